@@ -32,7 +32,7 @@ def sources_hash(web: Path = WEB) -> str:
 
 
 def built_of(built: Path = BUILT) -> str | None:
-    """The hash of the sources that the built file says it is of; None where it says nothing."""
+    """The hash of the sources that the built file says it is of; None if it says nothing."""
     with built.open(encoding="utf-8") as file:
         match = _HEAD.match(file.readline())
     return match["hash"] if match else None

@@ -40,7 +40,7 @@ def export(root: Path, into: Path) -> None:
 
 def uncommitted(root: Path) -> list[str]:
     """
-    A line for each file of *root* that is not as it was committed, as ``git status`` says it.
+    A line for each file of *root* that is not as it was committed, e.g. ``git status`` says it.
 
     :raises Unreadable: *root* is no checkout
     """

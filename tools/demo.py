@@ -48,14 +48,14 @@ def machines(roles: Sequence[Role]) -> list[str]:
 
 
 def told(shown: str, asked: Sequence[str]) -> bool:
-    """True where the output says that each model agrees with its kernel, and that the two kernels differ."""
+    """True if the output says that each model agrees with its kernel, and that the two kernels differ."""
     # Lines are as long as the terminal is wide.
     words = " ".join(shown.split())
     return f" differ: {', '.join(asked[:2])} | {', '.join(asked[2:])} step " in words
 
 
 def recorded(role: Role) -> bool:
-    """True where the model repeats what the newest recorded kernel of the role's series did."""
+    """True if the model repeats what the newest recorded kernel of the role's series did."""
     golden = read_golden(golden_path(STORY))
     versions = [one for one in golden.kernels if series_of(one) == series_of(role.name)] if golden else []
     if golden is None or not versions:

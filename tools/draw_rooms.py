@@ -112,7 +112,7 @@ WING_OF = {part: wing for wing, lines in WINGS.items() for line in lines for par
 
 
 def part_of(module: str) -> str | None:
-    """The part that a module belongs to, the narrowest; None where it is in none.
+    """The part that a module belongs to, the narrowest; None if it is in none.
 
     :param module: its dotted name behind ``pfnlab.``, which may go on to what the module has
     """

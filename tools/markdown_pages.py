@@ -27,7 +27,7 @@ class Block:
     """
     A block of code.
 
-    :param lang: the first word of its info string; empty where it is indented or says none
+    :param lang: the first word of its info string; empty if it is indented or says none
     :param info: the other words of its info string
     :param text: its lines, each ended
     :param line: the line of the page it begins in, counted from 1; a fence is part of it

@@ -152,7 +152,7 @@ def _commands(block: Block) -> Iterator[Command]:
 
 
 def matches(shown: Sequence[str], printed: Sequence[str]) -> bool:
-    """True where *shown* is what was *printed*, up to its ellipses; blanks at the end of lines are none."""
+    """True if *shown* is what was *printed*, up to its ellipses; blanks at the end of lines are none."""
     parts = []
     for line in map(_any_day, shown):
         if line.strip() == "...":

@@ -92,7 +92,7 @@ class Clock:
 
 @contextmanager
 def clocked() -> Iterator[Clock]:
-    """Every part is timed meanwhile."""
+    """Every part is timed in the meantime."""
     clock, undo = Clock(), []
     for path, name, part in PARTS:
         owner = pkgutil.resolve_name(path)
@@ -108,7 +108,7 @@ def clocked() -> Iterator[Clock]:
 
 @contextmanager
 def counted_guests(counts: Counter[str]) -> Iterator[None]:
-    """Processor time of every guest that ends meanwhile, and how many there were."""
+    """Processor time of every guest that ends in the meantime, and how many there were."""
     from pfnlab.lab.vm.qemu import Guest
 
     close = Guest.close

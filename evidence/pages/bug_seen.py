@@ -30,7 +30,7 @@ class SeenOn(NamedTuple):
     :param program: its name
     :param version: of the kernel, exact: ``6.1.192``
     :param word: broken or mended, before or after, neither, undecided; of a rule holds or differs
-    :param expected: the same as the entry's dates have it; empty where they say nothing of the kernel
+    :param expected: the same as the entry's dates have it; empty if they say nothing of the kernel
     """
 
     program: str
@@ -40,7 +40,7 @@ class SeenOn(NamedTuple):
 
     @property
     def as_expected(self) -> bool:
-        """False where the dates say the opposite."""
+        """False if the dates say the opposite."""
         return is_as_expected(self.word, self.expected)
 
 

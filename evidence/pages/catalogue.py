@@ -57,7 +57,7 @@ ENTRIES = (
 
 
 class PropertyCount(NamedTuple):
-    """One property on one machine: in how many operations or turns it is violated, None where it holds."""
+    """One property on one machine: in how many operations or turns it is violated, None if it holds."""
 
     name: str
     length: int | None

@@ -72,7 +72,7 @@ def kernel_reach(kernel: str, mode: str, distance: str, processors: int) -> Reac
     """The processors that a munmap of four mappings reached on a kernel.
 
     :param mode: ``running`` or ``sleeping``: the threads on the other processors
-    :return: None where it was not counted on this kernel
+    :return: None if it was not counted on this kernel
     """
     kept = json.loads(_COUNTS.read_text(encoding="utf-8")).get(kernel)
     if kept is None:

@@ -22,7 +22,7 @@ class HeldProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     :param fields: the fields of it in which they do
     :param without: the word for the kernel without the commit
     :param stock: that for the stock kernel
-    :param differ: the steps in which the model without the commit and the kernel differ, as ``3 events``
+    :param differ: the steps in which the model without the commit and the kernel differ, e.g. ``3 events``
     """
 
     entry: str

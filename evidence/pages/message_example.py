@@ -73,7 +73,7 @@ def rendered(text: str, values: Mapping[str, str] | None = None, choice: int = 0
 
 
 def example_of(family: Family) -> str:
-    """A line of a family, which is read as one of it; empty where no template of it gives one.
+    """A line of a family, which is read as one of it; empty if no template of it gives one.
 
     What a template does not look at is three dots.
     """

@@ -201,7 +201,7 @@ def with_goldens(paths: Sequence[Path], series: str) -> list[Exported]:
 
 
 def looking_changes(program: Program, run: Run) -> bool:
-    """True where the golden says what looking did: reading smaps drops leaves of 1 GiB, and
+    """True if the golden says what looking did: reading smaps drops leaves of 1 GiB, and
     a reproducer does not look.
     """
     return (

@@ -179,7 +179,7 @@ def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
 
 
 def reads_revoked(program: Program, run: Run) -> bool:
-    """True where a thread reads pages right after ``unmap_mapping_range`` of them has returned."""
+    """True if a thread reads pages right after ``unmap_mapping_range`` of them has returned."""
     steps = list(zip(program.ops, run.steps, strict=False))
     return any(
         isinstance(first.call, UnmapMappingRange)

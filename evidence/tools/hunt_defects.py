@@ -65,7 +65,7 @@ class Hunted(msgspec.Struct, frozen=True, kw_only=True):
     :param command: the hunt
     :param programs: how many were compared, up to the first that shows the finding where there is one
     :param seconds: how long it took, repetitions and shrinking included
-    :param signature: of the finding, in words; empty where it found nothing
+    :param signature: of the finding, in words; empty if it found nothing
     :param program: the smallest program, as text
     :param minimal: whether every smaller program was tried
     :param others: the signatures of findings beside it
@@ -157,7 +157,7 @@ def hunt(defect: Defect, programs: int, seconds: int) -> Hunted:
 def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
     """The result of a hunt.
 
-    :param answer: its result, as ``--json`` prints it
+    :param answer: its result, e.g. ``--json`` prints it
     :raises Undecided: the kernel could not run some of the programs, so nothing is known where none found it
     """
     result = msgspec.json.decode(answer)

@@ -92,7 +92,7 @@ class State(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """True where all are exactly what was expected."""
+        """True if all are exactly what was expected."""
         seen = self.expected == self.bundle and self.deep == self.core
         by_nobody = self.expected_of_nobody or Counter[Kind]()
         inside = self.live in (None, self.expected) and self.live_deep in (None, self.deep)
@@ -141,7 +141,7 @@ def _of_device(device: str, step: Step, *, kept: bool) -> Iterator[Kind]:
 
 
 def _mode(step: Step, device: str, page: int) -> str:
-    # The mode a page is reserved with, empty where it is not.
+    # The mode a page is reserved with, empty if it is not.
     for entry in step.book or ():
         if entry.span.name == device and entry.span.start <= page < entry.span.end:
             return entry.mode

@@ -15,7 +15,7 @@ Kind = tuple[str, int]
 class Equipped(NamedTuple):
     """Real drivers beside an empty program.
 
-    :param devices: of QEMU's, as ``-device`` takes them
+    :param devices: of QEMU's, e.g. ``-device`` takes them
     :param modules: drivers, out of the plain flavour; without any the cloud flavour is booted
     :param setup: commands that succeed before a bundle is taken
     :param parameters: words of the kernel's command line

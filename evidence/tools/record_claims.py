@@ -168,7 +168,7 @@ def one_run(guests: QemuMachine, asked: AskedProgram) -> Run:
 
 
 def differs(golden: PatchGolden, recorded: RecordedRun) -> bool:
-    """True where the model does otherwise."""
+    """True if the model does otherwise."""
     model = predicted(golden.machine, golden.configured_as, recorded.text)
     return bool(differences([golden.run_of(recorded), model]))
 

@@ -77,7 +77,7 @@ class Outcome:
 
     @property
     def passes(self) -> bool:
-        """True where all tests ran and passed."""
+        """True if all tests ran and passed."""
         return bool(self.results) and all(result == "ok" for result in self.results.values())
 
 

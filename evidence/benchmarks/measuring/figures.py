@@ -25,7 +25,7 @@ class Figure(NamedTuple):
     """One number of a table.
 
     :param name: its table's title, row and column
-    :param unit: as in the cell; empty where neither the cell nor what stands around it says one
+    :param unit: as in the cell; empty if neither the cell nor what stands around it says one
     """
 
     name: str

@@ -50,7 +50,7 @@ class Measured(msgspec.Struct, frozen=True):
 
     @property
     def noise(self) -> float | None:
-        """How far the values are apart, as a part of their median; None where there are too few."""
+        """How far the values are apart, as a part of their median; None if there are too few."""
         if len(self.values) < ENOUGH or self.middle <= 0:
             return None
         return (max(self.values) - min(self.values)) / self.middle

@@ -88,7 +88,7 @@ class OnCluster(Disturbed):
     def _until_shards(self, process: subprocess.Popen[bytes], more: int) -> bool:
         """Wait until so many more shards are done, while some are left.
 
-        :return: False where the campaign ended before
+        :return: False if the campaign ended before
         """
         done, until = self._done(), time.monotonic() + _MOMENT
         while process.poll() is None and time.monotonic() < until:

@@ -1,1 +1,1 @@
-"""The diagnosis: a log, a paste, a machine, what it means and what to do."""
+"""The diagnosis of a log, a paste or a machine: what it means and what to do."""

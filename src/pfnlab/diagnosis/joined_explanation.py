@@ -1,4 +1,4 @@
-"""The explanation of a paste that has files of a machine: its lines explained, and its files joined."""
+"""The explanation of a paste with files of a machine: its lines explained, and its files joined."""
 
 import msgspec
 
@@ -12,15 +12,15 @@ from pfnlab.diagnosis.messages.answer import answer_of
 from pfnlab.diagnosis.messages.explanation import ExplainedBoot, ExplainResult, things_of
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 
-#: The source of lines that the events of a log explain.
+#: The source of lines that a log's events explain.
 _LOG = "kernel log"
 
 
 class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
-    """The meaning of a paste that may have files of a machine.
+    """The meaning of a paste, which may have files of a machine.
 
-    :param findings: what the files say together, as ``pfnlab inspect`` finds it, what is wrong first
-    :param untold: what cannot be told, and without which file; empty where no files are joined
+    :param findings: findings from the joined files, as of ``pfnlab inspect``, the worst first
+    :param untold: what cannot be decided, and the missing file; empty if no files are joined
     """
 
     findings: tuple[PlacedFinding, ...] = ()
@@ -28,17 +28,17 @@ class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-ex
 
     @property
     def wrong(self) -> tuple[PlacedFinding, ...]:
-        """The findings that are no mere note."""
+        """The findings that are more than a note."""
         return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
 
     @property
     def undecided(self) -> tuple[PlacedFinding, ...]:
-        """Reservations that may be leaked, for all that the files say."""
+        """Reservations that may be leaked, as far as the files show."""
         return tuple(one for one in self.findings if one.finding.kind == "perhaps_leaked")
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery where the files show one; undecided where they may, and nothing else is to review."""
+        """A discovery if the files show one; undecided if they may, and nothing else needs review."""
         if self.wrong:
             return Outcome.DISCOVERY
         if self.undecided and not self.to_review:
@@ -47,9 +47,9 @@ class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-ex
 
 
 def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExplanation:
-    """The explanation of *lines* with the findings of the files that are among them."""
+    """The explanation of *lines* with the findings of the files among them."""
     inspection = inspected(machine)
-    # What the log alone says is an event of it.
+    # Facts from the log alone belong to its event.
     found = tuple(
         one for one in inspection.findings if {line.source for line in one.finding.evidence} != {_LOG}
     )
@@ -60,7 +60,7 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
     things += [group[0].thing for _, group in things_of(boots)]
     perhaps = [_sentence(one.finding.says) for one in found if one.finding.kind == "perhaps_leaked"]
     snapshot = machine.snapshot
-    # Beside one file alone its event says what else to send.
+    # With one file only, its event lists what else to send.
     parts = (snapshot.book, snapshot.resources, snapshot.devices, snapshot.mappings, snapshot.mtrrs)
     nothing = "Nothing to do."
     if perhaps:
@@ -80,7 +80,7 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
 
 
 def _without_claims(boot: ExplainedBoot, claimed: set[str | None]) -> ExplainedBoot:
-    """A boot whose rows of resources are not reviewed once more where a finding has them."""
+    """The boot without reviewing resource rows that a finding has."""
     events = tuple(
         msgspec.structs.replace(event, review=False)
         if event.family == "file_iomem" and event.device in claimed
@@ -91,5 +91,5 @@ def _without_claims(boot: ExplainedBoot, claimed: set[str | None]) -> ExplainedB
 
 
 def _sentence(says: str) -> str:
-    """The first sentence, without its full stop; addresses of PCI have dots too."""
+    """The first sentence, without its full stop; PCI addresses have dots too."""
     return says.partition(". ")[0].rstrip(".")

@@ -1,4 +1,5 @@
-"""The inspector: what one machine has mapped and reserved, joined with its owners, and what is wrong with it.
+"""The inspector: mappings and reservations of one machine, joined with their owners, and what is wrong.
 
-A snapshot (:mod:`.host_snapshot`) comes from many sources (``sources/``); its readers do not know which.
+A snapshot (:mod:`.host_snapshot`) comes from one of many sources (``sources/``); its readers do not know
+which.
 """

@@ -1,4 +1,4 @@
-"""One device: whether its BARs are write-combining, all of them, by whom, and for which process."""
+"""One device: whether its BARs are write-combining, completely, by which means, and for which process."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -18,7 +18,7 @@ class CombiningAnswer(StrEnum):
 
     YES = "yes"
     NO = "no"
-    #: What decides could not be read.
+    #: The deciding source could not be read.
     UNKNOWN = "not known"
 
 
@@ -26,11 +26,11 @@ class BarUser(msgspec.Struct, frozen=True):
     """A process that maps a BAR.
 
     :param pid: the process
-    :param comm: its name, empty where it is not known
+    :param comm: its name, empty if unknown
     :param path: the file it maps
     :param places: the physical memory it maps, with the mode of its entries
-    :param effective: the mode of its accesses; null where it is not known, or not one
-    :param known: how that is known: ``entries`` of its page tables, or the ``list``
+    :param effective: the mode of its accesses; null if unknown or not uniform
+    :param known: how the mode is known: from the ``entries`` of its page tables, or the ``list``
     :param combining: whether it is write-combining for this process: ``yes``, ``no`` or ``not known``
     """
 
@@ -50,9 +50,9 @@ class BarAnswer(msgspec.Struct, frozen=True):
     :param place: its physical memory
     :param prefetchable: the device allows write-combining there
     :param cover: the memtype list over it, in order; a place without a mode is not reserved
-    :param reserved: bytes of it that are reserved with each mode
-    :param effective: the mode of accesses with the reserved mode; null where it is not known, or not one
-    :param holders: who may hold the entries: drivers, claimants, the kernel's own mappings
+    :param reserved: bytes reserved with each mode
+    :param effective: the mode of accesses with the reserved mode; null if unknown or not uniform
+    :param holders: possible owners of the entries: drivers, claimants, the kernel's own mappings
     :param users: the processes that map it
     :param combining: whether all of it is write-combining
     """
@@ -73,11 +73,11 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 
     :param address: its PCI address
     :param ids: vendor and device
-    :param driver: null where none is bound
-    :param bars: those that were asked for
-    :param combining: whether all that was asked for is write-combining
-    :param says: the answer in a sentence
-    :param todo: what would make it so
+    :param driver: null if none is bound
+    :param bars: the requested BARs
+    :param combining: whether every requested BAR is write-combining
+    :param says: the answer as a sentence
+    :param todo: what would make it write-combining
     """
 
     address: str
@@ -92,12 +92,12 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 def device_answer(
     machine: JoinedHost, address: str, *, bar: int | None = None, pid: int | None = None
 ) -> DeviceAnswer:
-    """The answer to whether a device's BARs are write-combining.
+    """Return whether a device's BARs are write-combining.
 
-    Raises Misuse for no such device or BAR, or where *pid* maps none of them.
+    Raises Misuse if there is no such device or BAR, or *pid* maps none of them.
 
-    :param address: as ``0000:01:00.0``; the domain may be left out
-    :param bar: by default those that are prefetchable, or all where none is
+    :param address: e.g. ``0000:01:00.0``; the domain may be omitted
+    :param bar: by default the prefetchable ones, or all if none is
     """
     if machine.snapshot.devices is None:
         raise Misuse(f"the devices of {machine.snapshot.origin} are not known: see --json for what was read")
@@ -175,7 +175,7 @@ def _bar_answer(machine: JoinedHost, place: BarOf, pid: int | None) -> BarAnswer
 def _effective(machine: JoinedHost, piece: Piece) -> CacheMode | None:
     if piece.mode is not None:
         return machine.effective(piece.start, piece.end, piece.mode)
-    # Nobody asked for write-combining in a hole: only an MTRR that is seen makes it so.
+    # No mapping requests write-combining in a hole: only a known MTRR makes it so.
     uncached = CacheMode.UC_MINUS
     return machine.effective(piece.start, piece.end, uncached) or uncached
 
@@ -197,7 +197,7 @@ def _user(machine: JoinedHost, place: BarOf, mapping: HostMapping) -> BarUser:
         places = tuple(PhysicalPlace.of(run.start, run.end, run.mode.short) for run in runs)
         modes = {machine.effective(run.start, run.end, run.mode) for run in runs}
     else:
-        # The mode of a mapping that reserves is that of its reservation, whoever made it (S2.10).
+        # A mapping that reserves has the mode of its reservation, whoever made it (S2.10).
         start, end = mapping.physical or (low, high)
         pieces = list(machine.pieces(max(start, low), min(end, high)))
         places = _places(pieces)

@@ -1,7 +1,7 @@
-"""One moment of one machine: what is reserved and mapped, and whose it is.
+"""One moment of one machine: reservations and mappings, with their owners.
 
-Addresses are bytes, ranges half-open, whatever the file they come from prints. A part that could not be read
-is None and never empty: its :class:`SnapshotSource` says why.
+Addresses are bytes, ranges half-open, whatever the source file prints. A part that could not be read is None,
+never empty: its :class:`SnapshotSource` has the reason.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from pfnlab.kernel.hw.mtrr import MtrrType
 from pfnlab.kernel.hw.pat import PatConfig
 from pfnlab.kernel.hw.pci_regions import Bar
 
-#: Numbers of processes from here on stand for those whose number is not known: no kernel has such a one.
+#: Process numbers from here on represent unknown ones: no kernel uses such a number.
 UNNUMBERED = 1 << 22
 
 
 class Access(Enum):
-    """The fate of a source that was to be read."""
+    """The outcome of reading a source."""
 
     READ = "read"
-    #: The file is not there: an option of the kernel, a file system that is not mounted.
+    #: The file does not exist: an option of the kernel, a file system that is not mounted.
     ABSENT = "absent"
-    #: It is there and this user may not read it.
+    #: It exists, but this user may not read it.
     REFUSED = "refused"
-    #: It was read, and the kernel blanked its addresses for this user.
+    #: It was read, but the kernel blanked its addresses for this user.
     HIDDEN = "hidden"
     #: Only a part of it was read: a process ended, a limit was reached.
     CUT = "cut"
@@ -35,10 +35,10 @@ class Access(Enum):
 class SnapshotSource(msgspec.Struct, frozen=True):
     """One source of a snapshot.
 
-    :param name: the file, as ``/proc/iomem``, or the part of memory, as ``memtype tree``
-    :param why: the reason where it was not read whole, as the system words it
-    :param seconds: when it was read, since 1970; None where that is not known
-    :param command: what would give it, for a user to run
+    :param name: the file, e.g. ``/proc/iomem``, or the part of memory, e.g. ``memtype tree``
+    :param why: the reason if it was not fully read, in the system's words
+    :param seconds: when it was read, since 1970; None if unknown
+    :param command: the command that supplies it, for a user to run
     """
 
     name: str
@@ -49,7 +49,7 @@ class SnapshotSource(msgspec.Struct, frozen=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the memtype list: bytes *start* up to and not including *end*."""
+    """One entry of the memtype list: bytes from *start* up to, but not including, *end*."""
 
     start: int
     end: int
@@ -57,7 +57,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
 
 
 class IomemLine(msgspec.Struct, frozen=True, gc=False):
-    """One line of /proc/iomem, in its order; *depth* 0 is outermost."""
+    """One line of /proc/iomem, in file order; *depth* 0 is outermost."""
 
     start: int
     end: int
@@ -68,11 +68,11 @@ class IomemLine(msgspec.Struct, frozen=True, gc=False):
 class PciFunction(msgspec.Struct, frozen=True):
     """A PCI device.
 
-    :param address: as ``0000:01:00.0``
-    :param ids: vendor and device, as ``10de:1db6``
-    :param kind: the class, as ``030000``
-    :param driver: None where none is bound, empty where that is not known
-    :param enabled: memory accesses are on; None where that is not known
+    :param address: e.g. ``0000:01:00.0``
+    :param ids: vendor and device, e.g. ``10de:1db6``
+    :param kind: the class, e.g. ``030000``
+    :param driver: None if none is bound, empty if unknown
+    :param enabled: memory accesses are on; None if unknown
     """
 
     address: str
@@ -95,7 +95,7 @@ class Module(msgspec.Struct, frozen=True):
 class Process(msgspec.Struct, frozen=True):
     """A process.
 
-    :param files: device files it has open, by path
+    :param files: its open device files, by path
     """
 
     pid: int
@@ -108,7 +108,7 @@ class Entries(msgspec.Struct, frozen=True, gc=False):
 
     :param virtual: the address of the first
     :param start: the physical address there
-    :param mode: what their cache bits select
+    :param mode: the mode that their cache bits select
     """
 
     virtual: int
@@ -119,15 +119,15 @@ class Entries(msgspec.Struct, frozen=True, gc=False):
 
 
 class HostMapping(msgspec.Struct, frozen=True, gc=False):
-    """One VMA that maps page frames of a device, or may.
+    """One VMA that maps page frames of a device, or may do so.
 
-    :param path: its file as /proc/PID/maps writes it
+    :param path: its file, as in /proc/PID/maps
     :param offset: bytes in the file
-    :param flags: VmFlags of smaps; None where they were not read
-    :param physical: where the file's offsets say it: the physical range, half-open
-    :param entries: its page-table entries; None where they were not read
-    :param tracked: it stands for a reservation (VM_PAT or a context), None where that is not known
-    :param mode: the mode vm_page_prot asks for, where it was read
+    :param flags: VmFlags of smaps; None if not read
+    :param physical: the physical range, half-open, if the file's offsets tell it
+    :param entries: its page-table entries; None if not read
+    :param tracked: it represents a reservation (VM_PAT or a context), None if unknown
+    :param mode: the mode of vm_page_prot, if it was read
     """
 
     pid: int
@@ -152,7 +152,7 @@ class MtrrRegister(msgspec.Struct, frozen=True, gc=False):
 
 
 class DirectAlias(msgspec.Struct, frozen=True, gc=False):
-    """A run of the kernel's own entries for physical memory: the direct map, or ioremap's area (vmalloc)."""
+    """A run of the kernel's own entries for physical memory: the direct map, or the ioremap area (vmalloc)."""
 
     start: int
     end: int
@@ -161,7 +161,7 @@ class DirectAlias(msgspec.Struct, frozen=True, gc=False):
 
 
 class UnkeptLines(msgspec.Struct, frozen=True):
-    """Lines of a file that a redacted bundle does not have, for their form is not known.
+    """Lines of a file that a redacted bundle omits because their form is unknown.
 
     :param name: the file, with ``*`` for names
     :param lines: how many
@@ -174,14 +174,13 @@ class UnkeptLines(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """One moment of one machine.
 
-    :param origin: where it comes from: ``this machine``, a bundle's or a core's name
-    :param kernel: as ``uname -r``
-    :param mtrr_default: the type of memory in no MTRR, None where it is not known
-    :param log: the kernel's log, lines without their stamps cut
-    :param virtual: the hypervisor, where the machine says it is a guest; ``unknown`` where it does not say
-        which
-    :param root: it was read as the superuser
-    :param processor: of the flags of the processor those among ``pat``, ``mtrr`` and ``hypervisor``
+    :param origin: its source: ``this machine``, or the name of a bundle or core
+    :param kernel: the output of ``uname -r``
+    :param mtrr_default: the type of memory outside all MTRRs, None if unknown
+    :param log: the lines of the kernel's log, with their timestamps
+    :param virtual: the hypervisor, if the machine reports to be a guest; ``unknown`` if it does not name it
+    :param root: read as the superuser
+    :param processor: those of the flags ``pat``, ``mtrr`` and ``hypervisor`` that the processor has
     """
 
     origin: str
@@ -208,10 +207,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def apart(self) -> float:
-        """Seconds between the first and the last source that were read; 0 where no times are known."""
+        """Seconds between reading the first and the last source; 0 if no times are known."""
         times = [source.seconds for source in self.sources if source.seconds is not None]
         return max(times) - min(times) if times else 0.0
 
     def source(self, name: str) -> SnapshotSource | None:
-        """The source of this name, None where it was not to be read."""
+        """The source of this name, None if it was not to be read."""
         return next((source for source in self.sources if source.name == name), None)

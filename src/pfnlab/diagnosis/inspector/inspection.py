@@ -1,6 +1,6 @@
-"""The result of an inspection: what was looked at, what was found, and the memory around it as rows.
+"""The result of an inspection: sources, findings, and the memory around each finding as rows.
 
-The same as metrics, in the text format that Prometheus' node_exporter reads from files.
+It can be written as metrics, in the text format that Prometheus' node_exporter reads from files.
 """
 
 from collections import Counter
@@ -20,19 +20,19 @@ from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
-#: Of each kind so many rows are shown.
+#: The most rows shown of each kind.
 _MOST_ROWS = 8
 
 
 class MemoryRow(msgspec.Struct, frozen=True):
-    """Something that lies in physical memory.
+    """A range of physical memory.
 
     :param kind: ``bar``, ``resource``, ``reservation``, ``free`` (not reserved) or ``mapping``
     :param start: its first byte, in hexadecimal
-    :param end: the byte behind its last
+    :param end: the byte after its last
     :param label: its name
-    :param mode: the cache mode; empty where it has none
-    :param found: it is what the finding is about
+    :param mode: the cache mode; empty if it has none
+    :param found: it is the subject of the finding
     """
 
     kind: RowKind
@@ -47,7 +47,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """Its first byte and the one behind its last."""
+        """Its first byte and the one after its last."""
         return int(self.start, 16), int(self.end, 16)
 
     @property
@@ -58,7 +58,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
 
 
 def around(machine: JoinedHost, finding: Finding) -> tuple[MemoryRow, ...]:
-    """The rows around a finding that has a place, by their starts; the larger first."""
+    """The rows around a finding that has a place, by start, the larger first."""
     if not finding.places:
         return ()
     low = min(place.bounds[0] for place in finding.places)
@@ -103,8 +103,8 @@ class LookedAt(msgspec.Struct, frozen=True):
 
     :param name: the file, or the part of memory
     :param access: ``read``, ``absent``, ``refused``, ``hidden`` or ``cut``
-    :param why: the reason where it was not read whole; empty otherwise
-    :param command: what would give it; empty where it was read
+    :param why: the reason if it was not fully read; empty otherwise
+    :param command: the command that supplies it; empty if it was read
     """
 
     name: str
@@ -114,12 +114,12 @@ class LookedAt(msgspec.Struct, frozen=True):
 
 
 class PartCounts(msgspec.Struct, frozen=True):
-    """The size of what was looked at; null where it was not read.
+    """The amount of data inspected; null if not read.
 
     :param reservations: entries of the memtype list
     :param devices: PCI devices
     :param mappings: VMAs of device memory
-    :param processes: processes that were looked at
+    :param processes: inspected processes
     :param resources: lines of /proc/iomem
     """
 
@@ -134,7 +134,7 @@ class PlacedFinding(msgspec.Struct, frozen=True):
     """A finding, and the memory around it.
 
     :param finding: the finding
-    :param around: what lies there, in the order of a picture
+    :param around: the memory around it, in the order of a picture
     """
 
     finding: Finding
@@ -142,20 +142,20 @@ class PlacedFinding(msgspec.Struct, frozen=True):
 
 
 class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection/1"):
-    """One machine at one moment: what is reserved and mapped there, and what is wrong with it.
+    """One machine at one moment: its reservations and mappings, and what is wrong with them.
 
     :param origin: ``this machine``, or the bundle, core or folder
-    :param host: the name of the machine, empty where it is not known
-    :param kernel: its release, empty where it is not known
-    :param virtual: the hypervisor it runs under, empty where none is known
-    :param apart: seconds between the first source that was read and the last
-    :param counted: how much was looked at
-    :param sources: what was read and what was not
-    :param findings: what is wrong first
-    :param not_looked_for: the kinds of findings whose sources are lacking, all or a part of them
-    :param device: the answer to a question about one device; null where none was asked
-    :param says: the result in a sentence
-    :param left_out: of a redacted bundle, the lines that it lacks
+    :param host: the name of the machine, empty if unknown
+    :param kernel: its release, empty if unknown
+    :param virtual: its hypervisor, empty if none is known
+    :param apart: seconds between reading the first source and the last
+    :param counted: amount of data inspected
+    :param sources: sources, read or not
+    :param findings: the findings, the worst first
+    :param not_looked_for: kinds of findings skipped, wholly or in part, for lack of sources
+    :param device: the answer about one device; null if none was requested
+    :param says: the result as a sentence
+    :param left_out: lines that a redacted bundle lacks
     """
 
     origin: str
@@ -173,12 +173,12 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
 
     @property
     def wrong(self) -> tuple[PlacedFinding, ...]:
-        """The findings that are no mere note."""
+        """The findings that are more than a note."""
         return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery where anything is wrong; of a device, where it is not write-combining."""
+        """A discovery if anything is wrong, or if the requested device is not write-combining."""
         if self.device is None:
             return Outcome.DISCOVERY if self.wrong else Outcome.AS_EXPECTED
         return {
@@ -221,7 +221,7 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
 
 
 def metrics(result: InspectionResult) -> str:
-    """The metrics of an inspection; every kind of finding has its line, also where there is none of it."""
+    """The metrics of an inspection; every kind of finding has a line, even without a finding."""
     return "".join(f"{line}\n" for line in _lines(result))
 
 

@@ -1,4 +1,4 @@
-"""Ranges that are asked again and again which of them lie over a place; they may nest and repeat."""
+"""Ranges with fast repeated lookup of those over a place; they may nest and repeat."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Ranged(NamedTuple, Generic[T]):
 
 
 class Intervals(Generic[T]):
-    """A fixed set of ranges: a question costs the answers and a logarithm of the set, however they nest.
+    """A fixed set of ranges: a lookup costs the matches plus a logarithm of the set, however they nest.
 
-    Columns are kept and not a value for each: of a million ranges most are never looked at alone.
-    All three are in order of the starts; of several with one start the longest is first.
+    Stored as columns instead of objects: of a million ranges most are never examined individually.
+    All three are sorted by start; of several with the same start the longest is first.
 
-    :param ranges: in any order; empty ones are left out
+    :param ranges: in any order; empty ones are dropped
     """
 
     def __init__(self, ranges: Iterable[tuple[int, int, T]]) -> None:
@@ -41,7 +41,7 @@ class Intervals(Generic[T]):
 
     @classmethod
     def of_columns(cls, starts: list[int], ends: list[int], owners: Sequence[T]) -> Intervals[T]:
-        """The same of three sequences of one length, which become its own."""
+        """Build the set from three sequences of equal length, and own them."""
         if not all(map(lt, starts, ends)):
             return cls(zip(starts, ends, owners, strict=True))
         made = cls.__new__(cls)
@@ -58,7 +58,7 @@ class Intervals(Generic[T]):
         #: No two of them share a byte.
         self.disjoint = all(map(le, ends, islice(starts, 1, None)))
         self._width = 0
-        # Where no range nests in another the ends are in order too, and need no tree.
+        # If no range nests in another, the ends are sorted too, and need no tree.
         if self.disjoint or all(map(le, ends, islice(ends, 1, None))):
             return
         # A binary tree in a list: a node has the largest end below it, leaves begin at the power of two.
@@ -79,7 +79,7 @@ class Intervals(Generic[T]):
         return map(Ranged, self.starts, self.ends, self.owners)
 
     def over(self, start: int, end: int) -> Iterator[Ranged[T]]:
-        """Those that share a byte with *start* up to *end*, in order."""
+        """The ranges that share a byte with *start* up to *end*, in order."""
         last = bisect_left(self.starts, end) if start < end else 0
         if self._width:
             return self._nested(start, last)
@@ -100,14 +100,14 @@ class Intervals(Generic[T]):
             nodes.append((2 * node, first, half))
 
     def any_over(self, start: int, end: int) -> bool:
-        """True where one of them shares a byte with *start* up to *end*."""
+        """True if any of them shares a byte with *start* up to *end*."""
         if self._width:
             return next(self.over(start, end), None) is not None
         return start < end and bisect_right(self.ends, start) < bisect_left(self.starts, end)
 
 
 def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The parts of *start* up to *end* in none of *ranges*, which come in order of their starts."""
+    """The parts of *start* up to *end* outside all *ranges*, which are sorted by start."""
     at = start
     for first, last in ranges:
         if first > at:
@@ -121,7 +121,7 @@ def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterat
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Let the collector of cycles rest: it would look at a million values without cycles again and again."""
+    """Pause the cycle collector, which would visit a million acyclic values again and again."""
     collected = gc.isenabled()
     gc.disable()
     try:

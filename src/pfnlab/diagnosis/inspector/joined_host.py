@@ -1,4 +1,4 @@
-"""A snapshot, joined: who owns a range of physical memory, who has reserved it, and who maps it."""
+"""A snapshot, joined: who owns, reserves and maps each range of physical memory."""
 
 import re
 from bisect import bisect_right
@@ -19,25 +19,25 @@ from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 from pfnlab.kernel.hw.pci_regions import Bar
 
 #: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
-#: to S9.3). Of vfio-pci that depends on the kernel, and drivers may insert without a reservation.
+#: to S9.3). For vfio-pci it depends on the kernel, and drivers may insert without a reservation.
 _RESERVES = re.compile(r"^/sys/.*/resource\d+(_wc)?( \(deleted\))?$|^/proc/bus/pci/|^/dev/mem$")
 
 _RESOURCE = re.compile(
     r"^/sys/.*/(?P<device>[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource(?P<bar>\d+)(?P<wc>_wc)?"
 )
 
-#: So many paths are remembered; a machine has some dozen.
+#: Paths remembered at most; a machine has a few dozen.
 _MOST_PATHS = 4096
 
 
 class MappableFile(msgspec.Struct, frozen=True):
     """The file of a mapping.
 
-    :param reserves: every kernel reserves what a mapping of it shows
-    :param combining: it asks for write-combining (``resourceN_wc``)
-    :param device: the address of the PCI device whose resource it is; empty of other files
-    :param bar: the number of the BAR, as the name of the file has it
-    :param deleted: the file is there no more
+    :param reserves: every kernel reserves what a mapping of it covers
+    :param combining: it requests write-combining (``resourceN_wc``)
+    :param device: the address of the PCI device whose resource it is; empty for other files
+    :param bar: the number of the BAR, from the file's name
+    :param deleted: the file no longer exists
     """
 
     reserves: bool
@@ -49,7 +49,7 @@ class MappableFile(msgspec.Struct, frozen=True):
 
 @lru_cache(_MOST_PATHS)
 def mapped_file(path: str) -> MappableFile:
-    """The file with this path, as /proc/PID/maps writes it."""
+    """The file with this path, as in /proc/PID/maps."""
     found = _RESOURCE.match(path)
     reserves = _RESERVES.match(path) is not None
     if found is None:
@@ -61,14 +61,14 @@ def mapped_file(path: str) -> MappableFile:
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
-#: What is below has no BARs.
+#: Memory below has no BARs.
 _ISA_END = 1 << 20
-#: BARs and the ROM of a device itself have numbers below this; from here on are those of virtual functions.
+#: BARs and the ROM of a device itself have numbers below this; those of virtual functions start here.
 _FIRST_VIRTUAL = 7
-#: Beginnings of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
+#: Prefixes of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
 _CLAIMS_OF_STAND_INS = ("vfio", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback")
 
-#: Names of resources by which the boot framebuffer holds its memory, in lower case.
+#: Lower-case names of the boot framebuffer's resources.
 BOOT_FRAMEBUFFERS = (
     "bootfb",
     "efifb",
@@ -82,13 +82,13 @@ BOOT_FRAMEBUFFERS = (
 
 
 def pat_off(snapshot: host_snapshot.Snapshot) -> tuple[tuple[str, str], ...]:
-    """The reasons why the kernel leaves PAT alone, each as a file and what it says; none where PAT is on."""
+    """The reasons why the kernel does not use PAT, each as a file and its content; empty if PAT is on."""
     found = []
     if "nopat" in snapshot.options.split():
         found.append(("/proc/cmdline", "nopat"))
     if (snapshot.config or {}).get("CONFIG_X86_PAT") == "n":
         found.append(("kernel configuration", "# CONFIG_X86_PAT is not set"))
-    # Xen hides the flag of guests that are paravirtual, and has a PAT of its own for them.
+    # Xen hides the flag from paravirtual guests, and has a PAT of its own for them.
     flags = snapshot.processor
     if flags is not None and "pat" not in flags and not snapshot.virtual.startswith("Xen"):
         found.append(("/proc/cpuinfo", "flags without pat"))
@@ -101,7 +101,7 @@ def of_stand_in(line: host_snapshot.IomemLine) -> bool:
 
 
 def driver_words(device: host_snapshot.PciFunction) -> str:
-    """The driver that holds a device, with the modules it is made of."""
+    """The driver that holds a device, with its modules."""
     if not device.driver:
         return "no driver" if device.driver is None else "a driver that is not known"
     names = ", ".join(device.modules)
@@ -110,7 +110,7 @@ def driver_words(device: host_snapshot.PciFunction) -> str:
 
 
 def driven_by_own(device: host_snapshot.PciFunction) -> bool:
-    """True where a driver is bound that uses the device, and does not hold it for others."""
+    """True if the bound driver uses the device itself, instead of holding it for others."""
     return device.driver is not None and device.driver not in STAND_INS
 
 
@@ -125,7 +125,7 @@ class BarOf(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of a range, with the mode it is reserved with; None where it is not reserved."""
+    """A part of a range, with the mode of its reservation; None if not reserved."""
 
     start: int
     end: int
@@ -133,7 +133,7 @@ class Piece(NamedTuple):
 
 
 class JoinedHost:
-    """A snapshot with its parts by place; a part that was not read is empty here, and None there."""
+    """A snapshot indexed by place; a part that was not read is None there and empty here."""
 
     def __init__(self, snapshot: host_snapshot.Snapshot) -> None:
         self.snapshot = snapshot
@@ -142,12 +142,12 @@ class JoinedHost:
 
     @cached_property
     def bars(self) -> Intervals[BarOf]:
-        """The BARs of all devices; those for virtual functions only where no such function is there."""
+        """The BARs of all devices; virtual functions' ranges only if no such function is present."""
         every = [
             (bar.start, bar.end, BarOf(device, bar))
             for device in self.snapshot.devices or ()
             for bar in device.bars
-            # A ROM down there is the copy that the firmware made of it, in RAM.
+            # A ROM down there is the firmware's copy of it, in RAM.
             if bar.start >= _ISA_END
         ]
         own = Intervals(one for one in every if one[2].bar.number < _FIRST_VIRTUAL)
@@ -164,7 +164,7 @@ class JoinedHost:
 
     @cached_property
     def resources(self) -> Intervals[int]:
-        """The places of the lines of /proc/iomem in the snapshot."""
+        """The positions in the snapshot of the lines of /proc/iomem."""
         starts, ends, lines = list[int](), list[int](), self.snapshot.resources or ()
         for line in lines:
             starts.append(line.start)
@@ -173,7 +173,7 @@ class JoinedHost:
 
     @cached_property
     def mapped(self) -> Intervals[host_snapshot.HostMapping]:
-        """The physical ranges of mappings: what their files say, and what their entries have."""
+        """The physical ranges of mappings, from their files and from their entries."""
         starts, ends, owners = list[int](), list[int](), list[host_snapshot.HostMapping]()
         for mapping in self.snapshot.mappings or ():
             own = (mapping.physical,) if mapping.physical else ()
@@ -206,12 +206,12 @@ class JoinedHost:
 
     @cached_property
     def failed_frees(self) -> Intervals[str]:
-        """The lines of the log that say of a range that it was freed and was not reserved."""
+        """The lines of the log about ranges that were freed but not reserved."""
         return Intervals(_failed_frees(self.snapshot.log or ()))
 
     @property
     def tracks(self) -> bool:
-        """True where the kernel reserves: PAT is on, as far as the snapshot says."""
+        """True if the kernel reserves: PAT is on, as far as the snapshot tells."""
         pat = self.snapshot.pat
         return not pat_off(self.snapshot) and (pat is None or CacheMode.WC in pat.slots)
 
@@ -225,7 +225,7 @@ class JoinedHost:
         return next(iter(self.bar_over(start, end)), None)
 
     def _bar_around(self, start: int, end: int) -> Ranged[BarOf] | None:
-        # The only BAR over a range, where it has all of the range; one question in a BAR follows another.
+        # The only BAR over a range, if it contains the range; lookups in one BAR often come in a row.
         last, bars = self._last_bar, self.bars
         if last is not None and last.start <= start and end <= last.end:
             return last
@@ -236,7 +236,7 @@ class JoinedHost:
         return self._last_bar
 
     def claimants(self, start: int, end: int) -> Iterator[host_snapshot.IomemLine]:
-        """The resources inside the BARs over a range that somebody claimed: the children of a BAR's line."""
+        """The claimed resources inside the BARs over a range: the children of a BAR's line."""
         bar = self._bar_around(start, end)
         if bar is not None and not self.claims_in(bar):
             return
@@ -245,11 +245,11 @@ class JoinedHost:
                 yield self.line(ranged.owner)
 
     def line(self, place: int) -> host_snapshot.IomemLine:
-        """The line of /proc/iomem at a place in the snapshot."""
+        """The line of /proc/iomem at a position in the snapshot."""
         return (self.snapshot.resources or ())[place]
 
     def claims_in(self, place: Ranged[BarOf]) -> Intervals[int]:
-        """The places of the resources inside a BAR that somebody claimed; most BARs have none."""
+        """The positions of the claimed resources inside a BAR; most BARs have none."""
         bounds = place.start, place.end
         if bounds not in self._claims:
             self._claims[bounds] = Intervals(
@@ -262,12 +262,12 @@ class JoinedHost:
         return self._claims[bounds]
 
     def mappings_over(self, start: int, end: int) -> list[host_snapshot.HostMapping]:
-        """The mappings of a part of a range, each once."""
+        """The mappings of any part of a range, each once."""
         found = (ranged.owner for ranged in self.mapped.over(start, end))
         return list({(mapping.pid, mapping.start): mapping for mapping in found}.values())
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
-        """A range in the parts that the memtype list makes of it, in order; neighbours differ in mode."""
+        """Split a range by the memtype list, in order; neighbours differ in mode."""
         last: Piece | None = None
         for piece in self._parts(start, end):
             if last is None:
@@ -292,7 +292,7 @@ class JoinedHost:
             if at < end:
                 yield Piece(at, end, None)
             return
-        # The newest of those that nest or repeat says the mode.
+        # The newest of nested or repeated entries decides the mode.
         over = list(book.over(start, end))
         edges = {start, end}
         for ranged in over:
@@ -307,7 +307,7 @@ class JoinedHost:
             yield Piece(low, high, running[-1][1] if running else None)
 
     def mtrr_of(self, start: int, end: int) -> MtrrType | None:
-        """The MTRR type of a range; None where the MTRRs are not known, or differ within it."""
+        """The MTRR type of a range; None if unknown, or not uniform within it."""
         if self.snapshot.mtrrs is None:
             return None
         over = [ranged for ranged in self.snapshot.mtrrs if ranged.start < end and start < ranged.end]
@@ -316,14 +316,15 @@ class JoinedHost:
         if any(not (ranged.start <= start and end <= ranged.end) for ranged in over):
             return None
         kinds = {ranged.kind for ranged in over}
-        # Where registers overlap UC wins (S1.7); other pairs that differ are not defined.
+        # Where registers overlap, UC wins (S1.7); other pairs of different types are undefined.
         if MtrrType.UC in kinds:
             return MtrrType.UC
         return kinds.pop() if len(kinds) == 1 else None
 
     def effective(self, start: int, end: int, mode: CacheMode) -> CacheMode | None:
-        """The mode in which the processor accesses a range whose entries have *mode* (S1.6); None where the
-        MTRRs decide and are not known."""
+        """The mode of the processor's accesses to a range whose entries have *mode* (S1.6); None if the MTRRs
+        decide and are unknown.
+        """
         kind = self.mtrr_of(start, end)
         if kind is not None:
             return effective_type(kind, mode)
@@ -331,7 +332,7 @@ class JoinedHost:
         return possible.pop() if len(possible) == 1 else None
 
     def who(self, pid: int) -> str:
-        """A process by name and number, as far as they are known."""
+        """A process by name and number, as far as known."""
         process = self.processes.get(pid)
         if process is not None and process.comm:
             return f"{process.comm}:{pid}"
@@ -340,14 +341,14 @@ class JoinedHost:
 
 @cache
 def failed_frees() -> Matcher:
-    """The messages that say of a range that it was freed and was not reserved."""
+    """The messages about ranges that were freed but not reserved."""
     return Matcher(family for family in families() if family.group == "free")
 
 
 def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
     known = failed_frees()
     for line in log:
-        # Most lines have none of the words: that is seen without the templates.
+        # Most lines have none of the words, which is detected without the templates.
         if not any(seed in line for seed in known.seeds):
             continue
         match = known.whole(line)
@@ -357,7 +358,7 @@ def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
 
 
 def physical_of(mapping: host_snapshot.HostMapping) -> Iterator[tuple[int, int]]:
-    """The physical memory that a mapping reaches: its entries where they were read, else its file's."""
+    """The physical memory of a mapping: from its entries if they were read, else from its file."""
     if mapping.entries is not None:
         yield from ((run.start, run.end) for run in mapping.entries)
     elif mapping.physical is not None:

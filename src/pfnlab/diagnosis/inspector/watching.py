@@ -1,4 +1,4 @@
-"""The changes between two moments of one machine, a line each."""
+"""The changes between two moments of one machine, one per line."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 
 
 class WatchedMoment:
-    """One moment of a machine that is compared with the next; its findings are looked for once."""
+    """One moment of a machine, for comparison with the next; its findings are computed once."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.machine = JoinedHost(snapshot)
@@ -24,7 +24,7 @@ class WatchedMoment:
 
 
 def changes(before: WatchedMoment, after: WatchedMoment) -> Iterator[str]:
-    """The reservations, mappings, drivers, modules, lines and findings that came (``+``) and went (``-``)."""
+    """Reservations, mappings, drivers, modules, log lines and findings that appeared (``+``) or went (``-``)."""
     old, new = before.machine.snapshot, after.machine.snapshot
     yield from _both("reservation", _reservations(old), _reservations(new))
     yield from _both("mapping", _mappings(before.machine), _mappings(after.machine))

@@ -29,7 +29,7 @@ _ARM = re.compile(r"\b(?:aarch64|arm64)\b")
 
 
 def is_to_review(family: Family) -> bool:
-    """True where lines show that something is wrong, or may be: not where they tell of a state."""
+    """True if lines show that something is wrong, or may be: not where they tell of a state."""
     if family.verdict is FamilyVerdict.LOOK:
         return True
     is_state = family.fact or family.state or family.kind is FamilyKind.FILE
@@ -113,7 +113,7 @@ def place_text(start: int, end: int | None) -> str:
 
 
 def bars_of(event: MessageEvent) -> str:
-    """The BARs that the lines of an event name, with their device; empty where they name none."""
+    """The BARs that the lines of an event name, with their device; empty if they name none."""
     if event.family.group != _WITH_BAR:
         return ""
     texts = [event.text, *(part.text for part in event.parts if (event.device or "") in part.text)]
@@ -164,7 +164,7 @@ _BETWEEN = re.compile(
 
 
 def still_wanted(send: str, has: Collection[str]) -> str:
-    """The rest of *send* that a text does not have; empty where it has all.
+    """The rest of *send* that a text does not have; empty if it has all.
 
     :param has: names of families and of other parts of a text, as in ``_HELD``
     """

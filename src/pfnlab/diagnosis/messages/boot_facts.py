@@ -141,7 +141,7 @@ class BootFacts:
 
 
 def came_up(text: str) -> str | None:
-    """The device that a line says works; None where it says so of none."""
+    """The device that a line says works; None if it says so of none."""
     for pattern in _CAME_UP:
         found = pattern.search(text)
         if found is not None:

@@ -183,7 +183,7 @@ def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> No
 
 
 def _is_repaired(event: GrowingEvent, later: Sequence[GrowingEvent]) -> bool:
-    """True where the kernel says that it repaired it, and nothing fails there afterwards."""
+    """True if the kernel says that it repaired it, and nothing fails there afterwards."""
     family = event.match.family
     if family.kind is FamilyKind.FILE or family.verdict not in _LOUDNESS[:2]:
         return False

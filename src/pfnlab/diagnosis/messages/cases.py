@@ -27,8 +27,8 @@ _FAR = 1 << 39
 class KernelRange(msgspec.Struct, frozen=True):
     """The releases that a kernel may be of.
 
-    :param version: as ``uname -r`` says it; empty where it is not known
-    :param since: the first release it may be, empty where any may be the first; *until* the last
+    :param version: as ``uname -r`` says it; empty if unknown
+    :param since: the first release it may be, empty if any may be the first; *until* the last
     """
 
     version: str = ""
@@ -164,7 +164,7 @@ def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
 
 
 def _target(iova: int, is_arm: bool) -> str:
-    """Kind of memory that a guest has at an address: ``ram``, ``bar``, or empty where both may be."""
+    """Kind of memory that a guest has at an address: ``ram``, ``bar``, or empty if both may be."""
     if iova >= _FAR:
         return "bar"
     if iova >= _FOUR_GIB:

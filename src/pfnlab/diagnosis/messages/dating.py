@@ -12,7 +12,7 @@ class Dating(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a line that only some releases print.
 
     :param text: a regex of it
-    :param since: the first release with it, empty where it is not known; *until* the last
+    :param since: the first release with it, empty if unknown; *until* the last
     """
 
     text: str

@@ -71,7 +71,7 @@ class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno, the most special way first; raises Misuse where it or the way is unknown."""
+    """The causes of an errno, the most special way first; raises Misuse if it or the way is unknown."""
     known = known_errnos()
     wanted = errno_name.strip().upper()
     if wanted not in known:
@@ -94,7 +94,7 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
 
 
 def way_of(word: str) -> str:
-    """The name of the most special way that one word names; empty where it names none."""
+    """The name of the most special way that one word names; empty if it names none."""
     return next((way.name for way in all_causes().way if _names(way, word)), "") if word else ""
 
 
@@ -119,7 +119,7 @@ def known_errnos() -> tuple[str, ...]:
 
 @cache
 def all_causes() -> CauseFile:
-    """The content of the file: its ways and causes; raises Defect where it is not of its form."""
+    """The content of the file: its ways and causes; raises Defect if it is not of its form."""
     content = toml_content(read_text(_FILE, "file of causes", MOST_TOML), _FILE.name)
     try:
         return msgspec.convert(content, CauseFile)
@@ -128,7 +128,7 @@ def all_causes() -> CauseFile:
 
 
 def _names(way: MappingWay, word: str) -> bool:
-    """True where *word*, or the last part of it as a path, is one of the way's."""
+    """True if *word*, or the last part of it as a path, is one of the way's."""
     plain = word.strip(".,:;?()'\"`").lower()
     forms = {plain, plain.rstrip("/").rpartition("/")[2]}
     return any(re.fullmatch(pattern, form) for pattern in way.words for form in forms)

@@ -57,7 +57,7 @@ class PastedBoot(msgspec.Struct, frozen=True):
 
 
 class PastedMachine(msgspec.Struct, frozen=True):
-    """A machine of a paste; *host* is empty where no line names it."""
+    """A machine of a paste; *host* is empty if no line names it."""
 
     host: str
     boots: tuple[PastedBoot, ...]
@@ -88,7 +88,7 @@ def explain(
     """Read a paste, log or mail of any length, and say what happened; no input raises an error.
 
     :param stream: the bytes, in pieces of any size, as an open file gives them
-    :param kernel: the version where the user says it, as ``6.1.85``
+    :param kernel: the version where the user says it, e.g. ``6.1.85``
     """
     known = known or matcher()
     scan = LogScan(plain(stream), (*known.seeds, *_WORDS))
@@ -327,7 +327,7 @@ class _Paste:
 
 
 def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True where a line with the sign of an event is the same once more."""
+    """True if a line with the sign of an event is the same once more."""
     if match.family.fact:
         return True
     if match.family.kind is FamilyKind.FILE:
@@ -336,14 +336,14 @@ def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
 
 
 def _has_frame(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True where a line is of the call trace of an event before it."""
+    """True if a line is of the call trace of an event before it."""
     if event.match.family.name != match.family.name and event.match.family.name not in match.family.follows:
         return False
     return placed.line - event.last_line <= _NEAR and placed.piece.host == event.placed.piece.host
 
 
 def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True where a line says more of an event before it: its family follows, or says it in other words."""
+    """True if a line says more of an event before it: its family follows, or says it in other words."""
     if event.match.family.name in match.family.after and event.is_of(match):
         return True
     if match.family.fact or match.family.name == FAILURES or not _is_same_device(match, event):
@@ -368,7 +368,7 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
 
 
 def _fails_otherwise(match: Match, event: message_event.GrowingEvent) -> bool:
-    """True where both say a call of one way failed, for different errors."""
+    """True if both say a call of one way failed, for different errors."""
     families = match.family, event.match.family
     if families[0] is families[1] or not any(one.way for one in families):
         return False
@@ -378,6 +378,6 @@ def _fails_otherwise(match: Match, event: message_event.GrowingEvent) -> bool:
 
 
 def _is_same_device(match: Match, event: message_event.GrowingEvent) -> bool:
-    """False where a line and an event name two devices."""
+    """False if a line and an event name two devices."""
     names = match.values.get("device"), event.said.get("device")
     return None in names or names[0] == names[1]

@@ -29,9 +29,9 @@ class SaidPlace(msgspec.Struct, frozen=True):
     """A range that a line names.
 
     :param start: its first byte, in hexadecimal
-    :param end: the byte behind its last, whatever the line writes; null where it has one address only
-    :param mode: the cache mode the line says of it; null where it says none
-    :param name: of what it is; empty where the line does not say it
+    :param end: the byte after its last, whatever the line writes; null if it has one address only
+    :param mode: the cache mode the line says of it; null if it says none
+    :param name: of what it is; empty if the line does not say it
     """
 
     start: Address
@@ -70,7 +70,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param last_line: that of its last
     :param text: the first line, mended
     :param more: the lines of others that belong to it
-    :param comm: the task; null where no line says it
+    :param comm: the task; null if no line says it
     :param pid: its number
     :param places: the ranges, in the order of the lines
     :param wanted: the mode that was asked for
@@ -81,7 +81,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param holder: who is in the way
     :param unsure: what the lines do not say
     :param meaning: two sentences
-    :param leak: where to look to know what is leaked; empty where nothing can be
+    :param leak: where to look to know what is leaked; empty if nothing can be
     :param bugs: known bugs of this kernel with this effect, the likeliest first
     :param rules: steps of docs/semantics
     :param programs: reproducers
@@ -89,7 +89,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param remedies: what others tried, with where it worked and where it failed
     :param send: what else to send, without what the text has; empty if the lines say enough
     :param notes: what several of the ranges say together
-    :param causes: those of the errno of a call that maps physical memory, as ``--errno`` has them
+    :param causes: those of the errno of a call that maps physical memory, e.g. ``--errno`` has them
     :param thing: the event in one sentence, with its objects
     :param review: something is wrong, or may be
     :param likely: numbers of the bugs that fit best; one, or several that fit alike
@@ -136,10 +136,10 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
 class ExplainedBoot(msgspec.Struct, frozen=True):
     """One boot of a machine.
 
-    :param host: its name; empty where no line has it
-    :param kernel: its version; empty where no line says it
+    :param host: its name; empty if no line has it
+    :param kernel: its version; empty if no line says it
     :param sure: how that is known: ``given``, ``said``, ``by the wording``, ``not known``
-    :param since: by the wording, the first release that prints these lines; empty where any may
+    :param since: by the wording, the first release that prints these lines; empty if any may
     :param until: the last one
     :param events: in the order of their first lines
     """
@@ -242,7 +242,7 @@ def _known_of(boot: PastedBoot) -> set[str]:
 
 
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
-    """The causes of an errno for a way to map; raises Misuse where one of both is unknown."""
+    """The causes of an errno for a way to map; raises Misuse if one of both is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
     says = f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it."
@@ -344,5 +344,5 @@ _PCI = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
 def _fits(one: Advice | Remedy, event: MessageEvent) -> bool:
-    """False where it is meant for PCI devices, and the event names another one."""
+    """False if it is meant for PCI devices, and the event names another one."""
     return not one.pci_only or event.device is None or _PCI.fullmatch(event.device) is not None

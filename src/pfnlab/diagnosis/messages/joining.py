@@ -146,7 +146,7 @@ class Joiner:
         return PlacedPiece(slot.line, slot.piece, alone, slot.line, slot.piece.text)
 
     def _may_be_a_part(self, slot: _Slot, match: Match) -> bool:
-        """True where a name is all that a line has, and it may be of a message that was broken beside it."""
+        """True if a name is all that a line has, and it may be of a message that was broken beside it."""
         if match.family.kind is not FamilyKind.TRACE:
             return match.family.needs_case
         before = self._before(slot)

@@ -39,8 +39,8 @@ class KernelSure(Enum):
 class KernelSaid(msgspec.Struct, frozen=True):
     """The kernel of a boot.
 
-    :param version: as ``6.1.85-1-generic``; empty where only the wording says something
-    :param since: the first release with all wordings of the boot, empty where any may have them
+    :param version: as ``6.1.85-1-generic``; empty if only the wording says something
+    :param since: the first release with all wordings of the boot, empty if any may have them
     :param until: the last one
     """
 
@@ -56,7 +56,7 @@ class KernelSaid(msgspec.Struct, frozen=True):
 
 
 def version_in(text: str) -> str | None:
-    """The kernel's version that a line says, None where it says none."""
+    """The kernel's version that a line says, None if it says none."""
     for part in _VERSION_PARTS:
         if part in text:
             break

@@ -66,7 +66,7 @@ class _Likely(msgspec.Struct):
 
 
 class Matcher:
-    """All wordings of some families; raises Defect where a template is wrong."""
+    """All wordings of some families; raises Defect if a template is wrong."""
 
     def __init__(self, known: Iterable[Family]) -> None:
         self._entries = [
@@ -94,11 +94,11 @@ class Matcher:
                     self._by_seed[seed].append(at)
 
     def interests(self, text: str) -> bool:
-        """True where *text* has a word that some template needs."""
+        """True if *text* has a word that some template needs."""
         return bool(self._by_words(text).entries)
 
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
-        """True where a line may be of a family, by its words alone; with *beside*, by its neighbours'."""
+        """True if a line may be of a family, by its words alone; with *beside*, by its neighbours'."""
         likely = self._by_words(text)
         if likely.telling or not likely.entries:
             return likely.telling
@@ -205,7 +205,7 @@ def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
 
 
 def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:
-    """False where no match of the entry could say more than *best*, or as much where it is *first*."""
+    """False if no match of the entry could say more than *best*, or as much where it is *first*."""
     return best.reach[1] - best.reach[0] < length or len(entry.template.fields) + first > _said(best)
 
 

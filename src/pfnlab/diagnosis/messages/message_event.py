@@ -37,7 +37,7 @@ _NO_PAGES = "The range is not of whole pages: a part of a number may be missing.
 class EventRow(msgspec.Struct, frozen=True):
     """One range of an event, half-open.
 
-    :param end: None where the line has one address only
+    :param end: None if the line has one address only
     """
 
     start: int
@@ -66,7 +66,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param existing: modes that were there before, in the order of the line
     :param holder: the name of what is in the way
     :param family: its family, with the verdict and the meaning that the end of the boot gives it
-    :param way: the way to map of errnos.toml whose call failed; empty where the lines name none
+    :param way: the way to map of errnos.toml whose call failed; empty if the lines name none
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
     :param notes: sentences about several of its rows
     """
@@ -132,7 +132,7 @@ class GrowingEvent:
         return (self.said["start"], self.said["end"]) if "start" in self.said else None
 
     def overlaps(self, match: Match) -> bool:
-        """True where a line's range, where it and the event have one, lies where one of the event's does."""
+        """True if a line's range, where it and the event have one, lies where one of the event's does."""
         said = range_of(match.values, match.wording)
         if said is None or not self.rows:
             return True
@@ -143,7 +143,7 @@ class GrowingEvent:
         )
 
     def overlaps_event(self, other: "GrowingEvent") -> bool:
-        """True where a first or last range of both overlap."""
+        """True if a first or last range of both overlap."""
         return any(
             one.start < (row.start + 1 if row.end is None else row.end)
             and row.start < (one.start + 1 if one.end is None else one.end)
@@ -152,7 +152,7 @@ class GrowingEvent:
         )
 
     def is_of(self, match: Match) -> bool:
-        """True where a line names the range of the event, and no other task."""
+        """True if a line names the range of the event, and no other task."""
         said = range_of(match.values, match.wording)
         if said is None or (said.start, said.end) not in ((row.start, row.end) for row in self._ends):
             return False
@@ -247,7 +247,7 @@ class GrowingEvent:
         self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
 
     def fitted(self, kernel: KernelRange) -> Family | None:
-        """Its family in the case that its lines are of; None where the family needs a case and none fits."""
+        """Its family in the case that its lines are of; None if the family needs a case and none fits."""
         lines = (self.placed.text, *(part.text for part in self.parts))
         return fitted(self.match.family, self.texts, lines, tuple(self.frames), kernel)
 

@@ -22,9 +22,9 @@ _BRIDGE_BARS = frozenset({"BAR 0", "BAR 1"})
 class ResourceWord(msgspec.Struct, frozen=True):
     """The words of a line about one resource.
 
-    :param slot: ``BAR 0``, ``VF BAR 0``, ``ROM``, ``window``, or empty where the line does not name it
+    :param slot: ``BAR 0``, ``VF BAR 0``, ``ROM``, ``window``, or empty if the line does not name it
     :param kind: ``io``, ``mem``, ``bus``, or empty
-    :param size: bytes; None where the line does not say it
+    :param size: bytes; None if the line does not say it
     :param given: it has addresses from now on
     """
 

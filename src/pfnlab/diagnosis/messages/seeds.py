@@ -34,7 +34,7 @@ class WordShapes:
 
 
 def may_touch_a_number(word: str) -> bool:
-    """True where a word may lie in a number, or have one in it: a text of the same shape need not have it."""
+    """True if a word may lie in a number, or have one in it: a text of the same shape need not have it."""
     return any(map(_DIGITS.fullmatch, re.findall(r"\w+", word)))
 
 
@@ -137,7 +137,7 @@ class _Uncovered:
 
 
 def _is_in(part: str, text: str) -> bool:
-    """True where *part* stands in *text* as words of its own."""
+    """True if *part* stands in *text* as words of its own."""
     return part in text and set(_words(part)) <= set(_words(text))
 
 

@@ -60,7 +60,7 @@ class FieldMatch(NamedTuple):
 
 
 class LineTemplate:
-    """A template, with its patterns; raises Defect where a brace is alone, or a field is unknown."""
+    """A template, with its patterns; raises Defect if a brace is alone, or a field is unknown."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -76,7 +76,7 @@ class LineTemplate:
 
     @cached_property
     def key(self) -> tuple[str, ...]:
-        """The longest literal, of which a line that is abridged has one choice; empty where all are short."""
+        """The longest literal, of which a line that is abridged has one choice; empty if all are short."""
         return self._key[0]
 
     @property
@@ -99,7 +99,7 @@ class LineTemplate:
         return tuple(one.name for one in self.tokens if isinstance(one, FieldSlot) and FIELDS[one.name].kept)
 
     def match(self, text: str) -> FieldMatch | None:
-        """The values of a whole line; None where it is not of this template."""
+        """The values of a whole line; None if it is not of this template."""
         found = self.whole.search(text)
         if found is None:
             return None
@@ -111,7 +111,7 @@ class LineTemplate:
         return FieldMatch(given, self._not_in(given), found.span())
 
     def match_abridged(self, text: str) -> FieldMatch | None:
-        """The values of a line of which parts are missing, None where it does not have :attr:`key`."""
+        """The values of a line of which parts are missing, None if it does not have :attr:`key`."""
         if not self.key:
             return None
         at = self._loose_key.search(text)

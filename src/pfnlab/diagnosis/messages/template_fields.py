@@ -15,7 +15,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 class TemplateField(msgspec.Struct, frozen=True):
     """One kind of field: a regex without groups, whose text is a value of the event if *kept*.
 
-    :param called: its name where an event says what it does not know; empty where it does not say so
+    :param called: its name where an event says what it does not know; empty if it does not say so
     """
 
     pattern: str
@@ -93,7 +93,7 @@ def mode_of(text: str) -> CacheMode | None:
 
 
 def error_of(text: str) -> str | None:
-    """The name of an error, as ``EBUSY``, whichever way a message writes it; None where it is none."""
+    """The name of an error, e.g. ``EBUSY``, whichever way a message writes it; None if it is none."""
     if text.lower() in _ERRORS:
         return _ERRORS[text.lower()]
     plain = text.lstrip("-")
@@ -127,7 +127,7 @@ def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") 
 
 
 def is_plausible(values: Mapping[str, str], wording: Wording) -> bool:
-    """True where the range of a matched line, where it has one, ends behind its beginning."""
+    """True if the range of a matched line, where it has one, ends behind its beginning."""
     said = range_of(values, wording)
     return said is None or said.end is None or said.end > said.start
 

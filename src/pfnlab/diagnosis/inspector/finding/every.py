@@ -1,6 +1,6 @@
-"""All findings of a machine, what is wrong first, and the kinds that could not be looked for.
+"""All findings of a machine, the worst first, and the kinds that could not be checked.
 
-Findings of one kind and place are one, however many entries or mappings there are of them.
+Findings of one kind and place are merged, however many entries or mappings they have.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,18 +27,18 @@ from pfnlab.kernel.bugs.here import bugs_here
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 _DEEP = "sudo pfnlab inspect --deep"
-#: What gives a part of a core that its memory has not.
+#: How to obtain a part of a core that its memory lacks.
 _WHOLE_CORE = "take a core of all pages: makedumpfile -d 0"
 
 
 class NotLookedFor(msgspec.Struct, frozen=True):
-    """A kind of findings that was not looked for, or not everywhere.
+    """A kind of findings that was skipped, wholly or in part.
 
     :param kind: its name
     :param title: its name for a reader
-    :param in_part: it was looked for in what was read; false where it was not looked for at all
-    :param why: the sources that are lacking, each with the reason
-    :param commands: what would give them, for a user to run
+    :param in_part: the available part was checked; false if nothing was
+    :param why: the missing sources, each with the reason
+    :param commands: commands that supply them, for a user to run
     """
 
     kind: str
@@ -51,11 +51,11 @@ class NotLookedFor(msgspec.Struct, frozen=True):
 class _SourcedPart(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
-    :param seen: the field that is None where it was not read, or a function that is false there
-    :param sources: the names it has as a source: files, and parts of a kernel's memory
-    :param command: what gives it, where its source does not say
-    :param tells: what nobody can tell without it; empty where a text of files is not asked for it
-    :param asked: the file that is asked for, and how all of it is
+    :param seen: the field that is None if the part was not read, or a function that returns false then
+    :param sources: its names as a source: files, and parts of a kernel's memory
+    :param command: the command that supplies it, unless its source names one
+    :param tells: what cannot be decided without it; empty if a pasted text needs no such file
+    :param asked: the file to ask for, and how to get all of it
     """
 
     seen: str | Callable[[Snapshot], bool]
@@ -65,7 +65,7 @@ class _SourcedPart(msgspec.Struct, frozen=True):
     asked: tuple[str, str] = ("", "")
 
     def has(self, snapshot: Snapshot) -> bool:
-        """True where it was read."""
+        """True if it was read."""
         seen = self.seen
         return getattr(snapshot, seen) is not None if isinstance(seen, str) else seen(snapshot)
 
@@ -80,7 +80,7 @@ def _mtrrs_seen(snapshot: Snapshot) -> bool:
     return snapshot.mtrrs is not None or (flags is not None and "mtrr" not in flags)
 
 
-#: The parts by the names that ``kinds.toml`` has for them. The types of a kernel give all parts of a core.
+#: The parts by their names in ``kinds.toml``. The types of a kernel supply all parts of a core.
 _PARTS = {
     "reservations": _SourcedPart(
         "book",
@@ -135,7 +135,7 @@ _PARTS = {
 
 
 def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
-    """The kinds that a snapshot has not the sources for, in order; KeyError for a part that is none."""
+    """Kinds for which a snapshot lacks sources, in order; raises KeyError for an unknown part."""
     found = []
     for name, kind in finding_kinds().items():
         whole = [_lack(snapshot, part, cut=True) for part in kind.needs]
@@ -151,7 +151,7 @@ def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
 
 
 def untold(snapshot: Snapshot) -> str:
-    """The sentence that says what cannot be told of a machine, and without what; empty if all can."""
+    """A sentence with what cannot be decided, and the missing source; empty if everything can."""
     tells, asked = list[str](), list[str]()
     for name, part in _PARTS.items():
         if part.tells and _lack(snapshot, name, cut=True) is not None:
@@ -168,7 +168,7 @@ def _listed(words: list[str]) -> str:
 
 
 def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
-    # The source that is lacking for a part, with all words; None where the part is there.
+    # The missing source of a part, in words; None if the part is present.
     part = _PARTS[name]
     sources = map(snapshot.source, part.sources)
     unread = [one for one in sources if one is not None and one.access is not Access.READ]
@@ -183,7 +183,7 @@ def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
     return SnapshotSource(source.name, source.access, why, None, command)
 
 
-#: Of all processes of a finding so many are named, and so many lines are shown.
+#: The most processes named in a finding, and the most lines shown.
 _MOST_PIDS, _MOST_EVIDENCE = 64, 12
 
 
@@ -229,7 +229,7 @@ class _Gathering:
 
 
 def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
-    """One finding for each kind and BAR or device, with its size and number; a hidden source stays alone."""
+    """Merge findings by kind and BAR or device, with size and count; a hidden source stays separate."""
     groups: dict[tuple[object, ...], _Gathering] = {}
     for one in found:
         key: tuple[object, ...]
@@ -261,8 +261,8 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
 
 
 def findings(machine: JoinedHost) -> tuple[Finding, ...]:
-    """The findings of a machine by severity, kind and place, one of each kind and place; none of a kind
-    for which a source is lacking (:func:`not_looked_for`).
+    """Return the findings by severity, kind and place, one of each kind and place; kinds that lack a source
+    are left out (:func:`not_looked_for`).
     """
     lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
     kinds = finding_kinds()

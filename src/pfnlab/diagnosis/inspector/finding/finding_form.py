@@ -1,6 +1,6 @@
-"""The form of a finding, and the kinds there are (``kinds.toml``): what each means and what to do.
+"""The form of a finding, and all kinds (``kinds.toml``): what each means and what to do.
 
-A finding is put together of the words of its kind, bugs of this kernel, and lines as their files have them.
+A finding is composed of the words of its kind, bugs of this kernel, and lines copied from their files.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 class Severity(StrEnum):
     """How much a finding matters."""
 
-    #: Something is wrong, and stays so.
+    #: Something is wrong, and remains so.
     WRONG = "wrong"
-    #: It stands in somebody's way, or will be wrong.
+    #: It obstructs another user, or will go wrong.
     LOOK = "look here"
-    #: It explains what one sees; nothing is wrong.
+    #: It explains an observation; nothing is wrong.
     NOTE = "note"
 
     @property
     def weight(self) -> int:
-        """The order of findings: what is wrong first."""
+        """The order of findings, the worst first."""
         return list(Severity).index(self)
 
 
 class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of findings, a table of ``kinds.toml``.
+    """One kind of findings: a table of ``kinds.toml``.
 
     :param means: two sentences
     :param rules: steps of docs/semantics
-    :param bugs: identifiers of docs/bugs.md that make it; which of them this kernel has is said with each
+    :param bugs: identifiers of docs/bugs.md that cause it; each finding marks those of this kernel
     :param advice: what to do, each with its cost
-    :param through: parts of a snapshot that are gone through: of a part that was cut, some findings are lost
-    :param needs: parts that have to be whole, for something is concluded of what is not in them
-    :param helps: parts of which more findings follow
+    :param through: parts of a snapshot that are searched: if one was truncated, findings are missing
+    :param needs: parts that must be complete, because their lack of an entry is taken as evidence
+    :param helps: parts that yield more findings
     """
 
     title: str
@@ -63,10 +63,10 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EvidenceLine(msgspec.Struct, frozen=True):
-    """A line on which a finding rests.
+    """A line that supports a finding.
 
-    :param source: the file it is of
-    :param line: as the file has it, or as it would
+    :param source: its file
+    :param line: verbatim, or as the file would have it
     """
 
     source: str
@@ -77,8 +77,8 @@ class PhysicalPlace(msgspec.Struct, frozen=True):
     """A range of physical memory.
 
     :param start: its first byte, in hexadecimal
-    :param end: the byte behind its last
-    :param mode: the cache mode it is reserved with; null where it is not
+    :param end: the byte after its last
+    :param mode: the cache mode of its reservation; null if not reserved
     """
 
     start: Address
@@ -87,12 +87,12 @@ class PhysicalPlace(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, start: int, end: int, mode: str | None = None) -> PhysicalPlace:
-        """The place of bytes *start* up to *end*."""
+        """The range of bytes from *start* up to *end*."""
         return cls(f"{start:#x}", f"{end:#x}", mode)
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """Its first byte and the one behind its last."""
+        """Its first byte and the one after its last."""
         return int(self.start, 16), int(self.end, 16)
 
     def __post_init__(self) -> None:
@@ -103,22 +103,22 @@ class PhysicalPlace(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was found.
+    """One finding.
 
     :param kind: its name in ``kinds.toml``
     :param severity: ``wrong``, ``look here`` or ``note``
-    :param says: what was found, in one or two sentences
+    :param says: the finding in one or two sentences
     :param means: what that means
-    :param places: the physical memory in question, the first of it where it is in many pieces
-    :param size: bytes of all of it
-    :param count: of how many places, reservations or mappings it was put together
-    :param device: the PCI address; null where no device is concerned
+    :param places: the physical memory concerned; only the first ranges if there are many
+    :param size: bytes in total
+    :param count: number of places, reservations or mappings merged into it
+    :param device: the PCI address; null if no device is concerned
     :param bar: the number of its BAR
-    :param pids: processes in question
+    :param pids: processes concerned
     :param evidence: the lines
-    :param bugs: bugs of this kernel that do it
-    :param programs: programs that make the same
-    :param advice: what to do, with what it costs
+    :param bugs: bugs of this kernel that cause it
+    :param programs: reproducers
+    :param advice: what to do, with its cost
     """
 
     kind: str
@@ -137,13 +137,13 @@ class Finding(msgspec.Struct, frozen=True):
     advice: tuple[str, ...] = ()
 
 
-#: Of a finding of many pieces so many are named.
+#: The most pieces named in a finding.
 MOST_PLACES = 8
 
 
 @cache
 def finding_kinds() -> dict[str, FindingKind]:
-    """The kinds of findings by name, in the order of reports; raises Defect where the table is wrong."""
+    """The kinds of findings by name, in the order of reports; raises Defect if the table is wrong."""
     text = files("pfnlab.diagnosis.inspector.finding").joinpath("kinds.toml").read_text(encoding="utf-8")
     try:
         return msgspec.toml.decode(text, type=dict[str, FindingKind])
@@ -152,32 +152,32 @@ def finding_kinds() -> dict[str, FindingKind]:
 
 
 def check_bounds(start: int, end: int) -> None:
-    """Refuse a range that ends before it begins; raises ValueError where this one does."""
+    """Raise ValueError for a range that ends before it begins."""
     if start > end:
         raise ValueError(f"a range ends at {end:#x}, before it begins at {start:#x}")
 
 
 def range_text(start: int, end: int) -> str:
-    """A half-open range as the kernel's messages write it, with its last byte."""
+    """Format a half-open range like the kernel's messages, with its last byte."""
     return f"[mem {start:#010x}-{end - 1:#010x}]"
 
 
-#: Of a finding so many lines are shown for one source.
+#: The most lines of one source shown in a finding.
 MOST_LINES = 6
 
 
 class RawFinding(msgspec.Struct, frozen=True):
-    """A finding before it is put together.
+    """A finding before it is composed.
 
-    Of a million of one kind a dozen are shown: sentences and lines are made when they are asked for.
+    Only a dozen of a million findings of one kind are shown, so sentences and lines are made on demand.
 
-    :param says: gives the sentences of this one
-    :param evidence: gives the lines that show it
-    :param places: ranges in question, each with the mode it is reserved with, None where it is not
-    :param device: the device, where no BAR is in question
-    :param size: bytes of all places, where *places* are the first of them
-    :param count: how many places there are; 0 where *places* are all
-    :param otherwise: the finding that it is where a source that it needs is lacking
+    :param says: returns its sentences
+    :param evidence: returns the lines that show it
+    :param places: ranges concerned, each with the mode of its reservation, or None if not reserved
+    :param device: the device, if no BAR is concerned
+    :param size: bytes of all places, if *places* has only the first of them
+    :param count: number of places; 0 if *places* has all
+    :param otherwise: the finding to report instead if a source it needs is missing
     """
 
     kind: str
@@ -201,13 +201,13 @@ class RawFinding(msgspec.Struct, frozen=True):
         place: BarOf | None = None,
         pids: Sequence[int] = (),
     ) -> RawFinding:
-        """One of which there are few: its sentences and lines are there already."""
+        """A rare finding, whose sentences and lines already exist."""
         lines = tuple(evidence)
         return cls(kind, lambda: says, places, place, None, pids, lambda: lines)
 
 
 def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
-    """The whole finding; raises KeyError where there is no such kind."""
+    """The complete finding; raises KeyError for an unknown kind."""
     kind = finding_kinds()[found.kind]
     place = found.place
     return Finding(
@@ -232,12 +232,12 @@ def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
 
 
 def claim_line(line: IomemLine) -> EvidenceLine:
-    """A claim as /proc/iomem writes it."""
+    """A claim in the form of /proc/iomem."""
     return EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
 
 
 def evidence_of_book(entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[EvidenceLine]:
-    """Entries as the memtype list prints them since 5.13: with the byte behind their last."""
+    """Entries in the form of the memtype list since 5.13, with the byte after their last."""
     for start, end, mode in entries[:MOST_LINES]:
         yield EvidenceLine(memory_lists.MEMTYPES, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
     if len(entries) > MOST_LINES:

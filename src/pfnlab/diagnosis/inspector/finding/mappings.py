@@ -1,4 +1,4 @@
-"""Findings about mappings: without a reservation, in two modes at once, of a device that is gone."""
+"""Findings about mappings: unreserved, in two modes at once, or of a removed device."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -32,7 +32,7 @@ _ISA_HOLE = (0xA0000, 0x100000)
 
 
 class OddMapping(NamedTuple):
-    """A mapping of a file that reserves, in *pieces* of memory, not simply in an entry of its mode."""
+    """A mapping of a reserving file, in *pieces* of memory, not simply inside one entry of its mode."""
 
     mapping: HostMapping
     file: MappableFile
@@ -40,7 +40,7 @@ class OddMapping(NamedTuple):
 
 
 def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
-    """Mappings of files that reserve, without those that lie in one entry of the mode asked for."""
+    """Mappings of reserving files, except those inside one entry of the requested mode."""
     starts, ends, owners = machine.book.starts, machine.book.ends, machine.book.owners
     alone, combining = machine.book.disjoint, CacheMode.WC
     for mapping in machine.snapshot.mappings or ():
@@ -57,7 +57,7 @@ def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
 
 
 def odd(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings of files that reserve: without a reservation, in another mode than asked for, in two modes."""
+    """Mappings of reserving files that are unreserved, in an unrequested mode, or in two modes."""
     tracks = machine.tracks
     for one in odd_mappings(machine):
         found = (
@@ -69,7 +69,7 @@ def odd(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
-    """Where a driver claimed the BAR the mapping was revoked."""
+    """If a driver claimed the BAR, the mapping was revoked."""
     mapping = one.mapping
     # Neither the ISA hole nor RAM is ever reserved.
     missing = [
@@ -102,7 +102,7 @@ def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | N
 
 
 def _other_than_asked(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
-    """By the list or by its entries."""
+    """By the memtype list or by its entries."""
     others = [piece for piece in one.pieces if piece.mode not in (None, CacheMode.WC)]
     if not others:
         return None
@@ -155,7 +155,7 @@ def _over_two_modes(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
 
 
 def of_removed(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings of resource files whose device is not there any more."""
+    """Mappings of resource files of a removed device."""
     mappings = machine.snapshot.mappings or ()
     files = {path: mapped_file(path) for path in {mapping.path for mapping in mappings}}
     gone = {
@@ -179,16 +179,16 @@ def _of_removed(machine: JoinedHost, mapping: HostMapping, file: MappableFile) -
     return f"{machine.who(mapping.pid)} maps BAR {file.bar} of {file.device}, which was removed."
 
 
-#: Of many users of one place so many are looked at for their names.
+#: The most users of one place that are examined for their names.
 _MOST_USERS = 64
 
 
-#: Somebody with entries for a range: their mode, and who it is.
+#: A user with entries for a range: their mode, and its name.
 _User = tuple[CacheMode, HostMapping | DirectAlias]
 
 
 def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Memory that is mapped in two modes at once; only page-table entries show it."""
+    """Memory mapped in two modes at once; only page-table entries reveal it."""
     users: list[tuple[int, int, _User]] = [
         (run.start, run.end, (run.mode, mapping))
         for mapping in machine.snapshot.mappings or ()
@@ -215,14 +215,14 @@ def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def _kind(mode: CacheMode) -> CacheMode:
-    # UC- is UC unless an MTRR makes it write-combining, so both together conflict with nothing.
+    # UC- is UC unless an MTRR makes it write-combining, so UC- and UC together conflict with nothing.
     return CacheMode.UC if mode is CacheMode.UC_MINUS else mode
 
 
 def _in_two_modes(
     machine: JoinedHost, users: list[tuple[int, int, _User]]
 ) -> Iterator[tuple[int, int, set[CacheMode]]]:
-    # The ranges over which users have two modes; RAM in no list of aliases is write-back for the kernel.
+    # The ranges that users map in two modes; RAM that no list of aliases has is write-back for the kernel.
     edges = sorted(
         [(start, 1, mode) for start, _, (mode, _) in users]
         + [(end, -1, mode) for _, end, (mode, _) in users],
@@ -233,14 +233,14 @@ def _in_two_modes(
     for at, step, mode in edges:
         if at > last:
             now = {one for one, count in running.items() if count}
-            # What costs most is asked last: there may be a million edges.
+            # The most expensive check comes last: there may be a million edges.
             if (
                 now
                 and machine.ram.any_over(last, at)
                 and not any(one.owner.place == "direct map" for one in machine.aliases.over(last, at))
             ):
                 now.add(CacheMode.WB)
-            # Under an MTRR of UC write-back is UC as well: accesses agree, whatever the entries say (S1.6).
+            # Under a UC MTRR write-back is UC as well: accesses agree, whatever the entries are (S1.6).
             kinds = {_kind(machine.effective(last, at, one) or one) for one in now} if len(now) > 1 else now
             two = len(kinds) > 1
             if two and open_at is None:
@@ -262,7 +262,7 @@ def _user_line(mode: CacheMode, user: HostMapping | DirectAlias) -> EvidenceLine
 
 
 def mapping_line(mapping: HostMapping) -> EvidenceLine:
-    """A mapping as /proc/PID/maps writes it."""
+    """A mapping in the form of /proc/PID/maps."""
     return EvidenceLine(
         f"/proc/{mapping.pid}/maps",
         f"{mapping.start:x}-{mapping.end:x} {mapping.perms} {mapping.offset:08x} {mapping.path}",

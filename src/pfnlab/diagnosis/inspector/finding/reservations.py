@@ -1,4 +1,4 @@
-"""Findings about reservations: entries whose owner is gone, that cover more than is mapped, or two BARs."""
+"""Findings about reservations: entries without an owner, larger than their mappings, or over two BARs."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, IomemLine, Pci
 from pfnlab.diagnosis.inspector.intervals import Ranged, uncovered
 from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, driven_by_own, driver_words, of_stand_in
 
-#: Where a VMM opens a device through its group, or through the device's own file.
+#: Paths by which a VMM opens a device: through its group, or its own file.
 _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
 
 
 class LooseEntry(NamedTuple):
-    """An entry in BARs without a driver of their own, of which mappings show a part or nothing.
+    """An entry in BARs without a driver of their own, which mappings cover in part or not at all.
 
     :param place: the first BAR it lies in
-    :param free: the rest, where anything maps a part
-    :param claimants: the resources inside its BARs that somebody claimed
+    :param free: the unmapped rest, if a part is mapped
+    :param claimants: claimed resources inside its BARs
     """
 
     place: BarOf
@@ -37,7 +37,7 @@ class LooseEntry(NamedTuple):
 
 
 def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
-    """Entries of the memtype list whose BARs have no driver of their own, and that no mapping covers."""
+    """Memtype entries whose BARs have no driver of their own, and that no mapping fully covers."""
     alone, mapped = machine.bars.disjoint, machine.mapped
     starts, ends = mapped.starts, mapped.ends
     for bar in machine.bars:
@@ -50,7 +50,7 @@ def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
             inside = alone and bar.start <= first and last <= bar.end
             if not inside:
                 places = machine.bar_over(first, last)
-                # An entry over several is looked at with the first.
+                # An entry over several BARs is handled with the first.
                 if places[0] is not bar.owner or any(driven_by_own(place.device) for place in places):
                     continue
             at = bisect_left(starts, first)
@@ -65,7 +65,7 @@ def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
 
 
 def loose(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Entries in BARs without a driver: those that nobody holds, one finding a BAR; those mapped in part."""
+    """Entries in BARs without a driver: unowned ones, one finding per BAR; and those mapped in part."""
     gone: dict[tuple[str, int], tuple[BarOf, list[Reservation]]] = {}
     for one in loose_entries(machine):
         if one.mapped:
@@ -93,7 +93,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
     def lines() -> Iterator[EvidenceLine]:
         yield from evidence_of_book(places)
         yield device_line(place.device)
-        # Failed frees say by whom and when.
+        # Failed frees tell who and when.
         low, high = min(start for start, _, _ in places), max(end for _, end, _ in places)
         for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
             yield EvidenceLine("kernel log", ranged.owner)
@@ -116,12 +116,12 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
 
 
 def _may_hold(machine: JoinedHost, one: LooseEntry) -> bool:
-    """True where somebody may have this entry: then it is no leak, whatever its form."""
+    """True if the entry may have an owner: then it is no leak, whatever its form."""
     entry = one.entry
     if machine.aliases.any_over(entry.start, entry.end) or not all(map(of_stand_in, one.claimants)):
         return True
-    # A VMM that reads a BAR through the descriptor lets vfio-pci ioremap all of it, until it is closed: where
-    # the kernel's own mappings were read, that was seen above.
+    # A VMM that reads a BAR through the descriptor makes vfio-pci ioremap all of it until the descriptor
+    # closes: if the kernel's own mappings were read, that was detected above.
     if machine.snapshot.aliases is not None:
         return False
     devices = [place.device for place in machine.bar_over(entry.start, entry.end)]
@@ -158,9 +158,10 @@ def _over_tracked(machine: JoinedHost, one: LooseEntry) -> RawFinding:
 
 
 def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Entries that reach from one BAR into another, and are no resource by themselves."""
+    """Entries that extend from one BAR into another, and are not a resource by themselves."""
     for bar in machine.bars:
-        # Those over its last byte that go on behind it; an entry over several is looked at with the first.
+        # Entries over its last byte that extend past it; an entry over several BARs is handled with the
+        # first.
         for start, end, owner in machine.book.over(bar.end - 1, bar.end):
             places = machine.bar_over(start, end)
             if end <= bar.end or len(places) < 2 or places[0] is not bar.owner:
@@ -180,7 +181,7 @@ def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def device_line(device: PciFunction, place: BarOf | None = None) -> EvidenceLine:
-    """A device in a line, with one BAR of it or its driver."""
+    """A device as a line, with one of its BARs or its driver."""
     line = f"{device.address} {device.ids}: {driver_words(device)}"
     if place is not None:
         line = f"{place}: {range_text(place.bar.start, place.bar.end)}"

@@ -1,4 +1,4 @@
-"""Findings about the machine: claimants of BARs, PAT and MTRRs, and what is hidden from this user."""
+"""Findings about the machine: claimants of BARs, PAT and MTRRs, and sources hidden from this user."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +18,7 @@ from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 
 
 def claimed(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """BARs of devices that are to be given away, and that a boot framebuffer or another claims."""
+    """BARs of devices meant for passthrough that a boot framebuffer or another driver claims."""
     for place in machine.bars:
         bar = place.owner
         if bar.device.driver not in joined_host.STAND_INS:
@@ -55,9 +55,9 @@ def no_write_combining(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
 
 
 def mtrrs_decide(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """Entries of BARs whose effective mode is not what the list says, because of an MTRR."""
+    """Entries of BARs whose effective mode differs from the list because of an MTRR."""
     for bar in machine.bars if machine.snapshot.mtrrs else ():
-        # A BAR mostly has one type, by which the mode alone decides.
+        # A BAR usually has one MTRR type, which together with the mode decides.
         kind = machine.mtrr_of(bar.start, bar.end)
         kept = set() if kind is None else {mode for mode in CacheMode if _as_listed(mode, kind)}
         for start, end, owner in machine.book.over(bar.start, bar.end):
@@ -99,7 +99,7 @@ def _lines_of_mtrrs(
 
 
 def hidden(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """Sources whose addresses this user is not shown."""
+    """Sources whose addresses are hidden from this user."""
     for source in machine.snapshot.sources:
         if source.access is Access.HIDDEN:
             yield RawFinding.ready(

@@ -1,5 +1,5 @@
-"""Parsing: the text files of one machine, whatever holds them, as a snapshot.
+"""Parsing: the text files of one machine, however stored, as a snapshot.
 
-``text_files.py`` says how files are asked for; ``assembly.py`` makes the snapshot; the others know one form
+``text_files.py`` defines how files are read; ``assembly.py`` makes the snapshot; the others know one format
 each.
 """

@@ -1,4 +1,4 @@
-"""A snapshot from the text files of one machine, wherever they lie (:class:`.text_files.TextFiles`)."""
+"""A snapshot from the text files of one machine, wherever they are stored (:class:`.text_files.TextFiles`)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -27,27 +27,27 @@ COMMAND_LINE, MODULES = "/proc/cmdline", "/proc/modules"
 PACKED_CONFIG = "/proc/config.gz"
 _DEBUGFS = "/sys/kernel/debug"
 _MOUNT = f"sudo mount -t debugfs none {_DEBUGFS}"
-#: Finds the command that gives a file which is not there; empty for none.
+#: Returns the command that supplies a missing file; empty for none.
 _Remedy = Callable[[text_files.FileText, text_files.TextFiles], str]
 #: A version as part of a path.
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,128}")
 
 
 def config_path(release: str) -> str | None:
-    """The file with a kernel's configuration; None for what is no version."""
+    """The file with a kernel's configuration; None if *release* is not a version."""
     return f"/boot/config-{release}" if _RELEASE.fullmatch(release) and ".." not in release else None
 
 
 def snapshot_of(files: text_files.TextFiles) -> Snapshot:
-    """The snapshot that these files make. A line without the form of its file raises Unparsable in a
-    bundle; elsewhere it is left out, and the source is CUT and says which.
+    """Return the snapshot of these files. A malformed line raises Unparsable in a bundle;
+    elsewhere it is skipped, and the source is CUT and names it.
     """
     with working(f"reading {files.origin}") as work, uncollected():
         return _Assembly(files, work).snapshot()
 
 
 class _Assembly:
-    """One reading: the sources as they are looked at, in order."""
+    """One reading: the sources in the order they are read."""
 
     def __init__(self, files: text_files.TextFiles, work: Work) -> None:
         self._files, self._long = files, text_files.LongFiles(files)
@@ -140,7 +140,7 @@ class _Assembly:
 
     def _devices(self) -> tuple[PciFunction, ...] | None:
         found, source = pci_files.devices(self._files)
-        # Some devices are not all: what lspci printed has the others, and the drivers.
+        # The device list may be partial: lspci's output has the others, and the drivers.
         is_part = found is not None and any(one.driver == "" for one in found)
         if (found is None or is_part) and (text := self._long.read(text_files.LSPCI)).there:
             self._note(text_files.LSPCI, text)
@@ -178,7 +178,7 @@ class _Assembly:
         return None
 
     def _read(self, path: str, remedy: _Remedy | None = None) -> text_files.FileText | None:
-        """A file of the snapshot, noted as a source; None where it is not. *remedy* would give it."""
+        """Read a file and note it as a source; None if missing. *remedy* finds the command that supplies it."""
         text = self._long.read(path)
         self._note(path, text, remedy)
         return text if text.there else None
@@ -186,7 +186,7 @@ class _Assembly:
     def _check(
         self, path: str, text: text_files.FileText, good: int, is_line: Callable[[bytes], object]
     ) -> None:
-        """Say which line of a file has not its form."""
+        """Report the first malformed line of a file."""
         data = text.data
         if good == data.count(b"\n") + (not data.endswith(b"\n") and data != b""):
             return

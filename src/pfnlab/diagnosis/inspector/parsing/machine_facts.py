@@ -1,4 +1,4 @@
-"""Facts of a machine: in small files, and in the kernel's log.
+"""Facts about a machine, from small files and from the kernel's log.
 
 The log comes as records of /dev/kmsg, or as lines of dmesg or the journal.
 """
@@ -20,19 +20,19 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType
 from pfnlab.kernel.hw.pat import PatConfig
 
-#: Files that say whether the machine is a guest.
+#: Files that tell whether the machine is a guest.
 HYPERVISOR_TYPE = "/sys/hypervisor/type"
 DMI = ("/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name")
 CPUINFO = "/proc/cpuinfo"
 
-#: The options of a kernel's configuration that decide what can be mapped and seen.
+#: The configuration options that decide what can be mapped and observed.
 OPTIONS = (
     "X86_PAT|MTRR[A-Z_]*|STRICT_DEVMEM|IO_STRICT_DEVMEM|DEVMEM|DEBUG_FS[A-Z_]*|DEBUG_VM[A-Z_]*|VFIO[A-Z0-9_]*"
     "|UIO[A-Z_]*|FB_[A-Z0-9_]*|FB|SYSFB[A-Z_]*|DRM_[A-Z0-9_]*|PROC_KCORE|PROC_PAGE_MONITOR|PROC_VMCORE"
     "|XEN[A-Z_]*|HYPERVISOR_GUEST|KVM_GUEST|SECURITY_LOCKDOWN[A-Z_]*|TRANSPARENT_HUGEPAGE[A-Z_]*"
     "|AMD_MEM_ENCRYPT|INTEL_TDX_GUEST|HAVE_IOREMAP_PROT|GENERIC_IOREMAP|KPTI|RANDOMIZE_MEMORY"
 )
-#: A line of such a configuration.
+#: A line of a configuration.
 OPTION_LINE = re.compile(
     rb"^(?:CONFIG_(" + OPTIONS.encode() + rb")=([^\n]*)|# CONFIG_(" + OPTIONS.encode() + rb") is not set)$",
     re.MULTILINE,
@@ -43,7 +43,7 @@ PROCESSOR_FLAGS = frozenset({"pat", "mtrr", "hypervisor"})
 _FLAGS_LINE = re.compile(rb"^flags\s*:([^\n]*)$", re.MULTILINE)
 _MODULE = re.compile(r"^([A-Za-z0-9_-]+) +[0-9]+ +[0-9-]+ *(\S*)", re.MULTILINE)
 
-#: What DMI says of the machines of hypervisors, and the names where it is not theirs.
+#: DMI strings of hypervisors' machines, and the hypervisors' names if these differ.
 GUESTS = (
     "QEMU|KVM|VMware|Virtual Machine|VirtualBox|Xen|HVM domU|Google Compute Engine|Amazon EC2|OpenStack"
     "|Bochs|Parallels"
@@ -52,7 +52,7 @@ _NAMED = {"Virtual Machine": "Hyper-V", "HVM domU": "Xen"}
 
 
 def modules(data: bytes) -> tuple[Module, ...]:
-    """The modules of /proc/modules, or of lsmod, which has a head and no states."""
+    """The modules of /proc/modules, or of lsmod, whose output has a header and no states."""
     found = []
     for name, users in _MODULE.findall(decoded(data)):
         names = tuple(user for user in users.split(",") if user and user != "-")
@@ -61,7 +61,7 @@ def modules(data: bytes) -> tuple[Module, ...]:
 
 
 def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
-    """The text of a configuration, packed with gzip or not, or why there is none; the other is empty."""
+    """The text of a configuration, gzipped or not, or why there is none; the other is empty."""
     if data[:2] != b"\x1f\x8b":
         return data, ""
     unpacking = zlib.decompressobj(wbits=31)
@@ -74,12 +74,12 @@ def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
 
 
 def trimmed_config(data: bytes) -> bytes:
-    """The lines of a configuration whose options decide what can be mapped and seen."""
+    """The lines of a configuration whose options decide what can be mapped and observed."""
     return b"".join(found[0] + b"\n" for found in OPTION_LINE.finditer(data))
 
 
 def options_of(data: bytes) -> dict[str, str]:
-    """Those options by their names with CONFIG_; one that is not set is ``n``."""
+    """Those options, by name with CONFIG_; the value of one that is not set is ``n``."""
     found = {}
     for name, value, unset in OPTION_LINE.findall(data):
         found[f"CONFIG_{(name or unset).decode()}"] = decoded(value).strip('"') if name else "n"
@@ -87,24 +87,24 @@ def options_of(data: bytes) -> dict[str, str]:
 
 
 def trimmed_processor(data: bytes) -> bytes:
-    """The line of the first processor's flags, with those that decide about cache modes."""
+    """The line with the first processor's flags, reduced to those that decide about cache modes."""
     flags = processor(data)
     return b"" if flags is None else b"flags\t: " + " ".join(flags).encode() + b"\n"
 
 
 def processor(data: bytes) -> tuple[str, ...] | None:
-    """The flags of the first processor that decide about cache modes; None where there is no such line."""
+    """The first processor's flags that decide about cache modes; None if there is no such line."""
     found = _FLAGS_LINE.search(data)
     return tuple(sorted(PROCESSOR_FLAGS & set(decoded(found[1]).split()))) if found else None
 
 
 def guest_of(files: TextFiles, flags: tuple[str, ...] | None) -> str:
-    """The hypervisor by /sys/hypervisor, DMI and the processor's flags, empty on a machine of its own."""
+    """The hypervisor, from /sys/hypervisor, DMI and the processor's flags; empty on bare metal."""
     kind = first_line(files, HYPERVISOR_TYPE)
     if kind:
         return kind.capitalize()
     named = " ".join(first_line(files, path) for path in DMI)
-    # Such a vendor has machines of its own too, whose processors have no such flag.
+    # These vendors also sell physical machines, whose processors lack this flag.
     if flags is not None and "hypervisor" not in flags:
         return ""
     found = next((words for words in GUESTS.split("|") if words in named), "")
@@ -121,7 +121,7 @@ _MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 
 def log_lines(data: bytes) -> tuple[str, ...]:
-    """The log's lines with stamps, as dmesg prints them; of a journal the kernel's lines alone."""
+    """The log's lines with timestamps, as dmesg prints them; of a journal only the kernel's lines."""
     of_records = _RECORD.match(data) is not None
     lines: list[str] = []
     for piece in line_pieces(data):
@@ -134,7 +134,7 @@ def log_lines(data: bytes) -> tuple[str, ...]:
 
 
 def pat_configuration(lines: tuple[str, ...]) -> PatConfig | None:
-    """The last configuration of the PAT that the log prints; None where it prints none that can be."""
+    """The last PAT configuration that the log prints; None if it prints no valid one."""
     for line in reversed(lines):
         if (found := _CONFIGURATION.search(line)) and "PAT" in line:
             names = found[1].split()
@@ -146,16 +146,16 @@ def pat_configuration(lines: tuple[str, ...]) -> PatConfig | None:
 
 
 def mtrr_default(lines: tuple[str, ...]) -> MtrrType | None:
-    """The type of memory in no MTRR, as the log says it."""
+    """The type of memory outside all MTRRs, from the log."""
     found = next((found for line in lines if (found := _DEFAULT.search(line))), None)
     return MTRR_TYPES.get(found[1].encode()) if found else None
 
 
 def version(lines: tuple[str, ...]) -> str:
-    """The version of the last banner in the log, empty where there is none."""
+    """The version in the last banner of the log; empty if there is none."""
     return next((found[1] for line in reversed(lines) if (found := _BANNER.search(line))), "")
 
 
 def hypervisor(lines: tuple[str, ...]) -> str:
-    """The hypervisor that the kernel found, empty where it found none."""
+    """The hypervisor that the kernel detected; empty if none."""
     return next((found[1] for line in reversed(lines) if (found := _HYPERVISOR.search(line))), "")

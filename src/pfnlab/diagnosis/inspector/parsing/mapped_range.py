@@ -1,9 +1,9 @@
-"""The physical range of a mapping, where the file and the offset in it say one.
+"""The physical range of a mapping, if the file and the offset in it determine one.
 
-What maps a BAR through sysfs or /proc/bus/pci leaves the physical address in vm_pgoff
-(pci_mmap_resource_range, drivers/pci/mmap.c), and so did VFIO until 6.9 (vfio_pci_core_mmap). Since
-aac6db75a9fc, of 6.10, an offset of VFIO stays the number of a region and a place in it. BARs are aligned to
-their size, so an address in a BAR is never also a place in it.
+A mapping of a BAR through sysfs or /proc/bus/pci has the physical address in vm_pgoff
+(pci_mmap_resource_range, drivers/pci/mmap.c); one through VFIO did until 6.9 (vfio_pci_core_mmap). Since
+aac6db75a9fc in 6.10, a VFIO offset remains the number of a region and an offset in it. BARs are aligned to
+their size, so an address in a BAR is never also an offset in it.
 """
 
 import re
@@ -22,12 +22,12 @@ _DELETED = " (deleted)"
 #: The file of a mapping through VFIO.
 VFIO = "anon_inode:[vfio-device]"
 _MOST = 1 << 64
-#: No BAR lies below: a smaller offset is no address.
+#: No BAR lies below: a smaller offset is not an address.
 _FIRST_OF_BARS = 1 << 20
 
 
 class BarPlaces:
-    """The BARs of all devices, to look up by device and number and by address."""
+    """The BARs of all devices, indexed by device and number, and by address."""
 
     def __init__(self, devices: Iterable[PciFunction]) -> None:
         self._by_device = {device.address: {bar.number: bar for bar in device.bars} for device in devices}
@@ -37,9 +37,9 @@ class BarPlaces:
         self._known: dict[str, tuple[str, Bar | None]] = {}
 
     def range_of(self, path: str, offset: int, size: int, device: str | None) -> tuple[int, int] | None:
-        """The bytes that a mapping of *size* bytes at a file's *offset* shows, half-open, or None.
+        """The half-open byte range that a mapping of *size* bytes at a file's *offset* covers, or None.
 
-        *device* is known of some that go through VFIO.
+        *device* is known for some mappings through VFIO.
         """
         kind, bar = self._known.get(path) or self._know(path)
         start: int | None
@@ -69,7 +69,7 @@ class BarPlaces:
         return found
 
     def _in_bar(self, bar: Bar | None, offset: int) -> int | None:
-        # Without the BAR, as of a device that is gone, an offset beyond the ISA hole is the address.
+        # Without the BAR, e.g. of a removed device, an offset beyond the ISA hole is the address.
         if bar is None:
             return offset if offset >= _FIRST_OF_BARS else None
         if bar.start <= offset < bar.end:
@@ -84,7 +84,7 @@ class BarPlaces:
             number, place = offset >> _REGION_SHIFT, offset & ((1 << _REGION_SHIFT) - 1)
             bar = own.get(number) if number < _BARS else None
             return bar.start + place if bar is not None and place < bar.end - bar.start else None
-        # BARs nest in those of virtual functions, never beyond them.
+        # BARs nest in those of virtual functions, and never extend beyond them.
         at = bisect_right(self._starts, offset)
         nearby = self._sorted[max(0, at - 8) : at]
         return offset if any(start <= offset < end for start, end in nearby) else None
@@ -93,24 +93,24 @@ class BarPlaces:
 _SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
 _INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
 _GROUP = re.compile(r"/dev/vfio/([0-9]+)")
-#: A device without its group (VFIO_DEVICE_CDEV), whose number says nothing of its address.
+#: A device without its group (VFIO_DEVICE_CDEV), whose number does not determine its address.
 _WITHOUT_GROUP = "/dev/vfio/devices/"
 
 
 class VfioOwners:
-    """Devices by process and by file, as far as descriptors say them."""
+    """Devices by process and by file, as far as descriptors show them."""
 
     def __init__(self, files: TextFiles, devices: Iterable[PciFunction]) -> None:
         self._files = files
         self._bound = [device for device in devices if (device.driver or "").startswith("vfio")]
-        # Of a process the files of which the device is known, and its only device.
+        # For each process, the files with a known device, and its only device.
         self._own: dict[int, tuple[dict[bytes, set[str]], str | None]] = {}
         self._by_inode: dict[bytes, set[str]] = {}
         self._groups: set[str] = set()
         self._without_group = False
 
     def add(self, pid: int, targets: Mapping[str, str]) -> None:
-        """Look at the device files that a process has open, by the number of the descriptor."""
+        """Add the device files that a process has open, by the number of the descriptor."""
         groups = {group[1] for target in targets.values() if (group := _GROUP.fullmatch(target))}
         self._groups |= groups
         self._without_group |= any(target.startswith(_WITHOUT_GROUP) for target in targets.values())
@@ -134,14 +134,14 @@ class VfioOwners:
         self._own[pid] = by_inode, next(iter(found)) if len(found) == 1 else None
 
     def device_of(self, pid: int, inode: bytes) -> str | None:
-        """The device that has *inode*, None where nothing says; all processes are added before."""
-        # A mapping outlives the descriptor it was made with, and may come from another process: what is open
-        # anywhere counts. Until 6.9 all files of VFIO have the same inode.
+        """The device that has *inode*, None if undetermined; add all processes first."""
+        # A mapping outlives the descriptor it was made with, and may come from another process, so the open
+        # files of all processes count. Until 6.9 all files of VFIO have the same inode.
         by_inode, single = self._own.get(pid, ({}, None))
         for named in (by_inode.get(inode), {single} if single else None, self._by_inode.get(inode)):
             if named is not None:
                 return next(iter(named)) if len(named) == 1 else None
-        # Nothing open says it: the only device that VFIO has, unless something else may have been open.
+        # No open file determines it: the only device that VFIO has, unless another may have been open.
         if len(self._bound) == 1 and not self._without_group and self._groups <= {self._bound[0].group}:
             return self._bound[0].address
         return None

@@ -1,8 +1,8 @@
-"""The lists of physical memory, in the forms of all versions: resources, the memtype list and the MTRRs.
+"""The lists of physical memory, in the formats of all versions: resources, the memtype list and the MTRRs.
 
 /proc/iomem is nested, and its ends are inclusive. In the memtype list of debugfs (``x86/pat_memtype_list``) a
 line is ``write-back @ 0xA-0xB`` until 5.5, later ``PAT: [mem 0xA-0xB] write-back``. Both ends are exclusive,
-although the newer form looks like that of messages, where they are inclusive (memtype_seq_show,
+although the newer form resembles messages, where they are inclusive (memtype_seq_show,
 arch/x86/mm/pat/memtype.c).
 """
 
@@ -23,7 +23,7 @@ IOMEM_LINE = re.compile(rb"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : ([^\n]*)$", 
 
 
 class IomemTable(Sequence[IomemLine]):
-    """The lines of a file, each of which is made when it is asked for: they may be two million."""
+    """The lines of a file, of which there may be two million: each is created on access."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -64,7 +64,7 @@ class IomemTable(Sequence[IomemLine]):
 
     @property
     def is_hidden(self) -> bool:
-        """True where every address is zero: the kernel shows them to the superuser alone."""
+        """True if every address is zero: the kernel shows addresses only to the superuser."""
         return len(self) > 0 and not any(self._starts) and not any(self._lasts)
 
 
@@ -78,8 +78,9 @@ MEMTYPES_HEAD = b"PAT memtype list:"
 
 
 def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
-    """The entries in order, and how many lines are one or the head: an end of zero is that of 64 bits,
-    which wrapped, and a range that ends before it begins is none.
+    """Return the entries in order, and the number of lines that are an entry or the header. An end of zero is
+    the
+    wrapped end of 64 bits; a range that ends before it begins is not an entry.
     """
     modes, end_of_all = _MODES, 1 << 64
     found = [
@@ -98,7 +99,7 @@ def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
 
 
 def is_memtype_line(line: bytes) -> bool:
-    """True for an entry of either form, and for the head."""
+    """True for an entry in either form, and for the header."""
     return line.strip() == MEMTYPES_HEAD or reservations(line)[1] == 1
 
 
@@ -115,7 +116,7 @@ MTRR_TYPES = {
 
 _UNITS = {b"": 20, b"K": 10, b"M": 20, b"G": 30}
 
-#: Newer kernels write the count before the type, older ones after it; some old ones leave MB out.
+#: Newer kernels write the count before the type, older ones after it; some old ones omit MB.
 MTRR_LINE = re.compile(
     rb"^reg[0-9]+: base=0x([0-9a-f]{1,16}) \( *[0-9]+ ?[KMG]?B?\), size= *([0-9]{1,12}) ?([KMG]?)B?"
     rb"(?:, count=[0-9]+: ([a-z-]+)|: ([a-z-]+), count=[0-9]+)[ \r]*$",
@@ -124,7 +125,7 @@ MTRR_LINE = re.compile(
 
 
 def mtrr_ranges(data: bytes) -> tuple[MtrrRegister, ...]:
-    """The registers in use, in the order of their numbers; a type the kernel does not name is left out."""
+    """The registers in use, by number; types that the kernel does not name are omitted."""
     found = []
     for base, size, unit, new, old in MTRR_LINE.findall(data):
         kind = MTRR_TYPES.get(new or old)

@@ -1,4 +1,4 @@
-"""PCI devices as sysfs shows them, or as ``lspci -vv`` prints them for reports that have no sysfs."""
+"""PCI devices from sysfs, or from the output of ``lspci -vv`` in reports without sysfs."""
 
 import re
 
@@ -7,7 +7,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, fi
 from pfnlab.kernel.hw.pci_regions import Bar, bars
 
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
-#: The head of the configuration space that is kept: nothing of it is an address.
+#: The part of the configuration space that is kept: it has no addresses.
 CONFIG_BYTES = 16
 #: ``0000:01:00.0``
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -21,7 +21,7 @@ def is_address(name: str) -> bool:
 
 
 def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotSource]:
-    """All devices in order, and what became of their folder."""
+    """All devices in order, and the outcome of reading their folder."""
     listing = files.names(DEVICES)
     source = SnapshotSource(DEVICES, listing.access, listing.why, listing.seconds)
     if not listing.there:
@@ -36,7 +36,7 @@ def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotS
         kind = first_line(files, f"{folder}/class").removeprefix("0x")
         driver = _last(files.link(f"{folder}/driver"))
         if driver is None and listing.access is Access.CUT:
-            # Of a device that somebody named the links may be missing too.
+            # A device that the user named may lack the links too.
             driver = ""
         if driver and driver not in made_of:
             module = _last(files.link(f"{DRIVERS}/{driver}/module"))
@@ -84,7 +84,7 @@ _ROM_NUMBER = 6
 
 
 def trimmed_listing(data: bytes) -> bytes:
-    """The lines that say something of a device's memory or its driver; others may have serial numbers."""
+    """The lines about a device's memory or its driver; others may contain serial numbers."""
     kept = [
         line
         for piece in line_pieces(data)
@@ -95,7 +95,7 @@ def trimmed_listing(data: bytes) -> bytes:
 
 
 def listed_devices(data: bytes) -> tuple[PciFunction, ...]:
-    """The devices in order; modules that could serve one, loaded or not, are left out."""
+    """The devices in order; modules that could drive one, loaded or not, are omitted."""
     found = []
     for piece in line_pieces(data, b"0123456789abcdef"):
         for block in re.split(r"\n(?=\S)", decoded(piece)):

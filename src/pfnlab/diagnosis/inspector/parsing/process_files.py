@@ -1,7 +1,7 @@
 """Processes with mappings of page frames or open device files: /proc/PID/smaps, maps, fd, fdinfo and comm.
 
-A VMA is of interest where its flags have ``pf`` (VM_PFNMAP) or ``io`` (VM_IO), or where it maps a file of
-which page frames can be mapped. The clock pages that the kernel maps into every process ([vvar]) are not.
+A VMA is of interest if its flags have ``pf`` (VM_PFNMAP) or ``io`` (VM_IO), or if it maps a file whose page
+frames can be mapped. The clock pages that the kernel maps into every process ([vvar]) are not.
 """
 
 import re
@@ -21,20 +21,20 @@ DEVICE_FILE = (
     rb"|/proc/bus/pci/|/sys/devices/[^\n]*/resource[0-9]|anon_inode:\[vfio-device\])"
 )
 
-#: A line of maps that is of interest by its file; smaps has the same.
+#: A line of maps whose file makes it of interest; smaps has the same.
 _OF_FILE = re.compile(
     rb"^[0-9a-f]{1,16}-[0-9a-f]{1,16} [rwxsp-]{4} [0-9a-f]{1,16} [0-9a-f]+:[0-9a-f]+ [0-9]+ +"
     + DEVICE_FILE
     + rb"[^\n]*$"
 )
 
-#: What a line of interest by its file has in it.
+#: Text in every line whose file makes it of interest.
 _PARTS = (b"/dev/", b"/proc/bus/pci/", b"/resource", b"anon_inode:[vfio-device]")
 _OF_FLAGS = re.compile(rb"^VmFlags:[^\n]* (?:pf|io)(?= |$)[^\n]*$", re.MULTILINE)
 _FLAGS = re.compile(rb"^VmFlags:([^\n]*)$", re.MULTILINE)
 _DIGITS = b"0123456789abcdef"
 
-#: A line of maps; its path may have any byte but the end of a line.
+#: A line of maps; its path may have any byte except a newline.
 HEAD = re.compile(
     rb"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) [0-9a-f]+:[0-9a-f]+ ([0-9]+)"
     rb"(?: +([^\n]*))?$",
@@ -43,7 +43,7 @@ HEAD = re.compile(
 
 #: The same, with the line of flags after it.
 _VMA = re.compile(HEAD.pattern[:-1] + rb"(?:\n(VmFlags:[ a-z0-9?]*))?$", re.MULTILINE)
-#: The lines of a trimmed file, for the check of a bundle.
+#: The lines of a trimmed file, to validate a bundle.
 TRIMMED_LINE = re.compile(HEAD.pattern[1:-1] + rb"|VmFlags:[ a-z0-9?]*")
 Vma = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 _OPEN = re.compile(DEVICE_FILE)
@@ -51,14 +51,14 @@ _CLOCK = b"[vvar"
 
 
 def is_device_file(target: str) -> bool:
-    """True for the file of an open descriptor that is of interest."""
+    """True if the target of an open descriptor is of interest."""
     return _OPEN.match(target.encode("utf-8", "surrogateescape")) is not None
 
 
 def trimmed(data: bytes) -> bytes:
-    """The lines of the VMAs of interest of a file maps or smaps: its own, and the one of its flags.
+    """Reduce maps or smaps to the VMAs of interest: the line of each, and that of its flags.
 
-    A trimmed file stays as it is, and the lines of other VMAs cost nothing.
+    A trimmed file is unchanged, and the lines of other VMAs cost nothing.
     """
     heads: dict[int, int] = {}
     for found in _OF_FLAGS.finditer(data):
@@ -79,24 +79,24 @@ def trimmed(data: bytes) -> bytes:
 
 
 def vmas(data: bytes) -> Iterator[Vma]:
-    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path, flags; empty if not there."""
+    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path, flags; empty if missing."""
     for piece in text_files.line_pieces(data, _DIGITS):
         yield from _VMA.findall(piece)
 
 
 def is_trimmed(data: bytes, count: int) -> bool:
-    """True where a file has no lines but those of the VMAs in it, of which there are *count*."""
+    """True if a file consists of the lines of its *count* VMAs."""
     lines = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
     return lines == count + data.count(b"\nVmFlags:")
 
 
 def is_of_interest(path: bytes, flags: bytes) -> bool:
-    """True for a VMA of this file, with this line of flags."""
+    """True if a VMA with this file and line of flags is of interest."""
     return _OPEN.match(path) is not None or (_OF_FLAGS.match(flags) is not None and _CLOCK not in path)
 
 
 def _head_before(data: bytes, at: int) -> int | None:
-    # Fields of smaps begin with a capital, the line of the VMA with a digit; there are about 25 between.
+    # Fields of smaps begin with a capital, the line of the VMA with a digit; about 25 fields separate VMAs.
     for _ in range(64):
         if at <= 0:
             return None
@@ -116,7 +116,7 @@ def _lines_with(data: bytes, part: bytes) -> Iterator[int]:
 
 
 def _flags_after(data: bytes, at: int) -> int | None:
-    # Of the next fields, up to the next VMA.
+    # The following fields, up to the next VMA.
     found = _FLAGS.search(data, at, at + 4096)
     if found is None:
         return None
@@ -129,27 +129,28 @@ def _line_end(data: bytes, at: int) -> int:
     return end if end >= 0 else len(data)
 
 
-#: What gives the rest to a user who may not see other users' processes.
+#: The command that shows the rest to a user who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
-#: The names of what all processes have, as sources: their mappings, and the files they have open.
+#: Names, as sources, of the data of all processes: their mappings, and their open files.
 MAPS, DESCRIPTORS = "/proc/*/smaps", "/proc/*/fd"
 _VFIO = VFIO.encode()
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
-#: The beginning of the path of a device of UIO; no region, and what is beyond physical addresses.
+#: Prefix of the path of a UIO device; an offset that is not a region; the offsets beyond are physical
+#: addresses.
 _UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
 #: The process that every machine has.
 _FIRST = 1
-#: The most descriptors of a process that are looked at.
+#: The most descriptors examined per process.
 MOST_DESCRIPTORS = 1 << 16
 
 
-# Of a VMA by its file, flags and permissions: of interest, those as text, and through UIO.
+# By file, flags and permissions of a VMA: whether of interest, these as text, and whether through UIO.
 _Kind = tuple[bool, str, tuple[str, ...] | None, str, bool]
 
 
 class ProcessesSeen(msgspec.Struct, frozen=True):
-    """All that processes say; None where there is no /proc."""
+    """All facts from processes; None without /proc."""
 
     processes: tuple[Process, ...] | None
     mappings: tuple[HostMapping, ...] | None
@@ -167,7 +168,7 @@ class _Tally:
         self.seconds: float | None = None
 
     def count(self, text: text_files.FileText) -> None:
-        """One more file."""
+        """Count one more file."""
         if text.access is Access.REFUSED:
             self.refused += 1
             self.why = text.why
@@ -197,7 +198,7 @@ class _Tally:
 
 
 class ProcessFiles:
-    """Reads the processes of one machine, whose PCI devices are *devices*, or None for not known."""
+    """Reads the processes of one machine, whose PCI devices are *devices*, or None if unknown."""
 
     def __init__(
         self, files: text_files.TextFiles, long: text_files.LongFiles, devices: tuple[PciFunction, ...] | None
@@ -205,14 +206,14 @@ class ProcessFiles:
         self._files, self._long = files, long
         self._places = BarPlaces(devices or ())
         self._owners = VfioOwners(files, devices or ())
-        # Where such a mapping is, and the inode of its file.
+        # The place of such a mapping, and the inode of its file.
         self._of_vfio: list[tuple[int, bytes]] = []
         self._regions: dict[tuple[str, int], int] = {}
         self._known: dict[tuple[bytes, bytes, bytes], _Kind] = {}
         self._maps, self._links = _Tally(MAPS), _Tally(DESCRIPTORS)
 
     def read(self, work: Work) -> ProcessesSeen:
-        """All processes by number; raises Unparsable for a bundle's line that has no form of theirs."""
+        """All processes by number; raises Unparsable for a malformed line of a bundle."""
         listing = self._files.names("/proc")
         pids = sorted(
             int(name) for name in text_files.decoded(listing.data).split("\n") if _PID.fullmatch(name)
@@ -223,7 +224,7 @@ class ProcessFiles:
             return ProcessesSeen(None, None, (SnapshotSource(MAPS, access, why, listing.seconds),))
         if listing.access is Access.CUT:
             self._maps.part = self._links.part = listing.why
-        # Where it is not hidden, every user sees the first one.
+        # Unless it is hidden, every user sees process 1.
         self._maps.others_hidden = self._links.others_hidden = not self._files.root and _FIRST not in pids
         work.expect(len(pids))
         processes: list[Process] = []
@@ -278,12 +279,12 @@ class ProcessFiles:
             processes.append(Process(pid, text_files.first_line(self._files, f"/proc/{pid}/comm"), opened))
 
     def _maps_of(self, pid: int) -> tuple[str, text_files.FileText]:
-        # What is kept of another file than a bundle's is as small as that.
+        # The kept part of a file outside a bundle is as small as that.
         kept = bytes if self._files.strict else trimmed
         path = f"/proc/{pid}/smaps"
         text = self._long.read(path, kept)
         if text.access is Access.ABSENT:
-            # A kernel without CONFIG_PROC_PAGE_MONITOR has no flags.
+            # A kernel without CONFIG_PROC_PAGE_MONITOR prints no flags.
             path = f"/proc/{pid}/maps"
             text = self._long.read(path, kept)
         self._maps.count(text)
@@ -300,7 +301,7 @@ class ProcessFiles:
         return found, listing
 
     def _find_devices(self, mappings: list[HostMapping]) -> None:
-        """Give mappings through VFIO their ranges, once all that is open is known."""
+        """Set the ranges of mappings through VFIO, once all open files are known."""
         for number, inode in self._of_vfio:
             one = mappings[number]
             device = self._owners.device_of(one.pid, inode)
@@ -309,13 +310,13 @@ class ProcessFiles:
                 mappings[number] = msgspec.structs.replace(one, physical=found)
 
     def _uio_range(self, path: str, offset: int, size: int) -> tuple[int, int] | None:
-        """The range of a mapping of UIO: the offset is the number of a region, in pages (uio_mmap)."""
+        """The range of a UIO mapping: the offset is the number of a region, in pages (uio_mmap)."""
         key = path.removesuffix(" (deleted)").removeprefix(_UIO), offset // PAGE_SIZE
         start = self._regions.get(key)
         if start is None:
             place = f"/sys/class/uio/uio{key[0]}/maps/map{key[1]}/addr"
             text = text_files.first_line(self._files, place) if key[0].isdigit() else ""
             start = self._regions[key] = int(text, 16) if _ADDRESS.fullmatch(text) else _NOWHERE
-        # Memory of the kernel's own has its virtual address there.
+        # For the kernel's own memory the file has its virtual address.
         start -= start % PAGE_SIZE
         return (start, start + size) if 0 < start < _MOST_PHYSICAL else None

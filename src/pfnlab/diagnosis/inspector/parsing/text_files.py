@@ -1,6 +1,6 @@
-"""Files of a machine by their absolute paths, wherever they lie: its root, a bundle, a report's folder.
+"""Files of a machine by absolute path, wherever they are stored: its root, a bundle, a report's folder.
 
-The most that is read of one machine has bounds: what a file holds never decides how much memory is used.
+Reading one machine is bounded: no file content decides how much memory is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,18 +13,18 @@ from pfnlab.base.inert import visible_name
 from pfnlab.base.units import size_text
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 
-#: MiB of one file that are read without being asked for more, and the lines that a MiB may have: 2,000,000.
+#: MiB of one file read by default, and the lines that a MiB may have: 2,000,000.
 MOST_MIB, LINES_PER_MIB = 64, 31_250
-#: So many files as large as one may be, and with as many lines, make the most of all.
+#: The bound of all files together is this many times the bound of one, in bytes and lines.
 _FILES, _FILES_OF_LINES = 4, 2
-#: What is packed is at most so many times as large when it is unpacked, or so many bytes.
+#: Packed data is unpacked to at most this many times its size, or this many bytes.
 _TIMES, _LEAST = 200, 16 << 20
 
 
 class SnapshotBounds(msgspec.Struct, frozen=True):
-    """The bounds of a reading: of one file, of all files, and of what is packed.
+    """Bounds of reading: of one file, of all files, and of packed data.
 
-    :param mib: MiB of one file; a larger number than :data:`MOST_MIB` is one that a user asked for
+    :param mib: MiB of one file; a user asked for it if it exceeds :data:`MOST_MIB`
     """
 
     mib: int = MOST_MIB
@@ -50,56 +50,56 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
         return self.lines * _FILES_OF_LINES
 
     def unpacked(self, size: int) -> int:
-        """The most bytes that *size* packed bytes may be unpacked; whoever asked for more may have it."""
+        """The most bytes to unpack from *size* packed bytes; a user who asked for more gets it."""
         asked = self.all_bytes if self.mib > MOST_MIB else _LEAST
         return max(_TIMES * size, asked)
 
     def is_longer(self, size: int, lines: int) -> str:
-        """The bound that such a file goes beyond, with what to do; empty where it goes beyond none."""
+        """The bound that such a file exceeds, with what to do; empty if it exceeds none."""
         if size > self.bytes:
             return f"longer than {size_text(self.bytes)}{self.remedy}"
         return f"more than {self.lines:,} lines{self.remedy}" if lines > self.lines else ""
 
     def is_larger(self, size: int, lines: int) -> str:
-        """The same of all files together."""
+        """The same for all files together."""
         if size > self.all_bytes:
             return f"all files are larger than {size_text(self.all_bytes)}{self.remedy}"
         more = lines > self.all_lines
         return f"all files have more than {self.all_lines:,} lines{self.remedy}" if more else ""
 
     def is_too_packed(self, packed: int, size: int) -> str:
-        """The same of something packed: its bytes so, and unpacked as far as it was."""
+        """The same for packed data: its packed bytes, and the bytes unpacked so far."""
         if size <= self.unpacked(packed):
             return ""
         return f"unpacked it is more than {_TIMES} times as large, over {size_text(size)}{self.remedy}"
 
     @property
     def remedy(self) -> str:
-        """The words that say what reads more."""
+        """How to read more, in words."""
         return f": `pfnlab inspect --most {2 * self.mib}` reads more"
 
 
-#: Those of a reading for which nobody asked for more.
+#: The default bounds.
 ORDINARY = SnapshotBounds()
 
 
 #: The most bytes of a file with few lines.
 MOST_SMALL = 1 << 20
-#: Bytes of a piece of a long file that is parsed at once.
+#: Bytes of a long file that are parsed at once.
 _PIECE = 1 << 20
-#: A name without a leading slash is a command's, and its content what that prints.
+#: A name without a leading slash is a command, and its content that command's output.
 DMESG, JOURNAL = "dmesg", "journalctl -k -b -o short-monotonic"
 LSPCI, UNAME = "lspci -nnvv", "uname -a"
-#: Letters of a line that an error shows.
+#: Characters of a line that an error shows.
 _SHOWN = 60
 
 
 class FileText(msgspec.Struct, frozen=True):
-    """The content of one file, and what became of it.
+    """The content of one file, and how reading it went.
 
-    :param why: the reason where it was not read whole, as the system words it
+    :param why: the reason if it was not fully read, in the system's words
     :param seconds: when it was read, since 1970
-    :param line: how many lines of its container come before it
+    :param line: number of lines before it in its container
     """
 
     data: bytes
@@ -110,18 +110,18 @@ class FileText(msgspec.Struct, frozen=True):
 
     @property
     def there(self) -> bool:
-        """True where there is something to parse."""
+        """True if there is something to parse."""
         return self.access in (Access.READ, Access.CUT)
 
 
 class TextFiles(Protocol):
     """Files of one machine.
 
-    :ivar origin: the name of what holds them, for messages
-    :ivar root: they were read as the superuser
-    :ivar strict: a line that has not the form of its file is refused; otherwise it is left out and said
-    :ivar left_out: of a redacted bundle, the lines that it lacks
-    :ivar bounds: the most that is read of them
+    :ivar origin: the name of their container, for messages
+    :ivar root: read as the superuser
+    :ivar strict: refuse a malformed line; otherwise skip and report it
+    :ivar left_out: lines that a redacted bundle lacks
+    :ivar bounds: the bounds of reading them
     """
 
     origin: str
@@ -131,11 +131,11 @@ class TextFiles(Protocol):
     bounds: SnapshotBounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content of the file at *path*, at most *most* bytes; what is not there is no error."""
+        """The content of the file at *path*, at most *most* bytes; a missing file is not an error."""
         ...
 
     def link(self, path: str) -> str | None:
-        """The target of the link at *path*, None where there is none or it may not be read."""
+        """The target of the link at *path*; None if missing or unreadable."""
         ...
 
     def names(self, folder: str) -> FileText:
@@ -144,7 +144,7 @@ class TextFiles(Protocol):
 
 
 class Unparsable(Misuse):
-    """A line, whose number and beginning is *reason*, has not the form of its file."""
+    """A malformed line; *reason* is its number and beginning."""
 
     def __init__(self, origin: str, path: str, container_line: int, reason: str) -> None:
         self.reason = reason
@@ -153,24 +153,24 @@ class Unparsable(Misuse):
 
 
 def shown(line: bytes) -> str:
-    """The beginning of a line, inert, for a message."""
+    """The beginning of a line, made inert for a message."""
     text = line.decode("utf-8", "backslashreplace")
     return visible_name(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def decoded(data: bytes) -> str:
-    """Text of a name or a line; bytes that are no UTF-8 are written out."""
+    """Decode a name or a line; bytes that are not UTF-8 are escaped."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def first_line(files: TextFiles, path: str) -> str:
-    """The first line of a small file without blanks around it, empty where it is not to be read."""
+    """The first line of a small file, stripped; empty if unreadable."""
     text = files.read(path)
     return decoded(text.data.partition(b"\n")[0]).strip() if text.there else ""
 
 
 def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] | None:
-    """The first line, counted from 1, that is not empty and is not *good*; None where there is none."""
+    """The first line, counted from 1, that is neither empty nor *good*; None if there is none."""
     number = 0
     for piece in line_pieces(data):
         for line in piece.removesuffix(b"\n").split(b"\n"):
@@ -181,7 +181,7 @@ def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] 
 
 
 def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
-    """A long file in pieces of whole lines, one parsed at a time; each begins with a byte of *first*."""
+    """Split a long file into pieces of whole lines, parsed one by one; each begins with a byte of *first*."""
     start = 0
     while start < len(data):
         end = start + _PIECE
@@ -194,15 +194,16 @@ def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
 
 
 class LongFiles:
-    """Files of many lines out of those of a machine, as far as the bounds of a reading go."""
+    """The long files of a machine, read within the bounds."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files
         self._bytes = self._lines = 0
 
     def read(self, path: str, kept: Callable[[bytes], bytes] = bytes) -> FileText:
-        """The content of the file at *path*, cut at a bound (a bundle's raises Unparsable), which it says.
-        *kept* is what is kept of it, and counts for all files' bound.
+        """The content of the file at *path*, truncated at a bound with a note (for a bundle raises
+        Unparsable).
+        *kept* returns the part to keep, which counts for the bound of all files.
         """
         bounds, text = self._files.bounds, self._files.read(path, self._files.bounds.bytes + 1)
         lines = text.data.count(b"\n")
@@ -219,7 +220,7 @@ class LongFiles:
 
 
 def _beginning(data: bytes, bounds: SnapshotBounds) -> bytes:
-    """As many lines, and bytes, as one file may have."""
+    """The beginning of *data*, with the lines and bytes that one file may have."""
     left, end = bounds.lines, 0
     for piece in line_pieces(data[: bounds.bytes]):
         lines = piece.count(b"\n")

@@ -1,5 +1,5 @@
-"""Sources: the places a snapshot is taken from, a live root, a bundle, a report's folder or archive.
+"""Sources: a snapshot comes from a live root, a bundle, or the folder or archive of a report.
 
-``origins.py`` opens each by its content; ``pfnlab-collect.sh`` beside this room writes a bundle without
+``origins.py`` detects each by its content; ``pfnlab-collect.sh`` in this folder writes a bundle without
 Python.
 """

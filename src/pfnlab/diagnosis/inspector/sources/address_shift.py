@@ -1,8 +1,8 @@
-"""Other physical addresses with the same relations: order, nesting, touching, sizes and places in a page.
+"""Changed physical addresses with the same relations: order, nesting, adjacency, sizes and page offsets.
 
-The space between two things grows by some megabytes, so each thing moves by more than the one before it.
-A thing that is reserved or mapped, or a region of a device, keeps its size; a window of a bus or memory may
-grow with what is in it.
+The gap between two ranges grows by some megabytes, so each range moves by more than the one before it. A
+reserved or mapped range, or a region of a device, keeps its size; a window of a bus or memory may grow with
+its content.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,11 +13,11 @@ from random import Random
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 
-#: Up to here every PC has the same addresses, which stay.
+#: Up to here every PC has the same addresses, which are kept.
 COMMON = 1 << 20
-#: Steps by which a gap grows, so that numbers of megabytes stay whole, and the most of them.
+#: Steps by which a gap grows, so that sizes in megabytes remain whole numbers, and the most steps.
 _STEP, _MOST_STEPS = 1 << 21, 64
-#: The most gaps that grow; what lies between moves by as much as the gap before it.
+#: The most gaps that grow; ranges between them move by as much as the gap before them.
 _MOST_GAPS = 4096
 _TRIES = 50
 #: Memory and what the firmware keeps; a range of this name may grow.
@@ -26,7 +26,7 @@ Range = tuple[int, int]
 
 
 class AddressShift:
-    """A map from addresses to others: *kept* ranges keep their sizes, *others* their relations."""
+    """A map between addresses: *kept* ranges keep their sizes, *others* their relations."""
 
     def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:
         kept = list(kept)
@@ -35,7 +35,7 @@ class AddressShift:
         if len(gaps) > _MOST_GAPS:
             gaps = sorted([gaps[0], *random.sample(gaps[1:], _MOST_GAPS - 1)])
         known = set(points)
-        # By chance something may come to lie where something else was.
+        # A range may by chance move to where another was.
         self._jumps = gaps
         for _ in range(_TRIES):
             self._moved = [0]
@@ -45,7 +45,7 @@ class AddressShift:
                 return
 
     def __call__(self, address: int) -> int:
-        """The other address; one beyond 64 bits is the last."""
+        """The changed address; beyond 64 bits, the last one."""
         moved = address + self._moved[bisect_right(self._jumps, address)]
         return min(moved, (1 << 64) - 1) if address < 1 << 64 else address
 
@@ -65,7 +65,7 @@ def shift_for(snapshot: Snapshot, random: Random) -> AddressShift:
     for register in snapshot.mtrrs or ():
         holds = bisect_left(inner, register.end) > bisect_right(inner, register.start)
         (others if holds else kept).append((register.start, register.end))
-    # A firmware or a mistake may have a range that is no range.
+    # Firmware or a mistake may produce an invalid range.
     return AddressShift(
         [pair for pair in kept if pair[0] < pair[1]], [pair for pair in others if pair[0] < pair[1]], random
     )
@@ -82,7 +82,7 @@ def _merged(kept: list[Range]) -> list[Range]:
 
 
 def _gaps(points: list[int], kept: list[Range]) -> list[int]:
-    """The middle of each stretch between two points, above the common ones, in which nothing is kept."""
+    """The middle of each stretch between two points, above the common ones, that has no kept range."""
     found = []
     starts = [start for start, _ in kept]
     for start, end in pairwise(points):

@@ -1,4 +1,4 @@
-"""The form of a bundle: files of one machine as one text, which ``pfnlab-collect.sh`` writes too.
+"""The format of a bundle: files of one machine as one text, which ``pfnlab-collect.sh`` writes too.
 
 The first line is ``pfnlab-bundle 1``. Each further line is a directive, or begins with one blank and is
 content of the directive before it, so no content can be a directive::
@@ -48,7 +48,7 @@ VERSION = b"1"
 GZIP = b"\x1f\x8b"
 #: The most bytes of a line of a bundle.
 MOST_LINE = 1 << 16
-#: Directives that say what became of a file that was not read whole.
+#: Directives for a file that was not fully read.
 ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}
 WORDS = {access: word for word, access in ACCESS.items()}
 _CHUNK = 1 << 20
@@ -68,7 +68,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def written(entries: Iterable[Entry], notes: Iterable[tuple[str, str]]) -> bytes:
-    """The bundle of these entries."""
+    """Write a bundle of these entries."""
     parts = [MAGIC + VERSION + b"\n"]
     parts += [b"note %s %s\n" % (word.encode(), value.encode()) for word, value in notes]
     parts += _directives(entries)
@@ -84,7 +84,7 @@ def _directives(entries: Iterable[Entry]) -> Iterator[bytes]:
         if now != before:
             yield f"at {now}\n".encode()
             before = now
-        # A path of a machine may have bytes that are no text.
+        # A machine's paths may have bytes that are not text.
         head = f"{entry.kind} {entry.path}".encode("utf-8", "surrogateescape")
         why = b"\t" + visible_name(entry.why).encode() if entry.kind.encode() in ACCESS else b""
         yield head + why + b"\n" + _content(entry)
@@ -96,13 +96,13 @@ def _content(entry: Entry) -> bytes:
         data = b"\n".join(data[at : at + 16].hex(" ").encode() for at in range(0, len(data), 16))
     if not data:
         return b""
-    # What is no text has no place in a line.
+    # Bytes that are not text do not fit in a line.
     data = data.removesuffix(b"\n").replace(b"\0", b"\\x00").replace(b"\n", b"\n ")
     return b" " + data + b"\n"
 
 
 def is_bundle(head: bytes) -> bool:
-    """True where the first bytes of a file are those of a bundle, packed or not."""
+    """True if a file begins like a bundle, packed or not."""
     if head.startswith(GZIP):
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, len(MAGIC))
@@ -124,7 +124,7 @@ def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
 
 
 def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
-    """The text of a bundle, packed with gzip or not; raises Misuse for a large or damaged one."""
+    """The text of a bundle, gzipped or not; raises Misuse for a large or damaged one."""
     name = visible_name(origin)
     _check_size(name, len(data), bounds)
     if not data.startswith(GZIP):
@@ -148,7 +148,7 @@ def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
 
 
 def packed(data: bytes) -> bytes:
-    """The same bytes for the same text, whenever it is packed."""
+    """Pack a text; the same text always gives the same bytes."""
     return gzip.compress(data, mtime=0)
 
 
@@ -161,13 +161,13 @@ _NOTE = re.compile(rb"note ([a-z]{1,20}) ([^\n]{1,200})")
 _LEFT = re.compile(rb"note left ([0-9]{1,12}) ([^\n]{1,200})")
 _PROCESS_FILE = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|fd|fdinfo|comm)")
 _CONTENT = (b"file", b"hex", b"link", b"folder")
-#: So many lines that a file may have make room for a file or a link: half a million, if nobody asks for more.
+#: This many permitted lines of a file allow for one file or link: half a million by default.
 _LINES_PER_FILE = 4
 _NOT_THERE = FileText(b"", Access.ABSENT, "not in the bundle")
 
 
 class _Part(msgspec.Struct, gc=False):
-    """Where a directive's content lies, and what the directive says."""
+    """The place of a directive's content, and the directive's text."""
 
     kind: bytes
     start: int
@@ -179,7 +179,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class Bundle:
-    """The files in a bundle; raises Misuse for none, a cut one, or a line that has not its form."""
+    """The files in a bundle; raises Misuse if it is not a bundle, truncated, or has a malformed line."""
 
     strict = True
 
@@ -201,11 +201,11 @@ class Bundle:
 
     @classmethod
     def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
-        """The bundle in a file, packed or not; raises Misuse as the class, and where it cannot be read."""
+        """The bundle in a file, packed or not; raises Misuse like the class, or if it cannot be read."""
         return cls(bundle_bytes(path, bounds), str(path), bounds)
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content of a file, as the bundle has it."""
+        """The content of a file, as stored in the bundle."""
         part = self._parts.get(path)
         if part is None:
             return self._unlisted(path)
@@ -224,7 +224,7 @@ class Bundle:
         return self._content(part).removesuffix(b"\n").decode("utf-8", "surrogateescape")
 
     def names(self, folder: str) -> FileText:
-        """The names in a folder: those it lists, or those of which something is here."""
+        """The names in a folder: those it lists, or those with content in the bundle."""
         part = self._parts.get(folder)
         if part is not None:
             return FileText(self._content(part), part.access, part.why, part.seconds, part.line)
@@ -234,7 +234,7 @@ class Bundle:
         return self._unlisted(folder)
 
     def _unlisted(self, path: str) -> FileText:
-        # Of a process that was looked at, what is not here was empty.
+        # For a process that was read, a missing file was empty.
         found = _PROCESS_FILE.fullmatch(path)
         if found is None or found[1] not in self._pids:
             return _NOT_THERE
@@ -243,7 +243,7 @@ class Bundle:
         return FileText(b"", seconds=self._parts["/proc"].seconds)
 
     def _content(self, part: _Part, most: int | None = None) -> bytes:
-        # A byte of content takes two of the bundle at most, of what is written as digits three.
+        # A byte of content takes at most two bytes of the bundle, or three if written as digits.
         end = part.end if most is None else min(part.end, part.start + 4 * most)
         return self._data[part.start + 1 : end].replace(b"\n ", b"\n")
 
@@ -270,7 +270,7 @@ class Bundle:
             raise self._wrong(
                 min(data.count(b"\n", 0, self.bounds.all_bytes), self.bounds.all_lines) + 1, larger
             )
-        # A line that is too long has one of these windows for itself.
+        # A line that is too long fills one of these windows.
         for at in range(0, len(data) - MOST_LINE, MOST_LINE):
             if data.find(b"\n", at, at + MOST_LINE) < 0:
                 line = data.count(b"\n", 0, at) + 1

@@ -1,6 +1,6 @@
-"""Collecting: whatever a snapshot reads of a machine, recorded and written as a bundle.
+"""Collecting: everything a snapshot reads from a machine, recorded and written as a bundle.
 
-The script makes the same where nothing is installed, with the program that redacts and its words.
+The script makes the same bundle where nothing is installed, with the redaction program and its words.
 """
 
 import re
@@ -46,7 +46,9 @@ def script_text() -> str:
 
 
 def plain_expression(expression: str) -> str:
-    """The same for any awk: no {n}, and all groups kept; a group that repeats may do so more often."""
+    """Rewrite an expression for any awk: no {n}, only capturing groups; a repeated group may match more.
+    often.
+    """
 
     def times(found: re.Match[str]) -> str:
         least, most = int(found[2]), int(found[3] or found[2])
@@ -66,10 +68,10 @@ _INFO_LINE = re.compile(rb"^(?:ino|vfio-device-syspath):[^\n]*$", re.MULTILINE)
 
 
 def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
-    """Write a bundle of *files* to *path*, packed with gzip for ``.gz``; the snapshot that they make.
+    """Write a bundle of *files* to *path*, gzipped for ``.gz``; return their snapshot.
 
-    :param redact: lines of known forms alone, with other names and addresses, whose relations are the same
-    :raises Misuse: the file cannot be written; Undecided where the disk is full or fails
+    :param redact: keep only lines of known forms, with changed names and addresses in the same relations
+    :raises Misuse: the file cannot be written; Undecided if the disk is full or fails
     """
     recorder = Recorder(files)
     found = snapshot_of(recorder)
@@ -86,7 +88,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
 
 
 class Recorder:
-    """Files of a machine that notes what is read of them, without the parts that no snapshot uses."""
+    """Files of a machine that records what is read from them, except parts that no snapshot uses."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files
@@ -97,7 +99,7 @@ class Recorder:
         self.bounds = files.bounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content that is kept."""
+        """The kept content."""
         known = self._known.get(("file", path))
         if known is None:
             whole = self._files.read(path, most)
@@ -111,7 +113,7 @@ class Recorder:
         return known
 
     def link(self, path: str) -> str | None:
-        """The target, noted where it is of interest."""
+        """The target, recorded if of interest."""
         target = self._files.link(path)
         folder = path.rpartition("/")[0]
         if target is not None and (not _DESCRIPTORS.fullmatch(folder) or is_device_file(target)):
@@ -119,7 +121,7 @@ class Recorder:
         return target
 
     def names(self, folder: str) -> FileText:
-        """The names, noted but those of descriptors, most of which are of no interest."""
+        """The names, recorded except those of descriptors, most of which are of no interest."""
         found = self._files.names(folder)
         if folder == "/proc":
             pids = [name for name in found.data.split(b"\n") if name.isdigit()]
@@ -135,7 +137,7 @@ class Recorder:
             if text.access is Access.CUT:
                 self.entries.append(Entry("cut", path, why=text.why, seconds=text.seconds))
         elif text.access is Access.REFUSED or not path.startswith("/proc/") or path.count("/") < 3:
-            # A process that ended meanwhile is nobody's loss.
+            # Ignore a process that has ended.
             word = WORDS[text.access].decode()
             self.entries.append(Entry(word, path, why=text.why, seconds=text.seconds))
 

@@ -1,6 +1,6 @@
-"""A snapshot of a kernel's memory: of a vmcore or kdump, or of the running kernel through /proc/kcore.
+"""A snapshot from a kernel's memory: a vmcore or kdump, or the running kernel through /proc/kcore.
 
-Each part that cannot be read leaves a source that says why; only a file without a kernel in it is an error.
+Each unreadable part becomes a source with its reason; only a file without a kernel is an error.
 """
 
 import time
@@ -16,7 +16,7 @@ from pfnlab.lab.lens.memory import MemorySource, open_core, running_kernel
 T = TypeVar("T")
 #: The memory of the running kernel.
 KCORE = Path("/proc/kcore")
-#: How often a part of a running kernel is read that was in the middle of a change.
+#: How often to reread a part of a running kernel that was being changed.
 TRIES = 5
 
 
@@ -28,28 +28,28 @@ def core_snapshot(path: Path) -> Snapshot:
 
 
 def deep_snapshot(path: Path = KCORE) -> Snapshot:
-    """This machine by its kernel's memory; raises LensError where it is closed, or MissingTool."""
+    """This machine, from its kernel's memory; raises LensError if access is denied, or MissingTool."""
     need_packages("lens", THE_LENS, "drgn")
     with running_kernel(path) as source:
         return _snapshot(source, "this machine")
 
 
 class _Parts:
-    # The parts of one kernel as they are read, and the source of each.
+    # The parts of one kernel that were read, and the source of each.
 
     def __init__(self, *, live: bool) -> None:
         self._live = live
         self.sources: list[SnapshotSource] = []
 
     def value(self, name: str, read: Callable[[], T]) -> T | None:
-        # What *read* returns; None where it fails.
+        # The result of *read*; None if it fails.
         found = self.rows(name, lambda: (read(),))
         return found[0] if found else None
 
     def rows(
         self, name: str, read: Callable[[], Iterable[T]], troubles: Sequence[str] = ()
     ) -> tuple[T, ...] | None:
-        # The rows that *read* gives, those before it fails too; *troubles* grow where it left rows out.
+        # The rows from *read*, even those before a failure; *troubles* grow if it skipped rows.
         found: list[T] = []
         why = ""
         before = len(troubles)

@@ -1,6 +1,6 @@
-"""Devices, resources, modules, and processes with their mappings of devices, in a kernel's memory.
+"""Devices, resources, modules, and processes with their mappings of devices, from a kernel's memory.
 
-Each reader raises LensError where what it reads is not there, cannot be read, or has a loop.
+Each reader raises LensError if the data is missing, cannot be read, or has a loop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: The symbols these readers need.
 SYMBOLS = ("iomem_resource", "pci_root_buses", "modules")
-#: Walks are given up after this many resources, buses with their devices, and modules with their users.
+#: Limits of walks: resources, buses with their devices, and modules with their users.
 MAX_RESOURCES = 1_000_000
 MAX_DEVICES = 100_000
 MAX_MODULES = 100_000
@@ -45,7 +45,7 @@ _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 
 def read_resources(view: KernelView) -> Iterator[IomemLine]:
-    """The tree of resources of memory, in the order of /proc/iomem."""
+    """The tree of memory resources, in the order of /proc/iomem."""
     record = view.layouts.record("struct resource", "start", "end", "name", "sibling", "child")
     *_, first = view.members(view.symbol("iomem_resource"), record)
     visited = set[int]()
@@ -125,20 +125,20 @@ class _Devices:
             driver_name,
             tuple(self._bars(address)),
             modules,
-            # Of one that no driver has enabled, the firmware may have; only the device itself says that.
+            # The firmware may have enabled one that no driver did; only the device itself tells.
             enabled=True if 0 < enabled < 1 << 31 else None,
             group=self._group(group) if group else "",
         )
 
     def _bound(self, driver: int) -> tuple[str, tuple[str, ...]]:
-        # The driver's name, and its module where it is one.
+        # The driver's name, and its module if it is one.
         view = self._view
         name, owner = view.members(driver, self._driver)
         modules = (_module_name(view, owner),) if owner else ()
         return text_at(view, name, _MAX_NAME), modules
 
     def _group(self, group: int) -> str:
-        # Only declared where the driver of the IOMMU is none of the kernel's own.
+        # Only declared if the IOMMU driver is not built into the kernel.
         if not self._view.layouts.has("struct iommu_group", "id"):
             return ""
         record = self._view.layouts.record("struct iommu_group", "id")
@@ -170,20 +170,20 @@ def read_modules(view: KernelView) -> Iterator[Module]:
         yield Module(_module_name(view, module), tuple(names))
 
 
-#: A mapping with one of these maps page frames of a device, or may.
+#: A mapping with one of these flags maps page frames of a device, or may do so.
 OF_DEVICES = VM_PFNMAP | VM_IO | VM_MIXEDMAP
-#: The most open files of one process that are looked at.
+#: The most open files examined per process.
 MAX_FILES = 1 << 20
-#: Files whose mappings say in ``vm_pgoff`` which page frames they map.
+#: Files whose mappings have their page frames in ``vm_pgoff``.
 _PHYSICAL = re.compile(r"/dev/mem|/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.*")
-#: Device files: their inodes are of devices, or they have such paths.
+#: Device files: their inodes are device inodes, or they have such paths.
 _OF_DEVICES = re.compile(r"/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.+|anon_inode:\[vfio.*")
 _DEVICE_KINDS = frozenset({stat.S_IFCHR, stat.S_IFBLK})
-#: Kinds without a path that matters.
+#: Kinds without a relevant path.
 _OTHER_KINDS = frozenset({stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFLNK})
 _ULONG_MAX = (1 << 64) - 1
 _COMM = 16
-#: Members of a VMA that stand for a reservation, in kernels without VM_PAT: since 6.16, and in kernels with a
+#: Members of a VMA that represent a reservation in kernels without VM_PAT: since 6.16, and in kernels with a
 #: tracker of evidence/patches/.
 _TRACKERS = ("pfnmap_track_ctx", "pfnmap_parts.rb_node", "pfnmap_end")
 
@@ -198,8 +198,8 @@ class _Task(NamedTuple):
 class Tasks:
     """Reads the processes of one kernel.
 
-    :param tables: its page tables; None where its PAT is not known, so that entries have no modes
-    :ivar troubles: what kept a process from being read whole
+    :param tables: its page tables; None if its PAT is unknown, so that entries have no modes
+    :ivar troubles: why processes were not fully read
     """
 
     def __init__(self, view: KernelView, tables: RunReader | None) -> None:
@@ -226,7 +226,7 @@ class Tasks:
         return self._all
 
     def processes(self) -> Iterator[Process]:
-        """Every process, by its pid; those of the kernel itself too."""
+        """Every process, by pid, including those of the kernel itself."""
         open_files = _OpenFiles(self._view, self._paths)
         for task in self._tasks():
             if not task.pid:
@@ -240,7 +240,7 @@ class Tasks:
             yield Process(task.pid, comm.decode("utf-8", "replace"), files)
 
     def mappings(self) -> Iterator[HostMapping]:
-        """Every mapping of a device, by pid and address; who cannot be read is in `troubles`."""
+        """Every mapping of a device, by pid and address; unreadable processes are in `troubles`."""
         from msgspec.structs import replace
 
         for task in self._tasks():

@@ -1,6 +1,6 @@
-"""A kernel of itself, in its memory: PAT, MTRRs, its own mappings, its log and its options.
+"""Facts about a kernel, from its memory: PAT, MTRRs, its own mappings, its log and its options.
 
-Each reader raises LensError where what it reads is not there, cannot be read, or has a loop.
+Each reader raises LensError if the data is missing, cannot be read, or has a loop.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from pfnlab.lab.lens.page_runs import RunReader
     from pfnlab.lab.lens.view import KernelView
 
-#: The symbols these readers need, as far as a kernel has them.
+#: The symbols these readers need, if the kernel has them.
 SYMBOLS = (
     *("__pte2cachemode_tbl", "mtrr_state", "prb", "saved_command_line", "x86_hyper_type", "boot_cpu_data"),
     *("dmi_ident", "vmap_area_list", "vmap_nodes", "nr_vmap_nodes", "vmalloc_base"),
 )
 
-#: Walks are given up after this many areas of vmalloc, and lists of these.
+#: Limits of walks: vmalloc areas, and lists of these.
 MAX_AREAS = 2_000_000
 MAX_NODES = 4096
-#: Below lies what all machines have mapped in old ways.
+#: All machines map the memory below in legacy ways.
 _LEGACY_END = 1 << 20
 _SLOTS = 8
-# Flags of an area of vmalloc (include/linux/vmalloc.h): of a device, and without a page behind it.
+# Flags of a vmalloc area (include/linux/vmalloc.h): of a device, and without a struct page.
 _IOREMAP, _NO_GUARD = 0x1, 0x40
-# Bits of a variable MTRR and of the state of all (arch/x86/include/asm/mtrr.h).
+# Bits of a variable MTRR, and of the state of all (arch/x86/include/asm/mtrr.h).
 _VALID, _ENABLED, _TYPE = 0x800, 0x2, 0xFF
-# The sign that a machine is a guest: the highest bit of the fifth word of its processor's features.
+# The mark of a guest: the highest bit of the fifth word of its processor's features.
 _FEATURES_WORD, _GUEST = 4, 1 << 31
 
-#: Hypervisors as the kernel writes them ("Hypervisor detected: KVM"), by their constants.
+#: Hypervisors by their constants, as the kernel writes them ("Hypervisor detected: KVM").
 _HYPERVISORS = {
     "VMWARE": "VMware",
     "MS_HYPERV": "Microsoft Hyper-V",
@@ -49,7 +49,7 @@ _HYPERVISORS = {
     "BHYVE": "Bhyve",
 }
 _NATIVE = "NATIVE"
-# A record of the log: its state is in the two highest bits, and the rest is its number
+# A record of the log: its state is in the two highest bits, its number in the rest
 # (kernel/printk/printk_ringbuffer.h).
 _STATE_SHIFT = 62
 _NUMBER = (1 << _STATE_SHIFT) - 1
@@ -59,7 +59,7 @@ _WORD = 8
 
 
 def read_pat(view: KernelView) -> PatConfig:
-    """The configuration of PAT, by the table in which the kernel looks up what a slot selects."""
+    """The configuration of PAT, from the kernel's table of the modes that slots select."""
     modes = view.read(view.symbol("__pte2cachemode_tbl"), _SLOTS)
     if max(modes) >= len(CacheMode) or modes[0] != CacheMode.WB:
         raise view.error(f"its table of the slots of PAT holds {modes.hex(' ')}")
@@ -78,7 +78,7 @@ def read_book(view: KernelView) -> Iterator[Reservation]:
 
 
 def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRegister, ...], MtrrType | None]:
-    """The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off."""
+    """The variable MTRRs in use, and the type of all other memory; None if MTRRs are off."""
     layouts, at = view.layouts, view.symbol("mtrr_state")
     record = layouts.record("struct mtrr_state_type", "enabled", "def_type")
     enabled, default = view.members(at, record)
@@ -107,7 +107,7 @@ def _type(view: KernelView, number: int) -> MtrrType:
 def read_aliases(
     view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
-    """The kernel's entries for devices, and RAM (by *resources*, or all of the direct map) that is not
+    """The kernel's entries for devices, and for RAM (by *resources*, or the whole direct map) that is not
     write-back: of the direct map, then of the areas of ioremap.
     """
     root = view.info.symbol("swapper_pg_dir")
@@ -158,7 +158,7 @@ def _areas(view: KernelView, tables: RunReader, top: int) -> Iterator[DirectAlia
 
 
 def _area_addresses(view: KernelView) -> Iterator[int]:
-    # Every area: in one list up to 6.8, in those of several nodes from 6.9 on.
+    # Every area: in one list up to 6.8, in the lists of several nodes since 6.9.
     layouts = view.layouts
     at = layouts.offset("struct vmap_area", "list")
     if not layouts.has("struct vmap_node"):
@@ -174,7 +174,7 @@ def _area_addresses(view: KernelView) -> Iterator[int]:
 
 
 def read_log(view: KernelView) -> Iterator[str]:
-    """The lines of the kernel's log, each with its time as dmesg writes it."""
+    """The lines of the kernel's log, each with its time as dmesg prints it."""
     layouts, ring = view.layouts, "struct printk_ringbuffer"
     (buffer,) = struct.unpack("<Q", view.read(view.symbol("prb"), _WORD))
     record = layouts.record(
@@ -195,8 +195,8 @@ def read_log(view: KernelView) -> Iterator[str]:
         if state & _NUMBER == number & _NUMBER and state >> _STATE_SHIFT in _READABLE:
             nanoseconds, length = view.members(infos + place * sizes[1], info)
             first, last = begin & text_mask, behind & text_mask
-            # A text that has no room before the end of the ring is at its start. One without text has equal
-            # odd places.
+            # A text that does not fit before the end of the ring is at its start. An empty text has equal odd
+            # positions.
             first = 0 if first > last else first
             length = min(length, last - first - _WORD)
             if not begin & 1 and length > 0:
@@ -209,12 +209,12 @@ def read_log(view: KernelView) -> Iterator[str]:
 
 
 def read_options(view: KernelView) -> str:
-    """The kernel's command line; raises LensError where it cannot be read."""
+    """The kernel's command line; raises LensError if it cannot be read."""
     return text_at(view, view.word(view.symbol("saved_command_line")), MAX_TEXT)
 
 
 def read_host(view: KernelView) -> str:
-    """The name of the machine; raises LensError where it cannot be read."""
+    """The name of the machine; raises LensError if it cannot be read."""
     at = view.info.symbol("init_uts_ns")
     if at is None:
         raise view.error("VMCOREINFO does not say where init_uts_ns is")
@@ -222,7 +222,7 @@ def read_host(view: KernelView) -> str:
 
 
 def read_hypervisor(view: KernelView) -> str:
-    """The hypervisor, as the kernel logs it, else the machine's maker; empty where it is no guest."""
+    """The hypervisor, as the kernel logs it, else the machine's maker; empty if it is not a guest."""
     features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
     at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
     (word,) = struct.unpack("<I", view.read(at, 4))

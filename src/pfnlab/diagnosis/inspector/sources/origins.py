@@ -1,4 +1,4 @@
-"""A snapshot of whatever a path names: a bundle, a report of sos, a core."""
+"""A snapshot from a path: a bundle, an sos report, or a core."""
 
 import importlib
 from pathlib import Path
@@ -14,25 +14,25 @@ from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles, loose_files
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, is_archive, is_report
 
-#: The name of the machine that pfnlab runs on.
+#: The name of the machine that runs pfnlab.
 HERE = "this machine"
-#: The first bytes of cores: ELF, and the forms of makedumpfile.
+#: The first bytes of cores: ELF, and the formats of makedumpfile.
 _CORES = (b"\x7fELF", b"KDUMP   ", b"makedumpfile", b"DISKDUMP")
 _HEAD = 512
 
 
 def live_files(bounds: SnapshotBounds = ORDINARY) -> TextFiles:
-    """The files of the machine that pfnlab runs on."""
+    """The files of the machine that runs pfnlab."""
     return RootFolder(Path("/"), HERE, bounds)
 
 
 def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of the machine that pfnlab runs on, as far as this user may see it; nothing is changed."""
+    """The snapshot of the machine that runs pfnlab, as far as this user may read it; changes nothing."""
     return snapshot_of(live_files(bounds))
 
 
 def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
-    """The text files that a bundle, a report or a paste has; raises Misuse where it is none of them."""
+    """The text files in a bundle, a report or a paste; raises Misuse for anything else."""
     collected = collected_files(path, bounds)
     if collected is not None:
         return collected
@@ -46,7 +46,7 @@ def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
 
 
 def collected_files(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles | None:
-    """The text files of a bundle or a report; None for what is neither, as a paste or a log."""
+    """The text files of a bundle or a report; None for anything else, e.g. a paste or a log."""
     if path.is_dir():
         return SosFolder(path, bounds) if is_report(path) else None
     head = read_head(path, "bundle", _HEAD)
@@ -56,7 +56,7 @@ def collected_files(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles 
 
 
 def received_bundle(data: bytes, origin: str) -> Bundle:
-    """The bundle of bytes that somebody sent, packed or not; raises Misuse for none or a damaged one."""
+    """The bundle in bytes that a user sent, packed or not; raises Misuse for none or a damaged one."""
     name, head = visible_name(origin), data[:_HEAD]
     if is_bundle(head):
         return Bundle(unpacked(data, origin, ORDINARY), origin)
@@ -70,9 +70,11 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of a bundle, report or core by its content; raises Misuse for others, or MissingTool."""
+    """The snapshot of a bundle, report or core, by content; raises Misuse for others, or MissingTool.
+    MissingTool.
+    """
     if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
-        # Only here: the lens takes longer to import than a bundle to read.
+        # Imported here because the lens takes longer to import than a bundle to read.
         core = importlib.import_module("pfnlab.diagnosis.inspector.sources.core")
         found: Snapshot = core.core_snapshot(path)
         return found
@@ -80,7 +82,7 @@ def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def of_a_machine(snapshot: Snapshot) -> Snapshot:
-    """*snapshot*; raises Misuse where nothing of a machine was there, naming all that was looked for."""
+    """*snapshot*; raises Misuse if it has nothing of a machine, with the list of everything sought."""
     if all(source.access is Access.ABSENT for source in snapshot.sources):
         names = ", ".join(source.name for source in snapshot.sources)
         raise Misuse(f"{visible_name(snapshot.origin)}: no file of a machine in it: looked for {names}")

@@ -1,8 +1,8 @@
-"""A text of several files of one machine, as people paste them: each line's form says whose it is.
+"""A text of several files of one machine, as people paste them: each line's form identifies its file.
 
-Prompts, commands, heads, quoting and prose between the files are no lines of theirs; a path in one of them
-says whose process or device the next lines are. A text says what it has, and never that it has all: what it
-may lack is CUT, so nothing is concluded from what is not in it.
+Prompts, commands, headers, quoting and prose between the files belong to none of them; a path there
+identifies the process or device of the next lines. A text shows what it has, and never that it is complete:
+what it may lack is CUT, so nothing is concluded from what it lacks.
 """
 
 import re
@@ -23,14 +23,14 @@ from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, LSPCI, UNAME, F
 from pfnlab.diagnosis.messages.paste import clean
 from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
 
-#: The bounds of a text that is explained beside a log of any length, and the lines of the log that are kept.
+#: The bounds of a text explained together with a log of any length, and the log lines that are kept.
 OF_LOGS = SnapshotBounds(8)
 _MOST_LOG, _MOST_OTHERS = 1000, 1 << 10
 #: The most devices, and the most lines of one: a device has six BARs, and those of virtual functions.
 _MOST_DEVICES, _MOST_LINES = 1 << 16, 32
-#: The most files of a folder that is one machine's.
+#: The most files in a folder of one machine.
 _MOST_LOOSE = 256
-#: A line before it is cleaned that may be one of these files, behind the signs of quoting and lists.
+#: A raw line that may be of one of these files, after the signs of quoting and lists.
 _MAY_BE = re.compile(
     rb"[\s>|+*`-]{0,16}(?:PAT: \[mem|PAT memtype list:|[0-9a-f]{4,16}-[0-9a-f]{4,16} |reg[0-9]+: base="
     rb"|(?:write|uncached)[a-z-]* @ 0x|0x[0-9a-f]{16} 0x|(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7] "
@@ -47,30 +47,31 @@ _FLAGS = re.compile(r"VmFlags:[ a-z0-9?]*")
 _DESCRIPTOR = re.compile(r"(?:l[rwxst-]{9}\S?\s.*\s)?([0-9]{1,7}) -> (\S.*)")
 _UNAME = re.compile(r"Linux \S+ [0-9]+\.[0-9]+\S* #[0-9].*")
 _OF_FDINFO = re.compile(r"(?:vfio-device-syspath|ino):\s*\S+")
-#: A path of a process or a device, in a command or a head.
+#: A path of a process or a device, in a command or a header.
 _PROCESS = re.compile(r"/?\bproc/(?:([0-9]{1,7})|[a-z$][^/\s]*)/(s?maps|fdinfo/([0-9]{1,7})|fd)\b")
 _OWN_FILE = re.compile(rf"({pci_files.ADDRESS.pattern})/(resource)\b")
-#: A command or a head: what stands there begins another file.
+#: A command or a header: another file begins after it.
 _HEAD = re.compile(r"==> |--- |\S*[#$%] ?\S|(?:sudo |\w+@\S+)|(?:cat|ls|lspci|head|tail|grep|uname|dmesg)\b")
 #: A number or an address in the name of a file.
 _NAME_PID = re.compile(r"(?:s?maps|fd)\D{0,3}([0-9]{1,7})|([0-9]{1,7})\D{0,3}(?:s?maps|fd)")
 _NAME_DEVICE = re.compile(rf"({pci_files.ADDRESS.pattern}).*resource|resource.*({pci_files.ADDRESS.pattern})")
-#: What may be the head of a device in lspci, whole or damaged: what follows is not of the device before it.
+#: A possible header of a device in lspci, intact or damaged: the lines after it are not of the device before
+#: it.
 _NEXT_DEVICE = re.compile(r"\S{0,10}:\S{0,6}\.\S|\S{0,5}\.[0-7]\s|[0-9a-f]{2}:")
-#: What a line that was damaged still has of a row of a list.
+#: The part of a list's row that remains in a damaged line.
 _DAMAGED = re.compile(r"[0-9a-f]{5,16}-|\[mem|PAT:")
-#: Lines of the log that say something of the whole machine.
+#: Lines of the log about the whole machine.
 _FACTS = ("Configuration [0-7]", "MTRR default type", "Linux version", "Hypervisor detected")
 _PATHS = (b"proc/", b"/resource")
-#: The most lines of another form between two of a file; lspci and smaps say much between those that count.
+#: The most other lines between two lines of a file; lspci and smaps print many between the relevant ones.
 _MOST_BETWEEN = 512
-#: The files of which a text is joined; a log alone is none.
+#: The files that a text must have to be joined; a log alone does not count.
 _JOINED = (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS, LSPCI, "maps", "fd", "resource")
 _NOT_THERE = "not in the text"
 
 
 class _PastedFile:
-    """The lines of one file until now; *odd* is the first between them that is none."""
+    """The lines of one file so far; *odd* is the first malformed one between them."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -93,7 +94,7 @@ class _PastedFile:
 
 
 class LineSorter:
-    """Sorts the lines of texts by the files they are of; what it keeps has bounds, whatever the length."""
+    """Sorts the lines of texts by file; its memory is bounded, whatever the length of the texts."""
 
     def __init__(self, bounds: SnapshotBounds = text_files.ORDINARY) -> None:
         self.bounds = bounds
@@ -108,7 +109,7 @@ class LineSorter:
         self._seeds = tuple(seed.encode() for seed in (*_FACTS, *failed_frees().seeds))
 
     def begin(self, name: str = "") -> None:
-        """Say that another text begins, whose file has this name."""
+        """Begin another text, from a file with this name."""
         self._ended()
         pid, device = _NAME_PID.search(name), _NAME_DEVICE.search(name)
         self._pid = next(filter(None, pid.groups()), "") if pid else ""
@@ -117,12 +118,12 @@ class LineSorter:
             self._of_process(found)
 
     def passing(self, stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
-        """The pieces of a text as they are, each sorted before it is given."""
+        """The pieces of a text, unchanged, each sorted before it is yielded."""
         held = b""
         for piece in stream:
             data = held + (piece.encode("utf-8", "replace") if isinstance(piece, str) else piece)
             end = data.rfind(b"\n") + 1
-            # A line longer than a piece is of no file.
+            # A line longer than a piece belongs to no file.
             held = data[end:] if len(data) - end < 2 * len(piece) + text_files.MOST_SMALL else b""
             self._take_all(data[:end])
             yield piece
@@ -144,7 +145,7 @@ class LineSorter:
             self._take_other(line, plain, raw)
 
     def _is_of_file(self, line: str, plain: str) -> bool:
-        """True for a line of one of the files, which is kept."""
+        """True if the line is of one of the files, and kept."""
         data = plain.encode("utf-8", "surrogatepass")
         if memory_lists.is_memtype_line(data):
             whole = data == memory_lists.MEMTYPES_HEAD
@@ -172,10 +173,10 @@ class LineSorter:
         return True
 
     def _is_small(self, plain: str) -> bool:
-        """True for a line that is a file of its own: a link, or what a command prints."""
+        """True if the line is a file by itself: a link, or the output of a command."""
         link = _DESCRIPTOR.fullmatch(plain)
         if link is not None:
-            # Other links are of no use, and may be many.
+            # Other links are of no use, and there may be many.
             if is_device_file(link[2]):
                 name = f"/proc/{self._process('fd')}/fd/{link[1]}"
                 self._add(name, link[2], anew=True)
@@ -191,7 +192,7 @@ class LineSorter:
         return True
 
     def _take_other(self, line: str, plain: str, raw: bytes) -> None:
-        """A line of no file: of the log, a path that says what follows, or what stands between."""
+        """Handle a line of no file: of the log, a path that identifies the next lines, or text in between."""
         self._between += 1
         if self._between > _MOST_BETWEEN:
             self._ended()
@@ -225,10 +226,10 @@ class LineSorter:
         self._block, self._between = None, 0
 
     def _process(self, kind: str) -> str:
-        """The number of the process whose lines these are, one of no process if the text has none."""
+        """The number of the process these lines belong to; an unused one if the text has none."""
         if not self._pid:
             taken = f"/proc/{self._unnumbered}/{kind}"
-            # What is of another file may be of the same process.
+            # Lines of another file may be of the same process.
             self._unnumbered += taken in self.files
             self._pid = f"{self._unnumbered}"
         return self._pid
@@ -260,14 +261,14 @@ class LineSorter:
             known = self.blocks[self._block] = _PastedFile()
             known.add(f"{self._block} {title}", self.bounds.bytes)
         elif len(known.lines[0]) < len(self._block) + 1 + len(title):
-            # The one with numbers says more.
+            # The listing with numbers has more.
             known.lines[0] = f"{self._block} {title}"
         self._is_new = True
 
     def _add_of_device(self, plain: str) -> None:
         known, self._between = self.blocks[self._block or ""], 0
         if _REGION.match(plain) and self._is_new:
-            # A device that was listed before: its regions are those of the last time.
+            # A device that was listed before: the latest listing determines its regions.
             known.lines[1:] = [line for line in known.lines[1:] if not _REGION.match(line.lstrip())]
             self._is_new = False
         is_new = len(known.lines) < _MOST_LINES and f"\t{plain}" not in known.lines
@@ -296,7 +297,7 @@ class LineSorter:
 
 
 class PastedFiles:
-    """The files whose lines a sorter found, as those of a machine."""
+    """The files that a sorter found, as the files of a machine."""
 
     strict = False
     root = True
@@ -309,7 +310,7 @@ class PastedFiles:
 
     @classmethod
     def at(cls, paths: Iterable[Path], origin: str, bounds: SnapshotBounds) -> "PastedFiles":
-        """The files in texts; raises Misuse where one cannot be read."""
+        """The files in texts; raises Misuse if one cannot be read."""
         sorter = LineSorter(bounds)
         for path in paths:
             sorter.begin(str(path))
@@ -319,7 +320,7 @@ class PastedFiles:
 
     @cached_property
     def parts(self) -> frozenset[str]:
-        """The files that are joined and in the text: maps, fd and resource of any process or device."""
+        """The files to join that are in the text: maps, fd and resource of any process or device."""
         found = {name if name in _JOINED else name.split("/")[-1] for name in self._files}
         found |= {"fd" for name in self._files if "/fd/" in name}
         found |= {LSPCI} if self._sorter.blocks else set()
@@ -351,7 +352,7 @@ class PastedFiles:
         return file.lines[0] if file is not None and file.lines else None
 
     def names(self, folder: str) -> FileText:
-        """The processes, devices or descriptors of which something is in the text."""
+        """The processes, devices or descriptors that the text mentions."""
         names: list[str] = []
         if folder == "/proc":
             names = self._pids
@@ -366,7 +367,7 @@ class PastedFiles:
         return FileText("\n".join(names).encode(), Access.CUT if what else Access.READ, why)
 
     def _listing(self) -> FileText:
-        """The output of lspci; it is a part where devices are missing that the resources name."""
+        """The output of lspci; it is partial if it lacks devices that the resources name."""
         blocks = self._sorter.blocks
         data = "".join(f"{line}\n" for block in blocks.values() for line in block.lines)
         iomem = self._files.get(memory_lists.IOMEM)
@@ -382,7 +383,7 @@ class PastedFiles:
         return FileText(data.encode("utf-8", "surrogatepass"), Access.CUT if why else Access.READ, why)
 
     def _lack(self, path: str, file: _PastedFile) -> str:
-        """Why a list may be a part: it has not its first line."""
+        """Why a list may be partial: its first line is missing."""
         first = file.lines[0] if file.lines else ""
         if path == memory_lists.MEMTYPES and first.encode() != memory_lists.MEMTYPES_HEAD:
             return "its first line is not in the text: it may be a part"
@@ -392,7 +393,7 @@ class PastedFiles:
 
 
 def loose_files(folder: Path) -> list[Path]:
-    """The files of a folder, by name; raises Misuse where it cannot be read, or has none or too many."""
+    """The files of a folder, by name; raises Misuse if it cannot be read, or has none or too many."""
     name = visible_name(folder)
     try:
         found = sorted(place for place in folder.iterdir() if place.is_file())

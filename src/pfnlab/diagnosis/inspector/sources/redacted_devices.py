@@ -1,6 +1,6 @@
-"""Devices, physical memory and processes with other names and addresses.
+"""Devices, physical memory and processes with changed names and addresses.
 
-Those of PCI, UIO, lspci and the kernel's lists; of processes mappings, what is open, and commands.
+Covers PCI, UIO, lspci and the kernel's lists; for processes, mappings, open files and commands.
 """
 
 import re
@@ -41,7 +41,7 @@ _REGISTER = re.compile(memory_lists.MTRR_LINE.pattern.decode()[1:-1])
 _RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})")
 _TYPES = {kind: word.decode() for word, kind in memory_lists.MTRR_TYPES.items()}
 
-#: Lines of lspci that the inspector reads; of the first its words are those of a list of names.
+#: Lines of lspci that the inspector reads; the words of the first come from a list of names.
 _HEAD = re.compile(
     r"(?P<device>(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) .*?\[(?P<kind>[0-9a-f]{4})\]: "
     r".*?\[(?P<ids>[0-9a-f]{4}:[0-9a-f]{4})\].*?(?:\(prog-if (?P<interface>[0-9a-f]{2})\b.*)?"
@@ -81,7 +81,7 @@ class RedactedDevices:
         }
 
     def of(self, path: str) -> FileForm | None:
-        """The form of a file or a link; None where it is none of devices."""
+        """The form of a file or a link; None if it is not about devices."""
         if path in self._files:
             return FileForm(path, path, self._files[path])
         if (found := _PLACE.fullmatch(path)) and found["file"] in self._of_device:
@@ -127,7 +127,7 @@ class RedactedDevices:
         found = _ADDRESS.fullmatch(line)
         if found is None:
             return None
-        # Memory of the kernel's own has its virtual address there.
+        # For the kernel's own memory the file has its virtual address.
         return f"0x{self._moved(found[1])}" if int(found[1], 16) < _USER_END else _KERNEL_ADDRESS
 
     def _listed(self, line: str) -> str | None:
@@ -156,7 +156,7 @@ _VMA = re.compile(HEAD.pattern.decode()[1:-1])
 _TRIMMED = re.compile(TRIMMED_LINE.pattern.decode())
 _FLAG = re.compile(r"[a-z?]{2}")
 _INFO = re.compile(r"(ino|vfio-device-syspath):\s*(\S+)\s*")
-#: Offsets that are none: the number of a region of UIO in pages, of one of VFIO above bit 40.
+#: Offsets that are not addresses: the region number of UIO in pages, that of VFIO above bit 40.
 _REGIONS_OF_UIO, _REGION_SHIFT, _REGIONS_OF_VFIO = 5, 40, 16
 
 
@@ -172,7 +172,7 @@ class RedactedProcesses:
         self._lowest: dict[int, int] = {}
         for one in mappings:
             self._lowest[one.pid] = min(one.start, self._lowest.get(one.pid, one.start))
-        # By as much in both files of a process.
+        # Shifted by the same amount in both files of a process.
         self._down: dict[int, int] = {}
 
     def form(self, pid: int, file: str) -> TextForm:
@@ -219,7 +219,7 @@ class RedactedProcesses:
 
     def _offset(self, path: str, offset: int, physical: tuple[int, int] | None) -> int:
         if physical is not None and not path.startswith("/dev/uio"):
-            # A place in a BAR is no address.
+            # An offset in a BAR is not an address.
             return self._shift(offset) if offset == physical[0] else offset
         if path.startswith("/dev/uio") and offset < _REGIONS_OF_UIO * PAGE_SIZE:
             return offset

@@ -1,8 +1,7 @@
-"""The kernel's log with other names and addresses: whole forms pass, field by field.
+"""The kernel's log with changed names and addresses: known forms pass, field by field.
 
-The forms are what the inspector reads of the log itself, and the wordings of all messages
-(:mod:`pfnlab.diagnosis.messages.family_files`). Each field of them has a kind, which says what is written in
-its place.
+The forms are those that the inspector reads from the log itself, and the wordings of all messages
+(:mod:`pfnlab.diagnosis.messages.family_files`). The kind of each field decides how it is replaced.
 """
 
 import re
@@ -18,11 +17,11 @@ from pfnlab.diagnosis.messages.matching import Matcher
 from pfnlab.diagnosis.messages.template import FieldSlot, LineTemplate
 from pfnlab.diagnosis.messages.template_fields import FIELDS, error_of
 
-#: Where a field of free text was; readers of messages know it for words that were cut out.
+#: Replacement of a free-text field; readers of messages recognize it as removed words.
 _CUT = "..."
 _NO_ADDRESS = "(ptrval)"
 _USER_END = 1 << 47
-#: The beginning of a line: a record of /dev/kmsg, a stamp of dmesg, one of the journal; then the host.
+#: The beginning of a line: a record of /dev/kmsg, a dmesg timestamp, one of the journal; then the host.
 _RECORD = re.compile(r"([0-9]{1,3},[0-9]{1,12},[0-9]{1,16}),[^;]*;")
 _STAMP = re.compile(r"(\[ *[0-9]{1,9}\.[0-9]{6}\]) (?:\[ *[TC][0-9]{1,10}\] )?")
 _CLOCK = re.compile(
@@ -37,10 +36,10 @@ _OWN = re.compile(
     r"|Hypervisor detected: (?P<hypervisor>.+?) *"
 )
 _PAT = r"(x86/PAT: |x86 PAT: |PAT: )?"
-#: Where a function is named by one of several words, its place in it may follow.
+#: If one of several words names a function, the position in it may follow.
 _PLACE = r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?"
 _TO = re.compile(r"(\s*(?:->|-|,|\bto\b)\s*)")
-#: Fields that are words or numbers which say nothing of a machine; numbers have few digits.
+#: Fields whose words or numbers do not identify a machine; numbers have few digits.
 _PLAIN = (
     *("wanted", "granted", "existing", "differs", "track", "slots", "pat_msr"),
     *("perms", "bar", "line", "amount", "prefetch", "function"),
@@ -51,7 +50,7 @@ _SMALL = re.compile(r"(?:0x)?[0-9a-f]{1,4}")
 
 
 class RedactedLog:
-    """The form of the log: its lines, with other names and addresses."""
+    """The form of the log: its lines, with changed names and addresses."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names
@@ -69,7 +68,7 @@ class RedactedLog:
             **dict.fromkeys(("errno", "failure"), lambda text: text if error_of(text) is not None else _CUT),
             "node": lambda text: text if text == "/dev/mem" else _CUT,
             "version": names.release,
-            # The bits of a page-table entry that are no address.
+            # The bits of a page-table entry outside its address.
             "entry": lambda digits: f"{int(digits, 16) % PAGE_SIZE:x}",
             "size": lambda digits: digits if _SIZE.fullmatch(digits) else _CUT,
             **dict.fromkeys(("bytes", "kib", "mib"), lambda text: text if _BYTES.fullmatch(text) else "0"),
@@ -83,12 +82,12 @@ class RedactedLog:
         }
 
     def lines(self, text: str) -> Iterator[str]:
-        """The lines of a log; of one that has none of a known form, a line that says nothing."""
+        """The lines of a log; if none has a known form, one line without information."""
         kept = list(each(self.line)(text))
         yield from kept or ([_CUT] if text.strip() else [])
 
     def line(self, line: str) -> str | None:
-        """The line with other names and addresses; None where it is of no form that is known."""
+        """The line with changed names and addresses; None if its form is unknown."""
         if not line.isascii():
             return None
         head, text = _parted(line)
@@ -143,20 +142,20 @@ class RedactedLog:
             return _CUT
         value = int(plain, 16) * unit
         if value >= _USER_END and unit == 1:
-            # An address of the kernel's own, or one of 32 bits whose sign was extended.
+            # A kernel address, or a sign-extended one of 32 bits.
             return _CUT
         return f"{prefix}{self._shift(value) // unit:0{len(plain)}x}"
 
 
 @cache
 def known() -> Matcher:
-    """The wordings of the log alone."""
+    """The wordings of the log only."""
     return Matcher(family for family in families() if family.kind is FamilyKind.LOG)
 
 
 @cache
 def full_form(text: str) -> tuple[re.Pattern[str], list[str | None]]:
-    """The expression of a template's whole line, and the fields of its groups; None for words of it."""
+    """The expression of a template's whole line, and the fields of its groups; None for literal words."""
     parts, fields = list[str](), list[str | None]()
     for token in LineTemplate(text).tokens:
         if isinstance(token, FieldSlot):
@@ -172,7 +171,7 @@ def full_form(text: str) -> tuple[re.Pattern[str], list[str | None]]:
 
 
 def _parted(line: str) -> tuple[str, str]:
-    """The beginning of a line, as it is written anew, and its text."""
+    """Split a line into its beginning, rewritten, and its text."""
     line = line.rstrip("\r")
     if found := _RECORD.match(line):
         return f"{found[1]},-;", line[found.end() :]

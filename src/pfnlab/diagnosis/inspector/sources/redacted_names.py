@@ -1,4 +1,4 @@
-"""Names and numbers of ours for those of one machine, and what becomes of the lines of a file."""
+"""Replacements for the names and numbers of one machine, and the handling of each file's lines."""
 
 import re
 import tomllib
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
 from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
 
-#: Words that every machine may have, so that they say nothing of one: a redacted bundle keeps these alone.
-#: Whoever adds one asks if it could say whose a machine is.
+#: Words that any machine may have, so they identify none: a redacted bundle keeps only these.
+#: Before adding one, check whether it could identify a machine's owner.
 _TABLE: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("public_words.toml").read_text(encoding="utf-8")
 )
@@ -21,19 +21,19 @@ DRIVERS, CONFIGURATION, DEBUGFS, SOURCES = (
     frozenset(_TABLE[name].split()) for name in ("drivers", "configuration", "debugfs", "sources")
 )
 
-#: Hypervisors as the kernel names them in its log, and reasons for what is not read.
+#: Hypervisors as the kernel logs them, and reasons why something was not read.
 HYPERVISORS, REASONS = frozenset(_TABLE["hypervisors"]), frozenset(_TABLE["reasons"])
-#: Beginnings of names of resources by which the inspector knows whose they are.
+#: Prefixes of resource names by which the inspector knows their owners.
 TELLING: tuple[str, ...] = tuple(_TABLE["telling"])
 
-#: Expressions: names of resources, files that are mapped, options of the command line, a kernel's release.
+#: Expressions: names of resources, mapped files, options of the command line, a kernel's release.
 RESOURCES, FILES, OPTIONS, RELEASE = (
     "".join(_TABLE[name]) for name in ("resources", "files", "options", "release")
 )
 
-#: What becomes of one line; None where it is of no form that is known.
+#: Rewrites one line; None if its form is unknown.
 LineForm = Callable[[str], str | None]
-#: What becomes of a text, in lines.
+#: Rewrites a text, in lines.
 TextForm = Callable[[str], Iterator[str]]
 
 
@@ -41,8 +41,8 @@ class FileForm(NamedTuple):
     """The form of a file, a folder or a link.
 
     :param path: its name in the redacted bundle
-    :param called: its name where lines are counted, which is the same for all machines
-    :param form: what becomes of its text; of a link, of its target
+    :param called: its name where lines are counted, the same on all machines
+    :param form: rewrites its text, or the target of a link
     """
 
     path: str
@@ -51,7 +51,7 @@ class FileForm(NamedTuple):
 
 
 def each(form: LineForm) -> TextForm:
-    """The lines of a text for which *form* has another; empty ones are none."""
+    """The rewritten lines of a text, if *form* knows them; empty lines do not count."""
     return lambda text: (other for line in text.split("\n") if line and (other := form(line)) is not None)
 
 
@@ -60,7 +60,7 @@ def nothing(_: str) -> Iterator[str]:
     return iter(())
 
 
-#: A PCI device's address, which is a place in a machine and no name of one.
+#: A PCI device's address: a location in a machine, which identifies none.
 PCI_ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _DELETED = " (deleted)"
 _DRIVERS = frozenset(name.replace("-", "_") for name in DRIVERS)
@@ -76,48 +76,48 @@ _TELLING = (*TELLING, *BOOT_FRAMEBUFFERS)
 
 
 class RedactedNames:
-    """The names of one bundle: a public word stays, any other becomes one of ours, counted by its kind."""
+    """The names of one bundle: public words stay, others are replaced by numbered names of their kind."""
 
     def __init__(self) -> None:
-        # Every machine has a process 1; where it is not seen, those of others are hidden.
+        # Every machine has a process 1; if it is not visible, other users' processes are hidden.
         self._known: dict[tuple[str, str], int] = {("pid", "1"): 1}
         self._counts: dict[str, int] = {"pid": 1}
 
     def pid(self, pid: int) -> int:
-        """The number of a process in the order in which they are asked for; none has the number 0."""
+        """Number processes in the order of first use; none gets the number 0."""
         return self._number("pid", str(pid)) if pid else 0
 
     def inode(self, digits: str) -> str:
-        """The number of a file; 0 is none."""
+        """The number of a file; 0 means none."""
         return str(self._number("inode", digits)) if digits.strip("0") else "0"
 
     def process(self, comm: str) -> str:
-        """A process by its command."""
+        """Replace a process's command."""
         return self._ours("name", comm)
 
     def driver(self, name: str) -> str:
-        """A driver or a module; one with hyphens and one with underscores are the same."""
+        """Replace a driver or module; hyphens and underscores are equivalent."""
         plain = name.replace("-", "_")
         return name if plain in _DRIVERS else self._ours("driver", plain)
 
     def device(self, name: str) -> str:
-        """A device as a driver's message names it."""
+        """Replace a device as named by a driver's message."""
         return name if _PCI_ADDRESS.fullmatch(name) else self._ours("device", name)
 
     def group(self, name: str) -> str:
-        """A group of the IOMMU."""
+        """Replace an IOMMU group."""
         return name if _NUMBER.fullmatch(name) else self._ours("group", name)
 
     def symbol(self, name: str) -> str:
-        """A function of the kernel or of a module."""
+        """Replace a function of the kernel or a module."""
         return self._ours("function", name)
 
     def folder(self, name: str) -> str:
-        """A folder of debugfs."""
+        """Replace a folder of debugfs."""
         return self._ours("folder", name)
 
     def resource(self, name: str) -> str:
-        """A resource of memory, or the driver that claims it."""
+        """Replace a memory resource, or the driver that claims it."""
         name = name.rstrip(" \r")
         if _RESOURCES.fullmatch(name):
             return name
@@ -127,20 +127,20 @@ class RedactedNames:
         for first in _TELLING:
             if low.startswith(first.lower()):
                 return first
-        # A driver claims by its own name.
+        # A driver's claim has its own name.
         return self.driver(name) if re.fullmatch(r"[\w-]{1,64}", name) else self._ours("resource", name)
 
     def release(self, text: str) -> str:
-        """The release of a kernel without what somebody added to it."""
+        """The release of a kernel without local additions."""
         found = _RELEASE.match(text)
         return found[0] if found else self._ours("kernel", text)
 
     def reason(self, why: str) -> str:
-        """Words of the system on what was not read."""
+        """The system's words about what was not read."""
         return why if why in REASONS or _SIZE.fullmatch(why) else "it cannot be read" if why else ""
 
     def path(self, path: str) -> str:
-        """A file that is mapped or open: a device file stays one of its kind, any other is one of ours."""
+        """Replace a mapped or open file; a device file keeps its kind."""
         deleted = _DELETED if path.endswith(_DELETED) else ""
         plain = path.removesuffix(_DELETED)
         if not plain or _FILES.fullmatch(plain):
@@ -157,7 +157,7 @@ class RedactedNames:
         return f"{first}{'' if first.endswith('/') else '.'}{ours}{deleted}"
 
     def system_path(self, path: str) -> str:
-        """A path below /sys/devices: bridges and devices stay, and the resource that it ends with."""
+        """Replace a path below /sys/devices, except bridges, devices and the resource at its end."""
         *folders, last = path.removeprefix(_SYSFS).split("/")
         parts = [self._place(part) for part in folders]
         return _SYSFS + "/".join([*parts, last if _LAST.fullmatch(last) else self._place(last)])

@@ -1,8 +1,8 @@
-"""A bundle with other names and addresses, whose relations are the same.
+"""A bundle with changed names and addresses in the same relations.
 
-Of every file the lines of a known form pass, field by field; what has none is left out and counted. A field
-that is a name becomes one of ours (:mod:`.redacted_names`) unless it is a word that every machine may have
-(``public_words.toml``). Physical addresses move (:mod:`.address_shift`), those of a process all by as much.
+Lines of a known form pass, field by field; others are dropped and counted. A name is replaced
+(:mod:`.redacted_names`) unless any machine may have it (``public_words.toml``). Physical addresses move
+(:mod:`.address_shift`); those of a process all move by the same amount.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ from pfnlab.diagnosis.inspector.sources.redacted_names import (
     nothing,
 )
 
-#: The name under which lines of files without a form are counted: their own may be anybody's.
+#: The name under which lines of unknown files are counted: their own may be private.
 OTHERS = "other files"
 _PROCESS = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|comm|fdinfo|fd|(?:fd|fdinfo)/[0-9]{1,7})")
 _PID = re.compile(r"[0-9]{1,10}")
@@ -45,7 +45,7 @@ _CONFIG = re.compile(r"/boot/config-([^/]+)")
 _SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
 _OPTION = re.compile(OPTIONS)
 _SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
-#: Lists of which every line counts.
+#: Lists in which every line counts.
 _WHOLE, _LOST = (
     (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS),
     "some lines have not the form of this file",
@@ -54,7 +54,7 @@ _DEBUGFS = "/sys/kernel/debug"
 
 
 def redacted(entries: Iterable[Entry], snapshot: Snapshot) -> tuple[list[Entry], tuple[UnkeptLines, ...]]:
-    """The entries with other names and addresses, and how much was left out; the same give the same."""
+    """Rewrite the entries, and count what is dropped; the same input always gives the same output."""
     redaction = _Redaction(list(entries), snapshot)
     found = list(redaction.entries())
     return found, tuple(UnkeptLines(name, lines) for name, lines in sorted(redaction.left.items()) if lines)
@@ -65,7 +65,7 @@ class _Redaction:
         self._entries = entries
         self._kinds = {(entry.path, entry.kind) for entry in entries}
         self.left: Counter[str] = Counter()
-        # One seed for one content: two parts of a bundle agree, and nothing else is to be kept for that.
+        # Seeded by the content: two parts of a bundle agree without any stored state.
         digest = hashlib.sha256()
         for entry in entries:
             digest.update(entry.path.encode("utf-8", "surrogateescape") + b"\0" + entry.data)
@@ -99,7 +99,7 @@ class _Redaction:
             names.process(process.comm)
 
     def entries(self) -> Iterator[Entry]:
-        """Those that stay, redacted."""
+        """The kept entries, redacted."""
         for entry in self._entries:
             found = self._form(entry.path)
             if found is None:
@@ -110,7 +110,7 @@ class _Redaction:
                 continue
             lost = 0
             if entry.kind == "hex":
-                # The rest of what is kept of it says nothing that is read.
+                # No reader uses the rest of the kept text.
                 data = entry.data[:CONFIG_KEPT] if _SPACE.fullmatch(entry.path) else b""
             else:
                 text = entry.data.decode("utf-8", "surrogateescape")
@@ -122,7 +122,7 @@ class _Redaction:
                     data += b"\n"
             yield msgspec.structs.replace(entry, path=found.path, data=data)
             if lost and entry.path in _WHOLE and (entry.path, "cut") not in self._kinds:
-                # A reader who was not told would take the list for all there is.
+                # Without this note a reader would take the list as complete.
                 yield Entry("cut", entry.path, why=_LOST, seconds=entry.seconds)
 
     def _form(self, path: str) -> FileForm | None:

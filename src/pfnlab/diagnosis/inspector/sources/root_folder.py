@@ -19,7 +19,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
     SnapshotBounds,
 )
 
-#: Seconds that the journal may take, and that the log is read while it grows.
+#: Seconds that the journal may take, and that a growing log is read.
 _JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0
 _CHUNK = 1 << 20
 #: The largest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX), which is read whole or not at all.
@@ -30,7 +30,7 @@ _MOST_NAMES = 1 << 20
 
 
 class RootFolder:
-    """Files below a folder, which may be ``/``. Nothing outside of it is read, whatever its links say."""
+    """Files below a folder, which may be ``/``. Nothing outside it is read, whatever its links point to."""
 
     strict = False
     left_out: tuple[UnkeptLines, ...] = ()
@@ -42,7 +42,7 @@ class RootFolder:
         self.root = os.geteuid() == 0
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content of the file; of the kernel's log what is there now, without waiting."""
+        """The content of the file; for the kernel's log, the present content, without waiting."""
         seconds = time.time()
         if path == JOURNAL and self._live:
             return self._journal(most)
@@ -57,7 +57,7 @@ class RootFolder:
         return FileText(data, seconds=seconds)
 
     def link(self, path: str) -> str | None:
-        """The target as the link has it."""
+        """The target, verbatim."""
         with suppress(OSError, ValueError):
             # The link itself, in a folder that lies inside.
             folder, _, name = path.rpartition("/")
@@ -75,7 +75,7 @@ class RootFolder:
         return FileText(listed, seconds=seconds)
 
     def _place(self, path: str) -> str:
-        """Where the file lies; raises FileNotFoundError where a link leads out of the folder."""
+        """The location of the file; raises FileNotFoundError if a link leaves the folder."""
         if self._live:
             return path
         place = os.path.realpath(self._folder + path)
@@ -118,7 +118,7 @@ class RootFolder:
 
 
 def _read_all(descriptor: int, most: int, size: int) -> tuple[bytes, bool]:
-    """Bytes up to the end, to *most*, or to where a log has no more now; and whether that is all."""
+    """Read up to *most* bytes. Return them and whether the end was reached, or that of the present log."""
     parts: list[bytes] = []
     read, until = 0, time.monotonic() + _LOG_LIMIT
     while read <= most:
@@ -127,7 +127,7 @@ def _read_all(descriptor: int, most: int, size: int) -> tuple[bytes, bool]:
         except BlockingIOError:
             break
         except BrokenPipeError:
-            # The log's oldest records went while it was read; the next one is there.
+            # The log's oldest records were overwritten during reading; the next one is available.
             continue
         if not part:
             break

@@ -1,4 +1,4 @@
-"""A report of sos: its folder, or the archive of it, which is read in one go and never unpacked to a disk."""
+"""An sos report: its folder, or its archive, which is read in one pass and never unpacked to disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.assembly import HOST, MODULES
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 
-#: Where a report has what commands print, and files under another name; the first that is there is taken.
+#: Locations of command outputs and renamed files in a report; the first that exists is used.
 PLACES = {
     text_files.DMESG: ("sos_commands/kernel/dmesg", "dmesg", "sos_commands/kernel/dmesg_-T"),
     text_files.JOURNAL: (
@@ -31,9 +31,9 @@ PLACES = {
     MODULES: ("proc/modules", "sos_commands/kernel/lsmod", "lsmod"),
 }
 
-#: What an archive is read of: all files below these, or of these names.
+#: Read from an archive: all files below these folders, or with these names.
 _WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
-#: The most bytes of an archive, unpacked, whatever it was packed; and the most files.
+#: The most unpacked bytes of an archive, regardless of its packed size, and the most files.
 MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
 
 _OPENERS: dict[bytes, Callable[[IO[bytes]], object]] = {
@@ -47,25 +47,25 @@ SIGNS = ("sos_commands", "proc", "sys")
 
 
 def is_archive(head: bytes) -> bool:
-    """True where the first 512 bytes of a file are those of an archive, packed or not."""
+    """True if the first 512 bytes of a file are those of an archive, packed or not."""
     return any(head.startswith(magic) for magic in _OPENERS) or head[257:262] == b"ustar"
 
 
 class SosFolder(RootFolder):
-    """The folder of a report, or any that mirrors a root; raises Misuse where nothing in it is a report."""
+    """The folder of a report, or any that mirrors a root; raises Misuse if it has nothing of a report."""
 
     def __init__(self, folder: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         super().__init__(_report_in(folder), str(folder), bounds)
         self.root = True
 
     def read(self, path: str, most: int = text_files.MOST_SMALL) -> text_files.FileText:
-        """The content of a file, or of what a command printed."""
+        """The content of a file, or the output of a command."""
         found = text_files.FileText(b"", Access.ABSENT, "not in the report")
         for place in PLACES.get(path, (path.lstrip("/"),)):
             found = super().read(f"/{place}", most)
             if found.there:
                 break
-        # When it was copied is not when it was read.
+        # The time of the copy is not the time of reading.
         return text_files.FileText(found.data, found.access, found.why)
 
     def names(self, folder: str) -> text_files.FileText:
@@ -75,7 +75,7 @@ class SosFolder(RootFolder):
 
 
 class SosArchive:
-    """A report's archive, in memory as far as of use; raises Misuse for a damaged or too large one."""
+    """The used part of a report's archive, in memory; raises Misuse for a damaged or too large one."""
 
     strict = False
     root = True
@@ -98,7 +98,7 @@ class SosArchive:
             raise Misuse(f"{visible_name(path)}: the archive is damaged: {visible_name(trouble)}") from None
 
     def read(self, path: str, most: int = text_files.MOST_SMALL) -> text_files.FileText:
-        """The content of a file, or of what a command printed."""
+        """The content of a file, or the output of a command."""
         for place in PLACES.get(path, (path.lstrip("/"),)):
             data = self._files.get(self._followed(place))
             if data is not None:
@@ -112,14 +112,14 @@ class SosArchive:
         return self._links.get(path.lstrip("/"))
 
     def names(self, folder: str) -> text_files.FileText:
-        """The names in a folder of which something was kept."""
+        """The names in a folder with kept content."""
         found = self._folders.get(folder.strip("/"))
         if found is None:
             return text_files.FileText(b"", Access.ABSENT, "not in the report")
         return text_files.FileText("\n".join(sorted(found)).encode("utf-8", "surrogateescape"))
 
     def _followed(self, place: str) -> str:
-        # One step: sos links short names to what its commands printed.
+        # One step: sos links short names to outputs of commands.
         target = self._links.get(place)
         if target is None:
             return place
@@ -143,7 +143,7 @@ class SosArchive:
                     self._links[name] = target if member.issym() else "/" + target.partition("/")[2]
                 elif member.isreg():
                     content = archive.extractfile(member)
-                    # One byte more says that there is more.
+                    # One extra byte shows that there is more.
                     most = self.bounds.bytes + 1
                     self._files[name] = data = content.read(most) if content is not None else b""
                     kept += len(data)
@@ -158,11 +158,11 @@ class SosArchive:
 
 
 def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """The members without the folder that all lie in; what would lie elsewhere is left out."""
+    """The members without their common top folder; members outside it are skipped."""
     for count, member in enumerate(archive):
         if count > MOST_FILES:
             raise Misuse(f"{visible_name(origin)}: too many files for a report")
-        # What is skipped is read too, and where nothing comes any more without an end.
+        # Skipped data is read too, even if the stream ends early.
         if member.size > MOST_UNPACKED:
             larger = f"{visible_name(member.name)} is larger than {MOST_UNPACKED >> 30} GiB"
             raise Misuse(f"{visible_name(origin)}: {larger}: this is no report")
@@ -173,12 +173,12 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
             parts = parts[1:]
         if parts:
             yield "/".join(parts), member
-        # Members that were read are of no use any more, and there may be a million.
+        # Members already read are no longer needed, and there may be a million.
         archive.members.clear()  # type: ignore[attr-defined]
 
 
 class _Limited:
-    """A stream that refuses to give more than a report has."""
+    """A stream that refuses to yield more than a report may have."""
 
     def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: text_files.SnapshotBounds) -> None:
         self._stream, self._origin, self._given = stream, origin, 0
@@ -199,7 +199,7 @@ class _Limited:
 
 
 def is_report(folder: Path) -> bool:
-    """True for the folder of a report, or of one alone; raises Misuse where it cannot be read."""
+    """True for the folder of a report, or of just one; raises Misuse if it cannot be read."""
     return _root_in(folder) is not None
 
 
