@@ -152,7 +152,7 @@ class MtrrRegister(msgspec.Struct, frozen=True, gc=False):
 
 
 class DirectAlias(msgspec.Struct, frozen=True, gc=False):
-    """A run of the kernel's own entries for physical memory: the direct map, or the ioremap area (vmalloc)."""
+    """A run of the kernel's own entries for physical memory: the direct map, or ioremap (vmalloc)."""
 
     start: int
     end: int

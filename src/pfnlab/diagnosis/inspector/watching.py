@@ -24,7 +24,7 @@ class WatchedMoment:
 
 
 def changes(before: WatchedMoment, after: WatchedMoment) -> Iterator[str]:
-    """Reservations, mappings, drivers, modules, log lines and findings that appeared (``+``) or went (``-``)."""
+    """Reservations, mappings, drivers, modules, log lines and findings that came (``+``) or went (``-``)."""
     old, new = before.machine.snapshot, after.machine.snapshot
     yield from _both("reservation", _reservations(old), _reservations(new))
     yield from _both("mapping", _mappings(before.machine), _mappings(after.machine))

@@ -1,4 +1,4 @@
-"""The answer to a paste in one line, and what a reader of an event needs first."""
+"""The one-line answer to a paste, and what a reader of an event needs first."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -11,25 +11,25 @@ from pfnlab.kernel.bugs.here import BugHere
 from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.kernel.bugs.standing import StandingWord
 
-#: Before a thing that the lines alone do not decide.
+#: Prefix of an event that the lines alone do not decide.
 MAYBE = "may be"
 #: The group of families whose lines name a BAR.
 _WITH_BAR = "cant_reserve"
-#: Words before a device that are no driver's name.
+#: Words before a device that are not a driver's name.
 _NO_DRIVERS = frozenset({"pci", "resource", "for", "of", "device"})
-#: What begins the name of the bus itself, which holds nothing.
+#: Prefix of the name of the bus itself, which owns nothing.
 _WINDOW = "PCI "
 #: A first word of a title that keeps its capital.
 _NAMES = frozenset({"Xen's", "PCIe"})
-#: How many objects of an event are named in its sentence.
+#: The most objects of an event named in its sentence.
 _MOST_OBJECTS = 3
-#: Functions and files of the kernel: the words of a call trace by which bugs are told apart.
+#: Functions and files of the kernel: the words of a call trace that distinguish bugs.
 _FUNCTION = re.compile(r"\b[a-z]\w*_\w{2,60}\b")
 _ARM = re.compile(r"\b(?:aarch64|arm64)\b")
 
 
 def is_to_review(family: Family) -> bool:
-    """True if lines show that something is wrong, or may be: not where they tell of a state."""
+    """True if lines show that something is wrong, or may be; False if they only describe a state."""
     if family.verdict is FamilyVerdict.LOOK:
         return True
     is_state = family.fact or family.state or family.kind is FamilyKind.FILE
@@ -56,10 +56,10 @@ def thing_of(event: MessageEvent) -> str:
 def answer_of(things: Sequence[str], others: Sequence[str], strange: int, nothing: str) -> str:
     """The answer in one line.
 
-    :param nothing: what is said if all is well
-    :param things: what is to review, the gravest first
-    :param others: titles of events of another subject
-    :param strange: lines of this subject that no table has
+    :param nothing: the answer if all is well
+    :param things: findings to review, the gravest first
+    :param others: titles of events about another subject
+    :param strange: number of lines about this subject that no table has
     """
     unknown = f" {number_of(strange, 'line')} of this subject not understood." if strange else ""
     if not things:
@@ -79,7 +79,7 @@ def _lower(title: str) -> str:
 
 
 def _objects(event: MessageEvent) -> Iterator[tuple[re.Pattern[str] | None, str, str]]:
-    """The objects of an event: the noun of a title that means it, its name, and the same in brackets."""
+    """The objects of an event: the noun of a title that means it, its name, and its name for brackets."""
     if event.family.kind is FamilyKind.FILE:
         return
     device, bars = event.device, bars_of(event)
@@ -108,12 +108,12 @@ def _noun(words: str) -> re.Pattern[str]:
 
 
 def place_text(start: int, end: int | None) -> str:
-    """A range in words: ``16 KiB at 0xf8004000``."""
+    """Format a range in words: ``16 KiB at 0xf8004000``."""
     return f"{size_text(end - start)} at {start:#x}" if end is not None and end > start else f"{start:#x}"
 
 
 def bars_of(event: MessageEvent) -> str:
-    """The BARs that the lines of an event name, with their device; empty if they name none."""
+    """The BARs that an event's lines name, with their device; empty if none."""
     if event.family.group != _WITH_BAR:
         return ""
     texts = [event.text, *(part.text for part in event.parts if (event.device or "") in part.text)]
@@ -136,7 +136,7 @@ def _driver(event: MessageEvent) -> str:
     return found[1] if found is not None and found[1] not in _NO_DRIVERS else ""
 
 
-#: What a text has, by the words with which it would be asked for.
+#: Parts that a text may have, by the words used to ask for them.
 _HELD = tuple(
     (re.compile(words), name)
     for words, name in (
@@ -164,7 +164,7 @@ _BETWEEN = re.compile(
 
 
 def still_wanted(send: str, has: Collection[str]) -> str:
-    """The rest of *send* that a text does not have; empty if it has all.
+    """The part of *send* that a text lacks; empty if it has everything.
 
     :param has: names of families and of other parts of a text, as in ``_HELD``
     """
@@ -181,7 +181,7 @@ def still_wanted(send: str, has: Collection[str]) -> str:
 
 
 def parts_of(event: MessageEvent) -> Iterator[str]:
-    """The names of what the lines of an event have, for :func:`still_wanted`."""
+    """The names of the parts in an event's lines, for :func:`still_wanted`."""
     if event.parts:
         yield "more"
     if event.comm:
@@ -191,7 +191,7 @@ def parts_of(event: MessageEvent) -> Iterator[str]:
 
 
 def ranked(event: MessageEvent, found: Iterable[BugHere]) -> tuple[tuple[BugHere, ...], tuple[str, ...]]:
-    """Bugs by how well they fit frames and version, and the numbers of those that fit best."""
+    """Bugs by how well they fit frames and version, and the numbers of the best."""
     text = "\n".join((event.text, *(part.text for part in event.parts)))
     names = {event.family.name, *(part.family for part in event.parts)}
     functions, is_arm = set(_FUNCTION.findall(text)), _ARM.search(text) is not None

@@ -1,13 +1,13 @@
-"""Facts that lines of a boot state, by which other events of the boot are judged."""
+"""Facts stated by lines of a boot, used to judge its other events."""
 
 import re
 from collections import OrderedDict
 
 from pfnlab.diagnosis.messages.joining import PlacedPiece
 
-#: The most devices of which a fact is kept; beyond them the oldest go.
+#: The most devices with a stored fact; beyond that the oldest are dropped.
 MOST_DEVICES = 4096
-#: Lines of which it counts only that a text has them, by the name of what they are.
+#: Lines whose mere presence matters, by the name of what they are.
 SEEN_WORDS = {
     "Call Trace:": "trace",
     "Call trace:": "trace",
@@ -18,7 +18,7 @@ SEEN_WORDS = {
     "Hypervisor detected:": "hypervisor",
     "Linux version ": "boot",
 }
-#: Texts of lines that no family has and that state a fact.
+#: Texts of lines that state a fact and are of no family.
 FACT_WORDS = (
     *SEEN_WORDS,
     "paravirtualized kernel on Xen",
@@ -59,32 +59,32 @@ _OPTION, _MOST_OPTIONS = re.compile(r"(?<!\S)([\w.-]{1,40})=([\w:,.-]{1,80})"), 
 #: The MSR of PAT: three bits of each byte are a mode.
 _MSR_MODES = {0: "UC", 1: "WC", 4: "WT", 5: "WP", 6: "WB", 7: "UC-"}
 _SLOTS = 8
-#: The fewest letters of the MSR with 0x; a shorter number is cut.
+#: The fewest characters of the MSR with 0x; a shorter number is truncated.
 _SHORTEST_MSR = 14
-#: The hypervisor's layout, which a guest of Xen without its own page tables cannot change.
+#: The hypervisor's layout, which a Xen guest without its own page tables cannot change.
 _XEN_LAYOUT = {1: "WT", 4: "WC", 5: "WP"}
 
 
 class BootFacts:
-    """Facts of a boot until now; their memory is bounded."""
+    """Facts of a boot so far; their memory is bounded."""
 
     def __init__(self) -> None:
         self.slots: tuple[str, ...] = ()
         self.has_no_pat_option = False
-        #: Names of ``SEEN_WORDS`` of which a line came.
+        #: Names of ``SEEN_WORDS`` with a line so far.
         self.seen: set[str] = set()
-        #: Some device was named so long ago that it is forgotten.
+        #: A device was named so long ago that it was dropped.
         self.is_forgetful = False
         #: Boot options of the kernel, each with one value.
         self.options: set[str] = set()
-        #: A BAR of memory has no addresses at the end of the boot.
+        #: A memory BAR has no addresses at the end of the boot.
         self.has_lost_bar = False
         self._is_xen = False
         self._bridges: OrderedDict[str, None] = OrderedDict()
         self._no_rom: OrderedDict[str, None] = OrderedDict()
 
     def take(self, placed: PlacedPiece) -> None:
-        """The next piece, of a family or not."""
+        """Take the next piece, of a family or not."""
         text, match = placed.text, placed.match
         for word, name in SEEN_WORDS.items():
             if name not in self.seen and word in text:
@@ -112,22 +112,22 @@ class BootFacts:
             self.options |= {f"{name}={value}" for value in values.split(",")}
 
     def is_bridge(self, device: str | None, driver: str | None = None) -> bool:
-        """True of a device that a line called a bridge, or that the driver of bridges speaks of."""
+        """True if a line called the device a bridge, or if *driver* is the driver of bridges."""
         return device in self._bridges or driver == "pcieport"
 
     def wants_rom(self, device: str | None) -> bool:
-        """True of a device whose driver looked for its ROM in vain."""
+        """True if the device's driver looked for its ROM and failed."""
         return device in self._no_rom
 
     @property
     def is_xen(self) -> bool:
-        """A guest of Xen whose PAT the hypervisor has set."""
+        """True for a Xen guest whose PAT the hypervisor has set."""
         layout = len(self.slots) > max(_XEN_LAYOUT)
         return self._is_xen or (layout and all(self.slots[at] == one for at, one in _XEN_LAYOUT.items()))
 
     @property
     def has_wc(self) -> bool | None:
-        """True if page tables can say write-combining; None if no line says it."""
+        """True if page tables can select write-combining; None if no line tells."""
         if "WC" in self.slots:
             return not self.has_no_pat_option or self.is_xen
         return False if len(self.slots) >= _SLOTS or self.has_no_pat_option else None
@@ -141,7 +141,7 @@ class BootFacts:
 
 
 def came_up(text: str) -> str | None:
-    """The device that a line says works; None if it says so of none."""
+    """The device that works according to a line; None if there is none."""
     for pattern in _CAME_UP:
         found = pattern.search(text)
         if found is not None:
@@ -150,7 +150,7 @@ def came_up(text: str) -> str | None:
 
 
 def probe_failed(text: str) -> str | None:
-    """The device whose driver a line says gave up."""
+    """The device whose driver failed to probe according to a line."""
     found = _PROBE_FAILED.search(text)
     return None if found is None else found["first"] or found["second"]
 

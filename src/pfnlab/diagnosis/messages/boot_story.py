@@ -1,4 +1,4 @@
-"""A boot as a story: its events judged by its last words and its facts, one event for one cause."""
+"""A boot as a story: its events judged by their last lines and its facts, one event per cause."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.message_event import EventRow, GrowingEvent, MessageEvent
 from pfnlab.diagnosis.messages.resource_words import FAILURES, resource_word
 
-#: Families that tell of one thing, whether page tables can say write-combining; the cause before its signs.
+#: Families about one fact, whether page tables can select write-combining; the cause before its symptoms.
 _SETUP = (
     "pat_off_by_option",
     "pat_off_by_processor",
@@ -21,19 +21,19 @@ _SETUP = (
     "mtrr_state",
     "file_mtrr_boot",
 )
-#: Those of them without which the others are only facts.
+#: Those without which the others are only facts.
 _ABOUT_PAT = frozenset(_SETUP[:5])
-#: Families that tell of a claim in the way of a device; whose claim it is comes before who was refused.
+#: Families about a claim that blocks a device; the claim's owner comes before the refused driver.
 _CLAIMS = ("file_iomem", "bar_not_reserved", "vmm_mmap_failed")
 _FOR_GUESTS = "vfio"
 _LOCKDOWN, _LINK = "devmem_lockdown", "pcie_link"
-#: Tasks that probe at each boot, and live without an answer.
+#: Tasks that probe at each boot, and manage without an answer.
 _SERVICES = re.compile(r"systemd|Xorg|X$|swapper|fwupd|dmidecode|lsmod|udev|biosdecode|kdump|smartd|lshw")
 _PORTS = "raw io port"
 _LINK_WIDTHS = re.compile(
     r"limited by (?P<speed>.+?) x(?P<now>\d+) link.*\(capable of .* x(?P<able>\d+) link"
 )
-#: A clause at the end of a line in which the kernel says that it repaired something.
+#: A clause at the end of a line in which the kernel reports that it repaired something.
 _REPAIRED = re.compile(
     r"(?:^|[,;:.-] *)(?:has been |was |were |it )?"
     r"(?:corrected|fixing|fixed|working around|clearing|enabled|enabling)\b[^,;:]*$"
@@ -45,10 +45,10 @@ _BY_ITSELF = FamilyEnding(
     "Nothing is left to do unless the fault comes back after a suspend.",
 )
 _LOUDNESS = (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS, FamilyVerdict.OTHER, FamilyVerdict.HARMLESS)
-#: Endings that one event of a boot tells of one device; all others are told of all devices together.
+#: Endings that are reported for each device; all others are reported for all devices together.
 _OF_A_DEVICE = frozenset({"", "assigned", "rom_wanted"})
 _SOON = 100
-#: From here on a window is none of the spare ones that the kernel keeps for hot plug (pci=hpmemsize).
+#: From this size on a window is not one of the spare ones reserved for hot plug (pci=hpmemsize).
 _LARGE_WINDOW = 1 << 24
 _FORGETFUL = (
     f"More than {MOST_DEVICES:,} devices are named; which of the first ones are bridges is forgotten."
@@ -56,7 +56,7 @@ _FORGETFUL = (
 
 
 def case_of(text: str, match: Match) -> str:
-    """Return the case of its family that a line is by itself; empty for none."""
+    """Return the case of its family that a line by itself implies; empty for none."""
     if match.family.name == _LOCKDOWN:
         is_service = _SERVICES.match(match.values.get("comm", "")) is not None
         return "service" if is_service or _PORTS in text else ""
@@ -70,7 +70,7 @@ def case_of(text: str, match: Match) -> str:
 
 
 def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange) -> tuple[MessageEvent, ...]:
-    """The events of a boot, in the order of their first lines, as its end shows them."""
+    """The events of a boot, in the order of their first lines, as judged at its end."""
     fitting = [(event, event.fitted(kernel)) for event in growing]
     read = [(event, family) for event, family in fitting if family is not None]
     growing = [event for event, _ in read]
@@ -91,7 +91,7 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
 
 
 def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
-    """One event for several with one cause: the gravest is the head, and the cause before its signs."""
+    """Merge events with one cause: the gravest is the head, and the cause precedes its symptoms."""
     head, family = min(group, key=_rank)
     for event, _ in group:
         if event is not head:
@@ -106,7 +106,7 @@ def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
 
 
 def _key(event: GrowingEvent, when: str, has_setup: bool) -> object | None:
-    """Key of the events that are told as one; None for an event of its own."""
+    """Key shared by events reported as one; None for a separate event."""
     family, device = event.match.family, event.said.get("device")
     name = family.name
     if name in _SETUP and has_setup:
@@ -129,7 +129,7 @@ def _ending(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> 
 
 
 def _whens(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
-    """The words of the story that are true of an event, the most telling first."""
+    """The story's words that apply to an event, the most telling first."""
     if event.match.family.name == FAILURES:
         yield from _of_resource(event, facts)
     yield from event.endings
@@ -152,19 +152,19 @@ def _of_resource(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
     elif case == "rom" and facts.wants_rom(device):
         yield "rom_wanted"
     elif case == "window" and word.kind == "mem" and (word.size or 0) >= _LARGE_WINDOW:
-        # A device behind it that has lost a BAR says so itself.
+        # A device downstream that has lost a BAR has its own line.
         yield "window" if facts.has_lost_bar else "window_needed"
     elif "assigned" not in event.endings:
         yield case
 
 
 def _is_lost_bar(event: GrowingEvent) -> bool:
-    """True of a BAR of memory that has no addresses at the end of the boot."""
+    """True for a memory BAR that has no addresses at the end of the boot."""
     return "assigned" not in event.endings and not resource_word(event.placed.text, False).case(False)
 
 
 def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> None:
-    """Add what only several rows, or other lines, say of an event."""
+    """Add facts that only several rows, or other lines, show about an event."""
     match event.match.family.name:
         case "file_memtype_list":
             wrong = uncached_prefetchable(event.rows, bars)
@@ -183,7 +183,7 @@ def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> No
 
 
 def _is_repaired(event: GrowingEvent, later: Sequence[GrowingEvent]) -> bool:
-    """True if the kernel says that it repaired it, and nothing fails there afterwards."""
+    """True if the kernel reports that it repaired it, and no later line fails there."""
     family = event.match.family
     if family.kind is FamilyKind.FILE or family.verdict not in _LOUDNESS[:2]:
         return False

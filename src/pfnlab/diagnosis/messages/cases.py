@@ -1,4 +1,4 @@
-"""Cases of a family: meanings of its message by values, by functions of a call trace, and by kernel."""
+"""Cases of a family: its meanings by values, by functions of a call trace, and by kernel."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -14,21 +14,21 @@ from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 
 #: Flags of a VMA.
 _PFNMAP, _MIXEDMAP = 0x400, 0x1000_0000
-#: The bit of an x86 entry that says that no struct page belongs to it.
+#: The bit of an x86 entry without a struct page.
 _SPECIAL = 0x200
 #: Bits of which one is set in an entry of a frame: present, and on x86 for PROT_NONE.
 _PRESENT = 0x101
-#: On x86 a guest's RAM ends here at the latest below 4 GiB; elsewhere it begins at 1 GiB, and BARs lie below.
+#: On x86 a guest's low RAM ends here at the latest; elsewhere RAM begins at 1 GiB, and BARs lie below.
 _X86_HOLE, _OTHER_RAM, _FOUR_GIB = 0x8000_0000, 0x4000_0000, 1 << 32
-#: No guest of today has RAM above it; 64-bit BARs lie there.
+#: No current guest has RAM above it; 64-bit BARs lie there.
 _FAR = 1 << 39
 
 
 class KernelRange(msgspec.Struct, frozen=True):
-    """The releases that a kernel may be of.
+    """The possible releases of a kernel.
 
-    :param version: as ``uname -r`` says it; empty if unknown
-    :param since: the first release it may be, empty if any may be the first; *until* the last
+    :param version: the output of ``uname -r``; empty if unknown
+    :param since: the first possible release, empty if unbounded; *until* is the last
     """
 
     version: str = ""
@@ -36,7 +36,7 @@ class KernelRange(msgspec.Struct, frozen=True):
     until: str = ""
 
     def within(self, since: str, until: str) -> bool | None:
-        """True if it lies between two releases, both included; None if that is not known."""
+        """True if it lies between two releases, both included; None if unknown."""
         return _within(self, since, until) if since or until else True
 
 
@@ -67,7 +67,7 @@ def fitted(
     frames: Sequence[str],
     kernel: KernelRange,
 ) -> Family | None:
-    """The family as it reads in the first of its cases that fits.
+    """The family in the first of its cases that fits.
 
     :param values: texts of fields by name
     :param lines: the lines of the event
@@ -84,7 +84,7 @@ def fitted(
 
 
 def possible(family: Family, kernel: KernelRange) -> Family:
-    """The family without the advice and remedies that the kernel rules out."""
+    """The family without advice and remedies that the kernel rules out."""
     advice = tuple(one for one in family.advice if kernel.within(one.since, one.until) is not False)
     remedies = tuple(one for one in family.remedies if kernel.within(one.since, one.until) is not False)
     if len(advice) == len(family.advice) and len(remedies) == len(family.remedies):
@@ -113,7 +113,7 @@ def _told(family: Family) -> tuple[str, ...]:
 
 
 def _without(option: str, text: str) -> str:
-    """A sentence without the alternative that is the option."""
+    """A sentence without the alternative of using the option."""
     return re.sub(rf",? or (?:the boot option |boot with ){re.escape(option)}(?![\w:=,-]*\w)", "", text)
 
 
@@ -143,7 +143,7 @@ def _fits(
 
 
 def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
-    """The values, modes and errors by their short names, and what they say together."""
+    """The values, modes and errors by their short names, and conclusions from them together."""
     facts = dict(values)
     for name in ("wanted", "granted", "existing", "differs"):
         mode = mode_of(values[name]) if name in values else None
@@ -164,7 +164,7 @@ def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
 
 
 def _target(iova: int, is_arm: bool) -> str:
-    """Kind of memory that a guest has at an address: ``ram``, ``bar``, or empty if both may be."""
+    """The kind of memory that a guest has at an address: ``ram``, ``bar``, or empty if both are possible."""
     if iova >= _FAR:
         return "bar"
     if iova >= _FOUR_GIB:

@@ -1,4 +1,4 @@
-"""Releases that a line may be of, by files, functions and forms that came or went: ``datings.toml``."""
+"""Possible releases of a line, by files, functions and forms that appeared or vanished: ``datings.toml``."""
 
 import re
 from functools import cache
@@ -12,7 +12,7 @@ class Dating(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a line that only some releases print.
 
     :param text: a regex of it
-    :param since: the first release with it, empty if unknown; *until* the last
+    :param since: the first release with it, empty if unknown; *until* is the last
     """
 
     text: str
@@ -27,7 +27,7 @@ class _DatingFile(msgspec.Struct, forbid_unknown_fields=True):
 _DATINGS = package_tables(__package__, "datings.toml", _DatingFile).dating
 
 
-#: A line that has none of these is dated by nothing; nearly every one is such.
+#: A line with none of these words has no dating; nearly every line is like that.
 _MAY_BE_DATED = re.compile(r"WARNING: |\.[chS]:\d|\+0x|UID: |\[vfio_pci_core\]|^[RE]IP: ")
 
 

@@ -14,17 +14,17 @@ from pfnlab.base.toml_text import MOST_TOML, toml_content
 
 _FILE = Path(__file__).parent / "errnos.toml"
 
-#: Words of a question that name no way to map.
+#: Words of a question that do not name a way to map.
 _FILLING = frozenset(
     ("a", "an", "at", "by", "file", "for", "from", "in", "ioctl", "of", "on", "open", "the", "through")
 )
 
-#: The most letters of a word that are shown.
+#: The most characters of a word that are shown.
 _MOST = 60
 
 
 class MappingWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A way to map physical memory; the module says what the fields hold."""
+    """A way to map physical memory; the head of the file describes the fields."""
 
     name: str
     title: str
@@ -33,9 +33,9 @@ class MappingWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShownErrno(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A program in which the errno is seen.
+    """A program that shows the errno.
 
-    :param on: a release whose model answers so
+    :param on: a release whose model returns it
     :param step: a part of the operation that fails
     """
 
@@ -45,7 +45,7 @@ class ShownErrno(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One cause of an errno, with the check for it; the module says what the fields hold."""
+    """One cause of an errno, with the check for it; the head of the file describes the fields."""
 
     errno: str
     ways: tuple[str, ...]
@@ -71,7 +71,7 @@ class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno, the most special way first; raises Misuse if it or the way is unknown."""
+    """The causes of an errno, the most specific way first; raises Misuse if it or the way is unknown."""
     known = known_errnos()
     wanted = errno_name.strip().upper()
     if wanted not in known:
@@ -81,7 +81,7 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
 
 
 def ways_of(how: Sequence[str]) -> tuple[str, ...]:
-    """The ways that words name, then those they are like; raises Misuse for an unknown word or no way."""
+    """The ways that words name, then those they resemble; raises Misuse for an unknown word or no way."""
     found: dict[str, None] = {}
     for word in (part for text in how for part in text.split()):
         ways = [way for way in all_causes().way if _names(way, word)]
@@ -94,12 +94,12 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
 
 
 def way_of(word: str) -> str:
-    """The name of the most special way that one word names; empty if it names none."""
+    """The most specific way that one word names; empty if none."""
     return next((way.name for way in all_causes().way if _names(way, word)), "") if word else ""
 
 
 def causes_of(errno_name: str, way: str) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno for a way by its name, the most special first; none for an errno without any."""
+    """The causes of an errno for a way, given by name, the most specific first; may be empty."""
     return _of(errno_name, _special_first((way,)))
 
 
@@ -113,13 +113,13 @@ def _of(errno_name: str, ways: tuple[str, ...]) -> tuple[ErrnoCause, ...]:
 
 
 def known_errnos() -> tuple[str, ...]:
-    """The names of every errno that has a cause, in the order of the alphabet."""
+    """The names of every errno with a cause, alphabetically."""
     return tuple(sorted({cause.errno for cause in all_causes().cause}))
 
 
 @cache
 def all_causes() -> CauseFile:
-    """The content of the file: its ways and causes; raises Defect if it is not of its form."""
+    """The content of the file: its ways and causes; raises Defect if it is malformed."""
     content = toml_content(read_text(_FILE, "file of causes", MOST_TOML), _FILE.name)
     try:
         return msgspec.convert(content, CauseFile)
@@ -128,14 +128,14 @@ def all_causes() -> CauseFile:
 
 
 def _names(way: MappingWay, word: str) -> bool:
-    """True if *word*, or the last part of it as a path, is one of the way's."""
+    """True if the way has *word*, or its last part as a path."""
     plain = word.strip(".,:;?()'\"`").lower()
     forms = {plain, plain.rstrip("/").rpartition("/")[2]}
     return any(re.fullmatch(pattern, form) for pattern in way.words for form in forms)
 
 
 def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names with all that they are like; a name comes before those it is like."""
+    """The names with all that they resemble; a name precedes those it resembles."""
     likes = {way.name: way.like for way in all_causes().way}
 
     def reached(name: str) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
             yield from reached(like)
 
     order = [other for name in names for other in reached(name)]
-    # Its last place: what several are like comes behind all of them.
+    # Its last position: a way that several resemble comes after all of them.
     return tuple(reversed(dict.fromkeys(reversed(order))))
 
 

@@ -1,4 +1,4 @@
-"""Anything that is pasted, as events of machines and their boots: the door of this room."""
+"""Any paste as events of machines and their boots: the entry point of this package."""
 
 import codecs
 import re
@@ -18,13 +18,13 @@ from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, ResourceW
 from pfnlab.diagnosis.messages.scan import LogScan
 from pfnlab.diagnosis.messages.template_fields import error_of
 
-#: The most different events that are kept, and the most lines that nobody understood.
+#: The most different events that are kept, and the most lines not understood.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
-#: How near a line of another family belongs to an event: lines, and seconds; and the events it may belong to.
+#: Limits within which a line of another family belongs to an event: lines, seconds, and number of events.
 _NEAR, _SOON, _RECENT = 40, 2.0, 8
-#: How far apart lines of one file may stand that say something: lspci -vvv prints long lists between them.
+#: The largest distance between relevant lines of one file: lspci -vvv prints long lists between them.
 _NEAR_IN_FILE = 400
-#: Seconds by which stamps may go back within one boot: processors print side by side.
+#: Seconds by which timestamps may decrease within one boot: processors print concurrently.
 _BACK = 1.0
 #: The values that lines of one event have in common.
 _SIGNS = (
@@ -46,9 +46,9 @@ _WORDS = (
 
 
 class PastedBoot(msgspec.Struct, frozen=True):
-    """One boot of a machine: its kernel, and what happened, in the order of first lines.
+    """One boot of a machine: its kernel and its events, in the order of their first lines.
 
-    :param seen: names of further parts that the text has of it (boot_facts.SEEN_WORDS)
+    :param seen: names of further parts of the boot in the text (boot_facts.SEEN_WORDS)
     """
 
     kernel: kernel_said.KernelSaid
@@ -66,7 +66,7 @@ class PastedMachine(msgspec.Struct, frozen=True):
 class PasteExplanation(msgspec.Struct, frozen=True):
     """The content of a paste.
 
-    :param not_understood: those among them that look like ours and are of no family
+    :param not_understood: lines that look like ours and are of no family
     :param dropped: lines of events beyond the first ``MOST_EVENTS``
     """
 
@@ -85,10 +85,10 @@ class PasteExplanation(msgspec.Struct, frozen=True):
 def explain(
     stream: Iterable[bytes | str], *, kernel: str | None = None, known: Matcher | None = None
 ) -> PasteExplanation:
-    """Read a paste, log or mail of any length, and say what happened; no input raises an error.
+    """Read a paste, log or mail of any length and find its events; no input raises an error.
 
-    :param stream: the bytes, in pieces of any size, as an open file gives them
-    :param kernel: the version where the user says it, e.g. ``6.1.85``
+    :param stream: the bytes, in pieces of any size, like from an open file
+    :param kernel: the version if the user gives it, e.g. ``6.1.85``
     """
     known = known or matcher()
     scan = LogScan(plain(stream), (*known.seeds, *_WORDS))
@@ -101,12 +101,12 @@ def explain(
 
 
 def explain_line(text: str, *, kernel: str | None = None) -> PasteExplanation:
-    """The same of one text that is in memory."""
+    """The same for one text in memory."""
     return explain([text.encode("utf-8", "replace")], kernel=kernel)
 
 
 def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
-    """The stream without UTF-16, which consoles of other systems write."""
+    """The stream with UTF-16, which consoles of other systems write, decoded."""
     pieces = iter(stream)
     first = next(pieces, b"")
     if not isinstance(first, bytes) or not first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -121,35 +121,35 @@ def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
 
 #: The order of events.
 _line_of = attrgetter("line")
-#: The ending of a claim whose device works all the same.
+#: The ending of a claim whose device works anyway.
 _CAME_UP = "came_up"
 #: A device has six BARs; each line of a claim is a step for each of them.
 _MOST_CLAIMS = 8
 
 
 def _resource(word: ResourceWord) -> object:
-    """Key of a resource of a device: a window of ports is not that of memory."""
+    """Key of a device's resource: a window of ports differs from one of memory."""
     return (word.slot, word.kind) if word.slot == "window" else word.slot or (word.kind, word.size)
 
 
 class _Boot:
-    """A boot while its lines come."""
+    """A boot under construction."""
 
     def __init__(self) -> None:
         self.said: str = ""
-        #: The one that a line belongs to comes last.
+        #: The event that a line belongs to comes last.
         self.events: OrderedDict[message_event.GrowingEvent, None] = OrderedDict()
         self.by_sign: dict[tuple[object, ...], message_event.GrowingEvent] = {}
         self.facts = boot_facts.BootFacts()
-        #: Failures by device and slot, or size if a line says no slot; and those that end if a device works.
-        #: There are no more of them than events.
+        #: Failures by device and slot, or size if a line has no slot; and those that end if a device works.
+        #: There are at most as many as events.
         self.resources: dict[tuple[str, object], message_event.GrowingEvent] = {}
         self.claims: dict[str, list[message_event.GrowingEvent]] = {}
         self.stamp: float | None = None
         self.is_empty = True
 
     def heard(self, placed: PlacedPiece) -> None:
-        """Let a line end events of this boot that it is not a part of, or begin them anew."""
+        """Let a line end or restart events of this boot that it is not a part of."""
         self.facts.take(placed)
         if not self.claims:
             return
@@ -167,13 +167,13 @@ class _Boot:
             self.resources[device, _resource(word)] = event
         elif any(one.when == _CAME_UP for one in event.match.family.endings):
             driver = event.said.get("driver") or ""
-            # Whoever wants the device for a guest is not served by its own driver.
+            # A user who wants the device for a guest is not helped by its own driver.
             if not driver.startswith("vfio"):
                 claims = self.claims.setdefault(device, [])
                 claims += [event] if len(claims) < _MOST_CLAIMS else []
 
     def given(self, device: str | None, word: ResourceWord) -> list[message_event.GrowingEvent]:
-        """The failures that a line ends which gives a resource its addresses."""
+        """The failures that end with a line that assigns addresses to a resource."""
         if not word.given or device is None:
             return []
         keys = (_resource(word), (word.kind, word.size))
@@ -181,7 +181,7 @@ class _Boot:
 
 
 class _Paste:
-    """All machines of a paste while its lines come."""
+    """All machines of a paste under construction."""
 
     def __init__(self, kernel: str | None) -> None:
         self._kernel = kernel
@@ -190,7 +190,7 @@ class _Paste:
         self._not_understood = self._dropped = self._kept = 0
 
     def take(self, placed: PlacedPiece) -> None:
-        """The next piece."""
+        """Take the next piece."""
         boot = self._boot(placed)
         if not boot.said:
             boot.said = kernel_said.version_in(placed.text) or ""
@@ -199,7 +199,7 @@ class _Paste:
         if placed.match is not None:
             event = self._event(boot, placed, placed.match)
             if repeated is not None and event is not None:
-                # The logger says the line itself once more.
+                # The logger repeats the line itself.
                 event.folded(int(repeated[1]) - 1)
             return
         suppressed = _SUPPRESSED.search(placed.text)
@@ -216,7 +216,7 @@ class _Paste:
                 self._strange.append((placed.line, placed.text))
 
     def explanation(self, lines: int) -> PasteExplanation:
-        """The explanation of the lines until now."""
+        """The explanation of the lines so far."""
         machines = []
         for host, boots in self._hosts.items():
             told = [self._told(boot) for boot in boots]
@@ -245,11 +245,11 @@ class _Paste:
         return kernel_said.KernelSaid("", sure, since, until)
 
     def _boot(self, placed: PlacedPiece) -> _Boot:
-        """The boot a piece is of: a new one behind a banner, or where stamps go back."""
+        """The boot of a piece: a new one after a banner, or if timestamps decrease."""
         piece = placed.piece
         host = piece.host
         if not host and piece.stamp is None and len(self._hosts) == 1:
-            # A line that was copied without what stands before it.
+            # A line copied without its beginning.
             host = next(iter(self._hosts))
         boots = self._hosts.get(host)
         if boots is None:
@@ -287,7 +287,7 @@ class _Paste:
         sign = self._sign(placed, match, word)
         same = boot.by_sign.get(sign)
         if family.needs_case and same is not None and not same.parts and not same.frames:
-            # What was opened again: the last time counts.
+            # An event opened again: its last time counts.
             del boot.events[same], boot.by_sign[sign]
             self._kept -= 1
         elif same is not None and (family.name == FAILURES or _is_same(placed, match, same)):
@@ -296,7 +296,7 @@ class _Paste:
                 same.again(placed, match)
             else:
                 same.more(placed, match)
-            # What comes next belongs to it again.
+            # The next lines belong to it again.
             boot.events.move_to_end(same)
             return same
         recent = islice(reversed(boot.events), _RECENT)
@@ -317,7 +317,7 @@ class _Paste:
         return new
 
     def _sign(self, placed: PlacedPiece, match: Match, word: ResourceWord | None) -> tuple[object, ...]:
-        """Sign that equal lines share: all but their addresses."""
+        """Signature shared by equal lines: everything except their addresses."""
         name = match.family.name
         if match.family.fact or match.family.kind is FamilyKind.FILE:
             return (name,)
@@ -327,7 +327,7 @@ class _Paste:
 
 
 def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if a line with the sign of an event is the same once more."""
+    """True if a line with the signature of an event repeats it."""
     if match.family.fact:
         return True
     if match.family.kind is FamilyKind.FILE:
@@ -343,7 +343,7 @@ def _has_frame(placed: PlacedPiece, match: Match, event: message_event.GrowingEv
 
 
 def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if a line says more of an event before it: its family follows, or says it in other words."""
+    """True if a line adds to an event before it: its family follows, or words it differently."""
     if event.match.family.name in match.family.after and event.is_of(match):
         return True
     if match.family.fact or match.family.name == FAILURES or not _is_same_device(match, event):
@@ -368,7 +368,7 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
 
 
 def _fails_otherwise(match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if both say a call of one way failed, for different errors."""
+    """True if both report a failed call of one way, with different errors."""
     families = match.family, event.match.family
     if families[0] is families[1] or not any(one.way for one in families):
         return False

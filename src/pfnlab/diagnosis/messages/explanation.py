@@ -30,8 +30,8 @@ class SaidPlace(msgspec.Struct, frozen=True):
 
     :param start: its first byte, in hexadecimal
     :param end: the byte after its last, whatever the line writes; null if it has one address only
-    :param mode: the cache mode the line says of it; null if it says none
-    :param name: of what it is; empty if the line does not say it
+    :param mode: its cache mode according to the line; null if none
+    :param name: its owner; empty if the line does not name it
     """
 
     start: Address
@@ -43,12 +43,12 @@ class SaidPlace(msgspec.Struct, frozen=True):
 class ExplainedCause(msgspec.Struct, frozen=True):
     """A cause of an errno.
 
-    :param what: what makes it
-    :param check: the command or file that shows whether it is this one
-    :param releases: the releases that answer so; empty for all
+    :param what: the cause in words
+    :param check: the command or file that shows whether it applies
+    :param releases: the releases that return the errno; empty for all
     :param rules: steps of docs/semantics
-    :param bugs: bugs of this kernel that make it
-    :param programs: programs in which it is seen
+    :param bugs: bugs of this kernel that cause it
+    :param programs: programs that show it
     """
 
     what: str
@@ -60,39 +60,39 @@ class ExplainedCause(msgspec.Struct, frozen=True):
 
 
 class ExplainedEvent(msgspec.Struct, frozen=True):
-    """One thing that happened.
+    """One event.
 
     :param family: its name in the table of messages
     :param title: the same in words
     :param verdict: ``look here``, ``harmless``, ``another subject``, or ``depends``
-    :param count: how often
+    :param count: how often it happened
     :param line: the number of its first line
-    :param last_line: that of its last
-    :param text: the first line, mended
-    :param more: the lines of others that belong to it
-    :param comm: the task; null if no line says it
+    :param last_line: the number of its last line
+    :param text: the first line, with damage repaired
+    :param more: lines of other families that belong to it
+    :param comm: the task; null if no line names it
     :param pid: its number
     :param places: the ranges, in the order of the lines
-    :param wanted: the mode that was asked for
-    :param granted: the mode that was given, or would have been
-    :param existing: the modes that were there before
+    :param wanted: the requested mode
+    :param granted: the mode that was granted, or would have been
+    :param existing: the modes already present
     :param device: the device
     :param errno: the name of the error
-    :param holder: who is in the way
-    :param unsure: what the lines do not say
+    :param holder: the owner that blocks it
+    :param unsure: facts that the lines do not state
     :param meaning: two sentences
-    :param leak: where to look to know what is leaked; empty if nothing can be
+    :param leak: where to find what is leaked; empty if nothing can be
     :param bugs: known bugs of this kernel with this effect, the likeliest first
     :param rules: steps of docs/semantics
     :param programs: reproducers
     :param advice: what to do, with its cost
-    :param remedies: what others tried, with where it worked and where it failed
-    :param send: what else to send, without what the text has; empty if the lines say enough
-    :param notes: what several of the ranges say together
-    :param causes: those of the errno of a call that maps physical memory, e.g. ``--errno`` has them
+    :param remedies: remedies that others tried, with where they worked and where they failed
+    :param send: what else to send, without what the text has; empty if the lines suffice
+    :param notes: conclusions from several of the ranges together
+    :param causes: causes of the errno of a call that maps physical memory, as of ``--errno``
     :param thing: the event in one sentence, with its objects
     :param review: something is wrong, or may be
-    :param likely: numbers of the bugs that fit best; one, or several that fit alike
+    :param likely: numbers of the bugs that fit best; one, or several that fit equally
     """
 
     family: str
@@ -129,7 +129,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> object:
-        """Key of events with the same cause and the same objects, whichever process they are of."""
+        """Key of events with the same cause and the same objects, whatever their process."""
         return self.title, self.verdict, self.comm, self.device, self.places[:1], self.holder, self.likely
 
 
@@ -137,9 +137,9 @@ class ExplainedBoot(msgspec.Struct, frozen=True):
     """One boot of a machine.
 
     :param host: its name; empty if no line has it
-    :param kernel: its version; empty if no line says it
-    :param sure: how that is known: ``given``, ``said``, ``by the wording``, ``not known``
-    :param since: by the wording, the first release that prints these lines; empty if any may
+    :param kernel: its version; empty if no line has it
+    :param sure: how the version is known: ``given``, ``said``, ``by the wording``, ``not known``
+    :param since: by the wording, the first release that prints these lines; empty if unbounded
     :param until: the last one
     :param events: in the order of their first lines
     """
@@ -155,15 +155,15 @@ class ExplainedBoot(msgspec.Struct, frozen=True):
 class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
     """The meaning of lines of a log.
 
-    :param lines: how many were read
-    :param boots: every machine and boot that the lines are of
+    :param lines: number of lines read
+    :param boots: every machine and boot in the lines
     :param not_understood: lines that look like ours and are in no table
     :param strange: the first of them
-    :param says: the result in a sentence
+    :param says: the result as a sentence
     :param dropped: lines of events beyond those that are kept
-    :param causes: of an errno that was asked for
-    :param answer: whether something is to do, and what, in one line
-    :param to_review: things that are wrong or may be; events with one cause and the same objects are one
+    :param causes: causes of the requested errno
+    :param answer: whether anything is to be done, and what, in one line
+    :param to_review: events that are wrong or may be; those with one cause and the same objects are one
     """
 
     lines: Count
@@ -178,15 +178,15 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
 
     @property
     def outcome(self) -> Outcome:
-        """Undecided where not one line was understood, and where no cause of the errno is known."""
+        """Undecided if no line was understood, or no cause of the errno is known."""
         known = self.causes or any(boot.events for boot in self.boots)
         return Outcome.AS_EXPECTED if known else Outcome.UNDECIDED
 
 
 def explained(paste: PasteExplanation) -> ExplainResult:
-    """The result of a paste."""
+    """The result for a paste."""
 
-    # One kernel prints the same again and again.
+    # One kernel prints the same lines again and again.
     @cache
     def bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
         return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
@@ -225,7 +225,7 @@ def explained(paste: PasteExplanation) -> ExplainResult:
 
 
 def things_of(boots: Iterable[ExplainedBoot]) -> list[tuple[ExplainedBoot, list[ExplainedEvent]]]:
-    """The events to review, those with one cause and the same objects together; what is sure comes first."""
+    """The events to review, grouped by cause and objects; certain ones come first."""
     found: dict[object, tuple[ExplainedBoot, list[ExplainedEvent]]] = {}
     for place, boot in enumerate(boots):
         for event in boot.events:
@@ -235,14 +235,14 @@ def things_of(boots: Iterable[ExplainedBoot]) -> list[tuple[ExplainedBoot, list[
 
 
 def _known_of(boot: PastedBoot) -> set[str]:
-    """The names of what a text has of a boot: families, and other parts."""
+    """The names of the parts that a text has of a boot: families, and others."""
     version = {"version"} if boot.kernel.version else set()
     names = {part.family for event in boot.events for part in event.parts}
     return names | {event.family.name for event in boot.events} | boot.seen | version
 
 
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
-    """The causes of an errno for a way to map; raises Misuse if one of both is unknown."""
+    """The causes of an errno for a way to map; raises Misuse if either is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
     says = f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it."
@@ -344,5 +344,5 @@ _PCI = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
 def _fits(one: Advice | Remedy, event: MessageEvent) -> bool:
-    """False if it is meant for PCI devices, and the event names another one."""
+    """False if it is meant for PCI devices, and the event names another device."""
     return not one.pci_only or event.device is None or _PCI.fullmatch(event.device) is not None

@@ -1,4 +1,4 @@
-"""Families, read from the files of ``families/``; the ``form.txt`` there has their form."""
+"""Families, read from the files of ``families/``, whose format is in ``form.txt`` there."""
 
 from enum import Enum
 from functools import cache
@@ -11,29 +11,29 @@ from pfnlab.base.toml_text import toml_content
 
 
 class FamilyVerdict(Enum):
-    """How much a message of a family should worry its reader."""
+    """The verdict of a family: how much its reader should worry."""
 
     HARMLESS = "harmless"
     LOOK = "look here"
-    #: It looks like a matter of PFN mappings, and is none.
+    #: It looks related to PFN mappings, and is not.
     OTHER = "another subject"
-    #: The line alone does not say it; the meaning says what does.
+    #: The line alone does not decide it; the meaning tells what does.
     DEPENDS = "depends"
 
 
 class FamilyKind(Enum):
-    """The place a paste of a family comes from."""
+    """The origin of a family's lines."""
 
-    #: A line of a log, or several.
+    #: One or more lines of a log.
     LOG = "log"
-    #: A part of a file, or of what a command prints.
+    #: A part of a file, or of a command's output.
     FILE = "file"
-    #: A line of a call trace: all lines of one trace are one event.
+    #: A line of a call trace: all lines of one trace form one event.
     TRACE = "trace"
 
 
 class RangeEnd(Enum):
-    """The second number of a range, as a wording writes it."""
+    """The second number of a range in a wording."""
 
     INCLUSIVE = "inclusive"
     EXCLUSIVE = "exclusive"
@@ -42,7 +42,7 @@ class RangeEnd(Enum):
 
 
 class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way in which the kernel, or a tool, words the message."""
+    """One form in which the kernel, or a tool, prints the message."""
 
     text: str
     end: RangeEnd = RangeEnd.INCLUSIVE
@@ -80,10 +80,10 @@ class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A way in which an event of a family ends, known only from other lines of the boot.
+    """A possible end of a family's event, known only from other lines of the boot.
 
     :param when: a word of the story (boot_story.py), or the family of a line that belongs to the event
-    :param title: in place of the family's; empty to keep it
+    :param title: replaces the family's; empty to keep it
     """
 
     when: str
@@ -96,7 +96,7 @@ class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaseWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Conditions of a case; ``form.txt`` has the fields."""
+    """Conditions of a case; ``form.txt`` describes the fields."""
 
     values: dict[str, str] = {}
     frames: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class CaseWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Meaning of a family's message in one case; None stands for what the family says."""
+    """The meaning of a family's message in one case; None keeps the family's."""
 
     when: CaseWhen
     title: str | None = None
@@ -126,8 +126,8 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of message.
 
     :param after: families whose event of the same range and task a line of this one joins, however late
-    :param state: it tells of a state, not of a failure
-    :param fact: every machine prints it: one event a boot
+    :param state: it describes a state, not a failure
+    :param fact: every machine prints it: one event per boot
     """
 
     name: str
@@ -156,7 +156,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def ended(family: Family, ending: FamilyEnding) -> Family:
-    """The family of an event that ended so: what it means and what to do are the ending's alone."""
+    """The family of an event with this ending, whose meaning and advice replace the family's."""
     return msgspec.structs.replace(
         family,
         title=ending.title or family.title,
@@ -179,7 +179,7 @@ class _FamilyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_families(text: str, source: str) -> tuple[Family, ...]:
-    """The families of a file in order; raises Misuse for no TOML, Defect for a wrong table."""
+    """The families of a file, in order; raises Misuse for invalid TOML, Defect for a wrong table."""
     try:
         return msgspec.convert(toml_content(text, source), _FamilyFile).family
     except msgspec.ValidationError as wrong:
@@ -188,7 +188,7 @@ def read_families(text: str, source: str) -> tuple[Family, ...]:
 
 @cache
 def families() -> tuple[Family, ...]:
-    """All families, by file and in its order; raises Defect for a wrong file, or two of one name."""
+    """All families, by file and in its order; raises Defect for a wrong file, or a duplicate name."""
     found: dict[str, Family] = {}
     for file in sorted(_HERE.glob("*.toml")):
         for one in read_families(file.read_text(encoding="utf-8"), file.name):

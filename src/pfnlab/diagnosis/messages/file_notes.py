@@ -6,17 +6,17 @@ from pfnlab.base.units import size_text
 from pfnlab.diagnosis.messages.message_event import EventRow
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: From this size on, above 4 GiB, an entry is the memory of a GPU or another large aperture.
+#: An entry of at least this size, above 4 GiB, is the memory of a GPU or another large aperture.
 _LARGE, _HIGH = 128 << 20, 4 << 30
 _UNCACHED = frozenset({CacheMode.UC, CacheMode.UC_MINUS})
-#: The most rows that are compared with each other: a processor has some ten MTRRs.
+#: The most rows compared with each other: a processor has about ten MTRRs.
 _MOST = 64
-#: The last word of a row's name where lspci calls the range prefetchable.
+#: The last word of a row's name if lspci calls the range prefetchable.
 _PREFETCHABLE = "prefetchable"
 
 
 def large_entries(rows: Sequence[EventRow]) -> list[str]:
-    """Sentences about large entries of the list of reservations, each once."""
+    """Sentences about large entries of the memtype list, each once."""
     found: dict[str, None] = {}
     for row in rows:
         if row.end is None or row.end - row.start < _LARGE or row.start < _HIGH or row.mode is None:
@@ -43,7 +43,7 @@ def uncached_prefetchable(rows: Sequence[EventRow], bars: Sequence[EventRow]) ->
 
 
 def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:
-    """Sentences about MTRRs that overlap in two types: those with a winner, and those without one."""
+    """Sentences about overlapping MTRRs of two types: with a winner, and without one."""
     decided: dict[str, None] = {}
     undefined: dict[str, None] = {}
     some = [row for row in rows if row.end is not None and row.mode is not None][:_MOST]
@@ -66,7 +66,7 @@ def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:
 
 
 def _winner(one: CacheMode, other: CacheMode) -> CacheMode | None:
-    """The type of a range that two MTRRs cover: uncached wins, and write-through over write-back."""
+    """The type of a range covered by two MTRRs: uncached wins, and write-through over write-back."""
     both = {one, other}
     if CacheMode.UC in both:
         return CacheMode.UC

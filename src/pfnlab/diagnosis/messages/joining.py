@@ -1,4 +1,4 @@
-"""Lines of a block to matches: each piece alone, or with pieces beside it where a mailer broke a line."""
+"""From lines of a block to matches: each piece alone, or with its neighbours if a mailer broke a line."""
 
 import re
 from collections import deque
@@ -13,9 +13,9 @@ from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clea
 from pfnlab.diagnosis.messages.scan import LogBlock
 from pfnlab.diagnosis.messages.template_fields import FIELDS, is_plausible
 
-#: Lines after a piece that it may go on in, and before.
+#: Lines after a piece that it may continue in, and before.
 _AFTER, _BEFORE = 3, 1
-#: The most rows of a table before the first that has a word of it.
+#: The most rows of a table before the first row with a word of it.
 _MOST_ROWS = 64
 #: The shortest line that a mailer or a terminal breaks.
 _SHORTEST_BROKEN = 40
@@ -34,7 +34,7 @@ class PlacedPiece(msgspec.Struct, frozen=True):
 
 
 class _Slot(msgspec.Struct):
-    """A piece of a block that may have been taken by one before."""
+    """A piece of a block that an earlier one may have consumed."""
 
     line: int
     place: int
@@ -44,7 +44,7 @@ class _Slot(msgspec.Struct):
 
 
 class Joiner:
-    """Finds the messages of blocks, and texts of no family that *interests* says somebody wants."""
+    """Finds the messages of blocks, and texts of no family that *interests* selects."""
 
     def __init__(self, known: Matcher, interests: str) -> None:
         self._known = known
@@ -53,7 +53,7 @@ class Joiner:
         self._cache: dict[int, list[_Slot]] = {}
 
     def found(self, block: LogBlock) -> Iterator[PlacedPiece]:
-        """The pieces of a block that are messages, or that somebody wants, in order."""
+        """The pieces of a block that are messages, or selected, in order."""
         self._block, self._cache = block, {}
         hits = {hit for hit in block.hits if block.begin <= hit < block.end}
         queue, done = deque(sorted(hits)), set[int]()
@@ -78,7 +78,7 @@ class Joiner:
                 queue.appendleft(at + 1)
 
     def _table(self, at: int, placed: PlacedPiece, family: Family, done: set[int]) -> Iterator[PlacedPiece]:
-        """A row with those directly before and behind it, whatever words they have."""
+        """A row with the rows directly before and after it, whatever their words."""
         before = []
         for place in range(at - 1, max(self._block.begin, at - _MOST_ROWS) - 1, -1):
             row = None if place in done else self._row(place, family)
@@ -106,7 +106,7 @@ class Joiner:
         return PlacedPiece(slots[0].line, slots[0].piece, match, slots[0].line, slots[0].piece.text)
 
     def _may_match(self, at: int) -> bool:
-        """A quick look at the line as it is, before it is cleaned."""
+        """A quick test of the raw line, before it is cleaned."""
 
         def joined(first: int, last: int) -> str:
             around = self._block.lines[max(0, first) : last]
@@ -146,14 +146,14 @@ class Joiner:
         return PlacedPiece(slot.line, slot.piece, alone, slot.line, slot.piece.text)
 
     def _may_be_a_part(self, slot: _Slot, match: Match) -> bool:
-        """True if a name is all that a line has, and it may be of a message that was broken beside it."""
+        """True if a line has only a name, and may be of a message broken near it."""
         if match.family.kind is not FamilyKind.TRACE:
             return match.family.needs_case
         before = self._before(slot)
         return before is not None and "WARNING:" in before.piece.text
 
     def _glued(self, slot: _Slot, after: list[_Slot], alone: Match | None) -> PlacedPiece | None:
-        """The match of a line that says itself that it goes on, unless it says less than without."""
+        """The match of a line marked as continued, unless it has less than without the next."""
         count = 0
         while count < len(after) and (slot, *after)[count].glued:
             count += 1
@@ -173,7 +173,7 @@ class Joiner:
         return self._finished(run, text, match, after[count:])
 
     def _seam(self, at: int) -> str:
-        """The blank between a line that goes on and the next, where one of both has it."""
+        """The blank between a continued line and the next, if either has it."""
         first, second = (line.rstrip(b"\r\n") for line in self._block.lines[at : at + 2])
         return " " if first.endswith(b" =") or clean(second).startswith(" ") else ""
 
@@ -192,7 +192,7 @@ class Joiner:
         return best
 
     def _perhaps_longer(self, text: str, match: Match, following: list[_Slot]) -> tuple[str, Match] | None:
-        """The match of one line more, where a value goes on there: ``uncached`` and ``-minus``, or slots."""
+        """The match with one more line, if a value continues there: ``uncached`` and ``-minus``, or slots."""
         if not following or len(text) < _SHORTEST_BROKEN:
             return None
         more = following[0].piece.text
@@ -203,7 +203,7 @@ class Joiner:
             longer = self._known.whole(whole)
             if longer is None or longer.family is not match.family or longer.reach[0] != match.reach[0]:
                 continue
-            # Behind a blank any text is more of an open field.
+            # After a blank any text continues an open field.
             goes_on = longer.reach[1] == len(whole) if not seam else longer.reach[1] > len(text)
             if not goes_on or (seam and longer.wording.text.endswith(("{text}", "{holder}", "{path}"))):
                 continue
@@ -227,7 +227,7 @@ class Joiner:
         return PlacedPiece(first.line, first.piece, match, last, text, doubts)
 
     def _joined(self, slot: _Slot, after: list[_Slot]) -> PlacedPiece | None:
-        """A match of the piece with pieces beside it."""
+        """A match of the piece with its neighbours."""
         for run in self._runs(slot, after):
             for text, places in _joins(run):
                 match = self._known.whole(text)
@@ -250,7 +250,7 @@ class Joiner:
                 yield [before, slot, *after[:count]]
 
     def _after(self, slot: _Slot) -> list[_Slot]:
-        """The pieces that a piece may go on in: nothing stands before them, and they are no messages."""
+        """The pieces that a piece may continue in: without a prefix, and not messages."""
         at = slot.line - self._block.first
         found: list[_Slot] = []
         if slot.place + 1 < len(self._slots(at)):
@@ -275,7 +275,7 @@ class Joiner:
 
 
 def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
-    """The texts that a run of pieces may be, broken at blanks or inside words, and where they were broken."""
+    """The possible texts of a run of pieces, broken at blanks or inside words, and the places of the breaks."""
     texts = [one.piece.text for one in run]
     choices = [("",) if one.glued else (" ", "") for one in run[:-1]]
     for seams in product(*choices):
@@ -287,7 +287,7 @@ def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
 
 
 def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
-    """Doubts about names inside which a line was broken: a blank may be there, or not."""
+    """Doubts about names broken by a line break: a blank may belong there, or not."""
     found = []
     for name in ("comm", "device", "driver", "holder"):
         value = match.values.get(name, "")

@@ -1,4 +1,4 @@
-"""The kernel that lines are of: its version where one says it, else the releases that print them so."""
+"""The kernel of lines: its version if one states it, else the releases that print them this way."""
 
 import re
 from enum import Enum
@@ -9,7 +9,7 @@ from pfnlab.diagnosis.messages.cases import KernelRange
 from pfnlab.kernel.bugs.kernel_name import release_key
 
 _VERSION = r"(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:[-+~.][\w.+~-]{1,80})?)"
-#: The line a boot begins with.
+#: The first line of a boot.
 BANNER = re.compile(rf"\bLinux version {_VERSION}")
 
 _SAID = (
@@ -21,14 +21,14 @@ _SAID = (
     re.compile(r"/linux(?:-[a-z][\w.]{0,40}){0,3}-(\d\.\d{1,3}(?:\.\d{1,3})?)/(?:mm|arch|drivers|kernel)/"),
 )
 
-#: What a line has in which a version may stand.
+#: Text of every line that may have a version.
 VERSION_WORDS = ("Linux version", "Not tainted", "Tainted:", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
-#: What each of these patterns has in it; nearly no line has one of them.
+#: Text that these patterns require; nearly no line has it.
 _VERSION_PARTS = ("Linux ", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", "/linux")
 
 
 class KernelSure(Enum):
-    """How a kernel's version is known."""
+    """The source of a kernel's version."""
 
     GIVEN = "given"
     SAID = "said"
@@ -39,8 +39,8 @@ class KernelSure(Enum):
 class KernelSaid(msgspec.Struct, frozen=True):
     """The kernel of a boot.
 
-    :param version: as ``6.1.85-1-generic``; empty if only the wording says something
-    :param since: the first release with all wordings of the boot, empty if any may have them
+    :param version: e.g. ``6.1.85-1-generic``; empty if only the wording tells something
+    :param since: the first release with all wordings of the boot, empty if unbounded
     :param until: the last one
     """
 
@@ -51,12 +51,12 @@ class KernelSaid(msgspec.Struct, frozen=True):
 
     @property
     def range(self) -> KernelRange:
-        """The releases that it may be of."""
+        """Its possible releases."""
         return KernelRange(self.version, self.since, self.until)
 
 
 def version_in(text: str) -> str | None:
-    """The kernel's version that a line says, None if it says none."""
+    """The kernel's version in a line, None if it has none."""
     for part in _VERSION_PARTS:
         if part in text:
             break
@@ -70,7 +70,7 @@ def version_in(text: str) -> str | None:
 
 
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
-    """The first and last release with all of several wordings; empty for no bound, both if none has all."""
+    """The first and last release with all of several wordings; empty if unbounded, both if none has all."""
     since = max((first for first, _ in ranges if first), key=release_key, default="")
     until = min((last for _, last in ranges if last), key=release_key, default="")
     if since and until and release_key(since) > release_key(until):

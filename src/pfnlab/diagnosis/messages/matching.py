@@ -1,4 +1,4 @@
-"""Which family a text is of: all templates at once, and the words that a text needs for any of them."""
+"""The family of a text: all templates at once, and the words that a text needs for any of them."""
 
 import re
 from collections import defaultdict
@@ -16,17 +16,17 @@ from pfnlab.diagnosis.messages.template_fields import is_plausible
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-#: The most texts of which an answer is kept, each of which is asked about several times in a row; the most
-#: shapes, of which a log has few; and the longest text whose shape is kept.
+#: The most texts with a cached answer, as each is queried several times in a row; the most shapes, of which a
+#: log has few; and the longest text whose shape is cached.
 _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
 
 
 class Match(msgspec.Struct, frozen=True):
     """A text of a family.
 
-    :param missing: fields that a whole line has and this text has not
+    :param missing: fields that a whole line has and this text lacks
     :param whole: the text has all of the template's words
-    :param reach: letters of the text that the template stands for
+    :param reach: characters of the text that the template covers
     """
 
     family: Family
@@ -43,20 +43,20 @@ class _Entry(msgspec.Struct, frozen=True):
     template: LineTemplate
     needed: tuple[tuple[str, ...], ...]
     telling: tuple[tuple[str, ...], ...]
-    # Of both, those that have no word which may be a number.
+    # Of both, those without a word that may be a number.
     needed_words: tuple[tuple[str, ...], ...]
     telling_words: tuple[tuple[str, ...], ...]
 
 
 class _Likely(msgspec.Struct):
-    """The entries that a text may be of, by its words alone.
+    """The possible entries of a text, by its words alone.
 
-    All texts of one shape are alike in it, so words that may be numbers are left out.
+    All texts of one shape share these entries, so words that may be numbers are ignored.
 
-    :param entries: those of which it has a seed
-    :param whole: those among them of which it has all words
-    :param telling: it has all telling words of one
-    :ivar last: the place in *whole* of the entry that the last such text was of; -1 before
+    :param entries: those with a seed in the text
+    :param whole: those whose words are all in the text
+    :param telling: it has all distinctive words of one
+    :ivar last: the position in *whole* of the entry that matched the last such text; -1 at first
     """
 
     entries: tuple[_Entry, ...]
@@ -66,7 +66,7 @@ class _Likely(msgspec.Struct):
 
 
 class Matcher:
-    """All wordings of some families; raises Defect if a template is wrong."""
+    """All wordings of some families; raises Defect for a wrong template."""
 
     def __init__(self, known: Iterable[Family]) -> None:
         self._entries = [
@@ -87,7 +87,7 @@ class Matcher:
         self._whole: dict[str, Match | None] = {}
         self._shapes = WordShapes(self.seeds)
         for at, (some, _) in enumerate(wanted):
-            # No seed has the end of a line in it.
+            # No seed contains the end of a line.
             texts = "\n".join({text for choice in some for text in choice})
             for seed in self.seeds:
                 if seed in texts:
@@ -98,7 +98,7 @@ class Matcher:
         return bool(self._by_words(text).entries)
 
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
-        """True if a line may be of a family, by its words alone; with *beside*, by its neighbours'."""
+        """True if a line may be of a family, by its words; with *beside*, by its neighbours' words too."""
         likely = self._by_words(text)
         if likely.telling or not likely.entries:
             return likely.telling
@@ -106,7 +106,7 @@ class Matcher:
         return any(_has_telling(entry.telling, around) for entry in likely.entries)
 
     def whole(self, text: str) -> Match | None:
-        """The best match of a whole line; a template that stands for more of the text is better."""
+        """The best match of a whole line; a template that covers more of the text is better."""
         if text not in self._whole:
             _keep(self._whole, text, self._best(text), _MOST_RECENT)
         return self._whole[text]
@@ -114,7 +114,7 @@ class Matcher:
     def _best(self, text: str) -> Match | None:
         likely = self._by_words(text)
         best: Match | None = None
-        # The entry of the last text with these words is nearly always that of this one.
+        # The entry of the last text with these words nearly always matches this one too.
         tried = likely.last
         for at in chain((tried,), range(len(likely.whole))) if tried >= 0 else range(len(likely.whole)):
             entry, first = likely.whole[at], at < likely.last
@@ -129,7 +129,7 @@ class Matcher:
         return best
 
     def row(self, family: Family, text: str) -> Match | None:
-        """The match of a row of a table whose rows are beside it, whatever words it has; None for no row."""
+        """The match of a table's row next to its other rows, whatever its words; None if it is not a row."""
         for entry in self._entries:
             if entry.family is family and entry.wording.every_row:
                 found = entry.template.match(text)
@@ -138,7 +138,7 @@ class Matcher:
         return None
 
     def abridged(self, text: str) -> Match | None:
-        """The best match of a line of which parts are missing: by its longest literal."""
+        """The best match of an incomplete line, by its longest literal."""
         best: tuple[int, int, int, Match] | None = None
         for entry in self._by_words(text).entries:
             if not entry.wording.abridged or not entry.template.key:
@@ -179,7 +179,7 @@ def matcher() -> Matcher:
 
 
 def _keep(known: dict[Key, Value], key: Key, value: Value, most: int) -> None:
-    """Keep one more; where there are too many, the others go."""
+    """Cache one more; if there are too many, drop the others."""
     if len(known) >= most:
         known.clear()
     known[key] = value
@@ -205,7 +205,7 @@ def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
 
 
 def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:
-    """False if no match of the entry could say more than *best*, or as much where it is *first*."""
+    """False if no match of the entry could cover more than *best*, or as much if it is *first*."""
     return best.reach[1] - best.reach[0] < length or len(entry.template.fields) + first > _said(best)
 
 
@@ -220,7 +220,7 @@ def _said(best: Match) -> int:
 
 
 def _present(entry: _Entry, text: str) -> int:
-    """Letters of needed words that are in a text, less those that are not."""
+    """Characters of needed words that are in a text, less those that are missing."""
     found = 0
     for group in entry.needed:
         here = [len(word) for word in group if word in text]
@@ -233,7 +233,7 @@ def _plain(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _telling(template: LineTemplate) -> tuple[tuple[str, ...], ...]:
-    """Words without signs of the longest literal, of each choice; one choice of them is in every line."""
+    """Words without punctuation of the longest literal, per choice; every line has those of one choice."""
     if template.key:
         return tuple(tuple(re.findall(r"\w+", key)) for key in template.key)
     single = [group[0] for group in template.needed if len(group) == 1]

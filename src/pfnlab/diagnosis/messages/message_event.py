@@ -1,4 +1,4 @@
-"""Events: what the lines of one happening say together."""
+"""Events: the facts from all lines of one happening."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.template_fields import FIELDS, SaidRange, error_of, mode_of, range_of
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: The most rows, parts and functions of a trace of an event that are kept; its count goes on.
+#: The most rows, parts and trace functions of an event that are kept; counting continues.
 MOST_ROWS, MOST_PARTS, MOST_FRAMES = 256, 32, 64
 #: The longest name of a task that a kernel prints.
 _LONGEST_COMM = 15
@@ -22,13 +22,13 @@ _LONGEST_COMM = 15
 
 #: The fields with an error.
 _ERRORS = frozenset({"errno", "failure"})
-#: A BAR in a table of resources, and what claims the part of one with the firmware's screen.
+#: A BAR in a table of resources, and a claim of the part with the firmware's screen.
 _BAR = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _BOOT_SCREEN = re.compile(r"BOOTFB|simple|efi(?:fb|drm)|vesa|offb|ofdrm|hyperv_fb|Video RAM")
-#: What stands before the function in which the kernel was.
+#: Text before the function in which the kernel was.
 _STOPPED_AT = re.compile(r"\b(?:RIP|EIP|IP|PC is at|pc|NIP|epc)\b")
 
-#: Kinds of messages whose ranges are of whole pages.
+#: Kinds of messages whose ranges are whole pages.
 _OF_PAGES = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected", "ioremap_error"})
 _PAGE = 4096
 _NO_PAGES = "The range is not of whole pages: a part of a number may be missing."
@@ -47,7 +47,7 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class EventPart(msgspec.Struct, frozen=True):
-    """A further line of an event; *family* is the name of its own."""
+    """A further line of an event; *family* is the name of the line's own family."""
 
     line: int
     text: str
@@ -55,17 +55,17 @@ class EventPart(msgspec.Struct, frozen=True):
 
 
 class MessageEvent(msgspec.Struct, frozen=True):
-    """One thing that happened, which one line or several tell of.
+    """One event, described by one or more lines.
 
-    What no line says is None, or empty, and *unsure* names it.
+    A fact that no line states is None or empty, and *unsure* names it.
 
     :param count: how often, with lines that a logger folded
-    :param text: the first line, as it was before a paste damaged it
+    :param text: the first line, without damage by the paste
     :param line: its number, from 1; *last_line* is that of the last line of the event
     :param start: the first byte of the range of the first line; *end* the byte after its last
-    :param existing: modes that were there before, in the order of the line
-    :param holder: the name of what is in the way
-    :param family: its family, with the verdict and the meaning that the end of the boot gives it
+    :param existing: modes already present, in the order of the line
+    :param holder: the name of the owner that blocks it
+    :param family: its family, with the verdict and the meaning decided at the end of the boot
     :param way: the way to map of errnos.toml whose call failed; empty if the lines name none
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
     :param notes: sentences about several of its rows
@@ -94,9 +94,9 @@ class MessageEvent(msgspec.Struct, frozen=True):
 
 
 class GrowingEvent:
-    """An event while its lines come.
+    """An event under construction.
 
-    :param case: what its lines say of how grave it is
+    :param case: its gravity according to its lines
     :ivar endings: words of the story that later lines of the boot add
     """
 
@@ -132,7 +132,7 @@ class GrowingEvent:
         return (self.said["start"], self.said["end"]) if "start" in self.said else None
 
     def overlaps(self, match: Match) -> bool:
-        """True if a line's range, where it and the event have one, lies where one of the event's does."""
+        """True unless the line and the event both have ranges and none of these overlap."""
         said = range_of(match.values, match.wording)
         if said is None or not self.rows:
             return True
@@ -167,23 +167,23 @@ class GrowingEvent:
         return self.rows[-1:] + self.rows[:1]
 
     def again(self, placed: PlacedPiece, match: Match) -> None:
-        """The same once more, perhaps of another range."""
+        """Add a repetition, perhaps for another range."""
         is_file = match.family.kind is FamilyKind.FILE
         self._moved(placed)
         before = len(self.rows)
         self._add_row(match)
-        # A head line of a file is no row of it.
+        # A header line of a file is not a row.
         self.count += not is_file or len(self.rows) > before or len(self.rows) == MOST_ROWS
         if is_file:
             values = _values(match)
             if self.said.get("device") != values.get("device", self.said.get("device")):
-                # Which of the devices a row is of stands beside the row.
+                # The row's device is named next to the row.
                 values["device"] = self.said["device"] = None
             for name, value in values.items():
                 self.said.setdefault(name, value)
 
     def more(self, placed: PlacedPiece, match: Match) -> None:
-        """A line of another family that says more of this event."""
+        """Add a line of another family that has more about this event."""
         self._moved(placed)
         if match.whole and len(self.wordings) < MOST_PARTS:
             self.wordings.append(match.wording)
@@ -203,7 +203,7 @@ class GrowingEvent:
         self.missing |= dict.fromkeys(name for name in match.missing if name in ("wanted",))
 
     def settled(self, placed: PlacedPiece, ending: str) -> None:
-        """A later line ends it, or begins it anew where *ending* is empty."""
+        """End it by a later line, or restart it if *ending* is empty."""
         self._moved(placed)
         self.endings = [ending] if ending else []
         if (
@@ -216,7 +216,7 @@ class GrowingEvent:
             self.parts.append(EventPart(placed.line, placed.text, ending))
 
     def absorb(self, other: "GrowingEvent") -> None:
-        """Another event with the same cause becomes a part of this one."""
+        """Merge another event with the same cause into this one."""
         is_same = other.match.family is self.match.family
         self.last_line = max(self.last_line, other.last_line)
         if is_same:
@@ -229,7 +229,7 @@ class GrowingEvent:
         self.notes += other.notes
 
     def frame(self, placed: PlacedPiece, match: Match) -> None:
-        """A line of its call trace."""
+        """Add a line of its call trace."""
         self._moved(placed)
         if len(self.frames) < MOST_FRAMES:
             function = match.values["function"].partition(".")[0]
@@ -239,20 +239,20 @@ class GrowingEvent:
             self.wordings += dated(placed.text)
 
     def folded(self, times: int) -> None:
-        """A logger says that the last line came so many times more."""
+        """Count repetitions of the last line that a logger reports."""
         self.count += times
 
     def hidden(self, lines: int) -> None:
-        """The kernel says that it left lines out."""
+        """Note that the kernel suppressed lines."""
         self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
 
     def fitted(self, kernel: KernelRange) -> Family | None:
-        """Its family in the case that its lines are of; None if the family needs a case and none fits."""
+        """Its family in the case of its lines; None if the family needs a case and none fits."""
         lines = (self.placed.text, *(part.text for part in self.parts))
         return fitted(self.match.family, self.texts, lines, tuple(self.frames), kernel)
 
     def event(self, family: Family) -> MessageEvent:
-        """The event as it is now, told as one of *family*."""
+        """The event so far, reported as one of *family*."""
         said = self.said
         named = ("comm", "pid", "start", "end", "wanted", "granted", "device", "errno", "holder")
         return MessageEvent(
@@ -300,7 +300,7 @@ class GrowingEvent:
         self.last_stamp = placed.piece.stamp if placed.piece.stamp is not None else self.last_stamp
 
     def _claim(self, said: SaidRange, name: str) -> None:
-        """A row of a table of resources: who has claimed a part of the BAR above it."""
+        """Add a row of a table of resources that claims a part of the BAR above it."""
         if _BAR.fullmatch(name):
             self._bar = (name, said)
             return
@@ -339,14 +339,14 @@ def _values(match: Match) -> dict[str, Any]:
     values, found = match.values, dict[str, Any]()
     is_file = match.family.kind is FamilyKind.FILE
     for name in ("comm", "device", "driver", "holder"):
-        # The name of a row is none of the whole table.
+        # The name of a row does not apply to the whole table.
         if name in values and not (is_file and name == "holder"):
             # A paste doubles blanks; no kernel does.
             found[name] = " ".join(values[name].split())
     if "pci" in values:
         found["device"] = values["pci"]
     if "[" in values.get("holder", "") and not is_file:
-        # The range behind the name is cut.
+        # The range after the name is truncated.
         found["holder"] = values["holder"].partition("[")[0].strip()
         if not values["holder"].endswith("]"):
             found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)

@@ -1,7 +1,7 @@
-"""Damage of pastes undone: quoting, markup of mails and pages, escapes of terminals, other signs for signs.
+"""Repair of damaged pastes: quoting, markup of mails and pages, terminal escapes, substituted characters.
 
-One line at a time, before any pattern looks at it. What is undone for one kind of damage must not harm a line
-that has none: ``size=2048MB`` is no quoted-printable, and ``__ioremap`` is no Markdown.
+It works line by line, before any pattern. A repair of one kind of damage must not harm intact lines:
+``size=2048MB`` is not quoted-printable, and ``__ioremap`` is not Markdown.
 """
 
 import html
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-#: The longest part of a line that is looked at, in bytes; a line of a log has 1,000.
+#: The longest part of a line that is examined, in bytes; a log line has 1,000.
 MOST_LINE = 1 << 14
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
@@ -29,7 +29,7 @@ _BBCODE = re.compile(
 _SIZED = re.compile(r"\[size=[^\[\]]{1,8}\](.*)\[/size\]", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _QUOTED = re.compile(r"^(?:\s{0,8}(?:>|\|(?=\s)|[A-Z]{2,3}>))+[ \t]?")
-#: A line of a diff, of a list or of a comment: one sign before what is a line of its own.
+#: A line of a diff, of a list or of a comment: one character precedes the real line.
 _SIGN = re.compile(
     r"^(\s*)(?:\+(?=[\[\w ])|-(?=[\[\w ])(?!0x|minus|combining|back|through|protect)"
     r"|[*•·](?=\s)|//(?=\s)|#(?=\s)|--(?=\s))\s?"
@@ -42,21 +42,21 @@ _QUOTE_MARKS = str.maketrans(
 )
 _PRINTABLE = re.compile(r"=([0-9A-F]{2})")
 _IS_PRINTABLE = re.compile(r"=3D|=C2=A0|=E2=80|=20$|=09|=5B|=2D")
-#: A line in which nothing is to be undone but tags in brackets: nearly every one, and this is seen at once.
+#: A line that needs no repair but for tags in brackets: nearly every one, and quickly detected.
 _SOUND = re.compile(r"[A-Za-z0-9\[][^\x00-\x1f\x7f-\U0010ffff=&<>*`~]*")
 
 
 class CleanLine(str):
-    """A line without its paste's damage; one that is *glued* goes on without a blank, as quoted-printable."""
+    """A repaired line; a *glued* one continues without a blank, as in quoted-printable."""
 
     __slots__ = ("glued",)
     glued: bool
 
 
 def clean(raw: bytes | str) -> CleanLine:
-    """One line as the machine printed it, as far as one line says that, with its stamp and host.
+    """One line as the machine printed it, as far as the line alone shows, with its timestamp and host.
 
-    :param raw: without its end; no more than ``MOST_LINE`` is looked at
+    :param raw: without the newline; at most ``MOST_LINE`` is examined
     """
     text = raw[:MOST_LINE].decode("utf-8", "replace") if isinstance(raw, bytes) else raw[:MOST_LINE]
     text = text.rstrip("\r\n")
@@ -69,7 +69,7 @@ def clean(raw: bytes | str) -> CleanLine:
 
 
 def _mended(text: str) -> tuple[str, bool]:
-    """The text of a line without what is damage, and whether the next line belongs to it."""
+    """The repaired text of a line, and whether the next line belongs to it."""
     if "\x1b" in text:
         text = _TERMINAL.sub("", text)
     text = _CONTROL.sub("", text.translate(_QUOTE_MARKS))
@@ -92,7 +92,7 @@ def _mended(text: str) -> tuple[str, bool]:
 
 
 def _from_printable(text: str) -> tuple[str, bool]:
-    """The text out of quoted-printable, if it is in that, and whether the next line belongs to it."""
+    """The text decoded from quoted-printable, if it is that, and whether the next line belongs to it."""
     glued = text.endswith("=") and len(text) > 40
     if glued:
         text = text[:-1]
@@ -106,7 +106,7 @@ def _from_printable(text: str) -> tuple[str, bool]:
     return text.replace("\xa0", " "), glued
 
 
-#: The most signs before a message, and the most pieces of a line into which several lines flowed.
+#: The most prefixes of a message, and the most pieces of a line that absorbed several lines.
 _MOST_SIGNS, _MOST_PIECES = 8, 64
 _STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
 _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
@@ -131,12 +131,12 @@ _VENDOR = (
 )
 #: `01-02 03:04:05.678     0     0 W KERNEL  : `
 _LOGCAT = rf"\d{{2}}-\d{{2}}\s{{1,3}}{_CLOCK}\s{{1,8}}\d{{1,7}}\s{{1,8}}\d{{1,7}}\s[VDIWEF]\s[^:]{{0,24}}:\s"
-#: A cell of a table before the message: a number, a clock, a date, a level.
+#: A table cell before the message: a number, a clock, a date, a level.
 _CELL = (
     r"\|{0,2}\s{0,8}(?:[\dT.:+/ -]{1,40}Z?|kern|kernel|info|warn|warning|err|error|notice|debug)?"
     r"\s{0,8}\|{1,2}\s"
 )
-#: The first of them that fits; behind a clock a host may stand.
+#: The first that fits; a host may follow a clock.
 _OTHERS = re.compile(
     rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|{_VENDOR}|{_LOGCAT}|{_CELL}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
 )
@@ -147,7 +147,7 @@ _QUOTED_VALUE = re.compile(r"""(?:\b[\w.-]{1,40}=|"[\w.-]{1,40}"\s?:\s?)"((?:[^"
 
 
 class LogPiece(msgspec.Struct, frozen=True):
-    """A message with its *stamp* in seconds since boot; a *bare* one may go on with the line before."""
+    """A message with its *stamp* in seconds since boot; a *bare* one may continue the line before."""
 
     text: str
     stamp: float | None = None
@@ -156,16 +156,16 @@ class LogPiece(msgspec.Struct, frozen=True):
 
 
 def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
-    """The messages of a line: several of a paragraph, and those in a value whose text is *interesting*."""
+    """The messages of a line: several in a paragraph, and those in a value whose text is *interesting*."""
     outer, line = line, _unpacked(line, interesting)
-    # A runtime's own line is of its host; what has a stamp of its own may be a guest's console.
+    # A runtime's own line is of its host; a line with its own timestamp may be a guest's console.
     named = "" if line is outer else _stripped(outer).host
     parts = _LATER_STAMP.split(line, _MOST_PIECES) if line.count("[") > 1 else [line]
     waiting: LogPiece | None = None
     for part in parts:
         piece = _stripped(part)
         if not piece.text and not piece.bare:
-            # Only stamps: those of a console capture, before the kernel's own.
+            # Only timestamps: those of a console capture, before the kernel's own.
             waiting = piece
             continue
         if waiting is not None:
@@ -177,7 +177,7 @@ def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
 
 
 def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
-    """The kernel's line in a structured line of a container runtime; twice, for one may hold another."""
+    """The kernel's line in a structured line of a container runtime; twice, as they may nest."""
     for _ in range(2):
         if '="' not in line and '":' not in line:
             break
@@ -194,7 +194,7 @@ def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
 
 
 def _stripped(text: str) -> LogPiece:
-    """A text without all that stands before the message."""
+    """A text without everything before the message."""
     stamp, host, place = None, "", 0
     may_be_kernel = "kernel" in text or "vmunix" in text
     for _ in range(_MOST_SIGNS):

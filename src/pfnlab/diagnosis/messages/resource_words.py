@@ -1,4 +1,4 @@
-"""Lines about resources of PCI devices: which BAR, window or ROM they name, and whether it has addresses."""
+"""Lines about resources of PCI devices: the BAR, window or ROM, and whether it has addresses."""
 
 import re
 
@@ -13,18 +13,18 @@ _RANGE = re.compile(r"\[(?:io|mem)\s+(?:0x)?([0-9a-f]{1,16})-(?:0x)?([0-9a-f]{1,
 _SIZE = re.compile(r"\bsize\s+(?:0x)?([0-9a-f]{1,16})", re.IGNORECASE)
 _GIVEN = re.compile(r"(?<!not )(?<!to )\b(?:assigned|claiming|reassigned|got res|set to)\b")
 _NOT_GIVEN = re.compile(r"\b(?:releasing|trying|moving|disabling|enabling|un\w+)\b", re.IGNORECASE)
-#: Slots as numbers, in old wordings: the ROM, VF BARs of devices or windows of bridges, and windows.
+#: Numbers of slots in old wordings: the ROM, VF BARs of devices or windows of bridges, and windows.
 _ROM, _FIRST_VF, _FIRST_WINDOW = 6, 7, 13
 #: The slots of a bridge that are BARs.
 _BRIDGE_BARS = frozenset({"BAR 0", "BAR 1"})
 
 
 class ResourceWord(msgspec.Struct, frozen=True):
-    """The words of a line about one resource.
+    """A line's statement about one resource.
 
     :param slot: ``BAR 0``, ``VF BAR 0``, ``ROM``, ``window``, or empty if the line does not name it
     :param kind: ``io``, ``mem``, ``bus``, or empty
-    :param size: bytes; None if the line does not say it
+    :param size: bytes; None if the line does not state it
     :param given: it has addresses from now on
     """
 
@@ -34,7 +34,7 @@ class ResourceWord(msgspec.Struct, frozen=True):
     given: bool
 
     def case(self, is_bridge: bool) -> str:
-        """The kind of resource, where it is not one that a driver maps; empty for one that is."""
+        """The kind of resource if drivers do not map it; empty if they do."""
         if self.kind == "io":
             return "ports"
         if self.kind == "bus" or self.slot == "window":

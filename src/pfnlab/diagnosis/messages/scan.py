@@ -1,6 +1,6 @@
-"""A log of any length, block by block: the few lines that may be messages, with those around them.
+"""A log of any length, block by block: the few possible messages, with the lines around them.
 
-Memory does not grow with the log: one block is held, and of an endless line its beginning.
+Memory does not grow with the log: one block is held, or the beginning of an endless line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,17 +11,17 @@ from pfnlab.diagnosis.messages.paste import MOST_LINE
 
 #: Bytes of a block.
 BLOCK = 1 << 20
-#: Lines that a message may go on in, and those of a block that come again in the next: one more, as context.
+#: Lines that a message may continue in, and lines repeated in the next block: one more, as context.
 _AHEAD = 3
 _AGAIN = _AHEAD + 1
 
 
 class LogBlock(msgspec.Struct, frozen=True):
-    """Lines that follow each other, some of which have a word that is looked for.
+    """Consecutive lines, some of which have a word that is sought.
 
     :param first: the number of the first line, from 1
-    :param begin: lines before this place were there before, as context
-    :param end: lines from this place on come again, and are context here
+    :param begin: lines before this position were in an earlier block, and are context
+    :param end: lines from this position on recur, and are context here
     """
 
     first: int
@@ -32,7 +32,7 @@ class LogBlock(msgspec.Struct, frozen=True):
 
 
 class LogScan:
-    """The blocks of a log that have something to look at; *read* counts its lines until now."""
+    """The blocks of a log worth examining; *read* counts its lines so far."""
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
@@ -61,12 +61,12 @@ class LogScan:
             part = following
 
     def _hits(self, block: bytes) -> list[int]:
-        """Places of lines that have one of the words."""
+        """Positions of lines that have one of the words."""
         text, places = block, list(range(block.count(b"\n") + 1))
         offsets, found = set[int](), list[int]()
         tokens = set(_tokens(block))
         for word, parts in self._words:
-            # A pass for each text would take most of the time: nearly all of them are in no line of a block.
+            # A pass for each text would take most of the time: nearly all of them are absent from a block.
             if not parts <= tokens:
                 continue
             at = text.find(word)
@@ -75,7 +75,7 @@ class LogScan:
                 end = text.find(b"\n", at)
                 at = text.find(word, end) if end >= 0 else -1
             if 2 * len(offsets) > len(places):
-                # Nor is a line that has a word looked at for others, where most have one.
+                # If most lines have one of the words, lines with one are not searched for others.
                 hits = set(_numbers(text, offsets))
                 found += [places[hit] for hit in hits]
                 lines = [line for at, line in enumerate(text.split(b"\n")) if at not in hits]
@@ -85,7 +85,7 @@ class LogScan:
 
 
 def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:
-    """The numbers of the lines that begin at these places, from 0, in order."""
+    """The numbers of the lines that begin at these offsets, from 0, in order."""
     line, place = 0, 0
     for offset in sorted(offsets):
         line += text.count(b"\n", place, offset)
@@ -93,7 +93,8 @@ def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:
         yield line
 
 
-#: All signs but letters, digits and ``_`` are blanks, so that markup beside a word does not hide it.
+#: All characters except letters, digits and ``_`` count as blanks, so that adjacent markup does not hide a
+#: word.
 _BLANKS = bytes(byte if (chr(byte).isalnum() and byte < 128) or byte == 0x5F else 0x20 for byte in range(256))
 
 
@@ -102,7 +103,7 @@ def _tokens(text: bytes) -> list[bytes]:
 
 
 def _whole_tokens(text: bytes) -> list[bytes]:
-    """Tokens of a text that is looked for; one that begins or ends with ``_`` is a part of a longer one."""
+    """Tokens of a sought text; one that begins or ends with ``_`` is a part of a longer one."""
     return [token for token in _tokens(text) if not token.startswith(b"_") and not token.endswith(b"_")]
 
 
@@ -116,7 +117,7 @@ def _last_lines(block: bytes) -> bytes:
 
 
 def _by_lines(stream: Iterable[bytes | str]) -> Iterator[bytes]:
-    """The stream in blocks that end with a line; of a line that does not end, its beginning."""
+    """The stream in blocks of whole lines; of an endless line, its beginning."""
     held = bytearray()
     skipping = False
     for part in stream:

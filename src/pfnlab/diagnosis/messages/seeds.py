@@ -1,4 +1,4 @@
-"""The few texts that are looked for in a log of any length: every line that matches has one of them.
+"""The few texts sought in a log of any length: every matching line has one of them.
 
 Each costs a pass over the log, and each line that has one costs much more. So they are few, and rare in logs.
 """
@@ -12,19 +12,19 @@ from pathlib import Path
 
 from pfnlab.diagnosis.messages.template import LineTemplate, Literal
 
-#: Addresses, pids and stamps, where they stand as words of their own.
+#: Addresses, pids and timestamps, as separate words.
 _NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|[0-9]+)\b")
 #: A part of one of these.
 _DIGITS = re.compile(r"[0-9a-fx]+")
-#: What two texts have in common that have the same words.
+#: The key shared by texts that have the same words.
 WordShape = tuple[str, ...]
 
 
 class WordShapes:
-    """Shapes of texts: those of one shape share some words, so all that depends on these words alone."""
+    """Shapes of texts: texts of one shape share some words, and so everything that depends on these alone."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        # These are looked for in the text as it is.
+        # These are sought in the raw text.
         self._in_numbers = tuple(sorted({word for word in words if may_touch_a_number(word)}))
 
     def of(self, text: str) -> WordShape:
@@ -34,23 +34,23 @@ class WordShapes:
 
 
 def may_touch_a_number(word: str) -> bool:
-    """True if a word may lie in a number, or have one in it: a text of the same shape need not have it."""
+    """True if a word may overlap a number: a text of the same shape need not have it."""
     return any(map(_DIGITS.fullmatch, re.findall(r"\w+", word)))
 
 
 #: Any one text of it is in a line.
 Choice = tuple[str, ...]
-#: Words that stand in many other lines of a log.
+#: Words that occur in many other lines of a log.
 _COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text(encoding="utf-8").split())
-#: The cost of a text that is looked for, against one more template that it finds.
+#: The cost of one more text, in templates that it must find.
 _RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 2.0, 4.0, 60.0
 _SHORT_AND_RARE = frozenset({"pfn", "vma"})
-#: The shortest word that is looked for.
+#: The shortest word that is sought.
 _SHORTEST = 3
 
 
 def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
-    """The texts of which one choice finds a template's lines; those *given* alone, if any are."""
+    """The texts, one choice of which finds a template's lines; only those *given*, if any."""
     if given:
         return [tuple(given)]
     found: list[Choice] = []
@@ -58,7 +58,7 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
     for at, token in enumerate(tokens):
         if not isinstance(token, Literal) or token.optional:
             continue
-        # A word that goes on in what stands beside the literal is no word yet.
+        # A word continued next to the literal is incomplete.
         per_choice = [
             _texts(_without_parts(choice, at > 0, at + 1 < len(tokens))) or _texts(choice)
             for choice in token.choices
@@ -72,7 +72,7 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
 
 
 def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
-    """The texts to look for: of each template's choices as many as are wanted with them, where there are."""
+    """The texts to seek: as many choices of each template as requested, if it has that many."""
     owners: dict[Choice, set[int]] = defaultdict(set)
     for at, (some, _) in enumerate(wanted):
         for choice in some:
@@ -91,13 +91,13 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
         taken.update(dict.fromkeys(new))
         for at in owners[best]:
             left[at] -= 1
-        # What contains it is found with it.
+        # Texts that contain it are found with it.
         for other in uncovered.cover(new):
             if other in worth:
                 for at in owners[other]:
                     left[at] -= 0 if at in owners[best] else 1
                 del worth[other]
-        # Of all others the worth is what it was.
+        # The values of all others are unchanged.
         done = {at for at, count in enumerate(left) if count <= 0 < before[at]}
         for other in worth:
             if not (done.isdisjoint(owners[other]) and set(new).isdisjoint(other)):
@@ -106,7 +106,7 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
 
 
 class _Uncovered:
-    """The choices in which a text has none of the texts that are looked for."""
+    """The choices with a text that has none of the sought texts."""
 
     def __init__(self, all_choices: Iterable[Choice]) -> None:
         self._open = {choice: set(choice) for choice in all_choices}
@@ -121,7 +121,7 @@ class _Uncovered:
                 self._by_word[word].append(text)
 
     def cover(self, seeds: Iterable[str]) -> list[Choice]:
-        """Look for these too; the choices that are covered now and were not."""
+        """Seek these too; return the choices that are newly covered."""
         covered: list[Choice] = []
         for seed in seeds:
             words = _words(seed)
@@ -137,7 +137,7 @@ class _Uncovered:
 
 
 def _is_in(part: str, text: str) -> bool:
-    """True if *part* stands in *text* as words of its own."""
+    """True if *part* occurs in *text* as separate words."""
     return part in text and set(_words(part)) <= set(_words(text))
 
 
@@ -147,7 +147,7 @@ def _words(text: str) -> list[str]:
 
 def _worth(choice: Choice, owners: set[int], left: list[int], taken: dict[str, None]) -> float:
     cost = sum(_cost(text) for text in choice if text not in taken)
-    # A template that still has nothing counts fully.
+    # A template without any choice yet counts fully.
     return sum(left[at] > 0 for at in owners) / (cost or 0.1)
 
 
@@ -158,7 +158,7 @@ def _without_parts(literal: str, before: bool, after: bool) -> str:
 
 
 def _texts(literal: str) -> list[str]:
-    """Words of a literal, and pairs of words that are common each."""
+    """Words of a literal, and pairs of words that are common individually."""
     words = literal.split()
     found = [word for word in words if len(word) >= _SHORTEST and any(map(str.isalpha, word))]
     pairs = [f"{first} {second}" for first, second in pairwise(words)]
@@ -169,7 +169,7 @@ def _texts(literal: str) -> list[str]:
 @cache
 def _cost(text: str) -> float:
     if " " in text.strip():
-        # A phrase of a sign and a short word is everywhere.
+        # A phrase of a symbol and a short word is everywhere.
         return _PHRASE if sum(map(str.isalpha, text)) > 2 * _SHORTEST else _PHRASE * 2
     plain = text.strip(".,;()").lower()
     if plain in _SHORT_AND_RARE:

@@ -1,6 +1,6 @@
-"""Templates of lines: read, and made into patterns.
+"""Templates of lines, parsed and compiled to patterns.
 
-One template makes two patterns: of the whole line, and of a line of which parts are missing.
+One template gives two patterns: of the whole line, and of an incomplete line.
 """
 
 import re
@@ -11,15 +11,15 @@ from typing import NamedTuple
 from pfnlab.base.errors import Defect
 from pfnlab.diagnosis.messages.template_fields import ELIDED, FIELDS
 
-#: The prefix of messages that old kernels, and many pastes, do not have.
+#: The prefix of messages, which old kernels and many pastes lack.
 PAT_PREFIX = "x86/PAT: "
 _PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
 _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
-#: The fewest letters of a literal by which a line is known although parts of it are missing.
+#: The fewest characters of a literal that identifies an incomplete line.
 _FEWEST = 8
 _ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
 _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
-#: Fields that two numbers of a range are read from, or one.
+#: Fields from which one or two numbers of a range are read.
 _ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
 
 
@@ -27,7 +27,7 @@ _ENDS_IN_MODE = frozenset({"wanted", "granted", "existing", "differs", "track"})
 
 
 class Literal(NamedTuple):
-    """Text of a template: one of *choices*; it may be missing where *optional*."""
+    """Text of a template: one of *choices*; it may be missing if *optional*."""
 
     choices: tuple[str, ...]
     optional: bool = False
@@ -49,8 +49,8 @@ _OPEN = tuple(map(FieldSlot, ("text", "holder", "device")))
 class FieldMatch(NamedTuple):
     """A line that matches a template.
 
-    :param values: texts of fields by name; what is not in the line is not in it
-    :param missing: fields that the line should have and has not
+    :param values: texts of fields by name, without fields that are not in the line
+    :param missing: fields that the line should have and lacks
     :param span: the part of the text that matched
     """
 
@@ -60,7 +60,7 @@ class FieldMatch(NamedTuple):
 
 
 class LineTemplate:
-    """A template, with its patterns; raises Defect if a brace is alone, or a field is unknown."""
+    """A template, with its patterns; raises Defect for an unmatched brace, or an unknown field."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -76,7 +76,7 @@ class LineTemplate:
 
     @cached_property
     def key(self) -> tuple[str, ...]:
-        """The longest literal, of which a line that is abridged has one choice; empty if all are short."""
+        """The longest literal, one choice of which identifies an incomplete line; empty if all are short."""
         return self._key[0]
 
     @property
@@ -111,7 +111,7 @@ class LineTemplate:
         return FieldMatch(given, self._not_in(given), found.span())
 
     def match_abridged(self, text: str) -> FieldMatch | None:
-        """The values of a line of which parts are missing, None if it does not have :attr:`key`."""
+        """The values of an incomplete line, None if it lacks :attr:`key`."""
         if not self.key:
             return None
         at = self._loose_key.search(text)
@@ -119,13 +119,13 @@ class LineTemplate:
             return None
         values: dict[str, str] = {}
         for pattern in self._loose_before:
-            # What stands before the key stands directly before it.
+            # The text before the key is directly before it.
             found = pattern.search(text, 0, at.start())
             if found is not None:
                 values |= found.groupdict()
         place = at.end()
         for pattern, following in self._loose_after:
-            # What stands behind the words of the next piece is not of this one.
+            # Text after the words of the next piece is not of this one.
             limit = following.search(text, place) if following is not None else None
             found = pattern.search(text, place, limit.start() if limit is not None else len(text))
             if found is not None:
@@ -133,7 +133,7 @@ class LineTemplate:
                 place = found.end()
         given = {name: value for name, value in values.items() if value and not _is_elided(value)}
         missing = self._not_in(given)
-        # What is left of a line may end with the error that another line has.
+        # An incomplete line may end with the error of another line.
         error = _LAST_ERROR.search(text, place)
         if error is not None:
             given.setdefault("errno", error[1])
@@ -144,7 +144,7 @@ class LineTemplate:
 
     @cached_property
     def _called(self) -> tuple[str, ...]:
-        """The fields of :attr:`fields` that an event misses where a line has them not."""
+        """The fields of :attr:`fields` that an event reports as missing if a line lacks them."""
         return tuple(name for name in self.fields if FIELDS[name].called)
 
     @cached_property
@@ -153,7 +153,7 @@ class LineTemplate:
 
     @cached_property
     def _key(self) -> tuple[tuple[str, ...], int, int]:
-        """The choices of the run of literals with the most letters, and the places it begins and ends at."""
+        """The choices of the longest run of literals, and the positions of its begin and end."""
         best: tuple[int, tuple[tuple[str, ...], int, int]] = (_FEWEST - 1, ((), 0, 0))
         for start, end, choices in _runs(self.tokens):
             cores = tuple(map(_core, choices))
@@ -164,7 +164,7 @@ class LineTemplate:
 
     @cached_property
     def _loose_before(self) -> list[re.Pattern[str]]:
-        """Patterns of what stands before the key, up to its beginning."""
+        """Patterns of the text before the key, up to its beginning."""
         before = self.tokens[: self._key[1]]
         if not any(isinstance(token, FieldSlot) and FIELDS[token.name].kept for token in before):
             return []
@@ -175,7 +175,7 @@ class LineTemplate:
 
     @cached_property
     def _loose_after(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None]]:
-        """Patterns of pieces behind the key, any of which may be missing, and their first words."""
+        """Patterns of pieces after the key, any of which may be missing, and their first words."""
         taken: set[str] = set()
         pieces = [
             piece
@@ -225,7 +225,7 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
-    """Runs of literals that must be there: the places of their begin and end, and all their texts."""
+    """Runs of required literals: the positions of their begin and end, and all their texts."""
     start, texts = 0, [""]
     for at, token in enumerate((*tokens, FieldSlot("text"))):
         if isinstance(token, FieldSlot) or token.optional:
@@ -237,16 +237,16 @@ def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
 
 
 def _core(text: str) -> str:
-    """A literal without the bracket at its end, which an abridged line has no more."""
+    """A literal without the bracket at its end, which an incomplete line lacks."""
     return re.sub(r"[\s,]*(?:[\[(]\s*(?:mem|io)?)?\s*$", "", text).strip()
 
 
 def _literal(text: str) -> str:
-    """A literal as a pattern: blanks are any white space, and the place after a hyphen may be broken."""
+    """A literal as a pattern: blanks match any white space, and a line may break after a hyphen."""
     parts = [re.escape(part) for part in re.split(r"\s+", text)]
     joined = r"\s+".join(parts)
     joined = re.sub(r"(?:\\s\+)?<->(?:\\s\+)?", r"\\s*<->\\s*", joined.replace(r"\-", "-"))
-    # A blank beside a bracket, or one that the paste lost there, says nothing.
+    # A blank next to a bracket, or lost there by the paste, means nothing.
     return re.sub(r"(\\\]|\\\[|\\\(|\\\)|,|:|=)\\s\+", r"\1\\s*", joined)
 
 
@@ -267,9 +267,9 @@ def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
 
 
 def _after(last: Token) -> str:
-    """The part that follows the end of a template."""
+    """The part after the end of a template."""
     if isinstance(last, Literal):
-        # A line that goes on is one of another wording.
+        # A line that continues is of another wording.
         return r"(?!,)"
     if last.name in ("text", "holder"):
         return r"\s*$"
@@ -279,7 +279,7 @@ def _after(last: Token) -> str:
 
 
 def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """Tokens behind a key in pieces: each from the last word before a field, with a range's bracket."""
+    """Tokens after a key in pieces: each from the last word before a field, with a range's bracket."""
     piece: list[Token] = []
     for token in tokens:
         if isinstance(token, FieldSlot):

@@ -1,4 +1,4 @@
-"""The fields of templates: what each may look like in a paste, and its text as a value."""
+"""The fields of templates: their forms in a paste, and their texts as values."""
 
 import errno as _errno
 import os
@@ -15,7 +15,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 class TemplateField(msgspec.Struct, frozen=True):
     """One kind of field: a regex without groups, whose text is a value of the event if *kept*.
 
-    :param called: its name where an event says what it does not know; empty if it does not say so
+    :param called: its name in an event's list of unknown facts; empty if not listed
     """
 
     pattern: str
@@ -24,13 +24,13 @@ class TemplateField(msgspec.Struct, frozen=True):
 
 
 class _Fields(msgspec.Struct, forbid_unknown_fields=True):
-    """``fields.toml``, whose head has its form."""
+    """``fields.toml``, whose head describes its format."""
 
     parts: dict[str, str]
     fields: dict[str, TemplateField]
 
     def whole(self, pattern: str) -> str:
-        """A pattern with the parts that it names."""
+        """A pattern with its named parts inserted."""
         return re.sub(r"\(\?&(\w+)\)", lambda found: self.whole(self.parts[found[1]]), pattern)
 
 
@@ -39,7 +39,7 @@ _ERROR_WORDS = {os.strerror(number) for number in _errno.errorcode} | {"Operatio
 _FIELDS.parts["error"] = "|".join(map(re.escape, sorted(_ERROR_WORDS, key=len, reverse=True)))
 _FIELDS.parts["errors"] = "|".join(sorted(_errno.errorcode.values(), key=len, reverse=True))
 
-#: What stands in place of a value that was cut out by hand.
+#: Replacement of a value that was removed by hand.
 ELIDED = _FIELDS.parts["elided"]
 
 FIELDS = {
@@ -49,7 +49,7 @@ FIELDS = {
 
 #: The number after the last address.
 TOP = 1 << 64
-#: From here on a number is an address of 32 bits that was extended with its sign.
+#: From here on a number is a sign-extended address of 32 bits.
 _EXTENDED = 0xFFFF_FFFF_0000_0000
 _PAGE = 4096
 _BETWEEN = re.compile(r"\s*(?:->|-|,|\bto\b)\s*")
@@ -69,7 +69,7 @@ _ERRORS = {
 
 
 class SaidRange(msgspec.Struct, frozen=True):
-    """A range that a message names, half-open; without an end where it has one address only."""
+    """A half-open range in a message; without an end if it has one address only."""
 
     start: int
     end: int | None
@@ -77,7 +77,7 @@ class SaidRange(msgspec.Struct, frozen=True):
 
 
 def mode_of(text: str) -> CacheMode | None:
-    """The mode that a message writes as a name, number (0 to 5: page_cache_mode) or page bits, or None."""
+    """The mode in a message, as a name, number (0 to 5: page_cache_mode) or page bits, or None."""
     plain = re.sub(r"[\s-]", "", text).lower()
     if plain in ("uc", "ucminus"):
         return CacheMode.UC_MINUS if "-" in text else CacheMode.UC
@@ -103,7 +103,7 @@ def error_of(text: str) -> str | None:
 
 
 def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") -> SaidRange | None:
-    """The range that *field* (range or holder_range) of a line names, half-open; None for none."""
+    """The half-open range in *field* (range or holder_range) of a line; None for none."""
     if field in values:
         first, second = _BETWEEN.split(values[field].strip(), maxsplit=1)
         return _range(_number(first, wording), _number(second, wording), wording.end)
@@ -127,7 +127,7 @@ def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") 
 
 
 def is_plausible(values: Mapping[str, str], wording: Wording) -> bool:
-    """True if the range of a matched line, where it has one, ends behind its beginning."""
+    """True unless a matched line has a range that ends before its beginning."""
     said = range_of(values, wording)
     return said is None or said.end is None or said.end > said.start
 

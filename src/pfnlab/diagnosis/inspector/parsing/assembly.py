@@ -1,4 +1,4 @@
-"""A snapshot from the text files of one machine, wherever they are stored (:class:`.text_files.TextFiles`)."""
+"""A snapshot from the text files of one machine, wherever stored (:class:`.text_files.TextFiles`)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -178,7 +178,7 @@ class _Assembly:
         return None
 
     def _read(self, path: str, remedy: _Remedy | None = None) -> text_files.FileText | None:
-        """Read a file and note it as a source; None if missing. *remedy* finds the command that supplies it."""
+        """Read a file and note it as a source; None if missing. *remedy* finds a command to supply it."""
         text = self._long.read(path)
         self._note(path, text, remedy)
         return text if text.there else None

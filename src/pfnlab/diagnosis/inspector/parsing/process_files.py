@@ -136,8 +136,7 @@ MAPS, DESCRIPTORS = "/proc/*/smaps", "/proc/*/fd"
 _VFIO = VFIO.encode()
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
-#: Prefix of the path of a UIO device; an offset that is not a region; the offsets beyond are physical
-#: addresses.
+#: Prefix of a UIO device's path; the start of an unknown region; the limit of physical addresses.
 _UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
 #: The process that every machine has.
 _FIRST = 1

@@ -46,9 +46,7 @@ def script_text() -> str:
 
 
 def plain_expression(expression: str) -> str:
-    """Rewrite an expression for any awk: no {n}, only capturing groups; a repeated group may match more.
-    often.
-    """
+    """Rewrite an expression for any awk: no {n}, only capturing groups, perhaps more repetitions."""
 
     def times(found: re.Match[str]) -> str:
         least, most = int(found[2]), int(found[3] or found[2])

@@ -162,7 +162,7 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
     for count, member in enumerate(archive):
         if count > MOST_FILES:
             raise Misuse(f"{visible_name(origin)}: too many files for a report")
-        # Skipped data is read too, even if the stream ends early.
+        # tarfile reads skipped data too, and without an end if no more data comes.
         if member.size > MOST_UNPACKED:
             larger = f"{visible_name(member.name)} is larger than {MOST_UNPACKED >> 30} GiB"
             raise Misuse(f"{visible_name(origin)}: {larger}: this is no report")
@@ -199,7 +199,7 @@ class _Limited:
 
 
 def is_report(folder: Path) -> bool:
-    """True for the folder of a report, or of just one; raises Misuse if it cannot be read."""
+    """True if the folder is a report or contains one; raises Misuse if it cannot be read."""
     return _root_in(folder) is not None
 
 
