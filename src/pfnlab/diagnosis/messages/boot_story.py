@@ -21,7 +21,7 @@ _SETUP = (
     "mtrr_state",
     "file_mtrr_boot",
 )
-#: Those without which the others are only facts.
+#: The families without which the others are only facts.
 _ABOUT_PAT = frozenset(_SETUP[:5])
 #: Families about a claim that blocks a device; the claim's owner comes before the refused driver.
 _CLAIMS = ("file_iomem", "bar_not_reserved", "vmm_mmap_failed")

@@ -31,7 +31,7 @@ class SaidPlace(msgspec.Struct, frozen=True):
     :param start: its first byte, in hexadecimal
     :param end: the byte after its last, whatever the line writes; null if it has one address only
     :param mode: its cache mode according to the line; null if none
-    :param name: its owner; empty if the line does not name it
+    :param name: the thing it belongs to; empty if the line does not name it
     """
 
     start: Address
@@ -86,7 +86,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param rules: steps of docs/semantics
     :param programs: reproducers
     :param advice: what to do, with its cost
-    :param remedies: remedies that others tried, with where they worked and where they failed
+    :param remedies: remedies that others tried, with their successes and failures
     :param send: what else to send, without what the text has; empty if the lines suffice
     :param notes: conclusions from several of the ranges together
     :param causes: causes of the errno of a call that maps physical memory, as of ``--errno``

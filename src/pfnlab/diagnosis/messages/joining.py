@@ -250,7 +250,7 @@ class Joiner:
                 yield [before, slot, *after[:count]]
 
     def _after(self, slot: _Slot) -> list[_Slot]:
-        """The pieces that a piece may continue in: without a prefix, and not messages."""
+        """The pieces in which a piece may continue: without a prefix, and not messages."""
         at = slot.line - self._block.first
         found: list[_Slot] = []
         if slot.place + 1 < len(self._slots(at)):
@@ -275,7 +275,7 @@ class Joiner:
 
 
 def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
-    """The possible texts of a run of pieces, broken at blanks or inside words, and the places of the breaks."""
+    """The possible texts of a run of pieces, broken at blanks or inside words, and the break positions."""
     texts = [one.piece.text for one in run]
     choices = [("",) if one.glued else (" ", "") for one in run[:-1]]
     for seams in product(*choices):

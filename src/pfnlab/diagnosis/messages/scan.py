@@ -93,8 +93,7 @@ def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:
         yield line
 
 
-#: All characters except letters, digits and ``_`` count as blanks, so that adjacent markup does not hide a
-#: word.
+#: All characters except letters, digits and ``_`` count as blanks, so that adjacent markup hides no word.
 _BLANKS = bytes(byte if (chr(byte).isalnum() and byte < 128) or byte == 0x5F else 0x20 for byte in range(256))
 
 

@@ -160,8 +160,7 @@ def _over_tracked(machine: JoinedHost, one: LooseEntry) -> RawFinding:
 def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
     """Entries that extend from one BAR into another, and are not a resource by themselves."""
     for bar in machine.bars:
-        # Entries over its last byte that extend past it; an entry over several BARs is handled with the
-        # first.
+        # Entries that extend past its last byte; an entry over several BARs is handled with the first.
         for start, end, owner in machine.book.over(bar.end - 1, bar.end):
             places = machine.bar_over(start, end)
             if end <= bar.end or len(places) < 2 or places[0] is not bar.owner:

@@ -79,7 +79,7 @@ def trimmed_config(data: bytes) -> bytes:
 
 
 def options_of(data: bytes) -> dict[str, str]:
-    """Those options, by name with CONFIG_; the value of one that is not set is ``n``."""
+    """The same options, by name with CONFIG_; the value of one that is not set is ``n``."""
     found = {}
     for name, value, unset in OPTION_LINE.findall(data):
         found[f"CONFIG_{(name or unset).decode()}"] = decoded(value).strip('"') if name else "n"

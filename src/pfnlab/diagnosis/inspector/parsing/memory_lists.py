@@ -78,9 +78,9 @@ MEMTYPES_HEAD = b"PAT memtype list:"
 
 
 def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
-    """Return the entries in order, and the number of lines that are an entry or the header. An end of zero is
-    the
-    wrapped end of 64 bits; a range that ends before it begins is not an entry.
+    """Return the entries in order, and the number of lines that are an entry or the header.
+
+    An end of zero is the wrapped end of 64 bits; a range that ends before it begins is not an entry.
     """
     modes, end_of_all = _MODES, 1 << 64
     found = [

@@ -201,9 +201,10 @@ class LongFiles:
         self._bytes = self._lines = 0
 
     def read(self, path: str, kept: Callable[[bytes], bytes] = bytes) -> FileText:
-        """The content of the file at *path*, truncated at a bound with a note (for a bundle raises
-        Unparsable).
-        *kept* returns the part to keep, which counts for the bound of all files.
+        """The content of the file at *path*, truncated at a bound with a note.
+
+        Raises Unparsable for a truncated file of a bundle. *kept* returns the part to keep, which
+        counts for the bound of all files.
         """
         bounds, text = self._files.bounds, self._files.read(path, self._files.bounds.bytes + 1)
         lines = text.data.count(b"\n")

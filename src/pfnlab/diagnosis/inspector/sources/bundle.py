@@ -3,16 +3,16 @@
 The first line is ``pfnlab-bundle 1``. Each further line is a directive, or begins with one blank and is
 content of the directive before it, so no content can be a directive::
 
-    at SECONDS            when what follows was read, since 1970
-    note WORD VALUE       root yes, redacted yes; left LINES FILE: so many lines of it have no known form
+    at SECONDS            when the following was read, since 1970
+    note WORD VALUE       root yes, redacted yes; left LINES FILE: LINES of its lines have no known form
     file PATH             a file, its lines as content
     hex PATH              a file of bytes, as hexadecimal digits
     link PATH             a link, its target as content
     folder PATH           a folder, the names in it as content
-    cut PATH<tab>WHY      the file before it was not read whole
+    cut PATH<tab>WHY      the file before it was not fully read
     refused PATH<tab>WHY  it may not be read
-    absent PATH<tab>WHY   it is not there
-    end LINES             so many lines come before this one, the last
+    absent PATH<tab>WHY   it does not exist
+    end LINES             the number of lines before this one, the last
 """
 
 from __future__ import annotations

@@ -195,8 +195,7 @@ def read_log(view: KernelView) -> Iterator[str]:
         if state & _NUMBER == number & _NUMBER and state >> _STATE_SHIFT in _READABLE:
             nanoseconds, length = view.members(infos + place * sizes[1], info)
             first, last = begin & text_mask, behind & text_mask
-            # A text that does not fit before the end of the ring is at its start. An empty text has equal odd
-            # positions.
+            # A text that does not fit before the ring's end is at its start. An empty one has equal odd ends.
             first = 0 if first > last else first
             length = min(length, last - first - _WORD)
             if not begin & 1 and length > 0:

@@ -70,9 +70,7 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of a bundle, report or core, by content; raises Misuse for others, or MissingTool.
-    MissingTool.
-    """
+    """The snapshot of a bundle, report or core, by content; raises Misuse for others, or MissingTool."""
     if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
         # Imported here because the lens takes longer to import than a bundle to read.
         core = importlib.import_module("pfnlab.diagnosis.inspector.sources.core")

@@ -55,8 +55,7 @@ _HEAD = re.compile(r"==> |--- |\S*[#$%] ?\S|(?:sudo |\w+@\S+)|(?:cat|ls|lspci|he
 #: A number or an address in the name of a file.
 _NAME_PID = re.compile(r"(?:s?maps|fd)\D{0,3}([0-9]{1,7})|([0-9]{1,7})\D{0,3}(?:s?maps|fd)")
 _NAME_DEVICE = re.compile(rf"({pci_files.ADDRESS.pattern}).*resource|resource.*({pci_files.ADDRESS.pattern})")
-#: A possible header of a device in lspci, intact or damaged: the lines after it are not of the device before
-#: it.
+#: A possible header of a device in lspci, intact or damaged: it ends the device before it.
 _NEXT_DEVICE = re.compile(r"\S{0,10}:\S{0,6}\.\S|\S{0,5}\.[0-7]\s|[0-9a-f]{2}:")
 #: The part of a list's row that remains in a damaged line.
 _DAMAGED = re.compile(r"[0-9a-f]{5,16}-|\[mem|PAT:")
