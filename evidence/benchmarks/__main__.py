@@ -1,12 +1,12 @@
-"""All benchmarks, or some: run, and recorded as history; or the history compared.
+"""Run some or all benchmarks and record them as history, or compare the history.
 
     python -m evidence.benchmarks [run] [NAME...] [--times N] [--quick] [--history FILE]
     python -m evidence.benchmarks compare [NAME...] [--measure] [--since COMMIT] [--floor PART]
         [--history FILE]
 
-Every benchmark runs several times, so that its figures tell how much they scatter on this machine now. What
-got slower by more than that, and by more than the floor, is reported, and the exit code is 1. With --measure,
-those that were not run at this commit on such a machine run first: then the answer is about this tree.
+Every benchmark runs several times, so that its figures show their current spread on this machine. A slowdown
+beyond that spread and beyond the floor is reported, and the exit code is 1. With --measure, benchmarks not
+run at this commit on such a machine run first: then the answer is about this tree.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def names() -> list[str]:
 def run_once(name: str, arguments: Sequence[str]) -> dict[str, tuple[str, float]]:
     """The figures of one run of a benchmark, which prints its tables: unit and value by name.
 
-    :raises RuntimeError: it failed, or it showed no figure
+    :raises RuntimeError: it failed, or printed no figure
     """
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures"
@@ -69,7 +69,7 @@ def run_once(name: str, arguments: Sequence[str]) -> dict[str, tuple[str, float]
 
 
 def run(name: str, times: int, arguments: Sequence[str]) -> BenchmarkRun:
-    """Several runs of a benchmark as one; figures that were not there each time are left out."""
+    """Several runs of a benchmark as one; figures missing from any of them are dropped."""
     runs = [run_once(name, arguments) for _ in range(times)]
     figures = {
         figure: Measured(unit, [one[figure][1] for one in runs])
@@ -80,7 +80,7 @@ def run(name: str, times: int, arguments: Sequence[str]) -> BenchmarkRun:
 
 
 def tell(found: Comparison) -> int:
-    """Print a comparison; the exit code."""
+    """Print a comparison; return the exit code."""
     for title, changes in (("slower", found.slower), ("faster", found.faster)):
         rows = [
             [
@@ -103,7 +103,7 @@ def tell(found: Comparison) -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run or compare; the exit code."""
+    """Run or compare; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m evidence.benchmarks", description="Benchmarks and their history."
     )
@@ -136,7 +136,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _compare(chosen: argparse.Namespace, wanted: Sequence[str]) -> int:
-    """Compare what is wanted, all without names; with ``--measure`` run first what is not of this commit."""
+    """Compare *wanted*, or all without names; with ``--measure`` first run those not of this commit."""
     failed = 0
     if chosen.measure:
         kept = read(chosen.history) if chosen.history.exists() else []

@@ -1,7 +1,7 @@
-"""The memtype book with a million reservations: loading, and one operation more.
+"""The memtype book with a million reservations: loading, and one further operation.
 
-The reservations are apart from each other, of 1 to 16 pages. They are reserved one by one, sorted and in
-random order, and taken over as a list, as from a real kernel's debugfs. Each operation is then timed with a
+The reservations of 1 to 16 pages have gaps between them. They are reserved one by one, sorted and in random
+order, and adopted as a list, like one from a real kernel's debugfs. Each operation is then timed with a
 thousand and with a million entries in the book, in turn.
 
     python evidence/benchmarks/book.py [--quick]
@@ -40,12 +40,12 @@ def ranges(count: int, seed: int = 1) -> list[Range]:
 
 
 def empty_book() -> MemtypeBook:
-    """A book with nothing in it, on a machine with room for a million ranges."""
+    """An empty book, on a machine with room for a million ranges."""
     return MemtypeBook(replace(qemu_q35(), phys_bits=46), Trace(), end_match=False)
 
 
 def load(book: MemtypeBook, entries: Sequence[Range]) -> float:
-    """Reserve all *entries*; seconds."""
+    """Reserve all *entries*; return seconds."""
     reserve, mode, trace = book.reserve, CacheMode.WC, book.trace
     begin = time.perf_counter()
     for at in range(0, len(entries), 1000):
@@ -56,7 +56,7 @@ def load(book: MemtypeBook, entries: Sequence[Range]) -> float:
 
 
 def take_over(entries: Sequence[MemtypeEntry]) -> float:
-    """Let a book hold *entries*, as read from a kernel; seconds."""
+    """Fill a book with *entries*, as read from a kernel; return seconds."""
     book = empty_book()
     begin = time.perf_counter()
     book.load(entries)
@@ -64,7 +64,7 @@ def take_over(entries: Sequence[MemtypeEntry]) -> float:
 
 
 def loaded(count: int) -> MemtypeBook:
-    """A book with *count* entries that came in random order."""
+    """A book with *count* entries that were added in random order."""
     book = empty_book()
     entries = ranges(count)
     random.Random(2).shuffle(entries)
@@ -73,7 +73,7 @@ def loaded(count: int) -> MemtypeBook:
 
 
 def operations(book: MemtypeBook, count: int, seed: int, samples: int) -> dict[str, float]:
-    """Microseconds an operation, at *samples* random places of a book of *count* entries."""
+    """Microseconds per operation, at *samples* random places of a book of *count* entries."""
     choose = random.Random(seed)
     # In the gaps, two pages each, all different.
     places = choose.sample(range(count), min(samples, count))

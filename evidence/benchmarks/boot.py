@@ -1,6 +1,6 @@
-"""Seconds from the start of a guest to its hello: fresh, with an earlier boot's offsets, from a saved state.
+"""Seconds from a guest's start to its hello: fresh, with an earlier boot's offsets, and from a saved state.
 
-The three take turns; the saved state is made before anything is timed.
+The three alternate; the saved state is made before anything is timed.
 
     python evidence/benchmarks/boot.py [SERIES...]
 """
@@ -22,7 +22,7 @@ ROUNDS, SECONDS = 5, 25.0
 
 
 def seconds_of(start: Callable[[], Guest]) -> float:
-    """How long *start* takes; the guest is ended afterwards."""
+    """Seconds that *start* takes; the guest is stopped afterwards."""
     begin = time.perf_counter()
     guest = start()
     took = time.perf_counter() - begin
@@ -31,7 +31,7 @@ def seconds_of(start: Callable[[], Guest]) -> float:
 
 
 def measure(series: str) -> tuple[dict[str, float], int]:
-    """The median seconds of each way to start, and over how many rounds."""
+    """The median seconds of each way to start, and the number of rounds."""
     vmlinuz = kernel_for(series).vmlinuz
     with Guest(vmlinuz) as first:
         offsets = first.hello.offsets

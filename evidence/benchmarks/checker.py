@@ -1,9 +1,9 @@
-"""The search beside pan and TLC on the small specification they all were given: time, memory, states.
+"""The search compared with pan and TLC on one small specification: time, memory, states.
 
-One run of everything, in turn and by processor time, so that the ratios hold on a busy machine too. Counts
-of states must be equal; there is no goal for times, for states of the kernel cost more than any of these. pan
-is made by spin from the shared Promela text; TLC runs where its jar and a TLA+ text are given. What is not
-installed is named, and its rows are left out.
+One run of each, in turn and by processor time, so that the ratios hold on a busy machine too. Counts of
+states must be equal; there is no goal for times, because the kernel's states cost more than any of these.
+spin makes pan from the shared Promela text; TLC runs if its jar and a TLA+ text are given. Missing tools are
+named, and their rows omitted.
 
     python evidence/benchmarks/checker.py [--quick] [PAGES] [--promela book.pml]
         [--tlc tla2tools.jar --tla book.tla]
@@ -29,11 +29,11 @@ from measuring import busy, rounds, show
 
 from pfnlab.base.errors import MissingTool
 
-#: What every tool must count.
+#: The counts that every tool must reach.
 STATES = {1: 398, 2: 21_530, 3: 471_404, 4: 5_521_772, 5: 42_355_820}
 
 _ROOT = Path(__file__).parents[2]
-# A process of its own for each search, so that memory is that search's.
+# A separate process for each search, to measure its memory alone.
 _OURS = """
 import resource, sys, time
 sys.path.insert(0, {tests!r})
@@ -50,7 +50,7 @@ print(found.states, time.process_time() - begun, 1024 * (after - before) / found
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one tool: distinct states, seconds of processor time, and bytes a state if known."""
+    """The result of one tool: distinct states, seconds of processor time, and bytes per state if known."""
 
     states: int
     seconds: float
@@ -67,7 +67,7 @@ def ours(pages: int, order: str = "breadth", symmetric: bool = False) -> Result:
 
 
 def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
-    """A command's output and its processor time."""
+    """A command's output and processor time."""
     before = os.times()
     told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     after = os.times()
@@ -75,7 +75,7 @@ def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
 
 
 def build_pan(promela: Path | None, pages: int, folder: Path) -> None:
-    """Make pan as for the measurements that the goals come from: exact, depth first, no reduction."""
+    """Build pan as for the measurements behind the goals: exact, depth first, no reduction."""
     for tool in ("spin", "gcc"):
         if shutil.which(tool) is None:
             raise MissingTool(f"no {tool}: apt-get install {tool}")
@@ -108,7 +108,7 @@ def tlc(jar: Path, tla: Path) -> Result:
 
 
 def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Result]]:
-    """Every search that can be made here; what is missing is said."""
+    """Every search possible here; missing tools are reported."""
     pages: int = options.pages
     found: dict[str, Callable[[], Result]] = {}
     try:
@@ -128,7 +128,7 @@ def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], R
 
 
 def main() -> int:
-    """Measure and print; 1 where a goal is missed or a count is wrong."""
+    """Measure and print; return 1 if a goal is missed or a count is wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("pages", nargs="?", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
@@ -147,7 +147,7 @@ def main() -> int:
 
 
 def report(options: argparse.Namespace, results: dict[str, list[Result]]) -> int:
-    """The table, and every wrong count; the exit status."""
+    """Print the table and every wrong count; return the exit status."""
     beside = results.get("pan, depth first")
     rows, wrong = [], []
     for name, made in results.items():

@@ -1,10 +1,11 @@
-"""A cluster of hosts: steps and programs a second on 1, 2 and 4 of them, against processes of one host.
+"""A cluster of hosts: steps and programs a second on 1, 2 and 4 of them, compared with processes of one host.
 
-Each host is a network namespace with an address of its own and a share of a processor (a control group), so
-that a second host brings more work also on a machine of two. The scheduler and the command live on a host of
-their own. A search and a campaign of random programs are timed as whole commands, in turn, and what they find
-is compared. Then a host goes away in the middle of a search without a word: its link is set down.
-It needs root, `ip` and the cpu controller; without them, or without dask, nothing is measured.
+Each host is a network namespace with its own address and a share of a processor (a control group), so that a
+second host adds capacity even on a machine of two processors. The scheduler and the command run on a separate
+host. A search and a campaign of random programs are timed as whole commands, in turn, and their results are
+compared. Then a host silently disappears in the middle of a search: its link is set down.
+
+Without root, `ip` and the cpu controller, or without dask, nothing is measured.
 
     python evidence/benchmarks/cluster_hosts.py [--quick] [--share PART]
 """
@@ -29,10 +30,10 @@ from pathlib import Path
 
 from measuring import busy, rounds, show
 
-#: How many hosts work.
+#: Numbers of working hosts.
 HOSTS = (1, 2, 4)
 
-#: Machine, scope, and how many operations in a row.
+#: Machine, scope, and number of operations in a row.
 SEARCH, QUICK = ("7.2", "standard", 4), ("7.2", "standard", 3)
 
 _CGROUP = Path("/sys/fs/cgroup/cpu")
@@ -44,7 +45,7 @@ _STARTS = 120.0
 class Host:
     """A network namespace on the switch of host 0, and a control group.
 
-    :param share: of one processor; None is without a limit
+    :param share: of one processor; None for no limit
     """
 
     def __init__(self, number: int, share: float | None) -> None:
@@ -79,7 +80,7 @@ class Host:
         self.ip_in(self.name, *words)
 
     def start(self, words: Sequence[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
-        """A process on this host, in a session of its own."""
+        """Start a process on this host, in its own session."""
 
         def enter() -> None:
             (self.group / "cgroup.procs").write_text(str(os.getpid()))
@@ -95,7 +96,7 @@ class Host:
         )
 
     def go(self) -> None:
-        """End its processes, and take it away."""
+        """End its processes, and remove it."""
         for pid in (self.group / "cgroup.procs").read_text().split():
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
@@ -139,7 +140,7 @@ def asked(
 ) -> tuple[str, float]:
     """The output of a pfnlab command on *host*, and its seconds.
 
-    :param away: whose link goes down so many seconds *after* its begin
+    :param away: the host whose link goes down *after* this many seconds
     """
     with tempfile.TemporaryDirectory() as name:
         log, begun = Path(name) / "log", time.monotonic()
@@ -180,7 +181,7 @@ def programs_in(output: str) -> int:
 
 
 def measure(search: tuple[str, str, int], programs: int, share: float, most: int) -> None:
-    """Print both tables, and how the search ends whose host goes away."""
+    """Print both tables, and the outcome of the search that loses a host."""
     places: list[tuple[str, int | None]] = [("a process of one host", None)]
     places += [(f"{count} host{'s' * (count > 1)}", count) for count in HOSTS]
     searched: dict[str, list[float]] = {name: [] for name, _ in places}
@@ -199,7 +200,7 @@ def measure(search: tuple[str, str, int], programs: int, share: float, most: int
                     )
                     on = hosts[1] if count is None else hosts[0]
                     if count is not None:
-                        # Workers import what they need in their first search.
+                        # Workers import modules during their first search.
                         asked(on, [*search_words(("7.2", "small", 2)), *there])
                     output, seconds = asked(on, [*search_words(search), *there])
                     results.append(found(output))

@@ -1,9 +1,9 @@
-"""The explorer as somebody in front of it waits for it: the first picture, a step, a state of a large graph.
+"""The explorer's response times for a user: the first picture, a step, a state of a large graph.
 
     python evidence/benchmarks/explorer_in_browser.py
 
-Measured in the browser, from the key or the address until the picture has been laid out. The browser is the
-distribution's, without a window (``tools/install-missing browser``); without it nothing is measured.
+Measured in the browser, from the key or the address until the picture is laid out. The browser is the
+distribution's, without a window (``tools/install-missing browser``); without one nothing is measured.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "browser"))
 
 STEPS, VMAS, DEPTH, TIMES = 20, 200, 12, 9
 
-#: Seconds that somebody looks at a step before the next one.
+#: Seconds that a user looks at a step before the next one.
 LOOK = 1.0
 
-#: What a key does, and the time until its picture is there: two frames later it has been painted.
+#: The effect of a key, and the time until its picture: two frames later it has been painted.
 _PRESSED = """
 const [press, done] = arguments;
 const figure = document.getElementById("picture");
@@ -42,7 +42,7 @@ else document.body.dispatchEvent(new KeyboardEvent("keydown", {key: press, bubbl
 
 
 def main() -> None:
-    """Print a line a wait."""
+    """Print a line per wait."""
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
         print("not measured: chromium or chromedriver is missing, run tools/install-missing browser")
         return
@@ -62,7 +62,7 @@ def main() -> None:
             return float(chrome.execute_async_script(_PRESSED, key))
 
         def first() -> float:
-            # The address is that of a program of one's own, of which the server has stored nothing.
+            # The address is that of a user's program, for which the server has stored nothing.
             page.open(program="munmap-middle")
             page.write(story(STEPS) + f"# {time.monotonic_ns()}\n")
             page.until(lambda: "text=" in chrome.current_url)

@@ -2,7 +2,7 @@
 
     python evidence/benchmarks/explorer_speed.py [--quick]
 
-Measured at the server, where the work is done: reading the program, running it, drawing.
+Measured at the server, which does the work: reading the program, running it, drawing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MACHINES = ("model:6.1", "model:7.3")
 
 
 def story(steps: int) -> str:
-    """A program of *steps* operations, the first of which maps."""
+    """A program of *steps* operations, of which the first maps."""
     lines = [f"munmap a[{at}:{at + 1}]" for at in range(1, steps)]
     return HEAD.format(pages=2 * steps) + "\n".join(lines) + "\n"
 
@@ -39,7 +39,7 @@ def many(vmas: int) -> str:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long *work* takes, the best of three."""
+    """Seconds that *work* takes, the best of three."""
     times = []
     for _ in range(3):
         began = time.perf_counter()
@@ -49,18 +49,18 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def first(text: str, machines: tuple[str, ...]) -> None:
-    """All that is asked until the first picture is there, of a server that has stored nothing."""
+    """All requests for the first picture, to a server that has stored nothing."""
     answers = Answers(Storyteller())
     answers.story(questions.StoryQuestion(text, machines))
     answers.picture(questions.PictureQuestion(text, machines, 0))
 
 
 def main() -> None:
-    """Print a line a question."""
+    """Print a line per request."""
     steps, vmas = (4, 8) if "--quick" in sys.argv[1:] else (20, 200)
     text = many(vmas)
     answers = Answers(Storyteller())
-    # The last step but the end, where all VMAs are.
+    # The last step before the end, which has all VMAs.
     at = len(answers.story(questions.StoryQuestion(text, MACHINES[:1]))["steps"]) - 2
     rows = [
         ("first picture", seconds(lambda: first(story(steps), MACHINES[:1]))),

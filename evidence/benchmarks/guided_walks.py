@@ -1,8 +1,7 @@
-"""Guided walks against uniform ones: what as many steps of each reach, scope by scope.
+"""Guided walks compared with uniform ones: coverage by equally many steps, scope by scope.
 
-Both walk from the same seeds, in turn. Counted are distinct states, pairs of kinds of operations that follow
-each other in a walk, and branches of the model that were taken. Nothing is timed, so what else the machine
-does changes nothing.
+Both start from the same seeds, in turn. Counted are distinct states, pairs of kinds of consecutive
+operations, and branches taken in the model. Nothing is timed, so the machine's load has no effect.
 
     python evidence/benchmarks/guided_walks.py [--quick]
 """
@@ -23,22 +22,22 @@ from pfnlab.checker.search.random_walks import simulate
 from pfnlab.hunt.fuzz.coverage import watch_rules
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: Scopes, and how many walks of how many steps.
+#: Scopes, with the number of walks and their steps.
 SCOPES = {"standard": (15, 8), "leaves": (15, 8), "wide": (6, 6)}
 SEEDS = 3
 
 
 class Watched(KernelModel):
-    """A modelled kernel that notes which steps walks took."""
+    """A modelled kernel that records which steps walks took."""
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(ModelMachine("7.2"), scope)
         self.pairs: set[tuple[str, str]] = set()
-        #: The last kind on the way to a state that was handed out.
+        #: The last kind on the way to a returned state.
         self._kinds: dict[int, tuple[KernelState, str]] = {}
 
     def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
-        """The steps; who asks for those of a state has walked to it."""
+        """The steps; asking for those of a state means having walked to it."""
         _, before = self._kinds.get(id(state), (state, ""))
         came = before.split(" > ")
         if len(came) == 2:

@@ -1,11 +1,11 @@
-"""Programs that `pfnlab fuzz` compares a second, by kind: model against kernel, each step seen in memory.
+"""Programs that `pfnlab fuzz` compares a second, by kind: model against kernel, each step observed in memory.
 
 A kind is a vocabulary of the fuzzer. All processors hunt; booting, repeating and shrinking are included.
 
     python evidence/benchmarks/hunts.py [KIND...] [--on SERIES] [--programs N] [--rounds N] [--against TREE]
 
-With --against, another source tree of pfnlab takes turns with this one. Each draws its own programs with the
-same seed, and knows its own findings.
+With --against, another source tree of pfnlab alternates with this one. Each draws its own programs from the
+same seed, and has its own known findings.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _LIMIT = 3600.0
 
 
 def seconds_each(kinds: Sequence[str], series: str, programs: int) -> dict[str, float]:
-    """The seconds of a compared program of each kind, with the sources that this process has.
+    """Seconds per compared program of each kind, with the sources of this process.
 
-    :raises RuntimeError: a hunt failed, as it does not where it finds something
+    :raises RuntimeError: a hunt failed; findings are not a failure
     """
     tree = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0]).parent
     took = {}
@@ -58,7 +58,7 @@ def seconds_each(kinds: Sequence[str], series: str, programs: int) -> dict[str, 
                 check=False,
             )
             seconds = time.perf_counter() - begin
-        # A difference that does not come again is undecided, and no failure of the hunt.
+        # A difference that is not repeatable is undecided, not a failure of the hunt.
         if done.returncode not in (0, 1, 3) or not done.stdout:
             raise RuntimeError(f"pfnlab {' '.join(words)} ended with {done.returncode}: {done.stderr[-400:]}")
         took[kind] = seconds / json.loads(done.stdout)["compared"]

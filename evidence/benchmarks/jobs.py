@@ -1,16 +1,16 @@
-"""Several processes for a verb: how many times as fast as one, in the same minute.
+"""Several processes for a verb: how much faster than one, within the same minute.
 
-Every piece of work is done with one process and with N, in turn; what comes out is compared. `ratio` is the
-median over the rounds, and holds only on a machine that does nothing else. The first row is a loop that only
-counts: what the machine gives N processes at all, now. `work` is the processor time of all processes together
-by that of one: above 1.00 is what it costs to divide the work. `at most` is the processor time of one process
-by that of the busiest when there are N, as if the others shared evenly: the most that `ratio` can be on an
-idle machine.
+Every piece of work runs with one process and with N, in turn; their outputs are compared. `ratio` is the
+median over the rounds, and only meaningful on an otherwise idle machine. The first row is a loop that only
+counts: the capacity that the machine currently offers N processes. `work` is the processor time of all
+processes together divided by that of one: above 1.00 is the cost of dividing the work. `at most` is the
+processor time of one process divided by that of the busiest of N, as if the others shared evenly: the limit
+of `ratio` on an idle machine.
 
     python evidence/benchmarks/jobs.py [--quick] [--jobs N] [--only WORD] [--depth N] [--against TREE]
 
-With --against, another source tree of pfnlab takes turns with this one. On a busy machine `work` and `at
-most` say more than `ratio`, for they are made of processor times.
+With --against, another source tree of pfnlab alternates with this one. On a busy machine `work` and `at most`
+are more reliable than `ratio`, because they come from processor times.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from tests.recorded.matrix import predict_files
 
 MACHINES = ("6.1", "7.2", "7.2,tracker=exact")
 
-#: Scopes and how many operations in a row.
+#: Scopes, with the number of operations in a row.
 SCOPES = {"standard": 4, "leaves": 4, "vfio": 5}
 QUICK = {"standard": 2, "leaves": 2, "vfio": 2}
 
@@ -60,7 +60,7 @@ ROUNDS = 3
 
 RECORDED = Path(__file__).parents[2] / "tests" / "recorded"
 
-#: Work to be done by so many processes; what comes out is the same for any number.
+#: Work for a given number of processes; the output is the same for any number.
 Work = Callable[[int], Any]
 
 
@@ -71,7 +71,7 @@ def searched(machine: str, scope: str, limits: CheckLimits, jobs: int) -> Any:
 
 
 def counted(seconds: float, jobs: int) -> None:
-    """Count, in eight pieces, for so many seconds of processor time in all."""
+    """Count, in eight pieces, for *seconds* of processor time in all."""
 
     def count(_: int) -> None:
         until = time.process_time() + seconds / 8
@@ -120,7 +120,7 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
 
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
-    """A page, with no search stored from before."""
+    """A page, without any search stored from before."""
     asking._results.clear()
     return make(jobs)
 
@@ -128,14 +128,14 @@ def paged(make: Callable[[int], str], jobs: int) -> str:
 def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
     """The measured works, by name.
 
-    :param depth: of the searches; None for that of each scope here
+    :param depth: of the searches; None for the default of each scope
     """
     yield "counting", partial(counted, 0.4 if quick else 4.0)
     for scope, usual in (QUICK if quick else SCOPES).items():
         for machine in MACHINES:
             limits = Exhaustive(depth=depth or usual)
             yield f"{scope} {machine}", partial(searched, machine, scope, limits)
-    # To the end: few states of a depth, many depths.
+    # To the end: few states per depth, many depths.
     yield "ends_areas 7.2", partial(searched, "7.2", "ends_areas", Exhaustive(depth=2 if quick else None))
     yield "races 7.2", partial(searched, "7.2", "race", Exhaustive())
     swarm = Swarm(searches=4, states=20 if quick else 1000, seed=1)
@@ -149,11 +149,11 @@ def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
 
 
 class Measured(NamedTuple):
-    """The seconds that a piece of work took.
+    """Seconds used by a piece of work.
 
-    :param passed: from its begin to its end
+    :param passed: from start to end
     :param own: processor time of this process
-    :param made: processor time of those that it made
+    :param made: processor time of its child processes
     """
 
     passed: float
@@ -162,7 +162,7 @@ class Measured(NamedTuple):
 
 
 def measured(work: Work, jobs: int) -> tuple[Any, Measured]:
-    """The outcome of *work*, and what it took."""
+    """The outcome of *work*, and the time used."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     begun = time.monotonic()
     out = work(jobs)
@@ -178,7 +178,7 @@ def measured(work: Work, jobs: int) -> tuple[Any, Measured]:
 def both(name: str, work: Work, jobs: int) -> tuple[Measured, Measured]:
     """The seconds of *work* with one process, and with several.
 
-    :raises AssertionError: several processes do not find the same as one
+    :raises AssertionError: several processes and one give different results
     """
     one, alone = measured(work, 1)
     several, together = measured(work, jobs)
@@ -187,7 +187,7 @@ def both(name: str, work: Work, jobs: int) -> tuple[Measured, Measured]:
 
 
 def row(name: str, taken: Sequence[tuple[Measured, Measured]], jobs: int) -> list[str]:
-    """The line of one piece of work, of what it took in each round."""
+    """The line of one piece of work, from the times of each round."""
     shares, bounds = [], []
     for one, several in taken:
         total = one.own + one.made
@@ -205,7 +205,7 @@ def row(name: str, taken: Sequence[tuple[Measured, Measured]], jobs: int) -> lis
 
 
 def rows_of_both(tree: Path, words: Sequence[str], number: int, jobs: int) -> Iterator[list[str]]:
-    """The lines of every piece of work, in this tree and in *tree*, which take turns."""
+    """The lines of every piece of work, in this tree and in *tree*, which alternate."""
     script = Path(__file__)
     with ExitStack() as stack:
         workers = {
@@ -219,7 +219,7 @@ def rows_of_both(tree: Path, words: Sequence[str], number: int, jobs: int) -> It
 
 
 def _figures(name: str, taken: tuple[Measured, Measured]) -> dict[str, float]:
-    """The figures that a worker reports of one piece of work."""
+    """The figures that a worker reports for one piece of work."""
     return {f"{name}, {at}": seconds for at, seconds in enumerate((*taken[0], *taken[1]))}
 
 

@@ -1,4 +1,4 @@
-"""How long the lens takes: a snapshot of one process with 50 mappings, and getting a kernel's types.
+"""Speed of the lens: a snapshot of one process with 50 mappings, and loading a kernel's types.
 
 .venv/bin/python evidence/benchmarks/lens.py [SERIES...]
 """
@@ -51,7 +51,7 @@ def program() -> str:
 
 
 def measure(series: str, rows: list[list[str]]) -> bool:
-    """Add one kernel's figures to *rows*; whether they are within the targets."""
+    """Add one kernel's figures to *rows*; return whether they are within the targets."""
     with SteppedGuest(series) as guest, tempfile.TemporaryDirectory() as folder:
         vmlinuz, kept, index = guest.kernel.vmlinuz, Path(folder) / "btf", Path(folder) / "index"
         unpack = median(lambda: btf_of(vmlinuz), 1)

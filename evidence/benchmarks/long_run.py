@@ -1,13 +1,12 @@
-"""How a long run's cost grows: n operations that cut a mapping, each into one more VMA or two.
+"""Cost growth of a long run: n operations that cut a mapping, each adding one or two VMAs.
 
 The run on the model, its judging and its table are measured, in processor time; reading the program is not.
-`munmap` takes every second page out, `mprotect` makes it read-only. A text has at most 1000 operations; these
-programs are made here, and are longer.
+`munmap` removes every second page, `mprotect` makes it read-only. A text has at most 1000 operations; these
+programs are constructed here, and are longer.
 
     python evidence/benchmarks/long_run.py [SERIES...] [--most N] [--rounds N] [--quick] [--against TREE]
 
-With --against, another source tree of pfnlab takes turns with this one, up to 500 operations where nothing
-else is said.
+With --against, another source tree of pfnlab alternates with this one, up to 500 operations by default.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 
 SERIES = ("6.1", "7.2")
-#: The fewest operations; each further size has twice as many.
+#: The fewest operations; each further size doubles them.
 LEAST = 125
 MOST, MOST_AGAINST, ROUNDS = 2000, 500, 3
 GOAL_CUTS, GOAL_SECONDS = 2000, 10.0
@@ -37,7 +36,7 @@ _TREE = Path(__file__).parents[2]
 
 
 def program_of(kind: str, count: int) -> Program:
-    """A mapping, and *count* operations of a kind on a page of it each, with a page between them."""
+    """A mapping, and *count* operations of a kind, each on one page of it, with a page between them."""
     pages = 2 * count + 1
     places = [Span("a", 2 * at + 1, 2 * at + 2) for at in range(count)]
     calls: list[Call] = [Mmap("a", Span("bar", 0, pages), "wc", True, "rw")]
@@ -46,7 +45,7 @@ def program_of(kind: str, count: int) -> Program:
 
 
 def seconds_of(series: str, program: Program) -> float:
-    """The processor time of a run with all that `pfnlab run` makes of it."""
+    """The processor time of a run with everything that `pfnlab run` derives from it."""
     begin = time.process_time()
     runs = ModelMachine(series).run([program])
     verdict = judged(program, runs, {run.machine: series for run in runs})
@@ -75,7 +74,7 @@ def measure(series: Sequence[str], most: int) -> dict[str, float]:
 
 
 def exponents(medians: dict[str, float], most: int) -> list[float | None]:
-    """Of each figure the power of n by which it grew since half as many operations; None of the fewest."""
+    """The power of n by which each figure grew since half as many operations; None for the fewest."""
     least, values = sizes(most)[0], list(medians.items())
     return [
         None if f", {least} " in name else math.log2(took / values[at - 1][1])
@@ -104,7 +103,7 @@ def main() -> None:
         against(Path(__file__), _TREE, chosen.against, title=title, number=number, arguments=arguments)
         print(busy())
         return
-    # The first program of all pays for what the others find loaded.
+    # The first program pays for loading what the others use.
     measure(chosen.series[:1], 2)
     rounds = [measure(chosen.series, most) for _ in range(number)]
     medians = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
@@ -113,7 +112,7 @@ def main() -> None:
         for (name, took), exponent in zip(medians.items(), exponents(medians, most), strict=True)
     ]
     show(title, ["program", "median", "n to the power of"], rows)
-    # Every operation inside of a mapping cuts it twice.
+    # Every operation inside a mapping cuts it twice.
     longest = [took for name, took in medians.items() if f", {GOAL_CUTS // 2} " in name]
     if longest:
         met = "met" if max(longest) <= GOAL_SECONDS else "NOT met"

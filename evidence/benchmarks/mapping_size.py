@@ -1,7 +1,7 @@
 """The cost of an operation does not grow with its mapping.
 
-One program, once with a device of 64 KiB, once of 1 GiB, once of 1 TiB, on the model. Only the operations
-are timed, not reading the program; a kernel is made anew for every run. Rounds go through all sizes in turn.
+One program runs on the model with a device of 64 KiB, of 1 GiB and of 1 TiB. Only the operations are timed,
+not reading the program; every run gets a new kernel. Rounds go through all sizes in turn.
 
     python evidence/benchmarks/mapping_size.py [--quick]
 """
@@ -41,7 +41,7 @@ SERIES = ("6.1", "7.2")
 SIZES = {"64 KiB": 16, "1 GiB": 1 << 18, "1 TiB": 1 << 28}
 OPERATIONS = ("mmap", "fork", "munmap the middle", "munmap the rest", "exit")
 
-# All sizes lie at the same place, above what 32 bits reach.
+# All sizes lie at the same place, above the 32-bit range.
 _BAR = 0x80_0000_0000
 
 
@@ -60,7 +60,7 @@ def program_of(pages: int) -> Program:
 
 
 def platform_with(pages: int) -> tuple[Platform, PfnRange]:
-    """A machine with a BAR of *pages*, and where it lies."""
+    """A machine with a BAR of *pages*, and its location."""
     machine = qemu_q35()
     bar = Resource(_BAR, _BAR + pages * PAGE_SIZE, "BAR")
     phys = type(machine.phys)((*(r for r in machine.phys.resources if r.system_ram), bar))
@@ -92,7 +92,7 @@ def measure(series: str, most: int, seconds: float) -> dict[str, list[float]]:
         runs[size] = program, platform, Places.of(program, {"bar": bar})
     took: dict[str, list[list[int]]] = defaultdict(list)
     for number in rounds(most, seconds):
-        # The first in a round pays for what the others then find in the caches.
+        # The first in a round pays for filling the caches.
         sizes = list(SIZES)
         for size in sizes[number % 3 :] + sizes[: number % 3]:
             took[size].append(once(series, *runs[size]))

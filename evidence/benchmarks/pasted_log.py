@@ -1,6 +1,6 @@
-"""The time and the memory that a long log takes to explain, against wc and sort on the same file.
+"""Time and memory to explain a long log, compared with wc and sort on the same file.
 
-The log is made anew: lines of a syslog, of which every 5,000th is a message about a PFN mapping.
+The log is generated: lines of a syslog, of which every 5,000th is a message about a PFN mapping.
 
 .venv/bin/python evidence/benchmarks/pasted_log.py [--megabytes N] [--quick]
 """
@@ -25,7 +25,7 @@ from pfnlab.diagnosis.messages.matching import matcher
 
 MEGABYTES, QUICK = 1000, 10
 
-#: The targets: so many times what wc and sort take together, and so many MB of memory.
+#: The targets: a multiple of the time of wc and sort together, and MB of memory.
 TIMES, MEMORY = 10.0, 200.0
 
 _OTHERS = (
@@ -51,7 +51,7 @@ _RARE, _BLOCK = 5000, 1 << 20
 
 
 def write_log(path: Path, megabytes: int) -> None:
-    """A log of this size: the same each time."""
+    """A log of this size, always the same."""
     drawn = random.Random(1)
     written, number, stamp = 0, 0, 0.0
     with path.open("w", encoding="utf-8") as log:
@@ -67,14 +67,14 @@ def write_log(path: Path, megabytes: int) -> None:
 
 
 def pieces(path: Path) -> Iterator[bytes]:
-    """The file, a block at a time."""
+    """The file, block by block."""
     with path.open("rb") as log:
         while block := log.read(_BLOCK):
             yield block
 
 
 def main() -> int:
-    """Measure and print; 1 where a target is missed."""
+    """Measure and print; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--megabytes", type=int, default=MEGABYTES, metavar="N", help="the size of the log")
     parser.add_argument("--quick", action="store_true", help=f"a log of {QUICK} MB")

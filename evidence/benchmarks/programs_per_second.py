@@ -1,12 +1,12 @@
-"""Programs a second through one warm guest, beside the same system calls in a bare loop in that guest.
+"""Programs a second through one warm guest, compared with a bare loop of the same system calls in that guest.
 
 The program has six operations, one of them a fork. The bare loop (`loop` in lab/guest/PROTOCOL.md) makes the
-same calls, the child's exit included, in one process with nothing observed or answered in between. So the
-ratio is what observing after every operation, a process a program, and the way to the host and back cost.
+same calls, including the child's exit, in one process with nothing observed or answered in between. So the
+ratio is the cost of observing after every operation, a process per program, and the round trip to the host.
 
     python evidence/benchmarks/programs_per_second.py [SERIES...] [--rounds N] [--against TREE]
 
-With --against, another source tree of pfnlab takes turns with this one, each with guests of its own.
+With --against, another source tree of pfnlab alternates with this one, each with its own guests.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SERIES = ("6.1", "7.2")
 PROGRAMS, LOOPS = 50, 200
 ROUNDS, SECONDS = 9, 20.0
 
-# Nothing of it stays, on any kernel, so that every round begins in the same state.
+# It leaves nothing behind, on any kernel, so every round begins in the same state.
 PROGRAM = """\
 pfnlab program 1
 device  bar: pci, 16 pages
@@ -52,7 +52,7 @@ munmap a
 
 BARE = "bare loop"
 
-#: What is observed: the way to look; the order of kernel calls is where memory is looked at.
+#: Observations: the way to look; the order of kernel calls when memory is read.
 OBSERVED = {
     "the end": LookLevel.END,
     "through /proc": LookLevel.PROC,
@@ -80,7 +80,7 @@ def bare_loop(guest: Guest, program: Program) -> float:
 
 
 def through(machine: QemuMachine, program: Program) -> float:
-    """Seconds a program takes from the call of `run` to its observations."""
+    """Seconds from calling `run` to the program's observations."""
     begin = time.perf_counter()
     runs = machine.run([program] * PROGRAMS)
     took = (time.perf_counter() - begin) / PROGRAMS
@@ -93,7 +93,7 @@ def through(machine: QemuMachine, program: Program) -> float:
 
 
 class Rounds:
-    """Warm guests of one kernel, one for each way to observe; a context manager."""
+    """Warm guests of one kernel, one per way to observe; a context manager."""
 
     def __init__(self, series: str) -> None:
         self._program = parse(PROGRAM)
@@ -119,7 +119,7 @@ class Rounds:
         self._opened.close()
 
     def round(self) -> dict[str, float]:
-        """The seconds a program, by what is observed, and of a round of the bare loop."""
+        """Seconds per program, by what is observed, and of a round of the bare loop."""
         seconds = {name: through(machine, self._program) for name, machine in self._machines.items()}
         if len(self._guests) != len(self._machines) - 1:
             raise Defect(f"{len(self._guests)} guests were needed: one for each machine was to be measured")
@@ -150,7 +150,7 @@ def all_rounds(series: Sequence[str]) -> Iterator[list[Rounds]]:
 
 
 def serve_rounds(series: Sequence[str]) -> None:
-    """Measure a round whenever somebody asks."""
+    """Measure a round on every request."""
     with all_rounds(series) as warm:
         serve(
             lambda: {

@@ -1,12 +1,12 @@
-"""The race question beside pan: munmap against unmap_mapping_range; does somebody still reach the frame?
+"""A race, compared with pan: munmap against unmap_mapping_range; can a process still reach the frame?
 
-What is compared: pan answers it on a model of some 40 lines, written for it, in which every statement is a
-step. We answer it on the whole modelled kernel, in which an operation stops where kernel functions begin. So
-pan has far more states, and far smaller ones: times to a verdict compare, states and states a second do not.
-The scope `race` has four races; the first is that of the Promela text.
+pan answers this on a dedicated model of some 40 lines, in which every statement is a step. pfnlab answers it
+on the whole modelled kernel, in which an operation stops where kernel functions begin. So pan has far more
+states, and far smaller ones: times to a verdict are comparable, states and states a second are not. The scope
+`race` has four races; the first is that of the Promela text.
 
-Times are of a processor, in turn and in the same run. They leave out the way to a program that can run: for
-pan spin and gcc, for us the start of Python and its imports. That stands in a column of its own.
+Times are processor times, in turn and in the same run. They exclude the preparation: for pan, spin and gcc;
+for pfnlab, the start of Python and its imports. A separate column shows it.
 
     python evidence/benchmarks/races.py [--quick] [--promela race.pml]
 """
@@ -29,10 +29,10 @@ from measuring import busy, rounds, show
 
 from pfnlab.base.errors import MissingTool
 
-#: Not more than pan's time with reduction, for the one race with a flush in time.
+#: At most pan's time with reduction, for the one race with a flush in time.
 GOAL = 1.0
 
-# A process of its own for each search, as pan has one.
+# A separate process for each search, like pan's.
 _OURS = """
 import time
 began = time.process_time()
@@ -55,8 +55,8 @@ print(found.states, found.transitions, ended - started, started - began, verdict
 class Result:
     """The result of one search.
 
-    :param seconds: of a processor, to the verdict
-    :param before: of a processor, until the search could begin
+    :param seconds: processor time to the verdict
+    :param before: processor time until the search could begin
     """
 
     states: int
@@ -80,9 +80,9 @@ def _children() -> float:
 
 
 def build_pan(promela: Path | None, fixed: bool, reduce: bool, folder: Path) -> float:
-    """Make pan; how long that took.
+    """Build pan; return the seconds that took.
 
-    :raises MissingTool: spin or gcc is not there
+    :raises MissingTool: spin or gcc is missing
     """
     for tool in ("spin", "gcc"):
         if shutil.which(tool) is None:
@@ -114,7 +114,7 @@ def pan(folder: Path, before: float) -> Result:
 
 
 def searches(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Result]]:
-    """Every search that can be made here; what is missing is said."""
+    """Every search possible here; missing tools are reported."""
     found: dict[str, Callable[[], Result]] = {
         "one race": lambda: ours("7.2", 1),
         "one race, every order": lambda: ours("7.2", 1, True),
@@ -138,7 +138,7 @@ def searches(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[]
 
 
 def main() -> int:
-    """Measure and print; 1 where a goal is missed or a verdict is wrong."""
+    """Measure and print; return 1 if a goal is missed or a verdict is wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--promela", type=Path)
@@ -153,7 +153,7 @@ def main() -> int:
 
 
 def report(results: dict[str, list[Result]], quick: bool) -> int:
-    """The table, and what misses its goal; the exit status."""
+    """Print the table and missed goals; return the exit status."""
     beside = results.get("pan")
     rows, wrong = [], []
     for name, runs in results.items():

@@ -1,11 +1,12 @@
-"""Random programs compared a second, and where the time of one goes.
+"""Random programs compared a second, and how the time of one is spent.
 
-Drawn as `pfnlab fuzz` draws them, they run on a kernel that is looked at in its memory: first in one guest
-alone, with the processor time of its parts, then as a hunt on all processors.
+Drawn like `pfnlab fuzz` draws them, they run on a kernel observed in its memory: first in one guest alone,
+with the processor time of its parts, then as a hunt on all processors.
 
     python evidence/benchmarks/random_programs.py [SERIES...]
 
-On a busy machine only ratios say much, and guests have more time than they need: they poll while they wait.
+On a busy machine only ratios are meaningful, and guests use more time than they need: they poll while
+waiting.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ PROGRAMS, PROFILED = 500, 100
 SEED = 7
 VOCABULARY = Vocabulary(driver=False, schedules=False, vfio=False, slots=False)
 
-#: Where the host's processor time goes: functions, and what is in them but in none of the others.
+#: Parts of the host's processor time: functions, with calls inside them that belong to no other part.
 PARTS = (
     ("pfnlab.lab.vm.channel", "_wait", "polling for answers"),
     ("pfnlab.lab.vm.qemu.Guest", "__init__", "booting"),
@@ -55,7 +56,7 @@ PARTS = (
 
 
 def ticks(pids: Sequence[int]) -> float:
-    """Seconds of processor time these processes had."""
+    """Seconds of processor time used by these processes."""
     total = 0
     for pid in pids:
         try:
@@ -67,14 +68,14 @@ def ticks(pids: Sequence[int]) -> float:
 
 
 class Clock:
-    """Processor time by part; what a part has done in a thread of its own counts apart."""
+    """Processor time by part; work of a part in a separate thread is counted separately."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._here = threading.local()
 
     def timed(self, function: Callable[..., object], part: str) -> Callable[..., object]:
-        """*function*, whose time counts without that of other parts inside of it."""
+        """Wrap *function* to count its time, without that of other parts inside it."""
 
         def call(*arguments: object, **named: object) -> object:
             here = self._here.__dict__
@@ -92,7 +93,7 @@ class Clock:
 
 @contextmanager
 def clocked() -> Iterator[Clock]:
-    """Every part is timed in the meantime."""
+    """Time every part inside the context."""
     clock, undo = Clock(), []
     for path, name, part in PARTS:
         owner = pkgutil.resolve_name(path)
@@ -108,7 +109,7 @@ def clocked() -> Iterator[Clock]:
 
 @contextmanager
 def counted_guests(counts: Counter[str]) -> Iterator[None]:
-    """Processor time of every guest that ends in the meantime, and how many there were."""
+    """Count the processor time of every guest that ends inside the context, and the guests."""
     from pfnlab.lab.vm.qemu import Guest
 
     close = Guest.close

@@ -1,7 +1,7 @@
-"""Whole searches of scopes, in turns with another source tree: how many times as fast this one ends.
+"""Whole searches of scopes, alternating with another source tree: how much faster this one ends.
 
-A search of another tree may have more states for the same verdicts, so seconds are compared and not states a
-second; states and steps of this tree stand in a table of their own.
+A search of another tree may have more states for the same verdicts, so seconds are compared, not states a
+second; a separate table has this tree's states and steps.
 
     python evidence/benchmarks/searches.py [--rounds N] [--jobs N] [--against TREE] [--quick]
         [MACHINE/SCOPE/DEPTH ...]
@@ -43,8 +43,8 @@ class Search(NamedTuple):
     """One search.
 
     :param result: its result
-    :param own: processor time of this process and of those that it waited for, in seconds
-    :param passed: the time that passed, in seconds
+    :param own: processor time of this process and its finished children, in seconds
+    :param passed: elapsed time, in seconds
     """
 
     result: CheckResult
@@ -68,7 +68,7 @@ def _processor_seconds() -> float:
 
 
 def measure(names: Sequence[str], jobs: int) -> dict[str, float]:
-    """The seconds of each: of the processor with one process, else those that passed."""
+    """Seconds of each: processor time with one process, else elapsed time."""
     found = {name: searched(name, jobs) for name in names}
     return {name: search.own if jobs == 1 else search.passed for name, search in found.items()}
 

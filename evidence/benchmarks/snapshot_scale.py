@@ -1,9 +1,9 @@
 """Inspections of a large machine: a million reservations, ten thousand processes, a million VMAs.
 
-The files are inspected as a live root has them, of each VMA all that smaps says and one in ten of interest,
-and as two bundles in which all are of interest: one of a machine on which all is well, and one on which most
-BARs have leaks, mappings without a reservation and others. An inspection is all of it: the snapshot, the
-findings and the text. Beside it: what ``wc -l`` and ``sort`` take for the same files.
+The files are inspected as a live root, with all smaps fields of each VMA and one VMA in ten of interest, and
+as two bundles with only VMAs of interest: one of a healthy machine, and one on which most BARs have leaks,
+mappings without a reservation and other findings. An inspection includes the snapshot, the findings and the
+text. For comparison: the time of ``wc -l`` and ``sort`` on the same files.
 
     python evidence/benchmarks/snapshot_scale.py [--quick]
 """
@@ -48,7 +48,7 @@ _FIELDS = "".join(
 _PFN, _PLAIN = "VmFlags: rd wr sh mr mw me ms pf io de dd sd \n", "VmFlags: rd ex mr mw me sd \n"
 
 
-#: As firmware sets them: RAM, and behind it a window for devices.
+#: As firmware sets them: RAM, followed by a window for devices.
 _MTRR = """reg00: base=0x000000000 (    0MB), size=262144MB, count=0: write-back
 reg01: base=0x10000000000 (1048576MB), size=1048576MB, count=0: uncachable
 """
@@ -86,7 +86,7 @@ def _vma(number: int, *, whole: bool) -> str:
 
 
 def write_bundle(path: Path, root: Path, processes: int, vmas: int) -> None:
-    """A bundle of such a machine, with VMAs of interest alone."""
+    """A bundle of such a machine, with only VMAs of interest."""
     from pfnlab.diagnosis.inspector.sources.bundle import Entry, written
 
     book = "/sys/kernel/debug/x86/pat_memtype_list"
@@ -161,7 +161,7 @@ def tools(files: list[Path]) -> float:
 
 
 def in_child(act: Callable[[], tuple[int, ...]]) -> tuple[float, int, tuple[int, ...]]:
-    """Seconds and bytes that something takes in a process of its own, and how many parts it found."""
+    """Seconds and bytes that *act* uses in a separate process, and the counts that it returns."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:

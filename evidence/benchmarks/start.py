@@ -1,12 +1,11 @@
-"""How long commands take from their start: help, lists, a line of a log, a program on the model or a kernel.
+"""Start-up times of commands: help, lists, a log line, a program on the model or a kernel.
 
-The kernel's guest goes on from a state that was saved when it was booted first; a run before the first round
-makes sure that there is one, and that every module is compiled, as it is where pfnlab is installed.
+The kernel's guest resumes from a state saved at its first boot; a run before the first round ensures that it
+exists, and that every module is compiled, as after an installation.
 
     python evidence/benchmarks/start.py [--rounds N] [--kernel SERIES] [--against TREE]
 
-With --against, another source tree of pfnlab takes turns with this one. Without --kernel, no guest is
-started.
+With --against, another source tree of pfnlab alternates with this one. Without --kernel, no guest is started.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _LIMIT = 300.0
 
 
 def commands(kernel: str | None) -> dict[str, list[str]]:
-    """The commands, by what they are called in the table."""
+    """The commands, by their names in the table."""
     found = {
         "--version": ["--version"],
         "--help": ["--help"],
@@ -49,7 +48,7 @@ def commands(kernel: str | None) -> dict[str, list[str]]:
 
 
 def seconds_of(arguments: Sequence[str]) -> tuple[float, float]:
-    """How long a command takes, with the sources that this process has, and its processor time.
+    """Elapsed and processor seconds of a command, with the sources of this process.
 
     :raises RuntimeError: it fails
     """
@@ -71,13 +70,13 @@ def seconds_of(arguments: Sequence[str]) -> tuple[float, float]:
 
 
 def _processor_seconds() -> float:
-    """The processor time of all processes that were waited for."""
+    """The processor time of all finished child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def measure(kernel: str | None) -> dict[str, float]:
-    """Each command once: the time that passed, and the processor time, which says more on a busy machine."""
+    """Run each command once: elapsed time, and processor time, which is more reliable on a busy machine."""
     found = {}
     for name, arguments in commands(kernel).items():
         found[name], found[f"{name}, processor time"] = seconds_of(arguments)
@@ -94,7 +93,7 @@ def main() -> None:
     parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        # Each module is compiled once, whatever the environment says, and no tree gets files of it.
+        # Compile each module once, whatever the environment, without writing files into a tree.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = folder
         _measure(chosen)

@@ -1,8 +1,8 @@
-"""The checker on the modelled kernel: states a second of processor time, and where a step's time goes.
+"""The checker on the modelled kernel: states a second of processor time, and how a step's time is spent.
 
-A state is a whole kernel, a step one operation on it. The parts are measured one by one on the same states:
-the operation, the kernel as a value, the kernel put back. Beside them stands what putting back saves, a
-kernel made anew; that ratio holds on a busy machine too.
+A state is a whole kernel, a step one operation on it. The parts are measured separately on the same states:
+the operation, the kernel as a value, restoring the kernel. For comparison: creating a kernel, which restoring
+saves; that ratio holds on a busy machine too.
 
     python evidence/benchmarks/states.py [--quick] [MACHINE ...]
 """
@@ -25,7 +25,7 @@ from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import Scope, load_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: What the scope has within its bound; with a tracker named, only questions of trackers are asked.
+#: The counts of the scope within its bound; with a tracker named, only questions about trackers are asked.
 STATES = {"7.2,tracker=exact": 10_543, "6.1": 12_837}
 
 #: States a second in plain Python.
@@ -41,7 +41,7 @@ def searched(machine: str, scope: Scope, depth: int | None) -> tuple[int, int, f
 
 
 def parts(machine: str, scope: Scope) -> dict[str, float]:
-    """Microseconds a step that each part of it takes."""
+    """Microseconds per step of each part."""
     model = KernelModel(ModelMachine(machine), scope)
     near: list[KernelState] = list(model.initial())
     for _ in range(2):
@@ -67,7 +67,7 @@ def parts(machine: str, scope: Scope) -> dict[str, float]:
 
 
 def main() -> int:
-    """Measure and print; 1 where a count is wrong or putting back is no gain."""
+    """Measure and print; return 1 if a count is wrong or restoring saves nothing."""
     parser = argparse.ArgumentParser()
     parser.add_argument("machines", nargs="*", default=list(STATES))
     parser.add_argument("--quick", action="store_true")

@@ -1,7 +1,7 @@
-"""Blocks of the kernel that a hunt reaches, by what steers it: nothing, branches of the model, or blocks.
+"""Blocks of the kernel that a hunt reaches, by its steering: none, branches of the model, or blocks.
 
-The same number of programs, one hunt each, from the same seed. The last column is what counting costs: the
-time of a program where blocks are counted, in times of one where they are not.
+The same number of programs, one hunt each, from the same seed. The last column is the cost of counting: the
+time of a program with blocks counted, relative to one without.
 
     python evidence/benchmarks/steering.py [KIND...] [--on SERIES] [--programs N] [--seed N]
 """
@@ -32,7 +32,7 @@ _FINDINGS = Path(__file__).parents[1] / "findings"
 def hunt(
     series: str, vocabulary: Vocabulary, measure: Measure, seed: int, programs: int, blocks: bool
 ) -> HuntState:
-    """The state of a hunt that has ended; nothing is filed."""
+    """The final state of a hunt; nothing is stored."""
     specs = [f"model:{series}", f"qemu:{series}"]
     with opened(name_machines(specs), looking_named("memory"), guests=None, blocks=blocks) as lab:
         known = list(Folder(_FINDINGS).known())

@@ -1,8 +1,8 @@
-"""The cost of a tracker in time, on kernels: mapping, cutting, moving, forking with one and with another.
+"""The cost in time of one tracker and another on kernels: mapping, cutting, moving, forking.
 
-Two kernels that were built here (``pfnlab kernels build``) run the same C program in guests, in turn, several
-times; printed are nanoseconds of the first, and the ratio of the second to it in the median of the pairs. In
-an emulated processor only the ratios mean something.
+Two kernels built here (``pfnlab kernels build``) run the same C program in guests, in turn, several times.
+Printed are nanoseconds of the first, and the ratio of the second to it, as the median of the pairs. In an
+emulated processor only the ratios are meaningful.
 
     python evidence/benchmarks/tracker_costs.py 7.3-own exact-series [--quick]
 """

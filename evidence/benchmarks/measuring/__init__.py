@@ -13,7 +13,7 @@ from measuring.figures import record
 
 
 def rounds(most: int, seconds: float) -> Iterator[int]:
-    """Count up to *most* rounds, and begin none after *seconds*; the first one always happens."""
+    """Count up to *most* rounds, and start none after *seconds*; the first one always happens."""
     begin = time.monotonic()
     for number in range(most):
         if number and time.monotonic() - begin > seconds:
@@ -22,13 +22,13 @@ def rounds(most: int, seconds: float) -> Iterator[int]:
 
 
 def ratio_of_rounds(before: Sequence[float], after: Sequence[float]) -> float:
-    """How many times as fast: the median over rounds, as what both suffered in one does not count."""
+    """The speed-up: the median over rounds, which cancels what affected both in one round."""
     return statistics.median(first / second for first, second in zip(before, after, strict=True))
 
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Keep the garbage collector out of what is measured."""
+    """Keep the garbage collector out of the measurement."""
     gc.collect()
     gc.disable()
     try:
@@ -38,8 +38,10 @@ def no_collection() -> Iterator[None]:
 
 
 def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: the first column to the left, all others to the right; its figures are recorded where
-    somebody asked for that (:mod:`.figures`)."""
+    """Print a table: the first column left-aligned, all others right-aligned.
+
+    If requested, record its figures (:mod:`.figures`).
+    """
     record(title, head, rows)
     cells = [list(head), *map(list, rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
@@ -50,5 +52,5 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
 
 
 def busy() -> str:
-    """How busy this machine is: times measured on a busy one say little, their ratios more."""
+    """The load of this machine: if it is busy, times mean little, their ratios more."""
     return f"{os.cpu_count()} CPUs, {os.getloadavg()[0]:.1f} processes running"

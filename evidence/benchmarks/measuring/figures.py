@@ -1,4 +1,4 @@
-"""The figures in a table that a benchmark shows: numbers with a unit, and which way is better."""
+"""The figures in a benchmark's table: numbers with a unit, and which direction is better."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-#: The variable with the name of a file to which every table that is shown adds its figures, a JSON line each.
+#: The environment variable that names a file to which every table appends its figures as JSON lines.
 RECORD = "PFNLAB_BENCH_RECORD"
 
-#: Units of which more is better, and units of which less is.
+#: Units for which more is better, and units for which less is.
 RATES = ("/s",)
 COSTS = ("s", "ms", "µs", "us", "ns", "bytes", "B", "KiB", "MiB", "GiB")
 
 _CELL = re.compile(r"(?P<number>\d[\d,]*(?:\.\d+)?) ?(?P<unit>[^\d\s].*)?")
-#: What a title or the head of a column says of cells that are bare numbers.
+#: The unit of bare numbers, from words in a title or a column's head.
 _WORDS = {"milliseconds": "ms", "seconds": "s", "bytes": "bytes"}
 
 
@@ -25,7 +25,7 @@ class Figure(NamedTuple):
     """One number of a table.
 
     :param name: its table's title, row and column
-    :param unit: as in the cell; empty if neither the cell nor what stands around it says one
+    :param unit: as in the cell; empty if neither the cell nor its context has one
     """
 
     name: str
@@ -37,8 +37,8 @@ def figures_of(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -
     """
     The figures of a table.
 
-    What stands in brackets in a title, such as how busy the machine was, is no part of a figure's name. A row
-    without figures is a heading, and part of the names of those below it.
+    Text in brackets in a title, e.g. the machine's load, is not part of a figure's name. A row without
+    figures is a heading, and part of the names of those below it.
     """
     table = re.sub(r" *\([^)]*\)", "", title).strip()
     heading = ""
@@ -57,7 +57,7 @@ def figures_of(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -
 
 
 def worse(unit: str, before: float, after: float) -> float | None:
-    """How much worse *after* is, as a part of *before*: 0.1 is a tenth more time; None of other units."""
+    """How much worse *after* is, as a fraction of *before*: 0.1 is a tenth more; None for other units."""
     if before <= 0 or after <= 0:
         return None
     if unit in COSTS:

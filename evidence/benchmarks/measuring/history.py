@@ -1,4 +1,4 @@
-"""The history of benchmarks: a JSON line for every run of one, and what got slower since."""
+"""The history of benchmarks: a JSON line per run, and slowdowns since."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pfnlab.campaign.store.rows import this_host
 
 FORMAT = "pfnlab-bench/1"
 
-#: What is less worse than this part is never reported, however little the figures of a run scatter.
+#: The smallest slowdown ever reported, however small the spread of a run.
 FLOOR = 0.05
 
-#: So many times a benchmark has to be run for its figures to tell how much they scatter.
+#: The number of runs needed to know the spread of a benchmark's figures.
 ENOUGH = 2
 
 
 class MachineClass(msgspec.Struct, frozen=True):
-    """The properties of a machine that have to be equal for times to be comparable.
+    """The properties of a machine that must be equal for times to be comparable.
 
     :param memory: GiB
     :param python: its version up to the minor number
@@ -50,7 +50,7 @@ class Measured(msgspec.Struct, frozen=True):
 
     @property
     def noise(self) -> float | None:
-        """How far the values are apart, as a part of their median; None if there are too few."""
+        """The spread of the values as a fraction of their median; None if there are too few."""
         if len(self.values) < ENOUGH or self.middle <= 0:
             return None
         return (max(self.values) - min(self.values)) / self.middle
@@ -59,7 +59,7 @@ class Measured(msgspec.Struct, frozen=True):
 class BenchmarkRun(msgspec.Struct, frozen=True):
     """One run of one benchmark.
 
-    :param commit: of the tree that was measured, with ``+`` where that was changed
+    :param commit: of the measured tree, with ``+`` if it had changes
     :param date: in UTC
     """
 
@@ -72,10 +72,10 @@ class BenchmarkRun(msgspec.Struct, frozen=True):
 
 
 class Change(NamedTuple):
-    """A figure that is not what it was.
+    """A figure that changed.
 
-    :param worse: by which part of what it was; negative where it is better
-    :param threshold: what it would have to exceed to be reported
+    :param worse: slowdown as a fraction of the earlier value; negative if it is better
+    :param threshold: the slowdown it must exceed to be reported
     """
 
     benchmark: str
@@ -90,7 +90,7 @@ class Change(NamedTuple):
 class Comparison(NamedTuple):
     """The comparison of two runs of each benchmark.
 
-    :param unjudged: figures whose runs do not tell how much they scatter
+    :param unjudged: figures whose runs do not show their spread
     :param gone: figures that the later run lacks
     :param alone: benchmarks without an earlier run on such a machine
     """
@@ -122,12 +122,12 @@ def commit_of(tree: Path) -> str:
 
 
 def now() -> str:
-    """The time, for a run."""
+    """The current time, for a run."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def append(path: Path, run: BenchmarkRun) -> None:
-    """Add a run to a history, which is made if it is missing."""
+    """Append a run to a history, which is created if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(msgspec.json.encode(run) + b"\n")
@@ -137,7 +137,7 @@ def read(path: Path) -> list[BenchmarkRun]:
     """
     The runs of a history, oldest first.
 
-    :raises BadHistory: there is none, or a line of it is no run
+    :raises BadHistory: it is missing, or has a line that is not a run
     """
     try:
         lines = path.read_bytes().splitlines()
@@ -163,7 +163,7 @@ def _runs(path: Path, lines: Sequence[bytes]) -> Iterator[BenchmarkRun]:
 def unmeasured(
     runs: Sequence[BenchmarkRun], names: Sequence[str], commit: str, machine: MachineClass
 ) -> list[str]:
-    """The benchmarks among *names* whose last run on such a machine is not of *commit*."""
+    """The benchmarks among *names* without a run of *commit* as their last on such a machine."""
     last = {run.benchmark: run.commit for run in runs if run.machine == machine}
     return [name for name in names if last.get(name) != commit]
 
@@ -175,13 +175,12 @@ def compare(
     names: Sequence[str] = (),
 ) -> Comparison:
     """
-    The last run of each benchmark, compared with the last one before of another commit on such a machine.
+    The last run of each benchmark, compared with the last one before it of another commit on such a machine.
 
-    A figure is slower, or faster, where it is so by more than *floor* and by more than the values of either
-    run lie apart.
+    A figure is slower, or faster, if the difference exceeds *floor* and the spread of either run.
 
-    :param since: compare with the last run of this commit, of which the first digits do
-    :param names: compare these benchmarks alone; all where there are none
+    :param since: compare with the last run of this commit, which may be abbreviated
+    :param names: compare only these benchmarks; all if empty
     """
     found = Comparison([], [], 0, [], [], [])
     judged = 0
@@ -204,7 +203,7 @@ def compare(
                 judged += 1
                 if change.worse > change.threshold:
                     found.slower.append(change)
-                # As much as it would have been slower the other way round.
+                # The amount by which it would have been slower in reverse.
                 elif (worse(change.unit, change.after, change.before) or 0) > change.threshold:
                     found.faster.append(change)
     return found._replace(judged=judged)

@@ -1,4 +1,4 @@
-"""Two source trees measured in turns: figures of both in one run, so that their ratios mean something."""
+"""Two source trees measured alternately: figures of both in one run, so that their ratios are meaningful."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import TracebackType
 
 from measuring import show
 
-#: The option by which a benchmark is started as a :class:`Worker`, and the one with another source tree.
+#: The option that starts a benchmark as a :class:`Worker`, and the option for another source tree.
 SERVE, AGAINST = "--serve", "--against"
 
 
@@ -23,9 +23,9 @@ HERE, OTHER = "this tree", "the other"
 
 class Worker:
     """
-    A benchmark in a process of its own, with the sources of one tree; it measures a round when it is told to.
+    A benchmark in its own process, with the sources of one tree; it measures a round on request.
 
-    :param script: the benchmark, which serves (:func:`serve`)
+    :param script: the benchmark, which calls :func:`serve`
     :param tree: a source tree of pfnlab
     :param arguments: for the script
     """
@@ -73,17 +73,16 @@ class Worker:
 
 
 def serve(measure: Callable[[], Mapping[str, float]]) -> None:
-    """Be a worker: a round for every line of the standard input, reported as JSON on the standard output."""
+    """Act as a worker: run a round for every line of standard input; print it as JSON."""
     answers = os.fdopen(os.dup(1), "w")
-    # What else is said goes where it disturbs nobody.
+    # Other output goes where it does no harm.
     os.dup2(2, 1)
     for _ in sys.stdin:
         print(json.dumps(measure()), file=answers, flush=True)
 
 
 def rounds_in_turn(workers: Mapping[str, Worker], number: int) -> dict[str, list[dict[str, float]]]:
-    """So many rounds of each, in turn and in the other order every second time; the first, which warms, is
-    left out."""
+    """Run *number* rounds of each, in alternating order; the first, a warm-up, is dropped."""
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
     for at in range(number + 1):
         for name in list(workers)[:: 1 if at % 2 else -1]:
@@ -94,8 +93,7 @@ def rounds_in_turn(workers: Mapping[str, Worker], number: int) -> dict[str, list
 
 
 def table(rounds: Mapping[str, Sequence[Mapping[str, float]]]) -> list[list[str]]:
-    """For every figure its median here and there, the median of the ratios of a round, and the least and the
-    greatest of these."""
+    """For every figure: both medians, and the median, least and greatest ratio of a round."""
     here, other = rounds[HERE], rounds[OTHER]
     rows = []
     for name in here[0]:
@@ -115,7 +113,7 @@ def table(rounds: Mapping[str, Sequence[Mapping[str, float]]]) -> list[list[str]
 def against(
     script: Path, tree: Path, other: Path, *, title: str, number: int, arguments: Sequence[str] = ()
 ) -> None:
-    """Measure *tree* and *other* in turns, and print how many times as fast *tree* is."""
+    """Measure *tree* and *other* alternately, and print how much faster *tree* is."""
     with ExitStack() as stack:
         workers = {
             name: stack.enter_context(Worker(script, root, arguments))
