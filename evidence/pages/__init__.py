@@ -1,1 +1,1 @@
-"""Pages of ``docs/`` that are made of the model, of searches and of goldens; no part of the wheel."""
+"""Pages of ``docs/`` generated from the model, searches and goldens; not part of the wheel."""

@@ -1,6 +1,6 @@
-"""The made pages of ``docs/``: ``python -m evidence.pages [PAGE...] [--write] [--jobs N]``.
+"""The generated pages of ``docs/``: ``python -m evidence.pages [PAGE...] [--write] [--jobs N]``.
 
-Without ``--write`` pages that differ are named, and the exit code is 1. Some are searches, minutes in all.
+Without ``--write`` pages that differ are listed, and the exit code is 1. Some run searches, minutes in all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pfnlab.discussions.reading import discussion_numbers
 
 FOLDER = Path(__file__).parents[2] / "docs"
 
-#: Every page by its place in docs/, made with so many processes; None for as many as there are processors.
+#: Every page by its path in docs/, with its number of processes; None for the number of processors.
 PAGES: dict[str, Callable[[int | None], str]] = {
     "walkers": lambda _: walkers(),
     "continuations": lambda _: continuations(),
@@ -59,7 +59,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the pages, or say which are not up to date; see the module.
+    """Write the pages, or list those out of date; see the module.
 
     :return: the exit code
     """
@@ -72,7 +72,7 @@ def main(words: Sequence[str]) -> int:
     if unknown:
         parser.error(f"there is no page {unknown[0]!r}: write one of {', '.join(PAGES)}")
     stale = False
-    # A page stands for those in its folder too.
+    # A page includes those in its folder.
     folders = tuple(f"{name}/" for name in asked.page)
     for name in [name for name in PAGES if name in (asked.page or PAGES) or name.startswith(folders)]:
         try:

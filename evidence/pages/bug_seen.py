@@ -1,6 +1,6 @@
-"""A bug on kernels that were asked before: what the goldens of its programs say of it.
+"""A bug on kernels already observed, according to the goldens of its programs.
 
-No kernel is booted. A golden has the answers of stock kernels, and the sign of a bug comes of two models.
+No kernel is booted. A golden has the results of stock kernels, and two models give the sign of a bug.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pfnlab.programs.runs.observation import Run
 
 _KERNEL = "qemu:"
 
-#: The words for an entry, the one that decides first.
+#: The words for an entry, in the order of precedence.
 _WORDS = ("broken", "differs", "before", "mended", "after", "holds", "neither")
 
 
@@ -28,9 +28,9 @@ class SeenOn(NamedTuple):
     """The word of one kernel for one program of an entry.
 
     :param program: its name
-    :param version: of the kernel, exact: ``6.1.192``
-    :param word: broken or mended, before or after, neither, undecided; of a rule holds or differs
-    :param expected: the same as the entry's dates have it; empty if they say nothing of the kernel
+    :param version: the exact version of the kernel: ``6.1.192``
+    :param word: broken or mended, before or after, neither, undecided; for a rule holds or differs
+    :param expected: the word according to the entry's dates; empty if they do not cover the kernel
     """
 
     program: str
@@ -40,19 +40,19 @@ class SeenOn(NamedTuple):
 
     @property
     def as_expected(self) -> bool:
-        """False if the dates say the opposite."""
+        """False if the dates imply the opposite."""
         return is_as_expected(self.word, self.expected)
 
 
 def seen_on(bug: Bug) -> tuple[SeenOn, ...]:
-    """The words of all kernels in the goldens of the programs that show *bug* or hold its rule."""
+    """The words for all kernels in the goldens of the programs that show *bug* or hold its rule."""
     return (*_shown(bug), *_held(bug))
 
 
 def word_of_entry(words: Iterable[str]) -> str:
-    """The word for an entry of those of its programs: what is wrong in one of them is wrong.
+    """The word for an entry, from those of its programs: a fault in one of them counts.
 
-    Empty where no program was run, or none could tell.
+    Empty if no program was run, or none was conclusive.
     """
     found = set(words)
     return next((word for word in _WORDS if word in found), "")
@@ -66,7 +66,7 @@ def _shown(bug: Bug) -> Iterator[SeenOn]:
             continue
         program = load_program(path)
         (models,) = side_by_side(name_machines((row.before, row.after)), [program], golden.look)
-        # The dates of a kernel are looked up by the name of its machine.
+        # A kernel's dates are found by the name of its machine.
         kernels = [
             msgspec.structs.replace(run, machine=f"{_KERNEL}{version}") for version, run in _runs_of(golden)
         ]
@@ -77,7 +77,7 @@ def _shown(bug: Bug) -> Iterator[SeenOn]:
 
 
 def _held(bug: Bug) -> Iterator[SeenOn]:
-    """The answers of kernels of the series on whose models a rule holds."""
+    """The results of kernels of the series on whose models a rule holds."""
     for row in bug.holds:
         golden = read_golden(golden_path(program_file(row.program)))
         for version, run in _runs_of(golden) if golden is not None else ():

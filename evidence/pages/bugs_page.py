@@ -14,7 +14,7 @@ _NONE = "-"
 
 _HEAD = ("id", "what happens", "since", "until", "configuration", "stable alone", "shown by", "settled")
 
-#: The letter of what was measured first: there is no date, but the series that were asked.
+#: The letter of a fact first measured: it has no date, only the series that were tested.
 _MEASURED = "N"
 
 _INTRO = """\
@@ -48,7 +48,7 @@ N measured on real kernels first, P met in the field.
 def bugs_page(bugs: Iterable[Bug] | None = None) -> str:
     """The page.
 
-    :param bugs: those it lists; default: all that are known
+    :param bugs: the bugs to list; default: all known ones
     """
     return "\n".join(_parts(tuple(all_bugs() if bugs is None else bugs)))
 

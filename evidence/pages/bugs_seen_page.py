@@ -1,6 +1,6 @@
-"""The page ``docs/evidence/bugs.md``: where each entry of the catalogue was seen, broken and mended.
+"""The page ``docs/evidence/bugs.md``: kernels on which each catalogue entry was seen, broken and mended.
 
-``python -m evidence.pages evidence/bugs --write`` writes it. The words for kernels come of the goldens and of
+``python -m evidence.pages evidence/bugs --write`` writes it. The words for kernels come from the goldens and
 ``evidence/patches/reverts/held.json``: no kernel is booted.
 """
 
@@ -62,20 +62,20 @@ class _Row(NamedTuple):
 
     @property
     def words(self) -> set[str]:
-        """All words of stock kernels for it."""
+        """All words for stock kernels."""
         return {*(one.word for one in self.seen), *(stock for _, stock in self.without.values())}
 
     @property
     def built_words(self) -> set[str]:
-        """Those of kernels without a commit."""
+        """The words for kernels without a commit."""
         return {word for word, _ in self.without.values()}
 
 
 def bugs_seen_page(bugs: Sequence[Bug] | None = None, held: Mapping[str, HeldRevert] | None = None) -> str:
     """The page.
 
-    :param bugs: those it lists; default: all that are known
-    :param held: the records of kernels without a commit; default: those that are kept
+    :param bugs: the bugs to list; default: all known ones
+    :param held: the records of kernels without a commit; default: the stored ones
     """
     folder = reverts_folder()
     records = held if held is not None else read_held(folder / HELD) if folder is not None else {}
@@ -110,12 +110,12 @@ def _parts(rows: Sequence[_Row]) -> Iterator[str]:
 
 
 def _kernels(rows: Iterable[_Row]) -> list[str]:
-    """The versions that columns tell of, oldest first."""
+    """The versions that columns mention, oldest first."""
     return sorted({one.version for row in rows for one in _newest(row.seen)}, key=version_key)
 
 
 def _newest(seen: Iterable[SeenOn]) -> list[SeenOn]:
-    """Of each program the words of the newest kernel of each series: one alone may be seen on a newer one."""
+    """For each program, the words for the newest kernel of each series; one may have a newer kernel."""
     ordered = sorted(seen, key=lambda one: version_key(one.version))
     newest = {(one.program, series_of(one.version)): one.version for one in ordered}
     return [one for one in ordered if newest[one.program, series_of(one.version)] == one.version]

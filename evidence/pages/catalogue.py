@@ -1,8 +1,8 @@
 """The bug catalogue found by search, unaided: every commit with a switch, before and after it.
 
 ``python -m evidence.pages evidence/catalogue --write`` writes the page.
-The search is not told which program to try: it has a scope, the properties, and two machines that differ
-in one commit.
+The search gets no hint about the program: it has a scope, the properties, and two machines that differ in one
+commit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pfnlab.discussions.asking import DEPTH, searched
 from pfnlab.kernel.policies.commits import machine_without
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: In seconds: no review is cut.
+#: In seconds: enough for every review.
 _LONG = 3600.0
 
 
@@ -57,7 +57,7 @@ ENTRIES = (
 
 
 class PropertyCount(NamedTuple):
-    """One property on one machine: in how many operations or turns it is violated, None if it holds."""
+    """One property on one machine: the number of operations or turns that violate it, None if it holds."""
 
     name: str
     length: int | None
@@ -67,8 +67,8 @@ class EntryFinding(NamedTuple):
     """The result of the search for one entry.
 
     :param changed: the properties whose verdict the commit changes: without it, and with it
-    :param part: where no property does: the operations at the last of which a review sees them part, and the
-        field in which they do
+    :param part: if there is none: the operations after which a review sees the machines diverge, and the
+        field
     """
 
     changed: tuple[tuple[PropertyCount, PropertyCount], ...]
@@ -88,7 +88,7 @@ def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
 
 
 def reviewed(without: str, machine: str) -> tuple[tuple[str, ...], str] | None:
-    """The fewest operations at which a review of *machine* against *without* sees one of them do otherwise.
+    """The fewest operations after which a review sees *machine* diverge from *without*.
 
     Single operations, on every kind of mapping with every neighbour.
     """

@@ -1,4 +1,4 @@
-"""One claim of a page: anchor, words, outcome, the answer that decides in two lines, and all answers."""
+"""One claim of a page: anchor, words, outcome, the deciding answer in two lines, and all answers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pfnlab.discussions.form import Claim, Message
 from pfnlab.discussions.patch_evidence import PatchedAnswers, by_kernel, has_patch
 from pfnlab.discussions.posted import LaterWord, archive_address, date_words, later_words
 
-#: The most columns of a line of the two, without the addresses of its links.
+#: The most columns of either line, without the addresses of its links.
 LINE = 100
 
-#: The most letters of any line of a page.
+#: The most characters of any line of a page.
 MOST = 800
 
-#: The words that a page explains where they first stand, each with what shows that it stands there.
+#: The words that a page explains at first use, each with a pattern that detects its use.
 _WORDS = {
     "book": (
         r"\bbook\b",
@@ -41,9 +41,9 @@ A = TypeVar("A", ClaimQuestion, Evidence, PatchedAnswers)
 class _Cell(NamedTuple):
     """A cell of the two lines.
 
-    :param core: what is cut where the line would be too wide
-    :param form: the cell with a core put into it
-    :param target: the address to which the core leads
+    :param core: the part to shorten if the line is too wide
+    :param form: the cell with a placeholder for the core
+    :param target: the link address of the core
     """
 
     core: str
@@ -51,7 +51,7 @@ class _Cell(NamedTuple):
     target: str = ""
 
     def cut(self, letters: int) -> str:
-        """The cell with at most so many letters of its core."""
+        """The cell with at most *letters* characters of its core."""
         whole = len(self.core) <= letters
         core = self.core if whole else f"{self.core[: letters - 1].rstrip(' ,')}…"
         shown = f"[{core}]({self.target})" if self.target else core
@@ -59,13 +59,13 @@ class _Cell(NamedTuple):
 
 
 class Explained:
-    """The words that a page has explained so far."""
+    """The words explained so far on a page."""
 
     def __init__(self) -> None:
         self._left = dict(_WORDS)
 
     def lines(self, text: str) -> list[str]:
-        """A line for each word that first stands in *text*."""
+        """A line for each word first used in *text*."""
         found = [word for word, (sign, _) in self._left.items() if re.search(sign, text)]
         return [f"*{word}*: {self._left.pop(word)[1]}." for word in found]
 
@@ -79,10 +79,10 @@ def anchor(number: str) -> str:
 
 
 def block(number: str, message: Message, claim: Claim, explained: Explained) -> str:
-    """The claim as a part of its page, links as on a page of docs/.
+    """The claim as a part of its page, with links as on a page of docs/.
 
     :param number: ``004.22``
-    :param explained: the words that stand before it, to which its own are added
+    :param explained: the words explained before it, to which its own are added
     :raises Discovery: an answer is not the one the claim rests on
     """
     parts = [
@@ -113,19 +113,19 @@ def verdict(claim: Claim) -> str:
 
 
 def linked_date(message: Message) -> str:
-    """The date of a message, which leads to the public archive where its Message-ID is known."""
+    """The date of a message, linked to the public archive if its Message-ID is known."""
     return f"[{message.date}]({archive_address(message.message_id)})" if message.message_id else message.date
 
 
 def quotation(claim: Claim) -> str:
-    """The words, with those that hedge in bold."""
+    """The quoted words, with hedging in bold."""
     before, hedge, behind = claim.quote.partition(claim.hedge) if claim.hedge else (claim.quote, "", "")
     bold = f"**{plain(hedge)}**" if hedge else ""
     return f"“{plain(before)}{bold}{plain(behind)}”"
 
 
 def plain(words: str) -> str:
-    """Words that markdown would take for its own, made harmless; a bar would end a cell."""
+    """Escape words that are Markdown syntax; a bar would end a cell."""
     escaped = html.escape(words, quote=False)
     for sign in "*_[]`~":
         escaped = escaped.replace(sign, f"\\{sign}")
@@ -142,7 +142,7 @@ def _later(word: LaterWord) -> str:
 
 
 def _rows(claim: Claim) -> list[list[str]]:
-    """Where it was asked, and what that shows, in the three columns."""
+    """The machines, and what each shows, in the three columns."""
     columns = [_model(claim), _kernel(claim), _of_patch(claim)]
     return [fitting(cells) for cells in zip(*columns, strict=True)]
 
@@ -151,7 +151,7 @@ _NOTHING = (_Cell("-"), _Cell("-"))
 
 
 def _model(claim: Claim) -> tuple[_Cell, _Cell]:
-    """The answer of a model: what speaks against the claim before what speaks for it."""
+    """The answer of a model: evidence against the claim before evidence for it."""
     if not claim.asks:
         return _NOTHING
     asked = _telling(claim.asks)
@@ -185,7 +185,7 @@ def _of_patch(claim: Claim) -> tuple[_Cell, _Cell]:
 
 
 def _telling(answers: Sequence[A]) -> A:
-    """The answer that decides: the first that speaks against the claim, else the first."""
+    """The deciding answer: the first that contradicts the claim, else the first."""
     return next((one for one in answers if one.against), answers[0])
 
 
@@ -194,7 +194,7 @@ def _more(answers: Sequence[object]) -> str:
 
 
 def fitting(cells: Sequence[_Cell]) -> list[str]:
-    """The cells of a line, the widest of them cut until the line is not too wide."""
+    """The cells of a line, with the widest shortened until the line fits."""
     letters = [len(cell.core) for cell in cells]
     while True:
         texts = [cell.cut(most) for cell, most in zip(cells, letters, strict=True)]
@@ -214,7 +214,7 @@ def columns_of(cells: Sequence[str]) -> int:
 def answered(asked: ClaimQuestion) -> QuestionResult:
     """The answer to a question.
 
-    :raises Discovery: it is not the one that was expected
+    :raises Discovery: it is not the expected one
     """
     answer = asked.ask()
     if not answer.right:
@@ -237,7 +237,7 @@ def patched(claim: Claim) -> list[PatchedAnswers]:
 
 
 def _asked(claim: Claim) -> Iterator[str]:
-    """Every question with its answer; machines and answers of the same program together."""
+    """Every question with its answer, grouped by machines and answers of the same program."""
     answers = [(answered(asked), asked.against) for asked in claim.asks]
     by_program: dict[tuple[str, str, bool], list[str]] = {}
     for answer, against in answers:
@@ -256,7 +256,7 @@ def _shown_by(claim: Claim) -> list[str]:
 
 
 def _seen(kernels: Iterable[Evidence]) -> Iterator[str]:
-    """Every step and size; what the same operation shows beside it together."""
+    """Every step and size, with other observations of the same operation."""
     together: dict[tuple[str, str, bool, int], list[str]] = {}
     for seen in kernels:
         nth = seen.nth if isinstance(seen, Seen) else 0
@@ -279,7 +279,7 @@ def _patched(claim: Claim) -> Iterator[str]:
 
 
 def _program(seen: Evidence) -> tuple[str, str]:
-    """The name of a program and its address, or those of the page of sizes."""
+    """The name and address of a program, or of the page of sizes."""
     if isinstance(seen, Seen):
         return seen.program.rpartition("/")[2], f"../litmus/{seen.program}.pfn"
     return "sizes", "sizes.md"

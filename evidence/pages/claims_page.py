@@ -1,4 +1,4 @@
-"""The pages of claims: the index ``docs/claims.md``, and a page of each discussion."""
+"""The pages of claims: the index ``docs/claims.md``, and one page per discussion."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def discussion_page(number: str, jobs: int | None = 1, said: Sequence[Discussion
     """The page of one discussion.
 
     :param number: ``004``
-    :param jobs: searches at a time; None for as many as there are processors
+    :param jobs: number of parallel searches; None for the number of processors
     :param said: None for the discussions of the package
     :raises Discovery: an answer is not the one a claim rests on
     :raises Misuse: the file of a discussion is malformed
@@ -124,7 +124,7 @@ def discussion_page(number: str, jobs: int | None = 1, said: Sequence[Discussion
 
 
 def _threads(number: str) -> Iterator[str]:
-    """The threads that a discussion is about."""
+    """The threads of a discussion."""
     for one in (thread for thread in posted_threads() if number in thread.claims):
         yield f"{_thread_words(one)}\n"
 
@@ -140,7 +140,7 @@ def _message_line(message: Message) -> str:
 
 
 def _below(text: str) -> str:
-    """A text of docs/ for a folder below: its links go up first."""
+    """Adapt a text of docs/ to a folder below: its links go up first."""
     return re.sub(r"\]\((?!#|\w+:)", "](../", text)
 
 
@@ -161,7 +161,7 @@ def _summary(said: Sequence[Discussion]) -> str:
 
 
 def _by_author(rows: Sequence[tuple[str, Message, Claim]]) -> str:
-    """The numbers of every author's claims, a column for each status."""
+    """The numbers of every author's claims, a column per status."""
     authors = dict.fromkeys(message.author for _, message, _ in rows)
     by_author = {
         author: [
@@ -180,7 +180,7 @@ def _by_author(rows: Sequence[tuple[str, Message, Claim]]) -> str:
 
 
 def _numbers(numbers: Sequence[str]) -> str:
-    """Numbers of claims by discussion, neighbours together: ``002: 1 to 4, 7``."""
+    """Numbers of claims by discussion, with consecutive ones as ranges: ``002: 1 to 4, 7``."""
     parts = []
     for discussion, members in groupby(numbers, lambda number: number.partition(".")[0]):
         rows = (number.partition(".")[2] for number in members)

@@ -1,7 +1,7 @@
 """The page ``docs/continuations.md``: where operations of races stop, and what is compared there.
 
-The races are those that come with pfnlab, on the oldest and the newest series that was compared with kernels.
-Each task runs alone, turn by turn. ``python -m evidence.pages continuations --write`` writes the page.
+The races are those packaged with pfnlab, on the oldest and the newest series compared with kernels. Each task
+runs alone, turn by turn. ``python -m evidence.pages continuations --write`` writes the page.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Of `one` object there is no second one in a kernel, or it does not change.
 
 """
 
-#: Functions that lead from a program to its system call: they are the same for all.
+#: Functions on the way from a program to its system call, the same for all.
 _BEGINNING = (
     "perform",
     "_perform",
@@ -57,15 +57,15 @@ _BEGINNING = (
     "Kernel.call",
 )
 
-#: Turns after which a task that is alone must be done.
+#: Turns after which a task running alone must have finished.
 _MOST_TURNS = 1000
 
 
 class Stop(NamedTuple):
-    """An operation that has stopped.
+    """A stopped operation.
 
-    :param word: the operation's
-    :param place: the kernel function it has come to
+    :param word: the operation's word
+    :param place: the kernel function it has reached
     :param frames: its functions with their variables, the innermost first
     """
 
@@ -116,7 +116,7 @@ def _way(stop: Stop) -> str:
 
 
 def slots(found: Iterable[Stop]) -> Iterator[Sequence[str]]:
-    """A row a function: its variables, each with the forms in which it is compared."""
+    """A row per function: its variables, each with the forms in which it is compared."""
     functions: dict[str, dict[str, dict[str, None]]] = {}
     for stop in found:
         for function, values in stop.frames:
@@ -132,7 +132,7 @@ def _forms(variables: Mapping[str, Iterable[str]]) -> str:
 
 
 def form(said: Any) -> str:
-    """The form of a value that :func:`pfnlab.checker.races.continuation.variables` gives, in words."""
+    """The form, in words, of a value from :func:`pfnlab.checker.races.continuation.variables`."""
     match said:
         case str() if said[:1].isupper():
             return f"one {said}"

@@ -1,8 +1,8 @@
-"""How often a call flushes, by the distance of its mappings: placements and kernels (discussion 004).
+"""The number of flushes of a call, by the distance of its mappings: placements and kernels (discussion 004).
 
 ``python -m evidence.pages flush-distance --write`` writes the page.
-Its rows are programs of ``litmus/``; a placement's columns are runs of the model, a kernel's are read from
-the programs' goldens.
+Its rows are programs of ``litmus/``; the columns of placements are runs of the model, those of kernels come
+from the programs' goldens.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from pfnlab.programs.runs.golden import golden_path, golden_run, newest_version,
 #: The kernels with a placement: ``end_vma`` in the first two, ``free_vmas`` in the others.
 KERNELS = ("6.1", "6.12", "6.16", "7.2")
 
-#: Of those, the kernels that the guest driver can be built for.
+#: The subset for which the guest driver can be built.
 WITH_DRIVER = ("6.1", "6.12", "7.2")
 
-#: The programs whose munmaps find nothing to clear in a mapping, each with how the mapping came to that.
+#: The programs whose munmaps find nothing to clear in a mapping, each with the reason.
 EMPTIED = {
     "flushes-adjacent-revoked": "unmap_mapping_range, side by side",
     "flushes-same-table-revoked": "unmap_mapping_range, in one page table",
@@ -43,7 +43,7 @@ EMPTIED = {
     "flushes-untouched-first": "never touched, in front of ordinary memory and behind it",
 }
 
-#: The programs whose last operation removes no page table, each with what it works on.
+#: The programs whose last operation removes no page table, each with the target of the operation.
 ADVICE = {
     "flushes-madvise-ordinary": "MADV_DONTNEED, ordinary",
     "flushes-madvise-mixed": "MADV_DONTNEED, mixed",
@@ -52,17 +52,17 @@ ADVICE = {
 }
 
 
-#: The kernels whose interrupts were counted, by the name in the file of counts, each with its model.
+#: The kernels with counted interrupts, by the name in the file of counts, each with its model.
 REACHING = {
     "6.12": "6.12",
     "7.2": "7.2",
     "flush-end_vma": "7.2,flush=end_vma",
 }
 
-#: The distances at which interrupts were counted, in pages, by the words of :data:`DISTANCES`.
+#: The distances with counted interrupts, in pages, by the words of :data:`DISTANCES`.
 REACHED_AT = {"side by side": 1, "2 MiB apart": 512, "8 MiB apart": 2048}
 
-#: The processors of the guests in which interrupts were counted.
+#: The processors of the guests that counted interrupts.
 PROCESSORS = (2, 4, 8)
 
 _COUNTS = Path(__file__).with_name("reached_processors.json")
@@ -87,7 +87,7 @@ def predicted_reach(litmus: Mapping[str, Path], kernel: str, distance: str, proc
 
 
 def kernel_counts(series: str, path: Path) -> list[FlushedCount] | None:
-    """The counts on the newest kernel of *series* in the golden beside *path*; None without a driver there.
+    """The counts on the newest kernel of *series* in the golden next to *path*; None without a driver there.
 
     :raises Misuse: there is no golden, or none of that series
     """
@@ -110,13 +110,13 @@ def munmap_table(litmus: Mapping[str, Path]) -> str:
 
 
 def emptied_table(litmus: Mapping[str, Path]) -> str:
-    """The second table: the flushes of a munmap of mappings that have no entries any more."""
+    """The second table: the flushes of a munmap of mappings without entries."""
     rows = {f"[{title}]({_link(litmus[name])})": litmus[name] for name, title in EMPTIED.items()}
     return _by_placement("mappings without entries", rows, WITH_DRIVER)
 
 
 def _by_placement(head: str, rows: Mapping[str, Path], kernels: Sequence[str]) -> str:
-    """A column for each placement, one for all that flush alike in every row, and one for each kernel."""
+    """A column per placement, one for all that flush equally in every row, and one per kernel."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for flush in FLUSHES:
         column = tuple(
@@ -156,7 +156,7 @@ def reach_table(litmus: Mapping[str, Path]) -> str:
 
 
 def sleeping_table() -> str:
-    """The fifth table: the same with threads that sleep, on kernels."""
+    """The fifth table: the same with sleeping threads, on kernels."""
     rows = [
         (
             *(distance, str(processors)),
@@ -169,7 +169,7 @@ def sleeping_table() -> str:
 
 
 def _counted() -> str:
-    """The kernels that were counted on, each with its command."""
+    """The kernels with counts, each with its command."""
     kept = json.loads(_COUNTS.read_text(encoding="utf-8"))
     lines = [f"- `{name}`: {one['version']}, `{one['made_by']}`\n" for name, one in kept.items()]
     return f"\nCounted on these kernels, each with its command:\n\n{''.join(lines)}"
@@ -297,7 +297,7 @@ page tables interrupts it, since an idle processor may still walk them; it gives
 
 
 def page() -> str:
-    """The page, made of the programs in ``litmus/`` and of the file of counts."""
+    """The page, from the programs in ``litmus/`` and the file of counts."""
     litmus = program_files(library_folder())
     munmaps = f"{_HEAD}{munmap_table(litmus)}{_JUDGED}{emptied_table(litmus)}{_EMPTIED_JUDGED}"
     advice = f"{advice_table(litmus)}{_ADVICE_JUDGED}"

@@ -8,7 +8,7 @@ from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
-#: The model the placements are tried on.
+#: The model on which the placements are tried.
 SERIES = "7.2"
 
 #: The distances of the mappings, each with its word in the names of programs.
@@ -19,7 +19,7 @@ DISTANCES = {
     "8 MiB apart": "far",
 }
 
-#: What the first mapping and every second one is, each with its word in the names of programs.
+#: The kinds of the first mapping and of every second one, each with its word in the names of programs.
 KINDS = {"PFN": "pfn", "PFN, mixed": "mixed", "PFN, ordinary": "ordinary", "ordinary, PFN": "behind"}
 
 
@@ -38,7 +38,7 @@ def programs() -> Iterator[tuple[str, str, str]]:
 
 
 def counts(program: Program, steps: Sequence[Step]) -> list[FlushedCount]:
-    """The counts of the operations that are asked about: every munmap, or the last operation without one."""
+    """The counts of the relevant operations: every munmap, or the last operation without one."""
     asked = [number for number, op in enumerate(program.ops) if isinstance(op.call, Munmap)]
     return [_count(steps[number], program.ops[number]) for number in asked or (len(program.ops) - 1,)]
 

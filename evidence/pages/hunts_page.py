@@ -1,7 +1,7 @@
-"""The page ``docs/hunts.md``: how many random programs ran on which kernel, and what came of it.
+"""The page ``docs/hunts.md``: the number of random programs on each kernel, and their results.
 
-``python -m evidence.pages hunts --write`` writes it, of the files in ``evidence/pages/hunts``; no kernel is
-asked.
+``python -m evidence.pages hunts --write`` writes it from the files in ``evidence/pages/hunts``; no kernel is
+booted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The page ``docs/kernels.md``: every known kernel, and the changes from each to the next.
+"""The page ``docs/kernels.md``: every known kernel, and the changes between neighbours.
 
 ``python -m evidence.pages kernels --write`` writes it.
 The changes are the differences between the models of two neighbours, each of which equals its kernel in
-everything that was compared; the programs named are those of ``litmus/`` in which the two models differ.
+everything compared; the named programs are those of ``litmus/`` in which the two models differ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
 
-#: How many programs that two kernels run differently are named, and how many titles.
+#: The most programs named that two kernels run differently, and the most titles.
 _NAMED, _TITLES = 6, 8
 
 #: Random programs by their kinds of operations.
@@ -53,7 +53,7 @@ def kernels_page(kernels: Sequence[KnownKernel], litmus: Mapping[str, Path], roo
 
     :param kernels: every known kernel, oldest first
     :param litmus: the files of programs by name
-    :param root: the folder of the repository, which links start from
+    :param root: the folder of the repository, where links start
     """
     links = {name: path.relative_to(root).as_posix() for name, path in litmus.items()}
     return (
@@ -62,7 +62,7 @@ def kernels_page(kernels: Sequence[KnownKernel], litmus: Mapping[str, Path], roo
 
 
 def total(kernels: Sequence[KnownKernel]) -> str:
-    """The totals of all meetings, in a sentence."""
+    """The totals of all meetings, as a sentence."""
     counts = [count for kernel in kernels for name, count in kernel.held.items() if name != "orders"]
     ordered = sum(kernel.held["orders"].steps for kernel in kernels if "orders" in kernel.held)
     versions = {kernel.version for kernel in kernels}
@@ -84,7 +84,7 @@ def _parts(
     heads = ("version", "package", "met", *parts, "steps", "undecided", "differ")
     yield markdown.table(heads, [_row(kernel, parts) for kernel in kernels])
     yield "## What changed from one to the next\n"
-    # The last of a version is no rebuild of it for an older suite.
+    # The last of a version is not a rebuild of it for an older suite.
     versions = {kernel.version: kernel for kernel in kernels}
     for older, newer in pairwise(versions.values()):
         yield from _pair(older, newer, litmus, links)
@@ -129,7 +129,7 @@ def _pair(
 
 
 def _titles_between(older: KnownKernel, newer: KnownKernel) -> list[str]:
-    """The commits that touch the area after *older* up to *newer*, which was perhaps known first."""
+    """The commits that touch the area after *older* up to *newer*, which may have become known first."""
     if older.series != newer.series:
         return []
     since = version_key(older.version)
@@ -154,6 +154,6 @@ def _run(version: str, program: Program) -> Run | None:
 
 
 def page() -> str:
-    """The page as it is stored, made of the programs in ``litmus/``."""
+    """The stored page, from the programs in ``litmus/``."""
     litmus = library_folder()
     return kernels_page(known_kernels(), program_files(litmus), litmus.parent)

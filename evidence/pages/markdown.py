@@ -9,7 +9,7 @@ _BAR = re.compile(r"(?<!\\)\|")
 
 
 def row(cells: Iterable[str]) -> str:
-    """One row of a table, with its end of line; a bar in a cell would end it, unless it is escaped."""
+    """One row of a table, with its newline; an unescaped bar in a cell would end it."""
     return f"| {' | '.join(_BAR.sub('/', cell) for cell in cells)} |\n"
 
 

@@ -8,7 +8,7 @@ from pfnlab.diagnosis.messages.family_files import Family
 from pfnlab.diagnosis.messages.matching import matcher
 from pfnlab.diagnosis.messages.template import PAT_PREFIX, FieldSlot, LineTemplate
 
-#: What a line has in a field where nothing else is given.
+#: The default text of a field in a line.
 _SAMPLES = {
     "comm": "main",
     "pid": "177",
@@ -61,7 +61,7 @@ def rendered(text: str, values: Mapping[str, str] | None = None, choice: int = 0
     """A line of the template *text*.
 
     :param values: texts of fields by name; others are samples
-    :param choice: which of several literals, counted round
+    :param choice: index of the literal to use, modulo their number
     """
     parts = [
         (values or {}).get(token.name, _SAMPLES[token.name])
@@ -73,9 +73,9 @@ def rendered(text: str, values: Mapping[str, str] | None = None, choice: int = 0
 
 
 def example_of(family: Family) -> str:
-    """A line of a family, which is read as one of it; empty if no template of it gives one.
+    """A line recognized as one of a family; empty if no template of it yields one.
 
-    What a template does not look at is three dots.
+    Text that a template ignores is three dots.
     """
     lines = (rendered(wording.text, {"text": "..."}) for wording in family.wording)
     return next((line for line in lines if _is_of(family, line)), "")

@@ -1,4 +1,4 @@
-"""The page ``docs/messages.md``: how to read a message, by the table that ``pfnlab explain`` reads.
+"""The page ``docs/messages.md``: how to read a message, from the table that ``pfnlab explain`` uses.
 
 ``python -m evidence.pages messages --write`` writes it.
 """
@@ -90,10 +90,10 @@ def _section(family: Family) -> Iterator[str]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text, a line each."""
+    """The sentences of a text, one per line."""
     yield from re.split(r"(?<=[.?!]) (?=[A-Z])", _plain(text))
 
 
 def _plain(text: str) -> str:
-    # Text of a table is no Markdown: a star or an angle in it stands for itself.
+    # Text of a table is not Markdown: a star or an angle bracket in it is literal.
     return re.sub(r"(?<!`)([*<>])(?!`)", r"\\\1", text)

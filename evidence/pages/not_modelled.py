@@ -1,7 +1,6 @@
 """The page ``docs/not-modelled.md``: the parts that are not modelled, and why.
 
-``python -m evidence.pages not-modelled --write`` writes it; the answers are those of the language and of
-the model.
+``python -m evidence.pages not-modelled --write`` writes it; the answers come from the language and the model.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ class Absence(NamedTuple):
     """A subject that is not modelled.
 
     :param subject: its name
-    :param why: the reason, and what is known of it all the same
-    :param lines: a program that needs it, below its first line
+    :param why: the reason, and what is known nevertheless
+    :param lines: a program that needs it, without its first line
     """
 
     subject: str
@@ -29,13 +28,13 @@ class Absence(NamedTuple):
     lines: Sequence[str]
 
 
-#: The model that is asked.
+#: The model that gives the answers.
 SERIES = "7.2"
 
 _BAR = "device bar: pci, 4 pages"
 _ANON = "a = mmap anon[0:4] private rw"
 
-#: Memory that is no PFN mapping: ordinary memory is there as the neighbour of device mappings alone.
+#: Memory that is not a PFN mapping: ordinary memory exists only as the neighbour of device mappings.
 ORDINARY = (
     Absence(
         "hugetlb",
@@ -71,7 +70,7 @@ ORDINARY = (
     ),
 )
 
-#: Others that hold, change or watch a mapping.
+#: Other users that hold, change or watch a mapping.
 OTHERS = (
     Absence(
         "other callers of folio_walk_start (discussion 001)",
@@ -127,7 +126,7 @@ OTHERS = (
     ),
 )
 
-#: Corners of what is modelled, which nobody could ask a kernel about without stopping it.
+#: Corner cases of the modelled parts that cannot be tested on a kernel without stopping it.
 CORNERS = (
     Absence(
         "cutting a leaf of 1 GiB inside a page table",
@@ -202,7 +201,7 @@ frame may disagree in their cache mode without a word, as under the policy `untr
 does by itself still holds:
 """
 
-#: What becomes of the rules on other architectures: subject, chapters, and where it is otherwise.
+#: The rules on other architectures: subject, chapters, and the exceptions.
 _CHAPTERS_ELSEWHERE = (
     ("what VMAs, mremap, fork, munmap and exit do with PFN mappings", "S5", "the same code"),
     (
@@ -236,12 +235,12 @@ confirmed on a kernel.
 
 
 def answer(lines: Sequence[str]) -> tuple[int, str]:
-    """The exit code of ``pfnlab run`` for a program on the model, and its sentence; 0 for one that runs."""
+    """The exit code of ``pfnlab run`` for a program on the model, and its sentence; 0 if it runs."""
     text = "\n".join(("pfnlab program 1", *lines, ""))
     try:
         (run,) = ModelMachine(SERIES, LookLevel.MEMORY).run([load_text(text)])
     except ProgramError as error:
-        # What could be written instead is a long list of words.
+        # The list of permitted words is long.
         return ProgramError.exit_code, error.message.partition(": write")[0]
     return (0, "") if run.undecided is None else (Undecided.exit_code, run.undecided.says)
 

@@ -25,7 +25,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 BASES = ("7.3", "6.12")
 
-#: Every seam, as the name of a machine says it, with its heading and its policies.
+#: Every seam, as it appears in a machine's name, with its heading and its policies.
 SEAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tracker": ("Trackers", policy_names("tracker")),
     "flush": ("Flush placements", policy_names("flush")),
@@ -33,7 +33,7 @@ SEAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "freed_in_vain": ("Reports of a free in vain", tuple(REPORTS)),
 }
 
-#: The neighbours, first operations, kinds and readers of the pieces that are asked; the rest takes hours.
+#: The neighbours, first operations, kinds and readers of the reviewed pieces; the rest takes hours.
 _BESIDE = ("alone", "behind it, touching", "behind it, overlapping by a page", "in front of it")
 _MUNMAPS = ("munmap a[510:514]", "munmap a[506:522]")
 _REVOKED = ("a driver's remap", "counted pages and frames")
@@ -44,7 +44,7 @@ _READER = 510
 #: The stages of an owner's revocation, and of another process that maps.
 _TOLD, _CLAIMS = (2, 5), 3
 
-#: In seconds: nothing is cut.
+#: In seconds: enough for every review.
 _LONG = 1e9
 
 
@@ -57,7 +57,7 @@ class ReviewedDesign(NamedTuple):
 
     @property
     def design(self) -> str:
-        """The model with it."""
+        """The model with the policy."""
         return f"{self.base},{self.seam}={self.policy}"
 
 
@@ -68,7 +68,7 @@ def designs() -> list[ReviewedDesign]:
 
 
 def pieces(seam: str) -> list[ReviewPiece]:
-    """The pieces that are asked of a policy of *seam*: chosen by name, so the page is always the same."""
+    """The pieces reviewed for a policy of *seam*, chosen by name, so the page is always the same."""
     return [piece._replace(doubles=False) for piece in plan() if _asked(piece, seam)]
 
 
@@ -85,7 +85,7 @@ def _asked(piece: ReviewPiece, seam: str) -> bool:
 
 
 def reviewed(one: ReviewedDesign) -> ReviewResult:
-    """The review of a policy, of the pieces of its seam."""
+    """The review of a policy, limited to the pieces of its seam."""
     return review(ModelMachine(one.base), ModelMachine(one.design), seconds=_LONG, pieces=pieces(one.seam))
 
 
@@ -115,7 +115,7 @@ with the policy both ran, and how many of them differ, if any does.
 def policies_review(jobs: int | None = 1) -> str:
     """The page.
 
-    :param jobs: reviews at a time; None for as many as there are processors
+    :param jobs: number of parallel reviews; None for the number of processors
     """
     every = designs()
     return page_of(zip(every, in_order(reviewed, every, jobs), strict=True))
@@ -142,7 +142,7 @@ def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
 
 
 def row(result: ReviewResult) -> tuple[str, str, str]:
-    """The cells of a design: newly broken, repaired, costs and changes in a few words."""
+    """The cells of a design: newly violated, repaired, costs and changes in a few words."""
     if result.is_unchanged:
         return "does the same", "-", "-"
     broken = "<br>".join(map(_shown, result.broken)) or "nothing"

@@ -1,7 +1,8 @@
-"""The page ``docs/posted-reviews.md``: what a review says of each defect of the threads.
+"""The page ``docs/posted-reviews.md``: the result of a review for each defect of the threads.
 
-``python -m evidence.pages posted-reviews --write`` writes it, of the threads and of what was recorded in
-``evidence/pages/posted_reviews.json``; nothing is reviewed. ``evidence/tools/record_reviews.py`` records.
+``python -m evidence.pages posted-reviews --write`` writes it from the threads and
+``evidence/pages/posted_reviews.json``, which ``evidence/tools/record_reviews.py`` records; nothing is
+reviewed.
 """
 
 from __future__ import annotations
@@ -53,15 +54,15 @@ _HEAD = ("row", "design", "base", "expected", "came out", "shortest programs", "
 
 
 def recorded_reviews() -> dict[tuple[str, str], ReviewedRow]:
-    """The rows that were recorded, by row and design."""
+    """The recorded rows, by row and design."""
     rows = msgspec.json.decode(RECORD.read_bytes(), type=list[ReviewedRow]) if RECORD.exists() else []
     return {(row.row, row.design): row for row in rows}
 
 
 def record(results: Iterable[PostedReviews]) -> int:
-    """Keep the rows of *results* in place of earlier ones; how many they are.
+    """Record the rows of *results* in place of earlier ones; return their number.
 
-    Those that the threads do not have any more go.
+    Rows that the threads no longer have are removed.
     """
     new = [row for result in results for row in result.rows]
     kept = recorded_reviews() | {(row.row, row.design): row for row in new}

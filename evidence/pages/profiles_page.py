@@ -1,4 +1,4 @@
-"""The page ``docs/profiles.md``: the switches of every release, and where each comes from.
+"""The page ``docs/profiles.md``: the switches of every release, and the source of each.
 
 ``python -m evidence.pages profiles --write`` writes it.
 """

@@ -13,11 +13,11 @@ from pfnlab.programs.runs.places import Places
 
 
 class Reach(NamedTuple):
-    """The processors that the flushes of one operation interrupt, beside the one that flushes.
+    """The processors that the flushes of one operation interrupt, besides the flushing one.
 
-    :param flushes: the most flushes that one of them took part in
-    :param processors: how many of them took part in any
-    :param interrupts: the interrupts of all
+    :param flushes: the most flushes in which one of them took part
+    :param processors: how many of them took part in any flush
+    :param interrupts: the interrupts of all of them
     """
 
     flushes: int
@@ -26,14 +26,14 @@ class Reach(NamedTuple):
 
     @classmethod
     def of(cls, flushes: Sequence[int]) -> Reach:
-        """That of flushes counted on each of the other processors."""
+        """The reach, from flushes counted on each of the other processors."""
         return cls(max(flushes, default=0), sum(map(bool, flushes)), sum(flushes))
 
 
 def model_reach(machine: str, program: Program, processors: int) -> Reach:
-    """The reach of the last munmap of *program* on a model, with a thread on each of so many processors.
+    """The reach of the last munmap of *program* on a model, with a thread on each of *processors*.
 
-    All threads run: the model has no idle processor, whose flushes a kernel may put off.
+    All threads run: the model has no idle processors, for which a kernel may defer flushes.
     """
     platform, devices, whole = place(program)
     kernel = ModelMachine(machine).boot(platform, devices)

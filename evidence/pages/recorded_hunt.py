@@ -1,6 +1,6 @@
-"""Recorded hunts, as a page keeps them: counts, and nothing of a finding that may be private.
+"""Recorded hunts, as stored for a page: counts, without details of findings, which may be private.
 
-``python evidence/tools/record_hunt.py RESULT.json...`` makes them of what ``pfnlab fuzz --json`` has printed.
+``python evidence/tools/record_hunt.py RESULT.json...`` makes them from the output of ``pfnlab fuzz --json``.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ FOLDER = Path(__file__).parent / "hunts"
 
 
 class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A hunt on one kernel, as the page keeps it.
+    """A hunt on one kernel, as stored for the page.
 
     :param name: the kernel's name, ``qemu:7.3``
     :param kernel: the exact kernel
-    :param drawn: what its programs were drawn with, the options of the command: ``--driver --leaves``, or ""
+    :param drawn: how its programs were drawn, as options of the command: ``--driver --leaves``, or ""
     :param seed: the seed of its programs
     :param programs: how many were run
     :param compared: those that the model has a rule for, compared
     :param undecided: the others
     :param judged: of these, those that the kernel ran, and that were judged
-    :param alarming: of these, those in which the judges found something
-    :param differences: compared programs in which model and kernel differ, or the judges found something
+    :param alarming: of these, those with findings of the judges
+    :param differences: compared programs in which model and kernel differ, or with findings of the judges
     :param findings: signatures of those, *known* ones among them
     :param unstable: differences that did not recur
     """
@@ -48,13 +48,13 @@ class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     @property
     def file(self) -> Path:
-        """The file that keeps it: one for each kernel, kind of programs and seed."""
+        """The file of the record: one per kernel, kind of programs and seed."""
         kind = self.drawn.replace("--", "").replace(" ", "-") or "plain"
         return FOLDER / f"{self.name.removeprefix('qemu:')}-{kind}-{self.seed}.json"
 
 
 def recorded(result: FuzzResult) -> RecordedHunt:
-    """The part of *result* that a page keeps.
+    """The part of *result* that is stored for a page.
 
     :raises ValueError: it compares no kernel, or several; or its programs are enumerated
     """
@@ -82,5 +82,5 @@ def recorded(result: FuzzResult) -> RecordedHunt:
 
 
 def recorded_hunts() -> list[RecordedHunt]:
-    """Those that were recorded, by kernel and kind of programs."""
+    """The recorded hunts, by kernel and kind of programs."""
     return sorted(msgspec.json.decode(file.read_bytes(), type=RecordedHunt) for file in FOLDER.glob("*.json"))

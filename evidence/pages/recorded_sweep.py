@@ -1,8 +1,7 @@
-"""Recorded sweeps, as a page keeps them: counts, and the tables that show nothing of a finding.
+"""Recorded sweeps, as stored for a page: counts, and the tables that reveal nothing of a finding.
 
-``python evidence/tools/record_sweep.py RESULT.json`` makes it of what
-``pfnlab fuzz --enumerate SCOPE --json`` has printed.
-Findings may be private, so of the tables in which there are some only the counts by letter stay.
+``python evidence/tools/record_sweep.py RESULT.json`` makes it from the output of ``pfnlab fuzz --enumerate
+SCOPE --json``. Findings may be private, so tables with findings are reduced to counts by letter.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ FOLDER = Path(__file__).parent / "sweeps"
 
 
 class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
-    """A sweep of a kernel, as the page keeps it.
+    """A sweep of a kernel, as stored for the page.
 
-    :param command: that of the sweep
+    :param command: the command of the sweep
     :param kernel: the exact kernel
     :param cells: how many were run, *of* how many
-    :param tables: those in which a property is broken for a known reason, or a cell was not compared
-    :param agreed: names of kinds of mapping of which all cells were run, and agree
-    :param withheld: names of kinds of mapping in which there are findings
+    :param tables: those in which a property is violated for a known reason, or a cell was not compared
+    :param agreed: names of kinds of mapping with all cells run and in agreement
+    :param withheld: names of kinds of mapping with findings
     """
 
     command: str
@@ -51,12 +50,12 @@ class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def file(self) -> Path:
-        """The file that keeps it: one for each series and scope."""
+        """The file of the record: one per series and scope."""
         return FOLDER / f"{self.series}-{self.scope}.json"
 
 
 def recorded(result: FuzzResult) -> RecordedSweep:
-    """The part of *result* that a page keeps.
+    """The part of *result* that is stored for a page.
 
     :raises ValueError: it is of random programs
     """
@@ -87,6 +86,6 @@ def recorded(result: FuzzResult) -> RecordedSweep:
 
 
 def recorded_sweeps() -> list[RecordedSweep]:
-    """Those of all kernels that were recorded, by scope and series."""
+    """The recorded sweeps of all kernels, by scope and series."""
     kept = [msgspec.json.decode(file.read_bytes(), type=RecordedSweep) for file in FOLDER.glob("*.json")]
     return sorted(kept, key=lambda sweep: (sweep.scope, [int(part) for part in sweep.series.split(".")]))

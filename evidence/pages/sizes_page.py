@@ -1,7 +1,7 @@
-"""The page ``docs/sizes.md``: what structures take in every series, and what a field more costs.
+"""The page ``docs/sizes.md``: sizes of structures in every series, and the price of one more field.
 
-``python -m evidence.pages sizes --write`` writes it, of the files beside
-:mod:`pfnlab.lab.sizes.kernel_sizes`; no kernel is asked.
+``python -m evidence.pages sizes --write`` writes it from the files next to
+:mod:`pfnlab.lab.sizes.kernel_sizes`; no kernel is booted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pfnlab.lab.sizes.kernel_sizes import (
 )
 
 _NONE = "-"
-#: A field of two words costs what a tracker of one's own might (docs/own-policy.md).
+#: A field of two words costs as much as a user's own tracker might (docs/own-policy.md).
 _FIELDS = tuple(sorted({tracker.BYTES_PER_VMA for tracker in TRACKERS.values()} | {16}))
 
 _INTRO = """\
@@ -114,7 +114,7 @@ And all of them: in how many configurations of these options a field makes struc
 def sizes_page(kept: Sequence[SeriesSizes]) -> str:
     """The page.
 
-    :param kept: what was read of every series, oldest first
+    :param kept: the recorded sizes of every series, oldest first
     """
     return "\n".join(_parts(kept)) + "\n"
 
@@ -310,5 +310,5 @@ def _all_options(kept: Sequence[SeriesSizes]) -> Iterator[tuple[str, ...]]:
 
 
 def page() -> str:
-    """The page as it is stored."""
+    """The stored page."""
     return sizes_page(known_sizes())

@@ -1,7 +1,7 @@
-"""The page ``docs/sweeps.md``: the scopes of sweeps, and what kernels showed in their cells.
+"""The page ``docs/sweeps.md``: the scopes of sweeps, and the results of kernels in their cells.
 
-``python -m evidence.pages sweeps --write`` writes it, of the files in ``evidence/pages/sweeps``; no kernel
-is asked.
+``python -m evidence.pages sweeps --write`` writes it from the files in ``evidence/pages/sweeps``; no kernel
+is booted.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _kernel(sweep: RecordedSweep) -> Iterator[str]:
 
 
 def _table(one: CellTable) -> Iterator[str]:
-    """The rows and columns that have more than agreement."""
+    """The rows and columns with more than agreement."""
     columns, rows = one.loud
     yield f"**{one.scope}, {one.mapping}**: {len(rows)} of {len(one.rows)} rows and {len(columns)} of "
     yield f"{len(one.columns)} columns have more than agreement.\n\n"

@@ -1,6 +1,6 @@
-"""The walkers' table: the result of each way to a page at each kind of entry, on every series.
+"""The walkers' table: the result of each walker at each kind of entry, on every series.
 
-The page ``docs/walkers.md`` is made of the model's runs of :func:`pfnlab.hunt.meeting.walkers.cell_program`
+The page ``docs/walkers.md`` comes from the model's runs of :func:`pfnlab.hunt.meeting.walkers.cell_program`
 for every cell; ``python -m evidence.pages walkers --write`` writes it, and the lab compares every cell with
 kernels.
 """
@@ -17,7 +17,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
-#: The cells of walkers that are done and found nothing to tell.
+#: The cells of walkers that completed without anything to report.
 _SILENT = {"pagemap_scan": "nothing found", "numa_maps": "nothing counted", "smaps": "nothing"}
 
 _HEAD = """\
@@ -45,18 +45,18 @@ each value stands behind the series it holds for. The operations are those of [p
 def cell(walker: str, run: Run) -> str:
     """The text of a cell, from *run* of its program."""
     step = run.steps[-2]
-    # mincore at a hole has the errno, and the pages before it, of which there are none here.
+    # mincore at a hole has the errno, and the pages before it; here there are none.
     failed = walker == "mincore" and step.result != "ok"
     if step.value is not None and not failed:
-        # Files that speak of VMAs say first of which.
+        # Files about VMAs name the VMA first.
         return str(step.value).rpartition("] ")[2]
     return _SILENT.get(walker, "ok") if step.result == "ok" else step.result
 
 
 def table(ask: Callable[[str, Program], Run]) -> str:
-    """The table, a row a walker.
+    """The table, one row per walker.
 
-    :param ask: gives the run of a program on a series
+    :param ask: returns the run of a program on a series
     """
     rows = []
     for walker in WALKERS:
@@ -67,7 +67,7 @@ def table(ask: Callable[[str, Program], Run]) -> str:
 
 
 def _collapsed(values: Mapping[str, str]) -> str:
-    """Every value with the series it holds for, alone where it is the only one."""
+    """Every value with its series, alone if it is the only one."""
     groups = [(value, list(members)) for value, members in groupby(values, lambda series: values[series])]
     if len(groups) == 1:
         return f"`{groups[0][0]}`"
@@ -82,5 +82,5 @@ def _range(series: list[str], open_end: bool) -> str:
 
 
 def page() -> str:
-    """The whole page, as the model has it."""
+    """The whole page, from the model."""
     return f"{_HEAD}\n{table(lambda series, program: ModelMachine(series).run_one(program))}"

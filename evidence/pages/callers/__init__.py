@@ -1,1 +1,1 @@
-"""Callers in the kernel that take entries out of mappings which stay: the page ``docs/callers.md``."""
+"""Callers in the kernel that remove entries from mappings that stay: the page ``docs/callers.md``."""

@@ -1,7 +1,7 @@
-"""The page ``docs/callers.md``: in-tree callers with tracked mappings, each with the program of its shape.
+"""The page ``docs/callers.md``: in-tree callers with tracked mappings, each with a program of its shape.
 
 ``calls.json`` has the calls of one kernel source (``evidence/tools/read_callers.py`` writes it),
-``callers.toml`` what was read about each.
+``callers.toml`` the explanation of each.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CALLS = _HERE / "calls.json"
 CALLERS = _HERE / "callers.toml"
 
 #: The models that run the programs: before contexts (with the vfio-pci of that time) and with them, and the
-#: idea of discussion 000.
+#: proposal of discussion 000.
 MODELS = ("6.1", "7.3", "6.1,tracker=unmap_only")
 
 
@@ -34,8 +34,8 @@ class Call(msgspec.Struct, frozen=True):
     """A call of a kernel's source.
 
     :param file: ``kernel/resource.c``
-    :param function: the function it stands in
-    :param called: the function that takes entries away
+    :param function: the function that contains it
+    :param called: the function that removes entries
     """
 
     file: str
@@ -44,7 +44,7 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """``kernel/resource.c: revoke_iomem``, by which callers are named."""
+        """``kernel/resource.c: revoke_iomem``, the name of a caller."""
         return f"{self.file}: {self.function}"
 
 
@@ -59,12 +59,12 @@ class Calls(msgspec.Struct, frozen=True):
 
 
 class Caller(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Callers that meet tracked mappings on x86.
+    """Callers that encounter tracked mappings on x86.
 
     :param places: the functions that call, ``file: function``
     :param title: the subject
-    :param mapped: how the mapping is made, and by whom
-    :param when: the event that takes the entries away
+    :param mapped: how the mapping is made, and by which driver
+    :param when: the event that removes the entries
     :param after: the next access by the task
     :param program: a program of ``litmus/`` of its shape
     """
@@ -78,7 +78,7 @@ class Caller(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Other(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Callers that meet no tracked mapping on x86.
+    """Callers that never encounter tracked mappings on x86.
 
     :param why: the reason
     """
@@ -88,7 +88,7 @@ class Other(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Explained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All callers that were read."""
+    """All explained callers."""
 
     caller: Sequence[Caller]
     other: Sequence[Other]
@@ -107,12 +107,12 @@ class ProgramEnd(NamedTuple):
 
 
 def calls() -> Calls:
-    """The calls that were found in a source."""
+    """The calls found in a source."""
     return msgspec.json.decode(CALLS.read_bytes(), type=Calls)
 
 
 def explained() -> Explained:
-    """The callers that were read.
+    """The explained callers.
 
     :raises Misuse: the file is malformed
     """
@@ -123,7 +123,7 @@ def explained() -> Explained:
 
 
 def faults(found: Calls, read: Explained) -> list[str]:
-    """The places that are called from and not explained, explained twice, or explained and not there."""
+    """Calling places without an explanation, or with two, and explained places that do not exist."""
     groups = (*(caller.places for caller in read.caller), *(other.places for other in read.other))
     places = [place for group in groups for place in group]
     there = {call.place for call in found.calls}
@@ -161,7 +161,7 @@ forget the reservation there (A08), later ones keep it until the mapping goes, a
 def page() -> str:
     """The page.
 
-    :raises Misuse: a call is not explained, or an explained one is not there
+    :raises Misuse: a call is not explained, or an explained one does not exist
     """
     found, read = calls(), explained()
     for fault in faults(found, read):

@@ -1,1 +1,1 @@
-"""The functions of a real kernel that programs reach, and why others were not: the page of coverage."""
+"""The functions of a real kernel that programs reach, and the reasons for others: the page of coverage."""

@@ -1,7 +1,7 @@
-"""The page ``docs/kernel-coverage.md``: which functions of a kernel programs reach, and why not the others.
+"""The page ``docs/kernel-coverage.md``: functions that programs reach, and reasons for the others.
 
-``reached.json`` has what was reached (``evidence/tools/record_coverage.py`` writes it), ``reasons.toml``
-why a function never ran; each that never ran has one.
+``reached.json`` has the functions reached (written by ``evidence/tools/record_coverage.py``),
+``reasons.toml`` a reason for each that never ran.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pfnlab.base.units import number_of
 from pfnlab.lab.running.kernel_blocks import kernel_files
 
 _HERE = Path(__file__).parent
-#: What was reached.
+#: The functions reached.
 REACHED = _HERE / "reached.json"
-#: Why a function never ran.
+#: The reasons why functions never ran.
 REASONS = _HERE / "reasons.toml"
 
 
@@ -28,7 +28,7 @@ class ReachedFunction(msgspec.Struct, frozen=True):
     """A function that ran.
 
     :param blocks: how many of its blocks ran
-    :param programs: how many programs ran the block that most ran
+    :param programs: how many programs ran its most frequent block
     """
 
     blocks: int
@@ -39,7 +39,7 @@ class ReachedFunctions(msgspec.Struct, frozen=True):
     """The functions that programs reached.
 
     :param kernel: the kernel they ran on
-    :param command: it records the same
+    :param command: the command that records the same
     :param programs: how many ran, by kind: ``litmus``, or the options of the fuzzer
     :param functions: by name
     """
@@ -51,7 +51,7 @@ class ReachedFunctions(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Functions that never ran, for one reason.
+    """Functions that never ran, with one common reason.
 
     :param reason: the reason, a sentence
     :param functions: their names
@@ -68,7 +68,7 @@ class _Reasons(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def page() -> str:
     """The page.
 
-    :raises Misuse: a function that never ran has no reason, or a reason is of no function
+    :raises Misuse: a function that never ran has no reason, or a reason names an unknown function
     """
     reached = msgspec.json.decode(REACHED.read_bytes(), type=ReachedFunctions)
     content = toml_content(REASONS.read_text(encoding="utf-8"), REASONS.name)
@@ -83,10 +83,10 @@ def reasons_of(
 ) -> dict[str, str]:
     """The reason of every function that never ran.
 
-    A function that ran after all may still have one, which is not printed.
+    A function that did run may have a reason, which is not printed.
 
     :param functions: by file
-    :raises Misuse: one has none or two, or one is of no function
+    :raises Misuse: one has none or two, or a reason names an unknown function
     """
     known = {name for names in functions.values() for name in names}
     reasons: dict[str, str] = {}

@@ -1,1 +1,1 @@
-"""The price of one more field in every VMA, derived from the sizes that were read."""
+"""The price of one more field in every VMA, derived from recorded sizes."""

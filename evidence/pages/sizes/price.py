@@ -1,9 +1,10 @@
-"""The price of one more field, by the compiler's rule for structures and the slab's.
+"""The price of one more field, by the rules of the compiler for structures and of the slab.
 
-The types say how each member has to be aligned, but not where the source asks for more; that is in
-:data:`FORCED`. What was read is laid out again by these rules, also without the members of an option that is
-off, and a tracker's words are put where they cost least: into a hole that has room for one, else behind the
-last member. A test compares both steps with the kernels, and with what a compiler makes of their headers.
+The types determine the alignment of each member, except where the source requires more; that is in
+:data:`FORCED`. The recorded structure is laid out again by these rules, also without the members of a
+disabled option, and a tracker's words are put where they cost least: into a hole with room for one, else
+after the last member. A test compares both steps with the kernels, and with a compiler's layout of their
+headers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 from pfnlab.lab.lens.structure_sizes import SizedMember, SlabCache
 from pfnlab.lab.sizes.kernel_sizes import WORD, Configuration, configured, options_of
 
-#: Members the source aligns to more than their types ask for: ``____cacheline_aligned_in_smp``.
+#: Members that the source aligns to more than their types require: ``____cacheline_aligned_in_smp``.
 FORCED = {"vm_refcnt": 64}
 
 #: A cache line of every x86 processor since 2003, to which SLAB_HWCACHE_ALIGN aligns.
@@ -28,10 +29,10 @@ class Price(NamedTuple):
 
     :param before: the size of the structure without any tracker's field
     :param after: its size with the field
-    :param in_holes: bytes of the field that lie in holes
-    :param in_padding: bytes of the field that lie in what was padding
+    :param in_holes: bytes of the field that fit in holes
+    :param in_padding: bytes of the field that fit in former padding
     :param slab_before: the size of an object of the slab cache without it
-    :param slab_after: and with it
+    :param slab_after: the same with it
     """
 
     before: int
@@ -43,9 +44,9 @@ class Price(NamedTuple):
 
 
 def laid_out(members: Sequence[SizedMember]) -> tuple[tuple[SizedMember, ...], int, int]:
-    """The members in their order as a compiler lays them out; with the size and the alignment of the whole.
+    """Lay out the members in order like a compiler; return also the size and the alignment of the whole.
 
-    Bit-fields are not known here.
+    Bit-fields are not supported.
     """
     at, alignment, placed = 0, 1, []
     for member in members:
@@ -58,7 +59,7 @@ def laid_out(members: Sequence[SizedMember]) -> tuple[tuple[SizedMember, ...], i
 
 
 def configuration_of(members: Sequence[SizedMember]) -> Configuration:
-    """The options that were on in the kernel that was read."""
+    """The enabled options of the recorded kernel."""
     names = {member.name for member in members}
     return frozenset(
         option.name
@@ -95,7 +96,7 @@ def price(members: Sequence[SizedMember], size: int, slab: SlabCache, configurat
 
 
 def slab_object(size: int, alignment: int, slab: SlabCache) -> int:
-    """The bytes from one object of *size* bytes to the next in a cache with the flags of *slab*."""
+    """The distance in bytes between objects of *size* bytes in a cache with the flags of *slab*."""
     wanted = max(alignment, WORD)
     if "SLAB_HWCACHE_ALIGN" in slab.flags:
         line = CACHE_LINE
@@ -107,18 +108,18 @@ def slab_object(size: int, alignment: int, slab: SlabCache) -> int:
 
 
 def objects_in(slab: SlabCache, size: int) -> int:
-    """How many objects of *size* bytes each a slab of the same pages has."""
+    """The number of objects of *size* bytes in a slab with the same number of pages."""
     return (4096 << slab.order) // size
 
 
 def kmalloc_object(size: int, slabs: Mapping[str, SlabCache]) -> int:
-    """The bytes kmalloc takes for *size*: those of the smallest of its caches that has room."""
+    """The bytes that kmalloc uses for *size*: those of its smallest sufficient cache."""
     return min(
         slab.size for name, slab in slabs.items() if name.startswith("kmalloc-") and slab.object_size >= size
     )
 
 
-# The bytes between members from which a word could begin, as first byte and end.
+# The bytes between members where a word could start, as first byte and end.
 def _holes(placed: Sequence[SizedMember]) -> Iterator[tuple[int, int]]:
     at = 0
     for member in placed:

@@ -1,4 +1,4 @@
-"""Two sentences of the discussions about bytes, and what the kernels say to them."""
+"""Two statements of the discussions about bytes, and the evidence of kernels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MOVE = """\
 
 
 def sentences(kept: Sequence[SeriesSizes]) -> Iterator[str]:
-    """Each sentence with its answer, in lines."""
+    """Each statement with its answer, as lines."""
     own = [series for series in kept if OWN_FIELD in {member.name for member in members_of(series)}]
     yield from _discussion_002(own)
     yield from _discussion_003([series for series in kept if series not in own], own)

@@ -1,4 +1,4 @@
-"""Prices of fields in the kernels that were read, and series put together that are alike."""
+"""Prices of fields in the recorded kernels, with equal series merged."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 def grouped(kept: Sequence[SeriesSizes], value: Callable[[SeriesSizes], T]) -> Iterator[tuple[str, T]]:
-    """Neighbouring series with the same value: ``6.16 to 7.2``, and the value."""
+    """Merge neighbouring series with the same value: ``6.16 to 7.2``, and the value."""
     for common, group in groupby(kept, value):
         names = [series.series for series in group]
         yield (names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"), common
 
 
 def price_of(series: SeriesSizes, size: int, configuration: Configuration | None = None) -> Price:
-    """The price of a field of *size* bytes in every VMA; in the configuration that was read when None."""
+    """The price of a field of *size* bytes in every VMA; None means the recorded configuration."""
     members = members_of(series)
     on = configuration_of(members) if configuration is None else configuration
     return price(members, size, series.slabs[VMA], on)
@@ -43,11 +43,11 @@ def room_of_the_move(series: SeriesSizes) -> tuple[int, int, int]:
     """
     The room made by "mm: optimize CONFIG_PER_VMA_LOCK member placement in vm_area_struct" (3b612c8f069f).
 
-    Until then `detached` lay behind `vm_lock`, with holes of 4 and 7 bytes; before `vm_lock_seq` it shares a
-    word with that.
+    Before it, `detached` followed `vm_lock`, with holes of 4 and 7 bytes; since then it shares a word with
+    `vm_lock_seq`.
 
-    :return: the size of a VMA in the order of 6.9; in how many configurations it has that size still with the
-        order of 6.10 and a word more, and in how many it has not
+    :return: the size of a VMA in the order of 6.9; the number of configurations that keep this size with the
+        order of 6.10 and one more word, and the number of others
     """
     members = members_of(series)
     (detached,) = (member for member in members if member.name == "detached")
