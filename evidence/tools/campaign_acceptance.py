@@ -1,8 +1,8 @@
-"""A large campaign that is killed half-way and resumed, against the same one undisturbed; about half an hour.
+"""A large campaign, killed half-way and resumed, compared with an undisturbed one; about half an hour.
 
-20,000 random programs on three series, and all policies on two scopes. ``--programs N`` makes it smaller.
-``--jobs N`` is that of ``pfnlab campaign``. Words behind ``--`` are added to every command (``--cluster
-ADDRESS``), so that other executors are accepted by the same tool.
+20,000 random programs on three series, and all policies on two scopes. ``--programs N`` reduces it. ``--jobs
+N`` is that of ``pfnlab campaign``. Words after ``--`` are appended to every command (``--cluster ADDRESS``),
+so that the same tool accepts other executors.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LIMIT = 6 * 3600
 
 
 def main() -> int:
-    """0 where both have the same results."""
+    """Return 0 if both have the same results."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--programs", type=int, default=20_000)
     words.add_argument("--per-shard", type=int, default=500)
@@ -92,7 +92,7 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_half_way(process: subprocess.Popen[bytes], path: Path) -> tuple[int, int]:
-    """kill -9 when half of the random programs were run: how many shards were done, of how many."""
+    """kill -9 when half of the random programs have run: return the number of shards done, and of all."""
     done = total = 0
     while process.poll() is None:
         time.sleep(0.2)

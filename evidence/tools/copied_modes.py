@@ -1,7 +1,7 @@
-"""The cache mode of a copied page whose entry is made anew (N05), in a guest: ``copied_modes.py KERNEL``.
+"""The cache mode of a copied page whose entry is recreated (N05), in a guest: ``copied_modes.py KERNEL``.
 
-KERNEL is a kernel that ``pfnlab kernels build`` made (``<cache>/built/NAME/vmlinuz``), or a bzImage with the
-same options. The model has neither swap nor migration, so the entry is read with QEMU's monitor.
+KERNEL is a kernel from ``pfnlab kernels build`` (``<cache>/built/NAME/vmlinuz``), or a bzImage with the same
+options. The model has neither swap nor migration, so the entry is read with QEMU's monitor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MODES = {("-", "-"): "WB", ("-", "T"): "WC", ("C", "-"): "UC-", ("C", "T"): "UC
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the mode at each mark; 1 where one is not write-back, 3 where the guest did not end well."""
+    """Print the mode at each mark; return 1 if one is not write-back, 3 if the guest did not end properly."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_initrd(folder)
@@ -62,7 +62,7 @@ def make_swap(path: Path) -> None:
 
 
 def guest(kernel: Path, folder: Path) -> Iterator[str]:
-    """Boot it, and give every line it prints."""
+    """Boot it, and yield every line it prints."""
     disks = [
         *("-drive", f"file={folder}/swap,if=none,id=swap,format=raw,cache=unsafe"),
         *("-device", "nvme,drive=swap,serial=1"),
@@ -91,7 +91,7 @@ def guest(kernel: Path, folder: Path) -> Iterator[str]:
 
 
 def mode_at(monitor: Path, address: int) -> str:
-    """The cache mode of the entry at *address*, in the page tables that the processor uses."""
+    """The cache mode of the entry at *address*, in the page tables in use by the processor."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(monitor))
         connection.settimeout(30)

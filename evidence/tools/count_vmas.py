@@ -1,8 +1,8 @@
-"""How many VMAs of a guest map PFNs, and how many of them are tracked.
+"""The number of VMAs in a guest that map PFNs, and of the tracked ones among them.
 
 ``count_vmas.py KERNEL... [--write]`` boots a guest of each kernel (a name of `pfnlab kernels list`), which
-counts the VMAs of all its processes: behind the boot, with a BAR that one process maps through its resource
-file, and with one that another maps through vfio-pci besides. ``--write`` puts the table into
+counts the VMAs of all its processes: after the boot, with a BAR that one process maps through its resource
+file, and with a second process that maps one through vfio-pci. ``--write`` puts the table into
 ``docs/evidence/vmas.md``.
 
 Exit codes: 0 counted, 3 a guest did not end.
@@ -43,7 +43,7 @@ _SAID = {"booted": "-", "resource": "`resource4_wc`", "vfio": "and vfio-pci"}
 class Counted(NamedTuple):
     """The VMAs of a guest at one moment.
 
-    :param what: what its processes map: ``booted`` for nothing of a device
+    :param what: the mappings of its processes: ``booted`` for none of a device
     :param pfnmap: VMAs with VM_PFNMAP
     :param tracked: VMAs with VM_PAT
     """
@@ -88,7 +88,7 @@ def compiled(into: Path) -> bytes:
 
 
 def counts_of(console: str) -> list[Counted]:
-    """The counts a guest has printed, in their order.
+    """The counts that a guest printed, in order.
 
     :raises Undecided: one is missing
     """
@@ -101,7 +101,7 @@ def counts_of(console: str) -> list[Counted]:
 
 
 def table_of(rows: dict[str, list[Counted]]) -> str:
-    """A row for each kernel and moment."""
+    """One row per kernel and moment."""
     return table(
         ["kernel", "mapped", "processes", "VMAs", "with PFNs", "tracked"],
         [

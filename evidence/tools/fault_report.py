@@ -1,9 +1,9 @@
 """Campaigns with faults, each resumed and compared with the undisturbed run: ``make fault-report``.
 
-Every campaign runs once undisturbed. It runs again in phases that are disturbed, each begun by ``campaign
-resume``, and at last without a fault; then it must have the same results, seen by the same shards, and the
-same shards isolated. A row of the page is a kind of fault (:data:`FAULTS`), counted only where it did happen.
-What disturbs is in `tools/faults`, one class for each kind of campaign.
+Every campaign runs once undisturbed. It runs again in disturbed phases, each begun by ``campaign resume``,
+and finally without a fault; then it must have the same results from the same shards, and the same isolated
+shards. A row of the page is a kind of fault (:data:`FAULTS`), counted only when it really happened.
+`tools/faults` has the faults, one class per kind of campaign.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from faults.on_models import FAKETIME, OnModels
 
 from pfnlab.base.errors import PfnlabError
 
-#: What is injected, by the name of its row.
+#: The injected faults, by the name of their rows.
 FAULTS = {
     "disk full": "a file could grow no further, and the campaign ended with one line",
     "clock jump": "the wall clock went forwards or back by up to ten years while shards ran",
@@ -43,7 +43,7 @@ FAULTS = {
 
 CAMPAIGNS, LEAST = 20, 200
 
-#: What the campaigns are, in turn.
+#: The kinds of campaigns, in turn.
 KINDS: tuple[type[Disturbed], ...] = (OnModels, OnModels, OnCluster, OnModels, OnKernel, OnModels, OnModels)
 
 
@@ -81,7 +81,7 @@ def page(campaigns: Sequence[tuple[Counter[str], list[str]]]) -> str:
 
 
 def main() -> int:
-    """Run all; 1 where a campaign is not equal, or too few faults happened."""
+    """Run all; return 1 if a campaign is not equal, or too few faults happened."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("page", nargs="?", type=Path, help="the file of the report")
     words.add_argument("--campaigns", type=int, default=CAMPAIGNS)

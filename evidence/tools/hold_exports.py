@@ -1,11 +1,10 @@
-"""Every program that exports to C, as it runs in guests, compared with what its golden says.
+"""Every program that exports to C, run in guests and compared with its golden.
 
-``hold_exports.py [KERNEL...] [--programs NAME...] [--wrong] [--write]`` writes the C of each program of
-``litmus/`` that can be written so, with the golden of the kernel's series as what is expected, compiles it
-without a warning, runs it in a guest of each kernel (6.1 and 7.2 when none is named), and compares each line
-that it printed with the golden: result, errno, value, and what stays reserved. ``--wrong`` makes one
-expectation of each program wrong, which must be told by ``not ok``. ``--write`` puts the table into
-``docs/evidence/exports.md``.
+``hold_exports.py [KERNEL...] [--programs NAME...] [--wrong] [--write]`` exports each program of ``litmus/``
+that permits it to C, with the golden of the kernel's series as the expectation, compiles it without a
+warning, runs it in a guest of each kernel (6.1 and 7.2 by default), and compares each printed line with the
+golden: result, errno, value, and remaining reservations. ``--wrong`` makes one expectation of each program
+wrong, which it must report as ``not ok``. ``--write`` puts the table into ``docs/evidence/exports.md``.
 
 Exit codes: 0 all agree, 1 one does not, 3 a guest or a compiler failed.
 """
@@ -56,11 +55,11 @@ KERNELS = ("6.1", "7.2")
 BEGIN = "<!-- exports: `python evidence/tools/hold_exports.py 6.1 7.2 --write` -->\n"
 END = "<!-- end of exports -->\n"
 
-#: Programs a guest gets at a time, for its RAM has all of them, and seconds it may take.
+#: Programs per guest, whose RAM holds all of them, and the seconds it may take.
 BATCH = 40
 GUEST_LIMIT = 900.0
 
-#: Seconds that all modules for a kernel may take to be built.
+#: Seconds that building all modules for a kernel may take.
 MODULES_LIMIT = 1800.0
 
 _SLOT = 0x6
@@ -79,14 +78,14 @@ _TEST = re.compile(r"^(?P<word>ok|not ok) \d+ - (?P<line>.*)$", re.M)
 
 
 class GuestKind(NamedTuple):
-    """A sort of guest, which programs may share.
+    """A kind of guest, which programs may share.
 
     :param vfio: it has the modules of vfio-pci, and an IOMMU
     :param reset: its device can be reset
     :param wide: physical addresses have all bits
     :param large: a BAR has several MiB
-    :param huge: it has GiB, and so lies above 4 GiB, where the MTRRs of the firmware say something else
-    :param alone: the program that needs a place which a guest has once, or leaves something there
+    :param huge: it has GiB, and so lies above 4 GiB, where the firmware's MTRRs differ
+    :param alone: the program that needs a place of which a guest has only one, or leaves something there
     """
 
     vfio: bool
@@ -98,9 +97,9 @@ class GuestKind(NamedTuple):
 
 
 class Exported(NamedTuple):
-    """A program with what its golden says.
+    """A program with its golden.
 
-    :param run: the golden's
+    :param run: the golden's run
     """
 
     name: str
@@ -109,15 +108,15 @@ class Exported(NamedTuple):
 
     @property
     def files(self) -> dict[str, str]:
-        """Its C, and the files beside it."""
+        """Its C source, and the files next to it."""
         return export(Subject(self.name, self.program, self.run), "c")
 
     @property
     def kind(self) -> GuestKind:
-        """The sort of guest it needs."""
+        """The kind of guest it needs."""
         needs, room = self.program.needs, bar_mib_for(self.program)
         once = any(device.kind in ONLY_KINDS for device in self.program.devices)
-        # The first page of a BAR is one program's alone, where the kernel asks whether it is claimed.
+        # The first page of a BAR belongs to one program alone if the kernel checks for claims.
         first = bool(needs.first_page) and not needs.vfio
         alone = first or needs.slot or (once and left_text(self.run) != "nothing")
         large = room > 1, room >= _MIB_PER_GIB
@@ -125,7 +124,7 @@ class Exported(NamedTuple):
 
     @property
     def wanted(self) -> list[str]:
-        """The lines that it is to print, without numbers."""
+        """The lines that it must print, without numbers."""
         steps = [f"{step.op}: {seen_text(step)}" for step in self.run.steps[:-1]]
         return [*steps, f"left reserved: {left_text(self.run)}"]
 
@@ -134,7 +133,7 @@ class Told(NamedTuple):
     """The output of a program.
 
     :param text: all of it
-    :param status: its exit code, 128 and the signal where it was killed
+    :param status: its exit code, or 128 plus the signal that killed it
     """
 
     name: str
@@ -148,7 +147,7 @@ class Told(NamedTuple):
 
     @property
     def failed(self) -> int:
-        """How many tests say ``not ok``."""
+        """The number of ``not ok`` tests."""
         return sum(found["word"] == "not ok" for found in _TEST.finditer(self.text))
 
 
@@ -201,8 +200,8 @@ def with_goldens(paths: Sequence[Path], series: str) -> list[Exported]:
 
 
 def looking_changes(program: Program, run: Run) -> bool:
-    """True if the golden says what looking did: reading smaps drops leaves of 1 GiB, and
-    a reproducer does not look.
+    """True if the golden depends on observation: reading smaps drops leaves of 1 GiB, and
+    a reproducer does not observe.
     """
     return (
         run.look is LookLevel.PROC
@@ -212,16 +211,16 @@ def looking_changes(program: Program, run: Run) -> bool:
 
 
 def spoiled(one: Exported) -> Exported:
-    """The same with a first step that is to fail as no call does."""
+    """The same with a first step that must fail as no call does."""
     first, *others = one.run.steps
     wrong = msgspec.structs.replace(first, result="EDOM")
     return one._replace(run=msgspec.structs.replace(one.run, steps=(wrong, *others)))
 
 
 def difference(one: Exported, told: Told | None, wrong: bool = False) -> Iterator[str]:
-    """Lines of a program that its golden does not say, and the other way round.
+    """Lines of a program that its golden lacks, and vice versa.
 
-    :param wrong: its first expectation was wrong, so it must have said so, and no more
+    :param wrong: its first expectation was wrong, so it must report that, and nothing else
     """
     if told is None:
         yield f"{one.name}: it did not run"
@@ -236,9 +235,9 @@ def difference(one: Exported, told: Told | None, wrong: bool = False) -> Iterato
 
 
 def run_in_guests(kernel: KernelImage, programs: Sequence[Exported]) -> dict[str, Told]:
-    """The output of every program in a guest; those that need guests alike share one.
+    """The output of every program in a guest; those that need the same kind share one.
 
-    :raises Undecided: one does not compile, or its module
+    :raises Undecided: one does not compile, or its module does not
     :raises LostGuest: a guest did not end by itself
     """
     told = {}
@@ -257,7 +256,7 @@ def run_in_guests(kernel: KernelImage, programs: Sequence[Exported]) -> dict[str
 
 
 def _batches(programs: Sequence[Exported]) -> Iterator[Sequence[Exported]]:
-    """As many at a time as a guest has RAM for, and a BAR; the one with the largest part comes last."""
+    """Batches limited by a guest's RAM, and its BAR; the one with the largest part comes last."""
     some: list[Exported] = []
     for one in programs:
         if len(some) == BATCH or bar_mib_for(one.program) * (len(some) + 1) > _MOST_BAR:
@@ -286,7 +285,7 @@ def compiled(programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
 
 
 def modules(kernel: KernelImage, programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
-    """The modules beside programs, built together for a kernel, by the names of the programs.
+    """The modules next to programs, built together for a kernel, by the names of the programs.
 
     :param folder: an empty folder to build in
     :raises Undecided: one is not built without a warning
@@ -319,7 +318,7 @@ def _console(
     kind = programs[0].kind
     room = max(bar_mib_for(one.program) for one in programs)
     bar = min(max(_LEAST_BAR, 1 << (room * len(programs) - 1).bit_length()), _MOST_BAR)
-    # A device that goes comes back where it was only behind a port, which keeps its addresses for it.
+    # A removed device returns to its place only behind a port, which keeps its addresses for it.
     slot = programs[0].program.needs.slot
     address = _IN_SLOT if slot else _ADDRESS
     parameters = [f"exports_device={address}", f"exports_pages={room * _PAGES_PER_MIB}"]
@@ -331,7 +330,7 @@ def _console(
         parameters.append(NO_DRIVER_OF_CONTROLLER)
     if kind.vfio:
         extra |= {name: path.read_bytes() for name, path in vfio_modules(kernel).items()}
-        # An IOMMU has to come before other devices.
+        # An IOMMU must come before other devices.
         devices = ["-device", "intel-iommu", *devices]
         parameters.append("intel_iommu=on")
     return console_of(
@@ -344,7 +343,7 @@ def _console(
 
 
 def refusals(paths: Sequence[Path]) -> str:
-    """A row for each reason why programs do not export, and one for those that do."""
+    """A row per reason why programs do not export, and one for those that do."""
     count: Counter[str] = Counter()
     for path in paths:
         try:

@@ -1,10 +1,10 @@
-"""Programs exported as kselftest, built and run under the kernel's own layout.
+"""Programs exported as kselftest, built and run in the kernel's own layout.
 
 ``hold_kselftests.py [KERNEL...] [--programs NAME...] [--wrong]`` puts the folder of each program into the
-selftests of the kernel's source (a series of the archive), has the kernel's Makefile build and install it,
-and runs the kernel's ``run_kselftest.sh`` in a guest of that kernel. What is expected is what the golden of
-the series says. ``--wrong`` makes one expectation of each wrong, which must be told. KERNEL is a series: 6.1
-and 7.2 when none is named.
+selftests of the kernel's source (a series of the archive), lets the kernel's Makefile build and install it,
+and runs the kernel's ``run_kselftest.sh`` in a guest of that kernel. The golden of the series is the
+expectation. ``--wrong`` makes one expectation of each wrong, which must be reported. KERNEL is a series: 6.1
+and 7.2 by default.
 
 Exit codes: 0 all tests pass, 1 one does not, 3 a guest or a build failed.
 """
@@ -40,7 +40,7 @@ from tests.guests.shell import shell
 
 INIT = Path(__file__).with_name("shell_init.c")
 
-#: One program of each sort: one task, several, an exec, low memory, a walker, a fault.
+#: One program of each kind: one task, several, an exec, low memory, a walker, a fault.
 PROGRAMS = (
     "munmap-middle",
     "fork-adopted",
@@ -50,11 +50,11 @@ PROGRAMS = (
     "copied-page-mode",
 )
 
-#: What the kernel's build of selftests reads, below ``tools/testing/selftests`` and below the tree.
+#: The files that the kernel's build of selftests reads, below ``tools/testing/selftests`` and below the tree.
 _LAYOUT = ("Makefile", "lib.mk", "kselftest.h", "kselftest_harness.h", "kselftest", "run_kselftest.sh")
 _TREE = ("tools/scripts", "scripts/subarch.include")
 
-#: rsync is called to copy what was built.
+#: The build uses rsync to copy its output.
 _RSYNC = '#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\nmkdir -p "$2" && exec cp -rL "$1" "$2"\n'
 
 _SCRIPT = """\
@@ -153,7 +153,7 @@ def console(kernel: KernelImage, archive: bytes, folder: Path) -> str:
 
 
 def results_of(text: str) -> dict[str, str]:
-    """The word of run_kselftest.sh for each test, by its name."""
+    """The result of each test from run_kselftest.sh, by its name."""
     return {found["test"]: found["word"] for found in _RESULT.finditer(text)}
 
 

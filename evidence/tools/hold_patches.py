@@ -1,11 +1,11 @@
 """Every patch of ``evidence/patches/`` as a kernel, compared with the model with its policy.
 
-``hold_patches.py [NAME...] [--programs N] [--seed N]`` builds them (all, where none is named), runs the
-programs of ``litmus/`` and N random ones of each kind on the kernel and on its model, and keeps what was
-compared (:mod:`pfnlab.kernel.policies.patched`); of flush placements also the schedules in which a thread may
-read what was revoked. ``--stale`` asks for these alone, ``--dry`` keeps nothing, ``--write`` only makes the
-tables of ``evidence/patches/README.md``, and that of ``evidence/patches/upstream/fixes/README.md`` for the
-patches there.
+``hold_patches.py [NAME...] [--programs N] [--seed N]`` builds them (all by default), runs the programs of
+``litmus/`` and N random ones of each kind on the kernel and on its model, and records what was compared
+(:mod:`pfnlab.kernel.policies.patched`); for flush placements also the schedules in which a thread may read
+revoked memory. ``--stale`` runs only these, ``--dry`` records nothing, ``--write`` only makes the tables of
+``evidence/patches/README.md``, and that of ``evidence/patches/upstream/fixes/README.md`` for the patches
+there.
 
 Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared.
 """
@@ -49,16 +49,16 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "evidence" / "patches"
 KEPT = ROOT / "src" / "pfnlab" / "kernel" / "policies" / "patched.json"
 PAGE = "README.md"
-#: Patches that are proposed for the kernel, with a page of their own.
+#: Patches proposed for the kernel, with their own page.
 FIXES = Path("upstream", "fixes")
 
-#: Schedules in which a thread may read pages for which ``unmap_mapping_range`` has returned.
+#: Schedules in which a thread may read pages after ``unmap_mapping_range`` has returned for them.
 REVOKED = (
     *(find_program(f"race-revoked-{name}") for name in ("after-unlink", "before-flush")),
     *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
 )
 
-#: The sections of a page, each with a table between marks; of the policies by seam, then a report, a switch.
+#: The sections of a page, each with a table between marks: policies by seam, then a report, a switch.
 SEAMS = ("flush", "walker", "tracker", "freed_in_vain", "fork_copies_vfio")
 BEGIN, END = "<!-- {}: `python evidence/tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
 
@@ -67,7 +67,7 @@ _HEADINGS = ("patch", "policy", "base", "lines", "build", *_COUNTS, "stale reads
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Hold the patches, and write what was compared."""
+    """Compare the patched kernels, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="flush-end_vma; all where none is named")
     parser.add_argument("--programs", type=int, default=200, help="random programs of each kind")
@@ -89,9 +89,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def chosen(names: Sequence[str]) -> list[PatchFile]:
-    """The patches of these names, all where there are none.
+    """The patches of these names, or all if there are none.
 
-    :raises SystemExit: there is none of a name
+    :raises SystemExit: a name is unknown
     """
     patches = {patch.path.stem: patch for folder in (FOLDER, FOLDER / FIXES) for patch in patches_in(folder)}
     unknown = [name for name in names if name not in patches]
@@ -107,9 +107,9 @@ def patches_in(folder: Path) -> list[PatchFile]:
 
 
 def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, *, keeps: bool) -> int:
-    """Build one patch, compare its kernel with its model; the exit code.
+    """Build one patch, compare its kernel with its model; return the exit code.
 
-    :param configuration: of the kernel, None: that of the lab
+    :param configuration: the configuration of the kernel, None for that of the lab
     :param keeps: the result becomes a row of the page
     """
     try:
@@ -143,7 +143,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
 
 
 def hold_stale(patch: PatchFile, configuration: str | None) -> int:
-    """Record stale reads on the kernel of a patch that was compared before; the exit code."""
+    """Record stale reads on the kernel of a patch that was compared before; return the exit code."""
     known = read_patched(KEPT).get(patch.path.stem)
     if known is None:
         raise SystemExit(f"{patch.path.stem} was not held yet: leave out --stale")
@@ -159,14 +159,14 @@ def hold_stale(patch: PatchFile, configuration: str | None) -> int:
 
 
 def built_kernel(patch: PatchFile, configuration: str | None) -> BuiltKernel:
-    """The kernel of *patch*, built where it is not in the cache."""
+    """The kernel of *patch*, built if not in the cache."""
     fragments = () if configuration is None else (configuration,)
     name = "-".join((patch.path.stem, *fragments))
     return build(patch.base_series, (patch.path,), fragments, name=name, say=say)
 
 
 def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
-    """In how many of :data:`REVOKED` the model has a stale read, and in how many the machine.
+    """The number of :data:`REVOKED` with a stale read on the model, and on the machine.
 
     None for a patch that places no flushes.
     """
@@ -195,9 +195,9 @@ def changed_by(patch: PatchFile) -> list[Program]:
 
 
 def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:
-    """Those of *programs* that the policy changes on the model: on its kernel they are another kernel's.
+    """The *programs* that the policy changes on the model, so that their goldens are of another kernel.
 
-    A program for which one of the two models has no rule is none of them.
+    Programs for which one of the two models has no rule are excluded.
     """
     asked = list(programs.values())
     runs = zip(*(ModelMachine(name).run(asked) for name in (series, f"{series},{policy}")), strict=True)
@@ -244,7 +244,7 @@ def keep(name: str, kernel: PatchedKernel) -> None:
 
 
 def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> str:
-    """A row for each patch; a dash for what was not measured."""
+    """A row per patch; a dash for what was not measured."""
     rows = []
     for patch in patches:
         name, kept = patch.path.stem, held.get(patch.path.stem)
@@ -262,12 +262,12 @@ def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) ->
 
 
 def _configured(kernel: PatchedKernel | None) -> str:
-    """In words how a kernel is configured, where not for the lab."""
+    """A kernel's configuration in words, if not that of the lab."""
     return f" ({kernel.configuration})" if kernel and kernel.configuration != "lab" else ""
 
 
 def write_tables(folder: Path) -> None:
-    """Make the tables of the pages again."""
+    """Regenerate the tables of the pages."""
     patches = patches_in(folder)
     by_seam = {seam: [patch for patch in patches if re.match(rf"{seam}[.=]", patch.policy)] for seam in SEAMS}
     held = read_patched(KEPT)

@@ -1,13 +1,13 @@
-"""Every patch of ``evidence/patches/reverts/`` as a kernel, asked for its bugs and compared with its model.
+"""Every patch of ``evidence/patches/reverts/`` as a kernel, tested for its bugs and compared with its model.
 
-``hold_reverts.py [COMMIT[-SERIES]...]`` builds the kernels (all, where none is named) and runs the programs
-of the catalogue's entries that the commit mends or brought, on the kernel without it, on the stock kernel of
-the series, and on the model without it. What was seen is kept in ``evidence/patches/reverts/held.json``, and
-the table of ``evidence/patches/reverts/README.md`` is made of that. ``--dry`` keeps nothing, ``--write`` only
+``hold_reverts.py [COMMIT[-SERIES]...]`` builds the kernels (all by default) and runs the programs of the
+catalogue's entries that the commit fixes or introduced, on the kernel without it, on the stock kernel of the
+series, and on the model without it. The results are recorded in ``evidence/patches/reverts/held.json``, from
+which the table of ``evidence/patches/reverts/README.md`` is made. ``--dry`` records nothing, ``--write`` only
 makes the table.
 
-Exit codes: 0 all is as the catalogue and the model say, 1 something is not, 3 a kernel could not be built or
-could not tell.
+Exit codes: 0 everything agrees with catalogue and model, 1 something does not, 3 a kernel could not be built
+or was inconclusive.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _HEADINGS = ("entry", "patch", "lines", "program", "the sign", "without it", "st
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Hold the patches, and write what was seen."""
+    """Compare the kernels, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="COMMIT", help="04c35ab3bdae or 04c35ab3bdae-6.1")
     parser.add_argument("--jobs", type=int, help="commands of a build at once; one a core")
@@ -74,9 +74,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def chosen(names: Sequence[str]) -> list[Revert]:
-    """The patches of these commits, all where there are none.
+    """The patches of these commits, or all if there are none.
 
-    :raises SystemExit: there is none of a name
+    :raises SystemExit: a name is unknown
     """
     known = known_reverts()
     for name in names:
@@ -91,9 +91,9 @@ def name_of(revert: Revert) -> str:
 
 
 def bugs_of(revert: Revert) -> list[Bug]:
-    """The entries with a program that a commit mends, and those that it brought and the series still has.
+    """The entries with a program that a commit fixes, or that it introduced and the series still has.
 
-    Where an entry names no commit, its switch does.
+    If an entry names no commit, its switch decides.
     """
     by_switch = {
         switch.catalogue
@@ -114,9 +114,9 @@ def bugs_of(revert: Revert) -> list[Bug]:
 
 
 def hold(revert: Revert, jobs: int | None) -> HeldRevert:
-    """Build the kernel without a commit, and ask its entries of it, of the stock kernel and of the model.
+    """Build the kernel without a commit, and run its entries there, on the stock kernel and on the model.
 
-    :raises Undecided: it cannot be built, or a machine is not here
+    :raises Undecided: it cannot be built, or a machine is not available
     """
     kernel = build(revert.series, reverts=(revert.commit,), jobs=jobs, say=say)
     without, stock = f"qemu:{kernel.name}", f"qemu:{revert.series}"
@@ -148,7 +148,7 @@ def hold(revert: Revert, jobs: int | None) -> HeldRevert:
 
 
 def rows_of(result: BugRunResult, series: str) -> list[ShownProgram]:
-    """One row of each program: that between models of *series*, where there is one."""
+    """One row per program: that between models of *series*, if there is one."""
     rows: dict[str, ShownProgram] = {}
     for shown in result.programs:
         of_series = shown.before.partition(",")[0] == f"model:{series}"
@@ -158,7 +158,7 @@ def rows_of(result: BugRunResult, series: str) -> list[ShownProgram]:
 
 
 def word_on(shown: ShownProgram, machine: str) -> str:
-    """The word for a machine, and that it is not the expected one."""
+    """The word for a machine, marked if it is not the expected one."""
     one = next(one for one in shown.machines if one.machine == machine)
     return one.word if one.as_expected else f"{one.word}, expected {one.expected}"
 
@@ -172,9 +172,9 @@ def parted(name: str, model: str, kernel: str) -> tuple[str, ...]:
 
 
 def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
-    """Each step, counted from 1, with a field in which two runs differ; a run that ended early says so.
+    """Each step, counted from 1, with a field in which two runs differ; a run that ended early is marked.
 
-    Not where both kernels end in the same step.
+    Nothing if both kernels end in the same step.
     """
     ends = ended_at(predicted) is not None and ended_at(predicted) == ended_at(seen)
     early = () if ends else (predicted, seen)
@@ -183,7 +183,7 @@ def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
 
 
 def faults(held: HeldRevert) -> list[str]:
-    """Everything that is not as it should be: two kernels that do not part, or a model that differs."""
+    """Every fault: two kernels that do not diverge, or a model that differs."""
     found = []
     for one in held.programs:
         if {one.without, one.stock} not in ({"broken", "mended"}, {"before", "after"}):
@@ -194,14 +194,14 @@ def faults(held: HeldRevert) -> list[str]:
 
 
 def keep(name: str, held: HeldRevert) -> None:
-    """Record what was seen on the kernel of the patch *name*, in the order of names."""
+    """Record the results on the kernel of the patch *name*, in the order of names."""
     kept = {**read_held(KEPT), name: held}
     text = msgspec.json.format(msgspec.json.encode(dict(sorted(kept.items()))), indent=1)
     KEPT.write_bytes(text + b"\n")
 
 
 def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
-    """A row for each program of each entry; dashes for a patch whose entry no program parts."""
+    """A row per program of each entry; dashes for a patch whose entry has no diverging program."""
     rows: list[tuple[str, ...]] = []
     for revert in reverts:
         patch, kept = read_patch(revert.path), held.get(name_of(revert))
@@ -214,7 +214,7 @@ def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
             for one in (kept.programs if kept else ())
         ]
         if not (kept and kept.programs):
-            # Its kernel ends where the model has no answer: the entry says what was seen.
+            # Its kernel ends where the model has no answer: the entry describes the observation.
             mends = ", ".join(bug.number for bug in all_bugs() if bug.commit == revert.commit)
             rows.append((mends or "-", *head, *"-----"))
     return table(_HEADINGS, sorted(rows))

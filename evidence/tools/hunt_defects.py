@@ -1,11 +1,11 @@
-"""Every defect of ``evidence/patches/planted``, asked of the fuzzer: which judge names it, and how soon.
+"""Every defect of ``evidence/patches/planted``, hunted by the fuzzer: the judge that names it, and the cost.
 
-``hunt_defects.py [NUMBER...]`` builds the kernel where it is not here, and hunts for each defect (all, where
-none is named): the kernel with ``pfnlab_defect=NUMBER`` on its command line against its own model. What was
-found is kept in ``evidence/patches/planted/hunted.json``. The table of ``docs/evidence/planted-defects.md``
-is made of that. ``--dry`` keeps nothing, ``--write`` only makes the table.
+``hunt_defects.py [NUMBER...]`` builds the kernel if necessary, and hunts for each defect (all by default):
+the kernel with ``pfnlab_defect=NUMBER`` on its command line against its own model. The results are recorded
+in ``evidence/patches/planted/hunted.json``, from which the table of ``docs/evidence/planted-defects.md`` is
+made. ``--dry`` records nothing, ``--write`` only makes the table.
 
-Exit codes: 0 each that was hunted was found, 1 one was not.
+Exit codes: 0 every hunted defect was found, 1 one was not.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PAGE = ROOT / "docs" / "evidence" / "planted-defects.md"
 BEGIN = "<!-- planted: `python evidence/tools/hunt_defects.py --write` -->\n"
 END = "<!-- end of planted -->\n"
 
-#: What the built kernel is called.
+#: The name of the built kernel.
 NAME = "planted-7.3"
 
 _HEADINGS = ("", "defect", "where", "programs", "seconds", "named by", "smallest program")
@@ -45,10 +45,10 @@ class Defect(msgspec.Struct, frozen=True):
     """
     A planted defect.
 
-    :param number: of it on the command line
-    :param rule: what the kernel then does wrong
+    :param number: its number on the command line
+    :param rule: the rule that the kernel then violates
     :param where: the file of the kernel that has it
-    :param options: of the hunt
+    :param options: the options of the hunt
     """
 
     number: int
@@ -61,14 +61,14 @@ class Hunted(msgspec.Struct, frozen=True, kw_only=True):
     """
     The finding of a hunt for one defect.
 
-    :param kernel: what was booted
-    :param command: the hunt
-    :param programs: how many were compared, up to the first that shows the finding where there is one
-    :param seconds: how long it took, repetitions and shrinking included
-    :param signature: of the finding, in words; empty if it found nothing
+    :param kernel: the booted kernel
+    :param command: the command of the hunt
+    :param programs: how many were compared, up to the first with the finding, if any
+    :param seconds: its duration, including repetitions and shrinking
+    :param signature: the signature of the finding, in words; empty if it found nothing
     :param program: the smallest program, as text
     :param minimal: whether every smaller program was tried
-    :param others: the signatures of findings beside it
+    :param others: the signatures of other findings
     """
 
     number: int
@@ -83,7 +83,7 @@ class Hunted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Hunt for the defects, and write what was found."""
+    """Hunt for the defects, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("numbers", nargs="*", type=int, metavar="NUMBER")
     parser.add_argument("--programs", type=int, default=300, help="how many at most")
@@ -124,14 +124,14 @@ def read_hunted() -> dict[int, Hunted]:
 
 
 def keep(hunted: Hunted) -> None:
-    """Keep what was found, in place of what was found before."""
+    """Record the results, replacing earlier ones."""
     known = {**read_hunted(), hunted.number: hunted}
     ordered = [known[number] for number in sorted(known)]
     KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(ordered), indent=1) + b"\n")
 
 
 def words(defect: Defect, programs: int, seconds: int) -> list[str]:
-    """The words of the hunt for a defect."""
+    """The command of the hunt for a defect."""
     return [
         *("fuzz", "--on", f"model:{NAME}", "--on", f"qemu:{NAME},parameter=pfnlab_defect={defect.number}"),
         *("--seed", "34", "--programs", str(programs), "--seconds", str(seconds), "--stop-after", "1"),
@@ -157,8 +157,8 @@ def hunt(defect: Defect, programs: int, seconds: int) -> Hunted:
 def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
     """The result of a hunt.
 
-    :param answer: its result, e.g. ``--json`` prints it
-    :raises Undecided: the kernel could not run some of the programs, so nothing is known where none found it
+    :param answer: its result, as printed by ``--json``
+    :raises Undecided: nothing was found, but the kernel could not run some of the programs
     """
     result = msgspec.json.decode(answer)
     kernel = find(NAME)
@@ -182,7 +182,7 @@ def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
 
 
 def text(defects: Sequence[Defect], hunted: dict[int, Hunted]) -> str:
-    """The table, and how many were found."""
+    """The table, and the number of defects found."""
     rows = []
     for defect in defects:
         one = hunted.get(defect.number)
@@ -201,7 +201,7 @@ def text(defects: Sequence[Defect], hunted: dict[int, Hunted]) -> str:
 
 
 def _short(says: str, number: int) -> str:
-    # A signature, without the names that are the same in all of them.
+    # A signature, without the names common to all of them.
     kernel = f"qemu:{NAME},parameter=pfnlab_defect={number}"
     return says.replace(f" ({kernel})", "").replace(kernel, "kernel").replace(f"model:{NAME}", "model")
 

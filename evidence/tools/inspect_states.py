@@ -1,11 +1,12 @@
 """The inspector against kernels in known states: ``inspect_states.py [--write] [NAME]...``.
 
-A program runs in a guest up to its end; a bundle and a core of that moment, its tasks alive, are inspected.
-With ``--live`` pfnlab runs inside the guest too, as root, and as nobody, who may find no more than that
-PAT is off, or something hidden; with ``--deep`` also by its kernel's memory.
-The model of the same kernel predicts the reservations and the mappings, and of these follows what has to be
-found: exactly that, in all. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
-``--on SERIES`` chooses kernels, ``--jobs N`` asks so many at once, ``--keep FOLDER`` keeps the bundles.
+A program runs in a guest to its end; a bundle and a core of that moment, with its tasks alive, are inspected.
+With ``--live`` pfnlab also runs inside the guest, as root, and as nobody, who may find no more than that PAT
+is off, or something hidden; with ``--deep`` also through its kernel's memory.
+The model of the same kernel predicts the reservations and the mappings, from which the expected findings
+follow: exactly these, in total. With ``--write`` the table goes to ``docs/evidence/inspector.md``; ``--on
+SERIES`` chooses kernels, ``--jobs N`` sets the number of parallel guests, ``--keep FOLDER`` keeps the
+bundles.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ SCRIPT = ROOT / "src" / "pfnlab" / "diagnosis" / "inspector" / "pfnlab-collect.s
 
 SERIES = ("6.1", "6.12", "6.16", "7.0", "7.2", "7.3")
 
-#: Programs whose end is looked at, or the state behind an operation (``NAME@2``): leaks of all kinds, healthy
+#: Programs whose end, or the state after an operation (``NAME@2``), is inspected: leaks of all kinds, healthy
 #: states, modes, several processes.
 PROGRAMS = (
     *("munmap-middle", "munmap-first", "split-by-mprotect", "copied-first-munmap", "mremap-move-pieces"),
@@ -60,7 +61,7 @@ PROGRAMS = (
 )
 
 
-#: A program that leaves nothing: a program has an operation.
+#: A program that leaves nothing, as a program must have an operation.
 _NOTHING = """pfnlab program 1
 title   Nothing is left
 device  bar: pci, 16 pages
@@ -92,7 +93,7 @@ class State(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """True if all are exactly what was expected."""
+        """True if all findings are exactly the expected ones."""
         seen = self.expected == self.bundle and self.deep == self.core
         by_nobody = self.expected_of_nobody or Counter[Kind]()
         inside = self.live in (None, self.expected) and self.live_deep in (None, self.deep)
@@ -100,10 +101,10 @@ class State(NamedTuple):
 
 
 def expected_of(program: Program, step: Step) -> tuple[Counter[Kind], Counter[Kind]]:
-    """The findings that the model's last step asks for: from outside, and with page tables."""
+    """The findings implied by the model's last step: from outside, and with page tables."""
     outside: Counter[Kind] = Counter()
     for device in {entry.span.name for entry in step.book or ()}:
-        # The driver may have reserved for itself; vfio-pci does, when its file is mapped.
+        # The driver may have made its own reservation; vfio-pci does, when its file is mapped.
         kept = program.needs.driver or program.needs.vfio
         outside.update(_of_device(device, step, kept=kept))
     deep = outside + Counter(_aliases(step))
@@ -141,7 +142,7 @@ def _of_device(device: str, step: Step, *, kept: bool) -> Iterator[Kind]:
 
 
 def _mode(step: Step, device: str, page: int) -> str:
-    # The mode a page is reserved with, empty if it is not.
+    # The mode of a page's reservation, empty if it has none.
     for entry in step.book or ():
         if entry.span.name == device and entry.span.start <= page < entry.span.end:
             return entry.mode
@@ -149,7 +150,7 @@ def _mode(step: Step, device: str, page: int) -> str:
 
 
 def _aliases(step: Step) -> Iterator[Kind]:
-    # A copied page in a mapping that is not write-back is RAM in two modes: the kernel has it write-back.
+    # A copied page in a mapping that is not write-back is RAM in two modes: write-back for the kernel.
     for entry in step.ptes or ():
         table = entry.table_entry
         if table.maps and entry.target is not None and entry.target.name == "ram" and table.mode != "WB":
@@ -163,9 +164,9 @@ def found_in(path: Path) -> Counter[Kind]:
 
 
 def found_live(view: LiveView) -> Counter[Kind]:
-    """The findings of an inspection inside a guest; that something is hidden from nobody is right.
+    """The findings of an inspection inside a guest; hiding something from nobody is right.
 
-    :raises Undecided: it ended in an error
+    :raises Undecided: it ended with an error
     """
     if view.code not in (0, 1):
         raise Undecided(f"the view of {view.name} ended with {view.code}: {view.errors[-300:]}")
@@ -175,7 +176,7 @@ def found_live(view: LiveView) -> Counter[Kind]:
 
 
 def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
-    # A kind once, with all its pages: findings of one kind and place are gathered.
+    # A kind once, with all its pages: findings of one kind and place are merged.
     pages = Counter[str]()
     for kind, number in kinds:
         pages[kind] += number
@@ -209,7 +210,7 @@ def equipped_state(name: str, series: str, folder: Path, *, live: Sequence[str] 
 def _taken(
     name: str, program: Program, series: str, folder: Path, equipped: Equipped | None, *, live: Sequence[str]
 ) -> dict[str, Counter[Kind]]:
-    # The findings of each look, by its field of State.
+    # The findings of each view, by its field of State.
     [kernel], equipment = fetch(series), None
     if equipped is not None:
         modules: tuple[Path, ...] = ()
@@ -231,7 +232,7 @@ def _taken(
 def states(
     names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: Sequence[str] = ()
 ) -> Iterator[State | str]:
-    """Every state, or a line where one cannot be had."""
+    """Every state, or a line with the reason if one is unavailable."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:
@@ -245,7 +246,7 @@ def states(
 
 
 class Score(NamedTuple):
-    """Findings of one way to look: those that are right, those too many, those that are missing."""
+    """Findings of one view: right ones, spurious ones, missing ones."""
 
     right: int
     invented: int
@@ -253,7 +254,7 @@ class Score(NamedTuple):
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[Counter[Kind], Counter[Kind]]]) -> Score:
-        """Of pairs of what was expected and what was found."""
+        """The score of pairs of expected and actual findings."""
         right = invented = missed = 0
         for expected, found in pairs:
             right += (expected & found).total()
@@ -330,7 +331,7 @@ def _words(found: Counter[Kind]) -> str:
 def _of_one_kernel(
     names: Sequence[str], kernel: str, keep: Path | None, *, live: Sequence[str]
 ) -> list[State | str]:
-    # Its states, each printed when it is known.
+    # Its states, each printed as soon as it is known.
     found = []
     for state in states(names, [kernel], keep, live=live):
         found.append(state)
@@ -343,7 +344,7 @@ def _of_one_kernel(
 
 
 def main(words: Sequence[str]) -> int:
-    """Ask, print each state, and write the page where that is wanted."""
+    """Inspect and print each state, and write the page if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--on", action="append", metavar="SERIES")

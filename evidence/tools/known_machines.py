@@ -1,26 +1,26 @@
-"""Machines in known states for the inspector: devices of QEMU's, drivers of Linux, and what has to be found.
+"""Machines in known states for the inspector: QEMU devices, Linux drivers, and the expected findings.
 
-An expectation follows from the rule that is cited, and from what the setup does; nothing of it is taken from
-an inspection.
+An expectation follows from the cited rule, and from the effect of the setup; nothing of it comes from an
+inspection.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: A finding as it is compared: its kind, and the pages it is about.
+#: A finding for comparison: its kind, and the pages it is about.
 Kind = tuple[str, int]
 
 
 class Equipped(NamedTuple):
-    """Real drivers beside an empty program.
+    """Real drivers next to an empty program.
 
-    :param devices: of QEMU's, e.g. ``-device`` takes them
-    :param modules: drivers, out of the plain flavour; without any the cloud flavour is booted
+    :param devices: QEMU devices, as arguments of ``-device``
+    :param modules: drivers from the plain flavour; without any, the cloud flavour is booted
     :param setup: commands that succeed before a bundle is taken
     :param parameters: words of the kernel's command line
     :param expected: the findings
-    :param expected_of_nobody: those of a user without privilege
+    :param expected_of_nobody: the findings for a user without privileges
     """
 
     devices: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Equipped(NamedTuple):
     expected_of_nobody: tuple[Kind, ...] = ()
 
 
-#: The folder of the device under test, whose BAR 2 nobody drives.
+#: The folder of the device under test, whose BAR 2 has no driver.
 _UNDER_TEST = "/sys/bus/pci/devices/0000:00:10.0"
 _CARD = "until [ -e /dev/dri/card0 ]; do sleep 0.1; done\n"
 _BUFFER = "/init --map /dev/dri/card0 buffer 0x8000 &\nsleep 1\n"
@@ -39,7 +39,7 @@ _NVME = "until [ -e /dev/nvme0 ]; do sleep 0.1; done\n"
 
 
 def _mapped(file: str, offset: str = "0", length: str = "0x8000") -> str:
-    # A process that maps so much, and stays; the setup fails where it could not.
+    # A process that maps this much, and stays; the setup fails if it could not.
     return f"/init --map {file} {offset} {length} &\nsleep 1\nkill -0 $!\n"
 
 
@@ -48,7 +48,7 @@ _COMBINING = f"""set -- $(sed -n 3p {_UNDER_TEST}/resource)
 echo "base=$1 size=0x4000000 type=write-combining" >/proc/mtrr
 """
 
-#: The start of the second of two BARs without a gap between them, as $next.
+#: The start of the second of two adjacent BARs, as $next.
 _NEIGHBOURS = """next=$(cat /sys/bus/pci/devices/*/resource | awk '
     $1 != "0x0000000000000000" && substr($3, length($3) - 2, 1) == "2" { ends[$2]; starts[++n] = $1 }
     END { for (at = 1; at <= n; at++) print starts[at]; for (end in ends) print "end", end }' |
@@ -58,7 +58,7 @@ done | sort | uniq -d | head -n 1)
 [ -n "$next" ]
 """
 
-#: Displays and other devices: their driver, and their process where they show a buffer.
+#: Displays and other devices: their driver, and their process if they show a buffer.
 _HEALTHY = {
     "bochs display, mapped": Equipped(("bochs-display",), ("bochs",), _CARD + _BUFFER),
     "standard VGA, mapped": Equipped(("VGA",), ("bochs",), _CARD + _BUFFER),
@@ -77,38 +77,38 @@ _HEALTHY = {
     ),
 }
 
-#: Machines on which something is wrong.
+#: Machines with a fault.
 _WRONG = {
-    # Without PAT nothing is reserved (S2.1): a mapping without a reservation is right then.
+    # Without PAT nothing is reserved (S2.1): a mapping without a reservation is then correct.
     "nopat": Equipped(
         setup=_mapped(f"{_UNDER_TEST}/resource2"),
         parameters=("nopat",),
         expected=(("pat_without_wc", 0),),
         expected_of_nobody=(("pat_without_wc", 0),),
     ),
-    # UC- leaves it to the MTRR (S1.6): the eight pages are write-combining.
+    # With UC- the MTRR decides (S1.6): the eight pages are write-combining.
     "MTRR over a mapping": Equipped(
         setup="echo disable=0 >/proc/mtrr\n" + _COMBINING + _mapped(f"{_UNDER_TEST}/resource2"),
         expected=(("mtrr_decides", 8),),
     ),
-    # The firmware's own register has all memory below 4 GiB behind RAM: where two overlap UC wins (S1.7).
+    # The firmware's own register covers all memory below 4 GiB after RAM: where two overlap, UC wins (S1.7).
     "MTRRs that overlap": Equipped(setup=_COMBINING + _mapped(f"{_UNDER_TEST}/resource2")),
     # WC wins over every MTRR (S1.6).
     "MTRR over write-combining": Equipped(
         setup="grep -q uncachable /proc/mtrr\n" + _mapped(f"{_UNDER_TEST}/resource2_wc"),
     ),
-    # /dev/mem maps what nobody claimed (S9.3): four pages of each of two BARs, in one reservation.
+    # /dev/mem maps unclaimed memory (S9.3): four pages of each of two BARs, in one reservation.
     "two BARs": Equipped(
         ("secondary-vga", "secondary-vga"),
         setup=_NEIGHBOURS + _mapped("/dev/mem", "$((next - 0x4000))"),
         expected=(("spans_bars", 8),),
     ),
-    # The process keeps its VMA, and with it the reservation.
+    # The process keeps its VMA, and thereby the reservation.
     "removed device": Equipped(
         setup=_mapped(f"{_UNDER_TEST}/resource2") + f"echo 1 >{_UNDER_TEST}/remove",
         expected=(("removed_device", 8),),
     ),
-    # vesafb claims all the memory of the card, of which the firmware says 16 MiB.
+    # vesafb claims all the memory of the card, of which the firmware reports 16 MiB.
     "boot framebuffer": Equipped(
         ("VGA,addr=2",),
         ("uio_pci_generic",),

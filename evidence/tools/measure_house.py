@@ -1,7 +1,8 @@
-"""How much there is to hold in the head: ``measure_house.py [CHECKOUT...]``, a column for each.
+"""The amount of code to understand: ``measure_house.py [CHECKOUT...]``, a column for each.
 
-Lines of Python below src, and of these code: without docstrings, comments and blank lines. What is imported,
-and which rooms have functions that run, is asked of the checkout's own command, in a process of its own.
+Lines of Python below src, and those of them that are code: without docstrings, comments and blank lines. The
+imported modules, and the rooms with functions that run, come from the checkout's own command, in a separate
+process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[2]
 
-#: Runs a command, and tells the modules of pfnlab that are imported then, and those whose functions ran.
+#: Runs a command, and prints the pfnlab modules that it imports, and those whose functions ran.
 _WATCH = """
 import contextlib, io, json, sys
 ran = set()

@@ -1,4 +1,4 @@
-"""A guest whose first process is a program of a tool, which says on the console what it saw."""
+"""A guest whose first process is a tool's program, which prints its observations on the console."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _COMPILE_LIMIT = 120.0
 
 
 def compile_in(folder: Path, command: Sequence[str], remedy: str) -> None:
-    """Run a compiler, or what prepares for it, in *folder*.
+    """Run a compiler, or its preparation, in *folder*.
 
     :param remedy: the command that installs it
-    :raises Undecided: it does not succeed
+    :raises Undecided: it fails
     """
     answer = run(command, limit=_COMPILE_LIMIT, remedy=remedy, cwd=folder)
     if answer.returncode:
@@ -48,9 +48,9 @@ def console_of(
 
     :param folder: for the files of the guest
     :param limit: in seconds
-    :param phys_bits: the width of a physical address; the emulator's own where None
+    :param phys_bits: the width of a physical address; None for the emulator's default
     :param devices: QEMU's arguments for them
-    :param parameters: further ones of the kernel
+    :param parameters: further kernel parameters
     :param extra: more files, by their names in the top folder
     :raises MissingTool: there is no QEMU
     """

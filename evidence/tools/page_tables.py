@@ -1,4 +1,4 @@
-"""Tables in pages of the repository, each between marks that name the command which makes it."""
+"""Tables in pages of the repository, each between marks that name the command which generates it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["code", "put", "table"]
 
 
 def put(page: Path, marks: tuple[str, str], text: str) -> None:
-    """Put *text* between the marks of a page, in place of what is there.
+    """Replace the text between the marks of a page by *text*.
 
-    :raises SystemExit: it has no such marks
+    :raises SystemExit: the marks are missing
     """
     first, last = marks
     before, begin, rest = page.read_text(encoding="utf-8").partition(first)

@@ -1,11 +1,11 @@
 """Processors that the flushes of a munmap reach: ``reached_processors.py KERNEL... [--write]``.
 
 Boots each KERNEL, a name of `pfnlab kernels list`, with two, four and eight processors. A thread on each
-runs, or sleeps, while the first one unmaps four mappings of a device. The line TLB of the kernel's
+runs, or sleeps, while the first one unmaps four mappings of a device. The TLB line of the kernel's
 /proc/interrupts is read before and after. ``--write`` puts the counts into
-``evidence/pages/reached_processors.json``, of which ``docs/flush-distance.md`` is made.
+``evidence/pages/reached_processors.json``, from which ``docs/flush-distance.md`` is generated.
 
-Exit codes: 0 all was counted, 3 a guest did not come to the end.
+Exit codes: 0 everything was counted, 3 a guest did not reach its end.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PROCESSORS = (2, 4, 8)
 #: The distances of the mappings in pages: side by side, 2 MiB and 8 MiB apart.
 DISTANCES = (1, 512, 2048)
 
-#: The bus address that reached_processors.c knows.
+#: The bus address hard-coded in reached_processors.c.
 _DEVICE = 0x6
 #: Seconds a whole guest may take; one with eight emulated processors needs about a minute.
 GUEST_LIMIT = 600.0
@@ -51,7 +51,7 @@ _WHOLE = re.compile(r"^reached the end with (\d+) processors", re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Count on every kernel, and print a line for each guest."""
+    """Count on every kernel, and print a line per guest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="6.12, 7.2, flush-gather_v4")
     parser.add_argument("--write", action="store_true", help="put the counts into the file of the page")
@@ -76,9 +76,9 @@ def on_kernel(name: str) -> tuple[str, Counts]:
     """
     Boot a kernel with each number of processors.
 
-    :return: what the kernel is made of, and its counts
+    :return: the package or sources of the kernel, and its counts
     :raises MissingTool: there is no QEMU, no compiler, or no such kernel
-    :raises LostGuest: a guest did not come to the end in time
+    :raises LostGuest: a guest did not reach its end in time
     """
     own = find(name)
     kernel = own.image if own else kernel_for(name)
@@ -111,8 +111,8 @@ def counts_of(console: str, processors: int) -> dict[tuple[str, int], Reach]:
     """
     By mode and distance: the count that most repetitions agree on.
 
-    :raises LostGuest: the guest did not come to the end, or not with so many processors
-    :raises Undecided: most repetitions interrupted somebody where nothing was unmapped, or none is most
+    :raises LostGuest: the guest did not reach its end, or not with that many processors
+    :raises Undecided: most repetitions interrupted a processor without an unmap, or there is no majority
     """
     end = _WHOLE.search(console)
     if end is None or int(end[1]) != processors:
@@ -120,7 +120,7 @@ def counts_of(console: str, processors: int) -> dict[tuple[str, int], Reach]:
     repeated: dict[tuple[str, int], list[Reach]] = {}
     for mode, distance, tlb, cal in _COUNTED.findall(console):
         flushes, calls = [int(word) for word in tlb.split()], [int(word) for word in cal.split()]
-        # Other calls are counted there too, but a flush elsewhere is always one of them.
+        # Other calls count there too, but a flush elsewhere is always one of them.
         if any(count > called for count, called in zip(flushes, calls, strict=True)):
             raise Undecided(f"{mode}, {distance} pages apart: flushes without an interrupt: {tlb},{cal}")
         repeated.setdefault((mode, int(distance)), []).append(Reach.of(flushes))
@@ -136,7 +136,7 @@ def counts_of(console: str, processors: int) -> dict[tuple[str, int], Reach]:
 
 
 def written(found: Counts) -> dict[str, dict[str, dict[str, list[int]]]]:
-    """The counts as the file has them: by processors, mode and distance."""
+    """The counts in the form of the file: by processors, mode and distance."""
     content: dict[str, dict[str, dict[str, list[int]]]] = {}
     for (processors, mode, distance), reached in found.items():
         content.setdefault(str(processors), {}).setdefault(mode, {})[str(distance)] = list(reached)

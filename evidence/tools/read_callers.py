@@ -1,8 +1,8 @@
-"""The calls in a kernel's source that take entries out of mappings which stay, for ``docs/callers.md``.
+"""The calls in a kernel's source that remove entries from mappings that stay, for ``docs/callers.md``.
 
 ``read_callers.py [SERIES]`` reads the source package of the archive (default: the newest series that models
 are compared with) and writes ``evidence/pages/callers/calls.json``. Then ``python -m evidence.pages callers``
-names the calls that ``evidence/pages/callers/callers.toml`` does not explain yet.
+lists the calls that ``evidence/pages/callers/callers.toml`` does not explain yet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pfnlab.base.progress import say
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.building.source import files_of, source_for
 
-#: The functions that take entries out of a VMA or of a file's VMAs, by their names on kernels 6.1 to 7.3.
+#: The functions that remove entries from a VMA or from a file's VMAs, by their names on kernels 6.1 to 7.3.
 FUNCTIONS = (
     "zap_vma_ptes",
     "zap_special_vma_range",
@@ -34,17 +34,17 @@ FUNCTIONS = (
     "unmap_shared_mapping_range",
 )
 
-#: Where they are defined.
+#: The files that define them.
 _DEFINED = ("mm/internal.h", "include/linux/mm.h")
 
 _CALL = re.compile(rf"\b({'|'.join(FUNCTIONS)})\(")
-#: The line of a function's name: it begins at the line's start, with words and the name before a parenthesis.
+#: The line of a function's name: words from the line's start, and the name before a parenthesis.
 _HEAD = re.compile(r"^(?=[a-zA-Z_])(?:[\w \t*]*?[ \t*])?(\w+)\([^;]*$")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the calls of a source, see the module; the exit code."""
+    """Write the calls of a source, see the module; return the exit code."""
     source = source_for(words[0] if words else CONFIRMED[-1], say=say)
     found = [
         call
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def calls_in(path: str, text: str) -> Iterator[Call]:
-    """The calls in the source *text* of the file *path*, each with the function it is in."""
+    """The calls in the source *text* of the file *path*, each with the containing function."""
     if not any(f"{name}(" in text for name in FUNCTIONS):
         return
     function = ""

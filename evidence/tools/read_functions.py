@@ -1,8 +1,8 @@
 """The functions of a kernel by their source files, for ``src/pfnlab/lab/running/kernel_files.toml``.
 
 ``read_functions.py [SERIES]`` reads the source package of the archive (default: the newest series that models
-are compared with) and takes of each file the functions that the stock kernel of that series has as symbols.
-Those of the boot alone are left out, and names that the kernel has twice.
+are compared with) and selects from each file the functions that the stock kernel of that series has as
+symbols, except functions used only at boot, and names that the kernel has twice.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _NO_CODE = re.compile(
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 _SYSTEM_CALL = re.compile(r"SYSCALL_DEFINE\d")
-#: Sections of a module that are dropped when it is loaded, or is never unloaded.
+#: Sections of a module that are dropped after loading, or used only for unloading.
 _BOOT = (".init", ".exit")
 _WORD = re.compile(r"\s*(\w+)")
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the data file, see the module; the exit code."""
+    """Write the data file, see the module; return the exit code."""
     series = words[0] if words else CONFIRMED[-1]
     source, kernel = source_for(series, say=say), kernel_for(series)
     with Guest(kernel.vmlinuz, GuestShape(image=guest_image(say=say))) as guest:
@@ -58,13 +58,13 @@ def main(words: Sequence[str]) -> int:
 
 
 def functions_once(symbols: Collection[str]) -> set[str]:
-    """The functions that the kernel has once; parts the compiler put aside belong to theirs."""
+    """The functions that the kernel has once; parts split off by the compiler count as their function."""
     counts = Counter(name.partition(".")[0] for name in symbols if ".cold" not in name)
     return {name for name, count in counts.items() if count == 1}
 
 
 def functions_of_module(module: Path) -> list[str]:
-    """The functions of a module that stay when it is loaded."""
+    """The functions of a module that remain after loading."""
     remedy = "apt-get install --no-install-recommends binutils"
     lines = run(["nm", "-f", "sysv", str(module)], limit=60, remedy=remedy).stdout.splitlines()
     rows = [[word.strip() for word in line.split("|")] for line in lines if line.count("|") == 6]
@@ -72,7 +72,7 @@ def functions_of_module(module: Path) -> list[str]:
 
 
 def functions_in(text: str) -> Iterator[str]:
-    """Names before parentheses at the heads of the blocks of a source: functions, and some words else."""
+    """Names before parentheses at the heads of the blocks of a source: functions, and some other words."""
     code = _NO_CODE.sub(" ", text)
     depth = start = 0
     for sign in re.finditer(r"[{};]", code):
@@ -95,7 +95,7 @@ def _names_in(head: str) -> Iterator[str]:
             continue
         if depth == 0 and sign[1]:
             call = _WORD.match(head, sign.end())
-            # The macro gives a system call's function this name.
+            # The macro gives the system call's function this name.
             yield f"__do_sys_{call[1]}" if call and _SYSTEM_CALL.fullmatch(sign[1]) else sign[1]
         depth += 1
 

@@ -3,7 +3,7 @@
 ``read_messages.py TREE...`` reads the sources in these folders, oldest first, and writes
 ``tests/diagnosis/messages/formats.json``: every format string with the first and the last of these versions
 that has it. A TREE may be a series (``7.2``), whose source is fetched from the archive. Then
-``tests/diagnosis/messages/test_formats.py`` names the formats of which no family knows.
+``tests/diagnosis/messages/test_formats.py`` lists the formats that no family covers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pfnlab.base.progress import say
 from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.building.source import source_for
 
-#: Where the formats are kept.
+#: The file of the formats.
 FORMATS = Path(__file__).parents[2] / "tests" / "diagnosis" / "messages" / "formats.json"
 
-#: The files that are read, and what a message of them is about where the file has others too.
+#: The files that are read, and the subject of a relevant message if a file has others too.
 SCOPE = {
     # Until 5.6.
     "arch/x86/mm/pat*.c": "",
@@ -35,7 +35,7 @@ SCOPE = {
     "arch/x86/mm/ioremap.c": "",
     "arch/x86/mm/pgtable.c": "huge-page mapping",
     "arch/x86/kernel/cpu/mtrr/*.c": "",
-    # Until 4.16 the second of these has what the first has.
+    # Until 4.16 the second of these contains the first.
     "kernel/iomem.c": "",
     "kernel/memremap.c": "",
     "kernel/resource.c": "",
@@ -57,14 +57,14 @@ _CALL = re.compile(
     rf"\b(?P<name>(?:pr|dev|pci)_(?:{_LEVELS})(?:_once|_ratelimited)?|printk(?:_once|_ratelimited|_deferred)?"
     r"|WARN(?:_ONCE|_RATELIMIT)?|panic|[dD]printk)\s*\("
 )
-#: A string, or a comment, which goes.
+#: A string, or a comment, which is dropped.
 _TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*', re.DOTALL)
 _PREFIX = re.compile(r'#\s*define\s+pr_fmt\(\w+\)\s+(?P<said>"[^"]*"|KBUILD_MODNAME\s*"[^"]*")?')
 _DEBUG = re.compile(r'#\s*define\s+[dD]printk\([^)]*\)(?:[^\n]*\\\n)*?[^\n]*?pr_\w+\(("[^"]*")')
 _DEFINED = re.compile(r'#\s*define\s+(\w+)\s+("[^"\n]*")\s*$', re.MULTILINE)
 _PIECE = re.compile(r'"((?:\\.|[^"\\])*)"|\b([A-Za-z_]\w*)\b')
 
-#: Macros that are a text, or none.
+#: Macros that expand to a text, or to nothing.
 _MACROS = {
     "FW_BUG": "[Firmware Bug]: ",
     "FW_WARN": "[Firmware Warn]: ",
@@ -73,11 +73,11 @@ _MACROS = {
 
 
 class MessageFormat(msgspec.Struct, frozen=True):
-    """One format string, as a call has it.
+    """One format string of a call.
 
-    :param text: with the file's own prefix, and without the end of its line
-    :param device: the name of a driver and of a device stand before it
-    :param first: the oldest of the versions that were read which has it
+    :param text: with the file's own prefix, and without the newline at its end
+    :param device: the names of a driver and a device precede it
+    :param first: the oldest version read that has it
     """
 
     text: str
@@ -88,7 +88,7 @@ class MessageFormat(msgspec.Struct, frozen=True):
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the formats of the trees, see the module; the exit code."""
+    """Write the formats of the trees, see the module; return the exit code."""
     found: dict[tuple[str, str, bool], MessageFormat] = {}
     for word in words:
         folder = source_for(word, say=say).folder if is_version(word) else Path(word)
@@ -109,7 +109,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def version_of(folder: Path) -> str:
-    """The version of a kernel's tree, as its Makefile says it."""
+    """The version of a kernel's tree, from its Makefile."""
     makefile = (folder / "Makefile").read_text(errors="replace")
     parts = [re.search(rf"^{key} = (\d+)$", makefile, re.MULTILINE) for key in _VERSION_KEYS]
     return ".".join(part[1] for part in parts if part)
@@ -119,10 +119,10 @@ _VERSION_KEYS = ("VERSION", "PATCHLEVEL", "SUBLEVEL")
 
 
 def formats_in(text: str, module: str, headers: str = "") -> Iterator[tuple[str, bool]]:
-    """The formats of the calls in the source *text*, and whether a device's name stands before each.
+    """The formats of the calls in the source *text*, and whether a device's name precedes each.
 
-    :param module: the name the source has for the kernel's build
-    :param headers: the text of headers that define a debug print of its own
+    :param module: the source's module name in the kernel's build
+    :param headers: the text of headers that define their own debug print
     """
     text = _TOKEN.sub(lambda token: token[0] if token[0].startswith('"') else " ", text)
     prefixes = [match["said"] or "" for match in _PREFIX.finditer(text)]
@@ -159,7 +159,7 @@ def _arguments(text: str, start: int) -> Iterator[str]:
 
 
 def _text(said: str, macros: dict[str, str]) -> str:
-    """Strings and macros that stand beside each other, as one text."""
+    """Adjacent strings and macros, as one text."""
     parts = []
     for string, name in _PIECE.findall(said):
         if not name:

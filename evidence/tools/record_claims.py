@@ -1,12 +1,13 @@
-"""Records on patched kernels what claims ask of models with the same policy.
+"""Recordings on patched kernels of what claims ask of models with the same policy.
 
-``record_claims.py [PATCH...]`` builds the kernels of patches (all that claims ask for, where none is named),
-runs the programs there, and keeps the runs in ``src/pfnlab/discussions/patched``. Searches are made for their
-shortest programs. ``--missing`` records nothing: it lists what is not recorded, or with another patch than
-the file has now.
+``record_claims.py [PATCH...]`` builds the kernels of patches (by default all that claims need), runs the
+programs there, and stores the runs in ``src/pfnlab/discussions/patched``. Searches are made for their
+shortest programs. ``--missing`` records nothing: it lists missing recordings, and those with an outdated
+patch.
 
-A golden names the commit of what recorded it, so the code is committed first.
-Exit codes: 0 all are recorded and as their models, 1 one is not, 2 misuse, 3 one could not be built or run.
+A golden names the commit of the code that recorded it, so commit the code first.
+Exit codes: 0 all are recorded and equal to their models, 1 one is not, 2 misuse, 3 one could not be built or
+run.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.golden import check_whole
 from pfnlab.programs.runs.observation import Run
 
-#: What a recording depends on, and the recordings themselves.
+#: The files that a recording depends on, and the recordings themselves.
 CODE = (
     *("src", "evidence/tools", "evidence/patches"),
     *(":!src/pfnlab/discussions/patched", ":!src/pfnlab/discussions/*.toml"),
@@ -84,7 +85,7 @@ def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
 
 
 def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
-    """Those questions, by the number of the claim."""
+    """The same questions, by the number of the claim."""
     found = {
         number: [asked for asked in claim.asks if is_about(asked, patch.base_series, patch.policy)]
         for discussion in discussions()
@@ -94,7 +95,7 @@ def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
 
 
 def missing(patch: PatchFile) -> Iterator[str]:
-    """The programs of *patch* that are not recorded, a line each."""
+    """The programs of *patch* without a recording, one per line."""
     name, path = patch.path.stem, patch_golden_path(patch.path.stem)
     if name not in patched_kernels():
         yield f"{name}: compared with no model: run `{HOLD} {name}`"
@@ -108,11 +109,11 @@ def missing(patch: PatchFile) -> Iterator[str]:
 
 
 def record(patch: PatchFile, commit: str) -> None:
-    """Build the kernel of *patch*, run what claims ask of it, and keep the runs.
+    """Build the kernel of *patch*, run what claims ask of it, and store the runs.
 
-    :param commit: of this tool
-    :raises Undecided: it could not be built, or a program did not come to its end
-    :raises Discovery: the kernel raised an alarm, or does otherwise than its model; then it is kept
+    :param commit: the commit of this tool
+    :raises Undecided: it could not be built, or a program did not end
+    :raises Discovery: the kernel raised an alarm, or differs from its model; it is stored nevertheless
     """
     name, machine = patch.path.stem, machine_like(patch)
     asked = asked_programs(asks_of(patch))
@@ -146,9 +147,9 @@ def record(patch: PatchFile, commit: str) -> None:
 
 
 def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
-    """The sizes of what the tracker of a kernel keeps.
+    """The sizes of the structures of a kernel's tracker.
 
-    Its members are the kernel's own, and those that the archive's kernel of that series lacks.
+    Its members are its own field, and fields of a VMA that the archive's kernel of that series lacks.
     """
     structures = structures_of(types_of(kernel))
     (archive,) = (sizes for sizes in known_sizes() if sizes.series == kernel.series)
@@ -159,7 +160,7 @@ def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
 
 
 def one_run(guests: QemuMachine, asked: AskedProgram) -> Run:
-    """A run in which no message was spent before."""
+    """A run in which no one-time message was printed before."""
     (run,) = guests.run([asked.program])
     if run.once:
         guests.reboot()
@@ -168,15 +169,15 @@ def one_run(guests: QemuMachine, asked: AskedProgram) -> Run:
 
 
 def differs(golden: PatchGolden, recorded: RecordedRun) -> bool:
-    """True if the model does otherwise."""
+    """True if the model differs."""
     model = predicted(golden.machine, golden.configured_as, recorded.text)
     return bool(differences([golden.run_of(recorded), model]))
 
 
 def committed() -> str:
-    """The commit of this tool and of what it records with.
+    """The commit of this tool and of the code it records with.
 
-    :raises SystemExit: something is not committed
+    :raises SystemExit: something is uncommitted
     """
     changed = git("status", "--porcelain", "--", *CODE)
     if changed:
@@ -185,7 +186,7 @@ def committed() -> str:
 
 
 def git(*words: str) -> str:
-    """The answer of git about this tree."""
+    """The output of git for this tree."""
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip()
 

@@ -2,8 +2,8 @@
 
 ``record_coverage.py [SERIES] [--drawn N]`` runs the programs of ``litmus/`` and N random
 programs of each of four vocabularies on the stock kernel (default: the newest series that models are compared
-with), and writes ``evidence/pages/coverage/reached.json``. With ``--part`` what was run is kept there, and is
-not run again. Then ``python -m evidence.pages kernel-coverage --write``.
+with), and writes ``evidence/pages/coverage/reached.json``. With ``--part FILE`` finished programs are
+recorded in FILE, and skipped next time. Then run ``python -m evidence.pages kernel-coverage --write``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, undecided
 
-#: What random programs are drawn with, by the options of `pfnlab fuzz`.
+#: The vocabularies of random programs, as options of `pfnlab fuzz`.
 VOCABULARIES = {
     "--driver": Vocabulary(driver=True),
     "--vfio": Vocabulary(vfio=True),
@@ -42,7 +42,7 @@ VOCABULARIES = {
     "--vfio --leaves": Vocabulary(vfio=True, leaves=True),
 }
 
-#: How many programs are given to the machine at a time.
+#: The number of programs given to the machine at once.
 _TOGETHER = 100
 
 
@@ -50,8 +50,8 @@ class Part(msgspec.Struct):
     """The blocks reached so far.
 
     :ivar ran: names of the programs that ran
-    :ivar passed: names of those that did not: the kernel lacks something, or they wait for ever
-    :ivar blocks: the blocks reached, each with the number of programs
+    :ivar passed: names of those that did not run: the kernel lacks something, or they never end
+    :ivar blocks: the blocks reached, each with its number of programs
     """
 
     kernel: str = ""
@@ -61,7 +61,7 @@ class Part(msgspec.Struct):
 
 
 def main(words: Sequence[str]) -> int:
-    """Record, see the module; the exit code."""
+    """Record, see the module; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("series", nargs="?", default=CONFIRMED[-1])
     parser.add_argument("--drawn", type=int, default=200, metavar="N", help="random programs of each kind")
@@ -88,12 +88,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
-    """The programs by name, some at a time: those that the model leaves to no kernel are left out."""
+    """Batches of programs by name, without those that the model never passes to a kernel."""
     model = ModelMachine(CONFIRMED[-1])
     every = dict(litmus_programs())
     for options, vocabulary in VOCABULARIES.items():
         every |= {f"{options} {index}": draw(1, index, vocabulary, Bias()) for index in range(drawn)}
-    # Guests of their own come last.
+    # Programs that need separate guests come last.
     names = sorted(every, key=lambda name: guest_needed(every[name]))
     for at in range(0, len(names), _TOGETHER):
         programs = {name: every[name] for name in names[at : at + _TOGETHER]}
@@ -114,7 +114,7 @@ def run_all(machine: QemuMachine, programs: dict[str, Program], part: Part) -> N
         if run.undecided is not None:
             part.passed.add(name)
         if not run.blocks:
-            # A guest that did not come up is no answer: the next time it is tried again.
+            # A guest that failed to boot is not a result: retry it next time.
             return
         part.ran.add(name)
         for block in run.blocks:
@@ -124,7 +124,7 @@ def run_all(machine: QemuMachine, programs: dict[str, Program], part: Part) -> N
 
 
 def reached(part: Part, command: str) -> ReachedFunctions:
-    """The functions of all blocks that were reached."""
+    """The functions of all blocks reached."""
     blocks: dict[str, list[int]] = {}
     for block, programs in part.blocks.items():
         blocks.setdefault(function_of(block), []).append(programs)

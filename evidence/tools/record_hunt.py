@@ -1,6 +1,6 @@
-"""Keep what hunts on kernels have found, for the page: ``record_hunt.py RESULT.json...``.
+"""Record the results of hunts on kernels for the page: ``record_hunt.py RESULT.json...``.
 
-RESULT.json is what ``pfnlab fuzz --on model:7.3 --on qemu:7.3 --json`` has printed.
+RESULT.json is the output of ``pfnlab fuzz --on model:7.3 --on qemu:7.3 --json``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pfnlab.hunt.fuzz.hunt_state import FuzzResult, write_stored
 
 
 def main(names: Sequence[str]) -> int:
-    """Write a file for each hunt; the exit code."""
+    """Write a file for each hunt; return the exit code."""
     FOLDER.mkdir(exist_ok=True)
     for name in names:
         kept = recorded(msgspec.json.decode(Path(name).read_bytes(), type=FuzzResult))

@@ -1,6 +1,6 @@
-"""Keep what reviews of posted designs have said, for the page: ``record_reviews.py RESULT.json...``.
+"""Record the results of reviews of posted designs for the page: ``record_reviews.py RESULT.json...``.
 
-RESULT.json is what ``pfnlab discussions review --json`` has printed, of all threads or of some.
+RESULT.json is the output of ``pfnlab discussions review --json``, for all threads or some.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pfnlab.discussions.reviewed import PostedReviews
 
 
 def main(names: Sequence[str]) -> int:
-    """Record the rows; the exit code."""
+    """Record the rows; return the exit code."""
     results = [msgspec.json.decode(Path(name).read_bytes(), type=PostedReviews) for name in names]
     print(f"{record(results)} reviews recorded in {RECORD}")
     return 0

@@ -1,9 +1,9 @@
-"""Record what strace says of programs that map a BAR: ``record_strace.py [--on SERIES] [LOG...]``.
+"""Record the strace output of programs that map a BAR: ``record_strace.py [--on SERIES] [LOG...]``.
 
 The programs run in a guest of the lab, traced by the strace of this machine: a user of the resource files in
 Python (tests/export/recorded/bar_user.py), busybox's devmem, which maps /dev/mem, and a program of
-pfnlab as C (tests/export/recorded/processes.pfn). The logs and the sysfs resource file of the device go
-to tests/export/recorded/, or only those that are named.
+pfnlab as C (tests/export/recorded/processes.pfn). The logs, or only the named ones, and the sysfs resource
+file of the device go to tests/export/recorded/.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.guests.shell import SCRIPT, SHELL, shell
 
 RECORDED = Path(__file__).parents[2] / "tests" / "export" / "recorded"
 
-#: The commands by the name of the log; each is what was typed in the guest.
+#: The commands by the name of the log; each is as typed in the guest.
 COMMANDS = {
     "bar_user.strace": "strace -f -y -o {log} {python} -I -S /bar_user.py $device",
     "devmem.strace": "strace -f -tt -o {log} /busybox devmem $first 32 0x2a",
@@ -90,7 +90,7 @@ def main() -> None:
     for name, text in logs.items():
         if asked.logs and name not in asked.logs:
             continue
-        # Where this Python is installed is nobody's business.
+        # The location of this Python installation is private.
         home = Path(sysconfig.get_path("stdlib")).parents[1]
         for place in (home, *home.parents[:-1]):
             text = text.replace(f"{place}/", "/usr/")

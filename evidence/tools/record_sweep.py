@@ -1,6 +1,6 @@
-"""Keep what sweeps of kernels have found, for the page: ``record_sweep.py RESULT.json...``.
+"""Record the results of sweeps of kernels for the page: ``record_sweep.py RESULT.json...``.
 
-RESULT.json is what ``pfnlab fuzz --enumerate all --on qemu:7.3 --json`` has printed.
+RESULT.json is the output of ``pfnlab fuzz --enumerate all --on qemu:7.3 --json``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pfnlab.hunt.fuzz.hunt_state import FuzzResult, write_stored
 
 
 def main(names: Sequence[str]) -> int:
-    """Write a file for each kernel; the exit code."""
+    """Write a file for each kernel; return the exit code."""
     FOLDER.mkdir(exist_ok=True)
     for name in names:
         for line in Path(name).read_bytes().splitlines():

@@ -1,11 +1,11 @@
 """The kernel's selftest pfnmap, as a folder of ``evidence/patches/upstream`` extends it, on kernels.
 
-``run_selftest.py KERNEL... [--patches FOLDER] [--source SOURCE] [--write]`` compiles the test out of the
-source (a series of the archive, or the folder of a tree) with the folder's change of it, and runs it in a
-guest of each kernel, with devices whose frames are in the memtype list. The folder is ``exact`` or
-``per_vma``, series whose tests ask for what they promise, or ``selftests``, whose tests stand alone. A KERNEL
-is a name of `pfnlab kernels list`: one that was built here, a series or a version. The last one is said to
-pass. ``--write`` puts the table into ``evidence/patches/upstream/README.md``.
+``run_selftest.py KERNEL... [--patches FOLDER] [--source SOURCE] [--write]`` compiles the test from the source
+(a series of the archive, or the folder of a tree) with the folder's change to it, and runs it in a guest of
+each kernel, with devices whose frames are in the memtype list. The folder is ``exact`` or ``per_vma``, series
+whose tests check what they promise, or ``selftests``, with independent tests. A KERNEL is a name of `pfnlab
+kernels list`: one that was built here, a series or a version. The last one is expected to pass. ``--write``
+puts the table into ``evidence/patches/upstream/README.md``.
 
 Exit codes: 0 the last kernel passes all tests, 1 it does not, 3 a guest did not end the test.
 """
@@ -47,17 +47,17 @@ BEGIN, END = "<!-- selftests of {}: `make test-selftests` -->\n", "<!-- end of s
 _FOLDER = "tools/testing/selftests/mm"
 _FILES = ("pfnmap.c", "vm_util.c")
 _INCLUDES = ("tools/testing/selftests/mm", "tools/testing/selftests", "tools/lib")
-#: Seconds a whole guest may take; one needs about ten where nobody else wants the processor.
+#: Seconds a whole guest may take; one needs about ten on an idle processor.
 GUEST_LIMIT = 600.0
 
-#: Two devices at the bus addresses that selftest_init.c knows.
+#: Two devices at the bus addresses hard-coded in selftest_init.c.
 _CLAIMED = ("-device", "virtio-rng-pci,addr=0x5,disable-legacy=on")
 _INSERTED = 0x6
 
-# The harness says the result of each test, and the reason of one that was skipped; the kernel's own lines may
-# end up in between.
+# The harness prints the result of each test, and the reason of a skipped one; the kernel's own lines may
+# appear in between.
 _RESULT = re.compile(r"(?P<word>ok|not ok) \d+ (?P<name>\S+?)(?: # (?P<skip>SKIP.*))?$", re.MULTILINE)
-# The last line of a first process, whatever it calls itself.
+# The last line of a first process, under whatever name.
 _WHOLE = re.compile(r"^\w+ ended with \d+", re.MULTILINE)
 
 
@@ -67,7 +67,7 @@ class Outcome:
     The outcome on one kernel.
 
     :param kernel: its name
-    :param version: of its package, or of what it was built of
+    :param version: of its package, or of its sources
     :param results: ``ok``, ``not ok`` or ``SKIP`` with the reason, by the name of the test
     """
 
@@ -137,7 +137,7 @@ def selftest_patches(folder: str) -> list[Path]:
 
 def on_kernel(name: str, program: bytes, folder: Path) -> Outcome:
     """
-    Boot a kernel with the test, and read what it says.
+    Boot a kernel with the test, and read its output.
 
     :raises MissingTool: there is no QEMU, or no such kernel
     :raises LostGuest: the guest did not end the test in time
@@ -157,7 +157,7 @@ def console_with(kernel: KernelImage, program: bytes, folder: Path) -> str:
     """
     modules = {name: path.read_bytes() for name, path in vfio_modules(kernel, say=say).items()}
     inserted = device_arguments("bar", "memory-backend-ram,size=1M", _INSERTED)
-    # vfio-pci wants an IOMMU, which has to come before other devices.
+    # vfio-pci needs an IOMMU, which must come before other devices.
     return to_the_end(
         console_of(
             *(kernel, program, folder, GUEST_LIMIT),
@@ -170,7 +170,7 @@ def console_with(kernel: KernelImage, program: bytes, folder: Path) -> str:
 
 def to_the_end(console: str) -> str:
     """
-    A guest's console, whose first process says that it ended.
+    A guest's console, whose first process reports that it ended.
 
     :raises LostGuest: it does not
     """
@@ -180,7 +180,7 @@ def to_the_end(console: str) -> str:
 
 
 def results_of(console: str) -> dict[str, str]:
-    """The result of each test, in their order."""
+    """The result of each test, in order."""
     return {
         found["name"]: found["skip"].strip() if found["skip"] else found["word"]
         for found in _RESULT.finditer(console)

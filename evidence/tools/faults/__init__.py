@@ -1,1 +1,1 @@
-"""Campaigns that are disturbed, for the fault report."""
+"""Disturbed campaigns, for the fault report."""

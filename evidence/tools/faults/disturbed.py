@@ -23,7 +23,7 @@ from pfnlab.campaign.store.store import Store
 #: Seconds of one phase.
 PHASE = 300.0
 
-#: How every plan begins.
+#: The beginning of every plan.
 _HEAD = """\
 form = 1
 name = "{name}"
@@ -36,16 +36,16 @@ lost = 100
 #: The campaign's name.
 _NAME = "faults"
 
-#: Results by the shard that saw them, and the shards that were given up.
+#: Results by the shard that produced them, and the abandoned shards.
 Found = tuple[dict[int, frozenset[str]], frozenset[int]]
 
 
 class Disturbed:
-    """One campaign, in a folder, run undisturbed and disturbed; what disturbs it is said by subclasses.
+    """One campaign in a folder, run undisturbed and disturbed; subclasses define the faults.
 
-    :param number: decides everything random
-    :ivar counts: how many faults of each kind happened
-    :ivar wrong: what was not as in the undisturbed run, in words
+    :param number: the random seed
+    :ivar counts: the number of faults of each kind
+    :ivar wrong: differences from the undisturbed run, in words
     """
 
     #: The words of every command, after those of the campaign.
@@ -62,15 +62,15 @@ class Disturbed:
         self.expected: Found = ({}, frozenset())
 
     def tables(self) -> str:
-        """The tables of the campaign's file, which say what it runs."""
+        """The tables of the campaign's file, which define its work."""
         raise NotImplementedError
 
     def phases(self) -> None:
-        """All that is done to the campaign in its store, before it is resumed for the last time."""
+        """Disturb the campaign in its store, before its last resumption."""
         raise NotImplementedError
 
     def run(self) -> None:
-        """All of it; what is wrong is kept."""
+        """Run everything; record what is wrong."""
         plan = self.folder / "plan.toml"
         head = _HEAD.format(name=_NAME, seconds=self.seconds)
         plan.write_text(head + self.tables(), encoding="utf-8")
@@ -87,7 +87,7 @@ class Disturbed:
         self.compare()
 
     def compare(self) -> None:
-        """Compare what was found at the end with the undisturbed run."""
+        """Compare the final results with the undisturbed run."""
         results, isolated = found(self.store)
         if (results, isolated) != self.expected:
             different = sorted(
@@ -99,7 +99,7 @@ class Disturbed:
             self._keep()
 
     def _keep(self) -> None:
-        """Keep both stores, so that somebody can see what differs."""
+        """Keep both stores, so that differences can be examined."""
         kept = Path(tempfile.mkdtemp(prefix="pfnlab-unequal-"))
         for path in self.folder.glob("*.db*"):
             shutil.copy(path, kept)
@@ -113,11 +113,11 @@ class Disturbed:
         most: int | None = None,
         more: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """A command of ``pfnlab campaign``.
+        """Start a command of ``pfnlab campaign``.
 
-        :param words: after what is asked; None for those of all commands
-        :param most: bytes beyond which no file can grow
-        :param more: of its environment
+        :param words: the words after *asked*; None for those of all commands
+        :param most: the most bytes of any file
+        :param more: additions to its environment
         """
         limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))) if most else None
         behind = self.words if words is None else words
@@ -130,7 +130,7 @@ class Disturbed:
         )
 
     def _end(self, process: subprocess.Popen[bytes]) -> tuple[int, str]:
-        """Wait for its end: the exit code and what it said."""
+        """Wait for its end; return the exit code and the output."""
         try:
             _, said = process.communicate(timeout=PHASE)
         except subprocess.TimeoutExpired:
@@ -157,7 +157,7 @@ def found(store: Path, name: str = _NAME) -> Found:
 
 
 def children_of(process: int) -> list[int]:
-    """The processes that *process* started and that run."""
+    """The running child processes of *process*."""
     found_children = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

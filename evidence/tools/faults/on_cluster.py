@@ -28,7 +28,7 @@ programs_per_shard = 3
 
 _WORKERS = ("one", "two")
 
-#: Seconds that shards are waited for.
+#: Seconds to wait for shards.
 _MOMENT = 30.0
 
 
@@ -36,11 +36,11 @@ class OnCluster(Disturbed):
     """A scheduler and two workers of dask; the undisturbed run has none."""
 
     def tables(self) -> str:
-        """Nothing that needs a file which workers have not."""
+        """Only work without files that workers lack."""
         return _TABLES.format(seed=self.number * 1000)
 
     def run(self) -> None:
-        """With a cluster, which ends with it."""
+        """Run with a cluster, which ends with the run."""
         from local_cluster import LocalCluster
 
         with LocalCluster(self.folder) as self._cluster:
@@ -49,7 +49,7 @@ class OnCluster(Disturbed):
             super().run()
 
     def phases(self) -> None:
-        """A worker is killed, then the scheduler, then the command; and once more with a lost scheduler."""
+        """Kill a worker, then the scheduler, then the command; then lose a scheduler again."""
         process = self._start(self.store, "resume")
         if self._until_shards(process, 3):
             self._kill_a_worker()
@@ -78,7 +78,7 @@ class OnCluster(Disturbed):
         self.counts["cluster worker killed"] += 1
 
     def _restart(self) -> None:
-        # Workers end with their scheduler; what starts it anew starts them too.
+        # Workers end with their scheduler; restarting it restarts them too.
         self._cluster.end("scheduler")
         for name in _WORKERS:
             self._cluster.end(name)
@@ -86,7 +86,7 @@ class OnCluster(Disturbed):
         self.counts["scheduler restarted"] += 1
 
     def _until_shards(self, process: subprocess.Popen[bytes], more: int) -> bool:
-        """Wait until so many more shards are done, while some are left.
+        """Wait until *more* further shards are done, while some remain.
 
         :return: False if the campaign ended before
         """

@@ -23,15 +23,15 @@ programs = 60
 programs_per_shard = 15
 """
 
-#: Seconds that a guest is waited for.
+#: Seconds to wait for a guest.
 _MOMENT = 60.0
 
-#: Seconds until processes of a command that was killed have ended.
+#: Seconds until the processes of a killed command have ended.
 _ENDS = 15.0
 
 
 class OnKernel(Disturbed):
-    """Two shards at a time, each with guests of its own."""
+    """Two shards at a time, each with its own guests."""
 
     seconds = 300
 
@@ -40,7 +40,7 @@ class OnKernel(Disturbed):
         return _TABLES.format(seed=self.number * 1000)
 
     def phases(self) -> None:
-        """The command is killed while a guest hangs; then guests are stopped and killed, and it goes on."""
+        """Kill the command while a guest hangs; then stop and kill guests while it continues."""
         process = self._start(self.store, "resume")
         self._to_a_guest(process, "guest hung")
         if process.poll() is None:
@@ -58,7 +58,7 @@ class OnKernel(Disturbed):
         until = time.monotonic() + _MOMENT
         while process.poll() is None and time.monotonic() < until:
             guests = guests_of(process.pid)
-            # One that is in the middle of a program, as likely as not.
+            # Probably one in the middle of a program.
             time.sleep(0.2 + self._random.random())
             if guests:
                 with contextlib.suppress(ProcessLookupError):
@@ -79,7 +79,7 @@ class OnKernel(Disturbed):
 
 
 def guests_of(process: int) -> list[int]:
-    """The processes of QEMU that *process* has started, or those that it has started."""
+    """The QEMU processes started by *process* or by its children."""
     guests, level = [], [process]
     while level := [child for one in level for child in children_of(one)]:
         for child in level:

@@ -1,4 +1,4 @@
-"""A campaign on models, in which files, clocks, processes and trackers go wrong."""
+"""A campaign on models with faults of files, clocks, processes and trackers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from faults.disturbed import Disturbed, children_of, found
 from pfnlab.base.errors import Misuse
 
-#: Seconds that something to disturb is waited for.
+#: Seconds to wait for something to disturb.
 MOMENT = 20.0
 
 #: The library that gives processes another wall clock.
@@ -33,7 +33,7 @@ programs = ["munmap-*"]
 programs_per_shard = 3
 """
 
-#: A tracker that aborts or hangs once for each file that is in its folder.
+#: A tracker that aborts or hangs once for each file in its folder.
 _ODD = """\
 import os, time
 from pathlib import Path
@@ -85,7 +85,7 @@ class OnModels(Disturbed):
             self.disturb()
 
     def fill_the_disk(self) -> None:
-        """A phase in which a file can grow no further: the write-ahead log holds a few shards."""
+        """A phase in which files cannot grow: the write-ahead log holds a few shards."""
         process = self._start(self.store, "resume", most=96 << 10)
         code, lines = self._end(process)
         last = lines.strip().splitlines()[-1:]
@@ -95,7 +95,7 @@ class OnModels(Disturbed):
             self.wrong.append(f"with a full disk: exit {code}, {lines[-200:]!r}")
 
     def disturb(self) -> None:
-        """A phase with jumps, copies and killed workers, that ends with kill -9."""
+        """A phase with clock jumps, copies and killed workers, ended by kill -9."""
         self._clock.write_text("+0d\n", encoding="utf-8")
         process = self._start(self.store, "resume", more=self._other_clock())
         faults = ["clock jump"] * 2 + ["worker killed"] * 2 + ["store copied"] * 2
@@ -129,7 +129,7 @@ class OnModels(Disturbed):
         self.counts["clock jump"] += 1
 
     def kill_a_worker(self, process: subprocess.Popen[bytes]) -> None:
-        """kill -9 of a process that runs a shard, or of the one that started it."""
+        """kill -9 a process that runs a shard, or its parent."""
         until = time.monotonic() + MOMENT
         while process.poll() is None and time.monotonic() < until:
             above = children_of(process.pid)
@@ -143,7 +143,7 @@ class OnModels(Disturbed):
             time.sleep(0.01)
 
     def copy(self) -> None:
-        """Copy the store as it is, and look into the copy."""
+        """Copy the store in its present state, and check the copy."""
         copy = self.folder / f"copy{self.counts['store copied']}.db"
         for ending in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
@@ -160,7 +160,7 @@ class OnModels(Disturbed):
         self.counts["store copied"] += 1
 
     def compare(self) -> None:
-        """The same, where what crashed and hung is counted first."""
+        """Compare, after counting what crashed and hung."""
         crashed = {token.stem for token in self._tokens.glob("*.done")}
         self.counts["shard crashed"] += "crash" in crashed
         self.counts["shard hung"] += "hang" in crashed
