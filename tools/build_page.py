@@ -1,9 +1,9 @@
-"""Bundle the explorer's page out of ``web/source`` into ``src/pfnlab/explorer/page/page.js``: ``make page``.
+"""Bundle the explorer's page from ``web/source`` into ``src/pfnlab/explorer/page/page.js``: ``make page``.
 
     python tools/build_page.py [--check]
 
-The built file is in the repository, so that nothing but Python is needed to use it. Its first line holds
-a hash of its sources; ``--check`` says whether they still belong together.
+The built file is in the repository, so that using it needs only Python. Its first line has a hash of its
+sources; ``--check`` verifies it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ BUILT = WEB.parent / "src" / "pfnlab" / "explorer" / "page" / "page.js"
 
 _HEAD = re.compile(r"^/\* pfnlab explorer, built by `make page`; sources (?P<hash>[0-9a-f]{64}) \*/\n")
 
-#: What is bundled, besides our own sources.
+#: Bundled files besides our own sources.
 _BUNDLED = ("@codemirror", "@lezer", "@marijn", "crelt", "style-mod", "w3c-keyname")
 
 
 def sources_hash(web: Path = WEB) -> str:
-    """The hash of all that the built file is made of."""
+    """The hash of all sources of the built file."""
     digest = hashlib.sha256()
     for path in [*sorted((web / "source").glob("*.js")), web / "package.json", web / "package-lock.json"]:
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
@@ -32,7 +32,7 @@ def sources_hash(web: Path = WEB) -> str:
 
 
 def built_of(built: Path = BUILT) -> str | None:
-    """The hash of the sources that the built file says it is of; None if it says nothing."""
+    """The hash of its sources recorded in the built file; None if it has none."""
     with built.open(encoding="utf-8") as file:
         match = _HEAD.match(file.readline())
     return match["hash"] if match else None
@@ -67,7 +67,7 @@ def _licences() -> str:
 
 
 def main() -> int:
-    """Build, or check what is built; the exit code."""
+    """Build, or check the built file; return the exit code."""
     if "--check" not in sys.argv[1:]:
         build()
         return 0

@@ -1,8 +1,8 @@
-"""Build wheel and source archive of the commit that is checked out, not of the files that lie around.
+"""Build wheel and source archive of the checked-out commit, not of the files in the working tree.
 
-``python tools/build_release.py dist`` exports what git has at HEAD to a folder of its own, builds there, and
-then compares every file of both archives with it. What was changed and not committed is named, and is not in
-them. Exit code 0 when they are built, 1 when a file in them is not git's, 2 when they cannot be built.
+``python tools/build_release.py dist`` exports git's files at HEAD to a separate folder, builds there, and
+compares every file of both archives with them. Uncommitted changes are listed, and not included. Exit code 0
+if they are built, 1 if a file in them is not git's, 2 if they cannot be built.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from check_release import Unreadable, members
 
 ROOT = Path(__file__).parents[1]
 
-#: What builders write of their own.
+#: Files that builders generate.
 _MADE = ("PKG-INFO", ".dist-info/")
 
 
 def export(root: Path, into: Path) -> None:
     """
-    The files of the commit that is checked out in *root*, below *into*.
+    Export the files of the commit checked out in *root* into *into*.
 
-    :raises Unreadable: *root* is no checkout
+    :raises Unreadable: *root* is not a checkout
     """
     packed = _git(root, "archive", "--format=tar", "HEAD")
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        # Filters came with Python 3.11.4. What git packs needs none; later versions warn without one.
+        # Filters came with Python 3.11.4. Git's archive needs none; later versions warn without one.
         if hasattr(tarfile, "data_filter"):
             archive.extractall(into, filter="data")
         else:
@@ -40,16 +40,16 @@ def export(root: Path, into: Path) -> None:
 
 def uncommitted(root: Path) -> list[str]:
     """
-    A line for each file of *root* that is not as it was committed, e.g. ``git status`` says it.
+    A line per uncommitted change in *root*, as ``git status`` prints it.
 
-    :raises Unreadable: *root* is no checkout
+    :raises Unreadable: *root* is not a checkout
     """
     return _git(root, "status", "--porcelain", "--untracked-files=all").decode(errors="replace").splitlines()
 
 
 def build(tree: Path, into: Path) -> list[Path]:
     """
-    Wheel and source archive of *tree*, in the folder *into*.
+    Build wheel and source archive of *tree* in the folder *into*.
 
     :raises Unreadable: they cannot be built
     """
@@ -62,7 +62,7 @@ def build(tree: Path, into: Path) -> list[Path]:
 
 
 def strangers(archive: Path, tree: Path) -> list[str]:
-    """The files in a wheel or source archive that are not, to the byte, those of *tree*."""
+    """The files in a wheel or source archive that are not identical to those of *tree*."""
     found = []
     for name, content in members(archive):
         inside = name.removeprefix(f"{archive}:")
@@ -75,13 +75,13 @@ def strangers(archive: Path, tree: Path) -> list[str]:
 
 
 def _original(inside: str, tree: Path) -> Path:
-    """The file of *tree* that a wheel has as *inside*, which pyproject.toml may have put elsewhere."""
+    """The file of *tree* that a wheel has as *inside*, which pyproject.toml may have moved."""
     settings = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.
     shared = inside.partition(".data/data/")[2]
     for kind, place in (("force-include", inside), ("shared-data", shared), ("sources", inside)):
-        # A folder of sources may lie in another, pfnlab/litmus in pfnlab.
+        # A folder of sources may be inside another, e.g. pfnlab/litmus in pfnlab.
         for source, target in sorted(wheel.get(kind, {}).items(), key=lambda pair: pair[1], reverse=True):
             if place == target or place.startswith(f"{target}/"):
                 return tree / f"{source}{place.removeprefix(target)}"
@@ -100,7 +100,7 @@ def _git(root: Path, *words: str) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Build into the folder *arguments* names; see the module."""
+    """Build into the folder that *arguments* names; see the module."""
     if len(arguments) != 1:
         print("name the folder for wheel and source archive: dist", file=sys.stderr)
         return 2

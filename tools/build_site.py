@@ -1,12 +1,10 @@
 """Build the documentation site: ``make docs``, offline, in ``build/site``.
 
-The pages are the repository's own, so that links lead to the same place here and there.
-The reference is made of the code (``tools/write_reference.py``), which git has not.
-They are staged: pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources)
-become pages, links follow them, and ``docs/site/contents.toml`` becomes
-the navigation.
-Sphinx then builds them; a warning is an error, and so are a page that is in no part of the navigation and a
-link that leads nowhere.
+The pages are the repository's own, so that links have the same targets here and there.
+The reference is generated from the code (``tools/write_reference.py``) and not in git.
+They are staged: pages of ``docs/`` move to the top, files that a page links to (programs, patches, sources)
+become pages, links are adapted, and ``docs/site/contents.toml`` becomes the navigation.
+Sphinx then builds them; a warning is an error, and so are a page missing from the navigation and a dead link.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ from write_reference import PLACES
 
 SITE = ROOT / "docs" / "site"
 
-#: The language of a file's colours, by its ending.
+#: The language for a file's syntax highlighting, by its suffix.
 LANGUAGES = {".pfn": "pfn", ".py": "python", ".patch": "diff", ".c": "c", ".json": "json"}
 
 _TARGET = re.compile(r"(\]\()([^)\s]+)(\))")
@@ -43,7 +41,7 @@ class Part:
 
     :param caption: its heading
     :param pages: its pages in order, as paths in the repository
-    :param below: the pages that stand below one of them
+    :param below: the pages below one of them
     """
 
     caption: str
@@ -63,7 +61,7 @@ def page_text(name: str) -> str:
 
 
 def contents() -> list[Part]:
-    """The navigation, of ``contents.toml``; a pattern stands for its files, by their numbers."""
+    """The navigation, from ``contents.toml``; a pattern represents its files, by their numbers."""
     written = tomllib.loads((SITE / "contents.toml").read_text(encoding="utf-8"))
     return [
         Part(
@@ -85,7 +83,7 @@ def _files(patterns: Sequence[str]) -> Iterator[str]:
 
 
 def orphans(parts: Sequence[Part], pages: Sequence[str]) -> list[str]:
-    """The pages that no part has, and the entries that are no page."""
+    """The pages without a part, and the entries that are not pages."""
     listed = ["docs/index.md"]
     for part in parts:
         listed += [*part.pages, *(page for pages in part.below.values() for page in pages)]
@@ -94,12 +92,12 @@ def orphans(parts: Sequence[Part], pages: Sequence[str]) -> list[str]:
 
 
 def staged(name: str) -> str:
-    """Where a file of the repository stands in the site."""
+    """The path of a file of the repository in the site."""
     return name.removeprefix("docs/") if name != "docs/README.md" else name
 
 
 def followed(text: str, name: str) -> tuple[str, list[str]]:
-    """A page with its links as the site has them, and the files that become pages for it."""
+    """A page with its links as in the site, and the files that become pages for it."""
     wanted = []
     here = PurePosixPath(staged(name)).parent
 
@@ -126,7 +124,7 @@ def followed(text: str, name: str) -> tuple[str, list[str]]:
 
 
 def file_page(name: str) -> str:
-    """The page of a file that is no page itself."""
+    """The page of a file that is not a page itself."""
     text = (ROOT / name).read_text(encoding="utf-8")
     path = PurePosixPath(name)
     said = f"# {path.name}\n\n"
@@ -141,7 +139,7 @@ def file_page(name: str) -> str:
 
 
 def notebook_page(text: str) -> str:
-    """A notebook's words and code; its outputs are of the day it is run."""
+    """A notebook's text and code, without outputs, which depend on the day of the run."""
     cells = json.loads(text)["cells"]
     sources = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
     return (
@@ -151,7 +149,7 @@ def notebook_page(text: str) -> str:
 
 
 def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:
-    """A part of the navigation, as Sphinx reads it, for the page *name*."""
+    """A part of the navigation, in Sphinx's syntax, for the page *name*."""
     here = PurePosixPath(staged(name)).parent
     lines = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
     rows = [os.path.relpath(staged(page), here) for page in pages]
@@ -163,7 +161,7 @@ def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:
 def stage(folder: Path) -> list[str]:
     """Write all pages into *folder*.
 
-    :return: what is wrong with the navigation
+    :return: faults of the navigation
     """
     parts = contents()
     names = page_names()
@@ -191,7 +189,7 @@ def stage(folder: Path) -> list[str]:
 
 
 class Targets(HTMLParser):
-    """The links of a page of the site, and the places in it that can be linked to."""
+    """The links of a page of the site, and its possible link targets."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -200,7 +198,7 @@ class Targets(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Links, pictures, style sheets and scripts; every ``id``."""
+        """Collect links, pictures, style sheets and scripts, and every ``id``."""
         for name, value in attrs:
             if name == "id" and value:
                 self.anchors.add(value)
@@ -209,7 +207,7 @@ class Targets(HTMLParser):
 
 
 def dead_targets(folder: Path) -> list[str]:
-    """The links of a built site that lead nowhere, anchors too; those to other sites are not followed."""
+    """The dead links of a built site, including anchors; links to other sites are not followed."""
     pages = {path: Targets(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
     dead = []
     for path, page in pages.items():
@@ -233,7 +231,7 @@ def _write(path: Path, text: str) -> None:
 def main() -> int:
     """Stage and build.
 
-    :return: 0 where nothing is wrong
+    :return: 0 if nothing is wrong
     """
     build = ROOT / "build"
     for name in ("site-pages", "site"):

@@ -1,9 +1,8 @@
-"""Refuse a release that holds a private finding.
+"""Reject a release that contains a private finding.
 
 ``python tools/check_release.py dist/*.whl dist/*.tar.gz docs`` reads wheels, source archives, folders and
-files, and looks in every file for what only a private finding has: its name, its title, its programs, its
-goldens. Exit code 0 when nothing is there, 1 when something is, with a line for each, 2 when something cannot
-be judged.
+files, and searches every file for data of private findings: names, titles, programs, goldens. Exit code 0 if
+there is none, 1 if there is, with a line for each, 2 if something cannot be judged.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ STATES = ("private", "reported", "public")
 
 
 class Unreadable(Exception):
-    """Something that cannot be judged, and therefore not released."""
+    """Something that cannot be judged, and therefore must not be released."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class Finding:
     A finding that must not be in a release.
 
     :param name: its folder
-    :param words: texts only it has: name, heading of the report, titles and hashes of programs
+    :param words: texts that only it has: name, heading of the report, titles and hashes of programs
     :param files: sha256 of its files
-    :param programs: hashes of its programs, which do not depend on title and layout
+    :param programs: hashes of its programs, which are independent of title and layout
     """
 
     name: str
@@ -48,7 +47,7 @@ def private_findings(folder: Path) -> list[Finding]:
     """
     The private findings of an ``evidence/findings`` folder.
 
-    :raises Unreadable: a finding does not say its state, or there is no finding at all
+    :raises Unreadable: a finding does not state its status, or there is no finding at all
     """
     reports = sorted(path / "report.md" for path in folder.glob("*/"))
     if not reports:
@@ -83,7 +82,7 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     Every file in a wheel, a source archive or a folder, or the file itself.
 
-    :raises Unreadable: it is not there, or no archive although it is named like one
+    :raises Unreadable: it is missing, or not an archive although it is named like one
     """
     try:
         if path.is_dir():
@@ -105,7 +104,7 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def held(files: Iterable[tuple[str, bytes]], findings: Iterable[Finding]) -> list[str]:
-    """A line for every one of *files* that holds something of *findings*."""
+    """A line for each of *files* that contains anything of *findings*."""
     findings = list(findings)
     return [
         f"{name} holds {what} of the private finding {finding.name}"

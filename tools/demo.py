@@ -1,8 +1,8 @@
 """``make demo``: one story on models and real kernels, side by side.
 
-The kernels are the oldest stable series' and the newest that is known and on offer
-(:func:`pfnlab.lab.images.kernel_offers.roles_for`). A new kernel may tell the story otherwise: that
-is news. One that cannot be had any more is replaced by what it did when it was recorded.
+The kernels are the oldest stable series' and the newest known one on offer
+(:func:`pfnlab.lab.images.kernel_offers.roles_for`). A new kernel may tell a different story: that is news. An
+unavailable one is replaced by its recording.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ NOT_THE_STORY = "This is not the story: each model should side with its kernel, 
 
 
 def machines(roles: Sequence[Role]) -> list[str]:
-    """The machines of the demo: a model and its kernel for the first and the last role that can be had."""
+    """The machines of the demo: a model and its kernel for the first and the last available role."""
     chosen = []
     for role in (roles[0], roles[-1]):
         series = series_of(role.name)
-        # A known kernel on offer is what its series stands for, and the series is the shorter name.
+        # A series represents its known kernel on offer, and has the shorter name.
         name = series if role.standing == "known" else role.name
         model = name if series in RELEASES else nearest(name)
         chosen.append(f"model:{model}")
@@ -48,14 +48,14 @@ def machines(roles: Sequence[Role]) -> list[str]:
 
 
 def told(shown: str, asked: Sequence[str]) -> bool:
-    """True if the output says that each model agrees with its kernel, and that the two kernels differ."""
+    """True if the output shows that each model agrees with its kernel, and that the two kernels differ."""
     # Lines are as long as the terminal is wide.
     words = " ".join(shown.split())
     return f" differ: {', '.join(asked[:2])} | {', '.join(asked[2:])} step " in words
 
 
 def recorded(role: Role) -> bool:
-    """True if the model repeats what the newest recorded kernel of the role's series did."""
+    """True if the model agrees with the newest recorded kernel of the role's series."""
     golden = read_golden(golden_path(STORY))
     versions = [one for one in golden.kernels if series_of(one) == series_of(role.name)] if golden else []
     if golden is None or not versions:
@@ -66,7 +66,7 @@ def recorded(role: Role) -> bool:
 
 
 def main() -> int:
-    """Show the story, and say whether kernels show it; the exit code."""
+    """Show the story, and report whether kernels confirm it; return the exit code."""
     try:
         read_lists(say=lambda line: print(line, file=sys.stderr))
     except Unverified:

@@ -1,6 +1,6 @@
 """The order of imports, and its drawing in ``ARCHITECTURE.md``: ``draw_rooms.py [--write]``.
 
-One line a package or room, in the order of imports: how many modules it has, and the first sentence of its
+One line per package or room, in the order of imports: its number of modules, and the first sentence of its
 docstring.
 """
 
@@ -16,10 +16,10 @@ SOURCE = ROOT / "src" / "pfnlab"
 PAGE = ROOT / "ARCHITECTURE.md"
 BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end of rooms -->\n"
 
-#: The wings, each with its parts in the order of imports: a part imports itself and parts of the lines above,
-#: never its equals. A part is a package, a room of one or a module; what lies in a package beside such rooms
-#: and modules comes where the package stands. Verbs about campaigns and of the explorer have lines of their
-#: own, for shards and the page perform the other verbs. tests/test_layers.py and tests/test_wings.py hold it.
+#: The wings, each with its parts in the order of imports: a part imports itself and parts of earlier lines,
+#: never its equals. A part is a package, a room of one or a module; the rest of a package with such rooms and
+#: modules comes at the package's line. Verbs about campaigns and of the explorer have separate lines, because
+#: shards and the page perform the other verbs. tests/test_layers.py and tests/test_wings.py enforce it.
 WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "base": (
         ("base.units", "base.version"),
@@ -84,7 +84,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
-#: Parts that know nothing of what comes before them but these.
+#: Parts that may import only these of the parts before them.
 ALONE: dict[str, tuple[str, ...]] = {
     "checker.search": (
         *("base.units", "base.version", "base.errors", "base.inert", "base.path_walk", "base.whole_file"),
@@ -114,7 +114,7 @@ WING_OF = {part: wing for wing, lines in WINGS.items() for line in lines for par
 def part_of(module: str) -> str | None:
     """The part that a module belongs to, the narrowest; None if it is in none.
 
-    :param module: its dotted name behind ``pfnlab.``, which may go on to what the module has
+    :param module: its dotted name after ``pfnlab.``, which may continue to a name in the module
     """
     words = module.split(".")
     names = (".".join(words[:count]) for count in range(len(words), 0, -1))
@@ -145,7 +145,7 @@ def _rows(folder: Path, within: tuple[str, ...]) -> Iterator[tuple[str, str, str
 
 
 def _place(package: str) -> int:
-    """Where a package is drawn: at its own line, else at the first of its rooms that has one."""
+    """The position of a package in the drawing: at its own line, else at its first room with one."""
     within = (rank for part, rank in RANK.items() if part.startswith(f"{package}."))
     return RANK.get(package, min(within, default=len(RANK)))
 
@@ -163,7 +163,7 @@ def door(folder: Path) -> str:
 
 
 def drawn(page: str) -> str:
-    """*page* with the drawing anew."""
+    """*page* with the drawing regenerated."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + drawing() + END + after

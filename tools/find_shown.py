@@ -1,7 +1,7 @@
 """The programs that show each switch: ``find_shown.py [--write]``.
 
-On the model of every confirmed series each program runs with a change and without. The shortest one in which
-a user sees it is kept, else the shortest that differs at all. With ``--write`` they go to
+On the model of every confirmed series each program runs with a change and without. The shortest program that
+shows it to a user is kept, else the shortest that differs at all. With ``--write`` they go to
 ``src/pfnlab/kernel/policies/shown_by.toml``; without it the file is compared. It takes some minutes.
 """
 
@@ -65,7 +65,7 @@ def found_text() -> str:
 
 
 def main() -> int:
-    """Write the file, or say whether it is current."""
+    """Write the file, or report whether it is current."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     found = found_text()

@@ -1,6 +1,6 @@
-"""The goldens of reports: ``tools/golden_reports.py`` names those that changed, ``--write`` stores them.
+"""The goldens of reports: ``tools/golden_reports.py`` lists changed ones, ``--write`` stores them.
 
-Look at what changed before it is kept: ``git diff tests/present/document/golden``.
+Review changes before keeping them: ``git diff tests/present/document/golden``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TESTS = Path(__file__).parents[1] / "tests"
 
 
 def main(words: list[str]) -> int:
-    """0 where nothing changed or all was written, else 1."""
+    """Return 0 if nothing changed or everything was written, else 1."""
     sys.path[:0] = [str(TESTS), str(TESTS / "present" / "document")]
     samples = importlib.import_module("sample_reports")
     texts, kept = samples.goldens(), samples.GOLDEN

@@ -1,13 +1,13 @@
 """Run a command on a machine whose Debian archive has moved on: ``made_up_archive.py CASE COMMAND...``.
 
-The package lists are the real ones, changed as the case says and signed with a key of our own; packages come
-from the real mirror. Home and cache are new and empty. The cases:
+The package lists are the real ones, changed for the case and signed with a private key; packages come from
+the real mirror. Home and cache are new and empty. The cases:
 
-``newer``    no kernel is known any more: each series has a new point release, and rolling suites one
+``newer``    no kernel is known any longer: each series has a new point release, and rolling suites one
 ``gone``     no 6.12 and no rolling kernel is offered
-``expired``  the oldest stable suite says of itself that it is too old
+``expired``  the oldest stable suite declares itself too old
 ``one``      only the oldest stable suite can be reached
-``none``     nobody answers at all
+``none``     nothing can be reached
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from pfnlab.lab.images.sources import KEYRING, MIRROR
 
 CASES = ("newer", "gone", "expired", "one", "none")
 
-#: What stands in for new kernels: where, the version they say, and the known kernel they are. The last
-#: one is not the rolling kernel that became known last, so that something differs.
+#: Substitutes for new kernels: location, reported version, and the actual known kernel. The last one is not
+#: the rolling kernel that became known last, so that something differs.
 _MADE_UP = (
     ("bookworm-security", "6.1.999-1", "6.1.190-1"),
     ("trixie-security", "6.12.999-1", "6.12.116-1"),
@@ -49,7 +49,7 @@ _LIMIT = 3600.0
 
 
 def changed(case: str, lists: Mapping[str, str]) -> dict[str, str]:
-    """The lists of all suites as the case has them; a suite that cannot be reached has none."""
+    """The lists of all suites in this case; an unreachable suite has none."""
     if case == "none":
         return {}
     if case == "one":
@@ -85,7 +85,7 @@ def _field(stanza: str, name: str) -> str:
 
 def _called(stanza: str, version: str) -> str:
     """The package of *stanza* under another version."""
-    # As the package is called whose kernel it is.
+    # The package name of the actual kernel.
     kind = "binary" if "-binary-" in _field(stanza, "Package") else "image"
     name = f"linux-{kind}-{version.partition('-')[0]}+made-cloud-amd64"
     stanza = re.sub(r"^Package: .*$", f"Package: {name}", stanza, flags=re.MULTILINE)
@@ -93,7 +93,7 @@ def _called(stanza: str, version: str) -> str:
 
 
 class _Key:
-    """A key of our own."""
+    """A private signing key."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -120,7 +120,7 @@ def _suite(suite: str, packages: str, key: _Key, *, expired: bool) -> dict[str, 
     plain = packages.encode()
     packed = gzip.compress(plain, 1)
     path = "main/binary-amd64/Packages"
-    # What is listed unpacked is fetched packed.
+    # Files listed unpacked are fetched packed.
     sums = "".join(
         f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}\n"
         for name, content in ((path, plain), (f"{path}.gz", packed))
@@ -160,7 +160,7 @@ def serving(files: Mapping[str, bytes], pools: Mapping[str, str]) -> Iterator[st
                 self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing is said of each file."""
+            """Suppress the log line of each file."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -172,7 +172,7 @@ def serving(files: Mapping[str, bytes], pools: Mapping[str, str]) -> Iterator[st
 
 
 def real_lists(archive: Archive) -> dict[str, str]:
-    """The package lists of every suite, as they are today."""
+    """The current package lists of every suite."""
     Search(archive, False, lambda line: print(line, file=sys.stderr)).all()
     lists = {}
     for suite in SUITES:
@@ -185,7 +185,7 @@ def real_lists(archive: Archive) -> dict[str, str]:
 
 
 def main(case: str, command: list[str]) -> int:
-    """Run *command* on the archive of *case*; its exit code."""
+    """Run *command* on the archive of *case*; return its exit code."""
     archive = Archive.of_this_machine(cache_root() / "apt")
     security = archive.security or archive.main
     pools = {"debian": archive.main.uri.rstrip("/"), "debian-security": security.uri.rstrip("/")}
@@ -206,7 +206,7 @@ def main(case: str, command: list[str]) -> int:
         environment |= {"HOME": str(folder / "home"), "PFNLAB_CACHE": str(folder / "cache")}
         environment |= {MIRROR: f"{uri}/debian", KEYRING: str(key.keyring)}
         if case == "expired":
-            # Where the machine's mirror is frozen on purpose its apt looks at no date.
+            # If the machine's mirror is deliberately frozen, its apt ignores dates.
             (folder / "apt.conf").write_text('Dir::Etc::Parts "/dev/null";\n')
             environment["APT_CONFIG"] = str(folder / "apt.conf")
         return subprocess.run(command, env=environment, check=False, timeout=_LIMIT).returncode

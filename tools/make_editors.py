@@ -1,8 +1,8 @@
 """The grammars for editors, made from the words of the language: ``make_editors.py --write``.
 
-Without ``--write`` it says which file is not up to date, and returns 1 for one. They are made from
+Without ``--write`` it lists outdated files, and returns 1 if there are any. They are made from
 ``pfnlab.programs.lang.tokens``: a TextMate grammar (VS Code and others), a syntax file for Vim, and the table
-itself as JSON, for highlighters that are fed with one.
+itself as JSON, for highlighters that accept one.
 """
 
 from __future__ import annotations
@@ -55,26 +55,26 @@ GROUPS: dict[TokenKind, str] = {
 
 
 def files() -> dict[Path, str]:
-    """Every file that is made, with its content."""
+    """Every generated file, with its content."""
     grammar = _json(textmate())
     return {
         ROOT / "src" / "pfnlab" / "programs" / "lang" / "tokens.json": _json(token_table()),
         ROOT / "editors" / "pfnlab.tmLanguage.json": grammar,
-        # An extension has nothing that lies beside its folder.
+        # An extension has no access to files outside its folder.
         ROOT / "editors" / "vscode" / "pfnlab.tmLanguage.json": grammar,
         ROOT / "editors" / "vim" / "syntax" / "pfnlab.vim": vim(),
     }
 
 
 def scope_of(token: TokenKind) -> str:
-    """The TextMate scope of *token*, whose last name but one is the token's own."""
+    """The TextMate scope of *token*; the last name but one is the token's own."""
     return f"{SCOPES[token]}.{token}.pfnlab"
 
 
 def textmate() -> dict[str, Any]:
     """The TextMate grammar.
 
-    A context that follows is a region up to the end of the line, inside the one before it.
+    A following context is a region up to the end of the line, inside the one before it.
     """
     return {
         "comment": "Made by tools/make_editors.py: change src/pfnlab/programs/lang/tokens.py.",
@@ -104,8 +104,8 @@ def _textmate_rule(rule: TokenRule) -> dict[str, Any]:
 def vim() -> str:
     """The syntax file for Vim.
 
-    Each rule is a group that names the groups that may follow it, those of its context. Of several groups
-    that match at one place Vim takes the last, so they stand there in reverse.
+    Each rule is a group that names the groups that may follow it, those of its context. If several groups
+    match at one place, Vim uses the last, so they are in reverse order.
     """
     lines = [
         '" Vim syntax file: pfnlab programs',
@@ -141,7 +141,7 @@ _OPENS = {"(?:": "", "(?=": "@=", "(?!": "@!"}
 
 
 def vim_pattern(regex: str) -> str:
-    """*regex* as Vim writes it, "very magic"."""
+    """*regex* in Vim's "very magic" syntax."""
     parts, open_groups = [r"\v\C"], []
     for part in _PART.findall(regex):
         if part in _OPENS:
@@ -159,7 +159,7 @@ def _json(value: dict[str, Any]) -> str:
 
 
 def main(words: list[str]) -> int:
-    """Write the files, or say which are not up to date."""
+    """Write the files, or list those out of date."""
     stale = {
         path: text
         for path, text in files().items()

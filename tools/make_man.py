@@ -1,6 +1,6 @@
-"""The man pages, made from the help: ``make_man.py --write``; without it, 1 where they are not up to date.
+"""The man pages, made from the help: ``make_man.py --write``; without it, returns 1 if they are out of date.
 
-One page a verb, in ``man/``: ``pfnlab.1``, ``pfnlab-run.1``, ``pfnlab-kernels-build.1``. The wheel has them
+One page per verb, in ``man/``: ``pfnlab.1``, ``pfnlab-run.1``, ``pfnlab-kernels-build.1``. The wheel has them
 in ``share/man/man1``.
 """
 
@@ -18,7 +18,7 @@ from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "man"
 
-#: The day pages are dated by: a page says nothing of when it was made, only of which version it is.
+#: The date of all pages: a page records only its version, not when it was made.
 _DAY = "2026-01-01"
 
 _FILES = (
@@ -74,7 +74,7 @@ def _page(page: VerbPage, pages: list[VerbPage]) -> str:
 
 
 def _wrapped(line: str) -> list[str]:
-    """A line of text as several; a request stays as it is."""
+    """Wrap a line of text; a request is unchanged."""
     if line.startswith((".", "'")):
         return [line]
     lines = textwrap.wrap(line, 78, break_long_words=False, break_on_hyphens=False)
@@ -122,13 +122,13 @@ def _quoted(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """*text* as roff reads it: hyphens as typed, and no line that looks like a request."""
+    """*text* escaped for roff: hyphens as typed, and no line that looks like a request."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("`", "\\(ga")
     return re.sub(r"^(?=[.'])", r"\\&", escaped)
 
 
 def main(words: list[str]) -> int:
-    """Write the pages, or say which are not up to date."""
+    """Write the pages, or list those out of date."""
     wanted = man_pages()
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.1")}
     stale = sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))

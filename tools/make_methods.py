@@ -1,7 +1,7 @@
-"""The methods of ``pfnlab.api.methods`` made of the table of operations: ``make_methods.py --write``.
+"""The methods of ``pfnlab.api.methods``, generated from the table of operations: ``make_methods.py --write``.
 
-Names and types of arguments are those of the fields; a flag is given by its name. Without ``--write`` it says
-whether the file is up to date, and returns 1 where it is not.
+Names and types of arguments are those of the fields; a flag is given by its name. Without ``--write`` it
+reports whether the file is up to date, and returns 1 if not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.lang.words import ROWS, verbs_of
 
 PAGE = Path(__file__).parents[1] / "src" / "pfnlab" / "api" / "methods.py"
-#: All behind it is made, to the end of the file.
+#: Everything after it is generated, to the end of the file.
 BEGIN = "\n    # Of the table: `python tools/make_methods.py --write`\n"
 
 _WIDTH = 110
@@ -42,7 +42,7 @@ def _annotations(base: type) -> dict[str, str]:
 
 
 def methods() -> str:
-    """A line for each verb of the table, in its order."""
+    """A line per verb of the table, in its order."""
     lines = []
     for kind in ROWS:
         words = ", ".join(("self", *arguments(kind)))
@@ -55,12 +55,12 @@ def methods() -> str:
 
 
 def made(page: str) -> str:
-    """*page* with the methods anew."""
+    """*page* with the methods regenerated."""
     return page.partition(BEGIN)[0] + BEGIN + methods()
 
 
 def main(write: bool) -> int:
-    """Write the file, or say whether it is up to date."""
+    """Write the file, or report whether it is up to date."""
     page = PAGE.read_text(encoding="utf-8")
     if write:
         PAGE.write_text(made(page), encoding="utf-8")

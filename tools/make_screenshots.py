@@ -1,7 +1,7 @@
 """Make the pictures of the explorer in ``docs/pictures``: ``python tools/make_screenshots.py``.
 
-They are what the tests of the page see on their way, so a picture is only made of a page that works. Look at
-every one before it is kept: a test does not see what is ugly.
+The tests of the page take them, so a picture always shows a working page. Review each before keeping it: a
+test does not notice ugliness.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PICTURES = ROOT / "docs" / "pictures"
 
 
 def main() -> int:
-    """Run the browser's tests, which store the pictures; their exit code."""
+    """Run the browser's tests, which store the pictures; return their exit code."""
     names = ("test_explorer.py", "test_steps.py", "test_bundle_view.py")
     tests = (str(ROOT / "tests" / "browser" / name) for name in names)
     words = ["-n0", *tests, *sys.argv[1:]]

@@ -1,6 +1,6 @@
-"""The Markdown pages of the repository, as GitHub and the site read them: CommonMark with tables.
+"""The Markdown pages of the repository, parsed like GitHub and the site do: CommonMark with tables.
 
-One reader for all who ask about pages: the link test, the test that runs what pages show, and the builder of
+One reader for all users of pages: the link test, the test that runs the commands in pages, and the builder of
 the site.
 """
 
@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Pages that are no documentation: findings may be private.
+#: Pages that are not documentation: findings may be private.
 APART = re.compile(r"evidence/findings/|tests/(?!recorded/)|build/|dist/")
 
 
@@ -27,11 +27,11 @@ class Block:
     """
     A block of code.
 
-    :param lang: the first word of its info string; empty if it is indented or says none
+    :param lang: the first word of its info string; empty if it is indented or has none
     :param info: the other words of its info string
     :param text: its lines, each ended
-    :param line: the line of the page it begins in, counted from 1; a fence is part of it
-    :param end: the line behind it
+    :param line: the line of the page where it begins, counted from 1; a fence is part of it
+    :param end: the line after it
     """
 
     lang: str
@@ -46,8 +46,8 @@ class Link:
     """
     A link or picture.
 
-    :param target: what it leads to, as written
-    :param line: the line its paragraph begins in, counted from 1
+    :param target: its target, verbatim
+    :param line: the line where its paragraph begins, counted from 1
     """
 
     target: str
@@ -79,7 +79,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def links(text: str) -> Iterator[Link]:
-    """The links and pictures of a page; those of other sites too."""
+    """The links and pictures of a page, including those to other sites."""
     for token in _tokens(text):
         line = token.map[0] + 1 if token.map else 0
         for child in token.children or ():
@@ -104,7 +104,7 @@ def spans(text: str) -> Iterator[str]:
 
 
 def anchors(text: str) -> list[str]:
-    """The anchors of the headings of a page, in order, as GitHub makes them."""
+    """The anchors of the headings of a page, in order, as GitHub generates them."""
     found: list[str] = []
     tokens = _tokens(text)
     for at, token in enumerate(tokens):

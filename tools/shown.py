@@ -1,22 +1,21 @@
-"""Run what the pages show, and compare.
+"""Run the commands in the pages, and compare their output.
 
-A command stands in a page as a terminal has it::
+A command appears in a page as in a terminal::
 
     ```console kernel
     $ pfnlab run munmap-middle --on model:6.1 --on qemu:6.1
     ...
     ```
 
-After ``console`` may stand what the block needs: ``kernel`` (a real kernel), ``slow`` (more than half a
-minute), ``network`` (more than kernels that are cached), ``exit=2`` (its commands end with that code, else 0
-or 1), ``columns=126`` (the terminal's width). ``console synopsis`` is no example but a list of forms, whose
-verbs, options and files must exist. A line of ``...`` stands for any lines, ``...`` in a line for any text.
-The point release a machine stands for, and the time a search takes, are any. A command without output under
-it has to run. A block with ``title="mine.pfn"`` is a file that commands below it use. Other blocks name their
-language, ``text`` where it is none.
+After ``console`` come the block's requirements: ``kernel`` (a real kernel), ``slow`` (more than half a
+minute), ``network`` (more than cached kernels), ``exit=2`` (its commands end with that code, else 0 or 1),
+``columns=126`` (the terminal's width). ``console synopsis`` is not an example but a list of forms, whose
+verbs, options and files must exist. A line of ``...`` matches any lines, ``...`` in a line any text. The
+point release of a machine, and the time of a search, match any. A command without output must run. A block
+with ``title="mine.pfn"`` is a file that commands below it use. Other blocks name their language, or ``text``.
 
-``python tools/shown.py PAGE...`` compares, ``--kinds kernel,slow`` with blocks so marked, ``--write`` puts
-what was printed into the page. Pages run in a folder of their own, with links to what a clone has.
+``python tools/shown.py PAGE...`` compares, ``--kinds kernel,slow`` includes blocks so marked, ``--write``
+puts the output into the page. Each page runs in a separate folder, with links to the files of a clone.
 """
 
 from __future__ import annotations
@@ -37,22 +36,22 @@ from markdown_pages import ROOT, Block, blocks, page_files, spans
 if TYPE_CHECKING:
     from pfnlab.cli.verbs import VerbPage
 
-#: What a block may need; blocks that need nothing run in every test.
+#: Possible requirements of a block; blocks without any run in every test.
 KINDS = ("kernel", "slow", "network")
 
-#: How wide the terminal is that pages show.
+#: The width of the terminal that pages show.
 COLUMNS = 100
 
-#: What a line begins with that somebody types.
+#: The prefix of a typed line.
 TYPED = re.compile(r"\s*(\$ |(\.venv/bin/)?pfnlab (?!program \d|path \d)|make [a-z]|git (clone|bisect|am) )")
 
 
-#: What make tells those that it starts.
+#: Variables that make passes to its children.
 MAKES_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 class Wrong(Exception):
-    """A block that cannot be run as it stands; says where, what, and what to write instead."""
+    """A block that cannot be run; the message has the place, the fault, and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class Command:
     """
     A command of a page.
 
-    :param typed: what stands after ``$``, continued lines joined
-    :param output: the lines shown under it
+    :param typed: the text after ``$``, with continued lines joined
+    :param output: the lines shown below it
     :param first: the index of the first of those lines in the page
     """
 
@@ -76,7 +75,7 @@ class Terminal:
     A ``console`` block.
 
     :param needs: of :data:`KINDS`
-    :param codes: how its commands may end
+    :param codes: permitted exit codes of its commands
     """
 
     block: Block
@@ -89,7 +88,7 @@ class Terminal:
 def terminals(text: str, name: str) -> list[Terminal]:
     """The terminals of a page that are run.
 
-    :raises Wrong: a block says something unknown, or looks like a terminal and is none
+    :raises Wrong: a block has an unknown word, or looks like a terminal and is not one
     """
     found = []
     for block in blocks(text):
@@ -152,7 +151,7 @@ def _commands(block: Block) -> Iterator[Command]:
 
 
 def matches(shown: Sequence[str], printed: Sequence[str]) -> bool:
-    """True if *shown* is what was *printed*, up to its ellipses; blanks at the end of lines are none."""
+    """True if *shown* matches *printed*, up to its ellipses and trailing blanks."""
     parts = []
     for line in map(_any_day, shown):
         if line.strip() == "...":
@@ -171,7 +170,7 @@ def _any_day(line: str) -> str:
 
 
 class Clone:
-    """A folder in which a page's commands run: what they write stays in it, what they read is the clone's."""
+    """A folder for a page's commands: they write here, and read the clone's files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -179,7 +178,7 @@ class Clone:
         for path in ROOT.iterdir():
             if path.name not in (".git", ".venv", "build", "dist", "bin"):
                 (folder / path.name).symlink_to(path)
-        # What is installed stays as it is: for make it is up to date, whatever changed since.
+        # The installation is left alone: it is up to date for make, whatever has changed since.
         (folder / ".venv").mkdir()
         for path in (ROOT / ".venv").iterdir():
             if not path.name.startswith("."):
@@ -190,19 +189,19 @@ class Clone:
         (folder / "bin" / "pfnlab").chmod(0o755)
 
     def write(self, name: str, text: str) -> None:
-        """A file a page shows."""
+        """Write a file that a page shows."""
         path = self.folder / name
         if path.parent.resolve() != self.folder.resolve():
             raise Wrong(f'title="{name}": a file of a page is in the folder itself')
         path.write_text(text)
 
     def run(self, typed: str, columns: int) -> tuple[int, list[str]]:
-        """A command, as somebody types it: its exit code and what it printed.
+        """Run a typed command; return its exit code and its output.
 
-        Standard error counts where the command fails, or where it has an error of pfnlab; the rest of it is
-        progress, which depends on how long things take.
+        Standard error is included if the command fails, or if it has an error of pfnlab; otherwise it is
+        progress output, which depends on timing.
         """
-        # A make that runs this is none of the page's.
+        # A make that runs this does not concern the page.
         env = {
             **{name: value for name, value in os.environ.items() if name not in MAKES_OWN},
             "COLUMNS": str(columns),
@@ -228,7 +227,7 @@ def run_page(
 ) -> tuple[list[str], str]:
     """Run the blocks of a page that need nothing but *kinds*, in order.
 
-    :return: what is wrong, each with its place, and the page with what was printed
+    :return: faults, each with its place, and the page with the actual output
     """
     with tempfile.TemporaryDirectory() as fresh:
         clone = Clone(folder or Path(fresh))
@@ -307,7 +306,7 @@ def _options(page: VerbPage) -> set[str]:
 def main(argv: Sequence[str]) -> int:
     """Compare or rewrite pages.
 
-    :return: 0 where all pages are right
+    :return: 0 if all pages are right
     """
     kinds = next((one.partition("=")[2].split(",") for one in argv if one.startswith("--kinds=")), [])
     chosen = [Path(one).resolve() for one in argv if not one.startswith("--")] or page_files()

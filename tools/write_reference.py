@@ -1,7 +1,7 @@
-"""The reference pages, made of the code: ``python tools/write_reference.py`` writes ``docs/reference/``.
+"""The reference pages: ``python tools/write_reference.py`` writes ``docs/reference/`` from the code.
 
-Each page is what the code says of itself: the help of the verbs, the docstrings of operations, observations,
-properties, policies and errors, the schemas of JSON. Git has none of them; the site has all of them.
+Each page comes from the code: the help of the verbs, the docstrings of operations, observations, properties,
+policies and errors, the schemas of JSON. None of them is in git; all are in the site.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _option(one: VerbOption) -> str:
 
 
 def _bars(cell: str) -> str:
-    """A cell of a table whose bars are meant."""
+    """Escape the bars of a table's cell."""
     return cell.replace("|", "\\|")
 
 
@@ -140,7 +140,7 @@ def _fields(kind: Any) -> Iterator[tuple[str, str]]:
 
 
 def properties() -> str:
-    """The page of properties that check asks, and of scopes."""
+    """The page of properties of ``check``, and of scopes."""
     said = f"# Properties and scopes\n\n{_MADE}"
     said += (
         "What `pfnlab check` asks of every state, and of every schedule of a race; what each means and who\n"
@@ -191,7 +191,7 @@ def policies() -> str:
 
 
 def exit_codes() -> str:
-    """The page of exit codes, each with the errors that end a command so."""
+    """The page of exit codes, each with the errors that cause it."""
     kinds = [
         one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, errors.PfnlabError)
     ]
@@ -231,7 +231,7 @@ def schemas() -> str:
 
 
 def _keys(name: str, part: dict[str, Any], content: dict[str, Any]) -> str:
-    """The table of an object's keys, and those of the objects that stand in it."""
+    """The table of an object's keys, and those of the objects in it."""
     keys = part.get("properties", {})
     said = f"\n`{name}`:\n\n" if name else "\n"
     rows = [(f"`{key}`", _type(one), _meaning(key, one, content)) for key, one in keys.items()]
@@ -284,7 +284,7 @@ def _plain(text: str | None) -> str:
     """A text of a docstring as Markdown on one line."""
     words = " ".join((text or "-").split())
     words = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", words).replace("``", "`")
-    # Code is taken letter by letter: a backslash in it would be seen.
+    # Code is literal: a backslash in it would be visible.
     parts = re.split(r"(`[^`]*`)", words)
     parts[::2] = [re.sub(r"<(?=[a-z])", r"\\<", part) for part in parts[::2]]
     return "".join(parts)
@@ -301,12 +301,12 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-#: The same by their places in the repository.
+#: The same by their paths in the repository.
 PLACES = {f"docs/reference/{name}.md": make for name, make in PAGES.items()}
 
 
 def main() -> int:
-    """Write all pages, and no other is left in their folder."""
+    """Write all pages, and remove any others from their folder."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     for name, make in PLACES.items():

@@ -1,7 +1,7 @@
-"""The schemas of what ``--json`` prints, made of the results' structures: ``write_schemas.py [--write]``.
+"""The schemas of ``--json`` output, generated from the results' structures: ``write_schemas.py [--write]``.
 
 A key is a field, its meaning is the field's ``:param`` in the docstring. Without ``--write`` files that
-differ are named, and the exit code is 1.
+differ are listed, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -73,18 +73,18 @@ RESULTS: dict[str, type[Printed]] = {
     "fmt": FmtResult,
 }
 
-#: The length of a line of a file.
+#: The length of a file's lines.
 _WIDTH = 110
 
 _PARAM = re.compile(r"^:(?:param|ivar) (\w+): (.+?)(?=^:|^\S|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def schema_of(kind: type[Printed]) -> dict[str, Any]:
-    """The schema of a result: it has every key of this version that has no default, and no other."""
+    """The schema of a result: requires every key of this version without a default, allows no others."""
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
     root = described.pop(kind.__name__)
-    # What is left are words of which a field has one.
+    # The rest are words, one of which is a field's value.
     described |= {
         name: {"description": _sentence(part["description"]), "enum": part["enum"]}
         for name, part in parts.items()
@@ -100,7 +100,7 @@ def schema_of(kind: type[Printed]) -> dict[str, Any]:
 
 
 def _described(struct: type[msgspec.Struct], part: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a structure, with its meaning and that of its fields."""
+    """The schema of a structure, with its description and those of its fields."""
     says = dict(param for base in reversed(struct.__mro__) for param in _params(base))
     keys = part["properties"]
     for field in msgspec.structs.fields(struct):
@@ -130,7 +130,7 @@ def _sentence(text: str) -> str:
 
 
 def _structs(kind: Any) -> list[type[msgspec.Struct]]:
-    """A structure, and all that stand in its fields."""
+    """A structure, and all those in its fields."""
     found: dict[type[msgspec.Struct], None] = {}
 
     def look(info: Any) -> None:
@@ -150,12 +150,12 @@ def _structs(kind: Any) -> list[type[msgspec.Struct]]:
 
 
 def schema_text_of(kind: type[Printed]) -> str:
-    """The schema as its file has it."""
+    """The schema as the text of its file."""
     return _laid_out(schema_of(kind)) + "\n"
 
 
 def _laid_out(value: Any, depth: int = 0) -> str:
-    """JSON, on one line what fits there."""
+    """JSON, on one line if it fits."""
     flat = json.dumps(value, ensure_ascii=False)
     if len(flat) <= _WIDTH - depth or not isinstance(value, dict | list):
         return flat
@@ -168,9 +168,9 @@ def _laid_out(value: Any, depth: int = 0) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the files, or name those that differ.
+    """Write the files, or list those that differ.
 
-    :return: 1 where one differs and is not written
+    :return: 1 if one differs and is not written
     """
     status = 0
     for name, kind in RESULTS.items():
