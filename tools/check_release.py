@@ -2,7 +2,7 @@
 
 ``python tools/check_release.py dist/*.whl dist/*.tar.gz docs`` reads wheels, source archives, folders and
 files, and searches every file for data of private findings: names, titles, programs, goldens. Exit code 0 if
-there is none, 1 if there is, with a line for each, 2 if something cannot be judged.
+there are none, 1 if there are, with a line for each, 2 if something cannot be judged.
 """
 
 from __future__ import annotations

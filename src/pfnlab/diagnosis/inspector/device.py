@@ -197,7 +197,7 @@ def _user(machine: JoinedHost, place: BarOf, mapping: HostMapping) -> BarUser:
         places = tuple(PhysicalPlace.of(run.start, run.end, run.mode.short) for run in runs)
         modes = {machine.effective(run.start, run.end, run.mode) for run in runs}
     else:
-        # A mapping that reserves has the mode of its reservation, whoever made it (S2.10).
+        # A mapping that reserves has the mode of its reservation, even if another made that (S2.10).
         start, end = mapping.physical or (low, high)
         pieces = list(machine.pieces(max(start, low), min(end, high)))
         places = _places(pieces)

@@ -88,7 +88,7 @@ def pat_off(snapshot: host_snapshot.Snapshot) -> tuple[tuple[str, str], ...]:
         found.append(("/proc/cmdline", "nopat"))
     if (snapshot.config or {}).get("CONFIG_X86_PAT") == "n":
         found.append(("kernel configuration", "# CONFIG_X86_PAT is not set"))
-    # Xen hides the flag from paravirtual guests, and has a PAT of its own for them.
+    # Xen hides the flag from paravirtual guests, and gives them a different PAT.
     flags = snapshot.processor
     if flags is not None and "pat" not in flags and not snapshot.virtual.startswith("Xen"):
         found.append(("/proc/cpuinfo", "flags without pat"))

@@ -11,7 +11,7 @@ from pfnlab.diagnosis.messages.paste import MOST_LINE
 
 #: Bytes of a block.
 BLOCK = 1 << 20
-#: Lines that a message may continue in, and lines repeated in the next block: one more, as context.
+#: Lines that a message may continue in, and lines repeated in the next block for context: one more.
 _AHEAD = 3
 _AGAIN = _AHEAD + 1
 

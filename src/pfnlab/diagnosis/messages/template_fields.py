@@ -93,7 +93,7 @@ def mode_of(text: str) -> CacheMode | None:
 
 
 def error_of(text: str) -> str | None:
-    """The name of an error, e.g. ``EBUSY``, whichever way a message writes it; None if it is none."""
+    """The name of an error, e.g. ``EBUSY``, in whatever form a message has it; None for other texts."""
     if text.lower() in _ERRORS:
         return _ERRORS[text.lower()]
     plain = text.lstrip("-")

@@ -27,7 +27,7 @@ from pfnlab.kernel.bugs.here import bugs_here
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 _DEEP = "sudo pfnlab inspect --deep"
-#: How to obtain a part of a core that its memory lacks.
+#: The way to obtain a part of a core that its memory lacks.
 _WHOLE_CORE = "take a core of all pages: makedumpfile -d 0"
 
 

@@ -116,7 +116,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
 
 
 def _may_hold(machine: JoinedHost, one: LooseEntry) -> bool:
-    """True if the entry may have an owner: then it is no leak, whatever its form."""
+    """True if the entry may have an owner: then it is not leaked, whatever its form."""
     entry = one.entry
     if machine.aliases.any_over(entry.start, entry.end) or not all(map(of_stand_in, one.claimants)):
         return True

@@ -75,7 +75,7 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
 
     @property
     def remedy(self) -> str:
-        """How to read more, in words."""
+        """The way to read more, in words."""
         return f": `pfnlab inspect --most {2 * self.mib}` reads more"
 
 

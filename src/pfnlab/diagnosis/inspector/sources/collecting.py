@@ -86,7 +86,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
 
 
 class Recorder:
-    """Files of a machine that records what is read from them, except parts that no snapshot uses."""
+    """Files of a machine that records all reads, except of parts that no snapshot uses."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files

@@ -16,7 +16,7 @@ from pfnlab.lab.lens.memory import MemorySource, open_core, running_kernel
 T = TypeVar("T")
 #: The memory of the running kernel.
 KCORE = Path("/proc/kcore")
-#: How often to reread a part of a running kernel that was being changed.
+#: The number of attempts to reread a part of a running kernel that was being changed.
 TRIES = 5
 
 

@@ -162,7 +162,7 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
     for count, member in enumerate(archive):
         if count > MOST_FILES:
             raise Misuse(f"{visible_name(origin)}: too many files for a report")
-        # tarfile reads skipped data too, and without an end if no more data comes.
+        # tarfile reads skipped data too, and never stops if the data ends early.
         if member.size > MOST_UNPACKED:
             larger = f"{visible_name(member.name)} is larger than {MOST_UNPACKED >> 30} GiB"
             raise Misuse(f"{visible_name(origin)}: {larger}: this is no report")
