@@ -29,7 +29,7 @@ class Tlb:
         return entry
 
     def remembers(self, vpn: int) -> bool:
-        """True where page *vpn* has a translation, for whatever access."""
+        """True if page *vpn* has a translation, whatever it allows."""
         return vpn in self._entries
 
     def fill(self, entry: EntryRun) -> None:

@@ -12,7 +12,7 @@ from pfnlab.kernel.mm.vma import AnonVma, Vma
 #: The frame of the zero page in this model; no device has it, and its content is 0.
 ZERO_PFN = 0
 
-#: A processor remembers the page that a copy takes the place of.
+#: A processor still has a translation of the page that a copy replaces.
 COPIED_UNFLUSHED = "copied a page that a processor remembers"
 
 

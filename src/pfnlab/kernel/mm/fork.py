@@ -112,7 +112,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     committed = accounted([src])
     if committed and not commits:
         _refuse_commit(src.mm)
-    # The parent was granted as much.
+    # The parent was granted the same amount.
     kernel.committed += committed
     try:
         dst = _linked_copy(src, child)
@@ -131,7 +131,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
 
 
 def _linked_copy(src: Vma, child: MmStruct) -> Vma:
-    """A VMA of the parent's copied and linked, still without its entries."""
+    """Copy and link a VMA of the parent, without its entries."""
     kernel = src.mm.kernel
     dst = vm_area_dup(src, child)
     if src.anon_vma is not None:

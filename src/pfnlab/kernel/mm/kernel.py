@@ -113,7 +113,7 @@ class Kernel:
         #: Maps the kernel's pages into every new program, where that is modelled (S9.11).
         self.additional_pages: Callable[[MmStruct], None] | None = None
         self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
-        #: Pages promised to the VMAs of tasks (vm_committed_as), without those of their own memory.
+        #: Pages committed for the VMAs of tasks (vm_committed_as), without those of their own memory.
         self.committed = 0
         self._later: list[Callable[[], None]] = []
         #: All file VMAs in the order of a reverse-map walk: by offset, then in link order.
@@ -227,11 +227,11 @@ class Kernel:
         self.committed += nr
 
     def uncommit(self, nr: int) -> None:
-        """Take a promise back (vm_unacct_memory)."""
+        """Undo a commitment (vm_unacct_memory)."""
         self.committed -= nr
 
     def take_uncovered(self) -> int:
-        """The pages committed that no VMA accounts for, which are forgotten; below zero for too few."""
+        """Forget and return the committed pages that no VMA accounts for; negative if there are too few."""
         uncovered = self.committed - sum(accounted(task.mm.vmas) for task in self.processes())
         self.committed -= uncovered
         return uncovered

@@ -156,7 +156,7 @@ def _mmap_region(vma: Vma) -> None:
         detach(mm, in_tree)
         free_vmas(mm, replaced)
         if profile.replaced_stays_committed and not two_phases:
-            # The new mapping gives back only what it wanted beyond the share of those that it replaced.
+            # The new mapping only uncommits its pages beyond those of the replaced ones.
             mm.kernel.commit(taken_over)
         raise
     if not two_phases:

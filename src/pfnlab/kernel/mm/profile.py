@@ -53,7 +53,7 @@ class Profile:
     anon_inodes_noexec: bool
     error_puts_vm_file: bool
 
-    # Committed memory that is not given back, or that was never taken.
+    # Memory that stays committed, or is never committed.
     replaced_stays_committed: bool
     refused_stays_committed: bool
     shrunk_committed_again: bool
