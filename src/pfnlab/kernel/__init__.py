@@ -1,1 +1,1 @@
-"""The modelled kernel, its designs, and what is wrong in which version."""
+"""The modelled kernel, its designs, and the bugs of each version."""

@@ -1,1 +1,1 @@
-"""The bugs: what is wrong in which kernels since when and until which commit, one data file each."""
+"""The bugs: affected kernels, and the commits that introduced and fixed them, one data file each."""

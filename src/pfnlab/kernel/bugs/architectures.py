@@ -1,4 +1,4 @@
-"""Architectures: that of a kernel, as its version or a user names it, and those on which a bug can exist."""
+"""Architectures: of a kernel, from its version or a user's name for it, and those a bug can exist on."""
 
 import re
 
@@ -19,7 +19,7 @@ _NAMES = {
 }
 _BY_NAME = {name: arch for arch, names in _NAMES.items() for name in names}
 
-#: The options of the kernel that only some architectures have.
+#: Kernel options that exist only on some architectures.
 _OPTIONS = {
     **dict.fromkeys(("X86", "X86_PAT", "MTRR", "XEN_PV", "KVM_GUEST", "DRM_I915"), ("x86_64", "i386")),
     "X86_PAE": ("i386",),
@@ -31,9 +31,9 @@ _WORD = re.compile(r"[a-z0-9_]+")
 
 
 def arch_named(text: str) -> str:
-    """The architecture that *text* names, e.g. ``arm64`` for ``aarch64``.
+    """The architecture called *text*, e.g. ``arm64`` for ``aarch64``.
 
-    :raises Misuse: it names none
+    :raises Misuse: no known architecture
     """
     arch = _BY_NAME.get(text.strip().lower())
     if arch is None:
@@ -42,13 +42,13 @@ def arch_named(text: str) -> str:
 
 
 def arch_of_version(version: str) -> str:
-    """The architecture at the end of a version, e.g. ``x86_64`` of ``5.14.0-503.el9.x86_64``; or empty."""
+    """The architecture at the end of a version, e.g. ``x86_64`` in ``5.14.0-503.el9.x86_64``; or empty."""
     last = _WORD.findall(version.lower())[1:]
     return next((_BY_NAME[word] for word in reversed(last) if word in _BY_NAME), "")
 
 
 def architectures_with(one: Bug) -> tuple[str, ...]:
-    """The architectures on which a bug can exist; empty if its options leave all."""
+    """The architectures on which a bug can exist; empty if its options exclude none."""
     for option in one.config:
         if option in _OPTIONS:
             return _OPTIONS[option]

@@ -1,7 +1,7 @@
-"""Kernels of distributions: whose package a version names, and what the version then says about fixes.
+"""Kernels of distributions: the packager a version names, and what the version shows about fixes.
 
 Most follow a stable series, so the version dates them. Enterprise kernels keep the number of a release for
-years and backport thousands of commits: their version says nothing about a fix.
+years and backport thousands of commits: their version shows nothing about a fix.
 """
 
 import re
@@ -11,11 +11,11 @@ import msgspec
 
 
 class Backports(Enum):
-    """Backports that the version of a distribution's kernel does not show."""
+    """The extent of backports that a distribution's kernel version does not show."""
 
-    #: It names the stable release it was built from, and few commits are added.
+    #: The version names its stable release, and few commits are added.
     FEW = "few"
-    #: Fixes of stable series are added for years after the number stopped.
+    #: Fixes of stable series are added for years after the number stopped changing.
     STABLE = "stable"
     #: Fixes and features of any later release are added.
     ANY = "any"
@@ -24,7 +24,7 @@ class Backports(Enum):
 class Distribution(msgspec.Struct, frozen=True):
     """A family of packaged kernels.
 
-    :param name: whose they are
+    :param name: the distribution
     :param backports: what is added to the release that the version names
     :param changelog: the command that prints the package's changelog, with VERSION for the version
     """
@@ -34,7 +34,7 @@ class Distribution(msgspec.Struct, frozen=True):
     changelog: str = ""
 
     def about(self, base: str) -> str:
-        """A sentence: what the version says, and what it does not.
+        """A sentence on what the version shows and what it does not.
 
         :param base: the release it names, ``6.6.87`` or ``5.14``
         """
@@ -55,7 +55,7 @@ class Distribution(msgspec.Struct, frozen=True):
 _RPM = "rpm -q --changelog {}"
 _APT = "apt changelog {}"
 
-#: The first that fits is it: a name in the version, and the family.
+#: A pattern in the version, and its family; the first match counts.
 _FAMILIES: tuple[tuple[re.Pattern[str], Distribution], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), Distribution(name, backports, changelog))
     for pattern, name, backports, changelog in (
@@ -95,5 +95,5 @@ _FAMILIES: tuple[tuple[re.Pattern[str], Distribution], ...] = tuple(
 
 
 def distribution_of(rest: str) -> Distribution | None:
-    """The family of kernels that the text after the release and its point names; None if it names none."""
+    """The family of kernels named in the text after the release and its point, if any."""
     return next((family for pattern, family in _FAMILIES if pattern.search(rest)), None)

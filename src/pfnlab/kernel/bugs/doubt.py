@@ -1,4 +1,4 @@
-"""Versions that no kernel has: releases and points that never were, or that are newer than is known here."""
+"""Versions that no kernel has: releases and points that never existed, or are newer than known here."""
 
 from functools import cache
 
@@ -7,18 +7,18 @@ from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.releases import RELEASES
 
-#: The last minor release of each major one that is over.
+#: The last minor release of each finished major one.
 _LAST_MINOR = {"2.6": 39, "3": 19, "4": 20, "5": 19, "6": 19}
 
-#: The last point release on kernel.org of series that are over, as far as a public text says so: that of the
-#: end of 4.19, and a table of releases. Of any other series the newest point that is known here counts.
+#: The last point release on kernel.org of finished series, if a public text states it: the end of 4.19, and
+#: a table of releases. For any other series the newest point known here counts.
 _LAST_POINT = {"4.19": 325, "6.8": 12, "6.9": 12, "6.10": 14, "6.11": 11}
 
 
 def never_released(kernel: KernelName) -> str:
     """The reason why no kernel has this version, e.g. ``the last 3.x is 3.19``; empty if one may have it.
 
-    The points of packages are not judged: others continue series that are over.
+    The points of packages are not checked: distributions continue finished series.
     """
     major, minor = _parts(kernel.release)
     last = _LAST_MINOR.get(major)
@@ -35,7 +35,7 @@ def never_released(kernel: KernelName) -> str:
 def newer_than_known(kernel: KernelName) -> str:
     """The newest version known here, if *kernel* is newer: ``7.4`` for 9.1, ``6.12.118`` for 6.12.999.
 
-    The points of packages are not judged.
+    The points of packages are not checked.
     """
     newest = _newest_release()
     if release_key(kernel.release) > release_key(newest):
@@ -46,7 +46,7 @@ def newer_than_known(kernel: KernelName) -> str:
 
 
 def is_future(kernel: KernelName) -> bool:
-    """True if its release is newer than any that is known here, so no date says anything about it."""
+    """True if its release is newer than any known here, so that no date applies to it."""
     return release_key(kernel.release) > release_key(_newest_release())
 
 

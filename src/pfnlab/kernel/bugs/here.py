@@ -1,4 +1,4 @@
-"""Bugs looked up: by number, CVE or title, and of some possible causes those that one kernel may have."""
+"""Bug lookup: by number, CVE or title, and among possible causes those that a kernel may have."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ class BugHere(msgspec.Struct, frozen=True):
 
     :param id: in docs/bugs.md
     :param what: what happens
-    :param says: whether this kernel has it, and what mends it
+    :param says: whether this kernel has it, and its fix
     """
 
     id: str
@@ -26,10 +26,10 @@ class BugHere(msgspec.Struct, frozen=True):
 
 
 def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = "") -> Iterator[BugHere]:
-    """Those of some bugs that a kernel has or may have, each with what mends it.
+    """The bugs among *ids* that a kernel has or may have, each with its fix.
 
-    :param kernel: a version, as ``uname -r`` says it; empty where it is not known
-    :param since: where the version is not known, the first release it may be of; *until* the last
+    :param kernel: a version as in ``uname -r``; empty if unknown
+    :param since: if the version is unknown, the first release it may be of; *until* the last
     """
     for number in ids:
         one = bug(number)
@@ -69,9 +69,9 @@ _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
 
 
 def bug_called(name: str) -> Bug:
-    """The bug that *name* names: ``A06``, ``CVE-2024-35877``, or its title ``partial-munmap``.
+    """The bug called *name*: ``A06``, ``CVE-2024-35877``, or its title ``partial-munmap``.
 
-    :raises Misuse: there is none
+    :raises Misuse: there is no such bug
     """
     wanted = name.strip()
     for one in all_bugs():
@@ -84,10 +84,10 @@ def bug_called(name: str) -> Bug:
 
 
 def options_lacking(one: Bug, options: Mapping[str, str]) -> tuple[str, ...]:
-    """The options that *one* needs and a configuration does not have, as ``LOCKDEP=y``.
+    """The options that *one* needs and a configuration lacks, e.g. ``LOCKDEP=y``.
 
-    :param options: those that the configuration sets, each with ``y`` or ``m``. What needs ``m`` is there
-        too where it is built in
+    :param options: those that the configuration sets, each with ``y`` or ``m``. A built-in option satisfies
+        a need for ``m``
     """
     return tuple(
         f"{name}={value}" for name, value in one.config.items() if not _has(options.get(name, "n"), value)

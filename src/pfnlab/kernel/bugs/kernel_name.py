@@ -1,4 +1,4 @@
-"""The version of a kernel in any of the forms people write: upstream's, a distribution's, ``uname -r``."""
+"""The version of a kernel in any of its usual forms: upstream's, a distribution's, ``uname -r``."""
 
 import re
 
@@ -10,7 +10,7 @@ from pfnlab.kernel.bugs.distributions import Distribution, distribution_of
 from pfnlab.kernel.policies.known_kernels import version_of_release
 from pfnlab.kernel.policies.releases import is_version, version_key
 
-#: 2.6.32 is a release, and its fourth number a point; of all others the third is.
+#: 2.6.32 is a release, and its fourth number a point; in all other versions the third is.
 _NAMED = re.compile(
     r"v?(?P<release>2\.6\.[0-9]{1,3}|(?!2\.6)[0-9]{1,3}\.[0-9]{1,3})(?:\.(?P<point>[0-9]{1,4}))?"
     r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|-|\.[a-z]))?(?![0-9.,]).*)?"
@@ -19,20 +19,20 @@ _NAMED = re.compile(
 #: A point release, for messages.
 _EXAMPLE = 147
 
-#: The most letters of a version that are read.
+#: The maximum number of characters of a version that are read.
 _MOST = 200
 
 
 class KernelName(msgspec.Struct, frozen=True):
-    """A kernel as its version names it.
+    """A kernel identified by its version.
 
-    :param text: as it was written, made inert
+    :param text: the input, made inert
     :param release: the mainline release it comes from: ``6.1``, ``2.6.32``
-    :param point: of its stable series; 0 for the release itself, None where the text does not say, as in
+    :param point: of its stable series; 0 for the release itself, None if the text does not say, as in
         ``5.15.0-91-generic``
     :param candidate: the number of a release candidate, or None
-    :param packaged: more follows the version: somebody's package or build, which may have other commits too
-    :param distribution: whose it is, as far as the version names it
+    :param packaged: more follows the version: a package or private build, which may have other commits too
+    :param distribution: its distribution, as far as the version names it
     """
 
     text: str
@@ -44,7 +44,7 @@ class KernelName(msgspec.Struct, frozen=True):
 
     @property
     def mainline(self) -> tuple[int, ...]:
-        """Its place in mainline, as :func:`release_key` has it; a point release is where its release is."""
+        """Its place in mainline, as from :func:`release_key`; a point release has that of its release."""
         if self.candidate is not None:
             return (*release_key(self.release)[:3], -1, self.candidate)
         return release_key(self.release)
@@ -53,13 +53,13 @@ class KernelName(msgspec.Struct, frozen=True):
 def release_key(release: str) -> tuple[int, ...]:
     """A mainline release as numbers: ``6.16``, ``2.6.29``, ``5.5-rc1``, or ``6.15-rc`` for all candidates.
 
-    :raises ValueError: it is none
+    :raises ValueError: not a release
     """
     match = re.fullmatch(r"(?P<release>[0-9.]+)(?P<candidate>-rc(?P<number>[0-9]*))?", release)
     if match is None:
         raise ValueError(release)
     numbers = [int(part) for part in match["release"].split(".")]
-    # Of all but 2.6.x the third number is none of mainline's.
+    # Except in 2.6.x, the third number is not part of the mainline release.
     numbers = [*numbers, 0][:3] if numbers[:2] == [2, 6] else [*numbers[:2], 0]
     if match["candidate"]:
         return (*numbers, -1, *([int(match["number"])] if match["number"] else []))
@@ -67,12 +67,12 @@ def release_key(release: str) -> tuple[int, ...]:
 
 
 def kernel_name(text: str) -> KernelName:
-    """The kernel that *text* names: ``6.1.85``, ``6.1.176-1``, ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``.
+    """The kernel called *text*: ``6.1.85``, ``6.1.176-1``, ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``.
 
     A ``uname -r`` that hides its point release (``6.1.0-56-cloud-amd64``) is looked up among the known
     kernels.
 
-    :raises Misuse: it begins like no version
+    :raises Misuse: it does not begin like a version
     """
     shown = visible_name(text.strip()[:_MOST])
     match = _NAMED.fullmatch(text.strip()[:_MOST])
@@ -90,10 +90,10 @@ def kernel_name(text: str) -> KernelName:
 
 
 def version_named(text: str) -> str:
-    """The version that a machine's name has: ``6.12.117`` of ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7`` of
-    ``7.3~rc7-1~exp1``; a series is itself.
+    """The version in a machine's name: ``6.12.117`` for ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7`` for
+    ``7.3~rc7-1~exp1``; a series is returned unchanged.
 
-    :raises Misuse: it begins like no version, or hides its point release, as ``5.15.0-91-generic``
+    :raises Misuse: it does not begin like a version, or hides its point release, like ``5.15.0-91-generic``
     """
     name = kernel_name(text)
     if is_version(text.strip()):
@@ -109,10 +109,10 @@ def version_named(text: str) -> str:
 
 
 def _hidden_point(text: str) -> int | None:
-    """The point release behind a distribution's name; None where it is not known."""
+    """The point release hidden by a distribution's name; None if it is not known."""
     version = version_of_release(text)
     if not is_version(version):
         return None
     point = version_key(version)[2]
-    # A package 7.3-1 is the release itself; 7.3.0-1-amd64 does not say which of the series it is.
+    # A package 7.3-1 is the release itself; 7.3.0-1-amd64 does not show its point release.
     return point if point > 0 else 0 if re.match(r"[0-9]+\.[0-9]+(?![0-9.])", text) else None

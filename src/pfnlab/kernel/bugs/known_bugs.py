@@ -4,37 +4,37 @@ A file has::
 
     what         what happens, one or two sentences in Markdown
     kind         bug | regression | rule | change | proposal
-    since        the first mainline release that has it, "6.15-rc" for candidates alone, "all" for every one
-    introduced   the commit that brought it
+    since        the first mainline release with it, "6.15-rc" for candidates alone, "all" for every release
+    introduced   the commit that introduced it
     mended       the first mainline release without it
-    commit       the commit that mends it
-    remark       what has to be said of that commit, or why there is none
-    stable       [{ version, commit, after }]: where stable series took the repair over
-    partial      true where other stable series may have taken the repair over too
-    came         the same of what brought it, where a stable series took that over
-    no_stable    true where it is known that no stable series took the repair over
+    commit       the commit that fixes it
+    remark       a remark on that commit, or why there is no commit
+    stable       [{ version, commit, after }]: stable releases that backported the fix
+    partial      true if other stable series may have backported the fix too
+    came         the same for its cause, where a stable series backported that
+    no_stable    true if it is known that no stable series backported the fix
     cve          its number
-    same_as      the bug it is a measurement of, whose dates are its own
-    measured     the series on which it was measured, where no source dates it
+    same_as      the bug it is a measurement of, whose dates it shares
+    measured     the series on which it was measured, if no source dates it
     on           the same in words, for the page
     programs     programs of litmus/ that show it
     notes, sources
     title        a short name: "cow-first-pte"
-    trigger      the shortest operations that bring it about, one or two sentences
-    reach        who can do that: user, privileged, fault, driver, hardware
+    trigger      the shortest operations that trigger it, one or two sentences
+    reach        who can trigger it: user, privileged, fault, driver, hardware
     see          what is observable
-    log          what it prints: names of families of pfnlab.diagnosis.messages, or wordings no family has
-    breaks       the properties that it violates, as `check` and judged runs name them
-    config       options of the kernel without which it is not there: { LOCKDEP = "y" }
+    log          what it prints: names of families of pfnlab.diagnosis.messages, or texts outside any family
+    breaks       the properties that it violates, as named by `check` and judged runs
+    config       options of the kernel without which it does not exist: { LOCKDEP = "y" }
     discussion   threads, or numbers of the discussions of docs/claims.md
-    settled      confirmed, refuted or undecided: what became of the entry when somebody looked
+    settled      confirmed, refuted or undecided: the result of examining the entry
     settled_by   the kernel and the program that settled it, or why it is undecided; one sentence
-    shown        [{ program, before, after, field, needs }]: machines between which it differs by that
-    holds        [{ program, on, op, field, says }]: of a rule, what a step of the program answers
+    shown        [{ program, before, after, field, needs }]: machines that the program distinguishes
+    holds        [{ program, on, op, field, says }]: for a rule, the result of a step of the program
 
-A repair or a cause that has a switch (:mod:`pfnlab.kernel.policies.switches`) has its stable releases
-there, and only what the switch lacks is in the file. ``version`` is a point release; ``5.10.y`` where only
-the series is known. ``after`` is the newest release known not to have it, where the date is only measured.
+If a fix or a cause has a switch (:mod:`pfnlab.kernel.policies.switches`), its stable releases are listed
+there, and the file has only what the switch lacks. ``version`` is a point release; ``5.10.y`` if only
+the series is known. ``after`` is the newest release known not to have it, if the date is only measured.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ from pfnlab.kernel.policies.switches import SWITCHES, Backport
 
 
 class BugReach(StrEnum):
-    """The ways to bring a bug about.
+    """The ways to trigger a bug.
 
-    A user needs a file that everybody may open; privilege is that of /dev/mem, sysfs and vfio.
-    A fault is an allocation that fails, or real memory pressure; a driver does something of its own.
+    A user needs a file that every user may open; privilege is that of /dev/mem, sysfs and vfio.
+    A fault is an allocation that fails, or real memory pressure; a driver triggers it by its own actions.
     """
 
     USER = "user"
@@ -70,7 +70,7 @@ class BugReach(StrEnum):
 
 
 class SettledWord(StrEnum):
-    """The answers to whether an entry is true."""
+    """The verdicts on an entry."""
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
@@ -83,7 +83,7 @@ class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     :param program: its name in litmus/, or ``history/NAME``
     :param before: the machine that has the bug: ``model:6.1.84``, ``model:6.1,without=COMMIT``
     :param after: the machine without it: ``model:6.1.85``
-    :param field: the field of a step in which to look for the sign, where they part earlier by something else
+    :param field: the field of a step to compare, if another field differs earlier
     :param needs: another bug, without which the program does not show this one
     """
 
@@ -95,13 +95,13 @@ class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A program whose answer is a rule: it has no machine before and after.
+    """A program whose result is a rule, without machines before and after.
 
     :param program: its name in litmus/, or ``history/NAME``
     :param on: the machines on which the rule holds: ``model:6.1``
-    :param op: the step, as the program prints it: ``madvise a dodump``; the first of that text
+    :param op: the step, as the program prints it: ``madvise a dodump``; the first with that text
     :param field: the field of that step that the rule is about: ``result``
-    :param says: its lines, with commas between; ``-`` where it has none
+    :param says: its lines, separated by commas; ``-`` if it has none
     """
 
     program: str
@@ -113,7 +113,7 @@ class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 _FOLDER = Path(__file__).parent / "data"
 
-#: What the letter of an identifier stands for.
+#: The meaning of an identifier's letter.
 GROUPS = {
     "A": "tracking by VMA (VM_PAT)",
     "B": "flushes of the TLB",
@@ -128,7 +128,7 @@ GROUPS = {
 
 
 class BugKind(StrEnum):
-    """The kinds of entries: what is wrong, what became wrong again, and what only differs."""
+    """The kinds of entries: bugs, regressions, and mere differences."""
 
     BUG = "bug"
     REGRESSION = "regression"
@@ -138,14 +138,14 @@ class BugKind(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """True for what is wrong; the others only differ."""
+        """True for bugs and regressions; others only differ."""
         return self in (BugKind.BUG, BugKind.REGRESSION)
 
 
 class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One entry; the module says what each field holds.
+    """One entry; the module documents each field.
 
-    :param number: ``A06``, as the file is called
+    :param number: ``A06``, the name of the file
     """
 
     what: str
@@ -182,19 +182,19 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def group(self) -> str:
-        """The heading it stands under: ``tracking by VMA (VM_PAT)``."""
+        """The heading it is listed under: ``tracking by VMA (VM_PAT)``."""
         return GROUPS[self.number[0]]
 
     @property
     def since_in_words(self) -> str:
-        """The release it came in and the commit: ``4.5, 2039e6acaf94``; empty where neither is known."""
+        """The release and the commit that introduced it: ``4.5, 2039e6acaf94``; empty if both are unknown."""
         return ", ".join(filter(None, (self.since, self.introduced))) or ", ".join(
             point.version for point in self.came
         )
 
     @property
     def until_in_words(self) -> str:
-        """The release that is without it, the commit, and what has to be said of that."""
+        """The first release without it, the commit, and the remark on it."""
         ended = ", ".join(filter(None, (self.mended, self.commit)))
         return f"{ended} ({self.remark})" if ended and self.remark else ended or self.remark
 
@@ -206,7 +206,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def dates(self) -> Dates:
-        """Its dates, with the stable releases that its switches have."""
+        """Its dates, including the stable releases of its switches."""
         repaired = (*_points_of(self.commit), *_points_of_undated(self), *self.stable)
         came = (*_points_of(self.introduced), *self.came)
         return Dates(
@@ -219,19 +219,19 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def stable_only(self) -> bool:
-        """True where no mainline release ever had it: a stable series took over what brought it."""
+        """True if no mainline release ever had it: a stable series backported its cause."""
         return not self.since and bool(self.dates.came)
 
     @property
     def dated(self) -> Bug:
-        """The entry that has the dates: the bug it is a measurement of, else itself."""
+        """The entry with its dates: the bug it is a measurement of, otherwise itself."""
         return bug(self.same_as) if self.same_as else self
 
     def standing(self, version: str) -> Standing:
-        """Where the kernel *version* stands: it has the bug, has it no more, not yet, or nobody knows.
+        """The status of the kernel *version*: it has the bug, no longer has it, not yet, or unknown.
 
-        :param version: upstream's, a distribution's package version, or what ``uname -r`` says
-        :raises Misuse: it begins like no version
+        :param version: upstream's, a distribution's package version, or as in ``uname -r``
+        :raises Misuse: it does not begin like a version
         """
         return standing_of(msgspec.structs.replace(self.dated.dates, number=self.number), version)
 
@@ -239,7 +239,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 def bug(number: str) -> Bug:
     """The entry called *number*.
 
-    :raises Misuse: there is none
+    :raises Misuse: there is no such entry
     """
     found = _bugs().get(number)
     if found is None:
@@ -266,7 +266,7 @@ def _read(path: Path) -> Bug:
 
 
 def _points_of(commit: str) -> tuple[Point, ...]:
-    """The stable releases that took *commit* over, as the switches have it."""
+    """The stable releases that backported *commit*, according to the switches."""
     return _points_by_commit().get(commit, ())
 
 
@@ -282,13 +282,13 @@ def _points_by_commit() -> dict[str, tuple[Point, ...]]:
 
 
 def _points_of_undated(bug: Bug) -> Iterator[Point]:
-    """The same of a repair whose commit nobody names: its switch has the number and the release."""
+    """The same for a fix whose commit is unknown: its switch has the number and the release."""
     for switch in SWITCHES:
         if not bug.commit and bug.mended and switch.catalogue == bug.number and switch.since == bug.mended:
             yield from map(_point, switch.stable)
 
 
-#: A stable commit, as the source of a backport.
+#: A stable commit in the source of a backport.
 _STABLE_COMMIT = re.compile(r"[0-9a-f]{12}")
 
 

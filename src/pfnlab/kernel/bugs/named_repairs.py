@@ -1,7 +1,7 @@
-"""Fixes that a changelog names: of a Debian or RPM package, or the log of a git tree.
+"""Fixes named in a changelog: of a Debian or RPM package, or the log of a git tree.
 
 A fix is named by its commit, its subject or its CVE. Changelogs begin with the newest entry, so the first
-line about a commit decides: a revert there says that the fix was taken back.
+line about a commit decides: if it is a revert, the fix was reverted.
 """
 
 import re
@@ -27,9 +27,9 @@ class NamingLine(msgspec.Struct, frozen=True):
     """The newest line of a changelog that names a commit.
 
     :param line: its number
-    :param how: what it names
+    :param how: the kind of name
     :param text: the commit, the subject or the CVE
-    :param reverted: it takes the commit back
+    :param reverted: it reverts the commit
     """
 
     line: int
@@ -41,14 +41,14 @@ class NamingLine(msgspec.Struct, frozen=True):
 class NamedRepairs(msgspec.Struct, frozen=True):
     """All commits, subjects and CVEs of the bugs that a changelog names.
 
-    :param lines: how many lines it has
+    :param lines: number of its lines
     """
 
     named: dict[str, NamingLine]
     lines: int
 
     def of_fix(self, one: Bug) -> tuple[NamingLine, ...]:
-        """The lines that name the fix of a bug, or the newer one that takes it back; empty if none does.
+        """The lines that name the fix of a bug, or the newer one that reverts it; possibly empty.
 
         A fix of several commits is named if all of them are.
         """
@@ -61,14 +61,14 @@ class NamedRepairs(msgspec.Struct, frozen=True):
         return tuple(newest[:1] if not newest or newest[0].reverted else found[:1] or newest)
 
     def of_cause(self, one: Bug) -> tuple[NamingLine, ...]:
-        """The line that names the commit which brought a bug; empty if none does."""
+        """The line that names the commit which introduced a bug; possibly empty."""
         introduced = one.dated.introduced
         keys = (introduced, subject_of(introduced), *(point.commit for point in one.dated.came))
         return tuple(self.named[key] for key in keys if key and key in self.named)[:1]
 
 
 def repairs_named_in(path: Path) -> NamedRepairs:
-    """The fixes that the changelog *path* names, packed with gzip or not, in constant memory.
+    """The fixes named in the changelog *path*, gzipped or not, in constant memory.
 
     :raises Misuse: it cannot be read, or it is not text
     """
@@ -76,7 +76,7 @@ def repairs_named_in(path: Path) -> NamedRepairs:
 
 
 def repairs_named(lines: Iterable[str]) -> NamedRepairs:
-    """The same of the lines of a changelog, newest entry first."""
+    """The same for the lines of a changelog, newest entry first."""
     named: dict[str, NamingLine] = {}
     window = ["", "", ""]
     number = 0
@@ -84,17 +84,17 @@ def repairs_named(lines: Iterable[str]) -> NamedRepairs:
         window = [*window[1:], line[:_MOST_READ]]
         for naming in _of_line(number, window):
             named.setdefault(naming.text, naming)
-    # The last line has nothing below it; an empty one closes the window.
+    # No line follows the last one; an empty one closes the window.
     for naming in _of_line(number + 1, [*window[1:], ""]):
         named.setdefault(naming.text, naming)
     return NamedRepairs(named, number)
 
 
-#: The part of a line that is read; no entry of a changelog is as long.
+#: Characters of a line that are read; no entry of a changelog is as long.
 _MOST_READ = 4000
 
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
-#: A commit where a changelog or a log names the commit itself, and not one it talks of.
+#: A commit that a changelog or a log lists, not one it only mentions.
 _COMMIT = re.compile(
     r"(?:^[\s>*+|\\/-]*(?P<header>commit[ :]+)?|upstream(?: commit)?[ :]+|\[ ?upstream commit "
     r"|(?:cherry[ -]?picked|back-?ported) from (?:commit )?|\(commit |(?P<revert>reverts (?:commit )?))"
@@ -136,7 +136,7 @@ def _subjects_named(number: int, line: str, below: str, words: set[str]) -> Iter
     for word in words & _by_word().keys():
         for subject, pattern in _by_word()[word]:
             for match in pattern.finditer(text):
-                # A subject that begins on the line below is found there.
+                # A subject that begins on the next line is found there.
                 if match.start("subject") < len(line) and not match["reference"]:
                     reverted = len(re.findall("revert", match["reverts"], re.IGNORECASE)) % 2 == 1
                     yield NamingLine(number, "subject", subject, reverted)
@@ -161,7 +161,7 @@ def _by_word() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
     """Each subject with its pattern, by its longest word within its first words."""
     found: dict[str, tuple[tuple[str, re.Pattern[str]], ...]] = {}
     for subject in dict.fromkeys(_all_subjects()):
-        # A subject may wrap behind any word, so the word that finds it is one of the first.
+        # A subject may wrap after any word, so its search word is one of the first.
         first = _TOKEN.findall(" ".join(subject.lower().split()[:3]))
         word = max(first, key=lambda token: (len(token), token not in _COMMON))
         found[word] = (*found.get(word, ()), (subject, _pattern(subject)))
@@ -176,7 +176,7 @@ def _all_subjects() -> Iterator[str]:
 
 
 def _pattern(subject: str) -> re.Pattern[str]:
-    """A subject as changelogs write it, to its end: longer subjects that begin so are others."""
+    """A subject as written in changelogs, up to its end: longer subjects with the same beginning differ."""
     area, colon, rest = subject.partition(": ")
     areas = [area]
     for arch in ("x86", "arm64"):
@@ -208,7 +208,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _unpacked(path: Path) -> Iterator[bytes]:
-    """The pieces of the text; of a file packed with gzip, unpacked, up to the size that a log may have."""
+    """The text in pieces; a gzipped file is decompressed, up to the size limit of a log."""
     pieces = log_pieces(path, "changelog")
     first = next(pieces, b"")
     if not first.startswith(b"\x1f\x8b"):
@@ -235,5 +235,5 @@ def _unpacked(path: Path) -> Iterator[bytes]:
     raise Misuse(f"{path}: damaged gzip file: unpack it first")
 
 
-#: The bytes that are unpacked at a time.
+#: Bytes decompressed at a time.
 _PIECE = 1 << 20

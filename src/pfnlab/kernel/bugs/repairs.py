@@ -1,4 +1,4 @@
-"""The commits of the bugs: which bug one fixes or brings, and the subjects by which changelogs name fixes."""
+"""The commits of the bugs: the bug a commit fixes or introduces, and the subjects of fixes in changelogs."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,15 +15,15 @@ from pfnlab.kernel.bugs.standing import Point
 from pfnlab.kernel.policies.commits import NO_SWITCH
 from pfnlab.kernel.policies.switches import SWITCHES
 
-#: A commit as people write it.
+#: A commit as users write it.
 COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 
-#: What a commit is to a bug.
+#: The relation of a commit to a bug.
 CommitRole = Literal["fixes", "backports the fix of", "introduced", "backported the cause of", "is about"]
 
 
 class BugCommit(msgspec.Struct, frozen=True):
-    """A bug that a commit is about.
+    """A bug that a commit relates to.
 
     :param commit: the commit, as far as its digits are known
     :param where: the stable release that has it; empty for mainline
@@ -64,13 +64,13 @@ def fix_commits(one: Bug) -> tuple[str, ...]:
 
 
 def named_commits() -> Iterator[str]:
-    """Every commit that fixes or brings a bug."""
+    """Every commit that fixes or introduces a bug."""
     for one in all_bugs():
         yield from (found.commit for found in _commits_of(one))
 
 
 def bugs_of_commit(text: str) -> list[BugCommit]:
-    """The bugs that a commit fixes, brings or is mentioned with, in this order.
+    """The bugs that a commit fixes, introduces or is mentioned with, in this order.
 
     :param text: 7 to 40 digits of it
     """
@@ -87,14 +87,14 @@ def bugs_of_commit(text: str) -> list[BugCommit]:
 
 
 def is_commit(text: str) -> bool:
-    """True if *text* is digits of a commit, and not a word of the letters a to f."""
+    """True if *text* is the digits of a commit, not a word of the letters a to f."""
     return COMMIT.fullmatch(text) is not None and any(letter.isdigit() for letter in text)
 
 
 def bugs_called(name: str) -> list[Bug]:
-    """The bug that *name* names, or those that a commit fixes or brings, e.g. ``04c35ab3bdae``.
+    """The bug called *name*, or those that a commit fixes or introduces, e.g. ``04c35ab3bdae``.
 
-    :raises Misuse: there is none
+    :raises Misuse: there is no such bug
     """
     wanted = name.strip()
     if not is_commit(wanted):
@@ -102,7 +102,7 @@ def bugs_called(name: str) -> list[Bug]:
     found = bugs_of_commit(wanted)
     if not found:
         raise Misuse(f"no bug of the list is about commit {wanted}: `pfnlab bugs find WORDS` searches it")
-    # One that only mentions the commit is not asked for where others have it.
+    # Bugs that only mention the commit are ignored if others are fixed or introduced by it.
     meant = [one.bug for one in found if one.role != "is about"] or [one.bug for one in found]
     return list({one.number: one for one in meant}.values())
 
@@ -114,7 +114,7 @@ _ROLES: tuple[CommitRole, ...] = (
 
 def _commits_of(one: Bug) -> Iterator[BugCommit]:
     if one.same_as:
-        # It has the dates of another.
+        # It shares the dates of another.
         return
     if one.commit:
         yield BugCommit(one, "fixes", one.commit)

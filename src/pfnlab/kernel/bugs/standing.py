@@ -1,4 +1,4 @@
-"""Where a kernel stands with a bug: it follows from the bug's dates and the kernel's version alone."""
+"""The status of a bug in a kernel: it follows from the bug's dates and the kernel's version alone."""
 
 from enum import StrEnum
 
@@ -7,16 +7,16 @@ import msgspec
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
 
-#: The release a bug has where every one has it.
+#: The release of a bug that every release has.
 ALL = "all"
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A release of a stable series that has a change.
 
-    :param version: ``6.1.85``, or ``5.10.y`` where only the series is known
-    :param commit: the stable commit, 12 digits, where it is known
-    :param after: the newest release known to be without it, where the date is only measured
+    :param version: ``6.1.85``, or ``5.10.y`` if only the series is known
+    :param commit: the stable commit, 12 digits, if known
+    :param after: the newest release known to be without it, if the date is only measured
     """
 
     version: str
@@ -25,18 +25,18 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     @property
     def series(self) -> str:
-        """The stable series: ``6.1`` of ``6.1.85``."""
+        """The stable series: ``6.1`` for ``6.1.85``."""
         return self.version.rpartition(".")[0]
 
     def reached(self, kernel: KernelName) -> bool | None:
-        """True where *kernel*, which is of this series, has it; None where nobody knows."""
+        """True if *kernel*, which is of this series, has it; None if unknown."""
         number = self.version.rpartition(".")[2]
         if kernel.point is None or not number.isdigit():
-            # The release itself took nothing over.
+            # The release itself has no backports.
             return False if kernel.point == 0 else None
         if kernel.point >= int(number):
             return True
-        # A candidate stands before the release itself.
+        # A candidate comes before the release itself.
         at = kernel.point if kernel.candidate is None else -1
         return None if self.after and at > self._newest_without else False
 
@@ -47,13 +47,13 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Dates(msgspec.Struct, frozen=True):
-    """When a bug came and went; the fields are those of :class:`~pfnlab.kernel.bugs.known_bugs.Bug`.
+    """The dates of a bug; the fields are those of :class:`~pfnlab.kernel.bugs.known_bugs.Bug`.
 
-    :param stable: every stable release that took the repair over
-    :param came: every stable release that took over what brought it
+    :param stable: every stable release that backported the fix
+    :param came: every stable release that backported the cause
     :param never: no kernel has it
-    :param change: it is no fault, so it is not mended but ended
-    :param partial: *stable* does not have every release that took the repair over
+    :param change: it is a change, not a fault, so it ends instead of being fixed
+    :param partial: *stable* does not list every release that backported the fix
     """
 
     number: str
@@ -72,7 +72,7 @@ class Dates(msgspec.Struct, frozen=True):
 
 
 class StandingWord(StrEnum):
-    """The answers to whether a kernel has a bug."""
+    """The possible answers to whether a kernel has a bug."""
 
     HAS = "has"
     NOT_YET = "not yet"
@@ -82,7 +82,7 @@ class StandingWord(StrEnum):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Where one kernel stands with one bug.
+    """The status of one bug in one kernel.
 
     :param sentence: the same with dates and commits, for people
     """
@@ -94,9 +94,9 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def standing_of(dates: Dates, version: str) -> Standing:
-    """Where *version* stands.
+    """The status of a bug in *version*.
 
-    :raises Misuse: *version* begins like no version of a kernel
+    :raises Misuse: *version* does not begin like a kernel version
     """
     kernel = kernel_name(version)
     word, said = _backported(dates, kernel, *_judged(dates, kernel))
@@ -107,13 +107,13 @@ def standing_of(dates: Dates, version: str) -> Standing:
 
 
 def _backported(dates: Dates, kernel: KernelName, word: StandingWord, said: str) -> tuple[StandingWord, str]:
-    """The same of a distribution that backports more than its version shows."""
+    """The same for a distribution that backports more than its version shows."""
     family = kernel.distribution
     if family is None or family.backports is Backports.FEW:
         return word, said
     ends = bool(dates.mended or dates.commit or dates.stable)
     taken = bool(dates.stable) or (family.backports is Backports.ANY and ends)
-    # What a backport of a fix brought came to others too.
+    # A cause that a backport brought along may be in other kernels too.
     brought = family.backports is Backports.ANY and bool(dates.came)
     if (word is StandingWord.HAS and taken) or (word is StandingWord.NOT_YET and brought):
         unknown = f"whether {kernel.text} has {dates.number} is not known: {family.name} backports"
@@ -157,13 +157,13 @@ def _measured(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
 
 
 def _began(dates: Dates, kernel: KernelName) -> bool | None:
-    """True where the kernel has or had it, None where nobody knows."""
+    """True if the kernel has or had it, None if unknown."""
     if dates.since == ALL:
         return True
     points = [point for point in dates.came if point.series == kernel.release]
     by_points = points[0].reached(kernel) if points else False
     if not dates.since:
-        # Of stable series alone, or older than anybody looked.
+        # Only in stable series, or older than any tested kernel.
         return by_points if dates.came else None if not dates.mended else True
     by_mainline = _passed(dates.since, kernel)
     return True if True in (by_points, by_mainline) else None if None in (by_points, by_mainline) else False
@@ -177,17 +177,17 @@ def _ended(dates: Dates, kernel: KernelName) -> bool | None:
     if points:
         return points[0].reached(kernel)
     if dates.remark and not (dates.mended or dates.commit or dates.stable or dates.change):
-        # It ended, or may have: the remark says what is known of that.
+        # It ended, or may have: the remark has the known facts.
         return None
     listed = bool(dates.stable) and not dates.partial
     if dates.no_stable or listed or kernel.point == 0 or not (dates.mended or dates.commit or dates.stable):
-        # Who lists the series that took a repair over lists them all.
+        # If backports of a fix are listed, the list is complete.
         return False
     return None
 
 
 def _passed(release: str, kernel: KernelName) -> bool | None:
-    """True where *kernel* is not before *release*; None for a candidate of it, of which nobody says."""
+    """True if *kernel* is not before *release*; None for a candidate of it, which is unknown."""
     key = release_key(release)
     if kernel.candidate is not None and key == release_key(kernel.release):
         return None
@@ -195,12 +195,12 @@ def _passed(release: str, kernel: KernelName) -> bool | None:
 
 
 def _commit(release: str, commit: str) -> str:
-    """A release with its commit, as far as they are known."""
+    """A release and its commit, if known."""
     return f"{release} ({commit})" if release and commit else release or commit
 
 
 def _went(dates: Dates, kernel: KernelName) -> str:
-    """The end of it, in words; empty where nothing ended it."""
+    """The end of the bug, in words; empty if it has not ended."""
     own = next((point for point in dates.stable if point.series == kernel.release), None)
     ended = "ended" if dates.change else "mended"
     mainline = _commit(dates.mended, dates.commit)
@@ -227,7 +227,7 @@ def _went(dates: Dates, kernel: KernelName) -> str:
 
 
 def fix_of(dates: Dates, kernel: KernelName) -> tuple[str, str]:
-    """The releases that fixed a bug, and what that means for the series of a kernel; both may be empty.
+    """The releases that fixed a bug, and its consequence for the series of a kernel; both may be empty.
 
     E.g. ``Fixed in 6.16 (f8e97613fed2).`` and ``No stable series has the fix.``
     """

@@ -1,7 +1,7 @@
-"""The bits of a page-table entry, and the one place where small and large leaves differ (S1.3).
+"""The bits of a page-table entry, and how small and large leaves differ (S1.3).
 
-A pgprot value always uses the layout of a 4K leaf. In a 2M or 1G leaf bit 7 says "this is a leaf",
-so the PAT bit lives in bit 12 there, which a 4K leaf needs for the page frame number.
+A pgprot value always uses the layout of a 4K leaf. In a 2M or 1G leaf, bit 7 marks the entry as a leaf.
+The PAT bit therefore moves to bit 12, which belongs to the page frame number in a 4K leaf.
 """
 
 PAGE_PRESENT = 1 << 0
@@ -13,7 +13,7 @@ PAGE_ACCESSED = 1 << 5
 PAGE_DIRTY = 1 << 6
 #: 4K leaves only; the same bit as :data:`PAGE_PSE`.
 PAGE_PAT = 1 << 7
-#: Above 4K only: the entry is a leaf.
+#: Above 4K only: marks the entry as a leaf.
 PAGE_PSE = 1 << 7
 PAGE_GLOBAL = 1 << 8
 #: Meaningful while PRESENT is clear; the same bit as :data:`PAGE_GLOBAL`.
@@ -35,10 +35,10 @@ _PAT_SHIFT = 5
 
 
 def pgprot_4k_2_large(prot: int) -> int:
-    """The bits of *prot* as a 2M or 1G leaf has them; PSE is not added (S1.3)."""
+    """Convert *prot* to the layout of a 2M or 1G leaf; PSE is not added (S1.3)."""
     return (prot & ~(PAGE_PAT | PAGE_PAT_LARGE)) | ((prot & PAGE_PAT) << _PAT_SHIFT)
 
 
 def pgprot_large_2_4k(prot: int) -> int:
-    """The bits of the large leaf *prot* as a pgprot has them; PSE goes (S1.3)."""
+    """Convert the large leaf *prot* to the layout of a pgprot; PSE is dropped (S1.3)."""
     return (prot & ~(PAGE_PAT | PAGE_PAT_LARGE)) | ((prot & PAGE_PAT_LARGE) >> _PAT_SHIFT)

@@ -1,4 +1,4 @@
-"""The six page cache modes, as ``enum page_cache_mode`` numbers them (S1.1)."""
+"""The six page cache modes, numbered like ``enum page_cache_mode`` (S1.1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class CacheMode(IntEnum):
-    """How the CPU may cache a page; two kernel messages print the value in hex."""
+    """A page cache mode; two kernel messages print its value in hex."""
 
     WB = 0
     WC = 1
@@ -17,20 +17,20 @@ class CacheMode(IntEnum):
 
     @property
     def cattr(self) -> str:
-        """The name in debugfs and in the kernel log, as ``write-combining`` (``cattr_name()``)."""
+        """The name in debugfs and in the kernel log, e.g. ``write-combining`` (``cattr_name()``)."""
         return _CATTR[self]
 
     @property
     def short(self) -> str:
-        """The name in programs and reports, as ``wc``."""
+        """The name in programs and reports, e.g. ``wc``."""
         return _SHORT[self]
 
     @classmethod
     def from_short(cls, text: str) -> CacheMode:
-        """The mode a program calls *text*, as ``uc-``; KeyError for others."""
+        """The mode with the short name *text*, e.g. ``uc-``; KeyError for any other text."""
         return {mode.short: mode for mode in cls}[text]
 
 
-# Both in the order of the values above.
+# Both tables are in the order of the values above.
 _CATTR = ("write-back", "write-combining", "uncached-minus", "uncached", "write-through", "write-protected")
 _SHORT = ("wb", "wc", "uc-", "uc", "wt", "wp")

@@ -1,10 +1,10 @@
-"""The changes a kernel makes to the bits of one page-table entry (S1.3).
+"""Operations on the bits of one page-table entry (S1.3).
 
-Entries are stored as their flag bits alone, in the 4K layout; the frame is stored beside them. The frame
-of a PROT_NONE entry is stored inverted by the hardware format only, so it never shows here.
+An entry is stored as its flag bits alone, in the 4K layout; its frame is stored separately.
+Only the hardware format inverts the frame of a PROT_NONE entry, so the inversion never appears here.
 
-Since 6.6 an entry that loses its write permission hides its dirty bit in a software bit and gets it
-back with the permission (S1.3, measured); ``saved_dirty`` says whether the kernel does that.
+Since 6.6, an entry that loses its write permission moves its dirty bit to a software bit, and gets it
+back with the permission (S1.3, measured); ``saved_dirty`` is True if the kernel does that.
 """
 
 from pfnlab.base.units import PAGE_SHIFT, PHYSICAL_MASK
@@ -24,10 +24,10 @@ from pfnlab.kernel.hw.bits import (
     PAGE_USER,
 )
 
-#: Where a dirty entry without write permission stores its dirtiness (_PAGE_SAVED_DIRTY).
+#: The dirty bit of an entry without write permission (_PAGE_SAVED_DIRTY).
 PAGE_SAVED_DIRTY = 1 << 58
 
-#: The bits mprotect leaves alone (_PAGE_CHG_MASK): an entry's cache mode never changes with its permissions.
+#: The bits mprotect preserves (_PAGE_CHG_MASK): changing permissions never changes the cache mode.
 PAGE_CHG_MASK = (
     PAGE_CACHE_MASK
     | PAGE_SPECIAL
@@ -38,37 +38,37 @@ PAGE_CHG_MASK = (
     | PAGE_UFFD_WP
 )
 
-#: How many address bits one table level resolves.
+#: Address bits resolved by one table level.
 _LEVEL_BITS = 9
 
 
 def pte_present(bits: int) -> bool:
-    """True where the hardware would use the entry."""
+    """True if the hardware would use the entry."""
     return bool(bits & PAGE_PRESENT)
 
 
 def pte_write(bits: int) -> bool:
-    """True where the entry lets user space write."""
+    """True if the entry lets user space write."""
     return bool(bits & PAGE_RW)
 
 
 def pte_dirty(bits: int) -> bool:
-    """True where the entry is dirty, openly or hidden."""
+    """True if the entry is dirty, in either bit."""
     return bool(bits & (PAGE_DIRTY | PAGE_SAVED_DIRTY))
 
 
 def pte_keyed(bits: int) -> bool:
-    """True where a protection key keeps loads and stores out."""
+    """True if a protection key blocks loads and stores."""
     return bool(bits & PAGE_PKEY_BIT0)
 
 
 def pte_special(bits: int) -> bool:
-    """True where there is no ordinary page behind the entry."""
+    """True if the entry maps no ordinary page."""
     return bool(bits & PAGE_SPECIAL)
 
 
 def _settle_dirty(bits: int, saved_dirty: bool) -> int:
-    """Move the dirty bit to where the kernel stores it for this write permission."""
+    """Move the dirty bit to where the kernel stores it for the entry's write permission."""
     if not saved_dirty or not pte_dirty(bits):
         return bits
     bits &= ~(PAGE_DIRTY | PAGE_SAVED_DIRTY)
@@ -86,32 +86,32 @@ def pte_mkwrite(bits: int, saved_dirty: bool) -> int:
 
 
 def pte_mkdirty(bits: int, saved_dirty: bool) -> int:
-    """The entry dirty."""
+    """The entry marked dirty."""
     return _settle_dirty(bits | PAGE_DIRTY | PAGE_SOFT_DIRTY, saved_dirty)
 
 
 def pte_written(bits: int) -> int:
-    """A writable entry after a write: of the marks the hardware knows only the dirty bit."""
+    """A writable entry after a write: the hardware sets the dirty bit only, not the soft-dirty bit."""
     return bits | PAGE_DIRTY
 
 
 def pte_mksoft_dirty(bits: int) -> int:
-    """The entry soft-dirty."""
+    """The entry marked soft-dirty."""
     return bits | PAGE_SOFT_DIRTY
 
 
 def pte_clear_soft_dirty(bits: int) -> int:
-    """The entry not soft-dirty."""
+    """The entry with its soft-dirty mark cleared."""
     return bits & ~PAGE_SOFT_DIRTY
 
 
 def pte_soft_dirty(bits: int) -> bool:
-    """True where the page was written since somebody cleared the mark, as far as the entry knows."""
+    """True if, according to the entry, the page was written since the mark was last cleared."""
     return bool(bits & PAGE_SOFT_DIRTY)
 
 
 def pte_mkclean(bits: int) -> int:
-    """The entry clean."""
+    """The entry marked clean."""
     return bits & ~(PAGE_DIRTY | PAGE_SAVED_DIRTY)
 
 
@@ -126,24 +126,24 @@ def pte_mkold(bits: int) -> int:
 
 
 def pte_modify(bits: int, prot: int, saved_dirty: bool) -> int:
-    """The entry with the permissions of *prot*; frame, cache mode and history stay (S1.3)."""
+    """The entry with the permissions of *prot*; frame, cache mode, accessed and dirty bits stay (S1.3)."""
     return _settle_dirty((bits & PAGE_CHG_MASK) | (prot & ~PAGE_CHG_MASK), saved_dirty)
 
 
-#: The bits of a protection key that are used here.
+#: The bits of a protection key used here.
 PAGE_PKEY = PAGE_PKEY_BIT0 | PAGE_PKEY_BIT1
 
-#: Cleared, these leave a cached translation that promises too much.
+#: Clearing one of these leaves a cached translation that allows too much.
 _FLUSH_ON_CLEAR = PAGE_DIRTY | PAGE_PRESENT | PAGE_ACCESSED
 
-#: Changed either way, these leave a cached translation that is wrong.
+#: Changing one of these, either way, leaves a cached translation that is wrong.
 _FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_PKEY | PAGE_NX
 
 
 def pte_needs_flush(old: int, new: int) -> bool:
-    """True where a cached translation of *old* must go when the entry becomes *new* (x86's rule, frame kept).
+    """True if changing *old* to *new* requires flushing its cached translation (x86's rule, same frame).
 
-    The accessed bit does not count: mprotect keeps it.
+    The accessed bit is ignored: mprotect preserves it.
     """
     if not pte_present(old):
         return False
@@ -157,7 +157,7 @@ def pgprot_modify(old: int, new: int) -> int:
 
 
 def entry_pfn(raw: int, level: int) -> int:
-    """The page frame a leaf maps first; an entry that is not present holds it inverted."""
+    """The first page frame a leaf maps; an entry that is not present stores it inverted."""
     shift = PAGE_SHIFT + _LEVEL_BITS * (level - 1)
     mask = PHYSICAL_MASK >> shift << shift
     phys = raw & mask if raw & PAGE_PRESENT else ~raw & mask

@@ -1,7 +1,7 @@
-"""Memory type range registers: the firmware's types of physical memory (S1.6 to S1.9).
+"""Memory type range registers: the memory types set by the firmware (S1.6 to S1.9).
 
-The book looks here only to weaken a write-back request. Two eras read the same registers
-differently; ``merged_map`` chooses: the newer one looks in a map of all registers built once.
+The memtype list consults them only to weaken a write-back request. Older and newer kernels interpret the
+same registers differently: with ``merged_map`` (newer), one map of all registers is built once and searched.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ _TOM2_START = 1 << 32
 
 
 class MtrrType(IntEnum):
-    """A memory type as the registers encode it (S1.2); INVALID is the older era's "no MTRRs"."""
+    """A memory type as the registers encode it (S1.2); in older kernels INVALID means "no MTRRs"."""
 
     UC = 0
     WC = 1
@@ -30,7 +30,7 @@ class MtrrType(IntEnum):
 
 
 class MtrrRange(NamedTuple):
-    """One register: bytes ``start`` up to and not including ``end``, and their type."""
+    """One register: its memory type, for bytes ``start`` up to and not including ``end``."""
 
     start: int
     end: int
@@ -38,7 +38,7 @@ class MtrrRange(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    # Bytes of one type that no register border cuts; registers counts those that cover it.
+    # A range of one type with no register boundary inside; registers is the number that cover it.
     end: int
     type: MtrrType
     registers: int
@@ -77,13 +77,13 @@ class MtrrMap:
     def type_lookup(self, start: int, end: int, *, merged_map: bool) -> tuple[MtrrType, bool]:
         """The type of bytes *start* to *end*, half-open, and whether it is uniform (S1.7).
 
-        :param merged_map: look in one map of all registers, as from 6.5 on; otherwise ask fixed and
-            variable registers one after the other, as 6.1 does
+        :param merged_map: search one map of all registers, as since 6.5; otherwise check the fixed
+            registers, then the variable ones, as in 6.1
         """
         return self._lookup_merged(start, end) if merged_map else self._lookup_registers(start, end)
 
     def allows_huge(self, start: int, end: int, *, merged_map: bool) -> bool:
-        """True where the kernel would map bytes *start* to *end* with one large leaf of its own (S1.9)."""
+        """True if the kernel itself would map bytes *start* to *end* with one large leaf (S1.9)."""
         mtrr, uniform = self.type_lookup(start, end, merged_map=merged_map)
         return uniform or (not merged_map and mtrr in (MtrrType.INVALID, MtrrType.WB))
 
@@ -104,7 +104,7 @@ class MtrrMap:
         return mtrr_type, uniform
 
     def _lookup_registers(self, start: int, end: int) -> tuple[MtrrType, bool]:
-        # mtrr_type_lookup before 6.5 (S1.7.3). The fixed range of the first byte speaks for the whole span.
+        # mtrr_type_lookup before 6.5 (S1.7.3). The fixed range of the first byte decides for the whole span.
         if not (self.known and self.enabled):
             return MtrrType.INVALID, True
         if start < _FIXED_END and self.fixed and self.fixed_enabled:
@@ -123,7 +123,7 @@ class MtrrMap:
 
     @cached_property
     def _merged(self) -> tuple[list[int], list[_Piece]]:
-        # Fixed ranges and TOM2 are not merged with variable registers, they replace them.
+        # Fixed ranges and TOM2 are not merged with variable registers but replace them.
         winners = list(self.fixed) if self.fixed_enabled else []
         if self.tom2 > _TOM2_START:
             winners.append(MtrrRange(_TOM2_START, self.tom2, MtrrType.WB))
@@ -133,7 +133,7 @@ class MtrrMap:
 def _cut(
     registers: tuple[MtrrRange, ...], default_type: MtrrType, winners: tuple[MtrrRange, ...] = ()
 ) -> tuple[list[int], list[_Piece]]:
-    # All physical memory as pieces, and the list of their starts to bisect in.
+    # All physical memory as pieces, and the sorted list of their starts for bisection.
     borders = sorted({0, 1 << 64} | {border for r in registers + winners for border in (r.start, r.end)})
     pieces = []
     for start, end in pairwise(borders):
@@ -147,7 +147,7 @@ def _cut(
 
 
 def _between(cut: tuple[list[int], list[_Piece]], start: int, end: int) -> Iterator[_Piece]:
-    # The pieces that bytes start to end touch, in order.
+    # The pieces that overlap bytes start to end, in order.
     starts, pieces = cut
     for piece in pieces[bisect_right(starts, start) - 1 :]:
         yield piece
@@ -166,8 +166,8 @@ _EFFECTIVE = {
 
 
 def effective_type(mtrr: MtrrType, pat_mode: CacheMode) -> CacheMode:
-    """How the CPU really caches a page, given its MTRR type and the mode of its entry (S1.6).
+    """The effective cache mode of a page, given its MTRR type and the mode of its entry (S1.6).
 
-    :raises KeyError: *mtrr* is INVALID, which no register holds
+    :raises KeyError: *mtrr* is INVALID, which no register contains
     """
     return CacheMode.from_short(_EFFECTIVE[mtrr].split()[pat_mode])

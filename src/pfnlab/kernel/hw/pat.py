@@ -1,4 +1,4 @@
-"""The page attribute table: which cache mode each combination of cache bits means (S1.2, S1.4)."""
+"""The page attribute table: the cache mode each combination of cache bits selects (S1.2, S1.4)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PatConfig:
     """The contents of the eight PAT slots.
 
     :param slots: eight modes, slot 0 first
-    :raises Misuse: there are not eight slots, or slot 0 is not WB (the kernel stops there)
+    :raises Misuse: there are not eight slots, or slot 0 is not WB (the kernel would panic)
     """
 
     slots: tuple[CacheMode, ...]
@@ -39,7 +39,7 @@ class PatConfig:
 
     @classmethod
     def from_msr(cls, value: int) -> PatConfig:
-        """The configuration that the 64-bit MSR *value* describes; reserved codes read as WB (S1.2)."""
+        """The configuration described by the 64-bit MSR *value*; reserved codes read as WB (S1.2)."""
         return cls(tuple(_MODE.get((value >> 8 * slot) & 0xFF, CacheMode.WB) for slot in range(8)))
 
     @property
@@ -48,13 +48,13 @@ class PatConfig:
         return sum(_CODE[mode] << 8 * slot for slot, mode in enumerate(self.slots))
 
     def boot_line(self) -> str:
-        """The line the kernel logs at boot, every slot padded to four characters (S1.2)."""
+        """The line the kernel logs at boot, with every slot padded to four characters (S1.2)."""
         return "x86/PAT: Configuration [0-7]: " + "".join(f"{mode.short.upper():4}" for mode in self.slots)
 
     def cachemode2protval(self, mode: CacheMode) -> int:
-        """The cache bits, in 4K layout, of the lowest slot that holds *mode* (S1.4).
+        """The cache bits, in 4K layout, of the lowest slot with *mode* (S1.4).
 
-        A mode in no slot gets the bits of UC-.
+        A mode that no slot has gets the bits of UC-.
         """
         return self._protval[mode]
 
@@ -64,7 +64,7 @@ class PatConfig:
 
     @cached_property
     def _protval(self) -> tuple[int, ...]:
-        # Indexed by mode. The default is the kernel's static table, which only WB and UC leave.
+        # Indexed by mode. The default is the kernel's static table; only WB and UC differ from it.
         protval = [PAGE_PCD] * len(CacheMode)
         for slot in reversed(range(8)):
             protval[self.slots[slot]] = _slot_bits(slot)
@@ -81,9 +81,9 @@ def _slot_bits(slot: int) -> int:
     return PAGE_PAT * (slot >> 2 & 1) | PAGE_PCD * (slot >> 1 & 1) | PAGE_PWT * (slot & 1)
 
 
-#: Every CPU of the last two decades.
+#: PAT of every CPU of the last two decades.
 FULL_PAT = PatConfig.from_msr(0x0407_0506_0007_0106)
-#: Early CPUs whose PAT bit cannot be trusted: the upper half repeats the lower.
+#: PAT of early CPUs whose PAT bit is unreliable: the upper half repeats the lower.
 ERRATA_PAT = PatConfig.from_msr(0x0007_0106_0007_0106)
-#: The PAT of a CPU at power-on, which the kernel also emulates with PAT off.
+#: PAT of a CPU at power-on; the kernel also emulates it with PAT disabled.
 NO_PAT = PatConfig.from_msr(0x0007_0406_0007_0406)

@@ -1,4 +1,4 @@
-"""The regions of a PCI device in physical memory, as resources have them (include/linux/ioport.h)."""
+"""The memory regions of a PCI device, from its resources (include/linux/ioport.h)."""
 
 import re
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ import msgspec
 #: A line of the sysfs file ``resource``: first byte, last byte, flags.
 RESOURCE_LINE = re.compile(rb"^0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x([0-9a-f]{16})[ \r]*$", re.MULTILINE)
 
-# Of a resource's flags: memory, prefetchable, without an address yet.
+# Resource flags: memory, prefetchable, no address assigned yet.
 _MEMORY, _PREFETCH, _UNSET = 0x200, 0x2000, 0x2000_0000
 
-#: Windows of a bridge, the last of its resources: they are no memory of its own.
+#: Windows of a bridge, its last resources: not the bridge's own memory.
 _WINDOWS = 4
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
-    """A region of a PCI device in memory, in bytes: *start* up to *end*.
+    """A memory region of a PCI device: bytes *start* up to and not including *end*.
 
-    :param number: 0 to 5; 6 is the expansion ROM, from 7 on those of virtual functions
+    :param number: 0 to 5; 6 is the expansion ROM; 7 and above belong to virtual functions
     """
 
     number: int
@@ -28,7 +28,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
 
 
 def bar_of(number: int, start: int, last: int, flags: int) -> Bar | None:
-    """The region of a resource; None where that is no memory, or has no address.
+    """The region of a resource; None if it is not memory or has no address.
 
     :param last: its last byte
     """
@@ -38,9 +38,9 @@ def bar_of(number: int, start: int, last: int, flags: int) -> Bar | None:
 
 
 def bars(data: bytes, *, bridge: bool = False) -> tuple[Bar, ...]:
-    """The regions in memory of a file ``resource``; their numbers are those of its lines.
+    """The memory regions in *data*, the content of a ``resource`` file, numbered by its lines.
 
-    :param bridge: the last lines are windows to what is behind it
+    :param bridge: the last lines are windows to the devices below the bridge
     """
     lines: Sequence[tuple[bytes, bytes, bytes]] = RESOURCE_LINE.findall(data)
     if bridge and len(lines) > 7 + _WINDOWS - 1:

@@ -1,4 +1,4 @@
-"""Cache modes written into page protections (S1.5). A pgprot is an int in the layout of a 4K leaf."""
+"""Setting the cache mode of a page protection (S1.5). A pgprot is an int in the layout of a 4K leaf."""
 
 from pfnlab.kernel.hw.bits import PAGE_CACHE_MASK
 from pfnlab.kernel.hw.cachemode import CacheMode
@@ -21,16 +21,15 @@ def pgprot_device(p: int, pat: PatConfig) -> int:
 
 
 def pgprot_writecombine(p: int, pat: PatConfig, replaces: bool) -> int:
-    """*p* asking for WC (S1.5.3).
+    """*p* with WC requested (S1.5.3).
 
-    :param replaces: the cache bits are replaced; otherwise those of WC are added, which turns a
-        *p* that asked for UC- into UC
+    :param replaces: the cache bits are replaced; otherwise those of WC are added, which turns UC- into UC
     """
     return _write(p, CacheMode.WC, pat, replaces)
 
 
 def pgprot_writethrough(p: int, pat: PatConfig, replaces: bool) -> int:
-    """*p* asking for WT (S1.5.3); *replaces* as in :func:`pgprot_writecombine`."""
+    """*p* with WT requested (S1.5.3); *replaces* as in :func:`pgprot_writecombine`."""
     return _write(p, CacheMode.WT, pat, replaces)
 
 

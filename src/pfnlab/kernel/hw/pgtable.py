@@ -1,11 +1,11 @@
 """One process's page tables, as runs of equal entries.
 
-A run is a stretch of virtual pages whose entries have the same bits and consecutive frames, so a
-mapping of 1 TiB costs what one of 64 KiB costs. Beside the entries, the tables themselves are
-remembered: which spans have a PTE, PMD and PUD table, because a walker sees the difference between an
-empty entry and a missing table (S12.3.5).
+A run is a range of virtual pages whose entries have the same bits and consecutive frames, so a
+mapping of 1 TiB costs the same as one of 64 KiB. The tables themselves are recorded too, i.e. which spans
+have a PTE, PMD and PUD table: a walker sees the difference between an empty entry and a missing
+table (S12.3.5).
 
-An entry above the lowest level is a leaf of 2 MiB: a run of them keeps its level, and clearing or
+An entry above the lowest level is a leaf, e.g. of 2 MiB: a run of leaves keeps its level, and clearing or
 changing a part of a leaf clears or changes all of it.
 """
 
@@ -20,15 +20,15 @@ from pfnlab.kernel.hw.spans import SpanSet
 
 
 class Page:
-    """A page of ordinary memory some entries map: an anonymous page, or one of a file or a driver.
+    """A page of ordinary memory: an anonymous page, or a page of a file or of a driver.
 
-    :ivar value: its content, of which loads and stores are the first 32 bits
+    :ivar value: its content; loads and stores access the first 32 bits
     :ivar mapcount: entries that map it, over all processes
     :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
-    :ivar anonymous: no file has it
-    :ivar dirty: of a file's page: the kernel knows that it was written
-    :ivar maker: the task whose processor made it, where every task has one of its own (S5.9.10)
-    :ivar batched: it left a locked VMA, and the processor's batch of such pages may still refer to it
+    :ivar anonymous: the page belongs to no file
+    :ivar dirty: for a page of a file: the kernel knows that it was written
+    :ivar maker: the task that created it, if every task runs on its own processor (S5.9.10)
+    :ivar batched: it left a locked VMA, and the processor's batch of such pages may still hold a reference
     """
 
     __slots__ = ("anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value")
@@ -43,9 +43,9 @@ class Page:
 
 
 class EntryRun(NamedTuple):
-    """Equal entries of the virtual pages ``start`` .. ``end``.
+    """A run of equal entries, for the virtual pages ``start`` .. ``end``.
 
-    :param pfn: the frame of the first page; the others follow one by one (unused when ``page`` is set)
+    :param pfn: the frame of the first page; the others follow consecutively (unused when ``page`` is set)
     :param bits: the entry's flag bits, 4K layout
     :param page: the ordinary page of a one-page run, or None for a special entry
     :param level: 1 for 4K entries, 2 for leaves of 2 MiB
@@ -69,10 +69,10 @@ class EntryRun(NamedTuple):
 #: The level of a run.
 _LEVEL = itemgetter(EntryRun._fields.index("level"))
 
-#: Pages one table of each level spans: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
+#: Pages spanned by one table of each level: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
 TABLE_PAGES = {1: 1 << 9, 2: 1 << 18, 3: 1 << 27}
 
-#: Pages one entry of each level maps.
+#: Pages mapped by one entry of each level.
 LEAF_PAGES = {1: 1, 2: TABLE_PAGES[1], 3: TABLE_PAGES[2]}
 
 
@@ -86,17 +86,17 @@ class PageTables:
 
     @property
     def entries(self) -> Sequence[EntryRun]:
-        """All runs, in address order; to be read only."""
+        """All runs, in address order; read-only."""
         return self._runs
 
     def state(self) -> tuple[list[EntryRun], list[tuple[tuple[int, int], ...]]]:
-        """All runs, and the pages that have a table, for each level from the lowest."""
+        """All runs, and for each level, lowest first, the pages that have a table."""
         return list(self._runs), [tuple(self._tables[level]) for level in TABLE_PAGES]
 
     def load(self, runs: list[EntryRun], tables: Sequence[Iterable[tuple[int, int]]]) -> None:
-        """Take over a state that :meth:`state` returned; nothing is checked.
+        """Restore a state that :meth:`state` returned, unchecked.
 
-        :param tables: none for just those that hold an entry
+        :param tables: if empty, assume only the tables that contain an entry
         """
         self._runs, self._starts = runs, [run.start for run in runs]
         if tables:
@@ -116,14 +116,14 @@ class PageTables:
         return [run.cut(start, end) for run in self._runs[first:last]]
 
     def entry(self, vpn: int) -> EntryRun | None:
-        """The entry of one virtual page, or None when it is empty."""
+        """The entry of one virtual page, or None if it is empty."""
         at = bisect_right(self._starts, vpn) - 1
         return self._runs[at].cut(vpn, vpn + 1) if at >= 0 and vpn < self._runs[at].end else None
 
     def clear(self, start: int, end: int) -> list[EntryRun]:
-        """Empty the entries of ``[start, end)``; the tables stay. The entries that were there are returned.
+        """Empty the entries of ``[start, end)`` and return them; the tables stay.
 
-        Leaves go as a whole, also where only a part of them lies in the range.
+        A leaf is cleared as a whole even if only a part of it lies in the range.
         """
         if start >= end:
             return []
@@ -145,7 +145,7 @@ class PageTables:
         return cleared
 
     def _whole(self, start: int, end: int) -> tuple[int, int]:
-        """The range with the whole of the leaves at its ends."""
+        """The range extended to include the whole of the leaves at its ends."""
         first, last = self.entry(start), self.entry(end - 1)
         if first is not None:
             start -= start % LEAF_PAGES[first.level]
@@ -154,61 +154,61 @@ class PageTables:
         return start, end
 
     def leaf_around(self, vpn: int) -> tuple[int, int] | None:
-        """The pages of the leaf above the lowest level in which *vpn* lies, but is not the first; or None."""
+        """The pages of the large leaf around *vpn*; None without one, or if *vpn* is its first page."""
         entry = self.entry(vpn)
         if entry is None or vpn % LEAF_PAGES[entry.level] == 0:
             return None
         return self._whole(vpn, vpn + 1)
 
     def has_leaf(self, level: int) -> bool:
-        """True where any entry of *level* maps something."""
+        """True if any entry of *level* maps something."""
         return level in map(_LEVEL, self._runs)
 
     def has_table(self, vpn: int, level: int) -> bool:
-        """True where there is a table for the entries of *level* at *vpn*."""
+        """True if there is a table for entries of *level* at *vpn*."""
         return vpn in self._tables[level]
 
     def set(self, run: EntryRun) -> None:
-        """Install a run over empty entries, with the tables it needs."""
+        """Install a run over empty entries, creating the tables it needs."""
         at = bisect_left(self._starts, run.start)
         self._runs.insert(at, run)
         self._starts.insert(at, run.start)
         self.allocate(run.start, run.end, run.level)
 
     def change(self, start: int, end: int, bits: Callable[[EntryRun], int]) -> None:
-        """Give every entry of ``[start, end)`` the bits that *bits* returns for it; the frame stays."""
+        """Set the bits of each entry in ``[start, end)`` to the result of *bits*; frames stay."""
         for run in self.clear(start, end):
             self.set(run._replace(bits=bits(run)))
 
     def allocate(self, start: int, end: int, lowest: int = 1) -> None:
-        """Make the tables that hold entries of ``[start, end)``, down to level *lowest*."""
+        """Create the tables for entries of ``[start, end)``, down to level *lowest*."""
         for level, pages in TABLE_PAGES.items():
             if level >= lowest:
                 self._tables[level].add(start - start % pages, end + -end % pages)
 
     def absent(self, start: int, end: int) -> int:
-        """How many PTE tables would have to be made for entries of ``[start, end)``."""
+        """The number of PTE tables missing for entries of ``[start, end)``."""
         pages = TABLE_PAGES[1]
         low, high = start - start % pages, end + -end % pages
         present = sum(last - first for first, last in self._tables[1].within(low, high))
         return (high - low - present) // pages
 
     def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
-        """The first page in ``[start, end)`` of each PTE table there that is made, or that is not."""
+        """The first page in ``[start, end)`` of each PTE table there that exists, or that is missing."""
         pages = TABLE_PAGES[1]
         firsts = range(start - start % pages, end, pages)
         return [max(first, start) for first in firsts if (first in self._tables[1]) == present]
 
     def copy_tables(self, source: PageTables, start: int, end: int, shift: int = 0) -> None:
-        """Make the tables *source* has for ``[start, end)`` here, *shift* pages further on."""
+        """Create the tables that *source* has for ``[start, end)``, *shift* pages further on."""
         for level in TABLE_PAGES:
             for low, high in source._tables[level].within(start, end):
                 self.allocate(low + shift, high + shift, level)
 
     def move_table(self, start: int, shift: int, level: int) -> bool:
-        """Move the table of *level* at *start*, if there is one, *shift* pages on with everything in it.
+        """Move the table of *level* at *start*, if there is one, with all its contents, by *shift* pages.
 
-        :return: whether there was one
+        :return: True if there was one
         """
         if start not in self._tables[level]:
             return False
@@ -223,11 +223,11 @@ class PageTables:
         return True
 
     def free_tables(self, floor: int, ceiling: int, highest: int = 3) -> list[tuple[int, int, int]]:
-        """Free every table whose whole span lies in ``[floor, ceiling)``: no entry is left there.
+        """Free every table whose whole span lies in ``[floor, ceiling)``, where no entry is left.
 
-        :param highest: the highest level that is looked at
+        :param highest: the highest level to free
         :return: for each run of tables, the pages a flush must cover (from the first page of its first table
-            to that of its last one), and the pages that one table spans
+            to that of its last one), and the number of pages one table spans
         """
         freed = []
         for level, pages in TABLE_PAGES.items():
@@ -241,8 +241,8 @@ class PageTables:
     def missing(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """The empty entries of ``[start, end)`` as ``(start, end, level)``.
 
-        *level* is the one at which the walk finds nothing: 1 an empty entry in a PTE table, 2 no PTE
-        table, 3 no PMD table, 4 no PUD table.
+        *level* is where the walk stops: 1 at an empty entry in a PTE table, 2 at a missing PTE table,
+        3 at a missing PMD table, 4 at a missing PUD table.
         """
         at = start
         for run in [*self.runs(start, end), EntryRun(end, end, 0, 0)]:
@@ -253,7 +253,7 @@ class PageTables:
             at = run.end
 
     def _walk(self, vpn: int, end: int) -> tuple[int, int]:
-        """The level at which the walk of *vpn* finds nothing, and the page up to which it does."""
+        """The level at which the walk of *vpn* stops, and the end of the range with the same result."""
         for level in (3, 2, 1):
             spans = self._tables[level].within(vpn, end)
             if not spans or spans[0][0] > vpn:

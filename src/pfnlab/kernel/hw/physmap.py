@@ -1,6 +1,6 @@
-"""The layout of physical memory, and the questions the kernel asks about it (S1.11 to S1.14).
+"""The layout of physical memory, and the kernel's queries about it (S1.11 to S1.14).
 
-Every answer costs by the number of resources, never by the number of pages asked about.
+The cost of a query depends on the number of resources, never on the number of pages.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, pages_of, pfn_to_phys, phys_to_pfn
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-# The legacy hole of a PC: always write-back, never in the book (S1.11.5).
+# The legacy ISA hole of a PC: always write-back, never in the memtype list (S1.11.5).
 _ISA_START = 0xA0000
 _ISA_END = 0x100000
 
-# Below this pfn RAM counts as non-RAM for the book, and /dev/mem refuses nothing.
+# Below this pfn the memtype list treats RAM as non-RAM, and /dev/mem refuses nothing.
 _LOW_PFN = 0x100
 
 
@@ -25,7 +25,7 @@ class Resource(NamedTuple):
     """One line of /proc/iomem: bytes ``start`` up to and not including ``end``.
 
     :param busy: claimed; System RAM always is
-    :param exclusive: its driver asked for it alone
+    :param exclusive: its driver requested exclusive access
     """
 
     start: int
@@ -36,17 +36,17 @@ class Resource(NamedTuple):
     exclusive: bool = False
 
     def overlaps(self, start: int, end: int) -> bool:
-        """True where any byte lies in both this resource and bytes *start* to *end*."""
+        """True if this resource overlaps bytes *start* to *end*."""
         return self.start < end and start < self.end
 
 
 def system_ram(start: int, end: int) -> Resource:
-    """A System RAM resource, as the firmware's memory map makes them (S1.11.1)."""
+    """A System RAM resource, as created from the firmware's memory map (S1.11.1)."""
     return Resource(start, end, "System RAM", system_ram=True, busy=True)
 
 
 class PhysicalMap:
-    """All resources of a machine; a value, so a claim makes a new map.
+    """All resources of a machine. Immutable: a claim creates a new map.
 
     :param resources: in any order; one may lie inside another, except System RAM, which is disjoint
     :param iomem_relaxed: booted with ``iomem=relaxed``
@@ -56,7 +56,7 @@ class PhysicalMap:
         self.resources = tuple(sorted(resources))
         self.iomem_relaxed = iomem_relaxed
         whole = [(pages_of(r.start), phys_to_pfn(r.end)) for r in self.resources if r.system_ram and r.busy]
-        # Whole pages of System RAM, one run a resource.
+        # Whole pages of System RAM, one run per resource.
         self._ram_start = [start for start, end in whole if start < end]
         self._ram_end = [end for start, end in whole if start < end]
 
@@ -69,11 +69,11 @@ class PhysicalMap:
         return hash((self.resources, self.iomem_relaxed))
 
     def with_resource(self, resource: Resource) -> PhysicalMap:
-        """The same map and *resource*, as after ``request_mem_region()``."""
+        """The map with *resource* added, as after ``request_mem_region()``."""
         return PhysicalMap((*self.resources, resource), iomem_relaxed=self.iomem_relaxed)
 
     def without_resource(self, resource: Resource) -> PhysicalMap:
-        """The same map without *resource*, as after ``release_mem_region()``."""
+        """The map with *resource* removed, as after ``release_mem_region()``."""
         rest = list(self.resources)
         rest.remove(resource)
         return PhysicalMap(tuple(rest), iomem_relaxed=self.iomem_relaxed)
@@ -87,8 +87,8 @@ class PhysicalMap:
         """Call *func* with the first pfn and the page count of each RAM run in the range (S1.11.2).
 
         :param nr: pages
-        :param func: stops the walk by returning something other than 0
-        :return: the last result of *func*, -EINVAL when there was no RAM
+        :param func: a result other than 0 stops the walk
+        :return: the last result of *func*, or -EINVAL if there was no RAM
         """
         end_pfn = start_pfn + nr
         ret = -EINVAL
@@ -102,16 +102,16 @@ class PhysicalMap:
         return ret
 
     def page_is_ram(self, pfn: int) -> bool:
-        """True where the whole page *pfn* is System RAM (S1.11.3)."""
+        """True if all of page *pfn* is System RAM (S1.11.3)."""
         i = bisect_right(self._ram_start, pfn) - 1
         return i >= 0 and pfn < self._ram_end[i]
 
     def pat_pagerange_is_ram(self, start: int, end: int) -> int:
-        """The answer of the book's test for RAM in bytes *start* to *end* (S1.11.4).
+        """The result of the RAM test that the memtype list applies to bytes *start* to *end* (S1.11.4).
 
-        The kernel's walk notices a gap only when RAM follows it, and begins at 1 MiB.
+        The kernel's walk starts at 1 MiB and notices a gap only if RAM follows it.
 
-        :return: 1 RAM (also when a non-RAM tail follows), 0 none, -1 mixed
+        :return: 1 RAM (also if a non-RAM tail follows), 0 none, -1 mixed
         """
         cur_pfn = start >> PAGE_SHIFT
         end_pfn = (end + PAGE_SIZE - 1) >> PAGE_SHIFT
@@ -127,11 +127,11 @@ class PhysicalMap:
         return ram
 
     def is_untracked(self, start: int, end: int) -> bool:
-        """True where bytes *start* to *end* lie wholly inside the ISA hole (S1.11.5)."""
+        """True if bytes *start* to *end* lie wholly inside the ISA hole (S1.11.5)."""
         return start >= _ISA_START and end <= _ISA_END
 
     def iomem_is_exclusive(self, addr: int, *, io_strict_devmem: bool) -> bool:
-        """True where the page of physical byte *addr* belongs to a driver alone (S1.13)."""
+        """True if the page of physical byte *addr* is exclusive to a driver (S1.13)."""
         start = addr & -PAGE_SIZE
         return any(
             r.overlaps(start, start + PAGE_SIZE) and self._is_exclusive(r, io_strict_devmem)
@@ -139,7 +139,7 @@ class PhysicalMap:
         )
 
     def iomem_map_sanity_check(self, start: int, size: int) -> Resource | None:
-        """The first resource that a mapping of *size* bytes leaves; busy ones do not count (S9.6.5)."""
+        """The first resource that a mapping of *size* bytes crosses; busy ones are ignored (S9.6.5)."""
         first, last = phys_to_pfn(start), phys_to_pfn(start + size - 1)
         left = (
             r
@@ -151,37 +151,37 @@ class PhysicalMap:
         return next(left, None)
 
     def may_request(self, start: int, end: int) -> bool:
-        """True where a driver can claim bytes *start* to *end* (S9.1.6).
+        """True if a driver can claim bytes *start* to *end* (S9.1.6).
 
-        Nobody may have any of them, and they must lie within every resource they touch.
+        None of them may be claimed already, and every resource they overlap must contain them all.
         """
         touched = [r for r in self.resources if r.overlaps(start, end)]
         return all(not r.busy and r.start <= start and end <= r.end for r in touched)
 
     def region_intersects(self, start: int, end: int) -> bool | None:
-        """True where bytes *start* to *end* touch System RAM, as memremap asks (S9.7.1).
+        """True if bytes *start* to *end* overlap System RAM; this is memremap's test (S9.7.1).
 
-        :return: None where they touch other resources too
+        :return: None if they overlap other resources too
         """
         touched = [r for r in self.resources if r.overlaps(start, end)]
         ram = [r.system_ram for r in touched]
         return None if any(ram) and not all(ram) else any(ram)
 
     def is_booked(self, start: int, end: int, *, piece_of_ram: bool) -> bool:
-        """True where the book is sure to have a mapping of bytes *start* to *end*, or a larger one.
+        """True if a mapping of bytes *start* to *end* is certain to be reserved, alone or in a larger range.
 
-        What has RAM in it, or lies all in the ISA hole, is never booked.
+        A range that contains RAM, or lies entirely in the ISA hole, is never reserved.
 
-        :param piece_of_ram: whether it may be a piece of a mapping that reached into RAM above 1 MiB
+        :param piece_of_ram: it may be a piece of a mapping that extended into RAM above 1 MiB
         """
         if self.is_untracked(start, end) or (piece_of_ram and start < pfn_to_phys(_LOW_PFN)):
             return False
         return self.pat_pagerange_is_ram(start, end) == 0
 
     def devmem_is_allowed(self, pfn: int, *, io_strict_devmem: bool) -> int:
-        """The access of /dev/mem to page *pfn* under STRICT_DEVMEM (S1.13).
+        """The access /dev/mem grants to page *pfn* under STRICT_DEVMEM (S1.13).
 
-        :return: 0 nothing, 1 everything, 2 map it, but read zeros and lose writes
+        :return: 0 nothing, 1 everything, 2 mappable, but reads return zeros and writes are lost
         """
         start = pfn_to_phys(pfn)
         if any(r.system_ram and r.overlaps(start, start + PAGE_SIZE) for r in self.resources):
@@ -191,7 +191,7 @@ class PhysicalMap:
         return 1
 
     def range_is_allowed(self, pfn: int, size: int, *, io_strict_devmem: bool) -> bool:
-        """True where :meth:`devmem_is_allowed` refuses no page of *size* bytes from *pfn* on (S1.14)."""
+        """True if :meth:`devmem_is_allowed` allows each page of *size* bytes from *pfn* on (S1.14)."""
         start = pfn_to_phys(max(pfn, _LOW_PFN))
         end = pfn_to_phys(pfn + pages_of(size))
         return start >= end or not any(
@@ -207,7 +207,7 @@ class PhysicalMap:
         return not self.iomem_relaxed and r.busy and (io_strict_devmem or r.exclusive)
 
 
-# S1.12: the mode asked for, and a mode granted that is too weak for the caller.
+# S1.12: pairs of the requested mode and a granted mode too weak for the caller.
 _TOO_WEAK = frozenset(
     {
         (CacheMode.UC_MINUS, CacheMode.WB),
@@ -219,5 +219,5 @@ _TOO_WEAK = frozenset(
 
 
 def is_new_memtype_allowed(phys: PhysicalMap, paddr: int, size: int, req: CacheMode, got: CacheMode) -> bool:
-    """True where a caller that asked for *req* on *size* bytes at *paddr* can use *got* (S1.12)."""
+    """True if a caller that requested *req* on *size* bytes at *paddr* can use *got* (S1.12)."""
     return phys.is_untracked(paddr, paddr + size) or (req, got) not in _TOO_WEAK

@@ -1,4 +1,4 @@
-"""One machine: everything about the hardware that the kernel's rules look at."""
+"""One machine: the hardware properties that the kernel's rules depend on."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,24 @@ from pfnlab.kernel.hw.physmap import PhysicalMap, Resource, system_ram
 
 _MIB = 1 << 20
 
-#: Names of busy resources that are there from the boot on.
+#: Names of resources that are busy from boot on.
 FIRMWARE = ("Reserved", "Video ROM")
 
-#: So many bytes at the end of physical addresses belong to nobody.
+#: Bytes at the end of the physical address space, where there is no device.
 _TOP_BYTES = 2048 * _MIB
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A machine and the configuration of the kernel on it.
+    """A machine and the configuration of its kernel.
 
-    :param pat_enabled: ``pat_enabled()``; with it off the book stays empty (S1.10)
+    :param pat_enabled: ``pat_enabled()``; if False, the memtype list stays empty (S1.10)
     :param strict_devmem: CONFIG_STRICT_DEVMEM
     :param io_strict_devmem: CONFIG_IO_STRICT_DEVMEM
-    :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never``, to which the kernel falls
-        back at boot with less than 512 MiB of memory
-    :param marks_refused_gigabytes: the processor marks a leaf of 1 GiB as accessed before it looks whether
-        that allows the access, as QEMU's emulator does (S12.1.5)
+    :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never``, which is the kernel's
+        choice at boot with less than 512 MiB of memory
+    :param marks_refused_gigabytes: the processor marks a 1 GiB leaf as accessed before it checks whether
+        the leaf allows the access, like QEMU's emulator (S12.1.5)
     :param phys_bits: width of a physical address on this CPU, in bits
     """
 
@@ -41,7 +41,7 @@ class Platform:
     marks_refused_gigabytes: bool = False
 
     def is_top(self, pfn: int) -> bool:
-        """True where page *pfn* lies at the end of physical addresses, where nothing answers (S1.11.7)."""
+        """True if page *pfn* is at the end of the physical address space, where nothing answers (S1.11.7)."""
         return pfn >= phys_to_pfn((1 << self.phys_bits) - _TOP_BYTES)
 
     def iomem_is_exclusive(self, addr: int) -> bool:
@@ -55,7 +55,7 @@ class Platform:
     def range_is_allowed(self, pfn: int, size: int) -> bool:
         """:meth:`PhysicalMap.range_is_allowed` under this kernel's configuration (S1.14).
 
-        Whether a caller asks at all depends on ``strict_devmem`` and on the version.
+        Callers apply it depending on ``strict_devmem`` and on the version.
         """
         return self.phys.range_is_allowed(pfn, size, io_strict_devmem=self.io_strict_devmem)
 
@@ -63,7 +63,7 @@ class Platform:
 def qemu_q35(ram_bytes: int = 256 * _MIB) -> Platform:
     """The machine of the recorded runs: QEMU's q35 with SeaBIOS and one big prefetchable BAR (S12.1).
 
-    :param ram_bytes: guest memory; from 2816 MiB on the part above 2 GiB moves past 4 GiB
+    :param ram_bytes: guest memory; from 2816 MiB on, the part above 2 GiB moves above 4 GiB
     """
     low_end = ram_bytes if ram_bytes < 0xB000_0000 else 0x8000_0000
     resources = [

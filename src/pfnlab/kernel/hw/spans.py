@@ -1,4 +1,4 @@
-"""A set of page numbers, of page frames too, stored as disjoint, sorted runs: its cost is their number."""
+"""A set of page numbers or page frames, as disjoint, sorted runs: cost depends on the number of runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 
 class SpanSet:
-    """Pages, in maximal half-open runs."""
+    """A set of pages, as maximal half-open runs."""
 
     def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
         starts: list[int] = []
@@ -25,7 +25,7 @@ class SpanSet:
 
     @classmethod
     def load(cls, runs: Iterable[tuple[int, int]]) -> SpanSet:
-        """A set with exactly these runs, which are sorted and apart."""
+        """A set with exactly these runs, which must be sorted and must not touch."""
         spans = cls()
         for start, end in runs:
             spans._starts.append(start)
@@ -40,30 +40,30 @@ class SpanSet:
         return at >= 0 and page < self._ends[at]
 
     def __bool__(self) -> bool:
-        """True where there is any page."""
+        """True if the set is not empty."""
         return bool(self._starts)
 
     def __or__(self, other: SpanSet) -> SpanSet:
-        """The pages of either."""
+        """The union of both sets."""
         return SpanSet([*self, *other])
 
     def __le__(self, other: SpanSet) -> bool:
-        """True where *other* has all these pages."""
+        """True if *other* contains all these pages."""
         return all(other.covers(start, end) for start, end in self)
 
     def covers(self, start: int, end: int) -> bool:
-        """True where every page of ``[start, end)`` is in the set."""
+        """True if every page of ``[start, end)`` is in the set."""
         at = bisect_right(self._starts, start) - 1
         return start >= end or (at >= 0 and end <= self._ends[at])
 
     def within(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The runs that meet ``[start, end)``, clipped to it."""
+        """The runs that overlap ``[start, end)``, clipped to it."""
         first = bisect_right(self._ends, start)
         last = bisect_left(self._starts, end)
         return [(max(self._starts[i], start), min(self._ends[i], end)) for i in range(first, last)]
 
     def add(self, start: int, end: int) -> None:
-        """Put every page of ``[start, end)`` in the set."""
+        """Add every page of ``[start, end)``."""
         if start >= end:
             return
         first = bisect_left(self._ends, start)
@@ -75,7 +75,7 @@ class SpanSet:
         self._ends[first:last] = [end]
 
     def discard(self, start: int, end: int) -> None:
-        """Take every page of ``[start, end)`` out of the set."""
+        """Remove every page of ``[start, end)``."""
         if start >= end:
             return
         first = bisect_right(self._ends, start)

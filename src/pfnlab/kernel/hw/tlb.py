@@ -1,4 +1,4 @@
-"""The translations one processor remembers: they answer until they are flushed (S8.3)."""
+"""The translations cached by one processor: used until they are flushed (S8.3)."""
 
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED, PAGE_DIRTY
 from pfnlab.kernel.hw.entry import pte_write
@@ -6,9 +6,9 @@ from pfnlab.kernel.hw.pgtable import EntryRun, PageTables
 
 
 class Tlb:
-    """A translation lookaside buffer without a size; it holds the translations used since the last flush.
+    """A translation lookaside buffer of unlimited size: the translations used since the last flush.
 
-    :ivar flushed: how often it was flushed, whatever it held; for readers, no state
+    :ivar flushed: number of flushes, including those of an empty buffer; for readers, not part of the state
     """
 
     def __init__(self) -> None:
@@ -18,43 +18,43 @@ class Tlb:
         self.flushed = 0
 
     def state(self) -> list[EntryRun]:
-        """All translations, each of one page, in the order they were filled."""
+        """All translations, one page each, in the order they were filled."""
         return list(self._entries.values())
 
     def lookup(self, vpn: int, write: bool) -> EntryRun | None:
-        """The translation of page *vpn*; None without one, and for a first write, which walks the tables."""
+        """The translation of page *vpn*; None if missing, or if a first write has to walk the tables."""
         entry = self._entries.get(vpn)
         if entry is None or (write and not (pte_write(entry.bits) and entry.bits & PAGE_DIRTY)):
             return None
         return entry
 
     def remembers(self, vpn: int) -> bool:
-        """True where page *vpn* has a translation, for whatever access."""
+        """True if page *vpn* has a translation, whatever it allows."""
         return vpn in self._entries
 
     def fill(self, entry: EntryRun) -> None:
-        """Remember *entry*, of one page, as it was walked."""
+        """Cache the one-page *entry* found by a walk."""
         self._entries[entry.start] = entry
         self._aged.discard(entry.start)
         self._spared.discard(entry.start)
 
     def age(self, tables: PageTables) -> None:
-        """Note of which translations *tables* no longer mark the entry as accessed."""
+        """Record the translations whose entry in *tables* is no longer marked as accessed."""
         for vpn in self._entries:
             entry = tables.entry(vpn)
             if entry is not None and not entry.bits & PAGE_ACCESSED:
                 self._aged.add(vpn)
 
     def seems_unused(self, vpn: int) -> bool:
-        """True for a translation whose entry was marked as not accessed since it was walked."""
+        """True if the entry of the translation lost its accessed mark since the walk."""
         return vpn in self._aged
 
     def was_spared(self, vpn: int) -> bool:
-        """True for a translation that stayed where other pages were flushed."""
+        """True if the translation survived a flush of other pages."""
         return vpn in self._spared
 
     def flush(self, start: int | None = None, end: int | None = None) -> None:
-        """Forget pages ``[start, end)``, or everything."""
+        """Flush pages ``[start, end)``, or everything."""
         self.flushed += 1
         if start is None or end is None:
             self._entries.clear()
@@ -67,7 +67,7 @@ class Tlb:
             self._spared = set(self._entries)
 
     def stale(self, tables: PageTables) -> list[EntryRun]:
-        """The translations that differ from *tables*, or that *tables* no longer have."""
+        """The translations that differ from *tables*, or whose entry no longer exists."""
         return [
             translation
             for vpn, translation in self._entries.items()

@@ -1,1 +1,1 @@
-"""The memory core of the modelled kernel; files are named as the kernel's functions and structures."""
+"""The memory core of the modelled kernel; files are named after the kernel's functions and structures."""

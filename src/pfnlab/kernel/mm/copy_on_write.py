@@ -1,4 +1,4 @@
-"""Pages of a task's own: a write to a page that it may not write in place copies it (S6.4)."""
+"""Private pages: a write to a page that must not be written in place copies it (S6.4)."""
 
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED
@@ -9,17 +9,17 @@ from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.unmap import unmap_pages
 from pfnlab.kernel.mm.vma import AnonVma, Vma
 
-#: The frame of the zero page here; no device holds it, and its content is 0.
+#: The frame of the zero page in this model; no device has it, and its content is 0.
 ZERO_PFN = 0
 
-#: A processor remembers the page that a copy takes the place of.
+#: A processor still has a translation of the page that a copy replaces.
 COPIED_UNFLUSHED = "copied a page that a processor remembers"
 
 
 def do_wp_page(vma: Vma, entry: EntryRun) -> None:
     """Write to a read-only entry (S6.4).
 
-    :raises Signal: SIGBUS where the driver of a shared mapping allows no write (S6.4.2b)
+    :raises Signal: SIGBUS if the driver of a shared mapping does not allow the write (S6.4.2b)
     """
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     page = entry.page
@@ -45,7 +45,7 @@ def do_wp_page(vma: Vma, entry: EntryRun) -> None:
 def _sole_user(page: Page) -> bool:
     """wp_can_reuse_anon_folio(): only one entry refers to *page* (S6.4.3).
 
-    :raises Undecided: one entry maps it, and the batch it left a locked VMA by may refer to it too
+    :raises Undecided: one entry maps it, but the batch in which it left a locked VMA may also refer to it
     """
     if page.mapcount == 1 and page.batched:
         raise Undecided(
@@ -56,7 +56,7 @@ def _sole_user(page: Page) -> bool:
 
 
 def unshare(vma: Vma, entry: EntryRun) -> None:
-    """A page others may share becomes the task's own; the entry stays read-only."""
+    """Make a page that may be shared private to the task; the entry stays read-only."""
     assert entry.page is not None
     if _sole_user(entry.page):
         entry.page.exclusive = True
@@ -65,32 +65,32 @@ def unshare(vma: Vma, entry: EntryRun) -> None:
 
 
 def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
-    """An ordinary page takes the place of a shared or special one."""
+    """Replace a shared or special page by an ordinary one."""
     mm = vma.mm
-    # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
+    # A special entry has no struct page: the kernel copies through the user address (S6.4.3).
     value = mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
     prepare_anon(vma)
     with mm.table_locks.holding(PageTable.of(entry.start)):
         if mm.tables.entry(entry.start) != entry:
-            # Another fault was first.
+            # Another fault came first.
             return
         mm.tables.clear(entry.start, entry.end)
-        # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
+        # ptep_clear_flush: before the new entry is set, so that two are never cached (S8.1.10).
         mm.kernel.trace.event("pte_clear_flush", entry.start)
         if mm.kernel.profile.copy_flushes_first:
             mm.flush_tlb(entry.start, entry.end)
         if any(task.mm is mm and task.tlb.remembers(entry.start) for task in mm.kernel.tasks.values()):
             mm.kernel.trace.misuses.add(COPIED_UNFLUSHED)
         install_page(vma, entry.start, value, write=write, dirty=write)
-        # Until now others who map the page are not its only users.
+        # Only now: until here this entry still counts as a user of the page.
         unmap_pages(vma, [entry])
 
 
 def meets_itself(vma: Vma, entry: EntryRun) -> bool:
-    """True where copying a PFN page makes the fault happen twice.
+    """True if copying a PFN page makes the fault happen twice.
 
-    The kernel reads the page through its user address, and the hardware marks an entry that was not
-    accessed yet; the entry is then not the one the fault began with, and the fault is taken again.
+    The kernel reads the page through its user address, so the hardware marks an entry that was not yet
+    accessed. The entry then differs from the one that faulted, and the fault is repeated.
     """
     copies = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
     return copies and not entry.bits & PAGE_ACCESSED
@@ -99,7 +99,7 @@ def meets_itself(vma: Vma, entry: EntryRun) -> bool:
 def prepare_anon(vma: Vma) -> None:
     """__anon_vma_prepare(): a VMA's first anonymous page (S5.3.2).
 
-    A neighbour that differs in protection at most lends its reverse map, so that both can merge one day.
+    A neighbour that differs at most in its protection shares its reverse map, so that they can merge later.
     """
     if vma.anon_vma is not None:
         return
@@ -112,7 +112,7 @@ def prepare_anon(vma: Vma) -> None:
 
 
 def install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
-    """A fresh ordinary page; its cache bits come from vm_page_prot, not from the earlier entry (S6.4.4)."""
+    """Install a new ordinary page; vm_page_prot sets its cache bits, not the earlier entry (S6.4.4)."""
     profile = vma.mm.kernel.profile
     saved_dirty = profile.saved_dirty
     prepare_anon(vma)

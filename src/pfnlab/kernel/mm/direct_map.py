@@ -1,4 +1,4 @@
-"""The kernel's own mapping of all RAM, the direct map: with which mode it has each page (S2.8, S2.9)."""
+"""The direct map, i.e. the kernel's own mapping of all RAM, and the mode of each page in it (S2.8, S2.9)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pfnlab.kernel.mm.processors import Need, Processors
 
 _WB, _WC, _UC_MINUS = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS
 
-# The size of a leaf of the direct map, as a power of two.
+# Size of a leaf of the direct map, as a power of two.
 _LEAF_SHIFT = 21
 
 
 class DirectMapModes:
-    """The modes of the direct map, write-back at first."""
+    """The modes of the direct map, initially write-back."""
 
     def __init__(self, processors: Processors) -> None:
         self._processors = processors
         self._modes = PageModes()
-        # The blocks of 2 MiB that it has as single pages for sure.
+        # The 2 MiB blocks that are certain to be mapped as single pages.
         self._cut: frozenset[int] = frozenset()
 
     def __getitem__(self, paddr: int) -> CacheMode:
@@ -33,10 +33,10 @@ class DirectMapModes:
     def set(self, start: int, end: int, mode: CacheMode, pat: PatConfig) -> None:
         """``_set_memory_uc()``, ``_wc()``, ``_wt()``, ``_wb()``: change the cache bits of these bytes.
 
-        Write-combining is reached by way of UC- (S2.9.5), and what a page has already stays in it (S2.9.6).
+        Write-combining is set by way of UC- (S2.9.5), and an unchanged page is left alone (S2.9.6).
         After each change of a page every processor flushes (``change_page_attr_set_clr()``; S2.8.5, S2.9.3).
 
-        :raises Undecided: the machine decides whether they flush before it changes (S2.8.6, S2.9.4)
+        :raises Undecided: it depends on the machine whether they flush before the change (S2.8.6, S2.9.4)
         """
         self._prepare(start, end)
 
@@ -51,9 +51,9 @@ class DirectMapModes:
             change(lambda old: mode)
 
     def _prepare(self, start: int, end: int) -> None:
-        """Flush what the kernel has unmapped of its own, and cut leaves: nobody waits where none is held."""
+        """Flush the kernel's own pending unmaps, and split leaves; no wait unless a processor is held."""
         processors = self._processors
-        # The first block always has single pages, for it has the ISA hole.
+        # The first block always consists of single pages because it contains the ISA hole.
         blocks = frozenset(range(start >> _LEAF_SHIFT, (end - 1 >> _LEAF_SHIFT) + 1)) - {0}
         if processors.held and not blocks <= self._cut:
             raise Undecided(
@@ -74,7 +74,7 @@ class DirectMapModes:
         self._processors.wait(Need.IPI, lambda: not self._processors.held)
 
     def changed_beside(self, ram_types: Iterable[MemtypeEntry]) -> list[MemtypeEntry]:
-        """The pages, in pfns, that are not write-back, but those with a type of their own in *ram_types*."""
+        """The pages, in pfns, that are not write-back and have no type in *ram_types*."""
         changed = self._modes.copy()
         for run in ram_types:
             changed.set(run.start, run.end, _WB)
@@ -85,15 +85,15 @@ class DirectMapModes:
         return self._modes.runs()
 
     def rows(self) -> list[BookRow]:
-        """The same as plain numbers."""
+        """The same runs as plain numbers."""
         return self._modes.rows()
 
     def load(self, runs: Iterable[MemtypeEntry]) -> None:
-        """Hold exactly *runs*, as :meth:`runs` gave them; nothing is checked."""
+        """Restore *runs*, as :meth:`runs` returned them, unchecked."""
         self._modes.load(runs)
 
     def copy(self) -> DirectMapModes:
-        """An independent twin."""
+        """An independent copy."""
         twin = DirectMapModes(self._processors)
         twin._cut = self._cut
         twin._modes = self._modes.copy()

@@ -1,4 +1,4 @@
-"""Calls of kernel functions that are made to fail (S5.16)."""
+"""Fault injection: kernel functions whose calls are forced to fail (S5.16)."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.space import MmStruct
     from pfnlab.kernel.mm.vma import Vma
 
-#: Functions that can be made to fail: a page table, an entry of the book, or a copy of a VMA, cannot be
-#: allocated.
+#: Functions that can be forced to fail: the allocation of a page table, of an entry of the memtype list, or
+#: of a copy of a VMA.
 _CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
 
-#: Functions with many callers, with the one in which the model knows each call: for the entry of the book and
-#: the context (S4.6.2), and for a batch of page tables (S8.1.12).
+#: Functions with many callers, each with the only caller in which the model knows every call: for the memtype
+#: entry and the context (S4.6.2), and for a batch of page tables (S8.1.12).
 _ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
 
-#: Functions in which alone calls may be counted.
+#: The only functions inside which calls may be counted.
 _INSIDE = ("copy_page_range", "free_pgtables", "remap_pfn_range")
 
 _NOT_ASKED = nullcontext()
 
 
-#: Of those, the functions that ask for memory of their own.
+#: The functions among them that allocate memory themselves.
 _ALLOCATIONS = frozenset(_CAN_FAIL) - {"pfnmap_track"}
 
 
 class Failures:
-    """The function that is made to fail, if one is, and in which of its calls to come.
+    """The function that is forced to fail, if any, and the future call that fails.
 
-    :ivar allocations: how many calls asked for memory so far; for readers, no state
+    :ivar allocations: number of allocations so far; for readers, not part of the state
     """
 
     def __init__(self) -> None:
         self._forced: tuple[str, int] | None = None
-        #: The function in which alone calls count, while it was not called.
+        #: If set, calls count only inside this function, which has not been called yet.
         self._outer: str | None = None
         self.allocations = 0
 
     def state(self) -> tuple[str, int] | None:
-        """The function, and how many of its calls are left until it fails; None if nothing is made to."""
+        """The function and its remaining calls until it fails; None if no failure is forced."""
         return self._forced
 
     def force(self, function: str, nth: int, inside: str | None = None) -> None:
-        """Make *function* fail on its *nth* call from now on, or within the first call of *inside*.
+        """Make *function* fail on its *nth* call from now on, or on the *nth* within the first of *inside*.
 
-        :raises Undecided: the model does not know its consequences
+        :raises Undecided: the model does not know the consequences
         """
         if inside != (caller := _ONLY_INSIDE.get(function, inside)):
             raise Undecided(f"the model knows {function} in {caller} alone: write so", Why.NO_RULE)
@@ -67,7 +67,7 @@ class Failures:
         self._forced, self._outer = (function, nth), inside
 
     def inside(self, function: str) -> AbstractContextManager[None]:
-        """The kernel is in *function* within this context: what is to fail in it may fail, the first time."""
+        """Mark the kernel as inside *function* for this context; only the first time can cause a failure."""
         return self._counting() if self._outer == function else _NOT_ASKED
 
     @contextmanager
@@ -79,15 +79,15 @@ class Failures:
             self._forced = None
 
     def unforce(self) -> None:
-        """Nothing is made to fail any more."""
+        """Cancel the forced failure."""
         self._forced = self._outer = None
 
     def fails(self, function: str, calls: int = 1) -> bool:
-        """True where one of the next *calls* calls of *function* is the one that fails."""
+        """True if one of the next *calls* calls of *function* fails."""
         return self.failing(function, calls) is not None
 
     def failing(self, function: str, calls: int) -> int | None:
-        """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
+        """The number of the next *calls* calls of *function* before the one that fails; None if none does."""
         if function in _ALLOCATIONS:
             self.allocations += max(0, calls)
         if self._outer or self._forced is None or self._forced[0] != function or calls <= 0:
@@ -97,9 +97,9 @@ class Failures:
         return remaining - 1 if 0 < remaining <= calls else None
 
     def check_unawaited(self, what: str, *functions: str) -> None:
-        """Check that none of *functions* is to fail, as the program's own memory calls them in *what*.
+        """Check that no failure of *functions* is pending; *what* calls them for the program's own memory.
 
-        :raises Undecided: one is
+        :raises Undecided: one is pending
         """
         for function in filter(self.awaits, functions):
             raise Undecided(
@@ -108,16 +108,16 @@ class Failures:
             )
 
     def awaits(self, function: str) -> bool:
-        """True where a later call of *function* is to fail."""
+        """True if a later call of *function* fails."""
         if self._outer or self._forced is None:
             return False
         return self._forced[0] == function and self._forced[1] > 0
 
 
 def absent_tables(mm: MmStruct, start: int, end: int) -> int:
-    """How many page tables ``[start, end)`` lacks: so many calls of ``__pte_alloc`` fill it.
+    """The number of page tables missing in ``[start, end)``, i.e. the calls of ``__pte_alloc`` to fill it.
 
-    :raises Undecided: one of them is to fail, and the kernel chose the place (S5.16.6)
+    :raises Undecided: one of them fails, and the kernel chose the address (S5.16.6)
     """
     absent = mm.tables.absent(start, end)
     if absent:
@@ -126,9 +126,9 @@ def absent_tables(mm: MmStruct, start: int, end: int) -> int:
 
 
 def check_chosen(mm: MmStruct, vpn: int) -> None:
-    """Check that no page table is to fail where the kernel chose the place of page *vpn* (S5.16.6).
+    """Check that no page table fails if the kernel chose the address of page *vpn* (S5.16.6).
 
-    :raises Undecided: one is
+    :raises Undecided: one does
     """
     if mm.kernel.failures.awaits("__pte_alloc") and mm.kernel_chose(vpn):
         raise Undecided(
@@ -138,9 +138,9 @@ def check_chosen(mm: MmStruct, vpn: int) -> None:
 
 
 def pte_alloc(mm: MmStruct, vpn: int) -> bool:
-    """Make the page table that has the entry of page *vpn*, unless it is there.
+    """Create the page table for the entry of page *vpn*, unless it exists.
 
-    :return: False where none could be had (``__pte_alloc``); those above it are there
+    :return: False if it cannot be allocated (``__pte_alloc``); those above it exist
     """
     fails = mm.kernel.failures.fails("__pte_alloc", absent_tables(mm, vpn, vpn + 1))
     mm.tables.allocate(vpn, vpn + 1, lowest=2 if fails else 1)
@@ -150,7 +150,7 @@ def pte_alloc(mm: MmStruct, vpn: int) -> bool:
 def vm_area_dup(vma: Vma, mm: MmStruct) -> Vma:
     """A copy of *vma* for *mm*, without the tracker's part.
 
-    :raises ModelledErrno: ENOMEM where none could be had
+    :raises ModelledErrno: ENOMEM if it cannot be allocated
     """
     if mm.kernel.failures.fails("vm_area_dup"):
         raise ModelledErrno(errno.ENOMEM)

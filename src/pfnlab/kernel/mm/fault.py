@@ -1,4 +1,4 @@
-"""Touching memory: accesses of the hardware, and the fault handler (S6.2, S6.4)."""
+"""Memory accesses by the hardware, and the fault handler (S6.2, S6.4)."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ class Signal(Exception):
     """The access ends in a signal.
 
     :param name: ``SIGSEGV`` or ``SIGBUS``
-    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS), 4 kept by a protection
-        key
+    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or no such address (BUS), 4 blocked by a
+        protection key
     """
 
     name: str
@@ -34,9 +34,9 @@ class Signal(Exception):
 
 @dataclass(frozen=True)
 class FaultOom(Exception):
-    """A fault ends with VM_FAULT_OOM (S5.5.2b): whoever has faulted decides what follows.
+    """A fault ends with VM_FAULT_OOM (S5.5.2b); the caller decides how to continue.
 
-    :param vpn: the page whose fault it was
+    :param vpn: the page that faulted
     """
 
     vpn: int
@@ -45,13 +45,13 @@ class FaultOom(Exception):
 def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
     """Load the first word of page *vpn*, or store *store* there.
 
-    :param tlb: the translations of the processor at work; they answer, even where the page tables changed
-    :param user: the task does it itself, not the kernel for it
+    :param tlb: the translations of the current processor; used even if the page tables have changed
+    :param user: the access is the task's own, not made by the kernel on its behalf
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
-    :raises FaultOom: the kernel does it, and no page table could be had
-    :raises Undecided: the processor may remember an entry that seems unused since, and not mark it (S7.7.3);
-        or one that has changed, and it was idle at a flush of other pages (S8.3.8)
+    :raises FaultOom: a kernel access found no memory for a page table
+    :raises Undecided: the processor may have cached an entry that seems unused since, and not mark it
+        (S7.7.3); or a changed one, and it was idle during a flush of other pages (S8.3.8)
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)
@@ -82,8 +82,8 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
 
 
 def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRun:
-    """The translation the page tables have, faulted in where there is none; the processor remembers it."""
-    # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
+    """The translation in the page tables, faulted in if necessary; the processor caches it."""
+    # A handler may fill a private entry read-only, which a write must then copy: one more fault.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
         if entry is not None and entry.level == 3 and pte_present(entry.bits):
             _mark_refused(mm, vpn)
@@ -92,7 +92,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
         except FaultOom:
             if not user:
                 raise
-            # pagefault_out_of_memory: nobody is killed, and the access is repeated (S5.5.2b).
+            # pagefault_out_of_memory: no process is killed, and the access is repeated (S5.5.2b).
             mm.kernel.trace.printk("Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF")
     bits = pte_mkyoung(entry.bits)
     if writes:
@@ -105,17 +105,17 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
 
 
 def _mark_refused(mm: MmStruct, vpn: int) -> None:
-    """A leaf of 1 GiB that refuses an access is accessed all the same, on some processors (S12.1.5)."""
+    """A 1 GiB leaf that refuses an access is still marked as accessed, on some processors (S12.1.5)."""
     if mm.kernel.platform.marks_refused_gigabytes:
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
 
 
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> None:
-    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9)."""
+    """A page fault: under mmap_lock, or if no handler is called, under the VMA's own lock (S8.3.9)."""
     vma = mm.vma_lookup(vpn)
     if user and vma is not None and _has_own_lock(vma):
         contended = mm.mmap_lock.contended
-        # A reverse map is made under mmap_lock, which is tried for no longer than that (vmf_anon_prepare).
+        # A reverse map is made under mmap_lock, try-locked for just that (vmf_anon_prepare).
         if _needs_no_handler(vma, vpn) and not (contended and _lacks_reverse_map(vma, vpn, write)):
             with mm.vma_locks.read(vma):
                 handle_mm_fault(mm, vpn, write, keyed=keyed)
@@ -130,9 +130,9 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> N
 
 
 def _first_attempt(vma: Vma, vpn: int, write: bool, keyed: bool) -> bool:
-    """A fault under the VMA's own lock, where mmap_lock cannot be had at once; True where that was enough.
+    """A fault under the VMA's own lock if mmap_lock is contended; True if that was enough.
 
-    Until it needs mmap_lock it makes page tables, and a leaf where one fits.
+    Before it needs mmap_lock it makes page tables, and a leaf if one fits.
     """
     _check_access(vma, write, keyed)
     trace, tables = vma.mm.kernel.trace, vma.mm.tables
@@ -150,12 +150,12 @@ def _first_attempt(vma: Vma, vpn: int, write: bool, keyed: bool) -> bool:
 
 
 def _has_own_lock(vma: Vma) -> bool:
-    """True where a fault tries the VMA's own lock first, and gets it (lock_vma_under_rcu)."""
+    """True if a fault tries the VMA's own lock first, and gets it (lock_vma_under_rcu)."""
     return vma.mm.kernel.profile.faults_drop_the_vma_lock and not vma.mm.vma_locks.is_written(vma)
 
 
 def _needs_no_handler(vma: Vma, vpn: int) -> bool:
-    """True where a fault is the VMA's own: ordinary memory, an entry that changes, or no handler."""
+    """True if a fault involves no driver: ordinary memory, a changed entry, or no handler."""
     entry = vma.mm.tables.entry(vpn)
     if entry is None and _gives_nothing(vma):
         return True
@@ -163,29 +163,29 @@ def _needs_no_handler(vma: Vma, vpn: int) -> bool:
 
 
 def _gives_nothing(vma: Vma) -> bool:
-    """True where empty entries stay empty: the file has no handler."""
+    """True if empty entries stay empty: the file has no handler."""
     return vma.file is not None and not vma.file.has_fault
 
 
 def _lacks_reverse_map(vma: Vma, vpn: int, write: bool) -> bool:
-    """True where a write gives the VMA the first page of its own."""
+    """True if a write creates the VMA's first anonymous page."""
     if vma.flags & (VM_SHARED | VM_MAYSHARE) or vma.anon_vma is not None:
         return False
     return write and not (_gives_nothing(vma) and vma.mm.tables.entry(vpn) is None)
 
 
 def _allows(entry: EntryRun, write: bool) -> bool:
-    """True where the hardware does the access without a fault."""
+    """True if the hardware performs the access without a fault."""
     return pte_present(entry.bits) and not pte_keyed(entry.bits) and (pte_write(entry.bits) or not write)
 
 
 def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, keyed: bool = False) -> None:
-    """Make the entry of page *vpn* good for the access (S6.2).
+    """Prepare the entry of page *vpn* for the access (S6.2).
 
     :param user: a task's own access
-    :param keyed: a protection key was met, whatever the VMA allows by now
-    :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when no handler fills the entry
-    :raises FaultOom: no page table could be had
+    :param keyed: a protection key blocked the access, whatever the VMA allows by now
+    :raises Signal: SIGSEGV if the VMA forbids it or is absent, SIGBUS if no handler fills the entry
+    :raises FaultOom: no page table could be allocated
     """
     vma = mm.vma_lookup(vpn)
     if vma is None:
@@ -205,19 +205,19 @@ def _check_access(vma: Vma, write: bool, keyed: bool) -> None:
 def fault_in(
     vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False, remote: bool = False
 ) -> None:
-    """The fault itself, of an access that is allowed, or forced.
+    """The fault itself, for an access that is allowed, or forced.
 
-    :param user: a task's own access, which first tries with the VMA's own lock
-    :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
-    :param remote: as another process, or a debugger (FAULT_FLAG_REMOTE)
-    :raises Signal: SIGBUS when no handler fills the entry
-    :raises FaultOom: no page table could be had for it
+    :param user: a task's own access, which first tries the VMA's own lock
+    :param unshare: make the page private to the task, without an access (FAULT_FLAG_UNSHARE)
+    :param remote: access by another process, or a debugger (FAULT_FLAG_REMOTE)
+    :raises Signal: SIGBUS if no handler fills the entry
+    :raises FaultOom: no page table could be allocated for it
     """
     mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
     entry = mm.tables.entry(vpn)
     if entry is not None and mm.table_locks.changed(vpn, entry):
-        # It is seen by the access whether there is still a reason for a fault (S8.6.3).
+        # The access itself finds out whether there is still a reason for a fault (S8.6.3).
         return
     if entry is not None and unshare:
         mm.kernel.trace.event("wp_fault", vpn)
@@ -239,16 +239,16 @@ def fault_in(
     elif vma.file is not None:
         if _huge_fault(vma, vpn):
             return
-        # The tables down to the handler's level exist by now, also where it refuses (S12.3.5).
+        # The tables down to the handler's level exist by now, even if it refuses (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
         file = vma.file
-        assert file is not None  # anonymous memory is done with above
+        assert file is not None  # anonymous memory was handled above
         if user and file.has_fault and _has_own_lock(vma):
-            # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
+            # The first attempt holds the VMA's own lock and may not call a handler, so it is repeated.
             mm.kernel.trace.event("fault", vpn)
         if file.fault is None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
-            # Where the file has no handler the kernel looks once more; that of sysfs just refuses (S8.6.3).
+            # If the file has no handler, the kernel checks again; sysfs's handler simply refuses (S8.6.3).
             if not file.has_fault and mm.table_locks.changed(vpn, None):
                 return
             raise Signal("SIGBUS", 2)
@@ -258,7 +258,7 @@ def fault_in(
 
 
 def _huge_fault(vma: Vma, vpn: int) -> bool:
-    """Ask the handler for leaves, the largest first, where there is no table below (S6.2.2)."""
+    """Request leaves from the handler, largest first, where no lower table exists (S6.2.2)."""
     handler = vma.file.huge_fault if vma.file is not None else None
     if handler is None or not _allows_leaves(vma):
         return False
@@ -286,9 +286,9 @@ def _allows_leaves(vma: Vma) -> bool:
 
 
 def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
-    """True where a first write is the driver's (S6.4.2a), whom the VMA's own lock cannot ask.
+    """True if the driver handles a first write (S6.4.2a), which is impossible under the VMA's own lock.
 
-    The first attempt is given up, and the second holds mmap_lock.
+    The first attempt is abandoned, and the second holds mmap_lock.
     """
     file = vma.file
     if not _has_own_lock(vma) or file is None or not vma.flags & VM_SHARED or entry.level > 1:
@@ -297,10 +297,10 @@ def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
 
 
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
-    """First touch of anonymous memory: the zero page for a read, a fresh page for a write.
+    """First touch of anonymous memory: the zero page for a read, a new page for a write.
 
-    :raises Signal: SIGBUS in a shared mapping, which only a file without operations has here (S6.2.5a)
-    :raises FaultOom: no page table could be had
+    :raises Signal: SIGBUS in a shared mapping, which here means a file without operations (S6.2.5a)
+    :raises FaultOom: no page table could be allocated
     :raises Undecided: a huge page would fit, and the setting allows it
     """
     if vma.flags & VM_SHARED:
@@ -322,9 +322,9 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
 
 
 def finish_fault(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
-    """Map the page that a handler has given: itself, or its copy for a write that is private (S6.2.7).
+    """Map the page returned by a handler: the page itself, or a copy for a private write (S6.2.7).
 
-    In a shared mapping page_mkwrite hears of a write before, where a driver has it.
+    In a shared mapping, page_mkwrite is called before a write if the driver has it.
     """
     if vma.mm.table_locks.changed(vpn, None):
         return

@@ -39,9 +39,9 @@ VM_MIXEDMAP = 1 << 28
 VM_HUGEPAGE = 1 << 29
 VM_NOHUGEPAGE = 1 << 30
 VM_MERGEABLE = 1 << 31
-#: Has a key of its process' own. A kernel has a number in four bits from this one on, smaps no letters.
+#: The VMA has a key of its process. A kernel stores a 4-bit key from this bit on; smaps prints none.
 VM_PKEY = 1 << 32
-#: Since 6.9; smaps has no letters for it.
+#: Since 6.9; not printed in smaps.
 VM_ALLOW_ANY_UNCACHED = 1 << 39
 VM_SEALED = 1 << 63
 
@@ -49,7 +49,7 @@ VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC
 VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP
 VM_REMAP = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP
 
-#: smaps prints these codes in this order (S10.3).
+#: In the order in which smaps prints them (S10.3).
 _CODES = (
     (VM_READ, "rd"),
     (VM_WRITE, "wr"),
@@ -81,7 +81,7 @@ _CODES = (
     (VM_SEALED, "sl"),
 )
 
-#: PROT_READ, PROT_WRITE and PROT_EXEC have the numbers of the matching VM flags.
+#: PROT_READ, PROT_WRITE and PROT_EXEC have the values of the matching VM flags.
 _PROT_LETTERS = {"r": VM_READ, "w": VM_WRITE, "x": VM_EXEC}
 
 
@@ -91,15 +91,15 @@ def prot_flags(prot: str) -> int:
 
 
 def is_execute_only(flags: int) -> bool:
-    """PROT_EXEC alone: the kernel gives such memory a protection key that lets nobody read it.
+    """PROT_EXEC alone: the kernel assigns such memory a protection key that blocks all reads.
 
-    But not where pkey_mprotect has given it one.
+    Not if pkey_mprotect has assigned a key already.
     """
     return flags & (VM_ACCESS | VM_PKEY) == VM_EXEC
 
 
 def is_cow_mapping(flags: int) -> bool:
-    """Private and possibly writable some day: every MAP_PRIVATE mapping (S5.1.1)."""
+    """Private and potentially writable: every MAP_PRIVATE mapping (S5.1.1)."""
     return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
 
 
@@ -109,7 +109,7 @@ def vm_flags_text(flags: int) -> str:
 
 
 def perms_text(flags: int) -> str:
-    """The permission column of /proc/PID/maps, as ``rw-s``."""
+    """The permission column of /proc/PID/maps, e.g. ``rw-s``."""
     return "".join(
         (
             "r" if flags & VM_READ else "-",
@@ -121,7 +121,7 @@ def perms_text(flags: int) -> str:
 
 
 def vm_get_page_prot(flags: int, *, keys: bool = True) -> int:
-    """The page protection (4K layout) of a VMA's access bits; private ones are never writable here.
+    """The page protection (4K layout) for a VMA's access bits; never writable if private.
 
     :param keys: whether the kernel has protection keys (S13.5)
     """

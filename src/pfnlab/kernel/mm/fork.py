@@ -1,4 +1,4 @@
-"""fork(2): the VMAs and entries that are copied, and the state after a failure (S3.5, S4.8, S5.11)."""
+"""fork(2): the VMAs and entries it copies, and the state after a failure (S3.5, S4.8, S5.11)."""
 
 import errno
 from typing import NoReturn
@@ -21,7 +21,7 @@ from pfnlab.kernel.mm.space import OWN_PAGE, MmStruct
 from pfnlab.kernel.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
 from pfnlab.kernel.mm.vma import AnonVma, Vma, accounted
 
-#: The functions that a copy of the program's own memory calls, in their order, with what they make.
+#: The functions called to copy the program's own memory, in order, with what they create.
 _OWN_NEEDS = {"vm_area_dup": "mappings", "__pte_alloc": "page tables"}
 
 
@@ -29,8 +29,8 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     """A copy of the address space for a child.
 
     :param commits: there is memory to commit to private writable mappings
-    :raises ModelledErrno: ENOMEM for every failure inside; the half-made child is torn down (S3.5.4)
-    :raises Undecided: a later page table, or a later mapping, of the process's own memory is to fail
+    :raises ModelledErrno: ENOMEM for every failure inside; the incomplete child is torn down (S3.5.4)
+    :raises Undecided: a later page table, or a later mapping, of the process's own memory is forced to fail
     """
     child = MmStruct(parent.kernel)
     child.limit_as, child.limit_data = parent.limit_as, parent.limit_data
@@ -48,7 +48,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             if not commits:
                 # The program's own memory, which is not modelled, comes last.
                 _refuse_commit(parent)
-            # It is some mappings, and needs page tables as well.
+            # It consists of several mappings and needs page tables too.
             for function, things in _OWN_NEEDS.items():
                 if parent.kernel.failures.fails(function):
                     own_memory = function == "__pte_alloc"
@@ -64,12 +64,12 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             failed = True
             if unmaps:
                 _unmap(child, own_memory)
-        # The stacks come last: with all copied, theirs are as well.
+        # The stacks come last: if everything is copied, so are they.
         parent.forking = not failed
         parent.flush_tlb()
         parent.forking = parent.stacks_shared = False
     if failed:
-        # For every failure fork answers ENOMEM; the half-made child has no task (S3.5.4).
+        # fork returns ENOMEM for every failure; the incomplete child has no task (S3.5.4).
         if not unmaps:
             exit_mmap(child, whole=own_memory)
         raise ModelledErrno(errno.ENOMEM)
@@ -79,7 +79,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 def _unmap(child: MmStruct, own_memory: bool) -> None:
     """Unmap the copied VMAs as munmap would (S3.5.7).
 
-    :param own_memory: some of the program's own memory was copied as well
+    :param own_memory: part of the program's own memory was copied too
     """
     vmas = list(child)
     if own_memory and not vmas:
@@ -90,7 +90,7 @@ def _unmap(child: MmStruct, own_memory: bool) -> None:
 
 
 def _clear_own_memory(child: MmStruct) -> None:
-    """Clear a copy that has no mappings but the process's own."""
+    """Clear a copy that contains only the process's own mappings."""
     tlb = MmuGather(child, "fork")
     child.kernel.trace.event("free_pgtables")
     free_own_tables(tlb)
@@ -107,12 +107,12 @@ def _refuse_commit(parent: MmStruct) -> NoReturn:
 
 
 def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
-    """One VMA of the parent: copied, linked, then its entries."""
+    """Copy one VMA of the parent, link it, then copy its entries."""
     kernel = src.mm.kernel
     committed = accounted([src])
     if committed and not commits:
         _refuse_commit(src.mm)
-    # The parent was granted as much.
+    # The parent was granted the same amount.
     kernel.committed += committed
     try:
         dst = _linked_copy(src, child)
@@ -131,7 +131,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
 
 
 def _linked_copy(src: Vma, child: MmStruct) -> Vma:
-    """A VMA of the parent's copied and linked, still without its entries."""
+    """Copy and link a VMA of the parent, without its entries."""
     kernel = src.mm.kernel
     dst = vm_area_dup(src, child)
     if src.anon_vma is not None:
@@ -154,7 +154,7 @@ def _open(dst: Vma, src: Vma) -> None:
 
 
 def _vma_needs_copy(src: Vma) -> bool:
-    """vma_needs_copy(): no fault brings its entries back, or the kernel does not rely on that (S5.11.1a)."""
+    """vma_needs_copy(): no fault would restore its entries, or the kernel does not rely on it (S5.11.1a)."""
     if src.anon_vma is not None:
         return True
     left = src.file is not None and src.file.fault_reconstructs and not src.mm.kernel.profile.fork_copies_vfio
@@ -164,25 +164,25 @@ def _vma_needs_copy(src: Vma) -> bool:
 def _copy_page_range(dst: Vma, src: Vma) -> None:
     """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2).
 
-    :raises ModelledErrno: the tracker refuses, or there is no room for a page table
-    :raises Undecided: the VMA has a part of a leaf of 1 GiB
+    :raises ModelledErrno: the tracker refuses, or no page table could be allocated
+    :raises Undecided: the VMA contains a part of a 1 GiB leaf
     """
     kernel = src.mm.kernel
     if any(src.mm.tables.leaf_around(border) is not None for border in (src.start, src.end)):
-        # Smaller leaves go when a VMA is cut (S6.3.3).
+        # Smaller leaves are cleared when a VMA is split (S6.3.3).
         raise Undecided(
             "the model has no rule for a fork of a VMA with a part of a leaf of 1 GiB", Why.NO_RULE
         )
     kernel.tracker.copy_page_range(dst, src)
-    # A VMA in front of it may have a table in common with it.
+    # A preceding VMA may share a table with it.
     there = src.mm.tables.table_starts(src.start, src.end, present=True)
     needed = [first for first in there if not dst.mm.tables.has_table(first, 1)]
     if needed:
-        # A child's place that the kernel chose may have a table of the program's own memory too.
+        # At an address the kernel chose, the child may share a table with the program's own memory.
         check_chosen(src.mm, src.start)
     table_count = kernel.failures.failing("__pte_alloc", len(needed))
     if table_count is not None:
-        # What is there already decides what the teardown finds (A03) and flushes (S3.5.8).
+        # What exists already decides what the teardown finds (A03) and flushes (S3.5.8).
         reached = needed[table_count]
         if reached > src.start:
             _copy_entries(dst, src, reached)
@@ -193,7 +193,7 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
 
 
 def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
-    """The entries of *src* up to page *end*."""
+    """Copy the entries of *src* up to page *end*."""
     saved_dirty = src.mm.kernel.profile.saved_dirty
     cow = is_cow_mapping(src.flags)
 
@@ -202,7 +202,7 @@ def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
             src.mm.tables.change(start, stop, lambda run: pte_wrprotect(run.bits, saved_dirty))
         dst.mm.tables.copy_tables(src.mm.tables, start, stop)
         for run in src.mm.tables.runs(start, stop):
-            # A leaf is copied as it is (S5.11.4).
+            # A leaf is copied unchanged (S5.11.4).
             bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits
             if run.page is not None:
                 run.page.mapcount += 1

@@ -1,4 +1,4 @@
-"""How it is reported that a range is freed which the memtype book does not have (S2.4.5)."""
+"""The report of a free whose range is not in the memtype list (S2.4.5)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
 
 
 class FreedInVain(Protocol):
-    """How it is reported that a range is freed which the book does not have."""
+    """The report of a free whose range is not in the memtype list."""
 
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
-        """*line* says who freed which range; it is to be printed, perhaps with more."""
+        """Report *line*, which names the range and the task that freed it; more may be printed."""
 
 
 class PrInfo:
-    """A line of the log each time, as in every kernel (S2.4.5)."""
+    """A log line each time, as in every kernel (S2.4.5)."""
 
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
-        """The line."""
+        """Print the line."""
         book.trace.printk(line, "info")

@@ -1,7 +1,7 @@
-"""vmf_insert_pfn and its kin: a driver fills one entry (S5.4 .. S5.7).
+"""vmf_insert_pfn and related functions: a driver fills one entry (S5.4 .. S5.7).
 
-The tracker gives the cache mode; the two trackers of kernels look the frame up in the book at this moment
-(S3.2, S4.3).
+The tracker supplies the cache mode; both trackers found in kernels look the frame up in the memtype
+list at this point (S3.2, S4.3).
 """
 
 import errno
@@ -21,13 +21,13 @@ from pfnlab.kernel.mm.vma import Vma
 def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = False) -> None:
     """Fill the entry of page *vpn* with *pfn* if it is empty; an existing one is kept (S5.5.2a).
 
-    Where another fault has filled a leaf meanwhile there is no table for the entry (S5.5.2b).
+    If another fault has filled a leaf in the meantime, there is no table for the entry (S5.5.2b).
 
-    :param prot: the protection wanted (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
-    :param mkwrite: the new entry may be written at once, and is dirty (vmf_insert_mixed_mkwrite, S5.7.2)
-    :raises Undecided: where the kernel stops with BUG: a private or an unmarked VMA
-    :raises Signal: SIGBUS when the tracker refuses, as none in a kernel does
-    :raises FaultOom: a leaf is where the table would be, or none could be had
+    :param prot: the protection requested (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
+    :param mkwrite: the new entry is writable immediately, and dirty (vmf_insert_mixed_mkwrite, S5.7.2)
+    :raises Undecided: the kernel hits a BUG: a private or an unmarked VMA
+    :raises Signal: SIGBUS if the tracker refuses, which no kernel's tracker does
+    :raises FaultOom: a leaf is in the table's place, or no table could be allocated
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
         raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping", Why.NO_END)
@@ -47,15 +47,15 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = F
 
 
 def _writable(vma: Vma, prot: int) -> int:
-    """maybe_mkwrite(pte_mkdirty(pte_mkyoung())), of an access that the VMA allows."""
+    """maybe_mkwrite(pte_mkdirty(pte_mkyoung())), for an access that the VMA allows."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     return pte_mkwrite(pte_mkdirty(pte_mkyoung(prot), saved_dirty), saved_dirty)
 
 
 def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
-    """Map *page*, which has a struct page, at page *vpn*; nobody is asked for a cache mode (S5.7.3).
+    """Map *page*, which has a struct page, at page *vpn*, without a cache mode lookup (S5.7.3).
 
-    :raises ModelledErrno: EBUSY where an entry is, ENOMEM without a page table
+    :raises ModelledErrno: EBUSY if an entry exists, ENOMEM without a page table
     """
     if not vma.flags & VM_MIXEDMAP:
         vm_flags_set(vma, VM_MIXEDMAP)
@@ -70,12 +70,12 @@ def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
 def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:
     """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
 
-    An entry has no room for the low bits of a frame that is not aligned: it maps the frames from the aligned
-    one on (pfn_pmd, pfn_pud), in the mode that *pfn* has. Nobody moves the PAT bit to where a leaf has it:
-    its place says that the entry is a leaf, so write-through becomes UC.
+    An entry has no room for the low bits of an unaligned frame: it maps the frames from the aligned one on
+    (pfn_pmd, pfn_pud), in the mode of *pfn*. The PAT bit is not moved to its place in a leaf: it becomes the
+    bit that marks a leaf, so write-through becomes UC.
 
     :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
-    :raises ModelledErrno: the tracker refuses; smaller entries may do
+    :raises ModelledErrno: the tracker refuses; smaller entries may succeed
     """
     pages = LEAF_PAGES[level]
     pfns = PfnRange(pfn, pfn + pages)
@@ -84,7 +84,7 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
         if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
             granted = prot
         if vma.mm.tables.entry(start) is not None:
-            # Another fault has filled it meanwhile, with the same leaf.
+            # Another fault has filled it in the meantime, with the same leaf.
             return
         bits = granted & ~PAGE_PAT | PAGE_SPECIAL
         vma.mm.tables.set(EntryRun(start, start + pages, pfn - pfn % pages, bits, level=level))

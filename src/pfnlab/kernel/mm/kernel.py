@@ -1,4 +1,4 @@
-"""A running kernel: its parts from boot on, the tasks, and the way into every system call."""
+"""A running kernel: its components from boot on, the tasks, and the entry to every system call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pfnlab.kernel.mm.tracker import Tracker
 from pfnlab.kernel.mm.vma import AddressSpace, Vma, accounted
 from pfnlab.kernel.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 
-#: Where mmap looks for free space first: the top of user space, below the stack.
+#: Where mmap starts its search for free space: the top of user space, below the stack.
 _MMAP_BASE = (0x7FFFF0000000) >> 12
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.users.vfio import VfioDevice
 
 
-#: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
+#: Pages that fit into the memory of every machine (128 MiB); beyond that it depends on the machine.
 GRANTED_PAGES = 1 << 15
 
 
 @dataclass
 class Task:
-    """A process, or a further thread of one, on a processor of its own.
+    """A process, or a further thread of one, running on its own processor.
 
     :ivar comm: its name, as kernel messages print it
-    :ivar mm: its address space, which threads of a process share
+    :ivar mm: its address space, shared by the threads of a process
     :ivar exec_update_lock: the lock under which an exec replaces its address space
     """
 
@@ -63,12 +63,12 @@ class Task:
 class Kernel:
     """One modelled kernel since its boot.
 
-    :param tracker: makes the tracker, which needs the kernel to work on
+    :param tracker: creates the tracker, which needs the kernel to work on
     :param flushes: when flushes of PFN VMAs are forced, by call
     :param walkers: the pages that walkers accept
-    :ivar current: the task that runs
+    :ivar current: the running task
     :ivar next_pid: the pid of the next task
-    :ivar warned: the lines printed that are printed once per boot
+    :ivar warned: the once-per-boot lines printed so far
     :ivar i_mmap_rwsems: the lock of the reverse map of each address space object
     :ivar device_lock: the mutex of the one device that a driver binds to
     """
@@ -99,39 +99,39 @@ class Kernel:
         self.tracker = tracker(self)
         self.flushes = flushes if flushes is not None else Flushes[FlushPlacement].all(NoForcedFlush())
         self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
-        #: The content of device pages (:mod:`pfnlab.kernel.mm.content`); one that was never written is 0.
+        #: The content of device pages (:mod:`pfnlab.kernel.mm.content`); 0 if never written.
         self.memory: dict[int, int] = {}
-        #: Device pages that do not answer: a load from them gives 0, a store is lost.
+        #: Device pages that do not respond: loads return 0, stores are lost.
         self.undecoded: tuple[PfnRange, ...] = ()
         self.tasks: dict[str, Task] = {}
-        #: The state of a loaded driver between calls; others leave it alone.
+        #: The state of a loaded driver between calls; used only by the driver.
         self.driver: DriverState | None = None
-        #: Devices that were opened through vfio-pci, by name; its own likewise.
+        #: Devices that were opened through vfio-pci, by name; used only by vfio.
         self.vfio: dict[str, VfioDevice] = {}
-        #: Devices on the PCI bus, by name; the PCI files' own.
+        #: Devices on the PCI bus, by name; used only by the PCI files.
         self.pci: dict[str, PciDevice] = {}
-        #: Maps what every new program has of the kernel's, where that is modelled (S9.11).
+        #: Maps the kernel's pages into every new program, where that is modelled (S9.11).
         self.additional_pages: Callable[[MmStruct], None] | None = None
         self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
-        #: Pages promised to the VMAs of tasks (vm_committed_as), without those of their own memory.
+        #: Pages committed for the VMAs of tasks (vm_committed_as), without those of their own memory.
         self.committed = 0
         self._later: list[Callable[[], None]] = []
-        #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
+        #: All file VMAs in the order of a reverse-map walk: by offset, then in link order.
         self.i_mmap: list[Vma] = []
         self.i_mmap_rwsems = {
             mapping: RwLock(self.processors, Need.I_MMAP) for mapping in get_args(AddressSpace)
         }
         self.device_lock = RwLock(self.processors, Need.DEVICE)
         self.current: Task | None = None
-        #: Tasks that are out of `tasks` and whose address space is not taken down yet.
+        #: Tasks removed from `tasks` whose address space is not torn down yet.
         self.exiting: dict[str, Task] = {}
-        #: Tasks whose process was killed while an operation keeps it in the kernel.
+        #: Tasks whose process was killed while an operation keeps them in the kernel.
         self.doomed: set[str] = set()
         self.next_pid = 100
         self.warned: set[str] = set()
 
     def state(self) -> tuple[object, ...]:
-        """Claimed resources, forced failures, what is to come: state of no task, book, policy or driver."""
+        """State outside tasks, memtype list, policies and driver: claims, forced failures, pending work."""
         busy = [
             tuple(resource)
             for resource in self.platform.phys.resources
@@ -140,11 +140,11 @@ class Kernel:
         return busy, self.failures.state(), len(self._later), sorted(self.doomed)
 
     def start_task(self, comm: str) -> Task:
-        """A fresh process with an address space of its own."""
+        """A new process with its own address space."""
         return self.add_task(comm, self.new_space())
 
     def new_space(self) -> MmStruct:
-        """The address space of a program that begins, with the pages that the kernel gives it."""
+        """The address space of a new program, with the pages that the kernel maps into it."""
         mm = MmStruct(self)
         if self.additional_pages is not None:
             self.additional_pages(mm)
@@ -163,7 +163,7 @@ class Kernel:
 
     @contextmanager
     def as_init(self) -> Iterator[None]:
-        """Operations within this context are done by the first process, which is not the program's."""
+        """Run the operations within this context as the first process, which is not part of the program."""
         current = self.current
         assert current is not None
         self.current = replace(current, comm="init", pid=1)
@@ -174,21 +174,21 @@ class Kernel:
 
     @property
     def current_comm(self) -> str:
-        """The name of the task that is running."""
+        """The name of the running task."""
         return self.current.comm if self.current else "swapper"
 
     @property
     def current_pid(self) -> int:
-        """The pid of the task that is running."""
+        """The pid of the running task."""
         return self.current.pid if self.current else 0
 
     @property
     def who(self) -> str:
-        """The running task as the PAT code's messages name it, ``comm:pid``."""
+        """The running task as the PAT code's messages print it, ``comm:pid``."""
         return f"{self.current_comm}:{self.current_pid}"
 
     def pr_warn_once(self, line: str) -> None:
-        """Print a line that is printed once per boot, by any task; its text identifies the call site."""
+        """Print a line at most once per boot, whichever task prints it; its text identifies the call site."""
         self.pr_once(line, "warning")
 
     def pr_once(self, line: str, level: str) -> None:
@@ -198,14 +198,14 @@ class Kernel:
             self.trace.printk(line, level)
 
     def warn_once(self, source: str, line: str) -> None:
-        """A WARN_ONCE with a text of its own: *line*, and where in the *source* it stands."""
+        """A WARN_ONCE with its own text: *line*, and its place in the *source*."""
         if line.split(" 0x")[0] not in self.warned:
             self.warned.add(line.split(" 0x")[0])
             self.trace.printk(line)
             self.trace.printk(f"WARNING at {source}")
 
     def warn_on_once(self, source: str, function: str) -> None:
-        """A WARN_ON_ONCE, which has no text of its own: its site is that in *function*."""
+        """A WARN_ON_ONCE, which has no text: its site in *function* identifies it."""
         if function not in self.warned:
             self.warned.add(function)
             self.trace.printk(f"WARNING at {source}")
@@ -216,9 +216,9 @@ class Kernel:
         self.mlock_batch.drain()
 
     def commit(self, nr: int) -> None:
-        """Promise *nr* pages to private memory that may be written (security_vm_enough_memory_mm).
+        """Commit *nr* pages for private writable memory (security_vm_enough_memory_mm).
 
-        :raises Undecided: there may not be as much
+        :raises Undecided: there may not be enough memory
         """
         if nr > GRANTED_PAGES:
             raise Undecided(
@@ -227,23 +227,23 @@ class Kernel:
         self.committed += nr
 
     def uncommit(self, nr: int) -> None:
-        """Take a promise back (vm_unacct_memory)."""
+        """Undo a commitment (vm_unacct_memory)."""
         self.committed -= nr
 
     def take_uncovered(self) -> int:
-        """The pages committed that no VMA accounts for, which are forgotten; below zero for too few."""
+        """Forget and return the committed pages that no VMA accounts for; negative if there are too few."""
         uncovered = self.committed - sum(accounted(task.mm.vmas) for task in self.processes())
         self.committed -= uncovered
         return uncovered
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
-        """The VMA enters its file's reverse map."""
+        """Insert the VMA into its file's reverse map."""
         assert vma.i_mapping is not None
         with self.i_mmap_rwsem(vma.i_mapping).write():
             self.insert_file(vma, parent)
 
     def insert_file(self, vma: Vma, parent: Vma | None = None) -> None:
-        """vma_interval_tree_insert, or insert_after for the copy a fork makes; locked by now (S6.7.2)."""
+        """vma_interval_tree_insert, or insert_after for the copy a fork makes; the lock is held (S6.7.2)."""
         with self.processors.inside("rmap_add"):
             if parent is not None:
                 self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
@@ -251,13 +251,13 @@ class Kernel:
                 insort(self.i_mmap, vma, key=lambda linked: linked.pgoff)
 
     def unlink_file(self, vma: Vma) -> None:
-        """The VMA leaves its file's reverse map."""
+        """Remove the VMA from its file's reverse map."""
         assert vma.i_mapping is not None
         with self.i_mmap_rwsem(vma.i_mapping).write():
             self.remove_file(vma)
 
     def remove_file(self, vma: Vma) -> None:
-        """vma_interval_tree_remove; locked by now."""
+        """vma_interval_tree_remove; the lock is held."""
         with self.processors.inside("rmap_del"):
             self.i_mmap.remove(vma)
 
@@ -266,35 +266,35 @@ class Kernel:
         return self.i_mmap_rwsems[mapping]
 
     def flush_tlbs(self, mm: MmStruct, start: int | None, end: int | None) -> None:
-        """The processors that run in *mm* forget pages ``[start, end)``, or everything."""
+        """Flush pages ``[start, end)``, or everything, on the processors that run in *mm*."""
         for task in self.tasks.values():
             if task.mm is mm:
                 task.tlb.flush(start, end)
 
     def stands_in(self, mm: MmStruct) -> bool:
-        """True where a processor that runs in *mm* is held, so that it takes no interrupt."""
+        """True if a processor that runs in *mm* is held, so that it takes no interrupt."""
         return any(self.tasks[held.task].mm is mm for held in self.processors.held)
 
     def _turn_to(self, task: str) -> None:
         self.current = self.tasks.get(task) or self.exiting[task]
 
     def may_claim(self, resource: Resource) -> bool:
-        """True where a driver can claim *resource* (__request_region, S9.1.6)."""
+        """True if a driver can claim *resource* (__request_region, S9.1.6)."""
         return self.platform.phys.may_request(resource.start, resource.end)
 
     def claim(self, resource: Resource) -> None:
-        """A driver's resource enters the map of physical memory."""
+        """Add a driver's resource to the map of physical memory."""
         self._replug(self.platform.phys.with_resource(resource))
 
     def release(self, resource: Resource) -> None:
-        """A driver's resource leaves the map of physical memory."""
+        """Remove a driver's resource from the map of physical memory."""
         self._replug(self.platform.phys.without_resource(resource))
 
     def _replug(self, phys: PhysicalMap) -> None:
         self.platform = self.book.platform = replace(self.platform, phys=phys)
 
     def unmapped_area(self, mm: MmStruct, nr: int) -> int:
-        """A free place for *nr* pages, top down; programs never see the address itself."""
+        """A free address for *nr* pages, top down; programs never see the address itself."""
         at = _MMAP_BASE - nr
         while vmas := mm.vmas_in(at, at + nr):
             at = vmas[0].start - nr
@@ -323,17 +323,17 @@ class Kernel:
                 work()
 
     def later(self, work: Callable[[], None]) -> None:
-        """Do *work* at the end of the system call (task_work_add), where files are given up."""
+        """Do *work* at the end of the system call (task_work_add), when files are released."""
         self._later.append(work)
 
     def load(self, pfn: int) -> int:
-        """The content of a page of a device, or of the driver's own."""
+        """The content of a page of a device, or of one of the driver's own pages."""
         if (page := self._own_page(pfn)) is not None:
             return page.value
         return 0 if self._silent(pfn) else self.memory.get(pfn, 0)
 
     def store(self, pfn: int, value: int) -> None:
-        """Give a page of a device, or of the driver's own, another content."""
+        """Replace the content of a page of a device, or of one of the driver's own pages."""
         if (page := self._own_page(pfn)) is not None:
             page.value = value
         elif not self._silent(pfn):
@@ -348,7 +348,7 @@ class Kernel:
         return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
 
     def vmas(self) -> list[Vma]:
-        """Every VMA that exists."""
+        """All existing VMAs."""
         return [vma for task in self.processes() for vma in task.mm]
 
     def _check(self) -> None:
@@ -361,5 +361,5 @@ class Kernel:
         self.tracker._check(self.vmas())
 
 
-#: Errno of an operation whose task does not exist (any more).
+#: Errno of an operation whose task does not exist, or has exited.
 NO_TASK = errno.ESRCH

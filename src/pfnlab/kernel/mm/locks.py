@@ -1,4 +1,4 @@
-"""The locks of the kernel, which operations wait for (S8.2.10)."""
+"""The kernel locks for which operations wait (S8.2.10)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 
 from pfnlab.kernel.mm.processors import Need, Processors
 
-#: Spinlocks: who waits runs.
+#: Spinlocks: a waiter keeps running.
 _SPINNING = frozenset({Need.BOOK, Need.PAGE_TABLE})
 
 
@@ -17,8 +17,8 @@ class Waiter:
     """A place in the queue of a lock.
 
     :param write: it waits to write
-    :param granted: it has the lock by now, and has not gone on yet
-    :param spins: a writer owned a lock that sleeps when it came: a writer then spins, in no queue (S8.5.5)
+    :param granted: it has been given the lock but has not resumed yet
+    :param spins: a writer owned a sleeping lock when it came: a writer then spins, outside the queue (S8.5.5)
     """
 
     task: str
@@ -30,14 +30,14 @@ class Waiter:
 class RwLock:
     """A lock held by one operation for writing, or by many for reading.
 
-    Where others read, a reader waits behind a waiting writer.
+    If others are reading, a new reader queues after a waiting writer.
 
-    Where a writer gives it back and a reader waits first, all waiting readers have it from then on, and of a
-    spinlock whoever waits first (S8.2.10): the writer itself waits for them where it takes the lock again.
+    When a writer releases it and a reader is first in the queue, all waiting readers get it; a spinlock goes
+    to the first waiter (S8.2.10). If the writer then takes the lock again, it waits for them.
 
-    :param unlocked: called where a writer gives it back, or keeps it for reading
+    :param unlocked: called when a writer releases it, or downgrades it
     :ivar need: the reason of an operation that waits for it
-    :ivar written: an operation has it for writing
+    :ivar written: an operation holds it for writing
     """
 
     def __init__(
@@ -49,36 +49,36 @@ class RwLock:
         self.written = False
 
     def read(self) -> Locked:
-        """Have it for reading within this context."""
+        """Hold it for reading within this context."""
         return Locked(self, False)
 
     def write(self) -> Locked:
-        """Have it for writing within this context."""
+        """Hold it for writing within this context."""
         return Locked(self, True)
 
     def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
-        """How many have it for reading, who waits, in order, as in `Waiter`, and whether one writes."""
+        """The number of readers; the waiters in order, as in `Waiter`; and True if it is held for writing."""
         queue = tuple((waiter.task, waiter.write, waiter.granted) for waiter in self._queue)
         return self._readers, queue, self.written
 
     @property
     def contended(self) -> bool:
-        """True where a reader would have to wait."""
+        """True if a reader would have to wait."""
         return self.written or any(waiter.write for waiter in self._queue)
 
     @property
     def held(self) -> tuple[int, bool]:
-        """How many have it for reading, and whether one has it for writing."""
+        """The number of readers, and True if it is held for writing."""
         return self._readers, self.written
 
     @property
     def taken(self) -> bool:
-        """True where anybody has it."""
+        """True if it is held."""
         return self.written or self._readers > 0
 
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
-        # Who runs takes a free lock before a writer that was woken; behind readers it queues.
+        # A running task takes a free lock before a writer that was woken, but queues after readers.
         if self.written or (self._readers and (write or self.contended)):
             spins = self.written and self.need not in _SPINNING
             waiter = Waiter(self._processors.task, write, spins=spins)
@@ -95,7 +95,7 @@ class RwLock:
             self._readers += 1
 
     def give(self, write: bool) -> None:
-        """Give it back."""
+        """Release it."""
         if write:
             self._unlocked()
             self.written = False
@@ -120,13 +120,13 @@ class RwLock:
             others = not overtakes and any(other.write for other in self._queue)
         return waiter.granted or not (self.written or others)
 
-    # Readers are woken with the lock in their hands, behind writers too. A writer that slept has yet to take
-    # it, one that spins has it at once.
+    # Readers, even those queued after writers, own the lock when they wake up. A writer that slept has yet to
+    # take it; one that spins takes it at once.
     def _grant(self) -> None:
         waiting = [waiter for waiter in self._queue if not waiter.granted]
         if not waiting:
             return
-        # A writer that spins may be before them.
+        # A spinning writer may come before them.
         spun = self._processors.last_first and not self._readers
         if not waiting[0].write and not (spun and any(waiter.write and waiter.spins for waiter in waiting)):
             for waiter in waiting:
@@ -141,7 +141,7 @@ class RwLock:
 
 
 class Locked:
-    """A lock that is held while in this context."""
+    """Context manager that holds a lock."""
 
     __slots__ = ("lock", "write")
 
@@ -149,7 +149,7 @@ class Locked:
         self.lock, self.write = lock, write
 
     def downgrade(self) -> None:
-        """Go on with the lock for reading (mmap_write_downgrade)."""
+        """Continue with the lock held for reading (mmap_write_downgrade)."""
         if self.write:
             self.lock.downgrade()
             self.write = False

@@ -1,12 +1,12 @@
-"""The memtype book: which physical ranges are mapped with which cache mode (S2).
+"""The memtype list, the "book": the physical ranges that are mapped, with their cache modes (S2).
 
-A reservation over existing ones takes their type, if the caller lets it; reservations that disagree
-are refused. There are no reference counts, every reservation is an entry of its own. RAM is not in
-the book: each of its pages carries its mode in page flags.
+A reservation that overlaps existing ones gets their type if the caller allows it; otherwise it is refused
+as a conflict. There are no reference counts: every reservation is a separate entry. RAM is not in
+the list: the mode of each RAM page is in its page flags.
 
-Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as the kernel log shows
-it. A WARN is logged as its text, where it has one, and its place in the sources; one that the kernel
-prints once per boot is logged once per book.
+Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as in the kernel log.
+A WARN is logged as its text, if it has one, and its place in the sources; a WARN that the kernel
+prints once per boot is logged once per list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pfnlab.kernel.mm.processors import Need, Processors
 
 __all__ = ["MemtypeBook", "MemtypeEntry", "mem_text"]
 
-# Enum members as plain names: the class looks them up anew each time.
+# Enum members as plain names: the class would look them up on every access.
 _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
 _WT, _WP = CacheMode.WT, CacheMode.WP
 
@@ -42,17 +42,17 @@ _U64 = (1 << 64) - 1
 class MemtypeBook:
     """The reservations, RAM page types and direct map of one booted machine.
 
-    :param platform: the hardware asked; may be replaced when a driver claims a resource
-    :param trace: gets ``memtype_reserve`` on every call of that function, ``memtype_erase`` when the
-        entries are searched for one to take out, and the kernel log
+    :param platform: the hardware consulted; may be replaced when a driver claims a resource
+    :param trace: receives ``memtype_reserve`` on every call of that function, ``memtype_erase`` when the
+        entries are searched for one to remove, and the kernel log
     :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
     :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
-    :param reserve_keeps_top: reserving looks at a range's last byte, not at the byte behind it (S2.2.1)
-    :param processors: those of the book's kernel; without a kernel, the book makes its own
-    :ivar warned: the functions that have given the warning they give once
-    :ivar report: how a free in vain is reported
-    :ivar entry_fails: whether there is no memory for the next entry (kzalloc)
+    :param reserve_keeps_top: reserving checks a range's last byte, not the byte after it (S2.2.1)
+    :param processors: those of the list's kernel; without a kernel, the list creates its own
+    :ivar warned: the functions that have already printed their one-time warning
+    :ivar report: reports a free without an entry
+    :ivar entry_fails: whether allocation of the next entry fails (kzalloc)
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class MemtypeBook:
         self.end_match = end_match
         self.mtrr_merged_map = mtrr_merged_map
         self._reserve_keeps_top = reserve_keeps_top
-        #: How many bytes behind a range still count as overlapped.
+        #: Number of bytes after a range that still count as overlapped.
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
@@ -85,15 +85,15 @@ class MemtypeBook:
     # Reserving
 
     def reserve(self, start: int, end: int, req: CacheMode, *, who: str) -> CacheMode:
-        """``memtype_reserve()`` for a caller that takes another type than it asked for (S2.2).
+        """``memtype_reserve()`` for a caller that accepts a type other than the requested one (S2.2).
 
-        :return: the mode granted; the caller decides whether it can live with it
+        :return: the mode granted; the caller decides whether to accept it
         :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict, ENOMEM
         """
         return self._reserve(start, end, req, who, True)
 
     def reserve_exact(self, start: int, end: int, req: CacheMode, *, who: str) -> None:
-        """``memtype_reserve()`` for a caller that insists: any other type there is EBUSY (S2.2).
+        """``memtype_reserve()`` for a caller that accepts no other type: EBUSY (S2.2).
 
         :raises ModelledErrno: as :meth:`reserve`
         """
@@ -111,13 +111,13 @@ class MemtypeBook:
             self.trace.printk(f"memtype_reserve failed: {mem_text(start, end)}, req {req.cattr}")
             self._warn()
             raise ModelledErrno(EINVAL)
-        # S2.2.3 and 4: nothing is booked.
+        # S2.2.3 and 4: nothing is reserved.
         platform = self.platform
         if not platform.pat_enabled:
             return req
         if platform.phys.is_untracked(start, end):
             return _WB
-        # S2.2.5 and 6: RAM gets the request, other memory the part that the MTRRs leave of it.
+        # S2.2.5 and 6: RAM gets the requested mode, other memory gets what the MTRRs allow.
         is_ram = platform.phys.pat_pagerange_is_ram(start, end)
         if is_ram > 0:
             return self._reserve_ram_pages_type(start, end, req)
@@ -136,12 +136,12 @@ class MemtypeBook:
         return mode
 
     def _sanitize(self, start: int, end: int) -> tuple[int, int]:
-        # S2.2.1: the bits of an address that count; since 5.15 those of the last byte.
+        # S2.2.1: the significant bits of an address; since 5.15 those of the last byte.
         start &= PHYSICAL_MASK
         return start, ((end - 1) & PHYSICAL_MASK) + 1 if self._reserve_keeps_top else end & PHYSICAL_MASK
 
     def _pat_x_mtrr_type(self, start: int, end: int) -> CacheMode:
-        # The type that a write-back request gets (S1.7.2).
+        # The type granted to a write-back request (S1.7.2).
         mtrr, _ = self.platform.mtrr.type_lookup(start, end, merged_map=self.mtrr_merged_map)
         return _WB if mtrr == MtrrType.WB else _UC_MINUS
 
@@ -155,8 +155,8 @@ class MemtypeBook:
         who: str,
         adopts: bool,
     ) -> CacheMode:
-        # The type the new entry gets beside overlap, its first (S2.3). An entry that begins inside overlap
-        # agrees with it already, so only entries that begin after it can be of another type.
+        # The type of a new entry that overlaps overlap, the first such entry (S2.3). An entry that begins
+        # inside overlap already agrees with it, so only entries that begin after it can have another type.
         mode, conflict = actual, overlap
         if adopts or overlap.type == actual:
             mode = overlap.type
@@ -175,7 +175,7 @@ class MemtypeBook:
         raise ModelledErrno(EBUSY)
 
     def _reserve_ram_pages_type(self, start: int, end: int, req: CacheMode) -> CacheMode:
-        # S2.5: page flags hold one type a page, so reservations of RAM never nest.
+        # S2.5: page flags hold one type per page, so reservations of RAM never nest.
         if req is _WP:
             raise ModelledErrno(EINVAL)
         if req is _UC:
@@ -197,12 +197,12 @@ class MemtypeBook:
     def free(self, start: int, end: int, *, who: str) -> bool:
         """``memtype_free()``, also as ``memtype_free_io()`` (S2.4, S2.7).
 
-        :return: False where the kernel returns -EINVAL: mixed with RAM, or no such entry, which is
+        :return: False if the kernel returns -EINVAL: mixed with RAM, or no such entry, which is
             also logged as "freeing invalid memtype"
         """
         if not self.platform.pat_enabled:
             return True
-        # S2.4.1: unlike reserving, an end at the very top of the address space becomes 0.
+        # S2.4.1: unlike in reserve, an end at the very top of the address space becomes 0.
         start &= PHYSICAL_MASK
         end &= PHYSICAL_MASK
         if self.platform.phys.is_untracked(start, end):
@@ -224,7 +224,7 @@ class MemtypeBook:
         self.report.freed_in_vain(self, f"x86/PAT: {who} freeing invalid memtype {mem_text(start, end)}")
 
     def _erase(self, start: int, end: int) -> bool:
-        # S2.4.4: an exact match, else in the older era an entry of which this is the tail.
+        # S2.4.4: an exact match; in older kernels, otherwise an entry of which this is the tail.
         if self._entries.remove(start, end):
             return True
         if not self.end_match or start >= end:
@@ -236,7 +236,7 @@ class MemtypeBook:
         return True
 
     def _shrink(self, entry: MemtypeEntry, end: int) -> None:
-        # Taken out and inserted again, so it moves behind its equals (S2.4.4, measured).
+        # Removed and inserted again, so it moves after entries with the same start (S2.4.4, measured).
         self._entries.remove(entry.start, entry.end)
         self._entries.insert(entry.start, end, entry.type)
 
@@ -255,15 +255,15 @@ class MemtypeBook:
     # Mappings of a physical range into a process
 
     def reserve_pfn_range(self, paddr: int, size: int, prot: int, *, strict: bool, who: str) -> int:
-        """``reserve_pfn_range()``: book *size* bytes for a mapping with the pgprot *prot* (S2.10).
+        """``reserve_pfn_range()``: reserve *size* bytes for a mapping with the pgprot *prot* (S2.10).
 
-        :param strict: only the very mode asked for will do; the older era's fork
-        :return: the pgprot to map with, its cache bits perhaps changed
-        :raises ModelledErrno: EINVAL when the mode granted will not do, or as :meth:`reserve`
+        :param strict: accept only the requested mode, like fork in older kernels
+        :return: the pgprot to map with; its cache bits may have changed
+        :raises ModelledErrno: EINVAL if the granted mode is not acceptable, or as :meth:`reserve`
         """
         pat, phys = self.platform.pat, self.platform.phys
         want_pcm = pat.pgprot2cachemode(prot)
-        # S2.10.2: RAM, also in part, keeps its mode and is not reserved.
+        # S2.10.2: a range with any RAM keeps its mode and is not reserved.
         if phys.pat_pagerange_is_ram(paddr, paddr + size):
             if not self.platform.pat_enabled:
                 return prot
@@ -292,18 +292,18 @@ class MemtypeBook:
         return prot
 
     def free_pfn_range(self, paddr: int, size: int, *, who: str) -> None:
-        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; RAM, also in part, stays as is (S2.10.6)."""
+        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; ignores a range with any RAM (S2.10.6)."""
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + size) == 0:
             self.free(paddr, paddr + size, who=who)
 
     def shrink_pfn_range(self, paddr: int, size: int, rest: list[PfnRange], *, who: str) -> None:
-        """Of the reservation made of just these bytes only *rest* stays, each range an entry of its own.
+        """Reduce the reservation of exactly these bytes to *rest*, each range as a separate entry.
 
-        No kernel can do this: the rest is never without its mode. RAM stays as is. What lies in the ISA range
-        alone gets no entry, as it would get none by itself and nobody would free it (S1.11.5). Addresses are
-        those under which it was reserved (S2.2.1), so an entry that ends with the last page is found.
+        No kernel can do this: the rest is never without its mode. RAM is left alone. A range inside the ISA
+        hole gets no entry: it would get none if mapped alone, and its entry would never be freed (S1.11.5).
+        Addresses are those of the reservation (S2.2.1), so an entry that ends with the last page is found.
 
-        :param rest: frames, in order and apart, all within the reservation
+        :param rest: frames, in order and disjoint, all within the reservation
         """
         paddr, end = self._sanitize(paddr, paddr + size)
         if not self.platform.pat_enabled or self.platform.phys.is_untracked(paddr, end):
@@ -324,9 +324,9 @@ class MemtypeBook:
     # The direct map
 
     def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
-        """``memtype_kernel_map_sync()``: let the direct map follow *mode* where it has the range (S2.8).
+        """``memtype_kernel_map_sync()``: set the direct map to *mode* where it maps the range (S2.8).
 
-        Only the page at *base* is asked whether it is RAM, and nothing turns the mode back on free.
+        Only the page at *base* is checked for RAM, and the mode is not restored on free.
         It cannot fail here, so S2.8.4 never happens.
         """
         self.trace.event("memtype_kernel_map_sync", base >> PAGE_SHIFT, pages_of(base + size))
@@ -338,35 +338,35 @@ class MemtypeBook:
         self.change_direct_map(base, end, direct_mode)
 
     def direct_map_changed(self) -> list[MemtypeEntry]:
-        """The pages, in pfns, that the direct map does not have write-back, but those of set_memory."""
+        """The pages, in pfns, that are not write-back in the direct map, except those set by set_memory."""
         return self._direct_map.changed_beside(self._ram_types.runs())
 
     def direct_map(self, paddr: int) -> CacheMode:
-        """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
+        """The mode of the page of RAM at *paddr* in the kernel's direct map."""
         return self._direct_map[paddr]
 
     def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """Give bytes of the direct map a mode.
+        """Set the mode of bytes in the direct map.
 
         :raises Undecided: as :meth:`DirectMapModes.set`
         """
         self._direct_map.set(start, end, mode, self.platform.pat)
 
-    # Reading the book
+    # Reading the list
 
     def entries(self) -> list[MemtypeEntry]:
-        """All reservations in the order of debugfs: by start, equals as inserted (S2.1.1)."""
+        """All reservations in the order of debugfs: by start, then in order of insertion (S2.1.1)."""
         return list(self._entries)
 
     def ram_types(self) -> list[MemtypeEntry]:
-        """The runs of RAM pages whose flags say something other than WB, bounds in bytes (S2.1.2)."""
+        """The runs of RAM pages whose flags hold a type other than WB, bounds in bytes (S2.1.2)."""
         return [
             MemtypeEntry(run.start << PAGE_SHIFT, run.end << PAGE_SHIFT, run.type)
             for run in self._ram_types.runs()
         ]
 
     def debugfs(self) -> str:
-        """The text of ``x86/pat_memtype_list``; empty with PAT off, where there is no file (S2.11)."""
+        """The text of ``x86/pat_memtype_list``; empty if PAT is off and the file does not exist (S2.11)."""
         if not self.platform.pat_enabled:
             return ""
         with self.lock.write():
@@ -381,7 +381,7 @@ class MemtypeBook:
         return list(self._entries), self._ram_types.runs(), self._direct_map.runs()
 
     def rows(self) -> tuple[list[BookRow], list[BookRow], list[BookRow]]:
-        """The same as plain numbers."""
+        """The same state as plain numbers."""
         return self._entries.rows(), self._ram_types.rows(), self._direct_map.rows()
 
     def load(
@@ -390,13 +390,13 @@ class MemtypeBook:
         ram_types: Iterable[MemtypeEntry] = (),
         direct_map: Iterable[MemtypeEntry] = (),
     ) -> None:
-        """Take over a state that :meth:`state` returned or a real kernel had; nothing is checked."""
+        """Restore a state from :meth:`state` or from a real kernel, unchecked."""
         self._entries = MemtypeIntervals(entries)
         self._ram_types.load(ram_types)
         self._direct_map.load(direct_map)
 
     def copy(self, trace: Trace) -> MemtypeBook:
-        """An independent book with the same content that writes to *trace*."""
+        """An independent copy that writes to *trace*."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.trace = trace
@@ -410,17 +410,17 @@ class MemtypeBook:
         self.trace.printk("WARNING at arch/x86/mm/pat/memtype.c")
 
     def warn_once(self, function: str) -> None:
-        """A WARN_ON_ONCE, whose site is that in *function*."""
+        """A WARN_ON_ONCE, identified by its site in *function*."""
         if function not in self.warned:
             self.warned |= {function}
             self._warn()
 
     def _check(self) -> None:
-        # Invariants between any two operations; that every entry has a user is none of them.
+        # Invariants between any two operations; having a user for every entry is not one of them.
         for part in (self._entries, self._ram_types, self._direct_map):
             part._check()
         assert self.platform.pat_enabled or not len(self._entries), self.entries()
-        # Overlapping entries agree: no other type may still reach past this start (S2.1.1).
+        # Overlapping entries agree: no entry of another type may extend past this start (S2.1.1).
         reach = dict.fromkeys(CacheMode, 0)
         for entry in self._entries:
             for mode, end in reach.items():
@@ -435,5 +435,5 @@ def _never() -> bool:
 
 
 def mem_text(start: int, end: int) -> str:
-    """The kernel log's form of bytes: the end printed is the last byte, before 0 of all 64 bits."""
+    """The bytes as the kernel log prints them, with the last byte as end; 64 bits, so 0 wraps around."""
     return f"[mem {start:#010x}-{end - 1 & _U64:#010x}]"

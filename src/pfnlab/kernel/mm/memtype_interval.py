@@ -1,10 +1,10 @@
-"""The memtype book's ordered structure: intervals by start, equals in order of insertion (S2.1.1).
+"""The memtype list's ordered structure: intervals by start, then by insertion order (S2.1.1).
 
-The kernel keeps an interval tree. Here the entries stand in blocks of about a thousand, each block
-four parallel lists. One idea does for finding overlaps, inside a block and across blocks: ``reach``
-is the largest end of this place and every place before it. It never decreases, so the first entry
-that ends after an address is one bisection away however long and short entries mix; and because
-starts never decrease either, that entry is the first overlap or there is none.
+The kernel uses an interval tree. Here the entries are stored in blocks of about a thousand, each block
+as four parallel lists. Overlaps, inside a block and across blocks, are found with ``reach``, the largest
+end of an entry and all entries before it. It never decreases, so bisection finds the first entry
+that ends after an address, however long and short entries mix. Starts never decrease either, so if that
+entry does not overlap, none does.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: Entries of a fresh block; a block is cut in two when it holds twice as many.
+#: Entries of a new block; a block with twice as many is split.
 LOAD = 1000
 
-# A tuple answers faster than calling the enum.
+# Indexing a tuple is faster than calling the enum.
 _MODES = tuple(CacheMode)
 
 
@@ -32,14 +32,14 @@ class MemtypeEntry(NamedTuple):
     type: CacheMode
 
 
-#: The same as numbers: start, end and the number of the mode.
+#: The same as numbers: start, end and mode.
 BookRow = tuple[int, int, int]
 
 _start = attrgetter("start")
 
 
 class _Block:
-    # Neighbouring entries, one list a field; reach counts from the start of this block only.
+    # Neighbouring entries, one list per field; reach counts from the start of this block only.
 
     __slots__ = ("ends", "reach", "starts", "types")
 
@@ -79,7 +79,7 @@ class _Block:
 class MemtypeIntervals:
     """A multiset of :class:`MemtypeEntry` in tree order.
 
-    :param entries: its first entries; equal starts keep their order
+    :param entries: the initial entries; equal starts keep their order
     """
 
     def __init__(self, entries: Iterable[MemtypeEntry] = ()) -> None:
@@ -94,8 +94,8 @@ class MemtypeIntervals:
         for i in range(0, len(ordered), LOAD):
             starts, ends, types = zip(*ordered[i : i + LOAD], strict=True)
             self._blocks.append(_Block(list(starts), list(ends), bytearray(types)))
-        # One place a block: its first start, its largest end, the largest end up to and with it, and
-        # which types it holds, one bit a mode.
+        # One item per block: its first start, its largest end, the largest end up to and including it, and
+        # its types as one bit per mode.
         self._firsts = [block.starts[0] for block in self._blocks]
         self._tops = [block.reach[-1] for block in self._blocks]
         self._reach = list(accumulate(self._tops, max))
@@ -116,7 +116,7 @@ class MemtypeIntervals:
         ]
 
     def copy(self) -> MemtypeIntervals:
-        """An independent twin."""
+        """An independent copy."""
         twin = MemtypeIntervals.__new__(MemtypeIntervals)
         twin._blocks = [block.copy() for block in self._blocks]
         twin._firsts, twin._tops = self._firsts[:], self._tops[:]
@@ -124,7 +124,7 @@ class MemtypeIntervals:
         return twin
 
     def insert(self, start: int, end: int, mode: CacheMode) -> None:
-        """Add one entry, behind all that start at the same address."""
+        """Add one entry, after all that start at the same address."""
         if not self._firsts:
             self._blocks.append(_Block([start], [end], bytearray((mode,))))
             self._firsts.append(start)
@@ -139,7 +139,7 @@ class MemtypeIntervals:
         block = self._blocks[b]
         starts, reach = block.starts, block.reach
         if start >= starts[-1]:
-            # Loading in order comes here, so nothing is searched or called.
+            # Loading in order ends up here, without a search or a call.
             starts.append(start)
             block.ends.append(end)
             block.types.append(mode)
@@ -156,7 +156,7 @@ class MemtypeIntervals:
             self._cut(b)
 
     def first_overlap(self, start: int, end: int) -> MemtypeEntry | None:
-        """The first entry in tree order that shares a byte with *start* to *end*, if any."""
+        """The first entry in tree order that overlaps bytes *start* to *end*, if any."""
         b = bisect_right(self._reach, start)
         if b == len(self._reach):
             return None
@@ -169,7 +169,7 @@ class MemtypeIntervals:
         b = max(bisect_left(self._firsts, start) - 1, 0)
         behind = bisect_left(self._firsts, end, b)
         while b < behind:
-            # Blocks of nothing but this mode are passed over together.
+            # Blocks with this mode only are skipped together.
             b = behind - len(self._kinds[b:behind].lstrip(bytes((1 << mode,))))
             if b == behind:
                 break
@@ -195,7 +195,7 @@ class MemtypeIntervals:
         return None
 
     def remove(self, start: int, end: int) -> MemtypeEntry | None:
-        """Take out the first entry with exactly these bounds and return it; None when there is none."""
+        """Remove the first entry with exactly these bounds and return it, or return None."""
         b = max(bisect_left(self._firsts, start) - 1, 0)
         while b < len(self._blocks) and self._firsts[b] <= start:
             block = self._blocks[b]
@@ -247,7 +247,7 @@ class MemtypeIntervals:
 
 
 def _raise(reach: list[int], i: int, end: int) -> None:
-    # Everything from place i on reaches at least to end; those below it stand side by side.
+    # Everything from place i on reaches at least to end; the smaller values are adjacent.
     j = bisect_left(reach, end, i)
     if j == i + 1:
         reach[i] = end
@@ -256,7 +256,7 @@ def _raise(reach: list[int], i: int, end: int) -> None:
 
 
 def _lower(reach: list[int], i: int, ends: list[int], removed: int) -> None:
-    # An end before place i has gone; from i on, it still stands wherever it was the largest.
+    # An end before place i was removed; from i on, it remains wherever it was the largest.
     j = bisect_right(reach, removed, i)
     if i < j and reach[i] == removed:
         reach[i:j] = list(accumulate(ends[i:j], max, initial=reach[i - 1] if i else 0))[1:]
@@ -267,7 +267,7 @@ def _kinds(block: _Block) -> int:
 
 
 def _index(ends: list[int], end: int, lo: int, hi: int) -> int | None:
-    # list.index() that answers instead of raising.
+    # list.index() that returns None instead of raising.
     try:
         return ends.index(end, lo, hi)
     except ValueError:

@@ -1,17 +1,17 @@
-"""The pages a processor has put aside on their way out of locked memory (mm/mlock.c, S5.10.1)."""
+"""The pages a processor has batched on their way out of locked memory (mm/mlock.c, S5.10.1)."""
 
 from pfnlab.kernel.hw.pgtable import Page
 
 
 class MlockBatch:
-    """The pages that munlock_folio() put aside: each page keeps a reference until the batch is drained.
+    """The pages batched by munlock_folio(): each page keeps a reference until the batch is drained.
 
-    A write to such a page by the last process that maps it copies the page, as if it had another user.
-    The program alone does not decide whether the batch has been drained by then: a fault of any process on
-    that processor may do it. Hence :attr:`Page.batched` is a question, not an answer; the calls modelled
-    here are those that drain it for certain.
+    If the last process that maps such a page writes to it, the page is copied as if it had another user.
+    The program alone does not determine whether the batch has been drained by then: a fault of any process
+    on that processor may do it. :attr:`Page.batched` therefore means "possibly"; the calls modelled
+    here are those that certainly drain it.
 
-    :param drained_by_unmap: munmap, exit and zap drain it, as they did up to 6.12
+    :param drained_by_unmap: munmap, exit and zap drain it, as up to 6.12
     """
 
     def __init__(self, *, drained_by_unmap: bool) -> None:
@@ -19,7 +19,7 @@ class MlockBatch:
         self._pages: list[Page] = []
 
     def add(self, page: Page) -> None:
-        """*page* lost an entry in a locked VMA, and others still map it."""
+        """Record that *page* lost an entry in a locked VMA but is still mapped."""
         if not page.batched:
             page.batched = True
             self._pages.append(page)
@@ -31,6 +31,6 @@ class MlockBatch:
         self._pages.clear()
 
     def unmapped(self) -> None:
-        """Entries were cleared and their pages given back."""
+        """Entries were cleared and their pages released."""
         if self._drained_by_unmap:
             self.drain()

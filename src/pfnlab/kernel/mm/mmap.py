@@ -1,4 +1,4 @@
-"""mmap(2), MAP_FIXED over anything included (S4.7, S4.8, S5.10.6)."""
+"""mmap(2), including MAP_FIXED over existing mappings (S4.7, S4.8, S5.10.6)."""
 
 import errno
 
@@ -42,7 +42,7 @@ def do_mmap(
     :param access: VM_READ, VM_WRITE, VM_EXEC
     :param file: the file to map, open for reading and writing; None for anonymous memory
     :param pgoff: file offset in pages
-    :param fixed: MAP_FIXED: mappings that are there are replaced; else MAP_FIXED_NOREPLACE
+    :param fixed: MAP_FIXED, which replaces existing mappings; otherwise MAP_FIXED_NOREPLACE
     :raises ModelledErrno: as the system call; a failing MAP_FIXED leaves a hole (S4.7.4, measured)
     """
     if nr <= 0:
@@ -72,9 +72,9 @@ def map_locked(
     fixed: bool,
     locked: bool,
 ) -> bool:
-    """The same with mmap_lock held for writing, and without filling what is mapped.
+    """The same with mmap_lock held for writing, and without populating the mapping.
 
-    :return: whether it is to be filled, for it was to be locked, also where it is not locked in the end
+    :return: True if it must be populated because locking was requested, even if it does not end up locked
     :raises ModelledErrno: as :func:`do_mmap`
     """
     end = start + nr
@@ -98,7 +98,7 @@ def map_locked(
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:
-    """The flags a new VMA starts with; EPERM for PROT_EXEC where the file allows none."""
+    """The flags a new VMA starts with; EPERM for PROT_EXEC if the file does not allow it."""
     flags = access | mm.def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if shared:
         flags |= VM_SHARED | VM_MAYSHARE
@@ -112,7 +112,7 @@ def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) 
 
 
 def _mmap_region(vma: Vma) -> None:
-    """Clear the way, let the file fill the new VMA, link it."""
+    """Remove existing mappings, let the file fill the new VMA, link it."""
     mm, file, profile = vma.mm, vma.file, vma.mm.kernel.profile
     two_phases = file is not None and file.mmap_prepare
     if profile.fixed_frees_before_mmap:
@@ -122,7 +122,7 @@ def _mmap_region(vma: Vma) -> None:
         _check_limits(vma, replaced)
     mm.kernel.commit(accounted([vma]))
     taken_over = accounted(replaced) if vma.flags & VM_ACCOUNT else 0
-    # Replaced VMAs stay in the tree until the new VMA takes their place, except in the oldest kernels.
+    # Replaced VMAs stay in the tree until the new VMA replaces them, except in the oldest kernels.
     in_tree = replaced
     if profile.fixed_frees_before_mmap:
         detach(mm, replaced)
@@ -141,7 +141,7 @@ def _mmap_region(vma: Vma) -> None:
             mm.kernel.uncommit(accounted([vma]))
         raise
     if two_phases:
-        # The new VMA is linked and the old ones are gone before it is filled (S4.7).
+        # The new VMA is linked, and the old ones are removed, before it is filled (S4.7).
         _enter(vma, in_tree)
         free_vmas(mm, replaced)
         in_tree = replaced = []
@@ -150,17 +150,17 @@ def _mmap_region(vma: Vma) -> None:
             file.mmap(vma)
     except ModelledErrno:
         if vma.file is not file and not mm.kernel.profile.error_puts_vm_file:
-            # The guest driver finds that nobody gives its other file up (S9.12.4).
+            # The guest driver detects that its other file is never released (S9.12.4).
             mm.kernel.trace.printk("pfnlab: a mapping that failed holds its file")
         _teardown(vma, linked=two_phases)
         detach(mm, in_tree)
         free_vmas(mm, replaced)
         if profile.replaced_stays_committed and not two_phases:
-            # The new mapping gives back only what it wanted beyond the share of those that it replaced.
+            # The new mapping only uncommits its pages beyond those of the replaced ones.
             mm.kernel.commit(taken_over)
         raise
     if not two_phases:
-        # The file may have filled it, and a revocation does not find it yet (S8.3.10).
+        # The file may have filled it, but a revocation cannot find it yet (S8.3.10).
         with mm.kernel.processors.inside("vma_link"):
             _enter(vma, in_tree)
     _finish(vma)
@@ -168,9 +168,9 @@ def _mmap_region(vma: Vma) -> None:
 
 
 def _cut_out(vma: Vma) -> list[Vma]:
-    """The VMAs that are to be replaced, cut where the new one begins and ends.
+    """The VMAs to be replaced, split where the new one begins and ends.
 
-    :raises ModelledErrno: one cannot be cut; the oldest kernels say ENOMEM whatever the reason (S9.10.4)
+    :raises ModelledErrno: one cannot be split; the oldest kernels return ENOMEM for any reason (S9.10.4)
     """
     try:
         return gather_munmap(vma.mm, vma.start, vma.end)
@@ -181,10 +181,10 @@ def _cut_out(vma: Vma) -> list[Vma]:
 
 
 def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
-    """The limits allow the pages that the new mapping has more than it replaces, of any kind (S5.14.3).
+    """Check the limits for the pages the new mapping adds to those it replaces, of any kind (S5.14.3).
 
-    :param replaced: None where the replaced mappings are not cut yet; all of its pages are tried first then
-    :raises ModelledErrno: ENOMEM; what was cut stays cut
+    :param replaced: None if the replaced mappings are not split yet; then all of its pages are tried first
+    :raises ModelledErrno: ENOMEM; splits are not undone
     """
     mm = vma.mm
     if replaced is None:
@@ -200,14 +200,14 @@ def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
 
 
 def _enter(vma: Vma, replaced: list[Vma]) -> None:
-    """The VMA takes the place of *replaced* in the address space, and enters its file's reverse map."""
+    """Put the VMA in the place of *replaced* in the address space, and in its file's reverse map."""
     with vma.mm.entering(vma):
         detach(vma.mm, replaced)
         vma.mm.link(vma)
 
 
 def _teardown(vma: Vma, *, linked: bool) -> None:
-    """A VMA whose mmap failed goes again, with its entries; only a two-phase one was linked (S4.7)."""
+    """Remove a VMA whose mmap failed, with its entries; only a two-phase one was linked (S4.7)."""
     mm, kernel, processors = vma.mm, vma.mm.kernel, vma.mm.kernel.processors
     if linked:
         detach(mm, [vma])

@@ -1,4 +1,4 @@
-"""The entries of a mapping move to another place, or their tables do (S8.1.10)."""
+"""Moving the entries of a mapping, or their page tables, to another address (S8.1.10)."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -13,14 +13,14 @@ from pfnlab.kernel.mm.vma import Vma
 
 _PTE_TABLE, _PMD_TABLE = TABLE_PAGES[1], TABLE_PAGES[2]
 
-#: The level of a leaf of 1 GiB.
+#: The level of a 1 GiB leaf.
 _GIGABYTE = 3
 
 
 def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
-    """Entries go along with their bits; tables appear where the source had some (S12.3.5).
+    """Move entries with their bits; tables are created where the source has them (S12.3.5).
 
-    :return: how many pages were moved: not all where a table could not be had
+    :return: the number of pages moved; not all if a table could not be allocated
     """
     mm, shift = vma.mm, to - start
     if mm.kernel.profile.mremap_loses_gigabytes:
@@ -35,11 +35,11 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
         return nr
     extents = list(_extents(start, start + nr, shift))
     for first, last in extents:
-        # The old place is flushed before anybody may look at either page table again (S8.1.10).
+        # The old range is flushed before either page table is unlocked (S8.1.10).
         level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first, 0)
         if not (level and mm.tables.has_table(first, level)):
             level = 0
-        # A table on its way is found at neither place, so the file's reverse map is locked (take_rmap_locks).
+        # A moving table is found at neither address, so the file's reverse map is locked (take_rmap_locks).
         mapping = vma.i_mapping
         rmap = mm.kernel.i_mmap_rwsem(mapping).write() if level and mapping is not None else nullcontext()
         with rmap, mm.table_locks.holding(*_tables_moved(mm, first, shift, level)):
@@ -54,7 +54,7 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
             mm.tables.copy_tables(mm.tables, first, last, shift)
             runs = mm.tables.clear(first, last)
             if runs and runs[0].level > 1 and (last - first < _PTE_TABLE):
-                # A leaf that cannot be moved whole goes.
+                # A leaf that cannot be moved whole is dropped.
                 mm.flush_tlb(runs[0].start, runs[0].end)
                 continue
             for run in runs:
@@ -65,9 +65,9 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
 
 
 def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[PageTable, PageTable]:
-    """The tables on both sides whose entries change as the piece from page *first* on moves.
+    """The tables on both sides whose entries change when the piece from page *first* on moves.
 
-    :param level: of a table that moves itself; 0 for none
+    :param level: the level of a table that moves itself; 0 for none
     """
     entry = mm.tables.entry(first)
     changed = level + 1 if level else entry.level if entry is not None else 1
@@ -75,15 +75,15 @@ def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[Pag
 
 
 def _moved(mm: MmStruct, run: EntryRun, shift: int) -> EntryRun:
-    """The entries of *run*, moved one by one: each counts as written (move_soft_dirty_pte, S7.7.4)."""
+    """The entries of *run*, moved one by one: each becomes soft-dirty (move_soft_dirty_pte, S7.7.4)."""
     bits = pte_mksoft_dirty(run.bits) if mm.kernel.profile.configuration.soft_dirty else run.bits
     return run._replace(start=run.start + shift, end=run.end + shift, bits=bits)
 
 
 def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
-    """Leaves of 1 GiB are not moved: they are taken for broken page tables, and go (S6.3.10).
+    """Drop leaves of 1 GiB instead of moving them: they are mistaken for broken page tables (S6.3.10).
 
-    Undecided where others use them meanwhile.
+    Undecided if other tasks use them at the same time.
     """
     for run in mm.tables.runs(start, end):
         if run.level == _GIGABYTE:
@@ -95,7 +95,7 @@ def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
 
 
 def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
-    """Leaves of 1 GiB move whole or go, each flushed at once (S6.3.10)."""
+    """Move leaves of 1 GiB as a whole, or drop them, with a flush each (S6.3.10)."""
     # A part of a leaf is moved as far as both sides are in one table of level 2.
     leaves = [run for run in mm.tables.runs(start, end) if run.level == _GIGABYTE]
     for vpn in [vpn for run in leaves for vpn in _tables_of(run.start, run.end)]:
@@ -109,13 +109,13 @@ def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
 
 
 def _tables_of(start: int, end: int) -> range:
-    """The first pages of the pieces of 1 GiB that ``[start, end)`` has pages of."""
+    """The first pages of the 1 GiB pieces that ``[start, end)`` overlaps."""
     return range(start - start % _PMD_TABLE, end, _PMD_TABLE)
 
 
 def _check_alone(mm: MmStruct, start: int, end: int) -> None:
-    # pud_clear_bad() flushes nothing. Of the caller's own translations nothing was seen afterwards on one
-    # processor; what another processor still reaches through its own was never tried.
+    # pud_clear_bad() flushes nothing. On one processor the caller's own translations had no visible effect
+    # afterwards; what another processor still reaches through its own was never tested.
     for task in mm.kernel.tasks.values():
         elsewhere = task.mm is mm and task is not mm.kernel.current
         if elsewhere and any(start <= translation.start < end for translation in task.tlb.state()):
@@ -127,9 +127,9 @@ def _check_alone(mm: MmStruct, start: int, end: int) -> None:
 
 
 def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
-    """The pieces move_page_tables moves at once: neither side crosses a page table (S8.1.10).
+    """The pieces that move_page_tables moves at once: neither side crosses a page table (S8.1.10).
 
-    Where both sides are that of a whole table of 2 MiB or 1 GiB, it is one piece.
+    If both sides span a whole table of 2 MiB or 1 GiB, it is one piece.
     """
     while start < end:
         if not (start % _PMD_TABLE or shift % _PMD_TABLE) and end - start >= _PMD_TABLE:

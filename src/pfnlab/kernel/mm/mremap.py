@@ -1,7 +1,7 @@
 """mremap(2) in every form (S5.8).
 
-Up to 6.16 a fixed destination is unmapped before the source is judged; from 6.17 everything is checked
-first, and a same-size move may take several VMAs along.
+Up to 6.16 a fixed destination is unmapped before the source is checked; since 6.17 everything is checked
+first, and a same-size move may move several VMAs.
 """
 
 import errno
@@ -33,9 +33,9 @@ _PTE_TABLE = TABLE_PAGES[1]
 
 @dataclass(frozen=True)
 class Remap:
-    """One call: pages ``old`` at ``start`` become ``new`` pages, perhaps at ``to``.
+    """One call: pages ``old`` at ``start`` become ``new`` pages, possibly at ``to``.
 
-    :ivar shrunk: the pages behind them that it has unmapped already
+    :ivar shrunk: the following pages that it has already unmapped
     """
 
     start: int
@@ -49,12 +49,12 @@ class Remap:
 
     @property
     def elsewhere(self) -> bool:
-        """True where the caller wants the mapping at another place."""
+        """True if the caller requests another address."""
         return self.fixed or self.dontunmap
 
 
 def do_mremap(mm: MmStruct, call: Remap) -> int:
-    """Resize or move a mapping; returns the virtual page it starts at now.
+    """Resize or move a mapping; return its new first virtual page.
 
     :raises ModelledErrno: as the system call
     """
@@ -104,7 +104,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
         raise ModelledErrno(errno.EPERM)
     if not call.elsewhere:
         return _resize(mm, vma, call, lock)
-    # The part a shrink cuts off may lie beyond the VMA; the part that stays may not.
+    # The part cut off by a shrink may extend beyond the VMA; the remaining part may not.
     _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
     call = _clear_the_way(mm, call)
     vma = _source(mm, call)
@@ -113,7 +113,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
 
 
 def _move_many(mm: MmStruct, call: Remap) -> int:
-    """A same-size move: each VMA part in the range on its own, holes keep their width (S5.8, 6.17+)."""
+    """A same-size move: each VMA part in the range separately, with holes preserved (S5.8, 6.17+)."""
     end = call.start + call.old
     first = mm.vma_lookup(call.start)
     if first is None:
@@ -137,7 +137,7 @@ def _move_many(mm: MmStruct, call: Remap) -> int:
 
 
 def _check_place(call: Remap) -> None:
-    """The conditions on the place of a destination, since 6.17 before mmap_lock is taken."""
+    """Check the destination address; since 6.17 this comes before mmap_lock is taken."""
     if call.to + call.new > TASK_PAGES:
         raise ModelledErrno(errno.EINVAL)
     if call.fixed and call.start + call.old > call.to and call.to + call.new > call.start:
@@ -145,7 +145,7 @@ def _check_place(call: Remap) -> None:
 
 
 def _check_count(mm: MmStruct) -> None:
-    """The condition on the number of VMAs, before anything is changed."""
+    """Check the number of VMAs before anything is changed."""
     if mm.map_count + 2 >= MAX_MAP_COUNT - 3:
         raise ModelledErrno(errno.ENOMEM)
 
@@ -161,14 +161,14 @@ def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
 
 
 def _place(vma: Vma, call: Remap) -> int:
-    """get_unmapped_area: the destination given, else a free place."""
+    """get_unmapped_area: the given destination, otherwise a free address."""
     if vma.file is not None and vma.file.placement_errno:
         raise ModelledErrno(vma.file.placement_errno)
     return call.to if call.fixed else vma.mm.kernel.unmapped_area(vma.mm, call.new)
 
 
 def _source(mm: MmStruct, call: Remap) -> Vma:
-    """The source once the way is clear: a destination that has its first page has unmapped it."""
+    """The source after the destination is unmapped, and with it a source whose first page it contains."""
     vma = mm.vma_lookup(call.start)
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
@@ -176,7 +176,7 @@ def _source(mm: MmStruct, call: Remap) -> Vma:
 
 
 def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
-    """The conditions on the source VMA, in the kernel's order (S5.8)."""
+    """Check the source VMA, in the kernel's order (S5.8)."""
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
     if call.old == 0 and not vma.flags & (VM_SHARED | VM_MAYSHARE):
@@ -197,13 +197,13 @@ def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
 
 
 def _check_copy(vma: Vma, call: Remap) -> None:
-    """A copy whose source stays is as many pages more (S5.14.4): ENOMEM beyond the limit."""
+    """Check the limit: a copy whose source stays adds its whole size (S5.14.4), ENOMEM if too many."""
     if call.dontunmap and not may_expand_vm(vma.mm, vma.flags, call.old):
         raise ModelledErrno(errno.ENOMEM)
 
 
 def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
-    """No destination given: shrink in place, grow in place, or grow somewhere else."""
+    """No destination given: shrink in place, grow in place, or grow at another address."""
     if call.old >= call.new:
         if call.old > call.new:
             unmap_range(mm, call.start + call.new, call.start + call.old, lock)
@@ -212,7 +212,7 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
     _, ceiling = mm.gap_around(vma.end, vma.end)
     if call.start + call.old == vma.end and call.start + call.new <= ceiling:
         if vma.special:
-            # The kernel grows a VMA by merging the pages behind it into it, and no such VMA merges.
+            # The kernel grows a VMA by merging the following pages into it, and such a VMA never merges.
             if mm.kernel.profile.vain_growth_uncommits and not vma.flags & VM_ACCOUNT:
                 mm.kernel.uncommit(call.new - call.old)
             raise ModelledErrno(errno.ENOMEM)
@@ -228,11 +228,11 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
 
 
 def _move_vma(vma: Vma, call: Remap, to: int) -> int:
-    """copy_vma, move the entries, unmap the old place."""
+    """copy_vma, move the entries, unmap the old range."""
     mm = vma.mm
     tracker = mm.kernel.tracker
     trace = mm.kernel.trace
-    # The rest of the source must be able to stand alone (vm_ops->may_split in the kernel).
+    # The rest of the source must be allowed to exist alone (vm_ops->may_split in the kernel).
     for at in (call.start, call.start + call.old):
         if call.old and vma.start < at < vma.end:
             mm.check_split(vma, at)
@@ -255,7 +255,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     merges = mm.would_merge(new, "copied", excluded)
     try:
         if not merges:
-            # The copy that is looked at here is the new VMA by now.
+            # By now, the copy checked here is the new VMA.
             vm_area_dup(vma, mm)
         new.tracked_like(vma)
     except ModelledErrno:
@@ -274,7 +274,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         vma = source
     moved = _move_entries(vma, new, call, to)
     if moved < call.old:
-        # All that was moved goes back, where the tables still are, and the copy goes instead of the source.
+        # Everything moved goes back, where the tables still exist, and the copy is unmapped, not the source.
         _move_entries(new, vma, replace(call, start=to, old=moved), call.start)
         tracker.move_vma(new, vma)
         unmap_range(mm, to, to + call.new)
@@ -297,7 +297,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
 
 
 def _move_entries(vma: Vma, new: Vma, call: Remap, to: int) -> int:
-    """Move the page tables of the old range; returns how many of its pages were."""
+    """Move the page tables of the old range; return the number of its pages that moved."""
     with vma.mm.kernel.processors.inside("move_page_tables"):
         vma.mm.kernel.trace.event("move_tables", call.start)
         back = _pages_in_front(vma, new, call, to)
@@ -305,9 +305,9 @@ def _move_entries(vma: Vma, new: Vma, call: Remap, to: int) -> int:
 
 
 def _unmap_source(vma: Vma, call: Remap) -> None:
-    """The old place is unmapped; where it cannot be cut it stays, without entries, and the move is a success.
+    """Unmap the old range; if it cannot be split it stays, without entries, and the move succeeds.
 
-    It is then not accounted any more, nor is any part of the VMA it lies in (VM_ACCOUNT).
+    It is then no longer accounted, and neither is any part of the VMA that contains it (VM_ACCOUNT).
     """
     mm, (start, end) = vma.mm, (vma.start, vma.end)
     try:
@@ -320,7 +320,7 @@ def _unmap_source(vma: Vma, call: Remap) -> None:
 
 
 def _pages_in_front(vma: Vma, new: Vma, call: Remap, to: int) -> int:
-    """The pages in front of a mapping that move along, so that its first page table moves whole (S5.8.12)."""
+    """The pages before a mapping that move with it, so that its first page table moves whole (S5.8.12)."""
     back = call.start % _PTE_TABLE
     if not vma.mm.kernel.profile.mremap_aligns_down or not back or back != to % _PTE_TABLE:
         return 0

@@ -1,8 +1,8 @@
-"""Ranges that the model goes through page by page, where every page may have another answer."""
+"""Ranges that the model processes page by page, because each page may have a different result."""
 
 from pfnlab.base.errors import Undecided, Why
 
-#: The most pages of one such range (256 MiB): each takes the model ten microseconds and memory of its own.
+#: Maximum number of pages in one such range (256 MiB): each costs the model ten microseconds, and memory.
 MOST_PAGES = 1 << 16
 
 

@@ -10,10 +10,10 @@ from pfnlab.kernel.mm.memtype_interval import BookRow, MemtypeEntry, MemtypeInte
 
 
 class PageModes:
-    """A mode for every pfn; all pages are WB until something else is set."""
+    """A mode for every pfn, initially WB."""
 
     def __init__(self) -> None:
-        # Disjoint and never WB; neighbours of one mode are one run. Bounds are pfns here.
+        # Disjoint and never WB; adjacent runs of one mode are merged. Bounds are pfns here.
         self._runs = MemtypeIntervals()
 
     def __getitem__(self, pfn: int) -> CacheMode:
@@ -25,7 +25,7 @@ class PageModes:
         return self._runs.first_overlap(start, end)
 
     def set(self, start: int, end: int, mode: CacheMode) -> None:
-        """Give pages *start* to *end*, half-open, the mode *mode*."""
+        """Set the mode of pages *start* to *end*, half-open, to *mode*."""
         if start >= end:
             return
         while run := self._runs.first_overlap(start, end):
@@ -36,7 +36,7 @@ class PageModes:
                 self._runs.insert(end, run.end, run.type)
         if mode == CacheMode.WB:
             return
-        # Nothing overlaps now; a neighbour of the same mode joins.
+        # Nothing overlaps any longer; a neighbour of the same mode is merged.
         for neighbour in (self.first_set(start - 1, start), self.first_set(end, end + 1)):
             if neighbour and neighbour.type == mode:
                 self._runs.remove(neighbour.start, neighbour.end)
@@ -44,9 +44,9 @@ class PageModes:
         self._runs.insert(start, end, mode)
 
     def change(self, start: int, end: int, new: Callable[[CacheMode], CacheMode]) -> bool:
-        """Give every page from *start* to *end*, half-open, the mode that *new* makes of the one it has.
+        """Map the mode of every page from *start* to *end*, half-open, through *new*.
 
-        :return: whether any page has another mode now
+        :return: True if the mode of any page changed
         """
         changed = False
         while start < end:
@@ -70,11 +70,11 @@ class PageModes:
         return self._runs.rows()
 
     def load(self, runs: Iterable[MemtypeEntry]) -> None:
-        """Hold exactly *runs*, as :meth:`runs` gave them; nothing is checked."""
+        """Restore *runs*, as :meth:`runs` returned them, unchecked."""
         self._runs = MemtypeIntervals(runs)
 
     def copy(self) -> PageModes:
-        """An independent twin."""
+        """An independent copy."""
         twin = PageModes.__new__(PageModes)
         twin._runs = self._runs.copy()
         return twin

@@ -1,6 +1,6 @@
-"""pfnmap_track and pfnmap_untrack: book frames for a caller that remembers them, and free them (S4.4).
+"""pfnmap_track and pfnmap_untrack: reserve and free frames for a caller that records them (S4.4).
 
-Partial remaps and inserts book nothing, and look the cache mode up (S3.1.2, S4.2).
+Partial remaps and inserts reserve nothing; they look the cache mode up (S3.1.2, S4.2).
 """
 
 import errno
@@ -13,11 +13,11 @@ from pfnlab.kernel.mm.memtype import MemtypeBook
 
 
 def pfnmap_track(kernel: Kernel, pfns: PfnRange, prot: int) -> int:
-    """Book *pfns* for a mapping with the protection *prot*.
+    """Reserve *pfns* for a mapping with the protection *prot*.
 
     :return: the protection to map with; its cache mode is the one granted
-    :raises ModelledErrno: EINVAL when that one will not do, else the error of the book; ENOMEM when it is
-        made to fail
+    :raises ModelledErrno: EINVAL if that mode is not acceptable, otherwise the error of the memtype list;
+        ENOMEM if forced to fail
     """
     if kernel.failures.fails("pfnmap_track"):
         raise ModelledErrno(errno.ENOMEM)
@@ -28,17 +28,17 @@ def pfnmap_track(kernel: Kernel, pfns: PfnRange, prot: int) -> int:
 
 
 def pfnmap_untrack(kernel: Kernel, pfns: PfnRange) -> None:
-    """Free *pfns*, exactly as they were booked."""
+    """Free *pfns*, with exactly the range that was reserved."""
     with kernel.processors.inside("pfnmap_untrack"):
         kernel.trace.event("untrack_pfn", pfns.start)
         kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
 
 
 def pfnmap_is_tracked(kernel: Kernel, pfns: PfnRange) -> bool:
-    """True where :func:`pfnmap_track` of just these frames makes an entry in the book.
+    """True if :func:`pfnmap_track` of exactly these frames creates a memtype entry.
 
-    It makes none without PAT, of the ISA range, and of RAM, also in part. No kernel asks. To be asked about
-    the whole range: a part of it without RAM would look as if it had an entry (S2.10.2).
+    It creates none without PAT, for the ISA range, and for a range with any RAM. No kernel tests this. Test
+    the whole range: a part of it without RAM would seem to have an entry (S2.10.2).
     """
     platform, start, end = kernel.book.platform, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
     return (
@@ -49,9 +49,9 @@ def pfnmap_is_tracked(kernel: Kernel, pfns: PfnRange) -> bool:
 
 
 def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
-    """*prot* with the one cache mode every page of *pfns* looks up; the mode asked for is ignored.
+    """*prot* with the one cache mode looked up for every page of *pfns*; the requested mode is ignored.
 
-    :raises ModelledErrno: EINVAL when the pages disagree
+    :raises ModelledErrno: EINVAL if the pages disagree
     """
     if not book.platform.pat_enabled:
         return prot
@@ -62,12 +62,12 @@ def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
 
 
 def _borders(book: MemtypeBook, pfns: PfnRange) -> set[int]:
-    """The pages of *pfns* at which the answer may change; the cost is their number."""
+    """The pages of *pfns* at which the cache mode may change; their number is the cost."""
     edges = [(entry.start, entry.end) for entry in (*book.entries(), *book.ram_types())]
     edges += [(resource.start, resource.end) for resource in book.platform.phys.resources]
     borders = {pfns.start}
     for start, end in edges:
         borders |= {phys_to_pfn(start), pages_of(start), phys_to_pfn(end), pages_of(end)}
-    # The ISA hole and the end of low memory answer by rules of their own (S1.11).
+    # The ISA hole and the end of low memory have special rules (S1.11).
     borders |= {0xA0, 0x100}
     return {pfn for pfn in borders if pfns.start <= pfn < pfns.end}

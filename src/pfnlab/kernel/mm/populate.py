@@ -1,4 +1,4 @@
-"""Pages that are faulted in ahead, for mlock, MAP_POPULATE and advice (S5.10.1)."""
+"""Pages faulted in ahead of use, for mlock, MAP_POPULATE and advice (S5.10.1)."""
 
 import errno
 from contextlib import nullcontext, suppress
@@ -13,10 +13,10 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = True) -> None:
-    """Fault pages in once a call has given mmap_lock back: of whatever is mapped by then (S5.10.1a).
+    """Fault pages in after a call has released mmap_lock: in whatever is mapped by then (S5.10.1a).
 
-    :param ignore_errors: in each VMA it goes up to the first page that cannot be filled, and on with the next
-    :raises ModelledErrno: as :func:`populate`, where errors are not ignored
+    :param ignore_errors: in each VMA, stop at the first page that cannot be filled, then go to the next VMA
+    :raises ModelledErrno: as :func:`populate`, if errors are not ignored
     """
     with mm.mmap_lock.read():
         for vma in mm.vmas_in(start, end):
@@ -27,11 +27,11 @@ def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = Tru
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
     """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
 
-    A page that cannot be filled is tried once more, once those in front of it are delivered.
+    A page that cannot be filled is retried once, after the pages before it.
 
-    :param write: as a write or a read would; None for a write where the mapping is private and writable
-    :raises ModelledErrno: EFAULT where no handler fills an entry, and where nobody may access any; ENOMEM
-        where no page table could be had
+    :param write: fault as a write or a read; None for a write if the mapping is private and writable
+    :raises ModelledErrno: EFAULT if no handler fills an entry, or if no access is allowed; ENOMEM if no page
+        table could be allocated
     :raises Undecided: there are too many pages
     """
     while start < end:
@@ -41,7 +41,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 def populate_once(vma: Vma, start: int, end: int, *, write: bool | None = None) -> int:
     """The same in one attempt (populate_vma_page_range, faultin_page_range).
 
-    :return: how many pages are in front of the first that cannot be filled
+    :return: number of pages before the first that cannot be filled
     :raises ModelledErrno: it is the first page
     """
     if vma.flags & (VM_IO | VM_PFNMAP):
@@ -66,6 +66,6 @@ def populate_once(vma: Vma, start: int, end: int, *, write: bool | None = None) 
 
 
 def _populate_page(vma: Vma, vpn: int, write: bool) -> None:
-    # A handler fills an entry of a private mapping read-only, which a write copies then.
+    # A handler fills an entry of a private mapping read-only; a write then copies it.
     while (entry := vma.mm.table_locks.entry(vpn)) is None or (write and not pte_write(entry.bits)):
         handle_mm_fault(vma.mm, vpn, write)

@@ -1,11 +1,11 @@
-"""Processors: operations side by side, some of them held, and the waits of the others (S8).
+"""Processors: concurrent operations, some of them held, and the waits of the others (S8).
 
-An operation runs straight through. Where it enters a kernel function at which it can be stopped it says so,
-``with processors.inside("unmap_vmas"):``, and where it needs a lock of another operation, or the attention of
-another processor, it waits. Both leave it in the middle and return to the code that drives the operations:
-they are greenlets, so the functions between need not know.
+An operation runs straight through. When it enters a kernel function at which it can be held, it does so in
+``with processors.inside("unmap_vmas"):``. When it needs a lock of another operation, or a response from
+another processor, it waits. Both suspend it and return to the code that drives the operations:
+they are greenlets, so the functions in between are unaffected.
 
-Where nothing drives them, as in programs that hold nothing, all of this is passed over.
+Without a driver, as in programs that hold nothing, all of this is skipped.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Need(Enum):
 
 
 class WaitsForeverError(Defect):
-    """An operation waits for something that no other operation can give it."""
+    """An operation waits for something that no other operation can provide."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Call:
     """One call of a kernel function within an operation.
 
     :param nth: the number of the call, counted from 1
-    :param at_return: its return, not its beginning
+    :param at_return: hold at its return, not at its start
     """
 
     function: str
@@ -55,14 +55,14 @@ class Call:
 
 @dataclass
 class Operation:
-    """An operation under way.
+    """An operation in progress.
 
-    :param hold: the call at which it is to be stopped
-    :param skip: a call to leave out on the way there; `hold` does not count it
-    :param everywhere: it stops where any function begins, to be driven with :meth:`Processors.step`
-    :ivar at: the function at whose beginning it has stopped
+    :param hold: the call at which to stop
+    :param skip: a call to omit on the way there; `hold` does not count it
+    :param everywhere: stop at the start of every function, to be driven with :meth:`Processors.step`
+    :ivar at: the function at whose start it has stopped
     :ivar waits: the reason it waits, or None
-    :ivar yields: it waits for nothing but that others go on first
+    :ivar yields: it only waits for others to resume first
     """
 
     task: str
@@ -89,7 +89,7 @@ class Operation:
 
 @dataclass
 class _Access:
-    # What *by* has looked at or changed, and the tasks that still waited for something then.
+    # An object that *by* has read or changed, and the tasks that were still waiting at the time.
     thing: object
     by: Operation
     changes: bool
@@ -99,18 +99,18 @@ class _Access:
 class Processors:
     """All operations of one kernel.
 
-    :param on_turn: called with the task whose operation goes on
-    :ivar held: the operations that are held, in the order they came to their places
+    :param on_turn: called with the task whose operation resumes
+    :ivar held: the operations that are held, in the order they stopped
     :ivar waiting: the operations that wait, in the order they began
     :ivar under_way: the operations that have begun and not been reported as done, in the order they began
-    :ivar omitted: something was left out by force, so that rules need not hold any more
-    :ivar unflushed: a mapping of the kernel's own went, and TLBs may have it until the direct map changes
-        (S2.8.6); None where the machine decides
-    :ivar waiters_first: who gets a lock, or is answered, goes on before who had it, not after
-    :ivar last_first: of several that can go on at once, the last that began to wait does so first (S8.5.5)
-    :ivar raced: somebody went on beside the operation that it had waited for, or several could go on at once
+    :ivar omitted: a call was skipped by force, so the rules may no longer hold
+    :ivar unflushed: a mapping of the kernel itself was removed, and may stay in TLBs until the direct map
+        changes (S2.8.6); None if it depends on the machine
+    :ivar waiters_first: after a release or a response, the waiter resumes before the other, not after
+    :ivar last_first: of several that can resume, the last that began to wait is the first (S8.5.5)
+    :ivar raced: an operation ran concurrently with one it had waited for, or several could resume at once
     :ivar crowded: several have waited at once, so that `last_first` may matter
-    :ivar turns: how often an operation began or went on
+    :ivar turns: how often an operation began or resumed
     """
 
     def __init__(self, on_turn: Callable[[str], None] = lambda task: None) -> None:
@@ -123,26 +123,26 @@ class Processors:
         self.unflushed: bool | None = False
         self.waiters_first = self.last_first = self.raced = self.crowded = False
         self.turns = 0
-        #: Since the release; before it nobody goes on beside another.
+        #: True since the release; before it no two operations run concurrently.
         self._releasing = False
         self._shared: dict[int, list[_Access]] = {}
 
     # Driving.
 
     def begin(self, operation: Operation) -> None:
-        """Let *operation* get as far as it can: to its end, to where it is held, or to where it waits."""
+        """Run *operation* as far as possible: to its end, to where it is held, or to where it waits."""
         self._go(operation)
         self._settle()
         if not operation.done:
             self.under_way.append(operation)
 
     def release(self, task: str | None = None) -> list[Operation]:
-        """Let a held operation go on, and all that waited for it alone (S8.5).
+        """Resume a held operation, and all that waited only for it (S8.5).
 
-        One that waits before its place is from now on not held there.
+        An operation that waits before reaching its hold is no longer held there.
 
-        :param task: the task that goes on; None for the only one
-        :returns: every operation that was under way, in the order they began; none where *task* was not held
+        :param task: the task to resume; None for the only one
+        :returns: every operation that was under way, in the order they began; empty if *task* was not held
         :raises Defect: they wait for each other
         """
         coming = next((operation for operation in self.waiting if operation.task == task), None)
@@ -154,7 +154,7 @@ class Processors:
         self.held.remove(held)
         self._releasing = True
         self._shared.clear()
-        # Who waited for its processor goes on beside it.
+        # An operation that waited for its processor now runs in parallel.
         self.raced |= any(waiter.ready() for waiter in self.waiting)
         if self.waiters_first:
             self._settle()
@@ -170,7 +170,7 @@ class Processors:
         return operations
 
     def step(self, operation: Operation) -> None:
-        """Let *operation*, and no other, go on to the next function, to its end, or to where it waits."""
+        """Run *operation*, and no other, to the next function, to its end, or to where it waits."""
         self._run(operation)
 
     def _go(self, operation: Operation) -> None:
@@ -190,7 +190,7 @@ class Processors:
         if operation.run.dead:
             operation.result, operation.done, operation.waits = result, True, None
 
-    # Every waiting operation goes on that can.
+    # Resume every waiting operation that is ready.
     def _settle(self) -> None:
         while ready := [waiter for waiter in self.waiting if waiter.ready()]:
             if len(ready) > 1:
@@ -199,26 +199,26 @@ class Processors:
             self.waiting.remove(operation)
             self._go(operation)
 
-    # Asked by operations.
+    # Called by operations.
 
     @property
     def driven(self) -> bool:
-        """True within an operation that goes on beside others, on a processor of its task's own."""
+        """True inside an operation that runs concurrently with others, on its task's own processor."""
         return self._running is not None
 
     @property
     def task(self) -> str:
-        """The task whose operation runs beside others; none where nothing drives it."""
+        """The task whose operation is being driven; empty if nothing drives it."""
         return self._running.task if self._running is not None else ""
 
     @property
     def place(self) -> str:
-        """The function where the operation that runs is to be held; none where it is to be held nowhere."""
+        """The function at which the running operation is to be held; empty if it is not to be held."""
         operation = self._running
         return operation.hold.function if operation is not None and operation.hold is not None else ""
 
     def inside(self, function: str) -> AbstractContextManager[None]:
-        """The operation is in *function* within this context: it may be held where it begins or ends."""
+        """Mark the operation as inside *function* for this context: it may be held at its start or return."""
         operation = self._running
         if operation is None:
             return _NOWHERE
@@ -232,7 +232,7 @@ class Processors:
         return _Place(self, operation)
 
     def skips(self, function: str) -> bool:
-        """True where this call of *function* is the one to leave out."""
+        """True if this call of *function* is the one to omit."""
         operation = self._running
         if operation is None or operation.skip is None or operation.skip.function != function:
             return False
@@ -243,13 +243,13 @@ class Processors:
         return True
 
     def stand(self, operation: Operation) -> None:
-        """*operation*, which runs, stops here until it is released."""
+        """Hold *operation*, which is running, until it is released."""
         self.held.append(operation)
         operation.skip = None
         operation.pause()
 
     def gives_way(self, need: Need, gone: Callable[[], bool]) -> None:
-        """The operation has given a lock back that others wait for; *gone* says that they have gone on."""
+        """The operation has released a lock that others wait for; *gone* is True once they have resumed."""
         self.raced = True
         operation = self._running
         if self.waiters_first and operation is not None:
@@ -258,12 +258,12 @@ class Processors:
             operation.yields = False
 
     def shares(self, thing: object, *, changes: bool) -> None:
-        """The operation looks at something of *thing* that no lock protects, or changes it.
+        """Record that the operation reads, or changes, a part of *thing* that no lock protects.
 
-        :raises Undecided: one that goes on beside it does so too, and one of the two changes it
+        :raises Undecided: a concurrent operation does so too, and one of the two changes it
         """
         operation = self._running
-        # Other orders are of the same operations.
+        # The other orders run the same operations.
         if operation is None or self.waiters_first or self.last_first or not self._releasing:
             return
         seen = self._shared.setdefault(id(thing), [])
@@ -281,7 +281,7 @@ class Processors:
         seen.append(_Access(thing, operation, changes, behind))
 
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
-        """The operation goes on once *ready* says so.
+        """Suspend the operation until *ready* returns True.
 
         :raises WaitsForeverError: no other operation could change that
         """
@@ -300,7 +300,7 @@ _NOWHERE: AbstractContextManager[None] = nullcontext()
 
 
 class _Place:
-    # The call an operation is to be held at.
+    # The call at which an operation is held.
 
     def __init__(self, processors: Processors, operation: Operation) -> None:
         self._processors, self._operation = processors, operation
@@ -313,13 +313,13 @@ class _Place:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # One that waited within the call may have been let go meanwhile.
+        # An operation that waited inside the call may have been released in the meantime.
         if self._operation.hold is not None and self._operation.hold.at_return:
             self._processors.stand(self._operation)
 
 
 class _Anywhere:
-    # A call an operation stops at because it stops at all.
+    # A call at which an operation stops because it stops at every call.
 
     def __init__(self, operation: Operation, function: str) -> None:
         self._operation, self._function = operation, function

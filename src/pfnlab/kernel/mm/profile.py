@@ -1,7 +1,7 @@
-"""The differences between kernels: switches named by their effect.
+"""The differences between kernels: switches named after their effect.
 
-A profile is data (``policies/profiles.py``, ``policies/switches.toml``); the model asks its switches and
-nothing else, never a version number.
+A profile is data (``policies/profiles.py``, ``policies/switches.toml``); the model tests only its
+switches, never a version number.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pfnlab.kernel.mm.walk_policy import Walkers
 
 @dataclass(frozen=True)
 class Profile:
-    """The rules of one kernel; of each switch ``policies/switches.toml`` says what it means, in this order.
+    """The rules of one kernel; ``policies/switches.toml`` explains each switch, in this order.
 
     :ivar series: ``6.1``, ``7.2`` ...
-    :ivar version: the exact kernel, ``6.1.176``; of a release that nobody ran, its series
-    :ivar tracker: the policy that remembers which pfns a mapping reserved
+    :ivar version: the exact kernel, ``6.1.176``; for a release that was never run, its series
+    :ivar tracker: the policy that records which pfns a mapping reserved
     :ivar flushes: the policies that place forced flushes of PFN VMAs, by call
     :ivar walkers: the policies of walkers, by place
-    :ivar freed_in_vain: how a free of what the book does not have is reported, the same in all kernels
+    :ivar freed_in_vain: the report of a free without a memtype entry, the same in all kernels
     :ivar configuration: how the kernel was configured (S13)
     """
 
@@ -34,7 +34,7 @@ class Profile:
     freed_in_vain: str
     configuration: Configuration
 
-    # Mappings: how they come, go and merge.
+    # Mappings: creation, removal and merging.
     fixed_frees_before_mmap: bool
     mmap_locks_rmap_first: bool
     mmap_tries_above_first: bool
@@ -53,7 +53,7 @@ class Profile:
     anon_inodes_noexec: bool
     error_puts_vm_file: bool
 
-    # Committed memory that is not given back, or that was never taken.
+    # Memory that stays committed, or is never committed.
     replaced_stays_committed: bool
     refused_stays_committed: bool
     shrunk_committed_again: bool
@@ -65,7 +65,7 @@ class Profile:
     fork_opens_first: bool
     failed_fork_unmaps: bool
     fork_copies_vfio: bool
-    # The end of a process.
+    # Process exit.
     reaps_backwards: bool
 
     # mremap.
@@ -110,7 +110,7 @@ class Profile:
     cut_keeps_gigabyte: bool
     mremap_loses_gigabytes: bool
 
-    # Zaps, and the end of page tables.
+    # Zaps, and the removal of page tables.
     zap_takes_mixed: bool
     zap_asserts_mmap_lock: bool
     flags_assert_mmap_lock: bool
@@ -122,7 +122,7 @@ class Profile:
     unlinks_in_batches: bool
     unmap_drains_lru: bool
 
-    # Other ways to a page.
+    # Other ways to access a page.
     skipped_are_holes: bool
     pagemap_scans: bool
     scan_takes_present_for_written: bool
@@ -139,7 +139,7 @@ class Profile:
     leaf_read_unlocked: bool
     walk_trusts_split: bool
 
-    # Cache modes and the book.
+    # Cache modes and the memtype list.
     pgprot_replaces: bool
     mtrr_merged_map: bool
     end_match: bool

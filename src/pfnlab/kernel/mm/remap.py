@@ -15,12 +15,12 @@ from pfnlab.kernel.mm.zap import zap_page_range_single
 def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared: bool = False) -> None:
     """Map *pfns* at virtual page *start* of *vma* with protection *prot*.
 
-    Always 4K entries, special and accessed; the cache mode is the one the tracker grants, and
-    vm_page_prot keeps the driver's value (S3.3.4).
+    Always 4K entries, special and accessed; the tracker grants the cache mode, and vm_page_prot keeps the
+    driver's value (S3.3.4).
 
     :param prepared: the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
-    :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part, ENOMEM
-        where no page table could be had
+    :raises ModelledErrno: EINVAL if the tracker refuses or only part of a private mapping is mapped, ENOMEM
+        if no page table could be allocated
     """
     kernel = vma.mm.kernel
     if not pfns.nr:
@@ -36,7 +36,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
 def _remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
     kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
     end = start + pfns.nr
-    # A private mapping must be mapped whole, for one vm_pgoff has to tell its frames.
+    # A private mapping must be mapped whole, because a single vm_pgoff identifies its frames.
     private = is_cow_mapping(vma.flags)
     partial_private = private and (start != vma.start or end != vma.end)
     if partial_private and kernel.profile.remap_prepares_first:
@@ -58,9 +58,9 @@ def _remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
 
 
 def fill(vma: Vma, run: EntryRun) -> bool:
-    """The entries of *run*, a table after the other.
+    """Fill the entries of *run*, one table after the other.
 
-    :return: False where a table could not be had: the entries in front of it are filled
+    :return: False if a table could not be allocated: the entries before it are filled
     """
     tables, end = vma.mm.tables, run.end
     made = vma.mm.kernel.failures.failing("__pte_alloc", absent_tables(vma.mm, run.start, end))
@@ -72,21 +72,21 @@ def fill(vma: Vma, run: EntryRun) -> bool:
 
 
 def vm_flags_set(vma: Vma, flags: int) -> None:
-    """vm_flags_set: *flags* are set, under the VMA's own lock (S3.3.2c)."""
+    """Set *flags* under the VMA's own lock (S3.3.2c)."""
     _lock_flags(vma)
     vma.flags |= flags
 
 
 def vm_flags_clear(vma: Vma, flags: int) -> None:
-    """vm_flags_clear: *flags* are cleared, likewise."""
+    """Clear *flags* under the VMA's own lock."""
     _lock_flags(vma)
     vma.flags &= ~flags
 
 
 def _lock_flags(vma: Vma) -> None:
-    """The VMA's own lock, which wants mmap_lock for writing.
+    """Take the VMA's own lock, which requires mmap_lock for writing.
 
-    A fault handler has mmap_lock for reading only, and is warned of.
+    A fault handler holds mmap_lock for reading only, which causes a warning.
     """
     mm = vma.mm
     if mm.kernel.profile.flags_assert_mmap_lock and not mm.mmap_lock.written:
@@ -95,9 +95,9 @@ def _lock_flags(vma: Vma) -> None:
 
 
 def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:
-    """The VMA becomes one of frames; a private one finds them again through vm_pgoff (S3.3.2, S4.6.1).
+    """Turn the VMA into a PFN mapping; a private one records its frames in vm_pgoff (S3.3.2, S4.6.1).
 
-    Before 2.6.30 any that is mapped as a whole does (S3.6.6).
+    Before 2.6.30 any VMA that is mapped as a whole does (S3.6.6).
     """
     whole = start == vma.start and pfns.nr == vma.nr
     if is_cow_mapping(vma.flags) or (whole and not vma.mm.kernel.profile.vm_pat_flag):
@@ -106,7 +106,7 @@ def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:
 
 
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
-    """Filling failed: the filled entries are zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
+    """After a failure, zap the filled entries and have the tracker free the range (S3.3.3, S4.6.4)."""
     if vma.mm.kernel.profile.failed_remap_zaps:
         zap_page_range_single(vma, start, start + pfns.nr)
     vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

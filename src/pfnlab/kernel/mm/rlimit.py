@@ -1,4 +1,4 @@
-"""Limits of a process on its memory: RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK (S5.14)."""
+"""Memory limits of a process: RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK (S5.14)."""
 
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.mm.flags import VM_SHARED, VM_WRITE
@@ -6,10 +6,10 @@ from pfnlab.kernel.mm.space import MmStruct
 
 
 def do_setrlimit(mm: MmStruct, resource: str, room: int | None) -> None:
-    """setrlimit(2) for the process of *mm*: *room* pages more than it has, or None for any number (S5.14.1).
+    """setrlimit(2) for the process of *mm*: *room* pages more than it has, or None for no limit (S5.14.1).
 
-    :param resource: ``as``, ``data`` or ``memlock``; the last keeps nobody with CAP_IPC_LOCK from anything,
-        and every task of a program has that
+    :param resource: ``as``, ``data`` or ``memlock``; the last does not restrict tasks with CAP_IPC_LOCK,
+        which every task of a program has
     """
     match resource:
         case "as":
@@ -19,7 +19,7 @@ def do_setrlimit(mm: MmStruct, resource: str, room: int | None) -> None:
 
 
 def may_expand_vm(mm: MmStruct, flags: int, nr: int) -> bool:
-    """True where the limits allow *nr* more pages with these flags (S5.14.2, S5.14.3)."""
+    """True if the limits allow *nr* more pages with these flags (S5.14.2, S5.14.3)."""
     if mm.limit_as is not None and _total_vm(mm) + nr > mm.limit_as:
         return False
     if mm.limit_data is None or not _is_data(flags) or _data_vm(mm) + nr <= mm.limit_data:
@@ -33,7 +33,7 @@ def may_expand_vm(mm: MmStruct, flags: int, nr: int) -> bool:
 
 
 def check_own_memory(mm: MmStruct, call: str) -> None:
-    """Check that no limit applies to *call*, which maps memory of the program's own (S5.14.6).
+    """Check that no limit applies to *call*, which maps the program's own memory (S5.14.6).
 
     :raises Undecided: one does
     """
@@ -42,15 +42,15 @@ def check_own_memory(mm: MmStruct, call: str) -> None:
 
 
 def _total_vm(mm: MmStruct) -> int:
-    """Its pages, without the program's own, which do not change (total_vm)."""
+    """Its pages, without the program's own, whose number is constant (total_vm)."""
     return sum(vma.nr for vma in mm.vmas)
 
 
 def _data_vm(mm: MmStruct) -> int:
-    """Its pages that are private and writable, likewise (data_vm)."""
+    """Its private writable pages, also without the program's own (data_vm)."""
     return sum(vma.nr for vma in mm.vmas if _is_data(vma.flags))
 
 
 def _is_data(flags: int) -> bool:
-    """is_data_mapping(): private and writable, whatever is mapped; no stack is modelled."""
+    """is_data_mapping(): private and writable, whatever is mapped; stacks are not modelled."""
     return flags & (VM_WRITE | VM_SHARED) == VM_WRITE

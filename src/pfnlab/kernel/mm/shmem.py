@@ -1,4 +1,4 @@
-"""Shared anonymous memory: pages of a file without a name (S6.2.6)."""
+"""Shared anonymous memory: pages of an unnamed file (S6.2.6)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from pfnlab.kernel.hw.pgtable import EntryRun, Page
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 
-#: How many pages around one that is read are mapped with it, where they exist (fault_around_bytes).
+#: Size of the aligned block of pages that a read maps, if they exist (fault_around_bytes).
 FAULT_AROUND = 16
 
 
 @dataclass(eq=False)
 class ShmemFile(PlainFile):
-    """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), which children share.
+    """The file of one mmap(MAP_SHARED | MAP_ANONYMOUS), shared with children.
 
     :param size: of the file, in pages: those of the mmap
     :ivar pages: every page that was touched, by its offset in pages
@@ -48,7 +48,7 @@ class ShmemFile(PlainFile):
         """shmem_zero_setup: nothing is mapped yet."""
 
     def punch_hole(self, pages: PfnRange) -> None:
-        """shmem_truncate_range(): the file is without these pages, by offset, which are zero from now on."""
+        """shmem_truncate_range(): remove these pages, by offset; they read as zero from now on."""
         for offset in [offset for offset in self.pages if pages.start <= offset < pages.end]:
             del self.pages[offset]
 
@@ -56,7 +56,7 @@ class ShmemFile(PlainFile):
 def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
     """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours.
 
-    :return: False behind the end of the file, where a read maps the neighbours all the same
+    :return: False past the end of the file, where a read still maps the neighbours
     """
     mm, shift = vma.mm, vma.pgoff - vma.start
     inside = vpn + shift < file.size
@@ -88,9 +88,9 @@ def set_file_page(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
 
 
 def dirtied(cleared: Iterable[EntryRun]) -> bool:
-    """Mark the file pages of dirty entries dirty; True where there are any.
+    """Mark the file pages of dirty entries dirty; True if there are any.
 
-    Nobody may write to such a page any more (S8.1.9).
+    Such a page must no longer be writable through any translation (S8.1.9).
     """
     dirty_runs = [run for run in cleared if is_dirty_file_page(run)]
     for run in dirty_runs:
@@ -100,14 +100,14 @@ def dirtied(cleared: Iterable[EntryRun]) -> bool:
 
 
 def is_dirty_file_page(run: EntryRun) -> bool:
-    """True for an entry by which a page of a file was written."""
+    """True for an entry through which a page of a file was written."""
     return run.page is not None and not run.page.anonymous and pte_dirty(run.bits)
 
 
 def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:
-    """Refuse to guess what remap_file_pages does to memory whose file counts no pages of a device.
+    """Refuse to guess the effect of remap_file_pages on memory whose file offsets are not device pages.
 
-    :raises Undecided: there is some in ``[start, end)``
+    :raises Undecided: there is such memory in ``[start, end)``
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
         raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)

@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 TASK_PAGES = (1 << 47) // 4096 - 1
 MAX_MAP_COUNT = 65530
 
-#: The page from which a process has memory of its own, behind all that programs map; it keeps the page tables
-#: there while it lives. Only vvar of it is modelled.
+#: The first page of a process's own memory, above all that programs map; the process keeps page tables
+#: there while it lives. Only vvar is modelled.
 OWN_PAGE = TASK_PAGES + 1 - 64
 
-#: From this page up to there are the places that the kernel chooses, top down; every area is below.
-#: The process's memory of its own may have page tables there.
+#: Addresses chosen by the kernel, top down, start at this page; every area is below.
+#: The process's own memory may have page tables there.
 CHOSEN_PAGE = 1 << 34
 
-#: VMAs a freshly started process has of its own (program, heap, stack, vdso, vvar ...).
+#: VMAs of a newly started process itself (program, heap, stack, vdso, vvar ...).
 OWN_VMAS = 8
 
 
 class MmStruct:
     """An address space.
 
-    :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
+    :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of future mappings
     :ivar limit_as: RLIMIT_AS, and
     :ivar limit_data: RLIMIT_DATA of its process, in pages of its VMAs here; None without a limit (S5.14)
-    :ivar locked_leak: pages that locked_vm counts though no VMA has them locked (S5.8.9)
-    :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
-    :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
-    :ivar lookups: entries that the kernel has looked up and uses without another look (S7.6.3)
+    :ivar locked_leak: pages that locked_vm counts although no VMA has them locked (S5.8.9)
+    :ivar tlb_gen: number of flushes of its translations (mm->context.tlb_gen)
+    :ivar tlb_flush_pending: number of gathers in progress (S8.1.1)
+    :ivar lookups: entries that the kernel has looked up and uses without another lookup (S7.6.3)
     :ivar mmap_lock: the lock under which its VMAs do not change
-    :ivar forking: fork has copied it and is not done
-    :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
-    :ivar guests: how many tasks of other processes work on it, and keep it from its end
+    :ivar forking: fork has copied it but has not finished
+    :ivar stacks_shared: the next write to its threads' stacks will copy them, which needs mmap_lock
+    :ivar guests: number of tasks of other processes that work on it and delay its teardown
     :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
         flushes of it are not observed
     """
@@ -79,11 +79,11 @@ class MmStruct:
 
     @property
     def vmas(self) -> Sequence[Vma]:
-        """All VMAs in address order; to be read only."""
+        """All VMAs in address order; read-only."""
         return self._vmas
 
     def state(self) -> tuple[object, ...]:
-        """Its state, without that of its own objects: tables, locks, gathers, lookups."""
+        """Its state, except that of its component objects: tables, locks, gathers, lookups."""
         return (
             (self.limit_as, self.limit_data),
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),
@@ -92,27 +92,27 @@ class MmStruct:
         )
 
     def start_write(self, *vmas: Vma) -> None:
-        """vma_start_write: the VMAs' own locks are taken; who has one is waited for (S8.3.9a)."""
+        """vma_start_write: take the VMAs' own locks, waiting for their holders (S8.3.9a)."""
         self.vma_locks.write(vmas)
 
     def load(self, vmas: list[Vma]) -> None:
-        """Hold exactly these VMAs, in address order; nothing is checked."""
+        """Restore exactly these VMAs, in address order, unchecked."""
         self._vmas, self._starts = vmas, [vma.start for vma in vmas]
 
     @property
     def locked(self) -> int:
-        """The pages of its VMAs that have VM_LOCKED."""
+        """The number of pages in its VMAs with VM_LOCKED."""
         return sum(vma.nr for vma in self._vmas if vma.flags & VM_LOCKED)
 
     @property
     def map_count(self) -> int:
-        """How many VMAs the kernel would count."""
+        """The number of VMAs the kernel would count."""
         return len(self._vmas) + OWN_VMAS - (self.kernel.additional_pages is not None)
 
     def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:
-        """flush_tlb_mm_range: translations of pages ``[start, end)`` go, or all of the address space.
+        """flush_tlb_mm_range: flush translations of pages ``[start, end)``, or of the whole address space.
 
-        It returns when every processor that runs in the address space has let them go.
+        It returns when every processor that runs in the address space has flushed them.
         """
         processors = self.kernel.processors
         if processors.skips("flush_tlb_mm_range"):
@@ -129,19 +129,19 @@ class MmStruct:
             processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
 
     def find_vma(self, vpn: int) -> Vma | None:
-        """The VMA that holds page *vpn*, else the next one above it."""
+        """The VMA that contains page *vpn*, otherwise the next one above it."""
         at = bisect_right(self._starts, vpn) - 1
         if at >= 0 and vpn < self._vmas[at].end:
             return self._vmas[at]
         return self._vmas[at + 1] if at + 1 < len(self._vmas) else None
 
     def vma_lookup(self, vpn: int) -> Vma | None:
-        """The VMA that holds page *vpn*, or None."""
+        """The VMA that contains page *vpn*, or None."""
         vma = self.find_vma(vpn)
         return vma if vma is not None and vma.start <= vpn else None
 
     def vmas_in(self, start: int, end: int) -> list[Vma]:
-        """Every VMA that meets ``[start, end)``, in address order."""
+        """Every VMA that overlaps ``[start, end)``, in address order."""
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self._vmas[first].end <= start:
             first += 1
@@ -149,11 +149,11 @@ class MmStruct:
 
     @staticmethod
     def kernel_chose(vpn: int) -> bool:
-        """True where page *vpn* is of a mapping for which the kernel chose the place."""
+        """True if page *vpn* belongs to a mapping whose address the kernel chose."""
         return CHOSEN_PAGE <= vpn < OWN_PAGE
 
     def gap_around(self, start: int, end: int) -> tuple[int, int]:
-        """The free address range around an unmapped ``[start, end)``; memory of its own is never alone."""
+        """The free range around an unmapped ``[start, end)``; in the process's own memory, the same range."""
         if start >= OWN_PAGE:
             return start, end
         at = bisect_left(self._starts, start)
@@ -162,23 +162,23 @@ class MmStruct:
         return floor, self._starts[after] if after < len(self._starts) else TASK_PAGES
 
     def link(self, vma: Vma) -> None:
-        """Put a VMA into the tree."""
+        """Insert a VMA into the tree."""
         at = bisect_left(self._starts, vma.start)
         self._vmas.insert(at, vma)
         self._starts.insert(at, vma.start)
 
     def unlink(self, vma: Vma) -> None:
-        """Take a VMA out of the tree."""
+        """Remove a VMA from the tree."""
         at = bisect_left(self._starts, vma.start)
         del self._vmas[at], self._starts[at]
 
     def split_vma(self, vma: Vma, at: int, *, new_below: bool) -> tuple[Vma, Vma]:
-        """Cut a VMA in two at page *at* (S5.3.1); returns both parts, the lower one first.
+        """Split a VMA at page *at* (S5.3.1); return both parts, the lower one first.
 
-        A leaf of 2 MiB that lies across the cut goes (S6.3.5, S6.3.7).
+        A 2 MiB leaf across the split is cleared (S6.3.5, S6.3.7).
 
-        :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
-        :raises ModelledErrno: ENOMEM at the limit on VMAs, or file or tracker forbids it; it is whole then
+        :param new_below: *vma* keeps the upper part, otherwise the lower one; the other is a new VMA
+        :raises ModelledErrno: ENOMEM at the VMA limit, or file or tracker forbids it; it then stays whole
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
@@ -200,7 +200,7 @@ class MmStruct:
             raise
         if vma.file is not None and vma.file.opened is not None:
             vma.file.opened(new, vma)
-        # The file's reverse map gets the new VMA before the old one shrinks, the address space after it.
+        # The new VMA enters the file's reverse map before the old one shrinks, and the address space after.
         mapping = vma.i_mapping
         with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
             if mapping is not None:
@@ -220,7 +220,7 @@ class MmStruct:
         return lower, upper
 
     def check_split(self, vma: Vma, at: int) -> None:
-        """vm_ops->may_split: whether *vma* may be cut at page *at*.
+        """vm_ops->may_split: check that *vma* may be split at page *at*.
 
         :raises ModelledErrno: its file forbids it, or the tracker
         """
@@ -230,7 +230,9 @@ class MmStruct:
 
     @contextmanager
     def entering(self, vma: Vma) -> Iterator[None]:
-        """*vma* enters its file's reverse map, and in this context the address space (vma_link, S8.2.7)."""
+        """Insert *vma* into its file's reverse map, and within this context into the address space
+        (vma_link, S8.2.7).
+        """
         kernel, mapping = self.kernel, vma.i_mapping
         rmap_first = kernel.profile.mmap_locks_rmap_first
         if mapping is None:
@@ -246,9 +248,9 @@ class MmStruct:
             kernel.trace.event("link", vma.start)
 
     def adjust_leaf(self, at: int) -> None:
-        """vma_adjust_trans_huge: a leaf across a border *at* goes; one of 1 GiB stays (S6.3.7).
+        """vma_adjust_trans_huge: clear a leaf across a border *at*; a 1 GiB leaf stays (S6.3.7).
 
-        :raises Undecided: the border is inside a leaf of 1 GiB, and not aligned to 2 MiB
+        :raises Undecided: the border is inside a 1 GiB leaf, and not aligned to 2 MiB
         """
         leaf = self.tables.leaf_around(at)
         stays = leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2]
@@ -262,7 +264,7 @@ class MmStruct:
             )
 
     def split_leaf(self, at: int) -> None:
-        """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""
+        """Clear the whole leaf across page *at*, which is not its first, and flush it at once (S6.3.3)."""
         entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
         if entry is not None and leaf is not None:
             with self.table_locks.holding(PageTable.of(at, entry.level)):
@@ -270,7 +272,7 @@ class MmStruct:
                 self.flush_tlb(*leaf)
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
-        """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
+        """A VMA for exactly ``[start, end)`` of *vma*, split off where necessary."""
         if vma.start < start:
             _, vma = self.split_vma(vma, start, new_below=True)
         if vma.end > end:
@@ -278,12 +280,12 @@ class MmStruct:
         return vma
 
     def modify(self, vma: Vma, start: int, end: int, flags: int, mempolicy: str | None = None) -> Vma:
-        """vma_modify(): give ``[start, end)`` of *vma* these flags; returns the VMA it is in then (S5.3.2).
+        """vma_modify(): give ``[start, end)`` of *vma* these flags; return the VMA it is then in (S5.3.2).
 
-        Where the range continues a neighbour, only the border between the two moves, and a VMA that has
-        nothing left goes; elsewhere *vma* is split first.
+        If the range continues a neighbour, only the border between the two moves, and a VMA that becomes
+        empty is removed; otherwise *vma* is split first.
 
-        :param mempolicy: the memory policy it gets too; None for its own
+        :param mempolicy: a new memory policy; None to keep the old one
         :raises ModelledErrno: ENOMEM at the limit on VMAs
         """
         part = vma.dup(self)
@@ -318,17 +320,17 @@ class MmStruct:
         return grown
 
     def would_merge(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> bool:
-        """True where *vma*, not linked yet, would merge with a neighbour; never with *excluded*."""
+        """True if *vma*, not linked yet, would merge with a neighbour other than *excluded*."""
         return self._merging_around(vma, origin, excluded) != (None, None)
 
     def merge_around(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> Vma:
-        """Merge *vma* with its neighbours where the kernel would (S5.3.2), but for *excluded*.
+        """Merge *vma* with its neighbours as the kernel would (S5.3.2), except *excluded*.
 
         :return: the VMA it is in now
         """
         below, above = self._merging_around(vma, origin, excluded)
         self.start_write(*(side for side in (below, vma, above) if side is not None))
-        # A new VMA that merges never was a VMA of its own; a VMA that grows takes the other one in.
+        # A new VMA that merges never existed as a VMA; a VMA that grows absorbs the other one.
         if (below or above) and origin == "changed":
             self.kernel.trace.event("free", vma.start)
         if above and (below or origin == "grown"):
@@ -353,7 +355,7 @@ class MmStruct:
 
     @contextmanager
     def relinked(self, *vmas: Vma) -> Iterator[None]:
-        """The file's reverse map is without these VMAs in this context, in which their borders change."""
+        """Remove these VMAs from the file's reverse map for this context, in which their borders change."""
         mapping = vmas[0].i_mapping
         if mapping is None:
             yield
@@ -367,7 +369,7 @@ class MmStruct:
 
     def _absorb(self, lower: Vma, upper: Vma, copy: Vma | None) -> None:
         mapping = lower.i_mapping
-        # A copy has not been in its file's reverse map: the other VMA enters it once more, with new borders.
+        # A copy is not in its file's reverse map yet: the other VMA is re-inserted with new borders.
         with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
             if mapping is not None:
                 self.kernel.remove_file(upper if lower is copy else lower)
@@ -400,7 +402,7 @@ class MmStruct:
 
 
 def _merging(vma: Vma, below: Vma | None, above: Vma | None, origin: Origin) -> tuple[Vma | None, Vma | None]:
-    """Which of its neighbours *vma* merges with (S5.3.2)."""
+    """The neighbours with which *vma* merges (S5.3.2)."""
     if vma.special or not (vma.file is None or vma.is_shmem):
         return None, None
     if origin == "grown":
@@ -412,7 +414,7 @@ def _merging(vma: Vma, below: Vma | None, above: Vma | None, origin: Origin) -> 
     if below is not None and not (vma.continues(below) and (first or vma).joins(below, origin)):
         below = None
     if below is not None and above is not None:
-        # Each goes with the range, which does not say that they go with each other.
+        # Each can merge with the range, but that does not imply that they can merge with each other.
         differ = below.anon_vma is not above.anon_vma
         if differ and None not in (below.anon_vma, above.anon_vma):
             above = None

@@ -1,8 +1,8 @@
-"""The locks of page tables: each table has one of its own (split page-table locks, S8.6).
+"""The locks of page tables: one per table (split page-table locks, S8.6).
 
-Who changes the entries of a table, or looks at them, has its lock as long. Few have it while they wait for
-something: those who flush before they give it back. So only a lock that is in demand is remembered here, and
-the others are passed over.
+The lock is held while entries of the table are changed or read. It is rarely held during a wait, only in
+code that flushes before it releases the lock. So only such a lock is recorded here; all others are
+skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
 from pfnlab.kernel.mm.processors import Need, Processors
 
-#: The level above which there is one lock for the whole address space (mm->page_table_lock).
+#: Above this level there is one lock for the whole address space (mm->page_table_lock).
 _SPLIT_LEVELS = 2
 
 
@@ -23,7 +23,7 @@ class PageTable(NamedTuple):
     """A page table that has a lock.
 
     :param start: the first page that its entries map
-    :param level: of its entries
+    :param level: the level of its entries
     """
 
     start: int
@@ -39,7 +39,7 @@ class PageTable(NamedTuple):
 class TableWaiter:
     """A place in the queue of a lock.
 
-    :param granted: it has the lock by now, and has not gone on yet
+    :param granted: it has been given the lock but has not resumed yet
     """
 
     task: str
@@ -50,7 +50,7 @@ class TableWaiter:
 class TableLocks:
     """The locks of the page tables of one address space.
 
-    They are spinlocks: who waits first has the lock from the moment it is given back (S8.2.10).
+    They are spinlocks: the first waiter has the lock from the moment it is released (S8.2.10).
     """
 
     def __init__(self, processors: Processors, tables: PageTables) -> None:
@@ -59,45 +59,45 @@ class TableLocks:
         self._queue: list[TableWaiter] = []
 
     def state(self) -> tuple[list[tuple[int, int]], list[tuple[str, tuple[int, int], bool]]]:
-        """The tables whose lock somebody has, and who waits, in order, as in `TableWaiter`."""
+        """The tables whose locks are held, and the waiters in order, as in `TableWaiter`."""
         queue = [(waiter.task, (*waiter.table,), waiter.granted) for waiter in self._queue]
         return [(*table,) for table in sorted(self._held)], queue
 
     @property
     def held(self) -> int:
-        """How many of them somebody has."""
+        """The number of locks held."""
         return len(self._held)
 
     @property
     def taken(self) -> bool:
-        """True where anybody has one."""
+        """True if any is held."""
         return bool(self._held)
 
     def holding(self, *tables: PageTable) -> TablesLocked:
-        """Have the locks of *tables*, of each once, within this context."""
+        """Hold the locks of *tables*, each once, within this context."""
         return TablesLocked(self, tuple(dict.fromkeys(tables)))
 
     def piece(self, start: int, end: int) -> TablePiece:
-        """Have the locks of the tables of the first pages of ``[start, end)`` within this context."""
+        """Hold the locks of the tables of the first pages of ``[start, end)`` within this context."""
         return TablePiece(self, start, end)
 
     def pass_by(self, vpn: int) -> None:
-        """Have the lock of the table of page *vpn* for a moment, for a look at its entry."""
+        """Hold the lock of the table of page *vpn* briefly, to read its entry."""
         self.pass_all(vpn, vpn + 1)
 
     def entry(self, vpn: int) -> EntryRun | None:
-        """The entry of page *vpn*, or None, once its table is locked (follow_page_pte)."""
+        """The entry of page *vpn*, or None, read under its table's lock (follow_page_pte)."""
         self.pass_by(vpn)
         return self._tables.entry(vpn)
 
     def pass_all(self, start: int, end: int) -> None:
-        """Have the locks of the tables of the pages ``[start, end)``, one after the other, for a look."""
+        """Hold the locks of the tables of the pages ``[start, end)`` briefly, one after the other."""
         self.in_pieces(start, end, lambda first, stop: None)
 
     def in_pieces(self, start: int, end: int, work: Callable[[int, int], object]) -> None:
-        """Do *work* on the pages ``[start, end)``, piece by piece, each with the locks of its tables.
+        """Call *work* on the pages ``[start, end)``, piece by piece, holding the locks of the piece's tables.
 
-        :param work: gets the first page of a piece and the page after its last
+        :param work: called with the first page of a piece and the page after its last
         """
         while start < end:
             with self.piece(start, end) as stop:
@@ -105,18 +105,18 @@ class TableLocks:
             start = stop
 
     def changed(self, vpn: int, entry: EntryRun | None) -> bool:
-        """True where page *vpn* does not have *entry* any more once its table is locked (vmf_pte_changed).
+        """True if page *vpn* no longer has *entry* once its table is locked (vmf_pte_changed).
 
-        Who has seen *entry* without the lock gives its work up then.
+        Code that has read *entry* without the lock then abandons its work.
         """
         return self.entry(vpn) != entry
 
     def first_held(self, start: int, end: int) -> tuple[int, int, PageTable] | None:
-        """The first pages of ``[start, end)`` whose table somebody has, as far as it is one, and that."""
+        """The start and end of the first pages of ``[start, end)`` under one held lock, and their table."""
         return min((place for table in self._held for place in self._within(table, start, end)), default=None)
 
     def _within(self, table: PageTable, start: int, end: int) -> Iterator[tuple[int, int, PageTable]]:
-        """The pages of ``[start, end)`` that *table* maps by entries of its own."""
+        """The pages of ``[start, end)`` that *table* maps by its own entries."""
         if table.level == 1:
             first, stop = max(start, table.start), min(end, table.start + TABLE_PAGES[1])
             if first < stop and self._tables.has_table(table.start, 1):
@@ -142,7 +142,7 @@ class TableLocks:
         return any(other is waiter and other.granted for other in self._queue)
 
     def give(self, table: PageTable) -> None:
-        """Give it back."""
+        """Release it."""
         first = next((waiter for waiter in self._queue if waiter.table == table and not waiter.granted), None)
         if first is None:
             self._held.discard(table)
@@ -152,7 +152,7 @@ class TableLocks:
 
 
 class TablesLocked:
-    """Locks that are held while in this context."""
+    """Context manager that holds locks."""
 
     __slots__ = ("locks", "tables")
 
@@ -173,10 +173,10 @@ class TablesLocked:
 
 
 class TablePiece:
-    """The first pages of a range, with their tables' locks while in this context, which gives their end.
+    """The first pages of a range; as a context manager, holds their tables' locks and returns their end.
 
-    They are as many as can be had at once: up to a table that somebody has. Where that is the first one it is
-    waited for, and they end with it. Who works on them neither stops nor waits.
+    It extends as far as locks are free: up to a table whose lock is held. If that is the first table, its
+    lock is waited for, and the piece ends with it. Work on a piece neither stops nor waits.
 
     :ivar table: the table that was waited for
     """

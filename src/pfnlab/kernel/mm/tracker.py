@@ -1,9 +1,9 @@
-"""The seam between the memory core and the policy that remembers which pfns a mapping reserved.
+"""The seam between the memory core and the policy that records which pfns a mapping reserved.
 
-mm writes page tables, a tracker writes the memtype book, and neither writes the other's. A tracker
+mm writes page tables, a tracker writes the memtype list, and neither writes the other's. A tracker
 may read page tables, as the old get_pat_info() does. The kernel kept renaming its tracker functions
-while the places that call them stayed, so the methods are named after the call sites. At four of them
-the kernel never asked a tracker: ``may_split``, where it has only vm_ops->may_split, ``vma_prepare``,
+while their call sites stayed, so the methods are named after the call sites. At four of them
+the kernel never called a tracker: ``may_split``, where it has only vm_ops->may_split, ``vma_prepare``,
 ``split_vma``, and ``zap_page_range_single_flushed``, after its tlb_finish_mmu().
 
 Any method may raise :class:`~pfnlab.base.errors.ModelledErrno`; mm then unwinds as the kernel would.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Tracked(NamedTuple):
-    """One reservation that a tracker remembers.
+    """One reservation recorded by a tracker.
 
     :param vmas: the VMAs that share it, in no order
-    :param pfns: the range it reserved, or None where only the page tables know
-    :param refs: how many VMAs it counts, or None for a tracker that does not count
+    :param pfns: the range it reserved, or None if it is known only from the page tables
+    :param refs: its count of VMAs, or None for a tracker that does not count
     """
 
     vmas: list[Vma]
@@ -34,11 +34,11 @@ class Tracked(NamedTuple):
 
 
 class Tracker(Protocol):
-    """The calls of mm to a pfnmap tracker: one method for each call site.
+    """The calls of mm to a pfnmap tracker: one method per call site.
 
-    :cvar END_MATCH: the book of its time: a free may shrink an entry with the same end (S2.4.4)
+    :cvar END_MATCH: in memtype lists of its time, a free may shrink an entry with the same end (S2.4.4)
     :cvar BYTES_PER_VMA: its cost in every VMA of the system, in bytes on a 64-bit kernel
-    :cvar BYTES_PER_CONTEXT: its allocation beside the book for each mapping it tracks, in bytes
+    :cvar BYTES_PER_CONTEXT: its allocation for each tracked mapping, besides the memtype entry, in bytes
     """
 
     END_MATCH: ClassVar[bool]
@@ -49,69 +49,69 @@ class Tracker(Protocol):
         """remap_pfn_range is about to fill entries.
 
         :param start: first virtual page that will be filled
-        :param pfns: the frames, as many as will be filled
-        :param prot: the protection asked for
+        :param pfns: the frames, one for each page to be filled
+        :param prot: the protection requested
         :return: the protection to use; its cache mode is the one granted
         :raises ModelledErrno: the mapping is refused
         """
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """Filling failed after the tracker agreed; the entries are gone again."""
+        """Filling failed after the tracker agreed; the entries have been removed again."""
 
     def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
-        """The entries are there, in a VMA that had none in their place."""
+        """The entries have been filled, in a range of the VMA that had none."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """Struct pages are about to be made for *pfns* of a device; there is no VMA (S4.9).
+        """Struct pages are about to be created for *pfns* of a device; there is no VMA (S4.9).
 
         :return: the protection to use, as for :meth:`remap_pfn_range`
-        :raises ModelledErrno: the error of the book
+        :raises ModelledErrno: the error of the memtype list
         """
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
-        """The struct pages of *pfns* go."""
+        """The struct pages of *pfns* are being removed."""
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
         """A fault handler is about to fill the entry at *vpn*, if it is empty.
 
         :param pfns: the frame, or those of a whole leaf
-        :param prot: the protection wanted
+        :param prot: the protection requested
         :return: the protection to use; its cache mode is the one granted
         :raises ModelledErrno: refused: SIGBUS for a page, smaller entries for a leaf
         """
 
     def may_split(self, vma: Vma, at: int) -> None:
-        """A VMA is about to be cut at page *at*: by an unmap, a move or a change of a part of it.
+        """A VMA is about to be split at page *at*: by an unmap, a move or a change of a part of it.
 
-        :raises ModelledErrno: it must not be
+        :raises ModelledErrno: the split is refused
         """
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """A VMA was copied, for a split, a move or a fork; in a split both still have the whole range."""
 
     def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """The last moment at which a cut may fail: the copy *new* has its range, *vma* still the whole.
+        """The last moment at which a split may fail: the copy *new* has its range, *vma* still the whole.
 
         :raises ModelledErrno: the VMA stays whole, and *new* is freed
         """
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """A VMA has been cut in two, one of which was just copied from the other; the ranges are final."""
+        """A VMA has been split; one part was just copied from the other, and the ranges are final."""
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """fork is about to copy the entries of *src* for *dst*."""
+        """fork is about to copy the entries of *src* to *dst*."""
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """Copying the entries failed half-way; the child is torn down next."""
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """The entries of pages ``[start, end)`` of a living VMA are about to be cleared.
+        """The entries of pages ``[start, end)`` of a live VMA are about to be cleared.
 
-        :raises ModelledErrno: they must not be
+        :raises ModelledErrno: this is refused
         """
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """They are cleared, but for copied pages that were to stay, and no processor remembers them."""
+        """They are cleared, except copied pages that were to stay, and flushed from every processor."""
 
     def unmap_vmas(self, vma: Vma) -> None:
         """The entries of a VMA that is being unmapped are about to be cleared."""
@@ -123,10 +123,10 @@ class Tracker(Protocol):
         """The VMA itself is being freed, after flushing and unlinking."""
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """The reservations remembered for *vmas*, every VMA that exists, in the order they are given."""
+        """The reservations recorded for *vmas*, all existing VMAs, in the given order."""
 
     def _check(self, vmas: list[Vma]) -> None:
-        """Assert the tracker's own invariants over every VMA that exists."""
+        """Assert the tracker's own invariants over all existing VMAs."""
 
 
 class TrackerPolicy(Protocol):
@@ -140,10 +140,10 @@ class TrackerPolicy(Protocol):
         """The tracker of one kernel."""
 
 
-#: The calls of a tracker at a zap, and what its class says of their order.
+#: The calls of a tracker at a zap, and its class's statement about their order.
 _ZAPS = frozenset(("zap_page_range_single", "zap_page_range_single_flushed", "ZAPS_IN_ANY_ORDER"))
 
-#: The calls of a tracker in a fork and an exit, and what its class says of their order.
+#: The calls of a tracker in a fork and an exit, and its class's statement about their order.
 _AREAS = frozenset(
     (
         *("vm_area_dup", "copy_page_range", "copy_page_range_failed"),
@@ -153,24 +153,24 @@ _AREAS = frozenset(
 
 
 def zaps_in_any_order(policy: type) -> bool:
-    """True where zaps of several VMAs end alike in every order, as that class says that has the zaps.
+    """True if the order of zaps of several VMAs does not matter, according to the class with the zaps.
 
-    It says ``ZAPS_IN_ANY_ORDER = True``. One that says nothing may refuse a zap, and then those before it are
-    done (S6.7.2).
+    It declares ``ZAPS_IN_ANY_ORDER = True``. Without a declaration, a zap may be refused after earlier ones
+    were done (S6.7.2).
     """
     return _says(policy, "ZAPS_IN_ANY_ORDER", _ZAPS)
 
 
 def areas_in_any_order(policy: type) -> bool:
-    """True where fork and exit end alike in every order of the VMAs, as that class says that has their calls.
+    """True if the order of VMAs in fork and exit does not matter, according to the class with their calls.
 
-    It says ``AREAS_IN_ANY_ORDER = True``. One that says nothing may fail in the middle of a fork (S3.5.3), or
-    free a reservation that belongs to another VMA (S2.4.4).
+    It declares ``AREAS_IN_ANY_ORDER = True``. Without a declaration, a fork may fail in the middle (S3.5.3),
+    or a call may free a reservation that belongs to another VMA (S2.4.4).
     """
     return _says(policy, "AREAS_IN_ANY_ORDER", _AREAS)
 
 
 def _says(policy: type, word: str, calls: frozenset[str]) -> bool:
-    """*word* as the first class has it that overrides one of *calls*."""
+    """*word* in the first class that overrides one of *calls*."""
     owner = next((cls for cls in policy.__mro__ if not calls.isdisjoint(vars(cls))), None)
     return owner is not None and bool(vars(owner).get(word, False))

@@ -1,4 +1,4 @@
-"""Taking mappings away: munmap, the end of a process, and their common steps (S8.2)."""
+"""Removing mappings: munmap, the end of a process, and their common steps (S8.2)."""
 
 import errno
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.vma import Vma, accounted
 
-#: How many VMAs of a file leave its reverse map at once (struct unlink_vma_file_batch).
+#: Maximum number of VMAs that leave a file's reverse map at once (struct unlink_vma_file_batch).
 _BATCH = 8
 
 
 def _zap_page_range(
     tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None, empties: bool
 ) -> None:
-    """Clear the entries of ``[start, end)``, a page table after the other (zap_pte_range, S6.7.1).
+    """Clear the entries of ``[start, end)``, one page table after the other (zap_pte_range, S6.7.1).
 
-    Where dirty pages of files are among them, a table is flushed before its lock is given back (S8.1.9).
+    If a table maps dirty pages of files, it is flushed before its lock is released (S8.1.9).
 
-    :param empties: a table all of whose entries go leaves while its lock is held, and is freed then (S5.9.11)
+    :param empties: a table that becomes empty is unlinked under its lock, and then freed (S5.9.11)
     """
     tables, locks = vma.mm.tables, vma.mm.table_locks
     while start < end:
@@ -47,7 +47,7 @@ def _zap_page_range(
 def _first_dirty_table(
     vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
 ) -> PageTable | None:
-    """The first table of ``[start, end)`` with an entry that goes and is of a dirty page of a file."""
+    """The first table of ``[start, end)`` with an entry to be cleared that maps a dirty page of a file."""
     for run in vma.mm.tables.runs(start, end):
         if is_dirty_file_page(run) and not (keep is not None and keep(run)):
             return PageTable.of(run.start)
@@ -57,7 +57,7 @@ def _first_dirty_table(
 def _clear(
     tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
 ) -> list[EntryRun]:
-    """Clear the entries of ``[start, end)`` but those to *keep*, and return them; their tables are locked."""
+    """Clear the entries of ``[start, end)`` except those to *keep*, and return them; tables are locked."""
     tables = vma.mm.tables
     cleared = tables.clear(start, end)
     if keep is not None:
@@ -71,7 +71,7 @@ def _clear(
 
 
 def unmap_pages(vma: Vma, cleared: list[EntryRun]) -> None:
-    """Ordinary pages of entries that are not there any more lose a mapping each (folio_remove_rmap_pte)."""
+    """Remove one mapping from each ordinary page of the cleared entries (folio_remove_rmap_pte)."""
     for run in cleared:
         if run.page is not None:
             run.page.mapcount -= 1
@@ -90,15 +90,15 @@ def zap_vma(
 ) -> None:
     """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma.
 
-    :param keep: entries that stay
-    :param empties: a page table all of whose entries go is freed, where the kernel does so (S5.9.11)
+    :param keep: True for entries that stay
+    :param empties: free page tables that become empty, if the kernel does so (S5.9.11)
     """
     kernel = vma.mm.kernel
     kernel.trace.event("clear", start)
     tlb.flushes.tlb_start_vma(tlb, vma)
     cuts = start, end
     for cut in cuts:
-        # An address space that dies is locked.
+        # At exit, the address space is locked.
         if kernel.profile.zap_asserts_mmap_lock and not tlb.fullmm and _cuts_gigabyte(vma.mm, cut):
             kernel.trace.printk("WARNING at include/linux/rwsem.h")
         vma.mm.split_leaf(cut)
@@ -108,7 +108,7 @@ def zap_vma(
 
 
 def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
-    """True where a part of a leaf of 1 GiB is zapped without mmap_lock.
+    """True if a part of a 1 GiB leaf is zapped without mmap_lock.
 
     The kernel's zap_pud_range asserts the lock (S6.3.8).
     """
@@ -117,9 +117,9 @@ def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
 
 
 def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
-    """The VMAs that lie in ``[start, end)`` once the ends are split, still mapped.
+    """The VMAs in ``[start, end)`` after the ends are split, still mapped.
 
-    :raises ModelledErrno: EPERM when any is sealed; a VMA in front of it may have been split by then.
+    :raises ModelledErrno: EPERM if any is sealed, possibly after a VMA before it was split;
         ENOMEM at the VMA limit
     """
     keeps_middle = mm.kernel.profile.munmap_keeps_the_middle
@@ -147,11 +147,11 @@ def clear_vmas(
 ) -> None:
     """Clear entries, unlink, free page tables: the VMA objects and their reservations stay (S8.2).
 
-    The caller decides whether the VMAs stay in the address space's tree meanwhile.
+    The caller decides whether the VMAs stay in the address space's tree during this time.
 
-    :param call: the call they go for; of a dying address space ``exit``
-    :param whole: of a dying address space, all of the program's own mappings go too
-    :param own_tables: page tables of the program's own mappings go too
+    :param call: the call that removes them; ``exit`` for the teardown of an address space
+    :param whole: in a teardown, all of the program's own mappings are cleared too
+    :param own_tables: page tables of the program's own mappings are freed too
     """
     if not vmas:
         return
@@ -182,15 +182,15 @@ def clear_vmas(
 
 
 def free_own_tables(tlb: MmuGather) -> None:
-    """The tables of the program's own mappings go, which lie behind all others and are not modelled."""
+    """Free the tables of the program's own mappings, which are above all others and not modelled."""
     tlb.extend(0, TASK_PAGES)
 
 
 def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
-    """The program's own mappings are cleared too, which are not modelled (S8.2.8).
+    """Clear the program's own mappings, which are not modelled (S8.2.8).
 
-    One of them is a PFN VMA, that of the vDSO's clocks, which is here for the placement: ``[vvar]``, unless
-    that is modelled, or ``[vvar_vclock]``. A copy that a failed fork left has not got that far.
+    One of them is a PFN VMA, the vDSO's clocks, represented here for the placement: ``[vvar]``, unless
+    that is modelled, or ``[vvar_vclock]``. The incomplete copy of a failed fork does not have it.
     """
     kernel = tlb.mm.kernel
     clocks = Vma(tlb.mm, 0, 1, pgoff=0, flags=VM_READ | VM_IO | VM_PFNMAP, page_prot=0, file=None)
@@ -204,7 +204,7 @@ def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
 
 
 def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
-    """*vmas* in groups less than a page table apart: each is unlinked and loses its page tables at once."""
+    """*vmas* in groups less than a page table apart: each is unlinked, then its page tables are freed."""
     groups = [[vmas[0]]]
     for vma in vmas[1:]:
         if vma.start <= groups[-1][-1].end + TABLE_PAGES[1]:
@@ -215,10 +215,10 @@ def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
 
 
 def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
-    """File VMAs leave their files' reverse maps, one by one (unlink_file_vma) or in batches.
+    """Remove file VMAs from their files' reverse maps, singly (unlink_file_vma) or in batches.
 
-    A batch is of one open file, and has at most 8 VMAs; it goes when the next one begins, the last at the end
-    (unlink_file_vma_batch_final).
+    A batch is of one open file, and has at most 8 VMAs; it is unlinked when the next one begins, the last
+    one at the end (unlink_file_vma_batch_final).
     """
     kernel = tlb.mm.kernel
     batch: list[Vma] = []
@@ -247,7 +247,7 @@ def _leave_files(vmas: list[Vma]) -> None:
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
-    """remove_vma for each: its memory is uncommitted, and the tracker frees what it remembered (S4.5.4)."""
+    """remove_vma for each: uncommit its memory; the tracker frees what it recorded (S4.5.4)."""
     mm.kernel.uncommit(accounted(vmas))
     for vma in vmas:
         with mm.kernel.processors.inside(function):
@@ -259,9 +259,9 @@ def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> 
 
 
 def do_munmap(mm: MmStruct, start: int, end: int) -> None:
-    """munmap(2) of pages ``[start, end)`` (S5.10.5); holes are no error.
+    """munmap(2) of pages ``[start, end)`` (S5.10.5); holes are allowed.
 
-    :raises ModelledErrno: EINVAL for an empty range, EPERM when sealed, ENOMEM at the VMA limit
+    :raises ModelledErrno: EINVAL for an empty range, EPERM if sealed, ENOMEM at the VMA limit
     """
     if start >= end:
         raise ModelledErrno(errno.EINVAL)
@@ -272,8 +272,8 @@ def do_munmap(mm: MmStruct, start: int, end: int) -> None:
 def unmap_range(mm: MmStruct, start: int, end: int, lock: Locked | None = None) -> None:
     """munmap(2) under mmap_lock: detach, then clear, unlink and free (S8.2).
 
-    :param lock: goes on for reading once the VMAs are out of the tree
-    :raises ModelledErrno: EPERM when sealed, ENOMEM at the VMA limit
+    :param lock: downgraded to reading once the VMAs are out of the tree
+    :raises ModelledErrno: EPERM if sealed, ENOMEM at the VMA limit
     """
     vmas = gather_munmap(mm, start, end)
     detach(mm, vmas)
@@ -284,15 +284,15 @@ def unmap_range(mm: MmStruct, start: int, end: int, lock: Locked | None = None) 
 
 
 def detach(mm: MmStruct, vmas: list[Vma]) -> None:
-    """Take *vmas* out of the address space's tree."""
+    """Remove *vmas* from the address space's tree."""
     for vma in vmas:
         mm.unlink(vma)
 
 
 def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
-    """The address space ends: every VMA in address order, sealed ones as well (S8.2).
+    """Tear down the address space: every VMA in address order, sealed ones too (S8.2).
 
-    :param whole: it is no copy that a failed fork left, so it has VMAs in any case
+    :param whole: False for the copy of a failed fork; otherwise the process's own VMAs exist in any case
     """
     vmas = list(mm)
     if not vmas and whole:

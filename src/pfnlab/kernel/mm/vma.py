@@ -1,4 +1,4 @@
-"""A virtual memory area, and the file behind it as far as the memory core asks."""
+"""A virtual memory area, and its file as far as the memory core uses it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 #: The reverse map of a mapping: that of all physical memory, which revocations search, that of its file, or
-#: that of shared anonymous memory. In a kernel every mapping of shared anonymous memory has one of its own.
+#: that of shared anonymous memory. In a kernel every mapping of shared anonymous memory has a separate one.
 AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "export", "vfio", "shmem", "perf"]
 
 
@@ -32,39 +32,39 @@ class MappedFile(Protocol):
 
     @property
     def kind(self) -> str:
-        """How an observer names it: ``wc uc mem proc``."""
+        """Its name in an observation: ``wc uc mem proc``."""
 
     @property
     def noexec(self) -> bool:
-        """PROT_EXEC is refused and VM_MAYEXEC removed (S9.2.5)."""
+        """PROT_EXEC is refused and VM_MAYEXEC cleared (S9.2.5)."""
 
     @property
     def write_notify(self) -> bool:
-        """Its vm_ops carry page_mkwrite or pfn_mkwrite, so first writes fault (S5.10.2)."""
+        """Its vm_ops have page_mkwrite or pfn_mkwrite, so first writes fault (S5.10.2)."""
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Its vm_ops carry pfn_mkwrite, which is called for the first write to a frame (S6.4.2a)."""
+        """Its vm_ops have pfn_mkwrite, which is called for the first write to a frame (S6.4.2a)."""
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """Its vm_ops carry page_mkwrite, which is called for the first write to a page (S6.4.2a)."""
+        """Its vm_ops have page_mkwrite, which is called for the first write to a page (S6.4.2a)."""
 
     @property
     def may_split_errno(self) -> int:
-        """The errno of vm_ops->may_split, which forbids to cut its mappings; 0 without one (S5.3.1)."""
+        """The errno of vm_ops->may_split, which forbids splitting its mappings; 0 without one (S5.3.1)."""
 
     @property
     def own_placement(self) -> bool:
-        """It has a get_unmapped_area hook, so mremap moves it only alone (S5.8)."""
+        """It has a get_unmapped_area hook, so mremap only moves its mappings one at a time (S5.8)."""
 
     @property
     def placement_errno(self) -> int:
-        """The errno that hook answers once the file was removed, else 0."""
+        """The errno returned by that hook after the file was removed, otherwise 0."""
 
     @property
     def mmap_prepare(self) -> bool:
-        """It maps in two phases (S4.7): the mapping it replaces is completely gone in between."""
+        """It maps in two phases (S4.7): the replaced mapping is completely removed in between."""
 
     @property
     def fsync_errno(self) -> int:
@@ -76,33 +76,33 @@ class MappedFile(Protocol):
 
     @property
     def mapping(self) -> AddressSpace | None:
-        """The address space object its mappings belong to; None for what is no file (a special mapping)."""
+        """The address space object of its mappings; None if it is not a file (a special mapping)."""
 
     @property
     def has_fault(self) -> bool:
-        """Its vm_ops carry a fault handler, be it one that only refuses (as sysfs' wrapper does)."""
+        """Its vm_ops have a fault handler, even one that only refuses (like the sysfs wrapper)."""
 
     @property
     def has_access(self) -> bool:
-        """Its vm_ops carry access: the kernel can reach the frames for a debugger (generic_access_phys)."""
+        """Its vm_ops have access: the kernel can reach the frames for a debugger (generic_access_phys)."""
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The fault handler: fills the entry of a virtual page for a read, or with True for a write.
+        """The fault handler, which fills the entry of a virtual page: for a read, or if True, for a write.
 
-        It may raise a signal instead; None without one.
+        It may raise a signal instead; None if there is no handler.
         """
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """page_mkwrite or pfn_mkwrite, where it has one; raises a signal where it allows no write there."""
+        """page_mkwrite or pfn_mkwrite, if any; raises a signal if it does not allow the write."""
 
     @property
     def huge_fault(self) -> Callable[[Vma, int, int], bool] | None:
-        """vm_ops->huge_fault: fills the entry at a level above the lowest; False to fall back."""
+        """vm_ops->huge_fault: fills an entry above the lowest level; False to fall back."""
 
     @property
     def fault_reconstructs(self) -> bool:
-        """Its fault handlers bring back every entry of a mapping as it was, be it in a child (S5.11.1a)."""
+        """Its fault handlers restore every entry of a mapping, even in a child (S5.11.1a)."""
 
     @property
     def opened(self) -> Callable[[Vma, Vma], None] | None:
@@ -110,38 +110,38 @@ class MappedFile(Protocol):
 
     @property
     def closed(self) -> Callable[[Vma], None] | None:
-        """vm_ops->close and the reference to the file, both given up with a VMA."""
+        """vm_ops->close and the reference to the file, both released with a VMA."""
 
     @property
     def base_pfn(self) -> Callable[[Vma], int] | None:
-        """The frame of a mapping's first page, where the driver says it: a hook no kernel has."""
+        """The frame of a mapping's first page, if the driver provides it: a hook that no kernel has."""
 
     def prepare(self, vma: Vma) -> None:
-        """The first phase of a two-phase mmap: the refusals before there is a VMA (S4.7.1)."""
+        """The first phase of a two-phase mmap: errors raised before there is a VMA (S4.7.1)."""
 
     def mmap(self, vma: Vma) -> None:
-        """The driver's mmap; raises :class:`~pfnlab.base.errors.ModelledErrno` when it refuses."""
+        """The driver's mmap; raises :class:`~pfnlab.base.errors.ModelledErrno` to refuse."""
 
 
 class PlainFile:
-    """Files whose mappings may be cut anywhere, and that allow every first write."""
+    """Files whose mappings may be split anywhere, and that allow every first write."""
 
     @property
     def may_split_errno(self) -> int:
-        """There is no may_split."""
+        """No may_split: always 0."""
         return 0
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Nothing is refused."""
+        """Allow the write."""
 
     def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
+        """Do nothing: there is only one phase."""
 
 
 class SpecialMapping:
-    """A mapping that the kernel gives every process (vm_special_mapping): it has operations, and is no file.
+    """A mapping installed in every process by the kernel (vm_special_mapping): it has operations but no file.
 
-    Nobody may cut it, and a first write asks nobody.
+    It cannot be split, and a first write calls no handler.
     """
 
     kind: str = "special"
@@ -166,32 +166,32 @@ class SpecialMapping:
 
     @property
     def refuses_remote(self) -> bool:
-        """Its handler fills nothing for another process."""
+        """True if its handler fills nothing for another process."""
         return False
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """Its handler."""
+        """The fault handler of the mapping."""
         return None
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """There is none."""
+        """Do nothing: it has no such handler."""
 
     def prepare(self, vma: Vma) -> None:
-        """No program maps it."""
+        """Do nothing: programs cannot map it."""
 
     def mmap(self, vma: Vma) -> None:
-        """No program maps it."""
+        """Do nothing: programs cannot map it."""
 
 
-#: Why a VMA may merge with a neighbour: its flags changed, it grew, it is a copy mremap made, or it is new.
+#: The reason for a possible merge: the flags of the VMA changed, it grew, mremap copied it, or it is new.
 Origin = Literal["changed", "grown", "copied", "mapped"]
 
 
 class AnonVma:
     """The identity of a reverse map of anonymous pages; it decides which VMAs may merge.
 
-    :ivar inherited: made by fork, so pages of the parent may be in it (vma_is_fork_child)
+    :ivar inherited: created by fork, so it may contain pages of the parent (vma_is_fork_child)
     """
 
     __slots__ = ("inherited",)
@@ -201,11 +201,11 @@ class AnonVma:
 
 
 def accounted(vmas: Iterable[Vma]) -> int:
-    """The pages of *vmas* that are promised to them (VM_ACCOUNT)."""
+    """The number of pages committed for *vmas* (VM_ACCOUNT)."""
     return sum(vma.nr for vma in vmas if vma.flags & VM_ACCOUNT)
 
 
-#: The memory policy of a VMA that nobody gave another one.
+#: The memory policy of a VMA for which none was set.
 DEFAULT_POLICY = "default"
 
 
@@ -218,10 +218,10 @@ class Vma:
     :ivar flags: VM_* bits
     :ivar page_prot: vm_page_prot, 4K layout
     :ivar file: None for anonymous memory
-    :ivar anon_vma: set once it holds anonymous pages
-    :ivar mempolicy: vm_policy, as programs write it: ``default``, ``preferred`` or ``bind``, of node 0
-    :ivar pfnmap: the tracker's memory of it; others leave it alone
-    :ivar freed: it is no VMA any more, and nobody may use it
+    :ivar anon_vma: set once it contains anonymous pages
+    :ivar mempolicy: vm_policy, as written in programs: ``default``, ``preferred`` or ``bind``, of node 0
+    :ivar pfnmap: the tracker's record of it, private to the tracker
+    :ivar freed: it has been freed and must not be used
     """
 
     __slots__ = (
@@ -259,7 +259,7 @@ class Vma:
         self.file = file
         self.mempolicy = DEFAULT_POLICY
         self.anon_vma: AnonVma | None = None
-        #: A tracker's own memory of this VMA; only that tracker knows the type.
+        #: The tracker's own record of this VMA; only that tracker knows the type.
         self.pfnmap: Any = None
 
     def __repr__(self) -> str:
@@ -267,7 +267,7 @@ class Vma:
 
     @property
     def nr(self) -> int:
-        """Its pages."""
+        """The number of its pages."""
         return self.end - self.start
 
     @property
@@ -277,17 +277,17 @@ class Vma:
 
     @property
     def i_mapping(self) -> AddressSpace | None:
-        """The address space object in whose reverse map it is; None without a file (vm_file)."""
+        """The address space object whose reverse map contains it; None without a file (vm_file)."""
         return None if self.file is None else self.file.mapping
 
     @property
     def is_shmem(self) -> bool:
-        """True where it maps shared anonymous memory, as vma_is_shmem() says."""
+        """True if it maps shared anonymous memory, like vma_is_shmem()."""
         return self.file is not None and self.file.mapping == "shmem"
 
     @property
     def is_anonymous(self) -> bool:
-        """vma_is_anonymous(): of no file, or of one without operations where there is no dummy (S6.2.5a)."""
+        """vma_is_anonymous(): no file, or one without operations if there is no dummy (S6.2.5a)."""
         if self.file is None:
             return True
         bare = not (self.file.has_fault or self.file.has_access or self.file.write_notify)
@@ -295,16 +295,16 @@ class Vma:
 
     @property
     def has_file_pages(self) -> bool:
-        """True where the pages of its file say which file has them (folio->mapping)."""
+        """True if the pages of its file record which file they belong to (folio->mapping)."""
         return self.file is not None and self.file.mapping in ("shmem", "perf")
 
     @property
     def refills(self) -> bool:
-        """Of a mapping of frames: whether its file's handler may fill a cleared entry again (S6.2.3)."""
+        """For a PFN mapping: True if its file's handler may refill a cleared entry (S6.2.3)."""
         return self.file is not None and (self.file.fault is not None or self.file.huge_fault is not None)
 
     def dup(self, mm: MmStruct) -> Vma:
-        """vm_area_dup without the tracker's part: the same VMA once more, for *mm*."""
+        """vm_area_dup without the tracker's part: a copy of the VMA for *mm*."""
         new = Vma(
             mm,
             self.start,
@@ -320,7 +320,7 @@ class Vma:
     def tracked_like(self, orig: Vma) -> None:
         """The tracker's part of vm_area_dup: this copy of *orig* is tracked too.
 
-        :raises ModelledErrno: the tracker refuses; the copy, which is a VMA by then, is freed like one
+        :raises ModelledErrno: the tracker refuses; the copy, by then a complete VMA, is freed like one
         """
         kernel = self.mm.kernel
         try:
@@ -336,26 +336,26 @@ class Vma:
 
     @property
     def file_wants_writenotify(self) -> bool:
-        """True where it is the file that wants to know of first writes."""
+        """True if first writes must be reported to the file."""
         return self.file is not None and self.file.write_notify
 
     @property
     def tracks_soft_dirty(self) -> bool:
-        """vma_soft_dirty_enabled: its entries say which pages were written since the mark was cleared."""
+        """vma_soft_dirty_enabled: its entries record the pages written since the mark was cleared."""
         return self.mm.kernel.profile.configuration.soft_dirty and not self.flags & VM_SOFTDIRTY
 
     def set_page_prot(self) -> None:
-        """vma_set_page_prot: page_prot follows the flags, its cache mode stays (S5.10.2)."""
+        """vma_set_page_prot: page_prot follows the flags, but keeps its cache mode (S5.10.2)."""
         flags = self.flags & ~VM_SHARED if self.wants_writenotify() else self.flags
         self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags, keys=self._keys))
 
     def flags_page_prot(self) -> int:
-        """vma_get_page_prot: what the flags alone make of page_prot, write-back whatever a driver chose."""
+        """vma_get_page_prot: page_prot from the flags alone, write-back whatever mode a driver chose."""
         return vm_get_page_prot(self.flags, keys=self._keys)
 
     @property
     def execute_only(self) -> bool:
-        """True where a protection key keeps everybody from reading it (S5.10.2e; not without keys, S13.5)."""
+        """True if a protection key prevents all reads (S5.10.2e; not without keys, S13.5)."""
         return self._keys and is_execute_only(self.flags)
 
     @property
@@ -363,7 +363,7 @@ class Vma:
         return self.mm.kernel.profile.configuration.protection_keys
 
     def continues(self, below: Vma, ignored: int = VM_SOFTDIRTY) -> bool:
-        """True where it lies behind *below* as one VMA would, reverse maps aside (S5.3.2).
+        """True if it follows *below* as if both were one VMA, apart from their reverse maps (S5.3.2).
 
         :param ignored: flags that may differ
         """
@@ -376,7 +376,7 @@ class Vma:
         )
 
     def joins(self, neighbour: Vma, origin: Origin) -> bool:
-        """is_mergeable_anon_vma(): whether the anonymous pages of both may have one reverse map (S5.3.2)."""
+        """is_mergeable_anon_vma(): True if the anonymous pages of both may share one reverse map (S5.3.2)."""
         anon_vma, other = self.anon_vma, neighbour.anon_vma
         if anon_vma is None:
             return other is None or not other.inherited
@@ -389,5 +389,5 @@ class Vma:
         return not (anon_vma.inherited and minds_fork)
 
     def reusable_anon_vma(self) -> AnonVma | None:
-        """Its reverse map, where a neighbour may put its first anonymous page there too."""
+        """Its reverse map, if a neighbour may add its first anonymous page to it."""
         return None if self.anon_vma is None or self.anon_vma.inherited else self.anon_vma

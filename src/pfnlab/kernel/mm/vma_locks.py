@@ -1,4 +1,4 @@
-"""The own locks of VMAs, for which a fault need not have mmap_lock (S8.3.9)."""
+"""The per-VMA locks, which allow faults without mmap_lock (S8.3.9)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 class VmaLocks:
-    """The own locks of the VMAs of one address space.
+    """The per-VMA locks of one address space.
 
-    Who has mmap_lock for writing takes them for writing, and gives all of them back with it. So one operation
-    at most waits for one of them: who cannot have it for reading takes mmap_lock.
+    They are taken for writing only under mmap_lock for writing, and released together with it. So at most one
+    operation waits for one of them: a reader that cannot get it takes mmap_lock.
     """
 
     def __init__(self, processors: Processors) -> None:
@@ -22,7 +22,7 @@ class VmaLocks:
         self._awaited: Vma | None = None
 
     def state(self) -> tuple[object, ...]:
-        """Which are taken for writing, how many read each, which a writer waits for; VMAs by their pages."""
+        """The locks taken for writing, the number of readers of each, and the one a writer waits for."""
         awaited = self._awaited
         return (
             [(vma.start, vma.end) for vma in self._written],
@@ -31,13 +31,13 @@ class VmaLocks:
         )
 
     def is_written(self, vma: Vma) -> bool:
-        """True where the lock is taken for writing; who wants it waits for mmap_lock then."""
+        """True if the lock is taken for writing; a reader then waits for mmap_lock instead."""
         return vma in self._written
 
     def write(self, vmas: tuple[Vma, ...]) -> None:
         """vma_start_write: take one after the other.
 
-        Nobody else gets it from then on, and who has it for reading is waited for.
+        From then on no other operation gets it; existing readers are waited for.
         """
         for vma in vmas:
             self._written[vma] = None
@@ -52,19 +52,19 @@ class VmaLocks:
         return self._awaited not in self._readers
 
     def give_back(self) -> None:
-        """vma_end_write_all: none is taken for writing any more."""
+        """vma_end_write_all: release all that are taken for writing."""
         self._written.clear()
 
     def read(self, vma: Vma) -> VmaRead:
-        """Have the lock for reading within this context; nobody has it for writing."""
+        """Hold the lock, which must not be taken for writing, for reading within this context."""
         return VmaRead(self, vma)
 
     def start_read(self, vma: Vma) -> None:
-        """vma_start_read, which has succeeded."""
+        """Record a successful vma_start_read."""
         self._readers[vma] = self._readers.get(vma, 0) + 1
 
     def end_read(self, vma: Vma) -> None:
-        """vma_end_read: who waits for it goes on."""
+        """vma_end_read: resume a waiting writer."""
         self._readers[vma] -= 1
         if not self._readers[vma]:
             del self._readers[vma]
@@ -73,7 +73,7 @@ class VmaLocks:
 
 
 class VmaRead:
-    """The own lock of a VMA, had for reading while in this context."""
+    """Context manager that holds a VMA's own lock for reading."""
 
     __slots__ = ("locks", "vma")
 

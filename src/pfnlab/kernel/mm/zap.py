@@ -1,4 +1,4 @@
-"""Entries removed while their VMAs live: by a driver, by a revocation (S6.7)."""
+"""Clearing entries of live VMAs: by a driver, or by a revocation (S6.7)."""
 
 import errno
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.unmap import zap_vma
 from pfnlab.kernel.mm.vma import AddressSpace, MappedFile, Vma
 
-#: The page behind the last one that an offset in a file can name.
+#: The page after the last one that a file offset can address.
 END_OF_FILE = 1 << 52
 
 
 def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = True) -> None:
-    """Clear entries of pages ``[start, end)`` of a living VMA, with a gather of its own.
+    """Clear entries of pages ``[start, end)`` of a live VMA, with its own gather.
 
-    :param even_cows: copied pages go too
-    :raises ModelledErrno: the tracker forbids it, as none in a kernel does
+    :param even_cows: copied pages are cleared too
+    :raises ModelledErrno: the tracker refuses, which no kernel's tracker does
     """
     tlb = MmuGather(vma.mm, "zap")
     keep: Callable[[EntryRun], bool] | None = None if even_cows else _is_copy
@@ -35,12 +35,12 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
 
 
 def _is_copy(run: EntryRun) -> bool:
-    """True for an entry that stays where copied pages do: not of a page that a file or a driver has."""
+    """True for an entry that stays if copied pages stay: its page belongs to no file and no driver."""
     return run.page is not None and run.page.anonymous
 
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
-    """zap_vma_ptes (zap_special_vma_range): without effect unless the range is a PFN VMA's (S6.7.4)."""
+    """zap_vma_ptes (zap_special_vma_range): no effect unless the range is in a PFN VMA (S6.7.4)."""
     flags = VM_PFNMAP | VM_MIXEDMAP if vma.mm.kernel.profile.zap_takes_mixed else VM_PFNMAP
     if not vma.flags & flags or start < vma.start or end > vma.end:
         return
@@ -52,10 +52,10 @@ def unmap_mapping_range(
 ) -> None:
     """Clear the entries of *pages* in every mapping of a file, of any process (S6.7.2).
 
-    :param pages: file offsets in pages, as vm_pgoff counts them; a truncation's go on to END_OF_FILE
+    :param pages: file offsets in pages, as in vm_pgoff; up to END_OF_FILE for a truncation
     :param mapping: the address space object of the file
-    :param file: of shared anonymous memory, whose files share this object here
-    :raises ModelledErrno: the tracker forbids it for a mapping; those before it are cleared
+    :param file: for shared anonymous memory, whose files share this object here
+    :raises ModelledErrno: the tracker refuses for a mapping; those before it are cleared
     """
     with kernel.i_mmap_rwsem(mapping).read():
         vmas = [vma for vma in kernel.i_mmap if vma.file is not None and vma.file.mapping == mapping]
@@ -68,12 +68,12 @@ def unmap_mapping_range(
 
 
 def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
-    """A driver claims *pages*: user mappings of them go, when strict (S9.1.5).
+    """A driver claims *pages*: user mappings of them are revoked, if strict (S9.1.5).
 
     /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
-    Where /dev/mem may still map the first and the last of them, as below 1 MiB, nothing is revoked.
+    If /dev/mem may still map the first and the last page, as below 1 MiB, nothing is revoked.
 
-    :raises ModelledErrno: EBUSY when the tracker forbids it for a mapping: the claimer does not learn why
+    :raises ModelledErrno: EBUSY if the tracker refuses for a mapping; the claimer gets no reason
     """
     borders = (pages.start, pages.end - 1)
     if all(kernel.platform.devmem_is_allowed(pfn) for pfn in borders):

@@ -1,6 +1,6 @@
-"""Differences from kernel to kernel: profiles of switches, and the seams (tracker, flush, walker)."""
+"""Differences between kernels: profiles of switches, and the seams (tracker, flush, walker)."""
 
-#: The folder with the policies of each seam, by the seam's name in the name of a machine.
+#: The folder of each seam's policies, by the seam's name in the name of a machine.
 FOLDERS = {"tracker": "trackers", "flush": "flushes", "walker": "walkers"}
 
 #: The seam of each folder.

@@ -14,9 +14,9 @@ _BY_NAME = {switch.name: switch for switch in SWITCHES}
 
 
 def changes_between(before: str, after: str) -> list[str]:
-    """The changes that turn the rules of version *before* into those of *after*, as ``fork_opens_first=on``.
+    """The changes that turn the rules of *before* into those of *after*, e.g. ``fork_opens_first=on``.
 
-    Policies come first: a tracker brings its own use of the book, which switches then may change.
+    Policies come first: a tracker brings its own use of the memtype list, which switches then may change.
     """
     first, second = profile_of(before), profile_of(after)
     changes = [
@@ -33,7 +33,7 @@ def changes_between(before: str, after: str) -> list[str]:
 
 
 def single_changes(version: str) -> Iterator[str]:
-    """Every change of one switch of *version*, or to another policy that some kernel had."""
+    """Every change of one switch of *version*, or to another policy found in some kernel."""
     profile = profile_of(version)
     for name in _BY_NAME:
         yield f"{name}={_word(not getattr(profile, name))}"
@@ -43,7 +43,7 @@ def single_changes(version: str) -> Iterator[str]:
 
 
 def source_of(change: str, version: str) -> str:
-    """The source of a change: the release that brought it, or the backport in the series of *version*."""
+    """The source of a change: the release that introduced it, or the backport in the series of *version*."""
     switch = _BY_NAME.get(change.partition("=")[0])
     if switch is None:
         eras = _eras_of(change)
@@ -60,7 +60,7 @@ def source_of(change: str, version: str) -> str:
 
 
 def said_of(change: str) -> str:
-    """All that is said of a change: what the behaviour is, its source, and the titles of its backports."""
+    """The full description of a change: the behaviour, its source, and the titles of its backports."""
     switch = _BY_NAME.get(change.partition("=")[0])
     if switch is None:
         return "; ".join(era.source for era in _eras_of(change))
@@ -69,10 +69,10 @@ def said_of(change: str) -> str:
 
 
 class Origin(NamedTuple):
-    """Where a change comes from.
+    """The origin of a change.
 
-    :ivar commit: 12 digits; None where nobody named it
-    :ivar catalogue: its entry among the bugs; None where it has none
+    :ivar commit: 12 digits; None if unknown
+    :ivar catalogue: its entry among the bugs; None if it has none
     """
 
     commit: str | None
@@ -80,7 +80,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(change: str) -> Origin:
-    """The commit and the bug of a change; of a switch that goes off, the commit that ended it."""
+    """The commit and the bug of a change; for a switch that is turned off, the commit that ended it."""
     name, _, value = change.partition("=")
     switch = _BY_NAME.get(name)
     if switch is not None:
@@ -91,7 +91,7 @@ def origin_of(change: str) -> Origin:
 
 
 def field_of(change: str) -> str:
-    """The field of a profile that a change turns."""
+    """The profile field that a change sets."""
     name = change.partition("=")[0]
     return {"flush": "flushes", "walker": "walkers", **dict.fromkeys(_BY_COMMIT, "walkers")}.get(name, name)
 
@@ -102,20 +102,20 @@ def _eras_of(change: str) -> list[Era]:
 
 
 def is_of(change: str, series: str) -> bool:
-    """True where a point release of *series* is known to have made that change."""
+    """True if a point release of *series* is known to have made that change."""
     switch = _BY_NAME.get(change.partition("=")[0])
     points = () if switch is None else (*switch.stable, *switch.ended_stable)
     return any(series_of(backport.point) == series for backport in points)
 
 
-#: How a machine's name changes the walker of one place: by its commit only.
+#: The ways a machine's name changes the walker of one place: by its commit only.
 _BY_COMMIT = ("with", "without")
 
 
 def _policy(seam: str, name: str) -> str:
     if seam != "walker":
         return f"{seam}={name}"
-    # walker=NAME would be all walkers; over the releases only walk_page_vma() changed, and by one commit.
+    # walker=NAME would mean all walkers; over the releases only walk_page_vma() changed, in one commit.
     (era,) = (era for era in ERAS if era.seam == seam and era.before is not None)
     return f"with={era.commit}" if era.name == name else f"without={era.commit}"
 
@@ -136,13 +136,13 @@ def _switch_source(switch: Switch) -> str:
     return f"since {switch.since}{until}: {switch.source}{commit}"
 
 
-#: The programs that show each change: made by ``python tools/find_shown.py --write``, which tries every
+#: The programs that show each change, written by ``python tools/find_shown.py --write``, which tries every
 #: program on the models of all confirmed series, each with the change and without.
 FILE = "shown_by.toml"
 
 
 def programs_of(change: str) -> tuple[str, ...]:
-    """The programs that show a change, the shortest first; none where nobody knows one.
+    """The programs known to show a change, the shortest first.
 
     :param change: as in a machine's name: ``mseal=off``, ``tracker=track_ctx``, ``with=c31783eeae7b``
     """
@@ -150,7 +150,7 @@ def programs_of(change: str) -> tuple[str, ...]:
 
 
 def key_of(change: str) -> str:
-    """The name under which a change stands: of a switch it is the same for both directions."""
+    """The key of a change: for a switch, the same in both directions."""
     name, _, value = change.partition("=")
     return name if value in ("on", "off") else value
 

@@ -1,7 +1,7 @@
-"""Kernels with one commit more or less: ``with=COMMIT`` and ``without=COMMIT``.
+"""Kernels with one commit added or removed: ``with=COMMIT`` and ``without=COMMIT``.
 
-A commit is written as git abbreviates it, at least 7 digits. Those that brought or ended a switch or a
-policy can be had; of some others it is known why they cannot.
+A commit is written as git abbreviates it, at least 7 digits. Supported are the commits that introduced or
+ended a switch or a policy; for some others the reason why they are not is known.
 """
 
 import re
@@ -17,7 +17,7 @@ from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
-#: Commits of the bug catalogue that changed nothing a switch could say, and why.
+#: Commits of the bug catalogue that no switch can express, and why.
 NO_SWITCH = {
     "2ab640379a0a": "A03: it made fork track at all, before every kernel modelled here",
     "5899329b1910": "A06: it began the tracking (2.6.29), before every kernel modelled here",
@@ -37,7 +37,7 @@ NO_SWITCH = {
 def machine_without(machine: str, commit: str) -> str:
     """The name of *machine* (``6.1``, ``5.15,with=526a9ce7e134``) without a commit that it has.
 
-    A change that gave it the commit is left out of the name.
+    A change that added the commit is dropped from the name.
     """
     version, *changes = machine.split(",")
     remaining = [change for change in changes if change != f"with={commit}"]
@@ -48,28 +48,28 @@ def machine_without(machine: str, commit: str) -> str:
 def with_commit(profile: Profile, text: str) -> Profile:
     """*profile* with the commit *text* applied.
 
-    :raises Misuse: no such commit, no switch for it, or it is there already
+    :raises Misuse: no such commit, no switch for it, or it is already applied
     """
     return _changed(profile, text, wanted=True)
 
 
 def without_commit(profile: Profile, text: str) -> Profile:
-    """*profile* with the commit *text* taken out.
+    """*profile* with the commit *text* removed.
 
-    :raises Misuse: no such commit, no switch for it, or it is not there
+    :raises Misuse: no such commit, no switch for it, or it is not applied
     """
     return _changed(profile, text, wanted=False)
 
 
 def known_commits() -> dict[str, str]:
-    """Every commit that can be added or left out, with the switch or ``seam=policy`` it is about."""
+    """Every commit that can be added or removed, with its switch or ``seam=policy``."""
     return {commit: name for commit, name, _ in _entries()}
 
 
 def check_asked(profile: Profile, commits: list[str]) -> None:
-    """Refuse commits that only another tracker asks for.
+    """Refuse commits that only affect another tracker.
 
-    :raises Misuse: the tracker to add
+    :raises Misuse: names the tracker to add
     """
     for commit in commits:
         for _, _, source in _matching_entries(commit):
@@ -95,7 +95,7 @@ def _matching_entries(text: str) -> list[tuple[str, str, Switch | Era]]:
 
 
 def same_commit(commit: str, text: str) -> bool:
-    """True where two ways to write a commit, one perhaps shorter, may mean the same."""
+    """True if two spellings of a commit, one perhaps shorter, may mean the same."""
     return commit.startswith(text) or text.startswith(commit)
 
 

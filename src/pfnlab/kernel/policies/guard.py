@@ -1,9 +1,9 @@
-"""The guard around a user's own policy: every call is checked for effects its seam's protocol forbids.
+"""The guard around a user-defined policy: checks every call for effects its seam's protocol forbids.
 
-Runs of programs have guards around the policies of their kernels, searches at the first of many like steps.
-A tracker writes the book and never page tables or VMAs, a flush placement flushes and writes neither, a
-walker writes nothing. The protocol also says which methods may refuse, and the type each one returns. Calls
-are noted, so that two runs of one program can be compared: a policy must do the same again.
+Runs of programs put guards around the policies of their kernels, searches around the first of many similar
+steps. A tracker writes the memtype list but no page tables or VMAs, a flush placement flushes and writes
+neither, a walker writes nothing. The protocol also defines which methods may refuse, and their return types.
+Calls are recorded, so that two runs of one program can be compared: a policy must be deterministic.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,19 +21,19 @@ from pfnlab.kernel.mm.table_locks import TableLocks
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.own import RETURNS, hooks_of
 
-#: Methods that may raise ModelledErrno; after all others the kernel has no way back.
+#: Methods that may raise ModelledErrno; after any other the kernel cannot back out.
 _REFUSES = (
     *("remap_pfn_range", "memremap_pages", "vmf_insert_pfn", "may_split", "vm_area_dup"),
     *("vma_prepare", "copy_page_range", "zap_page_range_single"),
 )
 
-#: The parts of a kernel from boot on.
+#: The parts of a kernel that exist from boot on.
 _PARTS = (
     *("profile", "platform", "trace", "processors", "book", "tracker", "flushes", "walkers"),
     *("memory", "tasks", "i_mmap", "mlock_batch"),
 )
 
-#: The seams whose policies may write the book.
+#: The seams whose policies may write the memtype list.
 _WRITES_BOOK = ("tracker",)
 
 
@@ -41,7 +41,7 @@ class HookCall(NamedTuple):
     """One call of a policy's method.
 
     :param arguments: its arguments, in words that mean the same in another run
-    :param outcome: its result or refusal, and the book afterwards
+    :param outcome: its result or refusal, and the memtype list afterwards
     """
 
     hook: str
@@ -50,7 +50,7 @@ class HookCall(NamedTuple):
 
 
 class Guard:
-    """Stands for a user's policy in one kernel: has its methods, and watches each call.
+    """Replaces a user-defined policy in one kernel: has its methods, and checks each call.
 
     :param policy: the object of the user's class
     :ivar path: the policy's file
@@ -80,7 +80,7 @@ class Guard:
             except (ModelledErrno, Undecided) as error:
                 refusal = error
             finally:
-                # Where it was held, other operations have run meanwhile, and have changed both.
+                # If it was held, other operations have run in the meantime and changed both.
                 alone = turns == self._kernel.processors.turns
                 if alone:
                     self._check_parts(hook, parts)
@@ -101,14 +101,14 @@ class Guard:
         return call
 
     def _check_parts(self, hook: str, before: dict[str, object]) -> None:
-        """Every part of the kernel is still there; a replaced one is put back, for others go on with it."""
+        """Check that every part of the kernel is still there; restore a replaced one, as others use it."""
         for name, part in before.items():
             if getattr(self._kernel, name, None) is not part:
                 setattr(self._kernel, name, part)
                 self._wrong(hook, f"it replaced kernel.{name}, which it may use and must leave in its place")
 
     def _state(self, arguments: Sequence[object]) -> dict[str, object]:
-        """The state that a call must leave alone, by name."""
+        """The state that a call must not change, by name."""
         kernel = self._kernel
         spaces = {id(task.mm): task.mm for task in kernel.tasks.values()}
         spaces |= {id(space): space for space in map(_space, arguments) if space is not None}
@@ -133,7 +133,7 @@ class Guard:
 
 
 def check_deterministic(path: str, first: Sequence[HookCall], second: Sequence[HookCall]) -> None:
-    """Two runs of one program made the same calls, with the same results.
+    """Check that two runs of one program made the same calls, with the same results.
 
     :raises PolicyError: naming the method of the first call that differs
     """
@@ -161,7 +161,7 @@ def _space(argument: object) -> MmStruct | None:
 
 
 def _fields(vma: Vma) -> tuple[object, ...]:
-    """The fields of a VMA that are mm's own: all but the tracker's flag and note."""
+    """The fields of a VMA that belong to mm: all but the tracker's flag and record."""
     return vma.start, vma.end, vma.pgoff, vma.flags & ~VM_PAT, vma.page_prot, vma.file, vma.anon_vma
 
 

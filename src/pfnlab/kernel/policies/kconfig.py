@@ -1,4 +1,4 @@
-"""A kernel's ``.config`` as a :class:`~pfnlab.kernel.mm.configuration.Configuration`, and what follows."""
+"""A kernel's ``.config`` as a :class:`~pfnlab.kernel.mm.configuration.Configuration`, and its effects."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ from pfnlab.base.files import MOST_WRITTEN, Unreadable, read_bytes
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.mm.profile import Profile
 
-#: The options behind each field: it is on where all options of one of its alternatives are.
+#: The options of each field: it is on if all options of one of its alternatives are.
 OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "soft_dirty": (("MEM_SOFT_DIRTY",),),
     "huge_pages": (("TRANSPARENT_HUGEPAGE",),),
@@ -45,10 +45,10 @@ OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "kasan": (("KASAN",),),
 }
 
-#: The other choices for forced accesses through /proc/PID/mem; older kernels have none and force always.
+#: The other choices for forced accesses through /proc/PID/mem; older kernels have none and always force.
 _FORCES_NOT = ("PROC_MEM_FORCE_PTRACE", "PROC_MEM_NO_FORCE")
 
-#: Switches of a profile that are on only where a field of the configuration is.
+#: Switches of a profile that are on only if a field of the configuration is.
 _NEEDED_BY = {
     "huge_pages": ("huge_pfnmap", "huge_faults_ignore_thp"),
     "frees_tables": ("zap_frees_tables", "zap_flushes_behind"),
@@ -71,9 +71,9 @@ _GZIP = b"\x1f\x8b"
 
 
 def read_configuration(text: str) -> Configuration:
-    """The configuration that the text of a ``.config`` describes; an option it does not set is off.
+    """The configuration described by the text of a ``.config``; an option it does not set is off.
 
-    :raises Misuse: it is that of no kernel for x86-64
+    :raises Misuse: not the configuration of an x86-64 kernel
     """
     options = frozenset(_SET.findall(text))
     if _ARCHITECTURE not in options:
@@ -89,9 +89,9 @@ def read_configuration(text: str) -> Configuration:
 
 
 def configuration_of(path: Path) -> Configuration:
-    """The configuration in a file, a ``.config`` or one compressed by gzip.
+    """The configuration in a file, a ``.config``, perhaps compressed by gzip.
 
-    :raises Misuse: it cannot be read, or is none; the message names it
+    :raises Misuse: it cannot be read, or is not a configuration; the message names it
     """
     return _read(path)[1]
 
@@ -105,7 +105,7 @@ def options_of(path: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> tuple[str, Configuration]:
-    """The text of a configuration, which a pipe gives only once, and what it describes."""
+    """The text of a configuration, which can be read only once from a pipe, and its meaning."""
     text = _text_of(path)
     try:
         return text, read_configuration(text)
@@ -117,7 +117,7 @@ def _text_of(path: Path) -> str:
     content = read_bytes(path, "configuration", MOST_WRITTEN)
     if content.startswith(_GZIP):
         try:
-            # Of what a small file could be blown up to, no more than is read of any.
+            # Decompress no more than the limit for any file: a small one could expand to any size.
             with gzip.open(io.BytesIO(content)) as file:
                 content = file.read(MOST_WRITTEN)
         except (OSError, EOFError, zlib.error):
@@ -141,7 +141,7 @@ def configured(profile: Profile, configuration: Configuration) -> Profile:
 
 @cache
 def option_names(field: str) -> str:
-    """The options behind a field, as a message names them: ``CONFIG_NUMA and CONFIG_MIGRATION``."""
+    """The options of a field as a message names them: ``CONFIG_NUMA and CONFIG_MIGRATION``."""
     return " or ".join(
         " and ".join(f"CONFIG_{name}" for name in alternative) for alternative in OPTIONS[field]
     )

@@ -1,4 +1,4 @@
-"""The kernels that are known: a line for each says what was compared with the model.
+"""The known kernels: one line each, with the results of its comparison with the model.
 
 ``pfnlab kernels meet --promote`` writes them, oldest first.
 """
@@ -18,7 +18,7 @@ from pfnlab.kernel.policies.releases import is_version, series_of, upstream, ver
 
 FORMAT = "pfnlab-known/1"
 
-#: The file, a JSON object a line.
+#: The file, one JSON object per line.
 KNOWN = Path(str(files("pfnlab.kernel.policies").joinpath("known_kernels.jsonl")))
 
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
@@ -27,8 +27,8 @@ _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The result of a comparison with the model.
 
-    :param programs: how many programs both ran
-    :param steps: how many of their steps were compared
+    :param programs: number of programs that both ran
+    :param steps: number of their steps that were compared
     :param undecided: programs that were not compared, because headers, modules or a rule are missing
     :param differences: programs in which model and kernel differed
     :param unexplained: those of them that no switch explains
@@ -44,12 +44,12 @@ class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def programs_in(held: Mapping[str, HeldCount]) -> int:
-    """How many programs both machines ran, of all kinds in *held*."""
+    """The number of programs that both machines ran, over all kinds in *held*."""
     return sum(count.programs for count in held.values())
 
 
 def steps_in(held: Mapping[str, HeldCount]) -> int:
-    """How many of their steps were compared; steps with an order are counted among the others."""
+    """The number of their steps that were compared; steps with an order are counted among the others."""
     return sum(count.steps for name, count in held.items() if name != "orders")
 
 
@@ -60,9 +60,9 @@ class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     :param package_version: the distribution's, ``6.12.107-1``
     :param release: the output of ``uname -r``
     :param sha256: of its vmlinuz
-    :param met: the day, as ``2026-11-21``
+    :param met: the day, e.g. ``2026-11-21``
     :param held: the counts by comparison: ``litmus``, ``walkers``, ``orders``, ``random``, ``schedules``
-    :param titles: commits of stable releases since the known kernel before it in its series that touch the
+    :param titles: commits of stable releases since the previous known kernel in its series that touch the
         area, each ``6.12.107: title``
     """
 
@@ -79,7 +79,7 @@ class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def series(self) -> str:
-        """``6.12`` of ``6.12.107``."""
+        """``6.12`` for ``6.12.107``."""
         return series_of(self.version)
 
 
@@ -96,20 +96,20 @@ def known_packages() -> tuple[str, ...]:
 
 @cache
 def known_versions() -> tuple[str, ...]:
-    """The exact versions that are known, oldest first."""
+    """The exact known versions, oldest first."""
     return tuple(dict.fromkeys(map(upstream, known_packages())))
 
 
 def newest_known(series: str) -> str | None:
-    """The newest known version of *series*; None when none is known."""
+    """The newest known version of *series*, or None."""
     return next((version for version in reversed(known_versions()) if series_of(version) == series), None)
 
 
 def nearest(version: str) -> str | None:
-    """The known version whose rules stand for *version*.
+    """The known version whose rules are used for *version*.
 
-    Of its series the newest that is not newer, else the oldest; where none of its series is known, the newest
-    before it.
+    In its series the newest that is not newer, otherwise the oldest; if none of its series is known, the
+    newest before it.
     """
     key = version_key(version)
     same = [known for known in known_versions() if series_of(known) == series_of(version)]
@@ -118,10 +118,10 @@ def nearest(version: str) -> str | None:
 
 
 def version_of_release(release: str) -> str:
-    """The version of a ``uname -r``: ``6.12.107`` of ``6.12.107+deb13-cloud-amd64``; a version is its own.
+    """The version in a ``uname -r``, e.g. ``6.12.107`` for ``6.12.107+deb13-cloud-amd64``, or in a version.
 
-    A release such as ``6.1.0-56-cloud-amd64`` names none; it is looked up among the known kernels, and is its
-    series where it is not known.
+    A release such as ``6.1.0-56-cloud-amd64`` contains none; it is looked up among the known kernels, and its
+    series is returned if it is not among them.
     """
     if is_version(release):
         return release
@@ -138,7 +138,7 @@ def version_of_release(release: str) -> str:
 def known_titles(first: str, second: str) -> tuple[str, ...]:
     """The titles of stable commits between two versions of one series, from the files of its known kernels.
 
-    None where the two are of different series.
+    Empty if the two are of different series.
     """
     if series_of(first) != series_of(second):
         return ()
@@ -154,7 +154,7 @@ def known_titles(first: str, second: str) -> tuple[str, ...]:
 
 
 def write_known(path: Path, known: KnownKernel) -> None:
-    """Write the line of *known* into the file at *path*, in place of an older one.
+    """Write the line of *known* into the file at *path*, replacing an older one.
 
     :raises Misuse: the file is damaged
     """
@@ -174,5 +174,5 @@ def _read(path: Path) -> list[KnownKernel]:
 
 
 def _order(package_version: str) -> tuple[tuple[int, ...], str]:
-    # Revisions of one version differ in a digit; a rebuild (~deb12u1) comes before its original.
+    # Revisions of one version differ in a digit; a rebuild (~deb12u1) sorts before its original.
     return version_key(upstream(package_version)), package_version.replace("~", "\0") + "\1"

@@ -1,7 +1,7 @@
-"""A user's own policy: one file with one class, which has the methods of a seam.
+"""A user-defined policy: one file with one class, which has the methods of a seam.
 
-The file is run as a module; which seam it is for follows from the methods its class has. Nothing is
-registered anywhere: ``model:7.2,tracker=path/to/mine.py`` names the file.
+The file is run as a module; the methods of its class determine its seam. No registration is
+needed: ``model:7.2,tracker=path/to/mine.py`` names the file.
 """
 
 import importlib.util
@@ -23,7 +23,7 @@ from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 #: The protocol of each seam, by the seam's name in the name of a machine.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
 
-#: The type a method has to return; the others return nothing.
+#: The type each method has to return; the others return nothing.
 RETURNS: dict[str, type] = {
     "remap_pfn_range": int,
     "memremap_pages": int,
@@ -33,12 +33,12 @@ RETURNS: dict[str, type] = {
     "vm_normal_page": bool,
 }
 
-#: Methods a policy may leave out.
+#: Methods a policy may omit.
 OPTIONAL = ("unmap_region", "tlb_gather_mmu", "tlb_reset_range", "remap_pfn_range_filled", "vma_prepare")
 
 
 def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:
-    """The methods the protocol of *seam* asks for, in its order."""
+    """The methods required by the protocol of *seam*, in its order."""
     members = vars(PROTOCOLS[seam]).items()
     return {
         name: member
@@ -48,11 +48,11 @@ def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:
 
 
 class OwnPolicy(NamedTuple):
-    """A policy out of a file.
+    """A policy from a file.
 
     :param path: the file, as the user named it
     :param seam: ``tracker``, ``flush`` or ``walker``
-    :param make: its class; a tracker's is called with the kernel, the others without anything
+    :param make: its class; a tracker's is called with the kernel, the others without arguments
     """
 
     path: str
@@ -61,14 +61,14 @@ class OwnPolicy(NamedTuple):
 
 
 def is_path(name: str) -> bool:
-    """True where *name* is the name of a file, not of a policy in this package."""
+    """True if *name* is the name of a file, not of a policy in this package."""
     return name.endswith(".py")
 
 
 def files_in(machine: str) -> list[str]:
-    """The files of policies that the name of a machine has in it, as ``model:7.2,tracker=mine.py``.
+    """The policy files in the name of a machine, e.g. ``model:7.2,tracker=mine.py``.
 
-    To make that machine is to run them.
+    Creating that machine runs them.
     """
     values = [change.partition("=")[2] for change in machine.split(",")]
     return [value for value in values if is_path(value)]
@@ -77,9 +77,9 @@ def files_in(machine: str) -> list[str]:
 def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     """The policy in the file at *path*, which is run once as long as it does not change.
 
-    :param seam: the seam it has to be for; None accepts any
+    :param seam: the seam it must be for; None accepts any
     :raises Misuse: there is no such file, or it is for another seam
-    :raises PolicyError: the file cannot be run, has no policy or several, or its policy forgets a method
+    :raises PolicyError: the file cannot be run, has no policy or several, or its policy lacks a method
     """
     if not is_path(path):
         raise Misuse(
@@ -108,7 +108,7 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
     cls, seam = policies[0]
     for hook, method in hooks_of(seam).items():
         if hook in OPTIONAL and not hasattr(cls, hook):
-            # That of the protocol does nothing.
+            # The protocol's method does nothing.
             setattr(cls, hook, method)
         _check_hook(path, cls, hook, method)
     for part in [part for base in _own_bases(cls) for part in vars(base).values()]:
@@ -121,11 +121,11 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
 
 
 def _own_bases(cls: type) -> list[type]:
-    """The class and those it is derived from, without those of this package and of Python."""
+    """The class and its bases, except those of this package and of Python."""
     return [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in _NOT_OWN]
 
 
-#: The modules of what is no user's own.
+#: The modules whose classes are not user-defined.
 _NOT_OWN = ("pfnlab", "builtins", "typing", "abc")
 
 
@@ -135,12 +135,12 @@ def _is_own(method: Any) -> bool:
 
 @cache
 def has_own_check(kind: type) -> bool:
-    """True for a class with a check of the user's own, in which a class of this package has none."""
+    """True for a class with a user-defined check where a class of this package has none."""
     return _is_own(getattr(kind, "_check", None))
 
 
 def _returning(path: str, hook: str, method: Callable[..., Any], expected: type) -> Callable[..., Any]:
-    """*method*, whose result is looked at: mm goes on with it, and would fail far away."""
+    """*method* with a check of its result, because mm uses it and would otherwise fail far away."""
 
     @wraps(method)
     def call(*arguments: Any) -> Any:
@@ -162,7 +162,7 @@ def _run(path: str) -> ModuleType:
 
 
 def _seam_of(cls: type) -> str | None:
-    """The seam whose methods *cls* has most of, not counting the check."""
+    """The seam with the most methods in *cls*, not counting the check."""
     hooks = {
         seam: sum(hasattr(cls, hook) for hook in hooks_of(seam) if hook != "_check") for seam in PROTOCOLS
     }

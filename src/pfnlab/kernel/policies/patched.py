@@ -1,6 +1,6 @@
-"""Comparisons on kernels to which a patch gave a policy that no kernel has (``evidence/patches/``).
+"""Comparisons on kernels patched with a policy that no kernel has (``evidence/patches/``).
 
-``python evidence/tools/hold_patches.py`` writes ``patched.json``, which lies beside this module.
+``python evidence/tools/hold_patches.py`` writes ``patched.json`` next to this module.
 """
 
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ class PatchedKernel(
 
     :param policy: ``flush=end_vma``
     :param series: of the kernel, ``7.2``
-    :param kernel: as it names itself
+    :param kernel: its own name
     :param source: the package of its source
     :param configuration: in words, ``lab``
-    :param build_seconds: of the kernel, most often from a tree that was built before
+    :param build_seconds: of the kernel, usually from a previously built tree
     :param seed: of the random programs
     :param litmus: written programs that both ran: litmus, walkers, orders, schedules
     :param random: random programs
-    :param steps: how many steps of all these
-    :param changed: those of the written ones that the policy changes on the model
+    :param steps: number of steps of all these
+    :param changed: the written programs that the policy changes on the model
     :param schedules: those of ``changed`` that hold a processor
     :param undecided: programs without a rule, or of a machine that was lost
     :param differences: programs that differ
-    :param stale: schedules in which the model predicts a stale read, and in which it was seen; None where
-        nobody looked
+    :param stale: schedules in which the model predicts a stale read, and in which it was seen; None if not
+        checked
     """
 
     policy: str
@@ -52,7 +52,7 @@ class PatchedKernel(
 
     @property
     def programs(self) -> int:
-        """How many programs both ran."""
+        """The number of programs both ran."""
         return self.litmus + self.random
 
 
@@ -63,7 +63,7 @@ def patched_kernels() -> Mapping[str, PatchedKernel]:
 
 
 def read_patched(path: Path) -> dict[str, PatchedKernel]:
-    """The content of a file like ``patched.json``; empty where there is no file."""
+    """The content of a file like ``patched.json``; empty if there is no file."""
     if not path.exists():
         return {}
     return msgspec.json.decode(path.read_bytes(), type=dict[str, PatchedKernel])

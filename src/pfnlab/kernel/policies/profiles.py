@@ -1,10 +1,10 @@
-"""Kernel profiles: which policy and which switches make up each release.
+"""Kernel profiles: the policy and the switches of each release.
 
 A profile follows from its release, and from the table of switches (``switches.toml``).
 
-A kernel is an exact version, ``6.1.176``. A confirmed series (:data:`CONFIRMED`) by its bare name is the
-newest version of it that is known (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is
-mainline as it was released; the exact version, or ``with=COMMIT``, has what its stable series took over
+A kernel is an exact version, ``6.1.176``. The bare name of a confirmed series (:data:`CONFIRMED`) means its
+newest known version (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is
+mainline at its release; the exact version, or ``with=COMMIT``, includes what its stable series backported
 later.
 """
 
@@ -18,15 +18,15 @@ from pfnlab.kernel.policies.known_kernels import known_versions, newest_known
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, is_version, series_of, version_key
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Backport, Era
 
-#: The series goldens exist for.
+#: The series that have goldens.
 SERIES = CONFIRMED
 
-#: The seams with eras, as a machine's name says them. Of the walkers only smaps and numa_maps changed.
+#: The seams with eras, as in a machine's name. Of the walkers only smaps and numa_maps changed.
 SEAMS = ("tracker", "flush", "walker")
 
 
 def era_of(seam: str, version: str) -> Era:
-    """The policy *version* has for *seam*: mainline's, or that of its stable series instead."""
+    """The policy of *version* for *seam*: mainline's, or that of its stable series instead."""
     mainline = [era for era in ERAS if era.seam == seam and era.reached(version)][-1]
     if version == series_of(version):
         return mainline
@@ -41,7 +41,7 @@ def era_of(seam: str, version: str) -> Era:
 
 
 def exact(version: str) -> str:
-    """The version whose rules *version* has: of a confirmed series the newest that is known."""
+    """The version whose rules apply to *version*: for a confirmed series the newest known one."""
     if version in CONFIRMED:
         return newest_known(version) or version
     return version
@@ -49,7 +49,7 @@ def exact(version: str) -> str:
 
 @cache
 def profile_of(version: str) -> Profile:
-    """The profile of a series or an exact version, whether or not it is one of :data:`RELEASES`."""
+    """The profile of a series or an exact version, even if it is not one of :data:`RELEASES`."""
     version = exact(version)
     return Profile(
         series=series_of(version),
@@ -108,5 +108,5 @@ def _around(version: str) -> str:
     return f"{older[-1]} is the newest that was" if older else f"{newer[0]} is the oldest that was"
 
 
-#: Every release's profile, oldest first.
+#: The profiles of all releases, oldest first.
 PROFILES = {series: profile_of(series) for series in RELEASES}

@@ -1,4 +1,4 @@
-"""Which mainline releases have a profile, which of those a kernel has confirmed, and how versions compare.
+"""The mainline releases with a profile, those confirmed on a kernel, and the comparison of versions.
 
 A *series* is ``6.1``; a *version* is one kernel of it: ``6.1.176``, ``7.3-rc7``, and ``7.3.0``, which is the
 release itself. The version of a distribution's package (``6.1.176-1``, ``7.3~rc7-1~exp1``) is a *package
@@ -25,26 +25,26 @@ _PACKAGED = re.compile(r"(?P<version>[0-9]+\.[0-9]+(?:\.[0-9]+)?)(?:~rc(?P<candi
 
 
 def is_version(text: str) -> bool:
-    """True where *text* is a series or a version."""
+    """True if *text* is a series or a version."""
     return _VERSION.fullmatch(text) is not None
 
 
 def is_series(text: str) -> bool:
-    """True where *text* is a series, and not one version of it."""
+    """True if *text* is a series, not a version."""
     return is_version(text) and series_of(text) == text
 
 
 def series_of(version: str) -> str:
-    """The series of a version: ``6.1`` of ``6.1.176``, ``7.3`` of ``7.3-rc7``."""
+    """The series of a version: ``6.1`` for ``6.1.176``, ``7.3`` for ``7.3-rc7``."""
     match = _VERSION.match(version)
     return match["series"] if match else version
 
 
 @cache
 def version_key(version: str) -> tuple[int, ...]:
-    """A version as numbers: candidates come before the release, point releases after it.
+    """A version as numbers: release candidates come before the release, point releases after it.
 
-    :raises ValueError: *version* is none
+    :raises ValueError: not a version
     """
     match = _VERSION.fullmatch(version)
     if match is None:
@@ -56,8 +56,9 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 def upstream(package_version: str) -> str:
-    """The version of a package: ``6.1.192`` of ``6.1.192-2``, ``7.3-rc7`` of ``7.3~rc7-1~exp1``, ``7.3.0`` of
-    ``7.3-1``; empty when it begins like none."""
+    """The version of a package: ``6.1.192`` for ``6.1.192-2``, ``7.3-rc7`` for ``7.3~rc7-1~exp1``, ``7.3.0``
+    for ``7.3-1``; empty if it does not begin with one.
+    """
     match = _PACKAGED.match(package_version)
     if match is None:
         return ""
@@ -78,7 +79,7 @@ def confirmed_before(series: str) -> str | None:
 
 
 def between(older: str, newer: str) -> tuple[str, ...]:
-    """The releases with a profile that lie strictly between two others."""
+    """The releases with a profile strictly between two others."""
     return tuple(
         release for release in RELEASES if series_key(older) < series_key(release) < series_key(newer)
     )

@@ -1,4 +1,4 @@
-"""The seams of a profile, and the policies of each: of this package, eras of vm_pat, or a user's own file."""
+"""The seams of a profile and their policies: from this package, eras of vm_pat, or a user's file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 
-#: The policies of this package by seam and name, each made for a kernel.
+#: The policies of this package by seam and name, each created for a kernel.
 POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "tracker": TRACKERS,
     "flush": FLUSHES,
@@ -23,7 +23,7 @@ POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
 }
 
 #: vm_pat at the end of each of its eras, by name, with the property of that release: the same tracker with
-#: the repairs it had by then, so each switch it asks is as mainline had it, on any profile.
+#: the fixes it had by then, so each switch it reads is as it was in mainline, on any profile.
 VM_PAT_ERAS = {
     "vm_pat@3.7": "as it began: a free takes whole entries only, every copy carries the flag",
     "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",
@@ -32,10 +32,10 @@ VM_PAT_ERAS = {
     "vm_pat@6.15": "all repairs it ever had",
 }
 
-#: Switches of the tracker beside those that only it asks.
+#: Switches of the tracker in addition to those that only it reads.
 _ALSO = ("end_match", "failed_remap_zaps")
 
-#: The places of a seam that may have policies of their own: ``walker.folio_walk_start=early_refusal``.
+#: The places of a seam that may have separate policies: ``walker.folio_walk_start=early_refusal``.
 PLACES: dict[str, tuple[str, ...]] = {"flush": Flushes._fields, "walker": Walkers._fields}
 
 
@@ -47,14 +47,14 @@ def policy_names(seam: str) -> tuple[str, ...]:
 def policy_of(profile: Profile, seam: str) -> str:
     """The policy that *profile* has.
 
-    Of the walkers it is that of walk_page_vma(), for no other ever changed; of the flushes that of munmap.
+    For the walkers, that of walk_page_vma(), because no other ever changed; for the flushes, that of munmap.
     """
     policies = {"tracker": profile.tracker, "flush": profile.flushes.munmap}
     return policies.get(seam, profile.walkers.walk_page_vma)
 
 
 def seam_and_place(name: str) -> tuple[str, str | None] | None:
-    """The seam that *name* is, and its place where it is ``SEAM.PLACE``; None where it is no seam.
+    """The seam called *name*, and its place if *name* is ``SEAM.PLACE``; None if it is not a seam.
 
     :raises Misuse: the seam has no such place
     """
@@ -74,7 +74,7 @@ def seam_and_place(name: str) -> tuple[str, str | None] | None:
 
 
 def with_policy(profile: Profile, seam: str, name: str, place: str | None = None) -> Profile:
-    """*profile* with the policy *name*, a file or one that there is; a tracker brings the book of its time.
+    """*profile* with the policy *name*, a file or an existing one; a tracker brings the list of its time.
 
     :param place: the one of :data:`PLACES` that gets it; None: all
     :raises Misuse: there is no such policy, or the file has none for *seam*
@@ -113,7 +113,7 @@ def era_switches(name: str) -> dict[str, bool]:
 
 
 def _reached(since: str, release: tuple[int, ...]) -> bool:
-    """True where *release* is *since* or a later one: a point release only for its own series."""
+    """True if *release* is *since* or a later one: a point release only for its own series."""
     first = series_key(since)
     if len(first) == 3 and first[0] > 2:
         return release[:2] == first[:2] and release >= first

@@ -1,16 +1,16 @@
-"""The switches, what differs from kernel to kernel, and how the profile of a kernel that nobody ran follows.
+"""The switches, i.e. the differences between kernels, and the derivation of untested profiles.
 
-``switches.toml`` has each behaviour once: the release that first has it, its source, and how it is known;
+``switches.toml`` has each behaviour once: the first release with it, its source, and how it is known;
 ``eras.toml`` the policies that releases had.
 
-Two kinds of dates are kept apart. A mainline release that a source names holds for every release before
-and after it. A behaviour that was only measured holds for the kernels that were asked: between two of them,
-and before the oldest, the answer is assumed and a profile says so. A change that a stable series took over
-has a date of its own, a :class:`Backport`.
+Two kinds of dates are distinguished. A mainline release named by a source holds for every release before
+and after it. A behaviour that was only measured holds for the kernels that were tested: between two of them,
+and before the oldest, the result is assumed, and the profile is marked accordingly. A change that a stable
+series backported has a separate date, a :class:`Backport`.
 
-A behaviour is measured where the archive has a kernel that shows it: a golden of that kernel, from which the
-model of the same kernel differs as soon as the switch is the other way
-(``tests/kernel/policies/test_switches_known.py``). When it came is another matter.
+A behaviour is measured if the archive has a kernel that shows it: a golden of that kernel, from which the
+model of the same kernel differs as soon as the switch is flipped
+(``tests/kernel/policies/test_switches_known.py``). Its date of introduction is a separate matter.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,11 +33,11 @@ _OLDEST = CONFIRMED[0]
 
 
 class Backport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The point release in which a stable series took a change over.
+    """The point release in which a stable series backported a change.
 
     :param point: ``6.12.114``; every later one of its series has the change too
     :param source: the title of the stable commit in the package's changelog, or how else it is known
-    :param after: the newest known version without it, where the date is only measured
+    :param after: the newest known version without it, if the date is only measured
     """
 
     point: str
@@ -45,25 +45,25 @@ class Backport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: str | None = None
 
     def reached(self, version: str) -> bool:
-        """True where *version* is of this series, and has the change."""
+        """True if *version* is of this series, and has the change."""
         return series_of(version) == series_of(self.point) and version_key(version) >= version_key(self.point)
 
     def known(self, version: str) -> bool:
-        """True where kernels or the changelog show it for *version*, so that it is not assumed."""
+        """True if kernels or the changelog show it for *version*, so that it is not assumed."""
         if self.after is None or series_of(version) != series_of(self.point):
             return True
         return not version_key(self.after) < version_key(version) < version_key(self.point)
 
 
 class KnownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a switch, or a policy of a release, is known.
+    """The evidence for a switch, or for a policy of a release.
 
-    Measured: kernels of the archive show which way it is. Seen: on kernels when it was found, but no program
-    of litmus shows it. Source: of releases, or their images. Commit message: that, or the notes of the
-    release, alone.
+    Measured: kernels of the archive show its value. Seen: observed on kernels when it was found, but no
+    litmus program shows it. Source: from the source of releases, or their images. Commit message: only from
+    that, or from the notes of the release.
 
-    :param on: the series whose goldens of *program* show it, with it and without where there are both; the
-        kernels it was seen on, empty where that was not noted; the releases that were read
+    :param on: the series whose goldens of *program* show it, with it and without if there are both; the
+        kernels it was seen on, empty if not noted; the releases that were read
     :param program: the path of a program below litmus/, without suffix
     """
 
@@ -84,7 +84,7 @@ class KnownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def briefly(known: Sequence[KnownBy]) -> str:
-    """How something is known, without programs: ``measured on 6.1, 7.2``."""
+    """A short form without programs: ``measured on 6.1, 7.2``."""
     if known[0].how != "measured":
         return str(known[0])
     found = {series for by in known if by.how == "measured" for series in by.on}
@@ -92,28 +92,28 @@ def briefly(known: Sequence[KnownBy]) -> str:
 
 
 def fully(known: Sequence[KnownBy]) -> str:
-    """How something is known, with the programs that show it."""
+    """The full form, with the programs that show it."""
     return "; ".join(map(str, known))
 
 
 class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One behaviour that came with some release.
+    """One behaviour introduced by some release.
 
     :param name: the field of :class:`~pfnlab.kernel.mm.profile.Profile`
-    :param says: what a kernel does where it is on, a sentence
-    :param since: the first mainline release that behaves so; where it was only measured, the first
-        confirmed series that does
-    :param source: commit, release or kernel function that brought it, and the step of docs/semantics
-    :param until: the first release that no longer does, or None
-    :param after: the newest release known not to behave so; without it, the confirmed series before
-        *since* where *since* is one, else the release before it
-    :param last: the newest release known to still behave so, in the same way for *until*
-    :param commit: the upstream commit that brought it, 12 digits
+    :param says: a kernel's behaviour if it is on, a sentence
+    :param since: the first mainline release with this behaviour; if it was only measured, the first
+        confirmed series that shows it
+    :param source: commit, release or kernel function that introduced it, and the step of docs/semantics
+    :param until: the first release without it again, or None
+    :param after: the newest release known not to have it; without it, the confirmed series before
+        *since* if *since* is one, otherwise the release before it
+    :param last: the newest release known to still have it, in the same way for *until*
+    :param commit: the upstream commit that introduced it, 12 digits
     :param ended_by: the upstream commit that removed it
     :param catalogue: its entry in the bug catalogue
     :param stable: backports to stable series, before mainline's *since*
     :param ended_stable: backports of the change that ended it
-    :param tracker: the only tracker that asks for it
+    :param tracker: the only tracker that reads it
     """
 
     name: str
@@ -132,7 +132,7 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     says: str = ""
 
     def on(self, version: str) -> bool:
-        """True where *version* behaves so; a series stands for its first release."""
+        """True if *version* has this behaviour; a series means its first release."""
         release = series_key(series_of(version))
         if self.until is not None and series_key(self.until) <= release:
             return False
@@ -140,11 +140,11 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return False
         if series_key(self.since) <= release or any(backport.reached(version) for backport in self.stable):
             return True
-        # Older than every kernel asked: as the oldest of them, where the date is only measured.
+        # Older than every tested kernel: assumed to be like the oldest of them, if the date is only measured.
         return self.since == _OLDEST and self.after is None
 
     def known(self, version: str) -> bool:
-        """True where that is known of *version*, and not assumed."""
+        """True if that is known for *version*, not assumed."""
         if version in known_versions():
             return True
         if not all(backport.known(version) for backport in (*self.stable, *self.ended_stable)):
@@ -157,7 +157,7 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.until is None or series not in _between(self.until, self.last)
 
     def _older_than_measured(self, series: str) -> bool:
-        """True where the date is only measured, and *series* is older than all kernels asked."""
+        """True if the date is only measured, and *series* is older than all tested kernels."""
         only_measured = self.after is None and self.since in CONFIRMED
         return (
             only_measured
@@ -188,22 +188,22 @@ class Era(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     known_by: tuple[KnownBy, ...] = ()
 
     def reached(self, version: str) -> bool:
-        """True where mainline had it by *version*."""
+        """True if mainline had it by *version*."""
         return self.only is None and series_key(self.since) <= series_key(series_of(version))
 
     def known(self, version: str) -> bool:
-        """True where that is known of *version*, and not assumed."""
+        """True if that is known for *version*, not assumed."""
         return self.only is not None or series_of(version) not in _between(self.since, self.after)
 
 
 def _between(first: str, after: str | None) -> tuple[str, ...]:
-    """The releases that were not asked: after the newest known without it, before the first with it."""
+    """The releases that were not tested: after the newest known without it, before the first with it."""
     older = after if after is not None else confirmed_before(first)
     return between(older, first) if older is not None else ()
 
 
 def _backports(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The backports of a switch: one change to several series, all known from the same source."""
+    """The backports of a switch: one change in several series, all known from the same source."""
     for group in groups:
         known = {"source": "the upstream commit", **group}
         points = known.pop("points")

@@ -1,1 +1,1 @@
-"""More of the memory core: what a first reading can leave out."""
+"""More of the memory core: parts to skip on a first reading."""

@@ -1,4 +1,4 @@
-"""/proc/PID/clear_refs: pages seem unused, or unwritten, from now on (S7.7)."""
+"""/proc/PID/clear_refs: marks pages as unused, or unwritten (S7.7)."""
 
 from pfnlab.kernel.hw.entry import pte_clear_soft_dirty, pte_mkold, pte_wrprotect
 from pfnlab.kernel.hw.pgtable import EntryRun
@@ -8,7 +8,7 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def clear_refs(mm: MmStruct, kind: str) -> None:
-    """Clear what *kind*, a word of programs, says of all VMAs; each kind takes mmap_lock for writing."""
+    """Clear the marks selected by *kind*, a word of programs, in all VMAs, under mmap_lock for writing."""
     with mm.mmap_lock.write():
         if kind == "peak":
             return
@@ -23,7 +23,7 @@ def clear_refs(mm: MmStruct, kind: str) -> None:
 
 
 def _unmark(mm: MmStruct) -> None:
-    """Every VMA, a PFN mapping too, loses its mark, and new entries of shared ones are read-only."""
+    """Remove the mark of every VMA, even of a PFN mapping; new entries of shared ones are read-only."""
     for vma in mm:
         if vma.flags & VM_SOFTDIRTY:
             mm.start_write(vma)
@@ -35,7 +35,7 @@ def _clear(vma: Vma, kind: str) -> None:
     """clear_refs_pte_range() for the entries of *vma*; the walk skips PFN mappings (walk_page_test)."""
     mm = vma.mm
     walker, configuration = mm.kernel.walkers.walk_page_range, mm.kernel.profile.configuration
-    # The walk wants each VMA locked for writing (PGWALK_WRLOCK), also one that it skips.
+    # The walk locks each VMA for writing (PGWALK_WRLOCK), even one that it skips.
     mm.start_write(vma)
     if not walker.walk_page_test(vma) or kind == ("anon" if vma.i_mapping is not None else "mapped"):
         return
@@ -51,10 +51,10 @@ def _clear(vma: Vma, kind: str) -> None:
 
 
 def _forget(mm: MmStruct) -> None:
-    """Nobody flushes: a processor forgets with the next switch to another address space.
+    """Without a flush, a processor drops translations only at the next switch to another address space.
 
-    That comes before the task's next operation, unless every task has a processor of its own: then an access
-    may find the entry remembered (:func:`pfnlab.kernel.mm.fault.access`).
+    That comes before the task's next operation, unless every task has its own processor: then an access
+    may find the entry cached (:func:`pfnlab.kernel.mm.fault.access`).
     """
     kernel = mm.kernel
     for task in kernel.tasks.values():

@@ -1,4 +1,4 @@
-"""get_user_pages: the kernel gets hold of a task's page, by its VMA or fast by its entry (S7.1)."""
+"""get_user_pages: the kernel looks up a task's page, through its VMA or, fast, by its entry (S7.1)."""
 
 import errno
 
@@ -21,11 +21,11 @@ def get_user_page(
     pin: bool = False,
     remote: bool = False,
 ) -> EntryRun:
-    """The entry of page *vpn*, faulted in where necessary; kernels refuse PFN mappings unseen (S7.1.1).
+    """The entry of page *vpn*, faulted in if necessary; kernels refuse PFN mappings outright (S7.1.1).
 
-    :param force: with any protection of the VMA (FOLL_FORCE)
-    :param pin: a page that others share is copied first, so that the pinned page stays the task's (FOLL_PIN)
-    :param remote: as another process, or a debugger (FOLL_REMOTE)
+    :param force: whatever the protection of the VMA (FOLL_FORCE)
+    :param pin: a shared page is copied first, so that the task keeps the pinned page (FOLL_PIN)
+    :param remote: access by another process, or a debugger (FOLL_REMOTE)
     :raises ModelledErrno: EFAULT; EEXIST for an entry without a page, ENOMEM without a page table for one
     """
     walker = mm.kernel.walkers.get_user_pages
@@ -56,7 +56,7 @@ def get_user_page(
 
 
 def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryRun:
-    """The entry of page *vpn*, without a look at the VMA where there is an ordinary page (S7.2).
+    """The entry of page *vpn*, without checking the VMA if there is an ordinary page (S7.2).
 
     :raises ModelledErrno: as :func:`get_user_page`
     """
@@ -71,14 +71,14 @@ def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryR
 
 
 def _is_in_no_file(mm: MmStruct, vpn: int) -> bool:
-    """True for a page of a driver: neither anonymous, nor one of a file (S7.2.4)."""
+    """True for a driver's page: neither anonymous, nor a page of a file (S7.2.4)."""
     entry, vma = mm.tables.entry(vpn), mm.vma_lookup(vpn)
     has_page = entry is not None and entry.page is not None and not entry.page.anonymous
     return has_page and vma is not None and not vma.has_file_pages
 
 
 def _touch(mm: MmStruct, entry: EntryRun, vpn: int, write: bool) -> None:
-    """An entry without a page is used all the same, but no leaf (follow_pfn_pte, S7.1.3)."""
+    """Mark an entry without a page as used, unless it is a leaf (follow_pfn_pte, S7.1.3)."""
     saved_dirty = mm.kernel.profile.saved_dirty
     if entry.level == 1:
         mm.tables.change(
@@ -87,16 +87,16 @@ def _touch(mm: MmStruct, entry: EntryRun, vpn: int, write: bool) -> None:
 
 
 def _permits(vma: Vma, write: bool, force: bool) -> bool:
-    """True where the VMA's protection allows it (check_vma_flags)."""
+    """True if the VMA's protection allows it (check_vma_flags)."""
     if not write:
         return force or bool(vma.flags & VM_READ)
     return bool(vma.flags & VM_WRITE) or (force and is_cow_mapping(vma.flags))
 
 
 def _suits(vma: Vma, entry: EntryRun, write: bool, force: bool) -> bool:
-    """True where the entry needs no fault (can_follow_write_pte).
+    """True if the entry needs no fault (can_follow_write_pte).
 
-    Where the VMA forbids to write, a forced write goes through a read-only entry of a page of the task's own.
+    If the VMA is not writable, a forced write goes through a read-only entry of a private page.
     """
     if not write:
         return force or pte_present(entry.bits)

@@ -1,4 +1,4 @@
-"""The lives of processes: fork, threads, exec and the end, and what they do with address spaces."""
+"""Life cycle of processes: fork, threads, exec and exit, with their address spaces."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> int:
-    """fork(2): the child is called *comm*; returns an errno.
+    """fork(2): the child is called *comm*; return an errno.
 
-    :param reason: why it is refused in the end, if it is
+    :param reason: the reason why it finally fails, if any
     """
-    # Tasks are listed in the order in which their forks began, also where one of these is held.
+    # Tasks are listed in the order in which their forks began, even if one of these is held.
     pid = kernel.take_pid()
     error, mm = kernel.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
     if error or reason is not None:
@@ -34,7 +34,7 @@ def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> in
     if reason is not None:
         return _give_up(kernel, task, mm, reason)
     if task.comm in kernel.doomed:
-        # Who is killed has no children any more (fatal_signal_pending in copy_process, S8.4.5).
+        # A killed task can no longer have children (fatal_signal_pending in copy_process, S8.4.5).
         kernel.call(task, lambda: exit_mmap(mm))
         return errno.EINTR
     kernel.add_task(comm, mm, pid)
@@ -42,7 +42,7 @@ def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> in
 
 
 def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
-    """The copy of the address space is complete, and something else is refused: tear the copy down."""
+    """Tear down the complete copy of the address space, because a later step failed."""
     if reason == "pids_max":
         kernel.pr_once("cgroup: fork rejected by pids controller in /t", "info")
     kernel.call(task, lambda: exit_mmap(mm))
@@ -50,9 +50,9 @@ def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
 
 
 def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
-    """pthread_create: *comm* is one more thread of the process of *task*.
+    """pthread_create: *comm* is a new thread of the process of *task*.
 
-    :raises Undecided: a page table is to fail, of which its stack needs some
+    :raises Undecided: a page table is forced to fail, and its stack needs some
     """
     check_own_memory(task.mm, "a thread")
     kernel.failures.check_unawaited("a thread", "__pte_alloc")
@@ -60,11 +60,11 @@ def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
 
 
 def exit_group(kernel: Kernel, task: Task) -> None:
-    """The process ends, by itself or by SIGKILL; its threads and its address space go with it.
+    """The process ends, by itself or by SIGKILL, with its threads and its address space.
 
     :raises Undecided: one of its threads waits
     """
-    # exit_mm() comes first: nobody finds the address space by its tasks any more.
+    # exit_mm() comes first: the address space can no longer be found through its tasks.
     threads = [thread.comm for thread in kernel.tasks.values() if thread.mm is task.mm]
     if any(operation.task in threads for operation in kernel.processors.under_way):
         raise Undecided(
@@ -78,9 +78,9 @@ def exit_group(kernel: Kernel, task: Task) -> None:
 
 
 def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
-    """Nothing keeps the processes that were killed any more: they end.
+    """End the processes that were killed and that nothing keeps in the kernel any longer.
 
-    :param kept: the tasks of those that are held or wait
+    :param kept: the tasks of processes that are held or wait
     :returns: the tasks of those that ended, or had ended before
     :raises Undecided: the end of one may wait for a processor that is held
     """
@@ -97,14 +97,14 @@ def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
 
 
 def _free_stack(kernel: Kernel) -> None:
-    """The stack of a task is unmapped, or kept for the next one, as the processor has room (S2.8.6)."""
+    """Unmap the stack of a task, or keep it for the next one if the processor has room (S2.8.6)."""
     kernel.processors.unflushed = kernel.processors.unflushed or None
 
 
 def execve(kernel: Kernel, task: Task) -> None:
-    """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16).
+    """execve(2): the old address space is torn down; messages still show the old comm and pid (S3.8.16).
 
-    :raises Undecided: an allocation is to fail, of which the new program's memory needs some
+    :raises Undecided: an allocation is forced to fail, and the new program's memory needs some
     """
     check_own_memory(task.mm, "an exec")
     kernel.failures.check_unawaited("an exec", "__pte_alloc", "vm_area_dup")
@@ -112,7 +112,7 @@ def execve(kernel: Kernel, task: Task) -> None:
     kernel.trace.event("exec_begin")
     if late:
         kernel.trace.event("exec_done")
-    # exec_mmap() comes first: the task has its new address space while the old one ends (S8.2.9).
+    # exec_mmap() comes first: the task has its new address space during teardown of the old (S8.2.9).
     old = task.mm
     with old.mmap_lock.read():
         task.mm = kernel.new_space()
@@ -122,7 +122,7 @@ def execve(kernel: Kernel, task: Task) -> None:
 
 
 def _end_of_old(kernel: Kernel, task: Task, old: MmStruct, *, late: bool) -> None:
-    # Files that were given up are closed behind it, as the call returns.
+    # Released files are closed after it, when the call returns.
     with nullcontext() if late else task.exec_update_lock.write():
         _mmput(old)
     if not late:
@@ -131,7 +131,7 @@ def _end_of_old(kernel: Kernel, task: Task, old: MmStruct, *, late: bool) -> Non
 
 @contextmanager
 def mmget(mm: MmStruct) -> Iterator[None]:
-    """A task of another process works on *mm*, which does not end within this context (S8.2.9b)."""
+    """Keep *mm* alive within this context while a task of another process works on it (S8.2.9b)."""
     mm.guests += 1
     try:
         yield
@@ -142,6 +142,6 @@ def mmget(mm: MmStruct) -> Iterator[None]:
 
 
 def _mmput(mm: MmStruct) -> None:
-    """The tasks of *mm* have given it up, or somebody who has worked on it: the last one ends it."""
+    """Drop the reference of *mm*'s tasks, or of a task that worked on it: the last one tears it down."""
     if not mm.guests:
         exit_mmap(mm)

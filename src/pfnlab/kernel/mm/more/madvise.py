@@ -1,4 +1,4 @@
-"""madvise(2): the answer for every advice (S5.9)."""
+"""madvise(2): the effect of each advice (S5.9)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pfnlab.kernel.hw.pgtable import Page
     from pfnlab.kernel.mm.kernel import Task
 
-#: Advice that only changes flags: those it clears, those it sets.
+#: Advice that only changes flags: the flags to clear, the flags to set.
 _FLAG_ADVICE = {
     "normal": (VM_RAND_READ | VM_SEQ_READ, 0),
     "random": (VM_SEQ_READ, VM_RAND_READ),
@@ -59,10 +59,10 @@ _FLAG_ADVICE = {
 
 _GUARD_ADVICE = ("guard_install", "guard_remove")
 
-#: Advice that clears entries; since 6.16 the whole call has one gather, also when it is refused.
+#: Advice that clears entries; since 6.16 the whole call has one gather, even if it is refused.
 _ZAPPING = ("dontneed", "dontneed_locked", "free")
 
-#: Refused on every PFN mapping, whatever its state; `dofork` on every one with VM_IO.
+#: Refused on every PFN mapping, whatever its state; `dofork` on every VM_IO mapping.
 _REFUSED_SPECIAL = (
     "dontneed",
     "dontneed_locked",
@@ -78,24 +78,24 @@ _REFUSED_SPECIAL = (
     *_GUARD_ADVICE,
 )
 
-#: Of those, the advice that a VM_MIXEDMAP without VM_PFNMAP accepts.
+#: Those among them that a VM_MIXEDMAP without VM_PFNMAP accepts.
 _ALLOWED_MIXED = ("dontneed", "dontneed_locked", "cold", "pageout")
 
-#: Advice that faults pages in, which a mapping without VM_IO and VM_PFNMAP accepts.
+#: Advice that faults pages in, accepted by mappings without VM_IO and VM_PFNMAP.
 _POPULATING = ("populate_read", "populate_write")
 
-#: Advice that a kernel without KSM, or without huge pages, does not know (S13.2, S13.3).
+#: Advice not supported by a kernel without KSM, or without huge pages (S13.2, S13.3).
 _MERGING_ADVICE = ("mergeable", "unmergeable")
 _LEAF_ADVICE = ("hugepage", "nohugepage", "collapse")
 
-#: Advice that discards contents: refused for sealed memory that nobody may write (S5.10.7).
+#: Advice that discards contents: refused for sealed memory that is not writable (S5.10.7).
 _DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wipeonfork", "guard_install")
 
-#: Accepted and without effect on a PFN mapping.
+#: Accepted on a PFN mapping, without effect.
 _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 
 
-#: What a task may advise about the memory of another (process_madvise_remote_valid).
+#: Advice allowed for the memory of another task (process_madvise_remote_valid).
 REMOTE_ADVICE = ("cold", "pageout", "willneed", "collapse")
 
 
@@ -103,9 +103,9 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
     """Apply *advice* to memory of any process (S5.15).
 
     :param own: the memory of the caller
-    :param target: the process that is meant; None where there is none
+    :param target: the target process; None if it does not exist
     :raises ModelledErrno: ESRCH without a process, EINVAL for advice that only the process itself may
-        give; else as do_madvise
+        give; otherwise as do_madvise
     """
     if target is None:
         raise ModelledErrno(errno.ESRCH)
@@ -121,9 +121,9 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
 def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool = False) -> None:
     """Apply *advice* to pages ``[start, end)``, VMA by VMA.
 
-    Every mapped part is processed; the first error ends the call, else a hole anywhere is ENOMEM.
+    Every mapped part is processed; the first error ends the call, otherwise any hole causes ENOMEM.
 
-    :param remote: another process asks, which takes no lock of a VMA
+    :param remote: called by another process, which takes no lock of a VMA
     :raises ModelledErrno: as the system call
     :raises Undecided: advice on anonymous memory that the model has no rule for
     """
@@ -142,7 +142,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool 
 
 
 def _unknown_advice(mm: MmStruct) -> Collection[str]:
-    """madvise_behavior_valid(): what this kernel does not know, by its release and configuration."""
+    """madvise_behavior_valid(): advice not supported by this kernel, by release and configuration."""
     profile, configuration = mm.kernel.profile, mm.kernel.profile.configuration
     known = (
         (_GUARD_ADVICE, profile.guard_regions),
@@ -155,9 +155,9 @@ def _unknown_advice(mm: MmStruct) -> Collection[str]:
 def _lock_for(
     mm: MmStruct, start: int, end: int, advice: str, *, remote: bool
 ) -> AbstractContextManager[object]:
-    """The lock for *advice*: mmap_lock, for writing where it changes VMAs.
+    """The lock for *advice*: mmap_lock, for writing if it changes VMAs.
 
-    To clear or guard entries of one VMA its own lock is enough, where nobody has that for writing
+    To clear or guard entries of one VMA its own lock is enough, unless it is taken for writing
     (try_vma_read_lock).
     """
     if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
@@ -173,7 +173,7 @@ def _lock_for(
 
 
 def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """madvise_walk_vmas: VMA by VMA, holes remembered."""
+    """madvise_walk_vmas: VMA by VMA, recording holes."""
     at, hole = start, False
     while at < end:
         vma = mm.find_vma(at)
@@ -198,7 +198,7 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
 
 
 def _guards_contents(vma: Vma) -> bool:
-    """True where contents that nobody may write are the mapping's own (is_ro_anon, can_madvise_modify)."""
+    """True if read-only contents are the mapping's own (is_ro_anon, can_madvise_modify)."""
     own = vma.is_anonymous if vma.mm.kernel.profile.seal_guards_anonymous else vma.i_mapping is None
     return own and not vma.flags & (VM_SHARED | VM_WRITE)
 
@@ -230,7 +230,7 @@ def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather 
 
 
 def _remove(vma: Vma, start: int, end: int) -> None:
-    """MADV_REMOVE: the file's fallocate answers, and of files only shared anonymous memory can (S5.9)."""
+    """MADV_REMOVE: calls the file's fallocate, supported only by shared anonymous memory (S5.9)."""
     if vma.flags & VM_LOCKED or vma.file is None or vma.i_mapping is None:
         raise ModelledErrno(errno.EINVAL)
     if vma.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
@@ -245,14 +245,14 @@ def _remove(vma: Vma, start: int, end: int) -> None:
 def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
     """Programs have ordinary memory only to overlay it; only advice needed for that has a rule.
 
-    Shared anonymous memory is that of a file: nothing is freed or wiped there, and equal pages stay apart.
+    Shared anonymous memory is that of a file: nothing is freed or wiped there, and pages are not merged.
     """
     shared = vma.file is not None
     if shared and advice in ("free", "wipeonfork"):
         raise ModelledErrno(errno.EINVAL)
     if advice == "willneed":
         if not shared:
-            # It is looked for entries of swapped pages (swapin_walk_ops).
+            # The walk looks for entries of swapped pages (swapin_walk_ops).
             vma.mm.table_locks.pass_all(start, end)
         vma.mm.kernel.mlock_batch.drain()
         return
@@ -283,7 +283,7 @@ def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather
 
 
 def _holds_leaf(vma: Vma) -> bool:
-    """True where *vma* has all pages of a leaf of 2 MiB, which may be made whenever the kernel likes."""
+    """True if *vma* has all pages of a 2 MiB leaf, which the kernel may create at any time."""
     return -(-vma.start // LEAF_PAGES[2]) * LEAF_PAGES[2] + LEAF_PAGES[2] <= vma.end
 
 
@@ -295,7 +295,7 @@ def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
 
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
-    """zap_page_range_single_batched: in the call's gather, or in one of its own."""
+    """zap_page_range_single_batched: in the call's gather, or in a separate one."""
     gather = tlb if tlb is not None else MmuGather(vma.mm, "madvise")
     zap_vma(gather, vma, start, end, empties=True)
     if tlb is None:
@@ -304,9 +304,9 @@ def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
 
 
 def _age(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_cold, madvise_pageout: ordinary pages with one mapping seem unused from now on.
+    """madvise_cold, madvise_pageout: mark ordinary pages with one mapping as unused.
 
-    There is no swap, so none of them goes. walk_page_range() asks walk_page_test() about the VMA,
+    There is no swap, so no page is evicted. walk_page_range() calls walk_page_test() for the VMA,
     walk_page_range_vma() does not (S5.9.7).
     """
     mm, profile = vma.mm, vma.mm.kernel.profile
@@ -327,7 +327,7 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
 def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     tables = vma.mm.tables
     for run in tables.runs(start, end):
-        # A driver's page is in no list of pages by age.
+        # A driver's page is not in an LRU list.
         page = run.page
         if page is None or not (page.anonymous or vma.is_shmem) or page.mapcount != 1:
             continue
@@ -338,9 +338,9 @@ def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
 
 
 def _check_listed(mm: MmStruct, page: Page) -> None:
-    """Check that a page is in the list of pages by age, not in the batch of another processor (S5.9.10).
+    """Check that a page is in an LRU list, not in the batch of another processor (S5.9.10).
 
-    :raises Undecided: it may be there
+    :raises Undecided: it may be in a batch
     """
     processors = mm.kernel.processors
     if processors.driven and page.maker not in ("", processors.task):
@@ -353,7 +353,7 @@ def _check_listed(mm: MmStruct, page: Page) -> None:
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
     """madvise_update_vma: splits at the range ends only if the flags really change (S5.9).
 
-    :raises ModelledErrno: EAGAIN where a split answers ENOMEM, which is for holes
+    :raises ModelledErrno: EAGAIN if a split fails with ENOMEM, which is reserved for holes
     """
     cleared, added = _FLAG_ADVICE[advice]
     flags = (vma.flags & ~cleared) | added

@@ -1,4 +1,4 @@
-"""mbind(2): the memory policy of VMAs, which cuts and merges them (S5.12)."""
+"""mbind(2): the memory policy of VMAs, which splits and merges them (S5.12)."""
 
 import errno
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from pfnlab.kernel.mm.vma import DEFAULT_POLICY, Vma
 
 
 def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> None:
-    """Give pages ``[start, end)`` a policy about node 0, the only one there is.
+    """Set the policy of pages ``[start, end)`` for node 0, the only one.
 
-    :param policy: as programs write it: ``default``, ``preferred`` or ``bind``
-    :param move: MPOL_MF_MOVE: pages that lie elsewhere go to where the policy wants them
-    :raises ModelledErrno: EFAULT at a hole, for ``default`` only where all is one; ENOMEM where a split
+    :param policy: as written in programs: ``default``, ``preferred`` or ``bind``
+    :param move: MPOL_MF_MOVE: move pages that are on other nodes
+    :raises ModelledErrno: EFAULT at a hole, for ``default`` only if all is one; ENOMEM if a split
         fails, the VMAs before it stay changed
-    :raises Undecided: pages would go to the node that they are on
+    :raises Undecided: pages would be moved to the node that they are on
     """
     if start == end:
         return
@@ -36,7 +36,7 @@ def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> 
 
 
 def _queue_pages_range(vmas: Sequence[Vma], start: int, end: int, policy: str, move: bool) -> None:
-    """Look for holes, and for pages to move; VMAs with VM_IO or VM_PFNMAP have none (vma_migratable)."""
+    """Look for holes and for pages to move; VMAs with VM_IO or VM_PFNMAP have none (vma_migratable)."""
     if not vmas:
         raise ModelledErrno(errno.EFAULT)
     if policy != DEFAULT_POLICY:

@@ -1,4 +1,4 @@
-"""memremap and memremap_pages: the kernel maps memory, or a device as memory (S9.7, S4.9)."""
+"""memremap and memremap_pages: mapping memory for the kernel, or a device as memory (S9.7, S4.9)."""
 
 import errno
 
@@ -10,12 +10,12 @@ from pfnlab.kernel.hw.physmap import is_new_memtype_allowed
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.aperture import leaves_resource
 
-#: Struct pages are made section by section, of 128 MiB.
+#: Struct pages are created in sections of 128 MiB.
 SECTION_PAGES = 1 << 15
 
 
 def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """Map *pfns* as memory: RAM has its place in the direct map already, anything else is ioremapped.
+    """Map *pfns* as memory: RAM is already in the direct map, anything else is ioremapped.
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
@@ -32,28 +32,28 @@ def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
 
 def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
-    """Undo :func:`memremap`: a place in the direct map stays."""
+    """Undo :func:`memremap`; the direct map stays."""
     if not _is_ram(kernel, pfns):
         iounmap(kernel, pfns)
 
 
 def _is_ram(kernel: Kernel, pfns: PfnRange) -> bool | None:
-    """True where *pfns* are System RAM, also below 1 MiB; None where only a part of them is."""
+    """True if *pfns* are System RAM, even below 1 MiB; None if only a part of them is."""
     return kernel.platform.phys.region_intersects(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end))
 
 
 def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool = False) -> None:
-    """Make struct pages for *pfns* of a device, and book them as remap_pfn_range does (S4.9).
+    """Create struct pages for *pfns* of a device, and reserve them as remap_pfn_range does (S4.9).
 
-    :param mode: the mode that the kind of memory asks for
+    :param mode: the mode requested by the kind of memory
     :param taken: some of them have struct pages already
-    :raises ModelledErrno: the error of the book: EBUSY beside another mode, EINVAL where the mode granted
-        will not do; EEXIST where some are taken
-    :raises Undecided: they lie in more than one section, of which some would be done
+    :raises ModelledErrno: the error of the memtype list: EBUSY if another mode is present, EINVAL if the
+        granted mode is not acceptable; EEXIST if some are taken
+    :raises Undecided: they lie in more than one section, and some would be done
     """
     prot = kernel.platform.pat.cachemode2protval(mode)
     if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:
-        # The direct map gets large entries, where this bit means that they are large (prot_sethuge).
+        # The direct map gets large entries, in which this bit marks a leaf (prot_sethuge).
         kernel.warn_on_once("arch/x86/mm/init_64.c", "prot_sethuge")
     if taken:
         if pfns.nr > SECTION_PAGES:
@@ -68,17 +68,17 @@ def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool 
 
 
 def memunmap_pages(kernel: Kernel, pfns: PfnRange) -> None:
-    """The struct pages go, and their entry of the book."""
+    """Remove the struct pages and their memtype entry."""
     kernel.tracker.memunmap_pages(pfns)
 
 
 def warn_about_ram(kernel: Kernel) -> None:
-    """Ordinary memory in use is not mapped a second time; the kernel says so once (S9.6)."""
+    """Ordinary memory in use is not mapped again; the kernel warns once (S9.6)."""
     kernel.warn_once("arch/x86/mm/ioremap.c", "ioremap on RAM at 0x100000000 - 0x100000fff")
 
 
 def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """Map *pfns* for the kernel; the book grants *mode* or another that will do.
+    """Map *pfns* for the kernel; the memtype list grants *mode* or an acceptable one.
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
@@ -105,14 +105,14 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
 
 def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:
-    """True where *pfns* are ordinary memory, which has its place in the direct map (S9.6.1).
+    """True if *pfns* are ordinary memory, which is in the direct map (S9.6.1).
 
-    RAM below 1 MiB is in no use, so that it may be mapped, and the book's test is good enough.
+    RAM below 1 MiB is not in use, so it may be mapped, and the memtype list's test is good enough.
     """
     return kernel.platform.phys.pat_pagerange_is_ram(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)) != 0
 
 
 def iounmap(kernel: Kernel, pfns: PfnRange) -> None:
-    """The kernel's own mapping goes, and its one entry with it; TLBs keep it for a while (S2.8.6)."""
+    """Remove the kernel's own mapping and its one entry; TLBs keep it for a while (S2.8.6)."""
     kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
     kernel.processors.unflushed = True

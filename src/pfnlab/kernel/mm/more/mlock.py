@@ -1,4 +1,4 @@
-"""mlock(2) and its kin, msync(2), mseal(2): calls that mostly pass PFN mappings by (S5.10)."""
+"""mlock(2) and similar, msync(2), mseal(2): calls that mostly skip PFN mappings (S5.10)."""
 
 import errno
 
@@ -8,15 +8,15 @@ from pfnlab.kernel.mm.populate import mm_populate
 from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.vma import Vma
 
-#: What mlock says where a page cannot be faulted in (__mlock_posix_error_return).
+#: mlock's error if a page cannot be faulted in (__mlock_posix_error_return).
 _POSIX_ERRNO = {errno.EFAULT: errno.ENOMEM, errno.ENOMEM: errno.EAGAIN}
 
 
 def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
-    """mlock or munlock pages ``[start, end)``: special VMAs stay unlocked, in silence (S5.10.1).
+    """mlock or munlock pages ``[start, end)``: special VMAs silently stay unlocked (S5.10.1).
 
     :raises ModelledErrno: ENOMEM at a hole, and for memory without any access, which cannot be faulted
-        in; EAGAIN where there is no page table for it; the VMAs before it stay changed
+        in; EAGAIN if there is no page table for it; the VMAs before it stay changed
     """
     with mm.mmap_lock.write():
         at = start
@@ -43,7 +43,7 @@ def do_mlockall(mm: MmStruct) -> None:
 
 
 def do_munlockall(mm: MmStruct) -> None:
-    """munlockall(2): memory that is there is unlocked, and memory to come is not locked (S5.10.1)."""
+    """munlockall(2): existing memory is unlocked, and future memory is not locked (S5.10.1)."""
     with mm.mmap_lock.write():
         mm.def_flags &= ~VM_LOCKED
         _mlock_fixup_all(mm, False)
@@ -51,7 +51,7 @@ def do_munlockall(mm: MmStruct) -> None:
 
 def _mlock_fixup_all(mm: MmStruct, locked: bool) -> None:
     for vma in mm:
-        # The VMA before may have merged with it.
+        # The previous VMA may have merged with it.
         if vma in mm.vmas:
             _mlock_fixup(vma, vma.start, vma.end, locked)
 
@@ -61,7 +61,7 @@ def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
     if flags == vma.flags or vma.special:
         return
     vma.mm.modify(vma, start, end, flags)
-    # Pages that are there are counted as locked, or as unlocked (mlock_vma_pages_range).
+    # Existing pages are counted as locked, or as unlocked (mlock_vma_pages_range).
     vma.mm.table_locks.pass_all(start, end)
     vma.mm.kernel.mlock_batch.drain()
 
@@ -107,11 +107,11 @@ def do_mseal(mm: MmStruct, start: int, end: int) -> None:
 
 def _mseal_apply(mm: MmStruct, start: int, end: int) -> None:
     for vma in mm.vmas_in(start, end):
-        if mm.vma_lookup(vma.start) is not vma:  # it has merged with the one before
+        if mm.vma_lookup(vma.start) is not vma:  # it has merged with the previous one
             continue
         stop, flags = min(vma.end, end), vma.flags | VM_SEALED
-        # The VMA before has merged with the sealed one behind it, and the kernel takes its old end for this
-        # one's beginning: so it merges with nothing.
+        # The previous VMA has merged with the sealed one after it, and the kernel mistakes its old end for
+        # the start of this one, which therefore merges with nothing.
         apart = start < vma.start and mm.kernel.profile.mseal_keeps_old_end
         if apart and flags != vma.flags:
             vma = mm.isolate(vma, vma.start, stop)

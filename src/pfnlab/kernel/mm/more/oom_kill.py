@@ -1,4 +1,4 @@
-"""process_mrelease(2): the memory of a dying process is taken before its end comes (S8.4)."""
+"""process_mrelease(2): the memory of a dying process is reaped before it exits (S8.4)."""
 
 import errno
 
@@ -14,8 +14,8 @@ from pfnlab.kernel.mm.unmap import zap_vma
 def process_mrelease(kernel: Kernel, victim: str, *, killed: bool) -> None:
     """Reap the process of task *victim*, which was killed and still has its memory.
 
-    :param killed: it is killed first
-    :raises ModelledErrno: ESRCH where it has no memory any more, EINVAL where it does not die
+    :param killed: kill it first
+    :raises ModelledErrno: ESRCH if it no longer has memory, EINVAL if it is not dying
     :raises Undecided: whether it still has it by then depends on timing
     """
     task = kernel.tasks.get(victim)
@@ -31,7 +31,7 @@ def process_mrelease(kernel: Kernel, victim: str, *, killed: bool) -> None:
 
 
 def _check_stays(kernel: Kernel, task: Task) -> None:
-    """Undecided where nothing keeps a killed process in the kernel."""
+    """Undecided if nothing keeps a killed process in the kernel."""
     under_way = kernel.processors.under_way
     operation = next((one for one in under_way if one.task == task.comm), None)
     if sum(other.mm is task.mm for other in kernel.tasks.values()) > 1:
@@ -45,7 +45,7 @@ def _check_stays(kernel: Kernel, task: Task) -> None:
 
 
 def _oom_reap_task_mm(mm: MmStruct) -> None:
-    """__oom_reap_task_mm: private memory goes, with a gather for each VMA; PFN mappings are left alone."""
+    """__oom_reap_task_mm: clears private memory, with a gather for each VMA; PFN mappings are left alone."""
     reverse = mm.kernel.profile.reaps_backwards
     if reverse:
         _reap_own(mm)
@@ -60,5 +60,5 @@ def _oom_reap_task_mm(mm: MmStruct) -> None:
 
 
 def _reap_own(mm: MmStruct) -> None:
-    """The program's own memory, above all of its areas, is reaped too, with flushes that nobody counts."""
+    """Reap the program's own memory, above all of its areas, too; its flushes are not counted."""
     mm.flush_tlb()

@@ -1,4 +1,4 @@
-"""Readers of a page map: each page by itself, or regions of pages that are alike (S7.5)."""
+"""Readers of a page map: single pages, or regions of equal pages (S7.5)."""
 
 import errno
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ class Pagemap(NamedTuple):
 def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
     """As many entries of /proc/self/pagemap as ``[start, end)`` has pages, from the first on.
 
-    To kernels PFN mappings are holes, or without ``skipped_are_holes`` nothing at all: the entries of what
-    follows take the places (pagemap_read, S7.5.4).
+    In kernels, PFN mappings are holes, or without ``skipped_are_holes`` nothing at all: the entries of later
+    pages take their place (pagemap_read, S7.5.4).
 
     :raises Undecided: there are too many pages
     """
@@ -73,9 +73,9 @@ def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
 
 
 class Region(NamedTuple):
-    """Pages ``[start, end)`` that PAGEMAP_SCAN found, all of the same categories.
+    """Pages ``[start, end)`` found by PAGEMAP_SCAN, all of the same categories.
 
-    :param written: nobody has write-protected it since, for all that the kernel knows
+    :param written: not write-protected since, as far as the kernel knows
     :param zero: the zero page (PAGE_IS_PFNZERO)
     :param huge: a leaf
     """
@@ -90,7 +90,7 @@ class Region(NamedTuple):
     softdirty: bool = False
 
     def categories(self) -> list[str]:
-        """In the words of observations."""
+        """The categories as written in observations."""
         named = {
             "present": self.present,
             "file": self.file,
@@ -105,9 +105,9 @@ class Region(NamedTuple):
 def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
     """The ioctl PAGEMAP_SCAN of /proc/self/pagemap, for pages of any category (S7.5.12).
 
-    Equal neighbours are one region, also those of two VMAs.
+    Equal neighbours form one region, even across two VMAs.
 
-    :raises ModelledErrno: ENOTTY where the kernel does not know it
+    :raises ModelledErrno: ENOTTY if the kernel does not support it
     """
     if not mm.kernel.profile.pagemap_scans:
         raise ModelledErrno(errno.ENOTTY)
@@ -115,7 +115,7 @@ def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
     regions: list[Region] = []
     with mm.mmap_lock.read():
         for vma in mm.vmas_in(start, end):
-            # pagemap_scan_test_walk: what is skipped is no hole to this walk.
+            # pagemap_scan_test_walk: to this walk, a skipped VMA is not a hole.
             if not walker.walk_page_test(vma):
                 continue
             first, last = max(vma.start, start), min(vma.end, end)
@@ -125,14 +125,14 @@ def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
 
 
 def _scan(regions: list[Region], vma: Vma, walker: WalkerPolicy, start: int, end: int) -> None:
-    """Add what is found in the pages ``[start, end)`` of *vma*."""
+    """Add the regions found in pages ``[start, end)`` of *vma*."""
     for found in _scanned(vma, start, end, walker):
         if found.categories():
             _join(regions, found)
 
 
 def _scanned(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> Iterator[Region]:
-    """pagemap_page_category: pages by their entries and their VMA, a run of entries at a time."""
+    """pagemap_page_category: pages by their entries and their VMA, one run of entries at a time."""
     tables, profile = vma.mm.tables, vma.mm.kernel.profile
     always, written = bool(vma.flags & VM_SOFTDIRTY), profile.scan_takes_present_for_written
     at = start
@@ -148,7 +148,7 @@ def _scanned(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> Iterator[R
 
 
 def _empty(vma: Vma, start: int, end: int) -> Iterator[Region]:
-    """Pages without an entry, those of a page table at a time: that there is one may count."""
+    """Pages without an entry, one page table at a time: a table that exists may matter."""
     softdirty, counts = bool(vma.flags & VM_SOFTDIRTY), vma.mm.kernel.profile.scan_takes_empty_for_written
     while start < end:
         stop = min(end, (start // LEAF_PAGES[2] + 1) * LEAF_PAGES[2]) if counts else end

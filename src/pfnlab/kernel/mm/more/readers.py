@@ -1,4 +1,4 @@
-"""Other readers of a mapping: walkers of page tables and foreign readers (S7)."""
+"""Other readers of a mapping: page-table walkers and readers in other processes (S7)."""
 
 import errno
 from contextlib import suppress
@@ -22,15 +22,15 @@ from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 
-#: A fault has put a leaf back between its split and the walk (S7.5.3a): the kernel stops with an oops.
+#: A fault has restored a leaf between its split and the walk (S7.5.3a): the kernel stops with an oops.
 WALKED_LEAF = "walked a leaf as a table"
 
-#: kB of one page.
+#: Size of a page in kB.
 _PAGE_KB = PAGE_SIZE // 1024
 
 
 def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
-    """Write a word of the page into a pipe: copy_from_user, which faults as a load does (S7.6.4).
+    """Write a word of the page into a pipe: copy_from_user, which faults like a load (S7.6.4).
 
     :raises ModelledErrno: EFAULT
     """
@@ -41,7 +41,7 @@ def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
 
 
 def vmsplice(mm: MmStruct, vpn: int) -> int:
-    """Put the page itself into a pipe (S7.2); returns its first word.
+    """Put the page itself into a pipe (S7.2); return its first word.
 
     :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
@@ -49,9 +49,9 @@ def vmsplice(mm: MmStruct, vpn: int) -> int:
 
 
 def futex_wake(mm: MmStruct, vpn: int) -> int:
-    """Wake the waiters of a shared futex in the page, of which there are none.
+    """Wake the waiters of a shared futex in the page, in fact none.
 
-    The key is made of the page, which must be writable; where it is not, a second try only reads it.
+    The key is derived from the page, which must be writable; otherwise a second attempt only reads it.
 
     :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
@@ -62,17 +62,17 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
             raise
         entry = get_user_page_fast(mm, vpn)
         if entry.page is None or entry.page.anonymous:
-            # A page of the task's own, or the zero page: nothing could ever change there.
+            # A private page, or the zero page: its content could never change.
             raise
     vma = mm.vma_lookup(vpn)
     if entry.page is not None and not entry.page.anonymous and not (vma is not None and vma.has_file_pages):
-        # A driver's page is in no file: there is nothing that a key could be made of.
+        # A driver's page belongs to no file, so no key can be derived from it.
         raise ModelledErrno(errno.EFAULT)
     return 0
 
 
 def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
-    """move_pages(2): where each page is, ``node0`` or an errno (S7.5).
+    """move_pages(2): the place of each page, ``node0`` or an errno (S7.5).
 
     :param moves: to node 0, where all pages are (do_pages_move); False: with nodes = NULL (do_pages_stat)
     :raises Undecided: there are too many pages
@@ -86,7 +86,7 @@ def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
 
 
 def _moved_status(mm: MmStruct, vpn: int) -> str:
-    """add_folio_for_migration: a VMA that is not migratable is refused, whatever is in it (S7.5.10)."""
+    """add_folio_for_migration: a VMA that is not migratable is refused, whatever its content (S7.5.10)."""
     with mm.mmap_lock.read():
         vma = mm.vma_lookup(vpn)
         if vma is None or vma.flags & (VM_IO | VM_PFNMAP):
@@ -124,7 +124,7 @@ class NumaCounts(NamedTuple):
 
 
 def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
-    """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5).
+    """The VMAs that begin in ``[start, end)`` and have pages counted in /proc/self/numa_maps (S7.5).
 
     The task reads it to its end, so all VMAs are walked.
     """
@@ -146,9 +146,9 @@ def _numa_counts(vma: Vma, runs: list[EntryRun]) -> NumaCounts:
 
 
 def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None = None) -> list[EntryRun]:
-    """The entries of *vma* that *walker* takes for ordinary pages.
+    """The entries of *vma* that *walker* treats as ordinary pages.
 
-    :param entries: the entries that are asked about; None for all
+    :param entries: the entries to test; None for all
     """
     if not walker.walk_page_test(vma):
         return []
@@ -158,9 +158,9 @@ def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None =
 
 
 def _walked_runs(vma: Vma) -> list[EntryRun]:
-    """The ordinary pages that the walk of smaps, smaps_rollup and numa_maps finds, a page table at a time.
+    """The ordinary pages found by the walk of smaps, smaps_rollup and numa_maps, one page table at a time.
 
-    It has no use for leaves of 1 GiB (S7.5.3).
+    It ignores leaves of 1 GiB (S7.5.3).
     """
     mm, walker = vma.mm, vma.mm.kernel.walkers.walk_page_vma
     if not walker.walk_page_test(vma):
@@ -176,17 +176,17 @@ def _walked_runs(vma: Vma) -> list[EntryRun]:
 
 
 def map_count(run: EntryRun) -> int:
-    """How many entries map the page; a frame without one, which no walker should take, counts as its own."""
+    """Number of entries that map the page; a bare frame, which no walker should accept, counts as private."""
     return run.page.mapcount if run.page is not None else 1
 
 
 def smap_counts(vma: Vma) -> SmapCounts:
-    """The pages that smaps counts: ordinary ones, in PFN mappings not on every kernel (S7.5)."""
+    """The pages counted in smaps: ordinary ones; in PFN mappings not on every kernel (S7.5)."""
     return _counted(normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma))
 
 
 def memory_counts(vma: Vma) -> SmapCounts:
-    """The same counts of the pages themselves: no frame of a device is an ordinary one, for any walker."""
+    """The same counts by the pages themselves: a device frame is never ordinary, for any walker."""
     return _counted([run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None])
 
 
@@ -206,7 +206,7 @@ class Smap(NamedTuple):
 
 
 def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
-    """The VMAs that meet ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5)."""
+    """The VMAs that overlap ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5)."""
     return [found for found in _smaps(mm) if found.end > start and found.start < end]
 
 
@@ -225,7 +225,7 @@ def _smaps(mm: MmStruct) -> list[Smap]:
             with mm.vma_locks.read(next_vma):
                 found.append(_smap(next_vma))
         else:
-            # It is waited for, and may be gone by then.
+            # It waits for the lock; the VMA may be gone by then.
             with mm.mmap_lock.read():
                 if (left := mm.find_vma(at)) is None:
                     return found
@@ -246,7 +246,7 @@ class Rollup(NamedTuple):
 
 
 def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
-    """The share of the VMAs that meet ``[start, end)`` in /proc/self/smaps_rollup (S7.5.11).
+    """The share of the VMAs that overlap ``[start, end)`` in /proc/self/smaps_rollup (S7.5.11).
 
     All VMAs of the task are walked under one mmap_lock, in every kernel.
     """
@@ -261,14 +261,14 @@ def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
 
 
 def split_leaves(mm: MmStruct) -> None:
-    """The walk of smaps, smaps_rollup and numa_maps has no use for leaves of 1 GiB (S7.5.3)."""
+    """Split 1 GiB leaves, which the walk of smaps, smaps_rollup and numa_maps cannot use (S7.5.3)."""
     walker, vmas = mm.kernel.walkers.walk_page_vma, list(mm)
     for vma in vmas:
         split_leaves_between(vma, vma.start, vma.end, walker)
 
 
 def split_leaves_between(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> None:
-    """Nothing takes the place of a leaf of 1 GiB, so the next access faults; those of 2 MiB are only read."""
+    """A 1 GiB leaf is replaced by nothing, so the next access faults; 2 MiB leaves are only read."""
     if not walker.walk_page_test(vma):
         return
     mm, pages = vma.mm, LEAF_PAGES[3]
@@ -288,7 +288,7 @@ def split_leaves_between(vma: Vma, start: int, end: int, walker: WalkerPolicy) -
 
 
 def answers(vma: Vma) -> bool:
-    """True where walk_page_range enters *vma*, or calls pte_hole for it (walk_page_test)."""
+    """True if walk_page_range enters *vma*, or calls pte_hole for it (walk_page_test)."""
     kernel = vma.mm.kernel
     return kernel.profile.skipped_are_holes or kernel.walkers.walk_page_range.walk_page_test(vma)
 
@@ -296,8 +296,8 @@ def answers(vma: Vma) -> bool:
 def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
     """mincore(2) into a vector of zeros (S7.5.6).
 
-    :return: the errno, and a digit a page; at a hole ENOMEM, and only the pages before it were delivered
-    :raises Undecided: the walk says nothing of a VMA, or there are too many pages
+    :return: the errno, and a digit per page; at a hole ENOMEM, with only the pages before it
+    :raises Undecided: the walk reports nothing for a VMA, or there are too many pages
     """
     digits: list[str] = []
     walker = mm.kernel.walkers.walk_page_range
@@ -314,7 +314,8 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
                     Why.MACHINE_DECIDES,
                 )
             if vma.file is not None and vma.i_mapping is None:
-                # Whose file it is, who may know what is in memory: of no file nobody (can_do_mincore).
+                # Which pages are in memory is shown only to the file's owner; without a file, to nobody
+                # (can_do_mincore).
                 digits.append("1")
                 continue
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
@@ -324,7 +325,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
 
 
 def _in_memory(vma: Vma | None, vpn: int) -> bool:
-    """True where the file has the page, mapped here or not."""
+    """True if the file has the page, mapped here or not."""
     file = vma.file if vma is not None else None
     return vma is not None and isinstance(file, ShmemFile) and vma.pgoff + vpn - vma.start in file.pages
 
@@ -332,8 +333,8 @@ def _in_memory(vma: Vma | None, vpn: int) -> bool:
 def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
     """Register the pages with a userfaultfd for missing pages, then close it again.
 
-    :raises ModelledErrno: EINVAL where something is mapped that is no ordinary memory, or nothing is
-    :raises Undecided: all is ordinary memory, whose VMAs split and merge meanwhile
+    :raises ModelledErrno: EINVAL if mapped memory is not ordinary, or nothing is mapped
+    :raises Undecided: all is ordinary memory, whose VMAs split and merge during the call
     """
     with mm.mmap_lock.write():
         vmas = mm.vmas_in(start, end)
@@ -343,9 +344,9 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
 
 
 class LockedMemory(NamedTuple):
-    """Locked and pinned memory as /proc/PID/status counts it, in kB.
+    """Locked and pinned memory as counted in /proc/PID/status, in kB.
 
-    :param locked: None where mlockall has locked the program's own memory too
+    :param locked: None if mlockall has locked the program's own memory too
     """
 
     locked: int | None

@@ -1,4 +1,4 @@
-"""remap_file_pages(2), which is a MAP_FIXED mmap of the same file by now (S5.10.8)."""
+"""remap_file_pages(2), now emulated by a MAP_FIXED mmap of the same file (S5.10.8)."""
 
 import errno
 
@@ -11,10 +11,10 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
-    """Let pages ``[start, end)`` of a shared mapping show its file from page *pgoff* on.
+    """Map pages ``[start, end)`` of a shared mapping to its file from page *pgoff* on.
 
     :raises ModelledErrno: EINVAL unless all of it is mapped shared, from one file, with the same flags;
-        else the error of mmap, which leaves a hole
+        otherwise the error of mmap, which leaves a hole
     """
     kernel = mm.kernel
     kernel.pr_warn_once(
@@ -46,7 +46,7 @@ def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
 
 
 def _continues(mm: MmStruct, vma: Vma, end: int) -> bool:
-    """True where the mapping that begins with *vma* goes on to page *end*, in any number of VMAs."""
+    """True if the mapping that begins with *vma* extends to page *end*, in any number of VMAs."""
     at = vma.end
     while at < end:
         next_vma = mm.vma_lookup(at)

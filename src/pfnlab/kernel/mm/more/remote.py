@@ -1,4 +1,4 @@
-"""Bytes of a task, read and written as another process could: process_vm_readv and /proc/PID/mem (S7.6)."""
+"""Reading and writing a task's bytes like another process: process_vm_readv, /proc/PID/mem (S7.6)."""
 
 import errno
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def process_vm_readv(mm: MmStruct, start: int, length: int) -> bytes:
 def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
     """Write bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
 
-    :return: how many
+    :return: the number of bytes written
     :raises ModelledErrno: EFAULT, for the first page
     """
     pages = _pinned(mm, start, len(stored), write=True)
@@ -44,7 +44,7 @@ def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
 def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[EntryRun]:
     """The pages of the bytes, up to the first that is refused twice.
 
-    Those in front of one that is refused are copied, and the rest is tried anew (process_vm_rw_single_vec).
+    Those before a refused page are copied, and the rest is retried (process_vm_rw_single_vec).
     """
     pinned: list[EntryRun] = []
     refused = -1
@@ -63,7 +63,7 @@ def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[Entry
 
 
 def _parts(start: int, length: int) -> Iterator[tuple[int, int]]:
-    """The bytes from *start* on, page by page: where in the page, and how many."""
+    """The bytes from *start* on, page by page, as offset in the page and length."""
     while length:
         offset = start % PAGE_SIZE
         part = min(length, PAGE_SIZE - offset)
@@ -72,10 +72,10 @@ def _parts(start: int, length: int) -> Iterator[tuple[int, int]]:
 
 
 def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -> bytes:
-    """Read or write bytes of /proc/self/mem, 4096 at a time, until one cannot be reached (S7.6.5).
+    """Read or write bytes of /proc/self/mem, 4096 at a time, until one is not accessible (S7.6.5).
 
-    :param stored: *length* bytes to write; None reads
-    :return: the bytes that were read or written
+    :param stored: *length* bytes to write; None to read
+    :return: the bytes read or written
     :raises ModelledErrno: EIO, for the first
     """
     moved = b""
@@ -92,7 +92,7 @@ def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -
 
 
 def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | None) -> bytes:
-    """Up to 4096 bytes: as a debugger would, page by page, else all that is left by the file (S7.6.2)."""
+    """Up to 4096 bytes: page by page like a debugger, otherwise all the rest through the file (S7.6.2)."""
     force, moved = mm.kernel.profile.mem_forces, b""
     while len(moved) < length:
         vpn, offset = divmod(start + len(moved), PAGE_SIZE)
@@ -115,9 +115,9 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
 
 
 def _finds_vma(mm: MmStruct, vpn: int) -> bool:
-    """True where there is a VMA.
+    """True if there is a VMA.
 
-    Else the kernel looks for a stack to expand, under the lock for writing.
+    Otherwise the kernel looks for a stack to expand, under the lock for writing.
     """
     with mm.mmap_lock.read():
         if mm.vma_lookup(vpn) is not None:
@@ -129,7 +129,7 @@ def _finds_vma(mm: MmStruct, vpn: int) -> bool:
 
 
 def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes | None) -> bytes:
-    """generic_access_phys: frames are mapped for the kernel, or EIO, as long as it takes (S7.6.3, S7.6.5)."""
+    """generic_access_phys: map frames for the kernel, again if the entry changed; or EIO (S7.6.3, S7.6.5)."""
     kernel = mm.kernel
     if kernel.profile.access_phys_by_page:
         length = min(length, PAGE_SIZE - offset)
@@ -163,7 +163,7 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
 def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = None) -> EntryRun | None:
     """The entry of page *vpn*, with its table locked; a leaf is read before that (S7.6.6).
 
-    :param expected: the entry whose frame is read or written, if it is this one
+    :param expected: the entry whose frame is to be accessed, if it is still this one
     """
     while (seen := mm.tables.entry(vpn)) is not None and seen.level > 1:
         unlocked = mm.kernel.profile.leaf_read_unlocked
@@ -172,7 +172,7 @@ def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = Non
         with mm.kernel.processors.inside("follow_pfnmap_start"):
             locked = mm.table_locks.entry(vpn)
         if unlocked:
-            # Whatever became of it.
+            # Whatever happened to it.
             mm.lookups[:] = [other for other in mm.lookups if other is not seen]
             return seen
         if locked is not None and locked.level > 1:
@@ -181,7 +181,7 @@ def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = Non
 
 
 def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
-    """Map the frame of *entry*, and those behind, for the kernel, in the entry's mode; EIO without one."""
+    """Map the frame of *entry*, and those after it, for the kernel, in the entry's mode; EIO without one."""
     if entry is None or (writes and not pte_write(entry.bits)):
         raise ModelledErrno(errno.EIO)
     frames = PfnRange(entry.pfn, entry.pfn + pages)
@@ -197,12 +197,12 @@ def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: b
 
 
 def _load(mm: MmStruct, pfn: int, page: Page | None, offset: int, length: int) -> bytes:
-    """Bytes of a page, or of a device's frame where there is none."""
+    """Bytes of a page, or of a device frame if there is no page."""
     return bytes_at(mm.kernel.load(pfn) if page is None else page.value, offset, length)
 
 
 def _store(mm: MmStruct, pfn: int, page: Page | None, offset: int, stored: bytes) -> None:
-    """Set bytes of a page, or of a device's frame where there is none."""
+    """Set bytes of a page, or of a device frame if there is no page."""
     if page is None:
         mm.kernel.store(pfn, with_bytes(mm.kernel.load(pfn), offset, stored))
     else:

@@ -1,4 +1,4 @@
-"""The counters of a VMA in /proc/PID/smaps (S7.5.2): one arithmetic for all that find pages."""
+"""The counters of a VMA in /proc/PID/smaps (S7.5.2), computed the same way for all walkers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pfnlab.base.units import PAGE_SIZE
 #: Fractional bits of a proportional set size (PSS_SHIFT).
 _PSS_SHIFT = 12
 
-#: kB of one page.
+#: Size of a page in kB.
 _PAGE_KB = PAGE_SIZE // 1024
 
 
@@ -25,12 +25,12 @@ class SmapCounts(NamedTuple):
     def of(cls, runs: Iterable[tuple[int, int]], anonymous: int) -> SmapCounts:
         """The counters of ordinary pages.
 
-        :param runs: so many pages, each mapped by so many entries
+        :param runs: pairs of a number of pages and the number of entries that map each
         :param anonymous: how many of all these pages have no file
         """
         pages = pss = 0
         for count, mapcount in runs:
             pages += count
-            # The kernel divides in fixed point, so three thirds are a little less than one.
+            # The kernel divides in fixed point, so three thirds are slightly less than one.
             pss += (PAGE_SIZE << _PSS_SHIFT) // mapcount * count
         return cls(pages * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10)

@@ -1,4 +1,4 @@
-"""/dev/mem (S9.1): physical memory by its address, on device ranges and below 1 MiB."""
+"""/dev/mem (S9.1): physical memory by address, for device ranges and below 1 MiB."""
 
 import errno
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 class DevMem(PlainFile):
     """An open /dev/mem.
 
-    :param sync: opened with O_SYNC, so mappings ask for UC- instead of write-back (S1.15)
+    :param sync: opened with O_SYNC, so mappings request UC- instead of write-back (S1.15)
     :param mmap_prepare: the kernel maps it in two phases (S4.7)
     """
 
@@ -46,8 +46,8 @@ class DevMem(PlainFile):
     def prepare(self, vma: Vma) -> None:
         """The checks before a page is mapped; the offset is the physical page.
 
-        :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space may not
-            have (S9.1.2)
+        :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space must not
+            access (S9.1.2)
         """
         platform = vma.mm.kernel.platform
         pfns = PfnRange(vma.pgoff, vma.pgoff + vma.nr)
@@ -60,7 +60,7 @@ class DevMem(PlainFile):
     def mmap(self, vma: Vma) -> None:
         """mmap_mem, or the second phase of it.
 
-        :raises ModelledErrno: EAGAIN for every failure of the mapping itself, else as :meth:`prepare`
+        :raises ModelledErrno: EAGAIN for every failure of the mapping itself, otherwise as :meth:`prepare`
         """
         if not self.mmap_prepare:
             self.prepare(vma)
@@ -71,7 +71,7 @@ class DevMem(PlainFile):
             raise ModelledErrno(errno.EAGAIN) from None
 
     def _phys_mem_access_prot_allowed(self, vma: Vma, pfns: PfnRange) -> None:
-        """The mode asked for, and up to 6.15 a second guard against aliases of RAM (S1.14, S1.15)."""
+        """Set the requested mode; up to 6.15 apply a second guard against aliases of RAM (S1.14, S1.15)."""
         kernel = vma.mm.kernel
         platform = kernel.platform
         guards = kernel.profile.devmem_guards_aliases

@@ -1,4 +1,4 @@
-"""A driver that maps a device in every way a driver can: the model of the guest driver's /dev/pfnlab."""
+"""A driver with every way to map a device: the model of the guest driver's /dev/pfnlab."""
 
 import errno
 from dataclasses import dataclass, field
@@ -36,18 +36,18 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, zap_vma_ptes
 
-#: The ordinary pages the driver hands out for the kinds that map no device: the first, and how many.
+#: The ordinary pages the driver maps for the kinds that map no device: the first, and their number.
 RAM_PFN, RAM_PAGES = 0x4000, 16
 
-#: The ways to map in which entries show other frames than the offset names.
+#: The ways to map that use other frames than the offset selects.
 OTHER_FRAMES = ("ram", "narrowed", "buffer", "fault_moved")
 
-#: How far away, in pages, the frame is that ``fault_moved`` inserts: at this bit of the frame number.
+#: Frame offset, in pages, of the frame inserted by ``fault_moved``: XORed into the frame number.
 MOVED_BY = 4
 
 
 def prot_of(vma: Vma, mode: str) -> int:
-    """vm_page_prot with the mode that is asked of the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
+    """vm_page_prot with the mode requested from the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
     kernel = vma.mm.kernel
     pat, prot = kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
     match mode:
@@ -61,7 +61,7 @@ def prot_of(vma: Vma, mode: str) -> int:
 
 
 class DriverDeviceFile(PlainFile):
-    """/dev/pfnlab, opened, however it maps; offsets are physical pages.
+    """An open /dev/pfnlab, for any way to map; offsets are physical pages.
 
     :ivar mode: cache mode of vm_page_prot
     """
@@ -84,17 +84,17 @@ class DriverDeviceFile(PlainFile):
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Its vm_ops carry pfn_mkwrite, in some ways to map."""
+        """Its vm_ops have pfn_mkwrite, in some ways to map."""
         return False
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """Its vm_ops carry page_mkwrite, in some ways to map."""
+        """Its vm_ops have page_mkwrite, in some ways to map."""
         return False
 
     @property
     def write_notify(self) -> bool:
-        """Where it has either."""
+        """True if it has either."""
         return self.has_pfn_mkwrite or self.has_page_mkwrite
 
     def mmap(self, vma: Vma) -> None:
@@ -110,16 +110,16 @@ class DriverDeviceFile(PlainFile):
 
 @dataclass(frozen=True)
 class DriverFile(DriverDeviceFile):
-    """/dev/pfnlab, opened, for a mapping with operations.
+    """An open /dev/pfnlab, for a mapping with operations.
 
     :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
-        (``narrowed``: page by page, the VMA narrowed to each; ``buffer``: at once, and given back where that
-        fails), ``apply`` without asking for a cache mode, on ``fault`` (``fault_prot`` with a mode of its
-        own, ``fault_pmd`` and ``fault_pud`` by leaves, ``fault_remap`` all at once, ``fault_moved`` all at
+        (``narrowed``: page by page, the VMA narrowed to each; ``buffer``: at once, and freed if that
+        fails), ``apply`` without a cache mode request, on ``fault`` (``fault_prot`` with its own
+        mode, ``fault_pmd`` and ``fault_pud`` by leaves, ``fault_remap`` all at once, ``fault_moved`` all at
         mmap and other frames on fault, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite``
-        where first writes ask the driver), or ``refuse``; ``iomap_memory`` and ``export`` map all too
+        if first writes call the driver), or ``refuse``; ``iomap_memory`` and ``export`` map all too
     :param mode: cache mode of vm_page_prot
-    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    :param part: for ``part``: first page and the page after the last, in pages of the mapping
     """
 
     how: str
@@ -127,7 +127,7 @@ class DriverFile(DriverDeviceFile):
     part: tuple[int, int] = (0, 0)
 
     def _fill(self, vma: Vma) -> None:
-        """Fill entries as ``how`` says."""
+        """Fill entries according to ``how``."""
         device, half = vma.pgoff, vma.nr // 2
         match self.how:
             case "refuse":
@@ -160,13 +160,13 @@ class DriverFile(DriverDeviceFile):
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Its vm_ops carry pfn_mkwrite."""
+        """Its vm_ops have pfn_mkwrite."""
         return self.how in ("fault_mkwrite", "mixed_mkwrite")
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """The driver's fault handler: every kind has one, and it inserts the frame the offset names, or all.
+        """The driver's fault handler: every kind has one; it inserts the frame at the offset, or all.
 
-        :raises Signal: SIGBUS in a private mapping, where inserting would stop the kernel, and where
+        :raises Signal: SIGBUS in a private mapping, where inserting would hit a BUG, and if
             remap_pfn_range fails
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
@@ -183,7 +183,7 @@ class DriverFile(DriverDeviceFile):
             vmf_insert_pfn(vma, vpn, pfn, prot, mkwrite=mkwrite)
 
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
-        """The driver's handler for leaves: where none fits, or its kind wants none, small entries do.
+        """The driver's handler for leaves; if none fits, or its kind has none, small entries are used.
 
         :return: False to fall back to smaller entries
         """
@@ -201,7 +201,7 @@ class DriverFile(DriverDeviceFile):
         return True
 
     def _remap_all(self, vma: Vma) -> None:
-        """remap_pfn_range of the whole VMA; over entries that are there the kernel would stop."""
+        """remap_pfn_range of the whole VMA; over existing entries the kernel would hit a BUG."""
         if vma.mm.tables.runs(vma.start, vma.end):
             raise Signal("SIGBUS", 2)
         try:
@@ -215,7 +215,7 @@ class DriverFile(DriverDeviceFile):
 
 @dataclass(frozen=True)
 class BareDriverFile(DriverDeviceFile):
-    """/dev/pfnlab, opened, for a mapping that is remapped at once and gets no vm_ops (S6.2.5a)."""
+    """An open /dev/pfnlab, for a mapping that is remapped at once and has no vm_ops (S6.2.5a)."""
 
     mode: str
     has_fault: bool = False
@@ -231,8 +231,8 @@ class BareDriverFile(DriverDeviceFile):
 def _remap_narrowed(vma: Vma) -> None:
     """Remap RAM page by page: each call sees a VMA of that page alone.
 
-    dma_mmap_coherent() maps the whole of a VMA, so whoever has several buffers for one mapping (hfi1, comedi)
-    narrows the VMA for each.
+    dma_mmap_coherent() maps the whole of a VMA, so a driver with several buffers for one mapping (hfi1,
+    comedi) narrows the VMA for each.
     """
     start, end = vma.start, vma.end
     try:
@@ -244,7 +244,7 @@ def _remap_narrowed(vma: Vma) -> None:
 
 
 def _remap_buffer(vma: Vma) -> None:
-    """Remap a buffer of RAM, which the driver gives back where that fails: entries may show it then (A18)."""
+    """Remap a buffer of RAM, which the driver frees if that fails: entries may still map it then (A18)."""
     try:
         remap_pfn_range(vma, vma.start, PfnRange(RAM_PFN, RAM_PFN + vma.nr), vma.page_prot)
     except ModelledErrno:
@@ -254,7 +254,7 @@ def _remap_buffer(vma: Vma) -> None:
 
 
 def _may_insert(vma: Vma) -> bool:
-    """True where vmf_insert_pfn does not stop the kernel, as it does in private PFN mappings."""
+    """True if vmf_insert_pfn does not hit a BUG, as it does in private PFN mappings."""
     return not is_cow_mapping(vma.flags) or bool(vma.flags & VM_MIXEDMAP)
 
 
@@ -265,10 +265,10 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 class DriverState:
     """The driver's own state between calls: one claimed region, and its mappings by kind, newest last.
 
-    What maps for the driver itself raises ENOMEM where the kernel gives it no pointer.
+    Methods that map for the driver itself raise ENOMEM if the kernel returns no pointer.
 
     :ivar pages: its own pages that were ever mapped as pages, by frame
-    :ivar unlisted: ranges with struct pages that the kernel does not find by their frames any more (S4.9.1)
+    :ivar unlisted: ranges with struct pages that the kernel no longer finds by their frames (S4.9.1)
     """
 
     held: dict[str, list[PfnRange]] = field(default_factory=dict)
@@ -279,7 +279,7 @@ class DriverState:
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
-        :raises ModelledErrno: EBUSY when a region is claimed already, somebody else has some of *pfns*
+        :raises ModelledErrno: EBUSY if a region is claimed already, another driver has some of *pfns*
             (S9.1.6), or a mapping of them may not be revoked
         """
         resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
@@ -294,7 +294,7 @@ class DriverState:
             raise
 
     def release_mem_region(self, kernel: Kernel) -> None:
-        """Give the claimed region back."""
+        """Release the claimed region."""
         if self.resource is not None:
             kernel.release(self.resource)
             self.resource = None
@@ -310,15 +310,15 @@ class DriverState:
         self._hold("memremap", pfns)
 
     def io_mapping_create_wc(self, kernel: Kernel, pfns: PfnRange) -> None:
-        """An io_mapping: on this processor an ioremap_wc with a name (S4.10.1)."""
+        """Create an io_mapping: on this processor an ioremap_wc with a name (S4.10.1)."""
         ioremap(kernel, pfns, CacheMode.WC)
         self._hold("io_mapping", pfns)
 
     def memremap_pages(self, kernel: Kernel, pfns: PfnRange, p2pdma: bool) -> None:
-        """Make struct pages for *pfns*.
+        """Create struct pages for *pfns*.
 
-        :raises ModelledErrno: ENOMEM where its first or last page is found to have one already, else the
-            error of the book; EEXIST where other pages have
+        :raises ModelledErrno: ENOMEM if its first or last page already has one, otherwise the
+            error of the memtype list; EEXIST if other pages have
         """
         taken = [other for other in self.held.get("memremap_pages", ()) if pfns.overlaps(other)]
         listed = [other for other in taken if other not in self.unlisted]
@@ -329,15 +329,15 @@ class DriverState:
         try:
             memremap_pages(kernel, pfns, CacheMode.UC_MINUS if p2pdma else CacheMode.WB, bool(taken))
         except ModelledErrno:
-            # Undone is the list of the whole range, of which some belonged to others.
+            # The whole range is unlisted, although some of it belonged to others.
             self.unlisted += listed
             raise
         self._hold("memremap_pages", pfns)
 
     def let_go(self, kernel: Kernel, kind: str) -> None:
-        """Undo the newest mapping of a kind, which is named after the function that made it.
+        """Undo the newest mapping of a kind; kinds are named after the function that creates them.
 
-        :raises ModelledErrno: ENOENT when there is none
+        :raises ModelledErrno: ENOENT without one
         """
         if not self.held.get(kind):
             raise ModelledErrno(errno.ENOENT)
@@ -358,10 +358,10 @@ class DriverState:
             zap_vma_ptes(_vma_at(mm, start), start, end)
 
     def remap_pfn_range(self, mm: MmStruct, start: int, end: int, mode: str) -> None:
-        """remap_pfn_range once more on the living VMA at *start*, with the frames its offset names.
+        """Repeat remap_pfn_range on the live VMA at *start*, with the frames at its offset.
 
-        :raises ModelledErrno: EFAULT without a VMA; EINVAL where not all is the driver's, EBUSY over entries,
-            where the kernel would stop; else the error of remap_pfn_range
+        :raises ModelledErrno: EFAULT without a VMA; EINVAL if part of it is not the driver's, EBUSY over
+            existing entries, where the kernel would hit a BUG; otherwise the error of remap_pfn_range
         """
         with mm.mmap_lock.write():
             vma = _vma_at(mm, start)

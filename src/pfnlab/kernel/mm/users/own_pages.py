@@ -1,4 +1,4 @@
-"""The guest driver's own pages, mapped as pages with a struct page, which are counted (S5.7.3)."""
+"""The guest driver's own pages, mapped as reference-counted pages with a struct page (S5.7.3)."""
 
 import errno
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from pfnlab.kernel.mm.vma import Vma
 
 @dataclass(frozen=True)
 class OwnPagesFile(DriverDeviceFile):
-    """/dev/pfnlab, opened, for a mapping of the driver's own pages by vm_insert_page and its kin.
+    """An open /dev/pfnlab, for a mapping of the driver's own pages by vm_insert_page and similar.
 
     :param how: ``insert_page`` one by one, ``insert_pages`` several at once, ``map_pages`` all that fit;
-        ``page_mkwrite`` gives them to the kernel on fault, and first writes ask the driver; ``mixed_pages``
-        inserts every second one on fault, and frames of the device between them
+        ``page_mkwrite`` returns them to the kernel on fault, and first writes call the driver;
+        ``mixed_pages`` inserts every second one on fault, and device frames between them
     :param mode: cache mode of vm_page_prot
-    :param first: the offset in pages that the file was mapped at first: there the driver's pages begin
+    :param first: the offset in pages of the file's first mapping, where the driver's pages begin
     """
 
     how: str
@@ -31,10 +31,10 @@ class OwnPagesFile(DriverDeviceFile):
     huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
-        """Insert a page for each of the mapping.
+        """Insert a page for each page of the mapping.
 
-        :raises ModelledErrno: EINVAL where there are not as many, of vm_map_pages ENXIO; ENOMEM where no
-            page table can be had
+        :raises ModelledErrno: EINVAL if there are not enough, ENXIO from vm_map_pages; ENOMEM if no
+            page table can be allocated
         """
         at = vma.pgoff - self.first
         if not 0 <= at < RAM_PAGES:
@@ -52,17 +52,17 @@ class OwnPagesFile(DriverDeviceFile):
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """Its vm_ops carry page_mkwrite."""
+        """Its vm_ops have page_mkwrite."""
         return self.how == "page_mkwrite"
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """vmf_insert_page of the page that was there before; a page that is there by now stays.
+        """vmf_insert_page of the page that was there before; an existing page stays.
 
-        Of ``mixed_pages`` each second one is the device's frame (vmf_insert_mixed).
-        With page_mkwrite the kernel maps what the handler gives it.
+        In ``mixed_pages`` every second one is the device's frame (vmf_insert_mixed).
+        With page_mkwrite the kernel maps the page that the handler returns.
 
-        :raises Signal: SIGBUS where mremap has made the mapping larger than the driver has pages
-        :raises FaultOom: no page table could be had
+        :raises Signal: SIGBUS if mremap has made the mapping larger than the driver has pages
+        :raises FaultOom: no page table could be allocated
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
             at = vma.pgoff + vpn - vma.start - self.first
@@ -83,7 +83,7 @@ class OwnPagesFile(DriverDeviceFile):
 
 
 def own_page(kernel: Kernel, number: int) -> Page:
-    """That page of the driver; whoever maps its frame otherwise finds the same content."""
+    """Page *number* of the driver; other mappings of its frame see the same content."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     pfn = RAM_PFN + number

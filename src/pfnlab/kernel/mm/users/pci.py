@@ -1,4 +1,4 @@
-"""The BAR of a PCI device by sysfs and /proc/bus/pci (S9.2, S9.3); its driver and removal (S9.9)."""
+"""The BAR of a PCI device in sysfs and /proc/bus/pci (S9.2, S9.3); its driver and removal (S9.9)."""
 
 import errno
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range
 
 @dataclass(eq=False)
 class PciDevice:
-    """A device in a slot, as one enumeration of the bus found it; the next one makes another.
+    """A device in a slot, as found by one enumeration of the bus; the next one creates another.
 
     :param bar: its BAR's pages
-    :ivar known: the kernel has it, and its files are there
-    :ivar bound: the guest driver is bound to it, or its probe is under way
-    :ivar claimed: its BAR, as the driver has claimed it
+    :ivar known: the kernel has it, and its files exist
+    :ivar bound: the guest driver is bound to it, or its probe is running
+    :ivar claimed: its BAR, as claimed by the driver
     """
 
     bar: PfnRange
@@ -31,16 +31,16 @@ class PciDevice:
     def open(self) -> None:
         """Open one of its files.
 
-        :raises ModelledErrno: ENOENT when the kernel does not have it any more
+        :raises ModelledErrno: ENOENT if the kernel no longer has it
         """
         if not self.known:
             raise ModelledErrno(errno.ENOENT)
 
     def bind(self, kernel: Kernel) -> None:
-        """bind_store: the driver's probe claims the BAR, and mappings of it by others go (S9.9.1).
+        """bind_store: the driver's probe claims the BAR, and other mappings of it are revoked (S9.9.1).
 
-        :raises ModelledErrno: ENODEV when the kernel does not have it, EBUSY while a driver is bound or has
-            claimed pages of it, or where a mapping of them may not be revoked
+        :raises ModelledErrno: ENODEV if the kernel does not have it, EBUSY while a driver is bound or has
+            claimed pages of it, or if a mapping of them may not be revoked
         """
         if not self.known:
             raise ModelledErrno(errno.ENODEV)
@@ -63,7 +63,7 @@ class PciDevice:
         revoke_iomem(kernel, self.bar)
 
     def unbind(self, kernel: Kernel) -> None:
-        """unbind_store: the driver's remove gives the BAR back (S9.9.2).
+        """unbind_store: the driver's remove releases the BAR (S9.9.2).
 
         :raises ModelledErrno: ENODEV unless the driver is bound, or about to be
         """
@@ -79,24 +79,24 @@ class PciDevice:
             self.claimed = None
 
     def remove(self, kernel: Kernel) -> None:
-        """pci_stop_and_remove_bus_device: its driver's remove is called, and its files go.
+        """pci_stop_and_remove_bus_device: its driver's remove is called, and its files are removed.
 
-        :raises ModelledErrno: ENOENT when it is gone already
+        :raises ModelledErrno: ENOENT if it is gone already
         :raises Undecided: a driver has claimed pages of it
         """
         self.open()
         _check_unclaimed(kernel)
         self._let_go(kernel)
         self.known = False
-        # kernfs_drain_open_files: the address space object of each file's own inode. /proc has no such thing.
+        # kernfs_drain_open_files: the address space object of each file's own inode; /proc has no equivalent.
         for mapping in _SYSFS_FILES:
             unmap_mapping_range(kernel, self.bar, mapping, even_cows=True)
 
 
 def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -> PciDevice:
-    """The bus is scanned and finds a device, whose BAR is given the pages *bar* (S9.2.8).
+    """Scan the bus and find a device, whose BAR is assigned the pages *bar* (S9.2.8).
 
-    :param before: where it answered until now; None for a device that is new
+    :param before: its previous pages; None for a device that is new
     :raises Undecided: a driver has claimed pages of it
     """
     _check_unclaimed(kernel)
@@ -110,14 +110,14 @@ def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -
 
 
 def unplugged(kernel: Kernel, bar: PfnRange) -> None:
-    """The slot is empty: nothing answers at *bar*, and its memory is gone."""
+    """Empty the slot: nothing responds at *bar*, and its memory is gone."""
     kernel.undecoded = (*kernel.undecoded, bar)
     for pfn in [pfn for pfn in kernel.memory if bar.start <= pfn < bar.end]:
         del kernel.memory[pfn]
 
 
 def plugged(kernel: Kernel, bar: PfnRange) -> None:
-    """A new device answers at *bar*, its memory zero."""
+    """Add a new device at *bar*, with its memory zeroed."""
     kernel.undecoded = tuple(pfns for pfns in kernel.undecoded if pfns != bar)
 
 
@@ -129,7 +129,7 @@ def _check_unclaimed(kernel: Kernel) -> None:
         )
 
 
-#: The resource files of a BAR, in the order in which they are removed.
+#: The resource files of a BAR, in the order of their removal.
 _SYSFS_FILES: tuple[AddressSpace, ...] = ("uc", "wc")
 
 
@@ -138,11 +138,11 @@ class PciBar(PlainFile):
     """A BAR opened through one of its interfaces.
 
     :param bar: its pages
-    :param proc: through /proc/bus/pci, where the offset is physical; else a sysfs resource file
-    :param write_combine: the ``_wc`` file, or write combining switched on by ioctl
+    :param proc: through /proc/bus/pci, where the offset is physical; otherwise a sysfs resource file
+    :param write_combine: the ``_wc`` file, or write combining enabled by ioctl
     :param fallocate_errno: see :class:`~pfnlab.kernel.mm.profile.Profile` ``fallocate_checks_op_first``
     :param device: the device of the BAR; None for one that is never removed
-    :param revoked: see the same ``pci_files_revoked``: its mappings are among those of all physical memory
+    :param revoked: see ``pci_files_revoked`` there: its mappings are among those of all physical memory
     """
 
     bar: PfnRange
@@ -168,7 +168,7 @@ class PciBar(PlainFile):
 
     @property
     def mapping(self) -> AddressSpace:
-        """The address space object of all physical memory, or that of its own inode."""
+        """The address space object of all physical memory, or that of the file's inode."""
         if self.revoked:
             return "iomem"
         if self.proc:
@@ -177,7 +177,7 @@ class PciBar(PlainFile):
 
     @property
     def write_notify(self) -> bool:
-        """Where there is page_mkwrite."""
+        """True if it has page_mkwrite."""
         return self.has_page_mkwrite
 
     @property
@@ -187,12 +187,12 @@ class PciBar(PlainFile):
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Not the wrapper's: a frame is made writable without a call."""
+        """False: the wrapper has none, so a frame is made writable without a call."""
         return False
 
     @property
     def has_fault(self) -> bool:
-        """sysfs wraps the vm_ops and has a handler of its own."""
+        """True in sysfs, which wraps the vm_ops and has its own handler."""
         return not self.proc
 
     @property
@@ -202,12 +202,12 @@ class PciBar(PlainFile):
 
     @property
     def placement_errno(self) -> int:
-        """proc_reg_get_unmapped_area does not ask a file that was removed."""
+        """proc_reg_get_unmapped_area does not call a file that was removed."""
         return errno.EIO if self._gone and self.own_placement else 0
 
     @property
     def has_access(self) -> bool:
-        """generic_access_phys, behind a wrapper in sysfs that does not ask a file that was removed."""
+        """generic_access_phys; the wrapper in sysfs does not call it for a file that was removed."""
         return self.proc or not self._gone
 
     @property
@@ -216,18 +216,18 @@ class PciBar(PlainFile):
 
     @property
     def fsync_errno(self) -> int:
-        """sysfs files sync to nothing, /proc files cannot."""
+        """fsync does nothing for sysfs files and fails for /proc files."""
         return errno.EINVAL if self.proc else 0
 
     def base_pfn(self, vma: Vma) -> int:
-        """vm_pgoff is the frame, since it was mapped."""
+        """vm_pgoff is the frame, from the time it was mapped."""
         return vma.pgoff
 
     def mmap(self, vma: Vma) -> None:
-        """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.
+        """pci_mmap_resource_range: the whole VMA at once, with the cache mode of the interface.
 
-        :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL when claimed or
-            in conflict; ENODEV of a file that was removed
+        :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL if claimed or
+            in conflict; ENODEV for a file that was removed
         """
         if self._gone:
             raise ModelledErrno(errno.ENODEV)

@@ -1,4 +1,4 @@
-"""The buffer of perf_event_open(2): ordinary pages of the kernel, mapped as frames or as pages (S9.10)."""
+"""The buffer of perf_event_open(2): ordinary kernel pages, mapped as frames or as pages (S9.10)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from pfnlab.kernel.mm.zap import zap_page_range_single
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: Where the model has the pages of every buffer. Nobody learns what is in them, so they are the same ones.
+#: The frames of every buffer in the model. Their content is never observed, so all buffers share them.
 PERF_PFN = 0x5000
 
-#: So many pages of buffers a user may lock on a machine with one processor (perf_event_mlock_kb).
+#: Buffer pages a user may lock on a machine with one processor (perf_event_mlock_kb).
 LOCKED_PAGES = 129
 
 
@@ -32,7 +32,7 @@ class PerfFile:
     """An open event, which is off and belongs to the task that opened it.
 
     :param profile: the rules of the kernel
-    :ivar pages: where faults map them, the pages that were touched, by their number
+    :ivar pages: if faults map them, the pages that were touched, by number
     """
 
     profile: Profile
@@ -59,33 +59,33 @@ class PerfFile:
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Frames ask by this one."""
+        """True if mapped as frames."""
         return self.profile.perf_maps_ahead
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """Pages ask by this one."""
+        """True if mapped as pages."""
         return not self.profile.perf_maps_ahead
 
     @property
     def has_fault(self) -> bool:
-        """Where mmap maps nothing."""
+        """True if mmap maps nothing."""
         return not self.profile.perf_maps_ahead
 
     @property
     def noexec(self) -> bool:
-        """Its file system became one without execution."""
+        """Its file system became noexec in some release."""
         return self.profile.anon_inodes_noexec
 
     def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
+        """Do nothing: there is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
-        """perf_mmap: a page of the event, and as many pages of data as a power of two, or none.
+        """perf_mmap: a page of the event, and a power of two of data pages, or none.
 
-        :raises ModelledErrno: EINVAL for a private mapping and for other numbers of pages; ENOMEM where no
-            page table could be had
-        :raises Undecided: so many pages that it depends on the machine who locks them
+        :raises ModelledErrno: EINVAL for a private mapping and for other numbers of pages; ENOMEM if no
+            page table could be allocated
+        :raises Undecided: with this many pages, it depends on the machine how they are locked
         """
         data = vma.nr - 1
         if not vma.flags & VM_SHARED or data & (data - 1):
@@ -94,7 +94,7 @@ class PerfFile:
         vma.flags |= VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP
         if not self.profile.perf_maps_ahead:
             return
-        # The first write to each page asks (S9.10.3).
+        # The first write to each page calls the file (S9.10.3).
         prot = vm_get_page_prot(vma.flags & ~VM_SHARED, keys=self.profile.configuration.protection_keys)
         try:
             for number in range(vma.nr):
@@ -114,11 +114,11 @@ class PerfFile:
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The handler, where there is one."""
+        """The handler, if there is one."""
         return self._fault if self.has_fault else None
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """perf_mmap_fault: give the page to the kernel."""
+        """perf_mmap_fault: return the page to the kernel."""
         if write:
             self.mkwrite(vma, vpn)
         page = self.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
@@ -128,8 +128,8 @@ class PerfFile:
 def open_event(kernel: Kernel) -> PerfFile:
     """perf_event_open(2) of an event that is off (S9.10).
 
-    :raises Undecided: a processor is held, which has to hear that code is patched for the first event; or
-        this one is to be held at a flush, of which the patching has some
+    :raises Undecided: a processor is held that must be notified of code patching for the first event; or
+        this one is to be held at a flush, and patching flushes
     """
     if kernel.processors.held:
         raise Undecided("the model has no rule for opening an event while a processor is held", Why.NO_RULE)
@@ -142,7 +142,7 @@ def open_event(kernel: Kernel) -> PerfFile:
 
 
 def _check_locked(vma: Vma) -> None:
-    """All buffers have no more pages than any user may lock, so none is pinned (S9.10.7)."""
+    """Check that all buffers fit into what any user may lock, so that no page is pinned (S9.10.7)."""
     kernel = vma.mm.kernel
     mapped = [other for task in kernel.processes() for other in task.mm if isinstance(other.file, PerfFile)]
     if sum(other.nr for other in mapped) + vma.nr > LOCKED_PAGES:

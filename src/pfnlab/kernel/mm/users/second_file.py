@@ -1,4 +1,4 @@
-"""A second file of the guest driver's device, with an address space of its own, as a dma-buf has (S9.12)."""
+"""A second file of the guest driver's device, with a separate address space, like a dma-buf (S9.12)."""
 
 import errno
 
@@ -10,42 +10,42 @@ from pfnlab.kernel.mm.vma import AddressSpace, Vma
 
 
 class ExportFile(DriverFile):
-    """/dev/pfnlab_export, opened: it maps as /dev/pfnlab does, and a revocation of that one misses it."""
+    """An open /dev/pfnlab_export: it maps like /dev/pfnlab, but a revocation of that file misses it."""
 
     kind = "export"
     mapping: AddressSpace = "export"
 
 
 class StackFile(ExportFile):
-    """/dev/pfnlab_export, opened for a stacked mmap: it hands the VMA to a file of /dev/pfnlab."""
+    """An open /dev/pfnlab_export for a stacked mmap: it passes the VMA to a file of /dev/pfnlab."""
 
     def mmap(self, vma: Vma) -> None:
         """vma_set_file, and the mmap of that file.
 
-        :raises ModelledErrno: EOPNOTSUPP where a kernel has no such files; else that mmap's error
+        :raises ModelledErrno: EOPNOTSUPP if a kernel has no such files; otherwise that mmap's error
         """
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
             if self.how == "stack_prepare" and not vma.mm.kernel.profile.devmem_mmap_prepare:
                 raise ModelledErrno(errno.EOPNOTSUPP)
             inner = (PrepareFile if self.how == "stack_prepare" else DriverFile)("remap", self.mode)
             vma.file = inner
-            # compat_vma_mmap() does both phases of a file that has two, one behind the other.
+            # compat_vma_mmap() runs both phases of a file that has two, one after the other.
             if inner.mmap_prepare:
                 inner.prepare(vma)
             inner.mmap(vma)
 
 
 class PrepareFile(DriverFile):
-    """/dev/pfnlab, opened by a stacked mmap as a file with mmap_prepare, and the kernel remaps (S4.7)."""
+    """/dev/pfnlab, opened by a stacked mmap as a file with mmap_prepare; the kernel remaps (S4.7)."""
 
     mmap_prepare = True
 
     def prepare(self, vma: Vma) -> None:
-        """The mode of its pages."""
+        """Set the mode of its pages."""
         vma.page_prot = prot_of(vma, self.mode)
 
     def mmap(self, vma: Vma) -> None:
-        """The second phase, which is the kernel's own.
+        """The second phase, done by the kernel itself.
 
         :raises ModelledErrno: as remap_pfn_range
         """

@@ -1,4 +1,4 @@
-"""A PCI device opened through vfio-pci (S9.4): faults fill it, and switching its memory off empties it."""
+"""A PCI device opened through vfio-pci (S9.4): filled by faults, emptied when its memory is disabled."""
 
 import errno
 from collections.abc import Iterator
@@ -23,17 +23,17 @@ from pfnlab.kernel.mm.remap import remap_pfn_range
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
 
-#: The file offset of a BAR's first page, in pages: the index of the region, here BAR2, stands above it.
+#: The file offset of a BAR's first page, in pages: the high bits are the index of the region, here BAR2.
 REGION_PAGES = 1 << 28
 BAR_OFFSET = 2 * REGION_PAGES
 
-#: Where the regions of BARs end, and that of the expansion ROM begins.
+#: The end of the BAR regions, and the start of the expansion ROM.
 _ROM_OFFSET = 6 * REGION_PAGES
 
-#: Where a PCI device's own regions end, those that every one may have (VFIO_PCI_NUM_REGIONS).
+#: The end of the regions that every PCI device may have (VFIO_PCI_NUM_REGIONS).
 _REGIONS_END = 9 * REGION_PAGES
 
-#: The device's other BAR, its registers: a page far from the one that is mapped.
+#: The device's other BAR, its registers: a page far from the mapped BAR.
 REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 
 
@@ -41,21 +41,21 @@ REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 class VfioDevice(PlainFile):
     """The open device; mappings keep it open when its descriptor is closed.
 
-    What needs the descriptor raises EBADF without one: ``set_memory``, ``set_power`` and ``reset``.
+    Methods that need the descriptor raise EBADF without one: ``set_memory``, ``set_power`` and ``reset``.
 
     :param bar: its one BAR
     :param pages: the part of it that may be mapped: its beginning
     :ivar memory: the memory space bit of its command register
     :ivar asleep: its power state is D3hot, not D0
     :ivar open: there is a descriptor
-    :ivar claimed: its BAR, from when the device is opened or from its first mapping on
-    :ivar mapped: what its driver has mapped for itself, in the order of mapping
-    :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
-    :ivar users: how many VMAs have its file, with those that are made or go
+    :ivar claimed: its BAR, from when the device is opened, or from its first mapping on
+    :ivar mapped: ranges its driver has mapped for itself, in the order of mapping
+    :ivar refused: errno of the attempt to claim its BAR when the device was opened, or 0
+    :ivar users: number of VMAs of its file, including those being created or removed
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
-    :ivar zapping: up to 6.9, entries of VMAs that were filled are being removed
-    :ivar memory_lock: a fault has it for reading, a change of the command register for writing
-    :ivar vma_lock: up to 6.9, a mutex around *filled*, which a fault has too
+    :ivar zapping: up to 6.9, entries of filled VMAs are being removed
+    :ivar memory_lock: held by a fault for reading, by a change of the command register for writing
+    :ivar vma_lock: up to 6.9, a mutex around *filled*, also held by a fault
     """
 
     kernel: Kernel
@@ -92,31 +92,31 @@ class VfioDevice(PlainFile):
             )
         self.memory_lock = RwLock(processors, Need.MEMORY)
         self.vma_lock = RwLock(processors, Need.VFIO_VMAS)
-        # The agent opens it, and is not observed.
+        # The agent opens it, unobserved.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
                 self._ioremap(REGISTERS)
                 try:
                     self._claim()
                 except ModelledErrno as error:
-                    # The device is open all the same, and mmap returns the error.
+                    # The device is still opened, and mmap returns the error.
                     self.refused = error.errno
 
     @property
     def noexec(self) -> bool:
-        """Its file system became one without execution."""
+        """Its file system became noexec in some release."""
         return self.kernel.profile.anon_inodes_noexec
 
     def base_pfn(self, vma: Vma) -> int:
-        """The frame that the offset within the BAR's region stands for."""
+        """The frame at the offset within the BAR's region."""
         return self._pfn(vma, vma.start)
 
     def mmap(self, vma: Vma) -> None:
         """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
 
-        :raises ModelledErrno: EINVAL for private mappings and outside the BAR, EBUSY where another driver is,
-            ENOMEM when the kernel cannot map it for itself
-        :raises Undecided: the kernel stops with an oops, for it takes a region that is not there for one
+        :raises ModelledErrno: EINVAL for private mappings and outside the BAR, EBUSY if another driver has
+            it, ENOMEM if the kernel cannot map it for itself
+        :raises Undecided: the kernel stops with an oops, because it assumes a region that does not exist
         """
         # A VMA whose mmap fails is closed too.
         self.users += 1
@@ -137,7 +137,7 @@ class VfioDevice(PlainFile):
             vma.flags |= VM_ALLOW_ANY_UNCACHED
 
     def _claim(self) -> None:
-        """The BAR is the driver's: mappings by others go, and the driver maps it for itself."""
+        """Claim the BAR for the driver: other mappings are revoked, and the driver maps it for itself."""
         if self.claimed is not None:
             return
         kernel = self.kernel
@@ -160,7 +160,7 @@ class VfioDevice(PlainFile):
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
         """vfio_pci_mmap_fault: up to 6.9 the whole VMA is remapped, later the one page inserted (S9.4.2).
 
-        :raises Signal: SIGBUS while memory is disabled or the device asleep
+        :raises Signal: SIGBUS while memory is disabled or the device is asleep
         """
         with self._vma_locked(), self.memory_lock.read():
             self._check_memory()
@@ -169,14 +169,14 @@ class VfioDevice(PlainFile):
     def _fill(self, vma: Vma, vpn: int) -> None:
         """Fill the page, or up to 6.9 the whole VMA, which without ``vfio_fills_once`` may be filled already.
 
-        :raises Undecided: the kernel stops with BUG, for it is
+        :raises Undecided: it is, and the kernel stops with BUG
         """
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
             return
         if self.kernel.profile.vfio_fills_once and vma in self.filled:
             if vma.mm.tables.runs(vpn, vpn + 1):
-                # Another fault has filled it, for which this one has waited.
+                # Another fault, for which this one has waited, has filled it.
                 return
             raise Undecided(
                 "the fault repeats for ever: vfio-pci takes the mapping for filled already", Why.NO_END
@@ -190,13 +190,13 @@ class VfioDevice(PlainFile):
         self.filled.insert(0, vma)
 
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
-        """vfio_pci_mmap_huge_fault: a leaf where it lies in the VMA and the frames are aligned as it is.
+        """vfio_pci_mmap_huge_fault: a leaf, if it lies in the VMA and its frames are aligned like it.
 
-        Kernels without ``vfio_checks_leaf_pfn`` take any frames, those without ``vfio_aligns_leaf`` only a
-        fault of the leaf's first page (S9.4.2a).
+        Kernels without ``vfio_checks_leaf_pfn`` accept any frames; those without ``vfio_aligns_leaf`` accept
+        only a fault of the leaf's first page (S9.4.2a).
 
         :return: False to fall back to smaller entries
-        :raises Signal: SIGBUS while memory is disabled or the device asleep
+        :raises Signal: SIGBUS while memory is disabled or the device is asleep
         """
         pages = LEAF_PAGES[level]
         start = vpn - vpn % pages
@@ -207,7 +207,7 @@ class VfioDevice(PlainFile):
         if profile.vfio_checks_leaf_pfn and self._pfn(vma, start) % pages:
             return False
         if self.memory_lock.contended:
-            # The first attempt asks for leaves, and has the VMA's own lock instead of mmap_lock.
+            # The first attempt requests leaves, under the VMA's own lock instead of mmap_lock.
             raise Undecided("the model has no rule for a fault of a leaf that waits for a lock", Why.NO_RULE)
         with self.memory_lock.read():
             self._check_memory()
@@ -223,12 +223,12 @@ class VfioDevice(PlainFile):
         if not self.kernel.profile.vfio_remaps:
             return
         if new in self.filled:
-            # Of a split, the lower part may be the new one: the object here is the old one then.
+            # After a split, the lower part may be the new VMA; the object here is then the old one.
             self.filled[self.filled.index(new)] = orig
         zap_vma_ptes(new, new.start, new.end)
 
     def closed(self, vma: Vma) -> None:
-        """A VMA goes, and with the last reference the device is closed."""
+        """A VMA is freed; with the last reference the device is closed."""
         self.users -= 1
         with self._vma_locked():
             if vma in self.filled:
@@ -236,26 +236,27 @@ class VfioDevice(PlainFile):
         self.kernel.later(self._release)
 
     def set_memory(self, enabled: bool) -> None:
-        """Write the command register: entries go before decoding is switched off, or stays so (S9.4.4)."""
+        """Write the command register: entries are removed before decoding is off, or remains off (S9.4.4)."""
         with self._changed(zapped=not enabled):
             self.memory = enabled
             self.kernel.undecoded = () if enabled else (self.bar,)
 
     def set_power(self, *, asleep: bool) -> None:
-        """Write the power state, D3hot or D0: as the memory bit, but the device goes on decoding (S9.4.8)."""
+        """Write the power state, D3hot or D0: like the memory bit, but the device keeps decoding (S9.4.8)."""
         with self._changed(zapped=asleep):
             self.asleep = asleep
 
     def reset(self) -> None:
-        """VFIO_DEVICE_RESET: entries go, the device wakes, and its memory bit is as it was (S9.4.9)."""
+        """VFIO_DEVICE_RESET: entries are removed, the device wakes, and its memory bit is kept (S9.4.9)."""
         with self._changed(zapped=True):
             self.asleep = False
 
     @contextmanager
     def _changed(self, *, zapped: bool) -> Iterator[None]:
-        """Within this context the device may change, and where *zapped* its entries have gone before.
+        """Allow changes of the device in this context; if *zapped*, its entries were removed before.
 
-        Without ``vfio_minds_memory`` they stay."""
+        Without ``vfio_minds_memory`` they stay.
+        """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
         zapped = zapped and self.kernel.profile.vfio_minds_memory
@@ -270,9 +271,9 @@ class VfioDevice(PlainFile):
 
     @contextmanager
     def _none_filled(self) -> Iterator[None]:
-        """vfio_pci_zap_and_vma_lock: one address space after the other, until none is listed.
+        """vfio_pci_zap_and_vma_lock: one address space after the other, until no VMA is listed.
 
-        Within this context none is, up to 6.9.
+        Up to 6.9 the list stays empty within this context.
         """
         while True:
             with self._vma_locked():
@@ -288,9 +289,9 @@ class VfioDevice(PlainFile):
                 self.zapping = False
 
     def close(self) -> None:
-        """The descriptor is closed.
+        """Close the descriptor.
 
-        :raises ModelledErrno: EBADF when it is already
+        :raises ModelledErrno: EBADF if it is closed already
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
@@ -298,7 +299,7 @@ class VfioDevice(PlainFile):
         self._release()
 
     def _release(self) -> None:
-        """With neither descriptor nor mapping the device is closed, once: the driver gives its BARs back."""
+        """Without descriptor and mappings the device is closed, once: the driver releases its BARs."""
         if self.open or self.users:
             return
         if self.kernel.processors.held:
@@ -312,14 +313,14 @@ class VfioDevice(PlainFile):
             self.claimed = None
 
     def _check_memory(self) -> None:
-        """__vfio_pci_memory_enabled or SIGBUS; kernels without ``vfio_minds_memory`` do not ask."""
+        """__vfio_pci_memory_enabled or SIGBUS; kernels without ``vfio_minds_memory`` do not check."""
         if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
             raise Signal("SIGBUS", 2)
 
     def _vma_locked(self) -> AbstractContextManager[object]:
-        """Have vma_lock, up to 6.9.
+        """Hold vma_lock, up to 6.9.
 
-        :raises Undecided: entries are being removed, and the lock is given up and taken again in between
+        :raises Undecided: entries are being removed, and the lock is released and retaken in between
         """
         if self.zapping and self.vma_lock.written:
             raise Undecided(

@@ -1,4 +1,4 @@
-"""The pages of the clock, ``[vvar]`` of the vDSO, which every process has from its beginning (S9.11)."""
+"""The pages of the clock, ``[vvar]`` of the vDSO, which every process has from its start (S9.11)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pfnlab.kernel.mm.vma import SpecialMapping, Vma
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: How many pages it mostly has, and where the model has them while they are frames.
+#: Its usual number of pages; their position in the model while they are frames.
 VVAR_PAGES = 4
 VVAR_PFN = 0x5800
 
@@ -41,7 +41,7 @@ class VvarMapping(SpecialMapping):
     """The special mapping of one kernel: every process has the same pages.
 
     :param profile: the rules of the kernel
-    :ivar pages: where they are counted, those that were touched, by their number
+    :ivar pages: if they are counted, those that were touched, by number
     """
 
     profile: Profile
@@ -51,7 +51,7 @@ class VvarMapping(SpecialMapping):
 
     @property
     def refuses_remote(self) -> bool:
-        """Where VM_IO does not keep others from it."""
+        """True if VM_IO does not keep other processes out."""
         return self.profile.vvar_whole
 
     @property
@@ -60,7 +60,7 @@ class VvarMapping(SpecialMapping):
         return self._fault
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """Map a page that there is, else SIGBUS: nobody may write to one."""
+        """Map an existing page, otherwise SIGBUS; no page is writable."""
         number = vma.pgoff + vpn - vma.start
         if number not in _existing(self.profile):
             raise Signal("SIGBUS", 2)
@@ -72,19 +72,19 @@ class VvarMapping(SpecialMapping):
 
 
 def _existing(profile: Profile) -> tuple[int, ...]:
-    """The numbers of the pages that there are (S9.11.3)."""
+    """The numbers of the existing pages (S9.11.3)."""
     if profile.vvar_whole:
         return tuple(range(VVAR_PAGES))
     return (_TIME, _RNG) if profile.vvar_rng_page else (_TIME,)
 
 
 def give_vvar(kernel: Kernel) -> None:
-    """Let every process have the pages, from OWN_PAGE on; before the first is there."""
+    """Give every process the pages, from OWN_PAGE on, before the first process starts."""
     kernel.additional_pages = partial(_install, VvarMapping(kernel.profile, {}))
 
 
 def _install(mapping: VvarMapping, mm: MmStruct) -> None:
-    """vdso_install_vvar_mapping: *mapping* enters a new address space."""
+    """vdso_install_vvar_mapping: install *mapping* in a new address space."""
     start, profile = OWN_PAGE, mm.kernel.profile
     flags = VM_READ | VM_MAYREAD | VM_DONTEXPAND | VM_DONTDUMP
     flags |= VM_MIXEDMAP if profile.vvar_counted else VM_PFNMAP
@@ -100,5 +100,5 @@ def _install(mapping: VvarMapping, mm: MmStruct) -> None:
 
 
 def _size(profile: Profile) -> int:
-    """Its pages, which were fewer while it had lost those of hypervisors and not got others yet (S9.11.1)."""
+    """Its number of pages, smaller between the removal of hypervisor pages and later additions (S9.11.1)."""
     return 2 if profile.vvar_clocks_apart and not profile.vvar_rng_page else VVAR_PAGES

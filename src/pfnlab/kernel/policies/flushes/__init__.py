@@ -1,6 +1,6 @@
-"""The flush placements: when pending TLB flushes of PFN VMAs are forced. One module a policy.
+"""The flush placements: when pending TLB flushes of PFN VMAs are forced. One module per policy.
 
-Those of the two threads have the names of their versions: ``force_*`` is "mmu_gather: Force tlb-flush
+Those from the two mail threads are named after their versions: ``force_*`` is "mmu_gather: Force tlb-flush
 VM_PFNMAP vmas" of 2022, ``gather_*`` "mmu_gather: move tlb flush ... into free_pgtables()" of 2025
 (discussion 004).
 """

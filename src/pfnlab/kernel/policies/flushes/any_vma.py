@@ -2,8 +2,8 @@
 
 Posted by Jann Horn in September 2022 and landed in 4.9.y to 5.15.y (891f03f688de; for 4.9
 <20220916100441.352669614@linuxfoundation.org>). unmap_region goes through the list of VMAs, where
-``first_vma`` looks at the first. All of them have been cleared by then, so what tlb_start_vma has seen is
-the same here.
+``first_vma`` checks only the first. All of them have been cleared by then, so the flags recorded by
+tlb_start_vma here are equivalent.
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
@@ -14,7 +14,7 @@ class AnyVma(NoForcedFlush):
     """Flush in unmap_region, before free_pgtables."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """The VMAs that unmap_region will go through."""
+        """Record the VMAs that unmap_region will go through."""
         tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
 
     def unmap_region(self, tlb: MmuGather, first: Vma) -> None:

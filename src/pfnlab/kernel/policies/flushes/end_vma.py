@@ -3,7 +3,7 @@
 The landed version of the thread of 2022: b67fbebd4cf9, of 9 July. It has the bit of v1 (``force_v1``) and
 both flags of the second respin (``force_respin_b``).
 
-The flag follows the VMA at hand, so one call over three PFN VMAs flushes three times, and so does a call
+The flag follows the current VMA, so one call over three PFN VMAs flushes three times, and so does a call
 that frees no VMA at all.
 """
 
@@ -15,7 +15,7 @@ class EndVma(NoForcedFlush):
     """Flush in tlb_end_vma."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """The flag is assigned anew."""
+        """Assign the flag."""
         if not tlb.fullmm:
             tlb.vma_pfn = is_pfn_vma(vma)
 

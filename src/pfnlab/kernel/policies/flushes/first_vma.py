@@ -1,7 +1,7 @@
-"""One flush before VMAs are unlinked, if the first of them is a PFN VMA: 5.10.141 and its like (B02).
+"""One flush before VMAs are unlinked, if the first of them is a PFN VMA: 5.10.141 and similar (B02).
 
-The first stable form of the repair of 2022 (895428ee124a, 526a9ce7e134), for series that had no common
-tlb_end_vma: unmap_region tests the flags of the VMA it begins with and forgets those behind it. A few
+The first stable form of the fix of 2022 (895428ee124a, 526a9ce7e134), for series that had no common
+tlb_end_vma: unmap_region tests the flags of the first VMA and ignores those after it. A few
 weeks later it tested all (``any_vma``). Operations that free no VMA never flush early.
 """
 
@@ -13,6 +13,6 @@ class FirstVma(NoForcedFlush):
     """Flush in unmap_region, before free_pgtables."""
 
     def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Flush everything cleared so far if that one is a PFN VMA."""
+        """Flush everything cleared so far if the first VMA is a PFN VMA."""
         if is_pfn_vma(first):
             tlb.flush_mmu_tlbonly()

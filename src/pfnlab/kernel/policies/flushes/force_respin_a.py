@@ -1,7 +1,7 @@
 """The first respin of the patch of 2022: v1 without its bit.
 
 8 July 2022, Peter Zijlstra, <Ysg5JSxiq21ippRl@worktop.programming.kicks-ass.net>.
-Its difference to v1 (``force_v1``): tlb_end_vma looks at the flags of its VMA, which is at hand there.
+Its difference from v1 (``force_v1``): tlb_end_vma tests the flags of its VMA, which it has as a parameter.
 """
 
 from pfnlab.kernel.mm.flags import VM_PFNMAP
@@ -13,6 +13,6 @@ class ForceRespinA(NoForcedFlush):
     """Flush in tlb_end_vma of a VMA with VM_PFNMAP."""
 
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Flush now if this was one."""
+        """Flush now if the VMA has VM_PFNMAP."""
         if not tlb.fullmm and vma.flags & VM_PFNMAP:
             tlb.flush_mmu_tlbonly()

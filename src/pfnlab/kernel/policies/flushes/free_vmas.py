@@ -4,8 +4,8 @@ Version 6 of the patch of 2025, 22 May (<20250522012838.163876-1-roman.gushchin@
 as bfe125f1b187: the flag of v5 (``gather_v5``), which is set to 0 at the start of a gather and never
 cleared.
 
-The flag sticks to the gather: any PFN VMA among those cleared forces one flush for all of them, first
-thing in free_pgtables. Operations that free no VMA flush in tlb_finish_mmu like everybody else.
+The flag sticks to the gather: any PFN VMA among those cleared forces one flush for all of them, at the
+start of free_pgtables. Operations that free no VMA flush in tlb_finish_mmu as usual.
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
@@ -16,7 +16,7 @@ class FreeVmas(NoForcedFlush):
     """Flush in tlb_free_vmas."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """The flag is OR-ed in."""
+        """OR the flag in."""
         if not tlb.fullmm:
             tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
 

@@ -1,8 +1,8 @@
-"""``free_vmas`` without its exception: also a dying address space flushes before it unlinks PFN VMAs.
+"""``free_vmas`` without its exception: at exit, too, PFN VMAs are flushed before they are unlinked.
 
-Every placement in a kernel passes over fullmm, since no processor runs in an address space that goes at
+Every placement in a kernel skips fullmm, since no processor runs in an address space that is torn down at
 exit. Here the end of a process is like any munmap. Each process has a PFN VMA, ``[vvar]`` of the vDSO, so
-each exit and exec costs a flush more, whatever was mapped.
+each exit and exec costs an additional flush, whatever was mapped.
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
@@ -13,7 +13,7 @@ class FullMm(NoForcedFlush):
     """Flush in tlb_free_vmas, always."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """The flag is OR-ed in."""
+        """OR the flag in."""
         tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
 
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:

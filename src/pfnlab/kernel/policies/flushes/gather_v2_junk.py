@@ -1,7 +1,7 @@
-"""Version 2 of the patch of 2025 on a stack where its flag is found set.
+"""Version 2 of the patch of 2025, with its flag initially set by stack contents.
 
 22 January 2025, Roman Gushchin, <20250122232716.1321171-1-roman.gushchin@linux.dev>.
-Its difference to ``gather_v2``: nobody gives the flag a first value, and here it is set
+Its difference from ``gather_v2``: the flag is not initialized, and here it is set
 (Hugh Dickins, 22 January).
 """
 
@@ -10,8 +10,8 @@ from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2
 
 
 class GatherV2Junk(GatherV2):
-    """The same on a stack where the flag is found set: a flush too many, never one too few."""
+    """The same with the flag initially set: one flush too many, never one too few."""
 
     def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """The flag is found set."""
+        """Start with the flag set."""
         tlb.vma_pfn = True

@@ -1,4 +1,4 @@
-"""The reports: what the kernel prints where it frees a range that is not in the book. One module a policy."""
+"""The reports: the message on freeing a range that is not in the memtype list. One module per policy."""
 
 from collections.abc import Callable
 

@@ -1,9 +1,9 @@
-"""VM_PAT with the base pfn stored in every VMA, kept right by splits and moves (discussion 003).
+"""VM_PAT with the base pfn stored in every VMA, updated by splits and moves (discussion 003).
 
-Page tables are not asked for the pfn any more, so zapping untracks nothing and untracking cannot fail. A
-split gives each piece its own base, but the book has one entry still: pieces that go from the wrong end are
-"freeing invalid memtype" as before. The cache mode a fork needs is read from the first entry, and from
-vm_page_prot where that has gone ("the pgprot part should be easy"), which does not know of an adopted mode.
+The pfn is no longer read from page tables, so zapping untracks nothing and untracking cannot fail. A
+split gives each piece its own base, but the memtype list still has one entry: pieces unmapped from the wrong
+end are "freeing invalid memtype" as before. A fork reads the cache mode from the first entry, or if that is
+gone, from vm_page_prot ("the pgprot part should be easy"), which does not reflect an adopted mode.
 
 Its price made its author drop it: 8 bytes in every VMA of the system for the few that are tracked.
 """
@@ -18,30 +18,30 @@ from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
 
 
 class BasePfn(UnmapOnly):
-    """vm_pat that knows its pfn: ``vma.pfnmap``, which counts while VM_PAT is set."""
+    """vm_pat that knows its pfn: ``vma.pfnmap``, which is valid while VM_PAT is set."""
 
     BYTES_PER_VMA: ClassVar = 8
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """The first frame reserved is also noted."""
+        """Record the first reserved frame too."""
         prot = super().remap_pfn_range(vma, start, pfns, prot)
         if start == vma.start and pfns.nr == vma.nr:
             vma.pfnmap = pfns.start
         return prot
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """A copy that begins later, as for a move, begins at a later frame."""
+        """A copy that begins later, e.g. for a move, begins at a later frame."""
         super().vm_area_dup(orig, new)
         if orig.pfnmap is not None:
             new.pfnmap = orig.pfnmap + new.pgoff - orig.pgoff
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """The "added complication": the upper piece begins behind the lower."""
+        """The "added complication": the upper piece begins after the lower."""
         if upper.pfnmap is not None:
             upper.pfnmap += lower.nr
 
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
-        """The noted pfn."""
+        """The recorded pfn."""
         return vma.pfnmap, self._prot_of_first(vma)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
@@ -54,6 +54,6 @@ class BasePfn(UnmapOnly):
         for vma in vmas:
             entry = vma.mm.tables.entry(vma.start)
             if vma.flags & VM_PAT and entry is not None and entry.page is None:
-                # A handler may have filled a zapped page with another frame than was reserved.
+                # A handler may have filled a zapped page with a frame other than the reserved one.
                 has_handler = vma.file is not None and vma.file.fault is not None
                 assert has_handler or vma.pfnmap == entry.pfn, (vma, vma.pfnmap, entry)

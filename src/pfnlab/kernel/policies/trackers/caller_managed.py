@@ -1,10 +1,10 @@
 """The code that maps reserves and frees; the memory core does nothing by itself (discussion 003).
 
-"Maybe relevant/all? caller should just manage the PAT side independently" leaves open for how long. Read
-here: for as long as the file has mappings. A driver reserves what it maps unless it has that already, counts
-its VMAs (vm_ops->open and close), and frees all of it when the last one goes, as drivers do that reserve
-an aperture with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever lost
-or freed twice; but a range stays reserved while any other mapping of the same file lives.
+"Maybe relevant/all? caller should just manage the PAT side independently" leaves open for how long. Here it
+means: for as long as the file has mappings. A driver reserves what it maps unless it has done so already,
+counts its VMAs (vm_ops->open and close), and frees all of it with the last one, like drivers that reserve
+an aperture with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever leaked
+or freed twice; but a range stays reserved while any other mapping of the same file exists.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class FileReservation:
-    """The reservations of one driver for one of its files, and the count of VMAs there."""
+    """The reservations of one driver for one of its files, and the number of its VMAs."""
 
     __slots__ = ("file", "reserved", "vmas")
 
@@ -45,7 +45,7 @@ class CallerManaged(Untracked):
         self._callers: list[FileReservation] = []
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """The driver reserves before it maps, whole VMAs and parts alike."""
+        """The driver reserves before it maps, both whole VMAs and parts."""
         caller = next(
             (reservation for reservation in self._callers if reservation.file == vma.file), None
         ) or FileReservation(vma.file)
@@ -68,25 +68,25 @@ class CallerManaged(Untracked):
         """The VMA counts until it is freed."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """The owner of the struct pages remembers the range."""
+        """The owner of the struct pages records the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
-        """The range as it was reserved."""
+        """Free the range exactly as reserved."""
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """The book gives the mode of the first frame."""
+        """The memtype list supplies the mode of the first frame."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """vm_ops->open: one VMA more."""
+        """vm_ops->open: one more VMA."""
         if orig.pfnmap is not None:
             new.pfnmap = orig.pfnmap
             orig.pfnmap.vmas += 1
 
     def vm_area_free(self, vma: Vma) -> None:
-        """vm_ops->close: with the file's last VMA everything goes."""
+        """vm_ops->close: with the file's last VMA everything is freed."""
         caller: FileReservation | None = vma.pfnmap
         if caller is None:
             return

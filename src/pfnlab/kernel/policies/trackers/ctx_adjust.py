@@ -1,9 +1,10 @@
 """track_ctx that adjusts its range when one VMA is left (discussion 002's remark).
 
 "If we run into issues, we could likely handle that (adjust the tracking) when our kref drops to 1 while
-freeing a VMA": what the last sharer does not cover is freed then. A mapping cut at its ends is exact
-again; one in two pieces, or shared with a child, keeps everything as ``track_ctx`` does. To find who is left,
-the context keeps a list of its VMAs, and the file offset it began at tells which frames a VMA covers.
+freeing a VMA": the frames that the last sharer does not cover are then freed. A mapping trimmed at its ends
+is exact again; one in two pieces, or shared with a child, keeps everything, like ``track_ctx``. To find the
+remaining VMA, the context keeps a list of its VMAs; the frames a VMA covers follow from the file offset at
+which the range began.
 """
 
 from typing import ClassVar
@@ -30,7 +31,7 @@ class AdjustedCtx(PfnmapTrackCtx):
 
 
 class CtxAdjust(TrackCtx):
-    """The tracker since 6.16, with one thing more to do when a VMA is freed."""
+    """The tracker since 6.16, with an additional step when a VMA is freed."""
 
     #: The pointer, and a node of the context's list.
     BYTES_PER_VMA: ClassVar = 24
@@ -41,13 +42,13 @@ class CtxAdjust(TrackCtx):
         return AdjustedCtx(pfns, vma)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """The copy enters the list as well."""
+        """Add the copy to the list as well."""
         super().vm_area_dup(orig, new)
         if new.pfnmap is not None:
             new.pfnmap.vmas.append(new)
 
     def vm_area_free(self, vma: Vma) -> None:
-        """Let go of the context; where one VMA is left, adjust the range to it."""
+        """Drop the context; if one VMA is left, adjust the range to it."""
         ctx: AdjustedCtx | None = vma.pfnmap
         super().vm_area_free(vma)
         if ctx is None:

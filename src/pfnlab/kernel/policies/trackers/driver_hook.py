@@ -1,8 +1,8 @@
-"""VM_PAT with the base pfn asked from the driver, through a hook in its vm_ops (discussion 003).
+"""VM_PAT with the base pfn supplied by the driver, through a hook in its vm_ops (discussion 003).
 
-No VMA grows; a driver that has the hook (sysfs, /proc/bus/pci, /dev/mem, vfio-pci here) is asked when its
-mapping goes or is copied. One that does not, like the driver of our guests, which is out of the tree, is
-served as with ``unmap_only``: from the page tables, and once the first entry was zapped it is lost.
+No VMA grows; a driver that has the hook (sysfs, /proc/bus/pci, /dev/mem, vfio-pci here) is called when its
+mapping is unmapped or copied. For one without it, e.g. the out-of-tree driver of our guests, the pfn is read
+from the page tables, as with ``unmap_only``, and lost once the first entry was zapped.
 """
 
 from pfnlab.kernel.mm.vma import Vma
@@ -10,7 +10,7 @@ from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
 
 
 class DriverHook(UnmapOnly):
-    """vm_pat that asks the driver; the hook itself costs each vm_operations_struct a pointer."""
+    """vm_pat that calls the driver; the hook itself costs each vm_operations_struct a pointer."""
 
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
         """The driver's pfn."""

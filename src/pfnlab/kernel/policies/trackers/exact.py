@@ -1,23 +1,23 @@
-"""Exact tracking: a frame is reserved as long as a VMA covers the page it was put at. No kernel has it.
+"""Exact tracking: a frame is reserved as long as a VMA covers the page it was mapped at. No kernel has it.
 
 Discussion 002 wanted it ("beef up the backend to support actually tracking the correct range") and feared
 splits: "a bit complicated if the pfnmap ctx has more than one ref". So nothing is split: each call that fills
-entries has one context, shared by all VMAs that come of it, which counts for each of its frames how many
-of them cover it. A copy made by fork or mremap counts once more, a split hands each part to the VMA that
-keeps it, a VMA that is freed counts no more. Where a count becomes zero the book is cut there, after flushing
-and unlinking, in one operation for each run of frames, which leaves no moment without the rest.
+entries creates one context, shared by all VMAs derived from it, which counts for each of its frames how many
+of them cover it. A copy made by fork or mremap adds one, a split hands each part to the VMA that
+keeps it, freeing a VMA subtracts one. Where a count drops to zero the memtype entry is cut, after flushing
+and unlinking, in one operation per run of frames, so the rest is never without its entry.
 
-A zap takes entries that may come back (discussion 000), so the VMA goes on covering them; unless no fault can
-fill them again, as in PCI files and /dev/mem: then it covers them no more once they are flushed. So each VMA
-remembers which parts of a context it covers.
+A zap removes entries that may come back (discussion 000), so the VMA continues to cover them, unless no fault
+can fill them again, as in PCI files and /dev/mem: then it stops covering them once they are flushed. So each
+VMA records which parts of a context it covers.
 
-Unlike every kernel it also reserves what is mapped in part or inserted by a fault handler, with the mode
-the book says, so that nobody can map it otherwise meanwhile. A fork costs no entry and cannot fail for it.
-RAM has no entries in the book, so pages of it need no context; only what is mapped as a whole VMA has one, as
-in every kernel.
+Unlike every kernel it also reserves frames mapped in part or inserted by a fault handler, with the mode
+from the memtype list, so that they cannot be mapped otherwise in the meantime. A fork costs no entry and
+cannot fail for it. RAM has no memtype entries, so its pages need no context; it has one only if mapped as
+a whole VMA, as in every kernel.
 
-Its price: a context for every call that fills entries, also for every page that faults, a part of it in
-each VMA that covers some, one more for every cut, and a search of the book for every run of frames that goes.
+Its price: a context for every call that fills entries, even for every page that faults, a part of it in
+each VMA that covers some, one more for every cut, and a search of the list for every run of freed frames.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 
 class Counted:
-    """The frames that one call put into a mapping, and how many VMAs cover each of them.
+    """The frames that one call put into a mapping, and the number of VMAs that cover each of them.
 
     :ivar offset: the difference between a frame and its file offset in pages
-    :ivar edges: the frames where the count changes, and by how much; the count is 0 at first
-    :ivar reserved: the runs of frames that count, each an entry of the book
-    :ivar booked: whether the book has entries for it; of RAM it has none
+    :ivar edges: the frames where the count changes, and by how much; the count is initially 0
+    :ivar reserved: the runs of counted frames, one memtype entry each
+    :ivar booked: whether it has memtype entries; for RAM it has none
     """
 
     __slots__ = ("booked", "edges", "offset", "pfns", "reserved")
@@ -59,16 +59,16 @@ class Counted:
         self.reserved = [pfns]
 
     def count(self, part: PfnRange, by: int) -> None:
-        """*by* more VMAs cover *part*."""
+        """Add *by* to the VMA count of *part*."""
         for at, change in ((part.start, by), (part.end, -by)):
             self.edges[at] = self.edges.get(at, 0) + change
             if not self.edges[at]:
                 del self.edges[at]
-        # Nothing remembers which of them came first.
+        # The order in which they came is not recorded.
         self.edges = dict(sorted(self.edges.items()))
 
     def covered(self) -> list[PfnRange]:
-        """The runs of frames that any VMA covers."""
+        """The runs of frames covered by any VMA."""
         runs, count, start = [], 0, 0
         for at in sorted(self.edges):
             previous, count = count, count + self.edges[at]
@@ -91,7 +91,7 @@ class CoveredPart(NamedTuple):
         return self.pfns.start - self.ctx.offset
 
     def within(self, pgoff: int, nr: int) -> CoveredPart | None:
-        """The part of it that lies in *nr* pages from the file offset *pgoff* on."""
+        """The part of it within *nr* pages from the file offset *pgoff* on."""
         first = pgoff + self.ctx.offset
         pages = PfnRange(first, first + nr)
         return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
@@ -103,7 +103,7 @@ class Exact(Untracked):
     ZAPS_IN_ANY_ORDER: ClassVar = True
     AREAS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
-    #: As evidence/patches/tracker-exact.patch has it: the context is the root of a tree of its parts, the
+    #: As in evidence/patches/tracker-exact.patch: the context is the root of a tree of its parts, the
     #: offset and whether faults fill it again (32); a part is a node in that tree and in its VMA's, first
     #: frame, last frame, the last one below it and the context (80).
     BYTES_PER_CONTEXT: ClassVar = 112
@@ -113,7 +113,7 @@ class Exact(Untracked):
         self._lock = RwLock(kernel.processors, Need.TRACKER)
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Reserve the frames, of whole VMAs and parts alike; frames already covered keep their mode."""
+        """Reserve the frames of whole VMAs and of parts; frames already covered keep their mode."""
         pgoff = vma.pgoff + start - vma.start
         parts = _within(vma, pgoff, pfns.nr)
         if any(part.pfns == pfns and part.ctx.offset == pfns.start - pgoff for part in parts):
@@ -126,21 +126,21 @@ class Exact(Untracked):
         return self._track(vma, pfns, 0 if is_cow_mapping(vma.flags) else pfns.start - pgoff, prot)
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """The VMA gives up the frames it was about to cover."""
+        """Stop covering the frames the VMA was about to cover."""
         self._cover(vma, [part for part in vma.pfnmap or () if part.ctx.pfns != pfns])
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """The owner of the struct pages remembers the range."""
+        """The owner of the struct pages records the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
-        """The range as it was reserved."""
+        """Free the range exactly as reserved."""
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """Reserve the frames with the mode the book says, unless this page has them reserved or they are RAM.
+        """Reserve the frames with the looked-up mode, unless reserved for this page already, or RAM.
 
-        :raises ModelledErrno: EINVAL when the frames of a leaf have different modes
+        :raises ModelledErrno: EINVAL if the frames of a leaf have different modes
         """
         pgoff = vma.pgoff + vpn - vma.start
         prot = lookup_prot(self._kernel.book, pfns, prot)
@@ -152,15 +152,15 @@ class Exact(Untracked):
         return self._track(vma, pfns, pfns.start - pgoff, prot)
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Each half covers its own part of the frames that the VMA covered before the cut."""
+        """Each half covers its own part of the frames that the VMA covered before the split."""
         new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)
         parts = cut.pfnmap or ()
-        # In this order, so that no frame is without a VMA meanwhile.
+        # In this order, so that every frame has a VMA at any time.
         for vma in (new, cut):
             self._cover(vma, _clipped(parts, vma.pgoff, vma.nr))
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """The child covers what the parent covers, before it gets entries."""
+        """The child covers the frames of the parent before it gets entries."""
         self._cover(dst, _within(src, dst.pgoff, dst.nr))
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
@@ -176,15 +176,15 @@ class Exact(Untracked):
         self._cover(vma, [part for at, behind in covered for part in _within(vma, at + shift, behind - at)])
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """The new place covers the frames once they have moved; the old one, until it is unmapped."""
+        """The new VMA covers the frames once they have moved; the old one does until it is unmapped."""
         self._cover(new, _within(old, new.pgoff, new.nr))
 
     def vm_area_free(self, vma: Vma) -> None:
-        """Frames that no other VMA covers leave the book."""
+        """Frames not covered by any other VMA leave the memtype list."""
         self._cover(vma, [])
 
     def _track(self, vma: Vma, pfns: PfnRange, offset: int, prot: int) -> int:
-        """A context for the frames *vma* is about to map."""
+        """Create a context for the frames *vma* is about to map."""
         booked = pfnmap_is_tracked(self._kernel, pfns)
         try:
             prot = pfnmap_track(self._kernel, pfns, prot)
@@ -197,12 +197,12 @@ class Exact(Untracked):
         return prot
 
     def _uncover(self, vma: Vma, pgoff: int, nr: int) -> None:
-        """A handler inserts other frames than a remap had put at these pages: those do not come back."""
+        """Stop covering the remapped frames of these pages: a handler inserts others, so they stay away."""
         if _within(vma, pgoff, nr):
             self._cover(vma, _outside(vma, pgoff, nr))
 
     def _cover(self, vma: Vma, parts: list[CoveredPart]) -> None:
-        """*vma* covers *parts* from now on and nothing else; frames without a VMA leave the book."""
+        """Make *vma* cover exactly *parts*; frames without a VMA leave the memtype list."""
         before, after = vma.pfnmap or (), tuple(parts)
         if before == after:
             return
@@ -214,7 +214,7 @@ class Exact(Untracked):
             self._settle(ctx)
 
     def _settle(self, ctx: Counted) -> None:
-        """The book keeps the frames still covered; of two operations at once, each finds it settled."""
+        """Keep only covered frames in the memtype list; of two concurrent calls, each finds it settled."""
         with self._lock.write():
             self._shrink(ctx)
 
@@ -232,7 +232,7 @@ class Exact(Untracked):
         ctx.reserved = remaining
 
     def _cut(self, entry: PfnRange, hole: PfnRange) -> PfnRange:
-        """Take *hole* out of an entry; returns what is left behind it."""
+        """Cut *hole* out of an entry; return the remainder after it."""
         kernel, behind = self._kernel, PfnRange(hole.end, entry.end)
         rest = [part for part in (PfnRange(entry.start, hole.start), behind) if part.nr]
         with kernel.processors.inside("pfnmap_untrack"):
@@ -270,7 +270,7 @@ class Exact(Untracked):
 
 
 def _clipped(parts: Iterable[CoveredPart], pgoff: int, nr: int) -> list[CoveredPart]:
-    """The parts of *parts* that lie in *nr* pages from the file offset *pgoff* on."""
+    """The parts of *parts* within *nr* pages from the file offset *pgoff* on."""
     return [inside for part in parts if (inside := part.within(pgoff, nr)) is not None]
 
 
@@ -280,6 +280,6 @@ def _within(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
 
 
 def _outside(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
-    """The parts that *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
+    """The parts that *vma* covers with pages other than *nr* from the file offset *pgoff* on."""
     before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
     return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)

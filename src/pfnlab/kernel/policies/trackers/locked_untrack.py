@@ -1,7 +1,7 @@
 """VM_PAT that takes mmap_lock for reading around an untracking without it (Pei Li's first try of July 2024).
 
 10 July 2024, <20240710-bug12-v1-1-0e5440f9b8d3@gmail.com>: "if not mm_wr_locked" in unmap_single_vma().
-It silences the assertion of 6.10 under a revocation. That one holds the lock of the reverse map, which every
+It silences the assertion of 6.10 during a revocation. That holds the lock of the reverse map, which every
 munmap and mmap takes under mmap_lock: the wrong order.
 """
 
@@ -10,15 +10,15 @@ from pfnlab.kernel.policies.trackers.vm_pat import VmPat
 
 
 class LockedUntrack(VmPat):
-    """The tracker of the VM_PAT era, which locks before it looks."""
+    """The tracker of the VM_PAT era, which locks before it reads."""
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """A zap never says that mmap_lock is held for writing."""
+        """A zap never passes mm_wr_locked."""
         with vma.mm.mmap_lock.read():
             super().zap_page_range_single(vma, start, end)
 
     def unmap_vmas(self, vma: Vma) -> None:
-        """Of munmap, which may go on with the lock for reading, and of exit."""
+        """In munmap, which may continue with the lock for reading, and in exit."""
         if vma.mm.mmap_lock.written:
             super().unmap_vmas(vma)
         else:

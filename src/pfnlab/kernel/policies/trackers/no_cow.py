@@ -1,14 +1,14 @@
 """track_ctx that refuses private frame mappings (discussion 001: "rip support for MAP_PRIVATE PFNMAP out").
 
-remap_pfn_range is where such a mapping comes to be, and of the three seams only the tracker is asked
-there and may refuse; so the design is a tracker, the newest one with a refusal in front. It refuses what
-is_cow_mapping() says: private and possibly writable some day, which a mapping that is only read is, too.
-What is inserted page by page is no matter of this: vmf_insert_pfn stops the kernel in a private PFN
-mapping anyway, and a VM_MIXEDMAP may be private still.
+remap_pfn_range creates such mappings, and of the three seams only the tracker is called
+there and may refuse; so the design is a tracker, the newest one with an additional refusal. It refuses what
+is_cow_mapping() matches: private and potentially writable, even if it is only read.
+Page-by-page inserts are unaffected: vmf_insert_pfn hits a BUG in a private PFN
+mapping anyway, and a VM_MIXEDMAP may still be private.
 
-No page is copied on write in place of a frame any more, so nobody can miss one, and none hides the first
+Frames are no longer replaced by copied pages, so walkers cannot miss one, and none hides the first
 frame of a mapping. The price is paid by programs that map /dev/mem or a PCI file privately, although "they
-might not actually write to these areas": the PCI files answer EINVAL, /dev/mem EAGAIN as for any refusal.
+might not actually write to these areas": the PCI files return EINVAL, /dev/mem EAGAIN as for any refusal.
 """
 
 import errno
@@ -24,7 +24,7 @@ class NoCow(TrackCtx):
     """The tracker since 6.16, with one refusal."""
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Not in a private mapping, whole or in part."""
+        """Refuse a private mapping, whole or in part."""
         if is_cow_mapping(vma.flags):
             raise ModelledErrno(errno.EINVAL)
         return super().remap_pfn_range(vma, start, pfns, prot)

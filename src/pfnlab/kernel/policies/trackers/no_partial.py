@@ -1,10 +1,10 @@
-"""VM_PAT with partial unmaps forbidden: a tracked mapping goes as a whole or not at all (discussion 003).
+"""VM_PAT with partial unmaps forbidden: a tracked mapping is only unmapped as a whole (discussion 003).
 
 "We should forbid any partial unmappings in that model, just like we already disallow MADV_DONTNEED": a
-VMA with a reservation is never cut (the kernel has vm_ops->may_split for such a refusal, and munmap, a move,
-mprotect and advice of a part all answer EINVAL), and a driver's zap of a part is refused likewise. A region
-is not claimed where a part of a mapping would have to be revoked: EBUSY, since request_mem_region() has one
-answer for every reason. What is zapped or unmapped whole is untracked as in ``vm_pat``, exactly.
+VMA with a reservation is never split (the kernel has vm_ops->may_split for such a refusal, and munmap, a
+move, mprotect and advice of a part all return EINVAL), and a driver's zap of a part is refused too. A region
+is not claimed if a part of a mapping would have to be revoked: EBUSY, since request_mem_region() has one
+error for every reason. A whole zap or unmap is untracked as in ``vm_pat``, exactly.
 
 The price is paid by programs that unmap or protect parts, and by drivers whose revocations are refused.
 """
@@ -21,12 +21,12 @@ class NoPartial(VmPat):
     """The tracker of the VM_PAT era, with two refusals."""
 
     def may_split(self, vma: Vma, at: int) -> None:
-        """Not where it is tracked: the pieces could go one by one."""
+        """Refuse if it is tracked: the pieces could be unmapped one by one."""
         if vma.flags & VM_PAT:
             raise ModelledErrno(errno.EINVAL)
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """All of it or nothing."""
+        """Refuse to zap a part."""
         if vma.flags & VM_PAT and (start > vma.start or end < vma.end):
             raise ModelledErrno(errno.EINVAL)
         super().zap_page_range_single(vma, start, end)

@@ -1,13 +1,13 @@
-"""Nothing is shared: every VMA has a reservation of its own, for just the frames of its range.
+"""No sharing: every VMA has a separate reservation, for exactly the frames of its range.
 
-Discussion 002 has the thought, duplicating the tracking "if ever required". A copy, for a fork or a move,
-reserves its frames once more; a VMA that is cut reserves its two parts, while the cut still may fail, and
-then frees the whole. So the book is asked for nothing but what it has, entries that are reserved and freed
-as they are, and what is unmapped leaves it: head, tail or middle, with a child or beside a part that mremap
-moved. As the VMA's size is that of its entry, one word remembers it, and nothing is allocated or counted.
+Discussion 002 has the idea, duplicating the tracking "if ever required". A copy, for a fork or a move,
+reserves its frames again; a VMA that is split reserves its two parts, while the split still may fail, and
+then frees the whole. So the memtype list only has to reserve and free unchanged entries, and
+unmapped frames leave it: head, tail or middle, with a child or with a part that mremap
+moved. As the VMA's size is that of its entry, one word records it, and nothing is allocated or counted.
 
-Its price: an entry for each copy and each piece, also of a cut that unmaps nothing (mprotect, advice), and a
-fork, a move or an unmap that fails with ENOMEM where an entry cannot be allocated. A zap frees nothing.
+Its price: an entry for each copy and each piece, even for a split that unmaps nothing (mprotect, advice), and
+a fork, a move or an unmap that fails with ENOMEM if an entry cannot be allocated. A zap frees nothing.
 """
 
 from typing import ClassVar
@@ -26,19 +26,19 @@ class PerVma(TrackCtx):
     AREAS_IN_ANY_ORDER: ClassVar = True
 
     def _context(self, vma: Vma, pfns: PfnRange) -> PfnRange | None:
-        # What is RAM, also in part, has no entry. A part of it without RAM would be reserved later, and
-        # perhaps refused.
+        # A range with any RAM has no entry. A part of it without RAM would be reserved later, and perhaps
+        # refused.
         ram = self._kernel.book.platform.phys.pat_pagerange_is_ram
         return None if ram(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)) else pfns
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """A child or the place of a move reserves for itself; of a cut it is not known yet what will be."""
+        """A child or the target of a move reserves for itself; in a split the final ranges are not known."""
         is_cut = new.mm is orig.mm and new.start == orig.start
         if orig.pfnmap is not None and not is_cut:
             new.pfnmap = self._reserve_again(_covered(orig, new))
 
     def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """The two parts are reserved, then the whole is freed; *new*'s part goes with it if that fails."""
+        """Reserve the two parts, then free the whole; if that fails, *new*'s part is freed with it."""
         whole: PfnRange | None = vma.pfnmap
         if whole is None:
             return
@@ -51,13 +51,13 @@ class PerVma(TrackCtx):
         pfnmap_untrack(self._kernel, whole)
 
     def vm_area_free(self, vma: Vma) -> None:
-        """The reservation of the VMA is freed."""
+        """Free the reservation of the VMA."""
         if vma.pfnmap is not None:
             pfnmap_untrack(self._kernel, vma.pfnmap)
             vma.pfnmap = None
 
     def _reserve_again(self, pfns: PfnRange) -> PfnRange:
-        """Frames that are reserved: all with the mode of the first, so nothing is refused.
+        """Reserve frames that are reserved already: all with the mode of the first, so nothing is refused.
 
         :raises ModelledErrno: ENOMEM
         """

@@ -1,15 +1,15 @@
-"""track_ctx whose context is split with its VMA, as long as nobody else shares it (discussion 002).
+"""track_ctx whose context is split with its VMA, unless it is shared with another user (discussion 002).
 
-"We could hook into VM splitting code and split the tracking": where a VMA is cut, the entry in the book
-becomes two, and each piece gets a context of its own. What is unmapped then leaves the book exactly, be it
+"We could hook into VM splitting code and split the tracking": when a VMA is split, the memtype entry
+becomes two, and each piece gets its own context. Unmapped frames then leave the list exactly, whether
 head, tail or middle. "Implementing splitting properly is a bit complicated if the pnfmap ctx has more than
-one ref": a child, or the place mremap has moved a part to, would go on with a range that the book does not
-have any more. So a context with another user than the two pieces stays whole for all of them until the
-last one goes, as with ``track_ctx``; and when that user goes first, the split that was missed is not made
-up for. Which frame the cut is at follows from the file offset at which the range began.
+one ref": a child, or the place mremap has moved a part to, would keep a range that is no longer in the
+list. So a context with a user other than the two pieces stays whole for all of them until the
+last one is freed, as with ``track_ctx``; if that other user is freed first, the missed split is not
+made up for. The frame of the split follows from the file offset at which the range began.
 
-Its price: a context and an entry more for each cut, also for those that unmap nothing (mprotect, advice),
-and a book that cuts an entry in one operation, which no kernel's can. Memory for that is taken for granted.
+Its price: a context and an entry more for each split, even one that unmaps nothing (mprotect, advice),
+and a list that splits an entry in one operation, which no kernel's can. Memory for it is assumed available.
 """
 
 from typing import ClassVar
@@ -21,7 +21,7 @@ from pfnlab.kernel.policies.trackers.track_ctx import PfnmapTrackCtx, TrackCtx
 
 
 class PlacedCtx(PfnmapTrackCtx):
-    """A context that knows where in the file its range is.
+    """A context that records the place of its range in the file.
 
     :ivar offset: the difference between a frame and its file offset in pages
     """
@@ -34,7 +34,7 @@ class PlacedCtx(PfnmapTrackCtx):
 
 
 class SplitCtx(TrackCtx):
-    """The tracker since 6.16, with one thing more to do when a VMA is cut."""
+    """The tracker since 6.16, with an additional step when a VMA is split."""
 
     #: Count, first frame, size; the offset.
     BYTES_PER_CONTEXT: ClassVar = 32
@@ -44,7 +44,7 @@ class SplitCtx(TrackCtx):
         return PlacedCtx(pfns, 0 if is_cow_mapping(vma.flags) else pfns.start - vma.pgoff)
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Each piece gets its part of the range, unless anybody else has the context."""
+        """Each piece gets its part of the range, unless the context has another user."""
         ctx: PlacedCtx | None = lower.pfnmap
         if ctx is None or ctx.refs > 2:
             return

@@ -1,7 +1,7 @@
-"""struct pfnmap_track_ctx, since 6.16: a reference-counted range shared by what a mapping became (S4.5).
+"""struct pfnmap_track_ctx, since 6.16: a reference-counted range shared by all VMAs of a mapping (S4.5).
 
 One reservation is made when the mapping is made. Splits, moves and forks share it, and it is freed,
-exactly as it was made, when the last of those VMAs is freed. Unmapping a part frees nothing.
+with exactly its original range, when the last of those VMAs is freed. Unmapping a part frees nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pfnlab.kernel.policies.trackers.untracked import Untracked
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: The kernel refuses to count further than this (REFCOUNT_MAX), and the copy of the VMA fails.
+#: The kernel refuses to count beyond this (REFCOUNT_MAX), and the copy of the VMA fails.
 REFCOUNT_MAX = (1 << 31) - 1
 
 
 class PfnmapTrackCtx:
-    """A reserved range and how many VMAs share it."""
+    """A reserved range and the number of VMAs that share it."""
 
     __slots__ = ("pfns", "refs")
 
@@ -48,7 +48,7 @@ class TrackCtx(Untracked):
         self._kernel = kernel
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """remap_pfn_range_track (S4.6.2): a whole VMA gets a context, a part is only looked up."""
+        """remap_pfn_range_track (S4.6.2): a whole VMA gets a context; a part is only looked up."""
         kernel = self._kernel
         if start == vma.start and pfns.nr == vma.nr:
             if vma.pfnmap is not None:
@@ -65,13 +65,13 @@ class TrackCtx(Untracked):
         return lookup_prot(kernel.book, pfns, prot)
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """The context just made goes again (S4.6.4); a partial remap made none."""
+        """Free the context just created (S4.6.4); a partial remap created none."""
         if pfns.nr == vma.nr and vma.pfnmap is not None:
             vma.pfnmap = None
             pfnmap_untrack(self._kernel, pfns)
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """pfnmap_track (S4.4): the owner of the struct pages remembers the range."""
+        """pfnmap_track (S4.4): the owner of the struct pages records the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
@@ -79,7 +79,7 @@ class TrackCtx(Untracked):
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """pfnmap_setup_cachemode_pfn (S4.3): the book gives the mode of the first frame, nothing is kept."""
+        """pfnmap_setup_cachemode_pfn (S4.3): look up the mode of the first frame; nothing is recorded."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
@@ -93,7 +93,7 @@ class TrackCtx(Untracked):
         new.pfnmap = ctx
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Entries may go and come back: the reservation stays (S4.8)."""
+        """Entries may be cleared and filled again: the reservation stays (S4.8)."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
         """Both share the context until the old one is freed."""
@@ -115,7 +115,7 @@ class TrackCtx(Untracked):
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every context with the VMAs that point to it."""
         contexts: dict[int, Tracked] = {}
-        # VMAs that were cut out of one another mostly follow each other, and may be many.
+        # VMAs that were split off one another mostly follow each other, and may be many.
         identities = map(id, map(attrgetter("pfnmap"), vmas))
         for identity, following in groupby(zip(identities, vmas, strict=True), itemgetter(0)):
             sharing = list(map(itemgetter(1), following))
@@ -135,6 +135,6 @@ class TrackCtx(Untracked):
             for vma in group:
                 for run in vma.mm.tables.runs(vma.start, vma.end):
                     pfns = PfnRange(run.pfn, run.pfn + run.end - run.start)
-                    # A fault handler may fill a gap with other frames than were reserved.
+                    # A fault handler may fill a gap with frames other than the reserved ones.
                     has_handler = vma.file is not None and vma.file.fault is not None
                     assert run.page is not None or has_handler or ctx.pfns.contains(pfns), (run, ctx.pfns)

@@ -1,9 +1,9 @@
-"""VM_PAT, untracked only when a region is unmapped and not when it is zapped (discussion 000).
+"""VM_PAT, untracked only when a region is unmapped, not when it is zapped (discussion 000).
 
-"In this case we should do pfn track for the whole lifecycle of the vma": entries may go and come back.
-The pfn is read from the page tables still, so a region whose first entry was zapped cannot be untracked
-any more: the kernel warns, and the reservation stays for ever. A driver that calls remap_pfn_range in each
-fault behind a zap, as vfio-pci does on 6.1, books once more each time, and all but the last stay.
+"In this case we should do pfn track for the whole lifecycle of the vma": entries may be cleared and filled
+again. The pfn is still read from the page tables, so a region whose first entry was zapped can no longer be
+untracked: the kernel warns, and the reservation is leaked. A driver that calls remap_pfn_range in each
+fault after a zap, like vfio-pci on 6.1, reserves again each time, and leaks all but the last.
 """
 
 from typing import ClassVar
@@ -18,9 +18,9 @@ class UnmapOnly(VmPat):
     ZAPS_IN_ANY_ORDER: ClassVar = True
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """The reservation stays (the hunk that goes from unmap_single_vma)."""
+        """Keep the reservation (the hunk that removes the call from unmap_single_vma)."""
 
     def _prot_of_first(self, vma: Vma) -> int:
-        """The first entry's protection if it is the device's, else the VMA's: for those that know the pfn."""
+        """For trackers that know the pfn: the protection of the first entry if a device's, else the VMA's."""
         entry = vma.mm.tables.entry(vma.start)
         return entry.bits if entry is not None and entry.page is None else vma.page_prot

@@ -1,7 +1,7 @@
-"""Nothing is remembered and nothing is asked, as before 2.6.29: every mapping gets the mode it wants.
+"""No tracking and no lookups, as before 2.6.29: every mapping gets the mode it requests.
 
-Two mappings of a page may have different cache modes, and nobody notices. The book holds what drivers
-reserved for the kernel itself.
+Two mappings of a page may have different cache modes, undetected. The memtype list contains only what
+drivers reserved for the kernel itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Untracked:
-    """No tracker at all, and what the others leave as it is."""
+    """No tracker at all; also the default methods of other trackers."""
 
     END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True
@@ -25,64 +25,64 @@ class Untracked:
     BYTES_PER_CONTEXT: ClassVar = 0
 
     def __init__(self, kernel: Kernel) -> None:
-        """There is nothing to keep."""
+        """Do nothing: it has no state."""
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Grant *prot*, as asked for."""
+        """Grant *prot* as requested."""
         return prot
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """Nothing was done."""
+        """Do nothing: not tracked."""
 
     def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """Grant *prot*, as asked for."""
+        """Grant *prot* as requested."""
         return prot
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
-        """Nothing was kept."""
+        """Do nothing: not tracked."""
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """Grant *prot*, as asked for."""
+        """Grant *prot* as requested."""
         return prot
 
     def may_split(self, vma: Vma, at: int) -> None:
-        """Always."""
+        """Allow every split."""
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """There is nothing to copy."""
+        """Do nothing: there is nothing to copy."""
 
     def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """There is nothing to divide."""
+        """Do nothing: there is nothing to split."""
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """There is nothing to divide."""
+        """Do nothing: there is nothing to split."""
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """Entries are no matter of the book."""
+        """Do nothing: entries do not affect the list."""
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """Nothing was done."""
+        """Do nothing: not tracked."""
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: nothing is tracked."""
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: nothing is tracked."""
 
     def unmap_vmas(self, vma: Vma) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: nothing is tracked."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """There is nothing to hand over."""
+        """Do nothing: nothing is tracked."""
 
     def vm_area_free(self, vma: Vma) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: nothing is tracked."""
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """Nothing."""
+        """Always empty."""
         return []
 
     def _check(self, vmas: list[Vma]) -> None:

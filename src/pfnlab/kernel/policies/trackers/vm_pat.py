@@ -1,10 +1,10 @@
-"""VM_PAT (3.7 .. 6.15): one flag, and the rest asked from the page tables (S3).
+"""VM_PAT (3.7 .. 6.15): one flag, and everything else read from the page tables (S3).
 
-The flag says "one reservation covers exactly this VMA's pfns", but neither pfn nor size is kept: when
-the VMA goes, its first entry is read back. A VMA that was split, moved or zapped since then gives a
-range that was never reserved, and the book answers "freeing invalid memtype" or shrinks the wrong end.
+The flag says "one reservation covers exactly this VMA's pfns", but neither pfn nor size is recorded: when
+the VMA is unmapped, its first entry is read. A VMA that was split, moved or zapped since then yields a range
+that was never reserved, and the memtype list reports "freeing invalid memtype" or shrinks the wrong end.
 
-The switches it asks are repairs of its own time; 6.1.y and 6.12.y have them all.
+The switches it reads are fixes made at the time; 6.1.y and 6.12.y have them all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pfnlab.kernel.policies.trackers.untracked import Untracked
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: Stands for the frame of a copied page, which is ordinary RAM like any other.
+#: Represents the frame of a copied page, which is ordinary RAM like any other.
 _SOME_RAM_PFN = 0x4000
 
 
@@ -38,7 +38,7 @@ class VmPat(Untracked):
         self._kernel = kernel
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """track_pfn_remap (S3.1): a whole VMA is reserved and flagged, a part only looked up."""
+        """track_pfn_remap (S3.1): a whole VMA is reserved and flagged; a part is only looked up."""
         kernel = self._kernel
         kernel.trace.event("track", start)
         if start == vma.start and pfns.nr == vma.nr:
@@ -70,22 +70,22 @@ class VmPat(Untracked):
         self._free(pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """track_pfn_insert (S3.2): the book gives the mode of the first frame, nothing is kept."""
+        """track_pfn_insert (S3.2): the mode of the first frame is looked up; nothing is recorded."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
         profile = self._kernel.profile
         if not profile.failed_fork_untracks:
-            # The child has it at once, whether or not it will have a reservation (A04).
+            # The child gets the flag at once, whether or not it will have a reservation (A04).
             return
         forked = new.mm is not orig.mm
         if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
-            # The copy still has the range of what it is of.
+            # The copy still has the range of its original.
             self._clear(new, orig.start)
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """track_pfn_copy (S3.5): the child gets a reservation of its own, for the frames it covers now."""
+        """track_pfn_copy (S3.5): the child gets its own reservation, for the frames it covers now."""
         if not src.flags & VM_PFNMAP:
             return
         kernel = self._kernel
@@ -104,11 +104,11 @@ class VmPat(Untracked):
             dst.flags |= VM_PAT
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """untrack_pfn_copy (S3.5.3): the child's own reservation goes again; the parent says which."""
+        """untrack_pfn_copy (S3.5.3): free the child's own reservation, identified through the parent."""
         profile = self._kernel.profile
         if not profile.failed_fork_untracks:
             if profile.failed_copy_clears_vm_pat and dst.flags & VM_PFNMAP:
-                # Quiet now, but the reservation has lost its owner (A03).
+                # No warning now, but the reservation has lost its owner (A03).
                 self._kernel.trace.event("track_clear", dst.start)
                 dst.flags &= ~VM_PAT
         elif dst.flags & VM_PFNMAP:
@@ -130,14 +130,14 @@ class VmPat(Untracked):
         self._untrack(vma)
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
+        """untrack_pfn_moved (S3.7): clear the flag of the *whole* old VMA, even if only a part moved."""
         if self._kernel.profile.move_clears_vm_pat and old.flags & VM_PFNMAP:
             self._clear(old, old.start)
 
     def _clear(self, vma: Vma, start: int) -> None:
-        """untrack_pfn_clear: the flag goes, the reservation stays.
+        """untrack_pfn_clear: clear the flag; the reservation stays.
 
-        :param start: where *vma* begins as the function sees it, a page number
+        :param start: the first page of *vma* as the function sees it
         """
         with self._kernel.processors.inside("untrack_pfn_clear"):
             self._kernel.trace.event("track_clear", start)
@@ -149,7 +149,7 @@ class VmPat(Untracked):
         with self._kernel.processors.inside("untrack_pfn"):
             self._kernel.trace.event("untrack", vma.start)
             counts = self._counts(vma)
-            # Between the question and the end of the flag anybody else may ask.
+            # Between the test and the clearing of the flag any other operation may test it.
             self._kernel.processors.shares(vma, changes=counts)
             if not counts:
                 return
@@ -161,24 +161,24 @@ class VmPat(Untracked):
             vma.flags &= ~VM_PAT
 
     def _counts(self, vma: Vma) -> bool:
-        """True where a VMA of frames counts as tracked: by its flag, before 2.6.30 by any offset (S3.6.6)."""
+        """True if a PFN VMA counts as tracked: by its flag, before 2.6.30 by any offset (S3.6.6)."""
         return bool(vma.flags & VM_PAT if self._kernel.profile.vm_pat_flag else vma.pgoff)
 
     def _first_pfn(self, vma: Vma) -> int:
-        """The frame at which what a VMA has reserved begins (S3.4), in the eyes of untrack_pfn()."""
+        """The first frame of a VMA's reservation (S3.4), as untrack_pfn() computes it."""
         if not self._kernel.profile.vm_pat_flag:
             return vma.pgoff
         pfn, _ = self._get_pat_info(vma, "untrack_pfn")
         return pfn
 
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
-        """The first pfn and its protection, read back from the first entry (S3.4).
+        """The first pfn and its protection, read from the first entry (S3.4).
 
-        The protection is None when a private mapping's first page was copied: then only vm_pgoff
-        still knows the pfn.
+        The protection is None if a private mapping's first page was copied: then only vm_pgoff
+        still has the pfn.
 
-        :param caller: the kernel's function that asks; the compiler may put get_pat_info() into it
-        :raises ModelledErrno: EINVAL when a shared mapping has no first entry; the kernel warns
+        :param caller: the calling kernel function; the compiler may inline get_pat_info() into it
+        :raises ModelledErrno: EINVAL if a shared mapping has no first entry; the kernel warns
         """
         if self._kernel.profile.lookup_asserts_mmap_lock and vma.mm.mmap_lock.held == (0, False):
             self._kernel.trace.printk("WARNING at include/linux/rwsem.h")
@@ -187,7 +187,7 @@ class VmPat(Untracked):
             return entry.pfn, entry.bits
         by_pgoff = self._kernel.profile.cow_knows_its_pfn
         if entry is not None and not by_pgoff:
-            # The copy is taken for the device's page: reserving and freeing RAM does nothing (A01).
+            # The copy is mistaken for the device's page: reserving and freeing RAM does nothing (A01).
             return _SOME_RAM_PFN, entry.bits
         if is_cow_mapping(vma.flags) and by_pgoff:
             return vma.pgoff, None

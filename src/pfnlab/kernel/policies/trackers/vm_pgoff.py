@@ -1,12 +1,12 @@
-"""VM_PAT with the base pfn in vm_pgoff, for shared mappings as for private ones (discussion 003).
+"""VM_PAT with the base pfn in vm_pgoff, for shared mappings as well as private ones (discussion 003).
 
 "Maybe we can still re-define vm_pgoff for VM_SHARED pfnmaps?", wrote the author of the patch of discussion
-000 on 23 July 2024. So it was from 2.6.29 to 3.6; since 3.7 only private mappings have their frame there. No
+000 on 23 July 2024. So it was from 2.6.29 to 3.6; since 3.7 only private mappings store their frame there. No
 VMA grows, and splits and moves keep vm_pgoff right by themselves.
 
-What a driver has put there is overwritten: a fault handler that counts from it inserts other frames, and
-unmap_mapping_range() does not find the mapping at its offset in the file. From 6.10 on vfio-pci is such a
-driver, and is spared because it reserves nothing. The book still has one entry for all pieces.
+A value stored there by a driver is overwritten: a fault handler that counts from it inserts other frames, and
+unmap_mapping_range() does not find the mapping at its offset in the file. Since 6.10 vfio-pci is such a
+driver, and is unaffected because it reserves nothing. The memtype list still has one entry for all pieces.
 """
 
 from pfnlab.base.units import PfnRange
@@ -20,7 +20,7 @@ class VmPgoff(UnmapOnly):
     """vm_pat that recomputes its range from ``vma.pgoff`` when it untracks."""
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Where all of the VMA is reserved, its offset becomes the first frame."""
+        """If the whole VMA is reserved, its offset becomes the first frame."""
         prot = super().remap_pfn_range(vma, start, pfns, prot)
         if start == vma.start and pfns.nr == vma.nr:
             vma.pgoff = pfns.start

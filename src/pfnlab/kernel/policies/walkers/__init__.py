@@ -1,4 +1,4 @@
-"""The walkers: what those who look at a task's pages take for a page. One module a policy, sorted by name."""
+"""The walkers: how readers of a task's pages recognize a page. One module per policy, sorted by name."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """VM_IO and VM_PFNMAP refused before the walk (discussion 001's patch).
 
 "It has no folio backing the mappings at all": "that is in general not what we want", because a private
-mapping that was written to has ordinary pages, and a walker that leaves at the VMA misses them.
+mapping that was written to has ordinary pages, and a walker that stops at the VMA misses them.
 get_user_pages does so in every kernel.
 """
 
@@ -11,8 +11,8 @@ from pfnlab.kernel.mm.walk_policy import SpecialBits
 
 
 class EarlyRefusal(SpecialBits):
-    """Some VMAs are not entered, the others as with special bits."""
+    """Some VMAs are not entered, the others are walked as with special bits."""
 
     def walk_page_test(self, vma: Vma) -> bool:
-        """Neither device memory nor bare frames."""
+        """False for device memory and bare frames."""
         return not vma.flags & (VM_IO | VM_PFNMAP)

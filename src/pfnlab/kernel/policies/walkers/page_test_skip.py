@@ -10,8 +10,8 @@ from pfnlab.kernel.mm.walk_policy import SpecialBits
 
 
 class PageTestSkip(SpecialBits):
-    """Some VMAs are not entered, the others as with special bits."""
+    """Some VMAs are not entered, the others are walked as with special bits."""
 
     def walk_page_test(self, vma: Vma) -> bool:
-        """Not those of bare frames."""
+        """False for bare frames."""
         return not vma.flags & VM_PFNMAP

@@ -1,6 +1,6 @@
-"""Special bits through vm_normal_page: what is in a VMA is judged entry by entry (discussion 001's answer).
+"""Special bits through vm_normal_page: a VMA's content is tested entry by entry (discussion 001's answer).
 
-"vm_normal_page() should be able to identify PFN maps and reject them": device pages are passed over, and
+"vm_normal_page() should be able to identify PFN maps and reject them": device pages are skipped, and
 copied pages of a private PFN mapping are found like any others.
 """
 
