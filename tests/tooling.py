@@ -21,6 +21,11 @@ def check_release() -> ModuleType:
     return _tool("check_release")
 
 
+def idioms() -> ModuleType:
+    """The counter of idioms that a native reader stops at."""
+    return _tool("idioms")
+
+
 def build_release() -> ModuleType:
     """What builds wheel and source archive."""
     check_release()

@@ -113,8 +113,8 @@ def _shown(content: BugRunResult) -> str:
     same = sum(not program.sign for program in content.programs)
     words = [f"{programs}, {number_of(len(machines) + len(content.held), 'answer')}"]
     broken = sum(one.answer != one.says for one in content.held)
-    words += [f"{broken} against the rule"] if broken else []
-    words += [f"{wrong} against its dates"] if wrong else []
+    words += [f"{broken} contradicting the rule"] if broken else []
+    words += [f"{wrong} contradicting its dates"] if wrong else []
     words += [f"{number_of(same, 'program')} without a difference"] if same else []
     return f"{', '.join(words)}."
 
