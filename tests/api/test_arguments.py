@@ -40,8 +40,6 @@ def test_what_is_no_pages_is_said(where: Any) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: pl.run(STORY, "7.2"),
-        lambda: pl.diff(STORY, ["model:6.1", "7.2"]),
         lambda: pl.check("7.2"),
         lambda: pl.machine("7.2"),
     ],

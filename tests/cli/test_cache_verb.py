@@ -43,8 +43,8 @@ def test_what_is_removed_is_said(ask: Ask, cache: Path) -> None:
 
     kept, removed = ask("cache", "clean"), ask("cache", "clean", "--older", "0")
 
-    assert "0 things removed, 0 MiB\n" == kept.out
-    assert "removed states/a.state, 1 MiB\n1 thing removed, 1 MiB\n" == removed.out
+    assert "0 entries removed, 0 MiB\n" == kept.out
+    assert "removed states/a.state, 1 MiB\n1 entry removed, 1 MiB\n" == removed.out
 
 
 def test_an_age_is_no_less_than_nothing(ask: Ask) -> None:

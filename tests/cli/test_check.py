@@ -120,7 +120,7 @@ def test_every_order_of_a_race(ask: Ask) -> None:
     ("words", "says"),
     [
         (("check", "--packed", "packed.json"), "has no option --packed"),
-        (("report", "packed.json", "-o", "report.html"), "no report is made of the format pfnlab-packed/1"),
+        (("report", "packed.json", "-o", "report.html"), "unknown format pfnlab-packed/1"),
         (("replay", "packed.json"), "the field `format` is `pfnlab-packed/1`"),
     ],
 )

@@ -210,7 +210,7 @@ def test_guided_without_walks_is_refused(ask: Ask) -> None:
     """There is nothing to guide: 2."""
     answer = ask("check", "--guided")
 
-    assert (2, True) == (answer.code, "say how many with --random N" in answer.err)
+    assert (2, True) == (answer.code, "add --random N" in answer.err)
 
 
 def test_a_swarm_as_json(ask: Ask) -> None:

@@ -188,7 +188,7 @@ def test_a_hunt_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: li
     answer = ask("fuzz", *options, "--programs", 2, "--look", "proc")
 
     assert 2 == answer.code
-    assert "of a hunt with --look mixed: drop --look" in answer.err
+    assert "a hunt with --look mixed: drop --look" in answer.err
 
 
 @pytest.mark.parametrize("look", [LookLevel.MEMORY, LookLevel.PROC])

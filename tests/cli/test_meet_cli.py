@@ -168,9 +168,9 @@ def test_several_kernels_are_counted(ask: Ask, monkeypatch: pytest.MonkeyPatch) 
     answer = ask("kernels", "meet", "6.12.116", "6.12.117", *FEW, "--jobs", 2)
 
     assert ["1 of 2, 50 %", "2 of 2, 100 %"] == [
-        line.removeprefix("meeting 2 kernels: ")
+        line.removeprefix("comparing 2 kernels: ")
         for line in answer.err.splitlines()
-        if line.startswith("meeting 2 kernels: ")
+        if line.startswith("comparing 2 kernels: ")
     ]
 
 

@@ -100,7 +100,7 @@ def test_messages_never_go_to_the_output(words: tuple[str, ...]) -> None:
         (OSError(errno.ENOSPC, "No space left on device", "kept"), 3, "kept cannot be written: No space"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 3, "a file cannot be written: Disk quota exceeded"),
         (OSError(errno.EIO, "Input/output error", "kept"), 3, "kept cannot be read or written: Input"),
-        (MemoryError(), 3, "this takes more memory than there is: ask for less"),
+        (MemoryError(), 3, "out of memory: reduce the request"),
         (OSError(errno.EBADF, "Bad file descriptor"), 4, "this is a defect of pfnlab"),
     ],
 )

@@ -88,7 +88,7 @@ def test_standard_input_has_no_golden(ask: Ask) -> None:
     """There is no place beside it."""
     answer = ask("run", "-", "--on", "qemu:7.2", "--promote")
 
-    assert (2, True) == (answer.code, "standard input is no file" in answer.err)
+    assert (2, True) == (answer.code, "standard input is not a file" in answer.err)
 
 
 def test_several_programs_are_a_line_each(ask: Ask, program: Path) -> None:

@@ -166,7 +166,7 @@ def test_what_speaks_against_a_claim_says_so() -> None:
         ("hedge", "hegde", f"{_AT}: there is no key 'hegde': did you mean `hedge`?"),
         ('"confirmed"', '"confirmd"', f"{_AT}: there is no status 'confirmd': did you mean `confirmed`?"),
         ('"might"', '"could"', f"{_AT} its hedge is not in the quotation"),
-        ('"vm_pat"', '"vmpat"', f"{_FIRST}: no series 'vmpat': did you mean `vm_pat`?"),
+        ('"vm_pat"', '"vmpat"', f"{_FIRST}: there is no series 'vmpat': did you mean `vm_pat`?"),
         ("book =", "bok =", f"{_FIRST}: there is no part of a step 'bok': did you mean `book`?"),
         ("litmus =", "golden =", f"{_FIRST} asks nothing: write one of litmus, structure"),
         ('op = "munmap a", ', "", f"{_FIRST}: `op` is missing: write op = ..."),

@@ -37,7 +37,7 @@ def test_a_step_has_its_text_and_section() -> None:
     rule = find_rule("S2.3.1")
 
     assert ("S2.3.1", "Conflicts and adopted modes") == (rule.number, rule.title)
-    assert rule.text.startswith("Where no entry overlaps")
+    assert rule.text.startswith("If no entry overlaps")
     assert "S2.3.2" not in rule.text
     assert "memtype_check_conflict" in rule.kernel
 

@@ -64,7 +64,7 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
         (ImportRequest(source="/nonexistent"), "/nonexistent"),
         (
             ImportRequest(source=str(RECORDED / "bar_user.py")),
-            "neither a log of strace nor a program",
+            "neither an strace log nor a syzkaller program",
         ),
         (
             ImportRequest(source=str(RECORDED / "resource"), form="strace"),

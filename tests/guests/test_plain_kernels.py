@@ -116,7 +116,7 @@ def test_a_package_without_a_kernel_is_said_so(packages: Callable[..., KernelIma
     """
     kernel = packages(**{"linux-binary-7.5-amd64": {}, "linux-modules-7.5-amd64": {}})
 
-    with pytest.raises(Undecided, match="has no vmlinuz"):
+    with pytest.raises(Undecided, match="holds no vmlinuz"):
         plain_kernel(kernel)
 
 

@@ -20,6 +20,9 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaS
 
 T = TypeVar("T")
 
+#: The fields of a step that a user reads; levels of messages and modes of mappings are in tables of `run`.
+_FIELDS = tuple(field for field in STEP_ROWS if field not in ("levels", "mode"))
+
 
 class Listed(tuple[T, ...]):
     """A tuple of observations, which prints as the terminal shows it: a line each, ``-`` for nothing."""
@@ -137,7 +140,7 @@ class StepSeen:
     def __repr__(self) -> str:
         return "\n".join(self.lines(("value", "log", "book")))
 
-    def rows(self, fields: Sequence[str] = STEP_ROWS) -> list[tuple[str, tuple[str, ...]]]:
+    def rows(self, fields: Sequence[str] = _FIELDS) -> list[tuple[str, tuple[str, ...]]]:
         """Operation and result, then each of *fields* that has something to say, with its lines.
 
         :raises Misuse: one is not a field
@@ -151,7 +154,7 @@ class StepSeen:
                 rows.append((f"  {field}", lines))
         return rows
 
-    def lines(self, fields: Sequence[str] = STEP_ROWS) -> list[str]:
+    def lines(self, fields: Sequence[str] = _FIELDS) -> list[str]:
         """The same as lines of text.
 
         :raises Misuse: one is not a field

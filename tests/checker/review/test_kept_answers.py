@@ -25,7 +25,11 @@ PIECES = [
 
 def found(result: ReviewResult) -> ReviewResult:
     """A result without what no two have alike."""
-    return msgspec.structs.replace(result, seconds=0.0, made=None)
+    broken, repaired = (
+        tuple(msgspec.structs.replace(one, seconds=0.0) for one in each)
+        for each in (result.broken, result.repaired)
+    )
+    return msgspec.structs.replace(result, seconds=0.0, made=None, broken=broken, repaired=repaired)
 
 
 def head(design: ModelMachine = DESIGN, base: ModelMachine = BASE) -> ReviewHead:

@@ -98,7 +98,7 @@ def test_the_last_task_never_ends() -> None:
         ("new = mmap bar wc shared rw", "clear_refs soft_dirty", "a state has no soft-dirty bits"),
         ("new = mmap bar wc shared rw", "process_madvise <first> cold main", "names no task"),
         ("bar: pci", "bar: pcie", "pcie"),
-        ("depth = 2", "depth =", "no TOML"),
+        ("depth = 2", "depth =", "not TOML"),
         ("depth = 2", "depth = 2\nthp = 'alwys'", "did you mean `always`"),
         ("depth = 2", "depth = 0", "`depth` must be at least 1, not 0"),
         ("areas = 1", "areas = -1", "`areas` must be at least 1, not -1"),

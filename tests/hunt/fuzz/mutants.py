@@ -162,14 +162,14 @@ _MMAP = (
     Mutant(
         "MAP_FIXED frees what it replaces after the new mmap",
         "mm/mmap.py",
-        "    clear_vmas(mm, replaced)\n    if mm.kernel.profile.fixed_frees_before_mmap:",
-        "    clear_vmas(mm, replaced)\n    if not mm.kernel.profile.fixed_frees_before_mmap:",
+        "    clear_vmas(mm, replaced)\n    if profile.fixed_frees_before_mmap:",
+        "    clear_vmas(mm, replaced)\n    if not profile.fixed_frees_before_mmap:",
     ),
     Mutant(
         "only a mapping in two phases was linked before it fails",
         "mm/mmap.py",
-        "linked = vma.file is not None and vma.file.mmap_prepare",
-        "linked = vma.file is not None and not vma.file.mmap_prepare",
+        "two_phases = file is not None and file.mmap_prepare",
+        "two_phases = file is not None and not file.mmap_prepare",
     ),
     Mutant(
         "a private mapping is remapped whole or not at all",

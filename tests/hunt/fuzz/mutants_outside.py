@@ -86,7 +86,7 @@ _WALKERS = (
     Mutant(
         "a fork that may commit no memory is refused at the first private VMA",
         "mm/fork.py",
-        "if src.flags & VM_ACCOUNT and not commits:",
+        "if committed and not commits:",
         "if not commits:",
     ),
 )

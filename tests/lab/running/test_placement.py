@@ -195,10 +195,10 @@ def test_nothing_is_mapped_past_the_end_of_a_device_that_goes() -> None:
     """What lies behind a slot is not the program's."""
     device = Device("bar", "pci", 4)
 
-    with pytest.raises(Misuse, match="behind the slot of bar"):
+    with pytest.raises(Misuse, match="after the slot of bar"):
         check_placeable(program(device, calls=(mmap("bar", 5), Remove("bar"))))
     check_placeable(program(device, calls=(mmap("bar", 4), Remove("bar"))))
-    with pytest.raises(Misuse, match="behind the slot of moved"):
+    with pytest.raises(Misuse, match="after the slot of moved"):
         check_placeable(program(device, calls=(Remove("bar"), RescanMoved("bar"), mmap("moved", 5))))
 
 

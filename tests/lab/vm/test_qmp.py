@@ -73,5 +73,5 @@ def test_a_line_for_humans(tmp_path: Path) -> None:
 
 def test_nobody_listens(tmp_path: Path) -> None:
     """The guest is lost, and the message has the command."""
-    with pytest.raises(LostGuest, match="did not take `info`"):
+    with pytest.raises(LostGuest, match="did not accept `info`"):
         tell_monitor(tmp_path / "qmp", "info status")

@@ -62,8 +62,8 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param see: what is observable
     :param log: families of messages it prints, or wordings
     :param breaks: the properties that it violates
-    :param programs: programs that are about it
     :param programs: programs about it
+    :param shown: programs with a machine that has it, and one that does not
     :param holds: of a rule, what a step of a program answers on machines that keep it
     :param seen: exact versions of kernels that ran one of these programs and have it; empty outside a clone
     :param settled: what became of the entry when somebody looked

@@ -28,7 +28,7 @@ from pfnlab.programs.runs.cells import (
     cell,
 )
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
-from pfnlab.programs.runs.modes import mode_lines, without_pages
+from pfnlab.programs.runs.mode_lines import mode_lines, without_pages
 from pfnlab.programs.runs.observation import Run, Step
 
 #: Characters that a terminal acts on: bell, backspace, vertical tab, form feed, return.

@@ -10,7 +10,7 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 #: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
-#: ``mode`` is not a field of a step: :mod:`.modes` has its lines.
+#: ``mode`` is not a field of a step: :mod:`.mode_lines` has its lines.
 ROWS = ("value", "log", "levels", "book", "mode")
 STEP_ROWS = (*ROWS, "vmas", "tracked", "prots", "direct_map", "ptes", "flushes")
 TRACE_ROWS = (*STEP_ROWS, "events")

@@ -21,7 +21,7 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
 
     :param ops: the program; *steps*: those of a machine, one per operation and perhaps one more
     """
-    asked = _Asked()
+    asked = _AskedModes()
     lines = []
     for number, step in enumerate(steps):
         if number < len(ops):
@@ -30,7 +30,7 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
     return lines
 
 
-class _Asked:
+class _AskedModes:
     """The modes requested by the mappings of areas, the last on top."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class _Asked:
         return next((mode for pages, mode in noted if pages.start <= span.start < pages.end), None)
 
 
-def _lines(step: Step, asked: _Asked) -> Iterator[str]:
+def _lines(step: Step, asked: _AskedModes) -> Iterator[str]:
     for line in step.prots or ():
         place, _, prot = line.rpartition(" ")
         named = named_span(place)
