@@ -194,6 +194,14 @@ def test_a_rule_is_not_called_a_bug() -> None:
     assert "in step 2: m; rule S8.2.6: freed before the flush\n" in text
 
 
+def test_a_reason_of_another_version_is_said_as_it_is() -> None:
+    """A result may name a bug that this version does not know, or none at all."""
+    for foreign in ("Z99: pieces", "of old", "S"):
+        text = table([careful()], violations=(violation("m", foreign),), width=200)
+
+        assert f"in step 2: m; known: {foreign}\n" in text
+
+
 def test_an_unknown_reason_is_said_in_full() -> None:
     """What happened, where, and what was seen."""
     text = table([careful()], violations=(violation("k", ""),), width=200)

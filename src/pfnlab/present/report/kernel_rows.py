@@ -1,7 +1,10 @@
 """One program on many kernels: a row for each, with what is wrong there."""
 
-from pfnlab.present.report.run_result import RunResult, conclusions
+from collections.abc import Iterator
+
+from pfnlab.present.report.run_result import LEAK, KnownReason, RunResult, expect_text, leaked_at_end
 from pfnlab.present.report.table import FAILED, HEAD, StyledText, paragraph
+from pfnlab.programs.runs.observation import Run
 
 
 def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
@@ -14,12 +17,37 @@ def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
     paragraph(text, ": ".join(filter(None, (name, result.program.title))), width, HEAD)
     paragraph(text, result.program.asks, width)
     text.append("\n")
-    found = list(conclusions(result))
-    label = max(len(run.machine) for run, _ in found)
-    for run, wrong in found:
-        row = f"{run.machine.ljust(label)}   {wrong or 'nothing is wrong'}"
+    label = max(len(run.machine) for run in result.runs)
+    bad = undecided = 0
+    for run in result.runs:
+        wrong = "; ".join(_faults(result, run))
+        bad += bool(wrong)
+        undecided += run.unfinished is not None and not wrong
+        row = f"{run.machine.ljust(label)}   {wrong or run.unfinished or 'nothing is wrong'}"
         paragraph(text, row, width, FAILED if wrong else "", indent=label + 3)
-    bad = sum(bool(wrong) for _, wrong in found)
     text.append("\n")
-    paragraph(text, f"{bad} of {len(found)} kernels misbehave; --full shows the steps", width)
+    more = f", {undecided} did not finish" if undecided else ""
+    paragraph(text, f"{bad} of {len(result.runs)} kernels misbehave{more}; --full shows the steps", width)
     return text
+
+
+def _faults(result: RunResult, run: Run) -> Iterator[str]:
+    """The faults of one run, each with the number of its reason."""
+    verdict = result.verdict
+    reasons: dict[str, dict[str, None]] = {}
+    for one in verdict.violations:
+        if one.machine == run.machine:
+            known = KnownReason.of(one.known)
+            reasons.setdefault(one.name, {})[f"{known.number}{known.fixed}"] = None
+    if left := leaked_at_end(run, verdict):
+        yield f"LEAK {', '.join(left)}{_in_brackets(reasons.pop(LEAK, {}))}"
+    for name, known_as in reasons.items():
+        yield f"{name}{_in_brackets(known_as)}"
+    yield from (f"alarm: {one.alarm.title}" for one in verdict.alarms if one.machine == run.machine)
+    failed = (one for one in verdict.expectations if one.machine == run.machine and one.holds is False)
+    yield from (f"not as expected: {expect_text(one)}" for one in failed)
+
+
+def _in_brackets(words: dict[str, None]) -> str:
+    said = "; ".join(filter(None, words))
+    return f" ({said})" if said else ""

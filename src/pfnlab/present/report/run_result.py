@@ -3,11 +3,12 @@
 Every format prints these results and statements; none decides again.
 """
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import msgspec
 
@@ -15,7 +16,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.checker.judging.judge import sentence_of
 from pfnlab.checker.scopes.meanings import MEANINGS
-from pfnlab.kernel.bugs.known_bugs import bug
+from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import first_alarm, when
 from pfnlab.programs.runs.cells import ROWS
@@ -27,8 +28,10 @@ from pfnlab.programs.runs.violation import Violation
 Tone = Literal["", "lit", "bad"]
 #: The fields that a user of the kernel can see: their differences are listed, those of others counted.
 SHOWN = ("result", *ROWS)
+#: A step of docs/semantics.
+_RULE = re.compile(r"S\d[\w.]*")
 #: The property of reservations that stay.
-_LEAK = "no_leak"
+LEAK = "no_leak"
 #: The width up to which a statement is not wrapped.
 _UNWRAPPED = 1 << 20
 
@@ -113,11 +116,11 @@ def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SH
     yield from _differences(verdict, fields)
     if len(runs) > 1 and verdict.agree:
         yield Statement(About.AGREE, ", ".join(run.machine for run in runs))
-    leaked = {run.machine: left for run in runs if (left := _leaked(run, verdict))}
+    leaked = {run.machine: left for run in runs if (left := leaked_at_end(run, verdict))}
     reasons = _Reasons()
     yield from _leaks(leaked, verdict.violations, reasons)
     yield from _violations(
-        [one for one in verdict.violations if one.name != _LEAK or one.machine not in leaked], reasons
+        [one for one in verdict.violations if one.name != LEAK or one.machine not in leaked], reasons
     )
     for item in verdict.alarms:
         yield from _alarm(item)
@@ -150,31 +153,63 @@ def _differences(verdict: Verdict, fields: Sequence[str]) -> Iterator[Statement]
         yield Statement(About.INSIDE, says if shown else f"{groups}: {says}")
 
 
+class KnownReason(NamedTuple):
+    """The reason of a known violation.
+
+    :param number: a bug of docs/bugs.md or a rule of docs/semantics; empty if the text names neither
+    :param mended: the first release without the bug; empty for a rule, and if unknown
+    """
+
+    number: str
+    mended: str
+    text: str
+
+    @classmethod
+    def of(cls, known: str) -> Self:
+        """The reason that ``Violation.known`` names, which may be of another version, or of a file."""
+        number, _, text = known.partition(": ")
+        mended = {one.number: one.mended for one in all_bugs()}
+        if number in mended or _RULE.fullmatch(number):
+            return cls(number, mended.get(number, ""), text)
+        return cls("", "", known)
+
+    @property
+    def name(self) -> str:
+        """``known bug A06``, or ``rule S8.2.6``."""
+        return (
+            f"{'rule' if _RULE.fullmatch(self.number) else 'known bug'} {self.number}"
+            if self.number
+            else "known"
+        )
+
+    @property
+    def fixed(self) -> str:
+        """``, fixed in 6.16``; empty if it is not."""
+        return f", fixed in {self.mended}" if self.mended else ""
+
+
 class _Reasons:
     """The reasons of a report, each explained once."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
 
-    def words(self, why: str) -> str:
-        """``; known bug A06, fixed in 6.16: ...``, or the rule; later only its number; empty for none."""
-        number, _, text = why.partition(": ")
-        if not number:
+    def words(self, known: str) -> str:
+        """``; known bug A06, fixed in 6.16: ...``, later only the name; empty for none."""
+        if not known:
             return ""
-        is_rule = number.startswith("S")
-        named = f"; rule {number}" if is_rule else f"; known bug {number}"
-        if why in self._told:
-            return named
-        self._told.add(why)
-        mended = "" if is_rule else bug(number).mended
-        return f"{named}{f', fixed in {mended}' if mended else ''}: {text}"
+        reason = KnownReason.of(known)
+        if known in self._told and reason.number:
+            return f"; {reason.name}"
+        self._told.add(known)
+        return f"; {reason.name}{reason.fixed}: {reason.text}"
 
 
-def _leaked(run: Run, verdict: Verdict) -> tuple[str, ...]:
+def leaked_at_end(run: Run, verdict: Verdict) -> tuple[str, ...]:
     """The reservations that are left when all tasks are gone, and should not be."""
     if not run.steps or run.steps[-1].op != "end":
         return ()
-    leaks = any((one.machine, one.name) == (run.machine, _LEAK) for one in verdict.violations)
+    leaks = any((one.machine, one.name) == (run.machine, LEAK) for one in verdict.violations)
     left = any(one.machine == run.machine and one.left for one in verdict.expectations)
     return tuple(map(str, run.steps[-1].book or ())) if leaks or left else ()
 
@@ -185,7 +220,7 @@ def _leaks(
     # Machines that leak the same for the same reason share a line.
     machines: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for machine, left in leaked.items():
-        known = (one.known for one in violations if (one.machine, one.name) == (machine, _LEAK))
+        known = (one.known for one in violations if (one.machine, one.name) == (machine, LEAK))
         machines.setdefault((left, next(filter(None, known), "")), []).append(machine)
     for (left, why), names in machines.items():
         says = f"{', '.join(left)} still reserved, but no longer mapped: {', '.join(names)}"
@@ -215,7 +250,7 @@ def _violations(violations: Sequence[Violation], reasons: _Reasons) -> Iterator[
 
 def _is_clean(run: Run, verdict: Verdict) -> bool:
     """True where a run came to its end, and nothing is wrong with what it did."""
-    if run.unfinished is not None or _leaked(run, verdict):
+    if run.unfinished is not None or leaked_at_end(run, verdict):
         return False
     wrong = {one.machine for one in verdict.violations} | {one.machine for one in verdict.alarms}
     return run.machine not in wrong
@@ -327,29 +362,6 @@ class RunResults(msgspec.Struct, frozen=True):
     def outcome(self) -> Outcome:
         """A discovery takes precedence over an undecided result."""
         return Outcome.of_all(result.verdict.outcome for result in self.of_programs)
-
-
-def conclusions(result: RunResult) -> Iterator[tuple[Run, str]]:
-    """Each run with its conclusion in a line; empty where nothing is wrong."""
-    verdict = result.verdict
-    for run in result.runs:
-        own = [one for one in verdict.violations if one.machine == run.machine]
-        left = _leaked(run, verdict)
-        said = [f"LEAK {', '.join(left)}{_short_reason(own, _LEAK)}"] if left else []
-        names = dict.fromkeys(one.name for one in own if not (left and one.name == _LEAK))
-        said += [f"{name}{_short_reason(own, name)}" for name in names]
-        said += [f"alarm: {one.alarm.title}" for one in verdict.alarms if one.machine == run.machine]
-        said += [run.unfinished] if run.unfinished is not None else []
-        yield run, "; ".join(said)
-
-
-def _short_reason(violations: Sequence[Violation], name: str) -> str:
-    numbers = dict.fromkeys(
-        one.known.partition(":")[0] for one in violations if one.name == name and one.known
-    )
-    mended = {number: "" if number.startswith("S") else bug(number).mended for number in numbers}
-    words = [f"{number}, fixed in {fix}" if fix else number for number, fix in mended.items()]
-    return f" ({'; '.join(words)})" if words else ""
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from pfnlab.checker.judging.history import kept_after
@@ -192,11 +193,14 @@ class _MachineCells:
     """The cells of one machine."""
 
     def __init__(self, program: Program, run: Run) -> None:
-        self._steps = run.steps
+        self._program, self._steps = program, run.steps
         self._kept = list(kept_after(program, run))
-        self._modes = mode_lines(program.ops, run.steps)
         # vfio-pci maps its device for itself as long as it is open, which the program does not say.
         self._driver_keeps = program.needs.vfio
+
+    @cached_property
+    def _modes(self) -> list[tuple[str, ...]]:
+        return mode_lines(self._program.ops, self._steps)
 
     def at(self, index: int, field: str) -> tuple[str, ...]:
         """The lines of a field of a step; empty for a step that was not reached."""
@@ -214,7 +218,8 @@ class _MachineCells:
             return False
         if field == "mode":
             before = self._modes[index - 1] if index else ()
-            return not without_pages(self._modes[index]) <= without_pages(before)
+            new = set(self._modes[index]).difference(before)
+            return bool(new) and not without_pages(new) <= without_pages(before)
         lines = cell(self._steps[index], field)
         if field in HAPPENED:
             return lines not in QUIET

@@ -1,8 +1,9 @@
 """The cache mode that each mapping requested and got, step by step."""
 
-import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
+from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.ops import Mmap, Mremap, Op
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import NO_DEVICE
@@ -31,10 +32,10 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
 
 
 class _AskedModes:
-    """The modes requested by the mappings of areas, the last on top."""
+    """The modes requested by the mappings of areas: the pages of each, as the last mapping left them."""
 
     def __init__(self) -> None:
-        self._of_areas: dict[str, list[tuple[Span, str | None]]] = {}
+        self._of_areas: dict[str, dict[str | None, SpanSet]] = {}
 
     def note(self, op: Op) -> None:
         """Record the mode that *op* requests."""
@@ -47,34 +48,51 @@ class _AskedModes:
             self._note(Span(call.name, 0, call.pages), self.at(call.span))
 
     def _note(self, span: Span, mode: str | None) -> None:
-        self._of_areas.setdefault(span.name, []).append((span, mode))
+        modes = self._of_areas.setdefault(span.name, {})
+        for pages in modes.values():
+            pages.discard(span.start, span.end)
+        modes.setdefault(mode, SpanSet()).add(span.start, span.end)
 
     def at(self, span: Span) -> str | None:
-        """The mode requested at the first page of *span*; None if no device was mapped."""
-        noted = reversed(self._of_areas.get(span.name, ()))
-        return next((mode for pages, mode in noted if pages.start <= span.start < pages.end), None)
+        """The mode requested at the first page of *span*; None if no device was mapped there."""
+        modes = self._of_areas.get(span.name, {})
+        return next((mode for mode, pages in modes.items() if span.start in pages), None)
 
 
 def _lines(step: Step, asked: _AskedModes) -> Iterator[str]:
+    entries = _by_place(step.ptes or ())
     for line in step.prots or ():
         place, _, prot = line.rpartition(" ")
         named = named_span(place)
         wish = None if named is None else asked.at(named[1])
         if named is None or wish is None:
             continue
-        got = list(dict.fromkeys(_modes(step.ptes or (), *named))) or [prot.lower()]
+        inside = entries.get((named[0], named[1].name), ())
+        got = list(dict.fromkeys(_modes(inside, named[1]))) or [prot.lower()]
         odd = wish not in ("", "asis") and got != [wish]
         yield f"{vma_name(*named)} {', '.join(got)}{f' (asked {wish})' if odd else ''}"
 
 
-def _modes(ptes: Sequence[PteSeen], task: str, span: Span) -> Iterator[str]:
+def _by_place(ptes: Sequence[PteSeen]) -> dict[tuple[str, str], list[PteSeen]]:
+    """The present entries of devices by task and area, each in the order of their pages."""
+    found: dict[tuple[str, str], list[PteSeen]] = {}
     for seen in ptes:
-        if seen.task != task or not seen.span.meets(span) or seen.target in (None, RAM):
-            continue
-        if (entry := seen.table_entry).is_present:
-            yield entry.mode.lower()
+        if seen.target not in (None, RAM) and seen.table_entry.is_present:
+            found.setdefault((seen.task, seen.area), []).append(seen)
+    return found
+
+
+def _modes(entries: Sequence[PteSeen], span: Span) -> Iterator[str]:
+    for seen in entries[bisect_right(entries, span.start, key=_end) :]:
+        if seen.start >= span.end:
+            return
+        yield seen.table_entry.mode.lower()
+
+
+def _end(seen: PteSeen) -> int:
+    return seen.end
 
 
 def without_pages(lines: Iterable[str]) -> set[str]:
     """*lines* by areas, so that splits do not matter."""
-    return {re.sub(r"\[\d+:\d+\]", "", line) for line in lines}
+    return {line.partition("[")[0] + line.partition("]")[2] for line in lines}
