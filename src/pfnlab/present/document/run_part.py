@@ -18,7 +18,7 @@ from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.programs.runs.cells import cell as field_lines
 
 #: The statements that a document shows in a table, or below their own heading.
-_ELSEWHERE = (About.DIFFER, About.STEP, About.LOG)
+_ELSEWHERE = (About.DIFFER, About.STEP, About.LOG, About.KERNEL, About.LOST, About.UNDECIDED, About.AGREE)
 #: The fields whose values a difference shows; others are in the table of all observations.
 _FIRST = ("result", *ROWS)
 
@@ -63,7 +63,7 @@ def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool)
     if verdict.differences:
         rows = tuple(_difference_rows(result))
         yield Table("Where the machines differ", ("step", "field", *result.machines), rows)
-    said = [statement.line for statement in statements([], verdict) if statement.about not in _ELSEWHERE]
+    said = [statement.line for statement in statements(runs, verdict) if statement.about not in _ELSEWHERE]
     if said:
         yield Bullets(tuple(said))
     for item in verdict.alarms:

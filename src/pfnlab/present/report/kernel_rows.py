@@ -23,7 +23,7 @@ def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
         wrong = "; ".join(_faults(result, run))
         bad += bool(wrong)
         undecided += run.unfinished is not None and not wrong
-        row = f"{run.machine.ljust(label)}   {wrong or run.unfinished or 'nothing is wrong'}"
+        row = f"{run.machine.ljust(label)}   {wrong or run.unfinished or 'no leak, no violation'}"
         paragraph(text, row, width, FAILED if wrong else "", indent=label + 3)
     text.append("\n")
     more = f", {undecided} did not finish" if undecided else ""
