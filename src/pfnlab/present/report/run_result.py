@@ -157,20 +157,20 @@ class KnownReason(NamedTuple):
     """The reason of a known violation.
 
     :param number: a bug of docs/bugs.md or a rule of docs/semantics; empty if the text names neither
-    :param mended: the first release without the bug; empty for a rule, and if unknown
+    :param fixed_in: the first release without the bug; empty for a rule, and if unknown
     """
 
     number: str
-    mended: str
+    fixed_in: str
     text: str
 
     @classmethod
     def of(cls, known: str) -> Self:
         """The reason that ``Violation.known`` names, which may be of another version, or of a file."""
         number, _, text = known.partition(": ")
-        mended = {one.number: one.mended for one in all_bugs()}
-        if number in mended or _RULE.fullmatch(number):
-            return cls(number, mended.get(number, ""), text)
+        fixed_in = {one.number: one.mended for one in all_bugs()}
+        if number in fixed_in or _RULE.fullmatch(number):
+            return cls(number, fixed_in.get(number, ""), text)
         return cls("", "", known)
 
     @property
@@ -185,7 +185,7 @@ class KnownReason(NamedTuple):
     @property
     def fixed(self) -> str:
         """``, fixed in 6.16``; empty if it is not."""
-        return f", fixed in {self.mended}" if self.mended else ""
+        return f", fixed in {self.fixed_in}" if self.fixed_in else ""
 
 
 class _Reasons:

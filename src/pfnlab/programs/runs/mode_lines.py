@@ -32,7 +32,7 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
 
 
 class _AskedModes:
-    """The modes requested by the mappings of areas: the pages of each, as the last mapping left them."""
+    """The modes requested by the mappings of areas: the pages of each, after the last mapping."""
 
     def __init__(self) -> None:
         self._of_areas: dict[str, dict[str | None, SpanSet]] = {}
