@@ -18,7 +18,16 @@ from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.programs.runs.cells import cell as field_lines
 
 #: The statements that a document shows in a table, or below their own heading.
-_ELSEWHERE = (About.DIFFER, About.STEP, About.LOG, About.KERNEL, About.LOST, About.UNDECIDED, About.AGREE)
+_ELSEWHERE = (
+    About.DIFFER,
+    About.INSIDE,
+    About.STEP,
+    About.LOG,
+    About.KERNEL,
+    About.LOST,
+    About.UNDECIDED,
+    About.AGREE,
+)
 #: The fields whose values a difference shows; others are in the table of all observations.
 _FIRST = ("result", *ROWS)
 
