@@ -129,6 +129,64 @@ def test_damaged_headers_are_fetched_anew(made_up: KernelImage, name: str):
     assert "all:" == makefile.read_text()
 
 
+class Suite:
+    """An archive with one suite, of which *packages* are the names and versions."""
+
+    def __init__(self, *packages: tuple[str, str], depends: str = "") -> None:
+        self.packages, self.depends = packages, depends
+
+    def find(self, suites: list[str], name: str, version: str = "", *, say: object) -> Offered | None:
+        """The package of that version, or the last of that name."""
+        found = [
+            Package(name, each, suites[0], 1)
+            for known, each in self.packages
+            if known == name and version in ("", each)
+        ]
+        return Offered(found[-1], 1, self.depends) if found else None
+
+
+def _needed(own_kernel: KernelImage, *others: tuple[str, str]) -> list[tuple[str, str]]:
+    depends = "linux-headers-6.5.0-common (= 6.5-1), linux-kbuild-6.5 (>= 6.5-1), linux-compiler-gcc-12-x86"
+    suite = Suite(("linux-headers-6.5.0-mine", "6.5-1"), *others, depends=depends)
+    kernel = replace(own_kernel, version="6.5-1")
+    found = driver_module._header_packages(suite, kernel, ["suite"], lambda said: None)  # type: ignore[arg-type]
+    return [(each.package.name, each.package.version) for each in found[1:]]
+
+
+def test_tools_of_a_later_revision_build_for_a_kernel_the_archive_still_has(own_kernel: KernelImage):
+    """
+    As its headers say: kbuild may be newer. It happens for a day or two with each security update.
+    """
+    common = ("linux-headers-6.5.0-common", "6.5-1")
+
+    assert [common, ("linux-kbuild-6.5", "6.5-2")] == _needed(
+        own_kernel, common, ("linux-kbuild-6.5", "6.5-2")
+    )
+    assert [common, ("linux-kbuild-6.5", "6.5-1")] == _needed(
+        own_kernel, common, ("linux-kbuild-6.5", "6.5-1"), ("linux-kbuild-6.5", "6.5-2")
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "lost"),
+    [
+        (
+            [("linux-headers-6.5.0-common", "6.5-2"), ("linux-kbuild-6.5", "6.5-2")],
+            "linux-headers-6.5.0-common",
+        ),
+        ([("linux-headers-6.5.0-common", "6.5-1")], "linux-kbuild-6.5"),
+    ],
+)
+def test_headers_that_are_no_longer_whole_are_refused(
+    own_kernel: KernelImage, others: list[tuple[str, str]], lost: str
+):
+    """
+    Common headers must be of that version; tools of some version.
+    """
+    with pytest.raises(MissingTool, match=f"the archive no longer has {lost} 6.5-1"):
+        _needed(own_kernel, *others)
+
+
 @lab
 @of_kernels
 def test_driver_names_no_folder(series: str):

@@ -61,6 +61,9 @@ _TOOLS = (
     "tools/objtool/objtool.real-x86",
 )
 
+# The packages that headers depend on, and whether they must be of the same version.
+_NEEDS = re.compile(r"(linux-headers-\S+-common|linux-kbuild-[^\s,]+)(?: \((=)?)?")
+
 # Libraries of the newest suite run the tools of every suite.
 _LIBRARY_SUITE = "sid"
 _LIBRARIES = ("libc6", "libelf1t64", "libzstd1", "zlib1g")
@@ -258,8 +261,12 @@ def _header_packages(
             f"(suites searched: {', '.join(suites)}); programs without the driver still run"
         )
     entries = [header]
-    for package in re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", header.depends):
-        entry = archive.find([header.package.suite], package, kernel.version, say=say)
+    for package, exact in _NEEDS.findall(header.depends):
+        suite = [header.package.suite]
+        entry = archive.find(suite, package, kernel.version, say=say)
+        if entry is None and not exact:
+            # Headers of an older ABI stay while the tools are replaced by those of the next revision.
+            entry = archive.find(suite, package, say=say)
         # A suite may keep the headers of a kernel longer than the packages they depend on.
         if entry is None:
             reason = f"the archive no longer has {package} {kernel.version}"
