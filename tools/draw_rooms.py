@@ -53,8 +53,8 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("checker.scopes",),
         ("checker.races",),
         ("checker.review",),
-        ("checker",),
         ("checker.judging",),
+        ("checker",),
     ),
     "lab": (
         ("lab.lens",),

@@ -100,16 +100,18 @@ class Exported(NamedTuple):
     """A program with its golden.
 
     :param run: the golden's run
+    :param subject: the reproducer to write instead of the one that expects the golden
     """
 
     name: str
     program: Program
     run: Run
+    subject: Subject | None = None
 
     @property
     def files(self) -> dict[str, str]:
         """Its C source, and the files next to it."""
-        return export(Subject(self.name, self.program, self.run), "c")
+        return export(self.subject or Subject(self.name, self.program, self.run), "c")
 
     @property
     def kind(self) -> GuestKind:

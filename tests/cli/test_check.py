@@ -71,13 +71,14 @@ def test_json(ask: Ask) -> None:
 
 
 def test_counterexamples_are_saved_and_run(ask: Ask, tmp_path: Path) -> None:
-    """A saved counterexample is a program like any other."""
+    """A saved counterexample is a program like any other, and fails where the kernel is wrong."""
     ask(*("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--save", tmp_path))
 
-    answer = ask("run", tmp_path / "no_leak.pfn", "--on", "model:6.1")
+    wrong = ask("run", tmp_path / "no_leak.pfn", "--on", "model:6.1")
+    right = ask("run", tmp_path / "no_leak.pfn", "--on", "model:7.3")
 
-    assert 0 == answer.code
-    assert "LEAKED" in answer.out
+    assert (1, 0) == (wrong.code, right.code)
+    assert "not as expected, 5.10.. keeps no_leak: model:6.1 violates it" in wrong.out
 
 
 def test_a_depth_of_ones_own(ask: Ask) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import tooling
 from every_driver_operation import every_driver_operation
-from having import ASKED, NEW, bootable, have
+from having import ASKED, NEW, OLD, bootable, have
 from litmus_files import litmus_file
 
 from pfnlab.export.formats import export
@@ -70,6 +70,27 @@ def test_a_wrong_expectation_is_told() -> None:
     assert [(1, 1), (1, 1)] == [(told[name].failed, told[name].status) for name in (one.name, other.name)]
     assert "not ok 1 - a = mmap bar[0:16] wc shared rw: ok\n# expected: EDOM" in told[one.name].text
     assert "left reserved: nothing\n# expected: bar[0:1] wc" in told[other.name].text
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("kernel", "failed"),
+    [
+        pytest.param(name, failed, marks=pytest.mark.xdist_group(f"kernel-{name}"))
+        for name, failed in ((OLD, 1), (NEW, 0))
+    ],
+)
+def test_a_reproducer_fails_where_the_kernel_is_wrong(kernel: str, failed: int) -> None:
+    """Without a machine to expect, and though the program says that this kernel leaks."""
+    (one,) = held(["munmap-middle"])
+    judged = one._replace(subject=Subject.judged(one.name, one.program))
+
+    told = TOOL.run_in_guests(bootable(kernel), [judged])[one.name]
+
+    leak = "not ok 4 - left reserved: bar[0:8] wc\n# expected: nothing\n# known: "
+    assert (failed, failed) == (told.failed, told.status)
+    assert bool(failed) == (leak in told.text)
 
 
 @pytest.mark.lab

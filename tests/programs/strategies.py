@@ -383,7 +383,8 @@ def expects(draw: st.DrawFn, devices: list[Device]) -> Expect:
         start = draw(st.integers(0, 99))
         span = Span(draw(st.sampled_from(devices)).name, start, start + draw(st.integers(1, 99)))
         leaked.append(Leaked(span, draw(st.sampled_from(MODES))))
-    return Expect(SERIES[first], None if last is None else SERIES[last], tuple(leaked))
+    keeps = "" if leaked else draw(st.sampled_from(("", "no_leak", "freed_once")))
+    return Expect(SERIES[first], None if last is None else SERIES[last], tuple(leaked), keeps)
 
 
 @st.composite

@@ -121,7 +121,7 @@ syntax match pfnlabName_expectation4 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!
 highlight default link pfnlabName_expectation4 pfnlabName
 syntax match pfnlabMode_expectation3 "\v\C%(wb|wc|uc-|uc|wt|wp|asis)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInExpectation skipwhite
 highlight default link pfnlabMode_expectation3 pfnlabMode
-syntax match pfnlabKeyword_expectation2 "\v\C%(nothing|left|leaked)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInExpectation skipwhite
+syntax match pfnlabKeyword_expectation2 "\v\C%(nothing|left|leaked|keeps)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInExpectation skipwhite
 highlight default link pfnlabKeyword_expectation2 pfnlabKeyword
 syntax match pfnlabMark_expectation1 "\v\C\.\.|[,:\[\]]" contained nextgroup=@pfnlabInExpectation skipwhite
 highlight default link pfnlabMark_expectation1 pfnlabMark

@@ -19,6 +19,7 @@ from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.check_all import check_all
 from pfnlab.checker.judging.judge import judged_runs
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.meanings import verdict_words
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope, read_scope
 from pfnlab.hunt.meeting.by_name import meet_named, named_kernel
@@ -136,6 +137,7 @@ def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, 
 def _answered(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> StoredResult:
     detail = {**beside(answer, _OF_VERDICT), "depth": checked.depth, "ended": checked.ended}
     unreached = answer.kind == "sometimes" and answer.verdict == VIOLATED
+    says = verdict_words(answer.name, answer.asks, violated=answer.verdict == VIOLATED)
     return StoredResult(
         kind="verdict",
         task="check",
@@ -144,7 +146,7 @@ def _answered(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> 
         scope=work.scope,
         subject=answer.name,
         program=answer.text or "",
-        says=f"never reached: {answer.asks}" if unreached else answer.asks,
+        says=f"never reached: {answer.asks}" if unreached else says,
         detail=msgspec.to_builtins(detail),
     )
 

@@ -10,11 +10,13 @@ from msgspec import UNSET, Meta, UnsetType, field
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import Count, Made, Outcome, Result
+from pfnlab.checker.judging.judge import violations
 from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Swarm, Walks
 from pfnlab.checker.races import schedules
 from pfnlab.checker.races.race import RaceModel, race_properties
 from pfnlab.checker.replay import path_text
 from pfnlab.checker.scopes.domain import KernelModel, without_rule
+from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.checker.scopes.operations import ScopeStep
 from pfnlab.checker.scopes.properties import Question, properties, questions
 from pfnlab.checker.scopes.scope import RaceScope, Scope
@@ -24,8 +26,9 @@ from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.ops import Expect, Program
 from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -369,13 +372,33 @@ def _answer(
 
 
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:
-    """The program that violates a property, shrunk unless it is of a race; None if a race has none."""
+    """The program that violates a property, shrunk unless it is of a race; None if a race has none.
+
+    It expects what is right, so a machine with the same fault fails it.
+    """
     title = f"{question.name} on model:{model.machine.spec}"
-    asks = f"What breaks this: {question.asks}?"
+    asks = f"Can it happen that {MEANINGS[question.name].happens}?" if question.name in MEANINGS else ""
+    program: Program | None
     if isinstance(model, RaceModel):
-        return model.program(path, question, title, asks)
-    program = model.program(path, title, asks)
-    return shrunk(program, lambda candidate: model.breaks(candidate.ops, question.judge))
+        program = model.program(path, question, title, asks)
+    else:
+        program = shrunk(
+            model.program(path, title, asks), lambda candidate: model.breaks(candidate.ops, question.judge)
+        )
+    return None if program is None else expecting(program, model.machine, question.name)
+
+
+def expecting(program: Program, machine: ModelMachine, name: str) -> Program:
+    """*program* with the expectation that property *name* is kept on every kernel.
+
+    Runs are not judged by every property, nor while a processor is held: then those are expected that the run
+    on *machine* violates, which may be none.
+    """
+    (run,) = machine.run([program])
+    broken = {violation.name for violation in violations(program, run)}
+    kept = [name] if name in broken else sorted(broken)
+    expects = tuple(Expect(RELEASES[0], None, keeps=one) for one in kept)
+    return msgspec.structs.replace(program, expects=expects)
 
 
 def _fired(model: KernelModel | RaceModel) -> dict[str, dict[str, int]]:

@@ -1,6 +1,6 @@
 """The plan of a C program: its operations, the expected result of each, and the data that they need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unkno
 from pfnlab.programs.lang.device_ops import DRIVER_RAM
 from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, tasks_of, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
 
 #: The maximum length of values in bytes: page-by-page values are long.
@@ -97,16 +97,31 @@ class CPlan:
         return "NULL" if self.run is None else c_string(seen_text(self.run.steps[number]))
 
     @property
-    def by_release(self) -> bool:
-        """True if the program itself lists what each series leaves reserved."""
-        return self.run is None and bool(self.program.expects)
+    def by_release(self) -> list[Expect]:
+        """The lines of the program that say what a kernel leaves reserved, unless a machine's answer does.
+
+        A line that names versions replaces the line of their series, so it comes first.
+        """
+        listed = [] if self.run is not None else [one for one in self.program.expects if not one.keeps]
+        if self.subject.right is not None:
+            right = entries_text(self.subject.right)
+            if all(_leaves(one) == right for one in listed):
+                return []
+        return sorted(listed, key=lambda expect: is_series(expect.first))
 
     @property
     def expected_left(self) -> str:
         """The entries expected to stay reserved, as C."""
         if self.run is not None:
             return c_string(left_text(self.run))
+        if self.subject.right is not None:
+            return c_string(entries_text(self.subject.right))
         return "leak_of_release()" if self.by_release else "NULL"
+
+    @property
+    def tells_known(self) -> bool:
+        """True if some kernels are known to leave other entries than is right."""
+        return self.subject.right is not None and bool(self.by_release)
 
     @property
     def faults(self) -> bool:
@@ -138,9 +153,7 @@ class CPlan:
                 "/* What stays reserved, by version: 6012023 is 6.12.23; the first row that fits holds. */\n"
             )
             head += "static const struct { long first, last; const char *left; } leaks[] = {"
-            # A line that names versions replaces the line of their series.
-            expects = sorted(self.program.expects, key=lambda expect: is_series(expect.first))
-            yield "\n".join([head, *map(_leak_row, expects), "};"])
+            yield "\n".join([head, *map(_leak_row, self.by_release), "};"])
         if self.coordinated:
             yield self._table()
 
@@ -271,7 +284,16 @@ def seen_text(step: Step) -> str:
 
 def left_text(run: Run) -> str:
     """The entries left reserved after the last step, as a reproducer prints them: ``bar[0:8] wc``."""
-    return ", ".join(map(str, run.steps[-1].book or ())) or "nothing"
+    return entries_text(run.steps[-1].book or ())
+
+
+def entries_text(entries: Sequence[BookEntry]) -> str:
+    """Entries as a reproducer prints them: ``bar[0:8] wc``, or ``nothing``."""
+    return ", ".join(map(str, entries)) or "nothing"
+
+
+def _leaves(expect: Expect) -> str:
+    return ", ".join(f"{entry.span} {entry.mode}" for entry in expect.leaked) or "nothing"
 
 
 def _whole(subject: Subject) -> Run | None:
@@ -287,8 +309,7 @@ def _leak_row(expect: Expect) -> str:
     # Versions without an end belong to one series.
     last = expect.last or (None if is_series(expect.first) else series_of(expect.first))
     end = _NO_LAST if last is None else _number(last, _LAST_POINT)
-    left = ", ".join(f"{entry.span} {entry.mode}" for entry in expect.leaked) or "nothing"
-    return f"\t{{ {_number(expect.first, 0)}, {end}, {c_string(left)} }},"
+    return f"\t{{ {_number(expect.first, 0)}, {end}, {c_string(_leaves(expect))} }},"
 
 
 def _number(version: str, point: int) -> int:

@@ -122,8 +122,10 @@ def _head(plan: CPlan, dialect: Dialect) -> str:
 def _promise(plan: CPlan) -> str:
     if plan.run is not None:
         return f"What is expected is what {plan.run.machine} answered."
+    if plan.subject.right is not None:
+        return "Results are only printed. What stays reserved must be as on a kernel without a fault."
     if plan.by_release:
-        return "What calls return is only told; what stays reserved is expected, by the kernel's version."
+        return "Results are only printed. What stays reserved is expected, by the kernel's version."
     return "Nothing is expected; it only tells what it sees."
 
 
@@ -137,7 +139,8 @@ def _pieces(plan: CPlan) -> list[str]:
     names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.program.needs.vfio
     names += ["find_driver"] * bool(plan.work) + ["match_driver"] * plan.work.binds
     names += ["find_ram"] * plan.work.tells_pages
-    names += ["step", "left"] + ["leak_of_release"] * plan.by_release
+    names += ["step", "left"] + ["leak_of_release"] * bool(plan.by_release)
+    names += ["tell_known"] * plan.tells_known
     names.append("operate" if plan.coordinated else "give_up")
     return list(dict.fromkeys([*names, *(name for step in plan.steps for name in step.call.pieces)]))
 
@@ -145,7 +148,9 @@ def _pieces(plan: CPlan) -> list[str]:
 def _end(plan: CPlan, dialect: Dialect) -> list[str]:
     lines = ["end_vfio();"] * plan.program.needs.vfio + ["restore_thp();"] * (plan.program.thp is not None)
     lines += ['match_driver("\\n");'] * plan.work.binds
-    return [*lines, f'check("left reserved", {plan.expected_left}, left());', dialect.end]
+    lines.append(f'check("left reserved", {plan.expected_left}, left());')
+    lines += [f"tell_known({plan.expected_left}, left());"] * plan.tells_known
+    return [*lines, dialect.end]
 
 
 def _straight(plan: CPlan, dialect: Dialect) -> Iterator[str]:

@@ -1,10 +1,15 @@
 """The subject of an export: a program with its name, and a machine's answer."""
 
+from typing import Self
+
 import msgspec
 
 from pfnlab.base.inert import word
+from pfnlab.checker.judging.judge import violations
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.named_machines import all_series
+from pfnlab.programs.runs.observation import BookEntry, Run
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -13,11 +18,27 @@ class Subject(msgspec.Struct, frozen=True):
     :param name: its name, without folder and suffix; files and functions are named after it
     :param run: the answer of a machine, which the reproducer then expects; None to have the reproducer print
         what it observes
+    :param right: the entries that a kernel without a fault leaves; None if unknown, or if *run* tells them
     """
 
     name: str
     program: Program
     run: Run | None = None
+    right: tuple[BookEntry, ...] | None = None
+
+    @classmethod
+    def judged(cls, name: str, program: Program) -> Self:
+        """A subject that expects what the newest model leaves that violates no property.
+
+        If the program names properties in its ``expect`` lines, only those count.
+        """
+        named = {expect.keeps for expect in program.expects if expect.keeps}
+        for series in reversed(all_series()):
+            (run,) = ModelMachine(series).run([program])
+            broken = {violation.name for violation in violations(program, run)}
+            if run.unfinished is None and not (broken & named if named else broken):
+                return cls(name, program, right=run.steps[-1].book or ())
+        return cls(name, program)
 
     @property
     def identifier(self) -> str:

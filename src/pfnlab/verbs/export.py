@@ -64,7 +64,8 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     specs = () if request.on is None else (request.on,)
     machines = name_machines(specs, request.profile)
     program = load_found(path)
-    subject = Subject("program" if path == STDIN else path.stem, program)
+    name = "program" if path == STDIN else path.stem
+    subject = Subject(name, program) if machines else Subject.judged(name, program)
     # Checked before anything runs: the format may not fit, or a file may not be writable.
     names = list(export(subject, request.form))
     if request.to is None and len(names) > 1:

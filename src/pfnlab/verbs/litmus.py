@@ -65,7 +65,7 @@ def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
             from pfnlab.export.formats import export, one_text
             from pfnlab.export.subject import Subject
 
-            text = one_text(export(Subject(path.stem, load_program(path)), request.form))
+            text = one_text(export(Subject.judged(path.stem, load_program(path)), request.form))
         yield PlainText("\n" * bool(number) + text)
 
 

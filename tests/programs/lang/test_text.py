@@ -250,6 +250,7 @@ def test_the_setting_of_huge_pages_is_read(setting: str) -> None:
         ),
         ("expect 6.16.. nothing left", Expect("6.16", None)),
         ("expect 7.2 nothing left", Expect("7.2", "7.2")),
+        ("expect 6.1.. keeps no_leak", Expect("6.1", None, keeps="no_leak")),
     ],
 )
 def test_an_expectation_means(line: str, expect: Expect) -> None:

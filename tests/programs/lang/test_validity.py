@@ -86,6 +86,14 @@ def test_a_correct_program_passes() -> None:
             "expectation 1: the range runs backwards: write `6.12.4..6.12.30`",
         ),
         (
+            {"expects": (Expect("6.1", None, keeps="No leak"),)},
+            "expectation 1: `No leak` is not a property: write e.g. `keeps no_leak`",
+        ),
+        (
+            {"expects": (Expect("6.1", None, (Leaked(Span("bar", 0, 1), "wc"),), "no_leak"),)},
+            "expectation 1: an expectation is about entries or about a property: write two lines",
+        ),
+        (
             {"expects": (Expect("6.1", None, (Leaked(Span("bar", 4, 4), "wc"),)),)},
             "expectation 1: bar[4:4] holds no page: write bar[4] for one",
         ),

@@ -25,8 +25,9 @@ from pfnlab.kernel.policies.seams import with_policy
 from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
+from pfnlab.programs.runs.compare import FIELDS, Expectation, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import Named, side_by_side
@@ -52,6 +53,10 @@ SEEN: dict[str, str] = {
     "private_kept": "A page that took a store through a private mapping is nobody else's",
     "reads_shown": "A load gives what the frame that its mapping shows holds",
 }
+
+
+#: The properties that runs are judged by.
+RUN_PROPERTIES = frozenset((*SEEN, *(asked.name for asked in ASKED)))
 
 
 def sentence_of(name: str) -> str:
@@ -96,8 +101,31 @@ def judged(
     :param series: the kernel series of every machine by name, None if it is unknown
     :param fields: the fields of observations to compare
     """
-    broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
-    return msgspec.structs.replace(judge(program, runs, series, fields), violations=tuple(broken))
+    refuse_unknown(program)
+    broken = tuple(violation for run in runs for violation in violations(program, run, series[run.machine]))
+    verdict = judge(program, runs, series, fields)
+    expectations = tuple(_decided(expectation, broken) for expectation in verdict.expectations)
+    return msgspec.structs.replace(verdict, expectations=expectations, violations=broken)
+
+
+def refuse_unknown(program: Program) -> None:
+    """Refuse an ``expect`` line about a property that no run is judged by.
+
+    :raises Misuse: with the nearest names
+    """
+    for expect in program.expects:
+        if expect.keeps and expect.keeps not in RUN_PROPERTIES:
+            meant = did_you_mean(expect.keeps, sorted(RUN_PROPERTIES))
+            raise Misuse(f"`expect ... keeps {expect.keeps}`: runs are not judged by it{meant}")
+
+
+def _decided(expectation: Expectation, broken: Sequence[Violation]) -> Expectation:
+    """An expectation about a property, decided if the run ended or violated it; others as they are."""
+    if not expectation.keeps:
+        return expectation
+    violated = any((one.machine, one.name) == (expectation.machine, expectation.keeps) for one in broken)
+    holds = False if violated else None if expectation.left is None else True
+    return msgspec.structs.replace(expectation, holds=holds)
 
 
 def judged_runs(
@@ -113,6 +141,8 @@ def judged_runs(
     :raises Misuse: there is no such model or kernel, or no guest can hold a program
     :raises MissingTool: a tool or kernel is not installed
     """
+    for program in programs:
+        refuse_unknown(program)
     series = {named.spec: named.series for named in machines}
     all_runs = side_by_side(machines, programs, looks, accel)
     return [

@@ -18,3 +18,9 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 #: By property, in the order of a report; tests check that every property that can be violated is here.
 MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])
+
+
+def verdict_words(name: str, asks: str, *, violated: bool) -> str:
+    """What a verdict says of property *name*: what happened if it is violated, else the property, *asks*."""
+    says = MEANINGS[name].happens if violated and name in MEANINGS else asks
+    return says[:1].upper() + says[1:]

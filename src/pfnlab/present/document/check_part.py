@@ -8,6 +8,7 @@ from pfnlab.base.inert import recorded_line
 from pfnlab.base.result import beside
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.scopes.meanings import verdict_words
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -115,4 +116,5 @@ def _row(content: CheckResult, answer: PropertyResult) -> tuple[Cell, ...]:
     tone: Tone = "bad" if answer.verdict == VIOLATED else "pale"
     if answer.word in ("holds", "reached"):
         tone = "good"
-    return cells(answer.name, cell(word, tone), f"{answer.arose:,}", answer.asks)
+    says = verdict_words(answer.name, answer.asks, violated=answer.verdict == VIOLATED)
+    return cells(answer.name, cell(word, tone), f"{answer.arose:,}", says)

@@ -101,9 +101,12 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def expect_text(expect: Expectation) -> str:
     """An ``expect`` line's content: ``6.1..6.12 leaked bar[0:8] wc``."""
-    leaked = ", ".join(map(str, expect.leaked))
+    if expect.keeps:
+        result = f"keeps {expect.keeps}"
+    else:
+        result = f"leaked {', '.join(map(str, expect.leaked))}" if expect.leaked else "nothing left"
     series = expect.first if expect.first == expect.last else f"{expect.first}..{expect.last or ''}"
-    return f"{series} {'leaked ' + leaked if leaked else 'nothing left'}"
+    return f"{series} {result}"
 
 
 def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SHOWN) -> Iterator[Statement]:
@@ -210,7 +213,7 @@ def leaked_at_end(run: Run, verdict: Verdict) -> tuple[str, ...]:
     if not run.steps or run.steps[-1].op != "end":
         return ()
     leaks = any((one.machine, one.name) == (run.machine, LEAK) for one in verdict.violations)
-    left = any(one.machine == run.machine and one.left for one in verdict.expectations)
+    left = any(one.machine == run.machine and one.left and not one.keeps for one in verdict.expectations)
     return tuple(map(str, run.steps[-1].book or ())) if leaks or left else ()
 
 
@@ -274,7 +277,8 @@ def _expected(expectations: Sequence[Expectation]) -> Iterator[Statement]:
     for expectation in expectations:
         if expectation.holds is False:
             left = ", ".join(map(str, expectation.left or ())) or "nothing"
-            says = f"{expect_text(expectation)}: {expectation.machine} leaves {left}"
+            found = "violates it" if expectation.keeps else f"leaves {left}"
+            says = f"{expect_text(expectation)}: {expectation.machine} {found}"
             yield Statement(About.UNEXPECTED, says, "bad")
 
 

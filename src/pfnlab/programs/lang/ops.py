@@ -375,16 +375,19 @@ class Op(msgspec.Struct, frozen=True):
 
 
 class Expect(msgspec.Struct, frozen=True):
-    """The entries that must be left in the book after the last step, on kernels ``first`` to ``last``.
+    """The entries that must be left in the book after the last step, or a property that must hold, on kernels
+    ``first`` to ``last``.
 
     :param first: a series, e.g. ``6.1``, or a version, e.g. ``6.12.23``; the range is inclusive at both ends
     :param last: the same, or None for "and every later one"; versions are of one series, where they also end
     :param leaked: the entries left, in the book's order; empty means that nothing is left
+    :param keeps: the name of a property that no step may violate; then the entries left do not matter
     """
 
     first: str
     last: str | None
     leaked: tuple[Leaked, ...] = ()
+    keeps: str = ""
 
 
 class Leaked(msgspec.Struct, frozen=True):

@@ -74,10 +74,9 @@ def expect_lines(program: ops.Program) -> list[str]:
     series = [_series(expect) for expect in program.expects]
     width = max(map(len, series), default=0) + 3
     # In the form of the book's lines, so that the output of a run can be pasted here.
-    left = [", ".join(f"{leaked.span} {leaked.mode}" for leaked in one.leaked) for one in program.expects]
     return [
-        f"expect {kernels:<{width}}{f'leaked {entries}' if entries else 'nothing left'}"
-        for kernels, entries in zip(series, left, strict=True)
+        f"expect {kernels:<{width}}{_expected(expect)}"
+        for kernels, expect in zip(series, program.expects, strict=True)
     ]
 
 
@@ -89,6 +88,13 @@ def format_program(program: ops.Program) -> str:
 
 def _header(keyword: str, content: str) -> str:
     return f"{keyword:<8}{content}"
+
+
+def _expected(expect: ops.Expect) -> str:
+    if expect.keeps:
+        return f"keeps {expect.keeps}"
+    entries = ", ".join(f"{leaked.span} {leaked.mode}" for leaked in expect.leaked)
+    return f"leaked {entries}" if entries else "nothing left"
 
 
 def _series(expect: ops.Expect) -> str:

@@ -8,7 +8,7 @@ The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapp
     device NAME: pci|lowmem|isa|top|limit, SIZE
     area NAME: SIZE
     [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
-    expect KERNEL[..[KERNEL]] nothing left | leaked SPAN MODE, ...
+    expect KERNEL[..[KERNEL]] nothing left | leaked SPAN MODE, ... | keeps PROPERTY
 
 Written by hand rather than with a grammar tool: every refusal includes a correction, which depends on the
 place in the operation where reading stopped.
@@ -189,17 +189,22 @@ class Reading(CallReader):
         if line.accept(".."):
             self.at["last"] = line.column
             last = self._kernel(line, example) if line.kind in ("series", "number") else None
-        if line.next not in ("nothing", "leaked"):
-            line.choice("result", ("nothing", "leaked"), example)
+        if line.next not in ("nothing", "leaked", "keeps"):
+            line.choice("result", ("nothing", "leaked", "keeps"), example)
         leaked: list[Leaked] = []
+        keeps = ""
         if line.accept("nothing"):
             line.need("left", example)
+            line.end("the expectation")
+        elif line.accept("keeps"):
+            self.at["keeps"] = line.column
+            keeps = line.word("property", "`expect 6.16.. keeps no_leak`")
             line.end("the expectation")
         else:
             line.take()
             self.at["leaked"] = line.column
             self._leaks(line, leaked)
-        expect = Expect(first, last, tuple(leaked))
+        expect = Expect(first, last, tuple(leaked), keeps)
         self.scope.expect(expect)
         self.expects.append(expect)
 

@@ -131,7 +131,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "expectation": _closed(
             TokenRule("number", pattern=r"[0-9]+\.[0-9]+(?:\.[0-9]+|-rc[0-9]+)?" + r"(?![A-Za-z0-9_])"),
             TokenRule("mark", pattern=r"\.\.|[,:\[\]]"),
-            TokenRule("keyword", ("nothing", "left", "leaked")),
+            TokenRule("keyword", ("nothing", "left", "leaked", "keeps")),
             modes,
             name,
             number,

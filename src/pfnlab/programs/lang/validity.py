@@ -243,6 +243,12 @@ class ProgramValidity(CallValidity):
             raise Wrong(f"a range has two series or two versions: write `{series_of(first)}`", "last")
         if version_key(last) < version_key(first):
             raise Wrong(f"the range runs backwards: write `{last}..{first}`", "first")
+        if expect.keeps and not words.PROPERTY.fullmatch(expect.keeps):
+            raise Wrong(
+                f"{words.quoted(expect.keeps)} is not a property: write e.g. `keeps no_leak`", "keeps"
+            )
+        if expect.keeps and expect.leaked:
+            raise Wrong("an expectation is about entries or about a property: write two lines", "leaked")
         if len(expect.leaked) > words.MAX_LEAKED:
             raise Wrong(f"an expectation lists at most {words.MAX_LEAKED} entries", "leaked")
         for number, leaked in enumerate(expect.leaked):

@@ -104,6 +104,8 @@ MAX_PERF_PAGES = 65
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
 FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+#: The name of a property, e.g. ``no_leak``.
+PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 #: A series, or one version of it.
 KERNEL = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,3})|-rc[1-9][0-9]?)?")
 
@@ -217,7 +219,8 @@ HOLD_FUNCTIONS = (
 #: pages outside devices in observations.
 KEYWORDS = frozenset(
     {
-        *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
+        *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "keeps"),
+        *("page", "pages", "end"),
         *(ANON, PERF, VVAR, "phys", DRIVER_RAM, MOVED_BAR, "region", ops.MAIN_TASK, "none"),
         *(*HEADERS, *PREFIXES, *VERBS, *KINDS, *VIAS, *SHARING, *MODES),
         *(*MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS, *FORK_WORDS, *NODES),

@@ -95,13 +95,16 @@ _Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
 class Expectation(msgspec.Struct, frozen=True):
     """One expect line compared with one machine; ``left`` and ``holds`` are null if the end was not observed.
 
+    A line about a property is open here, with ``holds`` null: :mod:`pfnlab.checker.judging` decides it.
+
     :param machine: the machine it was compared with
     :param series: the series of that machine's kernel
     :param first: the first series or version to which the line applies
     :param last: the last one to which it applies; null if only the end of the version's series limits it
     :param leaked: the entries that must be left in the book; empty for ``nothing left``
     :param left: the entries that were left; null if the end was not observed
-    :param holds: whether both are equal; null if the end was not observed
+    :param holds: whether both are equal, or the property was kept; null if the end was not observed
+    :param keeps: the property that no step may violate, instead of entries; empty for a line about entries
     """
 
     machine: Text
@@ -111,14 +114,15 @@ class Expectation(msgspec.Struct, frozen=True):
     leaked: tuple[BookEntry, ...]
     left: tuple[BookEntry, ...] | None
     holds: bool | None
+    keeps: str
 
     @classmethod
     def of(cls, run: Run, series: str, expect: Expect) -> Expectation:
         """The line *expect* compared with *run*, on a kernel of *series*."""
         left = run.steps[-1].book if run.steps and run.steps[-1].op == "end" else None
         leaked = tuple(BookEntry(*leak.span.parts, leak.mode) for leak in expect.leaked)
-        holds = None if left is None else left == leaked
-        return cls(run.machine, series, expect.first, expect.last, leaked, left, holds)
+        holds = None if left is None or expect.keeps else left == leaked
+        return cls(run.machine, series, expect.first, expect.last, leaked, left, holds, expect.keeps)
 
 
 class MachineAlarm(msgspec.Struct, frozen=True):
