@@ -21,6 +21,6 @@ MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])
 
 
 def verdict_words(name: str, asks: str, *, violated: bool) -> str:
-    """Words for the verdict on property *name*: the failure if it is violated, else the property itself, *asks*."""
+    """Words for the verdict on property *name*: the failure if violated, else the property, *asks*."""
     says = MEANINGS[name].happens if violated and name in MEANINGS else asks
     return says[:1].upper() + says[1:]
