@@ -83,11 +83,11 @@ def test_a_path_that_was_changed_is_noticed(ask: Ask, path: str, step: int, said
     ("words", "said"),
     [
         (LEAK.replace("path 1", "path 2"), "is of version 2"),
-        (LEAK.replace("/1dzm", "/1"), "is no way"),
-        (LEAK.replace("no_leak ", ""), "is no path"),
+        (LEAK.replace("/1dzm", "/1"), "is not a way"),
+        (LEAK.replace("no_leak ", ""), "is not a path"),
         (LEAK.replace("no_leak", "no_leek"), "did you mean `no_leak`"),
         (LEAK.replace("small", "smal"), "did you mean `small`"),
-        (LEAK.replace("model:6.1", "qemu:6.1"), "is no model"),
+        (LEAK.replace("model:6.1", "qemu:6.1"), "is not a model"),
         ("nowhere.pfn", "there is no file"),
     ],
 )

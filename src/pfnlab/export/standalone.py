@@ -121,10 +121,12 @@ def _head(plan: CPlan, dialect: Dialect) -> str:
 
 def _promise(plan: CPlan) -> str:
     if plan.run is not None:
-        return f"What is expected is what {plan.run.machine} answered."
+        return f"Expected results: those of {plan.run.machine}."
     if plan.by_release:
-        return "What calls return is only told; what stays reserved is expected, by the kernel's version."
-    return "Nothing is expected; it only tells what it sees."
+        return (
+            "Return values are only printed; leaks are compared with those expected for the kernel's version."
+        )
+    return "It prints what it observes, and expects nothing."
 
 
 def _pieces(plan: CPlan) -> list[str]:
