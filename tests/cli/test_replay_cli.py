@@ -106,7 +106,7 @@ def test_another_model_does_otherwise(ask: Ask) -> None:
 
     assert (1, 1) == (leak.code, race.code)
     assert "model:7.2, scope small" in leak.out
-    assert "step 5: `main goes on in unlink` was recorded, and here it is" in race.out
+    assert "step 5: `main goes on in unlink` was recorded, but here it is" in race.out
 
 
 def test_saved_programs_are_replayed(ask: Ask, tmp_path: Path) -> None:

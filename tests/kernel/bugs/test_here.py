@@ -19,9 +19,7 @@ def test_a_kernel_without_the_bug_hears_nothing() -> None:
 
 def test_a_kernel_with_the_bug_hears_what_mends_it() -> None:
     """And that no stable series has it."""
-    assert ["6.1.85 has A06; fixed in 6.16 (f8e97613fed2), in no stable series."] == said(
-        "6.1.85", "A06"
-    )
+    assert ["6.1.85 has A06; fixed in 6.16 (f8e97613fed2), in no stable series."] == said("6.1.85", "A06")
 
 
 @for_each(
