@@ -95,7 +95,7 @@ def test_an_errno_has_causes(ask: Ask) -> None:
         (("/dev/zero",), "/dev/zero: this is a device: name a log file"),
         (("/proc/self/task",), "/proc/self/task: no files in this directory: name the files"),
         (("--errno", "EXDEV", "mmap", "resource0"), "no causes of 'EXDEV' are known"),
-        (("--errno", "EINVAL", "mmap", "nothing"), "is no way to map"),
+        (("--errno", "EINVAL", "mmap", "nothing"), "is not a known way to map"),
         (("--kernel", "new", LINE), "new"),
     ],
 )
