@@ -78,7 +78,7 @@ def test_a_policy_that_does_otherwise_the_second_time_is_said(tmp_path: Path) ->
 
 def test_a_policy_that_remembers_functions_is_said(tmp_path: Path) -> None:
     """What is no value cannot be searched: that is no verdict."""
-    with pytest.raises(Undecided, match="which is no value the checker can keep"):
+    with pytest.raises(Undecided, match="a value the checker cannot save"):
         searched(own(tmp_path, "self.later = print"))
 
 

@@ -106,7 +106,7 @@ def test_text_and_path_are_the_same() -> None:
 @pytest.mark.parametrize("way", ["²/1abc", f"{'9' * 5000}/1abc", f"0/{'9' * 5000}abc", "0/٣abc"])
 def test_a_way_that_nobody_wrote_is_misuse(way: str) -> None:
     """Its numbers are of few digits, which are those of everybody."""
-    with pytest.raises(Misuse, match="is no way: write it as check printed it"):
+    with pytest.raises(Misuse, match="is not a way: write it as check printed it"):
         read_path(f"pfnlab path 1: model:6.1 small no_leak {way}")
 
 

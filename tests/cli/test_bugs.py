@@ -136,7 +136,7 @@ def test_words_need_no_quotes(ask: Ask) -> None:
         (("run", "C07"), "no program shows C07"),
         (("run", "A06", "--on", "modle:6.1"), "there is no machine 'modle:6.1'"),
         (("list", "--breaks", "noleak"), "there is no property 'noleak'"),
-        (("affects", "bookworm"), "'bookworm' is no version of a kernel"),
+        (("affects", "bookworm"), "'bookworm' is not a kernel version"),
         (("affects", "6.1.20", "--config", "nothing"), "nothing"),
     ],
 )

@@ -211,7 +211,7 @@ def test_without_on_the_newest_model_runs(ask: Ask, program: Path) -> None:
         ("7.22x", "there is no machine '7.22x': write model:VERSION"),
         ("quemu:7.2", "there is no machine 'quemu:7.2': did you mean qemu:7.2? write model:VERSION"),
         ("kvm", "there is no machine 'kvm': write model:VERSION"),
-        ("qemu:", "machine 'qemu:' does not say which: write model:VERSION"),
+        ("qemu:", "machine 'qemu:' is incomplete: write model:VERSION"),
         (
             "qemu:7.22",
             "not a series, a file or a kernel built here: did you mean qemu:7.2? known series are 6.1, ",

@@ -24,7 +24,7 @@ def test_a_leak_is_found_in_a_bundle(ask: Ask) -> None:
 
     assert 1 == answer.code
     assert "Leaked reservation: 32 KiB of BAR 2 of 0000:00:10.0" in answer.out
-    assert "has A06; mended in 6.16 (f8e97613fed2), no stable series has it" in answer.out
+    assert "has A06; fixed in 6.16 (f8e97613fed2), in no stable series" in answer.out
     assert "freeing invalid memtype" in answer.out
 
 
@@ -132,7 +132,7 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
             for number in ("inf", "1e+300")
         ),
         *((("--watch", number), "--watch") for number in ("0", "-1")),
-        ((str(ROOT / "README.md"),), "this is no bundle"),
+        ((str(ROOT / "README.md"),), "not a bundle"),
     ],
 )
 def test_misuse_is_one_line(words: tuple[str, ...], message: str, ask: Ask) -> None:

@@ -83,11 +83,11 @@ def test_a_path_that_was_changed_is_noticed(ask: Ask, path: str, step: int, said
     ("words", "said"),
     [
         (LEAK.replace("path 1", "path 2"), "is of version 2"),
-        (LEAK.replace("/1dzm", "/1"), "is no way"),
-        (LEAK.replace("no_leak ", ""), "is no path"),
+        (LEAK.replace("/1dzm", "/1"), "is not a way"),
+        (LEAK.replace("no_leak ", ""), "is not a path"),
         (LEAK.replace("no_leak", "no_leek"), "did you mean `no_leak`"),
         (LEAK.replace("small", "smal"), "did you mean `small`"),
-        (LEAK.replace("model:6.1", "qemu:6.1"), "is no model"),
+        (LEAK.replace("model:6.1", "qemu:6.1"), "is not a model"),
         ("nowhere.pfn", "there is no file"),
     ],
 )
@@ -106,7 +106,7 @@ def test_another_model_does_otherwise(ask: Ask) -> None:
 
     assert (1, 1) == (leak.code, race.code)
     assert "model:7.2, scope small" in leak.out
-    assert "step 5: `main goes on in unlink` was recorded, and here it is" in race.out
+    assert "step 5: `main goes on in unlink` was recorded, but here it is" in race.out
 
 
 def test_saved_programs_are_replayed(ask: Ask, tmp_path: Path) -> None:

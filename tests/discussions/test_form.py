@@ -62,8 +62,8 @@ def test_the_source_of_a_release_is_an_answer(changed: dict[str, object], faults
             {"status": ClaimStatus.CONFIRMED_IN_THREAD, "because": "x", "asks": [AGAINST]},
             "is confirmed against an answer",
         ),
-        ({"status": ClaimStatus.CONFIRMED_IN_THREAD}, "does not say why"),
-        ({"status": ClaimStatus.OPEN}, "does not say why"),
+        ({"status": ClaimStatus.CONFIRMED_IN_THREAD}, "gives no reason"),
+        ({"status": ClaimStatus.OPEN}, "gives no reason"),
         ({"kernels": [], "model_only": "nobody built it"}, "asks nothing"),
     ],
 )

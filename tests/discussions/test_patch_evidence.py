@@ -92,8 +92,8 @@ def test_a_kernel_that_keeps_the_property_is_noticed(monkeypatch: pytest.MonkeyP
 @for_each(
     ("does", "shown", "right"),
     [
-        ("", "a processor still reads what was told free", True),
-        ("7.2", "nobody reads what was told free", False),
+        ("", "a processor still reads a frame reported free", True),
+        ("7.2", "no processor reads a frame reported free", False),
     ],
 )
 def test_a_race_is_decided_by_a_read(

@@ -56,9 +56,9 @@ def parsed(html: str) -> ElementTree.Element:
     [
         "WRONG Leaked reservation: 32 KiB of BAR 2 of 0000:00:10.0",
         "The memtype list has an entry whose owner is gone",
-        "has A06; mended in 6.16 (f8e97613fed2), no stable series has it",
+        "has A06; fixed in 6.16 (f8e97613fed2), in no stable series",
         "pfnlab run munmap-middle",
-        "Boot the machine again",
+        "Reboot: nothing else removes the entry",
         "kernel log: [ 3.426463] x86/PAT: main:78 freeing invalid memtype",
         "inspected: 7 reservations",
         "not inspected:/boot/config-6.1.0-56-cloud-amd64: absent",
@@ -133,7 +133,7 @@ def test_a_line_is_explained() -> None:
 
     said = texts(answer["html"])
     assert "DEPENDS: A process released a range without a reservation." in said
-    assert "6.1.85 has A06; mended in 6.16" in said
+    assert "6.1.85 has A06; fixed in 6.16" in said
     assert "1 thing, may be: Xorg" in answer["says"]
 
 

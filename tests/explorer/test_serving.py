@@ -248,7 +248,7 @@ def test_it_begins_with_the_bundle_of_the_command_line() -> None:
 @for_each(
     ("name", "says"),
     [
-        ("README.md", "this is no bundle"),
+        ("README.md", "not a bundle"),
         ("nowhere.bundle", "no such file"),
         (".", "this is a directory"),
     ],
@@ -571,7 +571,7 @@ def test_a_bundle_of_64_mib_opens() -> None:
     """It is sent as it is, and said to be what it is."""
     reply = send(with_log_of(64 << 20))
 
-    assert "1 finding; 1 source not read whole; 1 kind of findings not looked for." == reply.json()["says"]
+    assert "1 finding; 1 source incomplete; 1 check skipped." == reply.json()["says"]
 
 
 def test_a_bundle_is_no_larger_than_it_may_be() -> None:
@@ -620,7 +620,7 @@ def test_a_question_is_no_larger_for_being_sent_as_bytes() -> None:
 @for_each("name", [str(LEAK), "/etc/passwd", "../../etc/passwd", "/proc/self/environ", "file:///etc/passwd"])
 def test_a_bundle_s_name_names_no_file(name: str) -> None:
     """It is a word of the message; what is looked at is what was sent."""
-    assert f"{name}: this is no bundle" in send(b"hello", name).json()["refused"]
+    assert f"{name}: not a bundle" in send(b"hello", name).json()["refused"]
 
 
 @for_each("kind", ["device", "opened", "explain"])

@@ -90,7 +90,9 @@ def test_what_no_driver_does_is_refused(name: str, says: str) -> None:
 
 def test_a_selftest_has_no_module() -> None:
     """The form that has one is named."""
-    with pytest.raises(Undecided, match=r"only a driver does this: use `--format c`, which writes a module"):
+    with pytest.raises(
+        Undecided, match=r"only a driver does this: use `--format c`, which also writes a module"
+    ):
         export(Subject("zap", program_of(litmus_file("driver-zap-conflict"))), "kselftest")
 
 

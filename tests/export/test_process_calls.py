@@ -222,7 +222,7 @@ def test_a_limit_is_taken_away(calls: str, lines: list[str]) -> None:
         ),
         (
             "7 prlimit64(0, RLIMIT_AS, {rlim_cur=4194304*1024, rlim_max=RLIM64_INFINITY}, NULL) = 0",
-            "# not said, 1: prlimit64 of RLIMIT_AS to a number of bytes: a program says how many pages more",
+            "# not said, 1: prlimit64 of RLIMIT_AS to a number of bytes: a program gives",
         ),
         (
             "7 setrlimit(RLIMIT_DATA, {rlim_cur=RLIM_INFINITY, rlim_max=RLIM_INFINITY}) = -1 EPERM (No)",

@@ -201,9 +201,9 @@ def test_calls_of_others(calls: str, lines: list[str]) -> None:
     [
         (
             "mlock(&(0x7f0000100000/0x1000)=nil, 0x1000) (fail_nth: 5)",
-            "# not said, 1: (fail_nth): a program says",
+            "# not said, 1: (fail_nth): a program names",
         ),
-        ("munlockall() (async, rerun: 4)", "# not said, 1: (async): a program says"),
+        ("munlockall() (async, rerun: 4)", "# not said, 1: (async): a program names"),
         ("clone(0x100, 0x0, 0x0, 0x0, 0x0)", "# not said, 1: clone of something other than a process"),
         (
             "mbind(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x3, &(0x7f0000000000)=0x1, 0x40, 0x0)",

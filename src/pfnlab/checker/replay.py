@@ -119,17 +119,17 @@ def read_path(text: str) -> RecordedPath:
     """
     form = _TAGGED.fullmatch(text.strip())
     if form is None:
-        raise Misuse(f"{text!r} is no path: {_FORM}")
+        raise Misuse(f"{text!r} is not a path: {_FORM}")
     if form[1] != "1":
         raise Misuse(f"the path is of version {form[1]}, and this pfnlab reads version 1")
     try:
         machine, scope, name, way = shell_words(form[2])
     except ValueError:
-        raise Misuse(f"{text!r} is no path: {_FORM}") from None
+        raise Misuse(f"{text!r} is not a path: {_FORM}") from None
     start, *steps = way.split("/")
     matches = [_STEP.fullmatch(step) for step in steps]
     if _START.fullmatch(start) is None or not steps or None in matches:
-        raise Misuse(f"{way!r} is no way: {_FORM}")
+        raise Misuse(f"{way!r} is not a way: {_FORM}")
     return RecordedPath(
         machine, scope, name, int(start), tuple((int(match[1]), match[2]) for match in matches if match)
     )
@@ -233,7 +233,7 @@ _NO_RACES = RaceScope("", "", ())
 def _model_machine(machine: str) -> ModelMachine:
     kind, _, spec = machine.partition(":")
     if kind != "model":
-        raise Misuse(f"{machine} is no model: a path was recorded on one")
+        raise Misuse(f"{machine} is not a model: paths are recorded on models")
     return ModelMachine(spec)
 
 
@@ -270,10 +270,10 @@ def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, RaceStat
         assert isinstance(turn, Turn)
         steps = {action.task: (action, after) for action, after in model.successors(state)}
         if turn.task not in steps:
-            raise Differs(number, f"`{turn}` was recorded, and {turn.task} cannot go on here")
+            raise Differs(number, f"`{turn}` was recorded, but {turn.task} cannot continue here")
         action, state = steps[turn.task]
         if str(action) != str(turn):
-            raise Differs(number, f"`{turn}` was recorded, and here it is `{action}`")
+            raise Differs(number, f"`{turn}` was recorded, but here it is `{action}`")
         yield str(action), state
 
 

@@ -116,7 +116,7 @@ def faults(claim: Claim) -> list[str]:
         case ClaimStatus.REFUTED | ClaimStatus.REFUTED_IN_THREAD | ClaimStatus.CONDITION if not against:
             found.append("has no answer against it")
     if claim.status is not ClaimStatus.CONFIRMED and not claim.because:
-        found.append("does not say why")
+        found.append("gives no reason")
     if claim.status not in _UNASKED and not (claim.asks or claim.kernels or claim.sources):
         found.append("asks nothing")
     return found

@@ -208,7 +208,7 @@ def _violated(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
     read = still_read(program, run) if asked.name == _TOLD_FREE else None
     if read is not None:
         broken = read
-        shown = "a processor still reads what was told free" if broken else "nobody reads what was told free"
+        shown = f"{'a processor still' if broken else 'no processor'} reads a frame reported free"
     elif asked.name in _JUDGED:
         broken = any(found.name == asked.name for found in violations(program, run, golden.series))
         shown = f"`{asked.name}` violated" if broken else f"`{asked.name}` not violated"

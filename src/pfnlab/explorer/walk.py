@@ -113,7 +113,7 @@ class Walker:
     ) -> tuple[Program | None, str, str]:
         """The path as a program and its text, or the reason if it cannot be one."""
         title = " then ".join(str(action) for action in here.actions[-2:]) or "before the first operation"
-        asks = f"What can follow in scope {scope}?"
+        asks = f"What can happen next in scope {scope}?"
         try:
             ops = model.ops(Path(_INITIAL, path, here.actions)) or [Op(Look())]
             program = model.scope.program(title[:120], asks, ops)

@@ -60,7 +60,7 @@ class CPlan:
         # Report first what no machine can do alone, because a driver would not help.
         refusals = {why_not: "use `pfnlab run`"}
         if not drives:
-            refusals[why_not_without_driver] = "use `--format c`, which writes a module beside the program"
+            refusals[why_not_without_driver] = "use `--format c`, which also writes a module"
         for refusal, instead in refusals.items():
             for op, line in zip(self.program.ops, lines, strict=True):
                 why = refusal(op)
@@ -301,7 +301,7 @@ def _whole(subject: Subject) -> Run | None:
     if run is None:
         return None
     if run.unfinished is not None or len(run.steps) != len(subject.program.ops) + 1:
-        raise Undecided(f"{run.machine} does not say what to expect: {run.unfinished or 'it did not end'}")
+        raise Undecided(f"{run.machine} gives no expected results: {run.unfinished or 'it did not end'}")
     return run
 
 

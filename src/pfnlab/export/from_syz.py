@@ -135,7 +135,7 @@ class _SyzReading(SyzProcessCalls):
         """Convert one call."""
         for prop in call.props:
             word = prop.partition(":")[0]
-            self.unsaid[f"({word}): a program says which function fails, and who runs when"] += 1
+            self.unsaid[f"({word}): a program names the failing function and the order of tasks"] += 1
         if not self._said(call):
             self.dropped[call.name] += 1
 

@@ -135,8 +135,8 @@ class ProcessCalls(MemoryCalls):
             return self.unsaid(f"{call.name} of {resource}, which failed with {call.errno}")
         if soft not in _NO_LIMIT:
             return self.unsaid(
-                f"{call.name} of {resource} to a number of bytes: a program says how many pages more than a "
-                "process has, and no log says how many it has"
+                f"{call.name} of {resource} to a number of bytes: a program gives the limit in pages above "
+                "current use, which a log does not show"
             )
         other = "" if whose.process is task.process else f"by {task.task}"
         limit = process_ops.Setrlimit(_LIMITED[resource], None)

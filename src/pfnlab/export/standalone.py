@@ -121,12 +121,12 @@ def _head(plan: CPlan, dialect: Dialect) -> str:
 
 def _promise(plan: CPlan) -> str:
     if plan.run is not None:
-        return f"What is expected is what {plan.run.machine} answered."
+        return f"Expected results: those of {plan.run.machine}."
     if plan.subject.right is not None:
-        return "Results are only printed. What stays reserved must be as on a kernel without a fault."
+        return "Results are only printed; a leak is compared with what a kernel without a fault leaves."
     if plan.by_release:
-        return "Results are only printed. What stays reserved is expected, by the kernel's version."
-    return "Nothing is expected; it only tells what it sees."
+        return "Results are only printed; a leak is compared with what is expected for the kernel's version."
+    return "It prints what it observes, and expects nothing."
 
 
 def _pieces(plan: CPlan) -> list[str]:

@@ -132,7 +132,7 @@ def _of_entries(
         outside = _outside(pte, vmas) if pte.table_entry.maps else None
         if outside is not None:
             name = vma_name(pte.task, outside)
-            yield "entries_inside", f"{name} has an entry ({pte.entry}) and lies in no VMA"
+            yield "entries_inside", f"{name} has an entry ({pte.entry}) outside every VMA"
     for vma in vmas:
         for entry in _entries_in(vma, ptes):
             if entry.entry.maps and not _as_offset(entry, vma, layout, history):
@@ -191,7 +191,7 @@ def _of_operation(run: Run, step: Step, op: Op, history: History) -> Iterator[tu
             for seen in _entries_in(vma, step.ptes or ()) if vma.file == "driver" else ():
                 if seen.entry.maps and seen.target is not None and seen.target.meets(call.span):
                     maps = f"{vma_name(vma.task, seen.span)} maps {seen.target}"
-                    yield "told_free", f"{maps}, which was taken out of all mappings"
+                    yield "told_free", f"{maps}, which was removed from all mappings"
 
 
 def _flushed(run: Run, before: int, number: int) -> Iterator[tuple[str, str]]:

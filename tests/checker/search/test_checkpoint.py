@@ -225,7 +225,7 @@ def test_a_maker_of_two_lines_is_said_in_one(tmp_path: Path) -> None:
     with pytest.raises(Misuse) as refused:
         explore(Counters(), ASKED, resume=file)
 
-    assert str(refused.value).startswith("the saved search is of pfnlab 0.") and "\n" not in str(
+    assert str(refused.value).startswith("the saved search is from pfnlab 0.") and "\n" not in str(
         refused.value
     )
 
@@ -235,7 +235,7 @@ def test_a_file_of_another_python_is_refused(tmp_path: Path, monkeypatch: pytest
     file = saved(tmp_path)
     monkeypatch.setattr("sys.version_info", (4, 0))
 
-    with pytest.raises(Misuse, match=r"on Python 3\.\d+, .* and this is .* on Python 4\.0.*: begin anew"):
+    with pytest.raises(Misuse, match=r"on Python 3\.\d+, .* this is .* on Python 4\.0.*: start again"):
         explore(Counters(), ASKED, resume=file)
 
 
@@ -248,7 +248,9 @@ def test_a_full_disk_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Undecided, match=rf"^{file}: No space left on device: make room or name another file"):
+    with pytest.raises(
+        Undecided, match=rf"^{file}: No space left on device: free some space or name another file"
+    ):
         explore(Counters(), ASKED, states=30, save=file, resume=file)
 
     assert (before, [file]) == (file.read_bytes(), list(tmp_path.iterdir()))
@@ -305,7 +307,9 @@ def test_states_that_are_no_plain_values_are_refused_at_once(tmp_path: Path) -> 
     """A model that packs them is taken, and goes on."""
     file = tmp_path / "search"
 
-    with pytest.raises(Misuse, match=r"cannot be kept: At\(place=0\) is no plain value, nor packed as one"):
+    with pytest.raises(
+        Misuse, match=r"cannot be saved: At\(place=0\) is not a plain value, even when packed"
+    ):
         explore(Line(), save=file)
     explore(Packing(), states=4, save=file)
 

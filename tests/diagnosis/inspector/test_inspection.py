@@ -23,7 +23,7 @@ def test_nothing_found_is_as_expected() -> None:
     """And it says among how many."""
     healthy = result()
 
-    assert (Outcome.AS_EXPECTED, "Nothing found in 0 reservations.") == (healthy.outcome, healthy.says)
+    assert (Outcome.AS_EXPECTED, "No findings in 0 reservations.") == (healthy.outcome, healthy.says)
 
 
 def test_a_leak_is_a_discovery() -> None:

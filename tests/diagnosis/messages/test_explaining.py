@@ -141,7 +141,7 @@ def test_a_conflict_alone_does_not_say_what_was_wanted() -> None:
     (event,) = explain_line(CONFLICT).events
 
     assert event.wanted is None
-    assert any("which mode was asked for" in doubt for doubt in event.unsure)
+    assert any("The requested mode is not in the line" in doubt for doubt in event.unsure)
 
 
 def test_the_first_mode_may_be_the_wanted_one() -> None:

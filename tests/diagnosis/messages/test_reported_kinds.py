@@ -57,7 +57,7 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ),
     "a window that devices need": (
         NEEDED,
-        [("A bridge has no room for the memory of the devices behind it", "depends")],
+        [("A bridge has no room for the memory of its downstream devices", "depends")],
     ),
     "the same, assigned later": (
         f"{NEEDED}\n{GIVEN}",
@@ -66,7 +66,7 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "the same, ports assigned later": (
         f"{NEEDED}\n{PORTS}",
         [
-            ("A bridge has no room for the memory of the devices behind it", "depends"),
+            ("A bridge has no room for the memory of its downstream devices", "depends"),
             ("The kernel gives a BAR its addresses", "harmless"),
         ],
     ),

@@ -65,7 +65,7 @@ def test_models_end_at_the_commit(sought: str, good: str, bad: str, rule: tuple[
         ("munmap-middle", "7.3", "7.2", "munmap-middle behaves the same on model:7.3.4 and model:7.2.13"),
         ("no_leak", "6.1", "7.3", "no program of scope small violates no_leak"),
         ("munmap-middle", "qemu:7.3", "model:6.1", "are a model and a kernel"),
-        ("munmap-middle", "7.3,end_match=off", "6.1", "is no version of a kernel"),
+        ("munmap-middle", "7.3,end_match=off", "6.1", "is not a kernel version"),
         ("Z99", "7.3", "6.1", "there is no bug 'Z99'"),
         ("no-such-program", "7.3", "6.1", "no-such-program"),
     ],

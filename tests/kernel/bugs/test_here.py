@@ -19,16 +19,14 @@ def test_a_kernel_without_the_bug_hears_nothing() -> None:
 
 def test_a_kernel_with_the_bug_hears_what_mends_it() -> None:
     """And that no stable series has it."""
-    assert ["6.1.85 has A06; mended in 6.16 (f8e97613fed2), no stable series has it."] == said(
-        "6.1.85", "A06"
-    )
+    assert ["6.1.85 has A06; fixed in 6.16 (f8e97613fed2), in no stable series."] == said("6.1.85", "A06")
 
 
 @for_each(
     "number, says",
     [
-        ("A06", "A06: since 2.6.29; mended in 6.16 (f8e97613fed2), no stable series has it."),
-        ("N03", "N03: since 2.6.29; mended in 6.16 (f8e97613fed2), no stable series has it."),
+        ("A06", "A06: since 2.6.29; fixed in 6.16 (f8e97613fed2), in no stable series."),
+        ("N03", "N03: since 2.6.29; fixed in 6.16 (f8e97613fed2), in no stable series."),
         ("N06", "N06: since 6.16."),
         ("C01", "C01: in all releases."),
         ("G08", "G08: since when is not known."),

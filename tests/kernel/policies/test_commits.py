@@ -101,8 +101,8 @@ def says(profile: Profile, change: str) -> str:
         ("6.1", "with=8c56c5dbcf52", "has no switch (A05: nothing of it is seen on x86): leave it out"),
         ("6.1", "with=0123456789ab", "is not known here: write one that `pfnlab policies show 6.1` lists"),
         ("6.1", "without=f5cc4eef9987", "has no switch (A08: zaps untracked before it"),
-        ("6.1", "with=A01", "'A01' is no commit: write 7 to 40 digits of it, as in without=04c35ab3bdae"),
-        ("6.1", "with=04c3", "'04c3' is no commit"),
+        ("6.1", "with=A01", "'A01' is not a commit: write 7 to 40 digits of it, e.g. without=04c35ab3bdae"),
+        ("6.1", "with=04c3", "'04c3' is not a commit"),
     ],
 )
 def test_a_mistake_is_told_what_to_write(series: str, change: str, answer: str) -> None:

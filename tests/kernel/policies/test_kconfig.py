@@ -143,10 +143,10 @@ def test_a_switch_that_is_named_wins(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"CONFIG_ARM64=y\n", "no line CONFIG_X86_64=y: give the .config of its build folder"),
-        (b"", "no configuration of a kernel for x86-64"),
+        (b"", "not an x86-64 kernel configuration"),
         (b"\x1f\x8b\x08 broken", "damaged gzip file: give the .config itself"),
         (gzip.compress(b"CONFIG_X86_64=y\n", mtime=0)[:-9], "damaged gzip file"),
-        (gzip.compress(b"MZ", mtime=0), "no configuration of a kernel for x86-64"),
+        (gzip.compress(b"MZ", mtime=0), "not an x86-64 kernel configuration"),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -104,7 +104,7 @@ def test_a_damaged_file_is_misuse(tmp_path: Path) -> None:
     path = tmp_path / "known.jsonl"
     path.write_text("{}\n")
 
-    with pytest.raises(Misuse, match=r"is damaged: .*; take it anew from pfnlab"):
+    with pytest.raises(Misuse, match=r"is damaged: .*; restore it from pfnlab"):
         known_kernels.write_known(path, known_kernels.known_kernels()[0])
 
     assert "{}\n" == path.read_text()

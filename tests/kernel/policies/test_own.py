@@ -346,7 +346,7 @@ def test_a_file_by_another_name_is_not_run(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"")
 
-    with pytest.raises(Misuse, match=r"mine[a-z.]* is no Python file: write the name of one, FILE\.py"):
+    with pytest.raises(Misuse, match=r"mine[a-z.]* is not a Python file: name one, FILE\.py"):
         load_policy(str(path))
 
 
@@ -406,7 +406,7 @@ def test_a_file_without_a_policy(write: Write, text: str, what: str) -> None:
 
 def test_a_file_for_another_seam(write: Write) -> None:
     """A walker is no tracker."""
-    with pytest.raises(Misuse, match="is no tracker: its class has the methods of a walker"):
+    with pytest.raises(Misuse, match="is not a tracker: its class has the methods of a walker"):
         ModelMachine(f"7.2,tracker={write(WALKER)}")
 
 

@@ -67,7 +67,7 @@ def test_a_file_is_put_on_in_reverse(tmp_path: Path) -> None:
     [
         (ONE, "6.12", "removes 04c35ab3bdae from 6.12: there is one for 6.1, 7.2;"),
         ("1234567", "7.2", "removes 1234567 from 7.2: for 7.2 there are 04c35ab3bdae;"),
-        ("1234567", "6.16", "removes 1234567 from 6.16: there is none for 6.16, but for 6.1, 6.12, 7.2;"),
+        ("1234567", "6.16", "removes 1234567 from 6.16: no patch for 6.16, but for 6.1, 6.12, 7.2;"),
         ("04c35ab", "6.1", "matches several commits: write 04c35ab3bdae or 04c35ab3bdff"),
         ("A01", "6.1", "neither a commit nor a patch: write 7 to 40 digits of the commit"),
         ("no/such.patch", "6.1", "no/such.patch: no such file"),

@@ -170,7 +170,7 @@ def test_machines_that_break_a_property_alike_share_a_line() -> None:
     text = table([careful()], violations=broken + later, width=200)
 
     assert (
-        "VIOLATION: a reservation stays although nothing maps its range any more (no_leak), in steps 2, 3: "
+        "VIOLATION: a range is still reserved but no longer mapped (no_leak), in steps 2, 3: "
         "m, k; known bug A06, fixed in 6.16: pieces\n"
     ) in text
 

@@ -98,7 +98,7 @@ def test_a_wrong_type_is_refused() -> None:
 
     assert (
         message(content)
-        == "x.json: the JSON is no program: Expected `int`, got `str` - at `$.devices[0].pages`"
+        == "x.json: the JSON is not a program: Expected `int`, got `str` - at `$.devices[0].pages`"
     )
 
 

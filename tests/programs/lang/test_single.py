@@ -35,10 +35,10 @@ def test_an_error_names_the_line_that_it_would_be() -> None:
         ("", "nothing is written here"),
         ("# nothing", "nothing is written here"),
         ("munmap a\nmunmap a", "more than one line"),
-        ("title x", "this is no operation"),
-        ("device b: pci, 4 pages", "this is no operation"),
-        ("expect 6.1 nothing left", "this is no operation"),
-        ("pfnlab program 1", "this is no operation"),
+        ("title x", "not an operation"),
+        ("device b: pci, 4 pages", "not an operation"),
+        ("expect 6.1 nothing left", "not an operation"),
+        ("pfnlab program 1", "not an operation"),
         ("c: munmap a", "there is no task `c`"),
         ("release", "nothing is held here"),
     ],
@@ -75,7 +75,7 @@ def test_a_range_is_of_an_area_or_a_device(text: str, span: Span) -> None:
         ("a[0:2] rw", "too much after the range"),
         ("a[0:2] # two", "a range has no comment"),
         ("a[0:2]\na", "more than one line"),
-        ("7", "is no range"),
+        ("7", "is not a valid range"),
     ],
 )
 def test_what_is_no_range_is_refused(text: str, says: str) -> None:

@@ -60,18 +60,18 @@ def test_a_correct_program_passes() -> None:
             {"devices": ()},
             "operation 1: no device yet: write `device  bar: pci, 16 pages` above the first operation",
         ),
-        ({"ops": ()}, "program: no operation: write at least one, as `a = mmap bar[0:16] wc shared rw`"),
+        ({"ops": ()}, "program: no operation: write at least one, e.g. `a = mmap bar[0:16] wc shared rw`"),
         ({"devices": (BAR, BAR)}, "device 2: there is a device `bar` already: choose another name"),
         ({"areas": (Area("bar", 1),)}, "area 1: `bar` is a device already: choose another name for the area"),
         ({"areas": (Area("z", 1),) * 2}, "area 2: area `z` is declared already: choose another name"),
         ({"areas": (Area("z", 2 << 30),)}, "area 1: an area is at most 4 TiB: write `4 TiB` or less"),
         (
             {"expects": (Expect("6.x", None),)},
-            "expectation 1: `6.x` is no kernel: write a series as `6.12`, or `6.12.23`",
+            "expectation 1: `6.x` is not a kernel: write a series, e.g. `6.12`, or `6.12.23`",
         ),
         (
             {"expects": (Expect("6.1", "6.01"),)},
-            "expectation 1: `6.01` is no kernel: write a series as `6.12`, or `6.12.23`",
+            "expectation 1: `6.01` is not a kernel: write a series, e.g. `6.12`, or `6.12.23`",
         ),
         (
             {"expects": (Expect("6.12.23", "6.16"),)},
@@ -122,7 +122,10 @@ def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
         ),
         (Op(Fork("main")), "`main` is a word of the language: choose another name"),
         (Op(Fork("bar")), "`bar` is a device already: choose another name for the task"),
-        (Op(Munmap(Span("a", 0, 1)), "ghost"), "there is no task `ghost` yet: fork it above, as `c = fork`"),
+        (
+            Op(Munmap(Span("a", 0, 1)), "ghost"),
+            "there is no task `ghost` yet: fork it above, e.g. `c = fork`",
+        ),
         (
             Op(Mmap("b", Span("bar", 0, 4), "anon", True, "rw")),
             "bar is a pci device and cannot be mapped by `anon`"
@@ -134,7 +137,7 @@ def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
         ),
         (
             Op(Mmap("b", Span("bar", 0, 4), "wc", True, "")),
-            "`` is no protection: write `none` or letters of `rwx`",
+            "`` is not a protection: write `none` or letters of `rwx`",
         ),
         (Op(Mremap(Span("a", 0, 4), -1)), "a size is not negative: write `1 page` or more"),
         (
@@ -145,8 +148,8 @@ def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
             Op(Mremap(Span("a", 0, 4), 0, fixed=True, name="b")),
             "nothing can be moved as 0 pages: write `1 page` or more",
         ),
-        (Op(Fork("c"), fail=Fail("", 1)), "`` is no kernel function: write one as __pte_alloc"),
-        (Op(Fork("c"), skip=Skip("a b")), "`a b` is no kernel function: write one as unmap_vmas"),
+        (Op(Fork("c"), fail=Fail("", 1)), "`` is not a kernel function: write one, e.g. __pte_alloc"),
+        (Op(Fork("c"), skip=Skip("a b")), "`a b` is not a kernel function: write one, e.g. unmap_vmas"),
         (Op(Fork("c"), hold=Hold("x", -1)), "calls count from 1 to 1000: write 1 for the first"),
         (Op(Thread("main")), "`main` is a word of the language: choose another name"),
         (Op(Release()), "nothing is held here: write `hold unmap_vmas: munmap a` above"),
@@ -203,7 +206,7 @@ def test_a_program_that_ends_held_is_refused() -> None:
     """JSON has no line to point at, the program as a whole is named."""
     held = Op(Munmap(Span("a", 0, 4)), hold=Hold("unmap_vmas"))
 
-    message = "program: `main` still stands in `munmap a[0:4]`: write `release` as the last operation"
+    message = "program: `main` is still held in `munmap a[0:4]`: write `release` as the last operation"
     assert message == complaint(ops=(A, held))
 
 

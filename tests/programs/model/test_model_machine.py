@@ -457,7 +457,7 @@ def test_a_switch_can_be_turned() -> None:
         ("7.2,flush.=none", "flush has no place '': there are munmap, exit, zap, "),
         ("7.2,tracker.munmap=exact", "a tracker is one for all places: write tracker=POLICY"),
         ("7.2,flush.munmap=never", "there is no flush placement 'never': there are any_vma, "),
-        ("6.1,without=", "is no commit: write 7 to 40 digits"),
+        ("6.1,without=", "is not a commit: write 7 to 40 digits"),
         ("6.1,with=0123456789ab", "is not known here: write one that `pfnlab policies show 6.1` lists"),
         ("7.2,without=04c35ab3bdae", "so write tracker=vm_pat as well"),
     ],

@@ -109,7 +109,7 @@ def test_programs_may_be_looked_at_differently(notes: list[str]) -> None:
 
 def test_no_machine_is_opened_without_a_kernel_of_the_profile() -> None:
     """A profile that is about no machine is misuse."""
-    with pytest.raises(Misuse, match="--profile says what a kernel file should behave like"):
+    with pytest.raises(Misuse, match="--profile applies to a kernel file only"):
         name_machines(["model:7.2", "model:6.1"], "6.12")
 
 

@@ -26,7 +26,7 @@ def test_what_is_read_of_the_direct_map_is_what_was_written(modes: list[str]) ->
 @for_each("line", ["low is odd", "low[2] UC-", "low[0:4]", "low[0:4] UC- more"])
 def test_another_line_is_a_defect(line: str) -> None:
     """Nothing is taken for write-back that cannot be read."""
-    with pytest.raises(Defect, match="no line about the direct map"):
+    with pytest.raises(Defect, match="not a line about the direct map"):
         list(direct_map_spans([line]))
 
 

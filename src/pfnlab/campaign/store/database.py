@@ -141,7 +141,7 @@ def _version(database: Database) -> int | None:
     rows = database.rows("SELECT version FROM schema_version")
     version = rows[0][0] if len(rows) == 1 else None
     if not isinstance(version, int) or version < 0:
-        raise damaged(database.address, "its version is no number")
+        raise damaged(database.address, "its version is not a number")
     if version > VERSION:
         raise Misuse(
             f"{database.address} is a store of version {version}, and this pfnlab knows versions up to "

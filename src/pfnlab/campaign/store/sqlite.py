@@ -274,7 +274,7 @@ class SqliteDatabase(Database):
             yield
         except UnicodeDecodeError as trouble:
             # SQLite repeats names from the file in its messages.
-            raise damaged(self.address, "a name in it is no text") from trouble
+            raise damaged(self.address, "it has a name that is not text") from trouble
         except sqlite3.Error as trouble:
             code = _code(trouble)
             if code in _DAMAGED or any(words in str(trouble).lower() for words in _FOREIGN):

@@ -106,7 +106,7 @@ class PageContents:
             if page.pfn not in reached:
                 yield (
                     "contents_kept",
-                    f"{_named(place)} holds {_says(page.held)}, held {_says(before.held)}, and nobody stored",
+                    f"{_named(place)} holds {_says(page.held)}, held {_says(before.held)}, without a store",
                 )
             elif store is not None and page.word != store.value:
                 yield (

@@ -41,7 +41,7 @@ def entries_inside(
             continue
         outside = _outside(run, spaces.vmas)
         if outside is not None:
-            yield f"{vma_name(run.task, outside)} has an entry ({run.entry}) and lies in no VMA"
+            yield f"{vma_name(run.task, outside)} has an entry ({run.entry}) outside every VMA"
     for vma in vmas:
         for entry in entries_in(vma, spaces.ptes):
             if entry.entry.maps and not _as_offset(entry, vma, layout, history):
@@ -234,13 +234,13 @@ def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
     for field in ("vmas", "book", "tracked"):
         was, now = (Counter(getattr(seen, field) or ()) for seen in (before, step))
         if was != now:
-            yield f"fork of {op.task} failed ({step.result}), and changed its {field}"
+            yield f"fork of {op.task} failed ({step.result}), but changed its {field}"
 
 
 def fork_failed(step: Step, op: Op) -> Iterator[str]:
     """A fork that the program does not make fail succeeds; a kill is a separate cause."""
     if op.fail is None and op.skip is None and step.result in _FORK_ERRORS:
-        yield f"fork of {op.task} failed ({step.result}), and nothing made it fail"
+        yield f"fork of {op.task} failed ({step.result}), although nothing made it fail"
 
 
 def fork_changed(before: Step, ptes: ByPlace[PteSeen], process: str) -> Iterator[str]:
@@ -273,7 +273,7 @@ def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
         for entry in entries_in(vma, spaces.ptes):
             target = entry.target
             if entry.entry.maps and target is not None and target.meets(span):
-                yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
+                yield f"{vma_name(vma.task, entry.span)} maps {target}, which was removed from all mappings"
 
 
 def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
@@ -318,7 +318,7 @@ def _is_wc(entry: BookEntry, span: Span) -> bool:
 
 
 def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:
-    """A look changes nothing: neither VMAs nor entries, nor reservations.
+    """Observing changes no state: no VMAs, entries or reservations.
 
     Walkers that reach a page the way the task itself does (get_user_pages) may fault it in, so they do not
     count as looks.

@@ -36,22 +36,22 @@ from pfnlab.programs.runs.violation import Violation
 
 #: Properties of an operation and of page-table entries, with the sentence for each.
 SEEN: dict[str, str] = {
-    "entries_inside": "Every entry lies in a VMA and maps the frames that its offset names",
+    "entries_inside": "Every entry lies in a VMA and maps the frames at its offset",
     "leaves_fit": "A leaf of 2 MiB or 1 GiB lies in one VMA",
-    "told_free": "Nothing maps what was taken out of every mapping",
-    "reached": "Memory is reached through an entry that is there and allows it",
-    "flushed": "No entry that a processor may remember is removed without a flush",
-    "notified": "No entry is removed of which a notifier was not told",
-    "fork_whole": "A fork that fails leaves mappings and reservations as they were",
-    "fork_works": "A fork that nothing forces to fail works",
+    "told_free": "A range removed from every mapping is no longer mapped",
+    "reached": "Memory is reached only through an entry that permits it",
+    "flushed": "An entry that a processor may have cached is flushed on removal",
+    "notified": "Notifiers are told of every removed entry",
+    "fork_whole": "A failed fork leaves mappings and reservations unchanged",
+    "fork_works": "A fork without an injected failure succeeds",
     "fork_keeps_parent": "A fork changes no entry of a shared mapping of the parent",
-    "looks_only": "A look changes nothing",
-    "mode_asked": "Who asks for uncached memory gets none that is write-combining",
-    "contents_kept": "A page changes by a store through a mapping that shows it",
+    "looks_only": "Observing changes no state",
+    "mode_asked": "A request for uncached memory never gets write-combining",
+    "contents_kept": "A page changes only by a store through a mapping of it",
     "fresh_zero": "A new page of anonymous memory is zero",
-    "copied_whole": "A private copy holds what was there",
-    "private_kept": "A page that took a store through a private mapping is nobody else's",
-    "reads_shown": "A load gives what the frame that its mapping shows holds",
+    "copied_whole": "A private copy holds the original contents",
+    "private_kept": "A page written through a private mapping is not shared",
+    "reads_shown": "A load returns the contents of the mapped frame",
 }
 
 

@@ -5,54 +5,54 @@ from collections.abc import Callable
 from pfnlab.checker.judging.run_causes import Causes
 
 _PIECES = "A06: the pieces of a split VMA free what was never reserved"
-_BY_END = "A07: an end that is unmapped shrinks the reservation of another"
-_ZAPPED = "A08: zapping a part drops the whole reservation"
-_LOOKED_UP = "A09: behind a zap of the first page nothing says what `unmap_only` has reserved"
-_TWICE_BOOKED = "A20: what `unmap_only` keeps over a zap is booked again by a fault that remaps"
+_BY_END = "A07: unmapping an end shrinks another mapping's reservation"
+_ZAPPED = "A08: zapping a part frees the whole reservation"
+_LOOKED_UP = "A09: after a zap of the first page `unmap_only` cannot find its reservation"
+_TWICE_BOOKED = "A20: a fault that remaps reserves again what `unmap_only` kept over a zap"
 _HALVED = "A16: a split or a move loses VM_PAT, and the reservation its owner"
-_COPIED_FIRST = "A01: the first page was copied, and hides what was reserved"
+_COPIED_FIRST = "A01: a copied first page hides the reservation"
 _CHILD = "A03: a child that fork could not copy is untracked with an empty page table"
 _FORK = "A04: a fork that fails untracks the parent's mapping"
-_MOVED = "A12: the old place of a move is untracked after its entries went"
-_FOREIGN = "S4.10: a driver frees what another has booked"
-_PART = "S2.4: a driver frees a part of what it has booked, and the book knows the whole"
+_MOVED = "A12: the old range of a move is untracked after its entries are gone"
+_FOREIGN = "S4.10: a driver frees another driver's reservation"
+_PART = "S2.4: a driver frees a part of its reservation, and the book has the whole"
 _LOCKED_TWICE = "S5.8.9: a locked mapping that MREMAP_DONTUNMAP moves is counted in locked_vm twice"
-_RAM = "S4.10: RAM cannot be mapped so by a driver"
+_RAM = "S4.10: a driver cannot map RAM this way"
 _SECTION = "S4.10: two ranges in one section"
-_FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page of the BAR"
+_FIRST_PAGE = "S9.2.6: a claim stops a mapping only if it has the first page of the BAR"
 _ESCAPES = "S9.9.4: an mmap was allowed before the claim, and made after the revocation"
-_COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
+_COPIED = "S9.4.5: a copied vfio-pci mapping loses its reservation"
 _FILLED = "S9.4.5: vfio-pci finds only the VMAs that it has filled"
-_UNMINDED = "E12: vfio-pci leaves its mappings alone where the device's memory is switched off"
-_KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
-_ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
-_HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
+_UNMINDED = "E12: vfio-pci keeps its mappings when device memory is switched off"
+_KEPT = "D02: unmapped pages stay reserved until the last VMA is gone"
+_ASSERTED = "S6.3.8: a leaf is split without mmap_lock, which the kernel asserts"
+_HANDLER = "G08: a fault handler remaps with mmap_lock held for reading only; the kernel warns"
 _UNTRACKED = "A10: an entry is untracked without mmap_lock"
-_REVIVED = "A10: untracked without mmap_lock while a call has its flags, which count as tracked again"
-_LEAVES = "S7.5.3: smaps, smaps_rollup and numa_maps drop leaves of 1 GiB"
-_ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
-_HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
-_DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map does not follow"
-_SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was reserved"
+_REVIVED = "A10: untracked without mmap_lock during a call, whose saved flags count as tracked again"
+_LEAVES = "S7.5.3: smaps, smaps_rollup and numa_maps remove 1 GiB leaves"
+_ACCESS = "S7.6.3: access_phys maps the entry's frame, even ordinary RAM"
+_HOLE = "C09: the ISA hole is never reserved, and a range across its border is reserved whole"
+_DIRECT = "S2.10.2: memory that is not reserved may have any mode, and the direct map does not follow"
+_SET = "S2.9.6: the direct map changes from write-combining to UC, though UC- was reserved"
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
-_SPANS = "S9.6.5: a range that leaves a resource is warned about"
-_FRAMES = "E03: vfio-pci fills a leaf whose frames are not aligned, and the low bits are cut"
-_BY_OFFSET = "A14: any mapping with an offset counts as tracked, and frees what it never reserved"
+_SPANS = "S9.6.5: a range that exceeds its resource causes a warning"
+_FRAMES = "E03: vfio-pci installs a leaf of unaligned frames, and the low bits are lost"
+_BY_OFFSET = "A14: a mapping with an offset counts as tracked, and frees what it never reserved"
 _BARE = "F24: a mapping without operations counts as anonymous, and a move loses its place in the file"
-_LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
-_NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
-_UNASKED = "C01: a driver maps with the mode it likes, nobody asks the book"
-_UNCOUNTED = "S5.8.4a: a special VMA that cannot grow gives memory back that it never took"
-_SHRUNK = "S5.8.13: a mapping that shrinks and moves commits what it gave up"
-_UNCUT = "S5.8.15: an mremap that cannot cut its source leaves it without VM_ACCOUNT"
+_LIMIT = "C05: a range that ends at physical address 2^52 can be reserved but not freed"
+_NO_LAST = "C05: the end of a range that ends at physical address 2^52 is taken for 0"
+_UNASKED = "C01: a driver maps in any mode without consulting the book"
+_UNCOUNTED = "S5.8.4a: a special VMA that cannot grow uncharges memory it never charged"
+_SHRUNK = "S5.8.13: a mapping that shrinks and moves stays charged for the part it lost"
+_UNCUT = "S5.8.15: an mremap that fails to split its source leaves it without VM_ACCOUNT"
 _GREW = (
-    "S5.8.15: an mremap that was to grow a mapping, and finds no page table, keeps the difference committed"
+    "S5.8.15: an mremap that should grow a mapping, and gets no page table, keeps the difference committed"
 )
-_REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
+_REPLACED = "S4.7.5: a failed mapping keeps committed what it would have replaced"
 _UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
-_REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
-_UNFLUSHED = "S8.2.6: a reservation is freed before the flush, and processors remember the mode"
-_REFUSED_FORK = "A02: a fork is refused where the first page of a private mapping was copied"
+_REFUSED = "S4.7.6: a mapping refused in the first phase stays committed"
+_UNFLUSHED = "S8.2.6: a reservation is freed before the flush, while processors still cache the mode"
+_REFUSED_FORK = "A02: a fork fails if the first page of a private mapping was copied"
 _FIRST_FRAME = "C11: a leaf has the mode of its first frame"
 _LEAF_MODE = "C12: a leaf of 1 GiB ignores the mode that was looked up for it"
 _TWICE = "A17: a remap that fails halfway untracks twice"
@@ -199,7 +199,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_GREW, lambda c: c.has("vain_growth_stays_committed") and c.grew_in_vain),
         (_SHRUNK, lambda c: c.has("shrunk_committed_again") and c.shrank_elsewhere),
     ),
-    "direct_map_back": (("S2.8: freeing a reservation does not turn the direct map back", lambda c: c.ram),),
+    "direct_map_back": (("S2.8: freeing a reservation does not restore the direct map", lambda c: c.ram),),
     "claimed_free": (
         (_PIECES, _pieces),
         (_LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
@@ -215,7 +215,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
     "removed_unmapped": (
         (
-            "S9.3: /proc/bus/pci has no address space of its own",
+            "S9.3: /proc/bus/pci has no separate address space",
             lambda c: c.done("remove", "unplug") and c.shown_by("proc") and not c.shown_by("wc", "uc"),
         ),
     ),

@@ -119,13 +119,13 @@ class ReviewSoFar(NamedTuple):
 _STAGES = (
     "every operation on every kind of mapping, and every pair of them in a row",
     "every operation on every kind of mapping with every neighbour",
-    "an owner's revocation beside every operation that unmaps its mappings",
-    "another process maps in another mode beside what gives frames up",
-    "who looks at entries, or puts them in, beside what takes them away",
-    "an owner's revocation beside them, with neighbours",
-    "a page walker, or a writer that waits, beside two operations",
+    "an owner's revocation during every operation that unmaps its mappings",
+    "another process maps in another mode while frames are released",
+    "operations that read or install entries, while others remove them",
+    "an owner's revocation during these, with neighbours",
+    "a page walker, or a waiting writer, during two operations",
     "pairs in a row, with neighbours",
-    "pairs of other operations beside each other",
+    "pairs of other operations at the same time",
 )
 
 #: This many of the first stages are the core.
@@ -326,7 +326,7 @@ class _Teller:
         path: Path[RaceState] = found.discoveries[name]
         question = next(question for question in ASKED if question.name == name)
         program = model.program(
-            *(path, question, f"{name} on model:{machine.spec}", "Which order of the two shows it?")
+            *(path, question, f"{name} on model:{machine.spec}", "In which order is it violated?")
         )
         return (None if program is None else program_text(program)), tuple(map(str, path.actions))
 

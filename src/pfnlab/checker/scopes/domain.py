@@ -221,7 +221,7 @@ class KernelModel:
         for naming in self._naming(kernel).others():
             if freeze(kernel, naming) == state.value:
                 return naming
-        raise Defect("the operations of a path lead to another state in a kernel of their own")
+        raise Defect("the operations of a path lead to another state in a fresh kernel")
 
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
         """*path* as a program that any machine can run.

@@ -198,9 +198,7 @@ class Renaming:
             # A name is reused. Areas keep their order, so it is one above all that are in use.
             new = max(in_use, default=-1) + 1
         if new == MAX_AREAS:
-            raise Undecided(
-                f"the way is no program: it maps in more than the {MAX_AREAS} areas that a program has"
-            )
+            raise Undecided(f"not expressible as a program: it uses more than {MAX_AREAS} areas")
         self._areas = max(self._areas, new + 1)
         return area_name(new)
 

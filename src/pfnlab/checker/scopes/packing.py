@@ -144,7 +144,7 @@ class Packing:
             return "e", name, value._value_
         if form == "k":
             return "k", value.need._value_
-        raise Undecided(f"a policy or driver remembers {value!r}, which is no value the checker can keep")
+        raise Undecided(f"a policy or driver stores {value!r}, a value the checker cannot save")
 
     def _object(self, value: Any, form: str, name: int) -> Any:
         """A mutable object: it has an identity, and is referred to by a number from then on."""
@@ -159,7 +159,7 @@ class Packing:
         before = len(self._packed_objects)
         members = sorted(self._items(value), key=repr)
         if len(self._packed_objects) > before:
-            raise Undecided("a policy or driver remembers a set of objects, whose order is no value")
+            raise Undecided("a policy or driver stores a set of objects, which has no order to save")
         return (name, *members)
 
     def _items(self, values: Iterable[Any]) -> list[Any]:

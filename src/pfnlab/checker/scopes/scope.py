@@ -253,7 +253,7 @@ def _template(header: list[str], line: str, source: str) -> Template:
     declaration = "area new: 64 pages" if part else ""
     program = _parsed(header, declaration, op_line, source, line)
     if len(program.ops) != 1:
-        raise Misuse(f"{source}: `{line}` is no operation")
+        raise Misuse(f"{source}: `{line}` is not an operation")
     call = program.ops[0].call
     if isinstance(call, Mmap) and call.name != NEW_AREA:
         raise Misuse(f"{source}: write `{NEW_AREA} = mmap ...` instead of `{line}`")

@@ -92,7 +92,7 @@ def direct_map(moment: Moment) -> bool | None:
 
 
 def direct_map_back(moment: Moment) -> bool | None:
-    """RAM that nothing maps any more is write-back in the direct map again."""
+    """RAM that is no longer mapped is write-back again in the direct map."""
     changed, mapped = moment.direct_map_changed, SpanSet(page.frames for page in _ram_shown(moment))
     if not changed and not mapped:
         return None
@@ -100,19 +100,19 @@ def direct_map_back(moment: Moment) -> bool | None:
 
 
 def memory_off(moment: Moment) -> bool | None:
-    """While a device's memory is off, or it sleeps, nothing maps it through the driver that did that."""
+    """While a device's memory is off, or it sleeps, it is not mapped through the driver that did so."""
     ranges = moment.switched_off
     return not any(_shows(moment, pfns, ("vfio",)) for pfns in ranges) if ranges else None
 
 
 def removed_unmapped(moment: Moment) -> bool | None:
-    """After a device was removed, nothing maps it through the files it had."""
+    """A removed device is no longer mapped through its files."""
     bars = moment.removed
     return not any(_shows(moment, pfns, PCI_FILES) for pfns in bars) if bars else None
 
 
 def claimed_unmapped(moment: Moment) -> bool | None:
-    """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
+    """A range claimed by a driver is not mapped through /dev/mem or the PCI files."""
     claims = moment.claims
     return not any(_shows(moment, pfns, REVOKED) for pfns in claims) if claims else None
 
@@ -128,7 +128,7 @@ def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
 
 
 def claimed_free(moment: Moment) -> bool | None:
-    """Once a driver has claimed a range, no reservation of its earlier users decides its cache mode."""
+    """Reservations of earlier users do not decide the cache mode of a range claimed by a driver."""
     claims = moment.claims
     if not claims:
         return None
@@ -138,12 +138,12 @@ def claimed_free(moment: Moment) -> bool | None:
 
 
 def fork_whole(moment: StateView) -> bool | None:
-    """A fork that fails leaves tasks, mappings and reservations as they were."""
+    """A failed fork leaves tasks, mappings and reservations unchanged."""
     return FORK_LEFT not in moment.facts
 
 
 def fork_works(moment: Moment) -> bool | None:
-    """A fork that nothing forces to fail works."""
+    """A fork without an injected failure succeeds."""
     return FORK_FAILED not in moment.facts
 
 
@@ -153,22 +153,22 @@ def fork_keeps_parent(moment: Moment) -> bool | None:
 
 
 def freed_unmapped(moment: Moment) -> bool | None:
-    """A driver whose mmap fails frees no memory that entries still show."""
+    """A driver whose mmap fails frees no memory that is still mapped."""
     return FREED_MAPPED not in moment.facts
 
 
 def right_file(moment: Moment) -> bool | None:
-    """A stacked mmap that fails gives up the file that it has by then, not the one that was opened."""
+    """A failed stacked mmap releases the file it has by then, not the one that was opened."""
     return HOLDS_FILE not in moment.facts
 
 
 def copied_flushed(moment: Moment) -> bool | None:
-    """No processor remembers a page when its copy is put in."""
+    """No processor caches a translation of a page when its copy is installed."""
     return COPIED_UNFLUSHED not in moment.facts
 
 
 def committed_left(moment: Moment) -> bool | None:
-    """As many pages are committed as VMAs account for."""
+    """The number of committed pages is what VMAs account for."""
     return COMMITTED not in moment.facts
 
 
@@ -200,7 +200,7 @@ def tables_alive(moment: StateView) -> bool | None:
 
 
 def revoked_whole(moment: Moment) -> bool | None:
-    """No entry that was put in before a revocation returned stays behind it."""
+    """No entry installed before a revocation returned survives it."""
     return LEFT_BEHIND not in moment.facts if LOOKED_BEHIND in moment.facts else None
 
 

@@ -122,7 +122,7 @@ class Checkpoint(Generic[State]):
             except ValueError:
                 same = False
             if not same:
-                raise Misuse(f"the search cannot be kept: {state!r} is no plain value, nor packed as one")
+                raise Misuse(f"the search cannot be saved: {state!r} is not a plain value, even when packed")
 
     def prepare(self, file: File) -> None:
         """Check before the search that *file* can be written.
@@ -167,7 +167,7 @@ class Checkpoint(Generic[State]):
         try:
             return number, depth, plain_values.dumps(self._storable.packed(state))
         except ValueError:
-            raise Misuse(f"the search cannot be kept: {state!r} is no plain value") from None
+            raise Misuse(f"the search cannot be saved: {state!r} is not a plain value") from None
 
     def read(self, file: File, search: Progress[State], add: Callable[[int, int, State], None]) -> None:
         """Load into *search* the search that is saved in *file*.
@@ -205,10 +205,10 @@ class Checkpoint(Generic[State]):
     def _header(self, data: bytes) -> _Header:
         maker = msgspec.msgpack.decode(data, type=_Maker).maker
         if maker != _maker():
-            raise Misuse(f"the saved search is of {one_line(maker)}, and this is {_maker()}: begin anew")
+            raise Misuse(f"the saved search is from {one_line(maker)}, this is {_maker()}: start again")
         header = msgspec.msgpack.decode(data, type=_Header)
         if header.model != self._likeness:
-            raise Misuse("the saved search is of another model or scope: give the same, or begin anew")
+            raise Misuse("the saved search is of another model or scope: use the same, or start again")
         if header.properties != self._names:
             asked = one_line(", ".join(header.properties)) or "nothing"
             raise Misuse(f"the saved search asked {asked}: ask the same")
@@ -279,8 +279,8 @@ def _saved_records(file: File) -> Iterator[Iterator[Record]]:
         raise Misuse(f"{file} is damaged or was cut short: {_ANEW}") from None
 
 
-_ROOM = "make room or name another file; what was written there before is as it was"
-_ANEW = "remove it, or name another file, to begin anew"
+_ROOM = "free some space or name another file; the file's old contents are unchanged"
+_ANEW = "remove it, or name another file, to start again"
 
 
 def _maker() -> str:
@@ -356,4 +356,4 @@ def _check_seal(source: BinaryIO, size: int) -> None:
         seal.update(data)
         remaining -= len(data)
     if seal.digest() != source.read():
-        raise ValueError("not as it was written")
+        raise ValueError("contents differ from what was written")

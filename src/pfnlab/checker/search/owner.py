@@ -389,7 +389,7 @@ def states_along(model: Model[State], ways: Mapping[int, ChoiceWay]) -> Iterator
         for choice in word[common:]:
             state = next((state for number, state in steps[-1] if number == choice), None)
             if state is None:
-                raise Defect(f"choice {choice} of the way {'/'.join(map(str, word))} is not there any more")
+                raise Defect(f"choice {choice} of the path {'/'.join(map(str, word))} no longer exists")
             states.append(state)
             steps.append(_after(model, state))
         yield numbers[word], states[-1]

@@ -72,7 +72,7 @@ def path_of(model: Model[State], text: str) -> Path[State]:
     try:
         start, *choices = (int(part) for part in text.split("/"))
     except ValueError:
-        raise Misuse(f"'{text}' is no path: write numbers with slashes, as 0/3/1") from None
+        raise Misuse(f"'{text}' is not a path: write numbers with slashes, e.g. 0/3/1") from None
     return path_along(model, start, choices)
 
 

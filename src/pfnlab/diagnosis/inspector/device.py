@@ -100,7 +100,7 @@ def device_answer(
     :param bar: by default the prefetchable ones, or all if none is
     """
     if machine.snapshot.devices is None:
-        raise Misuse(f"the devices of {machine.snapshot.origin} are not known: see --json for what was read")
+        raise Misuse(f"the devices of {machine.snapshot.origin} are not known: --json shows the sources read")
     known = machine.devices
     device = known.get(address) or known.get(f"0000:{address}")
     if device is None:
@@ -118,7 +118,7 @@ def device_answer(
         raise Misuse(f"{device.address} has no BAR in memory")
     answers = tuple(_bar_answer(machine, BarOf(device, one), pid) for one in chosen)
     if pid is not None and not any(answer.users for answer in answers):
-        raise Misuse(f"process {pid} maps none of these BARs of {device.address}, as far as it is known")
+        raise Misuse(f"process {pid} maps none of these BARs of {device.address}, as far as known")
     decided = [user.combining for answer in answers for user in answer.users] if pid is not None else []
     combining = _all(decided or [answer.combining for answer in answers])
     numbers = " and ".join(str(answer.number) for answer in answers)
@@ -241,10 +241,10 @@ def _todo(
         if not answer.prefetchable:
             yield f"{name} is not prefetchable: no resource{answer.number}_wc, only its driver can ask."
         elif set(answer.reserved) - {"wc"}:
-            yield f"Let the holder of the other entries of {name} go first: whoever reserved decides."
+            yield f"Let the holder of the other entries of {name} go first: the first reservation decides."
         elif driver is None or driver == "vfio-pci":
             yield f"Map /sys/bus/pci/devices/{address}/resource{answer.number}_wc, all of it."
         else:
-            yield f"{driver} has not reserved all of {name}: it is asked for by its own options, if any."
+            yield f"{driver} has not reserved all of {name}: only its own options can request it."
     if combining is CombiningAnswer.UNKNOWN:
         yield f"Look at the page tables too: `sudo pfnlab inspect --deep --device {shell_word(address)}`."

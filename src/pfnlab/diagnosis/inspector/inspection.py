@@ -210,14 +210,14 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
     wrong = [one for one in found if one.severity is not Severity.NOTE]
     missing = [source.name for source in machine.snapshot.sources if source.access is not Access.READ]
     kinds = [one for one in lacking if not one.in_part]
-    unread = f"; {number_of(len(missing), 'source')} not read whole" if missing else ""
+    unread = f"; {number_of(len(missing), 'source')} incomplete" if missing else ""
     if kinds:
-        unread += f"; {number_of(len(kinds), 'kind')} of findings not looked for"
+        unread += f"; {number_of(len(kinds), 'check')} skipped"
     if wrong:
         return f"{number_of(len(wrong), 'finding')}{unread}."
     if machine.snapshot.book is None:
-        return f"Nothing found, and the memtype list was not read{unread}."
-    return f"Nothing found in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
+        return f"No findings, but the memtype list was not read{unread}."
+    return f"No findings in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
 
 
 def metrics(result: InspectionResult) -> str:

@@ -103,7 +103,7 @@ def of_stand_in(line: host_snapshot.IomemLine) -> bool:
 def driver_words(device: host_snapshot.PciFunction) -> str:
     """The driver that holds a device, with its modules."""
     if not device.driver:
-        return "no driver" if device.driver is None else "a driver that is not known"
+        return "no driver" if device.driver is None else "an unknown driver"
     names = ", ".join(device.modules)
     word = "module" if len(device.modules) == 1 else "modules"
     return f"driver {device.driver}" + (f" ({word} {names})" if names else "")

@@ -41,8 +41,8 @@ _REPAIRED = re.compile(
 _BY_ITSELF = FamilyEnding(
     "repaired",
     FamilyVerdict.HARMLESS,
-    "The kernel found a fault of the firmware and repaired it, as the line says. "
-    "Nothing is left to do unless the fault comes back after a suspend.",
+    "The kernel found and repaired a firmware error, as the line says. "
+    "There is nothing to do unless the error returns after a suspend.",
 )
 _LOUDNESS = (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS, FamilyVerdict.OTHER, FamilyVerdict.HARMLESS)
 #: Endings that are reported for each device; all others are reported for all devices together.

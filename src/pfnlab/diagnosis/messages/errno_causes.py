@@ -86,7 +86,7 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
     for word in (part for text in how for part in text.split()):
         ways = [way for way in all_causes().way if _names(way, word)]
         if not ways and word.lower() not in _FILLING:
-            raise Misuse(f"{visible_name(word)[:_MOST]!r} is no way to map that is known: write {_offered()}")
+            raise Misuse(f"{visible_name(word)[:_MOST]!r} is not a known way to map: write {_offered()}")
         found.update(dict.fromkeys(way.name for way in ways))
     if not found:
         raise Misuse(f"this names no way to map: write {_offered()}")

@@ -245,7 +245,7 @@ def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> Explain
     """The causes of an errno for a way to map; raises Misuse if either is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
-    says = f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it."
+    says = f"{call} never answers {errno_name.upper()}, as far as known: check the call before it."
     if found:
         says = f"{number_of(len(found), 'cause')} of {errno_name.upper()} from {call} known."
     return ExplainResult(

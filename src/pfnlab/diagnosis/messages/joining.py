@@ -294,5 +294,5 @@ def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
         at = text.find(value)
         if value and any(at < place <= at + len(value) for place in places):
             called = FIELDS[name].called or "a name"
-            found.append(f"A line break stands in {called} ({value}): a blank may be wrong.")
+            found.append(f"There is a line break in {called} ({value}): a space may be wrong.")
     return tuple(found)

@@ -284,15 +284,15 @@ class GrowingEvent:
         if both:
             if "wanted" not in said:
                 found.append(
-                    "The line does not say which mode was asked for: both are those of entries, "
-                    "or the first is what set_memory_*() asked for."
+                    "The requested mode is not in the line: both modes are those of entries, "
+                    "or the first is the one set_memory_*() asked for."
                 )
             elif said["wanted"] == said["existing"] and not any(
                 part.family.startswith("ioremap") for part in self.parts
             ):
-                found.append("The first mode is an entry's, or, after set_memory_*(), what was asked for.")
+                found.append("The first mode is an entry's, or, after set_memory_*(), the requested one.")
         if len(said.get("comm") or "") > _LONGEST_COMM:
-            found += ["The name of the task is longer than a kernel's: something else may stand before it."]
+            found += ["The task name is too long for a kernel: it may include text that precedes it."]
         return found
 
     def _moved(self, placed: PlacedPiece) -> None:

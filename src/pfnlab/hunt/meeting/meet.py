@@ -156,7 +156,7 @@ def model_version(version: str) -> str:
     :raises Misuse: no known kernel is similar
     """
     if not is_version(version):
-        raise Misuse(f"{version!r} is not a kernel version: say which model with --profile VERSION")
+        raise Misuse(f"{version!r} is not a kernel version: name the model with --profile VERSION")
     if series_of(version) in RELEASES:
         return version
     neighbour = nearest(version)
@@ -361,7 +361,7 @@ def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
         )
     if meeting.unstable:
         raise Discovery(
-            f"{meeting.version} differed once from its model, which nobody can explain, and does not become "
+            f"{meeting.version} differed once from its model, without explanation, and is not recorded as "
             "known: meet it again"
         )
     return KnownKernel(

@@ -46,7 +46,7 @@ class Distribution(msgspec.Struct, frozen=True):
             case Backports.ANY:
                 said = (
                     f"{self.name}: keeps the number {base} and backports fixes and features, "
-                    "so the version does not say which bugs it has."
+                    "so its bugs do not follow from the version."
                 )
         how = f" (`{self.changelog}`)" if self.changelog else ""
         return f"{said} --changelog reads the package's changelog{how}."

@@ -56,9 +56,9 @@ def _dates(one: Bug) -> str:
         return began
     words = [one.mended, f"({one.commit})" if one.mended and one.commit else one.commit]
     ended = " ".join(word for word in words if word)
-    stable = ", no stable series has it" if one.no_stable else ""
+    stable = ", in no stable series" if one.no_stable else ""
     points = ", ".join(point.version for point in one.dates.stable)
-    return f"{began}; mended in {ended}{stable}{f', and in {points}' if points else ''}"
+    return f"{began}; fixed in {ended}{stable}{f', and in {points}' if points else ''}"
 
 
 def _measured(one: Bug) -> str:

@@ -78,7 +78,7 @@ def kernel_name(text: str) -> KernelName:
     match = _NAMED.fullmatch(text.strip()[:_MOST])
     if match is None:
         raise Misuse(
-            f"{shown!r} is no version of a kernel: write 6.1.85, 6.12.107-1, or what `uname -r` says"
+            f"{shown!r} is not a kernel version: write 6.1.85, 6.12.107-1, or the output of `uname -r`"
         )
     packaged = bool(match["rest"])
     distribution = distribution_of(match["rest"] or "")

@@ -136,7 +136,7 @@ def _judged(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
         return StandingWord.NOT_YET, f"{name} does not have {number} yet: it came in {came}"
     ended = _ended(dates, kernel)
     if ended is True:
-        return StandingWord.MENDED, f"{name} does not have {number} any more: {_went(dates, kernel)}"
+        return StandingWord.MENDED, f"{name} no longer has {number}: {_went(dates, kernel)}"
     if began is None or ended is None:
         known = (
             [f"it came in {_commit(dates.since, dates.introduced)}"] if began is None and dates.since else []
@@ -153,7 +153,7 @@ def _measured(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
     asked = f"measured on {', '.join(dates.measured)}"
     if kernel.release in dates.measured:
         return StandingWord.HAS, f"{kernel.text} has {dates.number}, {asked}"
-    return StandingWord.NOT_KNOWN, f"whether {kernel.text} has {dates.number} is not known: it was {asked}"
+    return StandingWord.NOT_KNOWN, f"unknown whether {kernel.text} has {dates.number}: {asked}"
 
 
 def _began(dates: Dates, kernel: KernelName) -> bool | None:
@@ -202,14 +202,14 @@ def _commit(release: str, commit: str) -> str:
 def _went(dates: Dates, kernel: KernelName) -> str:
     """The end of the bug, in words; empty if it has not ended."""
     own = next((point for point in dates.stable if point.series == kernel.release), None)
-    ended = "ended" if dates.change else "mended"
+    ended = "ended" if dates.change else "fixed"
     mainline = _commit(dates.mended, dates.commit)
     if not mainline and own is not None:
         return f"{ended} in {own.version}"
     if not mainline:
         return ""
     if own is not None and own.version.endswith(".y"):
-        return f"{ended} in {mainline}, and in a release of {own.version} that is not known"
+        return f"{ended} in {mainline}, and in an unknown release of {own.version}"
     if own is not None:
         measured = f", where it was measured first (not yet in {own.after})" if own.after else ""
         stable = f" ({own.commit})" if own.commit else ""
@@ -218,11 +218,11 @@ def _went(dates: Dates, kernel: KernelName) -> str:
     if dates.mended and _passed(dates.mended, kernel):
         return said
     if dates.no_stable:
-        return f"{said}, no stable series has it"
+        return f"{said}, in no stable series"
     if dates.stable and kernel.point and not dates.partial:
-        return f"{said}, not in {kernel.release}.y as far as is known"
+        return f"{said}, not in {kernel.release}.y as far as known"
     if kernel.point:
-        return f"{said}, whether {kernel.release}.y took that over is not known"
+        return f"{said}, unknown whether backported to {kernel.release}.y"
     return said
 
 

@@ -274,7 +274,7 @@ class Processors:
                 and (other.changes or changes)
             ):
                 raise Undecided(
-                    "the machine decides what two see who go on side by side, and one of them changes",
+                    "tasks resume at the same time and one changes state: the machine decides what they see",
                     Why.MACHINE_DECIDES,
                 )
         behind = frozenset(waiter.task for waiter in self.waiting if not waiter.ready())
@@ -289,7 +289,7 @@ class Processors:
             return
         operation = self._running
         if operation is None:
-            raise WaitsForeverError(f"an operation waits for {need.value} and nobody has it")
+            raise WaitsForeverError(f"an operation waits for {need.value}, which is free")
         operation.waits, operation.ready = need, ready
         while not ready():
             operation.pause()

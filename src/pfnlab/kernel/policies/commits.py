@@ -101,7 +101,7 @@ def same_commit(commit: str, text: str) -> bool:
 
 def _changed(profile: Profile, text: str, *, wanted: bool) -> Profile:
     if not _COMMIT.fullmatch(text):
-        raise Misuse(f"{text!r} is no commit: write 7 to 40 digits of it, as in without=04c35ab3bdae")
+        raise Misuse(f"{text!r} is not a commit: write 7 to 40 digits of it, e.g. without=04c35ab3bdae")
     entries = _matching_entries(text)
     for commit, reason in NO_SWITCH.items():
         if not entries and same_commit(commit, text):

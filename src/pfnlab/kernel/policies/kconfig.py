@@ -78,7 +78,7 @@ def read_configuration(text: str) -> Configuration:
     options = frozenset(_SET.findall(text))
     if _ARCHITECTURE not in options:
         raise Misuse(
-            f"this is no configuration of a kernel for x86-64, it has no line CONFIG_{_ARCHITECTURE}=y: give "
+            f"not an x86-64 kernel configuration, no line CONFIG_{_ARCHITECTURE}=y: give "
             "the .config of its build folder, /boot/config-* or /proc/config.gz"
         )
     on = {

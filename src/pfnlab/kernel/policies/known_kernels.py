@@ -170,7 +170,7 @@ def _read(path: Path) -> list[KnownKernel]:
     try:
         return msgspec.json.Decoder(KnownKernel).decode_lines(path.read_bytes())
     except msgspec.DecodeError as damage:
-        raise Misuse(f"{path} is damaged: {damage}; take it anew from pfnlab") from damage
+        raise Misuse(f"{path} is damaged: {damage}; restore it from pfnlab") from damage
 
 
 def _order(package_version: str) -> tuple[tuple[int, ...], str]:

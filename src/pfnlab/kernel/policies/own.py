@@ -82,15 +82,13 @@ def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     :raises PolicyError: the file cannot be run, has no policy or several, or its policy lacks a method
     """
     if not is_path(path):
-        raise Misuse(
-            f"{visible_name(path)} is no Python file: write the name of one, FILE.py, with a policy in it"
-        )
+        raise Misuse(f"{visible_name(path)} is not a Python file: name one, FILE.py, with a policy in it")
     mtime_ns = check_regular(Path(path), "policy", MOST_WRITTEN).st_mtime_ns
     note_file(path)
     with own_mistakes(path, None, "it cannot be run: "):
         policy = _load(path, mtime_ns)
     if seam is not None and policy.seam != seam:
-        raise Misuse(f"{path} is no {seam}: its class has the methods of a {policy.seam}")
+        raise Misuse(f"{path} is not a {seam}: its class has the methods of a {policy.seam}")
     return policy
 
 

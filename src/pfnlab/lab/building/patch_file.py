@@ -248,7 +248,7 @@ def _revert_of(commit: str, series: str) -> Revert:
     elif of_series := [one.commit for one in known if one.series == series]:
         offer = f"for {series} there are {_listed(of_series)}"
     else:
-        offer = f"there is none for {series}, but for {_listed(sorted({one.series for one in known}))}"
+        offer = f"no patch for {series}, but for {_listed(sorted({one.series for one in known}))}"
     raise Misuse(f"{head}: {offer}; use your own patch with --patch FILE or --revert FILE")
 
 

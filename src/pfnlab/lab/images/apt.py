@@ -25,7 +25,7 @@ from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import run
 from pfnlab.lab.images.trust import is_sound
 
-NO_APT = "kernels come from a Debian archive through apt; give one of your own with qemu:FILE"
+NO_APT = "kernels come from a Debian archive through apt; run your own with qemu:FILE"
 
 QUERY_LIMIT = 60.0
 _PROBE_LIMIT = 10.0

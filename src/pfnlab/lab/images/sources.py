@@ -172,9 +172,9 @@ def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, 
     main = _best_mirror(sources, _MAIN_SUITE)
     if main is None:
         raise MissingTool(
-            f"no apt source under {etc} is a Debian archive: name a mirror of it with {MIRROR}=URI or "
-            "--mirror URI, for pfnlab alone (do not change the machine's own sources), or give a kernel "
-            "of your own with qemu:FILE"
+            f"no apt source under {etc} is a Debian archive: name a mirror with {MIRROR}=URI or "
+            "--mirror URI, for pfnlab alone (do not change the machine's own sources), or give your own "
+            "kernel with qemu:FILE"
         )
     return main, _best_mirror(sources, _SECURITY_SUITE)
 

@@ -30,19 +30,19 @@ FORMAT = "pfnlab-sizes/1"
 
 #: The structures to read, their purpose, and where their objects live.
 STRUCTURES: Mapping[str, tuple[str, str]] = {
-    "vm_area_struct": ("a VMA; where a tracker keeps what it knows of it", "slab `vm_area_struct`"),
-    "vma_lock": ("the lock of a VMA while it was an object of its own", "slab `vma_lock`"),
+    "vm_area_struct": ("a VMA; a tracker keeps its data here", "slab `vm_area_struct`"),
+    "vma_lock": ("the lock of a VMA while it was a separate object", "slab `vma_lock`"),
     "pfnmap_track_ctx": ("the kernel's own context of a tracked mapping", "kmalloc"),
     "memtype": ("an entry of the book", "kmalloc"),
-    "vm_operations_struct": ("where a driver's hook for its first frame would be", "the driver's data"),
-    "mm_struct": ("an address space; nothing of a tracker is in it", "slab `mm_struct`"),
-    "mmu_gather": ("collects what a call unmaps; its bits say what has to be flushed", "stack"),
-    "vma_munmap_struct": ("the VMAs a call unmaps, in or outside of whose loop is flushed", "stack"),
-    "zap_details": ("says which pages of a mapping are zapped, copied ones or not", "stack"),
+    "vm_operations_struct": ("the place for a driver's hook for its first frame", "the driver's data"),
+    "mm_struct": ("an address space; holds no tracker data", "slab `mm_struct`"),
+    "mmu_gather": ("collects the pages a call unmaps; its bits record what to flush", "stack"),
+    "vma_munmap_struct": ("the VMAs a call unmaps, flushed inside or after its loop", "stack"),
+    "zap_details": ("selects the pages of a mapping to zap, with or without copied ones", "stack"),
     "follow_pfnmap_args": ("an entry of a PFN mapping, as a driver sees it", "stack"),
-    "folio_walk": ("what folio_walk_start returns", "stack"),
+    "folio_walk": ("result of folio_walk_start", "stack"),
     "anon_vma": ("a private PFN mapping with a copied page has one", "slab `anon_vma`"),
-    "anon_vma_chain": ("and one of these for each anon_vma its VMA is linked to", "slab `anon_vma_chain`"),
+    "anon_vma_chain": ("one for each anon_vma its VMA is linked to", "slab `anon_vma_chain`"),
     "dev_pagemap": ("the owner of a reservation of memremap_pages", "the driver's data"),
     "vm_struct": ("the owner of a reservation of ioremap", "kmalloc"),
 }

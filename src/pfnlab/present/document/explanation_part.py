@@ -232,9 +232,9 @@ def _kernel(boot: ExplainedBoot) -> str:
         case KernelSure.WORDING:
             since = f" from {boot.since} on" if boot.since else ""
             until = f" up to {boot.until}" if boot.until else ""
-            return f"a kernel{since}{until}, by the wording; no line says which"
+            return f"a kernel{since}{until}, by the wording; no line names it"
         case KernelSure.UNKNOWN:
-            return "no line says which kernel"
+            return "no line names the kernel"
 
 
 def _event(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[Block]:

@@ -192,7 +192,7 @@ def _about(kernel: _Kernel) -> Iterator[str]:
         frozen = name.distribution.backports is Backports.ANY
         yield name.distribution.about(name.release if frozen else base)
     elif name.packaged and name.point is None:
-        yield f"The version does not say which {name.release}.y it was built from."
+        yield f"The version does not show which {name.release}.y it was built from."
     if newest := newer_than_known(name):
         yield (
             f"{name.text} is not known here: the newest known is {newest}. "

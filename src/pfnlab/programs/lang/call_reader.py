@@ -150,7 +150,7 @@ class CallReader:
         ]
         part = self.bracket(line, how) if how == "part" else None
         if how == "part" and part is None:
-            line.fail("say which part: write part[2:4]")
+            line.fail("the part needs a range: write part[2:4]")
         pages = None if part is None else (part.start, part.end)
         mode = words.DRIVER_MODES[line.take()] if line.next in words.DRIVER_MODES else "asis"
         return DriverMap(how, mode, pages)
@@ -216,7 +216,7 @@ class CallReader:
         if name == VVAR:
             return Span(VVAR, 0, words.VVAR_PAGES)
         if name in words.KEYWORDS:
-            line.fail(f"{words.quoted(name)} is no range: write `{verb} a[4:8]`", self.at[part])
+            line.fail(f"{words.quoted(name)} is not a range: write `{verb} a[4:8]`", self.at[part])
         self.at["span"] = self.at[part]
         return Span(name, 0, self.scope.whole(name))
 
@@ -234,7 +234,8 @@ class CallReader:
             return Span(name, 0, DRIVER_RAM_PAGES)
         if name in words.NO_DEVICE:
             line.fail(
-                f"say how many pages: write {name}[0:{5 if name == words.PERF else 4}]", self.at["source"]
+                f"the number of pages is missing: write {name}[0:{5 if name == words.PERF else 4}]",
+                self.at["source"],
             )
         return Span(name, 0, 1)  # no such device: the checks say so
 
@@ -267,7 +268,7 @@ class CallReader:
 def _unknown(verb: str) -> str:
     """The message for a line that starts with a word that is not an operation."""
     if verb == "program":
-        return f"the line `{words.FIRST_LINE}` stands once, at the top: delete this one"
+        return f"the line `{words.FIRST_LINE}` appears once, at the top: delete this one"
     if verb in words.PREFIXES:
         return f"`{verb}` comes first on its line: write {words.PREFIXES[verb]}"
     near = words.did_you_mean(verb, words.VERBS, (*words.HEADERS, *words.PREFIXES, "expect"))

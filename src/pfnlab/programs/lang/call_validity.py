@@ -113,7 +113,7 @@ class CallValidity(DeviceValidity):
             )
         for area in sorted(areas_showing(self._showing, last) & self._crossed):
             raise Wrong(
-                f"behind the last page of {min(last)}, which {area} may show, there is no memory: "
+                f"there is no memory after the last page of {min(last)}, which {area} may show: "
                 "move bytes of one page",
                 part_name,
             )
@@ -154,11 +154,11 @@ class CallValidity(DeviceValidity):
     def _driver(self, call: ops.Mmap) -> None:
         """Check that the driver's way of mapping fits its via, and that a part lies inside the mapping."""
         if (call.driver is None) == (call.via == "driver"):
-            raise Wrong("`driver` says how it maps, others do not: write `driver remap wc`", "via")
+            raise Wrong("only `driver` takes a way to map, and needs one: write `driver remap wc`", "via")
         if call.driver is None:
             return
         if (call.driver.part is None) == (call.driver.how == "part"):
-            raise Wrong("`part` and only it names pages: write part[2:4]", "driver")
+            raise Wrong("only `part` takes pages, and needs them: write part[2:4]", "driver")
         if call.driver.part is not None:
             part = Span("part", *call.driver.part)
             forwards(part, "driver")
@@ -289,4 +289,4 @@ def _prot(prot: str) -> None:
     if prot and not prot.strip("rwx"):
         right = "".join(letter for letter in "rwx" if letter in prot)
         raise Wrong(f"write protection letters once and in the order rwx: `{right}`", "prot")
-    raise Wrong(f"{words.quoted(prot)} is no protection: write `none` or letters of `rwx`", "prot")
+    raise Wrong(f"{words.quoted(prot)} is not a protection: write `none` or letters of `rwx`", "prot")

@@ -133,7 +133,9 @@ class Line:
     def word(self, noun: str, example: str) -> str:
         """Read a word, or refuse; *noun* names what is expected."""
         if self.kind != "word":
-            problem = f"{words.quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
+            problem = (
+                f"{words.quoted(self.next)} is not a valid {noun}" if self.next else f"the {noun} is missing"
+            )
             self.fail(f"{problem}: write {example}")
         return self.take()
 
@@ -148,7 +150,9 @@ class Line:
     def number_of(self, noun: str, example: str) -> int:
         """Read a whole number, decimal or hexadecimal, or refuse."""
         if self.kind != "number":
-            problem = f"{words.quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
+            problem = (
+                f"{words.quoted(self.next)} is not a valid {noun}" if self.next else f"the {noun} is missing"
+            )
             self.fail(f"{problem}: write {example}")
         text = self.next
         if len(text) > 20:

@@ -115,7 +115,7 @@ def from_json(content: bytes, source: str = "<program>") -> Program:
     try:
         program = msgspec.convert(fields, Program)
     except msgspec.ValidationError as error:
-        raise ProgramError(f"the JSON is no program: {error}", source=source) from None
+        raise ProgramError(f"the JSON is not a program: {error}", source=source) from None
     _check_fields(fields, msgspec.to_builtins(program), "$", source)
     check_program(program, source)
     return program
@@ -151,7 +151,7 @@ def _decoded(content: bytes, source: str) -> dict[str, Any]:
     except RecursionError:
         raise ProgramError("the JSON is nested too deeply to be a program", source=source) from None
     if not isinstance(fields, dict):
-        raise ProgramError("the JSON is no program: write an object", source=source)
+        raise ProgramError("the JSON is not a program: write an object", source=source)
     return fields
 
 

@@ -50,7 +50,7 @@ class Names:
             raise Wrong(f"`{name}` is a word of the language: choose another name", part)
         if not words.NAME.fullmatch(name):
             rule = "a lower-case letter, then at most 11 of a-z, 0-9 and _"
-            raise Wrong(f"{words.quoted(name)} is no name: write {rule}", part)
+            raise Wrong(f"{words.quoted(name)} is not a name: write {rule}", part)
         for other_kind, names in (("device", self.devices), ("area", self.extents), ("task", self.tasks)):
             if other_kind != kind and name in names:
                 raise Wrong(
@@ -75,12 +75,12 @@ class Names:
             return self.extents[name]
         if name in self.devices:
             first = f"`a = mmap {name}[0:4] ...`"
-            raise Wrong(f"{name} is a device: map it first and name the mapping, as {first}", part)
+            raise Wrong(f"{name} is a device: map it first and name the mapping, e.g. {first}", part)
         if name in self.tasks:
             raise Wrong(f"{name} is a task, not an area: name pages of a mapping", part)
         if name == VVAR:
             raise Wrong(
-                f"{VVAR} lies where the kernel put it: move it to an area first, as {words.VVAR_MOVED}", part
+                f"{VVAR} is placed by the kernel: move it to an area first, e.g. {words.VVAR_MOVED}", part
             )
         near = words.did_you_mean(name, self.extents) if self.extents else ""
         hint = near if "did you mean" in near else ": map it above this line or declare it with `area`"
@@ -90,7 +90,7 @@ class Names:
         """Refuse a task that never existed."""
         if task not in self.tasks:
             near = words.did_you_mean(task, self.tasks)
-            hint = near if "did you mean" in near else ": fork it above, as `c = fork`"
+            hint = near if "did you mean" in near else ": fork it above, e.g. `c = fork`"
             raise Wrong(f"there is no task {words.quoted(task)} yet{hint}", part)
 
     def check_alive(self, task: str, part: str = "task") -> None:
@@ -240,7 +240,7 @@ class DeviceValidity(Names):
             raise Wrong(f"the driver sets the mode of its own pages only: write {right}", "source")
         forwards(span, "source")
         if span.end > device_ops.DRIVER_RAM_PAGES:
-            problem = f"the driver has {device_ops.DRIVER_RAM_PAGES} pages of its own"
+            problem = f"the driver has only {device_ops.DRIVER_RAM_PAGES} pages"
             raise Wrong(
                 f"{problem}: write {device_ops.DRIVER_RAM}[0:{device_ops.DRIVER_RAM_PAGES}] at most", "source"
             )
@@ -295,9 +295,7 @@ class DeviceValidity(Names):
             device.kind == "isa" or (device.kind in END_KINDS and via == "driver")
         ):
             pages = words.page_count(device.pages)
-            problem = (
-                "what lies behind is no program's" if device.kind == "isa" else "there is nothing behind"
-            )
+            problem = "what follows is not for programs" if device.kind == "isa" else "nothing follows"
             raise Wrong(
                 f"{device.name} is {pages}, {problem}: write {device.name}[0:{device.pages}] at most",
                 "source",

@@ -23,9 +23,9 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
     :raises ProgramError: it is not an operation, or not one that is allowed here
     """
     reading = _reading(program, source)
-    line = _line(text, program, source, "an operation, as `munmap a[4:8]`")
+    line = _line(text, program, source, "an operation, e.g. `munmap a[4:8]`")
     if line.free is not None or line.next in _OTHER_LINES:
-        line.fail("this is no operation: write one as `munmap a[4:8]`", 1)
+        line.fail("not an operation: write one, e.g. `munmap a[4:8]`", 1)
     reading.line(line)
     return reading.ops[0]
 
@@ -36,7 +36,7 @@ def read_span(text: str, program: Program, source: str = "<range>") -> Span:
     :raises ProgramError: it is not a range, or nothing has that name
     """
     reading = _reading(program, source)
-    line = _line(text, program, source, "a range, as `a[4:8]`")
+    line = _line(text, program, source, "a range, e.g. `a[4:8]`")
     return reading.lone_span(line, {*reading.scope.devices, *NO_DEVICE, DRIVER_RAM, MOVED_BAR})
 
 

@@ -78,7 +78,7 @@ class Reading(CallReader):
             elif line.free is not None:
                 self._text(line)
             elif line.next == "pfnlab":
-                line.fail(f"the line `{FIRST_LINE}` stands once, at the top: delete this one")
+                line.fail(f"the line `{FIRST_LINE}` appears once, at the top: delete this one")
             else:
                 of_word.get(line.next, self._op)(line)
         except Wrong as wrong:
@@ -210,8 +210,8 @@ class Reading(CallReader):
 
     def _kernel(self, line: Line, example: str) -> str:
         if line.kind != "series":
-            problem = f"{quoted(line.next)} is no" if line.next else "here belongs a"
-            line.fail(f"{problem} kernel: write {example}")
+            problem = f"{quoted(line.next)} is not a kernel" if line.next else "the kernel is missing"
+            line.fail(f"{problem}: write {example}")
         return line.take()
 
     def _leaks(self, line: Line, leaked: list[Leaked]) -> None:
@@ -222,7 +222,7 @@ class Reading(CallReader):
             name = line.word("range", example)
             span = self.bracket(line, name)
             if span is None:
-                line.fail(f"say which pages: write {example}")
+                line.fail(f"the pages are missing: write {example}")
             leaked.append(Leaked(span, line.choice("cache mode", MODES, example)))
             if not line.next:
                 return
@@ -303,7 +303,7 @@ def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | N
 def _in_order(line: Line, prefix: str, before: list[str]) -> None:
     """Refuse a prefix that is repeated or out of order."""
     if prefix in before:
-        line.fail(f"`{prefix}` stands there already: leave out one")
+        line.fail(f"`{prefix}` is repeated: leave out one")
     order = list(PREFIXES)
     later = [word for word in before if order.index(word) > order.index(prefix)]
     if later:

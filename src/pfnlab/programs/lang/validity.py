@@ -54,11 +54,11 @@ class ScheduleValidity:
         """Refuse the end of the operations while a processor is held."""
         for task, call in self._held.items():
             release = f"release {task}" if len(self._held) > 1 else "release"
-            raise Wrong(f"`{task}` still stands in `{call}`: write `{release}` as the last operation", part)
+            raise Wrong(f"`{task}` is still held in `{call}`: write `{release}` as the last operation", part)
 
     def _release(self, op: ops.Op, task: str | None) -> None:
         if op.task != ops.MAIN_TASK:
-            raise Wrong("release is nobody's: write `release` alone", "task")
+            raise Wrong("release takes no task before it: write `release` alone", "task")
         if not self._held:
             raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
         names = " or ".join(f"`release {held}`" for held in self._held)
@@ -87,7 +87,7 @@ class ScheduleValidity:
     def _while_held(self, op: ops.Op) -> None:
         elsewhere = "write it above the `hold` or below `release`"
         if op.task in self._held:
-            problem = f"task `{op.task}` stands in `{self._held[op.task]}` until `release`"
+            problem = f"task `{op.task}` is held in `{self._held[op.task]}` until `release`"
             raise Wrong(f"{problem}: let another task act", "task")
         if op.hold is not None and len(self._held) == MAX_HELD:
             first = next(iter(self._held))
@@ -98,7 +98,7 @@ class ScheduleValidity:
         threads = self._names.threads(op.task) if isinstance(op.call, ops.Exit | ops.Kill) else ()
         for task, call in self._held.items():
             if task in threads:
-                problem = f"task `{task}` of this process stands in `{call}` until `release`"
+                problem = f"task `{task}` of this process is held in `{call}` until `release`"
                 raise Wrong(f"{problem}: let another process end", "verb")
         if isinstance(op.call, _NOT_WHILE_HELD):
             verb = words.word_of(type(op.call))
@@ -134,7 +134,7 @@ def _function(name: str, prefix: str, field: str) -> None:
     if name == "return" or not words.FUNCTION.fullmatch(name):
         example = "__pte_alloc" if prefix == "fail" else "unmap_vmas"
         raise Wrong(
-            f"{words.quoted(name)} is no kernel function: write one as {example}", f"{prefix} {field}"
+            f"{words.quoted(name)} is not a kernel function: write one, e.g. {example}", f"{prefix} {field}"
         )
 
 
@@ -235,7 +235,7 @@ class ProgramValidity(CallValidity):
         for kernel, part in ((first, "first"), (last, "last")):
             if not words.KERNEL.fullmatch(kernel):
                 raise Wrong(
-                    f"{words.quoted(kernel)} is no kernel: write a series as `6.12`, or `6.12.23`", part
+                    f"{words.quoted(kernel)} is not a kernel: write a series, e.g. `6.12`, or `6.12.23`", part
                 )
         if not (is_series(first) and is_series(last)) and series_of(first) != series_of(last):
             raise Wrong(f"versions of a range are of one series: write `{first}..`, up to its end", "last")
@@ -266,7 +266,7 @@ class ProgramValidity(CallValidity):
         if not self.devices:
             raise Wrong("no device: write `device  bar: pci, 16 pages` in the header", "end")
         if not self._ops:
-            raise Wrong("no operation: write at least one, as `a = mmap bar[0:16] wc shared rw`", "end")
+            raise Wrong("no operation: write at least one, e.g. `a = mmap bar[0:16] wc shared rw`", "end")
         self._schedule.end("end")
 
 

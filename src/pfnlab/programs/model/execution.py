@@ -50,10 +50,10 @@ def refuse_unknown(program: Program, series: str) -> None:
         return
     subject = next(filter(None, map(_unknown, program.ops)), None)
     if subject is None and program.needs.held:
-        subject = "what waits for what while an operation is held"
+        subject = "the order of waiting while an operation is held"
     if subject is not None:
         raise Undecided(
-            f"nobody has asked a {series} kernel about {subject}: {CONFIRMED[0]} is the oldest asked",
+            f"no {series} kernel was tested for {subject}: {CONFIRMED[0]} is the oldest tested",
             Why.NO_RULE,
         )
 

@@ -72,9 +72,9 @@ _IN_TURN = _Order()
 
 #: The other orders, each with the choice left to the machine, which is reported if it changes a run.
 _ORDERS = {
-    _Order(waiters_first=True): "whether who waited for a lock goes on before who had it",
-    _Order(last_first=True): "which of two that waited for the same goes on first",
-    _Order(True, True): "which of two that waited for the same goes on first",
+    _Order(waiters_first=True): "whether a waiter for a lock continues before its last owner",
+    _Order(last_first=True): "which of two waiters for the same lock continues first",
+    _Order(True, True): "which of two waiters for the same lock continues first",
 }
 
 #: The pseudo-operation at the end, when every task is killed.

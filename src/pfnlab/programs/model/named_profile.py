@@ -78,7 +78,7 @@ def _changed(profile: Profile, change: str) -> Profile:
     name, equals, value = change.partition("=")
     switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
     if name == "config" and not value:
-        raise Misuse("write config=FILE, a kernel's .config as it is or compressed by gzip")
+        raise Misuse("write config=FILE, a kernel's .config, plain or compressed by gzip")
     if name == "config":
         return configured(profile, configuration_of(Path(value)))
     if name == "with":

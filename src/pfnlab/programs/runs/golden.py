@@ -26,7 +26,7 @@ from pfnlab.programs.runs.observation import Run, Step
 GOLDEN = "golden"
 
 #: The message if goldens are requested but missing.
-NO_GOLDENS = "What kernels showed is recorded in pfnlab's repository: ask this in a clone."
+NO_GOLDENS = "Recorded kernel results come with pfnlab's repository: run this in a clone."
 
 #: Parts of a step added later: older goldens do not have them.
 _LATER = ("tracked", "prots", "direct_map", "levels")
@@ -84,7 +84,7 @@ def read_golden(path: Path) -> Golden | None:
         return None
     except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
-        raise Misuse(f"{path} is no golden: {said}; remove it and promote again") from trouble
+        raise Misuse(f"{path} is not a golden: {said}; remove it and promote again") from trouble
 
 
 def golden_look(program: Path) -> LookLevel | None:

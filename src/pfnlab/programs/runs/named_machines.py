@@ -114,7 +114,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     if not colon or kind not in KINDS:
         raise Misuse(f"there is no machine {spec!r}: {_guess(spec)}write {FORMS}")
     if not rest:
-        raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
+        raise Misuse(f"machine {spec!r} is incomplete: write {FORMS}")
     return kind_of(kind).read(spec, profile)
 
 
@@ -165,7 +165,7 @@ def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Name
     if profile is not None:
         check_series(profile)
         if not any(named.kind == "qemu" and not named.stock for named in machines):
-            raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+            raise Misuse("--profile applies to a kernel file only: add --on qemu:BZIMAGE")
     return machines
 
 

@@ -248,7 +248,7 @@ def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
     for line in lines:
         match = _OTHERWISE.fullmatch(line)
         if match is None:
-            raise Defect(f"{line!r} is no line about the direct map")
+            raise Defect(f"{line!r} is not a line about the direct map")
         yield Span(match[1], int(match[2]), int(match[3])), match[4].lower()
 
 

@@ -76,7 +76,7 @@ def test_the_result_says_how_many() -> None:
     """In its sentence, and with each kind in its list."""
     result = inspected(JoinedHost(snapshot(book=(entry(0, 8),), resources=None)))
 
-    assert "kinds of findings not looked for" in result.says
+    assert "checks skipped" in result.says
     assert "leaked_reservation" in {one.kind for one in result.not_looked_for}
 
 

@@ -113,22 +113,22 @@ def test_names_are_those_below() -> None:
 @for_each(
     ("text", "says"),
     [
-        (b"", "b:1: this is no bundle"),
-        (b"hello\n", "b:1: this is no bundle"),
-        (b"pfnlab-bundle 2\n", "b:1: a bundle of another version"),
-        (b"pfnlab-bundle 1\nfile /a\n x\n", "b:3: the bundle ends here, without its last line"),
+        (b"", "b:1: not a bundle"),
+        (b"hello\n", "b:1: not a bundle"),
+        (b"pfnlab-bundle 2\n", "b:1: bundle of another version"),
+        (b"pfnlab-bundle 1\nfile /a\n x\n", "b:3: the bundle is truncated here"),
         (b"pfnlab-bundle 1\nfile /a\nend 9\n", "b:3: the bundle had 9 lines before this, now 2"),
         (ended(b"") + b"more\n", "b:3: more after the last line"),
-        (ended(b"what /a\n"), "b:2: this is no line of a bundle: what /a"),
-        (ended(b"\n"), "b:2: this is no line of a bundle: an empty line"),
-        (ended(b"file ../../etc/passwd\n"), "b:2: this is no absolute path"),
-        (ended(b"file /a/../../b\n"), "b:2: this is no absolute path"),
-        (ended(b"file /a\x1b[2J\n"), "b:2: this is no absolute path: /a\\x1b[2J"),
-        (ended(b"file /\xff\n"), "b:2: a path that is no UTF-8"),
+        (ended(b"what /a\n"), "b:2: not a line of a bundle: what /a"),
+        (ended(b"\n"), "b:2: not a line of a bundle: an empty line"),
+        (ended(b"file ../../etc/passwd\n"), "b:2: not an absolute path"),
+        (ended(b"file /a/../../b\n"), "b:2: not an absolute path"),
+        (ended(b"file /a\x1b[2J\n"), "b:2: not an absolute path: /a\\x1b[2J"),
+        (ended(b"file /\xff\n"), "b:2: path is not UTF-8"),
         (ended(b"file /a\nfile /a\n"), "b:3: a second time the same file"),
         (ended(b"cut /a\tx\n"), "b:2: nothing of this file comes before"),
         (ended(b"file /a\n \0\n"), "b:3: a bundle has no zero bytes"),
-        (ended(b"at 99999999999999\n"), "b:2: this is no line of a bundle"),
+        (ended(b"at 99999999999999\n"), "b:2: not a line of a bundle"),
         (ended(b"file /a\n " + b"x" * (1 << 18) + b"\n"), "b:3: a line is longer than 64 KiB"),
     ],
 )
@@ -166,7 +166,7 @@ def test_hexadecimal_content_that_is_none_is_refused() -> None:
     """Where it is asked for."""
     files = Bundle(ended(b"hex /a\n 0g\n"), "b")
 
-    with pytest.raises(Misuse, match=r"^b:3: this is no hexadecimal content$"):
+    with pytest.raises(Misuse, match=r"^b:3: not hexadecimal$"):
         files.read("/a")
 
 

@@ -149,13 +149,13 @@ def test_bytes_that_were_sent_are_the_same_bundle(data: bytes) -> None:
 @for_each(
     ("data", "says"),
     [
-        (b"", "this is no bundle: make one"),
-        (b"hello", "this is no bundle: make one"),
-        (b"\x1f\x8b" + bytes(30), "this is packed, and no bundle is in it"),
+        (b"", "not a bundle: make one"),
+        (b"hello", "not a bundle: make one"),
+        (b"\x1f\x8b" + bytes(30), "compressed, but not a bundle"),
         (b"\x7fELF" + bytes(600), "this is a core"),
         (b"KDUMP   " + bytes(600), "this is a core"),
-        (bytes(257) + b"ustar" + bytes(300), "this is an archive"),
-        (WHOLE[:-7], "it was cut, collect it again"),
+        (bytes(257) + b"ustar" + bytes(300), "an archive"),
+        (WHOLE[:-7], "the bundle is truncated here: collect it again"),
         (packed(WHOLE)[:-12], "its packing ends too early"),
         (packed(WHOLE)[:-40] + b"\xff" * 9 + packed(WHOLE)[-31:], "its packing is damaged"),
         (b"pfnlab-bundle 1\nfile /a\n " + b"x" * (1 << 18), "a line is longer than 64 KiB"),

@@ -305,5 +305,5 @@ def test_a_member_that_says_to_be_endless_is_refused(tmp_path: Path) -> None:
     member.size = 10**20
     (tmp_path / "big.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
 
-    with pytest.raises(Misuse, match="other is larger than 8 GiB: this is no report"):
+    with pytest.raises(Misuse, match="other is larger than 8 GiB: not a report"):
         open_origin(tmp_path / "big.tar")

@@ -271,7 +271,7 @@ class ProcessFiles:
         if self._files.strict and not is_trimmed(text.data, count):
             odd = text_files.odd_line(text.data, TRIMMED_LINE.fullmatch)
             if odd is not None:
-                reason = f"line {odd[0]} is none of a mapping: {text_files.shown(odd[1])}"
+                reason = f"line {odd[0]} is not a mapping: {text_files.shown(odd[1])}"
                 raise text_files.Unparsable(self._files.origin, path, text.line + odd[0], reason)
         if targets or len(mappings) > before:
             opened = tuple(sorted(set(targets.values())))

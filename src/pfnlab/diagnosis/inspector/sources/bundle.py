@@ -251,7 +251,7 @@ class Bundle:
         try:
             return bytes.fromhex(digits.decode("ascii"))
         except ValueError:
-            raise self._wrong(part.line + 1, "this is no hexadecimal content") from None
+            raise self._wrong(part.line + 1, "not hexadecimal") from None
 
     def _wrong(self, line: int, what: str) -> Misuse:
         return Misuse(f"{visible_name(self.origin)}:{line}: {what}")
@@ -260,9 +260,9 @@ class Bundle:
         data = self._data
         head, _, _ = data[:200].partition(b"\n")
         if not head.startswith(MAGIC):
-            raise Misuse(f"{visible_name(self.origin)}:1: this is no bundle: it does not begin with its name")
+            raise Misuse(f"{visible_name(self.origin)}:1: not a bundle: the first line does not name it")
         if head.split()[1:2] != [VERSION]:
-            raise self._wrong(1, f"a bundle of another version, {shown(head)}: use a newer pfnlab")
+            raise self._wrong(1, f"bundle of another version, {shown(head)}: use a newer pfnlab")
         at = data.find(b"\0")
         if at >= 0:
             raise self._wrong(data.count(b"\n", 0, at) + 1, "a bundle has no zero bytes: copy it again")
@@ -274,7 +274,7 @@ class Bundle:
         for at in range(0, len(data) - MOST_LINE, MOST_LINE):
             if data.find(b"\n", at, at + MOST_LINE) < 0:
                 line = data.count(b"\n", 0, at) + 1
-                raise self._wrong(line, f"a line is longer than {MOST_LINE >> 10} KiB: this is no bundle")
+                raise self._wrong(line, f"a line is longer than {MOST_LINE >> 10} KiB: not a bundle")
 
     def _read_directives(self) -> None:
         data, line, before = self._data, 1, 0
@@ -303,18 +303,18 @@ class Bundle:
             elif (note := _NOTE.fullmatch(text)) is not None:
                 self._notes[note[1].decode()] = decoded(note[2])
             else:
-                raise self._wrong(line, f"this is no line of a bundle: {shown(text) or 'an empty line'}")
+                raise self._wrong(line, f"not a line of a bundle: {shown(text) or 'an empty line'}")
         lines = data.count(b"\n")
-        raise self._wrong(lines, "the bundle ends here, without its last line: it was cut, collect it again")
+        raise self._wrong(lines, "the bundle is truncated here: collect it again")
 
     def _add(self, word: bytes, rest: bytes, line: int, seconds: float | None, at: int) -> _Part | None:
         name, _, why = rest.partition(b"\t")
         try:
             path = name.decode()
         except UnicodeDecodeError:
-            raise self._wrong(line, f"a path that is no UTF-8: {shown(name)}") from None
+            raise self._wrong(line, f"path is not UTF-8: {shown(name)}") from None
         if path not in _COMMANDS and (not _PATH.fullmatch(path) or ".." in path.split("/")):
-            raise self._wrong(line, f"this is no absolute path: {shown(name)}")
+            raise self._wrong(line, f"not an absolute path: {shown(name)}")
         if word == b"cut":
             part = self._parts.get(path)
             if part is None:

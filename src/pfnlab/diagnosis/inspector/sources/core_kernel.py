@@ -112,7 +112,7 @@ def read_aliases(
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:
-        raise view.error("VMCOREINFO does not say where swapper_pg_dir is")
+        raise view.error("VMCOREINFO lacks the address of swapper_pg_dir")
     top = view.physical(root)
     yield from _direct_map(view, tables, top, resources)
     yield from _areas(view, tables, top)
@@ -216,7 +216,7 @@ def read_host(view: KernelView) -> str:
     """The name of the machine; raises LensError if it cannot be read."""
     at = view.info.symbol("init_uts_ns")
     if at is None:
-        raise view.error("VMCOREINFO does not say where init_uts_ns is")
+        raise view.error("VMCOREINFO lacks the address of init_uts_ns")
     return text_at(view, at + view.layouts.offset("struct uts_namespace", "name.nodename"), 65)
 
 

@@ -39,7 +39,7 @@ def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
     pasted = PastedFiles.at(loose_files(path) if path.is_dir() else [path], str(path), bounds)
     if not pasted.parts:
         raise Misuse(
-            f"{visible_name(path)}: this is no bundle, no report of sos and no core, and has no lines of "
+            f"{visible_name(path)}: not a bundle, sos report or core, and without lines of "
             "/proc/iomem, lspci or the like: make a bundle with pfnlab-collect.sh"
         )
     return pasted
@@ -63,10 +63,10 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
     if head.startswith(_CORES):
         raise Misuse(f"{name}: this is a core, and here only bundles are opened: `pfnlab inspect` reads it")
     if head.startswith(GZIP):
-        raise Misuse(f"{name}: this is packed, and no bundle is in it: `pfnlab inspect` reads reports of sos")
+        raise Misuse(f"{name}: compressed, but not a bundle: `pfnlab inspect` reads sos reports")
     if is_archive(head):
-        raise Misuse(f"{name}: this is an archive, no bundle: `pfnlab inspect` reads reports of sos")
-    raise Misuse(f"{name}: this is no bundle: make one with `pfnlab inspect --collect` or pfnlab-collect.sh")
+        raise Misuse(f"{name}: an archive, not a bundle: `pfnlab inspect` reads sos reports")
+    raise Misuse(f"{name}: not a bundle: make one with `pfnlab inspect --collect` or pfnlab-collect.sh")
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:

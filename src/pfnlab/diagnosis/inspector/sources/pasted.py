@@ -87,7 +87,7 @@ class _PastedFile:
 
     def text(self, why: str = "") -> FileText:
         data = "".join(f"{line}\n" for line in self.lines).encode("utf-8", "surrogatepass")
-        why = f"a line between its lines is none of it: {visible_name(self.odd)}" if self.odd else why
+        why = f"a line among its lines does not belong to it: {visible_name(self.odd)}" if self.odd else why
         why = "longer than what is kept of a text" if self.is_cut else why
         return FileText(data, Access.CUT if why else Access.READ, why)
 

@@ -165,7 +165,7 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
         # tarfile reads skipped data too, and never stops if the data ends early.
         if member.size > MOST_UNPACKED:
             larger = f"{visible_name(member.name)} is larger than {MOST_UNPACKED >> 30} GiB"
-            raise Misuse(f"{visible_name(origin)}: {larger}: this is no report")
+            raise Misuse(f"{visible_name(origin)}: {larger}: not a report")
         parts = [part for part in member.name.split("/") if part not in ("", ".")]
         if ".." in parts or member.name.startswith("/"):
             continue

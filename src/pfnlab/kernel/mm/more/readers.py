@@ -310,7 +310,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
                 split_leaves_between(vma, vpn, min(vma.end, end), walker)
             if not (answers(vma) or mm.kernel.profile.mincore_walks):
                 raise Undecided(
-                    "mincore delivers bytes that nobody wrote for a mapping that the walk skips",
+                    "mincore returns uninitialised bytes for a mapping that the walk skips",
                     Why.MACHINE_DECIDES,
                 )
             if vma.file is not None and vma.i_mapping is None:
