@@ -274,6 +274,38 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         "# first bad commit: [7348da7a8c244d1a755bc5838b04cb9b1b6ee06c] memblock: another change",
         [],
     ),
+    "a monitor, and the kernel's reason": (
+        "qemu: vfio_region_read(0000:41:00.0:region1+0x2000, 8) failed: Cannot allocate memory\n"
+        "[ 90.1] x86/PAT: CPU 2/KVM:700 conflicting memory types 4000000000-4100000000 "
+        "write-combining<->uncached-minus",
+        [("vfio-pci cannot map a BAR: its old driver left write-combining entries", "look here")],
+    ),
+    "an error told in prose": (
+        "I read /dev/mem at 0xfe200000.\nAt 0xfe200008 there is error code = 22 (Invalid argument).",
+        [CALL_FAILED],
+    ),
+    "an error told of something else": (
+        "The config is wrong.\nAt line 7 there is error code = 22 (Invalid argument).",
+        [],
+    ),
+    "DPDK without memory": (
+        "EAL: pci_uio_alloc_resource(): cannot store uio mmap details",
+        [("DPDK does not start a device, before any mapping", "another subject")],
+    ),
+    "a frame that Xen does not give": (
+        "(XEN) mm.c:1010:d3 Error getting mfn f7c00 (pfn ffffffff) from L1 entry 80000000f7c00633 "
+        "for l1e_owner=3, pg_owner=32753",
+        [("Xen refuses a guest a page frame", "look here")],
+    ),
+    "X without an MTRR": (
+        "(WW) foo(0): Failed to set up write-combining range (0xd0000000,0x8000000)",
+        [("The X server gets no MTRR for the screen", "depends")],
+    ),
+    "a driver's own words for a failed mapping": (
+        "foosec foosec.1: cannot ioremap shared buffer",
+        [("A driver says that its mapping failed", "look here")],
+    ),
+    "a driver whose mapping works": ("foosec foosec.1: ioremap of shared buffer done", []),
     "a caller of another protection": (
         "WARNING: CPU: 1 PID: 90 at arch/arm64/include/asm/io.h:280 foo_probe+0x44/0x100 [foo]",
         [("ioremap_prot() was called with a protection of the kernel", "look here")],

@@ -1,6 +1,7 @@
 """A boot as a story: its events judged by their last lines and its facts, one event per cause."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -54,7 +55,7 @@ _OF_A_DEVICE = frozenset({"", "assigned", "rom_wanted", _RESIZED})
 _SOON = 100
 #: The kernel's reasons for a refused mapping, the calls that they explain, and lines between the two.
 _REFUSALS = frozenset({"conflict", "reserve_failed", "reserve_empty", "map_expected"})
-_CALLS = frozenset({"device_call", "device_file", "device_mmap"})
+_CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_refused"})
 _TOGETHER = 12
 #: What a commit that broke something is to a bug.
 _OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
@@ -103,12 +104,12 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
             family = untried(family, facts.options)
         key = _key(event, "" if ending is None else ending.when, has_setup)
         judged.append((event, family, event if key is None else key))
-    groups: dict[object, list[tuple[GrowingEvent, Family]]] = {}
+    groups = defaultdict[object, list[tuple[GrowingEvent, Family]]](list)
     reasons = [(event, key) for event, _, key in judged if event.match.family.name in _REFUSALS]
     for event, family, key in judged:
         if event.match.family.name in _CALLS:
             key = next((why for one, why in reasons if _is_near(event, one)), key)
-        groups.setdefault(key, []).append((event, family))
+        groups[key].append((event, family))
     return tuple(sorted(map(_told, groups.values()), key=lambda one: one.line))
 
 
@@ -138,6 +139,7 @@ def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
 def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
     event, family = one
     place = next((names.index(family.name) for names in (_SETUP, _CLAIMS) if family.name in names), 0)
+    place += len(_SETUP) * (family.name in _CALLS)
     return _LOUDNESS.index(family.verdict), place, event.line
 
 
