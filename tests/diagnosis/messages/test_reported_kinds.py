@@ -306,6 +306,21 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         [("A driver says that its mapping failed", "look here")],
     ),
     "a driver whose mapping works": ("foosec foosec.1: ioremap of shared buffer done", []),
+    "a kernel mapping with wrong entries": (
+        "WARNING: CPU: 1 PID: 90 at mm/vmalloc.c:70 vunmap_page_range+0x120/0x1a0()",
+        [("A mapping of the kernel has entries that cannot be", "look here")],
+    ),
+    "another warning of that file": (
+        "WARNING: CPU: 1 PID: 90 at mm/vmalloc.c:1500 __vunmap+0x120/0x1a0()",
+        [],
+    ),
+    "a title, and the log of a named host": (
+        "BUG: Bad page map in process\n"
+        "Oct 10 09:47:46 box kernel: [ 90.1] addr:b6a00000 vm_flags:00100077 anon_vma:cde0 mapping: (null) "
+        "index:b6a00\n"
+        "Oct 10 09:47:46 box kernel: [ 90.2] file:  (null) fault:  (null) mmap:  (null) readpage:  (null)",
+        [("A page-table entry is not valid", "another subject")],
+    ),
     "a caller of another protection": (
         "WARNING: CPU: 1 PID: 90 at arch/arm64/include/asm/io.h:280 foo_probe+0x44/0x100 [foo]",
         [("ioremap_prot() was called with a protection of the kernel", "look here")],
