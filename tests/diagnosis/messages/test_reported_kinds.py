@@ -321,6 +321,25 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         "Oct 10 09:47:46 box kernel: [ 90.2] file:  (null) fault:  (null) mmap:  (null) readpage:  (null)",
         [("A page-table entry is not valid", "another subject")],
     ),
+    "an mmap that may not be": ("ledtool: mmap error: : Operation not permitted", [CALL_FAILED]),
+    "an mmap without memory": ("ledtool: mmap error: : Cannot allocate memory", []),
+    "a framebuffer's file": ("grab: /dev/fb1: mmap: Invalid argument", [CALL_FAILED]),
+    "a call of KVM after its error": (
+        "Invalid argument (os error 22) / KVM_SET_USER_MEMORY_REGION2",
+        [CALL_FAILED],
+    ),
+    "slots of a guest that overlap": (
+        "vmm: KVM_SET_USER_MEMORY_REGION failed, slot=9, start=0xfe000000, size=0x4000: File exists",
+        [("Two parts of a guest's memory overlap", "another subject")],
+    ),
+    "the same of a monitor in Rust": (
+        "vmm: Map region error: Hypervisor error: KVM error: File exists (os error 17)",
+        [("Two parts of a guest's memory overlap", "another subject")],
+    ),
+    "a device whose windows are taken": (
+        "platform FOOC2020:03: failed to claim resource 4: [mem 0x40100000-0x401fffff window]",
+        [("A driver cannot claim the registers of a device", "look here")],
+    ),
     "a caller of another protection": (
         "WARNING: CPU: 1 PID: 90 at arch/arm64/include/asm/io.h:280 foo_probe+0x44/0x100 [foo]",
         [("ioremap_prot() was called with a protection of the kernel", "look here")],
