@@ -10,6 +10,7 @@ from pfnlab.diagnosis.messages.template import PAT_PREFIX, FieldSlot, LineTempla
 
 #: The default text of a field in a line.
 _SAMPLES = {
+    "commit": "f8e97613fed2",
     "comm": "main",
     "pid": "177",
     "range": "0xfd000000-0xfd003fff",

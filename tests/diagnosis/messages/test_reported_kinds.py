@@ -33,6 +33,26 @@ CLAIM = "{driver} {device}: can't request region for resource [mem 0x0a500000-0x
 REFUSED = "vfio-pci 0000:41:00.0: BAR 1: can't reserve [mem 0x4000000000-0x4fffffffff 64bit pref]"
 READ = "qemu: vfio_region_read({name}:region0+0x40, 2) failed: {error}"
 UUID = "0a1b2c3d-0000-11ef-8000-0123456789ab"
+CALL_FAILED = ("A call that maps physical memory failed", "depends")
+GAVE_UP = "foodrm: probe of {device} failed with error {error}"
+WANTED = "foodrm 0003:31:00.0: BAR 1: no space for [mem size 0x400000000 64bit pref]"
+BACK = "foodrm 0003:31:00.0: BAR 1: assigned [mem 0x60000000000-0x6000fffffff 64bit pref]"
+ELSEWHERE = "foodrm 0003:31:00.0: BAR 1: assigned [mem 0x60000000000-0x603ffffffff 64bit pref]"
+IN_THE_WAY = (
+    "pci 0000:00:01.0: can't claim BAR 2 [mem 0xd2200000-0xd2200fff 64bit]: "
+    "address conflict with System RAM [mem 0x00100000-0xefffffff]"
+)
+OFFLINE = "pcifront pci-0: Could not claim resource 0000:00:01.0/2! Device offline. Try using e820_host=1"
+NO_PAT = (
+    "x86/PAT: PAT not supported by the CPU.\nx86/PAT: Configuration [0-7]: WB  WT  UC- UC  WB  WT  UC- UC"
+)
+GUEST = "Hypervisor detected: KVM\n"
+PASSED = "pci 0000:00:05.0: [15b3:101e] type 00 class 0x020000 PCIe Endpoint"
+EMULATED = "pci 0000:00:03.0: [1af4:1041] type 00 class 0x020000 conventional PCI endpoint"
+OWN_MODE = (
+    "reader:77 map pfn expected mapping type uncached-minus for [mem 0x34000000-0x34003fff], got write-back"
+)
+NO_UIO = "reader: cannot mmap /dev/uio3: Invalid argument"
 #: Lines, and the titles and verdicts of their events.
 KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "a warning whose text says that all is well": (
@@ -166,6 +186,159 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "a module that makes pages read-only": (
         "WARNING: CPU: 1 PID: 90 at arch/x86/include/asm/pgtable.h:770 __change_page_attr+0x300/0x320",
         [("An entry looks like one of a shadow stack", "another subject")],
+    ),
+    "a tool that does not print the error": ("gpiotool: mapping of /dev/mem failed", [CALL_FAILED]),
+    "a tool that cannot open the file": ('lmem: could not open "/dev/mem"!', [CALL_FAILED]),
+    "a tool that opens it": ("lmem: opened /dev/mem", []),
+    "memory that may not be mapped": (
+        "vramtemp: Unable to map device memory: Operation not permitted",
+        [CALL_FAILED],
+    ),
+    "memory that there is not": ("game: Unable to map memory: Cannot allocate memory", []),
+    "a GPU without a mapping": (
+        GAVE_UP.format(device="0000:a3:00.0", error=-12),
+        [("A driver got no memory, or no mapping, for a device", "depends")],
+    ),
+    "a GPU that gave up for another reason": (GAVE_UP.format(device="0000:a3:00.0", error=-22), []),
+    "a device without an address of PCI": (GAVE_UP.format(device="fe200000.adc", error=-12), []),
+    "a BAR that cannot be larger": (
+        f"{WANTED}\n{BACK}",
+        [("A BAR could not be made larger", "harmless")],
+    ),
+    "a BAR that got all of it": (
+        f"{WANTED}\n{ELSEWHERE}",
+        [("A BAR was moved to other addresses", "harmless")],
+    ),
+    "a BAR that got nothing": (WANTED, [("A BAR has no addresses", "look here")]),
+    "a device of a Xen PV guest": (
+        f"{IN_THE_WAY}\n{OFFLINE}",
+        [("A Xen PV guest has memory where a BAR of its device is", "look here")],
+    ),
+    "the same elsewhere": (IN_THE_WAY, [("A BAR has no addresses", "look here")]),
+    "namespaces in one section": (
+        "nd_pmem pfn4.1: Conflicting mapping in same section\n"
+        "WARNING: CPU: 2 PID: 900 at kernel/memremap.c:190 devm_memremap_pages+0x3a0/0x400",
+        [("Two ranges of device memory share a section", "look here")],
+    ),
+    "memremap in another mode": (
+        "WARNING: CPU: 2 PID: 900 at kernel/memremap.c:118 memremap+0x1a0/0x200",
+        [("memremap of ordinary memory in another mode is refused", "look here")],
+    ),
+    "a namespace whose range is taken": (
+        "nd_pmem namespace3.0: could not reserve region [mem 0x880000000-0x8ffffffff flags 0x200]\n"
+        "nd_pmem: probe of namespace3.0 failed with error -16",
+        [("A driver cannot claim memory of a device", "look here")],
+    ),
+    "memory of CXL that is taken": (
+        "device_dax dax1.0: mapping0: 0x1050000000-0x204fffffff could not reserve range",
+        [("A driver cannot claim memory of a device", "look here")],
+    ),
+    "an address that the IOMMU does not have": (
+        "qemu: VFIO_MAP_DMA failed: -22",
+        [("An address cannot be mapped by the IOMMU", "another subject")],
+    ),
+    "memory that the IOMMU may not have": (
+        "qemu: VFIO_MAP_DMA failed: -12",
+        [("Guest memory cannot be mapped for DMA", "another subject")],
+    ),
+    "a warning without a place": (
+        "WARNING: CPU: 1 PID: 77 at __ioremap_caller+0xb0/0xc0",
+        [("ioremap of ordinary memory is refused", "look here")],
+    ),
+    "a guest without PAT": (GUEST + NO_PAT, [("This guest has no write-combining", "harmless")]),
+    "a guest of emulated devices": (
+        f"{GUEST}{NO_PAT}\n{EMULATED}",
+        [("This guest has no write-combining", "harmless")],
+    ),
+    "a guest with a network card": (
+        f"{GUEST}{NO_PAT}\n{PASSED}",
+        [("The processor has no PAT, or the firmware turned it off", "look here")],
+    ),
+    "a host without PAT": (
+        NO_PAT,
+        [("The processor has no PAT, or the firmware turned it off", "look here")],
+    ),
+    "a call, and the kernel's reason": (
+        f"{NO_UIO}\n[ 20.1] {OWN_MODE}",
+        [("A mapping was refused: another mode is there", "look here")],
+    ),
+    "a call far from the reason of another": (
+        "\n".join([NO_UIO, *["text"] * 20, OWN_MODE]),
+        [CALL_FAILED, ("A mapping was refused: another mode is there", "look here")],
+    ),
+    "a bisection to this subject": (
+        "04c35ab3bdae7fefbd7c7a7355f29fa03a035221 is the first bad commit",
+        [("A bisection ends at a change of PFN mappings", "look here")],
+    ),
+    "a bisection to another subject": (
+        "# first bad commit: [7348da7a8c244d1a755bc5838b04cb9b1b6ee06c] memblock: another change",
+        [],
+    ),
+    "a monitor, and the kernel's reason": (
+        "qemu: vfio_region_read(0000:41:00.0:region1+0x2000, 8) failed: Cannot allocate memory\n"
+        "[ 90.1] x86/PAT: CPU 2/KVM:700 conflicting memory types 4000000000-4100000000 "
+        "write-combining<->uncached-minus",
+        [("vfio-pci cannot map a BAR: its old driver left write-combining entries", "look here")],
+    ),
+    "an error told in prose": (
+        "I read /dev/mem at 0xfe200000.\nAt 0xfe200008 there is error code = 22 (Invalid argument).",
+        [CALL_FAILED],
+    ),
+    "an error told of something else": (
+        "The config is wrong.\nAt line 7 there is error code = 22 (Invalid argument).",
+        [],
+    ),
+    "DPDK without memory": (
+        "EAL: pci_uio_alloc_resource(): cannot store uio mmap details",
+        [("DPDK does not start a device, before any mapping", "another subject")],
+    ),
+    "a frame that Xen does not give": (
+        "(XEN) mm.c:1010:d3 Error getting mfn f7c00 (pfn ffffffff) from L1 entry 80000000f7c00633 "
+        "for l1e_owner=3, pg_owner=32753",
+        [("Xen refuses a guest a page frame", "look here")],
+    ),
+    "X without an MTRR": (
+        "(WW) foo(0): Failed to set up write-combining range (0xd0000000,0x8000000)",
+        [("The X server gets no MTRR for the screen", "depends")],
+    ),
+    "a driver's own words for a failed mapping": (
+        "foosec foosec.1: cannot ioremap shared buffer",
+        [("A driver says that its mapping failed", "look here")],
+    ),
+    "a driver whose mapping works": ("foosec foosec.1: ioremap of shared buffer done", []),
+    "a kernel mapping with wrong entries": (
+        "WARNING: CPU: 1 PID: 90 at mm/vmalloc.c:70 vunmap_page_range+0x120/0x1a0()",
+        [("A mapping of the kernel has entries that cannot be", "look here")],
+    ),
+    "another warning of that file": (
+        "WARNING: CPU: 1 PID: 90 at mm/vmalloc.c:1500 __vunmap+0x120/0x1a0()",
+        [],
+    ),
+    "a title, and the log of a named host": (
+        "BUG: Bad page map in process\n"
+        "Oct 10 09:47:46 box kernel: [ 90.1] addr:b6a00000 vm_flags:00100077 anon_vma:cde0 mapping: (null) "
+        "index:b6a00\n"
+        "Oct 10 09:47:46 box kernel: [ 90.2] file:  (null) fault:  (null) mmap:  (null) readpage:  (null)",
+        [("A page-table entry is not valid", "another subject")],
+    ),
+    "an mmap that may not be": ("ledtool: mmap error: : Operation not permitted", [CALL_FAILED]),
+    "an mmap without memory": ("ledtool: mmap error: : Cannot allocate memory", []),
+    "a framebuffer's file": ("grab: /dev/fb1: mmap: Invalid argument", [CALL_FAILED]),
+    "a call of KVM after its error": (
+        "Invalid argument (os error 22) / KVM_SET_USER_MEMORY_REGION2",
+        [CALL_FAILED],
+    ),
+    "slots of a guest that overlap": (
+        "vmm: KVM_SET_USER_MEMORY_REGION failed, slot=9, start=0xfe000000, size=0x4000: File exists",
+        [("Two parts of a guest's memory overlap", "another subject")],
+    ),
+    "the same of a monitor in Rust": (
+        "vmm: Map region error: Hypervisor error: KVM error: File exists (os error 17)",
+        [("Two parts of a guest's memory overlap", "another subject")],
+    ),
+    "a device whose windows are taken": (
+        "platform FOOC2020:03: failed to claim resource 4: [mem 0x40100000-0x401fffff window]",
+        [("A driver cannot claim the registers of a device", "look here")],
     ),
     "a caller of another protection": (
         "WARNING: CPU: 1 PID: 90 at arch/arm64/include/asm/io.h:280 foo_probe+0x44/0x100 [foo]",

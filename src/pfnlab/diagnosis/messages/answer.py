@@ -20,7 +20,7 @@ _NO_DRIVERS = frozenset({"pci", "resource", "for", "of", "device"})
 #: Prefix of the name of the bus itself, which owns nothing.
 _WINDOW = "PCI "
 #: A first word of a title that keeps its capital.
-_NAMES = frozenset({"Xen's", "PCIe"})
+_NAMES = frozenset({"Xen", "Xen's", "PCIe"})
 #: The most objects of an event named in its sentence.
 _MOST_OBJECTS = 3
 #: Functions and files of the kernel: the words of a call trace that distinguish bugs.

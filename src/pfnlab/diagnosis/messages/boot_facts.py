@@ -25,6 +25,7 @@ FACT_WORDS = (
     "Xen version:",
     "nopat",
     "type 01 class",
+    "type 00 class",
     "PCI bridge to",
     "Invalid PCI ROM header",
     "locate a BIOS ROM",
@@ -56,6 +57,10 @@ _PROBE_FAILED = re.compile(
     r"probe of (?P<first>\S{1,60}) failed|^\S{1,40} (?P<second>\S{1,60}): probe with driver \S+ failed"
 )
 _OPTION, _MOST_OPTIONS = re.compile(r"(?<!\S)([\w.-]{1,40})=([\w:,.-]{1,80})"), 64
+_REAL = re.compile(r"\[(?P<vendor>[0-9a-f]{4}):[0-9a-f]{4}\] type 00 class 0x(?P<kind>[0-9a-f]{2})")
+#: Vendors of the devices that hypervisors emulate; of Intel's, none is a display.
+_EMULATED = frozenset(("1013", "1234", "1414", "15ad", "1af4", "1b36", "5853", "80ee"))
+_INTEL, _DISPLAY = "8086", "03"
 #: The MSR of PAT: three bits of each byte are a mode.
 _MSR_MODES = {0: "UC", 1: "WC", 4: "WT", 5: "WP", 6: "WB", 7: "UC-"}
 _SLOTS = 8
@@ -79,6 +84,10 @@ class BootFacts:
         self.options: set[str] = set()
         #: A memory BAR has no addresses at the end of the boot.
         self.has_lost_bar = False
+        #: A line names a PCI device that no hypervisor emulates.
+        self.has_real_device = False
+        #: Devices whose BAR a driver wanted larger, in vain.
+        self.resized: set[str] = set()
         self._is_xen = False
         self._bridges: OrderedDict[str, None] = OrderedDict()
         self._no_rom: OrderedDict[str, None] = OrderedDict()
@@ -99,6 +108,9 @@ class BootFacts:
             return
         if "Xen" in text:
             self._is_xen = self._is_xen or _XEN_PV.search(text) is not None
+        if "type 00 class" in text and not self.has_real_device:
+            found = _REAL.search(text)
+            self.has_real_device = found is not None and _is_real(found["vendor"], found["kind"])
         if "nopat" in text:
             self.has_no_pat_option = self.has_no_pat_option or _NO_PAT.search(text) is not None
         for pattern, known in ((_BRIDGE, self._bridges), (_NO_ROM, self._no_rom)):
@@ -126,6 +138,11 @@ class BootFacts:
         return self._is_xen or (layout and all(self.slots[at] == one for at, one in _XEN_LAYOUT.items()))
 
     @property
+    def is_plain_guest(self) -> bool:
+        """True for a guest in which no line names a passed-through device."""
+        return "hypervisor" in self.seen and not self.has_real_device
+
+    @property
     def has_wc(self) -> bool | None:
         """True if page tables can select write-combining; None if no line tells."""
         if "WC" in self.slots:
@@ -138,6 +155,10 @@ class BootFacts:
         if len(known) > MOST_DEVICES:
             known.popitem(last=False)
             self.is_forgetful = True
+
+
+def _is_real(vendor: str, kind: str) -> bool:
+    return kind == _DISPLAY if vendor == _INTEL else vendor not in _EMULATED
 
 
 def came_up(text: str) -> str | None:

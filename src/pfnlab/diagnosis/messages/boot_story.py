@@ -1,7 +1,10 @@
 """A boot as a story: its events judged by their last lines and its facts, one event per cause."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from pfnlab.diagnosis.messages.boot_facts import MOST_DEVICES, BootFacts
 from pfnlab.diagnosis.messages.cases import KernelRange, possible, untried
@@ -9,7 +12,8 @@ from pfnlab.diagnosis.messages.family_files import Family, FamilyEnding, FamilyK
 from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps, uncached_prefetchable
 from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.message_event import EventRow, GrowingEvent, MessageEvent
-from pfnlab.diagnosis.messages.resource_words import FAILURES, resource_word
+from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, resource_word
+from pfnlab.kernel.bugs.repairs import bugs_of_commit
 
 #: Families about one fact, whether page tables can select write-combining; the cause before its symptoms.
 _SETUP = (
@@ -46,8 +50,15 @@ _BY_ITSELF = FamilyEnding(
 )
 _LOUDNESS = (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS, FamilyVerdict.OTHER, FamilyVerdict.HARMLESS)
 #: Endings that are reported for each device; all others are reported for all devices together.
-_OF_A_DEVICE = frozenset({"", "assigned", "rom_wanted"})
+_RESIZED = "resize_refused"
+_OF_A_DEVICE = frozenset({"", "assigned", "rom_wanted", _RESIZED})
 _SOON = 100
+#: The kernel's reasons for a refused mapping, the calls that they explain, and lines between the two.
+_REFUSALS = frozenset({"conflict", "reserve_failed", "reserve_empty", "map_expected"})
+_CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_refused"})
+_TOGETHER = 12
+#: What a commit that broke something is to a bug.
+_OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
 #: From this size on a window is not one of the spare ones reserved for hot plug (pci=hpmemsize).
 _LARGE_WINDOW = 1 << 24
 _FORGETFUL = (
@@ -71,13 +82,19 @@ def case_of(text: str, match: Match) -> str:
 
 def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange) -> tuple[MessageEvent, ...]:
     """The events of a boot, in the order of their first lines, as judged at its end."""
-    fitting = [(event, event.fitted(kernel)) for event in growing]
+    fitting = [
+        (event, _known(event, fit) if "commit" in event.texts else fit)
+        for event, fit in [(event, event.fitted(kernel)) for event in growing]
+    ]
     read = [(event, family) for event, family in fitting if family is not None]
     growing = [event for event, _ in read]
     has_setup = any(one.match.family.name in _ABOUT_PAT for one in growing)
     bars = [row for one in growing if one.match.family.name == "file_lspci" for row in one.rows]
+    facts.resized = {
+        one.said.get("device", "") for one in growing if one.match.family.name == FAILURES and _is_resize(one)
+    }
     facts.has_lost_bar = any(_is_lost_bar(one) for one in growing if one.match.family.name == FAILURES)
-    groups: dict[object, list[tuple[GrowingEvent, Family]]] = {}
+    judged: list[tuple[GrowingEvent, Family, object]] = []
     for at, (event, fit) in enumerate(read):
         ending = _ending(event, facts, bars)
         if ending is None and _is_repaired(event, growing[at + 1 : at + 1 + _SOON]):
@@ -86,8 +103,28 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
         if facts.options:
             family = untried(family, facts.options)
         key = _key(event, "" if ending is None else ending.when, has_setup)
-        groups.setdefault(event if key is None else key, []).append((event, family))
+        judged.append((event, family, event if key is None else key))
+    groups = defaultdict[object, list[tuple[GrowingEvent, Family]]](list)
+    reasons = [(event, key) for event, _, key in judged if event.match.family.name in _REFUSALS]
+    for event, family, key in judged:
+        if event.match.family.name in _CALLS:
+            key = next((why for one, why in reasons if _is_near(event, one)), key)
+        groups[key].append((event, family))
     return tuple(sorted(map(_told, groups.values()), key=lambda one: one.line))
+
+
+def _is_near(call: GrowingEvent, reason: GrowingEvent) -> bool:
+    """True if a failed call and the kernel's reason for a refused mapping stand together."""
+    return max(call.line - reason.last_line, reason.line - call.last_line) <= _TOGETHER
+
+
+def _known(event: GrowingEvent, family: Family | None) -> Family | None:
+    """The family, with the bugs of a commit that the lines name; None if no bug is about it."""
+    if family is None:
+        return None
+    found = [one for one in bugs_of_commit(event.texts["commit"]) if one.role in _OF_A_BAD_COMMIT]
+    bugs = tuple(dict.fromkeys(one.bug.number for one in found))
+    return msgspec.structs.replace(family, bugs=bugs) if bugs else None
 
 
 def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
@@ -102,6 +139,7 @@ def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
 def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
     event, family = one
     place = next((names.index(family.name) for names in (_SETUP, _CLAIMS) if family.name in names), 0)
+    place += len(_SETUP) * (family.name in _CALLS)
     return _LOUDNESS.index(family.verdict), place, event.line
 
 
@@ -136,6 +174,8 @@ def _whens(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
     yield event.case
     if facts.is_xen:
         yield "xen"
+    if event.match.family.name in _ABOUT_PAT and facts.is_plain_guest and not facts.has_wc:
+        yield "guest"
     if facts.has_wc is not None:
         yield "wc" if facts.has_wc else "no_wc"
     for part in event.parts:
@@ -156,11 +196,22 @@ def _of_resource(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
         yield "window" if facts.has_lost_bar else "window_needed"
     elif "assigned" not in event.endings:
         yield case
+    elif device in facts.resized:
+        yield _RESIZED
 
 
 def _is_lost_bar(event: GrowingEvent) -> bool:
     """True for a memory BAR that has no addresses at the end of the boot."""
     return "assigned" not in event.endings and not resource_word(event.placed.text, False).case(False)
+
+
+def _is_resize(event: GrowingEvent) -> bool:
+    """True for a BAR that got fewer bytes than it was to have: its old size."""
+    if "assigned" not in event.endings:
+        return False
+    wanted = resource_word(event.placed.text, False)
+    given = [resource_word(part.text, False) for part in event.parts if part.family == COURSE]
+    return wanted.kind == "mem" and any(0 < (one.size or 0) < (wanted.size or 0) for one in given)
 
 
 def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> None:

@@ -251,6 +251,11 @@ class _Paste:
         if not host and piece.stamp is None and len(self._hosts) == 1:
             # A line copied without its beginning.
             host = next(iter(self._hosts))
+        if host and host not in self._hosts and list(self._hosts) == [""]:
+            nameless = self._hosts[""]
+            if len(nameless) == 1 and nameless[0].stamp is None:
+                # Words before the log, e.g. its first line as a title.
+                self._hosts[host] = self._hosts.pop("")
         boots = self._hosts.get(host)
         if boots is None:
             boots = self._hosts[host] = [_Boot()]
@@ -355,7 +360,8 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
         part.family in match.family.follows for part in event.parts
     ):
         return False
-    if placed.line - event.last_line > _NEAR or (placed.piece.host or "") != (event.placed.piece.host or ""):
+    hosts = {placed.piece.host, event.placed.piece.host} - {"", None}
+    if placed.line - event.last_line > _NEAR or len(hosts) > 1:
         return False
     stamp = placed.piece.stamp
     if stamp is not None and event.last_stamp is not None and abs(stamp - event.last_stamp) > _SOON:
