@@ -47,7 +47,7 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
             return
         case blocks.Contents():
             for entry in block.entries:
-                yield from _wrapped(entry.says, "- ", "  ")
+                yield from _wrapped(entry.says or f"{entry.title}: {entry.word}", "- ", "  ")
         case blocks.Chapter():
             # Folded parts are left out of a mail; results that are as expected are in the list.
             if block.folded:
