@@ -94,9 +94,11 @@ def _tone(part: Part) -> Tone:
 
 
 def _line(part: Part) -> ContentsEntry:
-    """A result as a line with the title of its program; what is inside is counted below."""
+    """A result as a line with the title of its program; differences inside are counted."""
     title = f"{part.title}: {part.about}" if part.about else part.title
-    return ContentsEntry(title, part.word, _tone(part), part.says if part.inside else "", "")
+    return ContentsEntry(
+        title, part.word, _tone(part), part.says.rpartition(": ")[2] if part.inside else "", ""
+    )
 
 
 def _whole(blocks: Iterable[Block]) -> Iterator[Block]:

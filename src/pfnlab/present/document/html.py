@@ -187,9 +187,11 @@ def _item(text: str, below: Sequence[str]) -> Markup:
 
 
 def _entry(entry: ContentsEntry) -> Markup:
-    title = element("a", entry.title, href=f"#{entry.anchor}") if entry.anchor else entry.title
-    says = (_BREAK, entry.says) if entry.says else ()
-    return element("li", title, ", ", element("span", entry.word, class_=entry.tone), *says)
+    word = element("span", entry.word, class_=entry.tone)
+    if not entry.anchor:
+        return element("li", entry.title, ", ", word, f", {entry.says}" if entry.says else "")
+    link = element("a", entry.title, href=f"#{entry.anchor}")
+    return element("li", link, ", ", word, _BREAK, entry.says.removeprefix(f"{entry.title}: "))
 
 
 def _table(table: Table) -> Markup:
