@@ -19,7 +19,7 @@ def pick(page: Any, path: Path) -> None:
     """Pick a file, and wait for what is said of it."""
     page.one("#bundle-file").send_keys(str(path))
     page.until(lambda: path.name in page.text("#bundle-said"))
-    page.until(lambda: not page.text("#bundle-said").endswith("is looked at."))
+    page.until(lambda: not page.text("#bundle-said").startswith("Reading "))
 
 
 def drop(page: Any, name: str, text: str) -> None:
@@ -174,7 +174,7 @@ def test_a_bundle_that_is_too_large_is_not_sent(page: Any, tmp_path: Path) -> No
 
     pick(page, tmp_path / "large")
 
-    assert "at most 128 MiB here: pack it with gzip" in page.text("#bundle-said")
+    assert "may have 128 MiB here: compress it with gzip" in page.text("#bundle-said")
 
 
 def test_long_work_on_a_bundle_is_stopped(page: Any, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_long_work_on_a_bundle_is_stopped(page: Any, tmp_path: Path) -> None:
     assert [] == page.violations()
     page.one("#lines").send_keys(LINE)
     page.one("#lines-form button").click()
-    assert "long is looked at." == page.text("#bundle-said")
+    assert "Reading long." == page.text("#bundle-said")
 
     page.one("#bundle-stop").click()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from pfnlab.explorer.stories import series_on_offer
@@ -104,6 +105,109 @@ def test_buttons_go_from_step_to_step(page: Any) -> None:
     wait_for_step(page, 3)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_buttons_stay_where_they_are(page: Any, width: int) -> None:
+    """Whatever a step says or violates."""
+    page.size(width, 844)
+    page.open(program="munmap-middle", on=TWO)
+    where = (
+        "return ['before', 'after', 'picture']"
+        ".map((id) => document.getElementById(id).getBoundingClientRect())"
+        ".map((box) => [box.left, box.top])"
+    )
+
+    places = []
+    for number in (1, 2, 3, 4):
+        wait_for_step(page, number)
+        places.append(page.script(where))
+        if number < 4:
+            page.one("#after").click()
+
+    assert [places[0]] * 4 == places
+
+
+def test_on_a_phone_buttons_and_picture_are_on_one_screen(page: Any) -> None:
+    """The editor is folded."""
+    page.size(390, 844)
+    page.open(program="munmap-middle", on="model:6.1", step=2)
+    wait_for_step(page, 2)
+
+    edges = (
+        "return ['before', 'picture'].map((id) => document.getElementById(id).getBoundingClientRect().bottom)"
+    )
+
+    assert max(page.script(edges)) <= 844
+    assert not page.script("return document.getElementById('fold').open")
+    assert "munmap-middle on model:6.1" == page.text("#fold-said")
+
+
+def test_labels_are_the_same_for_one_machine_and_two(page: Any) -> None:
+    """In the picture and in the row of steps."""
+    seen = []
+    for machines in (["model:6.1"], TWO):
+        page.open(program="munmap-middle", on=machines, step=3)
+        wait_for_step(page, 3)
+        names = page.script(
+            "return [...new Set([...document.querySelectorAll('#picture [data-row] text')]"
+            ".map((text) => text.textContent))]"
+        )
+        seen.append((names, page.text("#timeline [aria-current] .broken")))
+
+    assert seen[0] == seen[1]
+    assert (["VMAs", "PTEs", "memory", "book"], "✗ no_leak, freed_once on model:6.1") == seen[0]
+
+
+def test_a_row_s_name_says_what_it_is(page: Any) -> None:
+    """On pointing and on focus, by mouse and keyboard."""
+    page.open(program="munmap-middle", on="model:6.1", step=3)
+    wait_for_step(page, 3)
+
+    rows = page.script(
+        "return [...document.querySelectorAll('#picture [data-row]')].map((row) => [row.dataset.row,"
+        " row.querySelector('title').textContent, row.getAttribute('aria-label'), row.tabIndex])"
+    )
+
+    assert {"vma", "pte", "memory", "book"} == {row[0] for row in rows}
+    assert all(title == label and tab in (0, -1) for _, title, label, tab in rows)
+    # The first part is the operation.
+    page.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    page.until(lambda: "mapped address ranges" in page.text("#rule"))
+
+
+def test_a_step_says_what_its_marks_mean(page: Any) -> None:
+    """The property's sentence, on its button."""
+    page.open(program="munmap-middle", on=TWO, step=3)
+    wait_for_step(page, 3)
+
+    title = page.script("return document.querySelector('#timeline [aria-current]').title")
+
+    assert "no_leak: A reservation ends with the last mapping of its range" in title
+    assert "differs: the machines differ in book" in title
+
+
+def test_the_step_is_marked_in_the_lanes(page: Any) -> None:
+    """It moves with the step."""
+    page.open(program="race-fork-revoked", on="model:6.1", step=3)
+    page.until(lambda: page.all("#lanes [aria-current] .now-band"))
+    marked = "return [...document.querySelectorAll('#lanes [aria-current]')].map((row) => row.dataset.part)"
+    assert ["step:3"] == page.script(marked)
+
+    page.one("#after").click()
+
+    page.until(lambda: ["step:4"] == page.script(marked))
+    assert 1 == len(page.all("#lanes .now-band"))
+
+
+def test_a_kernel_is_run_where_its_result_appears(page: Any) -> None:
+    """The button is above the place of the picture, and names the kernel."""
+    page.open(program="munmap-middle", on=["model:6.1", "qemu:6.1"])
+
+    page.until(lambda: "qemu:6.1 has not run this program yet" in page.text("#says"))
+    assert "Run on qemu:6.1" == page.text("#kernel-run")
+    assert page.script("return document.getElementById('kernel-run').closest('#showing') !== null")
+    assert page.one("#kernel-run").is_displayed()
+
+
 @pytest.mark.parametrize("view", ["program", "graph"])
 def test_everything_on_a_phone_is_as_large_as_a_finger(page: Any, view: str) -> None:
     """Steps above all, and whatever else is pressed."""
@@ -151,7 +255,7 @@ def test_a_long_way_is_walked_to_its_end(page: Any) -> None:
     page.until(lambda: "After 64 operations" in page.text("#says"))
 
     assert page.all("#picture svg")
-    assert "A way has at most 64 operations." == page.text("#next-said")
+    assert "A path has at most 64 operations." == page.text("#next-said")
     assert not any(button.is_enabled() for button in page.all("#next button"))
 
 

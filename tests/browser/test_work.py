@@ -87,8 +87,8 @@ def test_a_policy_that_is_broken_meanwhile_is_said_and_mended(chromium: Any, tmp
         file.write_text("def (", encoding="utf-8")
         page.script("window.dispatchEvent(new Event('focus'))")
 
-        page.until(lambda: "mine.py" in page.text("#says"))
-        assert "old" in page.one("#picture").get_attribute("class")
+        page.until(lambda: "old" in page.one("#picture").get_attribute("class"))
+        assert "mine.py" in page.text("#says")
         file.write_text(text, encoding="utf-8")
         page.script("window.dispatchEvent(new Event('focus'))")
         page.until(lambda: "Step 4 of 4" in page.text("#says"))

@@ -15,7 +15,7 @@ from pfnlab.diagnosis.inspector.sources.collecting import collect
 ROOT = Path(__file__).parents[2]
 
 #: Linux 6.1 after the middle of a mapping was unmapped, and then the rest.
-LEAK = str(ROOT / "tests/diagnosis/inspector/bundles/munmap-middle-6.1.bundle")
+LEAK = str(ROOT / "src/pfnlab/explorer/page/munmap-middle-6.1.bundle")
 
 
 def test_a_leak_is_found_in_a_bundle(ask: Ask) -> None:

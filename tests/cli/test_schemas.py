@@ -56,7 +56,7 @@ COMMANDS = {
     "bugs show": ("bugs", "show", "A06", "--json"),
     "bugs affects": ("bugs", "affects", "6.12.25", "--all", "--json"),
     "bugs run": ("bugs", "run", "CVE-2024-35877", "--json"),
-    "inspect": ("inspect", "tests/diagnosis/inspector/bundles/munmap-middle-6.1.bundle", "--json"),
+    "inspect": ("inspect", "src/pfnlab/explorer/page/munmap-middle-6.1.bundle", "--json"),
     "explain": ("explain", "x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]", "--json"),
     "kernels sizes": ("kernels", "sizes", "--json"),
 }

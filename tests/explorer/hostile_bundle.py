@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 #: Linux 6.1 after the middle of a mapping was unmapped, and then the rest: one leak.
-LEAK = Path(__file__).parents[1] / "diagnosis" / "inspector" / "bundles" / "munmap-middle-6.1.bundle"
+LEAK = Path(__file__).parents[2] / "src/pfnlab/explorer/page/munmap-middle-6.1.bundle"
 
 #: What would run in a page, and what would move a terminal's cursor or turn the direction of writing.
 SCRIPT = "<script>document.title='got'</script>"

@@ -249,14 +249,14 @@ READERS = (
     Reader(
         "bundle",
         _inspect,
-        ("tests/diagnosis/inspector/bundles/*.bundle",),
+        ("src/pfnlab/explorer/page/*.bundle",),
         made_inputs.bundles,
         mended=input_sums.counted,
     ),
     Reader(
         "redacted",
         _redact,
-        ("tests/diagnosis/inspector/bundles/*.bundle",),
+        ("src/pfnlab/explorer/page/*.bundle",),
         made_inputs.bundles,
         mended=input_sums.counted,
     ),

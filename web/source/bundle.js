@@ -18,6 +18,7 @@ export function makeBundle(start, shown) {
       const [file] = byId("bundle-file").files;
       if (file) take(file);
     });
+    byId("bundle-sample").addEventListener("click", () => open("sample.bundle", sample));
     byId("bundle-stop").addEventListener("click", () => giveUpAll());
     byId("lines-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -47,8 +48,18 @@ export function makeBundle(start, shown) {
 
   function take(file) {
     if (file.size > start.most_sent)
-      return say(`${file.name}: a bundle has at most ${start.most_sent >> 20} MiB here: pack it with gzip, or ask pfnlab inspect.`, true);
+      return say(`${file.name}: a bundle may have ${start.most_sent >> 20} MiB here: compress it with gzip, or use pfnlab inspect.`, true);
     return open(file.name, (signal) => sent(file, signal));
+  }
+
+  /** Send the sample that comes with the page. */
+  async function sample(signal) {
+    try {
+      const reply = await fetch("/sample.bundle", { signal });
+      return askOf("sample.bundle", await reply.arrayBuffer(), signal);
+    } catch {
+      return signal.aborted ? { stopped: true } : { refused: "the sample cannot be read: start the explorer again" };
+    }
   }
 
   async function sent(file, signal) {
@@ -65,7 +76,7 @@ export function makeBundle(start, shown) {
   const open = latest(async (current, name, send) => {
     giveUp("device");
     clear();
-    say(`${name} is looked at.`, false);
+    say(`Reading ${name}.`, false);
     const answer = await stoppable("bundle", send);
     if (!current()) return;
     if (answer.stopped) return say("Stopped: no bundle is open.", true);

@@ -26,7 +26,7 @@ export function makeGraph(go, most) {
         return item(made);
       }),
     );
-    byId("next-said").textContent = path.length >= most ? `A way has at most ${most} operations.` : "";
+    byId("next-said").textContent = path.length >= most ? `A path has at most ${most} operations.` : "";
     byId("to-program").disabled = !here.program;
     byId("properties").replaceChildren(
       ...here.properties.map((property) => {
@@ -34,7 +34,7 @@ export function makeGraph(go, most) {
         const sign = document.createElement("span");
         sign.className = "sign";
         const always = property.kind === "always";
-        if (property.holds === null) sign.textContent = "— not asked";
+        if (property.holds === null) sign.textContent = "— not applicable";
         else if (always) sign.textContent = property.holds ? "✓ holds" : "✗ violated";
         else sign.textContent = property.holds ? "✓ reached" : "– not here";
         if (always && property.holds === false) line.className = "bad";

@@ -1,16 +1,16 @@
 // A program on a real kernel, which boots in the background and may be stopped.
 
 import { ask } from "./ask.js";
-import { kernelShown } from "./machines.js";
 import { place } from "./place.js";
 
-/** Hear the buttons; `ran` hears that the kernel has run the program. */
-export function hearKernel(ran) {
+/** The buttons for a kernel that is shown; `ran` hears that it has run the program. */
+export function makeKernel(ran) {
   const byId = (id) => document.getElementById(id);
   let job = "";
+  let machine = "";
 
   async function run() {
-    let progress = await ask("kernel", { program: place.text, machine: kernelShown() });
+    let progress = await ask("kernel", { program: place.text, machine });
     job = progress.job || "";
     byId("kernel-stop").hidden = !job;
     byId("kernel-run").disabled = Boolean(job);
@@ -34,4 +34,14 @@ export function hearKernel(ran) {
     job = "";
     await ask("job", { job: stopped, stop: true });
   });
+
+  return {
+    /** Offer to run the program on the kernel `name`; on none for an empty name. */
+    offer(name) {
+      machine = name;
+      byId("kernel-field").hidden = !name;
+      byId("kernel-run").textContent = `Run on ${name}`;
+      byId("kernel-run").title = `Boot ${name} in QEMU and run this program`;
+    },
+  };
 }

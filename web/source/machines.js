@@ -4,6 +4,15 @@ import { shownMachines } from "./place.js";
 
 const SEAMS = ["tracker", "flush", "walker"];
 
+/* What each field is for, shown on pointing and read on focus. */
+const MEANINGS = {
+  which: "A model predicts; a recorded run is that of a real kernel; a kernel (qemu) boots on request",
+  tracker: "Tracker: how a kernel remembers which pages a mapping has reserved",
+  flush: "Flush placement: when pending TLB flushes of the mapping are forced",
+  walker: "Walker: how readers of a task's pages recognize a page",
+  more: "Switches and commits of the model, separated by commas, e.g. mseal=off or without=04c35ab3bdae",
+};
+
 /** Fields in the `fieldset`; `changed` hears the machine's name. */
 export function machineFields(fieldset, start, changed) {
   const slot = fieldset.dataset.slot;
@@ -11,6 +20,7 @@ export function machineFields(fieldset, start, changed) {
   const policies = document.createElement("details");
   const summary = document.createElement("summary");
   summary.textContent = "Policies and changes";
+  summary.title = "Give this model another design, or leave out a commit";
   const inside = document.createElement("div");
   inside.className = "fields";
   policies.append(summary, inside);
@@ -28,6 +38,7 @@ export function machineFields(fieldset, start, changed) {
     control.id = `${word}-${slot}`;
     const label = document.createElement("label");
     label.htmlFor = control.id;
+    label.title = control.title = MEANINGS[word];
     label.textContent = name[0].toUpperCase() + name.slice(1);
     parent.append(label, control);
     control.addEventListener("change", tell);

@@ -1,13 +1,16 @@
 // The page: its selection, the replies of the server, and their display.
 
+import { done, hearActions } from "./actions.js";
 import { ask, latest, takeToken } from "./ask.js";
 import { makeBundle } from "./bundle.js";
 import { makeEditor } from "./editor.js";
 import { makeGraph } from "./graph.js";
-import { hearKernel } from "./kernel.js";
+import { makeKernel } from "./kernel.js";
 import { hearKeys } from "./keys.js";
+import { makeLibrary } from "./library.js";
 import { kernelShown, machineFields } from "./machines.js";
-import { lightPart, move, parts, prepare, putIn, reach } from "./picture.js";
+import { lightPart, markLane, move, parts, prepare, putIn, reach } from "./picture.js";
+import { makePictures, prepared } from "./pictures.js";
 import { keep, place, read, shownMachines } from "./place.js";
 import { makeQuiz } from "./quiz.js";
 import { showRule } from "./rule.js";
@@ -21,15 +24,15 @@ const TYPING = 120; // ms without a key after which a text is run
 const BORDER = 16; // px inside the frame of a picture
 const FIRST = "munmap-middle";
 
-let start, editor, fields, graph, quiz, steps, story = null, quizzing = false;
+const NARROW = matchMedia("(max-width: 60rem)"); // as in page.css
+
+const pictures = makePictures();
+let start, editor, fields, graph, kernel, library, quiz, steps, story = null, picture = "", quizzing = false;
 
 async function begin() {
   takeToken();
   start = await ask("start");
   if (start.refused) return say(start.refused, true);
-  byId("programs").replaceChildren(
-    ...start.programs.map((program) => Object.assign(document.createElement("option"), { value: program.name, label: program.asks })),
-  );
   byId("scope").replaceChildren(...start.scopes.map((scope) => new Option(scope, scope)));
   place.machines[1] = `model:${start.series[0]}`;
   start.given.slice(0, 2).forEach((name, at) => (place.machines[at] = name));
@@ -53,14 +56,16 @@ async function begin() {
   document.documentElement.dataset.ready = "yes";
 }
 
-/** Show what the address says. */
+/** Show what the address says, and what is wrong with it. */
 async function restore() {
-  const text = await read();
-  if (text) place.text = text;
-  else if (place.name) await load(place.name);
+  const { text, damaged, wrong } = await read();
+  let refused = "";
+  if (text || damaged) place.text = text;
+  else if (place.name) refused = await load(place.name);
   else if (start.opened) place.text = start.opened;
   else await load(FIRST);
-  byId("library").value = place.name;
+  if (refused) place.text = "";
+  notice([wrong, refused].filter(Boolean).join(" "));
   editor.show(place.text);
   await again(false);
   const part = place.part && parts(byId("picture")).find((item) => item.dataset.part === place.part);
@@ -70,25 +75,33 @@ async function restore() {
   }
 }
 
+/** Take a program of the library; return the reason if it cannot be taken. */
 async function load(name) {
   const answer = await ask("program", { name });
-  if (answer.refused) {
-    mistake({ message: answer.refused });
-    return false;
-  }
+  if (answer.refused) return answer.refused;
   place.name = answer.name;
   place.text = answer.text;
-  return true;
+  return "";
+}
+
+/** Say what is wrong with the address, above the buttons: it stays until another program is chosen. */
+function notice(text) {
+  byId("notice").textContent = text && text[0].toUpperCase() + text.slice(1);
 }
 
 function listen() {
-  byId("library").addEventListener("change", async () => {
-    if (!(await load(byId("library").value.trim()))) return;
+  library = makeLibrary(start.programs, async (name) => {
+    const refused = await load(name);
+    notice(refused);
+    if (refused) return;
     place.step = 0;
     place.part = "";
     editor.show(place.text);
     again(true);
   });
+  const fold = () => (byId("fold").open = !NARROW.matches);
+  NARROW.addEventListener("change", fold);
+  fold();
   byId("compare").addEventListener("change", () => {
     place.compare = byId("compare").checked;
     again(true);
@@ -118,9 +131,9 @@ function listen() {
     },
     () => again(false),
   );
-  hearKernel(() => again(false));
+  kernel = makeKernel(() => again(false));
   byId("quiz-on").addEventListener("click", toggleQuiz);
-  byId("as-c").addEventListener("click", copyAsC);
+  hearActions(() => ({ svg: picture, program: place.view === "graph" ? story?.program : place.text }));
   byId("keys-on").addEventListener("click", () => byId("keys").showModal());
   reach(byId("picture"), selected, (part) => showRule(byId("rule"), part), (names) => editor.made(names));
   // A bundle has no steps and no such picture: there these keys are the browser's.
@@ -157,19 +170,6 @@ function listen() {
   });
 }
 
-/** Put the program into the clipboard as C that expects what the first machine answers. */
-async function copyAsC() {
-  const answer = await work("c", { program: place.text, machines: shownMachines() }).answer;
-  if (answer.stopped) return;
-  if (answer.refused || answer.mistake) return say(answer.refused || answer.mistake.message, true);
-  try {
-    await navigator.clipboard.writeText(answer.text);
-    say("Copied as C.", false);
-  } catch {
-    say("The browser lets nothing be copied: pfnlab export writes the same to a file.", true);
-  }
-}
-
 function turnTo(view) {
   place.view = view;
   place.part = "";
@@ -201,7 +201,7 @@ let resizing = 0;
 function typed(text) {
   place.text = text;
   place.name = "";
-  byId("library").value = "";
+  notice("");
   clearTimeout(waiting);
   waiting = setTimeout(() => again(false), TYPING);
 }
@@ -209,10 +209,11 @@ function typed(text) {
 /** Request everything shown again; earlier requests are cancelled. */
 const again = latest(async (current, push) => {
   giveUpAll();
-  kept.clear();
+  pictures.clear();
   arrange();
   if (place.view === "bundle") return keep(push);
   if (place.view === "graph") return walk(current, push);
+  if (!place.text.trim() && byId("notice").textContent) return nothing(push);
   const question = asked();
   const answer = await work("story", question).answer;
   if (!current() || answer.stopped) return;
@@ -220,7 +221,8 @@ const again = latest(async (current, push) => {
   if (answer.mistake || answer.refused) {
     byId("picture").classList.add("old");
     offer(story && story.recorded ? story.recorded : []);
-    if (answer.refused) say(answer.refused, true);
+    if (answer.refused) say(answer.refused, !answer.runs);
+    if (answer.runs) kernel.offer(answer.runs);
     await keep(push);
     return;
   }
@@ -231,6 +233,17 @@ const again = latest(async (current, push) => {
   place.step = Math.min(place.step, answer.steps.length - 1);
   await show(push, current);
 });
+
+/** Show no program: the address names none that can be shown. */
+async function nothing(push) {
+  story = null;
+  mistake(null);
+  say("", false);
+  offer([]);
+  draw({ svg: null, rows: [] }, []);
+  for (const part of ["timeline", "violations"]) byId(part).replaceChildren();
+  await keep(push);
+}
 
 /** Request again if a policy file of a machine was changed, e.g. in an editor. */
 async function renew() {
@@ -264,7 +277,10 @@ function arrange() {
   byId("quiz-on").disabled = byId("as-c").disabled = inGraph || inBundle;
   byId("compare").checked = place.compare;
   document.querySelector('fieldset[data-slot="1"]').hidden = inGraph || !place.compare;
-  byId("kernel-field").hidden = !kernelShown();
+  kernel.offer(inGraph ? "" : kernelShown());
+  library.show(place.name);
+  byId("fold-said").textContent = `${inGraph ? `Scope ${place.scope}` : place.name || "Your own program"} on ${shownMachines().join(" and ")}`;
+  done("");
   byId("scope").value = place.scope;
   byId("race").hidden = true;
 }
@@ -290,6 +306,8 @@ async function show(push, current = () => true) {
   editor.line(step.line);
   say(captionOf(story, place.step), false);
   byId("violations").replaceChildren(...violationLines(step.broken));
+  done("");
+  markLane(byId("lanes"), place.step + 1);
   const at = place.step;
   const answer = await pictureOf(at);
   if (!current() || answer.stopped || at !== place.step || place.view === "graph") return;
@@ -303,36 +321,14 @@ async function show(push, current = () => true) {
     if (!current() || lanes.refused || !lanes.svg) return;
     putIn(byId("lanes"), prepare(lanes.svg));
     byId("race").hidden = false;
+    // Of the step one is at by now.
+    markLane(byId("lanes"), place.step + 1);
   }
 }
 
-const MOST_KEPT = 6;
-const kept = new Map();
-
-/** The picture and the table of a step, which are kept until the story is another; `ahead` of being asked for. */
+/** The picture of a step of the story: the text may be another by now, which is wrong or was stopped. */
 function pictureOf(step, ahead = false) {
-  // Of the story: the text may be another by now, which is wrong or was stopped.
-  const question = { ...story.question, step, width: room() };
-  const key = JSON.stringify(question);
-  if (!kept.has(key)) {
-    const { answer, ...rest } = work("picture", question);
-    kept.set(key, { step, ...rest, answer: answer.then(prepared) });
-  }
-  const one = kept.get(key);
-  one.waitFor(!ahead);
-  kept.delete(key);
-  kept.set(key, one);
-  for (const [other, { step: its, giveUp }] of kept) {
-    if (kept.size <= MOST_KEPT && Math.abs(its - place.step) <= MOST_KEPT / 2) continue;
-    // If the user steps quickly, the steps passed are not needed.
-    giveUp();
-    kept.delete(other);
-  }
-  return one.answer;
-}
-
-function prepared(answer) {
-  return { ...answer, svg: prepare(answer.svg) };
+  return pictures.of({ ...story.question, step, width: room() }, ahead);
 }
 
 function later(act) {
@@ -346,8 +342,9 @@ function draw(answer, names) {
   const figure = byId("picture");
   const focused = figure.contains(document.activeElement) ? place.part : "";
   figure.classList.remove("lights");
-  figure.classList.toggle("old", place.view !== "graph" && JSON.stringify(story.question) !== JSON.stringify(asked()));
+  figure.classList.toggle("old", place.view !== "graph" && JSON.stringify(story?.question) !== JSON.stringify(asked()));
   putIn(figure, answer.svg);
+  picture = answer.text || "";
   if (answer.lacking) figure.textContent = `There is no picture: ${answer.lacking}.`;
   editor.made(new Set());
   if (focused) parts(figure).find((part) => part.dataset.part === focused)?.focus();

@@ -2,7 +2,17 @@
 
 import { place } from "./place.js";
 
+const SVG = "http://www.w3.org/2000/svg";
 const sheets = new Map();
+
+/* What the row of each name shows, and the kind of its parts. */
+const ROWS = {
+  vma: ["VMAs: the mapped address ranges of a task, with permissions and flags", "vma"],
+  pte: ["PTEs: page-table entries with cache mode and level; W is writable, D dirty, A accessed", "run"],
+  memory: ["memory: the pages of a device or of RAM, by page number", "mem"],
+  book: ["book: the kernel's memtype list, i.e. reserved ranges and their cache modes", "book"],
+  tlb: ["TLBs: the translations that each processor remembers", "tlb"],
+};
 
 /** The SVG `text` as an element, null for none. */
 export function prepare(text) {
@@ -13,6 +23,7 @@ export function prepare(text) {
   const svg = document.adoptNode(parsed);
   // An image hides what is in it from a screen reader; here its parts are reached one by one.
   svg.setAttribute("role", "group");
+  for (const row of svg.querySelectorAll("[data-row]")) explainRow(svg, row);
   for (const part of svg.querySelectorAll("[data-part]")) {
     part.setAttribute("tabindex", "-1");
     part.setAttribute("role", "img");
@@ -22,6 +33,38 @@ export function prepare(text) {
   const first = svg.querySelector("[data-part]");
   if (first) first.setAttribute("tabindex", "0");
   return svg;
+}
+
+/** Make the name of a row a part that says what the row shows, and belongs with all that is in it. */
+function explainRow(svg, row) {
+  const [meaning, kind] = ROWS[row.dataset.row];
+  row.dataset.part = `row:${row.dataset.row}`;
+  const ids = [...svg.querySelectorAll(`[data-part^="${kind}:"], [data-part^="gone-${kind}:"]`)].map((part) => part.dataset.part);
+  row.dataset.with = [...new Set(ids)].join(" ");
+  const title = document.createElementNS(SVG, "title");
+  title.textContent = meaning;
+  row.prepend(title);
+}
+
+/** Outline the rows of step `number`, from 1, in the lanes of a race. */
+export function markLane(figure, number) {
+  for (const old of figure.querySelectorAll(".now-band")) old.remove();
+  for (const row of figure.querySelectorAll('[data-part^="step:"]')) row.removeAttribute("aria-current");
+  const rows = [...figure.querySelectorAll('[data-part^="step:"]')];
+  rows.forEach((row, at) => {
+    if (row.dataset.part !== `step:${number}`) return;
+    row.setAttribute("aria-current", "step");
+    const box = row.getBBox();
+    const next = rows[at + 1]?.getBBox();
+    const before = rows[at - 1]?.getBBox();
+    // A row reaches to the next one; the last is as high as the one before.
+    const high = next && next.y > box.y ? next.y - box.y : before && before.y < box.y ? box.y - before.y : box.height + 8;
+    const band = document.createElementNS(SVG, "rect");
+    const sizes = { class: "now-band", x: box.x - 6, y: box.y - 5, height: high - 2, rx: 3 };
+    sizes.width = figure.querySelector("svg").viewBox.baseVal.width - 2 * sizes.x;
+    for (const [word, value] of Object.entries(sizes)) band.setAttribute(word, value);
+    row.prepend(band);
+  });
 }
 
 /** Show a prepared picture, or nothing. */

@@ -39,12 +39,22 @@ export async function keep(push) {
   else history.replaceState(null, "", address);
 }
 
-/** Read the place out of the address; the program's text where it holds one. */
+/** Whether the address holds the program. */
+export function inAddress() {
+  return place.view !== "program" || Boolean(place.name) || packed.length <= MOST_IN_ADDRESS;
+}
+
+/** Read the place out of the address; return the text of the program if it holds one, and what is wrong with it. */
 export async function read() {
   const words = new URLSearchParams(location.hash.slice(1));
-  place.view = ["graph", "bundle"].find((view) => view === words.get("view")) || "program";
+  const wrong = [];
+  const view = words.get("view") || "program";
+  if (!["program", "graph", "bundle"].includes(view)) wrong.push(`The address names the view ${view}, which does not exist.`);
+  place.view = ["graph", "bundle"].find((one) => one === view) || "program";
   place.name = words.get("program") || "";
-  const machines = words.getAll("on").slice(0, 2);
+  const [first, second, ...others] = words.getAll("on");
+  const machines = [first, second].filter(Boolean);
+  if (others.length) wrong.push(`The page shows two machines, without ${others.join(", ")}.`);
   if (machines.length) {
     place.machines = [machines[0], machines[1] || place.machines[1]];
     place.compare = machines.length > 1;
@@ -53,7 +63,10 @@ export async function read() {
   place.part = words.get("part") || "";
   place.scope = words.get("scope") || place.scope;
   place.path = (words.get("way") || "").split(".").filter(Boolean).map(Number).filter(Number.isInteger);
-  return words.get("text") ? unpack(words.get("text")) : "";
+  const text = words.get("text") ? await unpack(words.get("text")) : "";
+  const damaged = Boolean(words.get("text")) && !text;
+  if (damaged) wrong.push("The program in the address is damaged: copy the link again, or choose a program.");
+  return { text, damaged, wrong: wrong.join(" ") };
 }
 
 /** The machines that are shown: of a graph and without a comparison, the first. */

@@ -11,6 +11,10 @@ export async function showRule(section, part) {
   const numbers = (part.dataset.rule || part.closest("[data-rule]")?.dataset.rule || "").split(" ").filter(Boolean);
   const heading = text("h2", part.getAttribute("aria-label"));
   section.hidden = false;
+  if (part.dataset.row) {
+    section.replaceChildren(heading);
+    return;
+  }
   if (!numbers.length) {
     section.replaceChildren(heading, text("p", "This part follows from no single rule."));
     return;

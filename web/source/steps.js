@@ -13,7 +13,14 @@ export function makeSteps(row, go) {
     text.className = "op";
     text.textContent = `${at + 1} ${step.op}`;
     button.append(text);
-    button.title = step.op;
+    button.title = button.dataset.op = step.op;
+    // Each property once, whichever machine violates it.
+    const meanings = step.broken.map((broken) => `${broken.property}: ${broken.asks}`);
+    button.dataset.meaning = [
+      step.op,
+      ...(step.differs.length ? [`differs: the machines differ in ${step.differs.join(", ")}`] : []),
+      ...new Set(meanings),
+    ].join("\n");
     const sign = (name, text) => {
       const mark = document.createElement("span");
       mark.className = `sign-of ${name}`;
@@ -21,7 +28,7 @@ export function makeSteps(row, go) {
       button.append(mark);
     };
     if (step.differs.length) sign("differs", "differs");
-    for (const [names, whose] of violated(step, machines)) sign("broken", `✗ ${names}${machines.length > 1 ? ` on ${whose}` : ""}`);
+    for (const [names, whose] of violated(step, machines)) sign("broken", `✗ ${names} on ${whose}`);
     button.addEventListener("click", () => go(at));
     const line = document.createElement("li");
     line.append(button);
@@ -31,7 +38,10 @@ export function makeSteps(row, go) {
   /** What a later step does is not told before it is predicted. */
   function cover() {
     [...row.children].forEach((line, at) => {
-      for (const sign of line.querySelectorAll(".sign-of")) sign.hidden = covered && at > place.step;
+      const hidden = covered && at > place.step;
+      for (const sign of line.querySelectorAll(".sign-of")) sign.hidden = hidden;
+      const button = line.firstElementChild;
+      button.title = hidden ? button.dataset.op : button.dataset.meaning;
     });
   }
 
@@ -70,6 +80,9 @@ function violated(step, machines) {
 
 /** Scroll `list` alone. `scrollIntoView` moves the page too, and in some browsers the starting point of Tab. */
 function bringInSight(list, line) {
+  const left = line.offsetLeft - list.offsetLeft;
+  // On a phone the row is one line.
+  if (list.scrollWidth > list.clientWidth) list.scrollLeft = left - (list.clientWidth - line.offsetWidth) / 2;
   const top = line.offsetTop - list.offsetTop;
   if (top < list.scrollTop) list.scrollTop = top;
   else list.scrollTop = Math.max(list.scrollTop, top + line.offsetHeight - list.clientHeight);
@@ -81,8 +94,7 @@ export function captionOf(story, at) {
   const step = story.steps[at];
   const said = machines.map((machine, number) => {
     const log = step.log[number].length ? `, log: ${step.log[number].join("; ")}` : "";
-    const name = machines.length > 1 ? `${machine.name}: ` : "";
-    return `${name}${step.results[number] === null ? "did not get here" : step.results[number]}${log}`;
+    return `${machine.name}: ${step.results[number] === null ? "did not get here" : step.results[number]}${log}`;
   });
   const differs = step.differs.length ? ` They differ in ${step.differs.join(", ")}.` : "";
   return `Step ${at + 1} of ${story.steps.length}, ${step.op}. ${said.join(". ")}.${differs}`;

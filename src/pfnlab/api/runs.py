@@ -191,7 +191,7 @@ class RunReport(Recorded):
 
         named = RunResult(self.program.title or "program", self.program, tuple(self.runs), self.verdict)
         shown = result_part(named, Made.now(), _FIELDS)
-        return fragment((Paragraph(shown.says), *shown.blocks))
+        return fragment((Paragraph(shown.says), *shown.blocks, *shown.more))
 
 
 class Differences(Recorded, Sequence[Difference]):

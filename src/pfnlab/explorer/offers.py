@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import one_line
 from pfnlab.base.version import VERSION
 from pfnlab.explorer import questions
 from pfnlab.explorer.serving import MOST_SENT
@@ -185,7 +186,7 @@ class Offers:
         for entry in library_entries():
             if question.name in (entry.name, f"{entry.folder}/{entry.name}"):
                 return {"name": entry.name, "text": entry.path.read_text(encoding="utf-8")}
-        raise Misuse("there is no program of that name")
+        raise Misuse(f"the library has no program {one_line(question.name)}: choose one of its list")
 
     def rule(self, question: questions.RuleQuestion) -> Any:
         """The text of a rule."""

@@ -200,7 +200,7 @@ def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
     except ProgramError as wrong:
         return {"mistake": mistake(wrong)}
     except NotRunYet as wrong:
-        return {"refused": str(wrong), "runs": True}
+        return {"refused": str(wrong), "runs": wrong.machine}
     except NotOpen as wrong:
         return {"refused": str(wrong), "gone": True}
     except PfnlabError as wrong:

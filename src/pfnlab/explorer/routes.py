@@ -31,6 +31,8 @@ _FILES = {
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    # A guest with 6.1 at the end of munmap-middle, as `evidence/tools/inspect_states.py --keep` writes it.
+    "/sample.bundle": ("munmap-middle-6.1.bundle", "text/plain"),
 }
 
 #: The place of the nonce in the page.

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pfnlab.base.errors import Misuse, ProgramError
+from pfnlab.base.inert import one_line
 from pfnlab.checker.judging.judge import judged
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.kernel.policies.profiles import PROFILES
@@ -64,8 +65,8 @@ def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
     version, *changes = rest.split(",")
     if len(text) > _LENGTH or kind not in ("model", "recorded", "qemu") or not is_version(version):
         raise Misuse(
-            "there is no such machine: write model:7.2, model:7.2,tracker=vm_pat, recorded:6.1.192 "
-            "or qemu:7.2"
+            f"there is no machine {one_line(text)[:_LENGTH]}: write model:7.2, model:7.2,tracker=vm_pat, "
+            "recorded:6.1.192 or qemu:7.2"
         )
     if changes and kind != "model":
         raise Misuse(f"policies belong to models: write model:{version},{changes[0]}"[:_LENGTH])
@@ -133,6 +134,10 @@ class Recent(OrderedDict[K, V]):
 
 class NotRunYet(Misuse):
     """A real kernel was named that has not run this program: it runs on request."""
+
+    def __init__(self, machine: str) -> None:
+        super().__init__(f"{machine} has not run this program yet: press Run on {machine}")
+        self.machine = machine
 
 
 class Story(msgspec.Struct, frozen=True, dict=True):
@@ -238,7 +243,7 @@ class Storyteller:
                 raise Misuse(f"no run of this program on {name.rest} was recorded: choose a model")
             return run
         if name.kind == "qemu":
-            raise NotRunYet(f"{name} did not run this program yet: press Run")
+            raise NotRunYet(str(name))
         machine = self.model(str(name), look)
         (run,) = machine.run([program])
         return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
 import pytest
 from for_each import for_each
 from hostile_results import agreeing, differing, lost, undecided
@@ -11,7 +12,7 @@ from sample_reports import content_of, parts
 
 from pfnlab.base.result import Outcome
 from pfnlab.present.document import html
-from pfnlab.present.document.blocks import Block, Chapter, Contents, Figure
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Contents, Drawn, Facts, Figure, Table
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.part import Part, part_of
 from pfnlab.present.document.read import result_of
@@ -35,7 +36,7 @@ def test_what_was_found_comes_first() -> None:
     """Then what is undecided, then what is as expected; the list says so too."""
     document = document_of([run_part(agreeing()), run_part(lost()), run_part(differing())])
 
-    contents, *chapters = document.blocks
+    contents, *chapters = document.blocks[1:]
     assert isinstance(contents, Contents)
     assert ["middle", "cut", "same"] == [entry.title for entry in contents.entries]
     assert ["1. middle", "2. cut", "3. same"] == [
@@ -48,7 +49,7 @@ def test_what_is_lost_and_what_is_undecided_are_counted_apart() -> None:
     """In the sentence and in the list."""
     document = document_of([run_part(agreeing()), run_part(lost()), run_part(undecided())])
 
-    contents = document.blocks[0]
+    contents = document.blocks[1]
     assert isinstance(contents, Contents)
     assert ["lost", "undecided", "as expected"] == [entry.word for entry in contents.entries]
     assert "3 results: 1 lost, 1 undecided, 1 as expected." == document.says
@@ -89,7 +90,88 @@ def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.
     blocks = list(every_block(html.drawn(document.blocks)))
 
     assert drawn and not [block for block in blocks if isinstance(block, Figure)]
-    assert len(drawn) == sum("The picture is left out" in getattr(block, "text", "") for block in blocks)
+    assert 1 == sum("left out" in getattr(block, "text", "") for block in blocks)
+
+
+def test_a_drawing_that_is_left_out_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing is most of the time of a report."""
+    monkeypatch.setattr(html, "MOST_DRAWN", 10)
+
+    def drawing() -> Iterator[Figure]:
+        raise AssertionError("it was made")
+
+    blocks = (Drawn(lambda: [Figure("first", "<svg>is too large</svg>")]), Drawn(drawing))
+
+    assert ["left out" in getattr(block, "text", "") for block in html.drawn(blocks)] == [True]
+
+
+def test_what_all_results_share_is_said_once() -> None:
+    """The version, and here the command too."""
+    document = document_of([run_part(differing()), run_part(agreeing())])
+
+    facts = [block for block in every_block(document.blocks) if isinstance(block, Facts)]
+
+    assert ["pfnlab", "again"] == [name for name, _ in facts[0].rows]
+    assert [["program", "machines"]] * 2 == [[name for name, _ in one.rows] for one in facts[1:]]
+
+
+def inside() -> Part:
+    """A run whose machines differ only in what a user cannot see."""
+    result = differing()
+    (found, *_) = result.verdict.differences
+    verdict = msgspec.structs.replace(
+        result.verdict, differences=(msgspec.structs.replace(found, field="vmas"),)
+    )
+    return run_part(msgspec.structs.replace(result, verdict=verdict))
+
+
+def test_of_very_many_results_those_that_agree_are_a_line_each() -> None:
+    """With the title of the program; what differs inside is counted below."""
+    document = document_of([run_part(agreeing()), inside(), *[run_part(differing())] * 50])
+
+    (contents,) = (block for block in document.blocks if isinstance(block, Contents))
+    chapters = [block for block in document.blocks if isinstance(block, Chapter)]
+
+    assert 50 == len(chapters)
+    assert [
+        ("middle: The middle goes first", "differing inside"),
+        ("same: The middle goes first", "as expected"),
+    ] == [(entry.title, entry.word) for entry in contents.entries[50:]]
+    assert [False, True] == [entry.says == "" for entry in contents.entries[50:]]
+    assert {""} == {entry.anchor for entry in contents.entries[50:]}
+
+
+def test_of_very_many_results_each_shows_its_differences() -> None:
+    """Not each of its steps, unless all are asked for."""
+    many = [run_part(differing())] * 51
+
+    short, whole = (
+        {
+            block.caption
+            for block in every_block(document_of(many, unfolded=wanted).blocks)
+            if isinstance(block, Table)
+        }
+        for wanted in (False, True)
+    )
+
+    assert {"Where the machines differ"} == short
+    assert {"Where the machines differ", "Step by step", "All observations"} == whole
+
+
+def test_a_difference_inside_is_counted() -> None:
+    """It is in all observations, not among what a user can see."""
+    blocks = list(every_block(inside().blocks))
+
+    assert not [block for block in blocks if isinstance(block, Table)]
+    (said,) = (block for block in blocks if isinstance(block, Bullets))
+    assert any("1 difference in 1 step (vmas)" in str(item) for item in said.items)
+
+
+def test_a_difference_inside_weighs_less_than_an_undecided_result() -> None:
+    """But more than what is as expected, as in the terminal."""
+    document = document_of([run_part(agreeing()), inside(), run_part(undecided())])
+
+    assert "3 results: 1 undecided, 1 differing inside, 1 as expected." == document.says
 
 
 @for_each(

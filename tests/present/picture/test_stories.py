@@ -78,18 +78,18 @@ def test_labels_of_random_programs_can_be_read(seed: int, form: str, width: floa
 def test_labels_that_overlap_are_noticed() -> None:
     """By the same look at a picture in which one was moved."""
     svg = draw_story(*_one("munmap-middle"))
-    first, second = [text for text in root_of(svg).iter(f"{SVG}text") if text.text in ("vma", "pte")][:2]
-    moved = svg.replace(f'y="{second.attrib["y"]}">pte', f'y="{first.attrib["y"]}">pte', 1)
+    first, second = [text for text in root_of(svg).iter(f"{SVG}text") if text.text in ("VMAs", "PTEs")][:2]
+    moved = svg.replace(f'y="{second.attrib["y"]}">PTEs', f'y="{first.attrib["y"]}">PTEs', 1)
 
-    assert ("vma", "pte") in overlaps(moved)
+    assert ("VMAs", "PTEs") in overlaps(moved)
 
 
 def test_a_label_outside_is_noticed() -> None:
     """Likewise."""
     svg = draw_story(*_one("munmap-middle"))
-    before, label = svg.split(">vma<")[0].rpartition("<text")[::2]
+    before, label = svg.split(">VMAs<")[0].rpartition("<text")[::2]
 
-    assert "vma" in outside(
+    assert "VMAs" in outside(
         svg.replace(f"{before}<text{label}", before + "<text" + label.replace('x="24"', 'x="-30"'))
     )
 

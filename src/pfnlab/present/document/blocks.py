@@ -151,7 +151,7 @@ class Chapter(msgspec.Struct, frozen=True):
 
 
 class ContentsEntry(msgspec.Struct, frozen=True):
-    """One line of a list of contents."""
+    """One entry of a list of contents; *anchor* is empty for a result without a chapter."""
 
     title: str
     word: str

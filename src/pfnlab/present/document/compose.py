@@ -26,39 +26,79 @@ from pfnlab.present.document.part import Part
 
 #: Results that are as expected are folded if there are more than this many.
 _OPEN = 3
+#: If there are more than this many, those that agree are a line each, and others are without their tables.
+_WHOLE = 50
 
 _TONES: dict[Outcome, Tone] = {
     Outcome.DISCOVERY: "bad",
     Outcome.UNDECIDED: "lit",
     Outcome.AS_EXPECTED: "good",
 }
+_SHORT = (
+    "Each result shows its differences. Those without a link agree in all that a user of the kernel can see. "
+    "pfnlab run NAME with the same machines shows every step."
+)
 
 
 def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bool = False) -> Document:
     """The document of *parts*.
 
     :param title: its title; by default that of the only part, or the number of parts
-    :param unfolded: show results that are as expected too
+    :param unfolded: show all of every result
     """
-    ordered = sorted(parts, key=lambda part: part.outcome.weight)
+    ordered = sorted(parts, key=_weight)
     if len(ordered) == 1:
         (part,) = ordered
-        blocks: tuple[Block, ...] = (Facts(part.facts), *part.blocks)
+        blocks: tuple[Block, ...] = (Facts(part.facts), *part.blocks, *part.more)
         return Document(title or part.title, part.says, tuple(_whole(blocks)))
-    entries = (
-        ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, f"result-{number}")
-        for number, part in enumerate(ordered, 1)
-    )
-    shown: list[Block] = [Contents(tuple(entries))]
+    whole = unfolded or len(ordered) <= _WHOLE
+    common = tuple(fact for fact in ordered[0].facts if all(fact in part.facts for part in ordered))
+    entries: list[ContentsEntry] = []
+    chapters: list[Chapter] = []
     for number, part in enumerate(ordered, 1):
-        good = part.outcome is Outcome.AS_EXPECTED
-        inside = (Paragraph(part.says), Facts(part.facts), *_whole(part.blocks))
-        folded = good and len(ordered) > _OPEN and not unfolded
-        shown.append(Chapter(f"{number}. {part.title}", inside, folded, f"result-{number}"))
+        if not whole and _agrees(part):
+            entries.append(_line(part))
+            continue
+        anchor = f"result-{number}"
+        entries.append(ContentsEntry(part.title, part.word, _tone(part), part.says, anchor))
+        own = tuple(fact for fact in part.facts if fact not in common)
+        blocks = (*part.blocks, *part.more) if whole else part.blocks
+        inside = (Paragraph(part.says), *_facts(own), *_whole(blocks))
+        folded = part.outcome is Outcome.AS_EXPECTED and len(ordered) > _OPEN and not unfolded
+        chapters.append(Chapter(f"{number}. {part.title}", inside, folded, anchor))
     words = Counter(part.word for part in ordered)
     counts = ", ".join(f"{count} {word}" for word, count in words.items())
     says = f"{number_of(len(ordered), 'result')}: {counts}."
-    return Document(title or "Results of pfnlab", says, tuple(shown))
+    short = () if whole else (Paragraph(_SHORT),)
+    blocks = (*_facts(common), *short, Contents(tuple(entries)), *chapters)
+    return Document(title or "Results of pfnlab", says, blocks)
+
+
+def _facts(rows: tuple[tuple[str, tuple[str, ...]], ...]) -> Iterator[Facts]:
+    if rows:
+        yield Facts(rows)
+
+
+def _agrees(part: Part) -> bool:
+    """True if machines agree in all that a user of the kernel can see, as was expected."""
+    return part.inside or part.outcome is Outcome.AS_EXPECTED
+
+
+def _weight(part: Part) -> tuple[int, bool]:
+    """The place in a document: findings, undecided results, differences inside, expected results."""
+    return (Outcome.AS_EXPECTED if part.inside else part.outcome).weight, not part.inside
+
+
+def _tone(part: Part) -> Tone:
+    return "lit" if part.inside else _TONES[part.outcome]
+
+
+def _line(part: Part) -> ContentsEntry:
+    """A result as a line with the title of its program; differences inside are counted."""
+    title = f"{part.title}: {part.about}" if part.about else part.title
+    return ContentsEntry(
+        title, part.word, _tone(part), part.says.rpartition(": ")[2] if part.inside else "", ""
+    )
 
 
 def _whole(blocks: Iterable[Block]) -> Iterator[Block]:

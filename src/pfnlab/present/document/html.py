@@ -61,7 +61,7 @@ def markup_of(text: str) -> Markup:
 
 #: The most bytes of all drawings of a document together, so that it can be mailed.
 MOST_DRAWN = 700_000
-_LEFT_OUT = "The picture is left out, to keep the file small: pfnlab draw makes it."
+_LEFT_OUT = "Pictures from here on are left out, to keep the file small: pfnlab draw makes them."
 
 
 def html(document: Document) -> str:
@@ -112,7 +112,8 @@ def unstyled(blocks: Sequence[Block]) -> str:
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Return the same with drawings, without those after the first :data:`MOST_DRAWN` bytes."""
+    """Return the same with drawings, without those after the first :data:`MOST_DRAWN` bytes, which are not
+    even made."""
     left = MOST_DRAWN
 
     def kept(block: Block) -> Iterator[Block]:
@@ -120,10 +121,12 @@ def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
         if isinstance(block, Chapter):
             yield replace(block, blocks=tuple(chain.from_iterable(map(kept, block.blocks))))
         elif isinstance(block, Drawn):
-            yield from chain.from_iterable(map(kept, block.figures()))
+            if left >= 0:
+                yield from chain.from_iterable(map(kept, block.figures()))
         elif isinstance(block, Figure):
-            left -= len(block.svg.encode())
-            yield block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
+            if left >= 0:
+                left -= len(block.svg.encode())
+                yield block if left >= 0 else Paragraph(_LEFT_OUT)
         else:
             yield block
 
@@ -184,8 +187,11 @@ def _item(text: str, below: Sequence[str]) -> Markup:
 
 
 def _entry(entry: ContentsEntry) -> Markup:
+    word = element("span", entry.word, class_=entry.tone)
+    if not entry.anchor:
+        return element("li", entry.title, ", ", word, f", {entry.says}" if entry.says else "")
     link = element("a", entry.title, href=f"#{entry.anchor}")
-    return element("li", link, ", ", element("span", entry.word, class_=entry.tone), _BREAK, entry.says)
+    return element("li", link, ", ", word, _BREAK, entry.says.removeprefix(f"{entry.title}: "))
 
 
 def _table(table: Table) -> Markup:

@@ -47,7 +47,7 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
             return
         case blocks.Contents():
             for entry in block.entries:
-                yield from _wrapped(entry.says, "- ", "  ")
+                yield from _wrapped(_entry(entry), "- ", "  ")
         case blocks.Chapter():
             # Folded parts are left out of a mail; results that are as expected are in the list.
             if block.folded:
@@ -56,6 +56,10 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
             for inside in block.blocks:
                 yield from _block(inside, level + 1)
     yield ""
+
+
+def _entry(entry: blocks.ContentsEntry) -> str:
+    return entry.says if entry.anchor else ", ".join(filter(None, (entry.title, entry.word, entry.says)))
 
 
 def _facts(block: blocks.Facts) -> Iterator[str]:

@@ -30,12 +30,17 @@ from pfnlab.present.document.blocks import (
 WORDS = {Outcome.DISCOVERY: "to review", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
 #: The word for a result that is undecided because a guest was lost.
 LOST = "lost"
+#: The word for a result whose machines differ only in what a user of the kernel cannot see.
+INSIDE = "differing inside"
 
 
 class Part(msgspec.Struct, frozen=True):
     """One result, as a document shows it.
 
     :param blocks: what is below: differences, tables, program, picture
+    :param more: what follows; documents of many results leave it out
+    :param about: the title of its program; empty if it has none
+    :param inside: machines differ only in what a user of the kernel cannot see
     :param facts: names and values of how it was made, the command first
     :param lost: it is undecided because a guest was lost
     :param first: the first line on a terminal; a document has title and sentence instead
@@ -48,10 +53,15 @@ class Part(msgspec.Struct, frozen=True):
     facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lost: bool = False
     first: str = ""
+    more: tuple[Block, ...] = ()
+    about: str = ""
+    inside: bool = False
 
     @property
     def word(self) -> str:
         """Its outcome in an overview."""
+        if self.inside:
+            return INSIDE
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
@@ -186,7 +196,7 @@ def terminal(part: Part) -> str:
     """The lines, without the end of the last: blocks, then facts."""
     first = (Paragraph(part.first),) if part.first else ()
     facts = [f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values]
-    return "\n".join(map(visible, _lines((*first, *part.blocks, Bullets(tuple(facts))))))
+    return "\n".join(map(visible, _lines((*first, *part.blocks, *part.more, Bullets(tuple(facts))))))
 
 
 def _lines(blocks: Iterable[Block]) -> Iterator[str]:

@@ -6,11 +6,10 @@ from itertools import groupby
 from pfnlab.base.result import Made
 from pfnlab.base.units import number_of
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, cell
-from pfnlab.present.document.drawings import lines, story
-from pfnlab.present.document.part import Part, done, program_code, section
+from pfnlab.present.document.part import Part, done, drawn, program_code, section
 from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import About, RunResult, statements
-from pfnlab.present.report.table import TableRow, step_rows
+from pfnlab.present.report.run_result import SHOWN, About, RunResult, RunStatus, statements
+from pfnlab.present.report.table import TableRow, rows_by_step
 from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
@@ -20,7 +19,6 @@ from pfnlab.programs.runs.cells import cell as field_lines
 #: The statements that a document shows in a table, or below their own heading.
 _ELSEWHERE = (
     About.DIFFER,
-    About.INSIDE,
     About.STEP,
     About.LOG,
     About.KERNEL,
@@ -28,8 +26,6 @@ _ELSEWHERE = (
     About.UNDECIDED,
     About.AGREE,
 )
-#: The fields whose values a difference shows; others are in the table of all observations.
-_FIRST = ("result", *ROWS)
 
 
 def part(content: PrintedRun) -> Part:
@@ -38,17 +34,19 @@ def part(content: PrintedRun) -> Part:
     program = read or Program(title="", asks="", devices=(), ops=())
     result = RunResult(content.program.name, program, content.runs, content.verdict)
     return _part(
-        result, content.program.text, content.program.hash, content.made, ROWS, drawn=read is not None
+        result, content.program.text, content.program.hash, content.made, ROWS, is_read=read is not None
     )
 
 
 def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
     """The part of a result, with the rows *fields* in the table of steps."""
     text = format_program(result.program)
-    return _part(result, text, program_hash(result.program), made, fields, drawn=True)
+    return _part(result, text, program_hash(result.program), made, fields, is_read=True)
 
 
-def _part(result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], drawn: bool) -> Part:
+def _part(
+    result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], is_read: bool
+) -> Part:
     count = max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
     why = result.why or f"{', '.join(result.machines)}, {number_of(count, 'operation')}"
     return Part(
@@ -56,7 +54,10 @@ def _part(result: RunResult, text: str, digest: str, made: Made, fields: Sequenc
         says=f"{result.name}: {result.status.value}: {why}.",
         outcome=result.verdict.outcome,
         lost=bool(result.verdict.lost),
-        blocks=tuple(_blocks(result, text, fields, drawn=drawn)),
+        blocks=tuple(_blocks(result, text, is_read)),
+        more=tuple(_tables(result, fields)),
+        about=result.program.title,
+        inside=result.status is RunStatus.INSIDE,
         facts=done(
             made,
             ("program", f"{result.name}, {digest[:12]}"),
@@ -65,12 +66,11 @@ def _part(result: RunResult, text: str, digest: str, made: Made, fields: Sequenc
     )
 
 
-def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool) -> Iterator[Block]:
+def _blocks(result: RunResult, text: str, is_read: bool) -> Iterator[Block]:
     program, runs, verdict = result.program, result.runs, result.verdict
     if program.asks:
         yield Paragraph(program.asks)
-    if verdict.differences:
-        rows = tuple(_difference_rows(result))
+    if rows := tuple(_difference_rows(result)):
         yield Table("Where the machines differ", ("step", "field", *result.machines), rows)
     said = [statement.line for statement in statements(runs, verdict) if statement.about not in _ELSEWHERE]
     if said:
@@ -79,15 +79,19 @@ def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool)
         if item.alarm.log:
             yield Code(f"Log of {item.machine}", "\n".join(item.alarm.log))
     yield from program_code(text)
-    if drawn:
-        yield from story(program, runs, result.name)
+    if is_read:
+        yield drawn(lambda drawings: drawings.story(program, runs, result.name))
     yield from _flushes(result)
-    yield _steps("Step by step", step_rows(program, runs, verdict, fields), result.machines)
-    if tuple(fields) != TRACE_ROWS:
-        whole = step_rows(program, runs, verdict, TRACE_ROWS)
-        if len(whole) > len(step_rows(program, runs, verdict, fields)):
-            table = _steps("All observations", whole, result.machines)
-            yield from section("All observations, with entries and kernel calls", table, folded=True)
+
+
+def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
+    """The steps with the rows of *fields*, and with all rows if that is more."""
+    by_step = list(rows_by_step(result.program, result.runs, result.verdict, TRACE_ROWS))
+    shown, whole = ([row for step in by_step for row in step.of(some)] for some in (fields, TRACE_ROWS))
+    yield _steps("Step by step", shown, result.machines)
+    if len(whole) > len(shown):
+        table = _steps("All observations", whole, result.machines)
+        yield from section("All observations, with entries and kernel calls", table, folded=True)
 
 
 def _flushes(result: RunResult) -> Iterator[Block]:
@@ -98,16 +102,16 @@ def _flushes(result: RunResult) -> Iterator[Block]:
     if any(found.field == "flushes" for found in result.verdict.differences) and all(
         len(row) == steps for row in counts.values()
     ):
-        yield from lines("TLB flushes by step", [str(number) for number in range(1, steps + 1)], counts)
+        numbers = [str(number) for number in range(1, steps + 1)]
+        yield drawn(lambda drawings: drawings.lines("TLB flushes by step", numbers, counts))
 
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
+    """The differences that a user of the kernel can see; others are counted, and in all observations."""
     by_step = groupby(result.verdict.differences, key=lambda found: (found.step, found.op))
     for (step, op), members in by_step:
         fields = [found.field for found in members]
-        shown = [field for field in _FIRST if field in fields]
-        others = sorted(set(fields) - {*_FIRST})
-        for number, field in enumerate(shown):
+        for number, field in enumerate(field for field in SHOWN if field in fields):
             values = [
                 field_lines(run.steps[step], field)
                 if step < len(run.steps)
@@ -118,10 +122,6 @@ def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
             ]
             name = cell("" if number else f"{step + 1}. {op}", code=True)
             yield name, cell(field), *(_seen(lines, lines != values[0]) for lines in values)
-        if others:
-            name = cell("" if shown else f"{step + 1}. {op}", code=True)
-            below = cell("in the table of all observations", "pale")
-            yield name, cell(", ".join(others)), below, *(Cell() for _ in result.runs[1:])
 
 
 def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> Table:

@@ -155,7 +155,6 @@ class Dimensions(msgspec.Struct, frozen=True):
     :param margin: the column at the left with the names of rows
     :param vma: the height of a VMA; ``page``: of a run of entries of level 1, and so much more for each level
     :param fall: the height that links have between page tables and memory
-    :param words: the names of rows: VMAs, page tables, memory, book, processors
     :param aside: the width of the column at the right for the processors; 0 where they stand below
     """
 
@@ -163,16 +162,15 @@ class Dimensions(msgspec.Struct, frozen=True):
     vma: float
     page: float
     fall: float
-    words: tuple[str, str, str, str, str]
     aside: float = 0.0
 
 
-_WORDS = ("VMAs", "page table", "memory", "book", "TLBs")
-_SHORT = ("vma", "pte", "mem", "book", "tlb")
+#: The names of rows, the same in every picture.
+ROW_NAMES = {"vma": "VMAs", "pte": "PTEs", "memory": "memory", "book": "book", "tlb": "TLBs"}
 #: A state alone, one of several, and either on a narrow screen.
-ALONE = Dimensions(88, 38, 26, 44, _WORDS, 224)
-AMONG = Dimensions(56, 26, 20, 22, _SHORT)
-SLIM = Dimensions(56, 38, 24, 32, _SHORT)
+ALONE = Dimensions(68, 38, 26, 44, 224)
+AMONG = Dimensions(68, 26, 20, 22)
+SLIM = Dimensions(68, 38, 24, 32)
 
 
 class Axes(msgspec.Struct, frozen=True):

@@ -135,6 +135,13 @@ class Canvas:
         self._lines.append("</g>")
 
     @contextmanager
+    def row(self, name: str) -> Iterator[None]:
+        """A group for the name of a row."""
+        self._lines.append(f"<g data-row={xml_attribute(name)}>")
+        yield
+        self._lines.append("</g>")
+
+    @contextmanager
     def step(self, number: int, machine: str) -> Iterator[None]:
         """A group for all of a step on a machine, where one picture has several."""
         step = xml_attribute(str(number))

@@ -37,7 +37,7 @@ def draw_state(
     slim = axis.is_narrow(width)
     sizes = axis.SLIM if slim else axis.ALONE
     if not scenes.extents.remembers:
-        sizes = axis.Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall, sizes.words)
+        sizes = axis.Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall)
     sheet, axes = _sheet(scenes, sizes, index, width or axis.WIDE)
     sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
     head = head_height(scene, sheet.width)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import cast
 
 from pfnlab.present.picture import physical
-from pfnlab.present.picture.axis import Axes, Dimensions
+from pfnlab.present.picture.axis import ROW_NAMES, Axes, Dimensions
 from pfnlab.present.picture.bands import draw_link, draw_run, draw_vma, run_height
-from pfnlab.present.picture.canvas import Canvas, Face, cut, wrapped
+from pfnlab.present.picture.canvas import Canvas, cut, wrapped
 from pfnlab.present.picture.parts import StateScene
 from pfnlab.present.picture.scenes import Extents
 from pfnlab.programs.lang.ops import MAIN_TASK
@@ -83,7 +82,7 @@ class Panel:
         if ("unseen", "") in places and (scene.unreached or scene.vmas is None):
             words = cut(scene.unreached or _NOT_SEEN, self._axes_right(left) - start, 12, "sans")
             if not scene.unreached:
-                self._name(drawing, left, places["unseen", ""] + 13, sizes.words[0])
+                self._name(drawing, left, places["unseen", ""] + 13, "vma")
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
         if ("pages", "") in places:
             physical.draw_ticks(
@@ -96,7 +95,7 @@ class Panel:
             aside = left + self._width - sizes.aside + 16
             end = max(end, physical.draw_cards(drawing, scene, aside, top, sizes.aside - 16))
         elif ("tlb", "") in places and self._processors:
-            self._name(drawing, left, places["tlb", ""] + 13, sizes.words[4])
+            self._name(drawing, left, places["tlb", ""] + 13, "tlb")
             physical.draw_lines(drawing, scene, start, places["tlb", ""], self._axes_right(left))
         if scene.log and ("log", "") in places:
             self._draw_log(drawing, left, places["log", ""])
@@ -128,14 +127,17 @@ class Panel:
         for row, task in places:
             top = places[row, task]
             if row == "vma" and (task in scene.tasks or task in _former_tasks(scene)):
-                name = cut(task if several else sizes.words[0], sizes.margin - 20, 12, "bold")
-                kind, face = "" if several else "quiet", "bold" if several else "sans"
-                drawing.text(left, top + sizes.vma / 2 + 4, name, kind, face=cast(Face, face))
+                if several:
+                    name = cut(task, sizes.margin - 20, 12, "bold")
+                    with drawing.row(row):
+                        drawing.text(left, top + sizes.vma / 2 + 4, name, face="bold")
+                else:
+                    self._name(drawing, left, top + sizes.vma / 2 + 4, row)
                 for vma in scene.vmas or ():
                     if vma.task == task:
                         draw_vma(drawing, vma, sizes, self._axes.virtual, start, top, pale=pale)
             if row == "pte" and task in scene.tasks:
-                self._name(drawing, left, top + sizes.page / 2 + 4, sizes.words[1])
+                self._name(drawing, left, top + sizes.page / 2 + 4, row)
                 for run in scene.runs or ():
                     if run.task == task:
                         draw_run(drawing, run, sizes, self._axes.virtual, start, top, pale=pale)
@@ -150,14 +152,14 @@ class Panel:
         *,
         pale: bool,
     ) -> None:
-        scene, sizes, axis = self._scene, self._sizes, self._axes.physical
+        scene, axis = self._scene, self._axes.physical
         top = places["memory", ""] + self._raised(rows)
-        self._name(drawing, left, top + 15, sizes.words[2])
+        self._name(drawing, left, top + 15, "memory")
         for device in scene.devices:
             physical.draw_device(drawing, device, self._stage, axis, start, top)
         physical.draw_ticks(drawing, axis, start, top + physical.BAR + 11, axis.names)
         top = places["book", ""]
-        self._name(drawing, left, top + 15, sizes.words[3])
+        self._name(drawing, left, top + 15, "book")
         if scene.book is None:
             drawing.text(start, top + 15, "" if scene.unreached else _NOT_SEEN, "quiet", face="sans")
             return
@@ -214,8 +216,9 @@ class Panel:
     def _raised(self, rows: Mapping[RowName, float]) -> float:
         return rows.get(("memory", ""), 0.0) - physical.BAR - physical.TICKS
 
-    def _name(self, drawing: Canvas, left: float, y: float, name: str) -> None:
-        drawing.text(left, y, name, "quiet", face="sans", must=False)
+    def _name(self, drawing: Canvas, left: float, y: float, row: str) -> None:
+        with drawing.row(row):
+            drawing.text(left, y, ROW_NAMES[row], "quiet", face="sans", must=False)
 
 
 def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, float]:

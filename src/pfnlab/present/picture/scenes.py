@@ -123,7 +123,7 @@ _WORDS = {
     "value": "result",
     "vmas": "VMAs",
     "prots": "vm_page_prot",
-    "ptes": "page table",
+    "ptes": "PTEs",
     "direct_map": "direct map",
     "book": "book",
     "tracked": "contexts",
@@ -140,7 +140,7 @@ TLBS = "TLBs"
 ROWS = {
     "VMAs": ("vma",),
     "vm_page_prot": ("vma",),
-    "page table": ("pte",),
+    "PTEs": ("pte",),
     "direct map": ("memory",),
     "book": ("book",),
     "contexts": ("book",),

@@ -10,7 +10,7 @@ is too narrow for all machines they stand in blocks below each other, each with 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -158,14 +158,37 @@ def _legend(rows: Sequence[TableRow]) -> Iterator[str]:
     return (f"{mark}: {says}" for mark, says in LEGEND.items() if used[mark])
 
 
+class StepRows(NamedTuple):
+    """The rows of one step: operation and result, then the consequences worth showing.
+
+    :param alone: the first row is shown without a consequence too
+    """
+
+    first: TableRow
+    consequences: tuple[TableRow, ...]
+    alone: bool
+
+    def of(self, fields: Collection[str]) -> Iterator[TableRow]:
+        """The rows of some fields."""
+        shown = [row for row in self.consequences if row.label.strip() in fields]
+        if self.alone or shown:
+            yield from (self.first, *shown)
+
+
 def step_rows(
-    program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
+    program: Program, runs: Sequence[Run], verdict: Verdict, fields: Collection[str]
 ) -> list[TableRow]:
-    """The rows of all steps: operation and result, then the consequences worth showing."""
+    """The rows of all steps, with those of *fields*."""
+    return [row for step in rows_by_step(program, runs, verdict, fields) for row in step.of(fields)]
+
+
+def rows_by_step(
+    program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
+) -> Iterator[StepRows]:
+    """The rows of each step."""
     differing = {(difference.step, difference.field) for difference in verdict.differences}
     spent = spent_messages(runs)
     cells = [_MachineCells(program, run) for run in runs]
-    rows: list[TableRow] = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
         steps = [run.steps[index] if index < len(run.steps) else None for run in runs]
         results = tuple(_result(step, run, index) for step, run in zip(steps, runs, strict=True))
@@ -183,10 +206,8 @@ def step_rows(
             if differ or stays or any(machine.news(index, field) for machine in cells):
                 consequences.append(TableRow(f"  {field}", seen, lit))
         differs = (index, "result") in differing
-        if op != "end" or consequences or differs or None in steps:
-            rows.append(TableRow(op, results, _lit(steps, "result", spent) if differs else frozenset()))
-            rows += consequences
-    return rows
+        first = TableRow(op, results, _lit(steps, "result", spent) if differs else frozenset())
+        yield StepRows(first, tuple(consequences), op != "end" or differs or None in steps)
 
 
 class _MachineCells:

@@ -27,7 +27,7 @@ from pfnlab.diagnosis.inspector.sources.redaction import redacted
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 from pfnlab.diagnosis.inspector.sources.sosreport import SosFolder
 
-_BUNDLE = Path(__file__).parents[1] / "bundles/munmap-middle-6.1.bundle"
+_BUNDLE = Path(__file__).parents[4] / "src/pfnlab/explorer/page/munmap-middle-6.1.bundle"
 
 
 def left(words: list[str], text: bytes) -> list[str]:

@@ -81,7 +81,7 @@ def test_findings_and_counts_stay(machine_root: Path, name: str, planted: bool) 
 
 def test_findings_of_a_kernel_stay() -> None:
     """A reservation that 6.1 leaked, with the lines of its log."""
-    path = Path(__file__).parents[1] / "bundles/munmap-middle-6.1.bundle"
+    path = Path(__file__).parents[4] / "src/pfnlab/explorer/page/munmap-middle-6.1.bundle"
     lines = path.read_text(encoding="utf-8").splitlines()[:-1]
 
     text = subprocess.run(
