@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from pfnlab.base.inert import shell_word
 from pfnlab.base.terminal_text import linkless, wrapped
 
 #: The most keys of JSON with one name that are listed; the most lines of a rule's text.
@@ -211,10 +212,12 @@ def _policies(word: str) -> Iterator[WordMeaning]:
         if _is(word, one.name):
             seam = SEAM_OF.get(one.seam, "report")
             says = tuple(" ".join(part.split()) for part in one.says.replace("``", "").split("\n\n")[:3])
-            yield WordMeaning(f"policy, {seam}", one.name, says, f"pfnlab policies show {one.name}")
+            yield WordMeaning(
+                f"policy, {seam}", one.name, says, f"pfnlab policies show {shell_word(one.name)}"
+            )
     for name, text in VM_PAT_ERAS.items():
         if _is(word, name):
-            yield WordMeaning("policy, tracker", name, (text,), f"pfnlab policies show {name}")
+            yield WordMeaning("policy, tracker", name, (text,), f"pfnlab policies show {shell_word(name)}")
 
 
 def _errnos(word: str) -> Iterator[WordMeaning]:
@@ -231,7 +234,9 @@ def _programs(word: str) -> Iterator[WordMeaning]:
 
     for one in library_entries():
         if _is(word, one.name):
-            yield WordMeaning("program", one.name, (linkless(one.question),), f"pfnlab run {one.name}")
+            yield WordMeaning(
+                "program", one.name, (linkless(one.question),), f"pfnlab run {shell_word(one.name)}"
+            )
 
 
 @cache
