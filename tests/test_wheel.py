@@ -123,7 +123,7 @@ def test_a_program_is_shown(command: Path) -> None:
 
 def test_the_template_runs(command: Path) -> None:
     """Through standard input."""
-    template = ask(command, "new").stdout
+    template = ask(command, "litmus", "new").stdout
 
     assert 0 == ask(command, "run", "-", given=template).returncode
 

@@ -74,7 +74,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "present": (("present.report",), ("present.picture",), ("present.document",)),
     "faces": (
         ("verbs",),
-        ("verbs.results",),
+        ("verbs.campaign_results",),
         ("verbs.campaign",),
         ("explorer",),
         ("verbs.explore",),

@@ -215,9 +215,9 @@ def schemas() -> str:
     """The forms of JSON."""
     said = f"# JSON\n\n{_MADE}"
     said += (
-        "What `--json` prints. `pfnlab schema VERB` prints the whole JSON Schema (2020-12), with the parts\n"
-        "named here below `$defs`. Keys are never renamed; one that goes makes a new number behind the\n"
-        "form's name.\n"
+        "What `--json` prints. `pfnlab help --schema VERB` prints the whole JSON Schema (2020-12), with the\n"
+        "parts named here below `$defs`. Keys are never renamed; one that goes makes a new number after\n"
+        "the form's name.\n"
         "What made a result, `made`, is the same in all: `pfnlab`, its version, and `command`, the command\n"
         "line or null.\n"
     )

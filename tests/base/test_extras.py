@@ -73,10 +73,14 @@ NEEDING = [
     ("lens", "drgn", ["draw", PROGRAM, "--on", "qemu:7.3", "--look", "memory"]),
     ("cluster", "distributed", ["check", "--scope", "small", "--cluster", "tcp://127.0.0.1:1"]),
     ("cluster", "distributed", ["campaign", "run", "c.toml", "--cluster", "tcp://127.0.0.1:1"]),
-    ("postgres", "psycopg", ["results", "postgresql://nobody@127.0.0.1:1/none"]),
+    ("postgres", "psycopg", ["campaign", "results", "--store", "postgresql://nobody@127.0.0.1:1/none"]),
     ("postgres", "psycopg", ["campaign", "run", "c.toml", "--store", "postgresql://n@127.0.0.1:1/none"]),
     ("postgres", "psycopg", ["campaign", "status", "--store", "postgresql://n@127.0.0.1:1/none"]),
-    ("frames", "polars", ["results", "pfnlab.db", "--format", "parquet", "-o", "found.parquet"]),
+    (
+        "frames",
+        "polars",
+        ["campaign", "results", "--store", "pfnlab.db", "--format", "parquet", "-o", "found.parquet"],
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""``pfnlab cache``: what is there, and cleaning up."""
+"""``pfnlab kernels list --cache`` and ``kernels rm --older``: what is there, and cleaning up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_empty_cache(ask: Ask, cache: Path) -> None:
     """It need not exist; nothing is made by asking."""
-    answer = ask("cache")
+    answer = ask("kernels", "list", "--cache")
 
     assert (0, True) == (answer.code, answer.out.startswith(f"{cache} is empty; "))
     assert not cache.exists()
@@ -29,7 +29,7 @@ def test_each_kind_has_a_line(ask: Ask, cache: Path) -> None:
         (cache / name).parent.mkdir(parents=True, exist_ok=True)
         (cache / name).write_bytes(b"x" * (1 << 20))
 
-    rows = [line.split() for line in ask("cache").out.splitlines()]
+    rows = [line.split() for line in ask("kernels", "list", "--cache").out.splitlines()]
 
     kernels, booted, whole = (row[:-1] for row in rows[1:4])
     assert (["kernels", "1", "1", "MiB"], ["all", "3", "3", "MiB"]) == (kernels, whole)
@@ -41,7 +41,7 @@ def test_what_is_removed_is_said(ask: Ask, cache: Path) -> None:
     (cache / "states").mkdir(parents=True)
     (cache / "states/a.state").write_bytes(b"x" * 5000)
 
-    kept, removed = ask("cache", "clean"), ask("cache", "clean", "--older", "0")
+    kept, removed = ask("kernels", "rm", "--older", "30"), ask("kernels", "rm", "--older", "0")
 
     assert "0 entries removed, 0 MiB\n" == kept.out
     assert "removed states/a.state, 1 MiB\n1 entry removed, 1 MiB\n" == removed.out
@@ -49,7 +49,7 @@ def test_what_is_removed_is_said(ask: Ask, cache: Path) -> None:
 
 def test_an_age_is_no_less_than_nothing(ask: Ask) -> None:
     """What will be used in the future is not known."""
-    assert 2 == ask("cache", "clean", "--older", "-1").code
+    assert 2 == ask("kernels", "rm", "--older", "-1").code
 
 
 @pytest.mark.parametrize("verb", [["fetch", "6.1"], ["list", "--refresh"]])

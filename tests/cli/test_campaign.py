@@ -1,4 +1,4 @@
-"""``pfnlab campaign`` and ``pfnlab results``: what they print, and the codes they end with."""
+"""``pfnlab campaign``: what its verbs print, and the codes they end with."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_new_file_can_be_checked(folder: Path, ask: Ask) -> None:
     """And is named after itself."""
     assert 0 == ask("campaign", "new", "My night.toml").code
-    answer = ask("campaign", "check", "My night.toml")
+    answer = ask("campaign", "run", "--check", "My night.toml")
 
     assert (0, "my-night: 27 shards, 0 on real kernels") == (answer.code, answer.out.splitlines()[0])
 
@@ -61,8 +61,8 @@ def test_a_file_with_mistakes_is_misuse(folder: Path, ask: Ask) -> None:
     """A line each."""
     (folder / "quick.toml").write_text("form = 1\n[[check]]\nscopes = 3\n", encoding="utf-8")
 
-    for verb in ("check", "run"):
-        answer = ask("campaign", verb, "quick.toml")
+    for words in (["--check"], []):
+        answer = ask("campaign", "run", *words, "quick.toml")
         assert (2, 3) == (answer.code, len(answer.err.splitlines()))
     assert not (folder / "pfnlab.db").exists()
 
@@ -84,11 +84,11 @@ def test_a_campaign_runs_and_is_told(folder: Path, ask: Ask) -> None:
 def test_a_campaign_that_is_over_runs_nothing(folder: Path, ask: Ask) -> None:
     """And has the same results."""
     ask("campaign", "run", "quick.toml")
-    before = ask("results", "--json").out
+    before = ask("campaign", "results", "--json").out
     again = ask("campaign", "run", "quick.toml")
 
     assert 1 == again.code
-    assert json.loads(before)["results"] == json.loads(ask("results", "--json").out)["results"]
+    assert json.loads(before)["results"] == json.loads(ask("campaign", "results", "--json").out)["results"]
 
 
 @pytest.mark.target("long")
@@ -127,15 +127,14 @@ def test_results_are_filtered(folder: Path, ask: Ask) -> None:
     """By the words of a result."""
     ask("campaign", "run", "quick.toml")
 
-    answer = ask("results", "--verdict", "violated", "--machine", "model:7.2,tracker=vm_pat", "--full")
+    answer = ask(
+        "campaign", "results", "--verdict", "violated", "--machine", "model:7.2,tracker=vm_pat", "--full"
+    )
 
     assert 0 == answer.code
     assert "2 results" == answer.out.splitlines()[-1]
     assert "    pfnlab program 1" in answer.out.splitlines()
-    assert "0 results\n" == ask("results", "--machine", "model:6.1").out
-    assert (
-        ask("campaign", "results", "--verdict", "violated").out == ask("results", "--verdict", "violated").out
-    )
+    assert "0 results\n" == ask("campaign", "results", "--machine", "model:6.1").out
 
 
 @pytest.mark.parametrize(
@@ -143,7 +142,7 @@ def test_results_are_filtered(folder: Path, ask: Ask) -> None:
     [
         (("--verdict", "violate"), "--verdict violate: write one of"),
         (("--kind", "runs"), "--kind runs: write one of run, verdict, difference"),
-        (("--campaign", "quik"), "has no campaign 'quik': did you mean `quick`?"),
+        (("quik",), "has no campaign 'quik': did you mean `quick`?"),
         (("--format", "csv"), "add -o FILE"),
         (("--json", "-o", "x.csv"), "drop one of them"),
         (("-o", "x.xlsx"), "there is no format 'xlsx'"),
@@ -154,7 +153,7 @@ def test_a_wrong_filter_is_misuse(folder: Path, ask: Ask, words: tuple[str, ...]
     with Store("pfnlab.db") as store:
         store.begin("quick", {"form": 1, "name": "quick"}, [])
 
-    answer = ask("results", *words)
+    answer = ask("campaign", "results", *words)
 
     assert 2 == answer.code
     assert says in answer.err and 1 == answer.err.count("\n")
@@ -164,11 +163,11 @@ def test_a_wrong_filter_is_misuse(folder: Path, ask: Ask, words: tuple[str, ...]
 def test_results_are_exported(folder: Path, ask: Ask) -> None:
     """A row for each sighting."""
     ask("campaign", "run", "quick.toml")
-    assert 0 == ask("results", "-o", "x.csv").code
+    assert 0 == ask("campaign", "results", "-o", "x.csv").code
 
     with (folder / "x.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    content = json.loads(ask("results", "--json").out)
+    content = json.loads(ask("campaign", "results", "--json").out)
     assert [one["digest"] for one in content["results"]] == [row["digest"] for row in rows]
 
 
@@ -176,9 +175,9 @@ def test_results_are_exported(folder: Path, ask: Ask) -> None:
 def test_a_store_is_copied(folder: Path, ask: Ask) -> None:
     """The copy has the same results."""
     ask("campaign", "run", "quick.toml")
-    assert 0 == ask("results", "--backup", "copy.db").code
+    assert 0 == ask("campaign", "results", "--backup", "copy.db").code
 
-    assert ask("results").out == ask("results", "copy.db").out
+    assert ask("campaign", "results").out == ask("campaign", "results", "--store", "copy.db").out
 
 
 @pytest.mark.target("long")
@@ -193,11 +192,11 @@ def test_the_store_is_named_by_a_variable(folder: Path, ask: Ask, monkeypatch: p
 @pytest.mark.parametrize(
     "words",
     [
-        ("results",),
         ("campaign", "status"),
         ("campaign", "resume"),
         ("campaign", "stop"),
-        ("campaign", "report"),
+        ("campaign", "results"),
+        ("report", "--campaign", "quick"),
     ],
 )
 def test_a_store_that_is_not_there_is_misuse(folder: Path, ask: Ask, words: tuple[str, ...]) -> None:
@@ -224,7 +223,7 @@ def test_a_report_is_written(folder: Path, ask: Ask, name: str, begins: str) -> 
     """In the form that the name of its file says."""
     ask("campaign", "run", "quick.toml")
 
-    assert 0 == ask("campaign", "report", "-o", name).code
+    assert 0 == ask("report", "--campaign", "quick", "-o", name).code
     text = (folder / name).read_text(encoding="utf-8")
     assert text.lower().startswith(begins.lower()) and "freed_once" in text
 
@@ -232,7 +231,7 @@ def test_a_report_is_written(folder: Path, ask: Ask, name: str, begins: str) -> 
 def test_what_results_print_is_taken_by_report(folder: Path, ask: Ask) -> None:
     """As every other result."""
     ask("campaign", "run", "quick.toml")
-    (folder / "x.json").write_text(ask("results", "--json").out, encoding="utf-8")
+    (folder / "x.json").write_text(ask("campaign", "results", "--json").out, encoding="utf-8")
 
     assert "# Campaign quick" in ask("report", "x.json", "--format", "md").out
 

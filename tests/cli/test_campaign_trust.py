@@ -53,7 +53,7 @@ def test_a_check_runs_no_policy(ask: Ask, table: str) -> None:
     """It says which one it has not run."""
     write(table)
 
-    answer = ask("campaign", "check", "c.toml")
+    answer = ask("campaign", "run", "--check", "c.toml")
 
     says = "  not checked, because this would run code: evil.py; review it, then add --trust"
     assert (0, says) == (answer.code, answer.out.splitlines()[-1])
@@ -72,7 +72,7 @@ def test_a_check_says_what_else_is_wrong(ask: Ask, old: str, new: str, says: str
     """All but the content of the policy is checked."""
     write(TABLES["check"].replace(old, new))
 
-    answer = ask("campaign", "check", "c.toml")
+    answer = ask("campaign", "run", "--check", "c.toml")
 
     assert (2, True, 1) == (answer.code, says in answer.err, answer.err.count("\n"))
 
@@ -81,7 +81,7 @@ def test_a_check_with_trust_runs_it(ask: Ask) -> None:
     """A policy that is none is a mistake of the file then."""
     Path("evil.py").write_text("x = 1\n", encoding="utf-8")
 
-    answer = ask("campaign", "check", "c.toml", "--trust")
+    answer = ask("campaign", "run", "--check", "c.toml", "--trust")
 
     assert (2, True) == (answer.code, "there is no policy" in answer.err)
 
@@ -112,7 +112,7 @@ def test_a_campaign_without_policies_needs_no_trust(ask: Ask) -> None:
     """Nothing of it is anybody's code."""
     write(TABLES["check"].replace(",tracker=evil.py", ""))
 
-    answer = ask("campaign", "check", "c.toml")
+    answer = ask("campaign", "run", "--check", "c.toml")
 
     assert (0, False) == (answer.code, "--trust" in answer.out)
 

@@ -52,7 +52,7 @@ def test_the_earlier_list_is_of_claims(ask: Ask, words: tuple[str, ...]) -> None
 
 def test_the_earlier_name_has_its_schemas(ask: Ask) -> None:
     """Those of the forms, which are the same."""
-    assert ask("schema", "discussions", "by").out == ask("schema", "claims", "list").out
+    assert ask("help", "--schema", "discussions", "by").out == ask("help", "--schema", "claims", "list").out
 
 
 def test_the_earlier_name_is_in_no_help(ask: Ask) -> None:

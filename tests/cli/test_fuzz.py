@@ -140,3 +140,21 @@ def test_a_hunt_goes_on_with_its_coverage(ask: Ask, tmp_path: Path) -> None:
     assert (0, 2) == (on.code, other.code)
     assert "branches" not in on.out
     assert "holds a hunt with --coverage none" in other.err
+
+
+def test_an_interrupted_hunt_has_its_summary_and_the_command_to_resume(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Undecided: the state is in the folder of findings, and --resume takes it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--programs", 2, "--findings", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("pfnlab.hunt.fuzz.hunt.Hunt.run", interrupted)
+        first = ask(*words, "--json")
+
+    resumed = ask(*words, "--resume", tmp_path / "interrupted.json", "--json")
+    assert (3, True) == (first.code, json.loads(first.out)["interrupted"])
+    assert (2, False) == (json.loads(resumed.out)["programs"], json.loads(resumed.out)["interrupted"])

@@ -6,6 +6,7 @@ import pytest
 from asking import Ask
 from for_each import for_each
 
+from pfnlab.cli.verb_modules import MOVED
 from pfnlab.cli.verbs import verb_pages
 
 VERBS = [page.words for page in verb_pages()]
@@ -35,7 +36,7 @@ def test_on_a_narrow_terminal_an_option_stands_above_its_meaning(
 
     answer = ask("fuzz", "--help")
 
-    assert "\n  --findings DIR\n      Folder for findings.  [default:\n      findings]\n" in answer.out
+    assert "\n  --findings DIR\n      Folder for findings. [default:\n      findings]\n" in answer.out
 
 
 @for_each("columns", [40, 80, 200])
@@ -49,3 +50,57 @@ def test_no_verb_of_the_list_is_cut(ask: Ask, columns: int, monkeypatch: pytest.
     assert (
         "try Build a tree, compare its kernel with a model, and print a report for a cover letter." in words
     )
+
+
+def test_help_has_few_commands() -> None:
+    """At most 22 at the top, and 50 in all: a further one takes the place of another."""
+    pages = [page for page in verb_pages() if page.words]
+
+    assert 22 >= sum(len(page.words) == 1 for page in pages)
+    assert 50 >= len(pages)
+
+
+def test_every_command_is_under_one_heading(ask: Ask) -> None:
+    """The six that everyone needs come first."""
+    whole = verb_pages()[0]
+    headings = [line for line in ask("--help").out.splitlines() if line.endswith(":") and line[0] != " "]
+
+    assert ("run", "review", "explain", "inspect", "try", "export") == whole.groups[0][1]
+    assert sorted(whole.verbs) == sorted(name for _, names in whole.groups for name in names)
+    assert [f"{heading}:" for heading, _ in whole.groups] == headings[: len(whole.groups)]
+
+
+@for_each("words", [("kernels", "build"), ("run",), ()])
+def test_help_of_a_command_is_its_page(ask: Ask, words: tuple[str, ...]) -> None:
+    """As with --help; without a word, that of pfnlab."""
+    assert ask("help", *words) == ask(*words, "--help")
+
+
+@for_each(("words", "instead"), [(verb.split(), now) for verb, now in MOVED.items()])
+def test_a_command_that_moved_names_its_new_form(ask: Ask, words: list[str], instead: str) -> None:
+    """And does nothing."""
+    answer = ask(*words)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert answer.err.endswith(f": write pfnlab {instead}\n")
+
+
+def test_an_unknown_word_proposes_the_nearest(ask: Ask) -> None:
+    """In one line."""
+    answer = ask("help", "no_leek")
+
+    assert (2, "pfnlab: no help for 'no_leek': did you mean no_leak?\n") == (answer.code, answer.err)
+
+
+def test_a_word_like_no_other_leads_to_the_search(ask: Ask) -> None:
+    """Of texts."""
+    assert "`pfnlab bugs find 'xyzzy plugh'` searches" in ask("help", "xyzzy", "plugh").err
+
+
+@for_each("word", ["untrack", "A06", "no_leak", "book", "S9.3", "S2", "msg", "title", "freeing_invalid"])
+def test_an_explanation_fits_one_screen(ask: Ask, word: str) -> None:
+    """80 columns and 40 lines."""
+    lines = ask("help", word).out.splitlines()
+
+    assert 40 >= len(lines)
+    assert not [line for line in lines if len(line) > 80 and " " in line.strip()]

@@ -35,10 +35,10 @@ VERBS = [
     ("campaign", "stop", "c"),
     ("campaign", "resume", "c"),
     ("campaign", "results", "c"),
-    ("campaign", "report", "c"),
-    ("results", "s.db", "--json"),
-    ("results", "s.db", "--full"),
-    ("results", "s.db", "-o", "f.csv"),
+    ("report", "--campaign", "c"),
+    ("campaign", "results", "--store", "s.db", "--json"),
+    ("campaign", "results", "--store", "s.db", "--full"),
+    ("campaign", "results", "--store", "s.db", "-o", "f.csv"),
 ]
 
 
@@ -139,7 +139,7 @@ def test_a_name_in_a_file_of_a_campaign_moves_no_cursor(folder: Path, ask: Ask) 
     text = f'form = 1\nname = "n"\n[[check]]\nmachines = ["model:7.2"]\nscopes = ["{scope}"]\n'
     Path("n.toml").write_text(text.replace("\x1b", "\\u001b"), encoding="utf-8")
 
-    answer = ask("campaign", "check", "n.toml")
+    answer = ask("campaign", "run", "--check", "n.toml")
 
     assert (0, False) == (answer.code, "\x1b" in answer.out) and "scope \\x1b[2J.toml" in answer.out
 
@@ -148,7 +148,7 @@ def test_json_of_a_store_means_what_stands_in_it(folder: Path, ask: Ask) -> None
     """What a terminal must not see is escaped."""
     change("UPDATE results SET says = ?", f"a{CONTROLS}b")
 
-    answer = ask("results", "s.db", "--json")
+    answer = ask("campaign", "results", "--store", "s.db", "--json")
 
     assert f"a{CONTROLS}b" == json.loads(answer.out)["results"][0]["says"]
 
@@ -157,7 +157,7 @@ def test_a_table_of_a_store_has_no_formulas(folder: Path, ask: Ask) -> None:
     """What a spreadsheet would run is text."""
     change("UPDATE results SET says = ?", '=HYPERLINK("http://x", "y")')
 
-    assert 0 == ask("results", "s.db", "-o", "f.csv").code
+    assert 0 == ask("campaign", "results", "--store", "s.db", "-o", "f.csv").code
 
     with Path("f.csv").open(encoding="utf-8", newline="") as file:
         assert ['\'=HYPERLINK("http://x", "y")'] == [row["says"] for row in csv.DictReader(file)]
@@ -166,9 +166,9 @@ def test_a_table_of_a_store_has_no_formulas(folder: Path, ask: Ask) -> None:
 @pytest.mark.parametrize(
     "verb",
     [
-        ("results", "s.db", "--format", "csv", "-o", "s.db"),
-        ("results", "s.db", "--format", "csv", "-o", "other.db"),
-        ("campaign", "report", "c", "--format", "html", "-o", "s.db"),
+        ("campaign", "results", "--store", "s.db", "--format", "csv", "-o", "s.db"),
+        ("campaign", "results", "--store", "s.db", "--format", "csv", "-o", "other.db"),
+        ("report", "--campaign", "c", "--format", "html", "-o", "s.db"),
     ],
     ids=" ".join,
 )

@@ -1,4 +1,4 @@
-"""``pfnlab litmus`` and ``pfnlab new``."""
+"""``pfnlab litmus``."""
 
 from __future__ import annotations
 
@@ -89,18 +89,18 @@ def test_a_file_of_the_users_own_is_not_of_the_library(ask: Ask, here: Path) -> 
 
 def test_the_template_runs_as_it_is(ask: Ask, here: Path) -> None:
     """And is as fmt would write it."""
-    written = ask("new", "mine.pfn")
+    written = ask("litmus", "new", "mine.pfn")
 
     assert 0 == written.code
     assert [0, 0] == [ask("run", "mine.pfn", "--on", f"model:{it}").code for it in ("6.1", "7.3")]
     text = (here / "mine.pfn").read_text()
     assert text == format_text(text, "mine.pfn")
-    assert text == ask("new").out
+    assert text == ask("litmus", "new").out
 
 
 def test_the_template_overwrites_nothing(ask: Ask, here: Path) -> None:
     """Unless it is told to."""
     (here / "mine.pfn").write_text("mine")
 
-    assert (2, "mine") == (ask("new", "mine.pfn").code, (here / "mine.pfn").read_text())
-    assert 0 == ask("new", "mine.pfn", "--force").code
+    assert (2, "mine") == (ask("litmus", "new", "mine.pfn").code, (here / "mine.pfn").read_text())
+    assert 0 == ask("litmus", "new", "mine.pfn", "--force").code

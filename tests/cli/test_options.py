@@ -26,10 +26,13 @@ from for_each import for_each
             "inf is not a number of seconds: write one up to 31,622,400 (a year)",
         ),
         (
-            ("results", "x.db", "--backup", "y", "--kind", "run"),
+            ("campaign", "results", "--store", "x.db", "--backup", "y", "--kind", "run"),
             "--backup copies the whole store: drop --kind",
         ),
-        (("results", "x.db", "-o", "y.csv", "--full"), "-o writes all columns: drop --full"),
+        (
+            ("campaign", "results", "--store", "x.db", "-o", "y.csv", "--full"),
+            "-o writes all columns: drop --full",
+        ),
         (
             ("kernels", "diff", "--model", "6.1", "7.2", "--programs", "5"),
             "--model has no random programs: drop --programs",
@@ -59,5 +62,5 @@ def test_the_command_after_a_new_campaign_can_be_run(
 
     answer = ask("campaign", "new", "--", "---x.toml")
 
-    assert "---x.toml written; then: pfnlab campaign check ./---x.toml\n" == answer.err
-    assert 0 == ask("campaign", "check", "./---x.toml").code
+    assert "---x.toml written; then: pfnlab campaign run --check ./---x.toml\n" == answer.err
+    assert 0 == ask("campaign", "run", "--check", "./---x.toml").code

@@ -112,7 +112,7 @@ def test_a_disk_or_memory_that_is_full_is_no_defect(
     def fail() -> int:
         raise trouble
 
-    monkeypatch.setattr("pfnlab.verbs.policies.all_policies", fail)
+    monkeypatch.setattr("pfnlab.kernel.policies.shipped_policies.all_policies", fail)
 
     answer = ask("policies")
 
@@ -226,7 +226,9 @@ def test_what_is_read_is_not_written_over(
     assert before == {path: path.read_bytes() for path in before}
 
 
-@pytest.mark.parametrize("words", [("run",), ("report",), ("campaign", "check"), ("results",)])
+@pytest.mark.parametrize(
+    "words", [("run",), ("report",), ("campaign", "run", "--check"), ("campaign", "results", "--store")]
+)
 def test_a_name_moves_no_cursor(ask: Ask, words: tuple[str, ...]) -> None:
     """Neither of a file nor of an option."""
     answers = [ask(*words, "./\x1b[2J\x9b.x"), ask(*words, "--\x1b[2J\x9b")]

@@ -220,7 +220,7 @@ def test_help_is_asked_for(words: tuple[str, ...], asked: CommandLine) -> None:
 
 @for_each(
     ("group", "verb"),
-    [("kernels", "kernels list"), ("bugs", "bugs list"), ("cache", "cache"), ("policies", "policies list")],
+    [("kernels", "kernels list"), ("bugs", "bugs list"), ("policies", "policies list")],
 )
 def test_a_group_without_a_verb_has_a_default(group: str, verb: str) -> None:
     """Its list, or what the group does itself."""
@@ -295,6 +295,7 @@ def test_a_module_of_a_verb_is_quick_to_import(verb: str) -> None:
     light = {"pfnlab", "pfnlab.base.version", "pfnlab.base.errors", "pfnlab.verbs", "pfnlab.verbs.option"}
     light |= {
         "pfnlab.verbs.kernels_compared",
+        "pfnlab.verbs.campaign_results",
         "pfnlab.base",
         "pfnlab.base.result",
         "pfnlab.base.inert",

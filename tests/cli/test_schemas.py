@@ -1,4 +1,4 @@
-"""The output of ``--json`` has the form that ``pfnlab schema`` prints; anything else is refused."""
+"""The output of ``--json`` has the form that ``pfnlab help --schema`` prints; anything else is refused."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def campaign(verb: str) -> dict[str, Any]:
 
 #: An object for every verb that needs a kernel, a store or minutes.
 OBJECTS = {
-    **{verb: partial(campaign, verb) for verb in ("results", "campaign results", "campaign status")},
+    **{verb: partial(campaign, verb) for verb in ("campaign results", "campaign status")},
     "kernels meet": meeting,
     "kernels diff": meeting,
     "try": trial,
@@ -197,12 +197,12 @@ def test_a_verb_prints_its_form(verb: str, ask: Ask, tmp_path: Any) -> None:
 
 def test_a_schema_is_printed(ask: Ask) -> None:
     """By the words of its verb."""
-    assert schema_text("kernels meet") == ask("schema", "kernels", "meet").out
+    assert schema_text("kernels meet") == ask("help", "--schema", "kernels", "meet").out
 
 
 def test_a_verb_without_a_form_is_misuse(ask: Ask) -> None:
     """It says which have one."""
-    answer = ask("schema", "new")
+    answer = ask("help", "--schema", "new")
 
     assert (2, True) == (
         answer.code,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
-from pfnlab.verbs.completion import SHELLS
+from pfnlab.verbs.help import SHELLS
 
 #: Seconds until a shell has answered; it takes one, on a machine that has nothing else to do.
 PATIENCE = 60.0
@@ -158,7 +158,7 @@ def test_fish_knows_the_candidates(home: Path, line: str, expected: set[str]) ->
 
 def test_a_shell_without_a_script_is_misuse(ask: Ask) -> None:
     """The message says which there are."""
-    assert ask("completion", "tcsh") == (
+    assert ask("help", "--completion", "tcsh") == (
         2,
         "",
         "pfnlab: no completion for 'tcsh': write bash, zsh or fish\n",
@@ -168,4 +168,4 @@ def test_a_shell_without_a_script_is_misuse(ask: Ask) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_script_is_printed(ask: Ask, shell: str) -> None:
     """To be sourced, or kept in a file."""
-    assert ask("completion", shell) == (0, script(shell), "")
+    assert ask("help", "--completion", shell) == (0, script(shell), "")

@@ -90,7 +90,7 @@ def test_nothing_is_shown_while_a_result_is_printed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "function_of", lambda _: perform)
     monkeypatch.setattr("pfnlab.base.files.write_output", write)
     with redirect_stderr(screen):
-        performed("results", SimpleNamespace(output=None, as_json=False))
+        performed("campaign results", SimpleNamespace(output=None, as_json=False))
 
     assert [("one\n", True), ("two\n", True)] == printed
 
@@ -138,7 +138,12 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
             "reading the reservations and mappings of this machine",
         ),
         ("inspect", "pfnlab.diagnosis.inspector.parsing.memory_lists.IomemTable", {}, "reading this machine"),
-        ("report", "pfnlab.present.document.read.read_results", {"results": ()}, "pfnlab report"),
+        (
+            "report",
+            "pfnlab.present.document.read.read_results",
+            {"results": (Path("x.json"),)},
+            "pfnlab report",
+        ),
         (
             "bugs affects",
             "pfnlab.present.report.affected.affecting",

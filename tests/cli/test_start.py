@@ -36,7 +36,7 @@ class StartCase(NamedTuple):
 
 _CASES = [
     StartCase(("--version",), 13, _HEAVY | {"msgspec", "argparse"}),
-    StartCase(("--help",), 15, _HEAVY | {"msgspec"}),
+    StartCase(("--help",), 16, _HEAVY | {"msgspec"}),
     StartCase(("check", "--help"), 28, _HEAVY),
     StartCase(("run", "munmap-middle", "--on", "model:7.2"), 242),
     StartCase(("litmus", "list"), 27),

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from pfnlab.explorer.answers import step_picture
-from pfnlab.explorer.offers import find_rule
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.present.picture import draw_race
+from pfnlab.present.report.rule_texts import find_rule
 from pfnlab.programs.lang.library import find_program
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -158,7 +158,7 @@ def test_an_older_list_is_refused(debian: DebianOnDisk, key: Key, cache: Path) -
 
 
 def test_an_older_list_is_refused_where_no_other_is_left(debian: DebianOnDisk, key: Key, cache: Path) -> None:
-    """`pfnlab cache clean` takes lists away, and what was seen stays known."""
+    """`pfnlab kernels rm --older` takes lists away, and what was seen stays known."""
     kernels.fetch("7.3")
     for name in ("apt/experimental", "kernels"):
         shutil.rmtree(cache / name)

@@ -98,7 +98,8 @@ def _redact(path: Path) -> None:
 
 
 def _store(path: Path) -> str:
-    return _printed("results", str(path), "--full") + _printed("results", str(path), "--json")
+    words = ("campaign", "results", "--store", str(path))
+    return _printed(*words, "--full") + _printed(*words, "--json")
 
 
 def _golden(path: Path) -> None:

@@ -16,3 +16,10 @@ def set_command(words: Sequence[str]) -> None:
 def command() -> str | None:
     """The command line; None if pfnlab was called as a library."""
     return _COMMAND.get()
+
+
+def with_option(name: str, value: object) -> str:
+    """The command line with an option added unless it is there; empty if pfnlab was called as a library."""
+    line = command() or ""
+    added = shell_line([name, str(value)])
+    return f"{line} {added}" if line and name not in line.split() else line

@@ -38,7 +38,6 @@ FORMS = {
     "bisect": "bisect",
     "kernels diff --model": "kernels-diff-model",
     "kernels sizes": "kernels-sizes",
-    "results": "results",
     "campaign results": "results",
     "campaign status": "campaign-status",
 }

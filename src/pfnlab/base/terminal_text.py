@@ -1,5 +1,6 @@
 """Text in a terminal: its width, and wrapping."""
 
+import os
 import re
 import shutil
 import sys
@@ -7,12 +8,18 @@ import textwrap
 
 from pfnlab.base.inert import one_line
 
+#: The fewest columns that text is wrapped to.
+_LEAST = 20
 
-def terminal_width() -> int:
-    """Columns of the terminal on standard output, at least 40; 80 if it is not a terminal."""
-    if sys.stdout is None or not sys.stdout.isatty():
-        return 80
-    return max(40, shutil.get_terminal_size((80, 24)).columns)
+
+def terminal_width(piped: int = 80) -> int:
+    """Columns of the terminal on standard output, at least 20.
+
+    :param piped: those of a file or a pipe, unless COLUMNS is set
+    """
+    if "COLUMNS" not in os.environ and (sys.stdout is None or not sys.stdout.isatty()):
+        return piped
+    return max(_LEAST, shutil.get_terminal_size((piped, 24)).columns)
 
 
 _LINK = re.compile(r"\[([^]]+)\]\([^)]*\)")
@@ -23,15 +30,16 @@ def linkless(text: str) -> str:
     return _LINK.sub(r"\1", text)
 
 
-def wrapped(text: str, indent: int = 0, first: str = "") -> list[str]:
-    """*text* wrapped to the width of the terminal.
+def wrapped(text: str, indent: int = 0, first: str = "", *, width: int | None = None) -> list[str]:
+    """*text* wrapped; a longer word stays whole.
 
     :param indent: columns of indentation
     :param first: text placed in the indentation of the first line
+    :param width: columns; by default those of the terminal
     """
     return textwrap.wrap(
         one_line(text),
-        terminal_width(),
+        terminal_width() if width is None else width,
         initial_indent=first.ljust(indent),
         subsequent_indent=" " * indent,
         break_long_words=False,

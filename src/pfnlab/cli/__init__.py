@@ -44,6 +44,9 @@ _FOR_BISECT = {Misuse.exit_code: 130, Undecided.exit_code: 125, Defect.exit_code
 #: Completion scripts call pfnlab with this word.
 _COMPLETE = "__complete"
 
+#: The option for output without a pager; it comes first.
+_NO_PAGER = "--no-pager"
+
 #: The file descriptor of standard error.
 _STDERR = 2
 
@@ -90,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else list(argv)
+    has_pager = words[:1] != [_NO_PAGER]
+    words = words[not has_pager :]
     set_command(words)
     try:
         if words[:1] == [_COMPLETE]:
@@ -100,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
                 sys.stdout.write(answer(words[1:]))
             code = 0
         else:
-            code = _answer(words)
+            code = _answer(words, pager=has_pager)
             code = _FOR_BISECT.get(code, code) if words[:1] == ["try"] else code
         try:
             sys.stdout.flush()
@@ -124,7 +129,7 @@ def _through(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrappe
     )
 
 
-def _answer(argv: list[str]) -> int:
+def _answer(argv: list[str], *, pager: bool) -> int:
     try:
         from pfnlab.cli.reader import perform_words
 
@@ -132,7 +137,7 @@ def _answer(argv: list[str]) -> int:
             from pfnlab.base.supervised import supervised
 
             return supervised(lambda: perform_words(argv))
-        return perform_words(argv)
+        return perform_words(argv, pager=pager)
     except PfnlabError as trouble:
         _say(f"pfnlab: {message(str(trouble))}")
         return trouble.exit_code

@@ -250,6 +250,20 @@ def bug_names(typed: str) -> Iterator[Candidate]:
             yield Candidate(one.cve, one.title)
 
 
+# Help.
+
+
+def helped_words(typed: str) -> Iterator[Candidate]:
+    """List the commands, the words of the glossary, bugs and properties."""
+    from pfnlab.present.report.rule_texts import glossary
+    from pfnlab.verbs.pfnlab import VERBS
+
+    yield from (Candidate(name, "command") for name in VERBS)
+    yield from (Candidate(name, says) for name, says in glossary().items() if name.isidentifier())
+    yield from bug_names(typed)
+    yield from (Candidate(name, "property") for name in PROPERTIES)
+
+
 # Checks and runs.
 
 

@@ -5,12 +5,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from pfnlab.base.schema_files import FORMS
 from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Candidate, Values
 from pfnlab.cli.verb_modules import ALIASES
 from pfnlab.cli.verbs import HELP, VerbOption, page_of, paragraphs_of
-from pfnlab.verbs.completion import SHELLS
+from pfnlab.verbs.help import SHELLS
 
 _FILES = values.paths()
 _PROGRAMS = values.either(values.program_names, values.paths(".pfn", ".json"))
@@ -35,7 +34,6 @@ BY_METAVAR: dict[str, Values] = {
     **dict.fromkeys(("FILE|PATH", "FILE|FOLDER", "COMMIT|FILE", "[DEVICE=]FILE", "FILE|-|LINE"), _FILES),
     **dict.fromkeys(("BUNDLE|VMCORE|SOSREPORT|TEXT", "FILE"), _FILES),
     "FIELD,...": values.fields,
-    "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),
     "STORE": values.paths(".db"),
     "DISCUSSION": values.discussions,
@@ -57,12 +55,14 @@ BY_METAVAR: dict[str, Values] = {
     "ARCH": values.words("x86_64", "i386", "arm64", "arm", "riscv", "powerpc", "s390", "loongarch"),
     "ERRNO": values.words("EACCES", "EAGAIN", "EBUSY", "EINVAL", "ENODEV", "ENOMEM", "ENXIO", "EPERM"),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
+    "WORD": values.nothing,
     **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "SECONDS", "MIB", "DAYS", "URI"), values.nothing),
-    **dict.fromkeys(("NAME", "WORD", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.nothing),
+    **dict.fromkeys(("NAME", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.nothing),
 }
 
 #: The same for words with another meaning in one verb.
 BY_PLACE: dict[tuple[str, str], Values] = {
+    ("help", "WORD"): values.helped_words,
     ("check", "--property"): values.properties,
     ("fuzz", "SCOPE"): values.swept_scopes,
     ("review", "DESIGN"): values.nothing,

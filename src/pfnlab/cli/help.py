@@ -1,17 +1,16 @@
 """The help of a verb: fits the terminal, keeps sentences whole, and ends with examples."""
 
 import re
-import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 
+from pfnlab.base.terminal_text import terminal_width, wrapped
 from pfnlab.cli.verbs import HELP, VerbOption, VerbPage, paragraphs_of
 
 #: Below this many columns an option stands above its description, not to its left.
 _NARROW = 60
 
-#: The fewest and the most columns of help.
-_LEAST, _MOST = 20, 78
+#: The most columns of help.
+_MOST = 78
 
 #: The most columns of an option with its description to its right.
 _BESIDE = 30
@@ -19,21 +18,23 @@ _BESIDE = 30
 
 def help_text(page: VerbPage) -> str:
     """Return the help for the present terminal."""
-    columns = shutil.get_terminal_size().columns
-    return "".join(
-        f"{line}\n" for line in _lines(page, min(max(columns - 2, _LEAST), _MOST), columns < _NARROW)
-    )
+    columns = terminal_width()
+    return "".join(f"{line}\n" for line in _lines(page, min(columns - 2, _MOST), columns < _NARROW))
 
 
 def _lines(page: VerbPage, width: int, narrow: bool) -> Iterator[str]:
-    yield from _wrapped(f"Usage: {page.usage}", width, 0, 7)
+    yield from wrapped(page.usage, 7, "Usage:", width=width)
     for paragraph in page.says:
         yield ""
-        yield from _wrapped(paragraph, width, 2, 2)
+        yield from wrapped(paragraph, 2, width=width)
     arguments = [(row.word.strip("[]"), _meaning(row)) for row in page.arguments]
     options = [(_names(row), _meaning(row)) for row in (*page.options, HELP)]
-    verbs = [(name, first_sentence(page, name)) for name in page.verbs]
-    for heading, rows in (("Arguments", arguments), ("Options", options), ("Commands", verbs)):
+    verbs = [
+        (heading, [(name, first_sentence(page, name)) for name in names]) for heading, names in page.groups
+    ]
+    # pfnlab itself begins with its commands.
+    lists = [("Arguments", arguments), ("Options", options), *verbs]
+    for heading, rows in lists if page.words else [*verbs, ("Options", options)]:
         if rows:
             yield from ("", f"{heading}:")
             yield from _rows(rows, width, narrow)
@@ -41,7 +42,7 @@ def _lines(page: VerbPage, width: int, narrow: bool) -> Iterator[str]:
     for line, says in page.examples:
         # A command stays on one line, so that it can be copied.
         yield f"  {line}"
-        yield from _wrapped(f"{says}.", width, 6, 6)
+        yield from wrapped(f"{says}.", 6, width=width)
 
 
 def first_sentence(group: VerbPage, name: str) -> str:
@@ -54,7 +55,7 @@ def _names(row: VerbOption) -> str:
 
 
 def _meaning(row: VerbOption) -> str:
-    return f"{row.says}  [{row.limits}]" if row.limits else row.says
+    return f"{row.says} [{row.limits}]" if row.limits else row.says
 
 
 def _rows(rows: Sequence[tuple[str, str]], width: int, narrow: bool) -> Iterator[str]:
@@ -63,22 +64,10 @@ def _rows(rows: Sequence[tuple[str, str]], width: int, narrow: bool) -> Iterator
     begin = 4 + max(fitting if len(fitting) == len(rows) else [_BESIDE - 2])
     for first, second in rows:
         if narrow:
-            yield from (*_wrapped(first, width, 2, 2), *_wrapped(second, width, 6, 6))
+            yield from (*wrapped(first, 2, width=width), *wrapped(second, 6, width=width))
             continue
-        head, *others = _wrapped(second, width, begin, begin)
+        head, *others = wrapped(second, begin, width=width)
         if len(first) + 4 > begin:
             yield from (f"  {first}", head, *others)
         else:
             yield from (f"  {first}".ljust(begin) + head[begin:], *others)
-
-
-def _wrapped(text: str, width: int, first: int, other: int) -> list[str]:
-    """Wrap text in indented lines of *width* columns; a longer word stays whole."""
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=" " * first,
-        subsequent_indent=" " * other,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -4,15 +4,19 @@ argparse separates options and their values. The remaining words are arguments, 
 become values here too, so that every mistake gives one line that says what to write instead.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pfnlab.base.errors import Misuse
 from pfnlab.cli.verb_modules import (
+    MOVED,
     OptionField,
     default_of,
     loaded,
@@ -22,6 +26,9 @@ from pfnlab.cli.verb_modules import (
     request_of,
     verbs_of,
 )
+
+if TYPE_CHECKING:
+    from pfnlab.verbs.option import Say
 
 
 class CommandLine(NamedTuple):
@@ -38,8 +45,11 @@ class CommandLine(NamedTuple):
     of_group: Any = None
 
 
-def perform_words(words: Sequence[str]) -> int:
-    """Do what the words after ``pfnlab`` say; return the exit code. Misuse if they cannot be understood."""
+def perform_words(words: Sequence[str], *, pager: bool = False) -> int:
+    """Do what the words after ``pfnlab`` say; return the exit code. Misuse if they cannot be understood.
+
+    :param pager: whether long output may go through a pager
+    """
     if words[:1] == ["--version"]:
         from pfnlab.base.version import VERSION
 
@@ -50,11 +60,27 @@ def perform_words(words: Sequence[str]) -> int:
         from pfnlab.cli.help import help_text
         from pfnlab.cli.verbs import page_of
 
-        print(help_text(page_of(asked.verb)), end="", file=sys.stdout if asked.is_help else sys.stderr)
-        return 0 if asked.is_help else Misuse.exit_code
+        if not asked.is_help:
+            print(help_text(page_of(asked.verb)), end="", file=sys.stderr)
+            return Misuse.exit_code
+        with _paged(pager, asked):
+            print(help_text(page_of(asked.verb)), end="")
+        return 0
     if asked.of_group is not None:
         loaded(asked.verb.split()[0]).prepare(asked.of_group)
-    return performed(asked.verb, asked.request)
+    with _paged(pager, asked) as say:
+        return performed(asked.verb, asked.request, say)
+
+
+def _paged(pager: bool, asked: CommandLine) -> AbstractContextManager[Say | None]:
+    """Return the context of a command's output, in which its lines of progress go to the value, if any."""
+    # The module of pagers takes longer to import than a small program runs.
+    if pager and sys.stdout.isatty():
+        from pfnlab.cli.paging import paged, pages
+
+        if pages(asked.verb, asked.request):
+            return paged()
+    return nullcontext()
 
 
 def read(words: Sequence[str]) -> CommandLine:
@@ -75,12 +101,25 @@ def read(words: Sequence[str]) -> CommandLine:
         name, *rest = rest
         name, rest = (name, rest) if verb else renamed(name, rest)
         if name not in names:
-            raise Misuse(f"no verb {f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
+            whole = f"{verb} {name}".strip()
+            moved = MOVED.get(f"{whole} {rest[0]}" if rest else whole, MOVED.get(whole))
+            instead = _instead(name, names, verb) if moved is None else f": write pfnlab {moved}"
+            raise Misuse(f"no verb {whole!r}{instead}")
         verb = f"{verb} {name}".strip()
     values = _values(verb, rest)
     if values is None:
         return CommandLine(verb, is_help=True)
+    if verb == "help" and not {*values} - {"words"} and _is_verb(command := values.get("words", ())):
+        return CommandLine(" ".join(command), is_help=True)
     return CommandLine(verb, request_of(verb)(**values), of_group=of_group)
+
+
+def _is_verb(words: Sequence[str]) -> bool:
+    """Return True if *words* name a verb: none name pfnlab itself."""
+    known = verbs_of("")
+    if len(words) == 2 and words[0] in known:
+        return words[1] in verbs_of(words[0])
+    return not words or (len(words) == 1 and words[0] in known)
 
 
 def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import write_output
+from pfnlab.base.terminal_text import terminal_width
 from pfnlab.present.report.run_result import RunResult, RunResults, by_weight
 from pfnlab.verbs.run import RunRequest
 
@@ -103,9 +104,7 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
         print(document(results, request, form), end="")
         return
     if not sys.stdout.isatty() and not any(name in os.environ for name in _AS_TERMINAL):
-        columns = os.environ.get("COLUMNS", "")
-        width = (columns.isdigit() and int(columns)) or _PIPED_WIDTH
-        text = _asked(results, request, width)
+        text = _asked(results, request, terminal_width(_PIPED_WIDTH))
         print(text.plain.expandtabs(), end="")
         return
     # rich is for terminals only, and takes longer to import than a small program runs.

@@ -76,7 +76,7 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             return f"{chr(10) * apart}{claim_mail(result)}"
         case "explain":
             text = _explanation(request, result)
-        case "results" | "campaign results":
+        case "campaign results":
             from pfnlab.present.document.part import terminal
             from pfnlab.present.document.results_part import listing_part
 

@@ -11,10 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, g
 from pfnlab import verbs
 
 if TYPE_CHECKING:
-    from pfnlab.verbs.option import Option
+    from pfnlab.verbs.option import Option, Say
 
 #: Former names of verbs: accepted for one more release, not listed in help.
 ALIASES = {"claims": "discussions"}
+
+
+#: Verbs that are now part of another: not accepted, but the message names the present form.
+MOVED = {
+    "cache": "kernels list --cache",
+    "cache clean": "kernels rm --older DAYS",
+    "campaign check": "campaign run --check",
+    "campaign report": "report --store STORE",
+    "completion": "help --completion",
+    "kernels tested": "kernels list --tested",
+    "new": "litmus new",
+    "results": "campaign results --store STORE",
+    "schema": "help --schema",
+}
 
 
 def renamed(name: str, rest: list[str]) -> tuple[str, list[str]]:
@@ -50,6 +64,12 @@ def help_of(verb: str) -> str:
 def verbs_of(verb: str) -> tuple[str, ...]:
     """Return the verbs of a group in the order of help; none if *verb* is not a group."""
     return () if " " in verb else tuple(getattr(loaded(verb), "VERBS", ()))
+
+
+def groups_of(verb: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the verbs of a group by heading; none if *verb* is not a group."""
+    names = verbs_of(verb)
+    return tuple(getattr(loaded(verb), "GROUPS", {"Commands": names}).items()) if names else ()
 
 
 def default_of(group: str) -> str | None:
@@ -144,8 +164,11 @@ def option_fields(verb: str) -> list[OptionField]:
     return found
 
 
-def performed(verb: str, request: Any) -> int:
-    """Run *verb* with *request* and show the results; return the exit code."""
+def performed(verb: str, request: Any, held: Say | None = None) -> int:
+    """Run *verb* with *request* and show the results; return the exit code.
+
+    :param held: takes the lines of progress instead of standard error
+    """
     from pfnlab.base.progress import say
     from pfnlab.base.result import Outcome
     from pfnlab.cli.showing import show
@@ -153,7 +176,7 @@ def performed(verb: str, request: Any) -> int:
     outcomes: list[Outcome] = []
 
     def results() -> Iterator[Any]:
-        for result in function_of(verb)(request, say):
+        for result in function_of(verb)(request, held or say):
             outcomes.append(result.outcome)
             yield result
 

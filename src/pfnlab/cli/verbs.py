@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pfnlab.cli.verb_modules import OptionField, examples_of, help_of, option_fields, verbs_of
+from pfnlab.cli.verb_modules import OptionField, examples_of, groups_of, help_of, option_fields, verbs_of
 
 
 class Example(NamedTuple):
@@ -40,19 +40,23 @@ class VerbOption(NamedTuple):
         return word if self.required or word.startswith("[") else f"[{word}]"
 
 
-#: The option that every verb has, and the one that pfnlab itself has.
+#: The option that every verb has, and those of pfnlab itself, which come first.
 HELP = VerbOption(("-h", "--help"), "", "Show this message and exit.")
-VERSION = VerbOption(("--version",), "", "Print the version.")
+OWN = (
+    VerbOption(("--version",), "", "Print the version."),
+    VerbOption(("--no-pager",), "", "Print long output at once, without a pager."),
+)
 
 
 class VerbPage(NamedTuple):
-    """A verb with the paragraphs of its help, or a group with the names of its verbs."""
+    """A verb with the paragraphs of its help; a group also has its verbs, in one list and by heading."""
 
     words: tuple[str, ...]
     says: tuple[str, ...]
     arguments: tuple[VerbOption, ...]
     options: tuple[VerbOption, ...]
     verbs: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
     examples: tuple[Example, ...]
 
     @property
@@ -100,8 +104,9 @@ def page_of(verb: str) -> VerbPage:
         tuple(verb.split()),
         paragraphs_of(verb),
         tuple(row for is_argument, row in rows if is_argument),
-        tuple(row for is_argument, row in rows if not is_argument) or ((VERSION,) if not verb else ()),
+        tuple(row for is_argument, row in rows if not is_argument) or (OWN if not verb else ()),
         verbs_of(verb),
+        groups_of(verb),
         tuple(Example(*example) for example in examples_of(verb)),
     )
 

@@ -11,6 +11,7 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.base.worker import End
 from pfnlab.checker.judging.judge import sentence_of
+from pfnlab.checker.scopes.meanings import verdict_words
 from pfnlab.explorer import questions
 from pfnlab.explorer.questions import begin_answering, by_question, reply
 from pfnlab.explorer.stories import Story, Storyteller
@@ -208,11 +209,11 @@ def _step(story: Story, at: int) -> dict[str, Any]:
 
 
 def _broken(broken: Violation) -> dict[str, str]:
-    """A violation: the property and its sentence, the observation, and the reason if known."""
+    """A violation: the property and what happened, the observation, and the reason if known."""
     return {
         "machine": broken.machine,
         "property": broken.name,
-        "asks": sentence_of(broken.name),
+        "asks": verdict_words(broken.name, sentence_of(broken.name), violated=True),
         "says": broken.says,
         "known": broken.known,
     }

@@ -10,33 +10,30 @@ from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
+from pfnlab.verbs.campaign_results import perform_results as perform_results
 from pfnlab.verbs.option import (
     CAMPAIGN_FILE,
     AsJson,
     CampaignName,
     Option,
-    ReportFile,
-    ReportForm,
-    ReportTitle,
     Request,
     Say,
     ShardClusterOf,
     ShardsOf,
     StoreOf,
     TrustOf,
-    VerdictOf,
-    WithPrograms,
+    refuse_beside,
 )
 
 if TYPE_CHECKING:
     from pfnlab.base.progress import Work
-    from pfnlab.campaign.campaigns import CampaignStatus, ListedResults, StatusResult
+    from pfnlab.campaign.campaigns import CampaignStatus, StatusResult
     from pfnlab.campaign.executor import Executor
     from pfnlab.campaign.running import CampaignProgress
     from pfnlab.campaign.store.store import Store
 
 
-VERBS = ("new", "check", "run", "resume", "status", "stop", "results", "report")
+VERBS = ("new", "run", "resume", "status", "stop", "results")
 
 
 class NewCampaignRequest(Request, frozen=True, kw_only=True):
@@ -68,7 +65,7 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
         raise Misuse(f"{file} exists: name a new file")
     with writing(file, "name another file"):
         write_whole(file, new_text(file), new=True)
-    say(f"{visible_name(file)} written; then: pfnlab campaign check {shell_path(file)}")
+    say(f"{visible_name(file)} written; then: pfnlab campaign run --check {shell_path(file)}")
 
 
 def new_text(file: Path) -> str:
@@ -76,42 +73,6 @@ def new_text(file: Path) -> str:
     name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("._-")[:64].rstrip("._-")
     text = files("pfnlab.campaign").joinpath("new.toml").read_text(encoding="utf-8")
     return text.format(name=name or "campaign")
-
-
-class CampaignCheckRequest(Request, frozen=True, kw_only=True):
-    """Check a campaign file and print its plan."""
-
-    file: Annotated[Path, CAMPAIGN_FILE]
-    trust: TrustOf = False
-
-
-def perform_check(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
-    """Return the shards by task, the limits, and the policies not run; Misuse if it is not a campaign."""
-    from collections import Counter
-
-    from pfnlab.base.inert import one_line
-    from pfnlab.base.units import number_of
-    from pfnlab.campaign.campaigns import what_it_does
-    from pfnlab.campaign.plan_file import read_plan
-    from pfnlab.campaign.shard import policies_of
-
-    plan = read_plan(request.file, trust=request.trust)
-    shards = plan.shards(request.file.parent)
-    with_qemu = sum(shard.needs_qemu for shard in shards)
-    yield PlainText.line(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} on real kernels")
-    for task, count in Counter(shard.task for shard in shards).items():
-        first = next(shard for shard in shards if shard.task == task)
-        what = one_line(what_it_does(task, first.work))
-        yield PlainText.line(f"  {task}: {number_of(count, 'shard')}, the first: {what}")
-    yield PlainText.line(
-        f"  an attempt: {plan.limits.seconds:g} s; a shard: {number_of(plan.limits.tries, 'try', 'tries')}; "
-        f"a discovery: {', '.join(plan.count.verdicts)}"
-    )
-    if not request.trust and (files := policies_of(shards)):
-        names = one_line(", ".join(files))
-        yield PlainText.line(
-            f"  not checked, because this would run code: {names}; review it, then add --trust"
-        )
 
 
 class ShardsRequest(Request, frozen=True, kw_only=True):
@@ -125,14 +86,23 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
     """
 
     file: Annotated[Path, CAMPAIGN_FILE]
+    check: Annotated[bool, Option("Only check the file, and print its plan.", names=("--check",))] = False
     store: StoreOf = None
     jobs: ShardsOf = None
     cluster: ShardClusterOf = None
     trust: TrustOf = False
 
 
-def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run the campaign of a file; Misuse if it is none or not trusted, Undecided without a worker for it."""
+def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | PlainText]:
+    """Run the campaign of a file, or print its plan.
+
+    :raises Misuse: the file is not a campaign, or is not trusted
+    :raises Undecided: no worker can run the rest
+    """
+    if request.check:
+        refuse_beside(request, "--check", "runs nothing", takes=("file", "check", "trust"))
+        yield from map(PlainText.line, _plan_lines(request))
+        return
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.running import begin_campaign
     from pfnlab.campaign.shard import check_trust
@@ -144,6 +114,33 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
     with Store(store_address(request.store)) as store:
         begin_campaign(store, plan, request.file.parent)
         yield shards_run(store, plan.name, request.jobs, request.cluster, say)
+
+
+def _plan_lines(request: ShardsRequest) -> Iterator[str]:
+    """Return the shards by task, the limits, and the policies not run; Misuse if it is not a campaign."""
+    from collections import Counter
+
+    from pfnlab.base.inert import one_line
+    from pfnlab.base.units import number_of
+    from pfnlab.campaign.campaigns import what_it_does
+    from pfnlab.campaign.plan_file import read_plan
+    from pfnlab.campaign.shard import policies_of
+
+    plan = read_plan(request.file, trust=request.trust)
+    shards = plan.shards(request.file.parent)
+    with_qemu = sum(shard.needs_qemu for shard in shards)
+    yield (f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} on real kernels")
+    for task, count in Counter(shard.task for shard in shards).items():
+        first = next(shard for shard in shards if shard.task == task)
+        what = one_line(what_it_does(task, first.work))
+        yield (f"  {task}: {number_of(count, 'shard')}, the first: {what}")
+    yield (
+        f"  an attempt: {plan.limits.seconds:g} s; a shard: {number_of(plan.limits.tries, 'try', 'tries')}; "
+        f"a discovery: {', '.join(plan.count.verdicts)}"
+    )
+    if not request.trust and (files := policies_of(shards)):
+        names = one_line(", ".join(files))
+        yield (f"  not checked, because this would run code: {names}; review it, then add --trust")
 
 
 def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, say: Say) -> CampaignStatus:
@@ -271,58 +268,3 @@ def perform_stop(request: StopRequest, say: Say) -> Iterator[PlainText]:
         store.ask_to_stop(name)
         say(f"campaign {name} is stopping; to continue: pfnlab campaign resume {shell_word(name)}")
     yield from ()
-
-
-class CampaignResultsRequest(Request, frozen=True, kw_only=True):
-    """Print the results of one campaign; `pfnlab results` has more filters and exports."""
-
-    name: CampaignName = None
-    store: StoreOf = None
-    verdict: VerdictOf = None
-    full: WithPrograms = False
-    as_json: AsJson = False
-
-
-def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """Return its results; Misuse if there is no such campaign or verdict."""
-    from pfnlab.campaign.running import campaign_named
-    from pfnlab.campaign.store.store import Store, store_address
-    from pfnlab.verbs import results
-
-    with Store(store_address(request.store), make=False, write=False) as store:
-        name = campaign_named(store, request.name)
-    yield from results.perform(
-        results.ResultsRequest(
-            store=request.store, campaign=name, verdict=request.verdict, as_json=request.as_json
-        ),
-        say,
-    )
-
-
-class CampaignReportRequest(Request, frozen=True, kw_only=True):
-    """Report the results of a campaign in one self-contained file, findings first."""
-
-    name: CampaignName = None
-    store: StoreOf = None
-    output: ReportFile = None
-    form: ReportForm = None
-    title: ReportTitle = None
-
-
-def perform_report(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
-    """Write the document; Misuse if there is no such campaign or format, or the output is the store."""
-    from pfnlab.base.files import check_output
-    from pfnlab.campaign.campaigns import ListedResults, status_of
-    from pfnlab.campaign.running import campaign_named
-    from pfnlab.campaign.store.rows import ResultFilter
-    from pfnlab.campaign.store.store import Store, files_of_store, store_address
-    from pfnlab.present.document.compose import document_of, writer_of
-    from pfnlab.present.document.results_part import part
-
-    writer, address = writer_of(request.form, request.output), store_address(request.store)
-    check_output(request.output, files_of_store(address))
-    with Store(address, make=False, write=False) as store:
-        name = campaign_named(store, request.name)
-        seen = store.results(ResultFilter(campaign=name))
-        content = ListedResults.of(seen, store.address, [status_of(store, name)])
-    yield PlainText(writer(document_of([part(content)], request.title)))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
+
 from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
     SECONDS,
@@ -126,18 +128,36 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     folder = Folder(request.findings, request.known)
     known = list(folder.known())
     for group in groups:
-        yield _hunted(request, group, folder, known, say)
+        result = _hunted(request, group, folder, known, say)
+        yield result
+        if result.interrupted:
+            _say_how_to_resume(request, say)
+            return
+
+
+def _say_how_to_resume(request: FuzzRequest, say: Say) -> None:
+    """Print the command that resumes the interrupted hunt."""
+    from pfnlab.base.made import with_option
+
+    if resume := with_option("--resume", _state_file(request)):
+        say(f"interrupted; to resume: {resume}")
+
+
+def _state_file(request: FuzzRequest) -> Path:
+    """Return the file of an interrupted hunt's state."""
+    return request.resume or request.findings / "interrupted.json"
 
 
 def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[str], say: Say) -> FuzzResult:
     """Return the result of a hunt on machines that are compared; *known* are keys of known signatures."""
+    from pfnlab.base.path_walk import make_folder
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import beating, working
     from pfnlab.base.units import number_of
     from pfnlab.hunt.fuzz.call_kinds import Vocabulary
     from pfnlab.hunt.fuzz.coverage import Measure
     from pfnlab.hunt.fuzz.hunt import Hunt
-    from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
+    from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, write_state
     from pfnlab.hunt.fuzz.letters import Cells
     from pfnlab.hunt.fuzz.rounds import IN_MEMORY, MIXED, check_vocabulary, looking_named, opened
     from pfnlab.lab.running.inside import need_lens
@@ -179,19 +199,28 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
             cells=cells,
         )
         state.measure = measure
+        shown = _Kept(work, state, request.resume, None if programs else request.seconds)
         hunt = Hunt(
             lab.machines,
             state,
             folder,
-            on_progress=_Kept(work, state, request.resume, None if programs else request.seconds).show,
+            on_progress=shown.show,
             predicting=lab.predicting,
             jobs=request.jobs or processors(),
         )
         watched = hunt.watched
         first, began = state.next, time.monotonic()
-        hunt.run(programs, request.seconds, request.stop_after)
+        try:
+            hunt.run(programs, request.seconds, request.stop_after)
+            interrupted = False
+        except KeyboardInterrupt:
+            # In the middle of a program; the state after the last whole one is valid.
+            state, interrupted = shown.latest, True
+            make_folder(_state_file(request).parent)
+            write_state(_state_file(request), state)
         seconds = max(time.monotonic() - began, 0.001)
-    result, count = FuzzResult.of(state, watched=watched), state.next - first
+    result = FuzzResult.of(state, watched=watched, interrupted=interrupted)
+    count = state.next - first
     say(f"{number_of(count, result.noun)} in {seconds:.0f} s, {count / seconds:.1f} a second")
     for level, (asked, took) in hunt.machines.timed.items():
         rate = asked / max(took, 0.001)
@@ -260,16 +289,25 @@ def _kept(
 
 
 class _Kept:
-    """Shows the progress of a hunt that ends after *limit* seconds, and keeps its state in a file."""
+    """Shows the progress of a hunt that ends after *limit* seconds, and keeps its state, also in a file."""
 
     def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:
         self._work, self._state_file, self._limit = work, state_file, limit
         self._first_program, self._started_at = state.next, time.monotonic()
+        self._stored = msgspec.json.encode(state)
+
+    @property
+    def latest(self) -> HuntState:
+        """The state when it was last shown."""
+        from pfnlab.hunt.fuzz.hunt_state import HuntState
+
+        return msgspec.json.decode(self._stored, type=HuntState)
 
     def show(self, state: HuntState) -> None:
         """Show and save the state of the hunt."""
         from pfnlab.hunt.fuzz.hunt_state import progress, write_state
 
+        self._stored = msgspec.json.encode(state)
         if self._state_file is not None:
             write_state(self._state_file, state)
         seconds = max(time.monotonic() - self._started_at, 0.001)

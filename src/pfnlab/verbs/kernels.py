@@ -16,10 +16,11 @@ from pfnlab.verbs.kernels_compared import perform_meet as perform_meet
 from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, refuse_beside
 
 if TYPE_CHECKING:
+    from pfnlab.lab.images.inside_cache import Stored
     from pfnlab.lab.sizes.kernel_sizes import ListedSizes
 
 
-VERBS = ("list", "fetch", "tested", "rm", "build", "sizes", "meet", "diff")
+VERBS = ("list", "fetch", "rm", "build", "meet", "diff", "sizes")
 
 
 class MirrorRequest(Request, frozen=True, kw_only=True):
@@ -50,6 +51,9 @@ class KernelsRequest(Request, frozen=True, kw_only=True):
     """
 
     refresh: RefreshOf = False
+    tested: Annotated[bool, Option("Only the kernels that the demo and the tests run.")] = False
+    newest: Annotated[bool, Option("With --tested: only the newest one available.")] = False
+    cache: Annotated[bool, Option("List the files on disk by kind, with their sizes.")] = False
 
 
 def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
@@ -57,8 +61,17 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.lab.building.built import built_kernels
     from pfnlab.lab.images.kernels import inventory, read_lists
 
+    if request.newest and not request.tested:
+        raise Misuse("--newest is one of the tested kernels: add --tested")
+    if request.cache:
+        refuse_beside(request, "--cache", "lists files", takes=("cache",))
+        yield from _cache_lines()
+        return
     if request.refresh:
         read_lists(refresh=True, say=say)
+    if request.tested:
+        yield from _tested_lines(request)
+        return
     rows = [("version", "is", "cached", "package")]
     for kernel in inventory():
         in_cache = "damaged: fetch it again" if kernel.damaged else "yes" if kernel.cached else "-"
@@ -74,6 +87,55 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     if own_kernels := built_kernels():
         yield PlainText.line("\nbuilt here:")
         yield from (PlainText.line(f"  qemu:{kernel.name}   {kernel.origin}") for kernel in own_kernels)
+
+
+def _tested_lines(request: KernelsRequest) -> Iterator[PlainText]:
+    """Yield each tested version and its state; none if the newest is wanted and none is available."""
+    from pfnlab.lab.images.kernel_offers import offered, roles_for
+    from pfnlab.lab.images.kernels import cached_versions
+
+    roles = roles_for(offered(), cached_versions())
+    if request.newest:
+        roles = [role for role in roles if role.standing != "gone"][-1:]
+    yield from (PlainText.line(f"{role.name} {role.standing}") for role in roles)
+
+
+def _cache_lines() -> Iterator[PlainText]:
+    """Yield the number, size and last use of the cached files of each kind."""
+    import shutil
+
+    from pfnlab.base.units import in_mib
+    from pfnlab.lab.images.cache import cache_root
+    from pfnlab.lab.images.inside_cache import stored
+
+    root = cache_root()
+    things = stored()
+    rows = [("", "how many", "size", "last used")]
+    for kind in dict.fromkeys(thing.kind for thing in things):
+        rows.append(_row(kind, [thing for thing in things if thing.kind == kind]))
+    if things:
+        rows.append(_row("all", things))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        for row in rows:
+            cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+            yield PlainText.line("   ".join(cells).rstrip())
+        yield PlainText.line("")
+    free = in_mib(shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free)
+    yield PlainText.line(f"{root}{'' if things else ' is empty'}; {free} free")
+    if things:
+        yield PlainText.line(
+            "`pfnlab kernels rm --older DAYS` removes entries unused for DAYS days; they can be "
+            "fetched or made again"
+        )
+
+
+def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
+    import time
+
+    from pfnlab.base.units import in_mib
+
+    day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in things)))
+    return kind, f"{len(things):,}", in_mib(sum(thing.size for thing in things)), day
 
 
 #: The fallback of each role of the tests.
@@ -154,40 +216,46 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
         yield PlainText.line(f"{role.name}: {_STANDINGS.get(role.standing, 'known and on offer')}")
 
 
-class TestedRequest(Request, frozen=True, kw_only=True):
-    """List the kernels that the demo and the tests run, by the lists fetched so far."""
-
-    newest: Annotated[bool, Option("Only the newest one available.")] = False
-
-
-def perform_tested(request: TestedRequest, say: Say) -> Iterator[PlainText]:
-    """Yield each version and its state; nothing if the newest is wanted and none is available."""
-    from pfnlab.lab.images.kernel_offers import offered, roles_for
-    from pfnlab.lab.images.kernels import cached_versions
-
-    roles = roles_for(offered(), cached_versions())
-    if request.newest:
-        roles = [role for role in roles if role.standing != "gone"][-1:]
-    yield from (PlainText.line(f"{role.name} {role.standing}") for role in roles)
-
-
 class RemoveRequest(Request, frozen=True, kw_only=True):
-    """Remove kernels from the cache."""
+    """Remove kernels from the cache, or everything that was not used for a while.
 
-    names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)]
+    Removed files are fetched or made again when needed.
+    """
+
+    names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)] = ()
+    older: Annotated[
+        float | None, Option("Remove all files unused for this many days, kernels and others.", "DAYS", min=0)
+    ] = None
 
 
 def perform_rm(request: RemoveRequest, say: Say) -> Iterator[PlainText]:
-    """Remove them, and print a line for each."""
+    """Remove them, and print a line for each; Misuse if neither kernels nor an age are given."""
     from pfnlab.lab.building.built import find, remove_built
     from pfnlab.lab.images.kernels import remove
 
+    if not request.names and request.older is None:
+        raise Misuse("K is missing: write pfnlab kernels rm K..., or --older DAYS for all unused files")
     for name in request.names:
         if find(name) is not None:
             remove_built(name)
             yield PlainText.line(f"removed {name}")
             continue
         yield from (PlainText.line(f"removed {version}") for version in remove(name, say=say))
+    if request.older is not None:
+        yield from _cleaned(request.older)
+
+
+def _cleaned(days: float) -> Iterator[PlainText]:
+    """Remove files unused for *days* days; yield a line for each, then their number."""
+    from pfnlab.base.units import in_mib, number_of
+    from pfnlab.lab.images.cache import cache_root
+    from pfnlab.lab.images.inside_cache import clean
+
+    removed = clean(days)
+    for thing in removed:
+        yield PlainText.line(f"removed {thing.paths[0].relative_to(cache_root())}, {in_mib(thing.size)}")
+    total = in_mib(sum(thing.size for thing in removed))
+    yield PlainText.line(f"{number_of(len(removed), 'entry', 'entries')} removed, {total}")
 
 
 class BuildRequest(Request, frozen=True, kw_only=True):

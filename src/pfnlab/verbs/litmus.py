@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pfnlab.programs.lang.library_list import LibraryList
 
 
-VERBS = ("list", "show", "copy")
+VERBS = ("list", "show", "copy", "new")
 
 
 class LitmusRequest(Request, frozen=True, kw_only=True):
@@ -83,11 +83,10 @@ def perform_copy(request: CopyRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.path_walk import make_folder
     from pfnlab.programs.lang.library import library_programs
     from pfnlab.programs.lang.load import read_program_text
-    from pfnlab.verbs.new import check_free
 
     instead = "name another folder with --to"
     sources = {request.to / path.name: path for path in library_programs(request.names)}
-    check_free(sources, instead, force=request.force)
+    _check_free(sources, instead, force=request.force)
     texts = {target: read_program_text(source) for target, source in sources.items()}
     with writing(request.to, instead):
         make_folder(request.to)
@@ -95,3 +94,38 @@ def perform_copy(request: CopyRequest, say: Say) -> Iterator[PlainText]:
         with writing(target):
             write_whole(target, text)
         yield PlainText.line(str(target))
+
+
+class NewRequest(Request, frozen=True, kw_only=True):
+    """Write a commented program to start from, ready to run."""
+
+    file: Annotated[
+        Path | None, Option("Write the program there. Default: print it.", "FILE", positional=True)
+    ] = None
+    force: ForceOf = False
+
+
+def perform_new(request: NewRequest, say: Say) -> Iterator[PlainText]:
+    """Return its text, or its path; Misuse if the file exists, or cannot be written."""
+    from importlib.resources import files
+
+    from pfnlab.base.files import write_whole, writing
+    from pfnlab.base.inert import shell_path, visible_name
+
+    text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
+    if request.file is None:
+        yield PlainText(text)
+        return
+    _check_free([request.file], "name another file", force=request.force)
+    with writing(request.file):
+        write_whole(request.file, text)
+    written = f"{visible_name(request.file)} written"
+    yield PlainText.line(f"{written}; run it: pfnlab run {shell_path(request.file)}")
+
+
+def _check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
+    """Refuse to overwrite any of *targets*: Misuse, which names an alternative."""
+    there = [str(path) for path in targets if path.exists() or path.is_symlink()]
+    if there and not force:
+        exist = "exists" if len(there) == 1 else "exist"
+        raise Misuse(f"{', '.join(there)} already {exist}: {instead}, or add --force")

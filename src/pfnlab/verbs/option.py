@@ -141,7 +141,6 @@ VerdictOf = Annotated[
     str | None,
     Option("Only results with this verdict: differs, violated, holds ...", "VERDICT", ("--verdict",)),
 ]
-WithPrograms = Annotated[bool, Option("Include their programs.", names=("--full",))]
 
 # Programs of the library, and new ones.
 LibraryNames = Annotated[

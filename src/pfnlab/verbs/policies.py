@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 from collections.abc import Iterator
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
@@ -20,15 +17,6 @@ class PolicyListRequest(Request, frozen=True, kw_only=True):
     """List every policy by seam, and the kernel profiles."""
 
 
-class Policy(NamedTuple):
-    """A policy: a module in a folder named after its seam, e.g. ``trackers``; its docstring describes it."""
-
-    seam: str
-    name: str
-    says: str
-    source: str
-
-
 def perform_list(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
     """List every policy with its first sentence, then the profiles."""
     yield PlainText("".join(f"{line}\n" for line in _lines()))
@@ -36,6 +24,7 @@ def perform_list(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
 
 def _lines() -> Iterator[str]:
     from pfnlab.kernel.policies.releases import CONFIRMED
+    from pfnlab.kernel.policies.shipped_policies import all_policies
     from pfnlab.programs.runs.named_machines import all_series
 
     policies = list(all_policies())
@@ -67,21 +56,6 @@ def _places(folder: str) -> Iterator[str]:
             yield f"  for one place: {', '.join(f'{seam}.{place}=' for place in places)}"
 
 
-def all_policies() -> Iterator[Policy]:
-    """Return every policy, by seam and name."""
-    for seam in sorted(files("pfnlab.kernel.policies").iterdir(), key=_name):
-        if seam.is_dir() and seam.joinpath("__init__.py").is_file():
-            for module in sorted(seam.iterdir(), key=_name):
-                if module.name.endswith(".py") and module.name != "__init__.py":
-                    source = module.read_text(encoding="utf-8")
-                    says = ast.get_docstring(ast.parse(source)) or ""
-                    yield Policy(seam.name, module.name.removesuffix(".py"), says, source)
-
-
-def _name(entry: Traversable) -> str:
-    return entry.name
-
-
 class PolicyRequest(Request, frozen=True, kw_only=True):
     """Print the source of a policy, the switches of a kernel, or the differences between two kernels.
 
@@ -111,6 +85,7 @@ def perform_show(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
 def _one(name: str) -> str:
     """Return the source of a policy, or the switches of one of its eras; Misuse if the name is unknown."""
     from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
+    from pfnlab.kernel.policies.shipped_policies import all_policies
     from pfnlab.programs.runs.named_machines import all_series
 
     if name in VM_PAT_ERAS:

@@ -1,24 +1,35 @@
 """Combine results into one self-contained report, findings first.
 
 Results are the --json output of run, check, matrix, review, kernels meet, kernels diff, fuzz, try and replay,
-and folders of findings.
+folders of findings, and campaigns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Request, Say
+from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Request, Say, StoreOf
+
+if TYPE_CHECKING:
+    from pfnlab.present.document.part import Part
 
 
 class ReportRequest(Request, frozen=True, kw_only=True):
     results: Annotated[
         tuple[Path, ...],
         Option("JSON output of a verb, or the folder of a finding.", "RESULT", positional=True),
-    ]
+    ] = ()
+    store: StoreOf = None
+    campaign: Annotated[
+        str | None,
+        Option(
+            "Include the results of this campaign; optional with --store, if it has only one.", "CAMPAIGN"
+        ),
+    ] = None
     output: ReportFile = None
     form: ReportForm = None
     title: ReportTitle = None
@@ -32,6 +43,28 @@ def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.present.document.read import files_of, read_results
 
     writer = writer_of(request.form, request.output)
+    of_campaign = request.store is not None or request.campaign is not None
+    if not request.results and not of_campaign:
+        raise Misuse("RESULT is missing: write pfnlab report RESULT..., or --store STORE for a campaign")
     check_output(request.output, files_of(request.results))
     parts = [part_of(result) for result in read_results(request.results)]
+    if of_campaign:
+        parts.append(_campaign_part(request))
     yield PlainText(writer(document_of(parts, request.title)))
+
+
+def _campaign_part(request: ReportRequest) -> Part:
+    """Return the results of a campaign; Misuse if there is no such campaign, or the output is the store."""
+    from pfnlab.base.files import check_output
+    from pfnlab.campaign.campaigns import ListedResults, status_of
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.campaign.store.rows import ResultFilter
+    from pfnlab.campaign.store.store import Store, files_of_store, store_address
+    from pfnlab.present.document.results_part import part
+
+    address = store_address(request.store)
+    check_output(request.output, files_of_store(address))
+    with Store(address, make=False, write=False) as store:
+        name = campaign_named(store, request.campaign)
+        seen = store.results(ResultFilter(campaign=name))
+        return part(ListedResults.of(seen, store.address, [status_of(store, name)]))

@@ -75,7 +75,18 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
             known=known,
             keep=keep,
             done=work.advance,
+            interrupted=lambda: _say_how_to_resume(request, say),
         )
+
+
+def _say_how_to_resume(request: ReviewRequest, say: Say) -> None:
+    """Print the command that resumes an interrupted review."""
+    from pfnlab.base.made import with_option
+
+    if request.resume is None:
+        say("interrupted; with --resume FILE the answers so far are saved")
+    else:
+        say(f"interrupted; to resume: {with_option('--resume', request.resume)}")
 
 
 def _forget(answer: object) -> None:

@@ -91,7 +91,7 @@ def test_a_wrong_value_is_one_line(file: Path, table: str, column: str, value: o
 
     message = str(refused.value)
     assert message.startswith(f"{file}: the store is damaged (") and "\n" not in message
-    assert message.endswith("`pfnlab results --backup` made, or name another file")
+    assert message.endswith("`pfnlab campaign results --backup` made, or name another file")
 
 
 def test_a_text_that_is_none_is_one_line(file: Path) -> None:

@@ -108,7 +108,7 @@ def damaged(address: str, what: str) -> Misuse:
     """The error for a store with content that pfnlab never writes."""
     return Misuse(
         f"{address}: the store is damaged ({' '.join(what.split())}): restore it from a copy that "
-        "`pfnlab results --backup` made, or name another file"
+        "`pfnlab campaign results --backup` made, or name another file"
     )
 
 

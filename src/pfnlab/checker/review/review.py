@@ -162,6 +162,7 @@ def review(
     keep: Callable[[PieceAnswer], None] = lambda answer: None,
     done: Callable[[], None] = lambda: None,
     enough: Callable[[ReviewSoFar], bool] = lambda found: False,
+    interrupted: Callable[[], None] | None = None,
 ) -> ReviewResult:
     """Run all pieces on *base* and *design*, and compare their answers.
 
@@ -171,6 +172,7 @@ def review(
     :param keep: called with each new answer of a piece that was completed
     :param done: called when a piece is done
     :param enough: asked after each piece whether the rest may be left out
+    :param interrupted: called on Ctrl-C, which then leaves out the rest; None to end with it
     """
     begin = time.monotonic()
     chosen = plan() if pieces is None else list(pieces)
@@ -189,8 +191,16 @@ def review(
         if at in known:
             kept = known[at]
             answer = Answered(True, kept.parted, kept.broken_pairs, kept.repaired_pairs)
-        elif (answer := next(new)).done:
-            keep(PieceAnswer.of(at, answer.parted, answer.broken, answer.repaired))
+        else:
+            try:
+                answer = next(new)
+            except KeyboardInterrupt:
+                if interrupted is None:
+                    raise
+                interrupted()
+                break
+            if answer.done:
+                keep(PieceAnswer.of(at, answer.parted, answer.broken, answer.repaired))
         total.add(answer.parted)
         asked[piece.stage] += answer.done
         schedules += answer.done and piece.pair is not None

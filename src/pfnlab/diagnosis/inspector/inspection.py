@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec.structs import replace as _replaced
 
 from pfnlab.base.inert import metric_label
 from pfnlab.base.result import ALWAYS, Address, Made, Outcome, Result
@@ -18,6 +19,7 @@ from pfnlab.diagnosis.inspector.finding.every import NotLookedFor, findings, not
 from pfnlab.diagnosis.inspector.finding.finding_form import Finding, Severity, check_bounds, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
+from pfnlab.diagnosis.inspector.seeing_more import for_root, here_as_root, how_to_see_more
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
 #: The most rows shown of each kind.
@@ -156,6 +158,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     :param device: the answer about one device; null if none was requested
     :param says: the result as a sentence
     :param left_out: lines that a redacted bundle lacks
+    :param more: the one step that shows more; empty if none is known
     """
 
     origin: str
@@ -170,6 +173,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     not_looked_for: Annotated[tuple[NotLookedFor, ...], ALWAYS] = ()
     device: Annotated[DeviceAnswer | None, ALWAYS] = None
     left_out: tuple[UnkeptLines, ...] = ()
+    more: Annotated[str, ALWAYS] = ""
 
     @property
     def wrong(self) -> tuple[PlacedFinding, ...]:
@@ -191,17 +195,24 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
 def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> InspectionResult:
     """The result for a machine."""
     snapshot = machine.snapshot
-    found, lacking = findings(machine), not_looked_for(snapshot)
+    found, lacking, sources = findings(machine), not_looked_for(snapshot), snapshot.sources
+    if here_as_root(snapshot):
+        found = tuple(_replaced(one, advice=tuple(map(for_root, one.advice))) for one in found)
+        lacking = tuple(_replaced(one, commands=tuple(map(for_root, one.commands))) for one in lacking)
+        sources = tuple(_replaced(one, command=for_root(one.command)) for one in sources)
+        if device is not None:
+            device = _replaced(device, todo=tuple(map(for_root, device.todo)))
     parts = (snapshot.book, snapshot.devices, snapshot.mappings, snapshot.processes, snapshot.resources)
     return InspectionResult(
         made=Made.now(),
         apart=round(snapshot.apart, 3),
         counted=PartCounts(*(None if part is None else len(part) for part in parts)),
-        sources=tuple(LookedAt(one.name, one.access, one.why, one.command) for one in snapshot.sources),
+        sources=tuple(LookedAt(one.name, one.access, one.why, one.command) for one in sources),
         findings=tuple(PlacedFinding(one, around(machine, one)) for one in found),
         not_looked_for=lacking,
         device=device,
         says=_says(machine, found, lacking),
+        more=how_to_see_more(snapshot),
         **{name: getattr(snapshot, name) for name in ("origin", "host", "kernel", "virtual", "left_out")},
     )
 
@@ -216,7 +227,8 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
     if wrong:
         return f"{number_of(len(wrong), 'finding')}{unread}."
     if machine.snapshot.book is None:
-        return f"No findings, but the memtype list was not read{unread}."
+        # What was not read is listed below, with the step that shows it.
+        return "No findings, but the memtype list was not read: a leak would not be seen."
     return f"No findings in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
 
 

@@ -257,6 +257,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param vocabulary: the operations that random programs may have in addition to those of every process
     :param looking: the observation levels of kernels
     :param cells: the enumerated cells and their results; null if programs are random
+    :param interrupted: whether Ctrl-C ended the hunt
     """
 
     machines: tuple[str, ...]
@@ -278,9 +279,10 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     vocabulary: Annotated[Vocabulary, ALWAYS] = Vocabulary()
     looking: Annotated[str, ALWAYS] = ""
     cells: Annotated[PrintedCells | None, ALWAYS] = None
+    interrupted: Annotated[bool, ALWAYS] = False
 
     @classmethod
-    def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
+    def of(cls, state: HuntState, *, watched: bool, interrupted: bool = False) -> FuzzResult:
         """The result of a hunt."""
         same = ("seed", "compared", "undecided", "reasons", "judged", "alarming", "vocabulary")
         return cls(
@@ -296,6 +298,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             known=dict(sorted(state.known.items())),
             kernels=dict(sorted(state.kernels.items())),
             looking=str(state.looking),
+            interrupted=interrupted,
             cells=None if state.cells is None else PrintedCells.of(state.cells),
             **{name: getattr(state, name) for name in same},
         )
@@ -306,11 +309,12 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
     @property
     def outcome(self) -> Outcome:
-        """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
+        """A difference is a discovery; an unstable one, a program without an answer, and an end by Ctrl-C are
+        undecided."""
         if self.findings:
             return Outcome.DISCOVERY
         unanswered = self.reasons.keys() - set(self.models_own)
-        undecided = self.unstable or unanswered or not self.compared
+        undecided = self.interrupted or self.unstable or unanswered or not self.compared
         return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
 
     @property

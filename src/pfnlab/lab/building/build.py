@@ -190,5 +190,5 @@ def _check_room(home: Path) -> None:
     if free < _ROOM:
         raise Undecided(
             f"a build needs {in_mib(_ROOM)} in {cache_root()}, which has {in_mib(free)} left: free room "
-            "(`pfnlab cache`), or set PFNLAB_CACHE"
+            "(`pfnlab kernels list --cache`), or set PFNLAB_CACHE"
         )

@@ -226,7 +226,8 @@ def _check_room(root: Path, offers: Sequence[kernel_offers.Offer]) -> None:
     if free < needed:
         raise Undecided(
             f"{number_of(len(missing), 'kernel')}: {in_mib(needed)} are needed in {root}, which has "
-            f"{in_mib(free)} left: free space (`pfnlab cache` lists the contents), or set PFNLAB_CACHE"
+            f"{in_mib(free)} left: free space (`pfnlab kernels list --cache` lists the contents), "
+            "or set PFNLAB_CACHE"
         )
 
 

@@ -1,13 +1,16 @@
 """``inspect``: the findings of one machine with their evidence and the memory around them, or one device."""
 
 from collections.abc import Iterator
+from errno import ENOENT
+from os import strerror
 
-from pfnlab.base.inert import recorded_line, shell_path
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import one_line, shell_path, shell_word
 from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
 from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
-from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, MemoryRow, PlacedFinding
+from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, LookedAt, MemoryRow, PlacedFinding
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -21,6 +24,10 @@ from pfnlab.present.document.blocks import (
     listed,
 )
 from pfnlab.present.document.part import Part, drawn, told
+from pfnlab.present.report.affected import affecting
+
+#: The most bugs of a kernel that are named.
+_MOST_BUGS = 3
 
 #: How findings are shown.
 TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
@@ -40,10 +47,19 @@ def _blocks(content: InspectionResult) -> Iterator[Block]:
         yield from device_blocks(content.device)
     about = None if content.device is None else content.device.address
     for shown in content.findings:
-        if about in (None, shown.finding.device):
+        # That addresses are hidden is among the sources below, with the step that shows them.
+        is_repeated = content.more and shown.finding.kind == "iomem_hidden"
+        if about in (None, shown.finding.device) and not is_repeated:
             yield from finding_blocks(shown)
+    # First the certain facts, then the conclusion.
+    yield Paragraph(_inspected(content))
     yield Paragraph(content.device.says if content.device else content.says)
     yield Bullets(tuple(_looked_at(content)))
+    for lead, in_part in (("checks skipped", False), ("checks of incomplete data", True)):
+        if titles := [one.title for one in content.not_looked_for if one.in_part is in_part]:
+            yield Paragraph(f"{lead}: {'; '.join(titles)}", wrapped=True)
+    if content.kernel and content.counted.reservations is None:
+        yield from _bugs_of(content.kernel)
 
 
 def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
@@ -115,7 +131,8 @@ def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
         yield cells(f"{start:#x}", size_text(end - start), place.mode or "-", end_cell)
 
 
-def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
+def _inspected(content: InspectionResult) -> str:
+    """The amount of data inspected, as a sentence."""
     counted = content.counted
     numbers = [
         number_of(value, *names)
@@ -127,33 +144,37 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
         )
         if value is not None
     ]
-    yield f"inspected: {', '.join(numbers) or 'nothing'}"
+    return f"inspected: {', '.join(numbers) or 'nothing'}"
+
+
+def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
     if content.left_out:
         lines = number_of(sum(one.lines for one in content.left_out), "line")
         files = ", ".join(f"{one.lines} of {one.name}" for one in content.left_out)
         yield f"redacted: {lines} of no known form left out: {files}"
+    if content.more:
+        yield f"to see more: {one_line(content.more)}"
     missing = [source for source in content.sources if source.access is not Access.READ]
     if missing:
-        yield (
-            "not inspected:",
-            *(
-                f"{source.name}: {source.access.value}{f' ({source.why})' if source.why else ''}"
-                f"{f'; {recorded_line(source.command)}' if source.command else ''}"
-                for source in missing
-            ),
-        )
-    for lead, in_part in (("checks skipped:", False), ("checks of incomplete data:", True)):
-        kinds = dict[tuple[str, tuple[str, ...]], list[str]]()
-        for one in content.not_looked_for:
-            if one.in_part is in_part:
-                kinds.setdefault((one.why, one.commands), []).append(one.title)
-        if kinds:
-            yield (
-                lead,
-                *(
-                    "; ".join((f"{', '.join(titles)}: without {why}", *commands))
-                    for (why, commands), titles in kinds.items()
-                ),
-            )
+        yield ("not inspected:", *map(_unread, missing))
     if content.apart > APART:
         yield f"its parts are {content.apart:.1f} seconds apart: changes between them may look wrong"
+
+
+def _unread(source: LookedAt) -> str:
+    """A source that was not read, and the reason."""
+    why = "" if source.access is Access.ABSENT and source.why == strerror(ENOENT) else source.why
+    return f"{source.name}: {source.access.value}{f' ({why})' if why else ''}"
+
+
+def _bugs_of(kernel: str) -> Iterator[Block]:
+    """The number of bugs that the kernel has, the most severe ones, and the command that lists all."""
+    try:
+        known = [one for one in affecting(kernel).rows if one.kind.is_fault]
+    except Misuse:
+        return
+    if known:
+        shown = ", ".join(f"{one.id} {one.title}" for one in known[:_MOST_BUGS])
+        more = f" and {len(known) - _MOST_BUGS} more" if len(known) > _MOST_BUGS else ""
+        yield Paragraph(f"known bugs of this kernel: {shown}{more}:", wrapped=True)
+        yield Bullets((f"  pfnlab bugs affects {shell_word(kernel)}",))

@@ -173,7 +173,7 @@ KINDS = {
     "pfnlab-bug-run/1": ResultKind("pfnlab bugs run --json", "bugs.part"),
     "pfnlab-inspection/1": ResultKind("pfnlab inspect --json", "inspection.part"),
     "pfnlab-explanation/1": ResultKind("pfnlab explain --json", "joined.part"),
-    "pfnlab-results/1": ResultKind("pfnlab results --json", "results.part"),
+    "pfnlab-results/1": ResultKind("pfnlab campaign results --json", "results.part"),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", "meeting.replay_part"),
 }
 

@@ -122,4 +122,4 @@ def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
 
 def _more(items: Sequence[ListedResult]) -> Sequence[Block]:
     left = len(items) - _SHOWN
-    return [Paragraph(f"And {left} more: pfnlab results lists them.")] if left > 0 else []
+    return [Paragraph(f"And {left} more: pfnlab campaign results lists them.")] if left > 0 else []

@@ -1,4 +1,4 @@
-# bash completion for pfnlab: `source <(pfnlab completion bash)`, or this file in
+# bash completion for pfnlab: `source <(pfnlab help --completion bash)`, or this file in
 # ~/.local/share/bash-completion/completions/pfnlab.
 
 _pfnlab() {

@@ -1,4 +1,4 @@
-# fish completion for pfnlab: `pfnlab completion fish | source`, or this file in
+# fish completion for pfnlab: `pfnlab help --completion fish | source`, or this file in
 # ~/.config/fish/completions/pfnlab.fish.
 
 function __pfnlab_complete

@@ -1,5 +1,5 @@
 #compdef pfnlab
-# zsh completion for pfnlab: `source <(pfnlab completion zsh)` behind compinit, or this file as _pfnlab in a
+# zsh completion for pfnlab: `source <(pfnlab help --completion zsh)` behind compinit, or this file as _pfnlab in a
 # folder of $fpath.
 
 _pfnlab() {

@@ -10,8 +10,8 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
     finding_kinds,
     range_text,
 )
-from pfnlab.explorer.offers import find_rule
 from pfnlab.kernel.bugs.known_bugs import bug
+from pfnlab.present.report.rule_texts import find_rule
 from pfnlab.programs.lang.library import program_paths
 
 

@@ -1,7 +1,4 @@
-"""Print the results of campaigns from a store: a line each, JSON, or a table in a file.
-
-A result is recorded once, even if several shards and campaigns have it.
-"""
+"""The results of campaigns: ``pfnlab campaign results``."""
 
 from __future__ import annotations
 
@@ -10,18 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Request, Say, VerdictOf, WithPrograms, refuse_beside
+from pfnlab.verbs.option import AsJson, Option, Request, Say, StoreOf, VerdictOf, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import ListedResults
 
 
-class ResultsRequest(Request, frozen=True, kw_only=True):
-    store: Annotated[
-        str | None,
-        Option("A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db.", "STORE", positional=True),
-    ] = None
-    campaign: Annotated[str | None, Option("Only results of this campaign.", "CAMPAIGN")] = None
+class CampaignResultsRequest(Request, frozen=True, kw_only=True):
+    """Print the results in a store: a line each, JSON, or a table in a file.
+
+    A result is recorded once, even if several shards and campaigns have it.
+    """
+
+    campaign: Annotated[str | None, Option("Only results of this campaign.", "CAMPAIGN", positional=True)] = (
+        None
+    )
+    store: StoreOf = None
     kind: Annotated[str | None, Option("Only results of this kind.", "run|verdict|difference")] = None
     task: Annotated[
         str | None, Option("Only results with this verdict.", "fuzz|check|catalogue|meet|sweep|review")
@@ -31,7 +32,7 @@ class ResultsRequest(Request, frozen=True, kw_only=True):
     ] = None
     verdict: VerdictOf = None
     scope: Annotated[str | None, Option("Only results of this scope.", "NAME|FILE")] = None
-    full: WithPrograms = False
+    full: Annotated[bool, Option("Include their programs.", names=("--full",))] = False
     as_json: AsJson = False
     form: Annotated[
         str | None, Option("Format of the table written with -o.", "csv|parquet", ("--format",))
@@ -42,7 +43,7 @@ class ResultsRequest(Request, frozen=True, kw_only=True):
     ] = None
 
 
-def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
+def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults]:
     """Yield the results, or write a file or a copy. Misuse if a filter or store is wrong, or options
     conflict."""
     from pfnlab.base.files import check_output
@@ -77,7 +78,7 @@ def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
 _FILTERS = ("campaign", "kind", "task", "machine", "verdict", "scope")
 
 
-def _check(request: ResultsRequest) -> None:
+def _check(request: CampaignResultsRequest) -> None:
     from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS, ResultKindName
 
     for option, value, known in (

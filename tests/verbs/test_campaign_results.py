@@ -1,4 +1,4 @@
-"""The verb ``results``: when it gives results, and of which campaigns it says how far they are."""
+"""The verb ``campaign results``: when it gives results, and of which campaigns it says how far they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.campaign.store.store import Store
-from pfnlab.verbs.results import ResultsRequest, perform
+from pfnlab.verbs.campaign_results import CampaignResultsRequest, perform_results
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def store(tmp_path: Path) -> str:
 
 def test_a_copy_or_an_export_has_no_results(store: str, tmp_path: Path) -> None:
     """They are in the file."""
-    copied = list(perform(ResultsRequest(store=store, backup=tmp_path / "copy.db"), print))
-    exported = list(perform(ResultsRequest(store=store, output=tmp_path / "all.csv"), print))
+    copied = list(perform_results(CampaignResultsRequest(store=store, backup=tmp_path / "copy.db"), print))
+    exported = list(perform_results(CampaignResultsRequest(store=store, output=tmp_path / "all.csv"), print))
 
     assert ([], []) == (copied, exported)
     assert (tmp_path / "copy.db").exists() and (tmp_path / "all.csv").read_text().startswith("digest,")
@@ -38,6 +38,8 @@ def test_json_says_how_far_the_campaigns_are(
     store: str, campaign: str | None, as_json: bool, names: list[str]
 ) -> None:
     """Those that the results are of; text has none of it."""
-    (result,) = perform(ResultsRequest(store=store, campaign=campaign, as_json=as_json), print)
+    (result,) = perform_results(
+        CampaignResultsRequest(store=store, campaign=campaign, as_json=as_json), print
+    )
 
     assert names == [status.name for status in result.campaigns]

@@ -1,0 +1,152 @@
+"""The rules, by number, and the glossary: pages of docs/ that are shipped in the wheel as data.
+
+A step or a section of docs/semantics has its text, the kernel functions it describes, and its code. A bug is
+found by its identifier in the same way.
+"""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.terminal_text import linkless
+from pfnlab.kernel.bugs.known_bugs import all_bugs
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_SECTION = re.compile(r"^#{1,2} (?P<number>S[0-9]+(?:\.[0-9]+)?) (?P<title>.+)$")
+_STEP = re.compile(r"^- \*\*(?P<number>S[0-9]+\.[0-9]+\.[0-9]+[a-z]?)\*\* ?(?P<text>.*)$")
+_PLACE = re.compile(r"`(?P<file>[a-z0-9_/]+\.py):(?P<name>[A-Za-z0-9_.]+)`")
+
+
+class RulePlace(msgspec.Struct, frozen=True):
+    """Where below ``src/pfnlab``, and in which line from 1 (None: not found), a rule is implemented."""
+
+    file: str
+    name: str
+    line: int | None
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A step or a section of docs/semantics, or a bug (:mod:`pfnlab.kernel.bugs.known_bugs`).
+
+    :param title: of its section; for a bug its heading, e.g. ``tracking by VMA (VM_PAT)``
+    :param text: in Markdown
+    :param kernel: the functions of the kernel it stands for, as the section names them; of a bug the
+        releases that have it
+    """
+
+    number: str
+    title: str
+    text: str
+    kernel: str
+    places: tuple[RulePlace, ...]
+
+
+def _installed(name: str, noun: str) -> Path:
+    """A file or folder of the wheel's data or the checkout's ``docs/``; raises Misuse for none."""
+    for path in (_PACKAGE / name, _PACKAGE.parents[1] / "docs" / name):
+        if path.exists():
+            return path
+    raise Misuse(f"the {noun} of pfnlab are not installed: install it from its wheel")
+
+
+@cache
+def glossary() -> dict[str, str]:
+    """The meaning of each word of docs/glossary.md, by the word as it is listed there."""
+    text = _installed("glossary.md", "words").read_text(encoding="utf-8")
+    rows = (line.strip("| ").split(" | ", 1) for line in text.splitlines() if line.startswith("| "))
+    return {word: linkless(meaning) for word, meaning in rows if word != "word"}
+
+
+def rule_numbers() -> tuple[str, ...]:
+    """The number of every section and step."""
+    return tuple(_rules(_installed("semantics", "rules")))
+
+
+def find_rule(number: str) -> Rule:
+    """The rule or bug with a number, or the section of a step; raises Misuse for none."""
+    if bug := next((bug for bug in all_bugs() if bug.number == number), None):
+        return Rule(bug.number, bug.group, bug.what, bug.having, ())
+    rules = _rules(_installed("semantics", "rules"))
+    wanted = number
+    while wanted and wanted not in rules:
+        wanted = wanted.rpartition(".")[0]
+    if not wanted:
+        raise Misuse("there is no such rule: they are called as S2.3.1 in docs/semantics, and bugs as A06")
+    rule, code = rules[wanted]
+    # Of this rule alone: to find a name its file is read.
+    return msgspec.structs.replace(rule, places=_places(code))
+
+
+@cache
+def _rules(folder: Path) -> dict[str, tuple[Rule, str]]:
+    """Every rule by its number, without places, and the line of its section that names them."""
+    rules: dict[str, tuple[Rule, str]] = {}
+    for path in sorted(folder.glob("S*.md")):
+        rules |= _of_file(path.read_text(encoding="utf-8").splitlines())
+    return rules
+
+
+def _of_file(lines: list[str]) -> dict[str, tuple[Rule, str]]:
+    parts: dict[str, list[str]] = {}
+    titles: dict[str, str] = {}
+    section = number = ""
+    for line in lines:
+        if match := _SECTION.match(line):
+            section = number = match["number"]
+            titles[section], parts[section] = match["title"], []
+        elif match := _STEP.match(line):
+            number = match["number"]
+            titles[number], parts[number] = section, [match["text"]]
+        elif number:
+            # A step ends where its indentation does.
+            if number != section and line and not line.startswith(" "):
+                number = section
+            parts[number].append(line.removeprefix("  "))
+    heads = {name: "\n".join(parts[name]) for name in parts if titles[name] not in titles}
+    rules = {}
+    for name, text in parts.items():
+        of = name if name in heads else titles[name]
+        rule = Rule(name, titles[of], "\n".join(text).strip(), _said(heads[of], "Kernel: "), ())
+        rules[name] = rule, _said(heads[of], "Implemented by: ")
+    return rules
+
+
+def _said(head: str, word: str) -> str:
+    """The text after *word*, until the next unindented line."""
+    _, found, after = head.partition(word)
+    return " ".join(re.split(r"\n(?=[A-Z][a-z ]+:|\n|- )", after)[0].split()) if found else ""
+
+
+def _places(text: str) -> tuple[RulePlace, ...]:
+    # Nearly all of a rule is in the rooms of the modelled kernel, which pages name without it.
+    found = (
+        (f"kernel/{file}" if (_PACKAGE / "kernel" / file).exists() else file, name)
+        for file, name in _PLACE.findall(text)
+    )
+    return tuple(RulePlace(file, name, _line_of(file, name)) for file, name in found)
+
+
+@cache
+def _line_of(file: str, name: str) -> int | None:
+    try:
+        body: list[ast.stmt] = ast.parse((_PACKAGE / file).read_text(encoding="utf-8")).body
+    except (OSError, SyntaxError):
+        return None
+    line = None
+    for part in name.split("."):
+        for node in body:
+            named = getattr(node, "name", None) == part
+            assigned = isinstance(node, ast.Assign | ast.AnnAssign) and any(
+                isinstance(target, ast.Name) and target.id == part
+                for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            )
+            if named or assigned:
+                line, body = node.lineno, getattr(node, "body", [])
+                break
+        else:
+            return line
+    return line

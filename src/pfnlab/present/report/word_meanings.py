@@ -1,0 +1,284 @@
+"""Every meaning of a word that pfnlab prints or takes: for ``pfnlab help WORD``.
+
+A word is of the glossary, a property, a bug, a rule, a message, a switch, a policy, a program, an errno or a
+key of ``--json``. Each has its text in the data of its part; nothing here explains anything itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from pfnlab.base.inert import shell_word
+from pfnlab.base.terminal_text import linkless, wrapped
+
+#: The most keys of JSON with one name that are listed; the most lines of a rule's text.
+_MOST_KEYS, _MOST_LINES = 6, 16
+
+#: The fewest letters by which a part of a message is looked up.
+_LEAST_LETTERS = 6
+
+
+class WordMeaning(NamedTuple):
+    """One meaning of a word.
+
+    :param kind: ``property``, ``bug``
+    :param name: the word as the source spells it
+    :param says: its paragraphs
+    :param more: the command that shows everything about it; empty if there is none
+    """
+
+    kind: str
+    name: str
+    says: tuple[str, ...]
+    more: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """The lines for a terminal."""
+        yield f"{self.name} ({self.kind})"
+        for paragraph in self.says:
+            yield from wrapped(paragraph, 2)
+        if self.more:
+            yield f"  {self.more}"
+
+
+def meanings(word: str) -> list[WordMeaning]:
+    """Every meaning of *word*, whatever its case."""
+    wanted = " ".join(word.split())
+    found = [meaning for source in _SOURCES for meaning in source(wanted)]
+    return found or list(_messages_with(wanted))
+
+
+def known_words() -> list[str]:
+    """Every word that has a meaning, for suggestions."""
+    from pfnlab.checker.scopes.meanings import MEANINGS
+    from pfnlab.diagnosis.messages.errno_causes import known_errnos
+    from pfnlab.diagnosis.messages.family_files import families
+    from pfnlab.kernel.bugs.known_bugs import all_bugs
+    from pfnlab.kernel.policies.shipped_policies import all_policies
+    from pfnlab.kernel.policies.switches import SWITCHES
+    from pfnlab.present.report.rule_texts import glossary, rule_numbers
+    from pfnlab.programs.lang.library_list import library_entries
+
+    return [
+        *(part for word in glossary() for part in word.split(", ") if part != "..."),
+        *MEANINGS,
+        *_sentences(),
+        *(name for one in all_bugs() for name in (one.number, one.cve, one.title) if name),
+        *rule_numbers(),
+        *(one.name for one in families()),
+        *(one.name for one in SWITCHES),
+        *(one.name for one in all_policies()),
+        *known_errnos(),
+        *_keys(),
+        *(one.name for one in library_entries()),
+    ]
+
+
+def _is(word: str, name: str) -> bool:
+    return word.casefold() == name.casefold()
+
+
+def _of_glossary(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.present.report.rule_texts import glossary
+
+    for name, meaning in glossary().items():
+        if any(_is(word, part) for part in (name, *name.split(", "))):
+            yield WordMeaning("word", name, (meaning,))
+
+
+@cache
+def _sentences() -> dict[str, str]:
+    """The sentence of each property."""
+    from pfnlab.checker.judging.judge import SEEN
+    from pfnlab.checker.judging.seen_moment import ASKED
+    from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
+
+    return SEEN | {one.name: one.asks for one in (*ALL_OF_RACES, *ASKED, *QUESTIONS)}
+
+
+def _properties(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.checker.scopes.meanings import MEANINGS
+    from pfnlab.kernel.bugs.known_bugs import all_bugs
+
+    for name in dict.fromkeys((*_sentences(), *MEANINGS)):
+        if not _is(word, name):
+            continue
+        says = [f"{_sentences()[name]}."] if name in _sentences() else []
+        if name in MEANINGS:
+            says += [f"Violated: {MEANINGS[name].happens}.", f"Noticed by: {MEANINGS[name].noticed}."]
+        having = [one.number for one in all_bugs() if name in one.breaks]
+        if having:
+            says.append(f"Bugs that violate it: {', '.join(having)}.")
+        more = f"pfnlab bugs list --breaks {name}" if having else ""
+        yield WordMeaning("property", name, tuple(says), more)
+
+
+def _bugs(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.kernel.bugs.known_bugs import all_bugs
+
+    for one in all_bugs():
+        if any(_is(word, name) for name in (one.number, one.cve, one.title) if name):
+            rows = ("Kernels", one.dated.having), ("Triggered by", one.trigger), ("Visible", one.see)
+            says = (linkless(one.what), *(f"{name}: {linkless(text)}" for name, text in rows if text))
+            title = f"{one.kind}, {one.title}" if one.title else str(one.kind)
+            yield WordMeaning(title, one.number, says, f"pfnlab bugs show {one.number}")
+
+
+def _rules(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.present.report.rule_texts import find_rule, rule_numbers
+
+    numbers = rule_numbers()
+    for number in numbers:
+        if not _is(word, number):
+            continue
+        rule = find_rule(number)
+        steps = [step for step in numbers if step.rpartition(".")[0] == number]
+        if not steps:
+            says: tuple[str, ...] = tuple(linkless(rule.text).split("\n"))
+        else:
+            firsts = (find_rule(step) for step in steps)
+            says = tuple(f"{one.number} {_first_sentence(one.title, one.text)}" for one in firsts)
+        title = rule.title if rule.title not in numbers else find_rule(rule.title).title
+        about = (f"Kernel: {rule.kernel.rstrip('.')}.",) if rule.kernel else ()
+        left = len(says) - _MOST_LINES
+        cut = (f"{left} more in docs/semantics/{number.split('.')[0]}.md.",) if left > 0 else ()
+        yield WordMeaning("rule", f"{number} {title}", (*says[:_MOST_LINES], *about, *cut))
+
+
+def _first_sentence(title: str, text: str) -> str:
+    """The first sentence of a step; of a section, its title."""
+    if re.match(r"[A-Z][a-z ]+:", text):
+        return title
+    return re.split(r"(?<=[.:]) ", linkless(" ".join(text.split())), maxsplit=1)[0]
+
+
+def _families(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.diagnosis.messages.family_files import families
+
+    for one in families():
+        if _is(word, one.name):
+            yield _of_family(one)
+
+
+def _messages_with(text: str) -> Iterator[WordMeaning]:
+    """The messages that a line is of, or that contain *text*."""
+    from pfnlab.diagnosis.messages.family_files import families
+    from pfnlab.diagnosis.messages.matching import matcher
+
+    if len(text) < _LEAST_LETTERS:
+        return
+    if match := matcher().whole(text):
+        yield _of_family(match.family)
+        return
+    plain = text.casefold()
+    for one in families():
+        if any(plain in wording.text.casefold() for wording in one.wording):
+            yield _of_family(one)
+
+
+def _of_family(one: Any) -> WordMeaning:
+    says = [
+        one.title[:1].upper() + one.title[1:] + ".",
+        linkless(one.meaning),
+        f"Printed as: {one.wording[0].text}",
+    ]
+    says += [f"Do: {linkless(advice.do)}" for advice in one.advice[:1]]
+    says += [f"Known bugs with this effect: {', '.join(one.bugs)}."] if one.bugs else []
+    return WordMeaning("message", one.name, tuple(says), "pfnlab explain 'LINE'")
+
+
+def _switches(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.kernel.policies.switches import SWITCHES, briefly
+    from pfnlab.present.report.profile_lines import span
+
+    for one in SWITCHES:
+        if _is(word, one.name):
+            known = f"; {briefly(one.known_by)}" if one.known_by else ""
+            says = (linkless(one.says), f"Kernels: {span(one)} ({one.source}{known}).")
+            yield WordMeaning("switch", one.name, says, f"pfnlab run PROGRAM --on model:7.3,{one.name}=on")
+
+
+def _policies(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.kernel.policies import SEAM_OF
+    from pfnlab.kernel.policies.seams import VM_PAT_ERAS
+    from pfnlab.kernel.policies.shipped_policies import all_policies
+
+    for one in all_policies():
+        if _is(word, one.name):
+            seam = SEAM_OF.get(one.seam, "report")
+            says = tuple(" ".join(part.split()) for part in one.says.replace("``", "").split("\n\n")[:3])
+            yield WordMeaning(
+                f"policy, {seam}", one.name, says, f"pfnlab policies show {shell_word(one.name)}"
+            )
+    for name, text in VM_PAT_ERAS.items():
+        if _is(word, name):
+            yield WordMeaning("policy, tracker", name, (text,), f"pfnlab policies show {shell_word(name)}")
+
+
+def _errnos(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.diagnosis.messages.errno_causes import known_errnos
+
+    for name in known_errnos():
+        if _is(word, name):
+            says = ("A failed call; its causes depend on the call and the file.",)
+            yield WordMeaning("errno", name, says, f"pfnlab explain --errno {name} mmap resource0")
+
+
+def _programs(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.programs.lang.library_list import library_entries
+
+    for one in library_entries():
+        if _is(word, one.name):
+            yield WordMeaning(
+                "program", one.name, (linkless(one.question),), f"pfnlab run {shell_word(one.name)}"
+            )
+
+
+@cache
+def _keys() -> dict[str, dict[str, list[str]]]:
+    """The keys of every ``--json`` output: their descriptions, each with the formats that have it."""
+    keys: dict[str, dict[str, list[str]]] = {}
+    for file in sorted(files("pfnlab.base").joinpath("schemas").iterdir(), key=lambda file: file.name):
+        _note(json.loads(file.read_text(encoding="utf-8")), file.name.partition(".")[0], keys)
+    return keys
+
+
+def _note(schema: Any, form: str, keys: dict[str, dict[str, list[str]]]) -> None:
+    """Note the keys of a part of a schema."""
+    if isinstance(schema, list):
+        for part in schema:
+            _note(part, form, keys)
+    if not isinstance(schema, dict):
+        return
+    properties = schema.get("properties")
+    for name, about in properties.items() if isinstance(properties, dict) else ():
+        if isinstance(about, dict) and "description" in about:
+            forms = keys.setdefault(name, {}).setdefault(about["description"], [])
+            if form not in forms:
+                forms.append(form)
+    for part in schema.values():
+        _note(part, form, keys)
+
+
+def _json_keys(word: str) -> Iterator[WordMeaning]:
+    for name, said in _keys().items():
+        if word == name:
+            rows = [f"{', '.join(forms)}: {text}" for text, forms in said.items()]
+            left = len(rows) - _MOST_KEYS
+            cut = (f"{left} more formats have this key.",) if left > 0 else ()
+            form = next(iter(said.values()))[0].replace("-", " ")
+            yield WordMeaning(
+                "key of --json", name, (*rows[:_MOST_KEYS], *cut), f"pfnlab help --schema {form}"
+            )
+
+
+#: In the order of an answer.
+_SOURCES: tuple[Callable[[str], Iterator[WordMeaning]], ...] = (
+    *(_of_glossary, _bugs, _rules, _properties, _families, _switches, _policies, _errnos, _programs),
+    _json_keys,
+)

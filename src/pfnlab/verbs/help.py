@@ -1,0 +1,81 @@
+"""Explain a word: a term, command, property, bug, rule, message, switch, policy or JSON key.
+
+A log line, or a part of one, is looked up among the messages. Without a word, list the commands.
+
+Exit codes: 0 explained, 2 unknown word; the nearest known words are proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
+from pfnlab.verbs.option import Option, Request, Say, refuse_beside
+
+#: The shells with a completion script.
+SHELLS = ("bash", "zsh", "fish")
+
+
+class HelpRequest(Request, frozen=True, kw_only=True):
+    words: Annotated[
+        tuple[str, ...],
+        Option(
+            "A word, e.g. book, A06, no_leak or S9.3; or a command, e.g. kernels build.",
+            "WORD",
+            positional=True,
+        ),
+    ] = ()
+    schema: Annotated[
+        bool, Option("Print the JSON Schema of the --json output of a command, e.g. run or kernels meet.")
+    ] = False
+    completion: Annotated[str | None, Option("Print the completion script of a shell.", "bash|zsh|fish")] = (
+        None
+    )
+
+
+def perform(request: HelpRequest, say: Say) -> Iterator[PlainText]:
+    """Print every meaning of the word, a schema or a script; Misuse if there is none.
+
+    The command line itself answers for commands."""
+    word = " ".join(request.words)
+    if request.completion is not None:
+        refuse_beside(request, "--completion", "prints a script", takes=("completion",))
+        yield PlainText(_script(request.completion))
+        return
+    if request.schema:
+        from pfnlab.base.schema_files import schema_text
+
+        yield PlainText(schema_text(word))
+        return
+    from pfnlab.present.report.word_meanings import meanings
+
+    found = meanings(word)
+    if not found:
+        raise Misuse(f"no help for {word!r}{_instead(word)}")
+    yield PlainText("\n".join("".join(f"{line}\n" for line in one.lines()) for one in found))
+
+
+def _script(shell: str) -> str:
+    """Return the completion script of *shell*; Misuse if there is none."""
+    from importlib.resources import files
+
+    if shell not in SHELLS:
+        raise Misuse(f"no completion for {shell!r}: write {', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
+    return files(__package__).joinpath("shells", f"pfnlab.{shell}").read_text(encoding="utf-8")
+
+
+def _instead(word: str) -> str:
+    """Return the end of a message: the nearest known words, or the command that searches texts."""
+    from difflib import get_close_matches
+
+    from pfnlab.base.inert import shell_word
+    from pfnlab.present.report.word_meanings import known_words
+    from pfnlab.verbs.pfnlab import VERBS
+
+    by_word = {known.casefold(): known for known in (*VERBS, *known_words())}
+    close = [by_word[one] for one in get_close_matches(word.casefold(), by_word, n=3, cutoff=0.7)]
+    if not close:
+        return f": `pfnlab bugs find {shell_word(word)}` searches bugs, messages, programs and claims"
+    return f": did you mean {', '.join(close[:-1])}{' or ' * bool(close[:-1])}{close[-1]}?"

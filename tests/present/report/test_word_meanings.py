@@ -1,0 +1,52 @@
+"""The meanings of a word, from the data of its part."""
+
+from __future__ import annotations
+
+from for_each import for_each
+
+from pfnlab.present.report.word_meanings import known_words, meanings
+
+
+@for_each(
+    ("word", "kinds"),
+    [
+        ("book", ["word", "key of --json"]),
+        ("leaked", ["word", "key of --json"]),
+        ("A06", ["bug, partial-munmap"]),
+        ("CVE-2024-35877", ["bug, cow-first-pte"]),
+        ("no_leak", ["property"]),
+        ("entries_inside", ["property"]),
+        ("S9.3", ["rule"]),
+        ("s9.3.1", ["rule"]),
+        ("freeing_invalid", ["message"]),
+        ("x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]", ["message"]),
+        ("freeing invalid memtype", ["message"]),
+        ("munmap_keeps_the_middle", ["switch"]),
+        ("track_ctx", ["policy, tracker"]),
+        ("EINVAL", ["errno"]),
+        ("munmap-middle", ["program"]),
+        ("erase", ["word"]),
+    ],
+)
+def test_a_word_has_the_meanings_of_every_part(word: str, kinds: list[str]) -> None:
+    """Whatever its case."""
+    assert kinds == [one.kind for one in meanings(word)]
+
+
+def test_a_word_that_is_not_known_has_none() -> None:
+    """Nor has a short part of a message."""
+    assert [] == [*meanings("no_leek"), *meanings("mem"), *meanings("")]
+
+
+def test_every_known_word_has_a_meaning() -> None:
+    """So no proposal leads nowhere."""
+    assert [] == [word for word in known_words()[::7] if not meanings(word)]
+
+
+def test_a_section_has_its_steps_and_a_step_its_text() -> None:
+    """The title is that of the section."""
+    (section,), (step,) = meanings("S9.3"), meanings("S9.3.1")
+
+    assert "S9.3 /proc/bus/pci" == section.name
+    assert section.says[0] == "S9.3.1 The file offset is the physical address."
+    assert step.says[1].startswith("A mapping not inside the BAR is ENODEV")
