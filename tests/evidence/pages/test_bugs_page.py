@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evidence.pages.__main__ import made
 from evidence.pages.bugs_page import bugs_page
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, SettledWord, ShownBy, all_bugs
 from pfnlab.kernel.bugs.standing import Point
@@ -13,7 +14,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "bugs.md"
 
 def test_the_page_is_current() -> None:
     """Write it anew with ``python -m evidence.pages bugs --write``."""
-    assert bugs_page() == PAGE.read_text(encoding="utf-8")
+    assert made("bugs") == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_bug_has_its_row() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from evidence.pages.__main__ import made
 from evidence.pages.bug_seen import SeenOn
 from evidence.pages.bugs_seen_page import bugs_seen_page
 from evidence.pages.held_reverts import HeldProgram, HeldRevert
@@ -41,7 +42,7 @@ def total(name: str, *bugs: Bug, held: dict[str, HeldRevert] | None = None) -> s
 
 def test_the_page_is_current() -> None:
     """Write it anew with ``python -m evidence.pages evidence/bugs --write``."""
-    assert bugs_seen_page() == PAGE.read_text(encoding="utf-8")
+    assert made("evidence/bugs") == PAGE.read_text(encoding="utf-8")
 
 
 def test_a_row_has_models_kernels_and_what_became_of_it() -> None:
