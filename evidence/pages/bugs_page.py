@@ -12,7 +12,7 @@ from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, SettledWord, all_bugs
 
 _NONE = "-"
 
-_HEAD = ("id", "what happens", "since", "until", "configuration", "stable alone", "shown by", "settled")
+_HEAD = ("id", "what happens", "since", "until")
 
 #: The letter of a fact first measured: it has no date, only the series that were tested.
 _MEASURED = "N"
@@ -20,27 +20,21 @@ _MEASURED = "N"
 _INTRO = """\
 # Bugs and changes by their identifiers
 
-Each row is a file of `src/pfnlab/kernel/bugs/data/`.
-
 This page lists bugs, regressions and silent changes of Linux PFN mappings.
-Source, tests and tables of pfnlab name them by a letter and two digits.
-This page says what each is.
-*Since* and *until* are mainline releases.
-Stable releases took many repairs over, and [profiles](profiles.md) has those by commit.
-[catalogue](evidence/catalogue.md) shows which property a search violates because of a bug.
-[History](../evidence/history/README.md) has a program for each repair that can be left out of the model.
+pfnlab names them by a letter and two digits, in sources, tests and results.
+*Since* and *until* are mainline releases; `pfnlab bugs show` adds the stable releases with a backport.
 
-The letters A to D: A legacy tracking by VMA (VM_PAT), B flushes of the TLB;
-C the memtype book and cache modes, D the reference-counted context.
-The others: E huge entries and vfio, F walkers and system calls, G drivers;
-N measured on real kernels first, P met in the field.
+```console synopsis
+pfnlab bugs show A06           one entry: trigger, log line, stable releases, configuration, programs, sources
+pfnlab bugs affects 6.1.192    the entries that a kernel has
+pfnlab bugs run A06            programs that tell a machine with it from one without it
+pfnlab bugs list --breaks no_leak --reach privileged
+```
 
-*Configuration* has the options without which an entry is not there; `=m` is a module, or built in.
-*Stable alone*: no mainline release had it.
-*Shown by* has programs that part a model with it from one without it: `pfnlab bugs run A06`.
-*Settled* says what became of the entry when somebody looked: `pfnlab bugs show A06` has how, and the sources.
-`pfnlab bugs affects VERSION` says which of them a kernel has.
-[Entries on models and kernels](evidence/bugs.md) has the kernels on which each was seen.
+[Entries on models and kernels](evidence/bugs.md) has the kernels on which each was seen,
+[catalogue](evidence/catalogue.md) the property that a search violates because of it, and
+[history](../evidence/history/README.md) a program for each fix that can be left out of the model.
+Each row is a file of `src/pfnlab/kernel/bugs/data/`.
 """
 
 
@@ -66,13 +60,7 @@ def _parts(bugs: tuple[Bug, ...]) -> Iterator[str]:
 
 def _dated(bug: Bug) -> tuple[str, ...]:
     dated = bug.dated
-    return (
-        *(bug.number, bug.what, dated.since_in_words or _NONE, dated.until_in_words or _NONE),
-        ", ".join(f"{name}={value}" for name, value in bug.config.items()) or _NONE,
-        "yes" if bug.stable_only else _NONE,
-        ", ".join(f"`{name}`" for name in dict.fromkeys(row.program for row in bug.shown)) or _NONE,
-        bug.settled or _NONE,
-    )
+    return bug.number, bug.what, dated.since_in_words or _NONE, dated.until_in_words or _NONE
 
 
 def _totals(bugs: tuple[Bug, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The page ``docs/evidence/bugs.md``: kernels on which each catalogue entry was seen, broken and mended.
+"""The page ``docs/evidence/bugs.md``: kernels on which each catalogue entry was seen, broken and fixed.
 
 ``python -m evidence.pages evidence/bugs --write`` writes it. The words for kernels come from the goldens and
 ``evidence/patches/reverts/held.json``: no kernel is booted.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from evidence.pages.bug_seen import SeenOn, seen_on, word_of_entry
@@ -24,18 +25,15 @@ _INTRO = """\
 
 Each row is an entry of [the catalogue](../bugs.md).
 
-How to read the tables:
-
-- **expressed**: by programs that part a machine with it from one without it (*two machines*),
-  or by answers that are a rule (*rule*).
-- **models**: those of the first program, the one with the entry first.
+- **models**: those of the first program, the one with the entry first; a single model shows a rule.
   `pfnlab bugs run A01` runs all of them.
-- **a series**: what the newest stock kernel of it in each golden of these programs answered, of KERNELS.
-  *broken* and *mended* are the words for a fault, *before* and *after* for a change, *holds* for a rule.
+- **stock kernels**: what the newest kernel of each series in the goldens of these programs answered,
+  of KERNELS.
+  *broken* and *fixed* are the words for a fault, *before* and *after* for a change, *holds* for a rule.
   *neither*: another change hides the sign.
 - **without the commit**: kernels of ours.
-  [A patch](../../evidence/patches/reverts/README.md) takes the repair or the cause out of them.
-- **settled**: what became of the entry when somebody looked; `pfnlab bugs show A01` says how.
+  [A patch](../../evidence/patches/reverts/README.md) takes the fix or the cause out of them.
+- **settled**: the conclusion of our check; `pfnlab bugs show A01` has the reasons.
 """
 
 
@@ -58,6 +56,17 @@ class _Row(NamedTuple):
 
     def on(self, series: str) -> str:
         return word_of_entry(one.word for one in _newest(self.seen) if series_of(one.version) == series)
+
+    def by_word(self, all_series: Sequence[str]) -> str:
+        """Neighbouring series with the same word: ``broken 6.1, 6.12; fixed 6.16 to 7.3``."""
+        said: dict[str, list[str]] = {}
+        for word, group in groupby(all_series, self.on):
+            some = list(group)
+            if word:
+                said.setdefault(_shown(word), []).append(
+                    some[0] if len(some) == 1 else f"{some[0]} to {some[-1]}"
+                )
+        return "; ".join(f"{word} {', '.join(names)}" for word, names in said.items())
 
     @property
     def words(self) -> set[str]:
@@ -104,7 +113,7 @@ def _parts(rows: Sequence[_Row]) -> Iterator[str]:
         of_group = [row for row in rows if row.bug.number.startswith(letter)]
         if of_group:
             yield f"## {letter}: {title}\n"
-            head = ("id", "entry", "expressed", "models", *all_series, "without the commit", "settled")
+            head = ("id", "entry", "models", "stock kernels", "without the commit", "settled")
             yield table(head, (_cells(row, all_series) for row in of_group))
 
 
@@ -125,13 +134,17 @@ def _cells(row: _Row, all_series: Sequence[str]) -> tuple[str, ...]:
     without: dict[str, list[str]] = {}
     for name, (word, _) in row.without.items():
         commit, _, series = name.rpartition("-")
-        without.setdefault(f"{commit}: {word}", []).append(series)
+        without.setdefault(f"{commit}: {_shown(word)}", []).append(series)
     return (
-        *(bug.number, bug.title, row.expressed or _NONE, row.models),
-        *(row.on(series) or _NONE for series in all_series),
+        *(bug.number, bug.title, row.models, row.by_word(all_series) or _NONE),
         "; ".join(f"{says} on {', '.join(series)}" for says, series in without.items()) or _NONE,
         bug.settled or _NONE,
     )
+
+
+def _shown(word: str) -> str:
+    """The word as a reader sees it; goldens and records have an older one."""
+    return "fixed" if word == "mended" else word
 
 
 def _model(machine: str) -> str:
@@ -147,7 +160,7 @@ def _totals(rows: Sequence[_Row]) -> dict[str, int]:
         "expressed by a rule": sum(bool(row.bug.holds) for row in rows),
         "faults seen broken on a stock kernel": sum("broken" in row.words for row in rows),
         "faults seen broken on a kernel without a commit": sum("broken" in row.built_words for row in rows),
-        "faults seen mended on a stock kernel": sum("mended" in row.words for row in rows),
+        "faults seen fixed on a stock kernel": sum("mended" in row.words for row in rows),
         "changes seen before and after": sum(
             {"before", "after"} <= row.words | row.built_words for row in rows
         ),

@@ -21,7 +21,7 @@ _INTRO = f"""\
 
 Five discussions of kernel developers are behind this project, here by number.
 Each claim in them has a block on the page of its discussion, to which links lead: `claims/004.md#004-22`.
-`pfnlab discussions show 004.22` asks one again, and `--mail` makes plain text of it for a reply.
+`pfnlab discussions show 004.22` asks one again and prints all answers; `--mail` makes plain text for a reply.
 `pfnlab discussions` lists the threads around them, and `show T2` every posted version of one.
 A block has:
 
@@ -33,8 +33,7 @@ A block has:
   without a hedge what was hedged; *refuted*, which only what was said without a hedge can be; *refuted in
   the thread*, by another author of it, or later by the same one; *holds with a condition*, which follows;
   *open*, where nothing here decides it;
-- two lines with the answer that decides: where it was asked, and what that shows; (+3) counts the others;
-- folded, all answers.
+- two lines with the answer that decides: where it was asked, and what that shows; (+3) counts the others.
 
 The two lines have three columns:
 

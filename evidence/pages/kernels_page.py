@@ -1,8 +1,8 @@
 """The page ``docs/kernels.md``: every known kernel, and the changes between neighbours.
 
 ``python -m evidence.pages kernels --write`` writes it.
-The changes are the differences between the models of two neighbours, each of which equals its kernel in
-everything compared; the named programs are those of ``litmus/`` in which the two models differ.
+The changes are the differences between the models of two neighbours of a series, each of which equals its
+kernel in everything compared; the named programs are those of ``litmus/`` in which the two models differ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.units import number_of
 from pfnlab.kernel.policies.changes import changes_between, source_of
 from pfnlab.kernel.policies.known_kernels import KnownKernel, known_kernels
-from pfnlab.kernel.policies.releases import version_key
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
@@ -25,24 +24,31 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
 
-#: The most programs named that two kernels run differently, and the most titles.
-_NAMED, _TITLES = 6, 8
+#: The most programs named that two kernels run differently.
+_NAMED = 3
 
-#: Random programs by their kinds of operations.
-_RANDOM = ("random", "random driver", "random vfio", "random schedules")
+#: What a kernel is compared in.
+_PARTS = ("litmus", "walkers", "schedules", "random", "random driver", "random vfio", "random schedules")
 
 _INTRO = """\
-# Kernels: which were met, and what changed between them
+# Kernels: which were compared, and what changed between them
 
 A kernel is *known* when `pfnlab kernels meet VERSION` compared it with the model of exactly its version:
 every program of [litmus](../litmus/README.md), every cell of [walkers](walkers.md), schedules with held
 processors, and random programs, each in whole state, order of kernel calls and flushes after every step.
-*Undecided* are programs for which the archive has no headers or
-modules of that kernel any more, or the model no rule.
+*Undecided* are programs for which the archive no longer has headers or modules of that kernel, or the model
+has no rule.
 
 {total}
 
-`pfnlab kernels diff A B` runs the same on any two kernels and says what differs between them.
+```console synopsis
+pfnlab kernels list                     every kernel: known, new, or gone from the archive
+pfnlab kernels diff 6.12.96 6.12.107    the same programs on any two kernels, with each difference explained
+pfnlab policies show 6.1.192 6.12.90    the rules in which two versions differ
+```
+
+The record of each kernel, and the titles of the stable commits in this area, are in
+`src/pfnlab/kernel/policies/known_kernels.jsonl`.
 """
 
 
@@ -77,61 +83,61 @@ def _parts(
     kernels: Sequence[KnownKernel], litmus: Mapping[str, Program], links: Mapping[str, str]
 ) -> Iterator[str]:
     yield _INTRO.format(total=total(kernels))
-    yield "## What was held\n"
-    parts = ("litmus", "walkers", "schedules", *_RANDOM)
-    heads = ("version", "package", "met", *parts, "steps", "undecided", "differ")
-    yield markdown.table(heads, [_row(kernel, parts) for kernel in kernels])
-    yield "## What changed from one to the next\n"
+    yield "## What was compared\n"
+    by_series: dict[str, list[KnownKernel]] = {}
+    for kernel in kernels:
+        by_series.setdefault(kernel.series, []).append(kernel)
+    heads = ("series", "kernels", "versions", "compared on", *_PARTS, "steps", "undecided", "differ")
+    yield markdown.table(heads, [_row(series, some) for series, some in by_series.items()])
+    yield "## What changed within a series\n"
     # The last of a version is not a rebuild of it for an older suite.
     versions = {kernel.version: kernel for kernel in kernels}
-    for older, newer in pairwise(versions.values()):
-        yield from _pair(older, newer, litmus, links)
+    neighbours = [pair for pair in pairwise(versions.values()) if pair[0].series == pair[1].series]
+    changed = [(*pair, changes) for pair in neighbours if (changes := _changes(*pair))]
+    same = len(neighbours) - len(changed)
+    yield f"Of {number_of(len(neighbours), 'pair')} of neighbours {same} have the same rules.\n"
+    for older, newer, changes in changed:
+        yield from _pair(older, newer, changes, litmus, links)
 
 
-def _row(kernel: KnownKernel, parts: Sequence[str]) -> list[str]:
-    held_counts = [count for name, count in kernel.held.items() if name != "orders"]
-    counts = [str(kernel.held[part].programs) if part in kernel.held else "-" for part in parts]
+def _row(series: str, kernels: Sequence[KnownKernel]) -> list[str]:
+    versions = list(dict.fromkeys(kernel.version for kernel in kernels))
+    met = sorted({kernel.met for kernel in kernels})
+    counts = [(name, count) for kernel in kernels for name, count in kernel.held.items() if name != "orders"]
+    programs = [sum(count.programs for name, count in counts if name == part) for part in _PARTS]
+    sums = [
+        sum(count.steps for _, count in counts),
+        sum(count.undecided for _, count in counts),
+        sum(count.differences for _, count in counts),
+    ]
     return [
-        kernel.version,
-        kernel.package_version,
-        kernel.met,
-        *counts,
-        str(sum(count.steps for count in held_counts)),
-        str(sum(count.undecided for count in held_counts)),
-        str(sum(count.differences for count in held_counts)),
+        *(series, str(len(kernels)), " to ".join(dict.fromkeys((versions[0], versions[-1])))),
+        " to ".join(dict.fromkeys((met[0], met[-1]))),
+        *(f"{count:,}" for count in (*programs, *sums)),
+    ]
+
+
+def _changes(older: KnownKernel, newer: KnownKernel) -> list[str]:
+    return [
+        f"`{one}`: {source_of(one, newer.version)}" for one in changes_between(older.version, newer.version)
     ]
 
 
 def _pair(
-    older: KnownKernel, newer: KnownKernel, litmus: Mapping[str, Program], links: Mapping[str, str]
+    older: KnownKernel,
+    newer: KnownKernel,
+    changes: Sequence[str],
+    litmus: Mapping[str, Program],
+    links: Mapping[str, str],
 ) -> Iterator[str]:
-    changes = changes_between(older.version, newer.version)
     yield f"### {older.version} to {newer.version}\n"
-    if not changes:
-        programs = min(sum(count.programs for count in kernel.held.values()) for kernel in (older, newer))
-        yield f"No difference in {number_of(programs, 'program')}: both have the same rules."
-    else:
-        names = _differing_programs(older.version, newer.version, litmus)
-        yield "\n".join(f"- `{change}`: {source_of(change, newer.version)}" for change in changes)
-        linked_names = ", ".join(f"[{name}](../{links[name]})" for name in names[:_NAMED])
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        if names:
-            yield f"\nShown by {linked_names}{more}."
-    titles = _titles_between(older, newer)
-    if titles:
-        yield f"\n{number_of(len(titles), 'commit')} of stable releases touch the area:\n"
-        yield "\n".join(f"- {title}" for title in titles[:_TITLES])
-        if len(titles) > _TITLES:
-            yield f"- and {len(titles) - _TITLES} more"
+    yield "\n".join(f"- {change}" for change in changes)
+    names = _differing_programs(older.version, newer.version, litmus)
+    linked_names = ", ".join(f"[{name}](../{links[name]})" for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    if names:
+        yield f"\nShown by {linked_names}{more}."
     yield ""
-
-
-def _titles_between(older: KnownKernel, newer: KnownKernel) -> list[str]:
-    """The commits that touch the area after *older* up to *newer*, which may have become known first."""
-    if older.series != newer.series:
-        return []
-    since = version_key(older.version)
-    return [title for title in newer.titles if version_key(title.partition(":")[0]) > since]
 
 
 def _differing_programs(older: str, newer: str, litmus: Mapping[str, Program]) -> list[str]:

@@ -22,10 +22,9 @@ CHAPTERS = {
 _INTRO = """\
 # Reading a PAT message
 
-It is the table that `pfnlab explain` reads.
-
-`pfnlab explain 'LINE'` says first whether something is to do; `--long` adds the rest of this table.
-It takes a whole log or a mail too: `dmesg | pfnlab explain -`.
+`pfnlab explain 'LINE'` recognizes every wording of these messages, in any version, and applies them to the
+ranges and the kernel of the line. It takes a whole log or a mail too: `dmesg | pfnlab explain -`.
+`--long` adds what this page leaves out: what to send, what helped elsewhere, reproducers and rules.
 
 Three things mislead nearly everybody:
 
@@ -55,12 +54,9 @@ def _parts() -> Iterator[str]:
 
 def _section(family: Family) -> Iterator[str]:
     yield f"### {family.title}\n"
-    example = example_of(family)
-    if example:
-        yield f"Example:\n\n```text\n{example}\n```\n\nForms:\n"
-    yield "```text"
-    yield from dict.fromkeys(wording.text for wording in family.wording)
-    yield "```\n"
+    # A family whose wordings all leave room for other text has no example.
+    example = example_of(family) or "\n".join(dict.fromkeys(wording.text for wording in family.wording))
+    yield f"```text\n{example}\n```\n"
     yield from sentences(family.meaning)
     if family.leak:
         yield "\nLeaked?"
@@ -71,20 +67,8 @@ def _section(family: Family) -> Iterator[str]:
         yield f"- With other lines of the boot, *{ending.verdict.value}*: {_plain(title + ending.meaning)}"
     for advice in family.advice:
         yield f"- {_plain(advice.do)} Costs: {_plain(advice.costs)}"
-    for remedy in family.remedies:
-        seen = "; ".join(
-            f"{word} on {where}"
-            for word, where in (("works", remedy.works), ("fails", remedy.fails))
-            if where
-        )
-        yield f"- Seen elsewhere: {_plain(remedy.text)}{f' ({_plain(seen)})' if seen else ''}"
-    if family.send:
-        yield f"- To know more, send: {_plain(family.send)}"
-    if family.programs:
-        links = ", ".join(f"`pfnlab run {name}`" for name in family.programs)
-        yield f"- The same as a program: {links}"
-    if family.bugs or family.rules:
-        yield f"- {', '.join((*family.bugs, *family.rules))}"
+    if family.bugs:
+        yield f"- Known bugs: {', '.join(family.bugs)}"
     yield ""
 
 

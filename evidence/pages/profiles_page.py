@@ -1,63 +1,82 @@
-"""The page ``docs/profiles.md``: the switches of every release, and the source of each.
+"""The page ``docs/profiles.md``, and ``docs/profiles.csv``: every release's switches, and the source of each.
 
-``python -m evidence.pages profiles --write`` writes it.
+``python -m evidence.pages profiles profiles.csv --write`` writes both.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 
 from evidence.pages.markdown import table
 from pfnlab.kernel.policies.commits import NO_SWITCH
 from pfnlab.kernel.policies.profiles import SEAMS, era_of, exact
-from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES
+from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, version_key
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES, fully
 from pfnlab.present.report.profile_lines import NONE, origin, span
 
 _INTRO = """\
 # Profiles: which kernel behaves how
 
-A profile is a tracker, a flush placement, what walkers accept and the switches below (all policies:
-[policies](policies.md)). It belongs to an exact version, `model:6.1.176`. {confirmed}
-were compared with kernels: there the bare series is the newest version that is known
-([kernels](kernels.md) has them all). Every other release is mainline as it was first released, **not
-confirmed on a kernel**; what its stable series took over later is had by the exact version (`model:6.6.87`)
-or with `with=COMMIT`. A `?` is an assumption: the change was only measured between the two kernels around it,
-or the release is older than every kernel that was asked.
+A profile is the behaviour of one kernel version: a tracker, a flush placement, a walker policy and {count}
+switches ([policies](policies.md)).
+Most stable releases differ from their mainline release, so a profile belongs to an exact version.
 
 ```console synopsis
+pfnlab policies show 6.8                                    the switches of one release, with sources
+pfnlab policies show 6.12.96 6.12.107                       the switches in which two versions differ
 pfnlab run PROGRAM --on model:6.12.107                      one point release
-pfnlab run PROGRAM --on model:6.8                           a release nobody ran
+pfnlab run PROGRAM --on model:6.8                           a release that is in no archive
 pfnlab run PROGRAM --on model:6.1,without=04c35ab3bdae      a kernel without one commit
-pfnlab run PROGRAM --on model:6.8,with=04c35ab3bdae         and with one more
-pfnlab policies show 6.8                                    the switches of one release
+pfnlab run PROGRAM --on model:6.8,with=04c35ab3bdae         a kernel with one more
 ```
 
-**Known by** says how a behaviour is known, not when it came. *Measured*: kernels of these series show it in
-this program, some with it and some without where the archive has both. A model with the switch the other way
-differs from them there. *Seen*: on kernels once, and no program shows it. Else by *source*, or by the
-*commit message* alone.
+{confirmed} were compared with kernels ([all of them](kernels.md)).
+There, the bare series means its newest known version.
+Every other release is mainline as first released, **not confirmed on a kernel**.
+Backports to its stable series are part of the exact version (`model:6.6.87`), or come with `with=COMMIT`.
+5.10 and 5.15 refuse programs with advice newer than these releases, `mremap dontunmap`, or held functions.
 
-What 5.10 and 5.15 do with advice newer than they are, with `mremap dontunmap` and with anything that is held
-is not known, and refused. Programs that tell each commit from its absence are in
-[history](../evidence/history/README.md).
+[profiles.csv](profiles.csv) has a row for each switch: dates, commit, catalogue entry, backports, and its
+value in each release; `?` marks an assumption, a change only measured between two kernels around it.
+`known_by` is the evidence for the behaviour, not its date.
+*Measured*: kernels of these series show it in this program, some with it and some without, if the archive has
+both; a model with the other value differs from them there.
+*Seen*: on kernels once, and no program shows it.
+Otherwise it is known from the *source*, or from the *commit message* alone.
+
+```console synopsis
+grep saved_dirty docs/profiles.csv                          one switch in all releases
+```
+
+[History](../evidence/history/README.md) has a program for each commit that tells a model with it from one
+without it.
 """
 
 
 def profiles_page() -> str:
     """The page ``docs/profiles.md``."""
-    parts = [
-        _INTRO.format(confirmed=", ".join(CONFIRMED)),
-        "## Where each comes from\n",
-        table(("switch", "since", "commit", "catalogue", "also in", "known by", "source"), _origins()),
-        "## Which release has what\n",
-        table(("switch", *RELEASES), _matrix()),
-        "## What stable releases took over\n",
-        table(("switch", "is", "from", "source"), _taken_over()),
-        "## Commits without a switch\n",
-        table(("commit", "why"), NO_SWITCH.items()),
-    ]
-    return "\n".join(parts)
+    return "\n".join(
+        (
+            _INTRO.format(confirmed=", ".join(CONFIRMED), count=len(SWITCHES)),
+            "## What each release has\n",
+            table(("release", *SEAMS, "switches on", "switches assumed"), _releases()),
+            "## Backports by stable release\n",
+            table(("release", "switches"), _taken_over()),
+            "## Commits without a switch\n",
+            table(("commit", "why"), NO_SWITCH.items()),
+        )
+    )
+
+
+def profiles_data() -> str:
+    """The data ``docs/profiles.csv``: a row for each policy and switch, with its value in every release."""
+    written = io.StringIO()
+    rows = csv.writer(written, lineterminator="\n")
+    rows.writerow(("switch", "since", "commit", "catalogue", "also_in", "known_by", "source", *RELEASES))
+    rows.writerows((*origins, *cells) for origins, cells in zip(_origins(), _matrix(), strict=True))
+    return written.getvalue()
 
 
 def _origins() -> Iterator[Sequence[str]]:
@@ -84,24 +103,39 @@ def _origins() -> Iterator[Sequence[str]]:
 
 
 def _matrix() -> Iterator[Sequence[str]]:
+    """The value in every release: of the policies of each era, then of the switches."""
     versions = [exact(series) for series in RELEASES]
-    for seam in SEAMS:
-        eras = [era for era in ERAS if era.seam == seam]
-        cells = [
-            era_of(seam, version).name + ("" if all(era.known(version) for era in eras) else "?")
-            for version in versions
-        ]
-        yield seam, *cells
+    for era in ERAS:
+        has = (era_of(era.seam, version).name == era.name for version in versions)
+        yield [_value(on, era.known(version)) for on, version in zip(has, versions, strict=True)]
     for switch in SWITCHES:
-        cells = [
-            ("on" if switch.on(version) else NONE) + ("" if switch.known(version) else "?")
-            for version in versions
-        ]
-        yield switch.name, *cells
+        yield [_value(switch.on(version), switch.known(version)) for version in versions]
+
+
+def _value(on: bool, known: bool) -> str:
+    return ("on" if on else NONE) + ("" if known else "?")
+
+
+def _releases() -> Iterator[Sequence[str]]:
+    """The policies of every release, and how many of its switches are on or assumed."""
+    for series in RELEASES:
+        version = exact(series)
+        policies = (
+            era_of(seam, version).name
+            + ("" if all(era.known(version) for era in ERAS if era.seam == seam) else "?")
+            for seam in SEAMS
+        )
+        on = sum(switch.on(version) for switch in SWITCHES)
+        assumed = sum(not switch.known(version) for switch in SWITCHES)
+        yield series, *policies, str(on), str(assumed)
 
 
 def _taken_over() -> Iterator[Sequence[str]]:
+    """The switches that each point release changed."""
+    points: dict[str, list[str]] = {}
     for switch in SWITCHES:
         for state, backports in (("on", switch.stable), ("off", switch.ended_stable)):
             for backport in backports:
-                yield switch.name, state, backport.point, backport.source
+                points.setdefault(backport.point, []).append(f"`{switch.name}` {state}")
+    for point in sorted(points, key=version_key):
+        yield point, ", ".join(points[point])

@@ -268,7 +268,6 @@ def test_a_patched_kernel_has_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     link = "[flush-end_vma](../../evidence/patches/flush-end_vma.patch), 7.2.13"
     assert f"| `7.2,flush=end_vma` | no stock kernel | {link} |\n" in text
     assert "| `flushes: 2` | - | `flushes: 2 (1 program, 0 differences)` |\n" in text
-    assert f"- {link}: flushes: 2 (1 program, 0 differences)\n" in text
     assert "a test | 1 | 0 | 1 |" in claims([placed()])
 
 
