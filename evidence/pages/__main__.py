@@ -22,6 +22,7 @@ from evidence.pages.flush_distance import page as flush_distance
 from evidence.pages.hunts_page import page as hunts
 from evidence.pages.kernels_page import page as kernels
 from evidence.pages.messages_page import messages_page
+from evidence.pages.modes_page import page as modes
 from evidence.pages.not_modelled import not_modelled
 from evidence.pages.policies_review import policies_review
 from evidence.pages.posted_reviews_page import page as posted_reviews
@@ -45,6 +46,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "profiles": lambda _: profiles_page(),
     "profiles.csv": lambda _: profiles_data(),
     "callers": lambda _: callers(),
+    "modes": lambda _: modes(),
     "claims": lambda _: claims(),
     **{f"claims/{number}": partial(discussion_page, number) for number in discussion_numbers()},
     "policies-review": policies_review,

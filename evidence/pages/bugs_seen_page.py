@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from evidence.pages.bug_seen import SeenOn, seen_on, word_of_entry
+from evidence.pages.bug_seen import SeenOn, seen_on, shown_word, word_of_entry
 from evidence.pages.held_reverts import HELD, HeldRevert, read_held
 from evidence.pages.markdown import table
 from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, SettledWord, all_bugs
@@ -63,7 +63,7 @@ class _Row(NamedTuple):
         for word, group in groupby(all_series, self.on):
             some = list(group)
             if word:
-                said.setdefault(_shown(word), []).append(
+                said.setdefault(shown_word(word), []).append(
                     some[0] if len(some) == 1 else f"{some[0]} to {some[-1]}"
                 )
         return "; ".join(f"{word} {', '.join(names)}" for word, names in said.items())
@@ -134,17 +134,12 @@ def _cells(row: _Row, all_series: Sequence[str]) -> tuple[str, ...]:
     without: dict[str, list[str]] = {}
     for name, (word, _) in row.without.items():
         commit, _, series = name.rpartition("-")
-        without.setdefault(f"{commit}: {_shown(word)}", []).append(series)
+        without.setdefault(f"{commit}: {shown_word(word)}", []).append(series)
     return (
         *(bug.number, bug.title, row.models, row.by_word(all_series) or _NONE),
         "; ".join(f"{says} on {', '.join(series)}" for says, series in without.items()) or _NONE,
         bug.settled or _NONE,
     )
-
-
-def _shown(word: str) -> str:
-    """The word as a reader sees it; goldens and records have an older one."""
-    return "fixed" if word == "mended" else word
 
 
 def _model(machine: str) -> str:
