@@ -65,12 +65,13 @@ def test_a_link_to_a_program_makes_a_page() -> None:
     assert "````pfn\npfnlab program 1\n" in site.file_page(files[0])
 
 
-def test_a_notebook_is_its_words_and_code() -> None:
+def test_a_notebook_is_its_words_code_and_outputs() -> None:
     """Not the text of its file."""
     page = site.file_page("examples/tour.ipynb")
 
     assert "\n# A tour of pfnlab\n" in page
     assert "```python\nimport pfnlab as pl\n" in page
+    assert "```text\nbar[0:8] wc  LEAKED\n```" in page
     assert "cell_type" not in page
 
 
