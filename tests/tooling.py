@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 _ROOT = Path(__file__).parents[1]
-_FOLDERS = (_ROOT / "tools", _ROOT / "evidence" / "tools")
+_FOLDERS = (_ROOT / "tools", _ROOT / "evidence" / "tools", _ROOT / "docs" / "site")
 
 
 def demo() -> ModuleType:
@@ -149,6 +149,11 @@ def build_site() -> ModuleType:
     """What builds the documentation site."""
     write_reference()
     return _tool("build_site")
+
+
+def site_tables() -> ModuleType:
+    """What makes blocks of the site's tables that do not fit."""
+    return _tool("tables")
 
 
 def write_reference() -> ModuleType:

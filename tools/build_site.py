@@ -139,13 +139,16 @@ def file_page(name: str) -> str:
 
 
 def notebook_page(text: str) -> str:
-    """A notebook's text and code, without outputs, which depend on the day of the run."""
-    cells = json.loads(text)["cells"]
-    sources = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
-    return (
-        "\n\n".join(source if kind == "markdown" else f"```python\n{source}\n```" for kind, source in sources)
-        + "\n"
-    )
+    """A notebook's text, code and stored outputs, as text."""
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"]).strip()
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", ()):
+            shown = output["data"]["text/plain"] if "data" in output else output["text"]
+            lines = "".join(shown).strip("\n")
+            parts.append(f"```text\n{lines}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:

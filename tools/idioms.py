@@ -130,7 +130,7 @@ def _strings(path: Path) -> Iterator[tuple[str, Path, int, str]]:
 
 def _prose(path: Path) -> Iterator[tuple[str, Path, int, str]]:
     body = path.read_text(encoding="utf-8")
-    if "do not edit" in body[:400]:
+    if "do not edit" in body[-200:]:
         return
     in_code = False
     for at, line in enumerate(body.splitlines(), 1):

@@ -9,6 +9,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from program_lexer import ProgramLexer, TranscriptLexer
+from tables import label_cells
 
 project = "pfnlab"
 copyright = "the authors of pfnlab, GNU General Public License 2.0 or later"  # Sphinx asks for this name.
@@ -43,6 +44,7 @@ html_theme_options: dict[str, Any] = {
 
 
 def setup(app: Any) -> None:
-    """Programs have colours, and what verbs print."""
+    """Programs and transcripts have colours; tables that do not fit become blocks."""
+    app.connect("doctree-read", label_cells)
     app.add_lexer("pfn", ProgramLexer)
     app.add_lexer("console", TranscriptLexer)

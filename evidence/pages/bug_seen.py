@@ -49,6 +49,11 @@ def seen_on(bug: Bug) -> tuple[SeenOn, ...]:
     return (*_shown(bug), *_held(bug))
 
 
+def shown_word(word: str) -> str:
+    """The word as a reader sees it: goldens and records have an older one for fixed."""
+    return word.replace("mended", "fixed")
+
+
 def word_of_entry(words: Iterable[str]) -> str:
     """The word for an entry, from those of its programs: a fault in one of them counts.
 

@@ -1,16 +1,16 @@
-"""One claim of a page: anchor, words, outcome, the deciding answer in two lines, and all answers."""
+"""One claim of a page: anchor, words, outcome, and the deciding answer in two lines."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from evidence.pages.markdown import table
 from pfnlab.base.errors import Discovery
 from pfnlab.discussions.asking import ClaimQuestion, Finds, QuestionResult
-from pfnlab.discussions.evidence import Evidence, Seen, SourceSays, series_words
+from pfnlab.discussions.evidence import Evidence, Seen, series_words
 from pfnlab.discussions.form import Claim, Message
 from pfnlab.discussions.patch_evidence import PatchedAnswers, by_kernel, has_patch
 from pfnlab.discussions.posted import LaterWord, archive_address, date_words, later_words
@@ -29,7 +29,7 @@ _WORDS = {
     ),
     "left": (r"\bleft: ", "what is still reserved once every process is gone"),
     "always": (
-        r"→ always",
+        r"`\w+ always`",
         "the scope ends: it has so few states that the search saw all, after any number of operations",
     ),
 }
@@ -91,18 +91,13 @@ def block(number: str, message: Message, claim: Claim, explained: Explained) -> 
         verdict(claim),
         *(_later(word) for word in later_words(number)),
     ]
-    asked = list(_asked(claim))
+    for asked in claim.asks:
+        answered(asked)
     rows = table(("model", "kernel", "patched"), _rows(claim)).rstrip("\n")
-    every = [*asked, *_shown_by(claim), *map(_read_in, claim.sources), *_patched(claim)]
-    folded = [
-        *("<details>", f"<summary>All answers: {len(every)}</summary>", ""),
-        *(f"- {line}" for line in every),
-        *("", "</details>"),
-    ]
-    body = "\n\n".join([*parts, rows, *(["\n".join(folded)] if every else [])])
+    body = "\n\n".join([*parts, rows])
     words = explained.lines(body)
     if words:
-        body = "\n\n".join([*parts, "\n".join(words), rows, *(["\n".join(folded)] if every else [])])
+        body = "\n\n".join([*parts, "\n".join(words), rows])
     return f"### {anchor(number)}\n\n{body}\n"
 
 
@@ -208,7 +203,7 @@ def columns_of(cells: Sequence[str]) -> int:
     return len(re.sub(r"\]\([^)]*\)", "]", f"| {' | '.join(cells)} |"))
 
 
-# All of it.
+# The answers.
 
 
 def answered(asked: ClaimQuestion) -> QuestionResult:
@@ -236,48 +231,6 @@ def patched(claim: Claim) -> list[PatchedAnswers]:
     return found
 
 
-def _asked(claim: Claim) -> Iterator[str]:
-    """Every question with its answer, grouped by machines and answers of the same program."""
-    answers = [(answered(asked), asked.against) for asked in claim.asks]
-    by_program: dict[tuple[str, str, bool], list[str]] = {}
-    for answer, against in answers:
-        by_program.setdefault((answer.asked, answer.shown, against), []).append(answer.machine)
-    together: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
-    for (asked, shown, against), machines in by_program.items():
-        together.setdefault((asked, tuple(machines), against), []).append(shown)
-    for (asked, names, against), all_shown in together.items():
-        on = ", ".join(f"`model:{name}`" for name in names)
-        yield f"{_but(against)}{on}: {asked} → {'; '.join(all_shown)}"
-
-
-def _shown_by(claim: Claim) -> list[str]:
-    alone = "no stock kernel" if has_patch(claim.asks) else "model only"
-    return [*_seen(claim.kernels)] or ([f"*{alone}*: {plain(claim.model_only)}"] if claim.model_only else [])
-
-
-def _seen(kernels: Iterable[Evidence]) -> Iterator[str]:
-    """Every step and size, with other observations of the same operation."""
-    together: dict[tuple[str, str, bool, int], list[str]] = {}
-    for seen in kernels:
-        nth = seen.nth if isinstance(seen, Seen) else 0
-        place = series_words(seen.series), _where(seen), seen.against, nth
-        together.setdefault(place, []).append(seen.shown)
-    for (series, where, against, _), shown in together.items():
-        yield f"{_but(against)}{series}: {where} → {'; '.join(shown)}"
-
-
-def _read_in(source: SourceSays) -> str:
-    links = (f"[{name}]({place})" for name, place in zip(source.releases, source.places, strict=True))
-    where = f"`{source.function}` of {source.file}"
-    return f"{_but(source.against)}*source*, {', '.join(links)}: {where} → {plain(source.shown)}"
-
-
-def _patched(claim: Claim) -> Iterator[str]:
-    for found in patched(claim):
-        link = f"[{found.golden.patch}]({_patch(found)})"
-        yield f"{_but(found.against)}{link}, {found.golden.version}: {found}"
-
-
 def _program(seen: Evidence) -> tuple[str, str]:
     """The name and address of a program, or of the page of sizes."""
     if isinstance(seen, Seen):
@@ -287,12 +240,6 @@ def _program(seen: Evidence) -> tuple[str, str]:
 
 def _patch(found: PatchedAnswers) -> str:
     return f"../evidence/patches/{found.golden.file}"
-
-
-def _where(seen: Evidence) -> str:
-    """A link to the program, with the operation; or to the page of sizes."""
-    name, target = _program(seen)
-    return f"[{name}]({target}), `{seen.op if isinstance(seen, Seen) else seen.structure}`"
 
 
 def _but(against: bool) -> str:

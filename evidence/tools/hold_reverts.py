@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 from page_tables import put, table
 
+from evidence.pages.bug_seen import shown_word
 from evidence.pages.held_reverts import HELD, HeldProgram, HeldRevert, read_held
 from pfnlab.base.errors import Undecided
 from pfnlab.base.progress import say
@@ -209,7 +210,11 @@ def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
         rows += [
             (
                 *(one.entry, *head, one.program, f"`{one.op}`: {', '.join(one.fields)}"),
-                *(one.without, one.stock, "differs: " + ", ".join(one.differ) if one.differ else "agrees"),
+                *(
+                    shown_word(one.without),
+                    shown_word(one.stock),
+                    "differs: " + ", ".join(one.differ) if one.differ else "agrees",
+                ),
             )
             for one in (kept.programs if kept else ())
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def shown(notebook: Any) -> list[dict[str, str]]:
     ]
 
 
+def texts(outputs: list[dict[str, str]]) -> list[str]:
+    """The outputs as text, without the times of searches."""
+    return [re.sub(r"[\d.]+ s \([\d,]+ states/s\)", "TIME", output["text/plain"]) for output in outputs]
+
+
 @pytest.mark.timeout(290)
 def test_the_tour_runs() -> None:
     """Every cell, and it shows what its text says."""
@@ -46,6 +52,18 @@ def test_the_tour_runs() -> None:
     assert results in [output["text/plain"].replace("\n", "").replace(",  ", ", ") for output in outputs]
     assert 3 <= sum("<table" in output.get("text/html", "") for output in outputs)
     assert not any("<script" in output.get("text/html", "") for output in outputs)
+    # Write them again with `jupyter execute --inplace examples/tour.ipynb`.
+    assert texts(shown(read(EXAMPLES / "tour.ipynb"))) == texts(outputs)
+
+
+def test_an_output_of_another_day_is_noticed() -> None:
+    """But for the time that a search took."""
+    before, faster, other = (
+        {"text/plain": f"{n} states, {s} s (2 states/s)"} for n, s in ((3, 1.5), (3, 0.1), (4, 0.1))
+    )
+
+    assert texts([before]) == texts([faster])
+    assert texts([before]) != texts([other])
 
 
 def test_a_wrong_cell_is_noticed() -> None:

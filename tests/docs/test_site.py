@@ -8,6 +8,7 @@ import pytest
 import tooling
 
 site = tooling.build_site()
+tables = tooling.site_tables()
 pages = tooling.markdown_pages()
 
 NAMES = site.page_names()
@@ -23,6 +24,26 @@ def test_a_page_in_no_part_is_found() -> None:
     parts = [site.Part("One", ("a.md", "b.md"), {"b.md": ("a.md",)})]
 
     assert ["c.md", "a.md"] == site.orphans(parts, ["docs/index.md", "a.md", "b.md", "c.md"])
+
+
+def test_the_sidebar_is_short() -> None:
+    """The pages below another one are shown once that is open."""
+    assert 30 >= sum(len(part.pages) for part in site.contents())
+
+
+def test_a_table_needs_its_longest_words() -> None:
+    """In each column, head included, with the white space of the cell; a line may end behind a comma."""
+    rows = [["a", "kernel"], ["one two", "6.16,without"]]
+
+    assert len("one") + 3 + len("without") + 3 == tables.needed(rows)
+
+
+def test_a_page_with_a_table_that_does_not_fit_is_found() -> None:
+    """The kernels by series have more columns than there is room for."""
+    text = site.page_text("docs/kernels.md")
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+
+    assert tables.needed([row for row in cells if len(row) == len(cells[0])]) > tables.WIDTH
 
 
 def test_links_follow_the_pages_of_docs_to_the_top() -> None:
@@ -44,12 +65,13 @@ def test_a_link_to_a_program_makes_a_page() -> None:
     assert "````pfn\npfnlab program 1\n" in site.file_page(files[0])
 
 
-def test_a_notebook_is_its_words_and_code() -> None:
+def test_a_notebook_is_its_words_code_and_outputs() -> None:
     """Not the text of its file."""
     page = site.file_page("examples/tour.ipynb")
 
     assert "\n# A tour of pfnlab\n" in page
     assert "```python\nimport pfnlab as pl\n" in page
+    assert "```text\nbar[0:8] wc  LEAKED\n```" in page
     assert "cell_type" not in page
 
 

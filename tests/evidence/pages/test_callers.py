@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from evidence.pages.__main__ import made
 from evidence.pages.callers import page as callers
 from evidence.pages.callers.page import Call, Calls, calls, explained, faults, page, program_end
 from evidence.tools.read_callers import calls_in
@@ -33,7 +34,7 @@ revoke(struct device *dev,
 
 def test_the_page_is_current() -> None:
     """Write it anew with ``python -m evidence.pages callers --write``."""
-    assert page() == PAGE.read_text(encoding="utf-8")
+    assert made("callers") == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_call_is_explained_once() -> None:

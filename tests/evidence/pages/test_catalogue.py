@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evidence.pages.catalogue import ENTRIES, Entry, catalogue, search
+from evidence.pages.__main__ import made
+from evidence.pages.catalogue import ENTRIES, Entry, search
 
 # One worker makes all pages out of searches, many of which are the same.
 pytestmark = pytest.mark.xdist_group("searches")
@@ -19,7 +20,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "evidence" / "catalogue.md"
 @pytest.mark.target("pages")
 def test_the_page_is_current() -> None:
     """Write it anew with ``python -m evidence.pages evidence/catalogue --write``."""
-    assert catalogue() == PAGE.read_text(encoding="utf-8")
+    assert made("evidence/catalogue") == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_entry_has_a_row() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from for_each import for_each
 
 from evidence.pages.claim_block import LINE, Explained, _Cell, anchor, block, columns_of, fitting, quotation
+from pfnlab.base.errors import Discovery
 from pfnlab.discussions.asking import Shows
 from pfnlab.discussions.evidence import Seen, SourceSays
 from pfnlab.discussions.form import Claim, ClaimStatus, Message
@@ -102,15 +104,12 @@ def test_source_stands_where_no_kernel_does() -> None:
     assert "untracks" == shown[1]
 
 
-def test_all_answers_are_folded() -> None:
-    """Each on a line of its own."""
-    text = made(claim(Shows("7.2", GONE, book, "empty"), Shows("7.2", GONE, left, "nothing")))
+def test_an_answer_that_is_not_shown_is_checked_too() -> None:
+    """The deciding one is right, and another one is wrong."""
+    right, wrong = Shows("7.2", GONE, book, "empty"), Shows("7.2", GONE, left, "bar[0:4] wc")
 
-    folded = text.partition("<details>\n")[2].partition("\n</details>")[0].splitlines()
-
-    assert "<summary>All answers: 2</summary>" == folded[0]
-    assert "- `model:7.2`: `a = mmap bar[0:4] wc shared rw; munmap a` → book: empty; left: nothing" in folded
-    assert "- *model only*: a test" in folded
+    with pytest.raises(Discovery, match=r"answers otherwise: .* shows left: nothing"):
+        made(claim(right, wrong))
 
 
 def test_a_word_is_explained_where_it_first_stands() -> None:

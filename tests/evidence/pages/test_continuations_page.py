@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from evidence.pages.continuations_page import Stop, form, page, slots, stops
+from evidence.pages.__main__ import made
+from evidence.pages.continuations_page import Stop, form, slots, stops
 from pfnlab.kernel.mm.processors import Processors
 
 PAGE = Path(__file__).parents[3] / "docs" / "continuations.md"
@@ -15,7 +16,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "continuations.md"
 
 def test_the_page_lists_every_variable() -> None:
     """Nobody has seen how a new one is compared: ``python -m evidence.pages continuations`` has it."""
-    assert page() == PAGE.read_text(encoding="utf-8")
+    assert made("continuations") == PAGE.read_text(encoding="utf-8")
 
 
 def test_a_new_variable_has_a_place_in_its_row() -> None:

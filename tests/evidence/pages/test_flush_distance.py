@@ -9,6 +9,7 @@ import pytest
 from for_each import for_each
 from litmus_files import FILES, litmus_file
 
+from evidence.pages.__main__ import made
 from evidence.pages.flush_distance import (
     ADVICE,
     EMPTIED,
@@ -52,7 +53,7 @@ def flushes(flush: str, name: str) -> list[int]:
 
 def test_the_page_is_current() -> None:
     """`make pages` would change nothing."""
-    assert PAGE.read_text(encoding="utf-8") == page()
+    assert PAGE.read_text(encoding="utf-8") == made("flush-distance")
 
 
 @for_each("series", KERNELS)

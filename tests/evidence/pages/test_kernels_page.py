@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from for_each import for_each
 from litmus_files import litmus_file
 
+from evidence.pages.__main__ import made
 from evidence.pages.kernels_page import kernels_page, total
 from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, known_kernels
 
@@ -33,10 +35,34 @@ def known(version: str, package: str, **held: HeldCount) -> KnownKernel:
 OLD, NEW = known("6.12.113", "6.12.113-1"), known("6.12.115", "6.12.115-1")
 
 
-@for_each("one", known_kernels(), ids=lambda one: one.package_version)
-def test_every_known_kernel_is_on_the_page(one: KnownKernel) -> None:
-    """With what it was compared with."""
-    assert f"| {one.version} | {one.package_version} | {one.met} | {one.held['litmus'].programs} |" in PAGE
+@for_each("series", sorted({one.series for one in known_kernels()}))
+def test_every_series_is_on_the_page(series: str) -> None:
+    """With its kernels, and the programs they ran."""
+    some = [one for one in known_kernels() if one.series == series]
+    (row,) = [
+        line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith(f"| {series} | ")
+    ]
+
+    assert str(len(some)) == row[1]
+    assert f"{sum(one.held['litmus'].programs for one in some):,}" == row[4]
+
+
+@pytest.mark.target("pages")
+@pytest.mark.timeout(600)
+def test_the_page_is_current() -> None:
+    """Write it again with ``python -m evidence.pages kernels --write``."""
+    assert made("kernels") == PAGE
+
+
+def test_a_row_is_the_sum_of_its_kernels() -> None:
+    """Steps whose order was compared are not counted twice."""
+    held = {"litmus": HeldCount(2, 20, undecided=1), "random": HeldCount(300, 2000, differences=3)}
+    held["orders"] = HeldCount(0, 1900)
+
+    page = kernels_page([known("6.1.1", "6.1.1-1", **held), known("6.1.2", "6.1.2-1", **held)], LITMUS, ROOT)
+
+    row = "| 6.1 | 2 | 6.1.1 to 6.1.2 | 2026-11-21 | 4 | 0 | 0 | 600 | 0 | 0 | 0 | 4,040 | 2 | 6 |"
+    assert row in page.splitlines()
 
 
 def test_the_page_has_the_totals_of_today() -> None:
@@ -67,11 +93,12 @@ def test_a_change_is_said_with_its_source_and_shown_by_programs() -> None:
     assert "Shown by [vfio-huge](../litmus/vfio/vfio-huge.pfn)." in page
 
 
-def test_only_titles_since_the_neighbour_are_named() -> None:
-    """A kernel that was met before its neighbour has those of both."""
-    page = kernels_page([OLD, NEW], LITMUS, ROOT)
+def test_neighbours_with_the_same_rules_are_counted() -> None:
+    """Kernels of two series are not neighbours: `policies show` has what they differ in."""
+    page = kernels_page([known("6.1.170", "1"), known("6.1.172", "1"), OLD], LITMUS, ROOT)
 
-    assert "\n1 commit of stable releases touch the area:\n\n- 6.12.115: mm: a title\n" in page
+    assert "Of 1 pair of neighbours 1 have the same rules.\n" in page
+    assert "###" not in page
 
 
 def test_two_builds_of_a_version_are_one_version() -> None:
@@ -79,4 +106,4 @@ def test_two_builds_of_a_version_are_one_version() -> None:
     page = kernels_page([OLD, known("6.12.113", "6.12.113-2")], LITMUS, ROOT)
 
     assert "###" not in page
-    assert "| 6.12.113 | 6.12.113-2 |" in page
+    assert "| 6.12 | 2 | 6.12.113 | " in page

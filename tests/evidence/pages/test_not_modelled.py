@@ -6,7 +6,8 @@ from pathlib import Path
 
 from for_each import for_each
 
-from evidence.pages.not_modelled import CHAPTERS, Absence, answer, not_modelled
+from evidence.pages.__main__ import made
+from evidence.pages.not_modelled import CHAPTERS, Absence, answer
 
 PAGE = Path(__file__).parents[3] / "docs" / "not-modelled.md"
 
@@ -15,7 +16,7 @@ ABSENCES = [absence for _, absences in CHAPTERS for absence in absences]
 
 def test_the_page_is_current() -> None:
     """Write it anew with ``python -m evidence.pages not-modelled --write``."""
-    assert not_modelled() == PAGE.read_text(encoding="utf-8")
+    assert made("not-modelled") == PAGE.read_text(encoding="utf-8")
 
 
 @for_each("absence", ABSENCES, ids=lambda absence: absence.subject)

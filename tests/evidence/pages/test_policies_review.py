@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
+from evidence.pages.__main__ import made
 from evidence.pages.policies_review import (
     BASES,
     SEAMS,
@@ -14,7 +15,6 @@ from evidence.pages.policies_review import (
     kernels_with,
     page_of,
     pieces,
-    policies_review,
     reviewed,
     row,
 )
@@ -55,7 +55,7 @@ def rows(text: str, seam: str) -> dict[tuple[str, str], list[str]]:
 @pytest.mark.timeout(1800)
 def test_the_page_is_current(text: str) -> None:
     """Write it anew with ``python -m evidence.pages policies-review --write``."""
-    assert policies_review(jobs=None) == text
+    assert made("policies-review", jobs=None) == text
 
 
 @for_each("seam", SEAMS)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from evidence.pages import posted_reviews_page
+from evidence.pages.__main__ import made
 from evidence.pages.posted_reviews_page import page, record, recorded_reviews
 from pfnlab.discussions.posted import posted_threads
 from pfnlab.discussions.reviewed import PostedReviews, ReviewedRow, posted_rows
@@ -40,7 +41,7 @@ def row_of(number: str, **other: object) -> ReviewedRow:
 
 def test_the_page_is_what_is_recorded() -> None:
     """It is made anew in a moment."""
-    assert page() == PAGE.read_text(encoding="utf-8")
+    assert made("posted-reviews") == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_defect_has_a_line() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from evidence.pages.__main__ import made
 from evidence.pages.recorded_sweep import RecordedSweep, recorded, recorded_sweeps
-from evidence.pages.sweeps_page import page
+from evidence.pages.sweeps_page import page, printed
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.hunt.fuzz.letters import AGREES, KNOWN, NEW, Cells, CellTable
+
+PAGE = Path(__file__).parents[3] / "docs" / "sweeps.md"
+
+#: A known reason of cells.
+A06 = "A06: the pieces of a split VMA free what was never reserved"
 
 AGREED = CellTable("pci", "shared", ("munmap",), {"mprotect": ("..",)})
 WITH_KNOWN_ROW = CellTable("driver", "remap", ("zap",), {"fork exit": ("k.",)})
@@ -68,6 +76,36 @@ def test_the_page_has_a_row_for_each_recorded_kernel() -> None:
     rows = [line for line in page().splitlines() if line.startswith("| linux-")]
 
     assert [sweep.kernel for sweep in recorded_sweeps()] == [row.split(" | ")[0][2:] for row in rows]
+
+
+def test_the_page_is_current() -> None:
+    """Write it again with ``python -m evidence.pages sweeps --write``."""
+    assert made("sweeps") == PAGE.read_text(encoding="utf-8")
+
+
+def test_every_known_reason_has_its_count_on_the_page() -> None:
+    """In the column of its kernel; a scope that was not swept on it has a dash."""
+    rows = [line.strip("| ").split(" | ") for line in page().splitlines()]
+
+    (of_all,) = [row for row in rows if row[:2] == ["`all`", f"no_leak: {A06}"]]
+    (kept,) = [one for one in recorded_sweeps() if (one.series, one.scope) == ("6.1", "all")]
+    assert [f"{kept.known[f'no_leak: {A06}']:,}", "-"] == [of_all[2], of_all[4]]
+
+
+def test_every_recorded_cell_is_printed() -> None:
+    """Rows and columns that have more than agreement, and the names of the other tables."""
+    (kept,) = [one for one in recorded_sweeps() if (one.series, one.scope) == ("6.1", "all")]
+
+    lines = printed(kept).splitlines()
+
+    rows = [
+        f"| {name} | {' | '.join(f'`{pairs[at]}`' for at in columns)} |"
+        for columns, rows in (one.loud for one in kept.tables)
+        for name, pairs in rows.items()
+    ]
+    assert rows
+    assert rows == [line for line in lines if line in set(rows)]
+    assert any(line.endswith(f": {'; '.join(kept.agreed)}.") for line in lines)
 
 
 def test_a_hunt_of_random_programs_is_no_sweep() -> None:

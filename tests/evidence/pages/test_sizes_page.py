@@ -8,8 +8,8 @@ import pytest
 from for_each import for_each
 from having import ASKED, STABLE, bootable, have
 
+from evidence.pages.__main__ import made
 from evidence.pages.sizes.series import grouped, price_of, prices_of, room_of_the_move
-from evidence.pages.sizes_page import sizes_page
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.lab.images.kernels import KernelImage
@@ -32,7 +32,7 @@ KEPT = {kept.series: kept for kept in known_sizes()}
 
 def test_the_page_is_current() -> None:
     """Write it anew with ``python -m evidence.pages sizes --write``."""
-    assert sizes_page(tuple(KEPT.values())) == PAGE
+    assert made("sizes") == PAGE
 
 
 def test_the_policies_say_where_the_page_is() -> None:

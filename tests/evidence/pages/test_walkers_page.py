@@ -6,7 +6,8 @@ from pathlib import Path
 
 from for_each import for_each
 
-from evidence.pages.walkers_page import cell, page, table
+from evidence.pages.__main__ import made
+from evidence.pages.walkers_page import cell, table
 from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.lang.words import WALKERS as WALKER_VERBS
@@ -22,7 +23,7 @@ def answer(series: str, walker: str, kind: str) -> str:
 
 def test_the_page_is_what_the_model_says() -> None:
     """`make pages` would change nothing."""
-    assert PAGE.read_text(encoding="utf-8") == page()
+    assert PAGE.read_text(encoding="utf-8") == made("walkers")
 
 
 def test_every_walker_of_the_language_has_a_row() -> None:

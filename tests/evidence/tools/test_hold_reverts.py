@@ -134,7 +134,7 @@ def test_a_patch_that_was_held_has_its_sign() -> None:
     row = TOOL.table_of([one], {"04c35ab3bdae-6.1": HELD}).splitlines()[-1]
 
     assert row.startswith("| A01 | [04c35ab3bdae-6.1](revert-04c35ab3bdae-6.1.patch) | +")
-    assert row.endswith("| copied-first-munmap | `munmap a`: book | broken | mended | agrees |")
+    assert row.endswith("| copied-first-munmap | `munmap a`: book | broken | fixed | agrees |")
 
 
 def test_a_commit_that_has_no_patch_is_none() -> None:
