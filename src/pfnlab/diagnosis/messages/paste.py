@@ -61,11 +61,16 @@ def clean(raw: bytes | str) -> CleanLine:
     text = raw[:MOST_LINE].decode("utf-8", "replace") if isinstance(raw, bytes) else raw[:MOST_LINE]
     text = text.rstrip("\r\n")
     glued = False
-    if _SOUND.fullmatch(text) is None or _BBCODE.search(text) is not None:
+    if not is_sound(text):
         text, glued = _mended(text)
     found = CleanLine(text.rstrip(" \\"))
     found.glued = glued
     return found
+
+
+def is_sound(text: str) -> bool:
+    """True if a line needs no repair."""
+    return _SOUND.fullmatch(text) is not None and _BBCODE.search(text) is None
 
 
 def _mended(text: str) -> tuple[str, bool]:
