@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.export.strace_lines import Injected, LoggedCall, TracedEnd, Unread, events_of, looks_like_strace
+from pfnlab.export.strace_lines import (
+    InjectedCall,
+    LoggedCall,
+    TracedEnd,
+    Unread,
+    events_of,
+    looks_like_strace,
+)
 
 CALL = "munmap(0x7f0000000000, 4096)"
 
@@ -140,7 +147,7 @@ def test_an_injected_result_is_of_no_call() -> None:
     """Neither a success nor an error of the kernel's; a delay is of one."""
     events = list(events_of([f"{CALL} = 0 (INJECTED)", f"{CALL} = -1 ENOMEM (Out of it) (INJECTED) <0.1>"]))
 
-    assert [Injected, Injected] == [type(event) for event in events]
+    assert [InjectedCall, InjectedCall] == [type(event) for event in events]
     assert [LoggedCall] == [type(event) for event in events_of([f"{CALL} = 0 (DELAYED)"])]
 
 

@@ -12,7 +12,15 @@ from pfnlab.export.memory_calls import LEAST
 from pfnlab.export.printed_values import CLONE, bits, string
 from pfnlab.export.process_calls import ProcessCalls
 from pfnlab.export.recovered import Recovered
-from pfnlab.export.strace_lines import RESTARTED, Injected, LogEvent, LoggedCall, TracedEnd, Unread, events_of
+from pfnlab.export.strace_lines import (
+    RESTARTED,
+    InjectedCall,
+    LogEvent,
+    LoggedCall,
+    TracedEnd,
+    Unread,
+    events_of,
+)
 from pfnlab.export.windows import KnownBar
 from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Kill, Thread
 
@@ -53,7 +61,9 @@ def _root_pid(events: list[LogEvent]) -> int | None:
     """The first process of the log, if its first lines have no number."""
     children = {event.value for event in events if isinstance(event, LoggedCall) and event.name in _FORKS}
     pids = (
-        event.pid for event in events if not isinstance(event, Unread | Injected) and event.pid is not None
+        event.pid
+        for event in events
+        if not isinstance(event, Unread | InjectedCall) and event.pid is not None
     )
     return next((pid for pid in pids if pid not in children), None)
 
@@ -80,7 +90,7 @@ class _Trace(ProcessCalls):
         if isinstance(event, Unread):
             self._unread += 1
             return
-        if isinstance(event, Injected):
+        if isinstance(event, InjectedCall):
             self._injected += 1
             return
         task = self._task(event.pid, event.line)

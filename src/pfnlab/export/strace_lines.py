@@ -53,14 +53,14 @@ class Unread(NamedTuple):
     text: str
 
 
-class Injected(NamedTuple):
+class InjectedCall(NamedTuple):
     """A call whose result strace made up: the kernel did not run it."""
 
     line: int
     text: str
 
 
-LogEvent = LoggedCall | TracedEnd | Unread | Injected
+LogEvent = LoggedCall | TracedEnd | Unread | InjectedCall
 
 #: The acting process, before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
 _PID = re.compile(r"\[pid\s+(\d+)(?:<[^>]*>)?\]\s+|(\d+)(?:<[^>]*>)?\s+(?=\S)")
@@ -126,7 +126,7 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
             continue
         call = _call(text, pid, number, begun)
         if call is not None and _INJECTED.search(text):
-            yield Injected(number, text)
+            yield InjectedCall(number, text)
         else:
             yield Unread(number, text) if call is None else call
 

@@ -249,7 +249,9 @@ class Joiner:
         first.taken = True
         longer = self._perhaps_longer(text, match, following)
         if longer is not None:
-            doubts = doubts if len(longer[0]) > len(text) + len(following[0].piece.text) else (*doubts, _CUT)
+            is_seamless = len(longer[0]) == len(text) + len(following[0].piece.text)
+            more = (_CUT,) if is_seamless else _doubts(longer[1], longer[0], [len(text)])
+            doubts = (*doubts, *more)
             (text, match), last = longer, following[0].line
         return PlacedPiece(first.line, first.piece, match, last, text, doubts)
 

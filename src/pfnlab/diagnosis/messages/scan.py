@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import msgspec
 
-from pfnlab.diagnosis.messages.paste import MOST_LINE
+from pfnlab.diagnosis.messages.paste import MOST_LINE, without_colours
 
 #: Bytes of a block.
 BLOCK = 1 << 20
@@ -64,7 +64,7 @@ class LogScan:
         while part is not None:
             following = next(parts, None)
             last = following is None
-            block = held + part
+            block = held + without_colours(part)
             ends = block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
             hits = self._hits(block)
             first = self.read - kept + 1
