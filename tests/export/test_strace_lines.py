@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.export.strace_lines import LoggedCall, TracedEnd, Unread, events_of, looks_like_strace
+from pfnlab.export.strace_lines import (
+    InjectedCall,
+    LoggedCall,
+    TracedEnd,
+    Unread,
+    events_of,
+    looks_like_strace,
+)
 
 CALL = "munmap(0x7f0000000000, 4096)"
 
@@ -119,6 +126,37 @@ def test_ends_and_signals() -> None:
     ]
 
     assert [TracedEnd(7, 3, ""), TracedEnd(8, 4, "SIGBUS")] == list(events_of(lines))
+
+
+@for_each(
+    "line",
+    [
+        " > /usr/lib/libc.so.6(__mmap+0x33) [0x102e13]",
+        " > /root/a.out(munmap(void*, unsigned long) = 0+0x44) [0x11ad]",
+        " > unexpected_backtracing_error [0x7ffc]",
+        "[ Process PID=9 runs in 32 bit mode. ]",
+        "strace: Process 9 attached",
+    ],
+)
+def test_lines_of_strace_itself_are_nothing(line: str) -> None:
+    """Frames of a call stack among them."""
+    assert [] == list(events_of([line]))
+
+
+def test_an_injected_result_is_of_no_call() -> None:
+    """Neither a success nor an error of the kernel's; a delay is of one."""
+    events = list(events_of([f"{CALL} = 0 (INJECTED)", f"{CALL} = -1 ENOMEM (Out of it) (INJECTED) <0.1>"]))
+
+    assert [InjectedCall, InjectedCall] == [type(event) for event in events]
+    assert [LoggedCall] == [type(event) for event in events_of([f"{CALL} = 0 (DELAYED)"])]
+
+
+def test_the_old_name_of_a_call_is_read() -> None:
+    """Of 32 bits, and after the mark of an editor."""
+    (event,) = events_of(["\ufeffold_mmap(NULL, 8192, PROT_READ, MAP_SHARED, 3, 0) = 0xf7c00000"])
+
+    assert isinstance(event, LoggedCall)
+    assert event.name == "mmap"
 
 
 @for_each(

@@ -12,7 +12,15 @@ from pfnlab.export.memory_calls import LEAST
 from pfnlab.export.printed_values import CLONE, bits, string
 from pfnlab.export.process_calls import ProcessCalls
 from pfnlab.export.recovered import Recovered
-from pfnlab.export.strace_lines import RESTARTED, LogEvent, LoggedCall, TracedEnd, Unread, events_of
+from pfnlab.export.strace_lines import (
+    RESTARTED,
+    InjectedCall,
+    LogEvent,
+    LoggedCall,
+    TracedEnd,
+    Unread,
+    events_of,
+)
 from pfnlab.export.windows import KnownBar
 from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Kill, Thread
 
@@ -52,7 +60,11 @@ def _place(event: LogEvent) -> int:
 def _root_pid(events: list[LogEvent]) -> int | None:
     """The first process of the log, if its first lines have no number."""
     children = {event.value for event in events if isinstance(event, LoggedCall) and event.name in _FORKS}
-    pids = (event.pid for event in events if not isinstance(event, Unread) and event.pid is not None)
+    pids = (
+        event.pid
+        for event in events
+        if not isinstance(event, Unread | InjectedCall) and event.pid is not None
+    )
     return next((pid for pid in pids if pid not in children), None)
 
 
@@ -62,7 +74,7 @@ class _Trace(ProcessCalls):
     def __init__(self, known: dict[str, dict[int, KnownBar]], root_pid: int | None) -> None:
         super().__init__(known)
         self._dropped: Counter[str] = Counter()
-        self._unread = 0
+        self._unread = self._injected = 0
         self._root_pid = root_pid
         self._commands: dict[str, str] = {}
         self.calls |= {
@@ -78,6 +90,9 @@ class _Trace(ProcessCalls):
         if isinstance(event, Unread):
             self._unread += 1
             return
+        if isinstance(event, InjectedCall):
+            self._injected += 1
+            return
         task = self._task(event.pid, event.line)
         if isinstance(event, TracedEnd):
             self._ended(task, event)
@@ -92,6 +107,8 @@ class _Trace(ProcessCalls):
     def recovered(self, lines: int, source: str) -> Recovered:
         """The recovered program."""
         unsaid = Counter(self.follower.unsaid)
+        if self._injected:
+            unsaid["calls with a result that strace injected: the kernel did not run them"] = self._injected
         if self._unread:
             unsaid["lines that are not a system call: output of the traced program, or damage"] = self._unread
         return Recovered(

@@ -2,8 +2,8 @@
 
 The logs of ``strace``, ``strace -f`` and ``strace-log-merge`` can be read, with or without paths of
 descriptors (``-y``, ``-yy``), time stamps (``-t``, ``-tt``, ``-ttt``, ``-r``, ``-T``), names of commands
-(``-Y``), instruction pointers (``-i``) and numbers of calls (``-n``). A call that the log splits for another
-process (``<unfinished ...>``, ``<... mmap resumed>``) is joined.
+(``-Y``), instruction pointers (``-i``), numbers of calls (``-n``) and call stacks (``-k``). A call that the
+log splits for another process (``<unfinished ...>``, ``<... mmap resumed>``) is joined.
 """
 
 import re
@@ -53,7 +53,14 @@ class Unread(NamedTuple):
     text: str
 
 
-LogEvent = LoggedCall | TracedEnd | Unread
+class InjectedCall(NamedTuple):
+    """A call whose result strace made up: the kernel did not run it."""
+
+    line: int
+    text: str
+
+
+LogEvent = LoggedCall | TracedEnd | Unread | InjectedCall
 
 #: The acting process, before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
 _PID = re.compile(r"\[pid\s+(\d+)(?:<[^>]*>)?\]\s+|(\d+)(?:<[^>]*>)?\s+(?=\S)")
@@ -73,8 +80,14 @@ _RESULT = re.compile(
     r"(?:\s+\(.*\))?(?:\s+<\d+\.\d+>)?\Z",
     re.DOTALL,
 )
-#: Lines of strace itself, and of signals, which do not change memory.
-_NOTHING = re.compile(r"strace: |--- .* ---\Z|\+\+\+ superseded by |<detached \.\.\.>|<\.\.\. resuming ")
+_INJECTED = re.compile(r"\(INJECTED\)(?:\s+<\d+\.\d+>)?\Z")
+#: Lines of strace itself, of signals and of call stacks, which do not change memory.
+_NOTHING = re.compile(
+    r"strace: |--- .* ---\Z|\+\+\+ superseded by |<detached \.\.\.>|<\.\.\. resuming "
+    r"|\[ Process PID=\d+ runs in |> (?:\S.* )?\[0x[0-9a-f]+\]"
+)
+#: Names of the same call on other architectures.
+_SAME = {"old_mmap": "mmap"}
 
 #: Errors of calls that the kernel restarts, or that a signal ended, without any effect.
 RESTARTED = frozenset({"ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK"})
@@ -93,7 +106,7 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
     """
     waiting: dict[int | None, tuple[int, str]] = {}
     for number, raw in enumerate(lines, 1):
-        pid, text = _without_prefix(raw.rstrip("\n"))
+        pid, text = _without_prefix(raw.rstrip("\n").removeprefix("\ufeff"))
         if not text or _NOTHING.match(text):
             continue
         ended = _ENDED.match(text)
@@ -112,7 +125,10 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
             waiting[pid] = number, _UNFINISHED.sub("", text)
             continue
         call = _call(text, pid, number, begun)
-        yield Unread(number, text) if call is None else call
+        if call is not None and _INJECTED.search(text):
+            yield InjectedCall(number, text)
+        else:
+            yield Unread(number, text) if call is None else call
 
 
 def _without_prefix(text: str) -> tuple[int | None, str]:
@@ -146,7 +162,9 @@ def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | Non
     # A mask is printed in octal digits, e.g. 022.
     value = None if told == "?" else int(told, 8 if told[:1] == "0" and told[1:2].isdigit() else 0)
     path = (result["path"] or "")[1:-1]
-    return LoggedCall(pid, line, begun, head[1], arguments, value, result["errno"] or "", path)
+    return LoggedCall(
+        pid, line, begun, _SAME.get(head[1], head[1]), arguments, value, result["errno"] or "", path
+    )
 
 
 def _behind_text(text: str, at: int) -> int:

@@ -68,7 +68,8 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
 def _joined(paths: list[Path] | None, request: ExplainRequest) -> ExplainResult:
     """The explanation of files, standard input (no *paths*) or of a text of several lines."""
     from pfnlab.diagnosis.inspector.sources.origins import collected_files
-    from pfnlab.diagnosis.inspector.sources.pasted import OF_LOGS, LineSorter, PastedFiles, loose_files
+    from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles, loose_files
+    from pfnlab.diagnosis.inspector.sources.pasted_lines import OF_LOGS, LineSorter
     from pfnlab.diagnosis.messages.explaining import explain, plain
     from pfnlab.diagnosis.messages.explanation import explained
 

@@ -32,6 +32,20 @@ PREFIXES = (
     "01-02 03:04:05.678     0     0 W KERNEL  : [   45.321866] ",
     "| 45.3 | ",
     "| 2023-01-02 03:04:05 | warn | ",
+    "[Aug26 16:02] ",
+    "[  +0.000012] ",
+    "[<    0.000012>] ",
+    "[   45.321866 <    0.000012>] ",
+    "[Tue Aug 26 16:02:52 2025 <    0.000012>] ",
+    "Tue 2025-08-26 16:02:52 CEST host kernel: ",
+    "1756216972.123456 host kernel: ",
+    "2025-08-26T16:02:52.123456789Z stdout F [   45.321866] ",
+    "<4>1 2025-08-26T16:02:52.123Z host kernel - - - [   45.321866] ",
+    "    MESSAGE=",
+    "1234:[   45.321866] ",
+    "   1234 [   45.321866] ",
+    "[   45.321866]  (2)[1:init]",
+    "[   45.321866] c0      1 ",
 )
 
 Mangle = Callable[[str], str]
@@ -64,6 +78,16 @@ def _printable(line: str) -> str:
     return line.replace("=", "=3D") + "=20"
 
 
+def _entities(line: str) -> str:
+    return line.replace("&", "&amp;").replace("'", "&#39;").replace("[", "&#91;").replace("]", "&rsqb;")
+
+
+def _coloured(line: str) -> str:
+    """As dmesg colours a terminal: the subsystem, and the rest."""
+    first, colon, rest = line.partition(": ")
+    return f"\x1b[33m{first}{colon}\x1b[0m\x1b[1;31m{rest}\x1b[0m"
+
+
 def _in_json(line: str) -> str:
     escaped = line.replace("\\", "\\\\").replace('"', '\\"')
     return f'{{"stream":"stdout","log":"{escaped}\\n","time":"2023-01-02T03:04:05Z"}}'
@@ -88,6 +112,15 @@ MARKUP: dict[str, Mangle] = {
     "arrow": lambda line: line.replace("<->", "< - >"),
     "dashes": lambda line: line.replace("-0x", "\u20130x"),
     "colour": lambda line: f"\x1b[33m{line}\x1b[0m",
+    "two colours": _coloured,
+    "escape printed": lambda line: _coloured(line).replace("\x1b", "^["),
+    "escape in octal": lambda line: _coloured(line).replace("\x1b", "\\033"),
+    "escape lost": lambda line: _coloured(line).replace("\x1b", ""),
+    "entities": _entities,
+    "entities twice": lambda line: _entities(_entities(line)),
+    "fence": lambda line: f"```text\n{line}\n```",
+    "wiki": lambda line: f"{{noformat}}{line}{{noformat}}",
+    "row": lambda line: f"| 3 | `{line}` |",
     "blanks": lambda line: line.replace(" ", "  "),
     "diff": lambda line: "+" + line,
     "nul": lambda line: line + "\0",

@@ -115,6 +115,24 @@ def test_a_line_that_is_broken_anywhere_says_the_same_or_is_not_sure(
     assert said(plain) == said(event) or event.unsure
 
 
+@given(clean_lines(), st.integers(40, 160))
+def test_a_line_that_is_broken_once_says_the_same_or_is_not_sure(
+    line: tuple[Family, Wording, str], at: int
+) -> None:
+    """After a match that is complete without the rest, too: a range, a list of modes or a name continues."""
+    family, _, text = line
+    plain = only(text)
+    assume(plain is not None and at < len(text))
+    assert plain is not None
+
+    event = only(f"{text[:at]}\n{text[at:]}")
+
+    if event is None:
+        assert family.group not in _OF_THE_LIST
+        return
+    assert said(plain) == said(event) or event.unsure
+
+
 @given(clean_lines(), st.sampled_from(["...", "<redacted>", "…", "xxxx"]), st.integers(0, 3))
 def test_an_abridged_line_says_what_it_does_not_say(
     line: tuple[Family, Wording, str], instead: str, which: int

@@ -27,6 +27,10 @@ LINES: dict[str, tuple[bool, ResourceWord]] = {
         False,
         ResourceWord("", "mem", 0x1000, False),
     ),
+    "pci X: bridge window [mem 0xa0000000-0xa00fffff]: can't claim; no compatible bridge window": (
+        True,
+        ResourceWord("window", "mem", 0x100000, False),
+    ),
     "pci X: BAR 0 [mem size 0x1000]: failed to assign": (False, ResourceWord("BAR 0", "mem", 0x1000, False)),
     "pci X: can't enable device: BAR 1 [mem 0x1000-0x1fff] not assigned": (
         False,

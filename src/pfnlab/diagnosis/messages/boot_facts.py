@@ -31,6 +31,10 @@ FACT_WORDS = (
     "locate a BIOS ROM",
     "no VBIOS",
     "No VBIOS",
+    "blacklisting initcall ",
+)
+#: Texts of lines that say whether a driver works.
+OUTCOME_WORDS = (
     " on minor ",
     "Link is Up",
     "Link is up",
@@ -39,6 +43,8 @@ FACT_WORDS = (
     "link up",
     "registered",
     "initialized",
+    "probe of ",
+    ": probe with driver ",
 )
 _DEVICE = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _XEN_PV = re.compile(r"kernel on Xen(?: PV)?\s*$|Xen version: .*preserve-AD")

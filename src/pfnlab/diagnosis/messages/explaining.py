@@ -42,6 +42,8 @@ _WORDS = (
     "x86/PAT",
     "free_memtype",
     "reserve_memtype",
+    "memtype_free",
+    "memtype_reserve",
 )
 
 
@@ -91,11 +93,11 @@ def explain(
     :param kernel: the version if the user gives it, e.g. ``6.1.85``
     """
     known = known or matcher()
-    scan = LogScan(plain(stream), (*known.seeds, *_WORDS))
-    joiner = Joiner(known, "|".join(map(re.escape, _WORDS)))
+    scan = LogScan(plain(stream), (*known.seeds, *_WORDS, *boot_facts.OUTCOME_WORDS))
+    joiner = Joiner(known, _WORDS, boot_facts.OUTCOME_WORDS)
     paste = _Paste(kernel)
     for block in scan.blocks():
-        for placed in joiner.found(block):
+        for placed in joiner.found(block, paste.awaits_outcome):
             paste.take(placed)
     return paste.explanation(scan.read)
 
@@ -123,6 +125,8 @@ def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
 _line_of = attrgetter("line")
 #: The ending of a claim whose device works anyway.
 _CAME_UP = "came_up"
+#: The most machines of which each line asks whether one has a claim.
+_FEW = 8
 #: A device has six BARs; each line of a claim is a step for each of them.
 _MOST_CLAIMS = 8
 
@@ -214,6 +218,10 @@ class _Paste:
             self._not_understood += 1
             if len(self._strange) < MOST_SHOWN:
                 self._strange.append((placed.line, placed.text))
+
+    def awaits_outcome(self) -> bool:
+        """True if a claim of a current boot may end with a later line."""
+        return len(self._hosts) > _FEW or any(boots[-1].claims for boots in self._hosts.values())
 
     def explanation(self, lines: int) -> PasteExplanation:
         """The explanation of the lines so far."""

@@ -2,12 +2,13 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, product
 
 import msgspec
 
 from pfnlab.diagnosis.messages.family_files import Family, FamilyKind
+from pfnlab.diagnosis.messages.line_relations import STAMPED, LineRelations, Relation
 from pfnlab.diagnosis.messages.matching import Match, Matcher
 from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clean, pieces
 from pfnlab.diagnosis.messages.scan import LogBlock
@@ -44,16 +45,24 @@ class _Slot(msgspec.Struct):
 
 
 class Joiner:
-    """Finds the messages of blocks, and texts of no family that *interests* selects."""
+    """Finds the messages of blocks, and lines of no family that state a fact.
 
-    def __init__(self, known: Matcher, interests: str) -> None:
+    :param facts: texts that such lines have
+    :param outcomes: texts of lines that matter if an event waits for them
+    """
+
+    def __init__(self, known: Matcher, facts: Sequence[str], outcomes: Sequence[str] = ()) -> None:
         self._known = known
-        self._also = re.compile(interests)
+        self._also = re.compile("|".join(map(re.escape, (*facts, *outcomes))))
+        self._known_lines = LineRelations(known, facts, outcomes)
         self._block = LogBlock(0, (), 0, 0, ())
         self._cache: dict[int, list[_Slot]] = {}
 
-    def found(self, block: LogBlock) -> Iterator[PlacedPiece]:
-        """The pieces of a block that are messages, or selected, in order."""
+    def found(self, block: LogBlock, is_awaited: Callable[[], bool] = lambda: True) -> Iterator[PlacedPiece]:
+        """The pieces of a block that are messages, or state a fact, in order.
+
+        :param is_awaited: whether an event so far waits for an outcome
+        """
         self._block, self._cache = block, {}
         hits = {hit for hit in block.hits if block.begin <= hit < block.end}
         queue, done = deque(sorted(hits)), set[int]()
@@ -62,7 +71,11 @@ class Joiner:
             if at in done or at >= block.end:
                 continue
             done.add(at)
-            if at in hits and not self._may_match(at):
+            relation = self._relation(at, is_awaited) if at in hits else Relation.ANY
+            if relation is Relation.NONE:
+                continue
+            if relation is Relation.FACT:
+                yield from (_fact(slot) for slot in self._slots(at) if not slot.taken)
                 continue
             is_file = False
             for slot in self._slots(at):
@@ -105,16 +118,30 @@ class Joiner:
         slots[0].taken = True
         return PlacedPiece(slots[0].line, slots[0].piece, match, slots[0].line, slots[0].piece.text)
 
+    def _relation(self, at: int, is_awaited: Callable[[], bool]) -> Relation:
+        lines = self._block.lines
+        relation = self._known_lines.relation(lines[at], lines[at + 1] if at + 1 < len(lines) else b"")
+        if relation is Relation.OUTCOME:
+            return Relation.FACT if is_awaited() else Relation.NONE
+        if relation is Relation.ANY and not self._may_match(at):
+            return Relation.NONE
+        return relation
+
     def _may_match(self, at: int) -> bool:
         """A quick test of the raw line, before it is cleaned."""
+        lines = self._block.lines
+        line = lines[at][:MOST_LINE]
 
-        def joined(first: int, last: int) -> str:
-            around = self._block.lines[max(0, first) : last]
-            return b" ".join(part[:MOST_LINE] for part in around).decode("utf-8", "replace")
+        def around() -> str:
+            # A line with a timestamp begins a message: none goes on across it.
+            first = at if at < _BEFORE or STAMPED.match(line) else at - _BEFORE
+            last = at + 1
+            while last < min(at + 1 + _AFTER, len(lines)) and not STAMPED.match(lines[last]):
+                last += 1
+            return b" ".join(part[:MOST_LINE] for part in lines[first:last]).decode("utf-8", "replace")
 
-        line = joined(at, at + 1)
-        may = self._known.may_match(line, lambda: joined(at - _BEFORE, at + _AFTER + 1))
-        return may or self._also.search(line) is not None
+        text = line.decode("utf-8", "replace")
+        return self._known.may_match(text, around) or self._also.search(text) is not None
 
     def _wants(self, text: str) -> bool:
         return self._known.interests(text) or self._also.search(text) is not None
@@ -222,7 +249,9 @@ class Joiner:
         first.taken = True
         longer = self._perhaps_longer(text, match, following)
         if longer is not None:
-            doubts = doubts if len(longer[0]) > len(text) + len(following[0].piece.text) else (*doubts, _CUT)
+            is_seamless = len(longer[0]) == len(text) + len(following[0].piece.text)
+            more = (_CUT,) if is_seamless else _doubts(longer[1], longer[0], [len(text)])
+            doubts = (*doubts, *more)
             (text, match), last = longer, following[0].line
         return PlacedPiece(first.line, first.piece, match, last, text, doubts)
 
@@ -256,6 +285,8 @@ class Joiner:
         if slot.place + 1 < len(self._slots(at)):
             return found
         for next_at in range(at + 1, min(at + 1 + _AFTER, len(self._block.lines))):
+            if STAMPED.match(self._block.lines[next_at]):
+                break
             slots = self._slots(next_at)
             if not slots or not slots[0].piece.bare or slots[0].taken or not slots[0].piece.text:
                 break
@@ -272,6 +303,10 @@ class Joiner:
             return None
         last = next(reversed(self._slots(at - 1)), None)
         return None if last is None or last.taken or not last.piece.text else last
+
+
+def _fact(slot: _Slot) -> PlacedPiece:
+    return PlacedPiece(slot.line, slot.piece, None, slot.line, slot.piece.text)
 
 
 def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:

@@ -128,6 +128,22 @@ class Matcher:
                 likely.last = at
         return best
 
+    @property
+    def words(self) -> frozenset[str]:
+        """All words of the templates, and the seeds."""
+        return frozenset(
+            chain(self.seeds, *(chain(*entry.needed, *entry.telling) for entry in self._entries))
+        )
+
+    def is_possible(self, text: str) -> bool:
+        """True if a line is of a template, whole or incomplete, were its values plausible."""
+        if self.whole(text) is not None:
+            return True
+        return any(
+            entry.wording.abridged and entry.template.match_abridged(text) is not None
+            for entry in self._by_words(text).entries
+        )
+
     def row(self, family: Family, text: str) -> Match | None:
         """The match of a table's row next to its other rows, whatever its words; None if it is not a row."""
         for entry in self._entries:

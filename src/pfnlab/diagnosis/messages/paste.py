@@ -14,6 +14,10 @@ import msgspec
 #: The longest part of a line that is examined, in bytes; a log line has 1,000.
 MOST_LINE = 1 << 14
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
+#: Colours whose escape character was printed, or lost: `^[[33m`, `\033[0m`, `[1;31m`.
+_COLOUR = re.compile(
+    rb"(?:\x1b|\^\[|\\(?:033|x1[bB]|u001[bB]|e))\[[0-9;]{0,16}m|\[(?:[01]|[0-9;]{0,8}[349][0-7]|[01];[0-9;]{2,8})m"
+)
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
 _BREAK = re.compile(r"<\s*/?\s*(?:br|p|div|li|tr)\b[^<>]{0,80}>", re.IGNORECASE)
 _TAG = re.compile(
@@ -27,6 +31,7 @@ _BBCODE = re.compile(
 )
 #: lspci has a size too, which no bracket closes.
 _SIZED = re.compile(r"\[size=[^\[\]]{1,8}\](.*)\[/size\]", re.IGNORECASE)
+_WIKI = re.compile(r"\{(?:noformat|quote|code(?::[^{}]{0,40})?)\}")
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _QUOTED = re.compile(r"^(?:\s{0,8}(?:>|\|(?=\s)|[A-Z]{2,3}>))+[ \t]?")
 #: A line of a diff, of a list or of a comment: one character precedes the real line.
@@ -61,11 +66,21 @@ def clean(raw: bytes | str) -> CleanLine:
     text = raw[:MOST_LINE].decode("utf-8", "replace") if isinstance(raw, bytes) else raw[:MOST_LINE]
     text = text.rstrip("\r\n")
     glued = False
-    if _SOUND.fullmatch(text) is None or _BBCODE.search(text) is not None:
+    if not is_sound(text):
         text, glued = _mended(text)
     found = CleanLine(text.rstrip(" \\"))
     found.glued = glued
     return found
+
+
+def without_colours(block: bytes) -> bytes:
+    """Lines without the colours of a terminal, which stand inside of messages too."""
+    return _COLOUR.sub(b"", block) if b"\x1b[" in block or b"[0m" in block or b"[m" in block else block
+
+
+def is_sound(text: str) -> bool:
+    """True if a line needs no repair."""
+    return _SOUND.fullmatch(text) is not None and _BBCODE.search(text) is None
 
 
 def _mended(text: str) -> tuple[str, bool]:
@@ -76,7 +91,11 @@ def _mended(text: str) -> tuple[str, bool]:
     text, glued = _from_printable(text)
     is_row = text.lstrip().startswith("|") and text.rstrip().endswith("|")
     if "&" in text:
-        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text).replace("\xa0", " ")
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text.replace("&amp;", "&")).replace(
+            "\xa0", " "
+        )
+    if "{" in text:
+        text = _WIKI.sub("", text)
     if "<" in text:
         text = _TAG.sub("", _BREAK.sub(" ", text))
     if "[" in text:
@@ -115,8 +134,14 @@ _KMSG = re.compile(r"\s*\d{1,4},\d{1,12},(\d{1,16}),[-c+](?:,[^;]{0,64})?;")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
 _CALLER = r"\[\s{0,8}[TC]\d{1,10}\]"
 _LEVEL = r"<\d{1,3}>"
-#: `[Tue Aug 26 16:02:52 2025]`, in any language.
-_HUMAN = rf"\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}\]"
+#: `[Tue Aug 26 16:02:52 2025]`, in any language, and `[Aug26 16:02]`, `[  +0.000012]` of dmesg -H.
+_HUMAN = (
+    rf"\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}(?:\s<[\s\d.]{{8,16}}>)?\]"
+    r"|\[[A-Z][a-z]{2}\s{0,2}\d{1,2}\s\d{2}:\d{2}\]|\[<?\s{0,8}\+?\d{1,7}\.\d{6}>?\]"
+    r"|\[\s{0,8}\d{1,7}\.\d{6}\s<\s{0,8}\d{1,7}\.\d{6}>\]"
+)
+#: What precedes a line in a search with numbers, and a field of the journal.
+_LISTED = r"\d{1,8}:(?=\s{0,2}\[\s{0,8}\d)|MESSAGE="
 _SYSLOG = (
     rf"(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,3}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
     rf"|\d{{1,2}}月\s{{0,3}}\d{{1,2}}日?)\s{{1,3}}(?:\d{{4}}\s{{1,3}})?{_CLOCK}\s{{1,3}}"
@@ -138,7 +163,7 @@ _CELL = (
 )
 #: The first that fits; a host may follow a clock.
 _OTHERS = re.compile(
-    rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|{_VENDOR}|{_LOGCAT}|{_CELL}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
+    rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|{_LISTED}|{_VENDOR}|{_LOGCAT}|{_CELL}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
 )
 _KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
 _HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")

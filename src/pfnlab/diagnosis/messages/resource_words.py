@@ -60,7 +60,8 @@ def resource_word(text: str, is_bridge: bool) -> ResourceWord:
 
 
 def _slot(text: str, kind: str, is_bridge: bool) -> str:
-    if _WINDOW.search(text) and "compatible bridge window" not in text:
+    # A BAR that has no compatible bridge window is none itself.
+    if _WINDOW.search(text.partition("compatible bridge window")[0]):
         return "window"
     found = _SLOT.search(text)
     if found is None:

@@ -4,16 +4,28 @@ Memory does not grow with the log: one block is held, or the beginning of an end
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
 
 import msgspec
 
-from pfnlab.diagnosis.messages.paste import MOST_LINE
+from pfnlab.diagnosis.messages.paste import MOST_LINE, without_colours
 
 #: Bytes of a block.
 BLOCK = 1 << 20
 #: Lines that a message may continue in, and lines repeated in the next block for context: one more.
 _AHEAD = 3
 _AGAIN = _AHEAD + 1
+#: Bytes of lines whose answer is kept; beyond that all is forgotten, and learnt again.
+_MOST_KNOWN = 8 << 20
+_ZEROED = bytes.maketrans(b"123456789", b"000000000")
+
+
+class _Has(IntEnum):
+    """A line with its digits zeroed has a sought word, none, or perhaps one with digits."""
+
+    NONE = 0
+    PERHAPS = 1
+    WORD = 2
 
 
 class LogBlock(msgspec.Struct, frozen=True):
@@ -36,7 +48,12 @@ class LogScan:
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
-        self._words = [(word.encode(), frozenset(_whole_tokens(word.encode()))) for word in words]
+        coded = [word.encode() for word in words]
+        self._plain = _sought(word for word in coded if word.translate(_ZEROED) == word)
+        self._with_digits = [word for word in coded if word.translate(_ZEROED) != word]
+        self._zeroed = _sought(word.translate(_ZEROED) for word in self._with_digits)
+        self._known: dict[bytes, _Has] = {}
+        self._size = 0
         self.read = 0
 
     def blocks(self) -> Iterator[LogBlock]:
@@ -47,7 +64,7 @@ class LogScan:
         while part is not None:
             following = next(parts, None)
             last = following is None
-            block = held + part
+            block = held + without_colours(part)
             ends = block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
             hits = self._hits(block)
             first = self.read - kept + 1
@@ -61,27 +78,62 @@ class LogScan:
             part = following
 
     def _hits(self, block: bytes) -> list[int]:
-        """Positions of lines that have one of the words."""
-        text, places = block, list(range(block.count(b"\n") + 1))
-        offsets, found = set[int](), list[int]()
-        tokens = set(_tokens(block))
-        for word, parts in self._words:
-            # A pass for each text would take most of the time: nearly all of them are absent from a block.
-            if not parts <= tokens:
-                continue
-            at = text.find(word)
-            while at >= 0:
-                offsets.add(text.rfind(b"\n", 0, at) + 1)
-                end = text.find(b"\n", at)
-                at = text.find(word, end) if end >= 0 else -1
-            if 2 * len(offsets) > len(places):
-                # If most lines have one of the words, lines with one are not searched for others.
-                hits = set(_numbers(text, offsets))
-                found += [places[hit] for hit in hits]
-                lines = [line for at, line in enumerate(text.split(b"\n")) if at not in hits]
-                places = [place for at, place in enumerate(places) if at not in hits]
-                text, offsets = b"\n".join(lines), set()
-        return sorted((*found, *(places[at] for at in _numbers(text, offsets))))
+        """Positions of lines that have one of the words.
+
+        A log repeats its lines with other numbers: the answer for a line with all digits zeroed is kept.
+        """
+        shapes = block.translate(_ZEROED).split(b"\n")
+        if self._size > _MOST_KNOWN:
+            self._known.clear()
+            self._size = 0
+        new = set(shapes).difference(self._known)
+        if new:
+            self._learn(list(new))
+        known = self._known
+        found = [(at, known[shape]) for at, shape in enumerate(shapes) if known[shape]]
+        if any(has is _Has.PERHAPS for _, has in found):
+            lines = block.split(b"\n")
+            return [at for at, has in found if has is _Has.WORD or self._has_digits(lines[at])]
+        return [at for at, _ in found]
+
+    def _has_digits(self, line: bytes) -> bool:
+        return any(word in line for word in self._with_digits)
+
+    def _learn(self, shapes: list[bytes]) -> None:
+        """Find the words in lines of new shapes."""
+        self._size += sum(map(len, shapes))
+        text = b"\n".join(shapes)
+        self._known.update(dict.fromkeys(shapes, _Has.NONE))
+        for words, has in ((self._zeroed, _Has.PERHAPS), (self._plain, _Has.WORD)):
+            self._known.update((shapes[at], has) for at in _found(text, words))
+
+
+def _sought(words: Iterable[bytes]) -> list[tuple[bytes, frozenset[bytes]]]:
+    return [(word, frozenset(_whole_tokens(word))) for word in dict.fromkeys(words)]
+
+
+def _found(text: bytes, words: Sequence[tuple[bytes, frozenset[bytes]]]) -> list[int]:
+    """Positions of lines that have one of the words."""
+    places = list(range(text.count(b"\n") + 1))
+    offsets, found = set[int](), list[int]()
+    tokens = set(_tokens(text))
+    for word, parts in words:
+        # A pass for each text would take most of the time: nearly all of them are absent from a block.
+        if not parts <= tokens:
+            continue
+        at = text.find(word)
+        while at >= 0:
+            offsets.add(text.rfind(b"\n", 0, at) + 1)
+            end = text.find(b"\n", at)
+            at = text.find(word, end) if end >= 0 else -1
+        if 2 * len(offsets) > len(places):
+            # If most lines have one of the words, lines with one are not searched for others.
+            hits = set(_numbers(text, offsets))
+            found += [places[hit] for hit in hits]
+            lines = [line for at, line in enumerate(text.split(b"\n")) if at not in hits]
+            places = [place for at, place in enumerate(places) if at not in hits]
+            text, offsets = b"\n".join(lines), set()
+    return sorted((*found, *(places[at] for at in _numbers(text, offsets))))
 
 
 def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:

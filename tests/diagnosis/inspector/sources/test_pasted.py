@@ -14,9 +14,11 @@ from pfnlab.diagnosis.inspector.finding.finding_form import Finding
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
+from pfnlab.diagnosis.inspector.parsing.pci_files import DEVICES
 from pfnlab.diagnosis.inspector.parsing.text_files import SnapshotBounds
 from pfnlab.diagnosis.inspector.sources.bundle import Bundle, Entry, written
-from pfnlab.diagnosis.inspector.sources.pasted import LineSorter, PastedFiles
+from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles
+from pfnlab.diagnosis.inspector.sources.pasted_lines import LineSorter
 
 LIST = """\
 PAT memtype list:
@@ -296,3 +298,45 @@ def test_what_is_kept_of_a_list_has_a_bound() -> None:
     (source,) = [one for one in snapshot.sources if one.name.endswith("memtype_list")]
     assert "longer" in source.why
     assert len(snapshot.book or ()) < 40_000
+
+
+def test_links_to_drivers_are_as_the_drivers_of_a_listing() -> None:
+    """`lspci -v` of a user has none of some devices; the links have all."""
+    drivers = {
+        "0000:00:00.0": "agpgart",
+        "0000:03:00.0": "vfio-pci",
+        "0000:05:00.0": "five",
+        "0000:06:00.0": "six",
+    }
+    links = "".join(
+        f"lrwxrwxrwx 1 root root 0 Jan 1 00:00 {DEVICES}/{address}/driver -> ../../bus/pci/drivers/{name}\n"
+        for address, name in drivers.items()
+    )
+    without = "".join(line for line in LISTING.splitlines(keepends=True) if "Kernel driver" not in line)
+
+    assert "claimed_by_another" not in kinds(IOMEM + without)
+    assert found(pasted(IOMEM + LISTING)) == found(pasted(IOMEM + without + links))
+    assert found(pasted(IOMEM + LISTING)) == found(pasted(links + without + IOMEM))
+
+
+def test_an_open_file_of_lsof_is_a_descriptor() -> None:
+    """With the process and the number, as in its folder."""
+    lines = (
+        "COMMAND    PID USER   FD   TYPE DEVICE SIZE/OFF NODE NAME\n"
+        "qemu-syst   88 root  mem    REG   0,21     4096  771 /usr/lib/libc.so.6\n"
+        "qemu-syst   88 root   29u   REG   0,21     4096  771 /var/log/a log\n"
+        "qemu-syst   88 root   30u   CHR 243,12      0t0  539 /dev/vfio/12\n"
+    )
+
+    assert pasted(prompted(PARTS[5])).processes == pasted(lines).processes
+
+
+@given(st.permutations(PARTS).flatmap(lambda every: st.sampled_from([every[:n] for n in range(1, 7)])))
+def test_a_subset_contradicts_nothing_of_the_whole(parts: Sequence[PastedPart]) -> None:
+    """Its certain findings are findings of the whole, and a missing list is named."""
+    whole = set(kinds("".join(map(prompted, PARTS))))
+    snapshot = pasted("".join(map(prompted, parts)))
+
+    assert {one.kind for one in found(snapshot)} - {"perhaps_leaked"} <= whole
+    if PARTS[0] not in parts and PARTS[1] in parts:
+        assert "pat_memtype_list" in untold(snapshot)
