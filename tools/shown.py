@@ -2,10 +2,7 @@
 
 A command appears in a page as in a terminal::
 
-    ```console kernel
-    $ pfnlab run munmap-middle --on model:6.1 --on qemu:6.1
-    ...
-    ```
+    ```console kernel $ pfnlab run munmap-middle --on model:6.1 --on qemu:6.1 ... ```
 
 After ``console`` come the block's requirements: ``kernel`` (a real kernel), ``slow`` (more than half a
 minute), ``network`` (more than cached kernels), ``exit=2`` (its commands end with that code, else 0 or 1),

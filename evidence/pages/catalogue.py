@@ -1,8 +1,7 @@
 """The bug catalogue found by search, unaided: every commit with a switch, before and after it.
 
-``python -m evidence.pages evidence/catalogue --write`` writes the page.
-The search gets no hint about the program: it has a scope, the properties, and two machines that differ in one
-commit.
+``python -m evidence.pages evidence/catalogue --write`` writes the page. The search gets no hint about the
+program: it has a scope, the properties, and two machines that differ in one commit.
 """
 
 from __future__ import annotations

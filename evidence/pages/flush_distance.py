@@ -1,8 +1,7 @@
 """The number of flushes of a call, by the distance of its mappings: placements and kernels (discussion 004).
 
-``python -m evidence.pages flush-distance --write`` writes the page.
-Its rows are programs of ``litmus/``; the columns of placements are runs of the model, those of kernels come
-from the programs' goldens.
+``python -m evidence.pages flush-distance --write`` writes the page. Its rows are programs of ``litmus/``; the
+columns of placements are runs of the model, those of kernels come from the programs' goldens.
 """
 
 from __future__ import annotations

@@ -2,11 +2,10 @@
 
 A program runs in a guest to its end; a bundle and a core of that moment, with its tasks alive, are inspected.
 With ``--live`` pfnlab also runs inside the guest, as root, and as nobody, who may find no more than that PAT
-is off, or something hidden; with ``--deep`` also through its kernel's memory.
-The model of the same kernel predicts the reservations and the mappings, from which the expected findings
-follow: exactly these, in total. With ``--write`` the table goes to ``docs/evidence/inspector.md``; ``--on
-SERIES`` chooses kernels, ``--jobs N`` sets the number of parallel guests, ``--keep FOLDER`` keeps the
-bundles.
+is off, or something hidden; with ``--deep`` also through its kernel's memory. The model of the same kernel
+predicts the reservations and the mappings, from which the expected findings follow: exactly these, in total.
+With ``--write`` the table goes to ``docs/evidence/inspector.md``; ``--on SERIES`` chooses kernels, ``--jobs
+N`` sets the number of parallel guests, ``--keep FOLDER`` keeps the bundles.
 """
 
 from __future__ import annotations

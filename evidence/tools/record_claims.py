@@ -5,9 +5,8 @@ programs there, and stores the runs in ``src/pfnlab/discussions/patched``. Searc
 shortest programs. ``--missing`` records nothing: it lists missing recordings, and those with an outdated
 patch.
 
-A golden names the commit of the code that recorded it, so commit the code first.
-Exit codes: 0 all are recorded and equal to their models, 1 one is not, 2 misuse, 3 one could not be built or
-run.
+A golden names the commit of the code that recorded it, so commit the code first. Exit codes: 0 all are
+recorded and equal to their models, 1 one is not, 2 misuse, 3 one could not be built or run.
 """
 
 from __future__ import annotations

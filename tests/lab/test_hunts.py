@@ -1,8 +1,7 @@
 """The fuzzer on real kernels: no difference, and what it would do with one.
 
-The default run asks the newest kernel, ``make test-older`` the two older ones, and ``PFNLAB_KERNELS=all``
-all ten.
-``PFNLAB_RANDOM`` is how many programs a series gets.
+The default run asks the newest kernel, ``make test-older`` the two older ones, and ``PFNLAB_KERNELS=all`` all
+ten. ``PFNLAB_RANDOM`` is how many programs a series gets.
 """
 
 from __future__ import annotations

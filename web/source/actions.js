@@ -29,7 +29,7 @@ export function hearActions(shown) {
   });
 }
 
-/** Say what a button did, next to the buttons; nothing for an empty text. */
+/** Report what a button did, next to the buttons; nothing for an empty text. */
 export function done(text, bad = false) {
   byId("done").textContent = text;
   byId("done").classList.toggle("bad", bad);

@@ -84,7 +84,7 @@ async function load(name) {
   return "";
 }
 
-/** Say what is wrong with the address, above the buttons: it stays until another program is chosen. */
+/** Report what is wrong with the address, above the buttons: it stays until another program is chosen. */
 function notice(text) {
   byId("notice").textContent = text && text[0].toUpperCase() + text.slice(1);
 }

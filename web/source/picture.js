@@ -35,7 +35,7 @@ export function prepare(text) {
   return svg;
 }
 
-/** Make the name of a row a part that says what the row shows, and belongs with all that is in it. */
+/** Make the name of a row a part that shows what the row shows, and belongs with all that is in it. */
 function explainRow(svg, row) {
   const [meaning, kind] = ROWS[row.dataset.row];
   row.dataset.part = `row:${row.dataset.row}`;

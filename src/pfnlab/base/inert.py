@@ -1,10 +1,8 @@
 """Escaping of foreign text: names of files and machines, titles, lines of a kernel log.
 
 Such text is shown and never acts: no character of it moves a terminal's cursor, breaks XML, changes the
-writing
-direction, or is invisible. For each place in an output format where characters are special (the end of a
-comment,
-a quote, a shell operator) there is one function here, used by all code that writes the format;
+writing direction, or is invisible. For each place in an output format where characters are special (the end
+of a comment, a quote, a shell operator) there is one function here, used by all code that writes the format;
 `tests/test_foreign_texts.py` finds code that escapes in another way.
 """
 
@@ -15,8 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 # Control characters except newline and tab, characters that change the writing direction or have no width,
-# and
-# characters that XML and UTF-8 do not allow.
+# and characters that XML and UTF-8 do not allow.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]"
@@ -104,8 +101,7 @@ def shell_word(text: object) -> str:
     """*text* as one word of a shell, on one line.
 
     Text with invisible characters is quoted so that bash, zsh and ksh read the same bytes. Other shells read
-    different
-    text, but still one word, since no quote occurs within.
+    different text, but still one word, since no quote occurs within.
     """
     shown = str(text)
     if shown.isprintable() and not _UNSEEN.search(shown):
@@ -225,8 +221,7 @@ def xml_attribute(text: str) -> str:
 
 
 # Characters with a meaning within a line of Markdown. A bracket has one only before a second part, an
-# underscore
-# only at the edge of a word; URLs become links by themselves.
+# underscore only at the edge of a word; URLs become links by themselves.
 _MEANS = re.compile(
     r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
 )

@@ -1,8 +1,7 @@
 """JSON from an untrusted source, as values that all later code can handle.
 
 A result may come from a mail. Its numbers fit a kernel's integers, its texts can be written to a file, and
-its
-depth is bounded; anything else is rejected here, with one line.
+its depth is bounded; anything else is rejected here, with one line.
 """
 
 import json

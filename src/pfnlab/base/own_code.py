@@ -1,10 +1,8 @@
 """User code running in our process: attributing its exceptions, and noticing calls that take too long.
 
 Calls have no overhead. Frames of user code are recognized by their files (:func:`note_code`), so a traceback
-shows
-which method was at fault. A process that runs user code for another one (:mod:`pfnlab.base.supervised`)
-inspects
-itself on each tick of a timer and publishes the result in shared :class:`Heartbeats`.
+shows which method was at fault. A process that runs user code for another one (:mod:`pfnlab.base.supervised`)
+inspects itself on each tick of a timer and publishes the result in shared :class:`Heartbeats`.
 """
 
 import os

@@ -1,9 +1,8 @@
 """Independent pieces of work in several processes, with results in the order of the pieces.
 
 The caller cannot tell how many processes there are: results, errors and progress lines come in the order of
-their
-pieces, as from one process. A process does many pieces, so that it can reuse what it computed for earlier
-ones.
+their pieces, as from one process. A process does many pieces, so that it can reuse what it computed for
+earlier ones.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ class Processes(Generic[Piece, Result]):
     """Forked processes that do pieces of one kind of work; a context manager that ends them on exit.
 
     They inherit the state of this process at the first :meth:`begin` or :meth:`each`. Pieces, results and
-    errors go
-    through private pipes.
+    errors go through private pipes.
 
     :param work: does one piece
     :param jobs: number of processes; with one, the work is done in this process

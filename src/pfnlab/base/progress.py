@@ -1,8 +1,7 @@
 """Progress of a verb, always on standard error.
 
 On a terminal, a status line appears after two seconds and disappears when the work is done. Elsewhere plain
-lines
-are printed: messages, and the progress every few seconds.
+lines are printed: messages, and the progress every few seconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Base of every result that ``--json`` prints: its format, the version that made it, and its outcome.
 
 A result is one structure. Its fields, in order, are the keys of the JSON; its docstring is the text of the
-schema
-(``tools/write_schemas.py``); reports read the same structure back.
+schema (``tools/write_schemas.py``); reports read the same structure back.
 """
 
 from __future__ import annotations

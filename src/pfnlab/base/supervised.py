@@ -1,10 +1,8 @@
 """Work that runs user code, done in a child process that this one watches.
 
 User code may loop where no signal reaches it, exit the process, or use all memory. The child has a memory
-limit
-and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`). This process waits for its answer, writes its
-output,
-and kills it if the heartbeat stops or one call of user code takes too long.
+limit and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`). This process waits for its answer, writes
+its output, and kills it if the heartbeat stops or one call of user code takes too long.
 """
 
 import io

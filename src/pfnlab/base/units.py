@@ -1,8 +1,7 @@
 """Pages, page frame numbers, the range type of all other modules, and counts in words.
 
 Ranges are half-open everywhere inside pfnlab. The kernel passes a pfn and a byte size, and prints inclusive
-byte
-ranges; both are converted only where they enter or leave.
+byte ranges; both are converted only where they enter or leave.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Bounded searches for patterns and folders that users name.
 
 A pattern may cover a whole disk, and a link may lead back to its own parent. Recursive searches do not follow
-links
-to folders, and the number of names examined is limited.
+links to folders, and the number of names examined is limited.
 """
 
 import os

@@ -1,13 +1,11 @@
 """Child processes: how they start, the messages exchanged with them, and how they end.
 
 A worker is a fork, which inherits the state of this process, or a separate interpreter. It answers requests
-in
-order, each with progress lines followed by a result or the error of the work. It ends with its parent, and
+in order, each with progress lines followed by a result or the error of the work. It ends with its parent, and
 when its stream is closed; if it does not end, it is killed with everything in its session.
 
 Messages are pickled and length-prefixed: states, programs and errors are of any class, and both sides run the
-same
-program.
+same program.
 """
 
 import os

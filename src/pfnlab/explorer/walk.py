@@ -12,6 +12,7 @@ from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.checker.judging.known import known
 from pfnlab.checker.judging.run_causes import Causes
 from pfnlab.checker.scopes.domain import KernelModel, KernelState
+from pfnlab.checker.scopes.meanings import verdict_words
 from pfnlab.checker.scopes.properties import Question, questions
 from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
@@ -168,4 +169,6 @@ def _seen(
         (run,) = machine.run([program])
         # The causes until its last operation.
         why = known(Causes(program, run.steps, len(program.ops) - 1, machine.profile), question.name)
-    return PropertySeen(question.name, question.kind, question.asks, holds, why)
+    violated = question.kind == "always" and holds is False
+    says = verdict_words(question.name, question.asks, violated=violated)
+    return PropertySeen(question.name, question.kind, says, holds, why)

@@ -1,9 +1,8 @@
 """One process's page tables, as runs of equal entries.
 
-A run is a range of virtual pages whose entries have the same bits and consecutive frames, so a
-mapping of 1 TiB costs the same as one of 64 KiB. The tables themselves are recorded too, i.e. which spans
-have a PTE, PMD and PUD table: a walker sees the difference between an empty entry and a missing
-table (S12.3.5).
+A run is a range of virtual pages whose entries have the same bits and consecutive frames, so a mapping of 1
+TiB costs the same as one of 64 KiB. The tables themselves are recorded too, i.e. which spans have a PTE, PMD
+and PUD table: a walker sees the difference between an empty entry and a missing table (S12.3.5).
 
 An entry above the lowest level is a leaf, e.g. of 2 MiB: a run of leaves keeps its level, and clearing or
 changing a part of a leaf clears or changes all of it.

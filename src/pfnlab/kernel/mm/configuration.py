@@ -18,8 +18,7 @@ class Configuration:
     :ivar ksm: advice to merge pages is supported (CONFIG_KSM; S13.3)
     :ivar vma_locks: faults and walks take the lock of a VMA where possible (CONFIG_PER_VMA_LOCK, which
         depends on CONFIG_SMP; S13.4)
-    :ivar protection_keys: execute-only memory cannot be read
-        (CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS; S13.5)
+    :ivar protection_keys: execute-only memory cannot be read (CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS; S13.5)
     :ivar mem_forces: /proc/PID/mem reads and writes memory of any protection
         (CONFIG_PROC_MEM_ALWAYS_FORCE; S13.6); None: as in the distribution's kernels of that release
     :ivar pat_info_inlined: the compiler inlined get_pat_info() into its callers; None: as in the

@@ -1,8 +1,7 @@
 """The locks of page tables: one per table (split page-table locks, S8.6).
 
-The lock is held while entries of the table are changed or read. It is rarely held during a wait, only in
-code that flushes before it releases the lock. So only such a lock is recorded here; all others are
-skipped.
+The lock is held while entries of the table are changed or read. It is rarely held during a wait, only in code
+that flushes before it releases the lock. So only such a lock is recorded here; all others are skipped.
 """
 
 from __future__ import annotations

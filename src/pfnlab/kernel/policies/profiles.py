@@ -3,9 +3,8 @@
 A profile follows from its release, and from the table of switches (``switches.toml``).
 
 A kernel is an exact version, ``6.1.176``. The bare name of a confirmed series (:data:`CONFIRMED`) means its
-newest known version (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is
-mainline at its release; the exact version, or ``with=COMMIT``, includes what its stable series backported
-later.
+newest known version (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is mainline at its
+release; the exact version, or ``with=COMMIT``, includes what its stable series backported later.
 """
 
 from functools import cache

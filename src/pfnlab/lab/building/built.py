@@ -1,8 +1,7 @@
 """Kernels built here, by name: ``<cache>/built/NAME``.
 
 Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, created by one rename. Its modules and its
-driver
-are stored where those of the archive's kernels are.
+driver are stored where those of the archive's kernels are.
 """
 
 import difflib

@@ -1,8 +1,7 @@
 """Kernel configurations: fragments on top of ``tinyconfig``, and options that a tree lacks.
 
 ``lab`` has all that programs and the lab use, ``minimal`` as little as the lab works with, ``debug`` is
-``lab`` plus
-the kernel's own checks. A user's fragment is applied on top of ``lab``.
+``lab`` plus the kernel's own checks. A user's fragment is applied on top of ``lab``.
 """
 
 import hashlib

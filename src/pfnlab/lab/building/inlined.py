@@ -1,11 +1,9 @@
 """Functions of a built kernel that the compiler inlined, so that a tracer misses some or all calls.
 
 A small configuration leaves some functions with one caller, in the same file. A probe on the remaining copy
-of such
-a function never hits, so its events are not observed on that kernel (S13.9.1). If a function begins with a
-test,
-the compiler may inline the test into the callers and move the rest to a function ``NAME.part.0``, which
-they call without hitting a probe on the original.
+of such a function never hits, so its events are not observed on that kernel (S13.9.1). If a function begins
+with a test, the compiler may inline the test into the callers and move the rest to a function
+``NAME.part.0``, which they call without hitting a probe on the original.
 """
 
 import mmap

@@ -14,8 +14,7 @@ from pfnlab.lab.images.cache import make_cache_folder
 from pfnlab.lab.images.tools import run
 
 #: Steps of a full build of the lab's configuration, measured on 6.12.117, and processor seconds per step,
-#: from a
-#: build of eight minutes on two cores. Used only for the forecast.
+#: from a build of eight minutes on two cores. Used only for the forecast.
 STEPS, SECONDS_PER_STEP = 2131, 0.45
 
 #: Programs that a build calls, and the package of each.
@@ -136,8 +135,7 @@ def _steps_in(log: Path) -> int:
 
 
 # The caller may itself run under make, whose flags do not apply here, and the caller's environment must not
-# configure
-# the kernel. Names and dates that would differ between builds are fixed.
+# configure the kernel. Names and dates that would differ between builds are fixed.
 def _environment() -> dict[str, str]:
     return {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "KCONFIG_CONFIG": ".config", "CROSS_COMPILE": ""},

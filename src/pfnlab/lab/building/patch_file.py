@@ -1,10 +1,8 @@
 """A patch for a kernel's source: its header, and the files its diff changes.
 
 Patches of this project (``evidence/patches/``) have a title, a few sentences and trailers above the diff: the
-policy
-that the patch implements, and the source package it applies to. Any other patch can be read too, e.g. a git
-mail;
-missing fields are empty.
+policy that the patch implements, and the source package it applies to. Any other patch can be read too, e.g.
+a git mail; missing fields are empty.
 """
 
 import re
@@ -174,9 +172,8 @@ class _Diff:
 
 
 #: Folder of the patches that remove a commit: next to ``src`` in a checkout, in the package in a wheel. Each
-#: restores
-#: the earlier behavior of its series. It is smaller than the commit in reverse, which seldom applies to a
-#: newer source.
+#: restores the earlier behavior of its series. It is smaller than the commit in reverse, which seldom applies
+#: to a newer source.
 FOLDER = "evidence/patches/reverts"
 
 _PACKAGE = Path(__file__).parents[2]

@@ -1,10 +1,8 @@
 """Sources to build a kernel from: a user's source tree, or the archive's source package.
 
 A user's tree is only read. In a git worktree the files are those tracked or not ignored by git; in any other
-folder,
-all files except build products. A package of the archive (``linux-source-7.2``) is fetched like kernels are,
-with
-signature checks, and unpacked once under ``<cache>/trees``.
+folder, all files except build products. A package of the archive (``linux-source-7.2``) is fetched like
+kernels are, with signature checks, and unpacked once under ``<cache>/trees``.
 """
 
 import hashlib

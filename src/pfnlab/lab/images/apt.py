@@ -1,9 +1,8 @@
 """apt with pfnlab's own configuration, downloading as apt's sandbox user.
 
 As root, apt lets that user (``_apt``) contact the mirror and parse its data. The user needs a folder it can
-enter,
-which the cache is not: so it works in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and verified files move to the
-cache.
+enter, which the cache is not: so it works in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and verified files move
+to the cache.
 """
 
 import os
@@ -31,8 +30,7 @@ QUERY_LIMIT = 60.0
 _PROBE_LIMIT = 10.0
 
 # Settings of how this machine reaches its archive: proxies, certificates, and whether an old Release file is
-# accepted
-# (frozen mirrors). Settings that weaken signatures are never copied.
+# accepted (frozen mirrors). Settings that weaken signatures are never copied.
 _CARRIED = re.compile(
     r"Acquire::(?:https?::(?:Proxy(?:-?Auto-?Detect)?(?:::[^ :]+)?|CaInfo|CaPath)"
     r'|Check-Valid-Until|Check-Date|ForceIPv[46]) "[^"]+";'
@@ -240,8 +238,7 @@ def check_newest(memory: Path, suite: str, lists: Path) -> None:
     """Reject lists that are older than those seen before, and remember the date of accepted ones.
 
     A signature shows who made a list, not that it is current. A mirror could replay an old list, to keep a
-    machine on
-    kernels and tools with known bugs.
+    machine on kernels and tools with known bugs.
 
     :param memory: the file with the newest date of *suite*
     :param lists: the folder with its Release file, whose signature was verified

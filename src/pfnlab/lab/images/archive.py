@@ -1,11 +1,9 @@
 """The Debian archive, read with a private apt: own lists and cache, the machine's mirror and keyring.
 
 Each suite has its own directory under ``<cache>/apt``, so that refreshing one leaves the others alone:
-``apt.conf``,
-``suite.sources``, ``lists/`` and ``listing.json``, the kernel packages in the signed lists. Signatures are
-always checked; nothing here can turn that off. Lists enter the cache only after they are verified and not
-older than
-the previous ones (`pfnlab.lab.images.apt`).
+``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, the kernel packages in the signed lists.
+Signatures are always checked; nothing here can turn that off. Lists enter the cache only after they are
+verified and not older than the previous ones (`pfnlab.lab.images.apt`).
 """
 
 from __future__ import annotations
@@ -265,8 +263,7 @@ class Archive:
                 entry = apt.entry_of(mirror, suite)
             lists = folder.prepare(self.settings, entry)
             # Given the old Release file, apt silently ignores an older one. Package lists that did not change
-            # are not fetched
-            # again.
+            # are not fetched again.
             old = [path for path in (home / "lists").glob("*_Packages*") if path.is_file()]
             for path in old:
                 shutil.copy2(path, lists)

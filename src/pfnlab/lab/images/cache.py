@@ -2,8 +2,7 @@
 
 Files and folders that take long to make or fetch are stored by `kept`: next to each is ``NAME.sha256`` with a
 checksum of every file, compared at every use; a process rereads a file only if it was written since. If a
-checksum
-does not match, the file is made again, so no guest ever boots half an image.
+checksum does not match, the file is made again, so no guest ever boots half an image.
 """
 
 import errno
@@ -134,8 +133,7 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
     """The complete file or folder *path* of the cache; made if missing, and made again if damaged.
 
     One process makes it while others wait; the lock is that of the parent folder. It appears by one rename,
-    and nothing
-    remains of an unfinished one.
+    and nothing remains of an unfinished one.
 
     :param make: makes it at the given path, in a temporary folder
     :raises TimedOut: another process did not finish it in time
@@ -188,8 +186,7 @@ def keep(part: Path, path: Path) -> None:
     """Move the finished *part*, a file or folder next to *path*, to *path*, and record its checksums.
 
     If several processes store the same path at the same time, the last one wins; if their writes mix, the
-    checksums do
-    not match, and the next call of `kept` makes it again.
+    checksums do not match, and the next call of `kept` makes it again.
     """
     tighten(part)
     voucher = _checksums(part, path.name)

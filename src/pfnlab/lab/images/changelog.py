@@ -1,8 +1,7 @@
 """The changelog of a kernel's package: the commits each stable release backported, by title.
 
 Up to 6.18 it is in the kernel's own package, and stored next to the kernel. Later kernels have it in a
-separate
-package, ``linux-base-RELEASE``, which the archive may no longer have.
+separate package, ``linux-base-RELEASE``, which the archive may no longer have.
 """
 
 import gzip

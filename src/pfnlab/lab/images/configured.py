@@ -14,8 +14,7 @@ from pfnlab.lab.lens.vmlinux import vmlinux_of
 RAM_MIB = 256
 
 # CONFIG_KASAN shadows an eighth of all memory the kernel maps, including BARs: with less RAM, an ioremap() of
-# a few
-# hundred MiB triggers the OOM killer.
+# a few hundred MiB triggers the OOM killer.
 _SHADOWED_RAM_MIB = 1024
 
 

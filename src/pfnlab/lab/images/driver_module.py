@@ -2,12 +2,9 @@
 
 Headers come from the suite of the kernel and are unpacked, never installed, under ``<cache>/headers/<package
 version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are stored by
-`pfnlab.lab.images.cache.kept`.
-Packages of newer Debian releases may expect a newer compiler and C library than this machine has: so the
-compiler is
-called through a script that translates options unknown to older compilers, and tools that do not start are
-run with
-libraries unpacked next to them.
+`pfnlab.lab.images.cache.kept`. Packages of newer Debian releases may expect a newer compiler and C library
+than this machine has: so the compiler is called through a script that translates options unknown to older
+compilers, and tools that do not start are run with libraries unpacked next to them.
 """
 
 import hashlib
@@ -103,8 +100,7 @@ def has_driver(kernel: KernelImage) -> bool:
 
 class _Kit(NamedTuple):
     # Environment of a module's build: the folder make is called in, the folder whose name is kept out of
-    # messages and of
-    # the module, and the libraries its tools need.
+    # messages and of the module, and the libraries its tools need.
     headers: Path
     folder: Path
     libraries: Path | None
@@ -197,8 +193,7 @@ def _make(kernel: KernelImage, work: Path, kit: _Kit, what: str, flags: str, lim
         *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={flags}", "modules"),
     ]
     # The caller may itself run under make, whose flags do not apply here. All files are in the cache, so that
-    # a full disk
-    # is reported as that of the cache.
+    # a full disk is reported as that of the cache.
     env = {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
         **({"PFNLAB_LIBRARIES": str(kit.libraries)} if kit.libraries else {}),

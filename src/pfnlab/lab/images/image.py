@@ -104,8 +104,7 @@ def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
 
 def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
     # Inode, mode, uid, gid, links, mtime, size, device of the file, its device number, name size, checksum.
-    # The inode may
-    # be 0: hard links are only recognised if the link count exceeds 1.
+    # The inode may be 0: hard links are only recognised if the link count exceeds 1.
     path = name.encode() + b"\0"
     fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields)

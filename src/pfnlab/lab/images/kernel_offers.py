@@ -71,10 +71,8 @@ def offers_in(packages: Iterable[Package]) -> list[Offer]:
     """The kernels among *packages*, oldest first, each package version once.
 
     If a version has signed and unsigned images, the signed one is chosen, which users boot. A name without
-    point
-    release, e.g. linux-image-6.12-cloud-amd64, is a metapackage. Release candidates have none either, but no
-    metapackage
-    is named linux-binary.
+    point release, e.g. linux-image-6.12-cloud-amd64, is a metapackage. Release candidates have none either,
+    but no metapackage is named linux-binary.
     """
     choices: dict[str, Package] = {}
     for package in packages:
@@ -131,8 +129,7 @@ def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
     """Kernels used by the demo and the tests: one of each stable series, and the newest known one on offer.
 
     If no kernel of a series is offered any longer, the last cached one is used. A new kernel is used only if
-    no known
-    one is offered: a difference in it is news, not a failure.
+    no known one is offered: a difference in it is news, not a failure.
 
     :param cached: the package versions in the cache
     """
@@ -217,8 +214,7 @@ class Search:
         """The offer for *name*, from all suites that may have it.
 
         A stable suite may also offer a kernel of the next series: if the suites of the series have none, the
-        others are
-        searched.
+        others are searched.
 
         :raises Unreachable: no mirror answered, and there are no cached lists
         :raises MissingTool: no suite has it

@@ -80,8 +80,7 @@ def cached(name: str) -> KernelImage | None:
     """The cached kernel for *name*, its checksum verified; no network access.
 
     Among several, the newest known one, else the newest. A damaged file counts as absent (`inventory` reports
-    it,
-    `fetch` replaces it).
+    it, `fetch` replaces it).
 
     :param name: a series, an exact version or a package version; Misuse if there is no such series
     """

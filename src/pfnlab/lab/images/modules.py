@@ -1,8 +1,7 @@
 """The vfio-pci modules for one kernel, from the kernel's own packages.
 
 Up to 6.18 modules are in the kernel's package, later in a separate one, which the archive may no longer have.
-They
-are stored in ``<cache>/modules/<package version>/``, uncompressed.
+They are stored in ``<cache>/modules/<package version>/``, uncompressed.
 """
 
 import functools

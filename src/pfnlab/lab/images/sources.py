@@ -1,10 +1,8 @@
 """The Debian archive to fetch kernels from: the mirror named by a variable, else the machine's apt sources.
 
 ``PFNLAB_MIRROR`` names a mirror for pfnlab alone, e.g. on Ubuntu: the machine's own sources stay unchanged.
-Both
-formats of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). Their trust
-options
-beyond the keyring (``trusted=yes``, ``allow-insecure=yes``) are ignored.
+Both formats of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). Their
+trust options beyond the keyring (``trusted=yes``, ``allow-insecure=yes``) are ignored.
 """
 
 import re
@@ -24,8 +22,7 @@ DEBIAN_KEYRINGS = (
 )
 
 #: Variables: a mirror of Debian's archive (optionally followed by a mirror of the security archive, if it is
-#: not next
-#: to it), and the keyring for both.
+#: not next to it), and the keyring for both.
 MIRROR, KEYRING = "PFNLAB_MIRROR", "PFNLAB_KEYRING"
 
 _RELEASE = (
@@ -181,8 +178,7 @@ def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, 
 
 def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None:
     # Third parties also name their suites after Debian's releases: Debian's keyring, then a path like
-    # Debian's, identify
-    # the archive itself; among equals the first entry wins.
+    # Debian's, identify the archive itself; among equals the first entry wins.
     candidates: list[tuple[int, str, Source]] = []
     for source in sources:
         if "main" not in source.components or not any(suite.fullmatch(name) for name in source.suites):

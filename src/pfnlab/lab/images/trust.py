@@ -1,13 +1,11 @@
 """Trust in the cache: guests and this machine run code from it, so no other user may write there.
 
 Root and the current user are trusted. Folders are checked from ``/`` downwards and links are followed, so
-that no one
-else can change a name after its check. A path found sound is not checked again by this process.
+that no one else can change a name after its check. A path found sound is not checked again by this process.
 
 A group with one member counts as that member: distributions give each user a group of the same name and
-number, and
-a umask that lets it write. In a user namespace, an unmapped owner counts as root for folders above the cache,
-because the real root is unmapped there.
+number, and a umask that lets it write. In a user namespace, an unmapped owner counts as root for folders
+above the cache, because the real root is unmapped there.
 """
 
 import errno

@@ -1,8 +1,7 @@
 """The lens: a kernel's own structures, read from outside, as plain values in the kernel's own numbers.
 
 In import order: :mod:`btf` (types from the kernel's BTF), :mod:`vmlinux` (source of the BTF), :mod:`memory`
-(source
-of the bytes), :mod:`kallsyms` (addresses of symbols), :mod:`program` (all of it as a drgn program),
+(source of the bytes), :mod:`kallsyms` (addresses of symbols), :mod:`program` (all of it as a drgn program),
 :mod:`snapshot`
 (the state as a value, :mod:`plain`, with its page tables by :mod:`table_walk`). It knows nothing of programs:
 :mod:`pfnlab.lab.running.inside_state` translates to their terms.

@@ -3,8 +3,7 @@
 The format is defined in the kernel's Documentation/bpf/btf.rst.
 
 The data is not trusted: sizes and counts are checked against the end of the data, and names and chains of
-references
-have a maximum length.
+references have a maximum length.
 """
 
 import hashlib

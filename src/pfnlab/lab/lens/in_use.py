@@ -1,8 +1,7 @@
 """Kernel resources in use: counts and lists that a program has to leave unchanged.
 
 Resources of live processes, including the guest's agent, are subtracted, because their own memory may grow.
-Structures
-that a kernel does not have are skipped, so two snapshots of one kernel have the same parts.
+Structures that a kernel does not have are skipped, so two snapshots of one kernel have the same parts.
 """
 
 import struct
@@ -167,8 +166,7 @@ class Counts:
 
     def _tables(self, living: _Living) -> int | None:
         # Page tables of exited processes: those of the kernel and of live processes are subtracted. An idle
-        # processor may keep
-        # the table of an exited process.
+        # processor may keep the table of an exited process.
         if not self._has("node_data", "__per_cpu_offset", "nr_cpu_ids") or len(self._cpus) > 1:
             return None
         view, layouts = self._view, self._view.layouts
@@ -185,8 +183,7 @@ class Counts:
             number += sum(view.word(parts + offset & _ULONG_MAX, 1, signed=True) for offset in self._cpus)
         number -= living.tables
         # A walk of the kernel's tables is slow. Its result is reused while the sum is unchanged; if the sum
-        # is higher for one
-        # snapshot only, a process is about to free them.
+        # is higher for one snapshot only, a process is about to free them.
         known, last = self._kernel.get(living.spaces), self._last
         self._last = living.spaces, number
         if known is None or number < known[0] or (number > known[0] and self._last == last):

@@ -74,8 +74,7 @@ def _addresses(
     read: ReadVirtual, table: int, count: int, info: VmCoreInfo, places: dict[bytes, int]
 ) -> Callable[[int], int]:
     # Maps place n of the table to an address. There have been three layouts; the kernel's layout is not
-    # derived from its
-    # version but verified on symbols with known addresses.
+    # derived from its version but verified on symbols with known addresses.
     values = array("i")
     values.frombytes(read(table, 4 * count))
     layouts: list[Callable[[int], int]] = [lambda place: table + 4 * place + values[place]]

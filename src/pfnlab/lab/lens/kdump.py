@@ -1,8 +1,7 @@
 """Compressed kdump vmcores: ``KDUMP`` files by makedumpfile and QEMU, also flattened.
 
 The file consists of blocks: a header, a sub header, two bitmaps of page frames (all frames, dumped frames),
-then a
-descriptor for each dumped frame, with the location of its compressed page.
+then a descriptor for each dumped frame, with the location of its compressed page.
 """
 
 import re

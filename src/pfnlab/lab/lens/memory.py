@@ -17,8 +17,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import Segment, segments
 
 #: Guest RAM above this size is moved in physical memory (q35's hole below 4 GiB). VMCOREINFO is a page or
-#: two; a text
-#: longer than this limit is something else.
+#: two; a text longer than this limit is something else.
 MAX_RAM, MAX_VMCOREINFO = 2 << 30, 16 << 10
 
 _OSRELEASE = b"OSRELEASE="

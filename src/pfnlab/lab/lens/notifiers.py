@@ -1,8 +1,7 @@
 """The guest driver's notifier of an address space, and the ranges it was notified of.
 
 The driver stores them directly after its ``struct mmu_notifier`` (``guest/driver/notify.c``): a magic word,
-their
-number, and a ring of the latest ones, first byte and end.
+their number, and a ring of the latest ones, first byte and end.
 """
 
 import struct

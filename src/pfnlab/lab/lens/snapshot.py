@@ -29,9 +29,8 @@ class ContextParts:
     """The parts of contexts that the VMAs of *view* cover.
 
     In such kernels a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``, each with its
-    context
-    (``ctx``) and its frames (``first`` to ``last``). A context is the set of frames of all its parts; each
-    contiguous run of them is one reservation.
+    context (``ctx``) and its frames (``first`` to ``last``). A context is the set of frames of all its parts;
+    each contiguous run of them is one reservation.
     """
 
     #: Member of ``struct vm_area_struct`` with the root of its tree.
@@ -162,8 +161,7 @@ class Lens:
         """Direct-map entries for single pages among these frames that are not write-back.
 
         Yields for each its physical address, and its value if it were write-back. LensError if memory changes
-        during the
-        walk.
+        during the walk.
         """
         return list(self._direct_map.other_pages(pfns))
 

@@ -140,8 +140,7 @@ class Structures:
         visited: set[int],
     ) -> None:
         # Collects levels and first addresses of the tables below one, and the addresses of leaves of 2 MiB;
-        # tables of the
-        # lowest level have neither.
+        # tables of the lowest level have neither.
         size = PAGE_SIZE << LEVEL_BITS * (level - 1)
         here = self._table(table, USER_ENTRIES if level == self._levels else ENTRIES)
         if level == 2:

@@ -1,8 +1,7 @@
 """Kernel memory by virtual address, and walks over the kernel's own structures in it.
 
 Every walk terminates: it counts its steps, and a structure visited twice is a loop. Memory may change while
-it is
-read, or be crafted to mislead; the worst result is a `LensError`.
+it is read, or be crafted to mislead; the worst result is a `LensError`.
 """
 
 import struct
@@ -25,8 +24,7 @@ from pfnlab.lab.lens.recall import Recall
 MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
 
 #: Address bits resolved by one level of page tables, entries of a table, and those of the top table that
-#: belong to
-#: user space.
+#: belong to user space.
 LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
 
 #: Deepest tree of the kernel.
@@ -169,8 +167,7 @@ class KernelView:
         """The ``mm_struct`` of each process of *pids* that has one, by its pid.
 
         The list is walked from its end, where the newest processes are, until all are found; the address of a
-        process is
-        remembered and used from then on.
+        process is remembered and used from then on.
         """
         spaces, missing = {}, set()
         for pid in pids:
@@ -222,10 +219,8 @@ class KernelView:
 
     def _remembered_space(self, pid: int) -> int | None:
         # The mm_struct of a process at its remembered address: 0 if it no longer has one, None if only the
-        # list can tell. A
-        # process that exits loses its mm_struct before its task_struct is freed, and whatever is there later
-        # has
-        # another pid.
+        # list can tell. A process that exits loses its mm_struct before its task_struct is freed, and
+        # whatever is there later has another pid.
         task = self._places_of_tasks.get(pid)
         if task is None:
             return None

@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
 #: Most leaked book entries of a guest before it is replaced: reading the list takes time proportional to
-#: their number,
-#: and at about this many a boot is cheaper.
+#: their number, and at about this many a boot is cheaper.
 MAX_LEAKED = 256
 
 #: A BAR has room for at least so many programs that leave their bytes in it; else they are cleared.

@@ -161,8 +161,7 @@ def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]]
     """Pages of each device that may be nonzero after a run; None if the run does not tell.
 
     A store reaches the frame in the page's entry, or one still in the TLB. So it is any frame that the page
-    has mapped in
-    the run so far, in any task.
+    has mapped in the run so far, in any task.
 
     :param steps: of a complete run
     """

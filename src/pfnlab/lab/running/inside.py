@@ -101,8 +101,7 @@ class Inside:
         """Make RAM write-back in the direct map by changing its entries, as a debugger would.
 
         The kernel's own way does not work for all of it: requesting the ISA hole as write-back leaves the
-        direct map
-        unchanged, since there is no RAM at its start (``memtype_kernel_map_sync()``).
+        direct map unchanged, since there is no RAM at its start (``memtype_kernel_map_sync()``).
         """
         for pfns in frames:
             for address, entry in _steady(functools.partial(self._lens.other_pages, pfns)):

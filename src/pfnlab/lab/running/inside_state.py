@@ -54,8 +54,7 @@ def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, 
     """The VMAs in the terms of the outside channel, for comparison with *outside*.
 
     In kernels up to 6.1 smaps skips PFN mappings (S7.5.1), and the walker early_refusal also those with
-    VM_IO: if smaps
-    counted nothing of a VMA, its copied pages are not counted here either.
+    VM_IO: if smaps counted nothing of a VMA, its copied pages are not counted here either.
     """
     passed_by = {
         (vma.task, vma.span)
@@ -71,8 +70,7 @@ def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, 
 
 
 #: Some processors have one more level. All mappings of a program are below its first entry, so that level is
-#: empty only
-#: for a program that exec has not loaded yet.
+#: empty only for a program that exec has not loaded yet.
 _USUAL_LEVELS = 4
 
 _SPANS_KEPT = 100_000

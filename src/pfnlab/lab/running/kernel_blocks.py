@@ -1,8 +1,7 @@
 """Kernel blocks reached by each program, by name: ``do_wp_page+1a4``.
 
 Only functions of the files in :func:`kernel_files` count: other kernel activity, e.g. timer ticks, does not
-depend on
-the program. Counts are cleared before each program to exclude the boot.
+depend on the program. Counts are cleared before each program to exclude the boot.
 
 A stock kernel does not record the file of a function, so ``kernel_files.toml`` does: ``python
 evidence/tools/read_functions.py`` makes it from a kernel's source and symbols. A function inlined into its

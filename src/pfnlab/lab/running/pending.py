@@ -16,8 +16,7 @@ class Pending:
     """The pending programs of a run, by the guest they need.
 
     A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has, and
-    helps
-    another bench only if there is none. So a kind of guest that few programs need is booted once.
+    helps another bench only if there is none. So a kind of guest that few programs need is booted once.
     """
 
     def __init__(self, programs: Iterable[Program]) -> None:

@@ -1,8 +1,7 @@
 """Placement of programs in a guest: disjoint windows of one BAR, and a window of low memory.
 
 Programs of one boot must not see each other. Each gets its own windows, rounded up to 64 pages; a window is
-reused
-only if no book entry and no written memory remained in it.
+reused only if no book entry and no written memory remained in it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,8 +31,7 @@ from pfnlab.programs.runs.places import (
 MAX_BAR_MIB = 16 << 10
 
 #: BARs up to this size are after the channel's (16 MiB), with nothing after them; larger ones come first, and
-#: a program
-#: that maps past their end would reach the channel.
+#: a program that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
 
 #: Default BAR size; its memory costs nothing until it is touched.

@@ -1,12 +1,9 @@
 """Requests around an operation of a program that are not steps of the program.
 
 Before an mmap of its file, the driver is told how to map, and registers a notifier on the address space,
-which shows
-what others would be notified of. A task is told before a fork if the fork shall fail. If a program stops
-processors,
-each of its tasks gets its own processor, and the driver is loaded before any is held. The guest stops for the
-lens
-after an operation and all requests that belong to it.
+which shows what others would be notified of. A task is told before a fork if the fork shall fail. If a
+program stops processors, each of its tasks gets its own processor, and the driver is loaded before any is
+held. The guest stops for the lens after an operation and all requests that belong to it.
 """
 
 from dataclasses import dataclass, field
@@ -129,8 +126,7 @@ class _Processors:
                 self._unpinned_tasks.append(child)
             else:
                 # A processor that ever ran an address space stays in its mask (6.14 and later), and a new
-                # task starts on its creator's
-                # processor.
+                # task starts on its creator's processor.
                 around.before.append(self._line(op.task, self._agent_cpu))
                 back = self._cpus.get(op.task, self._agent_cpu)
                 around.after += [self._line(op.task, back), *self._pin(child)]
@@ -152,8 +148,7 @@ class _Processors:
         return [self._line(task, free_cpus[0])]
 
     # Pages shared by fork are copied at the next store, with a flush, and flushes are counted: so threads of
-    # the parent
-    # store to their stacks before any task is held. Pinning them again is enough.
+    # the parent store to their stacks before any task is held. Pinning them again is enough.
     def _copy_stacks(self, parent: str) -> list[str]:
         process = self._process_of.get(parent)
         threads = [task for task, owner in self._process_of.items() if owner == process and task != parent]
@@ -203,8 +198,7 @@ def can_stand(program: Program) -> bool:
     if program.needs.held or program.needs.slot:
         return False
     # The process id is not known before the first operation, so no call can be forced in it; and the
-    # functions of the
-    # driver are looked up by separate requests.
+    # functions of the driver are looked up by separate requests.
     if program.ops and _is_forced(program.ops[0]):
         return False
     return not (program.needs.driver and any(op.skip is not None for op in program.ops))

@@ -1,9 +1,8 @@
 """``qemu:6.1``: programs on a real kernel, in up to one guest per core of the host.
 
 One boot serves many programs. A guest is replaced when it is lost, out of windows, dirty from an earlier
-program, or
-has leaked too much; no program runs where another one left state behind, and a program that loses its guest
-does not affect other programs.
+program, or has leaked too much; no program runs where another one left state behind, and a program that loses
+its guest does not affect other programs.
 """
 
 from __future__ import annotations

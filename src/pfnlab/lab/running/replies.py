@@ -250,10 +250,8 @@ class _Reader:
 
     def _target(self, raw: int, level: int, pages: int) -> observation.DeviceSpan | None:
         # The pages mapped by a run of entries. The zero page is special but still RAM, and a page the kernel
-        # took from the
-        # low-memory window is the device only if it is mapped as special. Not all memory below the BAR is
-        # RAM: frames past the
-        # end of physical addresses may appear there.
+        # took from the low-memory window is the device only if it is mapped as special. Not all memory below
+        # the BAR is RAM: frames past the end of physical addresses may appear there.
         if "@" in entry_text(raw, level):
             return None
         pfn = entry_pfn(raw, level)

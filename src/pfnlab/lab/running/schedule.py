@@ -1,12 +1,9 @@
 """Programs that hold processors: each operation is begun, waited for and reported as one step.
 
 Up to the operation that is held, and after the last ``release``, steps are like those of any program. In
-between, the
-held processor is stopped; an operation of another task is begun and either returns, waits for a lock or a
-reply of
-the held processor, or is held too. After each step the whole machine is stopped and only its memory is read:
-the
-agent could wait for the same locks.
+between, the held processor is stopped; an operation of another task is begun and either returns, waits for a
+lock or a reply of the held processor, or is held too. After each step the whole machine is stopped and only
+its memory is read: the agent could wait for the same locks.
 """
 
 import time

@@ -1,8 +1,7 @@
 """A request split into operations, so that the host can observe and act in between.
 
 The agent keeps the tasks of a request that ends with ``more`` (``guest/PROTOCOL.md``). The replies are joined
-as if
-the whole request had been answered at once.
+as if the whole request had been answered at once.
 """
 
 from __future__ import annotations

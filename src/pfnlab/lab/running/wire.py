@@ -28,8 +28,7 @@ _MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
 _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 
 #: Interfaces whose file offsets are relative to the start of the BAR (of its region); those of the others are
-#: physical
-#: addresses.
+#: physical addresses.
 _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 
 #: The value for no limit.

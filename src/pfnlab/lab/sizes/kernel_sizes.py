@@ -1,8 +1,7 @@
 """Sizes of kernel structures and slab caches: read from images and guests, stored in a file per series.
 
 ``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel. The members of
-a VMA
-in other configurations are derived from them.
+a VMA in other configurations are derived from them.
 """
 
 import json
@@ -239,8 +238,7 @@ _NAMED_ANYWAY = "shared | anon_name"
 VMA = "vm_area_struct"
 
 #: Members of a VMA that a PFN mapping does not use, so that a word could share their place: automatic NUMA
-#: balancing
-#: skips VM_PFNMAP (vma_migratable), and userfaultfd accepts none (vma_can_userfault).
+#: balancing skips VM_PFNMAP (vma_migratable), and userfaultfd accepts none (vma_can_userfault).
 UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
 
 #: The options that are on.

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}
 
 #: Places that differ from the names of their functions: the first group with a function in the kernel is
-#: used, and all
-#: its functions present count.
+#: used, and all its functions present count.
 _NAMES = {
     "__get_free_page": (("get_free_pages_noprof",), ("__get_free_pages",)),
     # For sizes known to the compiler.

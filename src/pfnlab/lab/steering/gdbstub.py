@@ -1,8 +1,7 @@
 """A client of the GDB remote serial protocol, as implemented by QEMU's gdbstub for x86-64.
 
 `Guest.listen_for_gdb` returns the path for `GdbStub` to connect to. Thread 1 is CPU 0. While the stub is
-connected
-the machine runs only on command.
+connected the machine runs only on command.
 """
 
 import re

@@ -1,8 +1,7 @@
 """Steering a real kernel: stop a task at a kernel function, and force a function's return value.
 
 An operation is any function that makes the guest act, e.g. `Guest.request` or `Cast.do`. It runs in its own
-thread,
-because the whole machine may stop before it is answered.
+thread, because the whole machine may stop before it is answered.
 """
 
 import threading

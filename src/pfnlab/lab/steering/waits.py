@@ -129,8 +129,7 @@ def judge_sleeping(
     """
     names = tuple(functions)
     # Up to 6.14 a VMA's own lock is a semaphore, released by its writer at once (vma_start_write). vfio-pci
-    # does the same
-    # with its own lock.
+    # does the same with its own lock.
     at_once = called is not None and called.endswith("down_write") and calls_next == "up_write"
     if (at_once and _lock_named(names[:1], _VFIO) is None) or (names and names[0].startswith(_VMA_LOCK)):
         return Wait(Obstacle.VMA_LOCK, names)

@@ -128,8 +128,7 @@ class Hello:
         """True if the kernel took memory of the firmware for an adapter ROM.
 
         SeaBIOS marks the memory below its own code with the signature of such a ROM. The checksum that a ROM
-        must have
-        (probe_roms) is right by chance in one boot of 256.
+        must have (probe_roms) is right by chance in one boot of 256.
         """
         return self.rom_end == _FIRMWARE_CODE
 

@@ -16,31 +16,26 @@ from pfnlab.programs.runs.machine import Accel
 CPU_OF_SEVERAL = "max,-cx16"
 
 #: Model of a single emulated CPU. Without erms the kernel clears and copies memory by words, not by single
-#: bytes, each
-#: of which takes the emulator as long as a word.
+#: bytes, each of which takes the emulator as long as a word.
 CPU_OF_ONE = "max,-erms,-fsrm"
 
 #: Kernel parameters for a single emulated CPU: periodic ticks, since setting the timer at every task switch
-#: is
-#: expensive, and no clearing of memory that is written anyway.
+#: is expensive, and no clearing of memory that is written anyway.
 PARAMETERS_OF_ONE = "highres=off nohz=off init_on_alloc=0"
 
 #: CPU model with KVM: it hides from the kernel that it is a guest, since that changes its behavior, and lacks
-#: a register
-#: that not every host provides to its guests.
+#: a register that not every host provides to its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 
 #: Kernel parameter that disables a built-in driver for the device of `controller_arguments`, e.g. in kernels
-#: from 7.2
-#: on.
+#: from 7.2 on.
 NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
 _ROOM = 16 * CHANNEL_SIZE
 
 #: Kernel parameters of every guest: end at once on an oops, the same addresses in every boot, shorter waits,
-#: and no
-#: DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table
-#: entries.
+#: and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
+#: page-table entries.
 PARAMETERS = (
     "console=ttyS0 quiet oops=panic panic=-1 damon_stat.enabled=0 "
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"

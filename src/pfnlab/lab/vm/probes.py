@@ -1,12 +1,9 @@
 """The order of kernel calls inside an operation: functions to probe in each kernel, and parsing of traces.
 
 ``order_symbols.json`` has, for every event of the recorded orders, its functions in each series and the
-location of
-their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual bytes, ``byte`` a
-physical byte,
-``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct`` of every series vm_start is first
-and
-vm_mm at 16; in ``struct mmu_gather`` mm is first.
+location of their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual bytes,
+``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct`` of
+every series vm_start is first and vm_mm at 16; in ``struct mmu_gather`` mm is first.
 """
 
 import functools
@@ -99,8 +96,7 @@ def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
     """The core order in *lines*, the ``e`` lines of one step, in the terms of observations.
 
     Calls for the acting task's own memory outside the program's areas are skipped, and so are calls for
-    another of its
-    address spaces: the one that exec builds, or a copy discarded by fork.
+    another of its address spaces: the one that exec builds, or a copy discarded by fork.
 
     :return: None if the guest lost events
     :raises ValueError: a line is invalid

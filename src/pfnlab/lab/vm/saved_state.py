@@ -21,8 +21,7 @@ SAVABLE = ("-global", "migration.store-global-state=off")
 _SAVE_LIMIT = 20.0
 
 #: Most states to keep, at about 85 MiB each. One run of all tests uses about forty; with fewer, each state
-#: would be
-#: evicted before the next run needs it.
+#: would be evicted before the next run needs it.
 _KEPT = 48
 
 

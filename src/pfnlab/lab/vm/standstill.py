@@ -1,8 +1,7 @@
 """Detects a guest that hangs during boot: its processors run, but stay in one place.
 
 A kernel that hangs before its first line prints nothing. Waiting for the whole boot limit costs a minute for
-each
-guest.
+each guest.
 """
 
 import os
@@ -21,8 +20,7 @@ _EVERY = 1.0
 _LOOKS = 7
 
 #: Processor seconds that QEMU must use between two checks for the second one to count: on a loaded machine a
-#: guest may
-#: stay in place because it does not run.
+#: guest may stay in place because it does not run.
 _RAN = 0.2
 
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -1,10 +1,9 @@
 """Machines side by side: each operation a line, its consequences under it, differences highlighted.
 
-Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
-when they changed since the step before or differ between machines, and the book while anything is
-reserved. Where machines differ, a cell that
-is not as the first machine's is highlighted, and the row ends in ``<``. Where the terminal
-is too narrow for all machines they stand in blocks below each other, each with all rows.
+Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown when they
+changed since the step before or differ between machines, and the book while anything is reserved. Where
+machines differ, a cell that is not as the first machine's is highlighted, and the row ends in ``<``. Where
+the terminal is too narrow for all machines they stand in blocks below each other, each with all rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One flush before VMAs are unlinked, since 6.16 (S8.1.5).
 
-Version 6 of the patch of 2025, 22 May (<20250522012838.163876-1-roman.gushchin@linux.dev>), which landed
-as bfe125f1b187: the flag of v5 (``gather_v5``), which is set to 0 at the start of a gather and never
-cleared.
+Version 6 of the patch of 2025, 22 May (<20250522012838.163876-1-roman.gushchin@linux.dev>), which landed as
+bfe125f1b187: the flag of v5 (``gather_v5``), which is set to 0 at the start of a gather and never cleared.
 
 The flag sticks to the gather: any PFN VMA among those cleared forces one flush for all of them, at the
 start of free_pgtables. Operations that free no VMA flush in tlb_finish_mmu as usual.

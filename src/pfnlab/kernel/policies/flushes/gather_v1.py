@@ -1,9 +1,8 @@
 """Version 1 of the patch of 2025: the flush moves to the start of free_pgtables, the flag is unchanged.
 
-21 January 2025, Roman Gushchin, <20250121200929.188542-1-roman.gushchin@linux.dev>.
-Its difference from ``end_vma``: the place of the flush. The flag is still assigned for each VMA, so at this
-point it is that of the last one: ordinary memory after a PFN mapping hides it. v2 ors it ("fixed the
-vma_pfn flag setting").
+21 January 2025, Roman Gushchin, <20250121200929.188542-1-roman.gushchin@linux.dev>. Its difference from
+``end_vma``: the place of the flush. The flag is still assigned for each VMA, so at this point it is that of
+the last one: ordinary memory after a PFN mapping hides it. v2 ors it ("fixed the vma_pfn flag setting").
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma

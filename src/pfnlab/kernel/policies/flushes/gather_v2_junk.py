@@ -1,8 +1,7 @@
 """Version 2 of the patch of 2025, with its flag initially set by stack contents.
 
-22 January 2025, Roman Gushchin, <20250122232716.1321171-1-roman.gushchin@linux.dev>.
-Its difference from ``gather_v2``: the flag is not initialized, and here it is set
-(Hugh Dickins, 22 January).
+22 January 2025, Roman Gushchin, <20250122232716.1321171-1-roman.gushchin@linux.dev>. Its difference from
+``gather_v2``: the flag is not initialized, and here it is set (Hugh Dickins, 22 January).
 """
 
 from pfnlab.kernel.mm.gather import MmuGather

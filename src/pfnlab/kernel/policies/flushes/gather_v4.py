@@ -6,9 +6,8 @@ misplaced it -- it should be in the vma loop." Ordinary VMAs before the first PF
 flush, which is harmless: their pages are reference-counted.
 
 The flag is cleared as in v3, so one flush serves all PFN VMAs of a call, however far apart they are: page
-tables of earlier ones, which the loop frees group by group (S8.2.4), are pending when the next is
-unlinked, and no flush is forced for them. As in v3, a flush in the middle of a VMA clears the flag too
-early.
+tables of earlier ones, which the loop frees group by group (S8.2.4), are pending when the next is unlinked,
+and no flush is forced for them. As in v3, a flush in the middle of a VMA clears the flag too early.
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma

@@ -1,10 +1,9 @@
 """track_ctx that refuses private frame mappings (discussion 001: "rip support for MAP_PRIVATE PFNMAP out").
 
-remap_pfn_range creates such mappings, and of the three seams only the tracker is called
-there and may refuse; so the design is a tracker, the newest one with an additional refusal. It refuses what
-is_cow_mapping() matches: private and potentially writable, even if it is only read.
-Page-by-page inserts are unaffected: vmf_insert_pfn hits a BUG in a private PFN
-mapping anyway, and a VM_MIXEDMAP may still be private.
+remap_pfn_range creates such mappings, and of the three seams only the tracker is called there and may refuse;
+so the design is a tracker, the newest one with an additional refusal. It refuses what is_cow_mapping()
+matches: private and potentially writable, even if it is only read. Page-by-page inserts are unaffected:
+vmf_insert_pfn hits a BUG in a private PFN mapping anyway, and a VM_MIXEDMAP may still be private.
 
 Frames are no longer replaced by copied pages, so walkers cannot miss one, and none hides the first
 frame of a mapping. The price is paid by programs that map /dev/mem or a PCI file privately, although "they
