@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +11,6 @@ WIDTH = 92
 #: The white space of a cell, in characters.
 _PADDING = 3
 
-#: Where a line of a cell may end.
-_BREAKS = re.compile(r"\s+|(?<=[,/=_])")
-
 #: More columns than this do not fit on a phone.
 _PHONE = 2
 
@@ -22,7 +18,7 @@ _PHONE = 2
 def needed(rows: Sequence[Sequence[str]]) -> int:
     """The least width of a table in characters: its longest words, with the white space around them."""
     columns = zip(*rows, strict=True)
-    words = ([word for cell in column for word in _BREAKS.split(cell)] for column in columns)
+    words = ([word for cell in column for word in (cell.split() or [""])] for column in columns)
     return sum(max(map(len, of_column)) + _PADDING for of_column in words)
 
 
