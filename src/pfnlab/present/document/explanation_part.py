@@ -121,7 +121,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
     rows.append(_cut(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", _COLUMNS - len(tail)) + tail)
     asked = event.send[:1].lower() + event.send[1:]
     parts = {
-        "here": "; ".join((*event.notes[:1], *_objects(event))),
+        "here": "; ".join((*(note.rstrip(".") for note in event.notes[:1]), *_objects(event))),
         "do": _advice(event) or _first_check(event) or (f"send {asked}" if asked else ""),
         "bug": _bug(event),
     }
