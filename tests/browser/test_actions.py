@@ -1,4 +1,4 @@
-"""What is saved and shared in the browser, and the sample of a bundle."""
+"""Files saved and links shared in the browser, and the sample of a bundle."""
 
 from __future__ import annotations
 

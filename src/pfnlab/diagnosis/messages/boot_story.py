@@ -13,7 +13,6 @@ from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps, uncach
 from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.message_event import EventRow, GrowingEvent, MessageEvent
 from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, resource_word
-from pfnlab.kernel.bugs.repairs import bugs_of_commit
 
 #: Families about one fact, whether page tables can select write-combining; the cause before its symptoms.
 _SETUP = (
@@ -120,6 +119,9 @@ def _is_near(call: GrowingEvent, reason: GrowingEvent) -> bool:
 
 def _known(event: GrowingEvent, family: Family | None) -> Family | None:
     """The family, with the bugs of a commit that the lines name; None if no bug is about it."""
+    # Few pastes name a commit, and its bugs need the switches of the model.
+    from pfnlab.kernel.bugs.repairs import bugs_of_commit
+
     if family is None:
         return None
     found = [one for one in bugs_of_commit(event.texts["commit"]) if one.role in _OF_A_BAD_COMMIT]
