@@ -210,7 +210,7 @@ def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> di
             taken, words = (words, []) if field.is_several else (words[:1], words[1:])
             given[field.name] = [[word] for word in taken]
     if words:
-        raise Misuse(f"{words[0]!r} is one word too many; usage: {_usage(verb)}")
+        raise Misuse(f"unexpected argument: {words[0]!r}; usage: {_usage(verb)}")
     return given
 
 
