@@ -7,7 +7,7 @@ from pfnlab.discussions.reviewed import PostedReviews, ReviewedRow
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Table, cell, cells
 from pfnlab.present.document.part import Part, program_code, told
 
-#: The words and tones for a row's outcome.
+#: The cell for a row's outcome.
 _CAME = {
     True: cell("as expected", "good"),
     False: cell("NOT as expected", "bad"),
