@@ -307,8 +307,7 @@ def program_names(typed: str) -> Iterator[Candidate]:
 
 
 def paths(*endings: str) -> Values:
-    """List folders, and files with one of these extensions (all files if none is given); hidden ones only
-    after a dot."""
+    """List folders, and files with one of these extensions (or all files); hidden ones only after a dot."""
 
     def listed(typed: str) -> Iterator[Candidate]:
         head, _, start = typed.rpartition("/")

@@ -173,8 +173,7 @@ def answer(words: Sequence[str]) -> str:
 
 
 def _cut(line: str) -> tuple[list[str], str]:
-    """Split a line into the words before the last one, and the last one, without quotes and without
-    ``pfnlab`` itself."""
+    """Split a line into the words before the last one and the last one, without quotes and ``pfnlab``."""
     reader = shlex.shlex(line, posix=True, punctuation_chars=False)
     reader.whitespace_split, reader.commenters = True, ""
     words: list[str] = []

@@ -46,8 +46,7 @@ class CommandLine(NamedTuple):
 
 
 def perform_words(words: Sequence[str], *, pager: bool = False) -> int:
-    """Run the command given by the words after ``pfnlab``; return the exit code. Misuse if the words are not
-    valid.
+    """Run the command given by the words after ``pfnlab``; return its exit code. Misuse if it is invalid.
 
     :param pager: whether long output may go through a pager
     """
@@ -133,8 +132,7 @@ def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
-    """Return the given values by field; None if help was requested. Misuse if a word does not fit
-    anywhere."""
+    """Return the given values by field; None if help was requested. Misuse if a word is not valid."""
     fields = option_fields(verb)
     # After two dashes there are only arguments.
     ends = words.index("--") if "--" in words else len(words)
@@ -159,8 +157,7 @@ def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
 def _options(
     verb: str, fields: Sequence[OptionField], words: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the words of each option, one list per use, and the remaining words; Misuse if a value is
-    missing."""
+    """Return each option's words, one list per use, and the other words; Misuse if a value is missing."""
     from argparse import SUPPRESS, ArgumentError, ArgumentParser
 
     parser = ArgumentParser(
@@ -206,8 +203,7 @@ def _lacking(field: OptionField, words: Sequence[str]) -> Misuse:
 
 
 def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> dict[str, Any]:
-    """Return the words for each argument by position; the last argument may take several. Misuse if too
-    many."""
+    """Return the words for each argument; the last argument may take several. Misuse if too many."""
     given: dict[str, Any] = {}
     for field in fields:
         if field.option.positional and words:

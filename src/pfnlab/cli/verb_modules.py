@@ -53,8 +53,7 @@ def loaded(verb: str) -> Any:
 
 
 def help_of(verb: str) -> str:
-    """Return the docstring of *verb*; that of a module is read without importing it, to keep the list of
-    verbs quick."""
+    """Return the docstring of *verb*; a module is not imported for that, to keep the list of verbs quick."""
     if " " in verb:
         return str(request_of(verb).__doc__)
     (folder,) = verbs.__path__

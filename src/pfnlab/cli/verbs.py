@@ -35,8 +35,7 @@ class VerbOption(NamedTuple):
 
     @property
     def word(self) -> str:
-        """Return an argument in the form shown in a command: ``PROGRAM...``, or ``[OTHER]`` if it is
-        optional."""
+        """Return an argument as shown in a command: ``PROGRAM...``, or ``[OTHER]`` if it is optional."""
         word = self.metavar + ("..." if self.many and not self.metavar.endswith("...") else "")
         return word if self.required or word.startswith("[") else f"[{word}]"
 

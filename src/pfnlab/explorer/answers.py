@@ -78,8 +78,7 @@ def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any
 
 
 def spoken_lines(field: str, run: Run, step: int) -> list[str]:
-    """Return one field of a step as lines; none if it is empty, was not observed, or the run did not get
-    there."""
+    """Return a field of a step as lines; none if it is empty, unobserved, or was not reached."""
     seen: Sequence[Any] = run.tlbs if field == _REMEMBERED else run.steps
     if not 0 <= step < len(seen):
         return []
@@ -192,8 +191,7 @@ def step_picture(story: Story, step: int, width: int | None = None) -> str:
 
 
 def _differing(story: Story, step: int) -> list[str]:
-    """Return the parts that differ between the two machines, as highlighted; different tracker bookkeeping is
-    ignored."""
+    """Return the parts that differ between both machines, as highlighted, except tracker bookkeeping."""
     if len(story.runs) < 2:
         return []
     return [word for word in differing_words(story.runs)[step] if word != TRACKING]
@@ -229,8 +227,7 @@ def kept_run(kept: KeptRun) -> Run:
 
 
 def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
-    """Return the function that replies to questions in a process limited to *memory* bytes, which may be
-    killed at any time."""
+    """Return the function that answers questions in a process with at most *memory* bytes."""
     begin_answering(memory)
     answers = by_question(Answers(Storyteller(given, model_text)))
     return lambda question: reply(answers[type(question)], question)

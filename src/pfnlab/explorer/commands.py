@@ -136,8 +136,8 @@ class Jobs:
         program: str | None = None,
         memory: int | None = None,
     ) -> JobProgress:
-        """Start a command with *words*, in which :data:`PROGRAM` stands for the program; raise Misuse if too
-        many are running.
+        """Start a command with :data:`PROGRAM` in *words* as the program; raise Misuse if too many are
+        running.
 
         :param read: parses its output; raises ValueError if it is not an answer
         :param memory: the memory limit, in bytes, of each of its processes; None for no limit
@@ -225,8 +225,7 @@ class Commands:
 
 
 def _searched(output: str) -> Any:
-    """Return the verdicts of a search, each with the path that decided it, in the form used in the graph's
-    URL."""
+    """Return the verdicts of a search, each with the path that decided it, as in the graph's URL."""
     found = msgspec.json.decode(output, type=CheckResult)
     return {
         "states": found.states,

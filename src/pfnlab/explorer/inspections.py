@@ -42,8 +42,7 @@ _BARS = range(6)
 
 
 def read_bundle(path: Path) -> tuple[str, bytes]:
-    """Return the name and bytes of a bundle given on the command line; raise Misuse if it is missing or
-    damaged."""
+    """Return name and bytes of a bundle from the command line; raise Misuse if missing or damaged."""
     data = read_bytes(path, "bundle", ORDINARY.all_bytes)
     received_bundle(data, str(path))
     return str(path), data
@@ -77,8 +76,7 @@ class Inspections:
         return _bounded(answer)
 
     def device(self, question: questions.DeviceQuestion) -> Any:
-        """Return everything about a device; raise NotOpen if another bundle is open, Misuse if there is no
-        such device."""
+        """Return everything about a device; raise NotOpen if another bundle is open, Misuse if not found."""
         if self._machine is None or question.bundle != self._bundle:
             raise NotOpen("this bundle is no longer open: open it again")
         answer = device_answer(self._machine, question.device)
@@ -125,8 +123,7 @@ def _bounded(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def answering(end: End, memory: int) -> Callable[[Any], bytes]:
-    """Return the function that replies to questions in a process limited to *memory* bytes, which may be
-    killed at any time."""
+    """Return the function that answers questions in a process with at most *memory* bytes."""
     begin_answering(memory)
     answers = by_question(Inspections())
     return lambda question: reply(answers[type(question)], question)

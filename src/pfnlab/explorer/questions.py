@@ -75,8 +75,7 @@ class RuleQuestion(PageQuestion, frozen=True, tag="rule"):
 
 
 class GraphQuestion(OfScope, frozen=True, tag="graph"):
-    """A request for a state of the checker's graph: *path* has each operation's index among the possible
-    ones."""
+    """A request for a state of the checker's graph; *path* is each operation's index among those possible."""
 
     path: Choices
     width: Pixels | None = None

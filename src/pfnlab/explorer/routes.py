@@ -1,5 +1,4 @@
-"""Routes from the page's questions to their handlers. The page's files are a fixed list, so no URL is used as
-a path.
+"""Routes from questions to their handlers. The page's files are a fixed list: no URL is used as a path.
 
 Also runs the server, which Ctrl-C ends immediately, even while answers are being computed.
 """
@@ -50,8 +49,7 @@ def application(
     opened: str | None = None,
     bundle: BundleQuestion | None = None,
 ) -> Starlette:
-    """Return the application behind the gate (:mod:`pfnlab.explorer.serving`), whose checks it does not
-    repeat."""
+    """Return the application behind the gate (:mod:`pfnlab.explorer.serving`), which checks every request."""
     offers = Offers(given, opened, None if bundle is None else bundle.name)
     commands = Commands(workers.keep, given)
 

@@ -85,8 +85,7 @@ def series_on_offer() -> list[str]:
 
 
 def files_of(model: str) -> str:
-    """Return the state of the files that *model* is made from: a different text after a write, empty if there
-    are none."""
+    """Return the state of the files that *model* is made from, which changes after a write; empty if none."""
     configurations = [change[len("config=") :] for change in model.split(",") if change.startswith("config=")]
     return " ".join(map(_written, [*files_in(model), *configurations]))
 
@@ -222,8 +221,7 @@ class Storyteller:
         return list(golden.kernels) if golden is not None else []
 
     def _look(self, program: Program, name: MachineName) -> LookLevel | None:
-        """Return how a real kernel was observed, which applies to the models next to it too; None for a
-        model."""
+        """Return how a real kernel was observed, so that models next to it match; None for a model."""
         if name.kind == "recorded":
             golden = _golden_of(program)
             return golden.look if golden is not None else None
@@ -258,8 +256,7 @@ class Storyteller:
         return ModelMachine(self._text(read.rest) if name in self._given else read.rest, look)
 
     def _files(self, name: str) -> str:
-        """Return the state of the files that a machine from the command line is made from; other machines
-        have no files."""
+        """Return the state of the files of a machine from the command line; other machines have no files."""
         return files_of(self._text(name.partition(":")[2])) if name in self._given else ""
 
 

@@ -22,8 +22,7 @@ from pfnlab.kernel.policies.own import files_in
 LIMIT = 60.0
 #: Memory limit of one process, in bytes: twice what the largest bundle needs.
 MOST_MEMORY = 2 << 30
-#: Seconds that an abandoned question continues: most are answered by then, and the process keeps its cached
-#: results.
+#: Seconds that an abandoned question continues, because most finish by then and the process keeps its cache.
 GRACE = 0.5
 #: The maximum number of processes.
 _MOST = 3
@@ -83,8 +82,7 @@ class Workers:
 
 
 def _subject(question: Worked | BundleQuestion) -> str:
-    """Return the subject of a question; a process that has worked on it already knows much of the next
-    answer."""
+    """Return a question's subject: a process that has worked on it answers the next one faster."""
     if isinstance(question, Inspected):
         return ""
     if isinstance(question, GraphQuestion):

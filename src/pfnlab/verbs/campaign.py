@@ -69,8 +69,7 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
 
 
 def new_text(file: Path) -> str:
-    """Return the content of a new file; the campaign is named after the file, using permitted characters
-    only."""
+    """Return the content of a new file; the campaign is named after it, with permitted letters only."""
     name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("._-")[:64].rstrip("._-")
     text = files("pfnlab.campaign").joinpath("new.toml").read_text(encoding="utf-8")
     return text.format(name=name or "campaign")
@@ -118,8 +117,7 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | P
 
 
 def _plan_lines(request: ShardsRequest) -> Iterator[str]:
-    """Yield the shards by task, the limits, and the policies that are not run; Misuse if it is not a
-    campaign."""
+    """Yield the shards by task, the limits, and the policies not run; Misuse if it is not a campaign."""
     from collections import Counter
 
     from pfnlab.base.inert import one_line
@@ -216,8 +214,8 @@ class ResumeRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_resume(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run the remaining shards. Misuse if there is no such campaign or it is not trusted, Undecided without a
-    worker."""
+    """Run the remaining shards. Misuse if no such campaign or not trusted, Undecided if no worker is
+    found."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.shard import check_trust
     from pfnlab.campaign.store.store import Store, store_address
@@ -259,8 +257,7 @@ class StopRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_stop(request: StopRequest, say: Say) -> Iterator[PlainText]:
-    """Ask the campaign to stop, and print nothing. Misuse if there is no such campaign, or it is not
-    running."""
+    """Ask the campaign to stop, and print nothing. Misuse if it does not exist or is not running."""
     from pfnlab.base.inert import shell_word
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.store import Store, store_address

@@ -45,7 +45,7 @@ class CampaignResultsRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """Yield the results, or write a file or a copy. Misuse if a filter or the store is wrong, or options
+    """Yield the results, or write a file or copy. Misuse if a filter or store is wrong, or options
     conflict."""
     from pfnlab.base.files import check_output
     from pfnlab.campaign.campaigns import ListedResults, status_of

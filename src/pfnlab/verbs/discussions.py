@@ -1,5 +1,4 @@
-"""Kernel mailing-list discussions behind this project: threads with posted versions, and claims, checked
-again."""
+"""Kernel mailing-list discussions behind this project: threads and claims, checked again."""
 
 from __future__ import annotations
 
@@ -103,8 +102,7 @@ class AuthorRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_by(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
-    """List the author's claims. Misuse if the name matches no author or several, or there is no such
-    discussion."""
+    """List the author's claims. Misuse if no author or several match, or no such discussion exists."""
     from pfnlab.discussions.lookup import ClaimList, claims_by
 
     yield ClaimList.of(claims_by(request.author, request.discussion))

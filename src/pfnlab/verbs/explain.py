@@ -68,8 +68,7 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
 
 
 def _joined(paths: list[Path] | None, request: ExplainRequest) -> ExplainResult:
-    """Return the explanation of files, of standard input (if *paths* is empty), or of a text of several
-    lines."""
+    """Return the explanation of files, standard input (no *paths*), or a text of several lines."""
     from pfnlab.diagnosis.inspector.sources.origins import collected_files
     from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles, loose_files
     from pfnlab.diagnosis.inspector.sources.pasted_lines import OF_LOGS, LineSorter

@@ -28,8 +28,7 @@ class ExploreRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
-    """Serve the page until Ctrl-C; yields no results. Misuse if it is not a single program, or not a
-    bundle."""
+    """Serve the page until Ctrl-C; yield no results. Misuse if it is not one program, or not a bundle."""
     from pfnlab.base.inert import shell_word
     from pfnlab.explorer.serving import serve
     from pfnlab.explorer.stories import MOST_MACHINES

@@ -289,8 +289,7 @@ def _kept(
 
 
 class _Kept:
-    """Shows the progress of a hunt that ends after *limit* seconds, and keeps its state, optionally in a
-    file."""
+    """Shows the progress of a hunt limited to *limit* seconds, and keeps its state, optionally in a file."""
 
     def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:
         self._work, self._state_file, self._limit = work, state_file, limit

@@ -42,8 +42,7 @@ class ImportRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
-    """Return a program; Misuse if the format, file or device memory is missing, Undecided if it cannot be
-    expressed."""
+    """Return a program; Misuse if format, file or device memory is missing, Undecided if not expressible."""
     from pfnlab.base.files import MOST_RECORDED, check_output, read_bytes, read_text
     from pfnlab.export.from_strace import from_strace
     from pfnlab.export.from_syz import from_syz

@@ -57,8 +57,7 @@ class KernelsRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
-    """Yield a line for each kernel in the archive, with its state in the cache, then one for each kernel
-    built here."""
+    """Yield a line for each kernel in the archive, with its cache state, then those built here."""
     from pfnlab.lab.building.built import built_kernels
     from pfnlab.lab.images.kernels import inventory, read_lists
 
@@ -165,8 +164,8 @@ class FetchRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_fetch(request: FetchRequest, say: Say) -> Iterator[PlainText]:
-    """Fetch the named kernels, and print their paths; Misuse if one does not exist, or if `all` or a similar
-    word is combined with others."""
+    """Fetch the named kernels, and print their paths; Misuse if one is unknown, or a word like `all` is not
+    alone."""
     from pfnlab.base.progress import working
     from pfnlab.base.units import number_of
     from pfnlab.kernel.policies.releases import CONFIRMED
@@ -338,8 +337,7 @@ class SizesRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_sizes(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
-    """Yield the structures of the kernels, or the recorded ones; or write them. Misuse if there is no such
-    kernel."""
+    """Yield the kernels' structures, or the recorded ones; or write them. Misuse if no such kernel."""
     from pfnlab.base.inert import shell_word
     from pfnlab.base.progress import working
     from pfnlab.kernel.policies.releases import CONFIRMED

@@ -30,8 +30,7 @@ class LitmusRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_list(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
-    """List the matching programs. Misuse if the section does not exist, or nothing matches (with JSON, an
-    empty list)."""
+    """List the matching programs; Misuse if the section is unknown, or nothing matches (JSON: empty list)."""
     from pfnlab.base.units import number_of
     from pfnlab.programs.lang.library_list import LibraryList, chosen_entries
 

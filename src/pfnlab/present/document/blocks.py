@@ -56,8 +56,7 @@ class Paragraph(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Names and their values, e.g. ``kernel``, ``command``; *code* lists the names whose values are
-    commands."""
+    """Names and their values, e.g. ``kernel``, ``command``; the values of names in *code* are commands."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -113,8 +112,7 @@ def headed(
     shown: int,
     below: Iterable[Chapter] = (),
 ) -> Iterator[Table]:
-    """Yield a table with its header, of which a terminal shows the first *shown* columns; nothing without
-    rows."""
+    """Yield a table with its header; a terminal shows the first *shown* columns. Nothing without rows."""
     if found := tuple(rows):
         yield Table(caption, head, found, tuple(range(shown)), tuple(below), headed=True)
 

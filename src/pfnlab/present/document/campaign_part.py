@@ -28,8 +28,7 @@ _DRAWN = 20
 
 
 def part(content: FuzzResult) -> Part:
-    """Return the findings of a hunt by cause, and the coverage of its programs or the results of its
-    cells."""
+    """Return the findings of a hunt by cause, and its coverage or the results of its cells."""
     amount = f"{number_of(content.compared, content.noun)} compared on {', '.join(content.machines)}"
     title = f"Random programs, seed {content.seed}"
     if content.cells is not None:

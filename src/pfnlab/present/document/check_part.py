@@ -67,8 +67,7 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
 
 
 def _gaps(content: CheckResult) -> Iterator[str]:
-    """Yield operations that never succeeded, branches not taken, attempts by operation, and a swarm's
-    searches."""
+    """Yield operations that never succeeded, branches not taken, attempts by operation, swarm searches."""
     for kind, results in content.fired.items():
         if "ok" not in results:
             failed = ", ".join(f"{result} {count:,}" for result, count in results.items())
@@ -104,8 +103,7 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
 
 
 def _read_program(answer: PropertyResult) -> Program | None:
-    """Return the counterexample as a program; None if this version cannot read it and only its text is
-    shown."""
+    """Return the counterexample as a program; None if this version cannot read it."""
     try:
         return answer.program
     except ProgramError:

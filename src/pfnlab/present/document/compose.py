@@ -85,8 +85,7 @@ def _agrees(part: Part) -> bool:
 
 
 def _weight(part: Part) -> tuple[int, bool]:
-    """Return the position in a document: findings, undecided results, internal differences, expected
-    results."""
+    """Return the sort key: findings, undecided results, internal differences, expected results."""
     return (Outcome.AS_EXPECTED if part.inside else part.outcome).weight, not part.inside
 
 
@@ -116,8 +115,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
 
 
 def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
-    """Return the writer for html or md; by default Markdown if *output* ends in .md or .txt. Raise Misuse for
-    another form."""
+    """Return the writer for html or md; None means Markdown for .md or .txt. Raise Misuse for other forms."""
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
     chosen = form or by_name
     if chosen not in WRITERS:

@@ -72,8 +72,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 
 def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
-    """Yield the events to review, most serious first, and counts of the rest. *before* is the number already
-    shown above."""
+    """Yield the events to review, most serious first, and counts of the rest. *before* were shown above."""
     things = things_of(content.boots)
     events = [(boot, event) for boot in content.boots for event in boot.events]
     others = [one for one in events if one[1].verdict is FamilyVerdict.OTHER]
@@ -113,8 +112,7 @@ def _cut(text: str, most: int = _COLUMNS) -> str:
 
 
 def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) -> Iterator[str]:
-    """Yield an event in at most ``_MOST_LINES`` lines: its line, what happened, to whom, what to do, the
-    bug."""
+    """Yield an event in at most ``_MOST_LINES`` lines: its line, meaning, object, advice and bug."""
     event, count = group[0], sum(one.count for one in group)
     of = f", {len(group)} processes" if len(group) > 1 else ""
     tail = f"  ({number_of(count, 'time')}{of})" if count > 1 else ""

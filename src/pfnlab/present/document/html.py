@@ -37,8 +37,8 @@ class Markup(str):
 
 
 def element(name: str, *content: str, **attributes: str) -> Markup:
-    """Return an element; ``class_`` means ``class``, ``aria_label`` means ``aria-label``, and empty
-    attributes are left out."""
+    """Return an element; ``class_`` and ``aria_label`` mean ``class`` and ``aria-label``; empty ones are
+    omitted."""
     given = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value)
     begin = "".join(f" {key}={xml_attribute(value)}" for key, value in given)
     return Markup(f"<{name}{begin}>{together(content)}</{name}>")
@@ -107,14 +107,12 @@ def fragment(blocks: Sequence[Block]) -> str:
 
 
 def unstyled(blocks: Sequence[Block]) -> str:
-    """Return *blocks* as a part of a page with a style for them. Texts are escaped; only drawings are
-    markup."""
+    """Return *blocks* as a part of a page that styles them. Texts are escaped; only drawings are markup."""
     return str(_blocks(drawn(blocks), 3))
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Yield the same blocks with drawings, except those beyond :data:`MOST_DRAWN` bytes, which are not even
-    made."""
+    """Yield the same blocks with drawings, but make none beyond :data:`MOST_DRAWN` bytes."""
     left = MOST_DRAWN
 
     def kept(block: Block) -> Iterator[Block]:

@@ -1,5 +1,4 @@
-"""Part for ``inspect``: one machine's findings with their evidence and the memory around them, or one
-device."""
+"""Part for ``inspect``: findings on one machine, with evidence and the memory around them, or one device."""
 
 from collections.abc import Iterator
 from errno import ENOENT
@@ -87,8 +86,7 @@ def _below(shown: PlacedFinding) -> Iterator[tuple[str, ...]]:
 
 
 def picture(rows: tuple[MemoryRow, ...]) -> str:
-    """Return physical memory from low to high, with a line where each range begins, nested like the
-    ranges."""
+    """Return physical memory from low to high, a line where each range begins, nested like the ranges."""
     lines, inside = [], list[int]()
     for row in rows:
         start, end = row.bounds

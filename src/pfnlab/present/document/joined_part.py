@@ -1,5 +1,4 @@
-"""Part for ``explain`` of a paste with files of a machine: combined findings, then the events of its
-lines."""
+"""Part for ``explain`` of a paste with a machine's files: combined findings, then the lines' events."""
 
 from collections.abc import Iterator
 

@@ -1,5 +1,4 @@
-"""Part for ``kernels meet``, ``kernels diff`` and ``try``: a kernel compared with its model or another
-kernel.
+"""Part for ``kernels meet``, ``kernels diff`` and ``try``: a kernel against its model or another kernel.
 
 Also for ``replay --json``.
 """
@@ -17,8 +16,7 @@ from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, T
 from pfnlab.present.document.part import Part, drawn, program_code, section, short, told
 from pfnlab.present.document.review_part import chapters
 
-#: The maximum number of programs that show a difference, of other differences with its cause, and of commits
-#: named.
+#: The maximum number of programs showing a difference, of other differences with its cause, and of commits.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
 _UNEXPLAINED = "UNEXPLAINED: no switch or pair of switches makes the model do this"
 
@@ -71,8 +69,7 @@ def difference_section(
     without: str = "",
     commits: Sequence[str] = (),
 ) -> Chapter:
-    """Return a chapter on one cause: the difference with the shortest program, others, and *commits*, or, if
-    there are none, the text *without*."""
+    """Return a chapter on a cause: its shortest program, others, and *commits*, or the text *without*."""
     first, *others = shown
     said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
     if without and not said:

@@ -70,8 +70,8 @@ MADE = ("pfnlab", "again")
 
 
 def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the rows on how it was made: *more*, then the command and others; rows without a value are left
-    out."""
+    """Return the rows on how it was made: *more*, the command and others; rows without a value are
+    omitted."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
     rows += zip(MADE, ((made.pfnlab,), (recorded_line(made.command or ""),)), strict=True)
     return tuple((name, values) for name, values in rows if any(values))
@@ -108,8 +108,8 @@ def operations_of(text: str) -> str | None:
 
 
 def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
-    """Return figures made on demand by *draw* from :mod:`pfnlab.present.document.drawings`, which terminals
-    do not import."""
+    """Return figures that *draw* makes on demand from :mod:`pfnlab.present.document.drawings`; not for
+    terminals."""
 
     def figures() -> Iterable[Figure]:
         from pfnlab.present.document import drawings

@@ -30,8 +30,7 @@ def verdict(content: PostedReviews) -> str:
 
 
 def length_of(row: ReviewedRow) -> str:
-    """Return the lengths of the shortest programs, e.g. ``told_free 8``, or of the schedule if there is no
-    program."""
+    """Return the lengths of the shortest programs, e.g. ``told_free 8``, or otherwise of the schedule."""
     return ", ".join(
         f"{one.name} {one.length}" + (" (schedule)" if one.text is None else "") for one in row.shown
     )

@@ -26,8 +26,7 @@ _REPEATED = 40
 
 
 def read_results(paths: Sequence[Path]) -> list[Printed]:
-    """Return the results in files, one or several each, or in folders of findings; raise Misuse for anything
-    else."""
+    """Return the results in files (one or several each) or folders of findings; raise Misuse otherwise."""
     return [result for path in paths for result in _read(path)]
 
 
@@ -74,8 +73,7 @@ def _read(path: Path) -> Iterator[Printed]:
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files that read_results reads, with those that belong to them; raise Misuse for a folder
-    without any."""
+    """Yield the files that read_results reads, and files they need; raise Misuse for a folder without any."""
     for path in paths:
         if os.path.isdir(path):
             yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT, DATA))
@@ -96,6 +94,5 @@ def _places(folder: Path) -> list[Path]:
 
 
 def _is_own(path: Path) -> bool:
-    """Return True if a file is part of the finding itself; link targets are not, and reports leave them
-    out."""
+    """Return True if a file is part of the finding itself; link targets are not, so reports omit them."""
     return path.is_file() and not path.is_symlink()

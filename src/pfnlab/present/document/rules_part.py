@@ -14,8 +14,7 @@ _LINES = 4
 
 
 def part(content: RulesBetween) -> Part:
-    """Return the rules that differ with their effects, then the programs in which a user sees a
-    difference."""
+    """Return the rules that differ with their effects, then the programs in which a user notices."""
     names = " and ".join(content.versions)
     seen = sum(change.by_user for change in content.changes)
     says = (

@@ -107,8 +107,7 @@ def _flushes(result: RunResult) -> Iterator[Block]:
 
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
-    """Yield the differences visible to a user of the kernel; others are counted, and listed in all
-    observations."""
+    """Yield the differences visible to a user of the kernel; others are only counted here."""
     by_step = groupby(result.verdict.differences, key=lambda found: (found.step, found.op))
     for (step, op), members in by_step:
         fields = [found.field for found in members]

@@ -17,8 +17,8 @@ from pfnlab.programs.lang.span import Span
 
 #: The most pages that are drawn without a break.
 BREAK_PAGES = 64
-#: The space between two areas or devices; the minimum width between two ticks if there are few, and if there
-#: are many.
+#: The space between two areas or devices, and the minimum width between two ticks, for few and for many
+#: ticks.
 GAP, _LEAST, _LEAST_OF_MANY, _MANY = 16.0, 12.0, 8.0, 80
 _TICK_SIZE = 10
 _PAGES_OF_MIB = (1 << 20) // PAGE_SIZE
@@ -48,7 +48,7 @@ def size_words(pages: int) -> str:
 
 
 class Axis:
-    """Page positions, in pixels from the left. *borders* gives the ticks by name: one tick for a box without
+    """Page positions, in pixels from the left. *borders* are ticks by name; one tick is a box without
     pages."""
 
     def __init__(self, borders: Mapping[str, Iterable[int]], width: float) -> None:
@@ -129,8 +129,7 @@ def _shared(least: list[float], units: list[float], width: float) -> list[float]
 def wished_width(
     axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
 ) -> float:
-    """Return the minimum width at which the labels of spans fit, given the widths they need, but at most
-    *most*."""
+    """Return the minimum width at which the labels of spans, each with its width, fit; at most *most*."""
     wanted = list(labels)
 
     def fits(width: float) -> bool:
@@ -146,8 +145,7 @@ def wished_width(
     return high
 
 
-#: Widths of a picture in pixels: the usual one, the one for a narrow screen, and the widest that counts as
-#: narrow.
+#: Widths of a picture in pixels: usual, for a narrow screen, and the widest that counts as narrow.
 WIDE, NARROW, _NARROW_UP_TO = 960, 400, 560
 #: The space around a picture, and between its parts.
 MARGIN, SPACE = 24.0, 16.0

@@ -51,8 +51,7 @@ def draw_vma(
 def draw_run(
     drawing: Canvas, part: RunPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
-    """Draw a run of entries in the tint and pattern of its cache mode, or as a dotted outline if it has no
-    entries."""
+    """Draw a run of entries in its cache mode's tint and pattern, or a dotted outline if it has none."""
     start, end = ends(axis, part.span, left)
     room, middle = end - start - 2 * _INSIDE, (start + end) / 2
     style = mode_style(part.mode)

@@ -188,8 +188,8 @@ class Canvas:
         must: bool = True,
         apart: float = 0,
     ) -> bool:
-        """Draw a label on *y*, *apart* from others (without *must*, only if there is room); return whether it
-        was drawn."""
+        """Draw a label on *y*, *apart* from others (without *must*, only if it fits); return whether it was
+        drawn."""
         width = text_width(one_line(text), size, face)
         left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
         box = left, y - _OVER * size, left + width, y + _UNDER * size

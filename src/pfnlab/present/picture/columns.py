@@ -23,8 +23,7 @@ def draw_state(
     theme: Theme = "auto",
     scenes: Scenes | None = None,
 ) -> str:
-    """Draw the state after one step: tasks above, physical memory and the book below, processors on the
-    right.
+    """Draw the state after one step: tasks, then physical memory and the book, processors on the right.
 
     :param step: from 0; -1 is the last step
     :param width: in pixels, None for 960; up to 560, the picture is for a narrow screen
@@ -89,8 +88,7 @@ def draw_compare(
 def draw_columns(
     scenes: Scenes, steps: Sequence[int] = (), *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """Draw some or all steps of all machines; steps without differences take one line, unless they are in
-    *steps*."""
+    """Draw all steps of all machines, those without differences on one line, or only *steps*, in full."""
     program, groups = scenes.program, _same(scenes.runs)
     slim = axis.is_narrow(width)
     across = 1 if slim else len(groups)

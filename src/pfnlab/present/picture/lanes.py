@@ -158,8 +158,7 @@ def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneS
 
 
 def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[str, str, str]]]]:
-    """Yield the rows in which tasks stop, with their results; for a release, the tasks that are newly held or
-    waiting."""
+    """Yield the rows in which tasks stop, with results; for a release, the tasks newly held or waiting."""
     before: dict[str, str] = {}
     for row, step in enumerate(run.steps):
         if _releases(program, row):
@@ -186,8 +185,7 @@ def _hold_of(program: Program, row: int, task: str) -> str:
 
 
 def _holder(program: Program, run: Run, row: int) -> str:
-    """Return the only task that is held in *row*; "" if there are two, because it is unknown which one is
-    waited for."""
+    """Return the only task held in *row*; "" if there are two, because either may be the one waited for."""
     held: set[str] = set()
     for at, step in enumerate(run.steps[: row + 1]):
         if _releases(program, at):
@@ -198,8 +196,7 @@ def _holder(program: Program, run: Run, row: int) -> str:
 
 
 def _lives(run: Run) -> Iterator[LaneLife]:
-    """Yield the lifetimes of cached translations: those with the same first page are one life while they
-    last."""
+    """Yield the lifetimes of cached translations, identified by their first page."""
     open_: dict[tuple[str, str, int], tuple[int, TlbSeen, list[int]]] = {}
     slots: dict[str, dict[int, tuple[str, str, int]]] = {}
     for row in range(len(run.tlbs) + 1):
@@ -228,8 +225,7 @@ def _lives(run: Run) -> Iterator[LaneLife]:
 
 
 def _told(program: Program, run: Run) -> Iterator[LaneViolation]:
-    """Yield the rows where a driver is told that its pages are unreachable, but a processor still reaches
-    them."""
+    """Yield the rows where a driver is told that its pages are unreachable, but a processor reaches them."""
     for row, (step, tlbs) in enumerate(zip(run.steps, run.tlbs, strict=False)):
         call = program.ops[row].call if row < len(program.ops) else None
         if not isinstance(call, UnmapMappingRange) or step.result != "ok":

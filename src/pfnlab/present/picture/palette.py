@@ -81,8 +81,7 @@ _VARIABLE = re.compile(r"(?P<property>[a-z-]+):\$(?P<name>[a-z-]+)")
 
 @cache
 def style_sheet(theme: Theme) -> str:
-    """Return the rules for a picture: ``picture.css``, whose ``$words`` are names of colours, and those for
-    modes."""
+    """Return a picture's style rules: ``picture.css``, whose ``$words`` are colours, and rules for modes."""
     colours = variables()
     rules = _PICTURE.joinpath("picture.css").read_text(encoding="utf-8")
     rules += "".join(map(_mode_rules, MODES))

@@ -70,8 +70,7 @@ class Panel:
     def draw(
         self, drawing: Canvas, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
     ) -> float:
-        """Draw it in rows with the heights *rows*, which may include rows it does not need; return where it
-        ends."""
+        """Draw it in rows with the heights *rows*, which may be more than needed; return where it ends."""
         scene, sizes = self._scene, self._sizes
         places, at = {}, top
         for row, height in rows.items():

@@ -15,8 +15,7 @@ def part_id(kind: str, *words: str | int) -> str:
 
 
 def pages_part(kind: str, task: str, span: Span) -> str:
-    """Return the id of a task's part that begins at *span*: VMA, run of entries, link to frames, or cached
-    translation."""
+    """Return the id of a task's part that begins at *span*: vma, run of entries, link to frames, or tlb."""
     return part_id(kind, task, span.name, span.start)
 
 

@@ -72,8 +72,7 @@ def draw_ticks(drawing: Canvas, axis: Axis, left: float, y: float, names: Sequen
 
 
 def book_lines(parts: Sequence[BookPart]) -> list[int]:
-    """Return the line for each reservation: the first one where it does not overlap an earlier
-    reservation."""
+    """Return each reservation's line: the first one without overlap with an earlier reservation."""
     lines: list[list[BookPart]] = []
     places = []
     for part in parts:

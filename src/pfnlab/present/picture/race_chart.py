@@ -1,5 +1,4 @@
-"""A race as swim lanes: time runs down, one lane per processor, with held and waiting tasks and cached
-translations."""
+"""A race as swim lanes: time runs down, one lane per processor, with holds, waits and cached translations."""
 
 from collections.abc import Sequence
 
@@ -15,8 +14,7 @@ from pfnlab.present.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
-#: The height of a row, of a line of its operation, of a box; the width of a life; the minimum width of a
-#: lane.
+#: The heights of a row, of a line of its operation and of a box; the width of a life; a lane's minimum width.
 _ROW, _LINE, _BOX, _LIFE, _LANE = 44.0, 16.0, 22.0, 9.0, 118.0
 #: The maximum number of lives drawn side by side in a lane; the rest are counted where they begin.
 _SLOTS = 4

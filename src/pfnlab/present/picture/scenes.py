@@ -24,14 +24,12 @@ from pfnlab.programs.runs.texts import tracked_range
 
 #: The ISA hole as page frames, from its beginning to the end of the first MiB; it is not in the book.
 _HOLE, _HOLE_END = 0xA0, 0x100
-#: How many times borders are carried between addresses and frames, and the maximum number of borders for
-#: that.
+#: The maximum number of rounds that carry borders between addresses and frames, and of borders for that.
 _ROUNDS, _MOST_BORDERS = 4, 1200
 
 
 class Extents:
-    """The areas and physical memory of all steps of *runs*, so that they have the same places in all
-    pictures."""
+    """The areas and physical memory of all steps of *runs*, so that all pictures use the same positions."""
 
     def __init__(self, runs: Sequence[Run], program: Program | None = None) -> None:
         self.devices: dict[str, bool] = {}
@@ -155,8 +153,7 @@ _VM_PAT = "ar"
 
 
 def differing_words(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Return, for each step, the words for differences between machines; raise Defect for several
-    programs."""
+    """Return, for each step, the words for machine differences; raise Defect for several programs."""
     steps = max((len(run.steps) for run in runs), default=0)
     found: list[set[str]] = [set() for _ in range(steps)]
     for difference in differences(runs):
@@ -199,8 +196,8 @@ MOST_STEPS = 400
 
 
 class Scenes:
-    """A program's runs as scenes; raises Misuse if there are none, or one is of another program or too long
-    to draw."""
+    """A program's runs as scenes; raises Misuse for no runs, or one of another program or too long to
+    draw."""
 
     def __init__(self, program: Program, runs: Sequence[Run]) -> None:
         check_runs(program, runs)

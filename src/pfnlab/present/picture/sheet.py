@@ -127,8 +127,7 @@ def draw_head(drawing: Canvas, scene: StateScene, left: float, top: float, width
 
 
 def _head(scene: StateScene, width: float) -> tuple[list[str], list[str], str]:
-    """Return the lines of the operation, those of a long result, and a short result, which is placed on the
-    right."""
+    """Return the lines of the operation, those of a long result, and a short result for the right side."""
     room = width - _number_width(scene)
     short = text_width(scene.result, 12) <= width * _RESULT
     result = scene.result if short else ""

@@ -247,8 +247,7 @@ def _standing(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[Namin
 def _by_changelog(
     one: Bug, repairs: NamedRepairs, word: AffectedWord, sentence: str
 ) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
-    """Return the state with the evidence of a changelog: a fix that it names or reverts, or a cause that it
-    introduces."""
+    """Return the state after a changelog's evidence: a fix it names or reverts, or a cause it introduces."""
     if word in ("mended", "never") or one.dated.dates.change:
         return word, sentence, ()
     fix, cause = repairs.of_fix(one), repairs.of_cause(one)

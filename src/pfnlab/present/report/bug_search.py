@@ -307,8 +307,7 @@ def _all_documents() -> Iterator[_Document]:
 
 
 def _weighed(*texts: tuple[float, Iterable[str]]) -> dict[str, float]:
-    """Return the words in *texts* (given by decreasing weight), each with the first weight it appears
-    with."""
+    """Return the words in *texts*, which are ordered by weight, each with the weight of its first text."""
     found: dict[str, float] = {}
     for weight, parts in texts:
         for part in parts:

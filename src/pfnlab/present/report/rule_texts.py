@@ -46,8 +46,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def _installed(name: str, noun: str) -> Path:
-    """Return a file or folder from the wheel's data or the checkout's ``docs/``; raise Misuse if it is
-    missing."""
+    """Return a file or folder from the wheel's data or the checkout's ``docs/``; raise Misuse if missing."""
     for path in (_PACKAGE / name, _PACKAGE.parents[1] / "docs" / name):
         if path.exists():
             return path

@@ -1,5 +1,4 @@
-"""``pfnlab run --json``: one program's runs, as printed and read back. With several programs, one per
-line."""
+"""``pfnlab run --json``: one program's runs, as printed and read back; one line per program."""
 
 from __future__ import annotations
 

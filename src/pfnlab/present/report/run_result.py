@@ -24,11 +24,9 @@ from pfnlab.programs.runs.compare import Expectation, MachineAlarm, Verdict
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
-#: The tone of a line: ``bad`` for a failed expectation, an alarm or an incomplete run, ``lit`` for a
-#: difference.
+#: The tone of a line: ``bad`` for a failed expectation, alarm or incomplete run, ``lit`` for a difference.
 Tone = Literal["", "lit", "bad"]
-#: The fields visible to a user of the kernel: their differences are listed, those in other fields are
-#: counted.
+#: The fields visible to a user of the kernel: their differences are listed, others are counted.
 SHOWN = ("result", *ROWS)
 #: The number of a step in docs/semantics.
 _RULE = re.compile(r"S\d[\w.]*")
@@ -374,8 +372,7 @@ class RunResults(msgspec.Struct, frozen=True):
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
-    """Return the results by severity: alarms first, then differences, then others; ties in the given
-    order."""
+    """Return results by severity: alarms first, then differences, then others; ties in the given order."""
     order = list(RunStatus)
     return sorted(results, key=lambda result: order.index(result.status))
 

@@ -85,8 +85,7 @@ def lines_of(texts: Iterable[StyledText]) -> StyledText:
 
 #: Styles by the text they mark.
 HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
-#: Space between columns, the minimum width of a column, and the width below which it moves to a block of its
-#: own instead.
+#: Space between columns, their minimum width, and the width below which one moves to a block of its own.
 GAP = 3
 NARROWEST = 12
 READABLE = 16
