@@ -1,6 +1,6 @@
 """List device-memory reservations and mappings with their owners, and report problems.
 
-Without an argument, inspects this machine and changes nothing. A bundle is written by `--collect` here, or by
+Without an argument, inspect this machine and change nothing. A bundle is written by `--collect` here, or by
 the script from `--script` elsewhere; a text or folder with pasted lists works too. Exit code 1: there are
 findings, or, with --device, it is not write-combining.
 """
