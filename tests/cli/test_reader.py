@@ -169,7 +169,7 @@ def test_a_mistake_says_what_to_write(words: tuple[str, ...], says: str) -> None
         (("kernels", "--mirror"), "--mirror needs a value: write --mirror URI"),
         (
             ("kernels", "diff", "a", "b", "c"),
-            "'c' is one word too many; usage: pfnlab kernels diff [OPTIONS] A B",
+            "unexpected argument: 'c'; usage: pfnlab kernels diff [OPTIONS] A B",
         ),
         (("campaign", "status", "--store", ""), "--store is empty: write --store STORE, or drop it"),
     ],

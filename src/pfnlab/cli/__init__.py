@@ -10,9 +10,9 @@
 141  the reader of the output closed it
 ==== =====================================================================
 
-``pfnlab try`` is for ``git bisect run``, which takes 125 for a commit to be skipped, every other code up to
-127 for a bad commit, and ends at a higher one. There 3 is 125; 2 and 4, which say nothing of a commit, are
-130 and 132.
+``pfnlab try`` is meant for ``git bisect run``, which skips a commit on 125, treats every other code from 1 to
+127 as a bad commit, and stops on a higher one. So 3 becomes 125, and 2 and 4, which say nothing about the
+commit, become 130 and 132.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ _NO_PAGER = "--no-pager"
 #: The file descriptor of standard error.
 _STDERR = 2
 
-#: Stands for the output where a file name is expected.
+#: Represents the output where a file name is expected.
 _OUTPUT = "standard output"
 
 
 class _Output(io.FileIO):
-    """Standard output; its errors carry its name, as errors of files do."""
+    """Standard output; its errors carry its name, like those of files."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
@@ -66,19 +66,20 @@ class _Output(io.FileIO):
 
 
 class _Messages(io.FileIO):
-    """Standard error. Text that cannot be written is dropped; work and exit code do not change."""
+    """Standard error. Text that cannot be written is dropped, without changing the work or the exit code."""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        # If left in the buffer, it fails again at process exit, and Python exits with 120.
+        # Text left in the buffer fails again at process exit, and Python exits with 120.
         with suppress(OSError):
             return super().write(data)
         return memoryview(data).nbytes
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command *argv* (default: the arguments of the process) and exit with its code."""
+    """Run the command *argv* (default: the process's arguments) and exit with its code."""
     if sys.stderr is None:
-        # Messages would go to standard output, and a file that is opened later would be taken for this one.
+        # Otherwise messages would go to standard output, or to a file that is opened later with this
+        # descriptor.
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
         sys.stderr = io.TextIOWrapper(_Messages(_STDERR, "wb", closefd=False), write_through=True)
     if sys.stdout is None:
@@ -112,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         except OSError as trouble:
             code = _failed(trouble)
     except KeyboardInterrupt:
-        # A second one may arrive while the first is handled, or while output is written.
+        # A second signal may arrive while the first is handled, or while output is written.
         code = _INTERRUPTED
     sys.exit(code)
 
@@ -153,7 +154,7 @@ def _answer(argv: list[str], *, pager: bool) -> int:
 
 
 def _runs_own_code(argv: list[str]) -> bool:
-    """Return True if a command may run a file of the user: one it names, or one that a trusted file names."""
+    """Return True if a command may run a user's file: one that it names, or one named in a trusted file."""
     if argv[:1] == ["campaign"]:
         # Each shard runs in such a process, and so does each machine that is checked.
         return False
@@ -180,7 +181,7 @@ def _failed(trouble: OSError) -> int:
 
 
 def _is_lost() -> bool:
-    """Return True if the working directory was removed."""
+    """Return True if the working directory has been removed."""
     try:
         os.getcwd()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Possible values: machines, versions, scopes, properties, policies, programs, files.
 
-A value ends in one of :data:`OPEN` if more can follow. Every function here is quick because it runs on each
-press of Tab, so each list imports only what it needs.
+A value ends in one of :data:`OPEN` if more can follow. Every function here must be quick because it runs each
+time Tab is pressed, so each imports only what it needs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from pfnlab.kernel.policies import FOLDERS
 
-#: Last letters of a candidate that is not yet a whole word.
+#: Last characters of a candidate that is not yet a complete word.
 OPEN = (":", ",", "=", "/")
 
-#: Names of properties; importing their module takes too long for a completion.
+#: Names of properties; importing their module would take too long for a completion.
 PROPERTIES = (
     *("no_leak", "no_loss", "freed_once", "exact", "one_mode", "direct_map", "direct_map_back", "no_stale"),
     *("memory_off", "removed_unmapped", "claimed_unmapped", "claimed_free", "fork_whole", "walks_pages"),
@@ -26,7 +26,7 @@ PROPERTIES = (
     "tables_alive",
 )
 
-#: The most directory entries that are read.
+#: The maximum number of directory entries that are read.
 _MOST_ENTRIES = 2000
 
 
@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
     says: str = ""
 
 
-#: Lists the candidates for the word typed so far; it may list others too.
+#: Lists the candidates for the word typed so far; may list others too.
 Values = Callable[[str], Iterable[Candidate]]
 
 
@@ -52,7 +52,7 @@ def either(*kinds: Values) -> Values:
 
 
 def nothing(typed: str) -> Iterator[Candidate]:
-    """List nothing: for numbers and names chosen by the user."""
+    """List nothing; for numbers and names chosen by the user."""
     yield from ()
 
 
@@ -92,7 +92,7 @@ def built(typed: str) -> Iterator[Candidate]:
 
 
 def _point(typed: str) -> Values:
-    """List exact versions, but only after a series is typed: there are too many otherwise."""
+    """List exact versions, but only after a series has been typed, because otherwise there are too many."""
     return versions if typed.count(".") >= 1 else nothing
 
 
@@ -134,7 +134,7 @@ def machines(typed: str) -> Iterator[Candidate]:
 
 
 def _changes(typed: str) -> Iterator[Candidate]:
-    """List the candidates after the comma of a model."""
+    """List the candidates after the comma in a model."""
     name, equals, value = typed.partition("=")
     seam, dot, _ = name.partition(".")
     if not equals:
@@ -196,7 +196,7 @@ def changes(typed: str) -> Iterator[Candidate]:
         yield from (Candidate(f"{name}=", f"a {name} of your own") for name in FOLDERS)
 
 
-# Claims. Reading their files whole takes too long for a completion.
+# Claims. Reading their files completely would take too long for a completion.
 
 
 def _claim_tables() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -214,7 +214,7 @@ def discussions(typed: str) -> Iterator[Candidate]:
 
 
 def claim_numbers(typed: str) -> Iterator[Candidate]:
-    """List the numbers of claims with their texts."""
+    """List the numbers of claims, with their texts."""
     for discussion, table in _claim_tables():
         claims = (claim for message in table["message"] for claim in message["claim"])
         yield from (
@@ -223,7 +223,7 @@ def claim_numbers(typed: str) -> Iterator[Candidate]:
 
 
 def thread_numbers(typed: str) -> Iterator[Candidate]:
-    """List the numbers of threads with their titles, and of defects with their effects."""
+    """List the numbers of threads with their titles, and the numbers of defects with their effects."""
     from pfnlab.discussions.posted import posted_threads
 
     for one in posted_threads():
@@ -241,7 +241,7 @@ def claim_authors(typed: str) -> Iterator[Candidate]:
 
 
 def bug_names(typed: str) -> Iterator[Candidate]:
-    """List the numbers of bugs with their titles, and their CVEs."""
+    """List the numbers of bugs with their titles, and the bugs' CVEs."""
     from pfnlab.kernel.bugs.known_bugs import all_bugs
 
     for one in all_bugs():
@@ -254,7 +254,7 @@ def bug_names(typed: str) -> Iterator[Candidate]:
 
 
 def helped_words(typed: str) -> Iterator[Candidate]:
-    """List the commands, the words of the glossary, bugs and properties."""
+    """List the commands, glossary words, bugs and properties."""
     from pfnlab.present.report.rule_texts import glossary
     from pfnlab.verbs.pfnlab import VERBS
 
@@ -282,13 +282,13 @@ def swept_scopes(typed: str) -> Iterator[Candidate]:
 
 
 def properties(typed: str) -> Iterator[Candidate]:
-    """List properties, and the seams that stand for several."""
+    """List properties, and the seams that each stand for several."""
     yield from (Candidate(seam, f"the properties of the {seam}") for seam in FOLDERS)
     yield from (Candidate(name, "property") for name in PROPERTIES)
 
 
 def fields(typed: str) -> Iterator[Candidate]:
-    """List fields of observations, separated by commas, each at most once."""
+    """List observation fields, separated by commas, each at most once."""
     from pfnlab.programs.runs.compare import FIELDS
 
     done = typed[: typed.rfind(",") + 1]
@@ -296,7 +296,7 @@ def fields(typed: str) -> Iterator[Candidate]:
 
 
 def program_names(typed: str) -> Iterator[Candidate]:
-    """List the programs of the library by name; after a folder and a slash, those in the folder."""
+    """List the library's programs by name; after a folder and a slash, those in the folder."""
     from pfnlab.programs.lang.library import ALL, library_paths, long_name
 
     yield Candidate(ALL, "all programs of the library")
@@ -307,7 +307,7 @@ def program_names(typed: str) -> Iterator[Candidate]:
 
 
 def paths(*endings: str) -> Values:
-    """List folders, and files with one of these endings (all if there are none); hidden ones after a dot."""
+    """List folders, and files with one of these extensions (or all files); hidden ones only after a dot."""
 
     def listed(typed: str) -> Iterator[Candidate]:
         head, _, start = typed.rpartition("/")

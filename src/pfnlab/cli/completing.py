@@ -14,7 +14,7 @@ from pfnlab.verbs.help import SHELLS
 _FILES = values.paths()
 _PROGRAMS = values.either(values.program_names, values.paths(".pfn", ".json"))
 
-#: Possible values, by the word that stands for the value in help.
+#: Possible values, by the placeholder for the value in help.
 BY_METAVAR: dict[str, Values] = {
     "MACHINE": values.machines,
     "MODEL": values.models,
@@ -60,7 +60,7 @@ BY_METAVAR: dict[str, Values] = {
     **dict.fromkeys(("NAME", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.nothing),
 }
 
-#: The same for words with another meaning in one verb.
+#: The same for placeholders that mean something else in one verb.
 BY_PLACE: dict[tuple[str, str], Values] = {
     ("help", "WORD"): values.helped_words,
     ("check", "--property"): values.properties,
@@ -86,7 +86,7 @@ def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
 
 
 def values_of(verb: str, row: VerbOption) -> Values | None:
-    """Return the possible values of an option or argument; None if they are not known."""
+    """Return the possible values of an option or argument; None if they are unknown."""
     for place in (*row.names, row.metavar):
         if (verb, place) in BY_PLACE:
             return BY_PLACE[verb, place]
@@ -147,17 +147,17 @@ def _sentence(text: str) -> str:
     return re.split(r"(?<=[.;:]) ", text, maxsplit=1)[0].rstrip(".;:")
 
 
-# Requests of shells, and the replies.
+# Requests from shells, and the replies.
 
-#: Characters special to bash, in a word that it inserts verbatim.
+#: Characters that are special to bash, in a word that it inserts verbatim.
 _SPECIAL = re.compile(r"([^A-Za-z0-9_@%+=:,./~-])")
 
 
 def answer(words: Sequence[str]) -> str:
-    """Return the reply to a completion script: one candidate a line.
+    """Return the reply to a completion script: one candidate per line.
 
-    bash sends its word breaks and the line up to the cursor, and gets the replacement for the last word as
-    bash splits it. Other shells send the words, the one at the cursor last, and get descriptions too.
+    bash sends its word breaks and the line up to the cursor, and gets the replacement for the last word (as
+    split by bash). Other shells send the words, ending with the one at the cursor, and also get descriptions.
 
     After an error there are no candidates, because a message would end up in the line being typed.
     """
@@ -173,8 +173,7 @@ def answer(words: Sequence[str]) -> str:
 
 
 def _cut(line: str) -> tuple[list[str], str]:
-    """Split a line into the words before the last one, and the last one, without quotes and without pfnlab
-    itself."""
+    """Split a line into the words before the last one and the last one, without quotes and ``pfnlab``."""
     reader = shlex.shlex(line, posix=True, punctuation_chars=False)
     reader.whitespace_split, reader.commenters = True, ""
     words: list[str] = []
@@ -191,7 +190,7 @@ def _cut(line: str) -> tuple[list[str], str]:
 
 
 def _for_bash(candidate: Candidate, typed: str, breaks: str) -> str:
-    """Return the replacement for the last part of *typed* in bash; a space follows a complete word."""
+    """Return the replacement for the last part of *typed* in bash; a complete word is followed by a space."""
     kept = max((typed.rfind(letter) for letter in ":=" if letter in breaks), default=-1) + 1
     value = _SPECIAL.sub(r"\\\1", candidate.value[kept:])
     return value if candidate.value.endswith(values.OPEN) else f"{value} "

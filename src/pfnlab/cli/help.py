@@ -1,4 +1,4 @@
-"""The help of a verb: fits the terminal, keeps sentences whole, and ends with examples."""
+"""Print the help of a verb: it fits the terminal, keeps sentences whole, and ends with examples."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from pfnlab.base.terminal_text import terminal_width, wrapped
 from pfnlab.cli.verbs import HELP, VerbOption, VerbPage, paragraphs_of
 
-#: Below this many columns an option stands above its description, not to its left.
+#: With fewer columns than this, an option is printed above its description, not to its left.
 _NARROW = 60
 
-#: The most columns of help.
+#: The maximum width of help, in columns.
 _MOST = 78
 
-#: The most columns of an option with its description to its right.
+#: The maximum width, in columns, of an option with its description to its right.
 _BESIDE = 30
 
 
 def help_text(page: VerbPage) -> str:
-    """Return the help for the present terminal."""
+    """Return the help, laid out for the current terminal."""
     columns = terminal_width()
     return "".join(f"{line}\n" for line in _lines(page, min(columns - 2, _MOST), columns < _NARROW))
 
@@ -32,7 +32,7 @@ def _lines(page: VerbPage, width: int, narrow: bool) -> Iterator[str]:
     verbs = [
         (heading, [(name, first_sentence(page, name)) for name in names]) for heading, names in page.groups
     ]
-    # pfnlab itself begins with its commands.
+    # The help of pfnlab itself begins with its commands.
     lists = [("Arguments", arguments), ("Options", options), *verbs]
     for heading, rows in lists if page.words else [*verbs, ("Options", options)]:
         if rows:
@@ -40,13 +40,13 @@ def _lines(page: VerbPage, width: int, narrow: bool) -> Iterator[str]:
             yield from _rows(rows, width, narrow)
     yield from ("", "Examples:")
     for line, says in page.examples:
-        # A command stays on one line, so that it can be copied.
+        # A command stays on one line so that it can be copied.
         yield f"  {line}"
         yield from wrapped(f"{says}.", 6, width=width)
 
 
 def first_sentence(group: VerbPage, name: str) -> str:
-    """Return the first sentence of the help of verb *name* of a group, never cut."""
+    """Return the first sentence of the help of verb *name* in a group, never truncated."""
     return re.split(r"(?<=\.) ", paragraphs_of(f"{group.name} {name}".strip())[0], maxsplit=1)[0]
 
 
@@ -59,7 +59,7 @@ def _meaning(row: VerbOption) -> str:
 
 
 def _rows(rows: Sequence[tuple[str, str]], width: int, narrow: bool) -> Iterator[str]:
-    """Lay out the rows of a list: each description to the right of its term, or below it."""
+    """Lay out the rows of a list, each description to the right of its term or below it."""
     fitting = [len(first) for first, _ in rows if len(first) + 4 <= _BESIDE]
     begin = 4 + max(fitting if len(fitting) == len(rows) else [_BESIDE - 2])
     for first, second in rows:

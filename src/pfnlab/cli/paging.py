@@ -1,7 +1,7 @@
-"""Output that is longer than the terminal goes through a pager: ``$PAGER``, or less.
+"""Show output that is longer than the terminal in a pager: ``$PAGER``, or less.
 
-Only on a terminal, and only for a command that answers once: a served page, a watched machine or a long job
-prints as it goes. The exit code is that of the command, whatever the pager does.
+Used only on a terminal, and only for a command that answers once: a served page, a watched machine or a long
+job prints as it goes. The exit code is that of the command, whatever the pager does.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _GRADUAL = (
     *("kernels fetch", "kernels build", "kernels meet", "kernels diff", "kernels rm"),
 )
 
-#: Pagers, the first that is installed is used without PAGER.
+#: Pagers; without PAGER, the first one installed is used.
 _PAGERS = ("less", "more")
 
-#: As git sets them: colours pass, and the text stays on the screen.
+#: Set as git does: colours are passed through, and the text stays on the screen.
 _OPTIONS = {"LESS": "FRX", "LV": "-c"}
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class HeldOutput(io.StringIO):
-    """Standard output that is kept until the command ends, and still counts as the terminal."""
+    """Standard output that is held until the command ends, and still counts as the terminal."""
 
     def __init__(self, terminal: io.TextIOBase | Any) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class HeldOutput(io.StringIO):
         self.messages: list[str] = []
 
     def isatty(self) -> bool:
-        """Return whether the text goes to a terminal."""
+        """Return whether the output is a terminal."""
         return bool(self._terminal.isatty())
 
     def fileno(self) -> int:
@@ -58,7 +58,7 @@ class HeldOutput(io.StringIO):
         return str(self._terminal.encoding)
 
     def say(self, line: str) -> None:
-        """Print a line of progress, after the text that is already held."""
+        """Print a progress line, after the text that is already held."""
         from pfnlab.base.progress import say
 
         if self.tell():
@@ -83,7 +83,7 @@ def pages(verb: str, request: Any) -> bool:
 def paged() -> Iterator[Say]:
     """Hold the output in this context; then print it, through a pager if it is longer than the terminal.
 
-    The value takes lines of progress.
+    The context's value takes progress lines.
     """
     terminal = sys.stdout
     held = HeldOutput(terminal)
@@ -95,7 +95,7 @@ def paged() -> Iterator[Say]:
     finally:
         sys.stdout = terminal
         text = held.getvalue()
-        # After an error or Ctrl-C the message is what matters.
+        # After an error or Ctrl-C, the message is what matters.
         if not (complete and _is_long(text) and _through_pager(text)):
             print(text, end="", flush=True)
         from pfnlab.base.progress import say
@@ -112,7 +112,7 @@ def _is_long(text: str) -> bool:
 
 
 def _through_pager(text: str) -> bool:
-    """Show *text* in the pager until the user leaves it; False if there is none."""
+    """Show *text* in the pager until the user quits it; return False if no pager was found."""
     installed = next(filter(shutil.which, _PAGERS), "")
     try:
         words = shlex.split(os.environ.get("PAGER", installed))
@@ -127,10 +127,10 @@ def _through_pager(text: str) -> bool:
         )
     except OSError:
         return False
-    # Ctrl-C is for the pager, which ends a search with it.
+    # Ctrl-C is for the pager, where it stops a search.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        # The user may leave before the end.
+        # The user may quit before the end.
         with suppress(BrokenPipeError):
             pager.communicate(text)
         pager.wait()

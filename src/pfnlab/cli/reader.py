@@ -1,7 +1,7 @@
 """Parse the command line into a request, with an argparse parser made from the fields of the request.
 
-argparse separates options and their values. The remaining words are arguments, which are placed here. Words
-become values here too, so that every mistake gives one line that says what to write instead.
+argparse separates options and their values. The remaining words are arguments, which this module assigns to
+fields. It also converts words to values, so that every mistake is reported in one line with a correction.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 class CommandLine(NamedTuple):
-    """A command line, parsed.
+    """A parsed command line.
 
-    :param verb: its whole name; empty for pfnlab itself
-    :param request: None if help is wanted, or no verb is given
-    :param of_group: the request of the verb's group, if its options are used
+    :param verb: its full name; empty for pfnlab itself
+    :param request: None if help was requested, or no verb was given
+    :param of_group: the request of the verb's group, if the group's options are used
     """
 
     verb: str
@@ -46,7 +46,7 @@ class CommandLine(NamedTuple):
 
 
 def perform_words(words: Sequence[str], *, pager: bool = False) -> int:
-    """Do what the words after ``pfnlab`` say; return the exit code. Misuse if they cannot be understood.
+    """Run the command given by the words after ``pfnlab``; return its exit code. Misuse if it is invalid.
 
     :param pager: whether long output may go through a pager
     """
@@ -73,8 +73,8 @@ def perform_words(words: Sequence[str], *, pager: bool = False) -> int:
 
 
 def _paged(pager: bool, asked: CommandLine) -> AbstractContextManager[Say | None]:
-    """Return the context of a command's output, in which its lines of progress go to the value, if any."""
-    # The module of pagers takes longer to import than a small program runs.
+    """Return the context for a command's output; its value, if any, takes progress lines."""
+    # The pager module takes longer to import than a small program takes to run.
     if pager and sys.stdout.isatty():
         from pfnlab.cli.paging import paged, pages
 
@@ -84,7 +84,7 @@ def _paged(pager: bool, asked: CommandLine) -> AbstractContextManager[Say | None
 
 
 def read(words: Sequence[str]) -> CommandLine:
-    """Parse the command line; Misuse if a word fits nowhere, or one is missing."""
+    """Parse the command line; Misuse if a word does not fit anywhere, or one is missing."""
     verb, rest, of_group = "", list(words), None
     while names := verbs_of(verb):
         own, rest = _before_verb(verb, rest)
@@ -92,7 +92,7 @@ def read(words: Sequence[str]) -> CommandLine:
             values = _values(verb, own)
             if values is None:
                 return CommandLine(verb, is_help=True)
-            # Two dashes alone are not an option, and most groups have none.
+            # Two dashes alone are not an option, and most groups have no options.
             of_group = request_of(verb)(**values) if values else None
         if not rest:
             default = default_of(verb)
@@ -115,7 +115,7 @@ def read(words: Sequence[str]) -> CommandLine:
 
 
 def _is_verb(words: Sequence[str]) -> bool:
-    """Return True if *words* name a verb: none name pfnlab itself."""
+    """Return True if *words* name a verb; no words name pfnlab itself."""
     known = verbs_of("")
     if len(words) == 2 and words[0] in known:
         return words[1] in verbs_of(words[0])
@@ -132,7 +132,7 @@ def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
-    """Return the given values by field; None if help is wanted. Misuse if a word fits nowhere."""
+    """Return the given values by field; None if help was requested. Misuse if a word is not valid."""
     fields = option_fields(verb)
     # After two dashes there are only arguments.
     ends = words.index("--") if "--" in words else len(words)
@@ -157,7 +157,7 @@ def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
 def _options(
     verb: str, fields: Sequence[OptionField], words: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the words of each option, one list a use, and the other words; Misuse if a value is missing."""
+    """Return each option's words, one list per use, and the other words; Misuse if a value is missing."""
     from argparse import SUPPRESS, ArgumentError, ArgumentParser
 
     parser = ArgumentParser(
@@ -170,7 +170,7 @@ def _options(
             if field.against:
                 parser.add_argument(*field.against, dest=field.name, action="store_false")
         elif field.names:
-            # With a number, even 1, Python 3.13 takes an option for a value.
+            # With a number, even 1, Python 3.13 mistakes an option for a value.
             number = len(field.forms) if len(field.forms) > 1 else None
             parser.add_argument(*field.names, dest=field.name, action="append", nargs=number)
     try:
@@ -203,21 +203,21 @@ def _lacking(field: OptionField, words: Sequence[str]) -> Misuse:
 
 
 def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> dict[str, Any]:
-    """Return the words of each argument by position; the last may take several. Misuse if too many."""
+    """Return the words for each argument; the last argument may take several. Misuse if too many."""
     given: dict[str, Any] = {}
     for field in fields:
         if field.option.positional and words:
             taken, words = (words, []) if field.is_several else (words[:1], words[1:])
             given[field.name] = [[word] for word in taken]
     if words:
-        raise Misuse(f"{words[0]!r} is one word too many; usage: {_usage(verb)}")
+        raise Misuse(f"unexpected argument: {words[0]!r}; usage: {_usage(verb)}")
     return given
 
 
 def _value(field: OptionField, uses: Any) -> Any:
     """Return the value of a field; Misuse if a word is not valid.
 
-    :param uses: the value of a flag, else a list of words for each use; the last one counts
+    :param uses: the value of a flag, otherwise a list of words for each use; the last use counts
     """
     if field.form is bool:
         return uses
@@ -231,7 +231,7 @@ def _value(field: OptionField, uses: Any) -> Any:
 
 
 def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
-    """Return the value of type *form* for *word*; Misuse if it is not valid."""
+    """Return *word* as a value of type *form*; Misuse if it is not valid."""
     name, option = _name(field), field.option
     if word == "":
         wanted = "one" if option.positional else f"{name} {_shown(field)}"
@@ -244,7 +244,7 @@ def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
         return Path(word)
     kind = "a whole number" if form is int else "a number"
     try:
-        # 7.0 is an integer too.
+        # 7.0 counts as an integer too.
         number = form(word.removesuffix(".0") if form is int else word)
     except ValueError:
         raise Misuse(f"{name} {word} is not {kind}: write {name} {_shown(field)}") from None
@@ -256,7 +256,7 @@ def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
 
 
 def _shown(field: OptionField) -> str:
-    """Return the word for the value of a field in help."""
+    """Return the placeholder for a field's value in help."""
     return field.option.metavar or field.name.upper()
 
 

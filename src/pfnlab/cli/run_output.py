@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 #: The width of a table in a file or a pipe.
 _PIPED_WIDTH = 120
 
-#: Environment variables that force colours where there is no terminal.
+#: Environment variables that force colours if the output is not a terminal.
 _AS_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
-#: The formats of results.
+#: The formats for results.
 FORMATS = ("text", "json", "junit", "tap", "md", "html")
 
 
@@ -52,7 +52,7 @@ def _format(request: RunRequest) -> str:
 
 
 def _has_tables(request: RunRequest) -> bool:
-    """Return True if the tables of several programs are wanted."""
+    """Return True if tables are wanted for several programs."""
     return request.full or request.steps or request.trace
 
 
@@ -88,7 +88,7 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
 
 
 def _document(results: Sequence[RunResult], request: RunRequest) -> Document:
-    """Return the document of the results, as ``pfnlab report`` shows it."""
+    """Return the document for the results, the same one that ``pfnlab report`` shows."""
     from pfnlab.base.result import Made
     from pfnlab.present.document.compose import document_of
     from pfnlab.present.document.run_part import result_part
@@ -107,7 +107,7 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
         text = _asked(results, request, terminal_width(_PIPED_WIDTH))
         print(text.plain.expandtabs(), end="")
         return
-    # rich is for terminals only, and takes longer to import than a small program runs.
+    # rich is only for terminals, and takes longer to import than a small program takes to run.
     from rich.console import Console
     from rich.text import Text
 
@@ -118,7 +118,7 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
 
 
 def _asked(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
-    """Return the text to print: with ``--quiet`` only problems."""
+    """Return the text to print; with ``--quiet``, only problems."""
     if not request.quiet:
         return _text(results, request, width)
     from pfnlab.present.report.run_formats import summary_text

@@ -1,6 +1,6 @@
 """Print the results of verbs, or write them to a file.
 
-A result is printed as JSON if the request asks for it, otherwise as the parts of its document, as its
+A result is printed as JSON if the request asks for that, otherwise as the parts of its document, as its
 ``str``, or in a form defined here for its verb.
 """
 
@@ -32,14 +32,14 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.base.files import write_output
 
             texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
-            # A served page and a watched machine have no end to wait for.
+            # A served page and a watched machine never end, so do not wait for that.
             is_endless = verb == "explore" or getattr(request, "watch", None) is not None
             for text in texts if is_endless else waited(what, texts):
                 write_output(getattr(request, "output", None), text)
 
 
 def _explanation(request: Any, result: Any) -> str:
-    # A line has no files: what joins those is not imported for it.
+    # A single line has no files: do not import the code that joins them.
     if hasattr(result, "findings"):
         from pfnlab.present.document.joined_part import screen as joined_screen
 
@@ -50,7 +50,7 @@ def _explanation(request: Any, result: Any) -> str:
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
-    """Return a result as JSON, or as its verb prints it, with a final newline.
+    """Return a result as JSON or in its verb's text form, with a final newline.
 
     :param apart: put an empty line before a part that follows another
     """
@@ -101,7 +101,7 @@ def _lines(result: Printed, apart: bool) -> str:
 
 
 def _page(result: Any) -> str:
-    """Return a result as ``pfnlab report`` shows it in a mail."""
+    """Return a result as ``pfnlab report`` writes it for a mail."""
     from pfnlab.present.document.compose import document_of
     from pfnlab.present.document.mail import mail
     from pfnlab.present.document.part import part_of

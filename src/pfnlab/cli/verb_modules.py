@@ -32,14 +32,14 @@ MOVED = {
 
 
 def renamed(name: str, rest: list[str]) -> tuple[str, list[str]]:
-    """Replace the former name of a verb by the present one, with the words that have the old effect."""
+    """Replace a verb's former name by the present one, with the words that have the old effect."""
     if name == "claims" and rest[:1] in ([], ["list"]):
         rest = ["list", "--claims", *rest[1:]]
     return ALIASES.get(name, name), rest
 
 
 def module_of(verb: str) -> str:
-    """Return the name of the module of *verb*: ``kernels`` for ``kernels fetch``, ``try_`` for ``try``.
+    """Return the name of *verb*'s module: ``kernels`` for ``kernels fetch``, ``try_`` for ``try``.
 
     The empty verb is pfnlab itself, in the module ``pfnlab``.
     """
@@ -53,7 +53,7 @@ def loaded(verb: str) -> Any:
 
 
 def help_of(verb: str) -> str:
-    """Return the docstring of *verb*; of a module without importing it, to keep the list of verbs quick."""
+    """Return the docstring of *verb*; a module is not imported for that, to keep the list of verbs quick."""
     if " " in verb:
         return str(request_of(verb).__doc__)
     (folder,) = verbs.__path__
@@ -62,25 +62,25 @@ def help_of(verb: str) -> str:
 
 
 def verbs_of(verb: str) -> tuple[str, ...]:
-    """Return the verbs of a group in the order of help; none if *verb* is not a group."""
+    """Return the verbs of a group in the order used by help; empty if *verb* is not a group."""
     return () if " " in verb else tuple(getattr(loaded(verb), "VERBS", ()))
 
 
 def groups_of(verb: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the verbs of a group by heading; none if *verb* is not a group."""
+    """Return the verbs of a group by heading; empty if *verb* is not a group."""
     names = verbs_of(verb)
     return tuple(getattr(loaded(verb), "GROUPS", {"Commands": names}).items()) if names else ()
 
 
 def default_of(group: str) -> str | None:
-    """Return the verb to run if *group* is given alone; None if its help is shown instead."""
+    """Return the verb to run if only *group* is given; None if its help is shown instead."""
     if hasattr(loaded(group), "perform"):
         return group
     return f"{group} list" if "list" in verbs_of(group) else None
 
 
 def function_of(verb: str) -> Any:
-    """Return the function that takes the requests of *verb*; None for a group without one."""
+    """Return the function that handles requests for *verb*; None for a group without one."""
     module, (_, _, name) = loaded(verb), verb.partition(" ")
     if name:
         return getattr(module, f"perform_{name}")
@@ -94,7 +94,7 @@ def request_of(verb: str) -> Any:
 
 
 def examples_of(verb: str) -> tuple[tuple[str, str], ...]:
-    """Return example command lines of *verb* and their descriptions."""
+    """Return example command lines for *verb*, with their descriptions."""
     (folder,) = verbs.__path__
     with open(f"{folder}/examples.txt", encoding="utf-8") as file:
         _, _, behind = file.read().partition(f"\n[{verb or 'pfnlab'}]\n")
@@ -103,7 +103,7 @@ def examples_of(verb: str) -> tuple[tuple[str, str], ...]:
 
 
 class OptionField(NamedTuple):
-    """A field of a request that is an option: its type without annotations, its option, its default."""
+    """A request field that is an option: its type without annotations, its option, its default."""
 
     name: str
     form: Any
@@ -113,12 +113,12 @@ class OptionField(NamedTuple):
 
     @property
     def is_several(self) -> bool:
-        """True if it may be repeated: its value is a tuple."""
+        """True if it may be repeated, i.e. its value is a tuple."""
         return get_origin(self.form) is tuple and get_args(self.form)[1:] == (...,)
 
     @property
     def forms(self) -> tuple[Any, ...]:
-        """The types of the words of one use: two for a pair, none for a flag."""
+        """The types of the words in one use: two for a pair, none for a flag."""
         if self.form is bool:
             return ()
         (form,) = (
@@ -132,7 +132,7 @@ class OptionField(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of an option; none for an argument."""
+        """The names of an option; empty for an argument."""
         if self.option.positional:
             return ()
         return self.option.names or (f"--{self.name.replace('_', '-')}",)
@@ -148,7 +148,7 @@ def option_fields(verb: str) -> list[OptionField]:
     """Return the option fields of *verb*'s request, in order."""
     if (request := request_of(verb)) is None:
         return []
-    # Help of all verbs does without this import.
+    # Help for all verbs works without this import.
     from msgspec.structs import fields
 
     from pfnlab.verbs.option import Option
@@ -167,7 +167,7 @@ def option_fields(verb: str) -> list[OptionField]:
 def performed(verb: str, request: Any, held: Say | None = None) -> int:
     """Run *verb* with *request* and show the results; return the exit code.
 
-    :param held: takes the lines of progress instead of standard error
+    :param held: takes progress lines instead of standard error
     """
     from pfnlab.base.progress import say
     from pfnlab.base.result import Outcome

@@ -7,7 +7,7 @@ from pfnlab.cli.verb_modules import OptionField, examples_of, groups_of, help_of
 
 
 class Example(NamedTuple):
-    """An example of a verb: a whole command and its effect, as a sentence without full stop."""
+    """An example of a verb: a complete command and its effect, as a sentence without a full stop."""
 
     line: str
     says: str
@@ -17,12 +17,12 @@ class VerbOption(NamedTuple):
     """One option or argument of a verb.
 
     :param names: ``("-o", "--output")``; empty for an argument
-    :param metavar: stands for the value in help, e.g. ``FILE``; empty if it takes none
-    :param says: its help
+    :param metavar: the placeholder for its value in help, e.g. ``FILE``; empty if it takes none
+    :param says: its help text
     :param values: the number of values in one use
     :param many: whether it may be repeated
     :param required: whether it is required
-    :param limits: default and bounds, e.g. ``default: 30; x>=0``; empty if there are none
+    :param limits: its default and bounds, e.g. ``default: 30; x>=0``; empty if it has none
     """
 
     names: tuple[str, ...]
@@ -35,12 +35,12 @@ class VerbOption(NamedTuple):
 
     @property
     def word(self) -> str:
-        """An argument as a command shows it: ``PROGRAM...``, or ``[OTHER]`` if it is optional."""
+        """Return an argument as shown in a command: ``PROGRAM...``, or ``[OTHER]`` if it is optional."""
         word = self.metavar + ("..." if self.many and not self.metavar.endswith("...") else "")
         return word if self.required or word.startswith("[") else f"[{word}]"
 
 
-#: The option that every verb has, and those of pfnlab itself, which come first.
+#: The option that every verb has, and the options of pfnlab itself, which come first.
 HELP = VerbOption(("-h", "--help"), "", "Show this message and exit.")
 OWN = (
     VerbOption(("--version",), "", "Print the version."),
@@ -49,7 +49,7 @@ OWN = (
 
 
 class VerbPage(NamedTuple):
-    """A verb with the paragraphs of its help; a group also has its verbs, in one list and by heading."""
+    """A verb with the paragraphs of its help; a group also has its verbs, as one list and by heading."""
 
     words: tuple[str, ...]
     says: tuple[str, ...]
@@ -61,12 +61,12 @@ class VerbPage(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The whole name, e.g. ``kernels build``; ``""`` for pfnlab itself."""
+        """The full name, e.g. ``kernels build``; ``""`` for pfnlab itself."""
         return " ".join(self.words)
 
     @property
     def summary(self) -> str:
-        """The first paragraph of the help."""
+        """The first paragraph of the help text."""
         return self.says[0]
 
     @property
@@ -87,7 +87,7 @@ class VerbPage(NamedTuple):
 
 
 def verb_pages() -> list[VerbPage]:
-    """Return every verb in the order of help, pfnlab itself first."""
+    """Return every verb in the order used by help, pfnlab itself first."""
     return list(_walk(""))
 
 
@@ -98,7 +98,7 @@ def _walk(verb: str) -> Iterator[VerbPage]:
 
 
 def page_of(verb: str) -> VerbPage:
-    """Return the page of a verb by its whole name."""
+    """Return the page of a verb, given its full name."""
     rows = [(field.option.positional, option_of(field)) for field in option_fields(verb)]
     return VerbPage(
         tuple(verb.split()),
@@ -112,12 +112,12 @@ def page_of(verb: str) -> VerbPage:
 
 
 def paragraphs_of(verb: str) -> tuple[str, ...]:
-    """Return the paragraphs of the help of *verb*, each on one line."""
+    """Return the paragraphs of *verb*'s help, each on one line."""
     return tuple(" ".join(part.split()) for part in help_of(verb).strip().split("\n\n"))
 
 
 def option_of(field: OptionField) -> VerbOption:
-    """Return a field of a request as help describes it."""
+    """Return a field of a request in the form that help describes."""
     option = field.option
     return VerbOption(
         (*field.names, *field.against),

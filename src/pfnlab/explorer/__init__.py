@@ -1,1 +1,1 @@
-"""The explorer: a page in the browser where programs are written, run and walked, step by step."""
+"""The explorer: a page in the browser for writing, running and stepping through programs."""

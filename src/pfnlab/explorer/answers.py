@@ -1,6 +1,7 @@
-"""The answers that programs have to be run for, or states of the checker's graph worked out.
+"""Answers that require running programs or computing states of the checker's graph.
 
-A state is a picture and a table in its order from top to bottom, which is what a screen reader says of it.
+A state is shown as a picture and as a table for screen readers, whose rows follow the picture from top to
+bottom.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,10 +30,10 @@ from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
-#: What processors remember: of a run, not of a step that is compared.
+#: Cached translations: they belong to a run, not to a step that is compared.
 _REMEMBERED = "tlbs"
 
-#: What each part of a state is called, by its field, in the order of the picture.
+#: The heading of each part of a state, by field, in the order of the picture.
 PARTS = {
     "result": "result",
     "value": "value",
@@ -50,9 +51,9 @@ PARTS = {
 
 
 def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any]]:
-    """The rows of the table of one step, from 0: a part, and a cell of lines a machine, empty where it
-    never got there; what processors remember is never said to differ (real kernels do not tell).
-    """
+    """Return the table rows of one step (from 0), each with a part and one cell of lines per machine, empty
+    if the machine did not get there. Cached translations are never marked as different, because real kernels
+    do not report them."""
     differing = {difference.field for difference in verdict.differences if difference.step == step}
     answer = []
     for field, part in PARTS.items():
@@ -77,7 +78,7 @@ def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any
 
 
 def spoken_lines(field: str, run: Run, step: int) -> list[str]:
-    """One field of a step as lines; none where it is empty, was not seen, or the run did not get there."""
+    """Return a field of a step as lines; none if it is empty, unobserved, or was not reached."""
     seen: Sequence[Any] = run.tlbs if field == _REMEMBERED else run.steps
     if not 0 <= step < len(seen):
         return []
@@ -104,7 +105,7 @@ def _line(field: str, item: Any) -> str:
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
-    """A run of a real kernel for later questions: what ``pfnlab run --json`` printed of it."""
+    """A run of a real kernel, kept for later questions, as printed by ``pfnlab run --json``."""
 
     program: str
     machine: str
@@ -113,13 +114,13 @@ class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
 
 
 class Answers:
-    """Answers to the questions that take work."""
+    """Answers to questions that take work."""
 
     def __init__(self, teller: Storyteller) -> None:
         self._teller, self._walker = teller, Walker()
 
     def story(self, question: questions.StoryQuestion) -> Any:
-        """The steps of a program."""
+        """Return the steps of a program."""
         story = self._teller.story(question.program, question.machines)
         return {
             "title": story.program.title,
@@ -136,7 +137,7 @@ class Answers:
         }
 
     def picture(self, question: questions.PictureQuestion) -> Any:
-        """The picture of one step, and the same as a table."""
+        """Return the picture of one step, and the same as a table."""
         story = self._teller.story(question.program, question.machines)
         if question.step >= story.steps:
             raise Misuse(f"the program has {story.steps} steps, counted from 0")
@@ -147,7 +148,7 @@ class Answers:
         }
 
     def graph(self, question: questions.GraphQuestion) -> Any:
-        """A state of the checker's graph."""
+        """Return a state of the checker's graph."""
         machine = self._teller.model(question.machine)
         place = self._walker.place(machine, question.scope, question.path)
         return {
@@ -158,39 +159,39 @@ class Answers:
         }
 
     def _way(self, question: questions.GraphQuestion, place: GraphPlace) -> dict[str, Any]:
-        """The path as a program and the picture of its end, or the reason for its absence."""
+        """Return the path as a program with a picture of its end, or the reason why there is none."""
         if place.program is None:
             return {"program": "", "lacking": place.lacking, "svg": "", "rows": []}
-        # The last operation, not the end, after which all tasks are gone.
+        # Show the last operation, not the end, where all tasks are gone.
         at = len(place.program.ops) - 1
         picture = self.picture(questions.PictureQuestion(place.text, (question.machine,), at, question.width))
         return {"program": place.text, "lacking": "", **picture}
 
     def race(self, question: questions.RaceQuestion) -> Any:
-        """The lanes of a program's processors."""
+        """Return the lanes of a program's processors."""
         story = self._teller.story(question.program, question.machines)
         return {"svg": draw_race(story.program, story.runs, width=question.width)}
 
     def as_c(self, question: questions.CQuestion) -> Any:
-        """The program as C, with the module that it needs."""
+        """Return the program as C, with the module that it needs."""
         story = self._teller.story(question.program, question.machines)
         return {"text": one_text(export(Subject("program", story.program, story.runs[0]), "c"))}
 
     def keep(self, kept: KeptRun) -> Any:
-        """Store the run of a real kernel."""
+        """Store a run of a real kernel."""
         self._teller.keep(load_text(kept.program, "program"), kept.machine, kept_run(kept))
         return {}
 
 
 def step_picture(story: Story, step: int, width: int | None = None) -> str:
-    """The picture of one step, of one machine or two side by side, as SVG, *width* pixels wide."""
+    """Return the picture of one step as SVG, *width* pixels wide, for one machine or two side by side."""
     if len(story.runs) > 1:
         return draw_compare(story.program, story.runs, step, width=width, scenes=story.scenes)
     return draw_state(story.program, story.runs[0], step, width=width, scenes=story.scenes)
 
 
 def _differing(story: Story, step: int) -> list[str]:
-    """The parts in which both machines differ, as highlighted; not how a tracker keeps the same."""
+    """Return the parts that differ between both machines, as highlighted, except tracker bookkeeping."""
     if len(story.runs) < 2:
         return []
     return [word for word in differing_words(story.runs)[step] if word != TRACKING]
@@ -209,7 +210,7 @@ def _step(story: Story, at: int) -> dict[str, Any]:
 
 
 def _broken(broken: Violation) -> dict[str, str]:
-    """A violation: the property and what happened, the observation, and the reason if known."""
+    """Describe a violation: the property and what happened, the observation, and the reason if known."""
     return {
         "machine": broken.machine,
         "property": broken.name,
@@ -220,13 +221,13 @@ def _broken(broken: Violation) -> dict[str, str]:
 
 
 def kept_run(kept: KeptRun) -> Run:
-    """The run that was printed; raises ValueError where it is not what ``pfnlab run --json`` prints."""
+    """Return the run that was printed; raise ValueError if it is not output of ``pfnlab run --json``."""
     (run,) = msgspec.json.decode(kept.output, type=PrintedRun).runs
     return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
 
 
 def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
-    """The replies to questions, of a process with *memory* bytes at most, which may be ended at any time."""
+    """Return the function that answers questions in a process with at most *memory* bytes."""
     begin_answering(memory)
     answers = by_question(Answers(Storyteller(given, model_text)))
     return lambda question: reply(answers[type(question)], question)

@@ -1,9 +1,9 @@
-"""Searches and runs on real kernels, which the page begins and asks about until they are done.
+"""Searches and runs on real kernels, which the page starts and polls until they finish.
 
-They take longer than a question, so they are commands of pfnlab: each can be ended at any time, and a kernel
-that hangs does not hang the page. A command gets the program in a file whose name we choose; what the page
-wrote is never a word of a command. It runs in the folder of the explorer, where the files of machines are
-that the command line named.
+They take longer than a question, so each is a pfnlab command: it can be ended at any time, and a kernel that
+hangs does not hang the page. A command gets the program in a file whose name we choose, so text from the page
+never becomes a word of the command. It runs in the explorer's working folder, so that it finds the machine
+files named on the command line.
 """
 
 import resource
@@ -32,23 +32,23 @@ from pfnlab.lab.running.inside import can_look_inside
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 
-#: Seconds after which a command is ended.
+#: The time limit of a command, in seconds.
 LIMIT = 900
-#: Seconds a command has to end by itself once it was asked to.
+#: Seconds that a command has to end by itself after being asked to.
 _GRACE = 2
-#: The word of a command that stands for the file of the program.
+#: The word in a command that stands for the program file.
 PROGRAM = "program.pfn"
-#: The commands that go on at the same time.
+#: The maximum number of commands running at the same time.
 _MOST = 2
 
 
 class JobProgress(msgspec.Struct, frozen=True):
     """The progress of a command.
 
-    :param said: the last line it said
-    :param seconds: since it began
-    :param answer: what it found, once it ended well
-    :param failed: why it did not
+    :param said: the last line it printed
+    :param seconds: the time since it started
+    :param answer: its result, once it has ended successfully
+    :param failed: the reason why it failed
     """
 
     job: str
@@ -77,7 +77,7 @@ class _Job:
             self._process = python(["-m", "pfnlab", *words], stdout=out, stderr=said)
         if memory is not None:
             resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory, memory))
-        # A command does not outlive the explorer, however that ends.
+        # A command does not outlive the explorer, however the explorer ends.
         self._guard.enter_context(when_gone(END_ALL, str(self._process.pid)))
 
     def progress(self, name: str) -> JobProgress:
@@ -109,13 +109,13 @@ class _Job:
         return self._process.poll() is None
 
     def interrupt(self) -> None:
-        """Ask it to end, once: a second signal would come while it ends."""
+        """Ask it to end, but only once: a second signal would arrive while it is ending."""
         if not self._interrupted and self._process.poll() is None:
             self._interrupted = True
             tell(self._process, signal.SIGINT)
 
     def end(self) -> None:
-        """End it: by itself where it does so in time."""
+        """Interrupt it, and kill it if it does not end in time."""
         self.interrupt()
         end(self._process, _GRACE)
         self._guard.close()
@@ -136,10 +136,11 @@ class Jobs:
         program: str | None = None,
         memory: int | None = None,
     ) -> JobProgress:
-        """Begin a command of *words*, where :data:`PROGRAM` is the program; raises Misuse for too many.
+        """Start a command with :data:`PROGRAM` in *words* as the program; raise Misuse if too many are
+        running.
 
-        :param read: what reads its output; it raises ValueError if it is not an answer
-        :param memory: the most bytes of memory of each of its processes, None for any number
+        :param read: parses its output; raises ValueError if it is not an answer
+        :param memory: the memory limit, in bytes, of each of its processes; None for no limit
         """
         with self._lock:
             if sum(job.running for job in self._jobs.values()) >= _MOST:
@@ -151,22 +152,22 @@ class Jobs:
         return self.progress(name)
 
     def progress(self, name: str) -> JobProgress:
-        """Return the progress of a command; raises Misuse if there is no such command."""
+        """Return the progress of a command; raise Misuse if there is no such command."""
         with self._lock:
             if name not in self._jobs:
                 raise Misuse("nothing of that name is running")
             return self._jobs[name].progress(name)
 
     def stop(self, name: str) -> None:
-        """End a command, if it is running."""
+        """End a command if it is running."""
         with self._lock:
             job = self._jobs.pop(name, None)
-        # Others are heard of while it ends.
+        # Other commands can be polled while this one ends.
         if job is not None:
             job.end()
 
     def end(self) -> None:
-        """End all, which have their time to end together."""
+        """End all commands, giving them time to end in parallel."""
         with self._lock:
             jobs, self._jobs = list(self._jobs.values()), {}
         for job in jobs:
@@ -175,7 +176,7 @@ class Jobs:
             job.end()
 
 
-#: Bounds of a search that the page asks for.
+#: Limits of a search started from the page.
 _SECONDS, _STATES = 60, 200_000
 
 
@@ -190,7 +191,7 @@ class Commands:
         self._jobs.end()
 
     def search(self, question: questions.SearchQuestion) -> Any:
-        """Begin a search of a whole scope for what breaks a property."""
+        """Start a search of a whole scope for violations of a property."""
         name = machine_name(question.machine, self._given)
         if question.scope not in walkable_scopes() or name.kind != "model":
             raise Misuse("a search is of a model in one of the scopes")
@@ -199,7 +200,7 @@ class Commands:
         return self._jobs.begin(words, _searched, memory=MOST_MEMORY)
 
     def kernel(self, question: questions.KernelRunQuestion) -> Any:
-        """Begin to run a program on a real kernel."""
+        """Start a run of a program on a real kernel."""
         name = machine_name(question.machine, self._given)
         if name.kind != "qemu":
             raise Misuse("write qemu:7.2")
@@ -216,7 +217,7 @@ class Commands:
         return self._jobs.begin(words, read, question.program)
 
     def job(self, question: questions.JobQuestion) -> Any:
-        """The progress of a command."""
+        """Return the progress of a command."""
         if question.stop:
             self._jobs.stop(question.job)
             return {"stopped": True}
@@ -224,7 +225,7 @@ class Commands:
 
 
 def _searched(output: str) -> Any:
-    """The verdicts of a search, each with the way that decided it as the graph's address has it."""
+    """Return the verdicts of a search, each with the path that decided it, as in the graph's URL."""
     found = msgspec.json.decode(output, type=CheckResult)
     return {
         "states": found.states,
@@ -232,7 +233,7 @@ def _searched(output: str) -> Any:
         "properties": [
             {
                 **{key: getattr(item, key) for key in ("name", "kind", "asks", "verdict")},
-                # The first number is that of the initial state, of which a kernel has one.
+                # The first number is that of the initial state; a kernel has only one.
                 "path": None if item.path is None else [int(part) for part in item.path.split("/")[1:]],
             }
             for item in found.answers

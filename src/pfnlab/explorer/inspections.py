@@ -1,8 +1,8 @@
-"""The answers about what comes from outside: a bundle, a device of its machine, lines of a log.
+"""Answers about external input: a bundle, a device on its machine, log lines.
 
-They are those of ``pfnlab inspect`` and ``pfnlab explain``, written as their reports in HTML are: what a
-bundle holds is text there, and only drawings of ours are markup. A bundle stays in memory alone, until the
-next is opened. The process that does this has a bound of its memory, and the time of every question.
+The answers are those of ``pfnlab inspect`` and ``pfnlab explain``, rendered like their HTML reports: bundle
+contents are escaped as text, and only our own drawings are markup. A bundle is kept only in memory, until the
+next one is opened. The process that does this has limits on memory and on the time per question.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,29 +35,29 @@ from pfnlab.present.document.html import unstyled
 from pfnlab.present.document.inspection_part import device_blocks
 from pfnlab.present.document.inspection_part import part as inspection_part
 
-#: The most bytes of an answer.
+#: The maximum size of an answer, in bytes.
 MOST_ANSWER = 16 << 20
-#: The BARs that a question about a device may be about.
+#: The BARs that a question about a device may name.
 _BARS = range(6)
 
 
 def read_bundle(path: Path) -> tuple[str, bytes]:
-    """Name and bytes of a bundle of the command line; raises Misuse for none or a damaged one."""
+    """Return name and bytes of a bundle from the command line; raise Misuse if missing or damaged."""
     data = read_bytes(path, "bundle", ORDINARY.all_bytes)
     received_bundle(data, str(path))
     return str(path), data
 
 
 class Inspections:
-    """The answers about the last bundle that was opened, and about lines of a log."""
+    """Answers about the most recently opened bundle, and about log lines."""
 
     def __init__(self) -> None:
         self._bundle = ""
         self._machine: JoinedHost | None = None
 
     def bundle(self, question: questions.BundleQuestion) -> Any:
-        """The findings of a bundle's machine, and its devices; raises Misuse for a bad bundle."""
-        # What was open before is not held beside it.
+        """Return the findings of a bundle's machine, and its devices; raise Misuse for a bad bundle."""
+        # The previous bundle is not kept in memory at the same time.
         self._bundle, self._machine = "", None
         machine = JoinedHost(of_a_machine(snapshot_of(received_bundle(question.data, question.name))))
         part = inspection_part(inspected(machine))
@@ -69,14 +69,14 @@ class Inspections:
             "kernel": visible_name(machine.snapshot.kernel),
             "html": unstyled(part.blocks),
             "devices": unstyled(list(_devices(devices))),
-            # In the order of the table: a device without memory cannot be asked about.
+            # In the order of the table; a device without memory cannot be selected.
             "asked": [device.address if _in_memory(device) else None for device in devices],
         }
         self._bundle, self._machine = question.bundle, machine
         return _bounded(answer)
 
     def device(self, question: questions.DeviceQuestion) -> Any:
-        """All of a device; raises NotOpen where another bundle is, Misuse for no such device."""
+        """Return everything about a device; raise NotOpen if another bundle is open, Misuse if not found."""
         if self._machine is None or question.bundle != self._bundle:
             raise NotOpen("this bundle is no longer open: open it again")
         answer = device_answer(self._machine, question.device)
@@ -84,7 +84,7 @@ class Inspections:
         return _bounded({"says": visible_name(answer.says), "html": unstyled(blocks)})
 
     def explain(self, question: questions.ExplainQuestion) -> Any:
-        """The meaning of lines; raises Misuse without a line, or for a wrong kernel version."""
+        """Return the meaning of log lines; raise Misuse if there are none, or for a wrong kernel version."""
         if not question.lines.strip():
             raise Misuse("there is nothing to explain: paste a line of a log, or a whole log")
         kernel = question.kernel.strip() or None
@@ -123,7 +123,7 @@ def _bounded(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def answering(end: End, memory: int) -> Callable[[Any], bytes]:
-    """The replies to questions, of a process with *memory* bytes at most, which may be ended any time."""
+    """Return the function that answers questions in a process with at most *memory* bytes."""
     begin_answering(memory)
     answers = by_question(Inspections())
     return lambda question: reply(answers[type(question)], question)

@@ -1,4 +1,4 @@
-"""The choices of the page, and the texts it looks up: answered at once."""
+"""The choices on the page, and the texts it looks up; answered immediately."""
 
 import shutil
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from pfnlab.programs.lang.words import HEADERS, MODES, VERBS, VIAS
 
 
 class Offers:
-    """Answers that need no run; the page begins with *opened* if that is not a program of the library."""
+    """Answers that need no run; the page starts with *opened* if that is not a program in the library."""
 
     def __init__(
         self, given: Sequence[str] = (), opened: str | None = None, bundle: str | None = None
@@ -29,7 +29,7 @@ class Offers:
         self._given, self._opened, self._bundle = tuple(given), opened, bundle
 
     def start(self, question: questions.StartQuestion) -> Any:
-        """Everything there is to choose from."""
+        """Return everything that can be chosen."""
         lab = shutil.which("qemu-system-x86_64") is not None
         return {
             "version": VERSION,
@@ -51,12 +51,12 @@ class Offers:
         }
 
     def program(self, question: questions.ProgramQuestion) -> Any:
-        """The text of a program of the library; its name is looked up, never made into a path."""
+        """Return the text of a library program; its name is looked up, never turned into a path."""
         for entry in library_entries():
             if question.name in (entry.name, f"{entry.folder}/{entry.name}"):
                 return {"name": entry.name, "text": entry.path.read_text(encoding="utf-8")}
         raise Misuse(f"the library has no program {one_line(question.name)}: choose one of its list")
 
     def rule(self, question: questions.RuleQuestion) -> Any:
-        """The text of a rule."""
+        """Return the text of a rule."""
         return msgspec.to_builtins(find_rule(question.rule))

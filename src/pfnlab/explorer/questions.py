@@ -1,7 +1,7 @@
-"""Questions of the page, with bounds, and the replies to them.
+"""Questions from the page, with limits, and the replies to them.
 
-Data that fits no question is refused before anything reads it. A reply is an answer, or one line with the
-reason for its absence.
+Data that does not match a question is refused before anything uses it. A reply is an answer, or one line that
+says why there is none.
 """
 
 import resource
@@ -17,7 +17,7 @@ from pfnlab.base.errors import Misuse, PfnlabError, ProgramError
 from pfnlab.explorer.stories import NotRunYet, mistake
 from pfnlab.programs.lang.words import MAX_BYTES, MAX_OPS
 
-#: The most operations in a row that a walk through the checker's graph goes.
+#: The maximum number of operations in a walk through the checker's graph.
 MOST_DEPTH = 64
 Text = Annotated[str, msgspec.Meta(max_length=MAX_BYTES)]
 Word = Annotated[str, msgspec.Meta(max_length=200)]
@@ -30,7 +30,7 @@ Choices = Annotated[
 
 
 class PageQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ask"):
-    """A question; its tag is the end of the address it is sent to."""
+    """A question; its tag is the last part of the URL it is sent to."""
 
 
 class OfProgram(PageQuestion, frozen=True):
@@ -48,51 +48,51 @@ class OfScope(PageQuestion, frozen=True):
 
 
 class StartQuestion(PageQuestion, frozen=True, tag="start"):
-    """The question for all that the page can choose from."""
+    """A request for everything that can be chosen on the page."""
 
 
 class ProgramQuestion(PageQuestion, frozen=True, tag="program"):
-    """The text of a program of the library."""
+    """A request for the text of a library program."""
 
     name: Word
 
 
 class StoryQuestion(OfProgram, frozen=True, tag="story"):
-    """The steps of a program on machines, or its first mistake."""
+    """A request for a program's steps on machines, or its first mistake."""
 
 
 class PictureQuestion(OfProgram, frozen=True, tag="picture"):
-    """The picture of one step, from 0; *width* is its room in pixels, None for the usual."""
+    """A request for the picture of one step, from 0; *width* is in pixels, None for the usual one."""
 
     step: Number
     width: Pixels | None = None
 
 
 class RuleQuestion(PageQuestion, frozen=True, tag="rule"):
-    """The text of a rule, by the number it has in docs/semantics."""
+    """A request for the text of a rule, by its number in docs/semantics."""
 
     rule: Word
 
 
 class GraphQuestion(OfScope, frozen=True, tag="graph"):
-    """A state of the checker's graph: *path* has each operation's number among those possible."""
+    """A request for a state of the checker's graph; *path* is each operation's index among those possible."""
 
     path: Choices
     width: Pixels | None = None
 
 
 class CQuestion(OfProgram, frozen=True, tag="c"):
-    """A program as C, which expects what the first of the machines answers."""
+    """A request for a program as C that expects the results of the first machine."""
 
 
 class RaceQuestion(OfProgram, frozen=True, tag="race"):
-    """The lanes of a program's processors."""
+    """A request for the lanes of a program's processors."""
 
     width: Pixels | None = None
 
 
 class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
-    """A bundle by its number; its bytes were sent raw, not as JSON."""
+    """A bundle, identified by number; its bytes are sent raw, not as JSON."""
 
     bundle: Word
     name: Word
@@ -100,24 +100,24 @@ class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
 
 
 class OpenedQuestion(PageQuestion, frozen=True, tag="opened"):
-    """The same question about the bundle that the command line named."""
+    """The same request for the bundle named on the command line."""
 
 
 class DeviceQuestion(PageQuestion, frozen=True, tag="device"):
-    """The question whether a device is write-combining, all of it."""
+    """A request for everything about a device, e.g. whether it is write-combining."""
 
     bundle: Word
     device: Word
 
 
 class ExplainQuestion(PageQuestion, frozen=True, tag="explain"):
-    """The meaning of a log's lines; *kernel* is the version where they do not say it, or empty."""
+    """A request for the meaning of log lines; *kernel* is the version if they do not name it, or empty."""
 
     lines: Text
     kernel: Word = ""
 
 
-#: The questions that take work: they are worked out in processes of their own.
+#: The questions that take work; they are answered in separate processes.
 Worked = (
     StoryQuestion
     | PictureQuestion
@@ -128,23 +128,23 @@ Worked = (
     | ExplainQuestion
 )
 
-#: Those among them about what comes from outside; they have a process to themselves.
+#: Those about external input; they have a process of their own.
 Inspected = BundleQuestion | DeviceQuestion | ExplainQuestion
 
 
 class SearchQuestion(OfScope, frozen=True, tag="search"):
-    """A search for violations of a property, in the background."""
+    """A request to search for violations of a property, in the background."""
 
 
 class KernelRunQuestion(PageQuestion, frozen=True, tag="kernel"):
-    """A program on a real kernel, in the background."""
+    """A request to run a program on a real kernel, in the background."""
 
     program: Text
     machine: Word
 
 
 class JobQuestion(PageQuestion, frozen=True, tag="job"):
-    """The progress of background work."""
+    """A request for the progress of background work."""
 
     job: Word
     stop: bool = False
@@ -154,18 +154,18 @@ _Question = TypeVar("_Question")
 
 
 class NotOpen(Misuse):
-    """The bundle of a question is no longer in its process."""
+    """The bundle that a question is about is no longer in the process."""
 
 
 def begin_answering(memory: int) -> None:
-    """Be a process that answers questions; what wants more bytes gets :func:`answered`'s line."""
-    # The server hears Ctrl-C, and ends this process.
+    """Set up a process that answers questions; one that needs more bytes gets :func:`answered`'s line."""
+    # The server handles Ctrl-C, and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
-    """The methods of *answers* whose argument is a question, by its kind."""
+    """Return the methods of *answers* that take a question, by the type of question."""
     methods = [getattr(answers, name) for name in vars(type(answers)) if not name.startswith("_")]
     return {
         kind: method for method in methods for kind in get_type_hints(method).values() if _is_question(kind)
@@ -173,28 +173,28 @@ def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
 
 
 def _is_question(kind: object) -> bool:
-    """True for the structure of a question, whatever the name of the argument."""
+    """Return True if *kind* is the structure of a question, whatever the argument's name."""
     config = getattr(kind, "__struct_config__", None)
     return config is not None and config.tag_field == "ask"
 
 
 def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
-    """The answer to *question* as JSON on one line."""
+    """Return the answer to *question* as one line of JSON."""
     return msgspec.json.encode(answered(answer, question))
 
 
 def refused(reason: str) -> bytes:
-    """The reply where there is no answer."""
+    """Return the reply that says why there is no answer."""
     return msgspec.json.encode({"refused": reason})
 
 
 def is_refused(reply: bytes) -> bool:
-    """True for the reply where there is no answer."""
+    """Return True if the reply says that there is no answer."""
     return reply.startswith(b'{"refused":')
 
 
 def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
-    """The answer, or the error in the program or question."""
+    """Return the answer, or the error in the program or question."""
     try:
         return answer(question)
     except ProgramError as wrong:

@@ -1,6 +1,6 @@
-"""Questions of the page go to what answers them; which files there are is a list, so no address is a path.
+"""Routes from questions to their handlers. The page's files are a fixed list: no URL is used as a path.
 
-The server on its port, which Ctrl-C ends at once, whatever is being worked out.
+Also runs the server, which Ctrl-C ends immediately, even while answers are being computed.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, by
 from pfnlab.explorer.serving import BUNDLES, Gate
 from pfnlab.explorer.workers import Workers
 
-#: The files of the page, by their address.
+#: The files of the page, by URL.
 _FILES = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
-    # A guest with 6.1 at the end of munmap-middle, as `evidence/tools/inspect_states.py --keep` writes it.
+    # A guest with 6.1 at the end of munmap-middle, as written by `evidence/tools/inspect_states.py --keep`.
     "/sample.bundle": ("munmap-middle-6.1.bundle", "text/plain"),
 }
 
@@ -39,7 +39,7 @@ _FILES = {
 _NONCE = "NONCE"
 
 
-#: The most letters of the name of a bundle.
+#: The maximum length of a bundle name.
 _MOST_NAME = 200
 
 
@@ -49,7 +49,7 @@ def application(
     opened: str | None = None,
     bundle: BundleQuestion | None = None,
 ) -> Starlette:
-    """The application behind the gate (:mod:`pfnlab.explorer.serving`), which it does not repeat."""
+    """Return the application behind the gate (:mod:`pfnlab.explorer.serving`), which checks every request."""
     offers = Offers(given, opened, None if bundle is None else bundle.name)
     commands = Commands(workers.keep, given)
 
@@ -87,14 +87,14 @@ def _file(name: str, media_type: str) -> Callable[[Request], Any]:
 
 def _answered_at_once(answer: Callable[[Any], Any]) -> Callable[[Any], Awaitable[bytes]]:
     def begin(question: Any) -> Awaitable[bytes]:
-        # In a thread: a command that is stopped has its time to end, and others are answered meanwhile.
+        # In a thread: a stopped command gets time to end, and other questions are answered in the meantime.
         return asyncio.to_thread(reply, answer, question)
 
     return begin
 
 
 def _route(kind: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
-    """Where questions of *kind* go; *begin* begins to answer one."""
+    """Return the route for questions of *kind*; *begin* starts answering one."""
     decoder = msgspec.json.Decoder(kind)
 
     async def answer(request: Request) -> Response:
@@ -117,7 +117,7 @@ def _opened(workers: Workers, bundle: BundleQuestion | None) -> Callable[[Any], 
 
 
 def _bundle_route(workers: Workers) -> Route:
-    """Where bundles go: their bytes are the body, and their name is a word for messages alone."""
+    """Return the route for bundles: their bytes are the body, and their name is used only in messages."""
 
     async def answer(request: Request) -> Response:
         name = request.query_params.get("name", "")[:_MOST_NAME] or "bundle"
@@ -128,12 +128,12 @@ def _bundle_route(workers: Workers) -> Route:
 
 
 def received(name: str, data: bytes) -> BundleQuestion:
-    """The question about a bundle, with a number that no other has."""
+    """Return the question about a bundle, with a unique number."""
     return BundleQuestion(secrets.token_hex(8), name, data)
 
 
 async def _while_wanted(request: Request, answer: asyncio.Future[bytes]) -> bytes:
-    """The answer; work on it stops once the client is gone."""
+    """Return the answer; stop working on it if the client disconnects."""
     gone = asyncio.ensure_future(_gone(request))
     try:
         either: set[asyncio.Future[Any]] = {answer, gone}
@@ -153,20 +153,20 @@ def _json(answer: bytes, status: int = 200) -> Response:
     return Response(answer, status, media_type="application/json")
 
 
-#: Seconds that open answers have at the end.
+#: Seconds that pending answers get at shutdown.
 _GRACE = 2
 
 
 class _Server(uvicorn.Server):
-    """A server that ends its workers with the signal that ends it, and waits for no answer of theirs."""
+    """A server that ends its workers on the signal that ends it, without waiting for their answers."""
 
     def __init__(self, config: uvicorn.Config, workers: Workers) -> None:
         super().__init__(config)
         self._workers = workers
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Hear Ctrl-C."""
-        # Not here, in the middle of anything: the loop does it between two steps of its own.
+        """Handle Ctrl-C."""
+        # Do not do it here, at an arbitrary point: the event loop does it between two of its steps.
         asyncio.get_running_loop().call_soon_threadsafe(self._workers.end)
         super().handle_exit(sig, frame)
 
@@ -178,7 +178,7 @@ def run(
     opened: str | None,
     bundle: tuple[str, bytes] | None = None,
 ) -> None:
-    """Answer on *listener* until Ctrl-C; raises KeyboardInterrupt where it was ended so."""
+    """Answer on *listener* until Ctrl-C; raise KeyboardInterrupt if that is how it ended."""
     workers = Workers(given)
     about = None if bundle is None else received(*bundle)
     app = Gate(application(workers, given, opened, about), token, listener.getsockname()[1])

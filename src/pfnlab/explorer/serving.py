@@ -1,17 +1,17 @@
-"""The server of the explorer: one port of this machine, until Ctrl-C, and the access to it.
+"""The explorer's server, which listens on one local port until Ctrl-C, and access to it.
 
-Only the page that it served itself may ask, on this machine, with the token.
-A browser lets any site send requests to this machine, and a name server can give a foreign name the address
-127.0.0.1. So each of these is refused, whatever the others say:
+Only the page that it served itself may send questions, from this machine, with the token. A browser lets any
+site send requests to this machine, and DNS can resolve a foreign name to 127.0.0.1. So each of these is
+refused on its own:
 
-1. a ``Host`` that is not this server (DNS rebinding);
-2. an ``Origin`` or ``Sec-Fetch-Site`` of another page, a file or another port of this machine;
-3. a question without the token, which only the address in the terminal holds; it stands behind ``#``, which
-   browsers do not send, and there is no cookie that a foreign page could make them send;
-4. a question that is not a POST of JSON, or of bytes where a bundle is sent (a foreign page can send neither
-   unasked), or too large.
+1. a ``Host`` other than this server (DNS rebinding);
+2. an ``Origin`` or ``Sec-Fetch-Site`` that names another page, a file or another port on this machine;
+3. a question without the token, which is only in the URL printed in the terminal: after ``#``, a part that
+   browsers do not send. There is no cookie that a foreign page could make them send;
+4. a question that is too large, or is not a POST of JSON, or of bytes for a bundle (a foreign page cannot
+   send either without permission).
 
-What is answered may run nothing but the page's own files: no inline script, no foreign address.
+Replies may run only the page's own files: no inline scripts, no foreign URLs.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-#: The only address that is listened on.
+#: The only address that the server listens on.
 ADDRESS = "127.0.0.1"
-#: The most bytes of a question: a program of the largest size, and what is asked of it.
+#: The maximum size of a question, in bytes: a program of the largest size, and the rest of the question.
 MOST_ASKED = MAX_BYTES + (64 << 10)
-#: The most bytes of a bundle that is sent, packed or not.
+#: The maximum size of a bundle that is sent, in bytes, compressed or not.
 MOST_SENT = 128 << 20
-#: Where questions go; everything else is a file of the page.
+#: The URL prefix of questions; everything else is a file of the page.
 QUESTIONS = "/api/"
-#: Where bundles go.
+#: The URL for bundles.
 BUNDLES = "/api/bundle"
 
 _POLICY = (
@@ -53,12 +53,12 @@ _POLICY = (
 
 
 def new_token() -> str:
-    """A token that cannot be guessed: 256 random bits."""
+    """Return a token that cannot be guessed: 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
 class _Form(NamedTuple):
-    """The form of a body: its type, and the most bytes of it."""
+    """The form of a body: its type and its maximum size in bytes."""
 
     noun: str
     media_type: str
@@ -70,7 +70,7 @@ _BUNDLE = _Form("a bundle", "application/octet-stream", MOST_SENT)
 
 
 class _Refused(Exception):
-    """A request is not answered."""
+    """Raised if a request is refused."""
 
     def __init__(self, status: int, reason: str) -> None:
         self.status, self.reason = status, reason
@@ -78,7 +78,7 @@ class _Refused(Exception):
 
 
 class Gate:
-    """The application *app* behind the checks of this module: ``Authorization: Bearer TOKEN``."""
+    """The application *app* behind this module's checks: ``Authorization: Bearer TOKEN``."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token = app, token
@@ -132,7 +132,7 @@ class Gate:
 
 
 def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers by name. A security header that occurs twice is ambiguous, so it is refused."""
+    """Return the headers by name. A security header that occurs twice is ambiguous and therefore refused."""
     headers: dict[str, str] = {}
     for name, value in pairs:
         key = name.decode("latin-1").lower()
@@ -156,7 +156,7 @@ def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
 
 
 async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> bytes:
-    """The whole body, stored only up to the limit of its form, whatever its stated length."""
+    """Return the whole body, storing it only up to the limit of its form, whatever its stated length."""
     too_large = _Refused(413, f"{form.noun} has at most {form.most} bytes")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > form.most:
@@ -174,7 +174,7 @@ async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> by
 
 
 def _whole(body: bytes, receive: Receive) -> Receive:
-    """A receiver that hands out *body* once, and then only that the connection ended."""
+    """Return a receiver that delivers *body* once, and then only that the connection has ended."""
     given = False
 
     async def hand_out() -> Message:
@@ -205,13 +205,13 @@ def serve(
 ) -> None:
     """Serve the page until Ctrl-C.
 
-    :param given: machines that the command line named, which may use files
-    :param opened: the text the page begins with, if it is not a program of the library
-    :param bundle: name and bytes of the bundle it begins with
-    :param fragment: what the page opens with, as it stands behind ``#``
-    :param port: 0 for any that is free
-    :raises Misuse: the port is busy
-    :raises MissingTool: the packages of the extra ``web`` are not here
+    :param given: machines named on the command line, which may use files
+    :param opened: the text that the page starts with, if it is not a program in the library
+    :param bundle: the name and bytes of the bundle that the page starts with
+    :param fragment: the view that the page opens, as in the URL after ``#``
+    :param port: 0 for any free port
+    :raises Misuse: if the port is in use
+    :raises MissingTool: if the packages of the extra ``web`` are not installed
     """
     with imported_from("web", "the explorer"):
         from pfnlab.explorer.routes import run
@@ -238,7 +238,7 @@ def _listening(port: int) -> socket.socket:
 
 
 class BrowserPage:
-    """The browser at *address*; other users of the machine, who see what is started, do not see the token."""
+    """Opens *address* in the browser; other users, who can see command lines, do not see the token."""
 
     def __init__(self, address: str) -> None:
         self._address, self._folder = address, tempfile.TemporaryDirectory(prefix="pfnlab-explore-")

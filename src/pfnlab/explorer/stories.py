@@ -1,13 +1,13 @@
-"""Runs of machines for the program on the page: worked out when asked, stored for the next question.
+"""Runs of machines for the page's program, computed on request and kept for the next question.
 
-Recorded runs of real kernels are found by the program and not by its name.
-So a program stays recorded when its comments change, and an edited one is not taken for it.
+Recorded runs of real kernels are found by the program's content, not its name. So a program stays recorded if
+its comments change, and an edited one is not mistaken for it.
 
-The page may name fewer machines than the command line knows. Its questions must never reach a file, so a name
-is put together from known words alone: ``model:7.2`` with policies, switches and commits (no ``config=FILE``,
-no policy out of a file), ``recorded:6.1.192`` for what a real kernel did and a golden kept, and ``qemu:7.2``
-for a kernel that is run on request. Other names hold only where the command line gave them, as
-``pfnlab explore --on model:7.2,tracker=mine.py``.
+The page may name fewer machines than the command line. Its questions must never reach a file, so a name
+consists only of known words: ``model:7.2`` with policies, switches and commits (no ``config=FILE``, no policy
+from a file), ``recorded:6.1.192`` for a real kernel's run recorded in a golden, and ``qemu:7.2`` for a kernel
+that is run on request. Other names are accepted only if the command line gave them, e.g. ``pfnlab explore
+--on model:7.2,tracker=mine.py``.
 """
 
 import os
@@ -39,7 +39,7 @@ from pfnlab.programs.runs.golden import Golden, golden_path, golden_run, read_go
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
-#: The machines a page shows side by side at most.
+#: The maximum number of machines that a page shows side by side.
 MOST_MACHINES = 2
 #: The policies that can be chosen for each seam.
 SEAMS = {seam: tuple(policies) for seam, policies in POLICIES.items()}
@@ -48,7 +48,7 @@ _CHANGE = re.compile(r"[a-z0-9_]{1,40}(\.[a-z_]{1,40})?=[a-z0-9_-]{1,60}(@[0-9]{
 
 
 class MachineName(msgspec.Struct, frozen=True):
-    """A machine the page named: model, recorded or qemu, and what follows the colon."""
+    """A machine named by the page: model, recorded or qemu, and the text after the colon."""
 
     kind: str
     rest: str
@@ -58,7 +58,7 @@ class MachineName(msgspec.Struct, frozen=True):
 
 
 def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
-    """The name of a machine that the page sent, or *given*; raises Misuse with a correction."""
+    """Return the name of a machine sent by the page, or one of *given*; raise Misuse with a correction."""
     kind, _, rest = text.partition(":")
     if text in given:
         return MachineName(kind, rest)
@@ -80,12 +80,12 @@ def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
 
 
 def series_on_offer() -> list[str]:
-    """The series of all models, newest first."""
+    """Return the series of all models, newest first."""
     return list(reversed(PROFILES))
 
 
 def files_of(model: str) -> str:
-    """The state of the files that *model* is made of: another text after a write, empty for none."""
+    """Return the state of the files that *model* is made from, which changes after a write; empty if none."""
     configurations = [change[len("config=") :] for change in model.split(",") if change.startswith("config=")]
     return " ".join(map(_written, [*files_in(model), *configurations]))
 
@@ -94,18 +94,18 @@ def _written(path: str) -> str:
     try:
         status = os.stat(path)
     except OSError as trouble:
-        # The model itself says so.
+        # The model itself reports this.
         return str(trouble.errno)
     return f"{status.st_mtime_ns}:{status.st_size}"
 
 
-#: The runs that are stored, and the stories: those one goes to and fro in.
+#: How many runs and how many stories are kept, so that going back and forth between them is quick.
 _KEPT, _STORIES = 64, 8
-#: The name of the text in errors.
+#: The name used for the text in errors.
 _SOURCE = "program"
 
 
-#: How a golden begins: with the hash of its program.
+#: The start of a golden: the hash of its program.
 _HASH = re.compile(rb'"program": "(?P<hash>[^"]+)"')
 _BEGINNING = 200
 
@@ -115,14 +115,14 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """The most recently used values by key, at most *most*."""
+    """The most recently used values by key, *most* at most."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
     def kept(self, key: K, make: Callable[[], V]) -> V:
-        """The value of *key*, made with *make* if missing."""
+        """Return the value for *key*, creating it with *make* if missing."""
         if key not in self:
             self[key] = make()
         self.move_to_end(key)
@@ -133,7 +133,7 @@ class Recent(OrderedDict[K, V]):
 
 
 class NotRunYet(Misuse):
-    """A real kernel was named that has not run this program: it runs on request."""
+    """Raised for a real kernel that has not run this program yet; it runs on request."""
 
     def __init__(self, machine: str) -> None:
         super().__init__(f"{machine} has not run this program yet: press Run on {machine}")
@@ -143,8 +143,8 @@ class NotRunYet(Misuse):
 class Story(msgspec.Struct, frozen=True, dict=True):
     """A program and its runs, side by side.
 
-    :param lines: of every operation its line in the text, counted from 1
-    :param files: the state of the files that its machines were made of
+    :param lines: the line number of each operation in the text, counted from 1
+    :param files: the state of the files that its machines were made from
     """
 
     program: Program
@@ -155,17 +155,17 @@ class Story(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def scenes(self) -> Scenes:
-        """The parts that the pictures of all steps share."""
+        """The parts shared by the pictures of all steps."""
         return Scenes(self.program, self.runs)
 
     @property
     def steps(self) -> int:
-        """The number of steps that some machine reached; the last is ``end``."""
+        """The number of steps that at least one machine reached; the last is ``end``."""
         return max((len(run.steps) for run in self.runs), default=0)
 
 
 def _golden_of(program: Program) -> Golden | None:
-    """The golden of *program*; None where no kernel was recorded."""
+    """Return the golden of *program*; None if no kernel was recorded."""
     path = _by_hash().get(program_hash(program))
     return read_golden(path) if path is not None else None
 
@@ -184,7 +184,7 @@ def _by_hash() -> dict[str, Path]:
 
 
 class Storyteller:
-    """Runs programs of the page; *model_text* has the words for a kernel that was built here."""
+    """Runs the page's programs; *model_text* gives the model to use for a kernel that was built here."""
 
     def __init__(self, given: Sequence[str] = (), model_text: Callable[[str], str] = str) -> None:
         self._text = model_text
@@ -193,7 +193,7 @@ class Storyteller:
         self._runs: Recent[tuple[str, str, str, LookLevel | None], Run] = Recent(_KEPT)
 
     def story(self, text: str, machines: Sequence[str]) -> Story:
-        """Run *text* on *machines*; raises ProgramError, NotRunYet, or Misuse for a bad machine."""
+        """Run *text* on *machines*; raise ProgramError, NotRunYet, or Misuse for an invalid machine."""
         files = " ".join(filter(None, map(self._files, machines)))
         key = text, tuple(machines), files
         return self._stories.kept(key, lambda: self._told(text, machines, files))
@@ -209,19 +209,19 @@ class Storyteller:
         return Story(program, op_lines_of(text), tuple(runs), verdict, files)
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
-        """Store the run of a real kernel."""
+        """Store a run of a real kernel."""
         self._stories.clear()
         key = machine, "", program_hash(program), None
         self._runs.pop(key, None)
         self._runs.kept(key, lambda: msgspec.structs.replace(run, machine=machine))
 
     def recorded(self, program: Program) -> list[str]:
-        """The versions of real kernels that this very program was recorded on."""
+        """Return the versions of the real kernels on which exactly this program was recorded."""
         golden = _golden_of(program)
         return list(golden.kernels) if golden is not None else []
 
     def _look(self, program: Program, name: MachineName) -> LookLevel | None:
-        """How a real kernel was observed; models next to it are observed the same way. None for a model."""
+        """Return how a real kernel was observed, so that models next to it match; None for a model."""
         if name.kind == "recorded":
             golden = _golden_of(program)
             return golden.look if golden is not None else None
@@ -249,24 +249,24 @@ class Storyteller:
         return run
 
     def model(self, name: str, look: LookLevel = LookLevel.MEMORY) -> ModelMachine:
-        """The model that the page calls *name*; raises Misuse if there is none."""
+        """Return the model that the page calls *name*; raise Misuse if it does not exist."""
         read = machine_name(name, self._given)
         if read.kind != "model":
             raise Misuse(f"{name} is not a model: write model:7.2")
         return ModelMachine(self._text(read.rest) if name in self._given else read.rest, look)
 
     def _files(self, name: str) -> str:
-        """The state of the files that a machine of the command line is made of; others are made of none."""
+        """Return the state of the files of a machine from the command line; other machines have no files."""
         return files_of(self._text(name.partition(":")[2])) if name in self._given else ""
 
 
 def op_lines_of(text: str) -> tuple[int, ...]:
-    """The line of every operation of *text*, from 1; raises ProgramError for one too long."""
+    """Return the line number of each operation in *text*, from 1; raise ProgramError if it is too long."""
     other = ("pfnlab", "expect", *HEADERS)
     lines = lines_of(text, _SOURCE)
     return tuple(line.number for line in lines if line.tokens and not line.free and line.next not in other)
 
 
 def mistake(wrong: ProgramError) -> dict[str, Any]:
-    """A mistake in a program, for its line."""
+    """Describe a mistake in a program, to show at its line."""
     return {"line": max(wrong.line, 1), "column": max(wrong.column, 1), "message": wrong.message}

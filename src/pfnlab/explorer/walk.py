@@ -1,7 +1,7 @@
-"""Walking the checker's graph: only the current state and those one operation away are computed.
+"""Walk the checker's graph, computing only the current state and those one operation away.
 
-A place in the graph is the way to it, one number for each operation among those that were possible. So it
-fits into the address of the page, and a graph of any size takes no more memory than the way.
+A place in the graph is identified by the path to it: for each operation, its index among those that were
+possible. So it fits into the page's URL, and a graph of any size needs only memory for the path.
 """
 
 from typing import Any
@@ -22,18 +22,18 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: The models and the states that are stored.
+#: How many models and how many states are kept.
 _MODELS, _STATES = 4, 256
-#: The counterexample's way begins with the number of the initial state, of which a kernel has one.
+#: A counterexample's path begins with the number of the initial state; a kernel has only one.
 _INITIAL = 0
 
 
 class NextOp(msgspec.Struct, frozen=True):
     """One operation that is possible in a state.
 
-    :param op: in the names of the state
-    :param violates: the properties that do not hold after it
-    :param back: whether it leads to a state of the way, or changes nothing
+    :param op: the operation, in the state's names
+    :param violates: the properties that are violated after it
+    :param back: whether it leads to a state that is already on the path, or changes nothing
     """
 
     op: str
@@ -45,7 +45,7 @@ class PropertySeen(msgspec.Struct, frozen=True):
     """A property in a state.
 
     :param holds: None if the property does not apply
-    :param known: why kernels of this version break it; empty if it holds, or the reason is unknown
+    :param known: why kernels of this version violate it; empty if it holds, or if the reason is unknown
     """
 
     name: str
@@ -58,9 +58,8 @@ class PropertySeen(msgspec.Struct, frozen=True):
 class GraphPlace(msgspec.Struct, frozen=True):
     """A state of the graph.
 
-    :param way: the operations on the way to it
-    :param program: the same as a program; one that only looks where there is none; None where the way is
-        longer than a program
+    :param way: the operations on the path to it
+    :param program: the same as a program, which only looks if there are none; None if the path cannot be one
     """
 
     way: tuple[str, ...]
@@ -78,19 +77,19 @@ class _Expanded(msgspec.Struct, frozen=True):
 
 
 def walkable_scopes() -> list[str]:
-    """The scopes of the package that are graphs of states; those of races are not walked."""
+    """Return the package's scopes that are graphs of states; race scopes cannot be walked."""
     return [name for name in scope_names() if not isinstance(load_scope(name), RaceScope)]
 
 
 class Walker:
-    """Walks graphs, whose last states are stored."""
+    """Walks graphs, and keeps their most recent states."""
 
     def __init__(self) -> None:
         self._models: Recent[tuple[str, str, str], tuple[KernelModel, list[Question]]] = Recent(_MODELS)
         self._states: Recent[tuple[str, str, str, tuple[int, ...]], _Expanded] = Recent(_STATES)
 
     def place(self, machine: ModelMachine, scope: str, path: tuple[int, ...]) -> GraphPlace:
-        """The state at the end of *path*; raises Misuse where there is no such scope or path."""
+        """Return the state at the end of *path*; raise Misuse if there is no such scope or path."""
         if scope not in walkable_scopes():
             raise Misuse(f"there is no such graph: write one of {', '.join(walkable_scopes())}")
         model, asked = self._model(machine, scope)
@@ -112,7 +111,7 @@ class Walker:
     def _program(
         model: KernelModel, scope: str, path: tuple[int, ...], here: _Expanded
     ) -> tuple[Program | None, str, str]:
-        """The path as a program and its text, or the reason if it cannot be one."""
+        """Return the path as a program and its text, or the reason why it cannot be one."""
         title = " then ".join(str(action) for action in here.actions[-2:]) or "before the first operation"
         asks = f"What can happen next in scope {scope}?"
         try:
@@ -156,7 +155,7 @@ class Walker:
 
 
 def _identity(machine: ModelMachine) -> tuple[str, str]:
-    """A machine, made of its present files."""
+    """Return what identifies a machine, including the present state of its files."""
     return machine.spec, files_of(machine.spec)
 
 
@@ -167,7 +166,7 @@ def _seen(
     why = ""
     if broken and program is not None:
         (run,) = machine.run([program])
-        # The causes until its last operation.
+        # The reasons known up to its last operation.
         why = known(Causes(program, run.steps, len(program.ops) - 1, machine.profile), question.name)
     violated = question.kind == "always" and holds is False
     says = verdict_words(question.name, question.asks, violated=violated)

@@ -1,7 +1,7 @@
-"""Questions that take work are worked out in processes, which can be ended.
+"""Answer questions that take work in separate processes, which can be ended.
 
-So the server answers others meanwhile, a question has a limit, and an abandoned one costs
-nothing: its process is ended, and another one takes its place.
+So the server can answer others at the same time, each question has a time limit, and an abandoned one costs
+nothing: its process is killed, and another takes its place.
 """
 
 from __future__ import annotations
@@ -18,35 +18,34 @@ from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked, is_refused, refused
 from pfnlab.kernel.policies.own import files_in
 
-#: Seconds that one question may take.
+#: Time limit of one question, in seconds.
 LIMIT = 60.0
-#: Bytes of memory that one process may have: twice what the largest bundle takes.
+#: Memory limit of one process, in bytes: twice what the largest bundle needs.
 MOST_MEMORY = 2 << 30
-#: Seconds that a question goes on which nobody waits for any more: most are answered until then, and the
-#: process keeps what it knows.
+#: Seconds that an abandoned question continues, because most finish by then and the process keeps its cache.
 GRACE = 0.5
-#: The processes at most.
+#: The maximum number of processes.
 _MOST = 3
-#: The subjects that a process is taken to know, and the runs of real kernels that each was sent.
+#: How many subjects a process is assumed to remember, and how many real-kernel runs each is sent.
 _RECENT, _KEPT = 8, 64
-#: What a process runs, and what has no limit: for programs, and for what comes from outside.
+#: The entry point of a process, and the advice after a timeout: for programs, and for external input.
 _PROGRAMS = "pfnlab.explorer.answers:answering", "shorten the program, or ask `pfnlab run`"
 _BUNDLES = "pfnlab.explorer.inspections:answering", "ask `pfnlab inspect` or `pfnlab explain`"
 
 
 class Workers:
-    """The processes, of which each answers one question at a time.
+    """The processes, each of which answers one question at a time.
 
-    Questions about one subject go to the process that knows it, where it is not busy with another one.
+    Questions about a subject go to the process that knows it, unless that is busy with another subject.
 
-    :param limit: seconds that one question may take
-    :param memory: the most bytes of memory of each process
+    :param limit: the time limit of one question, in seconds
+    :param memory: the memory limit of each process, in bytes
     """
 
     def __init__(self, given: Sequence[str] = (), limit: float = LIMIT, memory: int = MOST_MEMORY) -> None:
         self._kept: deque[KeptRun] = deque(maxlen=_KEPT)
         self._workers = [_Answerer(_PROGRAMS, (memory, *given), limit, self._kept) for _ in range(_MOST)]
-        # What a bundle does to its process harms no other question.
+        # A crash caused by a bundle does not affect other questions.
         self._inspector = _Answerer(_BUNDLES, (memory,), limit, deque())
         self._asked: set[asyncio.Task[bytes]] = set()
 
@@ -55,7 +54,7 @@ class Workers:
         self._workers[0].begin()
 
     def ask(self, question: Worked | BundleQuestion) -> asyncio.Task[bytes]:
-        """A task whose result is the reply to *question*; to cancel it ends the work."""
+        """Return a task whose result is the reply to *question*; cancelling it stops the work."""
         subject = _subject(question)
         worker = self._inspector if isinstance(question, Inspected) else self._chosen(subject)
         task = asyncio.create_task(worker.answer(subject, question))
@@ -64,7 +63,7 @@ class Workers:
         return task
 
     def keep(self, kept: KeptRun) -> None:
-        """Tell every process of the run of a real kernel."""
+        """Tell every process about a run of a real kernel."""
         self._kept.append(kept)
         for worker in self._workers:
             worker.untold.append(kept)
@@ -78,12 +77,12 @@ class Workers:
         for worker in self._workers:
             if subject == worker.subject or (subject in worker.recent and not worker.waiting):
                 return worker
-        # One that runs before one that has to be started, and the one whose memory is least needed.
+        # Prefer a running process to one that must be started, and the one with the fewest recent subjects.
         return min(self._workers, key=lambda one: (one.waiting, not one.runs, len(one.recent)))
 
 
 def _subject(question: Worked | BundleQuestion) -> str:
-    """The subject of a question: a process that has worked it out knows much of the next answer about it."""
+    """Return a question's subject: a process that has worked on it answers the next one faster."""
     if isinstance(question, Inspected):
         return ""
     if isinstance(question, GraphQuestion):
@@ -99,12 +98,12 @@ def _runs_own_code(question: Worked | BundleQuestion) -> bool:
 
 
 class _Answerer:
-    """One process after the other, each until it is ended.
+    """Runs one process at a time, replacing it after it has ended.
 
-    :param kind: what each runs, and what to do where a question takes too long
+    :param kind: the entry point of the process, and the advice if a question takes too long
     :ivar recent: the subjects of the last questions
-    :ivar waiting: how many questions are worked out or wait
-    :ivar untold: the runs of real kernels that were not sent to the process
+    :ivar waiting: the number of questions in progress or waiting
+    :ivar untold: the runs of real kernels that the process has not been sent yet
     """
 
     def __init__(
@@ -122,11 +121,11 @@ class _Answerer:
 
     @property
     def runs(self) -> bool:
-        """True while there is a process."""
+        """True while a process exists."""
         return self._worker is not None
 
     def begin(self) -> Worker | None:
-        """The process, started if there is none; None if the server is ending."""
+        """Return the process, starting one if needed; None if the server is shutting down."""
         if self._worker is None and not self._over:
             self.recent.clear()
             self.untold = list(self._kept)
@@ -134,7 +133,7 @@ class _Answerer:
         return self._worker
 
     async def answer(self, subject: str, question: Worked | BundleQuestion) -> bytes:
-        """The reply to *question*."""
+        """Return the reply to *question*."""
         self.waiting += 1
         try:
             async with self._lock:
@@ -142,7 +141,7 @@ class _Answerer:
                 try:
                     reply = await self._reply(subject, question)
                     if _runs_own_code(question) and is_refused(reply):
-                        # A policy of the user's may have damaged the process: it is not asked again.
+                        # A user's policy may have damaged the process, so it is not asked again.
                         self._end()
                     return reply
                 finally:
@@ -177,7 +176,7 @@ class _Answerer:
             return refused(f"the process that computed this ended ({how}): change the question")
 
     async def _give_up(self, working: asyncio.Future[bytes]) -> None:
-        """End the process, and start another one for the next question."""
+        """Kill the process, and start another one for the next question."""
         working.cancel()
         await asyncio.wait({working})
         self._end()
@@ -197,10 +196,10 @@ class _Answerer:
         return reply
 
     def end_for_good(self) -> None:
-        """End the process, and start no other."""
+        """Kill the process, and do not start another."""
         self._over = True
         if self.waiting and self._worker is not None:
-            # Who waits for it notices.
+            # Whoever is waiting for it will notice.
             tell(self._worker.process, signal.SIGKILL)
         else:
             self._end()
@@ -212,8 +211,8 @@ class _Answerer:
 
 
 async def _reply_of(worker: Worker, request: object) -> bytes:
-    """The reply of a worker; others continue. Raises Ended if it ended before it replied."""
-    # A large one is taken when the worker has begun.
+    """Return a worker's reply without blocking other tasks; raise Ended if it ends before replying."""
+    # A large request can be sent only after the worker has started.
     result = await asyncio.to_thread(worker.post, request)
     loop, descriptor = asyncio.get_running_loop(), worker.fileno()
     while True:

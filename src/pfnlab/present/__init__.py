@@ -1,1 +1,1 @@
-"""Results as people read them: tables, pictures, reports."""
+"""Results in human-readable form: tables, pictures, reports."""

@@ -1,4 +1,4 @@
-"""The known bugs, the kernels that have them, and the programs that trigger them."""
+"""Known bugs, the kernels that have them, and the programs that trigger them."""
 
 from __future__ import annotations
 
@@ -22,26 +22,31 @@ VERBS = ("list", "find", "show", "affects", "run")
 
 
 class BugsRequest(Request, frozen=True, kw_only=True):
-    """The known bugs, regressions, changes and rules of PFN mappings (docs/bugs.md).
+    """Known bugs, regressions, changes and rules of PFN mappings (docs/bugs.md).
 
     Options combine: an entry must match all of them.
     """
 
-    kind: Annotated[str | None, Option("Entries of this kind.", "bug|regression|change|rule|proposal")] = None
+    kind: Annotated[
+        str | None, Option("Show only entries of this kind.", "bug|regression|change|rule|proposal")
+    ] = None
     breaks: Annotated[
-        str | None, Option("Bugs that violate this property, named as by check and run.", "PROPERTY")
+        str | None,
+        Option("Show only bugs that violate this property, named as in check and run.", "PROPERTY"),
     ] = None
     discussion: Annotated[
-        str | None, Option("Entries of this discussion, e.g. 002, or thread.", "DISCUSSION")
+        str | None, Option("Show only entries for this discussion, e.g. 002, or thread.", "DISCUSSION")
     ] = None
     series: Annotated[
-        str | None, Option("Entries that apply to the newest release of this series, e.g. 6.1.", "SERIES")
+        str | None,
+        Option("Show only entries that apply to the newest release of this series, e.g. 6.1.", "SERIES"),
     ] = None
     reach: Annotated[
-        str | None, Option("Entries that need this access.", "user|privileged|fault|driver|hardware")
+        str | None,
+        Option("Show only entries that need this kind of access.", "user|privileged|fault|driver|hardware"),
     ] = None
-    cve: Annotated[bool, Option("Entries with a CVE.")] = False
-    log: Annotated[str | None, Option("Entries with this log line, or a part of it.", "TEXT")] = None
+    cve: Annotated[bool, Option("Show only entries with a CVE.")] = False
+    log: Annotated[str | None, Option("Show only entries with this log line or part of one.", "TEXT")] = None
     as_json: AsJson = False
 
 
@@ -57,14 +62,16 @@ def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
 class FindRequest(Request, frozen=True, kw_only=True):
     """Search bugs, messages, programs and claims by a commit, a CVE, a log line, or words.
 
-    Exit code 0, even without a match.
+    The exit code is 0 even if nothing matches.
     """
 
     words: Annotated[
         tuple[str, ...],
-        Option("7 to 40 digits of a commit, a CVE, a log line, or words.", "WORD", positional=True),
+        Option("A commit hash (7 to 40 hex digits), a CVE, a log line, or words.", "WORD", positional=True),
     ]
-    every: Annotated[bool, Option("All matches, not only the best of each kind.", names=("--all",))] = False
+    every: Annotated[bool, Option("Show all matches instead of the best of each kind.", names=("--all",))] = (
+        False
+    )
     as_json: AsJson = False
 
 
@@ -78,7 +85,7 @@ def perform_find(request: FindRequest, say: Say) -> Iterator[BugFindings]:
 class BugRequest(Request, frozen=True, kw_only=True):
     """Show one bug: its effect, the versions it affects, how to trigger it, and what proves it.
 
-    For a commit, show all bugs that it fixes or introduces.
+    For a commit, show all the bugs that it fixes or introduces.
     """
 
     bug: Annotated[str, BUG._replace(help="Bug number (A06), CVE, title, or a commit.")]
@@ -86,7 +93,7 @@ class BugRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_show(request: BugRequest, say: Say) -> Iterator[BugEntry]:
-    """Show the bug, or the bugs that a commit fixes or introduces; Misuse if the name is not known."""
+    """Show the bug, or the bugs that a commit fixes or introduces; Misuse if the name is unknown."""
     from pfnlab.kernel.bugs.repairs import bugs_called
     from pfnlab.present.report.bug_entry import BugEntry
 
@@ -94,25 +101,28 @@ def perform_show(request: BugRequest, say: Say) -> Iterator[BugEntry]:
 
 
 class AffectsRequest(Request, frozen=True, kw_only=True):
-    """List the bugs of a kernel by its version, most severe first, and the release that fixes each.
+    """List the bugs in a kernel version, most severe first, with the release that fixes each.
 
-    Backports of distributions do not show in the version; --changelog reads them from a changelog. Exit code
-    0, whatever is found.
+    A version does not reveal a distribution's backports; --changelog reads them from a changelog. The exit
+    code is always 0.
     """
 
     version: Annotated[
         str, Option("6.1.85, 6.1.176-1, or the output of uname -r.", "VERSION", positional=True)
     ]
-    config: Annotated[Path | None, Option("Kernel .config; bugs it rules out are marked.", "FILE")] = None
+    config: Annotated[Path | None, Option("Kernel .config; bugs that it rules out are marked.", "FILE")] = (
+        None
+    )
     changelog: Annotated[
         Path | None,
         Option(
-            "Changelog of its package (Debian, RPM) or git log of its tree, to see which fixes it has.",
+            "Changelog of the package (Debian, RPM) or git log of the tree, to see which fixes the "
+            "kernel has.",
             "FILE",
         ),
     ] = None
     arch: Annotated[
-        str | None, Option("Architecture, e.g. arm64. Default: that of VERSION, if it names one.", "ARCH")
+        str | None, Option("Architecture, e.g. arm64. Default: the one VERSION names, if any.", "ARCH")
     ] = None
     every: Annotated[bool, Option("Include fixed bugs, rules and proposals.", names=("--all",))] = False
     as_json: AsJson = False
@@ -121,7 +131,7 @@ class AffectsRequest(Request, frozen=True, kw_only=True):
 def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult]:
     """Report the state of each bug in the kernel.
 
-    :raises Misuse: not a version, no such kernel, or a file cannot be read
+    :raises Misuse: if it is not a version, there is no such kernel, or a file cannot be read
     """
     from pfnlab.kernel.policies.kconfig import options_of
     from pfnlab.present.report.affected import affecting
@@ -138,14 +148,15 @@ def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult
 
 
 class BugRunRequest(Request, frozen=True, kw_only=True):
-    """Run the programs of a bug on a model that has it, on one that does not, and on other machines.
+    """Run a bug's programs on a model that has it, on one that does not, and on any other machines given.
 
-    The first step where the two diverge identifies the bug; a machine that agrees with the first one there
-    has it. Exit codes: 0 all machines match the bug's dates, 1 one does not, 3 one gave no answer.
+    The first step at which the two models diverge identifies the bug; a machine that agrees with the first
+    one there has it. Exit codes: 0 all machines match the bug's recorded dates, 1 one does not, 3 one gave no
+    answer.
     """
 
     bug: Annotated[str, BUG]
-    on: Annotated[tuple[str, ...], Option("Additional machine, as for run (repeatable).", "MACHINE")] = ()
+    on: Annotated[tuple[str, ...], Option("Additional machine, as in run (repeatable).", "MACHINE")] = ()
     accel: AccelOf = "tcg"
     look: LookOf = None
     as_json: AsJson = False

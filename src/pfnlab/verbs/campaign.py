@@ -40,13 +40,13 @@ class NewCampaignRequest(Request, frozen=True, kw_only=True):
     """Write a campaign file to start from."""
 
     file: Annotated[
-        Path | None, Option("The new file; it must not exist.", "CAMPAIGN.toml", positional=True)
+        Path | None, Option("The file to create; it must not exist yet.", "CAMPAIGN.toml", positional=True)
     ] = None
-    schema: Annotated[bool, Option("Print the JSON Schema of such files instead.")] = False
+    schema: Annotated[bool, Option("Print the JSON Schema of campaign files instead.")] = False
 
 
 def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
-    """Write the file, or print the schema; Misuse if no file is named, or it exists."""
+    """Write the file, or print the schema; Misuse if no file is named, or it already exists."""
     from os.path import lexists
 
     from pfnlab.base.files import write_whole, writing
@@ -69,7 +69,7 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
 
 
 def new_text(file: Path) -> str:
-    """Return the content of a new file; the campaign is named after the file, in permitted letters."""
+    """Return the content of a new file; the campaign is named after it, with permitted letters only."""
     name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("._-")[:64].rstrip("._-")
     text = files("pfnlab.campaign").joinpath("new.toml").read_text(encoding="utf-8")
     return text.format(name=name or "campaign")
@@ -81,12 +81,12 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
     Each shard runs in its own process. A shard that crashes or exceeds its limits is retried, then isolated;
     the others continue. Results are stored after each shard.
 
-    Exit codes: 0 as expected, 1 a discovery, 3 some shards were not run or are isolated, or a result is
+    Exit codes: 0 as expected, 1 a discovery, 3 some shards did not run or are isolated, or a result is
     undecided.
     """
 
     file: Annotated[Path, CAMPAIGN_FILE]
-    check: Annotated[bool, Option("Only check the file, and print its plan.", names=("--check",))] = False
+    check: Annotated[bool, Option("Only check the file and print its plan.", names=("--check",))] = False
     store: StoreOf = None
     jobs: ShardsOf = None
     cluster: ShardClusterOf = None
@@ -94,10 +94,10 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | PlainText]:
-    """Run the campaign of a file, or print its plan.
+    """Run the campaign described in a file, or print its plan.
 
-    :raises Misuse: the file is not a campaign, or is not trusted
-    :raises Undecided: no worker can run the rest
+    :raises Misuse: if the file is not a campaign, or is not trusted
+    :raises Undecided: if no worker can run the remaining shards
     """
     if request.check:
         refuse_beside(request, "--check", "runs nothing", takes=("file", "check", "trust"))
@@ -117,7 +117,7 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | P
 
 
 def _plan_lines(request: ShardsRequest) -> Iterator[str]:
-    """Return the shards by task, the limits, and the policies not run; Misuse if it is not a campaign."""
+    """Yield the shards by task, the limits, and the policies not run; Misuse if it is not a campaign."""
     from collections import Counter
 
     from pfnlab.base.inert import one_line
@@ -144,7 +144,7 @@ def _plan_lines(request: ShardsRequest) -> Iterator[str]:
 
 
 def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, say: Say) -> CampaignStatus:
-    """Return the progress of campaign *name* after running shards, *jobs* at a time or on a *cluster*."""
+    """Run the shards of campaign *name*, *jobs* at a time or on a *cluster*, and return its progress."""
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
     from pfnlab.campaign.campaigns import status_of
@@ -164,7 +164,7 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
 
 
 def executor_of(jobs: int | None, cluster: str | None) -> Executor:
-    """Return where shards run; Misuse if both this host and a cluster are given."""
+    """Return the executor that runs shards; Misuse if both this host and a cluster are given."""
     from pfnlab.campaign.cluster.connection import check_address
     from pfnlab.campaign.executor import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor
@@ -176,7 +176,7 @@ def executor_of(jobs: int | None, cluster: str | None) -> Executor:
     return ClusterExecutor(check_address(cluster))
 
 
-#: How to give a worker QEMU: on this host, on a cluster.
+#: How to give a worker QEMU: on this host, and on a cluster.
 _HOW_QEMU = ("install qemu-system-x86", 'start a worker that has it with --resources "qemu=1"')
 
 
@@ -187,7 +187,7 @@ class _Shown:
         self._work, self._say, self._done = work, say, 0
 
     def show(self, progress: CampaignProgress) -> None:
-        """Show it, and report isolated shards."""
+        """Print the progress, and report isolated shards."""
         if progress.isolated is not None:
             from pfnlab.campaign.campaigns import what_it_does
 
@@ -201,7 +201,7 @@ class _Shown:
 class ResumeRequest(Request, frozen=True, kw_only=True):
     """Resume a campaign that was stopped or killed; its file is not needed.
 
-    Exit codes: 0 as expected, 1 a discovery, 3 some shards were not run or are isolated, or a result is
+    Exit codes: 0 as expected, 1 a discovery, 3 some shards did not run or are isolated, or a result is
     undecided.
     """
 
@@ -210,11 +210,12 @@ class ResumeRequest(Request, frozen=True, kw_only=True):
     jobs: ShardsOf = None
     cluster: ShardClusterOf = None
     trust: TrustOf = False
-    isolated: Annotated[bool, Option("Retry isolated shards too.")] = False
+    isolated: Annotated[bool, Option("Also retry isolated shards.")] = False
 
 
 def perform_resume(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run the remaining shards; Misuse if no such campaign or not trusted, Undecided without a worker."""
+    """Run the remaining shards. Misuse if no such campaign or not trusted, Undecided if no worker is
+    found."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.shard import check_trust
     from pfnlab.campaign.store.store import Store, store_address
@@ -229,7 +230,7 @@ def perform_resume(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]
 
 
 class StatusRequest(Request, frozen=True, kw_only=True):
-    """Show the progress of one campaign, or of all campaigns of a store."""
+    """Show the progress of one campaign, or of all campaigns in a store."""
 
     name: CampaignName = None
     store: StoreOf = None
@@ -256,7 +257,7 @@ class StopRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_stop(request: StopRequest, say: Say) -> Iterator[PlainText]:
-    """Ask it to stop, and print nothing. Misuse if there is no such campaign, or it is not running."""
+    """Ask the campaign to stop, and print nothing. Misuse if it does not exist or is not running."""
     from pfnlab.base.inert import shell_word
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.store import Store, store_address

@@ -14,37 +14,38 @@ if TYPE_CHECKING:
 
 
 class CampaignResultsRequest(Request, frozen=True, kw_only=True):
-    """Print the results in a store: a line each, JSON, or a table in a file.
+    """Print the results in a store: one per line, as JSON, or as a table in a file.
 
-    A result is recorded once, even if several shards and campaigns have it.
+    A result is recorded once, even if several shards and campaigns produce it.
     """
 
-    campaign: Annotated[str | None, Option("Only results of this campaign.", "CAMPAIGN", positional=True)] = (
-        None
-    )
+    campaign: Annotated[
+        str | None, Option("Show only results of this campaign.", "CAMPAIGN", positional=True)
+    ] = None
     store: StoreOf = None
-    kind: Annotated[str | None, Option("Only results of this kind.", "run|verdict|difference")] = None
+    kind: Annotated[str | None, Option("Show only results of this kind.", "run|verdict|difference")] = None
     task: Annotated[
-        str | None, Option("Only results with this verdict.", "fuzz|check|catalogue|meet|sweep|review")
+        str | None,
+        Option("Show only results from this kind of work.", "fuzz|check|catalogue|meet|sweep|review"),
     ] = None
     machine: Annotated[
-        str | None, Option("Only results of this machine; model:7.2 includes its versions.", "MACHINE")
+        str | None, Option("Show only results for this machine; model:7.2 includes its versions.", "MACHINE")
     ] = None
     verdict: VerdictOf = None
-    scope: Annotated[str | None, Option("Only results of this scope.", "NAME|FILE")] = None
-    full: Annotated[bool, Option("Include their programs.", names=("--full",))] = False
+    scope: Annotated[str | None, Option("Show only results in this scope.", "NAME|FILE")] = None
+    full: Annotated[bool, Option("Include the programs.", names=("--full",))] = False
     as_json: AsJson = False
     form: Annotated[
         str | None, Option("Format of the table written with -o.", "csv|parquet", ("--format",))
     ] = None
     output: Annotated[Path | None, Option("Write the table to this file.", "FILE", ("-o", "--output"))] = None
     backup: Annotated[
-        Path | None, Option("Copy the whole store there; works while it is in use.", "FILE")
+        Path | None, Option("Copy the whole store to FILE; works while it is in use.", "FILE")
     ] = None
 
 
 def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """Yield the results, or write a file or a copy. Misuse if a filter or store is wrong, or options
+    """Yield the results, or write a file or copy. Misuse if a filter or store is wrong, or options
     conflict."""
     from pfnlab.base.files import check_output
     from pfnlab.campaign.campaigns import ListedResults, status_of

@@ -26,7 +26,7 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     properties: Annotated[
         tuple[str, ...],
         Option(
-            "Check only this property, or those of a seam: tracker, flush, walker (repeatable).",
+            "Check only this property, or the properties of a seam: tracker, flush, walker (repeatable).",
             "NAME",
             ("--property",),
         ),
@@ -36,11 +36,13 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     seconds: Annotated[float | None, SECONDS._replace(help="Stop after this many seconds.", metavar="S")] = (
         None
     )
-    memory: Annotated[int | None, Option("Memory for visited states; more go to disk.", "MIB", min=1)] = None
-    random: Annotated[int | None, Option("Run N random walks instead of trying everything.", "N", min=1)] = (
+    memory: Annotated[int | None, Option("Memory for visited states; the rest go to disk.", "MIB", min=1)] = (
         None
     )
-    guided: Annotated[bool, Option("Let walks prefer new states and new pairs of operations.")] = False
+    random: Annotated[
+        int | None, Option("Run N random walks instead of an exhaustive search.", "N", min=1)
+    ] = None
+    guided: Annotated[bool, Option("Make walks prefer new states and new pairs of operations.")] = False
     swarm: Annotated[
         int | None,
         Option(
@@ -52,33 +54,33 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     ] = None
     seed: Annotated[
         int,
-        Option("Random seed of --random and --swarm.", "N"),
+        Option("Random seed for --random and --swarm.", "N"),
     ] = 0
     checkpoint: Annotated[
         Path | None, Option("Save an interrupted search in FILE, and resume it from there.", "FILE")
     ] = None
     every_order: Annotated[bool, Option("Disable partial-order reduction (races).")] = False
-    untaken: Annotated[bool, Option("List the branches of the policies that were never taken.")] = False
+    untaken: Annotated[bool, Option("List policy branches that were never taken.")] = False
     confirm: Annotated[
-        tuple[str, ...], Option("Run every counterexample on this machine too, e.g. qemu:6.1.", "MACHINE")
+        tuple[str, ...], Option("Also run every counterexample on this machine, e.g. qemu:6.1.", "MACHINE")
     ] = ()
     save: Annotated[Path | None, Option("Save every counterexample as a program.", "FOLDER")] = None
     policy: Annotated[
-        tuple[str, ...], Option("Policy file to use instead of the policy of each model.", "FILE.py")
+        tuple[str, ...], Option("Policy file to use instead of each model's own policy.", "FILE.py")
     ] = ()
     jobs: JobsOf = None
     cluster: Annotated[
         str | None, Option("Search on the workers of a dask scheduler, e.g. tcp://HOST:8786.", "ADDRESS")
     ] = None
-    as_json: Annotated[bool, Option("Print one JSON object for each model.", names=("--json",))] = False
+    as_json: Annotated[bool, Option("Print one JSON object per model.", names=("--json",))] = False
     accel: AccelOf = "tcg"
     profile: ProfileOf = None
 
 
 def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
-    """Check every model; save each counterexample once its result was taken.
+    """Check every model; save each counterexample after its result has been consumed.
 
-    :raises Misuse: an option is wrong or conflicts with another
+    :raises Misuse: if an option is wrong or conflicts with another
     """
     if request.random is None and request.swarm is None:
         refuse_beside(request, "a search without --random and --swarm", "has no random numbers", but="seed")
@@ -86,7 +88,7 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
 
 def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
-    """Check every model, with the results of real machines; Misuse if options conflict."""
+    """Check every model, also on real machines if requested; Misuse if options conflict."""
     from pfnlab.checker.scopes.properties import questions
     from pfnlab.checker.scopes.scope import load_scope
     from pfnlab.lab.running.confirm import confirm
@@ -121,7 +123,7 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
 
 def limits_of(request: CheckRequest) -> CheckLimits:
-    """Return the limits that the options of *request* set; Misuse if they conflict."""
+    """Return the limits set by the options of *request*; Misuse if they conflict."""
     from pfnlab.checker.limits import Exhaustive, Swarm, Walks
 
     depth, seconds = request.depth, request.seconds
@@ -175,7 +177,7 @@ def _model(spec: str) -> ModelMachine:
 
 
 def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:
-    """Write each counterexample as a program, if the request asks for it."""
+    """Write each counterexample as a program, if the request asks for that."""
     if request.save is None:
         return
     from pfnlab.base.files import write_whole, writing

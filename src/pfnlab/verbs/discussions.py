@@ -1,5 +1,4 @@
-"""The discussions on kernel lists behind this project: threads with posted versions, and claims, checked
-again."""
+"""Kernel mailing-list discussions behind this project: threads and claims, checked again."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ VERBS = ("list", "show", "by", "review")
 class DiscussionsRequest(Request, frozen=True, kw_only=True):
     """List the threads behind this project, and the five discussions with claims (docs/claims.md)."""
 
-    claims: Annotated[bool, Option("List the claims of all five, in their own words.")] = False
+    claims: Annotated[bool, Option("List the claims of all five, quoted.")] = False
     discussion: DiscussionOf = None
     as_json: AsJson = False
 
@@ -30,7 +29,7 @@ class DiscussionsRequest(Request, frozen=True, kw_only=True):
 def perform_list(request: DiscussionsRequest, say: Say) -> Iterator[DiscussionList | ClaimList]:
     """List the threads and discussions, or the claims of one discussion or of all.
 
-    :raises Misuse: there is no such discussion
+    :raises Misuse: if there is no such discussion
     """
     from pfnlab.discussions.lookup import ClaimList, claims_of
     from pfnlab.discussions.thread_result import DiscussionList
@@ -42,19 +41,17 @@ def perform_list(request: DiscussionsRequest, say: Say) -> Iterator[DiscussionLi
 
 
 class ShowRequest(Request, frozen=True, kw_only=True):
-    """Show a thread with its versions, a defect of one, or a claim with the results of models and kernels.
+    """Show a thread with its versions, one of its defects, or a claim with the results of models and kernels.
 
-    Models are run again. Exit code 1: a result no longer matches the one the claim rests on. Results of
-    kernels come from records; the commands printed below run them again.
+    Models are run again. Exit code 1: a result no longer matches the one that the claim rests on. Kernel
+    results come from records; the commands printed at the end reproduce them.
     """
 
     number: Annotated[
         tuple[str, ...],
-        Option(
-            "Number of a thread (T2), of a defect (R11), or of a claim (004.22).", "NUMBER", positional=True
-        ),
+        Option("Number of a thread (T2), a defect (R11), or a claim (004.22).", "NUMBER", positional=True),
     ]
-    search: Annotated[bool, Option("Repeat the searches of claims too, which may take minutes.")] = False
+    search: Annotated[bool, Option("Also repeat the claims' searches, which may take minutes.")] = False
     mail: Annotated[bool, Option("Print a claim as plain text, 72 columns wide, for a mail reply.")] = False
     as_json: AsJson = False
 
@@ -62,14 +59,14 @@ class ShowRequest(Request, frozen=True, kw_only=True):
 def perform_show(request: ShowRequest, say: Say) -> Iterator[ThreadResult | DefectResult | ClaimResult]:
     """Yield each thread, defect or claim.
 
-    :raises Misuse: the number is not known, two formats are given, or an option is for claims only
+    :raises Misuse: if the number is unknown, two formats are given, or an option is for claims only
     """
     from pfnlab.discussions.asked_again import ask_again
     from pfnlab.discussions.lookup import NumberedClaim
 
     if request.mail and request.as_json:
         raise Misuse("--mail and --json are two formats: drop one")
-    # All are looked up before the first claim is run.
+    # Look up all of them before the first claim is run.
     found = [_numbered(number) for number in request.number]
     for number, one in zip(request.number, found, strict=True):
         option = "--mail" if request.mail else "--search" if request.search else ""
@@ -80,9 +77,9 @@ def perform_show(request: ShowRequest, say: Say) -> Iterator[ThreadResult | Defe
 
 
 def _numbered(number: str) -> ThreadResult | DefectResult | NumberedClaim:
-    """Return the thread, defect or claim with a number.
+    """Return the thread, defect or claim with this number.
 
-    :raises Misuse: the number is not known
+    :raises Misuse: if the number is unknown
     """
     from pfnlab.discussions.lookup import claim_numbered
     from pfnlab.discussions.posted import defect_numbered, thread_numbered
@@ -97,15 +94,15 @@ def _numbered(number: str) -> ThreadResult | DefectResult | NumberedClaim:
 
 
 class AuthorRequest(Request, frozen=True, kw_only=True):
-    """List the claims of one author, with the outcome of each."""
+    """List one author's claims, with the outcome of each."""
 
-    author: Annotated[str, Option("The name, or one word of it.", "AUTHOR", positional=True)]
+    author: Annotated[str, Option("The author's name, or one word of it.", "AUTHOR", positional=True)]
     discussion: DiscussionOf = None
     as_json: AsJson = False
 
 
 def perform_by(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
-    """List the claims of the author; Misuse if the name fits no author or several, or no such discussion."""
+    """List the author's claims. Misuse if no author or several match, or no such discussion exists."""
     from pfnlab.discussions.lookup import ClaimList, claims_by
 
     yield ClaimList.of(claims_by(request.author, request.discussion))
@@ -114,12 +111,12 @@ def perform_by(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
 class PostedReviewRequest(Request, frozen=True, kw_only=True):
     """Review the posted versions and defects of threads against their bases, like `pfnlab review`.
 
-    Exit code 0: all results agree with the threads; 1: one does not; 3: a review was cut.
+    Exit codes: 0 all results agree with the threads, 1 one does not, 3 a review was cut off.
     """
 
     number: Annotated[
         str | None,
-        Option("Number of a thread (T2) or of a defect (R11). Default: all.", "ROW", positional=True),
+        Option("Number of a thread (T2) or a defect (R11). Default: all.", "ROW", positional=True),
     ] = None
     seconds: Annotated[
         float, SECONDS._replace(help="Time limit of each review, in seconds.", metavar="S")
@@ -129,7 +126,7 @@ class PostedReviewRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_review(request: PostedReviewRequest, say: Say) -> Iterator[PostedReviews]:
-    """Yield the reviews; Misuse if the number is not known."""
+    """Yield the reviews; Misuse if the number is unknown."""
     from pfnlab.base.processes import processors
     from pfnlab.checker.review.review import ReviewSoFar, review
     from pfnlab.checker.review.review_result import ReviewResult

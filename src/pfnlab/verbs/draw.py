@@ -1,7 +1,7 @@
-"""Draw a program and its effect on machines, as SVG.
+"""Draw a program and its effect on machines as SVG.
 
 From top to bottom: the VMAs of each task, its page tables, physical memory, the book (the memtype list) with
-owners and references, cached translations of processors, and the log. Changes of a step are marked;
+owners and references, each processor's cached translations, and the log. Changes made by a step are marked;
 differences between machines are highlighted.
 """
 
@@ -24,7 +24,7 @@ class DrawRequest(Request, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...],
         Option(
-            "As for run; several machines are drawn next to each other. Default: the newest model.", "MACHINE"
+            "As in run; several machines are drawn next to each other. Default: the newest model.", "MACHINE"
         ),
     ] = ()
     step: Annotated[int | None, Option("Draw only the state after step N, counted from 1.", "N")] = None
@@ -32,20 +32,22 @@ class DrawRequest(Request, frozen=True, kw_only=True):
         False
     )
     race: Annotated[
-        bool, Option("Draw lanes of processors: which is held, which waits, what each has cached.")
+        bool, Option("Draw processor lanes: which are held, which wait, and what each has cached.")
     ] = False
-    narrow: Annotated[bool, Option("For narrow screens: 400 pixels wide.")] = False
-    theme: Annotated[
-        str, Option("Colours; auto follows the setting of the viewer's system.", "auto|light|dark")
-    ] = "auto"
-    output: Annotated[Path | None, Option("Write the picture there.", "FILE", ("-o", "--output"))] = None
+    narrow: Annotated[bool, Option("Draw for narrow screens: 400 pixels wide.")] = False
+    theme: Annotated[str, Option("Colours; auto follows the viewer's system setting.", "auto|light|dark")] = (
+        "auto"
+    )
+    output: Annotated[Path | None, Option("Write the picture to this file.", "FILE", ("-o", "--output"))] = (
+        None
+    )
     profile: ProfileOf = None
     accel: AccelOf = "tcg"
     look: LookOf = None
 
 
 def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
-    """Run the program and draw it; Misuse if it, the step, the theme or the output is wrong."""
+    """Run the program and draw it; Misuse if the program, step, theme or output is wrong."""
     from pfnlab.base.files import check_output
     from pfnlab.base.inert import shell_path
     from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story

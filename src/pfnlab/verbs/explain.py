@@ -1,10 +1,10 @@
 """Explain kernel log lines about cache modes, reservations and device memory.
 
-A file, standard input (-), or a line in quotes: a whole dmesg, a mail, or anything that was pasted. The first
-line says whether something is to do. Lists of a machine (pat_memtype_list, /proc/iomem, lspci -vv, maps) are
-joined, from one text, several files or a folder. With --errno, explain a failed call: `--errno EINVAL mmap
-resource0`. Exit code 1: the lists show something wrong. Exit code 3: no line was understood, or the lists do
-not decide it.
+Takes a file, standard input (-), or a line in quotes: a whole dmesg, a mail, or any pasted text. The first
+line of the answer says whether you need to do anything. Lists from one machine (pat_memtype_list,
+/proc/iomem, lspci -vv, maps) are combined, whether in one text, several files or a folder. With --errno,
+explain a failed call: `--errno EINVAL mmap resource0`. Exit code 1: the lists show a problem. Exit code 3: no
+line was understood, or the lists are not conclusive.
 """
 
 from __future__ import annotations
@@ -33,20 +33,22 @@ class ExplainRequest(Request, frozen=True, kw_only=True):
     ] = ()
     errno: Annotated[
         str | None,
-        Option("Errno of a failed call; name the call and its file: mmap resource0.", "ERRNO"),
+        Option("Errno of a failed call, followed by the call and its file: mmap resource0.", "ERRNO"),
     ] = None
     kernel: Annotated[
-        str | None, Option("Kernel version, if the lines do not have it, e.g. 6.1.85.", "VERSION")
+        str | None, Option("Kernel version, if the lines do not name it, e.g. 6.1.85.", "VERSION")
     ] = None
     full: Annotated[
         bool, Option("Print all details: harmless events, rules, reproducers, remedies.", names=("--long",))
     ] = False
     as_json: AsJson = False
-    output: Annotated[Path | None, Option("Write the explanation there.", "FILE", ("-o", "--output"))] = None
+    output: Annotated[
+        Path | None, Option("Write the explanation to this file.", "FILE", ("-o", "--output"))
+    ] = None
 
 
 def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
-    """Return the explanation; Misuse if there is no input, or the version is not a kernel's."""
+    """Return the explanation; Misuse if there is no input, or the version is not a kernel version."""
     from pfnlab.diagnosis.messages.explaining import explain
     from pfnlab.diagnosis.messages.explanation import explained, explained_errno
     from pfnlab.kernel.bugs.kernel_name import kernel_name
@@ -66,7 +68,7 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
 
 
 def _joined(paths: list[Path] | None, request: ExplainRequest) -> ExplainResult:
-    """The explanation of files, standard input (no *paths*) or of a text of several lines."""
+    """Return the explanation of files, standard input (no *paths*), or a text of several lines."""
     from pfnlab.diagnosis.inspector.sources.origins import collected_files
     from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles, loose_files
     from pfnlab.diagnosis.inspector.sources.pasted_lines import OF_LOGS, LineSorter
@@ -99,7 +101,7 @@ def _joined(paths: list[Path] | None, request: ExplainRequest) -> ExplainResult:
 
 
 def _of_machine(files: TextFiles, lines: ExplainResult | None, kernel: str | None) -> ExplainResult:
-    """The findings of files with the explanation of *lines*, or of the log that is one of the files."""
+    """Return the findings from files, with the explanation of *lines*, or of the log among the files."""
     import msgspec
 
     from pfnlab.diagnosis.inspector.joined_host import JoinedHost
@@ -119,21 +121,21 @@ def _of_machine(files: TextFiles, lines: ExplainResult | None, kernel: str | Non
 
 
 def _paths(words: tuple[str, ...]) -> list[Path] | None:
-    """The files that words name, none for standard input; None where the words are a text."""
+    """Return the files named by the words, none for standard input; None if the words are the text itself."""
     if not words and (sys.stdin is None or sys.stdin.isatty()):
         raise Misuse("nothing to explain: give a file, a line in quotes, or - for standard input")
     if words in ((), ("-",)):
         return []
     if any(letter.isspace() for word in words for letter in word):
         return None
-    # The words of a line may come without quotes.
+    # The words of a line may be given without quotes.
     first = Path(words[0])
     is_named = len(words) == 1 or first.is_file() or first.is_dir()
     return [Path(word) for word in words] if is_named else None
 
 
 def _log(path: Path | None) -> Iterator[bytes]:
-    """Yield the pieces of a log, and report progress; None reads standard input."""
+    """Yield the log in pieces, and report progress; None reads standard input."""
     from pfnlab.base.files import Missing, log_pieces
     from pfnlab.base.inert import visible_name
     from pfnlab.base.progress import beating, working

@@ -17,18 +17,18 @@ from pfnlab.verbs.option import Option, Request, Say
 
 class ExploreRequest(Request, frozen=True, kw_only=True):
     program: Annotated[
-        str | None, Option("A program of the library by name, or a file.", "PROGRAM", positional=True)
+        str | None, Option("A program from the library by name, or a file.", "PROGRAM", positional=True)
     ] = None
-    on: Annotated[tuple[str, ...], Option("Machine to show first; two are compared.", "MACHINE")] = ()
+    on: Annotated[tuple[str, ...], Option("Machine to show first; give two to compare them.", "MACHINE")] = ()
     bundle: Annotated[
-        Path | None, Option("A bundle from `pfnlab inspect --collect`: show its findings first.", "FILE")
+        Path | None, Option("A bundle from `pfnlab inspect --collect`; its findings are shown first.", "FILE")
     ] = None
     browser: Annotated[bool, Option("Open the page in the browser; otherwise only print its URL.")] = True
-    port: Annotated[int, Option("The port. Default: any free port.", "N", min=0, max=65535)] = 0
+    port: Annotated[int, Option("Port. Default: any free port.", "N", min=0, max=65535)] = 0
 
 
 def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
-    """Serve the page until Ctrl-C, without results. Misuse if it is not one program, or not a bundle."""
+    """Serve the page until Ctrl-C; yield no results. Misuse if it is not one program, or not a bundle."""
     from pfnlab.base.inert import shell_word
     from pfnlab.explorer.serving import serve
     from pfnlab.explorer.stories import MOST_MACHINES

@@ -1,11 +1,11 @@
 """Export a program as a reproducer that runs without pfnlab.
 
-c is one C file that needs only a compiler: it finds its device, runs the operations, and prints TAP. For
-operations of a driver it is a folder: the file, a kernel module with the driver, and a Makefile for both.
-kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h. syz is a program of
-syzkaller, for programs that are system calls of one process. drgn is a script that shows the state of a live
-kernel or a vmcore. With --on, the reproducer expects the results of that machine; without it, those of the
-program's `expect` lines.
+c is one C file that needs only a compiler: it finds its device, runs the operations, and prints TAP. If the
+program has driver operations, it is a folder: the C file, a kernel module with the driver, and a Makefile for
+both. kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h. syz is a syzkaller
+program, for programs that consist of one process's system calls. drgn is a script that shows the state of a
+live kernel or a vmcore. The reproducer expects the results of the machine given by --on, or, without it,
+those in the program's `expect` lines.
 
 Exit codes: 0 written, 2 misuse, 3 the program cannot be written in this format.
 """
@@ -28,13 +28,17 @@ class ExportRequest(Request, frozen=True, kw_only=True):
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
     ]
-    form: Annotated[str, Option("The form.", "c|kselftest|syz|drgn", ("--format",))] = "c"
+    form: Annotated[str, Option("Output format.", "c|kselftest|syz|drgn", ("--format",))] = "c"
     on: Annotated[
-        str | None, Option("As for run: the reproducer expects the results of this machine.", "MACHINE")
+        str | None, Option("As in run: the reproducer expects the results of this machine.", "MACHINE")
     ] = None
     to: Annotated[
         Path | None,
-        Option("Write it there: a file, or the folder for several files.", "FILE|FOLDER", ("-o", "--output")),
+        Option(
+            "Where to write the output: a file, or a folder if there are several files.",
+            "FILE|FOLDER",
+            ("-o", "--output"),
+        ),
     ] = None
     profile: ProfileOf = None
     accel: AccelOf = "tcg"
@@ -43,8 +47,8 @@ class ExportRequest(Request, frozen=True, kw_only=True):
 def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     """Write the program in another format.
 
-    :raises Misuse: it is not one program, the format does not exist, or the output cannot be written
-    :raises Undecided: the format lacks an operation of the program, or the machine gave no answer
+    :raises Misuse: if it is not a single program, the format does not exist, or the output cannot be written
+    :raises Undecided: if the format lacks an operation of the program, or the machine gave no answer
     """
     from pfnlab.base.files import check_output, write_whole, writing
     from pfnlab.base.path_walk import make_folder
@@ -66,7 +70,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     program = load_found(path)
     name = "program" if path == STDIN else path.stem
     subject = Subject(name, program) if machines else Subject.judged(name, program)
-    # Checked before anything runs: the format may not fit, or a file may not be writable.
+    # Check this before anything runs: the format may not fit, or a file may not be writable.
     names = list(export(subject, request.form))
     if request.to is None and len(names) > 1:
         raise Misuse(
@@ -74,7 +78,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
         )
     targets = _targets(names, request.to)
     for target in targets.values():
-        # A missing folder is created; the folder of a file must exist.
+        # A missing folder is created, but the parent folder of a file must exist.
         if target == request.to or target.parent.is_dir():
             check_output(target, [path, *map(Path, files_named(specs))])
     if machines:
@@ -92,7 +96,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _targets(names: list[str], to: Path | None) -> dict[str, Path]:
-    """Return the place of each file: a single file takes the given name, unless that is a folder."""
+    """Return the path of each file: a single file takes the given name, unless that is a folder."""
     if to is None:
         return {}
     alone = len(names) == 1 and not to.is_dir()

@@ -1,6 +1,6 @@
-"""Rewrite program files in their canonical form.
+"""Rewrite program files in canonical form.
 
-Exit codes: 0 written, or nothing to change; 1 a file would be rewritten, 2 a file is not a program.
+Exit codes: 0 written, or nothing to change; 1 a file would be rewritten; 2 a file is not a program.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from pfnlab.verbs.option import Option, Request, Say
 if TYPE_CHECKING:
     from pfnlab.programs.lang.problems import FmtResult
 
-#: The formats of problems.
+#: The formats in which problems are printed.
 FORMATS = ("text", "json", "github")
 
 
 class FmtRequest(Request, frozen=True, kw_only=True):
     programs: Annotated[
-        tuple[str, ...], Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True)
+        tuple[str, ...],
+        Option("Files, folders or patterns; - is standard input.", "PROGRAM", positional=True),
     ]
     check: Annotated[
         bool, Option("Change nothing; print problems as FILE:LINE:COLUMN: MESSAGE.", names=("--check",))
     ] = False
     form: Annotated[
         str | None,
-        Option("Format of the output of --check. Default: text.", "text|json|github", ("--format",)),
+        Option("Output format of --check. Default: text.", "text|json|github", ("--format",)),
     ] = None
 
 
 def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
-    """Rewrite files in place, standard input to the output; or check, and write nothing.
+    """Rewrite files in place, and standard input to the output; with --check, write nothing.
 
-    Names of the library are accepted too if nothing is written.
+    Names from the library are accepted too if nothing is written.
 
-    :raises Misuse: the format does not exist, or a file cannot be written
-    :raises ProgramError: a file to rewrite is not a program
+    :raises Misuse: if the format does not exist, or a file cannot be written
+    :raises ProgramError: if a file to rewrite is not a program
     """
     from pfnlab.base.files import check_regular, write_whole, writing
     from pfnlab.base.progress import working
@@ -65,7 +66,7 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
         if path == STDIN:
             yield PlainText(formatted)
         elif formatted != text:
-            # A pipe could be read, but writing to one may block for ever.
+            # Reading from a pipe works, but writing to one may block forever.
             check_regular(path, "program")
             with writing(path):
                 write_whole(path, formatted)

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.letters import Cells
     from pfnlab.hunt.fuzz.rounds import Looks
 
-#: The number of programs without --programs and --seconds.
+#: The number of programs if neither --programs nor --seconds is given.
 PROGRAMS = 500
 
-#: Seconds between progress lines of a hunt.
+#: Seconds between the progress lines of a hunt.
 _BEAT = 4.0
 
 #: The options that choose the programs.
@@ -49,7 +49,7 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...],
         Option(
-            "As for run. A kernel alone is compared with the model of its series; with --enumerate, "
+            "As in run. A kernel alone is compared with the model of its series; with --enumerate, "
             "several kernels are compared one after the other. Default: the kernel of the newest "
             "series.",
             "MACHINE",
@@ -58,7 +58,7 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     enumerate: Annotated[
         str | None,
         Option(
-            "Draw nothing at random: run every pair of operations on every kind of mapping of a "
+            "Instead of random programs, run every pair of operations on every kind of mapping of a "
             "scope, each in two cells: pci, mem, private, driver, vfio, leaves, triples, marks, "
             "holds or all. In failures, every operation that may allocate has a failing allocation.",
             "SCOPE",
@@ -67,7 +67,7 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     cells: Annotated[str | None, Option("With --enumerate: cells A up to but not including B.", "A:B")] = None
     seed: Annotated[int | None, Option("Random seed. Default: 0.", "N")] = None
     programs: Annotated[
-        int | None, Option("Number of programs in all; 500 without --seconds.", "N", min=1)
+        int | None, Option("Total number of programs; 500 without --seconds.", "N", min=1)
     ] = None
     seconds: Annotated[
         float | None, SECONDS._replace(help="Start no new programs after this many seconds.", metavar="S")
@@ -78,16 +78,16 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     driver: Annotated[bool, Option("Include operations of the guest driver.")] = False
     schedules: Annotated[bool, Option("Include threads and held processors.")] = False
     vfio: Annotated[bool, Option("Include devices opened through vfio-pci.")] = False
-    slots: Annotated[bool, Option("Include devices that come and go.")] = False
-    fixed: Annotated[bool, Option("Only programs with an ISA or a top device.")] = False
+    slots: Annotated[bool, Option("Include devices that are removed and added again.")] = False
+    fixed: Annotated[bool, Option("Only programs with an ISA or a top device (docs/programs.md).")] = False
     leaves: Annotated[bool, Option("Only programs with leaves of 2 MiB and 1 GiB.")] = False
-    failures: Annotated[bool, Option("A quarter of the operations that may allocate fail.")] = False
+    failures: Annotated[bool, Option("Make a quarter of the operations that may allocate fail.")] = False
     coverage: Annotated[
         str | None,
         Option(
             "Keep programs as seeds for later ones if they reach new branches of the model or new "
-            "blocks of the kernels; with none, only if they have new pairs of operations. Default: "
-            "model, or that of the resumed hunt.",
+            "kernel blocks; with none, only if they have new pairs of operations. Default: model, or "
+            "that of the resumed hunt.",
             "model|kernel|none",
         ),
     ] = None
@@ -100,7 +100,7 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
         str | None,
         Option(
             "memory, proc or end for all programs; memory,proc runs each program under both, which "
-            "must agree. Default: one of the three for each program, mostly memory; with --enumerate "
+            "must agree. Default: one of the three per program, mostly memory; with --enumerate, "
             "memory.",
             "LEVEL",
         ),
@@ -109,9 +109,9 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
-    """Run a hunt and report its speed; for enumerated programs, one hunt for each kernel named alone.
+    """Run a hunt and report its speed; for enumerated programs, run one hunt for each kernel named alone.
 
-    :raises Misuse: an option is wrong or conflicts with another
+    :raises Misuse: if an option is wrong or conflicts with another
     """
     from pfnlab.hunt.fuzz.filing import Folder
     from pfnlab.hunt.fuzz.rounds import compared_together
@@ -144,12 +144,12 @@ def _say_how_to_resume(request: FuzzRequest, say: Say) -> None:
 
 
 def _state_file(request: FuzzRequest) -> Path:
-    """Return the file of an interrupted hunt's state."""
+    """Return the file that holds the state of an interrupted hunt."""
     return request.resume or request.findings / "interrupted.json"
 
 
 def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[str], say: Say) -> FuzzResult:
-    """Return the result of a hunt on machines that are compared; *known* are keys of known signatures."""
+    """Return the result of a hunt on machines that are compared; *known* are the keys of known signatures."""
     from pfnlab.base.path_walk import make_folder
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import beating, working
@@ -214,7 +214,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
             hunt.run(programs, request.seconds, request.stop_after)
             interrupted = False
         except KeyboardInterrupt:
-            # In the middle of a program; the state after the last whole one is valid.
+            # In the middle of a program; the state after the last complete one is valid.
             state, interrupted = shown.latest, True
             make_folder(_state_file(request).parent)
             write_state(_state_file(request), state)
@@ -229,7 +229,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
 
 
 def _measure(request: FuzzRequest) -> Measure | None:
-    """Return the requested coverage, None for that of the resumed hunt; Misuse if it is impossible."""
+    """Return the requested coverage, or None for that of the resumed hunt; Misuse if it is impossible."""
     from pfnlab.hunt.fuzz.coverage import Measure, measure_named
 
     measure = measure_named(request.coverage) if request.coverage is not None else None
@@ -253,9 +253,9 @@ def _kept(
     measure: Measure | None,
     cells: Cells | None,
 ) -> HuntState | None:
-    """Return the state to resume, None for a new hunt; Misuse if the file belongs to another hunt.
+    """Return the state to resume, or None for a new hunt; Misuse if the file belongs to another hunt.
 
-    *chosen*, *measure* and *cells* are None to take those of the hunt.
+    If *chosen*, *measure* or *cells* is None, the value of the hunt is used.
     """
     from pfnlab.base.inert import shell_line
     from pfnlab.hunt.fuzz.hunt_state import read_state
@@ -289,7 +289,7 @@ def _kept(
 
 
 class _Kept:
-    """Shows the progress of a hunt that ends after *limit* seconds, and keeps its state, also in a file."""
+    """Shows the progress of a hunt limited to *limit* seconds, and keeps its state, optionally in a file."""
 
     def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:
         self._work, self._state_file, self._limit = work, state_file, limit
@@ -298,7 +298,7 @@ class _Kept:
 
     @property
     def latest(self) -> HuntState:
-        """The state when it was last shown."""
+        """Return the state as of when it was last shown."""
         from pfnlab.hunt.fuzz.hunt_state import HuntState
 
         return msgspec.json.decode(self._stored, type=HuntState)

@@ -1,8 +1,8 @@
 """Explain a word: a term, command, property, bug, rule, message, switch, policy or JSON key.
 
-A log line, or a part of one, is looked up among the messages. Without a word, list the commands.
+A log line or part of one is looked up among the messages. Without a word, list the commands.
 
-Exit codes: 0 explained, 2 unknown word; the nearest known words are proposed.
+Exit codes: 0 explained, 2 unknown word (the nearest known words are suggested).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say, refuse_beside
 
-#: The shells with a completion script.
+#: The shells for which there is a completion script.
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -28,9 +28,9 @@ class HelpRequest(Request, frozen=True, kw_only=True):
         ),
     ] = ()
     schema: Annotated[
-        bool, Option("Print the JSON Schema of the --json output of a command, e.g. run or kernels meet.")
+        bool, Option("Print the JSON Schema of a command's --json output, e.g. run or kernels meet.")
     ] = False
-    completion: Annotated[str | None, Option("Print the completion script of a shell.", "bash|zsh|fish")] = (
+    completion: Annotated[str | None, Option("Print the completion script for a shell.", "bash|zsh|fish")] = (
         None
     )
 
@@ -38,7 +38,8 @@ class HelpRequest(Request, frozen=True, kw_only=True):
 def perform(request: HelpRequest, say: Say) -> Iterator[PlainText]:
     """Print every meaning of the word, a schema or a script; Misuse if there is none.
 
-    The command line itself answers for commands."""
+    Help for commands is printed by the command line itself.
+    """
     word = " ".join(request.words)
     if request.completion is not None:
         refuse_beside(request, "--completion", "prints a script", takes=("completion",))
@@ -58,7 +59,7 @@ def perform(request: HelpRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _script(shell: str) -> str:
-    """Return the completion script of *shell*; Misuse if there is none."""
+    """Return the completion script for *shell*; Misuse if there is none."""
     from importlib.resources import files
 
     if shell not in SHELLS:

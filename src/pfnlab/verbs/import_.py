@@ -1,9 +1,9 @@
 """Convert an strace log or a syzkaller program into a program.
 
 Operations on device memory (PCI resource files, /dev/mem, /proc/bus/pci, UIO, vfio-pci) are converted, each
-with its source lines. The rest is counted in comments.
+with its source lines. Comments count the rest.
 
-Make a log with `strace -f -y -o FILE COMMAND`. The format is detected.
+Record a log with `strace -f -y -o FILE COMMAND`. The format is detected.
 
 Exit codes: 0 imported, 2 misuse or no device memory mapped, 3 the language cannot express it.
 """
@@ -23,25 +23,26 @@ FORMATS = ("strace", "syz")
 
 
 class ImportRequest(Request, frozen=True, kw_only=True):
-    source: Annotated[str, Option("A log or program; - is standard input.", "FILE", positional=True)]
+    source: Annotated[str, Option("A log or a program; - is standard input.", "FILE", positional=True)]
     form: Annotated[str | None, Option("Format of FILE. Default: detected.", "strace|syz", ("--format",))] = (
         None
     )
     resource: Annotated[
         tuple[str, ...],
         Option(
-            "Copy of /sys/bus/pci/devices/DEVICE/resource, for addresses and sizes of the BARs; "
-            "DEVICE=FILE if there are several devices. Default: sizes of the mappings.",
+            "Copy of /sys/bus/pci/devices/DEVICE/resource, for BAR addresses and sizes; DEVICE=FILE "
+            "if there are several devices. Default: sizes of the mappings.",
             "[DEVICE=]FILE",
             ("--resource",),
         ),
     ] = ()
-    output: Annotated[Path | None, Option("Write the program there.", "FILE", ("-o", "--output"))] = None
+    output: Annotated[Path | None, Option("Write the program to this file.", "FILE", ("-o", "--output"))] = (
+        None
+    )
 
 
 def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
-    """Return a program; Misuse if the format, file or device memory is missing, Undecided if it cannot be
-    expressed."""
+    """Return a program; Misuse if format, file or device memory is missing, Undecided if not expressible."""
     from pfnlab.base.files import MOST_RECORDED, check_output, read_bytes, read_text
     from pfnlab.export.from_strace import from_strace
     from pfnlab.export.from_syz import from_syz
@@ -52,7 +53,7 @@ def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
 
     if request.form is not None and request.form not in FORMATS:
         raise Misuse(f"unknown format {request.form!r}: write --format {'|'.join(FORMATS)}")
-    # Read like standard input: a log may be larger than a program may be.
+    # Read it like standard input: a log may be larger than the limit for programs.
     path = Path("/dev/stdin") if Path(request.source) == STDIN else Path(request.source)
     known: dict[str, dict[int, KnownBar]] = {}
     files = [path]
@@ -63,7 +64,7 @@ def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
         known[device] = bars_of(read_text(Path(name), "resource file"), name)
         files.append(Path(name))
     check_output(request.output, files)
-    # A log may contain output of the traced program, which can be anything.
+    # A log may contain arbitrary output of the traced program.
     text = read_bytes(path, "log", MOST_RECORDED).decode("utf-8", "replace")
     name = "standard input" if request.source == "-" else path.name
     form = request.form or ("strace" if looks_like_strace(text) else "syz" if looks_like_syz(text) else None)

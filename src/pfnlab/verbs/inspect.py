@@ -1,8 +1,8 @@
 """List device-memory reservations and mappings with their owners, and report problems.
 
-Without a name this machine is looked at; nothing on it is changed. A bundle is what `--collect` wrote here or
-the script of `--script` elsewhere; a text or folder with lists as people paste them will do. Exit code 1:
-something was found, or with --device: it is not write-combining.
+Without an argument, inspect this machine and change nothing. A bundle is written by `--collect` here, or by
+the script from `--script` elsewhere; a text or folder with pasted lists works too. Exit code 1: there are
+findings, or, with --device, it is not write-combining.
 """
 
 from __future__ import annotations
@@ -32,13 +32,16 @@ class InspectRequest(Request, frozen=True, kw_only=True):
             positional=True,
         ),
     ] = None
-    deep: Annotated[bool, Option("Read kernel memory too (/proc/kcore; extra lens).")] = False
+    deep: Annotated[bool, Option("Also read kernel memory (/proc/kcore; extra lens).")] = False
     device: Annotated[
-        str | None, Option("Is the memory of this PCI device write-combining? E.g. 0000:01:00.0.", "BDF")
+        str | None,
+        Option("Check whether the memory of this PCI device is write-combining, e.g. 0000:01:00.0.", "BDF"),
     ] = None
-    bar: Annotated[int | None, Option("With --device: only this BAR.", "N", min=0, max=5)] = None
-    pid: Annotated[int | None, Option("With --device: for this process.", "PID", min=1)] = None
-    collect: Annotated[Path | None, Option("Write a bundle there, and inspect nothing.", "FILE")] = None
+    bar: Annotated[int | None, Option("With --device: check only this BAR.", "N", min=0, max=5)] = None
+    pid: Annotated[int | None, Option("With --device: check for this process.", "PID", min=1)] = None
+    collect: Annotated[Path | None, Option("Write a bundle to this file, and inspect nothing.", "FILE")] = (
+        None
+    )
     redact: Annotated[bool, Option("With --collect: omit names and real addresses.")] = False
     script: Annotated[
         bool, Option("Print a script that collects a bundle where pfnlab is not installed.")
@@ -46,8 +49,8 @@ class InspectRequest(Request, frozen=True, kw_only=True):
     most: Annotated[
         int | None,
         Option(
-            "Read at most this much of each file (31,250 lines a MiB), and four times that in all. "
-            "Default: 64.",
+            "Read at most this much of each file (31,250 lines per MiB), and four times that in "
+            "total. Default: 64.",
             "MIB",
             min=1,
             max=1 << 14,
@@ -62,7 +65,9 @@ class InspectRequest(Request, frozen=True, kw_only=True):
         Option("prometheus: for the textfile collector of node_exporter.", "text|prometheus", ("--format",)),
     ] = None
     as_json: AsJson = False
-    output: Annotated[Path | None, Option("Write the output there.", "FILE", ("-o", "--output"))] = None
+    output: Annotated[Path | None, Option("Write the output to this file.", "FILE", ("-o", "--output"))] = (
+        None
+    )
 
 
 def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | PlainText]:

@@ -24,20 +24,20 @@ VERBS = ("list", "fetch", "rm", "build", "meet", "diff", "sizes")
 
 
 class MirrorRequest(Request, frozen=True, kw_only=True):
-    """Base of every request about kernels: the mirror to fetch from."""
+    """Base of every request about kernels: it has the mirror to fetch from."""
 
     mirror: Annotated[
         str | None,
         Option(
-            "Mirror of Debian's archive for this command, instead of that of PFNLAB_MIRROR or of the "
-            "machine.",
+            "Mirror of Debian's archive for this command, instead of the one set by PFNLAB_MIRROR or "
+            "by the machine.",
             "URI",
         ),
     ] = None
 
 
 def prepare(request: MirrorRequest) -> None:
-    """Set the mirror in the environment, for every helper process started from here."""
+    """Set the mirror in the environment, for every subprocess started from here."""
     if request.mirror is not None:
         from pfnlab.lab.images.sources import MIRROR
 
@@ -45,19 +45,19 @@ def prepare(request: MirrorRequest) -> None:
 
 
 class KernelsRequest(Request, frozen=True, kw_only=True):
-    """List every kernel that is known, cached or on offer.
+    """List every kernel that is known, cached or available.
 
-    A kernel is known (compared with the model), new (not yet compared) or gone (no longer offered).
+    A kernel is known (compared with the model), new (not yet compared) or gone (no longer available).
     """
 
     refresh: RefreshOf = False
-    tested: Annotated[bool, Option("Only the kernels that the demo and the tests run.")] = False
-    newest: Annotated[bool, Option("With --tested: only the newest one available.")] = False
+    tested: Annotated[bool, Option("List only the kernels that the demo and the tests run.")] = False
+    newest: Annotated[bool, Option("With --tested: list only the newest one available.")] = False
     cache: Annotated[bool, Option("List the files on disk by kind, with their sizes.")] = False
 
 
 def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
-    """Yield a line for each kernel of the archive, with its state in the cache; then those built here."""
+    """Yield a line for each kernel in the archive, with its cache state, then those built here."""
     from pfnlab.lab.building.built import built_kernels
     from pfnlab.lab.images.kernels import inventory, read_lists
 
@@ -90,7 +90,7 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _tested_lines(request: KernelsRequest) -> Iterator[PlainText]:
-    """Yield each tested version and its state; none if the newest is wanted and none is available."""
+    """Yield each tested version and its state; nothing if only the newest is wanted and none is available."""
     from pfnlab.lab.images.kernel_offers import offered, roles_for
     from pfnlab.lab.images.kernels import cached_versions
 
@@ -138,7 +138,7 @@ def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
     return kind, f"{len(things):,}", in_mib(sum(thing.size for thing in things)), day
 
 
-#: The fallback of each role of the tests.
+#: The fallback for each role in the tests.
 _STANDINGS = {
     "new": "which is new: differences from the model there are news",
     "cached": "from the cache, because it is no longer offered",
@@ -153,19 +153,19 @@ class FetchRequest(Request, frozen=True, kw_only=True):
     names: Annotated[
         tuple[str, ...],
         Option(
-            "6.12 (its newest known version on offer), 6.12.107, all (one of each series), every "
-            "(each version on offer), or tested (the kernels of the demo and the tests).",
+            "6.12 (its newest known version available), 6.12.107, all (one per series), every (every "
+            "available version), or tested (the kernels of the demo and the tests).",
             "K",
             positional=True,
         ),
     ]
     refresh: RefreshOf = False
-    missing: Annotated[bool, Option("Only kernels not in the cache.")] = False
+    missing: Annotated[bool, Option("Fetch only kernels that are not in the cache.")] = False
 
 
 def perform_fetch(request: FetchRequest, say: Say) -> Iterator[PlainText]:
-    """Fetch the named kernels, and print their paths; Misuse if one does not exist, or `all` and the like are
-    not alone."""
+    """Fetch the named kernels, and print their paths; Misuse if one is unknown, or a word like `all` is not
+    alone."""
     from pfnlab.base.progress import working
     from pfnlab.base.units import number_of
     from pfnlab.kernel.policies.releases import CONFIRMED
@@ -217,14 +217,14 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
 
 
 class RemoveRequest(Request, frozen=True, kw_only=True):
-    """Remove kernels from the cache, or everything that was not used for a while.
+    """Remove kernels from the cache, or everything that has not been used for a while.
 
-    Removed files are fetched or made again when needed.
+    Removed files are fetched or rebuilt when they are needed.
     """
 
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)] = ()
     older: Annotated[
-        float | None, Option("Remove all files unused for this many days, kernels and others.", "DAYS", min=0)
+        float | None, Option("Remove all files, not only kernels, unused for this many days.", "DAYS", min=0)
     ] = None
 
 
@@ -246,7 +246,7 @@ def perform_rm(request: RemoveRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _cleaned(days: float) -> Iterator[PlainText]:
-    """Remove files unused for *days* days; yield a line for each, then their number."""
+    """Remove files unused for *days* days; yield a line for each, then the number of files."""
     from pfnlab.base.units import in_mib, number_of
     from pfnlab.lab.images.cache import cache_root
     from pfnlab.lab.images.inside_cache import clean
@@ -261,16 +261,16 @@ def _cleaned(days: float) -> Iterator[PlainText]:
 class BuildRequest(Request, frozen=True, kw_only=True):
     """Build a kernel from source, boot it once, and keep it under a name.
 
-    The first build of a tree takes about ten minutes and 5 GiB, a further patch about a minute. A tree built
-    before is not built again, and an interrupted build resumes.
+    The first build of a tree takes about ten minutes and 5 GiB, each further patch about a minute. A tree
+    that was already built is not built again, and an interrupted build resumes.
 
-    Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 it fails to build or boot.
+    Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 the kernel fails to build or boot.
     """
 
     source: Annotated[
         str,
         Option(
-            "A kernel tree, which is not changed, or a version such as 7.2: its source package.",
+            "A kernel tree, which is left unchanged, or a version such as 7.2 for its source package.",
             "TREE|SERIES",
             positional=True,
         ),
@@ -281,22 +281,24 @@ class BuildRequest(Request, frozen=True, kw_only=True):
     reverts: Annotated[
         tuple[str, ...],
         Option(
-            "A fix to revert: a commit that pfnlab has a patch for, or a patch file.",
+            "A fix to revert: a patch file, or a commit that pfnlab has a patch for.",
             "COMMIT|FILE",
             ("--revert",),
         ),
     ] = ()
     configuration: Annotated[
         tuple[str, ...],
-        Option("lab, minimal, debug, or a file of options added to lab.", "FRAGMENT", ("--config",)),
+        Option("lab, minimal, debug, or a file of options to add to lab.", "FRAGMENT", ("--config",)),
     ] = ()
-    name: Annotated[str | None, Option("Name of the kernel: qemu:NAME.", "NAME")] = None
+    name: Annotated[str | None, Option("Name of the kernel, to use as qemu:NAME.", "NAME")] = None
     jobs: Annotated[
-        int | None, JOBS._replace(names=("-j", "--jobs"), help="Parallel jobs. Default: one a core.")
+        int | None, JOBS._replace(names=("-j", "--jobs"), help="Parallel jobs. Default: one per core.")
     ] = None
     series: Annotated[
         str | None,
-        Option("Use the model of this series, not that of the kernel's own.", "SERIES", ("--like",)),
+        Option(
+            "Use this series' model instead of the one of the kernel's own series.", "SERIES", ("--like",)
+        ),
     ] = None
 
 
@@ -319,7 +321,7 @@ def perform_build(request: BuildRequest, say: Say) -> Iterator[PlainText]:
 
 
 class SizesRequest(Request, frozen=True, kw_only=True):
-    """Print the sizes of structures in kernels, with holes and padding, read from their images.
+    """Print the sizes of kernel structures, with holes and padding, read from kernel images.
 
     Boots no kernel unless --write is given, which needs slab caches.
     """
@@ -329,12 +331,13 @@ class SizesRequest(Request, frozen=True, kw_only=True):
     ] = ()
     as_json: AsJson = False
     write: Annotated[
-        Path | None, Option("Boot the kernels too, and write the data of docs/sizes.md there.", "DIR")
+        Path | None,
+        Option("Also boot the kernels, and write the data for docs/sizes.md to this folder.", "DIR"),
     ] = None
 
 
 def perform_sizes(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
-    """Yield the structures of the kernels, or the recorded ones; or write them. Misuse if no such kernel."""
+    """Yield the kernels' structures, or the recorded ones; or write them. Misuse if no such kernel."""
     from pfnlab.base.inert import shell_word
     from pfnlab.base.progress import working
     from pfnlab.kernel.policies.releases import CONFIRMED

@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 class MeetRequest(Request, frozen=True, kw_only=True):
     """Run every comparison of a kernel with the model of its version.
 
-    These are litmus programs, walkers, orders of calls, schedules and random programs. The page lists the
-    differences from the model, each shrunk and with the switch that explains it, and the commits of stable
-    releases that touch the area. Takes two to three minutes a kernel.
+    It runs litmus programs, walkers, orders of calls, schedules and random programs. The page lists the
+    differences from the model, each shrunk and with the switch that explains it, and the stable commits that
+    touch the area. Takes two to three minutes per kernel.
 
     Exit codes: 0 no difference, 1 differences, 3 the kernel could not be compared, or a difference did not
     recur.
     """
 
     names: Annotated[
-        tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
+        tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or a kernel built here.", "K", positional=True)
     ] = ()
-    new: Annotated[bool, Option("Compare every new kernel on offer.")] = False
+    new: Annotated[bool, Option("Compare every new kernel available.")] = False
     profile: Annotated[
-        str | None, Option("The model to compare with, instead of that of its version.", "VERSION")
+        str | None, Option("The model to compare with, instead of the one of its version.", "VERSION")
     ] = None
-    promote: Annotated[bool, Option("Add kernels without differences to the known ones, a line each.")] = (
+    promote: Annotated[bool, Option("Add kernels without differences to the known ones, one line each.")] = (
         False
     )
     known: Annotated[
-        Path | None, Option("The file of these lines. Default: that of the package.", "FILE")
+        Path | None, Option("The file to add these lines to. Default: that of the package.", "FILE")
     ] = None
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
@@ -60,19 +60,19 @@ class MeetRequest(Request, frozen=True, kw_only=True):
 
 
 class Unmet(NamedTuple):
-    """One of several kernels that could not be compared; the reason was reported."""
+    """One of several kernels, which could not be compared; the reason has been reported."""
 
     name: str
     outcome: Outcome = Outcome.UNDECIDED
 
 
 def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
-    """Compare every kernel; add it to the known ones once its result was taken.
+    """Compare every kernel; add it to the known ones after its result has been consumed.
 
     If one of several cannot be compared, that is reported, and the others are compared.
 
-    :raises Undecided: the only one could not be compared
-    :raises Misuse: an option is wrong or conflicts with another
+    :raises Undecided: if there is only one, and it could not be compared
+    :raises Misuse: if an option is wrong or conflicts with another
     """
     from pfnlab.base.files import check_output
     from pfnlab.base.processes import in_order, processors
@@ -127,9 +127,9 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
 
 
 def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
-    """Write the line of a kernel that is now known, or report why it is not.
+    """Write the line for a kernel that is now known, or report why it is not.
 
-    :param path: the file of known kernels; None for that of the package
+    :param path: the file of known kernels; None for the one in the package
     """
     from pfnlab.hunt.meeting.meet import known_of
     from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
@@ -151,18 +151,20 @@ def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say)
 class DiffRequest(Request, frozen=True, kw_only=True):
     """Compare two kernels: run the same programs on both, and explain each difference.
 
-    With --model, compare the models of the two, in seconds and without a kernel: each rule that differs, with
-    the shortest program that shows it and its effect on a user.
+    With --model, compare only their models, in seconds and without booting a kernel: each rule that differs,
+    with the shortest program that shows it and its effect on a user.
 
     Exit codes: 0 no difference, 1 differences, 3 a kernel could not be run, or a difference did not recur.
     """
 
-    first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
-    second: Annotated[str, Option("Another one.", "B", positional=True)]
+    first: Annotated[
+        str, Option("6.12.94, a series, a bzImage, or a kernel built here.", "A", positional=True)
+    ]
+    second: Annotated[str, Option("The kernel to compare it with.", "B", positional=True)]
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
     seed: SeedOf = 7
-    model: Annotated[bool, Option("Compare only their rules: boots no kernel.", names=("--model",))] = False
+    model: Annotated[bool, Option("Compare only their rules; boots no kernel.", names=("--model",))] = False
     jobs: JobsOf = None
     output: PageFile = None
     as_json: AsJson = False

@@ -18,20 +18,19 @@ VERBS = ("list", "show", "copy", "new")
 
 
 class LitmusRequest(Request, frozen=True, kw_only=True):
-    """List the programs of the library: name and question, by section."""
+    """List the programs in the library by section, each with its name and question."""
 
-    grep: Annotated[str | None, Option("Only programs with this word in name, question or text.", "WORD")] = (
-        None
-    )
-    section: Annotated[str | None, Option("Only programs of one section, e.g. Unmapping or vfio.", "S")] = (
-        None
-    )
+    grep: Annotated[
+        str | None, Option("Show only programs with this word in their name, question or text.", "WORD")
+    ] = None
+    section: Annotated[
+        str | None, Option("Show only programs in one section, e.g. Unmapping or vfio.", "S")
+    ] = None
     as_json: AsJson = False
 
 
 def perform_list(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
-    """List the matching programs; Misuse if the section does not exist, or nothing matches (with JSON: an
-    empty list)."""
+    """List the matching programs; Misuse if the section is unknown, or nothing matches (JSON: empty list)."""
     from pfnlab.base.units import number_of
     from pfnlab.programs.lang.library_list import LibraryList, chosen_entries
 
@@ -49,12 +48,16 @@ class LitmusShowRequest(Request, frozen=True, kw_only=True):
     names: LibraryNames
     form: Annotated[
         str | None,
-        Option("A format of `pfnlab export`, e.g. c. Default: the text.", "c|kselftest|syz|drgn", ("--as",)),
+        Option(
+            "A format of `pfnlab export`, e.g. c. Default: the program text.",
+            "c|kselftest|syz|drgn",
+            ("--as",),
+        ),
     ] = None
 
 
 def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
-    """Yield the texts, separated by an empty line; Misuse if there is no such program or format."""
+    """Yield the texts, separated by empty lines; Misuse if there is no such program or format."""
     from pfnlab.programs.lang.library import library_programs
     from pfnlab.programs.lang.load import load_program, read_program_text
 
@@ -70,15 +73,15 @@ def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
 
 
 class CopyRequest(Request, frozen=True, kw_only=True):
-    """Copy programs to your own files, to change them."""
+    """Copy programs into this or another folder, to change them."""
 
     names: LibraryNames
-    to: Annotated[Path, Option("The folder to copy to; created if missing.", "FOLDER")] = Path()
+    to: Annotated[Path, Option("Folder to copy to; created if missing.", "FOLDER")] = Path()
     force: ForceOf = False
 
 
 def perform_copy(request: CopyRequest, say: Say) -> Iterator[PlainText]:
-    """Yield each file once it is written; Misuse if a program does not exist, or a file does."""
+    """Yield each file once it is written; Misuse if a program does not exist, or a file already does."""
     from pfnlab.base.files import write_whole, writing
     from pfnlab.base.path_walk import make_folder
     from pfnlab.programs.lang.library import library_programs
@@ -100,13 +103,13 @@ class NewRequest(Request, frozen=True, kw_only=True):
     """Write a commented program to start from, ready to run."""
 
     file: Annotated[
-        Path | None, Option("Write the program there. Default: print it.", "FILE", positional=True)
+        Path | None, Option("File to write the program to. Default: print it.", "FILE", positional=True)
     ] = None
     force: ForceOf = False
 
 
 def perform_new(request: NewRequest, say: Say) -> Iterator[PlainText]:
-    """Return its text, or its path; Misuse if the file exists, or cannot be written."""
+    """Return the program's text, or its path; Misuse if the file exists or cannot be written."""
     from importlib.resources import files
 
     from pfnlab.base.files import write_whole, writing
@@ -124,7 +127,7 @@ def perform_new(request: NewRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
-    """Refuse to overwrite any of *targets*: Misuse, which names an alternative."""
+    """Refuse to overwrite any of *targets*: raise Misuse that names an alternative."""
     there = [str(path) for path in targets if path.exists() or path.is_symlink()]
     if there and not force:
         exist = "exists" if len(there) == 1 else "exist"

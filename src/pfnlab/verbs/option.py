@@ -1,6 +1,6 @@
 """Options: how a request field is given on the command line, and the options that several verbs share."""
 
-# Imported before every command: keep the import fast.
+# This is imported before every command: keep the import fast.
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,10 +19,10 @@ class Request(msgspec.Struct, frozen=True):
 class Option(NamedTuple):
     """An option or argument of a verb, as an annotation of a field of its request.
 
-    :param metavar: stands for its value in help
-    :param names: its spellings; by default from the field, ``--every-order`` for ``every_order``
-    :param min: the least number; *max*: the greatest
-    :param check: called with the given value; it raises Misuse if the value is invalid
+    :param metavar: the placeholder for its value in help
+    :param names: its spellings; by default derived from the field, e.g. ``--every-order`` for ``every_order``
+    :param min: the smallest value; *max*: the largest
+    :param check: called with the given value; raises Misuse if the value is invalid
     :param positional: whether it is a positional argument
     """
 
@@ -35,7 +35,7 @@ class Option(NamedTuple):
     positional: bool = False
 
     def written(self, field: str) -> str:
-        """Return the option of *field* as the user wrote it, for messages."""
+        """Return the option for *field* as the user wrote it, for messages."""
         if self.positional:
             return self.metavar or field
         return self.names[-1] if self.names else f"--{field.replace('_', '-')}"
@@ -46,10 +46,10 @@ def refuse_beside(
 ) -> None:
     """Refuse the options of *request* that have no effect with *option*.
 
-    :param reason: what *option* does, for the message
-    :param takes: the fields that may go with it, including its own; all others are refused
-    :param but: or the fields that are refused, separated by blanks; all others may go with it
-    :raises Misuse: one of them was given, as far as its value shows
+    :param reason: the effect of *option*, for the message
+    :param takes: the fields that may be combined with it, including its own; all others are refused
+    :param but: alternatively, the fields that are refused, separated by blanks; all others are allowed
+    :raises Misuse: if one of them was given, as far as its value shows
     """
     from pfnlab.base.errors import Misuse
 
@@ -92,21 +92,23 @@ ACCEL = Option(
 )
 
 JOBS = Option(
-    "Parallel processes, at most eight a processor. Default: one a processor.",
+    "Parallel processes, at most eight per processor. Default: one per processor.",
     "N",
     ("--jobs",),
     min=1,
     check=_check_jobs,
 )
 
-PROFILE = Option("Model of a qemu:BZIMAGE.", "SERIES", ("--profile",))
+PROFILE = Option("Model for a qemu:BZIMAGE.", "SERIES", ("--profile",))
 
 BUG = Option("Bug number (A06), CVE or title.", "BUG", positional=True)
 
 AsJson = Annotated[bool, AS_JSON]
 ResumeOf = Annotated[Path | None, Option("Save the state in FILE, and resume from it.", "FILE")]
 FindingsOf = Annotated[Path, Option("Folder for findings.", "DIR")]
-KnownOf = Annotated[tuple[Path, ...], Option("Known findings, which are only counted (repeatable).", "DIR")]
+KnownOf = Annotated[
+    tuple[Path, ...], Option("Folder of known findings, which are only counted (repeatable).", "DIR")
+]
 StopAfterOf = Annotated[int | None, Option("Stop after N new findings.", "N", min=1)]
 AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
@@ -123,15 +125,15 @@ LookOf = Annotated[
 ]
 RandomPrograms = Annotated[int, Option("Number of random programs.", "N", ("--programs",), min=1)]
 SeedOf = Annotated[int, Option("Random seed.", "N", ("--seed",))]
-DiscussionOf = Annotated[str | None, Option("Only this discussion, e.g. 004.", "DISCUSSION")]
+DiscussionOf = Annotated[str | None, Option("Show only this discussion, e.g. 004.", "DISCUSSION")]
 RefreshOf = Annotated[bool, Option("Fetch the package lists again.")]
 PageFile = Annotated[Path | None, Option("Append the page to this file.", "FILE", ("-o", "--output"))]
-LitmusOf = Annotated[Path | None, Option("Use the programs of this folder instead of the library.", "DIR")]
-ReportFile = Annotated[Path | None, Option("Write the report there.", "FILE", ("-o", "--output"))]
+LitmusOf = Annotated[Path | None, Option("Use the programs in this folder instead of the library.", "DIR")]
+ReportFile = Annotated[Path | None, Option("Write the report to this file.", "FILE", ("-o", "--output"))]
 ReportForm = Annotated[
     str | None,
     Option(
-        "A file for a browser, or Markdown for a mail. Default: by the ending of FILE.",
+        "HTML for a browser, or Markdown for a mail. Default: by the extension of FILE.",
         "html|md",
         ("--format",),
     ),
@@ -139,21 +141,21 @@ ReportForm = Annotated[
 ReportTitle = Annotated[str | None, Option("Title of the report.", "TEXT", ("--title",))]
 VerdictOf = Annotated[
     str | None,
-    Option("Only results with this verdict: differs, violated, holds ...", "VERDICT", ("--verdict",)),
+    Option("Include only results with this verdict: differs, violated, holds ...", "VERDICT", ("--verdict",)),
 ]
 
-# Programs of the library, and new ones.
+# For programs in the library, and new ones.
 LibraryNames = Annotated[
     tuple[str, ...],
     Option("A name, a folder of the library, or a pattern, e.g. 'munmap-*'.", "NAME", positional=True),
 ]
 ForceOf = Annotated[bool, Option("Overwrite existing files.")]
 
-# Of campaigns.
+# For campaigns.
 TrustOf = Annotated[
     bool, Option("Run policy files (FILE.py) named in the file. Review them first: this executes code.")
 ]
-CAMPAIGN_FILE = Option("The file of the campaign.", "CAMPAIGN.toml", positional=True)
+CAMPAIGN_FILE = Option("The campaign file.", "CAMPAIGN.toml", positional=True)
 StoreOf = Annotated[
     str | None,
     Option(
@@ -169,7 +171,7 @@ CampaignName = Annotated[
 ]
 ShardsOf = Annotated[
     int | None,
-    JOBS._replace(help="Parallel shards, at most eight a processor. Default: one a processor."),
+    JOBS._replace(help="Parallel shards, at most eight per processor. Default: one per processor."),
 ]
 ShardClusterOf = Annotated[
     str | None, Option("Run shards on the workers of this dask scheduler.", "ADDRESS", ("--cluster",))

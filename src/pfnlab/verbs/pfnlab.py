@@ -7,7 +7,7 @@ LEAKED: still reserved, but no longer mapped by any process or driver. `pfnlab h
 word, bug, property, rule or message.
 """
 
-#: The verbs under their headings, in the order of help.
+#: The verbs by heading, in the order of help.
 GROUPS = {
     "Everyday commands": ("run", "review", "explain", "inspect", "try", "export"),
     "Ask about the rules": ("help", "check", "explore", "draw", "policies", "bugs", "discussions"),

@@ -37,7 +37,7 @@ def _lines() -> Iterator[str]:
         if seam == "trackers":
             from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 
-            # One tracker with the fixes of its time.
+            # A single tracker, with the fixes of its time.
             yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
         yield from _places(seam)
     series = all_series()
@@ -47,7 +47,7 @@ def _lines() -> Iterator[str]:
 
 
 def _places(folder: str) -> Iterator[str]:
-    """Return the places of a seam that may have their own policy."""
+    """Return the places of a seam that may have a policy of their own."""
     from pfnlab.kernel.policies import FOLDERS
     from pfnlab.kernel.policies.seams import PLACES
 
@@ -59,12 +59,13 @@ def _places(folder: str) -> Iterator[str]:
 class PolicyRequest(Request, frozen=True, kw_only=True):
     """Print the source of a policy, the switches of a kernel, or the differences between two kernels.
 
-    A kernel is a series, an exact version, or a distribution's version, e.g. 6.1.176-1.
+    A kernel is a series, an exact version, or a distribution's package version, e.g. 6.1.176-1.
     """
 
     name: Annotated[str, Option("A policy, or a kernel, e.g. 7.2 or 6.12.94.", "NAME", positional=True)]
     other: Annotated[
-        str | None, Option("Another kernel: print the differences side by side.", "OTHER", positional=True)
+        str | None,
+        Option("Another kernel; the differences are printed side by side.", "OTHER", positional=True),
     ] = None
 
 

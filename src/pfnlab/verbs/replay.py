@@ -1,6 +1,6 @@
 """Replay a counterexample or a finding, step by step.
 
-Exit codes: 0 same result as recorded, 1 another result, 2 misuse, 3 a guest was lost.
+Exit codes: 0 same result as recorded, 1 different result, 2 misuse, 3 a guest was lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ReplayRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...],
         Option(
             "Output of check --save or check --json, the folder of a finding, or the words of a path "
-            "that check printed.",
+            "printed by check.",
             "FILE|PATH",
             positional=True,
         ),

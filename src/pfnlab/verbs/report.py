@@ -26,9 +26,7 @@ class ReportRequest(Request, frozen=True, kw_only=True):
     store: StoreOf = None
     campaign: Annotated[
         str | None,
-        Option(
-            "Include the results of this campaign; optional with --store, if it has only one.", "CAMPAIGN"
-        ),
+        Option("Include the results of this campaign; optional with --store if it has only one.", "CAMPAIGN"),
     ] = None
     output: ReportFile = None
     form: ReportForm = None
@@ -36,7 +34,7 @@ class ReportRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
-    """Read the results, and write the document; Misuse if one is not a result, or is also the output."""
+    """Read the results and write the document; Misuse if a file is not a result, or is also the output."""
     from pfnlab.base.files import check_output
     from pfnlab.present.document.compose import document_of, writer_of
     from pfnlab.present.document.part import part_of

@@ -1,7 +1,7 @@
-"""Review a design: what it newly breaks, fixes, costs and changes, compared with a base.
+"""Review a design: report what it newly breaks, fixes, costs and changes, compared with a base.
 
-Exit codes: 0 the core questions were answered and nothing is newly broken, 1 something is, 2 misuse, 3 the
-core questions were cut off.
+Exit codes: 0 all core questions answered and nothing newly broken, 1 something is newly broken, 2 misuse, 3
+the core questions were cut off.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
             positional=True,
         ),
     ]
-    base: Annotated[str | None, Option("The model to compare it with. Default: the newest.", "MODEL")] = None
+    base: Annotated[str | None, Option("Model to compare with. Default: the newest.", "MODEL")] = None
     seconds: Annotated[
         float, SECONDS._replace(help="Start no new question after this many seconds.", metavar="S")
     ] = 60
     resume: Annotated[Path | None, Option("Save the answers in FILE, and resume from them.", "FILE")] = None
-    store: Annotated[str | None, Option("Use the answers of campaigns in this store first.", "STORE")] = None
+    store: Annotated[
+        str | None, Option("First use the answers that campaigns have stored here.", "STORE")
+    ] = None
     jobs: JobsOf = None
     as_json: AsJson = False
 
@@ -38,7 +40,7 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
 def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
     """Review a design.
 
-    :raises Misuse: the design or base does not exist, or the saved answers belong to another review
+    :raises Misuse: if the design or base does not exist, or the saved answers belong to another review
     """
     from contextlib import ExitStack
 
@@ -90,4 +92,4 @@ def _say_how_to_resume(request: ReviewRequest, say: Say) -> None:
 
 
 def _forget(answer: object) -> None:
-    """Do nothing: the answers are needed for this review only."""
+    """Do nothing: the answers are needed only for this review."""

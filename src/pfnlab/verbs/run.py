@@ -1,6 +1,6 @@
 """Run programs on machines, and print the results side by side with differences marked.
 
-Several programs print one line each, differences first.
+For several programs, print one line each, differences first.
 
 `<` marks rows that differ from the first machine (with colours, the cell is highlighted). An entry of the
 book (the memtype list) is LEAKED if it is still reserved but no longer mapped.
@@ -37,28 +37,28 @@ class RunRequest(Request, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...],
         Option(
-            "model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE (repeatable). "
-            "6.1..7.3 and all are the models of these series, one row each; qemu:6.1..6.12 the kernels. "
-            "Default: the model of the newest kernel.",
+            "model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE (repeatable). 6.1..7.3 and "
+            "all are the models of these series, one row each; qemu:6.1..6.12 the kernels. Default: "
+            "the model of the newest kernel.",
             "MACHINE",
         ),
     ] = ()
     as_json: Annotated[
-        bool, Option("Print one JSON object; for several programs, one a line.", names=("--json",))
+        bool, Option("Print one JSON object; for several programs, one per line.", names=("--json",))
     ] = False
     form: Annotated[str | None, Option("Output format.", "text|json|junit|tap|md|html", ("--format",))] = None
     output: Annotated[
         Path | None,
         Option("Write the output to this file, completely or not at all.", "FILE", ("-o", "--output")),
     ] = None
-    full: Annotated[bool, Option("Print tables, not one line each, for several programs.")] = False
+    full: Annotated[bool, Option("For several programs, print tables instead of one line each.")] = False
     quiet: Annotated[bool, Option("Print only problems.", names=("-q", "--quiet"))] = False
-    steps: Annotated[bool, Option("Show VMAs, tracked ranges, page-table entries and flushes too.")] = False
-    trace: Annotated[bool, Option("Show the order of kernel calls too.")] = False
+    steps: Annotated[bool, Option("Also show VMAs, tracked ranges, page-table entries and flushes.")] = False
+    trace: Annotated[bool, Option("Also show the order of kernel calls.")] = False
     profile: ProfileOf = None
     promote: Annotated[bool, Option("Record the results of real kernels as NAME.expected.json.")] = False
     policy: Annotated[
-        tuple[str, ...], Option("Policy file to use instead of the policy of each model.", "FILE.py")
+        tuple[str, ...], Option("Policy file to use instead of each model's own policy.", "FILE.py")
     ] = ()
     compare: Annotated[
         str | None,
@@ -73,9 +73,9 @@ class RunRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
-    """Run every program on every machine; write goldens once the results were taken.
+    """Run every program on every machine; write goldens after the results have been consumed.
 
-    :raises Misuse: an option is wrong or conflicts with another
+    :raises Misuse: if an option is wrong or conflicts with another
     """
     from pfnlab.base.progress import silent
 
@@ -91,7 +91,7 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import files_named
 
-    # Refuse wrong options before any program is read.
+    # Refuse wrong options before reading any program.
     accel_named(request.accel)
     look = None if request.look is None else look_named(request.look)
     compared = _fields(request)
@@ -103,7 +103,7 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     goldens = map(golden_path, paths) if request.promote else ()
     check_output(request.output, [*paths, *map(Path, files_named(one.spec for one in machines)), *goldens])
     programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
-    # A golden that is recorded again keeps its way of observation.
+    # A golden that is recorded again is observed in the same way as before.
     looks = [look or (golden_look(path) if request.promote else None) for path in paths]
     results = programs_run(request, programs, machines, looks)
     yield results
@@ -120,10 +120,10 @@ def programs_run(
 ) -> RunResults:
     """Run programs that were already read, and return the results.
 
-    :param programs: by their names in the output
-    :param machines: None for those of *request*
-    :param looks: how each program is observed; None for the way of *request*
-    :raises Misuse: an option of *request* is wrong
+    :param programs: the programs, by their names in the output
+    :param machines: None for the machines of *request*
+    :param looks: how each program is observed; None for the way given by *request*
+    :raises Misuse: if an option of *request* is wrong
     """
     from pfnlab.checker.judging.judge import judged_runs
     from pfnlab.present.report.run_result import RunResult, RunResults
@@ -173,7 +173,7 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
 
 
 def shown_names(paths: Sequence[Path]) -> list[str]:
-    """Return a unique name for each program: that of its file, with the path if two files share a name, and a
+    """Return a unique name for each program: the file's name, with its path if two files share a name, and a
     number if a file is given several times."""
     names = []
     for at, path in enumerate(paths):
@@ -201,7 +201,7 @@ def _promote(
     if request.look is not None:
         flags += f" --look {request.look}"
     made_by = f"pfnlab run {shell_path(path)} {flags} --promote"
-    # A series stands for changing versions; a golden names the version that ran.
+    # The versions of a series change; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
     with writing(golden):

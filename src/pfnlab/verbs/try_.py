@@ -1,7 +1,7 @@
 """Build a tree, compare its kernel with a model, and print a report for a cover letter.
 
-Exit codes suit `git bisect run` (docs/try.md): 0 equal, 1 differs, 125 it cannot be built, booted or decided;
-130 misuse and 132 a defect of pfnlab, which end a bisection.
+Exit codes suit `git bisect run` (docs/try.md): 0 equal, 1 different, 125 it cannot be built, booted or
+decided. 130 (misuse) and 132 (a defect of pfnlab) end the bisection.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
 
 
-#: Time limit in seconds of the review of a patch that names its policy.
+#: Time limit, in seconds, for the review of a patch that names its policy.
 _REVIEWED = 60.0
 
 
@@ -24,17 +24,19 @@ class TryRequest(Request, frozen=True, kw_only=True):
     tree: Annotated[
         Path, Option("A kernel tree, 7.2 for its source package, or a bzImage.", "TREE", positional=True)
     ]
-    like: Annotated[str, Option("The version whose model it is compared with: 7.2, 7.2.13.", "VERSION")]
+    like: Annotated[
+        str, Option("The version whose model the kernel is compared with: 7.2, 7.2.13.", "VERSION")
+    ]
     patch: Annotated[tuple[Path, ...], Option("A patch to apply (repeatable).", "FILE")] = ()
     policy: Annotated[
         tuple[str, ...],
         Option(
-            "Policy the patch implements, e.g. flush=end_vma. Default: from its `Policy:` lines.",
+            "Policy that the patch implements, e.g. flush=end_vma. Default: from its `Policy:` lines.",
             "SEAM=POLICY",
         ),
     ] = ()
     config: Annotated[tuple[str, ...], Option("Same as for `pfnlab kernels build`.", "FRAGMENT")] = ()
-    programs: Annotated[int, Option("Random programs.", "N", min=1)] = 200
+    programs: Annotated[int, Option("Number of random programs.", "N", min=1)] = 200
     seed: SeedOf = 7
     litmus: LitmusOf = None
     output: ReportFile = None
@@ -69,7 +71,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
         from pfnlab.checker.review.review import review
         from pfnlab.programs.model.model_machine import ModelMachine
 
-        # Before the build: it takes less time, and may be conclusive.
+        # Review before the build: it takes less time, and may be conclusive.
         with working(f"reviewing {', '.join(policies)}"):
             reviewed = review(
                 ModelMachine(request.like),

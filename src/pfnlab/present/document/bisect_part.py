@@ -1,4 +1,4 @@
-"""``bisect``: the boundary that was found, and every candidate that was tested."""
+"""Part for ``bisect``: the boundary that was found, and every candidate that was tested."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from pfnlab.hunt.meeting.bisect import BisectedRule, BisectResult
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, cell, cells, headed
 from pfnlab.present.document.part import Part, program_code, told
 
-#: The most changes of a model that are named.
+#: The maximum number of changes to a model that are named.
 _CHANGES = 2
 
 
 def part(content: BisectResult) -> Part:
-    """The rules, versions or commits at the boundary, and the steps to it."""
+    """Return the rules, versions or commits at the boundary, and the steps to it."""
     says = f"{content.sought}: {_found(content)}"
     title = f"{content.sought} from {content.good} to {content.bad}"
     ends = ("good", content.good), ("bad", content.bad)

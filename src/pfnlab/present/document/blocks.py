@@ -1,6 +1,6 @@
 """The blocks of a document, before they are written as HTML, Markdown or terminal lines.
 
-Texts are plain: they may hold anything, and the writers escape them. Only :class:`Figure` carries markup,
+Texts are plain: they may contain anything, and the writers escape them. Only :class:`Figure` contains markup,
 drawn by ``picture/`` and checked by :mod:`pfnlab.present.document.drawings`.
 """
 
@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-#: The tone of a cell or a sentence: as expected, differing from the first, a violation,
-#: or of little interest. Never shown by colour alone: :data:`SIGNS` are printed too.
+#: The tone of a cell or a sentence: as expected, different from the first, a violation, or of little
+#: interest. Never shown by colour alone: :data:`SIGNS` are printed too.
 Tone = Literal["", "good", "lit", "bad", "pale"]
 #: The sign printed after a text with a tone.
 SIGNS: dict[str, str] = {"lit": " <"}
@@ -32,12 +32,12 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
-    """Return a cell of one line."""
+    """Return a cell with one line."""
     return Cell((text,) if text else (), tone, code)
 
 
 def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
-    """Return a row of one-line cells; the first is named, and in monospace if it is *code*."""
+    """Return a row of one-line cells; the first is a name, in monospace if it is *code*."""
     first, *rest = texts
     named = cell(first, code=code) if isinstance(first, str) else first
     return (named, *(cell(one) if isinstance(one, str) else one for one in rest))
@@ -46,7 +46,7 @@ def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
 class Paragraph(msgspec.Struct, frozen=True):
     """One or more sentences.
 
-    :param wrapped: a terminal breaks it at its width
+    :param wrapped: whether a terminal wraps it at its width
     """
 
     kind: ClassVar[str] = "paragraph"
@@ -56,7 +56,7 @@ class Paragraph(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Names and their values, e.g. ``kernel``, ``command``; *code* names the values that are commands."""
+    """Names and their values, e.g. ``kernel``, ``command``; the values of names in *code* are commands."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -64,21 +64,21 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Bullets(msgspec.Struct, frozen=True):
-    """Lines of equal weight; an item of several has the others below its first."""
+    """Lines of equal weight; an item with several lines has the others below its first."""
 
     kind: ClassVar[str] = "bullets"
     items: tuple[str | tuple[str, ...], ...]
 
     @property
     def groups(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Each item, and the lines below it."""
+        """Yield each item with the lines below it."""
         for item in self.items:
             first, *rest = (item,) if isinstance(item, str) else item
             yield first, tuple(rest)
 
 
 def listed(lead: str, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """Return a bullet item with its lines below it, each indented by two columns; None without lines."""
+    """Yield a bullet item with its lines below it, each indented by two columns; nothing without lines."""
     if below := tuple(f"  {line}" for line in lines):
         yield (lead, *below)
 
@@ -86,11 +86,12 @@ def listed(lead: str, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
 class Table(msgspec.Struct, frozen=True):
     """A table whose first column names its rows.
 
-    :param glance: the columns that a terminal shows, in their order there; without any it shows no table
+    :param glance: the columns that a terminal shows, in that order; if empty, it does not show the table
     :param below: a chapter for some rows: a terminal shows it below the row, a document before the table
-    :param under: the columns by which a terminal indents what is below a row; its first column is as wide
-    :param headed: a terminal shows the caption and the column names too
-    :param wrapped: a terminal shows the caption, and breaks the lines of the last column at its width
+    :param under: the columns by which a terminal indents lines below a row, and the minimum width of its
+        first column
+    :param headed: whether a terminal shows the caption and the column names too
+    :param wrapped: whether a terminal shows the caption and wraps the last column at its width
     """
 
     kind: ClassVar[str] = "table"
@@ -111,13 +112,13 @@ def headed(
     shown: int,
     below: Iterable[Chapter] = (),
 ) -> Iterator[Table]:
-    """Return a table with its head, of which a terminal shows the first columns; None without rows."""
+    """Yield a table with its header; a terminal shows the first *shown* columns. Nothing without rows."""
     if found := tuple(rows):
         yield Table(caption, head, found, tuple(range(shown)), tuple(below), headed=True)
 
 
 class Code(msgspec.Struct, frozen=True):
-    """Preformatted text; a terminal shows *glance* lines of it, or all for None."""
+    """Preformatted text; if *glance* is not None, a terminal shows that instead."""
 
     kind: ClassVar[str] = "code"
     caption: str
@@ -134,14 +135,14 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """Figures drawn on demand: drawing takes time, and a terminal shows none."""
+    """Figures drawn on demand, because drawing takes time and a terminal shows none."""
 
     kind: ClassVar[str] = "drawn"
     figures: Callable[[], Iterable[Figure]]
 
 
 class Chapter(msgspec.Struct, frozen=True):
-    """Blocks under a heading, *folded* until the reader opens it; the contents link to *anchor*."""
+    """Blocks under a heading, *folded* until the reader opens it; the table of contents links to *anchor*."""
 
     kind: ClassVar[str] = "chapter"
     title: str
@@ -151,7 +152,7 @@ class Chapter(msgspec.Struct, frozen=True):
 
 
 class ContentsEntry(msgspec.Struct, frozen=True):
-    """One entry of a list of contents; *anchor* is empty for a result without a chapter."""
+    """One entry in a table of contents; *anchor* is empty for a result without a chapter."""
 
     title: str
     word: str
@@ -171,7 +172,7 @@ Block = Paragraph | Facts | Bullets | Table | Code | Figure | Drawn | Chapter | 
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A whole document; *says* is the result in one sentence."""
+    """A complete document; *says* is the result in one sentence."""
 
     title: str
     says: str

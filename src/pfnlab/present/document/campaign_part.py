@@ -1,4 +1,4 @@
-"""``fuzz --json``: programs or cells on several machines; and the folders of filed findings."""
+"""Part for ``fuzz --json``: programs or cells on several machines; and for folders of findings."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,14 +21,14 @@ from pfnlab.present.document.blocks import (
 )
 from pfnlab.present.document.part import Part, drawn, operations_of, program_code, short, told
 
-#: The most reasons, files and kinds named in a line.
+#: The maximum number of reasons, files and kinds named in a line.
 _NAMED = 6
-#: The most files that are drawn.
+#: The maximum number of files that are drawn.
 _DRAWN = 20
 
 
 def part(content: FuzzResult) -> Part:
-    """The findings of a hunt by cause, and the coverage of its programs or the results of its cells."""
+    """Return the findings of a hunt by cause, and its coverage or the results of its cells."""
     amount = f"{number_of(content.compared, content.noun)} compared on {', '.join(content.machines)}"
     title = f"Random programs, seed {content.seed}"
     if content.cells is not None:
@@ -46,7 +46,7 @@ def part(content: FuzzResult) -> Part:
 
 
 def finding_part(content: FindingFolder) -> Part:
-    """A filed finding: its own report, as text, and its program."""
+    """Return the part for a filed finding: its own report, as text, and its program."""
     title = next((line[2:] for line in content.report.splitlines() if line.startswith("# ")), content.name)
     return Part(
         title=title,
@@ -102,7 +102,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
-    """Return the known violations of a hunt as a table by operation; None if there are none."""
+    """Yield the known violations of a hunt as a table by operation; nothing without any."""
     shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
     known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
     lines = (
@@ -123,7 +123,7 @@ def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
 
 
 def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
-    """The program of a cause, and its other effects."""
+    """Return the program that shows a cause, and the cause's other effects."""
     shown = content.findings[cause.finding]
     others = (key for key in cause.findings if key in content.findings and key != cause.finding)
     named = ((key, content.findings[key]) for key in others)
@@ -139,14 +139,14 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
 
 
 def _unstable(content: FuzzResult) -> Iterator[str]:
-    """The differences that did not recur."""
+    """Yield the differences that did not recur."""
     for each in content.unstable:
         says = short(each.says, content.machines)
         yield f"unstable, {each.shown} of {number_of(each.runs, 'run')} of {each.program}: {says}"
 
 
 def _letters(content: FuzzResult, cells: PrintedCells) -> Iterator[str]:
-    """The letters of cells, and the reasons why cells were not compared."""
+    """Yield the result letters of cells, and the reasons why cells were not compared."""
     letters = "; ".join(
         f"{count} {letter} ({cells.meanings.get(letter, '')})" for letter, count in cells.letters.items()
     )
@@ -157,7 +157,7 @@ def _letters(content: FuzzResult, cells: PrintedCells) -> Iterator[str]:
 
 
 def _unanswered(content: FuzzResult) -> Iterator[str]:
-    """The reasons why programs were not compared."""
+    """Yield the reasons why programs were not compared."""
     if content.undecided:
         ordered = sorted(content.reasons.items(), key=lambda item: -item[1])[:_NAMED]
         reasons = "; ".join(f"{reason} ({count})" for reason, count in ordered)
@@ -184,7 +184,7 @@ def _share(pair: Reached) -> str:
 
 
 def cell_tables(cells: PrintedCells) -> Iterator[Block]:
-    """The tables in which something differs, and the names of the others."""
+    """Yield the tables that contain differences, and the names of the others."""
     for table in cells.tables:
         if not table.letters <= QUIET:
             yield _table(table)
@@ -194,7 +194,7 @@ def cell_tables(cells: PrintedCells) -> Iterator[Block]:
 
 
 def _table(table: CellTable) -> Table:
-    """The rows that have more than agreement; columns are numbered by their operations."""
+    """Return the rows that contain more than agreement; columns are numbered by their operations."""
     columns, rows = table.loud
     caption = (
         f"{table.name}: two letters, at aligned and at odd places; first operations down, "

@@ -1,4 +1,4 @@
-"""``check``: a search and its verdicts."""
+"""Part for ``check``: a search and its verdicts."""
 
 import textwrap
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from pfnlab.programs.lang.printer import op_lines
 
 
 def part(content: CheckResult) -> Part:
-    """The verdicts of a check, each violation with its shortest program."""
+    """Return the verdicts of a check, each violation with its shortest program."""
     title = f"{content.machine}, scope {content.scope}"
     broken = ", ".join(answer.name for answer in content.answered(VIOLATED))
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
@@ -67,7 +67,7 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
 
 
 def _gaps(content: CheckResult) -> Iterator[str]:
-    """Operations that never succeeded, branches not taken, attempts by operation; searches of a swarm."""
+    """Yield operations that never succeeded, branches not taken, attempts by operation, swarm searches."""
     for kind, results in content.fired.items():
         if "ok" not in results:
             failed = ", ".join(f"{result} {count:,}" for result, count in results.items())
@@ -82,7 +82,7 @@ def _gaps(content: CheckResult) -> Iterator[str]:
 
 
 def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | None:
-    """The shortest path to a state that violates a property."""
+    """Return the shortest path to a state that violates a property."""
     if answer.verdict != VIOLATED:
         return None
     blocks: list[Block] = [Code("The schedule", "\n".join(answer.schedule))] if answer.schedule else []
@@ -103,8 +103,7 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
 
 
 def _read_program(answer: PropertyResult) -> Program | None:
-    """Return the counterexample as a program; None if this version cannot read it, and only its text is
-    shown."""
+    """Return the counterexample as a program; None if this version cannot read it."""
     try:
         return answer.program
     except ProgramError:

@@ -1,7 +1,7 @@
-"""``discussions show``: a claim, its programs, and the answers of models and kernels side by side.
+"""Part for ``discussions show``: a claim, its programs, and the results of models and kernels side by side.
 
-As plain text for a mailing list it has no markup. Lines are short enough that no mail client breaks them;
-only a line of a program or a command may be longer, because it is copied whole.
+The plain text for a mailing list has no markup. Its lines are short enough that mail clients do not break
+them; only program lines and commands may be longer, because they are copied whole.
 """
 
 import textwrap
@@ -17,7 +17,7 @@ from pfnlab.present.document.part import Part, told
 
 
 def part(content: ClaimResult) -> Part:
-    """The words of the claim, its outcome, and the answers."""
+    """Return the words of the claim, its outcome, and the results."""
     claim = content.claim
     first = f"{claim.number}  {claim.author}, {content.role}, {claim.date}: {claim.message}"
     says = f"{claim.number}, {claim.author}: {content.says}"
@@ -26,7 +26,7 @@ def part(content: ClaimResult) -> Part:
 
 
 def commands_of(content: ClaimResult) -> tuple[str, ...]:
-    """Return the commands that repeat everything."""
+    """Return the commands that reproduce everything."""
     of_programs = (program.command for program in content.programs)
     of_answers = (answer.command for answer in content.answers if answer.command)
     return tuple(dict.fromkeys(map(recorded_line, (*content.builds, *of_programs, *of_answers))))
@@ -67,23 +67,23 @@ def _row(answer: ClaimAnswer) -> tuple[blocks.Cell, ...]:
 
 
 def remarks(answer: ClaimAnswer) -> Iterator[str]:
-    """Return the remarks on an answer: it contradicts the claim, or is unexpected."""
+    """Yield remarks on a result: it contradicts the claim, or is unexpected."""
     if answer.against:
         yield "but"
     if answer.word != "as expected":
         yield f"{answer.word}, expected {answer.expected}"
 
 
-#: The columns of a table, and the most that precede each of its rows.
+#: The indent of a table's rows, and the gap between its columns.
 _INDENT, _GAP = "  ", "  "
-#: The narrowest column of a table.
+#: The minimum width of a table column.
 _NARROWEST = 9
 
 
 def claim_mail(content: ClaimResult) -> str:
-    """The text, with the end of its last line."""
+    """Return the text, with a final newline."""
     claim = content.claim
-    # Of a month alone it is "In January 2025".
+    # With only a month, it is "In January 2025".
     when = f"{'On' if claim.date[:1].isdigit() else 'In'} {claim.date}"
     lines = [
         *_wrapped(f"{when} {claim.author} wrote ({claim.message}):"),
@@ -123,7 +123,7 @@ def _wrapped(text: str, margin: str = "") -> list[str]:
 
 
 def _command(command: str) -> Iterator[str]:
-    """Return a command as lines that a shell reads as one, broken before options."""
+    """Yield a command as lines that a shell reads as one, broken before options."""
     words = visible_name(command).split(" --")
     line = f"    {words[0]}"
     for option in (f"--{word}" for word in words[1:]):
@@ -136,12 +136,12 @@ def _command(command: str) -> Iterator[str]:
 
 
 def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
-    """A table for each program and operation, with the machines as rows."""
+    """Yield a table for each program and operation, with the machines as rows."""
     columns = ["on", "models", "stock kernels", "patched kernels"]
     shown = [name for at, name in enumerate(columns) if not at or any(_cells(one)[at] for one in answers)]
     keep = [columns.index(name) for name in shown]
     rows = [[_cells(one)[place] or "-" for place in keep] for one in answers]
-    # The widest columns shrink until all fit.
+    # The widest columns shrink until all of them fit.
     widths = [max(map(len, column)) for column in zip(shown, *rows, strict=True)]
     room = WIDTH - len(_INDENT) - len(_GAP) * (len(widths) - 1)
     while sum(widths) > room and max(widths) > _NARROWEST:
@@ -157,7 +157,7 @@ def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
                 yield from _wrapped(f"^ {_REMARKS.get(remark, remark)}", _INDENT * 2)
 
 
-#: Remarks in more words than fit into a column.
+#: Remarks that are too long for a column.
 _REMARKS = {"but": "this contradicts the claim"}
 
 
@@ -167,7 +167,7 @@ def _cells(answer: ClaimAnswer) -> list[str]:
 
 
 def _mail_row(cells: Iterable[str], widths: Sequence[int]) -> Iterator[str]:
-    """The lines of a row, each cell within its column."""
+    """Yield the lines of a row, with each cell wrapped to its column."""
     pieces = [
         textwrap.wrap(text, width, break_on_hyphens=False) for text, width in zip(cells, widths, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Combine parts into one document: findings first, each result with its command; and the writers."""
+"""Combine parts into one document: findings first, each result with its command. Also chooses the writer."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,9 +24,9 @@ from pfnlab.present.document.html import html
 from pfnlab.present.document.mail import mail
 from pfnlab.present.document.part import Part
 
-#: Results that are as expected are folded if there are more than this many.
+#: Expected results are folded if there are more than this many.
 _OPEN = 3
-#: If there are more than this many, those that agree are a line each, and others are without their tables.
+#: If there are more results than this, those that agree get one line each, and others have no tables.
 _WHOLE = 50
 
 _TONES: dict[Outcome, Tone] = {
@@ -41,7 +41,7 @@ _SHORT = (
 
 
 def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bool = False) -> Document:
-    """The document of *parts*.
+    """Return a document with *parts*.
 
     :param title: its title; by default that of the only part, or the number of parts
     :param unfolded: show all of every result
@@ -80,12 +80,12 @@ def _facts(rows: tuple[tuple[str, tuple[str, ...]], ...]) -> Iterator[Facts]:
 
 
 def _agrees(part: Part) -> bool:
-    """True if machines agree in all that a user of the kernel can see, as was expected."""
+    """Return True if machines agree in everything a user of the kernel can see, as expected."""
     return part.inside or part.outcome is Outcome.AS_EXPECTED
 
 
 def _weight(part: Part) -> tuple[int, bool]:
-    """The place in a document: findings, undecided results, differences inside, expected results."""
+    """Return the sort key: findings, undecided results, internal differences, expected results."""
     return (Outcome.AS_EXPECTED if part.inside else part.outcome).weight, not part.inside
 
 
@@ -94,7 +94,7 @@ def _tone(part: Part) -> Tone:
 
 
 def _line(part: Part) -> ContentsEntry:
-    """A result as a line with the title of its program; differences inside are counted."""
+    """Return a result as a line with the title of its program; internal differences are counted."""
     title = f"{part.title}: {part.about}" if part.about else part.title
     return ContentsEntry(
         title, part.word, _tone(part), part.says.rpartition(": ")[2] if part.inside else "", ""
@@ -102,7 +102,7 @@ def _line(part: Part) -> ContentsEntry:
 
 
 def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The same, with what is below rows of tables before them."""
+    """Yield the same blocks, with the chapters of table rows moved before the tables."""
     for block in blocks:
         if isinstance(block, Table) and block.below:
             yield from _whole(chapter for chapter in block.below if chapter is not None)
@@ -115,7 +115,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
 
 
 def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
-    """The writer of html or md; None is Markdown for *output* in .md or .txt; raises Misuse for no form."""
+    """Return the writer for html or md; None means Markdown for .md or .txt. Raise Misuse for other forms."""
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
     chosen = form or by_name
     if chosen not in WRITERS:

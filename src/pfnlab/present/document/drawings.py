@@ -1,4 +1,4 @@
-"""The drawings of a document: made by ``picture/``, and checked before they become part of a file."""
+"""The drawings in a document: made by ``picture/``, and checked before they become part of a file."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -15,11 +15,11 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
-#: The longest program whose story is drawn, in operations.
+#: The maximum length, in operations, of a program whose story is drawn.
 MOST_STEPS = 40
 _MODEL = "model:"
-#: An attribute may refer only to a place in the same drawing. Texts for screen readers
-#: and names are no references, whatever they contain.
+#: An attribute may refer only to a place in the same drawing. Texts for screen readers and names are not
+#: references, whatever they contain.
 _REFERENCE = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)
 _TEXTS = ("aria-label", "data-")
 _REFERRING = ("href", "{http://www.w3.org/1999/xlink}href", "src")
@@ -27,7 +27,7 @@ _REFUSED = frozenset({"script", "foreignObject", "iframe", "image", "audio", "vi
 
 
 def checked(svg: str) -> str:
-    """Return *svg* without a declaration; raises Defect if it is not SVG, or could run or load anything."""
+    """Return *svg* without its declaration; raise Defect if it is not SVG, or could run or load anything."""
     text = svg[svg.find("<svg") :].strip()
     if "<!" in text:
         raise Defect("a drawing has a declaration: only elements are allowed")
@@ -47,7 +47,7 @@ def checked(svg: str) -> str:
 
 
 def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
-    """Draw the steps of a program on one machine or several; nothing if it is too long."""
+    """Draw the steps of a program on one or several machines; yield nothing if it is too long."""
     if not runs or len(program.ops) > MOST_STEPS or not any(run.steps for run in runs):
         return
     machines = ", ".join(run.machine for run in runs)
@@ -55,7 +55,7 @@ def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
 
 
 def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]:
-    """Draw the steps of *text* on the *machines* that are models; the policy of a file is never run."""
+    """Draw the steps of *text* on those *machines* that are models; a policy from a file is never run."""
     specs = dict.fromkeys(name for name in machines if name.startswith(_MODEL) and not files_in(name))
     if not text or not specs:
         return
@@ -77,12 +77,12 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[F
 
 
 def physical_memory(title: str, rows: Sequence[MemoryRow]) -> Iterator[Figure]:
-    """Draw the physical memory around a finding, a bar for each thing in it."""
+    """Draw the physical memory around a finding, with a bar for each thing in it."""
     if rows:
         yield Figure(title, checked(memory_strip(title, rows)))
 
 
 def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[Figure]:
-    """Counts over columns as lines."""
+    """Draw counts over columns as lines."""
     if rows and columns:
         yield Figure(title, checked(plots.lines(title, columns, rows)))

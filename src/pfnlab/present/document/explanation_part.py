@@ -1,4 +1,4 @@
-"""``explain``: the answer first, then the events of a paste: what happened, to which process, what to do."""
+"""Part for ``explain``: the answer first, then events: what happened, to which process, and what to do."""
 
 import re
 import textwrap
@@ -26,41 +26,41 @@ _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.OTHER: "pale",
 }
 
-#: The most ranges, further lines and causes of an error that are named for an event.
+#: The maximum number of ranges, further lines and causes of an error that are named for an event.
 _MOST, _MOST_CAUSES = 6, 4
 #: In a boot with more events than this, the harmless ones share one line.
 _MOST_TOLD = 2
 
 
-#: Columns of a screen, and the lines of an event on it.
+#: The width of the screen, and the number of lines for an event on it.
 _COLUMNS, _MOST_LINES = 80, 8
-#: The most lines of one part of an event.
+#: The maximum number of lines in one part of an event.
 _MOST_PART = 2
-#: The most events on a screen, and the most notes of a file.
+#: The maximum number of events on a screen, and of notes on a file.
 _MOST_THINGS, _MOST_NOTES = 10, 3
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 _INDENT = "  "
 
 
 def part(content: ExplainResult) -> Part:
-    """The boots with all of their events."""
+    """Return the boots with all of their events."""
     return told(content, "Explanation", content.answer or content.says, everything(content))
 
 
 def screen(content: ExplainResult, *, full: bool) -> str:
-    """The lines of a terminal: the answer, and what is to review; everything with *full*."""
+    """Return the lines for a terminal: the answer, and what to review; everything with *full*."""
     return rows_of(content, everything(content) if full or content.causes else brief(content))
 
 
 def rows_of(content: ExplainResult, blocks: Iterable[Block]) -> str:
-    """The rows of a screen: the answer, then *blocks*."""
+    """Return the rows of a screen: the answer, then *blocks*."""
     shown = told(content, "Explanation", content.answer, blocks, first=content.answer)
     lines = terminal(shown).splitlines()
     return "\n".join(row for line in lines for row in _rows(line))
 
 
 def _rows(line: str) -> list[str]:
-    """Return a line in rows of a screen; text without a blank stays whole."""
+    """Split a line into rows of a screen; text without blanks stays whole."""
     indent = line[: len(line) - len(line.lstrip())]
     return _wrapped(line, indent + _INDENT) if len(line) > _COLUMNS else [line]
 
@@ -72,7 +72,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 
 def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
-    """The events to review, the gravest first; the rest as counts. *before* of them: things told above."""
+    """Yield the events to review, most serious first, and counts of the rest. *before* were shown above."""
     things = things_of(content.boots)
     events = [(boot, event) for boot in content.boots for event in boot.events]
     others = [one for one in events if one[1].verdict is FamilyVerdict.OTHER]
@@ -107,16 +107,16 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
 
 
 def _cut(text: str, most: int = _COLUMNS) -> str:
-    """The text on one row of a screen."""
+    """Truncate the text to one row of a screen."""
     return text if len(text) <= most else f"{text[: most - 4].rstrip()} ..."
 
 
 def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) -> Iterator[str]:
-    """An event in at most ``_MOST_LINES`` lines: its line, what happened, to whom, what to do, the bug."""
+    """Yield an event in at most ``_MOST_LINES`` lines: its line, meaning, object, advice and bug."""
     event, count = group[0], sum(one.count for one in group)
     of = f", {len(group)} processes" if len(group) > 1 else ""
     tail = f"  ({number_of(count, 'time')}{of})" if count > 1 else ""
-    # A single thing is the answer, which stands above.
+    # If there is only one event, it is the answer shown above.
     rows = few(f"{lead}{event.thing[:1].upper()}{event.thing[1:]}.") if lead else []
     rows.append(_cut(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", _COLUMNS - len(tail)) + tail)
     asked = event.send[:1].lower() + event.send[1:]
@@ -132,12 +132,12 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
 
 
 def _first_check(event: ExplainedEvent) -> str:
-    """Return the most specific cause of the errno, and the check that shows it; empty without one."""
+    """Return the most specific cause of the errno, with the check that shows it; empty if there is none."""
     return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
 
 
 def few(text: str, most: int = _MOST_PART) -> list[str]:
-    """The first rows of a text."""
+    """Return the first rows of a text."""
     rows = _wrapped(text, _INDENT * 2)
     if len(rows) <= most:
         return rows
@@ -145,7 +145,7 @@ def few(text: str, most: int = _MOST_PART) -> list[str]:
 
 
 def _meaning(event: ExplainedEvent, most: int) -> list[str]:
-    """Return as many sentences of the meaning as fit, at least the first."""
+    """Return as many sentences of the meaning as fit, but at least the first."""
     rows: list[str] = []
     text = "" if event.review else f"{event.title}."
     for sentence in _SENTENCE.split(event.meaning):
@@ -163,7 +163,7 @@ def _advice(event: ExplainedEvent) -> str:
 
 
 def _bug(event: ExplainedEvent) -> str:
-    """Return the bug that fits best, or the bugs that fit equally."""
+    """Return the bug that matches best, or the bugs that match equally well."""
     if not event.likely:
         return ""
     if len(event.likely) > 1:
@@ -175,7 +175,7 @@ def _bug(event: ExplainedEvent) -> str:
 
 
 def _objects(event: ExplainedEvent) -> Iterator[str]:
-    """The objects of an event that its sentence does not name."""
+    """Yield the objects in an event that its sentence does not name."""
     if event.comm is not None and event.comm not in event.thing:
         yield event.comm + (f" (pid {event.pid})" if event.pid is not None else "")
     if event.device is not None and event.device not in event.thing:
@@ -188,7 +188,7 @@ def _objects(event: ExplainedEvent) -> Iterator[str]:
 
 
 def everything(content: ExplainResult) -> Iterator[Block]:
-    """All events of all boots."""
+    """Yield all events of all boots."""
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:
             yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
@@ -283,7 +283,7 @@ def _values(event: ExplainedEvent) -> Iterator[str]:
 
 
 def _outcome(event: ExplainedEvent) -> Iterator[str]:
-    """The modes, what was in the way, and the error."""
+    """Yield the modes, what conflicted, and the error."""
     for word, mode in (("wanted", event.wanted), ("got", event.granted)):
         if mode is not None:
             yield f"{word} {mode}"

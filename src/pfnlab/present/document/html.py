@@ -1,4 +1,4 @@
-"""A document as one HTML file: no script, nothing loaded, readable as text.
+"""A document as one HTML file: no scripts, nothing to load, readable as text.
 
 Text in an element stays text, because it is escaped when the element is made.
 """
@@ -31,14 +31,14 @@ from pfnlab.present.document.blocks import (
 
 
 class Markup(str):
-    """HTML made or checked here; any other text is escaped when it becomes part of it."""
+    """HTML made or checked here; any other text is escaped when it is added to it."""
 
     __slots__ = ()
 
 
 def element(name: str, *content: str, **attributes: str) -> Markup:
-    """Return an element; ``class_`` is ``class``, ``aria_label`` is ``aria-label``, empty attributes are left
-    out."""
+    """Return an element; ``class_`` and ``aria_label`` mean ``class`` and ``aria-label``; empty ones are
+    omitted."""
     given = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value)
     begin = "".join(f" {key}={xml_attribute(value)}" for key, value in given)
     return Markup(f"<{name}{begin}>{together(content)}</{name}>")
@@ -50,16 +50,16 @@ def lines(*content: str) -> Markup:
 
 
 def together(content: Iterable[str], between: str = "") -> Markup:
-    """Return elements and texts, with markup between each two."""
+    """Return elements and texts with *between* between each two."""
     return Markup(between.join(map(markup_of, content)))
 
 
 def markup_of(text: str) -> Markup:
-    """Return a text as markup, without control characters; markup unchanged."""
+    """Return a text as markup, without control characters, or markup unchanged."""
     return text if isinstance(text, Markup) else Markup(xml_text(text))
 
 
-#: The most bytes of all drawings of a document together, so that it can be mailed.
+#: The maximum total size, in bytes, of a document's drawings, so that it can be mailed.
 MOST_DRAWN = 700_000
 _LEFT_OUT = "Pictures from here on are left out, to keep the file small: pfnlab draw makes them."
 
@@ -87,14 +87,14 @@ def html(document: Document) -> str:
     return f"<!DOCTYPE html>\n{whole}\n"
 
 
-#: The page may load nothing but its own style.
+#: The page may not load anything but its own style.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 _SIGNS_MEAN = " marks differences from the first machine; LEAKED means still reserved, but no longer mapped."
 
 _BREAK = Markup("<br>")
 
-#: The style of a fragment: a page that shows it has its own.
+#: The style for a fragment: the page that shows it has its own.
 _STYLE = (
     "<style>.pfnlab td,.pfnlab th{text-align:left;vertical-align:top}"
     ".pfnlab .lit{font-weight:bold;outline:1px solid}</style>"
@@ -102,18 +102,17 @@ _STYLE = (
 
 
 def fragment(blocks: Sequence[Block]) -> str:
-    """*blocks* as a part of another page."""
+    """Return *blocks* as a part of another page."""
     return f'<div class="pfnlab">{_STYLE}{unstyled(blocks)}</div>'
 
 
 def unstyled(blocks: Sequence[Block]) -> str:
-    """*blocks* as a part of a page that has a style for them. Texts are escaped; only drawings are markup."""
+    """Return *blocks* as a part of a page that styles them. Texts are escaped; only drawings are markup."""
     return str(_blocks(drawn(blocks), 3))
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Return the same with drawings, without those after the first :data:`MOST_DRAWN` bytes, which are not
-    even made."""
+    """Yield the same blocks with drawings, but make none beyond :data:`MOST_DRAWN` bytes."""
     left = MOST_DRAWN
 
     def kept(block: Block) -> Iterator[Block]:
@@ -134,7 +133,7 @@ def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
 
 
 def _blocks(blocks: Iterable[Block], level: int) -> Markup:
-    """*blocks* below each other; *level* is that of the headings of chapters among them."""
+    """Return *blocks* one below the other; *level* is the heading level of chapters in them."""
     return lines(*(_block(block, level) for block in blocks))
 
 
@@ -166,7 +165,7 @@ def _block(block: Block, level: int) -> Markup:
 
 
 def _below(name: str, *content: str, **attributes: str) -> Markup:
-    """Return an element whose parts are on their own lines."""
+    """Return an element whose parts are on separate lines."""
     return element(name, Markup("\n"), lines(*content), Markup("\n"), **attributes)
 
 

@@ -1,4 +1,4 @@
-"""``explain`` of a paste with files of a machine: what they say together, then the events of its lines."""
+"""Part for ``explain`` of a paste with a machine's files: combined findings, then the lines' events."""
 
 from collections.abc import Iterator
 
@@ -9,17 +9,17 @@ from pfnlab.present.document.explanation_part import brief, everything, few, row
 from pfnlab.present.document.inspection_part import TONES, finding_blocks
 from pfnlab.present.document.part import Part, told
 
-#: The most findings on a screen.
+#: The maximum number of findings on a screen.
 _MOST = 10
 
 
 def part(content: JoinedExplanation) -> Part:
-    """The findings, then the boots with all of their events."""
+    """Return the findings, then the boots with all of their events."""
     return told(content, "Explanation", content.answer or content.says, _everything(content))
 
 
 def screen(content: JoinedExplanation, *, full: bool) -> str:
-    """The lines of a terminal: the answer, and what is to review; everything with *full*."""
+    """Return the lines for a terminal: the answer, and what to review; everything with *full*."""
     return rows_of(content, _everything(content) if full else _brief(content))
 
 
@@ -39,7 +39,7 @@ def _brief(content: JoinedExplanation) -> Iterator[Block]:
             yield Paragraph(line, TONES[shown.finding.severity])
     if len(wrong) > _MOST:
         yield Paragraph(f"{len(wrong) - _MOST:,} more findings: --long has them all")
-    # A single one that is not decided is the answer.
+    # A single undecided finding is the answer.
     if wrong or content.to_review or len(content.undecided) > 1:
         for shown in content.undecided[:_MOST]:
             yield Paragraph(f"not decided: {shown.finding.says}")
@@ -49,7 +49,7 @@ def _brief(content: JoinedExplanation) -> Iterator[Block]:
 
 
 def _summary(lead: str, shown: PlacedFinding) -> Iterator[str]:
-    """A finding in a few lines: its line, what that means, what to do, the bug."""
+    """Yield a finding in a few lines: its line, its meaning, what to do, the bug."""
     found = shown.finding
     if lead:
         yield from few(f"{lead}{found.says}")

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pfnlab.base.inert import markdown, markdown_begun, one_line, visible, visible_name
 from pfnlab.present.document import blocks
 
-#: Columns: mail clients break longer lines.
+#: The width in columns: mail clients break longer lines.
 WIDTH = 72
 
 
 def mail(document: blocks.Document) -> str:
-    """Return the text: without drawings, whose tables have the numbers, and without folded parts."""
+    """Return the text, without folded parts and without drawings (their numbers are in tables)."""
     lines = [f"# {markdown(document.title)}", "", *_wrapped(document.says), ""]
     for block in document.blocks:
         lines += _block(block, 2)
@@ -49,7 +49,7 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
             for entry in block.entries:
                 yield from _wrapped(_entry(entry), "- ", "  ")
         case blocks.Chapter():
-            # Folded parts are left out of a mail; results that are as expected are in the list.
+            # Folded parts are left out of a mail; expected results are in the list.
             if block.folded:
                 return
             yield from ("", f"{'#' * min(level, 6)} {markdown(block.title)}", "")
@@ -65,7 +65,7 @@ def _entry(entry: blocks.ContentsEntry) -> str:
 def _facts(block: blocks.Facts) -> Iterator[str]:
     for name, values in block.rows:
         if name in block.code:
-            # On its own line, unchanged, so that the command can be copied.
+            # On a line of its own, unchanged, so that the command can be copied.
             yield from (f"- {name}:", "")
             yield from (f"      {visible_name(value)}" for value in values)
             yield ""
@@ -75,7 +75,7 @@ def _facts(block: blocks.Facts) -> Iterator[str]:
 
 
 def _table(table: blocks.Table) -> Iterator[str]:
-    """Draw the table with spaces, as preformatted text; as a list if it is too wide."""
+    """Yield the table aligned with spaces, as preformatted text, or as a list if it is too wide."""
     yield from (*_wrapped(f"{table.caption}:"), "")
     rows = [[_lines(cell) for cell in row] for row in table.rows]
     columns = [[[one_line(name)] for name in table.head], *rows]
@@ -101,7 +101,7 @@ def _drawn(rows: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> It
 
 
 def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Return a row as lines: its first cells joined in one, every other cell on its own."""
+    """Yield a row as lines: its first cells joined in one, each other cell on a line of its own."""
     if not row:
         return
     if row[0]:

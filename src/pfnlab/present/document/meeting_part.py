@@ -1,6 +1,6 @@
-"""``kernels meet``, ``kernels diff`` and ``try``: a kernel compared with its model or another kernel.
+"""Part for ``kernels meet``, ``kernels diff`` and ``try``: a kernel against its model or another kernel.
 
-And ``replay --json``.
+Also for ``replay --json``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,13 +16,13 @@ from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, T
 from pfnlab.present.document.part import Part, drawn, program_code, section, short, told
 from pfnlab.present.document.review_part import chapters
 
-#: The most programs that show a difference, other differences of its cause, and commits that are named.
+#: The maximum number of programs showing a difference, of other differences with its cause, and of commits.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
 _UNEXPLAINED = "UNEXPLAINED: no switch or pair of switches makes the model do this"
 
 
 def part(content: MeetingResult) -> Part:
-    """The differences of a meeting by cause, and the amount compared."""
+    """Return the differences in a meeting by cause, and the amount compared."""
     names = " against ".join(reversed(content.machines))
     found, amount = content.differences, amount_of(content.held)
     says = f"No difference in {amount}"
@@ -41,12 +41,12 @@ def amount_of(held: dict[str, HeldCount]) -> str:
 
 
 def seeds(held: dict[str, HeldCount]) -> tuple[str, ...]:
-    """The seeds of random programs."""
+    """Return the seeds of random programs."""
     return tuple(dict.fromkeys(str(count.seed) for count in held.values() if count.seed is not None))
 
 
 def held_table(held: dict[str, HeldCount]) -> Table:
-    """The counts of each kind of programs that were compared."""
+    """Return the number of programs of each kind that were compared."""
     return Table(
         "Compared after every step: whole state, order of kernel calls, flushes",
         ("held", "programs", "steps", "undecided", "differ"),
@@ -69,7 +69,7 @@ def difference_section(
     without: str = "",
     commits: Sequence[str] = (),
 ) -> Chapter:
-    """A cause: the difference with the shortest program, others, and *commits*; or the words *without*."""
+    """Return a chapter on a cause: its shortest program, others, and *commits*, or the text *without*."""
     first, *others = shown
     said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
     if without and not said:
@@ -97,7 +97,7 @@ def _more(items: Sequence[str], most: int) -> str:
 def _blocks(content: MeetingResult) -> Iterator[Block]:
     found = content.differences
     causes = content.causes or tuple((place,) for place in range(len(found)))
-    # A result of an early version names no commits.
+    # A result from an early version does not name commits.
     commits = dict(enumerate(content.commits, 1))
     for number, cause in enumerate(causes, 1):
         shown = [found[place] for place in cause if 0 <= place < len(found)]
@@ -124,12 +124,12 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         yield from section(title, Bullets(titles))
 
 
-#: The most causes that are shown, so that the report fits below a cover letter.
+#: The maximum number of causes that are shown, so that the report fits below a cover letter.
 _CAUSES = 8
 
 
 def trial_part(content: TrialResult) -> Part:
-    """The differences of a trial by cause, and the effects of a policy."""
+    """Return the differences in a trial by cause, and the effects of a policy."""
     title = f"{content.tree} against {content.model}"
     kernel = "kernel", (content.kernel, content.built)
     policies = "said to be", ", ".join(content.policies)
@@ -138,7 +138,7 @@ def trial_part(content: TrialResult) -> Part:
 
 
 def replay_part(content: ReplayResult) -> Part:
-    """The steps of a replay, and its verdict."""
+    """Return the steps of a replay, and its verdict."""
     rows = tuple(
         (cell(str(number)), cell(step.step, code=True), cell(step.word))
         for number, step in enumerate(content.steps, 1)
@@ -171,7 +171,7 @@ def _undecided(programs: int) -> Iterator[Paragraph]:
 
 
 def _claims(content: TrialResult) -> Iterator[Chapter]:
-    """The claims of the discussions whose answers change, in the order of the discussions."""
+    """Yield the claims whose results change, in the order of the discussions."""
     if content.claims is None:
         return
     changed = tuple(

@@ -1,6 +1,6 @@
 """The part of a document that each kind of result provides, and its form as terminal lines.
 
-A report shows the whole part. A terminal omits drawings, folded parts and the command, which was typed there.
+A report shows the whole part. A terminal omits drawings, folded parts and the command, which the user typed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,20 +30,20 @@ from pfnlab.present.document.blocks import (
 WORDS = {Outcome.DISCOVERY: "to review", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
 #: The word for a result that is undecided because a guest was lost.
 LOST = "lost"
-#: The word for a result whose machines differ only in what a user of the kernel cannot see.
+#: The word for a result whose machines differ only in ways invisible to a user of the kernel.
 INSIDE = "differing inside"
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One result, as a document shows it.
+    """One result, in the form that a document shows.
 
-    :param blocks: what is below: differences, tables, program, picture
-    :param more: what follows; documents of many results leave it out
+    :param blocks: the content: differences, tables, program, picture
+    :param more: further content, which documents with many results leave out
     :param about: the title of its program; empty if it has none
-    :param inside: machines differ only in what a user of the kernel cannot see
-    :param facts: names and values of how it was made, the command first
-    :param lost: it is undecided because a guest was lost
-    :param first: the first line on a terminal; a document has title and sentence instead
+    :param inside: whether machines differ only in ways invisible to a user of the kernel
+    :param facts: names and values that describe how it was made, the command first
+    :param lost: whether it is undecided because a guest was lost
+    :param first: the first line on a terminal; a document has the title and sentence instead
     """
 
     title: str
@@ -59,19 +59,19 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def word(self) -> str:
-        """Its outcome in an overview."""
+        """The word for its outcome in an overview."""
         if self.inside:
             return INSIDE
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
-#: The facts that :func:`done` adds, which a terminal omits.
+#: The facts that :func:`done` adds, and that a terminal omits.
 MADE = ("pfnlab", "again")
 
 
 def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the rows of how it was made: *more*, then the command and others; rows without a value are left
-    out."""
+    """Return the rows on how it was made: *more*, the command and others; rows without a value are
+    omitted."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
     rows += zip(MADE, ((made.pfnlab,), (recorded_line(made.command or ""),)), strict=True)
     return tuple((name, values) for name, values in rows if any(values))
@@ -85,18 +85,18 @@ def told(
     *facts: tuple[str, str | Sequence[str]],
     first: str = "",
 ) -> Part:
-    """Return the part of a result, with outcome and command; other arguments are those of a part."""
+    """Return the part for a result, with outcome and command; the other arguments are those of a part."""
     return Part(title, says, content.outcome, tuple(blocks), done(content.made, *facts), first=first)
 
 
 def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
-    """Return the text of a program, if any; a terminal shows *glance* lines of it, or all for None."""
+    """Yield the text of a program, if any; if *glance* is not None, a terminal shows that instead."""
     if text.strip():
         yield Code(caption, text.strip("\n"), glance)
 
 
 def operations_of(text: str) -> str | None:
-    """Return the lines of a program without its head; None if this version cannot read it."""
+    """Return a program's lines without its head; None if this version cannot read it."""
     from pfnlab.base.errors import ProgramError
     from pfnlab.programs.lang.load import load_text
     from pfnlab.programs.lang.printer import op_lines
@@ -108,8 +108,8 @@ def operations_of(text: str) -> str | None:
 
 
 def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
-    """Return figures made on demand by *draw* of :mod:`pfnlab.present.document.drawings`; terminals do not
-    import it."""
+    """Return figures that *draw* makes on demand from :mod:`pfnlab.present.document.drawings`; not for
+    terminals."""
 
     def figures() -> Iterable[Figure]:
         from pfnlab.present.document import drawings
@@ -120,21 +120,20 @@ def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
 
 
 def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:
-    """Return a section of *blocks*, if there are any."""
+    """Yield a section with *blocks*, if there are any."""
     if blocks:
         yield Chapter(title, blocks, folded)
 
 
 def short(says: str, machines: Sequence[str]) -> str:
-    """Return a signature in words, without its machines, which the document names already."""
+    """Return a signature in words, without its machines, which the document already names."""
     return says.replace(f" ({' | '.join(machines)})", "").removeprefix("difference ")
 
 
 class ResultKind(msgspec.Struct, frozen=True):
-    """One kind of results.
+    """A kind of result.
 
-    :param place: the module, without its ``_part``, and the function there that makes the part; imported when
-        it is needed
+    :param place: the module, without ``_part``, and its function that makes the part; imported when needed
     """
 
     verb: str
@@ -142,7 +141,7 @@ class ResultKind(msgspec.Struct, frozen=True):
 
     @property
     def part(self) -> Callable[[Any], Part]:
-        """Makes the part of a result."""
+        """The function that makes the part for a result."""
         module, _, name = self.place.partition(".")
         part: Callable[[Any], Part] = getattr(import_module(f"pfnlab.present.document.{module}_part"), name)
         return part
@@ -154,7 +153,7 @@ class ResultKind(msgspec.Struct, frozen=True):
         return content
 
 
-#: The format of the folders of findings.
+#: The format of folders of findings.
 FINDING = "pfnlab-finding/1"
 
 KINDS = {
@@ -179,7 +178,7 @@ KINDS = {
 
 
 def part_of(result: Printed) -> Part:
-    """The part of a result."""
+    """Return the part for a result."""
     return KINDS[result.form()].part(result)
 
 
@@ -193,14 +192,14 @@ _GAP = "  "
 
 
 def terminal(part: Part) -> str:
-    """The lines, without the end of the last: blocks, then facts."""
+    """Return the lines, without a final newline: blocks, then facts."""
     first = (Paragraph(part.first),) if part.first else ()
     facts = [f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values]
     return "\n".join(map(visible, _lines((*first, *part.blocks, *part.more, Bullets(tuple(facts))))))
 
 
 def _lines(blocks: Iterable[Block]) -> Iterator[str]:
-    """Return the lines of *blocks*, with space around a table unless it is a list at the start."""
+    """Yield the lines of *blocks*, with space around a table unless it is a list at the start."""
     written = [(block, lines) for block in blocks if (lines := list(_block_lines(block)))]
     apart = written and not isinstance(written[0][0], Table)
     for place, (block, lines) in enumerate(written):
@@ -220,14 +219,14 @@ def _block_lines(block: Block) -> Iterator[str]:
             yield from visible(block.text if block.glance is None else block.glance).splitlines()
         case Facts():
             for name, values in block.rows:
-                # On a line of its own from the first column, so that it can be copied.
+                # On a line of its own, from the first column, so that it can be copied.
                 yield from (f"  {name}:", *values)
         case Table() if block.glance:
             yield from _wrapped_lines(block) if block.wrapped else _table_lines(block)
 
 
 def _wrapped_lines(table: Table) -> Iterator[str]:
-    """The caption, and each row with the lines of its last column below each other."""
+    """Yield the caption, and each row with its last column wrapped."""
     *before, last = table.glance
     rows = [([one_line(row[place].text) for place in before], row[last].lines) for row in table.rows]
     widths = [max(map(len, column)) for column in zip(*(names for names, _ in rows), strict=True)]
@@ -254,7 +253,7 @@ def _table_lines(table: Table) -> Iterator[str]:
 
 
 def _row_line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    """Return the cells of a row in columns; numbers are aligned right."""
+    """Return the cells of a row in columns; numbers are right-aligned."""
     cells = (
         text.rjust(width) if text.replace(",", "").isdigit() else text.ljust(width)
         for text, width in zip(texts, widths, strict=True)

@@ -1,4 +1,4 @@
-"""``discussions review``: the defects of threads, and the review of each."""
+"""Part for ``discussions review``: the defects of threads, and the review of each."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from pfnlab.discussions.reviewed import PostedReviews, ReviewedRow
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Table, cell, cells
 from pfnlab.present.document.part import Part, program_code, told
 
-#: The outcome of a row.
+#: The cell for a row's outcome.
 _CAME = {
     True: cell("as expected", "good"),
     False: cell("NOT as expected", "bad"),
@@ -16,13 +16,13 @@ _CAME = {
 
 
 def part(content: PostedReviews) -> Part:
-    """A table of the rows, the programs that show them, and the rows that cannot be reviewed."""
+    """Return a table of the rows, the programs that show them, and the rows that cannot be reviewed."""
     says = verdict(content)
     return told(content, "Reviews of posted patches", says, _blocks(content), first=says)
 
 
 def verdict(content: PostedReviews) -> str:
-    """The result in one line."""
+    """Return the result in one line."""
     came = [row.as_expected for row in content.rows]
     cut = f", {came.count(None)} cut" if None in came else ""
     reviews = f"{number_of(len(came), 'review')} of at most {content.limit:g} s"
@@ -30,8 +30,7 @@ def verdict(content: PostedReviews) -> str:
 
 
 def length_of(row: ReviewedRow) -> str:
-    """Return the lengths of the shortest programs, e.g. ``told_free 8``, or of the schedule without a
-    program."""
+    """Return the lengths of the shortest programs, e.g. ``told_free 8``, or otherwise of the schedule."""
     return ", ".join(
         f"{one.name} {one.length}" + (" (schedule)" if one.text is None else "") for one in row.shown
     )

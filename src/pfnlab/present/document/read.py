@@ -18,20 +18,20 @@ from pfnlab.base.wildcards import searching
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
 from pfnlab.present.document.part import KINDS, takes
 
-#: A place as messages of msgspec name it, and the steps to it.
+#: A place as named in msgspec's messages, and the steps to it.
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
-#: The most characters of an unknown ``format`` or value that a message repeats.
+#: The maximum number of characters of an unknown ``format`` or value that a message repeats.
 _REPEATED = 40
 
 
 def read_results(paths: Sequence[Path]) -> list[Printed]:
-    """The results in files, one or several each, or folders of findings; raises Misuse for others."""
+    """Return the results in files (one or several each) or folders of findings; raise Misuse otherwise."""
     return [result for path in paths for result in _read(path)]
 
 
 def result_of(content: Any, source: str = "<result>") -> Printed:
-    """Return the result in a JSON object; raises Misuse if it is not one, naming the accepted formats."""
+    """Return the result in a JSON object; if it is not one, raise Misuse naming the accepted formats."""
     name = content.get("format") if isinstance(content, dict) else None
     if not isinstance(name, str):
         raise Misuse(f"{source}: not a result of pfnlab (the key `format` is missing): {takes()}")
@@ -46,7 +46,7 @@ def result_of(content: Any, source: str = "<result>") -> Printed:
 
 
 def _found(content: Any, said: str) -> str:
-    """Return the value at the place in a message, as ``, which is "x"``; empty if it names none."""
+    """Return the value at the place named in a message, e.g. ``, which is "x"``; empty if it names none."""
     place = _PLACE.search(said)
     if place is None:
         return ""
@@ -54,7 +54,7 @@ def _found(content: Any, said: str) -> str:
         try:
             content = content[int(number)] if number else content[name]
         except (KeyError, IndexError, TypeError, ValueError):
-            # A key with any name is shown as dots.
+            # Keys with arbitrary names are shown as dots.
             return ""
     shown = one_line(json_line(content))
     return f", which is {shown if len(shown) <= _REPEATED else f'{shown[:_REPEATED]}…'}"
@@ -73,7 +73,7 @@ def _read(path: Path) -> Iterator[Printed]:
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files that read_results reads, and what belongs to them; raises Misuse for a folder of none."""
+    """Yield the files that read_results reads, and files they need; raise Misuse for a folder without any."""
     for path in paths:
         if os.path.isdir(path):
             yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT, DATA))
@@ -82,7 +82,7 @@ def files_of(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _places(folder: Path) -> list[Path]:
-    """The finding that *folder* is, or those in it."""
+    """Return the folders of findings: *folder* itself, or those in it."""
     folders = [folder]
     if not _is_own(folder / PROGRAM):
         with searching(str(folder)) as search:
@@ -94,5 +94,5 @@ def _places(folder: Path) -> list[Path]:
 
 
 def _is_own(path: Path) -> bool:
-    """True if a file is part of the finding itself; link targets are not, and reports leave them out."""
+    """Return True if a file is part of the finding itself; link targets are not, so reports omit them."""
     return path.is_file() and not path.is_symlink()

@@ -1,4 +1,4 @@
-"""``results`` and ``campaign status``: the results of campaigns, discoveries first, and their progress."""
+"""Part for ``results`` and ``campaign status``: campaign results, discoveries first, and progress."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,21 +11,21 @@ from pfnlab.campaign.store.rows import DISCOVERIES
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
 from pfnlab.present.document.part import Part, done, program_code, section
 
-#: The tone of a verdict; all others are as expected.
+#: The tone of a verdict; all others are expected.
 _TONES: dict[str, Tone] = {
     **dict.fromkeys(("differs", "unexpected"), "lit"),
     **dict.fromkeys(("violated", "alarm", "lost"), "bad"),
     **dict.fromkeys(("undecided", "unstable"), "lit"),
 }
 
-#: Verdicts that are a discovery, and those that leave the question open.
+#: Verdicts that are discoveries, and verdicts that leave the question open.
 _OPEN = frozenset({"undecided", "unstable"})
-#: The most results that are shown with their programs.
+#: The maximum number of results that are shown with their programs.
 _SHOWN = 60
 
 
 def part(content: ListedResults) -> Part:
-    """The results of campaigns: discoveries first, then undecided ones."""
+    """Return the results of campaigns: discoveries first, then undecided results."""
     told = [item for item in content.results if item.kind != "run"]
     counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
     found = sorted((item for item in told if item.verdict in counts), key=lambda item: len(item.program))
@@ -60,7 +60,7 @@ def part(content: ListedResults) -> Part:
 
 
 def listing_part(content: ListedResults, *, full: bool = False) -> Part:
-    """Every result in a line, in the order of the store."""
+    """Return every result on one line, in the order of the store."""
     rows = Table(
         "Results of the store",
         ("digest", "verdict", "result"),
@@ -84,7 +84,7 @@ def _chapter(item: ListedResult) -> Chapter:
 
 
 def status_part(campaigns: Sequence[CampaignStatus]) -> Part:
-    """The state of each campaign."""
+    """Return the state of each campaign."""
     shown = Bullets(tuple(tuple(_status(campaign)) for campaign in campaigns))
     says = number_of(len(campaigns), "campaign")
     return Part("Progress of campaigns", says, Outcome.AS_EXPECTED, (shown,))
@@ -110,7 +110,7 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
 
 
 def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
-    """The number of results by task and verdict."""
+    """Return the number of results by task and verdict."""
     tasks = sorted({item.task for item in told})
     counts = Counter((item.verdict, item.task) for item in told)
     rows = tuple(

@@ -1,4 +1,4 @@
-"""``review``: what a design newly breaks, fixes, costs and changes."""
+"""Part for ``review``: what a design newly breaks, fixes, costs and changes."""
 
 from collections.abc import Iterator
 
@@ -33,18 +33,18 @@ _COSTS: dict[CostKind, str] = {
     "allocations": "other allocations",
 }
 
-#: The most changes that are shown; the rest are in the JSON.
+#: The maximum number of changes that are shown; the rest are in the JSON.
 _SHOWN = 8
 
 
 def part(content: ReviewResult) -> Part:
-    """The verdict, then violations, fixes, costs, changes, and questions not asked."""
+    """Return the verdict, then violations, fixes, costs, changes, and questions not asked."""
     says = verdict(content)
     return told(content, f"{content.design} against {content.base}", says, _blocks(content), first=says)
 
 
 def verdict(content: ReviewResult) -> str:
-    """The result in one line."""
+    """Return the result in one line."""
     who = f"{content.design}, against {content.base}"
     cut = "" if content.complete else "; the core questions were cut, so more may be"
     if content.broken:
@@ -62,7 +62,7 @@ def verdict(content: ReviewResult) -> str:
 
 
 def chapters(content: ReviewResult) -> Iterator[Block]:
-    """The review as a part of another result: its verdict, then the rest."""
+    """Yield the review as a part of another result: its verdict, then the rest."""
     yield Paragraph(verdict(content))
     yield from _blocks(content)
 
@@ -99,7 +99,7 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
 
 
 def _shown(found: Broken, machine: str) -> Chapter:
-    """The chapter of a property: who would notice, and the shortest program or schedule."""
+    """Return the chapter on a property: who would notice, and the shortest program or schedule."""
     blocks: list[Block] = [Paragraph(f"noticed by: {found.noticed}")]
     if found.schedule:
         blocks.append(Code("The schedule", "\n".join(found.schedule)))

@@ -1,4 +1,4 @@
-"""``run``: one program on machines, from its result or its ``--json`` output."""
+"""Part for ``run``: one program on machines, from its result or its ``--json`` output."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -16,7 +16,7 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.programs.runs.cells import cell as field_lines
 
-#: The statements that a document shows in a table, or below their own heading.
+#: The statements that a document shows in a table, or under a heading of their own.
 _ELSEWHERE = (
     About.DIFFER,
     About.STEP,
@@ -29,7 +29,7 @@ _ELSEWHERE = (
 
 
 def part(content: PrintedRun) -> Part:
-    """The part of a result that was printed."""
+    """Return the part for a result that was printed."""
     read = content.read_program
     program = read or Program(title="", asks="", devices=(), ops=())
     result = RunResult(content.program.name, program, content.runs, content.verdict)
@@ -39,7 +39,7 @@ def part(content: PrintedRun) -> Part:
 
 
 def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
-    """The part of a result, with the rows *fields* in the table of steps."""
+    """Return the part for a result, with rows for *fields* in the table of steps."""
     text = format_program(result.program)
     return _part(result, text, program_hash(result.program), made, fields, is_read=True)
 
@@ -85,7 +85,7 @@ def _blocks(result: RunResult, text: str, is_read: bool) -> Iterator[Block]:
 
 
 def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
-    """The steps with the rows of *fields*, and with all rows if that is more."""
+    """Yield the steps with rows for *fields*, and with all rows if there are more."""
     by_step = list(rows_by_step(result.program, result.runs, result.verdict, TRACE_ROWS))
     shown, whole = ([row for step in by_step for row in step.of(some)] for some in (fields, TRACE_ROWS))
     yield _steps("Step by step", shown, result.machines)
@@ -95,7 +95,7 @@ def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
 
 
 def _flushes(result: RunResult) -> Iterator[Block]:
-    """The flushes of each step, where machines differ in them."""
+    """Yield the flushes in each step in which they differ between machines."""
     steps = min(len(run.steps) for run in result.runs)
     seen = {run.machine: [step.flushes for step in run.steps[:steps]] for run in result.runs}
     counts = {name: [count for count in row if count is not None] for name, row in seen.items()}
@@ -107,7 +107,7 @@ def _flushes(result: RunResult) -> Iterator[Block]:
 
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
-    """The differences that a user of the kernel can see; others are counted, and in all observations."""
+    """Yield the differences visible to a user of the kernel; others are only counted here."""
     by_step = groupby(result.verdict.differences, key=lambda found: (found.step, found.op))
     for (step, op), members in by_step:
         fields = [found.field for found in members]
@@ -143,7 +143,7 @@ def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> T
 
 
 def _seen(lines: tuple[str, ...], lit: bool) -> Cell:
-    """The observation of a machine, highlighted where it differs from the first."""
+    """Return a machine's observation, highlighted if it differs from the first machine's."""
     if lit:
         return Cell(lines or (NOTHING,), "lit", True)
     return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)

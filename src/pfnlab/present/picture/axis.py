@@ -1,8 +1,8 @@
-"""The axis: pages beside terabytes, in order but not to scale.
+"""The axis: from single pages to terabytes, in order but not to scale.
 
-Every border of anything drawn is a tick. Between two ticks the width grows with the logarithm of the pages,
-and more than :data:`BREAK_PAGES` are broken, with their size in words. One axis serves a whole drawing, so a
-border has the same place in every panel and on every machine.
+Every border of anything drawn is a tick. The distance between two ticks grows with the logarithm of the
+number of pages; a stretch of more than :data:`BREAK_PAGES` is drawn broken, with its size in words. One axis
+serves a whole drawing, so a border has the same place in every panel and on every machine.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +15,10 @@ from pfnlab.base.units import PAGE_SIZE, size_text
 from pfnlab.present.picture.canvas import text_width
 from pfnlab.programs.lang.span import Span
 
-#: So many pages are still drawn in one piece.
+#: The most pages that are drawn without a break.
 BREAK_PAGES = 64
-#: The space between two areas or devices, and the least width between two ticks, with few and with many.
+#: The space between two areas or devices, and the minimum width between two ticks, for few and for many
+#: ticks.
 GAP, _LEAST, _LEAST_OF_MANY, _MANY = 16.0, 12.0, 8.0, 80
 _TICK_SIZE = 10
 _PAGES_OF_MIB = (1 << 20) // PAGE_SIZE
@@ -32,22 +33,23 @@ class Stretch(msgspec.Struct, frozen=True):
 
     @property
     def broken(self) -> bool:
-        """True where it is drawn broken."""
+        """True if it is drawn with a break."""
         return self.end - self.start > BREAK_PAGES
 
     @property
     def size(self) -> str:
-        """Its true size in words."""
+        """Its actual size in words."""
         return size_words(self.end - self.start)
 
 
 def size_words(pages: int) -> str:
-    """So many pages as ``1 TiB``, or in pages where that is no round number."""
+    """Format a page count, e.g. ``1 TiB``, or in pages if it is not a whole number of MiB."""
     return size_text(pages * PAGE_SIZE) if pages % _PAGES_OF_MIB == 0 else f"{pages:,} pages"
 
 
 class Axis:
-    """Places of pages, in pixels from the left: *borders* are ticks by name, one for a box without pages."""
+    """Page positions, in pixels from the left. *borders* are ticks by name; one tick is a box without
+    pages."""
 
     def __init__(self, borders: Mapping[str, Iterable[int]], width: float) -> None:
         self._ticks = {name: sorted(set(ticks)) or [0] for name, ticks in borders.items()}
@@ -76,25 +78,25 @@ class Axis:
 
     @property
     def names(self) -> list[str]:
-        """The names of the ticks on it, from left to right."""
+        """The names of the areas or devices on the axis, from left to right."""
         return list(self._ticks)
 
     def ticks(self, name: str) -> list[int]:
-        """The borders of *name*."""
+        """Return the borders in *name*."""
         return self._ticks[name]
 
     def at(self, name: str, page: int) -> float:
-        """Where a border stands."""
+        """Return the position of a border."""
         return self._places[name, page]
 
     def span(self, span: Span) -> tuple[float, float]:
-        """Both ends of *span*; of one without pages those of the whole it lies in."""
+        """Return both ends of *span*; if it has no pages, those of the area or device it lies in."""
         if span.pages <= 0:
             return self.whole(span.name)
         return self.at(span.name, span.start), self.at(span.name, span.end)
 
     def whole(self, name: str) -> tuple[float, float]:
-        """Both ends of everything that is called so."""
+        """Return both ends of the area or device called *name*."""
         ticks = self._ticks[name]
         left = self._places[name, ticks[0]]
         return left, left + _box_width(name) if len(ticks) == 1 else self._places[name, ticks[-1]]
@@ -111,7 +113,7 @@ def _box_width(name: str) -> float:
 
 
 def _shared(least: list[float], units: list[float], width: float) -> list[float]:
-    """Widths in proportion to *units* that fill *width*, none below its least."""
+    """Return widths in proportion to *units* that fill *width*, none of them below its minimum."""
     if sum(least) >= width:
         return least
     low, high = 0.0, width
@@ -127,7 +129,7 @@ def _shared(least: list[float], units: list[float], width: float) -> list[float]
 def wished_width(
     axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
 ) -> float:
-    """The least width at which the labels of spans, with the widths they need, fit; no more than *most*."""
+    """Return the minimum width at which the labels of spans, each with its width, fit; at most *most*."""
     wanted = list(labels)
 
     def fits(width: float) -> bool:
@@ -143,7 +145,7 @@ def wished_width(
     return high
 
 
-#: The width of a picture, in pixels, and of one for a narrow screen; the widest that counts as narrow.
+#: Widths of a picture in pixels: usual, for a narrow screen, and the widest that counts as narrow.
 WIDE, NARROW, _NARROW_UP_TO = 960, 400, 560
 #: The space around a picture, and between its parts.
 MARGIN, SPACE = 24.0, 16.0
@@ -152,10 +154,11 @@ MARGIN, SPACE = 24.0, 16.0
 class Dimensions(msgspec.Struct, frozen=True):
     """Sizes, in pixels.
 
-    :param margin: the column at the left with the names of rows
-    :param vma: the height of a VMA; ``page``: of a run of entries of level 1, and so much more for each level
-    :param fall: the height that links have between page tables and memory
-    :param aside: the width of the column at the right for the processors; 0 where they stand below
+    :param margin: the width of the column for row names on the left
+    :param vma: the height of a VMA; ``page``: of a run of level 1 entries, and the extra height for each
+        higher level
+    :param fall: the height of the links between page tables and memory
+    :param aside: the width of the column for processors on the right; 0 if they are shown below
     """
 
     margin: float
@@ -167,24 +170,24 @@ class Dimensions(msgspec.Struct, frozen=True):
 
 #: The names of rows, the same in every picture.
 ROW_NAMES = {"vma": "VMAs", "pte": "PTEs", "memory": "memory", "book": "book", "tlb": "TLBs"}
-#: A state alone, one of several, and either on a narrow screen.
+#: The dimensions of a single state, of one of several, and of either on a narrow screen.
 ALONE = Dimensions(68, 38, 26, 44, 224)
 AMONG = Dimensions(68, 26, 20, 22)
 SLIM = Dimensions(68, 38, 24, 32)
 
 
 class Axes(msgspec.Struct, frozen=True):
-    """The axis of addresses and that of frames, in pixels from the right end of the names of rows."""
+    """The axis of addresses and the axis of frames, in pixels from the right end of the row names."""
 
     virtual: Axis
     physical: Axis
 
     @property
     def width(self) -> float:
-        """The width that both need."""
+        """The width that both axes need."""
         return max(self.virtual.width, self.physical.width)
 
 
 def is_narrow(width: float | None) -> bool:
-    """True where a picture of this width is one for a narrow screen."""
+    """Return True if a picture of this width is one for a narrow screen."""
     return width is not None and width <= _NARROW_UP_TO

@@ -1,4 +1,4 @@
-"""Tasks: a band each, with its VMAs, under them their page tables, and links down to memory."""
+"""Draw tasks: a band for each, with its VMAs, its page tables below them, and links down to memory."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from pfnlab.present.picture.palette import ModeStyle, mode_style
 from pfnlab.present.picture.parts import RunPart, ScenePart, VmaPart, pages_part
 from pfnlab.programs.lang.span import Span
 
-#: So much higher is a run of entries for each level above the first.
+#: The extra height of a run of entries for each level above the first.
 _PER_LEVEL = 7.0
 #: The space between a label and the edge of its box.
 _INSIDE = 4.0
 
 
 def run_height(sizes: Dimensions, level: int) -> float:
-    """The height of a run of entries: a leaf of 2 MiB is higher than pages, one of 1 GiB higher still."""
+    """Return the height of a run of entries: a 2 MiB leaf is higher than pages, a 1 GiB leaf higher still."""
     return sizes.page + _PER_LEVEL * (min(max(level, 1), 4) - 1)
 
 
 def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
-    """Where the box of *span* begins and ends; neighbours do not touch."""
+    """Return where the box of *span* begins and ends; adjacent boxes do not touch."""
     start, end = axis.span(span)
     return left + start + 0.75, left + end - 0.75
 
@@ -28,7 +28,7 @@ def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
 def draw_vma(
     drawing: Canvas, part: VmaPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
-    """One VMA with its name and, where there is room, its protection and flags."""
+    """Draw a VMA with its name and, if there is room, its protection and flags."""
     start, end = ends(axis, part.span, left)
     name = short_span(part.span)
     with drawing.part(part, "vma gone" if part.gone else "vma", pale=pale):
@@ -51,7 +51,7 @@ def draw_vma(
 def draw_run(
     drawing: Canvas, part: RunPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
-    """One run of entries in the tint and pattern of its cache mode, or a dotted outline for none."""
+    """Draw a run of entries in its cache mode's tint and pattern, or a dotted outline if it has none."""
     start, end = ends(axis, part.span, left)
     room, middle = end - start - 2 * _INSIDE, (start + end) / 2
     style = mode_style(part.mode)
@@ -85,7 +85,7 @@ def draw_link(
     stale: bool = False,
     faint: bool = False,
 ) -> None:
-    """A run's way straight down to its frames; *faint* where many lie over each other."""
+    """Draw a run's link straight down to its frames; *faint* if many links overlap."""
     target = part.target
     if target is None or target.name not in axes.physical.names:
         return
@@ -124,10 +124,10 @@ def labelled_mode(
     *,
     centred: bool = True,
 ) -> float:
-    """The chip of a mode, its word and the longest of *words* for which there is room; where it ends.
+    """Draw a mode's chip, its word and the longest of *words* that fits; return where the label ends.
 
-    :param middle: the height of the middle of the line
-    :param most: where the label has to end
+    :param middle: the vertical centre of the line
+    :param most: where the label must end
     """
     wide = text_width(style.name, 11) + 8
     for name, chip in ((style.name, wide), (style.letter, CHIP)):
@@ -149,7 +149,7 @@ def labelled_mode(
 
 
 def short_span(span: Span) -> str:
-    """``a[4]`` for one page, else ``a[4:8]``."""
+    """Return ``a[4]`` for one page, otherwise ``a[4:8]``."""
     return f"{span.name}[{span.start}]" if span.pages == 1 else str(span)
 
 
@@ -163,7 +163,7 @@ def _fitting(
     *,
     size: float = 12,
 ) -> None:
-    """The first of *words* that fits, in the middle of its box; a smaller one before none."""
+    """Draw the first of *words* that fits, in the middle of its box, in a smaller size if none fits."""
     for height in dict.fromkeys((size, 10.0)):
         for word in words:
             factor = 1.02 if "strong" in kind else 1.0

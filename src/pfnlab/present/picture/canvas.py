@@ -1,6 +1,6 @@
-"""SVG as text: boxes, lines and labels, escaped; no label lies over another.
+"""SVG as text: boxes, lines and labels, escaped, with labels that do not overlap.
 
-No font is asked how wide a text is: every width is a safe one for the fonts of a picture.
+Text widths are not taken from a font: they are upper bounds for the fonts used in a picture.
 """
 
 from bisect import bisect_right
@@ -16,25 +16,25 @@ from pfnlab.present.picture.palette import ModeStyle
 from pfnlab.present.picture.parts import ScenePart
 
 Face = Literal["mono", "sans", "bold"]
-#: The widest of the fonts that may be used, in parts of the size of the letters.
+#: The width of the widest usable font, as a fraction of the font size.
 _MONO, _OTHER = 0.612, 1.25
-#: The narrowest letter of any font, and how much wider bold letters are.
+#: The narrowest letter in any font, and how much wider bold letters are.
 _LEAST, _BOLD = 0.42, 1.1
 _NARROW = frozenset("iljtfrI.,:;'|!()[] -/")
 _WIDE = frozenset("mwMWQOGDHNU@%&=+<>")
 
 
-# The same words stand in every step of a story.
+# Cached, because the same words occur in every step of a story.
 @lru_cache(maxsize=1 << 14)
 def text_width(text: str, size: float, face: Face = "mono") -> float:
-    """The width of *text* in pixels, rather too much than too little."""
+    """Return the width of *text* in pixels, overestimated rather than underestimated."""
     if face == "mono":
         return sum(map(_mono, text)) * size
     return sum(map(_sans, text)) * (size * (_BOLD if face == "bold" else 1.0))
 
 
 def cut(text: str, width: float, size: float, face: Face = "mono") -> str:
-    """*text*, with an ellipsis where it is wider than *width*; empty where not even that fits."""
+    """Return *text*, truncated with an ellipsis if it is wider than *width*; empty if not even that fits."""
     if text_width(text, size, face) <= width:
         return text
     fits = _fitting(text, width - text_width("…", size, face), size, face)
@@ -42,7 +42,7 @@ def cut(text: str, width: float, size: float, face: Face = "mono") -> str:
 
 
 def wrapped(text: str, width: float, size: float, face: Face = "mono") -> list[str]:
-    """*text* in lines of at most *width*, broken between words, and inside a word that is too long."""
+    """Return *text* in lines of at most *width*, broken between words, or inside a word that is too long."""
     lines, line = [], ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word
@@ -57,7 +57,7 @@ def wrapped(text: str, width: float, size: float, face: Face = "mono") -> list[s
 
 
 def _broken(word: str, width: float, size: float, face: Face) -> Iterator[str]:
-    """*word* in pieces of at most *width*, each of one letter at least."""
+    """Yield *word* in pieces of at most *width*, each with at least one letter."""
     start = 0
     while (fits := max(_fitting(word, width, size, face, start), 1)) < len(word) - start:
         yield word[start : start + fits]
@@ -66,8 +66,8 @@ def _broken(word: str, width: float, size: float, face: Face) -> Iterator[str]:
 
 
 def _fitting(text: str, width: float, size: float, face: Face, start: int = 0) -> int:
-    """How many letters of *text* from *start* on are at most *width* wide together."""
-    # As no letter is narrower than the narrowest, the rest of a very long text is not looked at.
+    """Return how many letters of *text*, from *start*, fit into *width*."""
+    # No letter is narrower than the narrowest, so the rest of a very long text need not be measured.
     most = max(int(width / (size * _LEAST)), 0) + 1
     if face == "mono":
         factor, letters = size, map(_mono, text[start : start + most])
@@ -89,19 +89,19 @@ def _sans(letter: str) -> float:
 
 
 Anchor = Literal["start", "middle", "end"]
-#: The height of letters over and under the line they stand on, in parts of their size.
+#: The height of letters above and below their baseline, as a fraction of the font size.
 _OVER, _UNDER = 0.78, 0.22
-#: Labels are stored by bands of so many pixels, to be found quickly.
+#: Labels are stored in horizontal bands of this height in pixels, so that they are found quickly.
 _BAND = 32
-#: The height and width of a chip with a letter.
+#: The height and width of a chip that shows one letter.
 CHIP = 14.0
 
 
 class Canvas:
     """The drawing so far.
 
-    :param patterns: the prefix of the ids of patterns
-    :ivar modes: the keys of the modes that were drawn; ``signs``: the names of other signs
+    :param patterns: the prefix for pattern ids
+    :ivar modes: the keys of the modes drawn so far; ``signs``: the names of the other signs
     """
 
     def __init__(self, patterns: str) -> None:
@@ -116,14 +116,14 @@ class Canvas:
 
     @contextmanager
     def part(self, part: ScenePart, kind: str, *, pale: bool = False) -> Iterator[None]:
-        """A group for *part*, with all that is drawn inside."""
+        """Open a group for *part*, around everything drawn inside the context."""
         changed = " changed" if part.changed else " pale" if pale else ""
         with self.group(part.part, part.says, f"{kind}{changed}", part.rule, part.beside):
             yield
 
     @contextmanager
     def group(self, part: str, says: str, kind: str, rule: str = "", beside: str = "") -> Iterator[None]:
-        """A group with an id, a name and perhaps rules."""
+        """Open a group with an id, a name and optional rules."""
         self.signs.update(kind.split())
         rules = f" data-rule={xml_attribute(rule)}" if rule else ""
         besides = f" data-with={xml_attribute(beside)}" if beside else ""
@@ -136,36 +136,36 @@ class Canvas:
 
     @contextmanager
     def row(self, name: str) -> Iterator[None]:
-        """A group for the name of a row."""
+        """Open a group for the name of a row."""
         self._lines.append(f"<g data-row={xml_attribute(name)}>")
         yield
         self._lines.append("</g>")
 
     @contextmanager
     def step(self, number: int, machine: str) -> Iterator[None]:
-        """A group for all of a step on a machine, where one picture has several."""
+        """Open a group for everything in a step on a machine, for pictures with several steps."""
         step = xml_attribute(str(number))
         self._lines.append(f"<g data-step={step} data-machine={xml_attribute(machine)}>")
         yield
         self._lines.append("</g>")
 
     def rect(self, x: float, y: float, width: float, height: float, kind: str, radius: float = 2) -> None:
-        """A box."""
+        """Draw a box."""
         self._lines.append(
             f'<rect class="{kind}" x="{_n(x)}" y="{_n(y)}" width="{_n(max(width, 0))}" '
             f'height="{_n(max(height, 0))}" rx="{_n(radius)}"/>'
         )
 
     def path(self, way: str, kind: str) -> None:
-        """A line or an outline."""
+        """Draw a line or an outline."""
         self._lines.append(f'<path class="{kind}" d="{way}"/>')
 
     def line(self, x: float, y: float, to_x: float, to_y: float, kind: str) -> None:
-        """A straight line."""
+        """Draw a straight line."""
         self.path(f"M{_n(x)} {_n(y)}L{_n(to_x)} {_n(to_y)}", kind)
 
     def mode_box(self, style: ModeStyle, x: float, y: float, width: float, height: float, kind: str) -> None:
-        """A box filled as a cache mode is: its tint and its pattern."""
+        """Draw a box filled with the tint and the pattern of a cache mode."""
         self.modes[style.key] = style
         self.rect(x, y, width, height, "ground")
         self.rect(x, y, width, height, f"tint {style.key}")
@@ -188,7 +188,8 @@ class Canvas:
         must: bool = True,
         apart: float = 0,
     ) -> bool:
-        """A label on *y*, *apart* from others; without *must* only where there is room; says whether."""
+        """Draw a label on *y*, *apart* from others (without *must*, only if it fits); return whether it was
+        drawn."""
         width = text_width(one_line(text), size, face)
         left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
         box = left, y - _OVER * size, left + width, y + _UNDER * size
@@ -203,7 +204,7 @@ class Canvas:
         return True
 
     def chip(self, style: ModeStyle, x: float, y: float, width: float = CHIP, word: str = "") -> None:
-        """The letter of a mode on its colour, or its name where there is room for that."""
+        """Draw a mode's letter on its colour, or its name if there is room."""
         self.modes[style.key] = style
         self.rect(x, y, width, CHIP, f"chip {style.key}")
         size = 11.0 if width >= 10 else 10.0
@@ -211,7 +212,7 @@ class Canvas:
         self.text(x + width / 2, y + 11, word or style.letter, kind, size=size, anchor="middle", must=False)
 
     def hatch(self, x: float, y: float, width: float, height: float, sign: str = "hatch") -> None:
-        """The hatching of RAM, or of what *sign* says."""
+        """Draw the hatching of RAM, or of *sign*."""
         self.signs.add(sign)
         self._lines.append(
             f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="2" '
@@ -219,13 +220,13 @@ class Canvas:
         )
 
     def bolt(self, x: float, y: float, kind: str = "bolt") -> None:
-        """A flash, 8 pixels wide and 12 high."""
+        """Draw a flash, 8 pixels wide and 12 high."""
         if kind == "bolt":
             self.signs.add(kind)
         self.path(f"M{_n(x + 5)} {_n(y)}l-5 7h3.4l-1.4 5 5-7h-3.4z", kind)
 
     def corner(self, x: float, y: float) -> None:
-        """The mark of a change at the upper right corner of a box."""
+        """Draw the mark of a change at the upper right corner of a box."""
         self.path(f"M{_n(x)} {_n(y)}h-7l7 7z", "corner")
 
     def _free(self, box: tuple[float, float, float, float]) -> bool:

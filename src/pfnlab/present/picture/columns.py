@@ -1,4 +1,4 @@
-"""One state, a story, or machines side by side: a column each, differences highlighted."""
+"""Draw one state, a story, or machines side by side in columns, with differences highlighted."""
 
 from collections.abc import Sequence
 
@@ -23,13 +23,13 @@ def draw_state(
     theme: Theme = "auto",
     scenes: Scenes | None = None,
 ) -> str:
-    """The state after one step: tasks above, physical memory and the book below, processors aside.
+    """Draw the state after one step: tasks, then physical memory and the book, processors on the right.
 
-    :param step: from 0; -1 is the last
-    :param width: in pixels, 960 for None; up to 560 it is for a narrow screen
+    :param step: from 0; -1 is the last step
+    :param width: in pixels, None for 960; up to 560, the picture is for a narrow screen
     :param theme: ``auto`` follows the reader's system
-    :param scenes: those of this run, where they were made before
-    :raises Misuse: there is no such step, or the run is of another program
+    :param scenes: the scenes of this run, if they have already been made
+    :raises Misuse: if there is no such step, or the run is of another program
     """
     scenes = scenes or Scenes(program, [run])
     index = step_index(step, scenes.steps)
@@ -50,7 +50,7 @@ def draw_state(
 
 
 def _sheet(scenes: Scenes, sizes: axis.Dimensions, index: int, width: float) -> tuple[Sheet, axis.Axes]:
-    """A sheet of *width*, or of more where the axes need it."""
+    """Return a sheet of *width*, or wider if the axes need it."""
     inner = max(width, axis.NARROW / 2) - 2 * axis.MARGIN
     axes = scenes.axes(inner - sizes.margin - sizes.aside)
     wide = max(inner, axes.width + sizes.margin + sizes.aside)
@@ -58,7 +58,7 @@ def _sheet(scenes: Scenes, sizes: axis.Dimensions, index: int, width: float) -> 
 
 
 def step_index(step: int, steps: int) -> int:
-    """*step* as an index; raises Misuse where there is none."""
+    """Return *step* as an index; raise Misuse if there is no such step."""
     index = step + steps if step < 0 else step
     if not 0 <= index < steps:
         last = f"0 to {steps - 1}" if steps else "none, for the run has no steps"
@@ -66,7 +66,7 @@ def step_index(step: int, steps: int) -> int:
     return index
 
 
-#: No column is narrower than this.
+#: The minimum width of a column.
 _LEAST = 380.0
 
 
@@ -79,9 +79,8 @@ def draw_compare(
     theme: Theme = "auto",
     scenes: Scenes | None = None,
 ) -> str:
-    """One state of several machines side by side (one under another up to a width of 560), differences
-    highlighted; raises Misuse for no such step, or a run of another program.
-    """
+    """Draw one state of several machines side by side (below each other up to a width of 560), with
+    differences highlighted; raise Misuse if there is no such step, or a run is of another program."""
     scenes = scenes or Scenes(program, runs)
     return draw_columns(scenes, [step_index(step, scenes.steps)], width=width, theme=theme)
 
@@ -89,7 +88,7 @@ def draw_compare(
 def draw_columns(
     scenes: Scenes, steps: Sequence[int] = (), *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """Some steps of all machines, or all, those that are the same in one line; *steps* in any case."""
+    """Draw all steps of all machines, those without differences on one line, or only *steps*, in full."""
     program, groups = scenes.program, _same(scenes.runs)
     slim = axis.is_narrow(width)
     across = 1 if slim else len(groups)
@@ -106,7 +105,7 @@ def draw_columns(
     differing = differing_words(scenes.runs)
     shown = -1
     if not any(set(words) - {TRACKING} for words in differing):
-        # Where machines differ nowhere, one step is drawn all the same: the one with most to see.
+        # If machines do not differ at all, still draw one step: the one with most to see.
         first = scenes.runs[0]
         shown = max(range(len(first.steps)), key=lambda at: len(scenes.of(first, at).says), default=0)
     for index in steps or range(scenes.steps):
@@ -130,7 +129,7 @@ def draw_columns(
 
 
 def _same(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that are the same in every step, together: one column for them all."""
+    """Group runs that are the same in every step: they share a column."""
     groups: list[list[Run]] = []
     for run in runs:
         what = run.steps, run.tlbs, run.unfinished
@@ -144,7 +143,7 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float], each: float) -> None:
-    """The names of the machines over their columns."""
+    """Draw the names of the machines above their columns."""
     most = 1
     for group, left in zip(groups, lefts, strict=True):
         lines = wrapped(" · ".join(run.machine for run in group), each, 15, "bold")
@@ -155,7 +154,7 @@ def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float]
 
 
 def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: Sequence[str]) -> None:
-    """The head of a step over all columns: its operation, and what differs."""
+    """Draw the head of a step across all columns: its operation, and the differences."""
     drawing = sheet.drawing
     words = _difference_words(row, differing)
     room = sheet.width - 24
@@ -193,7 +192,7 @@ def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> st
 
 
 def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
-    """A step that is the same everywhere, in a line, or in two where it is long."""
+    """Draw a step that is the same on all machines as one line, or two if it is long."""
     drawing = sheet.drawing
     number = text_width(f"{scene.number}", 13, "bold") + 8
     said = step_words(scene).partition(f"{scene.op}, ")[2].rstrip(".")
@@ -263,11 +262,12 @@ def _highlight(
     rows: dict[RowName, float],
     differing: Sequence[str],
 ) -> None:
-    """The ground of the rows that differ."""
+    """Draw the background of rows that differ."""
     highlighted = _highlighted(differing)
     for row, high in rows.items():
         if row[0] in highlighted:
-            # The whole width of a log is text: its ground and the words of the head say it.
+            # A log is text across the whole width: its background and the words in the head show the
+            # difference.
             drawing.signs.add("differs")
             drawing.rect(left, top - 3, width, high, "differs", 3)
             if row[0] != "log":
@@ -276,23 +276,23 @@ def _highlight(
 
 
 def _no_log(drawing: Canvas, left: float, top: float, rows: dict[RowName, float]) -> None:
-    """The word for a log that this machine has not and another has."""
+    """Draw the placeholder for a log that another machine has and this one does not."""
     for row, high in rows.items():
         if row[0] == "log":
             drawing.text(left + 12, top + 16, "no line in the log", "quiet", face="sans")
         top += high
 
 
-#: At most so many panels stand in a row, and none is narrower than this.
+#: The maximum number of panels in a row, and the minimum width of a panel.
 _IN_A_ROW, _LEAST_PANEL = 4, 300.0
 
 
 def draw_story(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """All steps of a program, a panel a step or a column a machine; raises Misuse for bad runs.
+    """Draw all steps of a program, one panel per step or one column per machine; raise Misuse for bad runs.
 
-    :param width: in pixels, as of :func:`draw_state`
+    :param width: in pixels, as in :func:`draw_state`
     """
     scenes = Scenes(program, runs)
     if len(runs) > 1:
@@ -329,9 +329,9 @@ def draw_story(
 
 
 def _columns(scenes: Scenes, width: float) -> int:
-    """How many panels stand in a row: as many as leave room for the names of VMAs."""
+    """Return the number of panels in a row: as many as leave room for the names of VMAs."""
     wished = max(scenes.wished(axis.AMONG, width - axis.AMONG.margin), _LEAST_PANEL)
     most = min(_IN_A_ROW, scenes.steps, int((width + axis.SPACE) // (wished + axis.SPACE)))
     rows = -(-scenes.steps // max(most, 1))
-    # As few columns as fill the same rows: no row has one panel and the next four.
+    # Use as few columns as fill the same number of rows, so that panels are spread evenly over the rows.
     return max(-(-scenes.steps // rows), 1)

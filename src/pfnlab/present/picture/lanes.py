@@ -1,4 +1,4 @@
-"""Events in the lanes of a race: boxes, spans and lives by row, without their places."""
+"""Events in the lanes of a race: boxes, spans and lifetimes by row, without coordinates."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, TlbSeen, st
 
 
 class LaneBox(msgspec.Struct, frozen=True):
-    """The result of an operation, in the lane of its task; *stale*: it went through a stale translation."""
+    """The result of an operation, in its task's lane; *stale* if it used a stale translation."""
 
     row: int
     task: str
@@ -25,8 +25,8 @@ class LaneBox(msgspec.Struct, frozen=True):
 class LaneSpan(msgspec.Struct, frozen=True):
     """A task that is held, or waits, from one row to another.
 
-    :param reason: the function it is held in; what it waits for, a lock or an interrupt
-    :param holder: the task that is held meanwhile, and is waited for
+    :param reason: the function it is held in, or the lock or interrupt that it waits for
+    :param holder: the task that is held at that time, and that this one waits for
     """
 
     first: int
@@ -37,10 +37,11 @@ class LaneSpan(msgspec.Struct, frozen=True):
 
 
 class LaneLife(msgspec.Struct, frozen=True):
-    """A translation that a processor remembers.
+    """A translation that a processor has cached.
 
-    :param last: the row in which it is gone, or the number of rows
-    :param stale: the rows after which the page tables say otherwise: from the first up to the second
+    :param last: the row in which it is dropped, or the number of rows
+    :param stale: the rows in which the page tables differ from it: from the first up to but not including the
+        second
     """
 
     first: int
@@ -53,7 +54,7 @@ class LaneLife(msgspec.Struct, frozen=True):
 
 
 class LaneViolation(msgspec.Struct, frozen=True):
-    """A property that is broken in a row."""
+    """A property that is violated in a row."""
 
     row: int
     task: str
@@ -62,7 +63,7 @@ class LaneViolation(msgspec.Struct, frozen=True):
 
 
 class Lanes(msgspec.Struct, frozen=True):
-    """A run of a machine as lanes."""
+    """A machine's run as lanes."""
 
     machine: str
     tasks: tuple[str, ...]
@@ -74,7 +75,7 @@ class Lanes(msgspec.Struct, frozen=True):
 
 
 def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
-    """The lanes of one run, of *tasks* from left to right."""
+    """Return the lanes of one run, for *tasks* from left to right."""
     return Lanes(
         run.machine,
         tuple(tasks),
@@ -91,7 +92,7 @@ def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
 
 
 def lane_tasks(program: Program, runs: Sequence[Run]) -> list[str]:
-    """The tasks that do or remember anything, in the order in which the program makes them."""
+    """Return the tasks that do or cache anything, in the order in which the program creates them."""
     found = {step.task for run in runs for step in run.steps if step.op != "end"}
     found |= {seen.task for run in runs for tlbs in run.tlbs for seen in tlbs}
     made = [MAIN_TASK, *(op.call.child for op in program.ops if isinstance(op.call, Fork | Thread))]
@@ -111,7 +112,7 @@ def _boxes(program: Program, run: Run) -> Iterator[LaneBox]:
 
 
 def _short(result: str) -> str:
-    """A result in a word: the number that was read, the signal, or what it is called."""
+    """Return a result in one word: the number that was read, the signal, or its name."""
     words = result.split()
     if words[0] == "ok" and len(words) > 1 and words[1].lstrip("-").isdigit():
         return f"= {words[1]}"
@@ -137,7 +138,7 @@ def _through_stale(program: Program, run: Run, row: int) -> bool:
 
 
 def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneSpan]:
-    """From the row in which a task stops to that of the release that lets it go on, or to the end."""
+    """Yield spans from the row in which a task stops to the release that lets it continue, or to the end."""
     for row, standing in _stops(program, run):
         for task, (result, _, reason) in standing.items():
             if result not in results:
@@ -157,7 +158,7 @@ def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneS
 
 
 def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[str, str, str]]]]:
-    """The rows in which tasks stop with what came of them; a release has the tasks held or waiting anew."""
+    """Yield the rows in which tasks stop, with results; for a release, the tasks newly held or waiting."""
     before: dict[str, str] = {}
     for row, step in enumerate(run.steps):
         if _releases(program, row):
@@ -172,19 +173,19 @@ def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[st
 
 
 def _goes_on(program: Program, run: Run, row: int, task: str, result: str) -> bool:
-    """True where *task*, which was held or has waited (*result*), does so no more after a release."""
+    """Return True if *task*, which was held or waiting (*result*), no longer is after a release."""
     return _releases(program, row) and standings(run.steps[row]).get(task, "ok").partition(" ")[0] != result
 
 
 def _hold_of(program: Program, row: int, task: str) -> str:
-    """The function that *task* is held in, which stands there from *row* on."""
+    """Return the function in which *task* is held, as set by its last operation up to *row* with a hold."""
     holds = (op.hold for op in reversed(program.ops[: row + 1]) if op.task == task and op.hold is not None)
     hold = next(holds, None)
     return hold.function if hold is not None else ""
 
 
 def _holder(program: Program, run: Run, row: int) -> str:
-    """The only task that is held in *row*; "" with two, for nobody says which of them is waited for."""
+    """Return the only task held in *row*; "" if there are two, because either may be the one waited for."""
     held: set[str] = set()
     for at, step in enumerate(run.steps[: row + 1]):
         if _releases(program, at):
@@ -195,7 +196,7 @@ def _holder(program: Program, run: Run, row: int) -> str:
 
 
 def _lives(run: Run) -> Iterator[LaneLife]:
-    """Pages that were remembered with their first page the same, as one life for as long as they are."""
+    """Yield the lifetimes of cached translations, identified by their first page."""
     open_: dict[tuple[str, str, int], tuple[int, TlbSeen, list[int]]] = {}
     slots: dict[str, dict[int, tuple[str, str, int]]] = {}
     for row in range(len(run.tlbs) + 1):
@@ -224,7 +225,7 @@ def _lives(run: Run) -> Iterator[LaneLife]:
 
 
 def _told(program: Program, run: Run) -> Iterator[LaneViolation]:
-    """Where a driver is told that nothing reaches its pages, and a processor still does."""
+    """Yield the rows where a driver is told that its pages are unreachable, but a processor reaches them."""
     for row, (step, tlbs) in enumerate(zip(run.steps, run.tlbs, strict=False)):
         call = program.ops[row].call if row < len(program.ops) else None
         if not isinstance(call, UnmapMappingRange) or step.result != "ok":

@@ -1,9 +1,9 @@
-"""The colours of all pictures, the one place, and the style sheet, the patterns and the SVG made of them.
+"""The colours of all pictures, in one place, and the style sheet, patterns and SVG made from them.
 
-The colours were chosen for deuteranopia and protanopia; what a colour says, a pattern, a letter or a word
-says too. Text stands on the ground or on a chip, each with a contrast of at least 4.5.
-Colours are custom properties, light and dark: the picture follows the reader's system, unless it has the
-class ``light`` or ``dark``; on paper it is light. A renderer without custom properties takes the light ones.
+The colours were chosen for deuteranopia and protanopia, and a pattern, letter or word always repeats the
+meaning of a colour. Text is on the background or on a chip, each with a contrast of at least 4.5. Colours are
+custom properties, light and dark: the picture follows the reader's system, unless it has the class ``light``
+or ``dark``; on paper it is light. Renderers without custom properties use the light colours.
 """
 
 import re
@@ -17,18 +17,18 @@ import msgspec
 from pfnlab.base.inert import xml_attribute, xml_line, xml_text
 from pfnlab.base.toml_text import package_tables
 
-#: The look of a picture: as the reader's system has it, or one for good.
+#: The theme of a picture: the one of the reader's system, or a fixed one.
 Theme = Literal["auto", "light", "dark"]
 
 
 class ModeStyle(msgspec.Struct, frozen=True):
-    """How a cache mode is drawn.
+    """The drawing style of a cache mode.
 
-    :param name: as entries have it, ``UC-``
-    :param key: as class names have it, ``ucm``
+    :param name: its name in entries, ``UC-``
+    :param key: its name in CSS classes, ``ucm``
     :param pattern: ``solid``, ``lines``, ``rise``, ``fall``, ``dots`` or ``cross``
-    :param light: its colour on light ground; ``dark`` on dark ground
-    :param light_text: the colour of letters on the chip; ``dark_text`` likewise
+    :param light: its colour on a light background; ``dark`` on a dark one
+    :param light_text: the colour of letters on the chip in the light theme; ``dark_text`` in the dark one
     """
 
     name: str
@@ -42,7 +42,7 @@ class ModeStyle(msgspec.Struct, frozen=True):
 
 
 class _Palette(msgspec.Struct, forbid_unknown_fields=True):
-    """``palette.toml``, which says what each table means."""
+    """The content of ``palette.toml``, whose comments explain each table."""
 
     modes: tuple[ModeStyle, ...]
     colours: dict[str, tuple[str, str]]
@@ -52,19 +52,19 @@ class _Palette(msgspec.Struct, forbid_unknown_fields=True):
 _PICTURE = files("pfnlab.present.picture")
 _PALETTE = package_tables(__package__, "palette.toml", _Palette)
 
-#: The modes in the order of `enum page_cache_mode`, and the colours that are no mode, light and dark.
+#: The modes in the order of `enum page_cache_mode`, and the colours for other things, light and dark.
 MODES, COLOURS = _PALETTE.modes, _PALETTE.colours
 
 _BY_NAME = {mode.name.lower(): mode for mode in MODES}
 
 
 def mode_style(name: str) -> ModeStyle | None:
-    """The style of a cache mode, ``wc`` or ``WC``; None for a word that is no mode."""
+    """Return the style of a cache mode, ``wc`` or ``WC``; None if the word is not a mode."""
     return _BY_NAME.get(name.lower())
 
 
 def variables() -> dict[str, tuple[str, str]]:
-    """Every colour by name, on light and dark ground."""
+    """Return every colour by name, for light and dark backgrounds."""
     colours = dict(COLOURS)
     for mode in MODES:
         colours[mode.key] = (mode.light, mode.dark)
@@ -72,7 +72,7 @@ def variables() -> dict[str, tuple[str, str]]:
     return colours
 
 
-#: The class of every picture.
+#: The CSS class of every picture.
 PICTURE = "pfn-picture"
 
 
@@ -81,7 +81,7 @@ _VARIABLE = re.compile(r"(?P<property>[a-z-]+):\$(?P<name>[a-z-]+)")
 
 @cache
 def style_sheet(theme: Theme) -> str:
-    """The rules of a picture: ``picture.css``, whose ``$words`` are names of colours, and those of modes."""
+    """Return a picture's style rules: ``picture.css``, whose ``$words`` are colours, and rules for modes."""
     colours = variables()
     rules = _PICTURE.joinpath("picture.css").read_text(encoding="utf-8")
     rules += "".join(map(_mode_rules, MODES))
@@ -113,7 +113,7 @@ def _mode_rules(mode: ModeStyle) -> str:
 
 
 def _scoped(line: str) -> str:
-    """The rules of one line, for elements of pictures alone."""
+    """Return the rules of one line, restricted to elements of pictures."""
     rules = re.findall(r"([^{}]+)(\{[^}]*\})", line)
     return "".join(
         ",".join(f".{PICTURE} {selector}" for selector in selectors.split(",")) + body
@@ -122,7 +122,7 @@ def _scoped(line: str) -> str:
 
 
 def patterns(prefix: str, modes: Iterable[ModeStyle]) -> str:
-    """The patterns of the modes that are drawn."""
+    """Return the patterns of the modes that are drawn."""
     drawn = {"hatch": _PALETTE.patterns["hatch"]}
     drawn |= {mode.key: _PALETTE.patterns[mode.pattern].format(key=mode.key) for mode in modes}
     return "".join(
@@ -135,7 +135,7 @@ def whole(
     width: float, height: float, title: str, says: str, body: str, modes: Iterable[ModeStyle],
     theme: Theme, prefix: str,
 ) -> str:  # fmt: skip
-    """A picture as SVG text, of which *says* says in sentences what it shows."""
+    """Return a picture as SVG text; *says* describes its content in sentences."""
     rules = xml_text(style_sheet(theme))
     wide, high = f"{width:.0f}", f"{height:.0f}"
     own = "" if theme == "auto" else f" {theme}"

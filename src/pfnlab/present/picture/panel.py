@@ -1,4 +1,4 @@
-"""A panel: the picture of one state, in rows whose heights several panels may share."""
+"""A panel: the picture of one state, in rows whose heights can be shared by several panels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -11,21 +11,21 @@ from pfnlab.present.picture.parts import StateScene
 from pfnlab.present.picture.scenes import Extents
 from pfnlab.programs.lang.ops import MAIN_TASK
 
-#: The space under a row, and the height of a line of the log.
+#: The space below a row, and the height of a log line.
 _UNDER, _LOG_LINE = 6.0, 17.0
-#: Links of more tasks than these are drawn faint, or they would be a wall.
+#: If more tasks than this have links, the links are drawn faint, because they would form a solid area.
 _SEVERAL = 2
-#: What a machine could not look at.
+#: What a machine could not observe.
 _NOT_SEEN = "not looked at"
-#: A row by its name; of a task its name too.
+#: A row, identified by its name and, for a row of a task, the task's name.
 RowName = tuple[str, str]
 
 
 class Panel:
     """One state on its axes.
 
-    :param width: the whole width, with the names of rows and, where *sizes* has it, the column aside
-    :param processors: whether translations that processors remember are shown
+    :param width: the whole width, including row names and, if *sizes* has one, the right column
+    :param processors: whether cached translations of processors are shown
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Panel:
         self._lines = physical.book_lines(scene.book or ())
 
     def rows(self) -> dict[RowName, float]:
-        """The height of every row that this state needs, from top to bottom."""
+        """Return the height of every row that this state needs, from top to bottom."""
         scene, sizes = self._scene, self._sizes
         rows: dict[RowName, float] = {}
         if scene.vmas is None or scene.unreached:
@@ -70,7 +70,7 @@ class Panel:
     def draw(
         self, drawing: Canvas, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
     ) -> float:
-        """Draw it in rows of the heights *rows*, which may be more than its own; where it ends."""
+        """Draw it in rows with the heights *rows*, which may be more than needed; return where it ends."""
         scene, sizes = self._scene, self._sizes
         places, at = {}, top
         for row, height in rows.items():
@@ -206,7 +206,7 @@ class Panel:
         axis = self._axes.virtual
         names = {vma.span.name for vma in self._scene.vmas or ()}
         broken = {stretch.name for stretch in axis.stretches if stretch.broken and stretch.name in names}
-        # Where memory below has the same borders, its numbers are those of the addresses too.
+        # If memory below has the same borders, its numbers apply to the addresses too.
         below = [self._axes.physical.ticks(name) for name in self._axes.physical.names]
         return any(axis.ticks(name) not in below for name in broken)
 
@@ -222,7 +222,7 @@ class Panel:
 
 
 def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, float]:
-    """The rows of all *panels* with the height that the highest needs, in the order of a panel."""
+    """Return the rows of all *panels* with the maximum height needed, in the order of a panel."""
     needs = [panel.rows() for panel in panels]
     named = {task for rows in needs for _, task in rows if task}
     tasks = [task for task in extents.tasks if task in named]
@@ -233,5 +233,5 @@ def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, floa
 
 
 def _former_tasks(scene: StateScene) -> Sequence[str]:
-    """Those that had VMAs before this step alone."""
+    """Return the tasks that had VMAs only before this step."""
     return list(dict.fromkeys(vma.task for vma in scene.vmas or () if vma.task not in scene.tasks))

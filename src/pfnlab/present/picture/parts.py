@@ -1,6 +1,6 @@
-"""The parts of a picture: what each shows, says, and belongs with, and nothing of where it stands.
+"""The parts of a picture: their content, descriptions and relations, without positions.
 
-The same part has the same id in every step, on every machine and in every picture.
+A part has the same id in every step, on every machine and in every picture.
 """
 
 import msgspec
@@ -10,32 +10,32 @@ from pfnlab.programs.lang.span import Span
 
 
 def part_id(kind: str, *words: str | int) -> str:
-    """``vma:main:a:0``: a kind and words; characters that would end a word are escaped."""
+    """Return an id such as ``vma:main:a:0``: a kind and words, with separators in the words escaped."""
     return ":".join([kind, *map(id_word, words)])
 
 
 def pages_part(kind: str, task: str, span: Span) -> str:
-    """The id of what a task has from *span* on: vma, run of entries, link from it to frames, or tlb."""
+    """Return the id of a task's part that begins at *span*: vma, run of entries, link to frames, or tlb."""
     return part_id(kind, task, span.name, span.start)
 
 
 def device_part(name: str) -> str:
-    """The id of a device."""
+    """Return the id of a device."""
     return part_id("mem", name)
 
 
 def reserved_part(kind: str, span: Span, nth: int) -> str:
-    """The id of a reservation (book) or its context (ctx), the *nth* with the same pages, from 0."""
+    """Return the id of a reservation (book) or its context (ctx), the *nth* with the same pages, from 0."""
     return part_id(kind, span.name, span.start, span.end, *([nth] if nth else []))
 
 
 class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that every part has.
 
-    :param says: it in one sentence, for who does not see it
-    :param rule: steps or sections of docs/semantics, separated by spaces; empty where there is none
-    :param beside: the ids of the parts it belongs with, separated by spaces
-    :param changed: it is new or other than before this step
+    :param says: its description in one sentence, for screen readers
+    :param rule: steps or sections in docs/semantics, separated by spaces; empty if there are none
+    :param beside: the ids of related parts, separated by spaces
+    :param changed: whether it is new or differs from before this step
     """
 
     part: str
@@ -46,7 +46,7 @@ class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VmaPart(ScenePart, frozen=True, kw_only=True):
-    """A VMA; ``gone``: it was there before this step."""
+    """A VMA; ``gone`` if it existed only before this step."""
 
     task: str
     span: Span
@@ -56,10 +56,10 @@ class VmaPart(ScenePart, frozen=True, kw_only=True):
 
 
 class RunPart(ScenePart, frozen=True, kw_only=True):
-    """A run of entries, or of none.
+    """A run of entries, or a gap without entries.
 
-    :param mode: ``WC``; empty where there is no entry
-    :param level: 1, 2 or 3; of no entry how deep the tables go
+    :param mode: ``WC``; empty if there is no entry
+    :param level: 1, 2 or 3; without entries, the depth of the tables
     :param marks: ``W`` writable, ``D`` dirty, ``A`` accessed, ``!P`` not present
     """
 
@@ -74,9 +74,9 @@ class RunPart(ScenePart, frozen=True, kw_only=True):
 
 
 class DevicePart(ScenePart, frozen=True, kw_only=True):
-    """Physical memory: a device, ordinary RAM, or what lies elsewhere.
+    """Physical memory: a device, ordinary RAM, or memory elsewhere.
 
-    :param modes: its pages that are not write-back in the direct map, and their modes
+    :param modes: its pages that are not write-back in the direct map, with their modes
     """
 
     name: str
@@ -87,8 +87,8 @@ class DevicePart(ScenePart, frozen=True, kw_only=True):
 class BookPart(ScenePart, frozen=True, kw_only=True):
     """A reservation.
 
-    :param owner: who has it, in words; empty where nobody knows
-    :param refs: the references to its context; None without one
+    :param owner: its owner, in words; empty if unknown
+    :param refs: the number of references to its context; None without a context
     """
 
     span: Span
@@ -102,7 +102,7 @@ class BookPart(ScenePart, frozen=True, kw_only=True):
 
 
 class TlbPart(ScenePart, frozen=True, kw_only=True):
-    """A translation that a processor remembers; *space* is the task whose page tables it came from."""
+    """A translation cached by a processor; *space* is the task whose page tables it came from."""
 
     task: str
     space: str
@@ -114,13 +114,13 @@ class TlbPart(ScenePart, frozen=True, kw_only=True):
 
 
 class StateScene(msgspec.Struct, frozen=True):
-    """One step of one machine.
+    """One step on one machine.
 
-    :param tasks: those with an address space
-    :param vmas: None where nobody looked; likewise ``runs`` and ``book``
-    :param tlbs: by processor; None where the machine cannot tell
-    :param flushes: None where nobody counted
-    :param unreached: why the machine did not get here; empty where it did
+    :param tasks: the tasks with an address space
+    :param vmas: None if they were not observed; the same for ``runs`` and ``book``
+    :param tlbs: the cached translations by processor; None if the machine cannot report them
+    :param flushes: None if they were not counted
+    :param unreached: why the machine did not reach this step; empty if it did
     """
 
     number: int
@@ -141,7 +141,7 @@ class StateScene(msgspec.Struct, frozen=True):
 
     @property
     def says(self) -> str:
-        """The state in sentences, from top to bottom."""
+        """Describe the state in sentences, from top to bottom."""
         parts: list[ScenePart] = [*(self.vmas or ()), *(self.runs or ()), *(self.book or ())]
         parts += [part for parts in (self.tlbs or {}).values() for part in parts]
         said = [f"Step {self.number} of {self.steps} on {self.machine}: {self.op}, {self.result}"]

@@ -1,7 +1,7 @@
-"""Physical memory, under it the book, and what processors remember.
+"""Draw physical memory, the book below it, and the translations cached by processors.
 
-Reservations are stacked by their arrival, with owners and contexts; translations are cards beside a state, or
-lines under it, and stale ones are struck through.
+Reservations are stacked in the order in which they were made, with owners and contexts. Translations are
+cards next to a state, or lines below it; stale ones are struck through.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from pfnlab.present.picture.palette import mode_style
 from pfnlab.present.picture.parts import BookPart, DevicePart, RunPart, ScenePart, StateScene, TlbPart
 from pfnlab.present.picture.scenes import Extents
 
-#: The height of a bar of memory, of the numbers under it, and of a line of the book.
+#: The height of a bar of memory, of the numbers below it, and of a line in the book.
 BAR, TICKS, LINE = 22.0, 16.0, 26.0
 _LEAKED = "LEAKED"
 
@@ -21,7 +21,7 @@ _LEAKED = "LEAKED"
 def draw_device(
     drawing: Canvas, part: DevicePart, extents: Extents, axis: Axis, left: float, top: float
 ) -> None:
-    """A device or RAM as a bar, with the borders of everything that is drawn."""
+    """Draw a device or RAM as a bar, with the borders of everything that is drawn."""
     if part.name not in axis.names:
         return
     start, end = (left + place for place in axis.whole(part.name))
@@ -54,7 +54,7 @@ def draw_device(
 
 
 def draw_ticks(drawing: Canvas, axis: Axis, left: float, y: float, names: Sequence[str]) -> None:
-    """The numbers of pages at the borders, as many as there is room for; sizes of what is broken."""
+    """Draw the page numbers at the borders, as many as fit, and the sizes of stretches drawn broken."""
     for name in names:
         if name not in axis.names or len(axis.ticks(name)) == 1:
             continue
@@ -72,7 +72,7 @@ def draw_ticks(drawing: Canvas, axis: Axis, left: float, y: float, names: Sequen
 
 
 def book_lines(parts: Sequence[BookPart]) -> list[int]:
-    """The line of each reservation: the first where it lies over none that came before it."""
+    """Return each reservation's line: the first one without overlap with an earlier reservation."""
     lines: list[list[BookPart]] = []
     places = []
     for part in parts:
@@ -88,7 +88,7 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
 def draw_reservation(
     drawing: Canvas, part: BookPart, axis: Axis, left: float, top: float, right: float, *, pale: bool
 ) -> None:
-    """A reservation with mode, pages, owner and its context's tag; labels end before *right*."""
+    """Draw a reservation with its mode, pages, owner and context tag; labels end before *right*."""
     start, end = ends(axis, part.span, left)
     high = LINE - 4
     if part.gone:
@@ -129,7 +129,7 @@ def draw_reservation(
 def _context(
     drawing: Canvas, part: BookPart, end: float, top: float, tag: float, *, outside: bool, right: float
 ) -> None:
-    """The round tag of a context."""
+    """Draw the round tag of a context."""
     beside, says = f"{part.part} {part.beside}", part.context_says
     context = ScenePart(part=part.context, says=says, rule="S3", beside=beside, changed=part.changed)
     at = end + 3 if outside and end + 3 + tag <= right else end - tag - 3
@@ -146,7 +146,7 @@ def _broken_edge(drawing: Canvas, start: float, top: float, end: float, high: fl
 
 
 def _break(drawing: Canvas, x: float, top: float) -> None:
-    """The mark of a stretch that is drawn shorter than it is."""
+    """Draw the mark on a stretch that is not drawn to scale."""
     for kind in ("break-ground", "break-mark"):
         for shift in (-2.5, 2.5):
             drawing.path(f"M{x + shift - 2:.1f} {top + BAR + 3:.1f}l4 {-BAR - 6:.1f}", kind)
@@ -154,12 +154,12 @@ def _break(drawing: Canvas, x: float, top: float) -> None:
 
 _HEAD, _CARD_LINE, _LINE = 26.0, 44.0, 22.0
 _STALE = "STALE"
-#: No card is higher than so many translations: the rest is counted.
+#: The maximum number of translations on a card; the rest are counted.
 _MOST = 6
 
 
 def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> float:
-    """The cards of all processors, and where they end."""
+    """Draw the cards of all processors; return where they end."""
     drawing.text(left, top + 13, "TLB of each processor", "quiet", face="sans")
     at = top + 24
     tlbs = scene.tlbs or {}
@@ -180,12 +180,12 @@ def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, widt
 
 
 def lines_height(scene: StateScene) -> float:
-    """The height of all lines, one a translation."""
+    """Return the height of all lines, one per translation."""
     return max(sum(map(len, (scene.tlbs or {}).values())), 1) * _LINE + 2
 
 
 def draw_lines(drawing: Canvas, scene: StateScene, left: float, top: float, right: float) -> None:
-    """A line for each translation, with the processor at its left."""
+    """Draw a line for each translation, with the processor on its left."""
     tlbs = scene.tlbs or {}
     if not tlbs:
         drawing.text(left, top + 13, "nothing remembered", "quiet", face="sans")
@@ -201,7 +201,7 @@ def draw_lines(drawing: Canvas, scene: StateScene, left: float, top: float, righ
 
 
 def stale_links(scene: StateScene) -> Iterator[RunPart]:
-    """Runs that no page table has any more, and processors still use, each run once."""
+    """Yield runs that are no longer in any page table but still used by processors, each run once."""
     seen = set()
     for parts in (scene.tlbs or {}).values():
         for part in parts:

@@ -1,6 +1,7 @@
-"""Plots of counts, as SVG: bars, lines labelled where they end, and strips of memory.
+"""Plots of counts, as SVG: bars, lines labelled at their ends, and memory strips.
 
-Every number is written, every colour has a second sign, and the element names itself for who does not see it.
+Every number is written out, every colour is repeated by another sign, and the element has a description for
+screen readers.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
-#: The widest label before it is cut, in letters, and the widest bar, in pixels.
+#: The maximum length of a label, in letters, before it is cut, and the maximum width of a bar, in pixels.
 _LABEL, _BAR = 42, 280
-#: Height and width of the field of lines.
+#: Height and width of the area with the lines.
 _HIGH, _BROAD = 220, 420
 
 
@@ -28,7 +29,7 @@ _DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6", "1 5")
 
 
 def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
-    """A bar a row, with its count after it; *unit* is the noun of one, for the description."""
+    """Draw one bar per row, followed by its count; *unit* is the singular noun for the description."""
     most = max((count for _, count in counts), default=0) or 1
     labels = [_cut(label) for label, _ in counts]
     left = _text_width(labels) + _GAP
@@ -48,13 +49,13 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
 
 
 def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> str:
-    """A line a row over the columns, named where it ends; rows with the same counts share a line."""
+    """Draw one line per row over the columns, named at its end; rows with the same counts share a line."""
     shared: dict[tuple[int, ...], list[str]] = {}
     for name, counts in rows.items():
         shared.setdefault(tuple(counts), []).append(name)
     most = max((count for counts in shared for count in counts), default=0) or 1
     left, top = _text_width([f"{most:,}"]) + _GAP, _GAP * 2
-    # Names of columns stand side by side: the field is as wide as they need.
+    # Column names are side by side: the area is as wide as they need.
     step = max(_BROAD / max(len(columns) - 1, 1), _text_width(_cut(name, 20) for name in columns) + _GAP)
     broad = step * (len(columns) - 1)
     left = max(left, _text_width([_cut(columns[0], 20)]) / 2)
@@ -95,7 +96,7 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
 
 
 def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
-    """The element of a plot: its name, its words, its style and its parts."""
+    """Return the element of a plot: its name, its description, its style and its parts."""
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
@@ -106,7 +107,7 @@ def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[
 
 
 def _apart(ends: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], float]:
-    """The same places from top to bottom, moved down until no two labels touch."""
+    """Return the same positions from top to bottom, moved down until no two labels touch."""
     placed: dict[tuple[int, ...], float] = {}
     last = float("-inf")
     for key, y in sorted(ends.items(), key=lambda item: item[1]):
@@ -127,12 +128,12 @@ def _cut(text: str, most: int = _LABEL) -> str:
 _STRIP_ROW, _LINE, _STRIP_BAR, _STRIP_WIDE, _DIGIT = 38, 14, 14, 7.0, 8.0
 _STEP, _STRIP_LEAST, _STRIP_MOST = 110.0, 300.0, 760.0
 
-#: The classes of rows without a cache mode.
+#: The CSS classes of rows without a cache mode.
 _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", "reservation": "good"}
 
 
 def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
-    """A row a thing, in their order: its words, and below them its bar from border to border."""
+    """Draw one row per item, in order: its words, and below them its bar from border to border."""
     borders = sorted({border for row in rows for border in row.bounds})
     broad = min(max(_STEP * (len(borders) - 1), _STRIP_LEAST), _STRIP_MOST)
     places = {border: 4 + broad * at / max(len(borders) - 1, 1) for at, border in enumerate(borders)}
@@ -167,7 +168,8 @@ def _row_words(row: MemoryRow) -> str:
 
 
 def _strip_axis(borders: Sequence[int], places: dict[int, float], bottom: int) -> list[str]:
-    # Numbers stand apart: of borders that are near each other not all are named, but the first and the last.
+    # Keep the numbers apart: if borders are close together, not all are labelled, but the first and last
+    # always are.
     parts = [f'<path class="axis" d="M{x:g} {bottom} V{bottom + 5}"/>' for x in places.values()]
     texts = {border: f"{border:#x}" for border in borders}
     first, last = borders[0], borders[-1]

@@ -1,4 +1,4 @@
-"""A race as swim lanes: time runs down, a lane a processor; who is held, who waits, what is remembered."""
+"""A race as swim lanes: time runs down, one lane per processor, with holds, waits and cached translations."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,17 @@ from pfnlab.present.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
-#: The height of a row, of a line of its operation, of a box; the width of a life; the least width of a lane.
+#: The heights of a row, of a line of its operation and of a box; the width of a life; a lane's minimum width.
 _ROW, _LINE, _BOX, _LIFE, _LANE = 44.0, 16.0, 22.0, 9.0, 118.0
-#: So many lives of a lane have a place of their own; the rest is counted where it begins.
+#: The maximum number of lives drawn side by side in a lane; the rest are counted where they begin.
 _SLOTS = 4
 
 
 def draw_race(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """The lanes of all processors, for one machine or several, up to 560 pixels for a narrow screen;
-    raises Misuse for no runs, or of several programs.
-    """
+    """Draw the lanes of all processors, for one machine or several, up to 560 pixels for a narrow screen;
+    raise Misuse if there are no runs, or runs of several programs."""
     scenes = Scenes(program, runs)
     tasks = lane_tasks(program, runs)
     slim = is_narrow(width)
@@ -50,7 +49,7 @@ def draw_race(
 
 
 class _Chart:
-    """Lanes of machines beside one column of operations."""
+    """The lanes of machines next to one column of operations."""
 
     def __init__(
         self, sheet: Sheet, chart: Sequence[tuple[Lanes, Run]], words: float, each: float, *, slim: bool
@@ -62,7 +61,7 @@ class _Chart:
         self._rows: list[float] = []
 
     def draw(self) -> None:
-        """Heads, rows and everything in the lanes."""
+        """Draw heads, rows and everything in the lanes."""
         self._heads()
         top = self._sheet.at
         lines = [self._lines(row) for row in range(self._steps)]
@@ -133,7 +132,7 @@ class _Chart:
         part = ScenePart(part=f"step:{row + 1}", says=f"step {row + 1}: {step.op}", rule=op_rules(step.op))
         with drawing.part(part, "step"):
             if self._slim:
-                # Lanes lie behind the words here.
+                # Here, lanes are drawn behind the words.
                 wide = number + max(text_width(line, 12) for line in lines) * 1.02
                 drawing.rect(sheet.left - 2, y + 5, wide + 4, 1 + len(lines) * _LINE, "plate")
             drawing.text(sheet.left, y + 17, f"{row + 1}", face="bold")
@@ -142,7 +141,7 @@ class _Chart:
             self._flushes(row, y + 17 + (len(lines) - 1) * _LINE, y + high, number)
 
     def _flushes(self, row: int, last: float, bottom: float, number: float) -> None:
-        """The flushes of an operation under its words, or behind them where there is no room."""
+        """Draw the flushes of an operation below its words, or to their right if there is no room."""
         counts = [run.steps[row].flushes if row < len(run.steps) else None for run in self._runs]
         if not any(counts):
             return
@@ -217,7 +216,7 @@ class _Chart:
             drawing.text(middle, y - 7, words, size=10, face="bold", anchor="middle", must=False)
 
     def _violation(self, lanes: Lanes, violation: LaneViolation) -> None:
-        """The word of what is broken, under the box of its operation."""
+        """Draw the name of a violated property, below the box of its operation."""
         drawing = self._drawing
         same = [one for one in lanes.violations if one.row == violation.row]
         y = self._middle(violation.row) + 16 + same.index(violation) * 18
@@ -249,14 +248,14 @@ class _Chart:
         return max(_ROW + broken * 18, 14 + (lines + bool(flushed)) * _LINE)
 
     def _middle(self, row: int) -> float:
-        """The height at which things happen in a row."""
+        """Return the vertical position of events in a row."""
         if self._slim:
             return self._rows[row] + 8 + len(self._lines(row)) * _LINE + _BOX / 2 + 4
         return self._rows[row] + _ROW / 2
 
     @property
     def _room(self) -> float:
-        """The width of boxes in a lane."""
+        """Return the width of boxes in a lane."""
         return self._each - 12 - _SLOTS * _LIFE
 
     def _left(self, lanes: Lanes) -> float:

@@ -1,7 +1,7 @@
-"""The scene: what a picture of one state shows, as parts with ids, and nothing of where they stand.
+"""The scene: the content of a picture of one state, as parts with ids, without positions.
 
-Every part knows what changed in this step, what it belongs with, and the rules behind it: steps and sections
-of docs/semantics by number.
+Every part has its change in this step, the related parts, and the rules that apply: numbers of steps and
+sections in docs/semantics.
 """
 
 import re
@@ -26,7 +26,7 @@ from pfnlab.programs.runs.cells import is_leaked
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, TlbSeen, VmaSeen
 from pfnlab.programs.runs.texts import TableEntry
 
-#: The rules of an operation by its verb; those of the table have them there.
+#: The rules for an operation by its verb; those in the table have their rules there.
 _VERBS = {
     **{verb: row.rules for kind, row in ROWS.items() for verb in verbs_of(kind)},
     "mmap": "S4.7",
@@ -41,7 +41,7 @@ _VERBS = {
     "end": "S8.2.8",
 }
 
-#: The interface behind a mapping.
+#: The rules for the interface that created a mapping.
 _VIAS = {"wc": "S9.2", "uc": "S9.2", "devmem": "S9.1", "devmem-sync": "S9.1", "vfio": "S9.4"}
 _VIAS |= {"proc-wc": "S9.3", "proc-uc": "S9.3", "perf": "S9.10"}
 
@@ -55,7 +55,7 @@ _PREFIX = re.compile(r"^(?:[^\s:]+: |(?:hold|skip|fail) [^:]+: )+|^[^\s=]+ = ")
 
 
 def op_rules(op: str) -> str:
-    """The rules of an operation in a program's words; empty where none stands for it alone."""
+    """Return the rules for an operation in a program's words; empty if it has none of its own."""
     rest = _PREFIX.sub("", _PREFIX.sub("", op))
     words = rest.split()
     if not words:
@@ -68,16 +68,16 @@ def op_rules(op: str) -> str:
 
 
 def log_rules(line: str) -> str:
-    """The rule that prints a line of the kernel's log."""
+    """Return the rule that prints a kernel log line."""
     return next((rule for words, rule in _LINES if words in line), "S10.5")
 
 
-#: The flags of a VMA that decide what a picture shows: a PFN map, I/O, a mixed map, soft-dirty, VM_PAT.
+#: The VMA flags that decide what a picture shows: a PFN map, I/O, a mixed map, soft-dirty, VM_PAT.
 SHOWN_FLAGS = ("pf", "io", "mm", "sd", "ar")
 
 
 def step_result(step: Step) -> str:
-    """Result and value of a step in one word or two."""
+    """Return a step's result and value in one word or two."""
     if step.value is None:
         return step.result
     value = str(step.value)
@@ -87,10 +87,10 @@ def step_result(step: Step) -> str:
 def scene_of(
     run: Run, index: int, devices: Mapping[str, bool], kept: Sequence[Span] | None = ()
 ) -> StateScene:
-    """The scene after step *index* of *run*.
+    """Return the scene after step *index* of *run*.
 
-    :param devices: the names of all memory that is shown, and whether it is RAM
-    :param kept: ranges that a driver has reserved, and does not leak; None for any
+    :param devices: the names of all memory that is shown, with whether it is RAM
+    :param kept: ranges that a driver has reserved and does not leak; None for any
     """
     if index >= len(run.steps):
         return _not_reached(run, index, devices)
@@ -143,7 +143,7 @@ def _vma_parts(step: Step, before: Step | None, index: int) -> tuple[VmaPart, ..
         for vma in earlier or ()
         if pages_part("vma", vma.task, vma.span) not in there
     ]
-    # A ghost below another box could not be read.
+    # A former VMA below another box would not be readable.
     uncovered = (
         part
         for part in gone
@@ -188,7 +188,7 @@ def _run_parts(step: Step, before: Step | None, index: int) -> tuple[RunPart, ..
 
 
 def _marks(entry: TableEntry) -> str:
-    """The marks of an entry in a picture, beside its mode."""
+    """Return the marks of an entry in a picture, next to its mode."""
     flags = (("W", "RW"), ("D", "D"), ("A", "A"), ("!P", "!P"))
     return " ".join(mark for mark, flag in flags if flag in entry.flags)
 
@@ -321,7 +321,7 @@ def _vma_name(task: str, span: Span) -> str:
 
 
 def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]]:
-    """The counted contexts by the range they reserve."""
+    """Return the counted contexts by the range they reserve."""
     found: dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]] = {}
     for tracked in step.tracked_ranges:
         if tracked.refs is not None and isinstance(tracked.place, Span):
@@ -359,7 +359,7 @@ def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dic
 
 
 def _runs_of(step: Step, task: str, span: Span) -> Iterator[str]:
-    """The ids of the runs of entries that lie in *span*, or over it."""
+    """Yield the ids of the runs of entries that overlap *span*."""
     return (
         pages_part("run", pte.task, pte.span)
         for pte in step.ptes or ()

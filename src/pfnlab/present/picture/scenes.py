@@ -1,4 +1,4 @@
-"""All scenes of a program's runs, the extents and axes they share, and the words for their differences."""
+"""All scenes of a program's runs, their shared extents and axes, and the words for their differences."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ from pfnlab.programs.runs.observation import REGION, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN
 from pfnlab.programs.runs.texts import tracked_range
 
-#: The ISA hole, from its beginning to the end of the first MiB, as page frames: the book does not know it.
+#: The ISA hole as page frames, from its beginning to the end of the first MiB; it is not in the book.
 _HOLE, _HOLE_END = 0xA0, 0x100
-#: Borders are carried from addresses to frames and back so often, and as long as there are so few.
+#: The maximum number of rounds that carry borders between addresses and frames, and of borders for that.
 _ROUNDS, _MOST_BORDERS = 4, 1200
 
 
 class Extents:
-    """The areas and physical memory of all steps of *runs*, which so have the same places in all pictures."""
+    """The areas and physical memory of all steps of *runs*, so that all pictures use the same positions."""
 
     def __init__(self, runs: Sequence[Run], program: Program | None = None) -> None:
         self.devices: dict[str, bool] = {}
@@ -53,11 +53,11 @@ class Extents:
         self._carry()
 
     def virtual(self, width: float) -> Axis:
-        """The axis of addresses."""
+        """Return the axis of addresses."""
         return Axis(self._virtual, width)
 
     def physical(self, width: float) -> Axis:
-        """The axis of frames."""
+        """Return the axis of frames."""
         return Axis(self._physical, width)
 
     def _take_devices(self, program: Program) -> None:
@@ -96,7 +96,7 @@ class Extents:
             borders.update((span.start, span.end))
 
     def _carry(self) -> None:
-        """Borders of addresses are borders of their frames, and the other way round."""
+        """Make borders between addresses also borders between their frames, and vice versa."""
         for _ in range(_ROUNDS):
             grown = False
             virtual = {name: sorted(borders) for name, borders in self._virtual.items()}
@@ -117,7 +117,7 @@ def _carried(borders: Sequence[int], span: Span, target: Span, others: set[int])
     return len(others) > before
 
 
-#: The words for fields, in the order of a picture; of events and levels none is drawn.
+#: The words for fields, in the order of a picture; events and levels are not drawn.
 _WORDS = {
     "result": "result",
     "value": "result",
@@ -131,12 +131,12 @@ _WORDS = {
     "flushes": "flushes",
 }
 
-#: How a tracker keeps what it tracks: that another keeps it otherwise is no other state.
+#: The tracker's own bookkeeping: a difference only in that is not a different state.
 TRACKING = "tracking"
-#: What processors remember.
+#: Translations cached by processors.
 TLBS = "TLBs"
 
-#: The rows of a panel that show what a word means.
+#: The panel rows that show the field with a given word.
 ROWS = {
     "VMAs": ("vma",),
     "vm_page_prot": ("vma",),
@@ -148,12 +148,12 @@ ROWS = {
     "log": ("log",),
 }
 
-#: The flag of a VMA that stands for its reservation, where the tracker has no contexts.
+#: The VMA flag that represents its reservation if the tracker has no contexts.
 _VM_PAT = "ar"
 
 
 def differing_words(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """For each step the words of what differs between machines; raises Defect for several programs."""
+    """Return, for each step, the words for machine differences; raise Defect for several programs."""
     steps = max((len(run.steps) for run in runs), default=0)
     found: list[set[str]] = [set() for _ in range(steps)]
     for difference in differences(runs):
@@ -191,41 +191,42 @@ def _only_tracking(difference: Difference) -> bool:
     return False
 
 
-#: No picture is drawn of more steps than this.
+#: The maximum number of steps for which pictures are drawn.
 MOST_STEPS = 400
 
 
 class Scenes:
-    """A program's runs as scenes; raises Misuse for none, another program's, or one too long to draw."""
+    """A program's runs as scenes; raises Misuse for no runs, or one of another program or too long to
+    draw."""
 
     def __init__(self, program: Program, runs: Sequence[Run]) -> None:
         check_runs(program, runs)
         self.program, self.runs = program, runs
         self.extents = Extents(runs, program)
         self.steps = max(len(run.steps) for run in runs)
-        # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+        # vfio-pci keeps its own mapping of the device while it is open, which the program does not mention.
         self._driver_keeps = program.needs.vfio
 
     def of(self, run: Run, index: int) -> StateScene:
-        """The scene of a step of one of the runs."""
+        """Return the scene of a step in one of the runs."""
         kept = None
         if not self._driver_keeps and index < len(run.steps):
             kept = self._kept[self.runs.index(run)][index]
         return scene_of(run, index, self.extents.devices, kept)
 
     def axes(self, width: float) -> Axes:
-        """Both axes, in so many pixels."""
+        """Return both axes, *width* pixels wide."""
         return Axes(self.extents.virtual(width), self.extents.physical(width))
 
     def key(self, *words: object) -> str:
-        """The beginning of the ids inside a picture; other runs or other *words* give another."""
+        """Return the prefix of ids inside a picture; it differs for other runs or other *words*."""
         digest = self._digest.copy()
         digest.update(repr(words).encode())
         return f"p{digest.hexdigest()[:10]}"
 
     @cached_property
     def _digest(self) -> Any:
-        # Of what a file with results keeps, so that runs read from one give the same.
+        # Made only from fields kept in a results file, so that runs read from one give the same prefix.
         steps = [
             (run.machine, run.unfinished, [(step.op, step.result, step.value) for step in run.steps])
             for run in self.runs
@@ -234,11 +235,11 @@ class Scenes:
 
     @cached_property
     def ever_stale(self) -> bool:
-        """True where a processor ever remembers what the page tables do not say any more."""
+        """True if a processor ever caches a translation that is no longer in the page tables."""
         return any(seen.stale for run in self.runs for tlbs in run.tlbs for seen in tlbs)
 
     def wished(self, sizes: Dimensions, most: float) -> float:
-        """The width at which every VMA has room for its name, as far as *most* allows."""
+        """Return the width at which every VMA has room for its name, but at most *most*."""
         seen = (vma for run in self.runs for step in run.steps for vma in step.vmas or ())
         labels = dict.fromkeys((vma.span, text_width(f"{vma.span} {vma.perms}", 12) + 12) for vma in seen)
         return wished_width(self.extents.virtual, labels, most) + sizes.margin
@@ -249,7 +250,7 @@ class Scenes:
 
 
 def check_runs(program: Program, runs: Sequence[Run]) -> None:
-    """Raises Misuse where there is no run, or one is of another program or too long to draw."""
+    """Raise Misuse if there are no runs, or one is of another program or too long to draw."""
     if not runs:
         raise Misuse("there is nothing to draw: give at least one run")
     for run in runs:

@@ -1,4 +1,4 @@
-"""The sheet: title, heads of steps and legend around what is drawn, and the SVG of it all."""
+"""The sheet: title, step heads and legend around the drawing, and the SVG of it all."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from pfnlab.present.picture.palette import MODES, ModeStyle, Theme, whole
 from pfnlab.present.picture.parts import ScenePart, StateScene
 
 _TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
-#: A result up to this part of the width stands at the right, a longer one under the operation.
+#: A result up to this fraction of the width is placed on the right, a longer one below the operation.
 _RESULT = 0.4
 
 _MODE_WORDS = {
@@ -37,18 +37,18 @@ _SIGNS = {
     "hatch": "RAM",
 }
 
-#: The box of a sign, where it has one of the usual size.
+#: The box of a sign, if it has one of the usual size.
 _BOXES = {"gone": "ghost", "absent-run": "absent", "leaked": "bad-edge", "stale": "bad-edge"}
 _BOXES |= {"differs": "differs", "hatch": "memory-box"}
 
 
 class Sheet:
-    """A picture while it is made, from top to bottom.
+    """A picture under construction, from top to bottom.
 
-    :param width: of what lies in the margins, in pixels
-    :param prefix: of the ids in it: several pictures may stand on one page
+    :param width: the width between the margins, in pixels
+    :param prefix: the prefix of ids in it, because a page may contain several pictures
 
-    :ivar drawing: what is drawn; ``at``: where the next thing begins; ``width``: of what lies in the margins
+    :ivar drawing: the drawing; ``at``: where the next item begins; ``width``: the width between the margins
     """
 
     def __init__(self, width: float, prefix: str) -> None:
@@ -59,7 +59,7 @@ class Sheet:
         self.left = MARGIN
 
     def title(self, title: str, words: Sequence[str]) -> None:
-        """The title and the lines under it."""
+        """Draw the title and the lines below it."""
         size = 17.0 if self.width > 440 else 15.0
         for line in wrapped(title, self.width, size, "bold"):
             self.drawing.text(self.left, self.at + 15, line, size=size, face="bold")
@@ -71,7 +71,7 @@ class Sheet:
         self.at += 10
 
     def legend(self) -> None:
-        """Draw the signs of the picture with their meanings, in as many lines as it takes."""
+        """Draw the signs in the picture with their meanings, in as many lines as needed."""
         drawing = self.drawing
         items: list[tuple[float, Callable[[float, float], None]]] = []
         for mode in MODES:
@@ -94,19 +94,19 @@ class Sheet:
         self.at += _LEGEND_LINE
 
     def svg(self, title: str, says: str, theme: Theme) -> str:
-        """The picture as text."""
+        """Return the picture as text."""
         wide, high = self.width + 2 * MARGIN, self.at + MARGIN / 2
         return whole(wide, high, title, says, str(self.drawing), MODES, theme, self._prefix)
 
 
 def head_height(scene: StateScene, width: float) -> float:
-    """The height of the head of a step."""
+    """Return the height of the head of a step."""
     op, below, _ = _head(scene, width)
     return 14 + (len(op) + len(below)) * _HEAD_LINE
 
 
 def draw_head(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> None:
-    """Number, operation and result of a step; flushes as a bolt with their count."""
+    """Draw the number, operation and result of a step, and its flushes as a bolt with their count."""
     op, below, result = _head(scene, width)
     says = f"step {scene.number}: {scene.op}, {scene.result}"
     with drawing.part(ScenePart(part=f"step:{scene.number}", says=says, rule=scene.rule), "step"):
@@ -127,7 +127,7 @@ def draw_head(drawing: Canvas, scene: StateScene, left: float, top: float, width
 
 
 def _head(scene: StateScene, width: float) -> tuple[list[str], list[str], str]:
-    """The lines of the operation, those of a long result, and a short one, which stands at the right."""
+    """Return the lines of the operation, those of a long result, and a short result for the right side."""
     room = width - _number_width(scene)
     short = text_width(scene.result, 12) <= width * _RESULT
     result = scene.result if short else ""
@@ -182,7 +182,7 @@ def _sign_item(drawing: Canvas, sign: str, words: str) -> tuple[float, Callable[
 
 
 def step_words(scene: StateScene) -> str:
-    """A step in one line, for a description."""
+    """Return a step as one line, for a description."""
     book = ", ".join(
         f"{part.span} {part.mode.upper()}{' LEAKED' if part.leaked else ''}"
         for part in scene.book or ()

@@ -1,1 +1,1 @@
-"""Results as they are printed: tables, JSON and verdicts of runs and searches."""
+"""Printed results: tables, JSON and verdicts of runs and searches."""

@@ -1,4 +1,4 @@
-"""The bugs of one kernel: by its version, configuration, architecture, and its package's changelog."""
+"""The bugs in one kernel, by its version, configuration, architecture and package changelog."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AffectedWord = Literal[
     "mended",
     "never",
 ]
-#: The words of rows that are printed by default.
+#: The states of the rows that are printed by default.
 OPEN: tuple[AffectedWord, ...] = ("has", "not known", "not with this configuration")
 #: Faults first, then differences, then rules.
 _ORDER = (BugKind.BUG, BugKind.REGRESSION, BugKind.CHANGE, BugKind.RULE, BugKind.PROPOSAL)
@@ -38,10 +38,10 @@ _SEES = (StandingWord.HAS, StandingWord.NOT_KNOWN)
 
 
 class NamedFix(msgspec.Struct, frozen=True):
-    """A line of a changelog that decides about a bug.
+    """A changelog line that decides the state of a bug.
 
-    :param line: its number
-    :param how: what it names: commit, subject or CVE
+    :param line: its line number
+    :param how: what identifies the fix in it: commit, subject or CVE
     :param text: the commit, the subject or the CVE
     """
 
@@ -51,7 +51,7 @@ class NamedFix(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, naming: NamingLine) -> NamedFix:
-        """A naming of a changelog."""
+        """Return this form of a line that names a fix."""
         return cls(naming.line, naming.how, naming.text)
 
 
@@ -61,15 +61,15 @@ class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
     :param id: the bug's number
     :param title: its short name
     :param what: what happens, in Markdown
-    :param word: the state in a word
-    :param sentence: the same with dates and commits
-    :param fixed: where it is fixed, a sentence; empty where no fix is known
-    :param note: what that means for the kernel's series, a sentence; often empty
-    :param cve: its number; empty where it has none
-    :param architectures: those on which it can exist; empty for all
+    :param word: the state in one word
+    :param sentence: the state with dates and commits
+    :param fixed: a sentence that says where it is fixed; empty if no fix is known
+    :param note: a sentence about what that means for the kernel's series; often empty
+    :param cve: its CVE number; empty if it has none
+    :param architectures: the architectures on which it can exist; empty for all
     :param also: entries that measured the same bug
-    :param named: the lines of the changelog that decided
-    :param sources: the commits, records and measurements behind the sentence
+    :param named: the changelog lines that decided its state
+    :param sources: the commits, records and measurements on which the sentence is based
     """
 
     id: str
@@ -88,16 +88,17 @@ class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/1"):
-    """The bugs of one kernel.
+    """The bugs in one kernel.
 
     :param version: as the user wrote it
-    :param upstream: the release and point it comes from; null where the text does not say the point
-    :param about: what kind of kernel it is and what its version does not say, a sentence each
-    :param config: the file of its configuration; empty where none was given
-    :param arch: its architecture; empty where it is not known
-    :param changelog: the file of its changelog; empty where none was given
+    :param upstream: the upstream release it is based on, with its point release; null if the version does not
+        give the point
+    :param about: one sentence each about the kind of kernel and about what its version does not tell
+    :param config: its configuration file; empty if none was given
+    :param arch: its architecture; empty if it is unknown
+    :param changelog: its changelog file; empty if none was given
     :param bugs: the rows, most severe first; bugs and regressions before changes and rules
-    :param left_out: the number of rows that are fixed or rules, if they were not requested
+    :param left_out: the number of rows left out because they are fixed or rules, unless these were requested
     """
 
     version: str
@@ -111,13 +112,13 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
 
     @property
     def rows(self) -> list[AffectedBy]:
-        """The rows, without measurements of a bug that has its own row."""
+        """Return the rows, without measurements of a bug that has a row of its own."""
         measured = {number for row in self.bugs for number in row.also}
         return [row for row in self.bugs if row.id not in measured]
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many bugs and regressions have each word."""
+        """Return the number of bugs and regressions with each state."""
         found: dict[str, int] = {}
         for one in self.rows:
             if one.kind.is_fault:
@@ -126,7 +127,7 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
 
 
 class _Kernel(msgspec.Struct, frozen=True):
-    """The kernel of the question."""
+    """The kernel that is asked about."""
 
     name: KernelName
     options: Mapping[str, str] | None
@@ -145,12 +146,12 @@ def affecting(
 ) -> AffectsResult:
     """Return the state of each bug in the kernel *version*.
 
-    :param version: upstream's, a distribution's package version, or what ``uname -r`` says
-    :param options: those of its configuration; None where it is not known
+    :param version: an upstream version, a distribution's package version, or output of ``uname -r``
+    :param options: the options of its configuration; None if it is unknown
     :param every: include fixed bugs, rules and proposals
-    :param arch: its architecture; by default that of the version, if it says one
-    :param changelog: of its package, or the log of its tree
-    :raises Misuse: not a version, no such kernel, or the changelog cannot be read
+    :param arch: its architecture; by default the one in the version, if any
+    :param changelog: the changelog of its package, or the log of its tree
+    :raises Misuse: if it is not a version, there is no such kernel, or the changelog cannot be read
     """
     name = kernel_name(version)
     if why := never_released(name):
@@ -188,7 +189,7 @@ def _about(kernel: _Kernel) -> Iterator[str]:
     name = kernel.name
     base = f"{name.release}.{name.point}" if name.point else name.release
     if name.distribution is not None:
-        # A frozen number says less than the family.
+        # A frozen version number says less than the family does.
         frozen = name.distribution.backports is Backports.ANY
         yield name.distribution.about(name.release if frozen else base)
     elif name.packaged and name.point is None:
@@ -246,7 +247,7 @@ def _standing(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[Namin
 def _by_changelog(
     one: Bug, repairs: NamedRepairs, word: AffectedWord, sentence: str
 ) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
-    """Return it with the evidence of a changelog: a fix it names or reverts, or a cause it introduces."""
+    """Return the state after a changelog's evidence: a fix it names or reverts, or a cause it introduces."""
     if word in ("mended", "never") or one.dated.dates.change:
         return word, sentence, ()
     fix, cause = repairs.of_fix(one), repairs.of_cause(one)
@@ -263,7 +264,7 @@ def _by_changelog(
 
 
 def _gravity(one: Bug, row: AffectedBy) -> tuple[int | str | bool, ...]:
-    """The order of rows: faults, then what has a CVE, then who can reach it, then what breaks."""
+    """Return the sort key of a row: faults first, then by CVE, by who can reach it, and by what it breaks."""
     reach = min((_REACH.index(who) for who in one.reach), default=len(_REACH))
     harm = next((at for at, words in enumerate(_HARM) if words & set(one.breaks)), len(_HARM))
     return max(_ORDER.index(row.kind), 1), not one.cve, reach, harm, row.id

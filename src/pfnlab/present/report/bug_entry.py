@@ -1,4 +1,4 @@
-"""One bug with all known facts."""
+"""One bug with everything known about it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, re
 
 
 class StableRelease(msgspec.Struct, frozen=True):
-    """A release of a stable series that has a change.
+    """A release of a stable series that contains a change.
 
-    :param version: ``6.1.85``, or ``5.10.y`` where only the series is known
-    :param commit: the stable commit; empty where it is not known
-    :param after: the newest release known to be without it, where the date is only measured
+    :param version: ``6.1.85``, or ``5.10.y`` if only the series is known
+    :param commit: the stable commit; empty if it is unknown
+    :param after: the newest release known not to contain it, if the date is only measured
     """
 
     version: str
@@ -29,7 +29,7 @@ class StableRelease(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, point: Point) -> StableRelease:
-        """A point of a bug's dates."""
+        """Return this form of a point in a bug's dates."""
         return cls(point.version, point.commit, point.after)
 
     def __str__(self) -> str:
@@ -38,39 +38,39 @@ class StableRelease(msgspec.Struct, frozen=True):
 
 
 class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
-    """A bug of the catalogue.
+    """A bug in the catalogue.
 
     :param id: its number, ``A06``
     :param title: its short name
     :param what: what happens, in Markdown
-    :param group: the heading it stands under
+    :param group: the heading it is listed under
     :param since: the first mainline release with it; ``all`` for every release, empty if unknown
     :param introduced: the commit that introduced it
     :param mended: the first mainline release without it
     :param commit: the commit that fixes it
-    :param remark: a note on its end
-    :param stable: every stable release known to have backported the fix
-    :param came: the same for the cause
+    :param remark: a remark on the fixing commit, or the reason why there is none
+    :param stable: every stable release known to contain the backported fix
+    :param came: every stable release known to contain the backported cause
     :param partial: other stable series may have backported the fix too
     :param no_stable: no stable series backported the fix
     :param stable_only: no mainline release had it
-    :param cve: its number; empty where it has none
-    :param same_as: the bug whose dates it has, of which it is a measurement
-    :param config: the options it needs, each with y or m; m is there too where it is built in
-    :param trigger: the shortest operations
-    :param reach: who can bring it about
+    :param cve: its CVE number; empty if it has none
+    :param same_as: the bug that this entry measures, and whose dates it has
+    :param config: the options it needs, each with y or m (m: also if built in)
+    :param trigger: the shortest sequence of operations that triggers it
+    :param reach: who can trigger it
     :param see: what is observable
-    :param log: families of messages it prints, or wordings
+    :param log: message families, or texts, that it prints
     :param breaks: the properties that it violates
     :param programs: programs about it
-    :param shown: programs with a machine that has it, and one that does not
-    :param holds: of a rule, what a step of a program answers on machines that keep it
+    :param shown: programs that show it, with a machine that has it and one that does not
+    :param holds: for a rule: the result of a program's step on machines that follow the rule
     :param seen: exact versions of kernels that ran one of these programs and have it; empty outside a clone
-    :param settled: what became of the entry when somebody looked
-    :param settled_by: the kernel and the program, or why nobody knows
-    :param discussion: threads, or numbers of the discussions of docs/claims.md
-    :param notes: further remarks, in Markdown; empty where there are none
-    :param sources: where its facts and dates are from
+    :param settled: the result of an investigation of the entry
+    :param settled_by: the kernel and the program, or the reason why it is undecided
+    :param discussion: threads, or discussion numbers in docs/claims.md
+    :param notes: further remarks, in Markdown; empty if there are none
+    :param sources: the sources of its facts and dates
     """
 
     id: str
@@ -108,7 +108,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
 
     @classmethod
     def of(cls, one: Bug) -> BugEntry:
-        """A bug, with the kernels of the goldens of its programs."""
+        """Return the entry of a bug, with the kernels in its programs' goldens."""
         dated, dates = one.dated, one.dated.dates
         same = ("since", "introduced", "mended", "commit", "remark")
         of_dates: dict[str, Any] = {
@@ -170,13 +170,13 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
 
 
 def sources_of(one: Bug) -> tuple[str, ...]:
-    """Return the sources of a bug and of its dates, or, without sources, where it was measured."""
+    """Return the sources of a bug and of its dates, or, if it has none, where it was measured."""
     found = dict.fromkeys((*one.sources, *one.dated.sources))
     return tuple(found) or ((f"measured on {one.on}",) if one.on else ())
 
 
 def kernels_seen(one: Bug) -> list[str]:
-    """Exact versions of the kernels that have *one* and ran one of its programs, oldest first."""
+    """Return exact versions of the kernels that have *one* and ran one of its programs, oldest first."""
     if one.kind is BugKind.PROPOSAL:
         return []
     paths = {path.stem: path for path in library_paths()}

@@ -1,4 +1,4 @@
-"""The bugs that match a kind, a property, a series or a line of a log."""
+"""The bugs that match a kind, a property, a series or a log line."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pfnlab.programs.lang.words import did_you_mean
 class BugWish(msgspec.Struct, frozen=True, kw_only=True):
     """The criteria of a list of bugs.
 
-    :param discussion: the number of a discussion of docs/claims.md, or a part of a thread's address
-    :param series: a release whose newest known point has them
-    :param log: a line of a log, or a part of its wording
+    :param discussion: the number of a discussion in docs/claims.md, or part of a thread's address
+    :param series: a release series whose newest known point release has them
+    :param log: a log line, or part of its text
     """
 
     kind: str | None = None
@@ -38,16 +38,16 @@ class BugWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
-    """One bug of a list.
+    """One bug in a list.
 
     :param id: its number, ``A06``
     :param title: its short name
     :param what: what happens, in Markdown
-    :param since: the first mainline release with it, and the commit; empty where nobody knows
-    :param until: the first mainline release without it, the commit, and what has to be said of that
+    :param since: the first mainline release with it, and the commit; empty if unknown
+    :param until: the first mainline release without it, the commit, and a remark
     :param stable_only: no mainline release had it
-    :param cve: its number; empty where it has none
-    :param reach: who can bring it about
+    :param cve: its CVE number; empty if it has none
+    :param reach: who can trigger it
     :param breaks: the properties that it violates
     :param config: the options it needs, each with y or m
     """
@@ -78,9 +78,9 @@ class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
-    """Bugs, regressions, changes and rules of the catalogue.
+    """Bugs, regressions, changes and rules in the catalogue.
 
-    :param bugs: those that the options leave
+    :param bugs: those that match the options
     """
 
     bugs: Annotated[tuple[ListedBug, ...], ALWAYS] = ()
@@ -99,7 +99,7 @@ class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
 
 
 def listed(wish: BugWish) -> BugList:
-    """Return the bugs that match *wish*, by number; raises Misuse if a kind or other name is unknown."""
+    """Return the bugs that match *wish*, by number; raise Misuse if a kind or other name is unknown."""
     return BugList(bugs=tuple(map(ListedBug.of, _left(wish))))
 
 
@@ -130,21 +130,21 @@ def property_names() -> list[str]:
 
 
 def _of(word: str | None, words: list[str], noun: str) -> str | None:
-    """Return *word* if it is one of *words*; raises Misuse if it is not."""
+    """Return *word* if it is one of *words*; raise Misuse if it is not."""
     if word is not None and word not in words:
         raise Misuse(f"there is no {noun} {word!r}{did_you_mean(word, words)}")
     return word
 
 
 def _newest(series: str) -> str:
-    """Return the newest known release of *series*; raises Misuse for a series without model."""
+    """Return the newest known release of *series*; raise Misuse for a series without a model."""
     if series not in RELEASES:
         raise Misuse(f"no series {series!r}{did_you_mean(series, RELEASES)}")
     return newest_known(series) or series
 
 
 def _families(log: str) -> tuple[Family, ...]:
-    """Return the message families that match the line *log*, or contain this part of a wording."""
+    """Return the message families that match the log line *log*, or whose wording contains it."""
     found = tuple(event.family for event in explain_line(log).events)
     words = log.casefold()
     return found or tuple(

@@ -1,4 +1,4 @@
-"""Bugs, messages, programs and claims, found by a commit, a CVE, an identifier, a log line, or words."""
+"""Search bugs, messages, programs and claims by a commit, a CVE, an identifier, a log line, or words."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
 from pfnlab.kernel.bugs.repairs import bugs_of_commit, commit_titled, fix_subjects, is_commit, subject_of
 from pfnlab.programs.lang.library_list import library_entries
 
-#: What a search was taken for.
+#: How a search was interpreted.
 AskedFor = Literal["commit", "CVE", "bug", "log line", "words"]
-#: What can be found, in the order of lists.
+#: The kinds of entries, in the order of lists.
 FoundKind = Literal["bug", "message", "program", "claim"]
 
 
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry that fits.
+    """One matching entry.
 
-    :param kind: what it is
-    :param name: the number of a bug or claim, the name of a message or program
+    :param kind: the kind of entry
+    :param name: the number of a bug or claim, or the name of a message or program
     :param says: its title or first sentence
-    :param why: what it has to do with a commit, a CVE or a log line; empty for words
+    :param why: its relation to a commit, CVE or log line; empty for words
     :param command: the command that shows it
     """
 
@@ -45,13 +45,13 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BugFindings(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
-    """Entries that fit a search, the best of each kind first.
+    """Entries that match a search, the best of each kind first.
 
-    :param asked: what was searched for
-    :param read_as: what it was taken for
-    :param title: of a commit, its subject; empty where it is not known
-    :param found: the entries
-    :param left_out: how many more fit less well
+    :param asked: the search text
+    :param read_as: how the search text was interpreted
+    :param title: the subject of a commit; empty if it is unknown
+    :param found: the matching entries
+    :param left_out: the number of weaker matches that are not listed
     """
 
     asked: str
@@ -89,7 +89,7 @@ _HEADINGS: dict[FoundKind, str] = {
     "program": "Programs",
     "claim": "Claims of discussions",
 }
-#: What to do where nothing was found.
+#: What to do if nothing was found.
 _INSTEAD: dict[AskedFor, str] = {
     "commit": "A backport has its own commit: search for the subject. "
     "Only bugs of PFN mappings, cache modes and device memory are listed.",
@@ -98,15 +98,15 @@ _INSTEAD: dict[AskedFor, str] = {
     "log line": "",
     "words": "Use fewer or other words; `pfnlab explain` reads whole logs.",
 }
-#: The most entries of a kind that are shown unasked.
+#: The maximum number of entries of a kind that are listed by default.
 _MOST = 5
 
 
 def bug_findings(asked: str, *, every: bool = False) -> BugFindings:
-    """The entries that fit a commit, a CVE, an identifier, a line of a log, or words.
+    """Return the entries that match a commit, a CVE, an identifier, a log line, or words.
 
-    :param every: all of them; by default the best of each kind
-    :raises Misuse: nothing to search for
+    :param every: return all of them; by default, the best of each kind
+    :raises Misuse: if there is nothing to search for
     """
     text = " ".join(asked.split())
     if not _TOKEN.search(text.lower()):
@@ -121,7 +121,7 @@ def bug_findings(asked: str, *, every: bool = False) -> BugFindings:
     )
 
 
-#: The most letters of a search that are repeated.
+#: The maximum length of search text that is repeated in the output.
 _MOST_SHOWN = 200
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
 
@@ -188,14 +188,14 @@ def _program(name: str, question: str) -> FoundEntry:
 # Words.
 
 _TOKEN = re.compile(r"[a-z0-9_]{2,}")
-#: Words that say nothing.
+#: Words that are ignored.
 _EMPTY = frozenset(
     _TOKEN.findall(
         "an and are as at be been but by can do does for from has have how if in into is it its my no not "
         "of on or so that the then there this to too was when where which while why with you your"
     )
 )
-#: Words of people, and those of the entries that mean the same.
+#: Users' words, and the entries' words with the same meaning.
 _SAME = {
     "hang": ("stall", "deadlock", "waits", "lockup"),
     "freeze": ("stall", "deadlock", "lockup"),
@@ -211,12 +211,12 @@ _SAME = {
     "security": ("cve",),
 }
 _SYNONYM = 0.6
-#: How much of the best match an entry has to match.
+#: The share of the best match's score that an entry must reach.
 _SHARE = 0.7
 
 
 class _Document(msgspec.Struct, frozen=True):
-    """An entry with its words, each with the weight of the text it stands in."""
+    """An entry with its words, each with the weight of the text that it appears in."""
 
     entry: FoundEntry
     words: dict[str, float]
@@ -240,7 +240,7 @@ def _by_words(text: str) -> list[FoundEntry]:
 
 
 def _match(token: str, words: dict[str, float]) -> float:
-    """The weight with which an entry has a word, its plural or another form, or one that means the same."""
+    """Return the weight with which an entry contains a word, its plural or another form, or a synonym."""
     own = max((words[word] for word in _forms(token) & words.keys()), default=0.0)
     same = (words[word] for other in _SAME.get(_stem(token), ()) for word in _forms(other) & words.keys())
     return max(own, _SYNONYM * max(same, default=0.0))
@@ -248,7 +248,7 @@ def _match(token: str, words: dict[str, float]) -> float:
 
 @lru_cache(maxsize=1000)
 def _forms(token: str) -> frozenset[str]:
-    """All words of the entries that are a form of *token*."""
+    """Return all words in the entries that are a form of *token*."""
     return frozenset(word for word in _vocabulary() if _alike(token, word))
 
 
@@ -307,7 +307,7 @@ def _all_documents() -> Iterator[_Document]:
 
 
 def _weighed(*texts: tuple[float, Iterable[str]]) -> dict[str, float]:
-    """The words of *texts*, the heaviest first, each with the weight of the first that has it."""
+    """Return the words in *texts*, which are ordered by weight, each with the weight of its first text."""
     found: dict[str, float] = {}
     for weight, parts in texts:
         for part in parts:

@@ -1,4 +1,4 @@
-"""One program on many kernels: a row for each, with what is wrong there."""
+"""One program on many kernels: a row for each, with its problems."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,10 @@ from pfnlab.programs.runs.observation import Run
 
 
 def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
-    """The kernels of *result* in the order given: what is wrong on each, and how many misbehave.
+    """Return the kernels of *result* in the order given: the problems on each, and the number that misbehave.
 
-    :param width: columns of the terminal
-    :param name: the program's name, where several are printed
+    :param width: the width of the terminal, in columns
+    :param name: the program's name, if several are printed
     """
     text = StyledText()
     paragraph(text, ": ".join(filter(None, (name, result.program.title))), width, HEAD)
@@ -32,7 +32,7 @@ def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
 
 
 def _faults(result: RunResult, run: Run) -> Iterator[str]:
-    """The faults of one run, each with the number of its reason."""
+    """Yield the faults in one run, each with the number of its reason."""
     verdict = result.verdict
     reasons: dict[str, dict[str, None]] = {}
     for one in verdict.violations:

@@ -1,17 +1,17 @@
-"""One profile as text: every switch, and how far it is known."""
+"""One profile as text: every switch, and how certain it is."""
 
 from pfnlab.base.result import in_columns
 from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact
 from pfnlab.kernel.policies.releases import is_version, series_of, version_key
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, briefly
 
-#: What stands where there is nothing.
+#: The placeholder for a missing value.
 NONE = "-"
 _KNOWN = {True: "known", False: "assumed"}
 
 
 def profile_lines(version: str) -> list[str]:
-    """The output of `pfnlab policies show VERSION`: every switch, and how far it is known."""
+    """Return the output of `pfnlab policies show VERSION`: every switch, and how certain it is."""
     exact_version = exact(version)
     rows = [("switch", "is", "since", "commit", "catalogue", "known", "by", "source")]
     for seam in SEAMS:
@@ -29,7 +29,7 @@ def profile_lines(version: str) -> list[str]:
 
 
 def two_profiles(first: str, second: str) -> list[str]:
-    """The output of `pfnlab policies show VERSION VERSION`: the rows in which they differ, side by side."""
+    """Return the output of `pfnlab policies show VERSION VERSION`: the rows that differ, side by side."""
     versions = exact(first), exact(second)
     rows: list[tuple[str, ...]] = [("switch", *versions, "since", "commit", "catalogue", "known", "source")]
     same = 0
@@ -57,19 +57,19 @@ def two_profiles(first: str, second: str) -> list[str]:
 
 
 def origin(source: Switch | Era) -> tuple[str, str]:
-    """The commit that brought it, to that which ended it, and its identifier in the catalogue."""
+    """Return the commits that introduced and ended it, and its identifier in the catalogue."""
     ended = source.ended_by if isinstance(source, Switch) else None
     commit = " to ".join(filter(None, (source.commit, ended)))
     return commit or NONE, source.catalogue or NONE
 
 
 def span(switch: Switch) -> str:
-    """The releases that have it."""
+    """Return the releases that have it."""
     return switch.since if switch.until is None else f"{switch.since} until {switch.until}"
 
 
 def _points(switch: Switch, version: str) -> list[str]:
-    """The point releases of the version's series that took the change over, or its end."""
+    """Return the point releases in the version's series that backported the change, or its end."""
     points = [(one.point, f"({one.point})") for one in switch.stable]
     points += [(one.point, f"(until {one.point})") for one in switch.ended_stable]
     return [words for point, words in points if series_of(point) == series_of(version)]

@@ -1,6 +1,6 @@
-"""The rules, by number, and the glossary: pages of docs/ that are shipped in the wheel as data.
+"""The rules, by number, and the glossary: pages of docs/ that are included in the wheel as data.
 
-A step or a section of docs/semantics has its text, the kernel functions it describes, and its code. A bug is
+A step or section of docs/semantics has a text, the kernel functions it describes, and its code. A bug is
 found by its identifier in the same way.
 """
 
@@ -22,7 +22,7 @@ _PLACE = re.compile(r"`(?P<file>[a-z0-9_/]+\.py):(?P<name>[A-Za-z0-9_.]+)`")
 
 
 class RulePlace(msgspec.Struct, frozen=True):
-    """Where below ``src/pfnlab``, and in which line from 1 (None: not found), a rule is implemented."""
+    """Where a rule is implemented: a file below ``src/pfnlab``, and the line from 1 (None if not found)."""
 
     file: str
     name: str
@@ -32,10 +32,10 @@ class RulePlace(msgspec.Struct, frozen=True):
 class Rule(msgspec.Struct, frozen=True):
     """A step or a section of docs/semantics, or a bug (:mod:`pfnlab.kernel.bugs.known_bugs`).
 
-    :param title: of its section; for a bug its heading, e.g. ``tracking by VMA (VM_PAT)``
-    :param text: in Markdown
-    :param kernel: the functions of the kernel it stands for, as the section names them; of a bug the
-        releases that have it
+    :param title: the title of its section, or the heading of a bug, e.g. ``tracking by VMA (VM_PAT)``
+    :param text: its text, in Markdown
+    :param kernel: the kernel functions it models, as named in the section; for a bug, the releases that have
+        it
     """
 
     number: str
@@ -46,7 +46,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def _installed(name: str, noun: str) -> Path:
-    """A file or folder of the wheel's data or the checkout's ``docs/``; raises Misuse for none."""
+    """Return a file or folder from the wheel's data or the checkout's ``docs/``; raise Misuse if missing."""
     for path in (_PACKAGE / name, _PACKAGE.parents[1] / "docs" / name):
         if path.exists():
             return path
@@ -55,19 +55,19 @@ def _installed(name: str, noun: str) -> Path:
 
 @cache
 def glossary() -> dict[str, str]:
-    """The meaning of each word of docs/glossary.md, by the word as it is listed there."""
+    """Return the meaning of each word in docs/glossary.md, keyed by the word as listed there."""
     text = _installed("glossary.md", "words").read_text(encoding="utf-8")
     rows = (line.strip("| ").split(" | ", 1) for line in text.splitlines() if line.startswith("| "))
     return {word: linkless(meaning) for word, meaning in rows if word != "word"}
 
 
 def rule_numbers() -> tuple[str, ...]:
-    """The number of every section and step."""
+    """Return the number of every section and step."""
     return tuple(_rules(_installed("semantics", "rules")))
 
 
 def find_rule(number: str) -> Rule:
-    """The rule or bug with a number, or the section of a step; raises Misuse for none."""
+    """Return the rule or bug with a number, or a step's section; raise Misuse if there is none."""
     if bug := next((bug for bug in all_bugs() if bug.number == number), None):
         return Rule(bug.number, bug.group, bug.what, bug.having, ())
     rules = _rules(_installed("semantics", "rules"))
@@ -77,13 +77,13 @@ def find_rule(number: str) -> Rule:
     if not wanted:
         raise Misuse("there is no such rule: they are called as S2.3.1 in docs/semantics, and bugs as A06")
     rule, code = rules[wanted]
-    # Of this rule alone: to find a name its file is read.
+    # Only for this rule: finding a name requires reading its file.
     return msgspec.structs.replace(rule, places=_places(code))
 
 
 @cache
 def _rules(folder: Path) -> dict[str, tuple[Rule, str]]:
-    """Every rule by its number, without places, and the line of its section that names them."""
+    """Return every rule by number, without code locations, and the line in its section that names them."""
     rules: dict[str, tuple[Rule, str]] = {}
     for path in sorted(folder.glob("S*.md")):
         rules |= _of_file(path.read_text(encoding="utf-8").splitlines())
@@ -102,7 +102,7 @@ def _of_file(lines: list[str]) -> dict[str, tuple[Rule, str]]:
             number = match["number"]
             titles[number], parts[number] = section, [match["text"]]
         elif number:
-            # A step ends where its indentation does.
+            # A step ends where its indentation ends.
             if number != section and line and not line.startswith(" "):
                 number = section
             parts[number].append(line.removeprefix("  "))
@@ -116,13 +116,13 @@ def _of_file(lines: list[str]) -> dict[str, tuple[Rule, str]]:
 
 
 def _said(head: str, word: str) -> str:
-    """The text after *word*, until the next unindented line."""
+    """Return the text after *word*, until the next unindented line."""
     _, found, after = head.partition(word)
     return " ".join(re.split(r"\n(?=[A-Z][a-z ]+:|\n|- )", after)[0].split()) if found else ""
 
 
 def _places(text: str) -> tuple[RulePlace, ...]:
-    # Nearly all of a rule is in the rooms of the modelled kernel, which pages name without it.
+    # Nearly all rules are in the packages of the modelled kernel, which pages name without that prefix.
     found = (
         (f"kernel/{file}" if (_PACKAGE / "kernel" / file).exists() else file, name)
         for file, name in _PLACE.findall(text)

@@ -1,8 +1,8 @@
-"""Runs of several programs in the forms that others read: a few lines, JUnit XML and TAP.
+"""Runs of several programs in formats for other tools: a summary, JUnit XML and TAP.
 
-In JUnit XML, which continuous integration shows, a program that is not as it should be is a failure, and one
-that is lost or undecided an error of that type. In the Test Anything Protocol (version 14) that is
-``not ok``, and its diagnostics say which.
+In JUnit XML, which CI systems display, an unexpected result is a failure, and a lost or undecided one is an
+error of that type. In the Test Anything Protocol (version 14) both are ``not ok``, and the diagnostics tell
+them apart.
 """
 
 import json
@@ -15,7 +15,7 @@ from pfnlab.present.report.table import FAILED, LIT, StyledText
 
 
 def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> StyledText:
-    """The summary: status, name, what to look at, machines, counts; with *wrong_only* what is wrong."""
+    """Return the summary: status, name, reason to review, machines, counts; only problems if *wrong_only*."""
     shown = [result for result in by_weight(results) if not (wrong_only and result.status.is_good)]
     text = StyledText()
     if wrong_only and not shown:
@@ -34,7 +34,7 @@ def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> S
 
 
 def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
-    """The document."""
+    """Return the JUnit XML document."""
     from xml.etree import ElementTree
 
     bad = [result.verdict.outcome for result in results]
@@ -60,7 +60,7 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
 
 
 def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
-    """The document."""
+    """Return the TAP document."""
     return "".join(f"{line}\n" for line in _tap_lines(results, table))
 
 
@@ -74,7 +74,7 @@ def _tap_lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) 
         if good:
             continue
         yield "  ---"
-        # A string of JSON is one of YAML.
+        # A JSON string is also a YAML string.
         yield f"  status: {json.dumps(result.status.value)}"
         yield f"  message: {json.dumps(one_line(result.why))}"
         yield f"  machines: {json.dumps(result.machines)}"

@@ -1,4 +1,4 @@
-"""``pfnlab run --json``: one program's runs, as printed and read back. Several programs make one a line."""
+"""``pfnlab run --json``: one program's runs, as printed and read back; one line per program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pfnlab.programs.runs.compare import FIELDS, Difference, Expectation, Machin
 from pfnlab.programs.runs.observation import Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
-#: A value of a difference is one of its field in steps.
+#: A value in a difference is the value of a field in a step.
 _AS_IN_STEPS = Meta(
     extra_json_schema={
         "allOf": [
@@ -37,9 +37,9 @@ _AS_IN_STEPS = Meta(
 class PrintedProgram(msgspec.Struct, frozen=True):
     """The program that was run.
 
-    :param name: its file's name without its ending
-    :param hash: of its canonical form; comments and layout do not matter
-    :param text: the program in its canonical form
+    :param name: the name of its file, without extension
+    :param hash: the hash of its canonical form; comments and layout do not matter
+    :param text: the program in canonical form
     """
 
     name: str
@@ -48,13 +48,13 @@ class PrintedProgram(msgspec.Struct, frozen=True):
 
 
 class PrintedAlarm(msgspec.Struct, frozen=True, kw_only=True):
-    """A report of the kernel about itself.
+    """A problem that the kernel reported about itself.
 
-    :param kind: its kind, as docs/alarms.md lists them
-    :param title: what the kernel called it, without addresses and numbers
-    :param step: the index of the operation during which it came, counted from 0; null before the first
+    :param kind: its kind, as listed in docs/alarms.md
+    :param title: the kernel's own title, without addresses and numbers
+    :param step: the index of the operation during which it appeared, from 0; null if it came before the first
     :param op: that operation
-    :param log: what the kernel printed, with the call trace
+    :param log: the kernel's output, with the call trace
     """
 
     kind: Text
@@ -65,13 +65,13 @@ class PrintedAlarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PrintedViolation(msgspec.Struct, frozen=True):
-    """A property that the machine breaks in a step.
+    """A property that the machine violates in a step.
 
-    :param property: its name, as ``pfnlab check --property`` takes it
-    :param step: the index of the step, counted from 0
+    :param property: its name, as used in ``pfnlab check --property``
+    :param step: the index of the step, from 0
     :param op: the operation of that step
-    :param says: what should hold, or what was seen instead
-    :param known: why kernels of this version do so; null where nobody knows
+    :param says: the observation, or, if there is none, what should hold
+    :param known: the reason why kernels of this version do so; null if unknown
     """
 
     property: Text
@@ -84,14 +84,14 @@ class PrintedViolation(msgspec.Struct, frozen=True):
 class PrintedMachine(msgspec.Struct, frozen=True, kw_only=True):
     """One machine's run.
 
-    :param machine: as the user named it, ``qemu:6.1``
-    :param kernel: package and version of a real kernel, the profile of a model
-    :param lost: how the guest or its process was lost; ``steps`` holds what was seen until then
-    :param undecided: why the machine cannot answer, though nothing was lost: a model has no rule, a tool is
-        missing
-    :param steps: what was seen after each operation, and at the end, when all tasks are gone
-    :param alarm: the first alarm of the kernel; null where there was none
-    :param violations: the properties that this machine breaks, whatever others do
+    :param machine: as named by the user, e.g. ``qemu:6.1``
+    :param kernel: package and version of a real kernel, or the profile of a model
+    :param lost: how the guest or its process was lost; ``steps`` has the observations up to then
+    :param undecided: why the machine has no result although nothing was lost: a model has no rule, or a tool
+        is missing
+    :param steps: the observations after each operation, and at the end, when all tasks are gone
+    :param alarm: the kernel's first alarm; null if there was none
+    :param violations: the properties that this machine violates, regardless of the others
     """
 
     machine: Text
@@ -107,11 +107,11 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     """The runs of one program.
 
     :param program: the program that was run
-    :param machines: what each machine did, in the order of ``--on``
-    :param compared: the fields of observations that were compared: all, or those of ``--compare``
-    :param agree: whether all machines came to the end and did the same after every step, in these fields
-    :param differences: where they did not, in the order of steps; empty where they agree
-    :param expectations: every expect line of the program, compared with every machine of its series
+    :param machines: the run of each machine, in the order of ``--on``
+    :param compared: the observation fields that were compared: all, or those in ``--compare``
+    :param agree: whether all machines reached the end with the same values in these fields after every step
+    :param differences: the differences, in the order of steps; empty if the machines agree
+    :param expectations: every expect line in the program, compared with every machine of its series
     """
 
     program: PrintedProgram
@@ -126,7 +126,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     expectations: tuple[Expectation, ...]
 
     def __post_init__(self) -> None:
-        """Raises ValueError where steps of two machines are not the same operation."""
+        """Raise ValueError if the machines' steps are not the same operations."""
         ran = [
             Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
             for one in self.machines
@@ -136,7 +136,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @classmethod
     def of(cls, result: RunResult) -> PrintedRun:
-        """The printed form of a result."""
+        """Return the printed form of a result."""
         program, verdict = result.program, result.verdict
         return cls(
             made=Made.now(),
@@ -150,7 +150,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @property
     def read_program(self) -> Program | None:
-        """The program; None where the result has no text, or one that this version does not read."""
+        """Return the program; None if the result has no text, or one that this version cannot read."""
         try:
             return load_text(self.program.text) if self.program.text else None
         except ProgramError:
@@ -158,12 +158,12 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The runs; what is not printed, as how the machine was looked at, has its default."""
+        """The runs; values that are not printed, e.g. how the machine was observed, have their defaults."""
         return tuple(map(_run, self.machines))
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict that was printed; nothing is compared anew."""
+        """The verdict that was printed; nothing is compared again."""
         machines = self.machines
         return Verdict(
             differences=self.differences,
@@ -186,7 +186,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """That of the verdict."""
+        """The outcome of the verdict."""
         return self.verdict.outcome
 
 
@@ -227,7 +227,7 @@ def _fields(alarm: Alarm | PrintedAlarm) -> dict[str, Any]:
 def _groups(
     machines: Sequence[PrintedMachine], differences: Sequence[Difference]
 ) -> tuple[tuple[str, ...], ...]:
-    """Machines that saw the same wherever any two differ."""
+    """Group the machines that have the same values wherever any two machines differ."""
     groups: dict[str, list[str]] = {}
     for place, machine in enumerate(machines):
         seen = [one.values[place].value if place < len(one.values) else None for one in differences]

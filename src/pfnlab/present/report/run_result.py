@@ -1,6 +1,6 @@
-"""The result of one program: its runs, the verdict, and both in one word and one line.
+"""The result of one program: its runs, the verdict, and both summarized in one word and one line.
 
-Every format prints these results and statements; none decides again.
+All formats print these results and statements, and none of them judges again.
 """
 
 import re
@@ -24,20 +24,20 @@ from pfnlab.programs.runs.compare import Expectation, MachineAlarm, Verdict
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
-#: Of a line: ``bad`` for a failed expectation, an alarm or no end, ``lit`` for a difference.
+#: The tone of a line: ``bad`` for a failed expectation, alarm or incomplete run, ``lit`` for a difference.
 Tone = Literal["", "lit", "bad"]
-#: The fields that a user of the kernel can see: their differences are listed, those of others counted.
+#: The fields visible to a user of the kernel: their differences are listed, others are counted.
 SHOWN = ("result", *ROWS)
-#: A step of docs/semantics.
+#: The number of a step in docs/semantics.
 _RULE = re.compile(r"S\d[\w.]*")
-#: The property of reservations that stay.
+#: The property about leaked reservations.
 LEAK = "no_leak"
-#: The width up to which a statement is not wrapped.
+#: Statements are not wrapped up to this width.
 _UNWRAPPED = 1 << 20
 
 
 class About(Enum):
-    """The subject of a statement; the value is how its line begins."""
+    """The subject of a statement; the value is the beginning of its line."""
 
     COMPARED = "compared: "
     DIFFER = "differ: "
@@ -51,15 +51,15 @@ class About(Enum):
     ALARM = "alarm: "
     LOST = "lost: "
     UNDECIDED = "undecided: "
-    #: More of the statement before it: a step that differs.
+    #: A continuation of the statement before it: a step that differs.
     STEP = "  "
-    #: Also more of the statement before: a line of a kernel's log, which is not wrapped.
+    #: Also a continuation: a kernel log line, which is not wrapped.
     LOG = "    "
     KERNEL = ""
 
 
 class Statement(NamedTuple):
-    """One statement of a verdict."""
+    """One statement in a verdict."""
 
     about: About
     says: str
@@ -67,17 +67,17 @@ class Statement(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The statement in one line, without breaks that are in it."""
+        """The statement as one line, without the line breaks in it."""
         return next(iter(_wrapped(f"{self.about.value}{self.says}", _UNWRAPPED)), "")
 
     @property
     def rest(self) -> str:
-        """Like :attr:`line`, without its first words."""
+        """The same as :attr:`line`, without its first words."""
         return next(iter(_wrapped(self.says, _UNWRAPPED)), "")
 
 
 class VerdictLine(NamedTuple):
-    """One line and its tone."""
+    """A line and its tone."""
 
     text: str
     tone: Tone = ""
@@ -86,7 +86,8 @@ class VerdictLine(NamedTuple):
 def verdict_lines(
     runs: Sequence[Run], verdict: Verdict, width: int = 100, fields: Sequence[str] = SHOWN
 ) -> list[VerdictLine]:
-    """The verdict, one statement a paragraph wrapped to *width*; *fields* as for :func:`statements`."""
+    """Return the verdict, with each statement as a paragraph wrapped to *width*; *fields* as for
+    :func:`statements`."""
     lines: list[VerdictLine] = []
     for statement in statements(runs, verdict, fields):
         text = f"{statement.about.value}{statement.says}"
@@ -100,7 +101,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def expect_text(expect: Expectation) -> str:
-    """An ``expect`` line's content: ``6.1..6.12 leaked bar[0:8] wc``."""
+    """Return the content of an ``expect`` line: ``6.1..6.12 leaked bar[0:8] wc``."""
     if expect.keeps:
         result = f"keeps {expect.keeps}"
     else:
@@ -110,9 +111,9 @@ def expect_text(expect: Expectation) -> str:
 
 
 def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SHOWN) -> Iterator[Statement]:
-    """The statements on *runs*, in the order of a report.
+    """Yield the statements about *runs*, in the order of a report.
 
-    :param fields: those whose differences are listed step by step; others are counted
+    :param fields: the fields whose differences are listed step by step; other differences are counted
     """
     if verdict.narrowed:
         yield Statement(About.COMPARED, verdict.narrowed)
@@ -159,7 +160,7 @@ def _differences(verdict: Verdict, fields: Sequence[str]) -> Iterator[Statement]
 class KnownReason(NamedTuple):
     """The reason of a known violation.
 
-    :param number: a bug of docs/bugs.md or a rule of docs/semantics; empty if the text names neither
+    :param number: a bug in docs/bugs.md or a rule in docs/semantics; empty if the text names neither
     :param fixed_in: the first release without the bug; empty for a rule, and if unknown
     """
 
@@ -169,7 +170,7 @@ class KnownReason(NamedTuple):
 
     @classmethod
     def of(cls, known: str) -> Self:
-        """The reason that ``Violation.known`` names, which may be of another version, or of a file."""
+        """Return the reason named in ``Violation.known``, which may come from another version or a file."""
         number, _, text = known.partition(": ")
         fixed_in = {one.number: one.mended for one in all_bugs()}
         if number in fixed_in or _RULE.fullmatch(number):
@@ -187,18 +188,18 @@ class KnownReason(NamedTuple):
 
     @property
     def fixed(self) -> str:
-        """``, fixed in 6.16``; empty if it is not."""
+        """``, fixed in 6.16``; empty if it is not fixed."""
         return f", fixed in {self.fixed_in}" if self.fixed_in else ""
 
 
 class _Reasons:
-    """The reasons of a report, each explained once."""
+    """The reasons in a report, each explained once."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
 
     def words(self, known: str) -> str:
-        """``; known bug A06, fixed in 6.16: ...``, later only the name; empty for none."""
+        """Return ``; known bug A06, fixed in 6.16: ...``, the next time only the name; empty for none."""
         if not known:
             return ""
         reason = KnownReason.of(known)
@@ -209,7 +210,7 @@ class _Reasons:
 
 
 def leaked_at_end(run: Run, verdict: Verdict) -> tuple[str, ...]:
-    """The reservations that are left when all tasks are gone, and should not be."""
+    """Return the reservations that remain after all tasks are gone, but should not."""
     if not run.steps or run.steps[-1].op != "end":
         return ()
     leaks = any((one.machine, one.name) == (run.machine, LEAK) for one in verdict.violations)
@@ -231,7 +232,8 @@ def _leaks(
 
 
 def _violations(violations: Sequence[Violation], reasons: _Reasons) -> Iterator[Statement]:
-    # Machines that violate the same for the same reason share a line; an unknown reason has its own.
+    # Machines with the same violation for the same reason share a line; one without a known reason has its
+    # own.
     machines: dict[tuple[str, int, str, str, str], list[str]] = {}
     for one in violations:
         key = (one.name, one.step, one.op, one.says, one.known)
@@ -252,8 +254,8 @@ def _violations(violations: Sequence[Violation], reasons: _Reasons) -> Iterator[
 
 
 def _is_clean(run: Run, verdict: Verdict) -> bool:
-    """True where a run came to its end, and nothing is wrong with what it did."""
-    # An entry that is left may be a driver's: nothing is said then.
+    """Return True if a run reached its end without any problem."""
+    # A remaining entry may belong to a driver, so nothing is reported then.
     if run.unfinished is not None or not run.steps or run.steps[-1].book:
         return False
     wrong = {one.machine for one in verdict.violations} | {one.machine for one in verdict.alarms}
@@ -303,7 +305,7 @@ class RunStatus(Enum):
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """The runs of one program on all machines; *name* is that in the output, of this one alone."""
+    """The runs of one program on all machines; *name* is its name in the output, unique to it."""
 
     name: str
     program: Program
@@ -312,14 +314,14 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """The machines, as the user named them."""
+        """The machines, as named by the user."""
         return tuple(run.machine for run in self.runs)
 
     @property
     def status(self) -> RunStatus:
         """The result in one word."""
         verdict = self.verdict
-        # What a machine showed before its alarm is the smaller matter.
+        # A machine's observations before its alarm matter less than the alarm.
         if first_alarm(item.alarm for item in verdict.alarms) is not None:
             return RunStatus.ALARM
         if any(one.field in SHOWN for one in verdict.differences):
@@ -340,18 +342,18 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        """The reason to review it, in one line; empty without one."""
+        """The reason to review it, in one line; empty if there is none."""
         if self.status is RunStatus.DIFFERS:
             groups = " | ".join(", ".join(group) for group in self.verdict.groups)
             return f"{groups}; {self._first_difference}"
-        # The subject of the statement with the reason.
+        # The subject of the statement that gives the reason.
         about = None if self.status.is_good else About[self.status.name]
         said = statements(self.runs, self.verdict)
         return next((statement.rest for statement in said if statement.about is about), "")
 
     @property
     def _first_difference(self) -> str:
-        """The first step in which machines differ in what a user can see."""
+        """Return the first step at which machines differ in something visible to a user."""
         found = self.verdict.differences
         first = next(one for one in found if one.field in SHOWN)
         fields = [one.field for one in found if one.step == first.step and one.field in SHOWN]
@@ -370,20 +372,20 @@ class RunResults(msgspec.Struct, frozen=True):
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
-    """Results by severity: alarms first, then differences, then others; ties in the given order."""
+    """Return results by severity: alarms first, then differences, then others; ties in the given order."""
     order = list(RunStatus)
     return sorted(results, key=lambda result: order.index(result.status))
 
 
 def asked(results: Sequence[RunResult]) -> str:
-    """The machines, and the fields that were compared where they are not all."""
+    """Return the machines, and the fields that were compared if these are not all."""
     machines = ", ".join(dict.fromkeys(machine for result in results for machine in result.machines))
     narrowed = next((result.verdict.narrowed for result in results if result.verdict.narrowed), "")
     return f"{machines} (compared: {narrowed})" if narrowed else machines
 
 
 def counts(results: Sequence[RunResult]) -> str:
-    """The number of programs by status: ``3 programs: 1 differs, 2 agree``."""
+    """Return the number of programs by status: ``3 programs: 1 differs, 2 agree``."""
     found = [result.status for result in results]
     plural = {
         RunStatus.DIFFERS: "differ",

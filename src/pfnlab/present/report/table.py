@@ -1,9 +1,9 @@
-"""Machines side by side: each operation a line, its consequences under it, differences highlighted.
+"""Machines side by side: a line for each operation, its effects below it, differences highlighted.
 
-Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown when they
-changed since the step before or differ between machines, and the book while anything is reserved. Where
-machines differ, a cell that is not as the first machine's is highlighted, and the row ends in ``<``. Where
-the terminal is too narrow for all machines they stand in blocks below each other, each with all rows.
+Plain aligned columns: the operation on the left, then one column per machine. Effects are shown if they
+changed since the step before or differ between machines, and the book while anything is reserved. Cells that
+differ from the first machine's are highlighted, and their row ends in ``<``. If the terminal is too narrow
+for all machines, they are shown in blocks below each other, each with all rows.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.mode_lines import mode_lines, without_pages
 from pfnlab.programs.runs.observation import Run, Step
 
-#: Characters that a terminal acts on: bell, backspace, vertical tab, form feed, return.
+#: Characters that a terminal interprets: bell, backspace, vertical tab, form feed, return.
 _ACTING = dict.fromkeys((7, 8, 11, 12, 13))
 
 
 class StyledPiece(NamedTuple):
-    """A piece of text, in a style as rich names it, ``bold red``; empty for none."""
+    """A piece of text with a rich style such as ``bold red``; empty for none."""
 
     text: str
     style: str
 
 
 class StyledText:
-    """A text built piece by piece; rich is slow to import, and only for a terminal."""
+    """A text built from pieces; rich itself is slow to import, and only used on a terminal."""
 
     def __init__(self, text: str = "", style: str = "") -> None:
         self.pieces: list[StyledPiece] = []
@@ -60,7 +60,7 @@ class StyledText:
         self.pieces += other.pieces
 
     def rstrip(self) -> None:
-        """Remove white space at the end."""
+        """Remove trailing white space."""
         while self.pieces:
             last = self.pieces.pop()
             if kept := last.text.rstrip():
@@ -74,7 +74,7 @@ class StyledText:
 
 
 def lines_of(texts: Iterable[StyledText]) -> StyledText:
-    """Return texts joined by line ends."""
+    """Return texts joined by newlines."""
     whole = StyledText()
     for at, text in enumerate(texts):
         if at:
@@ -85,18 +85,17 @@ def lines_of(texts: Iterable[StyledText]) -> StyledText:
 
 #: Styles by the text they mark.
 HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
-#: Space between columns, the width a column always has, and the width below which it moves to a block of its
-#: own instead.
+#: Space between columns, their minimum width, and the width below which one moves to a block of its own.
 GAP = 3
 NARROWEST = 12
 READABLE = 16
-#: The end of rows that differ, and the explanation of the marks that were used.
+#: The mark at the end of rows that differ, and the explanations of marks.
 MARK = "<"
 LEGEND = {LEAKED: "still reserved, but no longer mapped", MARK: "differs from the first machine"}
 
 
 class TableRow(NamedTuple):
-    """A label and the lines of every machine's cell; *lit* cells differ from the first machine."""
+    """A label and the lines in each machine's cell; *lit* cells differ from the first machine."""
 
     label: str
     cells: tuple[tuple[str, ...], ...]
@@ -115,10 +114,10 @@ def render(
     trace: bool = False,
     options: tuple[str, str] = ("--steps", "--trace"),
 ) -> StyledText:
-    """The whole report on one program.
+    """Return the complete report on one program.
 
-    :param width: columns of the terminal; long cells are wrapped to stay within it
-    :param options: what the reader writes to be shown *steps* and *trace*
+    :param width: the width of the terminal, in columns; long cells are wrapped to fit
+    :param options: the options that a reader needs for *steps* and *trace*
     """
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
@@ -146,7 +145,7 @@ def render(
 
 
 def paragraph(text: StyledText, line: str, width: int, style: str = OP, indent: int = 2) -> None:
-    """Append *line* wrapped to *width* columns, all but its first row indented."""
+    """Append *line* wrapped to *width* columns, with all rows but the first indented."""
     for piece in textwrap.wrap(line, max(width, 20), subsequent_indent=" " * indent, break_on_hyphens=False):
         text.append(piece + "\n", style)
 
@@ -158,9 +157,9 @@ def _legend(rows: Sequence[TableRow]) -> Iterator[str]:
 
 
 class StepRows(NamedTuple):
-    """The rows of one step: operation and result, then the consequences worth showing.
+    """The rows of one step: operation and result, then the effects worth showing.
 
-    :param alone: the first row is shown without a consequence too
+    :param alone: whether the first row is shown even if there are no effects
     """
 
     first: TableRow
@@ -168,7 +167,7 @@ class StepRows(NamedTuple):
     alone: bool
 
     def of(self, fields: Collection[str]) -> Iterator[TableRow]:
-        """The rows of some fields."""
+        """Yield the rows for some fields."""
         shown = [row for row in self.consequences if row.label.strip() in fields]
         if self.alone or shown:
             yield from (self.first, *shown)
@@ -177,14 +176,14 @@ class StepRows(NamedTuple):
 def step_rows(
     program: Program, runs: Sequence[Run], verdict: Verdict, fields: Collection[str]
 ) -> list[TableRow]:
-    """The rows of all steps, with those of *fields*."""
+    """Return the rows of all steps for *fields*."""
     return [row for step in rows_by_step(program, runs, verdict, fields) for row in step.of(fields)]
 
 
 def rows_by_step(
     program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
 ) -> Iterator[StepRows]:
-    """The rows of each step."""
+    """Yield the rows of each step."""
     differing = {(difference.step, difference.field) for difference in verdict.differences}
     spent = spent_messages(runs)
     cells = [_MachineCells(program, run) for run in runs]
@@ -200,7 +199,8 @@ def rows_by_step(
             if field == "mode":
                 lit = _unlike_first(steps, seen)
                 differ = bool(lit)
-            # Reservations are repeated at every step: that one stays is as much an answer as that it goes.
+            # Reservations are repeated at every step, because it matters that one stays as well as that it
+            # goes.
             stays = field == "book" and op != "end" and any(step is not None and step.book for step in steps)
             if differ or stays or any(machine.news(index, field) for machine in cells):
                 consequences.append(TableRow(f"  {field}", seen, lit))
@@ -215,7 +215,7 @@ class _MachineCells:
     def __init__(self, program: Program, run: Run) -> None:
         self._program, self._steps = program, run.steps
         self._kept = list(kept_after(program, run))
-        # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+        # vfio-pci keeps its own mapping of the device while it is open, which the program does not mention.
         self._driver_keeps = program.needs.vfio
 
     @cached_property
@@ -223,7 +223,7 @@ class _MachineCells:
         return mode_lines(self._program.ops, self._steps)
 
     def at(self, index: int, field: str) -> tuple[str, ...]:
-        """The lines of a field of a step; empty for a step that was not reached."""
+        """Return the lines for a field of a step; empty for a step that was not reached."""
         if index >= len(self._steps):
             return ()
         if field == "mode":
@@ -232,8 +232,8 @@ class _MachineCells:
         return cell(step, field, driver_keeps=self._driver_keeps, kept=self._kept[index])
 
     def news(self, index: int, field: str) -> bool:
-        """True where the field is worth a row: an event always, a state that is not as it was."""
-        # The level of a message is shown where machines differ in it.
+        """Return True if the field deserves a row: events always do, states if they changed."""
+        # The level of a message is shown if machines differ in it.
         if index >= len(self._steps) or field == "levels":
             return False
         if field == "mode":
@@ -249,12 +249,12 @@ class _MachineCells:
 
 
 def _unlike_first(steps: Sequence[Step | None], seen: Sequence[tuple[str, ...]]) -> frozenset[int]:
-    """The machines whose lines are not those of the first that could look."""
+    """Return the machines whose lines differ from those of the first machine that could be observed."""
     looked = [at for at, step in enumerate(steps) if step is not None and step.prots is not None]
     return frozenset(at for at in looked if seen[at] != seen[looked[0]])
 
 
-# A machine that was lost or cannot decide is shown as such once, at the first step it did not reach.
+# A machine that was lost or is undecided is shown as such once, at the first step it did not reach.
 def _result(step: Step | None, run: Run, index: int) -> tuple[str, ...]:
     if step is not None:
         return cell(step, "result")
@@ -271,7 +271,7 @@ def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> fro
 
 
 def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
-    """Return the columns to show side by side: all, or as few blocks as are readable."""
+    """Return the columns to show side by side: all of them, or as few blocks as are readable."""
     label = min(label, max(width // 3, NARROWEST))
     per_block = len(natural)
     for count in range(1, len(natural) + 1):
@@ -297,8 +297,7 @@ def _of_block(row: TableRow, block: range) -> TableRow:
 
 def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:
     """Return the widths of the label (at most a third of *width*) and of every column, so that the line fits
-    if possible: wide columns share the space that narrow ones do not need.
-    """
+    if possible: wide columns share the space that narrow ones do not need."""
     if label + sum(natural) + GAP * len(natural) <= width:
         return label, list(natural)
     label = min(label, max(width // 3, NARROWEST))

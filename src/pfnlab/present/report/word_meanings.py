@@ -1,7 +1,7 @@
-"""Every meaning of a word that pfnlab prints or takes: for ``pfnlab help WORD``.
+"""Every meaning of a word that pfnlab prints or accepts: for ``pfnlab help WORD``.
 
-A word is of the glossary, a property, a bug, a rule, a message, a switch, a policy, a program, an errno or a
-key of ``--json``. Each has its text in the data of its part; nothing here explains anything itself.
+A word is a glossary term, property, bug, rule, message, switch, policy, program, errno or ``--json`` key. The
+texts come from the data of each part; this module contains no explanations of its own.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 from pfnlab.base.inert import shell_word
 from pfnlab.base.terminal_text import linkless, wrapped
 
-#: The most keys of JSON with one name that are listed; the most lines of a rule's text.
+#: The maximum number of JSON keys with one name that are listed, and of lines of a rule's text.
 _MOST_KEYS, _MOST_LINES = 6, 16
 
-#: The fewest letters by which a part of a message is looked up.
+#: The minimum length of a message part that is looked up.
 _LEAST_LETTERS = 6
 
 
 class WordMeaning(NamedTuple):
     """One meaning of a word.
 
-    :param kind: ``property``, ``bug``
-    :param name: the word as the source spells it
+    :param kind: its kind, e.g. ``property`` or ``bug``
+    :param name: the word as spelled in its source
     :param says: its paragraphs
     :param more: the command that shows everything about it; empty if there is none
     """
@@ -38,7 +38,7 @@ class WordMeaning(NamedTuple):
     more: str = ""
 
     def lines(self) -> Iterator[str]:
-        """The lines for a terminal."""
+        """Yield the lines for a terminal."""
         yield f"{self.name} ({self.kind})"
         for paragraph in self.says:
             yield from wrapped(paragraph, 2)
@@ -47,14 +47,14 @@ class WordMeaning(NamedTuple):
 
 
 def meanings(word: str) -> list[WordMeaning]:
-    """Every meaning of *word*, whatever its case."""
+    """Return every meaning of *word*, ignoring case."""
     wanted = " ".join(word.split())
     found = [meaning for source in _SOURCES for meaning in source(wanted)]
     return found or list(_messages_with(wanted))
 
 
 def known_words() -> list[str]:
-    """Every word that has a meaning, for suggestions."""
+    """Return every word that has a meaning, for suggestions."""
     from pfnlab.checker.scopes.meanings import MEANINGS
     from pfnlab.diagnosis.messages.errno_causes import known_errnos
     from pfnlab.diagnosis.messages.family_files import families
@@ -93,7 +93,7 @@ def _of_glossary(word: str) -> Iterator[WordMeaning]:
 
 @cache
 def _sentences() -> dict[str, str]:
-    """The sentence of each property."""
+    """Return the sentence that describes each property."""
     from pfnlab.checker.judging.judge import SEEN
     from pfnlab.checker.judging.seen_moment import ASKED
     from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
@@ -151,7 +151,7 @@ def _rules(word: str) -> Iterator[WordMeaning]:
 
 
 def _first_sentence(title: str, text: str) -> str:
-    """The first sentence of a step; of a section, its title."""
+    """Return the first sentence of a step, or the title of a section."""
     if re.match(r"[A-Z][a-z ]+:", text):
         return title
     return re.split(r"(?<=[.:]) ", linkless(" ".join(text.split())), maxsplit=1)[0]
@@ -166,7 +166,7 @@ def _families(word: str) -> Iterator[WordMeaning]:
 
 
 def _messages_with(text: str) -> Iterator[WordMeaning]:
-    """The messages that a line is of, or that contain *text*."""
+    """Yield the message that a line belongs to, or the messages that contain *text*."""
     from pfnlab.diagnosis.messages.family_files import families
     from pfnlab.diagnosis.messages.matching import matcher
 
@@ -241,7 +241,7 @@ def _programs(word: str) -> Iterator[WordMeaning]:
 
 @cache
 def _keys() -> dict[str, dict[str, list[str]]]:
-    """The keys of every ``--json`` output: their descriptions, each with the formats that have it."""
+    """Return the keys of every ``--json`` output, each with its descriptions and the formats that have it."""
     keys: dict[str, dict[str, list[str]]] = {}
     for file in sorted(files("pfnlab.base").joinpath("schemas").iterdir(), key=lambda file: file.name):
         _note(json.loads(file.read_text(encoding="utf-8")), file.name.partition(".")[0], keys)
@@ -249,7 +249,7 @@ def _keys() -> dict[str, dict[str, list[str]]]:
 
 
 def _note(schema: Any, form: str, keys: dict[str, dict[str, list[str]]]) -> None:
-    """Note the keys of a part of a schema."""
+    """Record the keys in part of a schema."""
     if isinstance(schema, list):
         for part in schema:
             _note(part, form, keys)
@@ -277,7 +277,7 @@ def _json_keys(word: str) -> Iterator[WordMeaning]:
             )
 
 
-#: In the order of an answer.
+#: The lookups, in the order of an answer.
 _SOURCES: tuple[Callable[[str], Iterator[WordMeaning]], ...] = (
     *(_of_glossary, _bugs, _rules, _properties, _families, _switches, _policies, _errnos, _programs),
     _json_keys,
