@@ -91,7 +91,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True)
 
 
 def _vmas(mm: MmStruct, names: AreaNames | None) -> Sequence[Vma]:
-    """The VMAs of *mm* in the order of their pages under those names."""
+    """The VMAs of *mm*, in the order that their pages have under *names*."""
     if names is None or not names.moved:
         return mm.vmas
     moved = names.moved
@@ -111,14 +111,14 @@ def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
 def _translations(
     task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
 ) -> tuple[tuple[int, ...], ...]:
-    """The translations of *task*'s processor; with *sort*, in a fixed order, which has no effect."""
+    """The translations of *task*'s processor; sorted with *sort*, because their order has no effect."""
     moved = names.moved if names is not None else _UNMOVED
     runs = [packing.run(run, moved) for run in task.tlb.state()]
     return tuple(sorted(runs) if sort else runs)
 
 
 def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tuple[int, ...]:
-    """The VMAs of files by offset, with equal ones in the order in which they were linked if that can show.
+    """The VMAs of files by offset; equal ones in the order they were linked, if that order can show.
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
@@ -293,5 +293,5 @@ def _space(
 
 
 def _moved_spans(spans: tuple[tuple[int, int], ...], moved: dict[int, int]) -> tuple[tuple[int, int], ...]:
-    """Page tables of one level after areas have *moved* down."""
+    """The page tables of one level after areas have *moved* down."""
     return tuple(sorted([(at_page(start, moved), at_page(end - 1, moved) + 1) for start, end in spans]))

@@ -1,4 +1,4 @@
-"""A scope: the operations to try, the devices to try them on, and the number of consecutive operations.
+"""A scope: the operations to try, the devices to try them on, and the maximum length of a sequence.
 
 A scope is a separate file (``scopes/NAME.toml``, or a user's)::
 
@@ -143,7 +143,7 @@ def load_scope(name: str, folder: Path = _HERE) -> Scope | RaceScope:
     """The scope called *name*, or in the file *name*.
 
     :param folder: the folder of the file, if its name is relative
-    :raises Misuse: there is no such scope, or it is malformed; the message tells what to write
+    :raises Misuse: if there is no such scope, or it is malformed; the message suggests a fix
     """
     if name in scope_names():
         return _from(read_scope(_FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8"), name), name)

@@ -64,7 +64,7 @@ class Progress(Generic[State]):
 
 
 class _Found(msgspec.Struct):
-    """The saved part of an :class:`.exploration.Exploration`; discoveries as :meth:`.path.Path.encode`."""
+    """The part of an :class:`.exploration.Exploration` that is saved; discoveries are encoded paths."""
 
     states: int
     transitions: int
@@ -99,10 +99,10 @@ class _Header(_Maker):
 
 
 class Checkpoint(Generic[State]):
-    """Writes a search to a file, and reads it.
+    """Writes a search to a file and reads it back.
 
     :param settings: options that must stay the same when a search is resumed
-    :raises Misuse: the states of the model are not plain values, and it does not pack them
+    :raises Misuse: if the states of the model are not plain values, and the model does not pack them
     """
 
     def __init__(
@@ -238,7 +238,7 @@ class Checkpoint(Generic[State]):
 
 
 def _check_whole(search: Progress[Any]) -> None:
-    """:raises ValueError: a state has no path, or lacks the depth that the others have"""
+    """:raises ValueError: if a state has no path, or lacks the depth that the others have"""
     count = len(search.trail)
     parts = (len(search.depths), len(search.closed))
     if parts not in ((0, 0), (count, count)) or not search.trail.is_sound():
@@ -307,7 +307,7 @@ Record = tuple[bytes, bytes]
 
 @contextmanager
 def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]]:
-    """A function that adds a record to the new content of *file*.
+    """Yield a function that adds a record to the new content of *file*.
 
     The new content replaces *file* at the end; after an error *file* stays unchanged.
 

@@ -13,7 +13,7 @@ class Path(Generic[State]):
     """The steps from an initial state.
 
     :param start: the number of the initial state, counted from 0
-    :param choices: for each step the number of the successor, counted from 0
+    :param choices: the number of the successor at each step, counted from 0
     """
 
     start: int
@@ -34,7 +34,7 @@ class Path(Generic[State]):
     def states(self, model: Model[State]) -> list[State]:
         """Replay: the initial state and the state after each step.
 
-        :raises Defect: the model offers other steps than when the path was found
+        :raises Defect: if the model offers other steps than when the path was found
         """
         states = [_pick(model.initial(), self.start, "initial state", 0)]
         for at, (choice, action) in enumerate(zip(self.choices, self.actions, strict=True), 1):
@@ -90,7 +90,7 @@ def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[
 
 
 def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) -> Path[State]:
-    """The path that takes *actions* from initial state *start*; of several steps with one name, the first.
+    """The path that takes *actions* from initial state *start*; of several equal steps, the first.
 
     :raises Defect: the model has no such step
     """
