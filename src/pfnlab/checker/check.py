@@ -280,7 +280,7 @@ def _swarmed(
     jobs: int,
     counted: PartCount,
 ) -> Exploration[Any]:
-    """:raises Misuse: the scope is a scope of races"""
+    """:raises Misuse: if the scope is a scope of races"""
     if isinstance(model, RaceModel):
         raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
 

@@ -140,8 +140,8 @@ class Replay:
 
     :ivar title: a line that describes the replay
     :ivar program: its steps, in the names of one program; None for a race
-    :raises Misuse: it names an unknown model, scope or property
-    :raises Differs: a step has changed
+    :raises Misuse: if it names an unknown model, scope or property
+    :raises Differs: if a step has changed
     """
 
     def __init__(self, recorded: RecordedPath) -> None:
@@ -212,7 +212,7 @@ def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[Jud
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
-    """:raises Differs: the property is not decided after the last step, or is decided before it"""
+    """:raises Differs: if the property is not decided after the last step, or was already decided before it"""
     decides = BROKEN if question.kind == "always" else REACHED
     for number, step in enumerate(steps, 1):
         if (step.word == decides) != (number == len(steps)):

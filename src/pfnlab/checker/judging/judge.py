@@ -139,7 +139,7 @@ def judged_runs(
 
     :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
     :raises Misuse: if there is no such model or kernel, or no guest can hold a program
-    :raises MissingTool: a tool or kernel is not installed
+    :raises MissingTool: if a tool or kernel is not installed
     """
     for program in programs:
         refuse_unknown(program)

@@ -84,7 +84,7 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
 
 
 def _check_loops(frame: FrameType) -> None:
-    """:raises UnsayableError: a running loop of *frame* iterates over something that is in no variable"""
+    """:raises UnsayableError: if a running loop of *frame* iterates over something that is in no variable"""
     at = frame.f_lasti
     for first, after, source in _loops(frame.f_code):
         if first <= at < after and not isinstance(frame.f_locals.get(source), list | tuple | dict):

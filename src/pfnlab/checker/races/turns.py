@@ -181,7 +181,7 @@ class Live:
     def variables(self, task: str) -> Any:
         """The function that the operation of *task* has reached, and its continuation; it must be under way.
 
-        :raises UnsayableError: a variable has a value that cannot be compared
+        :raises UnsayableError: if a variable has a value that cannot be compared
         """
         operation = self._under_way[task]
         return operation.at, variables(operation.run, self.parts.name)

@@ -125,7 +125,7 @@ class JudgedKernel:
     def step(self, op: Op | None) -> StepVerdict:
         """Perform *op*; without one, let every task exit.
 
-        :raises Undecided: the model has no rule for it
+        :raises Undecided: if the model has no rule for it
         """
         before = self.kernel.failures.allocations
         with own_mistakes():
@@ -206,7 +206,7 @@ def newly_broken(
     Operations that *machine* refuses and *other* performs are left out for *other* too. A refused fork, for
     example, leaves different mappings, and with equal mappings *other* may violate the property as well.
 
-    :raises Undecided: a model has no rule for a step
+    :raises Undecided: if a model has no rule for a step
     """
     steps, others = (judged(one, program, walkers) for one in (machine, other))
     at, kept = breaks_at(steps, name), breaks_at(others, name)

@@ -123,7 +123,7 @@ class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def of(cls, base: ModelMachine, design: ModelMachine, pieces: Iterable[object]) -> ReviewHead:
         """The head of the answers to *pieces*.
 
-        :raises Unreadable: a policy file is gone
+        :raises Unreadable: if a policy file is gone
         """
         files = sorted({*files_in(base.spec), *files_in(design.spec)})
         digests = {name: _digest(read_bytes(Path(name), "policy", MOST_RECORDED)) for name in files}
@@ -143,8 +143,8 @@ class AnswerFile:
     """A file of answers, one per line, written as they arrive.
 
     :param path: a new file, or one that belongs to the same review
-    :raises Misuse: it belongs to another review
-    :raises Unreadable: it is not a file of answers
+    :raises Misuse: if it belongs to another review
+    :raises Unreadable: if it is not a file of answers
     """
 
     def __init__(self, path: Path, head: ReviewHead) -> None:
@@ -176,7 +176,7 @@ class AnswerFile:
     def keep(self, answer: PieceAnswer) -> None:
         """Append an answer.
 
-        :raises Misuse: it cannot be written
+        :raises Misuse: if it cannot be written
         """
         self.known[answer.piece] = answer
         try:

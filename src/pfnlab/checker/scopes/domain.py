@@ -202,7 +202,7 @@ class KernelModel:
     def ops(self, path: Path[KernelState]) -> list[Op]:
         """The operations along *path*, in the names of one program.
 
-        :raises Undecided: a program has too few names for it
+        :raises Undecided: if a program has too few names for it
         """
         kernel, renaming, ops = self.booted(), Renaming(), []
         state = next(iter(self.initial()))
@@ -226,7 +226,7 @@ class KernelModel:
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
         """*path* as a program that any machine can run.
 
-        :raises Undecided: a program has too few names for it
+        :raises Undecided: if a program has too few names for it
         """
         return self.scope.program(title, asks, self.ops(path))
 
@@ -249,7 +249,7 @@ class KernelModel:
 
         :param places: the places of its names; None for an operation of a state, which uses the places of the
             model
-        :raises Undecided: the model has no rule for it
+        :raises Undecided: if the model has no rule for it
         """
         effect = performed(kernel, OneByOne(kernel, places or self.places), op)
         self.outcomes[ScopeStep(op).kind, effect.result] += 1
@@ -325,7 +325,7 @@ def _renamed(op: Op, area: str) -> Op:
 def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
     """The effect of *op* in *kernel*.
 
-    :raises Undecided: the model has no rule for it
+    :raises Undecided: if the model has no rule for it
     """
     warn_again(kernel)
     is_fork = isinstance(op.call, Fork) and op.task in kernel.tasks

@@ -44,7 +44,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True)
         given once
     :param counts: without *naming*: whether process numbers, contents, counters that only grow and warnings
         given once belong to the state
-    :raises Undecided: a policy holds an object that cannot be a value
+    :raises Undecided: if a policy holds an object that cannot be a value
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
     mms = list({id(task.mm): task.mm for task in tasks}.values())
@@ -225,8 +225,8 @@ def check_frozen(part: Any, missing_numbers: Set[int]) -> bytes:
 
     :param missing_numbers: numbers of classes and values that were registered where *part* was made, but not
         here
-    :raises ValueError: it is not part of a kernel
-    :raises UnmetError: it contains such a number
+    :raises ValueError: if it is not part of a kernel
+    :raises UnmetError: if it contains such a number
     """
     if not isinstance(part, bytes):
         raise ValueError("no part of a kernel")

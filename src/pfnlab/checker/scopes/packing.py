@@ -120,7 +120,7 @@ class Packing:
     def pack(self, value: Any) -> Any:
         """*value* as plain values.
 
-        :raises Undecided: it holds an object without a value, such as a function
+        :raises Undecided: if it contains an object without a value, such as a function
         """
         kind = type(value)
         if kind in _PLAIN:

@@ -163,7 +163,7 @@ def _from(scope: Scope | RaceScope, source: str) -> Scope | RaceScope:
 def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     """The scope that *text* describes.
 
-    :raises Misuse: it is malformed
+    :raises Misuse: if it is malformed
     """
     source = source or f"scope {name}"
     content = toml_content(text, source)
@@ -187,7 +187,7 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
 
 
 def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
-    """:raises Misuse: *field* is not a list of at least that many lines of text"""
+    """:raises Misuse: if *field* is not a list of at least that many lines of text"""
     _check_present(content, field, source)
     lines = content[field]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
@@ -201,7 +201,7 @@ def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int
 
 
 def _check_number(content: dict[str, Any], field: str, source: str) -> None:
-    """:raises Misuse: *field* is not a valid number"""
+    """:raises Misuse: if *field* is not a valid number"""
     _check_present(content, field, source)
     number = content[field]
     if not isinstance(number, int) or isinstance(number, bool):

@@ -127,8 +127,8 @@ class Checkpoint(Generic[State]):
     def prepare(self, file: File) -> None:
         """Check before the search that *file* can be written.
 
-        :raises Misuse: it cannot be written
-        :raises Undecided: there is no room
+        :raises Misuse: if it cannot be written
+        :raises Undecided: if there is no room
         """
         with written(file, _ROOM):
             try_writing(file)
@@ -136,8 +136,8 @@ class Checkpoint(Generic[State]):
     def write(self, file: File, search: Progress[State], waiting: Iterable[Waiting[State]]) -> None:
         """Replace *file*, or leave it unchanged.
 
-        :raises Misuse: it cannot be written, or a state is not a plain value
-        :raises Undecided: there is no room for it
+        :raises Misuse: if it cannot be written, or a state is not a plain value
+        :raises Undecided: if there is no room for it
         """
         found, trail = search.found, search.trail
         counts = {name: getattr(found, name) for name in _Found.__struct_fields__}
@@ -173,7 +173,7 @@ class Checkpoint(Generic[State]):
         """Load into *search* the search that is saved in *file*.
 
         :param add: takes each waiting state: its number, its depth, and the state
-        :raises Misuse: *file* does not exist, is damaged, or holds no search or a different one
+        :raises Misuse: if *file* does not exist, is damaged, or holds no search or a different one
         """
         with _saved_records(file) as contents:
             _, data = next(contents)
@@ -311,7 +311,7 @@ def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]
 
     The new content replaces *file* at the end; after an error *file* stays unchanged.
 
-    :raises OSError: it cannot be written
+    :raises OSError: if it cannot be written
     """
     with whole_file(file, lasting=True) as out:
         seal = blake2b(digest_size=_SEAL_BYTES)
@@ -332,7 +332,7 @@ def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]
 def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
     """The records that were added, in order.
 
-    :raises ValueError: the file has changed since it was written
+    :raises ValueError: if the file has changed since it was written
     """
     size = os.fstat(source.fileno()).st_size - _SEAL_BYTES
     _check_seal(source, size)

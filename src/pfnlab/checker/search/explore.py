@@ -69,7 +69,7 @@ def explore(
         paths take six bytes per state in addition
     :raises Misuse: if options exclude each other, the saved search is of something else, or states cannot be
         saved (:class:`.model.Storable`)
-    :raises Undecided: there is no room on disk
+    :raises Undecided: if there is no room on disk
     """
     depth = options.get("depth")
     numbered = order == "depth" and depth is not None

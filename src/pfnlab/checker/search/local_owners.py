@@ -54,8 +54,8 @@ def explore_side_by_side(
     Eight bytes per state are needed in addition to *memory* and the paths.
 
     :param jobs: the number of processes that expand states; 1 for this process only
-    :raises Misuse: as :func:`.explore.explore`
-    :raises Undecided: there is no room on disk, or a process ended without an answer
+    :raises Misuse: as for :func:`.explore.explore`
+    :raises Undecided: if there is no room on disk, or a process ended without an answer
     :raises PolicyError: if a user's code ended a process
     """
     if jobs == 1:

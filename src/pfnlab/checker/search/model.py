@@ -51,7 +51,7 @@ class Storable(Protocol[State]):
     def unpacked(self, packed: Any) -> State:
         """The state for which :meth:`packed` returned *packed*.
 
-        :raises ValueError: it never returned such a value
+        :raises ValueError: if *packed* did not come from :meth:`packed`
         :raises UnmetError: if it refers to something unknown here: replay the path to the state once, and try
             again
         """
@@ -64,7 +64,7 @@ class Storable(Protocol[State]):
     def recall(self, tallies: Any) -> None:
         """Continue to count from *tallies*, which :meth:`tallies` returned; other counts are dropped.
 
-        :raises ValueError: it never returned such a value
+        :raises ValueError: if *tallies* did not come from :meth:`tallies`
         """
         ...
 
@@ -122,7 +122,7 @@ def add(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
 def recall(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
     """Let *counters* continue from *tallies*, which :func:`tallies` returned for as many counters.
 
-    :raises ValueError: it never returned such a value
+    :raises ValueError: if *tallies* did not come from :func:`tallies`
     """
     try:
         tables = [dict(counts) for counts in tallies]

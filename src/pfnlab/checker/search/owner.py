@@ -163,7 +163,7 @@ class Owner(Generic[State]):
     def take_over(self, round_: int, holding: Holding) -> None:
         """Adopt the part in its state at the beginning of a round, replacing any earlier one.
 
-        :raises Undecided: there is no room on disk
+        :raises Undecided: if there is no room on disk
         """
         self._take_nothing_over(round_)
         self._visited.load([holding.marks.tobytes()])
@@ -200,7 +200,7 @@ class Owner(Generic[State]):
         :param numbers: the numbers assigned to the new states of the previous round; fewer if the search left
             the last ones out
         :raises LostPartError: if this owner's part is not in its state of that round
-        :raises Undecided: there is no room on disk
+        :raises Undecided: if there is no room on disk
         """
         if self._round == asked.number - 1:
             self._close(numbers, asked.next)
@@ -376,7 +376,7 @@ class Owner(Generic[State]):
 def states_along(model: Model[State], ways: Mapping[int, ChoiceWay]) -> Iterator[tuple[int, State]]:
     """The states to which *ways* lead, with the numbers of the ways. Common beginnings are walked once.
 
-    :raises Defect: the model has no such step
+    :raises Defect: if the model has no such step
     """
     words = sorted((start, *choices) for start, choices in ways.values())
     numbers = {(start, *choices): number for number, (start, choices) in ways.items()}

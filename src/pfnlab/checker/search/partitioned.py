@@ -62,7 +62,7 @@ class Owners(Protocol):
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
         """Give each part of *holdings* to an owner, which adopts it (:meth:`.Owner.take_over`).
 
-        :raises Undecided: there is no owner for them
+        :raises Undecided: if there is no owner for them
         """
         ...
 

@@ -20,7 +20,7 @@ _LONG_DIGIT_BITS = 15
 def dumps(value: Plain) -> bytes:
     """*value* as bytes. If it contains other types, the bytes may not be readable again.
 
-    :raises ValueError: it is not a plain value
+    :raises ValueError: if it is not a plain value
     """
     return marshal.dumps(value, _VERSION)
 
@@ -28,7 +28,7 @@ def dumps(value: Plain) -> bytes:
 def loads(data: bytes) -> Plain:
     """The value that :func:`dumps` wrote.
 
-    :raises ValueError: the bytes are not those of one plain value
+    :raises ValueError: if the bytes are not those of one plain value
     """
     try:
         value, end = _read(data, 0)

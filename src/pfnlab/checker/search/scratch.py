@@ -33,7 +33,7 @@ def scratch(prefix: str) -> Iterator[File]:
     It is removed at the end, when SIGTERM or SIGHUP ends this process, or else by the next call.
 
     :param prefix: the beginning of its name, used for no other folders
-    :raises Undecided: there is no room for it
+    :raises Undecided: if there is no room for it
     :raises Misuse: if it cannot be created
     """
     parent = File(tempfile.gettempdir())
@@ -61,8 +61,8 @@ def _signals_wait() -> Iterator[None]:
 def written(file: File, remedy: str) -> Iterator[None]:
     """Turn a write error into a one-line message.
 
-    :raises Undecided: there is no room
-    :raises Misuse: it cannot be written there
+    :raises Undecided: if there is no room
+    :raises Misuse: if it cannot be written there
     """
     try:
         yield

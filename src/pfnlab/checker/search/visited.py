@@ -112,7 +112,7 @@ class Marks(Protocol):
     def load(self, dumped: Iterable[bytes]) -> None:
         """Replace all fingerprints by those that :meth:`dump` returned.
 
-        :raises ValueError: it never returned such bytes
+        :raises ValueError: if *dumped* did not come from :meth:`dump`
         """
         ...
 

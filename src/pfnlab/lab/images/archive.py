@@ -120,8 +120,8 @@ class Archive:
     def of_this_machine(cls, root: Path) -> Archive:
         """The archive named by ``PFNLAB_MIRROR``, or else the archive of the machine's apt sources.
 
-        :raises MissingTool: there is no apt, or no Debian archive among its sources
-        :raises Misuse: ``PFNLAB_MIRROR`` is not a mirror
+        :raises MissingTool: if there is no apt, or no Debian archive among its sources
+        :raises Misuse: if ``PFNLAB_MIRROR`` is not a mirror
         """
         settings = apt.machine_settings()
         mirrors = sources.named_mirrors(os.environ)
@@ -139,8 +139,8 @@ class Archive:
 
         If the archive cannot be reached, older lists are used and *say* reports it.
 
-        :raises Unverified: the keyring does not verify the suite
-        :raises Undecided: the lists cannot be fetched and there are no older ones
+        :raises Unverified: if the keyring does not verify the suite
+        :raises Undecided: if the lists cannot be fetched and there are no older ones
         """
         self._say = say
         mirror = self._mirror(suite)
@@ -188,8 +188,8 @@ class Archive:
         """Fetch *package* into the directory *into*; apt and pfnlab both check it against the signed lists.
 
         :param progress: called with the number of bytes fetched so far
-        :raises Unverified: the package does not match the signed lists, or they have no checksum for it
-        :raises Undecided: it cannot be fetched
+        :raises Unverified: if the package does not match the signed lists, or they have no checksum for it
+        :raises Undecided: if it cannot be fetched
         """
         request = f"{package.name}={package.version}"
         home = self._home(package.suite)
@@ -367,7 +367,7 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
     """The archive of this machine, locked for this process; errors as in :meth:`Archive.of_this_machine`.
 
-    :raises TimedOut: another process did not release it in time
+    :raises TimedOut: if another process did not release it in time
     """
     root = cache_root()
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):

@@ -81,9 +81,9 @@ _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
 def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
     """The test driver's module for *kernel*; built on the first call, cached afterwards.
 
-    :raises MissingTool: there are no headers of exactly this kernel, or no compiler
-    :raises Unverified: a signature or checksum of the archive is wrong
-    :raises Undecided: the archive cannot be reached, or the driver does not build
+    :raises MissingTool: if there are no headers of exactly this kernel, or no compiler
+    :raises Unverified: if a signature or checksum of the archive is wrong
+    :raises Undecided: if the archive cannot be reached, or the driver does not build
     """
     return _kept(kernel, lambda: _kit_of_archive(kernel, say), say)
 
@@ -161,8 +161,8 @@ def modules_for(
     :param folder: an empty folder to build in
     :param limit: time limit in seconds
     :return: each module by its name, without the suffix
-    :raises MissingTool: there are no headers of exactly this kernel, or no compiler
-    :raises Undecided: the archive cannot be reached, or a module does not build without warnings
+    :raises MissingTool: if there are no headers of exactly this kernel, or no compiler
+    :raises Undecided: if the archive cannot be reached, or a module does not build without warnings
     """
     _check_tools(folder)
     for name, text in files.items():

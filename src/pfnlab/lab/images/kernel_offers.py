@@ -216,8 +216,8 @@ class Search:
         A stable suite may also offer a kernel of the next series. So if the suites of the series have none,
         the others are searched.
 
-        :raises Unreachable: no mirror answered, and there are no cached lists
-        :raises MissingTool: no suite has it
+        :raises Unreachable: if no mirror answered, and there are no cached lists
+        :raises MissingTool: if no suite has it
         """
         series = known_series(name)
         series_suites = suites_for(series)

@@ -102,9 +102,9 @@ def fetch(
 
     :param names: series, exact versions or package versions
     :param refresh: whether to read the package lists again even if they are less than a day old
-    :raises Misuse: there is no such series
-    :raises Unverified: a signature or checksum is wrong
-    :raises Undecided: the archive cannot be reached, or has no such kernel
+    :raises Misuse: if there is no such series
+    :raises Unverified: if a signature or checksum is wrong
+    :raises Undecided: if the archive cannot be reached, or has no such kernel
     """
     for name in names:
         kernel_offers.known_series(name)

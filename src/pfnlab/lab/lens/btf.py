@@ -64,7 +64,7 @@ class Btf:
 
     :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
     :param index: a file in which to store the index for the next time; read only if it matches *data*
-    :raises LensError: it is not BTF, or damaged
+    :raises LensError: if it is not BTF, or damaged
     """
 
     def __init__(self, data: bytes, *, name: str = "BTF", index: Path | None = None) -> None:

@@ -260,7 +260,7 @@ def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[S
 def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
     """The memory of the running kernel.
 
-    :raises LensError: it cannot be read: that needs root, and a kernel that is not locked down
+    :raises LensError: if it cannot be read: that needs root, and a kernel that is not locked down
     """
     return ElfCore(path, live=True)
 

@@ -86,7 +86,7 @@ class Lens:
 
     :param program: the result of :func:`pfnlab.lab.lens.program.open_program`
     :param symbols: run-time addresses, as for the program
-    :raises LensError: a structure lacks a member; the message names kernel and member
+    :raises LensError: if a structure lacks a member; the message names kernel and member
     """
 
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:

@@ -120,7 +120,7 @@ class Bench:
 
         If a program's guest is killed or stopped from outside, the program is run again in another guest.
 
-        :raises MissingTool: a tool that guests need is not installed
+        :raises MissingTool: if a tool that guests need is not installed
         """
         if program.needs.held and not self.sight.lens:
             return self._undecided(Reason(NO_LENS, Why.MISSING))

@@ -149,9 +149,9 @@ class QemuMachine:
 
         :param on_done: called with index and run as soon as a program is done, in any order, always from the
             calling thread
-        :raises Misuse: there is no such kernel, or no guest can hold any of the programs; nothing has been
+        :raises Misuse: if there is no such kernel, or no guest can hold any of the programs; nothing has been
             run
-        :raises MissingTool: QEMU, the kernel or the requested KVM is not available
+        :raises MissingTool: if QEMU, the kernel or the requested KVM is not available
         """
         check_any_placeable(programs)
         assert self.kernel  # looked up here, before threads ask for it

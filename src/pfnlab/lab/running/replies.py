@@ -327,7 +327,7 @@ class _Reader:
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
     """The result and value of *op*, or of a request around it, from the *words* after the ``r`` of a reply.
 
-    :raises ValueError: it has none; the message continues "the step"
+    :raises ValueError: if *words* has none; the message continues "the step"
     """
     if len(words) < 2:
         raise ValueError("has no result")

@@ -136,8 +136,8 @@ class Stepper:
         If the guest is lost, the result has the steps before that and the reason (:func:`reply_until`).
 
         :raises Noise: if a schedule has to be repeated in another guest
-        :raises Undecided: the kernel cannot be read, or lacks a function; the guest may then be in the middle
-            of the program
+        :raises Undecided: if the kernel cannot be read, or lacks a function; the guest may then be in the
+            middle of the program
         """
         self.at = None
         steered = program.needs.forced or program.needs.held

@@ -78,7 +78,7 @@ class Wire:
 
         :param action: the action expected of the gdbstub, for the error message
         :raises TimedOut: if the action was not done within *limit* seconds
-        :raises LostGuest: the connection is closed
+        :raises LostGuest: if the connection is closed
         """
         deadline = time.monotonic() + limit
         while not self._packets:
@@ -180,7 +180,7 @@ class GdbStub:
     """A connection to the gdbstub at the unix socket *path*; connecting stops the machine.
 
     :param limit: time limit for each answer in seconds
-    :raises TimedOut: nothing listens there, or it does not answer
+    :raises TimedOut: if nothing listens there, or it does not answer
     """
 
     def __init__(self, path: Path, *, limit: float = 10.0) -> None:

@@ -91,7 +91,7 @@ class FreeCpus:
         *call* makes the guest act. It must return by itself, as `Cast.attempt` does, because its operation
         may wait for a held CPU.
 
-        :raises TimedOut: it did not return within :data:`_OTHERS` seconds
+        :raises TimedOut: if *call* did not return within :data:`_OTHERS` seconds
         """
         operation = self._come(call)
         if self.coming is not None and operation is not None and operation.done:
@@ -244,7 +244,7 @@ def hold(
     :param grace: time to wait for a CPU after *call* has returned, in seconds; 0 if *call* returns only when
         the operation is done
     :raises NotReached: if no CPU got there; the machine is running
-    :raises Undecided: the kernel has no such function
+    :raises Undecided: if the kernel has no such function
     """
     hold_way = steering.way_to(at.place, at.counts)
     injections = {

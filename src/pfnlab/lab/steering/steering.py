@@ -110,9 +110,9 @@ class Steering:
         The operation runs to its end whether or not the call is reached.
 
         :param limit: time limit of the operation in seconds
-        :raises Undecided: the kernel has no such function, or none in the enclosing one, because it is
-            inlined
-        :raises TimedOut: the operation took longer
+        :raises Undecided: if the kernel has no such function, or the enclosing function does not call it
+            because it is inlined
+        :raises TimedOut: if the operation took longer
         """
         self.stub.interrupt()
         for name in filter(None, (injection.inside, injection.function)):

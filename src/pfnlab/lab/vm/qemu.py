@@ -58,8 +58,8 @@ class Guest:
     :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders
     :param shared_ram: keep its RAM in a file that others can read (`ram`)
     :param counted: count the executed blocks of its kernel (`blocks`); needs an emulated processor
-    :raises MissingTool: QEMU or a C compiler is not installed
-    :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
+    :raises MissingTool: if QEMU or a C compiler is not installed
+    :raises LostGuest: if the kernel panicked, QEMU ended, or *boot_limit* passed
     """
 
     hello: Hello
@@ -177,7 +177,7 @@ class Guest:
     def request(self, text: str, limit: float = 30) -> str:
         """Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
 
-        :raises LostGuest: QEMU ended, the kernel panicked, or *limit* seconds passed; the guest is closed
+        :raises LostGuest: if QEMU ended, the kernel panicked, or *limit* seconds passed; the guest is closed
         """
         self._send(text)
         return self._wait("answer", limit)
@@ -206,7 +206,7 @@ class Guest:
             call's result: True if the guest is stopped there. Without *through*, the processor is stopped
             too, and *look* must not query QEMU
         :return: the reply
-        :raises LostGuest: as `request` does; or *look* took so long that the kernel may have noticed
+        :raises LostGuest: as for `request`, or if *look* took so long that the kernel may have noticed
         """
         self._send(text, 0 if stops else _ALL, RING | NAP | (0 if through else STAND))
 
