@@ -212,7 +212,7 @@ def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[Jud
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
-    """:raises Differs: if the property is not decided after the last step, or was already decided before it"""
+    """:raises Differs: if the property is not decided after the last step, or was decided before it"""
     decides = BROKEN if question.kind == "always" else REACHED
     for number, step in enumerate(steps, 1):
         if (step.word == decides) != (number == len(steps)):

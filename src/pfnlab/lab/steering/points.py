@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """A point in the kernel's code: ``f``, ``f#2`` (its second call) or ``f#2:ret`` (that call's return).
+    """A point in kernel code: ``f``, ``f#2`` (its second call) or ``f#2:ret`` (that call's return).
 
     :param function: the function; or several, as ``f|g``, any of which counts
     :param nth: the number of the task's call that counts, from 1
