@@ -57,7 +57,7 @@ def shown_in(work: Work, scope: Scope | RaceScope, limits: CheckLimits) -> Calla
 
 _MOST_LEVELS = 1000
 
-# # The number of growth factors over which the trend is averaged: a single change is noisy.
+# The number of growth factors over which the trend is averaged: a single change is noisy.
 _SPAN = 3
 
 

@@ -133,7 +133,7 @@ class PageContents:
                 yield name, f"{_named(place)} begins with {_says(page.held)}, not {_says(expected[0])}"
 
     def _expected(self, place: _Place, op: Op, process: str, spaces: SeenSpaces) -> tuple[str, list[_Held]]:
-        # # The property of a new page at a place, and its possible contents; nothing if these are unknown.
+        # The property of a new page at a place, and its possible contents; nothing if these are unknown.
         assert self._pages is not None
         task, area, number = place
         span = Span(area, number, number + 1)

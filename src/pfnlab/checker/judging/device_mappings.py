@@ -15,7 +15,7 @@ from pfnlab.programs.runs.changed_part import changed_part
 from pfnlab.programs.runs.observation import Step, VmaSeen
 from pfnlab.programs.runs.texts import tracked_range
 
-#: # The files whose mappings are each made by a single remap_pfn_range.
+#: The files whose mappings are each made by a single remap_pfn_range.
 _REMAPPED = ("wc", "uc", "proc", "mem")
 
 #: Cache modes by their words in page-table entries.
@@ -111,7 +111,7 @@ class DeviceMappings:
     ) -> bool:
         device = self._layout.devices.get(offset.name)
         if device is not None and offset.start >= device.nr:
-            # # Outside the device: a run records only book entries that overlap a device of the program.
+            # Outside the device: a run records only book entries that overlap a device of the program.
             return False
         phys = self._layout.platform.phys
         start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)

@@ -11,7 +11,7 @@ from pfnlab.programs.runs.observation import HELD, MOVED, WAITS, Run, Step, is_u
 #: Calls with which a driver maps pages for itself.
 _Mapping = device_ops.Ioremap | device_ops.Memremap | device_ops.IoMappingCreateWc | device_ops.MemremapPages
 
-#: # Calls that reserve or map pages for the driver, each with the call that undoes the latest of its kind.
+#: Calls that reserve or map pages for the driver, each with the call that undoes the latest of its kind.
 _KEEP: dict[type, type] = {
     device_ops.Ioremap: device_ops.Iounmap,
     device_ops.Memremap: device_ops.Memunmap,

@@ -63,7 +63,7 @@ _WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook", "vm_pgoff")
 #: Trackers that look up the first frame in the page tables, and keep the reservation over a zap.
 _LOOK_UP = ("unmap_only", "driver_hook")
 
-#: # Trackers that keep the reservation over a zap, and do not notice the next remap.
+#: Trackers that keep the reservation over a zap, and do not notice the next remap.
 _OVER_ZAPS = (*_LOOK_UP, "base_pfn", "vm_pgoff")
 
 

@@ -26,7 +26,7 @@ class ReachedModes:
 
     def __init__(self, run: Run, layout: Layout, history: History) -> None:
         self._run, self._layout, self._history = run, layout, history
-        #: # The entries of the steps since the last one without a held processor.
+        #: The entries of the steps since the last one without a held processor.
         self._had: list[Sequence[PteSeen]] = []
         self.remembered: list[Shown] = []
 

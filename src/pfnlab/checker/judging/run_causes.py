@@ -34,7 +34,7 @@ _CUTS = (
     | ops.RemapFilePages
 )
 
-#: # Calls that may unmap whole VMAs, in addition to an mmap over existing mappings.
+#: Calls that may unmap whole VMAs, in addition to an mmap over existing mappings.
 _UNMAPS = ops.Munmap | ops.Mremap | ops.RemapFilePages | ops.Exit | ops.Kill | ops.Exec
 
 

@@ -187,10 +187,10 @@ ASKED: tuple[Question, ...] = tuple(
     )
 )
 
-#: # The properties of effects of the last operation, which are judged even if the state was not observed.
+#: The properties of effects of the last operation, which are judged even if the state was not observed.
 ASKED_OF_EVENTS = ("freed_once", "no_warning", "freed_unmapped", "right_file")
 
-#: # Properties that hold if they hold for each mapping, with their other dependencies.
+#: Properties that hold if they hold for each mapping, with their other dependencies.
 _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
     "no_loss": lambda moment: moment.reservations,
     "booked_mode": lambda moment: moment.booked,

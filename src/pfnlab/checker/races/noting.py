@@ -20,7 +20,7 @@ QUIET: dict[type, tuple[str, ...]] = {
     # The task that frees a VMA has looked at it.
     Vma: ("mm", "freed"),
     Task: ("comm", "pid", "tlb", "exec_update_lock"),
-    # # Whether an entry was unused since then is not part of a state, nor is the accessed bit.
+    # Whether an entry was unused since then is not part of a state, nor is the accessed bit.
     Tlb: ("flushed", "_aged", "_spared"),
     RwLock: ("_processors", "need", "_unlocked"),
     TableLocks: ("_processors", "_tables"),
@@ -31,7 +31,7 @@ QUIET: dict[type, tuple[str, ...]] = {
         *("current", "warned", "next_pid", "additional_pages"),
         # It does not matter for races.
         "committed",
-        # # Used only in a turn of a task that has left `tasks`.
+        # Used only in a turn of a task that has left `tasks`.
         "exiting",
         # Membership of a page is recorded with the page.
         "mlock_batch",

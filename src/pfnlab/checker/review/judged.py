@@ -220,7 +220,7 @@ def newly_broken(
     if len(done) == min(at + 1, len(program.ops)):
         return True
     without = judged(other, msgspec.structs.replace(program, ops=tuple(done)), walkers)
-    # # The end counts only if the violation shows there alone.
+    # The end counts only if the violation shows there alone.
     shown = without if at == len(program.ops) else without[: len(done)]
     return breaks_at(shown, name) is None
 

@@ -30,7 +30,7 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: # All properties that a schedule has to satisfy.
+#: All properties that a schedule has to satisfy.
 ASKED: tuple[Question, ...] = tuple(question for question in ALL_OF_RACES if question.kind == "always")
 
 #: The maximum number of states searched for one schedule.

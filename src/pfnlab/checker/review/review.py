@@ -271,7 +271,7 @@ def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, dead
         except Undecided as unknown:
             return Answered(True, Parted(unmodelled={str(unknown): 1}))
         if exploration.passed:
-            # # This model may violate the properties that the other violates, too: that is unknown.
+            # This model may violate the properties that the other violates, too: that is unknown.
             return Answered(False, parted)
         parted.unmodelled.update(model.unmodelled)
         found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}

@@ -17,7 +17,7 @@ from pfnlab.kernel.mm.locks import RwLock
 #: Classes that are never followed: values, and locks, which no task holds between two operations.
 _VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)
 
-#: # For each class seen so far, whether it is one of these.
+#: For each class seen so far, whether it is one of these.
 _IS_VALUE: dict[type, bool] = {}
 
 

@@ -16,7 +16,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noticed: str
 
 
-#: # By property, in the order of a report; tests check that every property that can be violated is listed.
+#: By property, in the order of a report; tests check that every property that can be violated is listed.
 MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])
 
 

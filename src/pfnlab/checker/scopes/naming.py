@@ -15,7 +15,7 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
 from pfnlab.programs.lang.ops import MAIN_TASK
 
-#: # The distance between the starts of two areas: a small area is followed by as many free pages as it has.
+#: The distance between the starts of two areas: a small area is followed by as many free pages as it has.
 AREA_STRIDE = 2 * AREA_ALIGN_PAGES
 
 #: The place of an area's first page in its stride.

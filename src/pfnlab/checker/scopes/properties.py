@@ -157,7 +157,7 @@ _OF_MEETINGS = (
     _always("flush", tables_alive),
 )
 
-#: # The state properties judged at the end of a race: those that belong to no single operation.
+#: The state properties judged at the end of a race: those that belong to no single operation.
 STATE_QUESTIONS: tuple[Question, ...] = (
     *(
         question

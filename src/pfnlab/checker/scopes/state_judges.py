@@ -53,7 +53,7 @@ def exact(moment: StateView) -> bool | None:
     mapped = [pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered]
     if not moment.reserved and not mapped:
         return None
-    # # No kernel reserves pages that are inserted one by one, but a tracker may.
+    # No kernel reserves pages that are inserted one by one, but a tracker may.
     inserted = [pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered]
     return SpanSet(mapped) <= moment.reserved <= SpanSet(mapped + inserted)
 

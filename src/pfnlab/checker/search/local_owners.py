@@ -34,7 +34,7 @@ from pfnlab.checker.search.steps_met import StepsMet
 #: The seconds that a search runs in this process alone.
 _ALONE_SECONDS = 0.1
 
-#: # A resumed search with more states starts other processes at once.
+#: A resumed search with more states starts other processes at once.
 _MOST_ALONE = 1 << 12
 
 #: States that a process hands over at a time when they are saved.

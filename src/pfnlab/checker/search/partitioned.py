@@ -156,7 +156,7 @@ class _Partitioned(RunningSearch[State]):
         self._saved: Frontier[State] | None = None
         self._round = 0
         self._lost = set(range(owners.parts))
-        #: # For each part, the numbers of the new states of the previous round.
+        #: For each part, the numbers of the new states of the previous round.
         self._numbers = [array("I") for _ in range(owners.parts)]
 
     def _begin(self) -> None:

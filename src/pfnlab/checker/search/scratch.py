@@ -96,7 +96,7 @@ def _remove_orphans(parent: File, prefix: str) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            # # Its maker lives, or that is unknown.
+            # Its maker lives, or that is unknown.
             continue
         finally:
             os.close(lock)

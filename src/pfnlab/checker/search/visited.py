@@ -54,7 +54,7 @@ _WORD = 1 << 64
 #: Keys written at a time.
 _TOGETHER = 1 << 16
 
-# # The bytes of one 64-bit int, in addition to its slot in the set.
+# The bytes of one 64-bit int, in addition to its slot in the set.
 _INT_BYTES = 32
 
 

@@ -27,7 +27,7 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
 from pfnlab.lab.vm.probes import probed
 
-#: # Disk space in bytes for a first build, besides the source; further builds of the tree need almost none.
+#: Disk space in bytes for a first build, besides the source; further builds of the tree need almost none.
 _ROOM = 3 << 30
 
 _IMAGE = Path("arch/x86/boot/bzImage")
@@ -176,7 +176,7 @@ def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) 
 
 
 def _name(source: str, patches: Sequence[Path], reverts: Sequence[str], configuration: Sequence[str]) -> str:
-    # # Composed of the tree, the patches and the configuration, in characters allowed in a name.
+    # Composed of the tree, the patches and the configuration, in characters allowed in a name.
     words = [Path(source).absolute().name if Path(source).is_dir() else source]
     words += [path.stem for path in patches]
     words += [word_of_revert(word) for word in reverts]

@@ -19,7 +19,7 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
 _NOTE = "kernel.json"
 
-#: # A function whose inlining shows in the log: it warns once for each caller into which it is inlined
+#: A function whose inlining shows in the log: it warns once for each caller into which it is inlined
 #: (S3.4.4).
 PAT_INFO = "get_pat_info"
 

@@ -17,7 +17,7 @@ from pfnlab.kernel.policies.kconfig import OPTIONS
 #: The packaged configurations, each by its fragments.
 PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}
 
-#: # If any of these is off, no guest starts, or its state cannot be read.
+#: If any of these is off, no guest starts, or its state cannot be read.
 REQUIRED = (
     *("64BIT", "PCI", "ACPI", "X86_PAT", "DEVMEM", "MODULES", "PRINTK", "TTY", "SERIAL_8250_CONSOLE"),
     *("BLK_DEV_INITRD", "BINFMT_ELF", "PROC_FS", "SYSFS", "DEBUG_FS", "DEVTMPFS", "NET", "UNIX"),

@@ -18,7 +18,7 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _FUNCTION = 2
 _ADDRESS_MASK = (1 << 64) - 1
 
-#: # Instructions that jump to a function: ``call``, ``jmp`` and ``jcc``, with a 32-bit or 8-bit displacement.
+#: Instructions that jump to a function: ``call``, ``jmp`` and ``jcc``, with a 32-bit or 8-bit displacement.
 _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x70-\x7f]")
 
 
@@ -36,7 +36,7 @@ def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
         for section in sections.values():
             if section.executable:
                 _note_calls(section.of(data), section.address, wanted, sites)
-        # # A function that is always inlined has no symbol, but debugging information has its name.
+        # A function that is always inlined has no symbol, but debugging information has its name.
         names = sections[".debug_str"].of(data) if ".debug_str" in sections else b""
         return tuple(
             sorted(

@@ -13,11 +13,11 @@ from pfnlab.base.units import number_of
 from pfnlab.lab.images.cache import make_cache_folder
 from pfnlab.lab.images.tools import run
 
-#: # Steps of a full build of the lab's configuration, measured on 6.12.117, and processor seconds per step,
+#: Steps of a full build of the lab's configuration, measured on 6.12.117, and processor seconds per step,
 #: from a build that took eight minutes on two cores. Used only for the forecast.
 STEPS, SECONDS_PER_STEP = 2131, 0.45
 
-#: # Programs that a build calls, with the package of each.
+#: Programs that a build calls, with the package of each.
 _PROGRAMS = {
     **{"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"},
     **{"pahole": "dwarves", "patch": "patch", "tar": "tar", "xz": "xz-utils", "perl": "perl"},
@@ -134,7 +134,7 @@ def _steps_in(log: Path) -> int:
         return 0
 
 
-# # The caller may itself run under make, whose flags do not apply here, and the caller's environment must not
+# The caller may itself run under make, whose flags do not apply here, and the caller's environment must not
 # configure the kernel. Names and dates that would differ between builds are fixed.
 def _environment() -> dict[str, str]:
     return {

@@ -171,7 +171,7 @@ class _Diff:
         return Misuse(f"{self._path}:{(self._at if at is None else at) + 1}: {what}")
 
 
-#: # The folder of the patches that remove a commit: next to ``src`` in a checkout, inside the package in a
+#: The folder of the patches that remove a commit: next to ``src`` in a checkout, inside the package in a
 #: wheel. Each restores the earlier behavior in its series. It is smaller than the reversed commit, which
 #: seldom applies to a newer source.
 FOLDER = "evidence/patches/reverts"

@@ -31,14 +31,14 @@ _UNPACK_LIMIT = 600.0
 _GIT_LIMIT = 120.0
 _GIT = "it lists the files of a worktree: install git"
 
-#: # Build products in a source tree, skipped when copying a tree without git.
+#: Build products in a source tree, skipped when copying a tree without git.
 _PRODUCT = re.compile(
     r".*\.(?:o|a|ko|cmd|d|mod|order|symvers|dtb|lex\.c|tab\.[ch]|s|su|tmp)|vmlinux(?:\.map)?"
     r"|modules\.builtin.*|\..*"
 )
 _PRODUCT_FOLDERS = ("include/config", "include/generated", "arch/x86/include/generated")
 
-#: # The file types that belong to a tree: regular files and links.
+#: The file types that belong to a tree: regular files and links.
 _KEPT = (stat.S_IFREG, stat.S_IFLNK)
 
 _SERIES = re.compile(r"\d+\.\d+")
@@ -126,7 +126,7 @@ def _version(folder: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # # None outside a git worktree. Nothing in the tree is written, not even git's index.
+    # None outside a git worktree. Nothing in the tree is written, not even git's index.
     if shutil.which("git") is None:
         return None
     answer = run(
@@ -203,7 +203,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
 
 
 def _package(archive: Archive, series: str, name: str, say: Callable[[str], None]) -> Package:
-    # # The source version of the cached kernel of this series, or else the newest.
+    # The source version of the cached kernel of this series, or else the newest.
     here = cached(series) if series in CONFIRMED else None
     suites = [suite for suite in suites_for(series) if archive.has(suite)]
     versions = dict.fromkeys([here.version if here else "", ""])

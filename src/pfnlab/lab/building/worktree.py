@@ -83,7 +83,7 @@ class WorkTree:
     def _originals(self) -> Path:
         return self.home / _ORIGINALS
 
-    # # A file that does not exist yet is marked by an empty folder with its name.
+    # A file that does not exist yet is marked by an empty folder with its name.
     def _keep_aside(self, patch: Path, name: str) -> None:
         file, kept = self.folder / name, self._originals() / name
         leaves = self.folder.resolve() not in file.resolve().parents
@@ -157,7 +157,7 @@ def original(source: KernelSource, name: str) -> Path:
     return kept if not source.own and kept.is_file() else source.folder / name
 
 
-# # The file and hunk that failed, from the output of patch(1): the current file and the first complaint.
+# The file and hunk that failed, from the output of patch(1): the current file and the first complaint.
 def _refusal(output: str) -> str:
     file = ""
     for line in output.splitlines():

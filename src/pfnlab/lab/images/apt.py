@@ -28,7 +28,7 @@ NO_APT = "kernels come from a Debian archive through apt; run your own with qemu
 QUERY_LIMIT = 60.0
 _PROBE_LIMIT = 10.0
 
-# # Settings that determine how this machine reaches its archive: proxies, certificates, and whether an old
+# Settings that determine how this machine reaches its archive: proxies, certificates, and whether an old
 # Release file is accepted (frozen mirrors). Settings that weaken signatures are never copied.
 _CARRIED = re.compile(
     r"Acquire::(?:https?::(?:Proxy(?:-?Auto-?Detect)?(?:::[^ :]+)?|CaInfo|CaPath)"
@@ -72,7 +72,7 @@ Acquire::https::Timeout "30";
 {carried}
 """
 
-# # Lines already printed by this process: facts about the machine are printed once, not for each list.
+# Lines already printed by this process: facts about the machine are printed once, not for each list.
 _said: set[str] = set()
 
 

@@ -36,7 +36,7 @@ _UPDATE_LIMIT = 300.0
 _DOWNLOAD_LIMIT = 600.0
 _LOCK_LIMIT = 900.0
 
-#: # Every package that may contain a kernel of the cloud flavour (metapackages differ by version).
+#: Every package that may contain a kernel of the cloud flavour (metapackages differ by version).
 _KERNEL_NAME = re.compile(r"linux-(?:image|binary)-(?:unsigned-)?\d.*-cloud-amd64(?:-unsigned)?")
 
 # As Debian defines them. A version is also the name of a folder in the cache.
@@ -51,7 +51,7 @@ _UNSIGNED = re.compile(
     re.IGNORECASE,
 )
 
-# # apt's messages for a server that does not answer, as opposed to one that lacks the file.
+# apt's messages for a server that does not answer, as opposed to one that lacks the file.
 _UNREACHABLE = re.compile(
     r"(?:Could not|Unable to) (?:resolve|connect|wait for)|Temporary failure resolving|Something wicked"
     r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
@@ -210,7 +210,7 @@ class Archive:
             files = sorted(place.glob("*.deb"))
             if answer.returncode or len(files) != 1:
                 raise _not_fetched(answer.stderr, request, package.suite)
-            # # Copied once, then compared: the source may belong to another user.
+            # Copied once, then compared: the source may belong to another user.
             deb = into / files[0].name
             shutil.copyfile(files[0], deb)
         with deb.open("rb") as file:
@@ -252,7 +252,7 @@ class Archive:
     def _update(self, suite: str, mirror: Mirror) -> None:
         home = self._home(suite)
         with apt.apt_folder(self.settings.user, self.root, mirror) as folder:
-            # # The user that downloads may not be able to read the machine's keyring.
+            # The user that downloads may not be able to read the machine's keyring.
             keyring = Path(mirror.signed_by)
             if mirror.signed_by.startswith("/") and keyring.is_file():
                 keyring = folder.path / f"keyring{keyring.suffix}"
@@ -262,7 +262,7 @@ class Archive:
             else:
                 entry = apt.entry_of(mirror, suite)
             lists = folder.prepare(self.settings, entry)
-            # # Given the old Release file, apt silently ignores an older one. Unchanged package lists are not
+            # Given the old Release file, apt silently ignores an older one. Unchanged package lists are not
             # fetched again.
             old = [path for path in (home / "lists").glob("*_Packages*") if path.is_file()]
             for path in old:
@@ -287,7 +287,7 @@ class Archive:
             apt.say_once(line, self._say)
 
     def _check_update(self, suite: str, mirror: Mirror, answer: subprocess.CompletedProcess[str]) -> None:
-        # # If older lists are present, apt may only warn about a bad signature; here it is an error.
+        # If older lists are present, apt may only warn about a bad signature; here it is an error.
         if not answer.returncode and "previous index files will be used" not in answer.stderr:
             return
         reason = complaint(answer.stderr)

@@ -25,16 +25,16 @@ from pfnlab.base.files import write_whole
 from pfnlab.base.path_walk import make_folder
 from pfnlab.lab.images.trust import check_cache, check_part, tighten
 
-#: # Error numbers of a write for which there is no room.
+#: Error numbers of a write for which there is no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 #: Seconds between two attempts to get a lock.
 _POLL = 0.2
 
-#: # Seconds to wait while another process makes a file.
+#: Seconds to wait while another process makes a file.
 _KEEP_LIMIT = 900.0
 
-# # Lock files are for other processes; threads of this process wait for each other without a message.
+# Lock files are for other processes; threads of this process wait for each other without a message.
 _threads: dict[Path, threading.Lock] = {}
 
 
@@ -246,7 +246,7 @@ def _voucher(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-# # Lines in the format of sha256sum, after a first line with a checksum of these lines.
+# Lines in the format of sha256sum, after a first line with a checksum of these lines.
 def _checksums(part: Path, name: str) -> str:
     files = [part]
     if part.is_dir():

@@ -21,7 +21,7 @@ from pfnlab.lab.images.kernels import KernelImage, suites_of
 #: The file next to a cached vmlinuz.
 NAME = "changelog.gz"
 
-#: # Maximum size of a changelog in bytes.
+#: Maximum size of a changelog in bytes.
 _MOST = 256 << 20
 
 # Native Debian packages such as linux-base-RELEASE name it changelog.Debian.gz.

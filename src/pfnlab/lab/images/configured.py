@@ -10,11 +10,10 @@ from pfnlab.kernel.policies.kconfig import configuration_of, read_configuration
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.vmlinux import vmlinux_of
 
-#: # RAM of a guest in which programs run, in MiB; it starts at address 0. Some kernels fail to boot with
-#: less.
+#: RAM of a guest in which programs run, in MiB; it starts at address 0. Some kernels fail to boot with less.
 RAM_MIB = 256
 
-# # CONFIG_KASAN shadows an eighth of all memory that the kernel maps, including BARs: with less RAM, an
+# CONFIG_KASAN shadows an eighth of all memory that the kernel maps, including BARs: with less RAM, an
 # ioremap() of a few hundred MiB triggers the OOM killer.
 _SHADOWED_RAM_MIB = 1024
 
@@ -48,7 +47,7 @@ def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
         return DISTRIBUTION
 
 
-#: # The markers around it, and the maximum number of bytes to unpack between them.
+#: The markers around it, and the maximum number of bytes to unpack between them.
 _START, _END = b"IKCFG_ST", b"IKCFG_ED"
 _MOST = 1 << 20
 

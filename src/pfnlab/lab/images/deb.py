@@ -18,7 +18,7 @@ from pfnlab.lab.images.tools import complaint, started
 
 _UNPACK_LIMIT = 120.0
 
-#: # Limits, in bytes, of one package and of one compressed module, after unpacking.
+#: Limits, in bytes, of one package and of one compressed module, after unpacking.
 MOST_UNPACKED, MOST_MODULE = 4 << 30, 64 << 20
 
 

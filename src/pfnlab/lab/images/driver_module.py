@@ -25,14 +25,14 @@ from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 from pfnlab.lab.images.tools import run
 
-#: # The file in the top folder of a guest that the agent loads.
+#: The file in the top folder of a guest that the agent loads.
 MODULE = "pfnlab.ko"
 
 _REMEDY = "apt-get install --no-install-recommends make gcc libc6-dev binutils"
 _START_LIMIT = 10.0
 _BUILD_LIMIT = 180.0
 
-# # Compiler options of kernels up to 7.3 that gcc 12 does not know; newer compilers know all of them.
+# Compiler options of kernels up to 7.3 that gcc 12 does not know; newer compilers know all of them.
 _COMPILER = """\
 #!/bin/sh
 for option do
@@ -58,10 +58,10 @@ _TOOLS = (
     "tools/objtool/objtool.real-x86",
 )
 
-# # The packages that headers depend on, and whether they must have the same version.
+# The packages that headers depend on, and whether they must have the same version.
 _NEEDS = re.compile(r"(linux-headers-\S+-common|linux-kbuild-[^\s,]+)(?: \((=)?)?")
 
-# # Libraries of the newest suite can run the tools of every suite.
+# Libraries of the newest suite can run the tools of every suite.
 _LIBRARY_SUITE = "sid"
 _LIBRARIES = ("libc6", "libelf1t64", "libzstd1", "zlib1g")
 _LIBRARY_FOLDER = Path("libraries/usr/lib/x86_64-linux-gnu")
@@ -71,7 +71,7 @@ _WITH_LIBRARIES = """\
 exec "$PFNLAB_LIBRARIES/ld-linux-x86-64.so.2" --library-path "$PFNLAB_LIBRARIES" "$0.unwrapped" "$@"
 """
 
-# # Debug information would be most of the module, and folder names of this machine must not appear in it.
+# Debug information would be most of the module, and folder names of this machine must not appear in it.
 _FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}= -fmacro-prefix-map={work}/="
 
 _DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
@@ -99,7 +99,7 @@ def has_driver(kernel: KernelImage) -> bool:
 
 
 class _Kit(NamedTuple):
-    # # The environment of a module's build: the folder in which make is called, the folder whose name is kept
+    # The environment of a module's build: the folder in which make is called, the folder whose name is kept
     # out of messages and of the module, and the libraries its tools need.
     headers: Path
     folder: Path
@@ -192,7 +192,7 @@ def _make(kernel: KernelImage, work: Path, kit: _Kit, what: str, flags: str, lim
         *("make", "-s", "-j2", "-C", str(kit.headers), f"M={work}", f"CC={work / 'compiler'}"),
         *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={flags}", "modules"),
     ]
-    # # The caller may itself run under make, whose flags do not apply here. All files are in the cache, so a
+    # The caller may itself run under make, whose flags do not apply here. All files are in the cache, so a
     # full disk is reported as a full cache.
     env = {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
@@ -260,7 +260,7 @@ def _header_packages(
         suite = [header.package.suite]
         entry = archive.find(suite, package, kernel.version, say=say)
         if entry is None and not exact:
-            # # Headers of an older ABI stay while the tools are replaced by those of the next revision.
+            # Headers of an older ABI stay while the tools are replaced by those of the next revision.
             entry = archive.find(suite, package, say=say)
         # A suite may keep the headers of a kernel longer than the packages they depend on.
         if entry is None:
@@ -276,7 +276,7 @@ def _unpack(archive: Archive, package: Package, into: Path) -> None:
 
 
 def _relocate(makefile: Path) -> None:
-    # # Packages expect files under /usr/src; here they are next to this file.
+    # Packages expect files under /usr/src; here they are next to this file.
     folder = "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"
     makefile.write_text(makefile.read_text().replace("/usr/src/", folder))
 
@@ -306,6 +306,6 @@ def _tools(kit: Path) -> Iterator[Path]:
 
 
 def _starts(tool: Path) -> bool:
-    # # Without arguments the tools only print their usage; only errors of the loader count.
+    # Without arguments the tools only print their usage; only errors of the loader count.
     answer = run([str(tool)], limit=_START_LIMIT, remedy="it belongs to the kernel's build", cwd=tool.parent)
     return not _DOES_NOT_START.search(answer.stderr)

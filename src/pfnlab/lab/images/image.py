@@ -18,11 +18,11 @@ from pfnlab.lab.images.tools import run
 #: Compiler flags of the agent; part of the image's key.
 FLAGS = (
     "-std=gnu11", "-O2", "-Wall", "-Wextra", "-s",
-    # # Without this, a verb that no task executes would be answered as if it had been executed.
+    # Without this, a verb that no task executes would be answered as if it had been executed.
     "-Werror=switch",
-    # # Position-independent, to be loaded above the areas of programs: smaps is read only up to there.
+    # Position-independent, to be loaded above the areas of programs: smaps is read only up to there.
     "-static-pie", "-fpie",
-    # # Fewer segments mean fewer VMAs that fork has to copy in every task.
+    # Fewer segments mean fewer VMAs that fork has to copy in every task.
     "-Wl,-z,noseparate-code,-z,norelro",
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str],
     image = _agent_image(say)
     if not extra:
         return image
-    # # Read once, so that the stored content matches its name.
+    # Read once, so that the stored content matches its name.
     archive = _archive(extra)
     combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
 
@@ -103,7 +103,7 @@ def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
 
 
 def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
-    # # Inode, mode, uid, gid, links, mtime, size, device of the file, its device number, name size, checksum.
+    # Inode, mode, uid, gid, links, mtime, size, device of the file, its device number, name size, checksum.
     # The inode may be 0: hard links are recognised only if the link count exceeds 1.
     path = name.encode() + b"\0"
     fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
@@ -148,7 +148,7 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
         (into / name).write_bytes(source.read_bytes())
     units = [name for name in sources if name.endswith(".c") and "/" not in name]
     command = [*compiler, *FLAGS, "-o", "init", *units]
-    # # All files are in the cache, so a full disk is reported as a full cache.
+    # All files are in the cache, so a full disk is reported as a full cache.
     env = {"TMPDIR": str(into)}
     result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into)
     if result.returncode:

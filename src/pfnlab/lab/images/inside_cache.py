@@ -12,7 +12,7 @@ from pathlib import Path
 from pfnlab.base.errors import TimedOut
 from pfnlab.lab.images.cache import cache_root, locked, quiet
 
-#: # Folders of the cache: the kind of entry in words, and the depth of entries below the folder.
+#: Folders of the cache: the kind of entry in words, and the depth of entries below the folder.
 _KINDS = {
     "kernels": ("kernels", 2),
     **{"apt": ("package lists", 1), "guest": ("guest images", 1), "states": ("booted guests", 1)},
@@ -24,11 +24,11 @@ _KINDS = {
     },
     **{"symbols": ("kernel symbols", 1), "lens": ("kernel types", 1), "debug": ("debug kernels", 1)},
     "bisect": ("answers and clones of bisections", 1),
-    # # Made by earlier versions of pfnlab.
+    # Made by earlier versions of pfnlab.
     **{"compiled": ("compiled searches", 1), "lost": ("consoles of lost guests", 1)},
 }
 
-#: # Folders written while fetching, under the lock for kernels.
+#: Folders written while fetching, under the lock for kernels.
 _FETCHED = ("kernels", "apt", "debug")
 
 _LOCK_LIMIT = 60.0
@@ -95,7 +95,7 @@ def _take_away(thing: Stored) -> bool:
     lock = thing.paths[0].with_name(f".{thing.paths[0].name}.lock")
     try:
         with locked(lock, limit=0.0, say=quiet) if lock.exists() else nullcontext():
-            # # Checksums first, so that a partly removed entry is not taken for a complete one.
+            # Checksums first, so that a partly removed entry is not taken for a complete one.
             for path in reversed(thing.paths):
                 _remove(path)
     except TimedOut:
@@ -112,7 +112,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _last_use(status: os.stat_result) -> float:
-    # # Reading a link's target updates the link's access time, but does not count as use.
+    # Reading a link's target updates the link's access time, but does not count as use.
     return status.st_mtime if stat.S_ISLNK(status.st_mode) else max(status.st_atime, status.st_mtime)
 
 

@@ -21,7 +21,7 @@ from pfnlab.lab.images.archive import Archive, Package, Unreachable, Unverified,
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.tools import complaint, run
 
-#: # Suites of the rolling distribution, in which new series appear and old ones disappear.
+#: Suites of the rolling distribution, in which new series appear and old ones disappear.
 ROLLING = ("experimental", "sid", "trixie-backports")
 
 #: Suites of each stable series, oldest first.
@@ -33,7 +33,7 @@ STABLE: dict[str, tuple[str, ...]] = {
 #: All suites that may have a kernel.
 SUITES = (*(suite for suites in STABLE.values() for suite in suites), *ROLLING)
 
-# # From this series on, the kernel is in linux-binary-*; linux-image-* only installs it into /boot.
+# From this series on, the kernel is in linux-binary-*; linux-image-* only installs it into /boot.
 _BINARY_SINCE = (6, 19)
 
 _NAME = re.compile(
@@ -173,7 +173,7 @@ def by_version(versions: Iterable[str]) -> list[str]:
 
 
 def _compare(left: str, right: str) -> int:
-    # # The upstream version nearly always decides, without a new process.
+    # The upstream version nearly always decides, without a new process.
     left_upstream, right_upstream = upstream(left), upstream(right)
     if left_upstream and right_upstream and version_key(left_upstream) != version_key(right_upstream):
         return -1 if version_key(left_upstream) < version_key(right_upstream) else 1

@@ -29,10 +29,10 @@ from pfnlab.lab.images.deb import take_out
 
 _LOCK_LIMIT = 900.0
 
-#: # Maximum size of a System.map or config to extract, in bytes.
+#: Maximum size of a System.map or config to extract, in bytes.
 _EXTRAS_MAX = 16 << 20
 
-# # In /boot up to the packages of 7.2.12~bpo13; next to the modules from Debian 14 on.
+# In /boot up to the packages of 7.2.12~bpo13; next to the modules from Debian 14 on.
 _MEMBER = re.compile(
     r"(?:\./)?(?:boot/(?P<boot>vmlinuz|config|System\.map)-[^/]+"
     r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?"
@@ -176,7 +176,7 @@ def suites_of(kernel: KernelImage) -> list[str]:
     These are the suite it came from and, if that is a security suite, the main suite, to which security
     updates move with the next point release.
     """
-    # # Files next to a user's kernel are ignored.
+    # Files next to a user's kernel are ignored.
     if not kernel.package:
         return []
     try:

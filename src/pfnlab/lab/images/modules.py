@@ -17,15 +17,15 @@ from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.deb import take_out, unpack_modules
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
-#: # The modules needed to open a device; their dependencies are loaded before them.
+#: The modules needed to open a device; their dependencies are loaded before them.
 _WANTED = ("vfio_iommu_type1", "vfio-pci")
 
-#: # The guest loads the files that match this pattern in the order of their names.
+#: The guest loads the files that match this pattern in the order of their names.
 MODULE = "vfio-{:02}.ko"
 
 _MODULE_MAX = 16 << 20
 
-# # The folders of these modules and of all their dependencies in any kernel.
+# The folders of these modules and of all their dependencies in any kernel.
 _MEMBER = re.compile(
     r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/(?:drivers/vfio|drivers/iommu|virt/lib)/(?:[^/]+/)*"
     r"(?P<name>[^/]+\.ko(?:\.xz)?)"

@@ -15,13 +15,13 @@ from pfnlab.base.errors import MissingTool, Misuse
 #: The machine's apt configuration.
 APT_ETC = Path("/etc/apt")
 
-#: # Keyrings of Debian's archive for entries that name no keyring; the newer suffix first.
+#: Keyrings of Debian's archive for entries that name no keyring; the newer suffix first.
 DEBIAN_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
 
-#: # Variables: a mirror of Debian's archive (optionally followed by a mirror of the security archive, if that
+#: Variables: a mirror of Debian's archive (optionally followed by a mirror of the security archive, if that
 #: is not next to it), and the keyring for both.
 MIRROR, KEYRING = "PFNLAB_MIRROR", "PFNLAB_KEYRING"
 
@@ -177,7 +177,7 @@ def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, 
 
 
 def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None:
-    # # Third parties also name their suites after Debian's releases. Debian's keyring, then a path like
+    # Third parties also name their suites after Debian's releases. Debian's keyring, then a path like
     # Debian's, identify the archive itself; among equals the first entry wins.
     candidates: list[tuple[int, str, Source]] = []
     for source in sources:
@@ -191,7 +191,7 @@ def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None
     if not candidates:
         return None
     _, uri, source = min(candidates, key=lambda candidate: candidate[0])
-    # # A path or a whole key is used unchanged; a fingerprint refers to keyrings that are not read here.
+    # A path or a whole key is used unchanged; a fingerprint refers to keyrings that are not read here.
     if source.signed_by.startswith("/") or "-----BEGIN" in source.signed_by:
         return Mirror(uri, source.signed_by)
     return Mirror(uri, _debian_keyring())

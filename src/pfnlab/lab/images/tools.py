@@ -13,7 +13,7 @@ from pfnlab.base.errors import MissingTool, TimedOut
 from pfnlab.base.worker import tell
 from pfnlab.lab.images.cache import NO_ROOM
 
-#: # For `when_gone`: kills the session of command ``$1``. It does not use `kill -9 --`, because dash does not
+#: For `when_gone`: kills the session of command ``$1``. It does not use `kill -9 --`, because dash does not
 #: understand that.
 END_ALL = 'kill -s KILL -- "-$1"'
 
@@ -57,7 +57,7 @@ def started(
 
 def _umask() -> int:
     """The umask of this process, minus write permission for group and others."""
-    # # Querying it by a system call would change it for other threads.
+    # Querying it by a system call would change it for other threads.
     found = re.search(r"^Umask:\s*([0-7]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return (int(found[1], 8) if found else 0) | 0o022
 
@@ -69,7 +69,7 @@ def when_gone(script: str, *arguments: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # # Before the pipe closes, because the script must run only if its owner is gone.
+        # Before the pipe closes, because the script must run only if its owner is gone.
         guard.kill()
         guard.communicate()
 

@@ -23,10 +23,10 @@ from pfnlab.base.inert import shell_path
 _GROUP, _OTHERS = stat.S_IWGRP, stat.S_IWOTH
 _MOST_LINKS = 40
 
-#: # The uid shown for owners not mapped in this user namespace.
+#: The uid shown for owners not mapped in this user namespace.
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 
-# # Paths that this process has found sound.
+# Paths that this process has found sound.
 _sound: set[Path] = set()
 
 
@@ -111,7 +111,7 @@ def _check_below(folder: Path, root: Path) -> None:
         for name in (*folders, *names):
             entry = Path(place, name)
             status = entry.lstat()
-            # # The common case, decided quickly because a tree has a hundred thousand entries.
+            # The common case, decided quickly because a tree has a hundred thousand entries.
             if status.st_uid in trusted and not status.st_mode & (_GROUP | _OTHERS):
                 continue
             if status.st_uid not in trusted or not stat.S_ISLNK(status.st_mode):

@@ -34,10 +34,10 @@ from pfnlab.lab.lens.kept import read_kept, write_kept
 
 MAGIC = 0xEB9F
 
-#: # Maximum bytes of a BTF, of a name (KSYM_NAME_LEN is 512), and of all names.
+#: Maximum bytes of a BTF, of a name (KSYM_NAME_LEN is 512), and of all names.
 MAX_SIZE, MAX_NAME, MAX_TEXT = 64 << 20, 1024, 128 << 20
 
-#: # Maximum length of a chain of typedefs, qualifiers and arrays, also the maximum nesting; and maximum bytes
+#: Maximum length of a chain of typedefs, qualifiers and arrays, also the maximum nesting; and maximum bytes
 #: of an object.
 MAX_DEPTH, MAX_OBJECT = 64, 1 << 47
 
@@ -45,7 +45,7 @@ _HEADER = struct.Struct("<HBBIIIII")
 _VERSION = 1
 # The byte of a record whose lower five bits are its kind.
 _KIND_AT = 7
-# # Bytes after the common twelve: fixed ones, and those of each of vlen elements.
+# Bytes after the common twelve: fixed ones, and those of each of vlen elements.
 _FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VAR: 4, Kind.DECL_TAG: 4}
 _EACH = {Kind.STRUCT: 12, Kind.UNION: 12, Kind.ENUM: 8, Kind.FUNC_PROTO: 8, Kind.DATASEC: 12, Kind.ENUM64: 12}
 _ENUMERATIONS = frozenset({int(Kind.ENUM), int(Kind.ENUM64)})
@@ -190,10 +190,10 @@ class Btf:
         return types, strings
 
     def _scan(self) -> None:
-        # # One pass over all records: the offset of each record, and the offsets by name.
+        # One pass over all records: the offset of each record, and the offsets by name.
         types, strings = self._types, self._strings
         unpack = struct.Struct("<II").unpack_from
-        # # Kind 0 does not occur in the data.
+        # Kind 0 does not occur in the data.
         kinds = [Kind(number) if 0 < number < len(Kind) else None for number in range(32)]
         fixed_sizes = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
         element_sizes = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
@@ -299,7 +299,7 @@ class Btf:
         for offset, target, place in struct.iter_unpack("<III", self._types[body : body + 12 * count]):
             bit_size, bit_offset = (place >> 24, place & 0xFFFFFF) if flag else (0, place)
             if not flag:
-                # # Without the flag, the type of a bit-field is an integer with its number of bits.
+                # Without the flag, the type of a bit-field is an integer with its number of bits.
                 bit_field = self._bit_field(target)
                 if bit_field is not None:
                     bit_size, bit_offset = bit_field.bits, bit_offset + bit_field.bit_offset

@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Enum, Float, Forward, Int, Kind, Prototype, Reference
 
-#: # Maximum number of members of a structure, including those of its anonymous members, which drgn flattens.
+#: Maximum number of members of a structure, including those of its anonymous members, which drgn flattens.
 MAX_MEMBERS = 100_000
 
 _KINDS = {
@@ -28,7 +28,7 @@ _QUALIFIERS = {
     Kind.RESTRICT: Qualifiers.RESTRICT,
 }
 
-#: # The integer type of an enumeration by size, unsigned and signed.
+#: The integer type of an enumeration by size, unsigned and signed.
 _ENUM_INTEGERS = {
     1: ("unsigned char", "signed char"),
     2: ("unsigned short", "short"),
@@ -142,7 +142,7 @@ class BtfTypes:
         return make_type(record.name or None, record.size, members)
 
     def _members(self, type_id: int) -> int:
-        # # The number of members that drgn finds here; types that contain themselves were rejected earlier
+        # The number of members that drgn finds here; types that contain themselves were rejected earlier
         # (size_of).
         if type_id not in self._member_counts:
             count = 1
@@ -165,7 +165,7 @@ class BtfTypes:
         return self._program.enum_type(record.name or None, compatible, values)
 
     def _forward(self, record: Forward) -> Type:
-        # # If one complete type has that name, it is the declared one; if none or several do, it stays
+        # If one complete type has that name, it is the declared one; if none or several do, it stays
         # incomplete.
         kind = Kind.UNION if record.is_union else Kind.STRUCT
         complete_ids = [type_id for type_id in self._btf.ids(record.name) if self._btf.kind(type_id) is kind]
@@ -175,7 +175,7 @@ class BtfTypes:
         return make_type(record.name or None)
 
     def _lazy_type(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
-        # # Structures refer to each other in cycles, so a member's type is made on demand.
+        # Structures refer to each other in cycles, so a member's type is made on demand.
         if not bit_size:
             return lambda: self.type(target)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pfnlab.lab.lens import LensError
 
-#: # Maximum number of program headers of a core file; /proc/kcore and dumps have tens.
+#: Maximum number of program headers of a core file; /proc/kcore and dumps have tens.
 MAX_HEADERS = 65_535
 
 _HEAD = struct.Struct("<16sHHIQQQIHHHHHH")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pfnlab.lab.lens.own_types import text_at
 from pfnlab.lab.lens.view import KernelView
 
-#: # Maximum number of folders in a path, including mounts; maximum length of a name in bytes.
+#: Maximum number of folders in a path, including mounts; maximum length of a name in bytes.
 MAX_PARTS = 4096
 MAX_NAME = 255
 
@@ -67,7 +67,7 @@ class FilePaths:
         parent_mount, mountpoint, root, super_block = members(mount, self._mount)
         parent, name, length, hashed = members(dentry, self._dentry)
         if parent == dentry != root:
-            # # A file that is not in any folder.
+            # A file that is not in any folder.
             alone = text_at(self._view, name, min(length, MAX_NAME))
             (kind,) = members(super_block, self._super)
             (filesystem,) = members(kind, self._type)

@@ -17,8 +17,7 @@ from pfnlab.kernel.mm.flags import VM_ACCOUNT
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
 
-#: # Present in kernels that keep freed objects for a while (KASAN): no count distinguishes them from used
-#: ones.
+#: Present in kernels that keep freed objects for a while (KASAN): no count distinguishes them from used ones.
 _QUARANTINE = "kasan_quarantine_put"
 
 #: Symbols to look up, if the kernel has them.
@@ -27,7 +26,7 @@ SYMBOLS = (
     *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource", _QUARANTINE),
 )
 
-#: # Counted resources, by the property that says they are unchanged, as worded in messages.
+#: Counted resources, by the property that says they are unchanged, as worded in messages.
 COUNTED = {
     "committed_left": "committed pages",
     "tables_left": "page tables",
@@ -35,7 +34,7 @@ COUNTED = {
     "vmas_left": "VMAs",
 }
 
-#: # Listed resources, by property, as worded in messages.
+#: Listed resources, by property, as worded in messages.
 LISTED = {"book_left": "the book has", "areas_left": "vmalloc has", "resources_left": "the resources have"}
 
 _ULONG_MAX = (1 << 64) - 1
@@ -81,7 +80,7 @@ def left_behind(
             continue
         if name in before.counts and name in after.counts:
             more = after.counts[name] - before.counts[name]
-            # # Others' leftovers may disappear in the meantime; committed pages must never decrease.
+            # Others' leftovers may disappear in the meantime; committed pages must never decrease.
             if more > 0 or (more and name == "committed_left"):
                 yield Fault(name, than_before(more, words))
     for name, words in LISTED.items():
@@ -94,7 +93,7 @@ def left_behind(
 
 
 class _Living(NamedTuple):
-    # # Address spaces of live processes, and their total committed pages, page tables and VMAs.
+    # Address spaces of live processes, and their total committed pages, page tables and VMAs.
     spaces: int
     committed: int
     tables: int
@@ -109,10 +108,10 @@ class Counts:
         layouts = view.layouts
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "map_count", "pgtables_bytes.counter")
         self._vma = layouts.record("struct vm_area_struct", "vm_start", "vm_end", "vm_flags")
-        #: # By the number of address spaces: the tables not counted for any process, and the kernel's own
-        #: among them.
+        #: By the number of address spaces: the tables not counted for any process, and the kernel's own among
+        #: them.
         self._kernel: dict[int, tuple[int, int]] = {}
-        #: # The number of address spaces, and those tables, in the previous snapshot.
+        #: The number of address spaces, and those tables, in the previous snapshot.
         self._last: tuple[int, int] | None = None
 
     def look(self) -> InUse:
@@ -158,7 +157,7 @@ class Counts:
         return all(self._view.has_symbol(name) for name in symbols)
 
     def _counter(self, symbol: str) -> int | None:
-        # # The value of a percpu_counter, including its per-CPU parts.
+        # The value of a percpu_counter, including its per-CPU parts.
         if not self._has(symbol, "__per_cpu_offset", "nr_cpu_ids"):
             return None
         view, at = self._view, self._view.symbol(symbol)
@@ -185,8 +184,8 @@ class Counts:
             parts = view.word(node + parts_at) + diff
             number += sum(view.word(parts + offset & _ULONG_MAX, 1, signed=True) for offset in self._cpus)
         number -= living.tables
-        # # Walking the kernel's tables is slow. The result is reused while the sum is unchanged; if the sum
-        # is higher in one snapshot only, a process is about to free them.
+        # Walking the kernel's tables is slow. The result is reused while the sum is unchanged; if the sum is
+        # higher in one snapshot only, a process is about to free them.
         known, last = self._kernel.get(living.spaces), self._last
         self._last = living.spaces, number
         if known is None or number < known[0] or (number > known[0] and self._last == last):
@@ -224,7 +223,7 @@ class Counts:
         node, barn = view.word(cache + pair + node_at), view.word(cache + pair + barn_at)
         number = view.word(node + layouts.offset("struct kmem_cache_node", "total_objects.counter"))
         number -= sum(self._free_in(node))
-        # # The sheaves of each processor, and the full ones.
+        # The sheaves of each processor, and the full ones.
         size = layouts.offset("struct slab_sheaf", "size")
         sheaves = view.word(cache + layouts.offset(kind, "cpu_sheaves"))
         for offset in self._cpus:
@@ -262,7 +261,7 @@ class Counts:
             yield Thing(says, (phys_to_pfn(start), pages_of(end)))
 
     def _areas(self) -> list[str] | None:
-        # # ioremap areas only, because stacks of processes are cached.
+        # ioremap areas only, because stacks of processes are cached.
         view, layouts = self._view, self._view.layouts
         roots = []
         if self._has("vmap_nodes", "nr_vmap_nodes"):

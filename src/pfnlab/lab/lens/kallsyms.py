@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterator
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.memory import VmCoreInfo
 
-#: # Maximum number of symbols of a kernel, and maximum length of one in bytes (KSYM_NAME_LEN).
+#: Maximum number of symbols of a kernel, and maximum length of one in bytes (KSYM_NAME_LEN).
 MAX_SYMBOLS, MAX_SYMBOL = 2_000_000, 1024
 
-#: # Symbols that are also in VMCOREINFO: in the right layout the table has the same addresses for them.
+#: Symbols that are also in VMCOREINFO: in the right layout the table has the same addresses for them.
 _PROOFS = ("_stext", "swapper_pg_dir", "init_uts_ns")
 
 _TOKENS = 256
@@ -73,7 +73,7 @@ def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[byt
 def _addresses(
     read: ReadVirtual, table: int, count: int, info: VmCoreInfo, places: dict[bytes, int]
 ) -> Callable[[int], int]:
-    # # Maps place n of the table to an address. There have been three layouts; the right one is not derived
+    # Maps place n of the table to an address. There have been three layouts; the right one is not derived
     # from the kernel's version but verified on symbols with known addresses.
     values = array("i")
     values.frombytes(read(table, 4 * count))
@@ -96,7 +96,7 @@ def _addresses(
 
 
 def _packed_names(read: ReadVirtual, start: int, count: int, release: str) -> Iterator[bytes]:
-    # # The names in sequence; their total length is not recorded, so they are read in pieces.
+    # The names in sequence; their total length is not recorded, so they are read in pieces.
     data, place, next_address = read(start, _PIECE), 0, start + _PIECE
     for number in range(count):
         if place + 2 + MAX_SYMBOL > len(data):

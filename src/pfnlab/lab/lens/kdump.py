@@ -18,7 +18,7 @@ from pfnlab.lab.lens.memory import CoreFile, VmCoreInfo
 
 _FLAT = b"makedumpfile"
 _DUMP = b"KDUMP   "
-#: # The first eight bytes of such files.
+#: The first eight bytes of such files.
 SIGNATURES = (_DUMP, _FLAT[:8])
 
 #: Limits: page frames (16 TiB), runs of them, pieces of a flattened dump.
@@ -140,7 +140,7 @@ class KdumpCore(CoreFile):
         self._piece_starts = [piece[0] for piece in pieces]
 
     def _read_flattened(self, offset: int, count: int) -> bytes:
-        # # Bytes of the file before it was flattened; bytes in no piece are read as zeros.
+        # Bytes of the file before it was flattened; bytes in no piece are read as zeros.
         parts = []
         while count > 0:
             place = bisect_right(self._piece_starts, offset) - 1

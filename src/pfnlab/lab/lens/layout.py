@@ -86,7 +86,7 @@ class Layouts:
         order = [place for _, _, place in sorted(fields)]
         if order == list(range(len(order))):
             return Record(end, unpack)
-        # # The position of each member among the members sorted by offset.
+        # The position of each member among the members sorted by offset.
         pick = itemgetter(*(order.index(place) for place in range(len(order))))
         return Record(end, lambda data: pick(unpack(data)))
 

@@ -25,7 +25,7 @@ _PROOF = b"\nSYMBOL(swapper_pg_dir)="
 #: Each line of VMCOREINFO assigns a value to a name. Programs that read it also have its words in memory.
 _LINES = re.compile(rb"(?:[A-Za-z][\w-]*(?:\([!-~]+\))?=[ -~]*\n)+")
 _SEARCH_CHUNK = 4 << 20
-#: # Notes are within the first bytes of a core: one for each of up to 150 processors, then VMCOREINFO.
+#: Notes are within the first bytes of a core: one for each of up to 150 processors, then VMCOREINFO.
 _NOTES = 1 << 16
 _NO_PHYSICAL = (1 << 64) - 1
 
@@ -102,7 +102,7 @@ class MemorySource(ABC):
 
 
 def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> Iterator[int]:
-    # # Addresses at which a text begins; chunks overlap by its length, so that none is missed.
+    # Addresses at which a text begins; chunks overlap by its length, so that none is missed.
     for at in range(start, start + size, _SEARCH_CHUNK):
         piece = source.read(at, min(_SEARCH_CHUNK + len(text) - 1, start + size - at))
         index = piece.find(text)
@@ -229,7 +229,7 @@ class ElfCore(CoreFile):
         return b"".join(parts)
 
     def _candidates(self) -> Iterator[bytes]:
-        # # It is in a note for the running kernel and for kdump; QEMU does not write one.
+        # It is in a note for the running kernel and for kdump; QEMU does not write one.
         match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", self._pread(0, _NOTES))
         if match:
             yield match[0] + b"\0"
@@ -237,7 +237,7 @@ class ElfCore(CoreFile):
 
 
 def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[Segment]:
-    # # Segments with a physical address, ascending; a segment that overlaps an earlier one (kcore's text) is
+    # Segments with a physical address, ascending; a segment that overlaps an earlier one (kcore's text) is
     # dropped.
     usable: list[Segment] = []
     for segment in sorted(file_segments, key=lambda segment: (segment.physical, -segment.size)):

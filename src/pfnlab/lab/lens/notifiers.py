@@ -15,7 +15,7 @@ _RANGES = 256
 _HEAD = struct.Struct("<QQ")
 _RING = struct.Struct(f"<{2 * _RANGES}Q")
 
-#: # Maximum number of notifiers of one address space to examine; usually the driver's is the only one.
+#: Maximum number of notifiers of one address space to examine; usually the driver's is the only one.
 _MOST = 16
 
 
@@ -57,7 +57,7 @@ class Notifiers:
         kept = [
             (start >> PAGE_SHIFT, pages_of(end)) for start, end in zip(words[::2], words[1::2], strict=True)
         ]
-        # # In chronological order: the newest ranges have overwritten the oldest.
+        # In chronological order: the newest ranges have overwritten the oldest.
         first = told % _RANGES if told > _RANGES else 0
         ranges = [*kept[first:], *kept[:first]][: min(told, _RANGES)]
         return Told(told, tuple(ranges))

@@ -15,7 +15,7 @@ from pfnlab.lab.lens.view import KernelView
 #: Symbols before and after the types (``include/asm-generic/vmlinux.lds.h``).
 _START, _STOP = "__start_BTF", "__stop_BTF"
 
-#: # Maximum size of types (5 MB in a distribution's kernel), and of a string to read, in bytes.
+#: Maximum size of types (5 MB in a distribution's kernel), and of a string to read, in bytes.
 MAX_TYPES, MAX_TEXT = 64 << 20, 4096
 
 
@@ -37,7 +37,7 @@ def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
     """The string at an address, at most *limit* bytes; LensError if no memory is there."""
     parts = b""
     while limit > 0:
-        # # The memory after the page may be missing.
+        # The memory after the page may be missing.
         count = min(limit, PAGE_SIZE - address % PAGE_SIZE)
         content, end, _ = view.read(address, count).partition(b"\0")
         parts += content

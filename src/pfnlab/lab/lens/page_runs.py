@@ -10,7 +10,7 @@ from pfnlab.kernel.hw.entry import entry_pfn
 from pfnlab.kernel.hw.pat import PatConfig
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 
-#: # Maximum number of tables and runs read in one kernel: 2 TiB of single pages.
+#: Maximum number of tables and runs read in one kernel: 2 TiB of single pages.
 MAX_TABLES = MAX_RUNS = 1_000_000
 
 
@@ -65,7 +65,7 @@ class RunReader:
         return run
 
     def _table(self, table: int, level: int, start: int, end: int) -> Iterator[PageRun]:
-        # # The entries of one table that map pages start up to end, with consecutive ones merged.
+        # The entries of one table that map pages start up to end, with consecutive ones merged.
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"it has more than {MAX_TABLES:,} page tables to read")

@@ -10,7 +10,7 @@ from pfnlab.lab.lens.btf_drgn import BtfTypes
 from pfnlab.lab.lens.kallsyms import read_kallsyms
 from pfnlab.lab.lens.memory import MemorySource
 
-#: # Objects available by name, with their types, which BTF lacks.
+#: Objects available by name, with their types, which BTF lacks.
 OBJECTS = {
     "init_task": "struct task_struct",
     "init_pid_ns": "struct pid_namespace",
@@ -20,7 +20,7 @@ OBJECTS = {
     "special_mapping_vmops": "struct vm_operations_struct",
 }
 
-#: # The address at which the kernel's image is mapped (``__START_KERNEL_map``).
+#: The address at which the kernel's image is mapped (``__START_KERNEL_map``).
 KERNEL_MAP = 0xFFFFFFFF80000000
 
 

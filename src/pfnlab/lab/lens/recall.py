@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 W = TypeVar("W")
 
-#: # A read of memory: the reader, the address, the size or kind, and the data.
+#: A read of memory: the reader, the address, the size or kind, and the data.
 Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 

@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import Btf
 from pfnlab.lab.lens.structure_sizes import SlabCache
 
-#: # Variables that point to caches, by the name of the structure that the cache holds.
+#: Variables that point to caches, by the name of the structure that the cache holds.
 CACHES = {
     "vm_area_struct": "vm_area_cachep",
     "vma_lock": "vma_lock_cachep",
@@ -20,7 +20,7 @@ CACHES = {
 
 SYMBOLS = (*CACHES.values(), "slab_caches")
 
-#: # Maximum number of caches in a kernel.
+#: Maximum number of caches in a kernel.
 MAX_CACHES = 10_000
 
 #: Flags that affect sizes, and their values for kernels whose types lack them.
@@ -72,7 +72,7 @@ def _cache(pointer: Object, btf: Btf) -> SlabCache:
         int(pointer.object_size.value_()),
         int(pointer.size.value_()),
         int(pointer.align.value_()),
-        # # Since 6.9, flags are numbered by an enumeration: _SLAB_HWCACHE_ALIGN and so on.
+        # Since 6.9, flags are numbered by an enumeration: _SLAB_HWCACHE_ALIGN and so on.
         tuple(
             name
             for name, value in FLAGS.items()

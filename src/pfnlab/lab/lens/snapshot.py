@@ -98,7 +98,7 @@ class Lens:
         self._notifiers = Notifiers(view) if Notifiers.has(view) else None
         vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file", "vm_ops"]
         self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
-        # # A member that no released kernel has (tracker=base_pfn).
+        # A member that no released kernel has (tracker=base_pfn).
         self._keeps_pfn = layouts.has("struct vm_area_struct", "vm_base_pfn")
         if self._keeps_pfn:
             vma.append("vm_base_pfn")
@@ -110,7 +110,7 @@ class Lens:
         self._parts = ContextParts(view) if ContextParts.has(view) else None
         if self._parts is not None:
             vma.append(ContextParts.MEMBER)
-        # # The same (tracker=per_vma).
+        # The same (tracker=per_vma).
         self._keeps_end = layouts.has("struct vm_area_struct", "pfnmap_end")
         if self._keeps_end:
             vma.append("pfnmap_end")
@@ -124,7 +124,7 @@ class Lens:
         self._sealed, self._page_size = view.sealed_bits(), layouts.size("struct page")
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
-        #: # Returns the resources currently in use.
+        #: Returns the resources currently in use.
         self.in_use = Counts(view, self._levels).look
         #: Returns the kernel stack pointer of a process that is not running.
         self.stack_pointer = view.stack_pointer
@@ -138,7 +138,7 @@ class Lens:
         :param places: locations of the program's devices and areas; cached data is valid only for this object
         """
         areas = self._sorted_areas(places)
-        # # A process that lost its address space never gets another, and a thread is in no list: look both up
+        # A process that lost its address space never gets another, and a thread is in no list: look both up
         # once.
         wanted = [pid for pid in pids.values() if pid not in self._without_space]
         spaces = self._view.spaces(wanted)
@@ -237,7 +237,7 @@ class _Look:
         entries, pages = self._entries(name, pgd, self._areas)
         self._page_users.update(pfn for _, pfn in pages)
         self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
-        # # During a split, the tree of 6.1 contains one VMA twice.
+        # During a split, the tree of 6.1 contains one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
         vmas = [self._vma(name, pgd, at, pages) for at in addresses]
         return plain.RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
@@ -257,7 +257,7 @@ class _Look:
         return self._view.recall.value(("entries", task, pgd, *areas), walked)
 
     def _grown(self, first: int, last: int) -> list[tuple[int, int, str]]:
-        # # Parts of a VMA outside all areas: it has grown past the end of its area.
+        # Parts of a VMA outside all areas: it has grown past the end of its area.
         parts = []
         for start, end, _ in (*self._areas, (last, last, "")):
             if first < min(start, last):
@@ -306,7 +306,7 @@ class _Look:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
             pfn, size, count = self._view.members(address, lens._context)
-            # # A driver may name frames beyond the physical address space, which are tracked as given.
+            # A driver may name frames beyond the physical address space, which are tracked as given.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             contexts.append(plain.RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
@@ -359,7 +359,7 @@ class _Look:
         return kind
 
     def _dentry_kind(self, dentry: int) -> str:
-        # # The interface of a file: by its name, or for /proc/bus/pci/BUS/DEVICE by the names of its parents.
+        # The interface of a file: by its name, or for /proc/bus/pci/BUS/DEVICE by the names of its parents.
         names = []
         for _ in range(4):
             parent, name, length = self._view.members(dentry, self._lens._dentry)

@@ -15,7 +15,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Kind, Member
 
-#: # Maximum number of holes in a structure, counted for each element of an array.
+#: Maximum number of holes in a structure, counted for each element of an array.
 MAX_HOLES = 4096
 
 _BYTE = 8
@@ -123,14 +123,14 @@ def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
 
 
 class _Gap(NamedTuple):
-    # # Unused bits of a type, and the named member that contains them.
+    # Unused bits of a type, and the named member that contains them.
     start: int
     end: int
     inside: str = ""
 
 
 class _Extent(NamedTuple):
-    # # The bits that a member occupies, and the member.
+    # The bits that a member occupies, and the member.
     start: int
     end: int
     member: Member
@@ -147,7 +147,7 @@ def _spans(btf: Btf, record: Composite) -> list[_Extent]:
     ]
 
 
-# # The unused bits of an object of a type, in order from its start.
+# The unused bits of an object of a type, in order from its start.
 def _unused(btf: Btf, type_id: int, depth: int) -> list[_Gap]:
     if depth > MAX_DEPTH:
         raise LensError(f"{btf.name}: type {type_id} is nested deeper than {MAX_DEPTH}")
@@ -221,12 +221,12 @@ def _member(btf: Btf, record: Composite, place: int) -> SizedMember:
     name = member.name or " | ".join(_names(btf, member.target)[:3])
     if not member.bit_size:
         return SizedMember(name, member.bit_offset // _BYTE, size, alignment)
-    # # A bit-field is in an aligned integer of its type.
+    # A bit-field is in an aligned integer of its type.
     word = member.bit_offset // (_BYTE * alignment) * alignment
     return SizedMember(name, word, size, alignment, member.bit_offset - _BYTE * word, member.bit_size)
 
 
-# # The names in an anonymous structure or union, including those in anonymous ones inside it.
+# The names in an anonymous structure or union, including those in anonymous ones inside it.
 def _names(btf: Btf, type_id: int, depth: int = 0) -> list[str]:
     record = btf[btf.resolve(type_id)]
     if not isinstance(record, Composite) or depth > MAX_DEPTH:

@@ -23,11 +23,11 @@ from pfnlab.lab.lens.recall import Recall
 #: Step limits of walks.
 MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
 
-#: # Address bits resolved by one level of page tables, entries of a table, and entries of the top table for
+#: Address bits resolved by one level of page tables, entries of a table, and entries of the top table for
 #: user space.
 LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
 
-#: # Maximum depth of a kernel tree.
+#: Maximum depth of a kernel tree.
 MAX_DEPTH = 128
 
 #: Size of the image's mapping in kernels without KASLR, in bytes.
@@ -42,7 +42,7 @@ _SEALED_LATER = 1 << 42
 
 
 class _Cut(NamedTuple):
-    # # The requested part of a VMA tree, the addresses found in it, and the nodes visited.
+    # The requested part of a VMA tree, the addresses found in it, and the nodes visited.
     low: int
     high: int
     addresses: list[int]
@@ -50,7 +50,7 @@ class _Cut(NamedTuple):
 
 
 class _Maple(NamedTuple):
-    # # Nodes of maple trees: offsets of pivots and slots in words, the numbers of both, and the nodes' types.
+    # Nodes of maple trees: offsets of pivots and slots in words, the numbers of both, and the nodes' types.
     range: tuple[int, int, int, int]
     arange: tuple[int, int, int, int]
     leaf: int
@@ -68,14 +68,14 @@ class KernelView:
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
         self.program, self.source, self.info = program, source, source.info
         self.layouts = Layouts(program, self.info.release)
-        #: # Values derived from its memory; every read below is recorded here.
+        #: Values derived from its memory; every read below is recorded here.
         self.recall = Recall()
         self._symbols = symbols
         pieces = source.ranges()
         self._starts = [start for start, _ in pieces]
         self._ends = [start + size for start, size in pieces]
         self._image = KERNEL_MAP - self.info.number("phys_base")
-        # # After the image come modules, which are mapped page by page.
+        # After the image come modules, which are mapped page by page.
         self._image_end = KERNEL_MAP + self.info.number("KERNEL_IMAGE_SIZE", _IMAGE_SIZE)
         # The direct map extends to the end of memory.
         self._direct, self._direct_size = 0, 0
@@ -90,7 +90,7 @@ class KernelView:
 
     @cached_property
     def _memtype(self) -> tuple[int, Record, int]:
-        # # The address of the book's root, the reader of a reservation, and the offset of its node.
+        # The address of the book's root, the reader of a reservation, and the offset of its node.
         layouts = self.layouts
         record = layouts.record("struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right")
         root = layouts.offset("struct rb_root_cached", "rb_root.rb_node")
@@ -218,7 +218,7 @@ class KernelView:
                 raise self.error(f"the task list does not return to init_task after {len(visited):,} tasks")
 
     def _remembered_space(self, pid: int) -> int | None:
-        # # The mm_struct of a process at its remembered address: 0 if it no longer has one, None if only the
+        # The mm_struct of a process at its remembered address: 0 if it no longer has one, None if only the
         # list can tell. An exiting process loses its mm_struct before its task_struct is freed, and anything
         # stored there later has another pid.
         task = self._places_of_tasks.get(pid)
@@ -236,7 +236,7 @@ class KernelView:
         return None
 
     def _remembered_owner(self, mm: int) -> bool:
-        # # True if the process last seen with an mm_struct is in the list and still has that mm_struct.
+        # True if the process last seen with an mm_struct is in the list and still has that mm_struct.
         task = self._owners.get(mm)
         if task is None:
             return False
@@ -313,7 +313,7 @@ class KernelView:
                 return
 
     def _node(self, name: str) -> tuple[int, int, int, int]:
-        # # For one type of maple node: the offsets of pivots and slots, in words, and their numbers.
+        # For one type of maple node: the offsets of pivots and slots, in words, and their numbers.
         layouts, node = self.layouts, "struct maple_node"
         pivot, slot = layouts.offset(node, f"{name}.pivot"), layouts.offset(node, f"{name}.slot")
         pivots, slots = layouts.length(node, f"{name}.pivot"), layouts.length(node, f"{name}.slot")

@@ -16,10 +16,10 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
 from pfnlab.lab.lens.kept import read_kept, write_kept
 
-#: # Maximum size of an unpacked kernel, and of an image, in bytes.
+#: Maximum size of an unpacked kernel, and of an image, in bytes.
 MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 
-#: # Maximum number of candidate starts of compressed data to try, over all formats.
+#: Maximum number of candidate starts of compressed data to try, over all formats.
 MAX_TRIES = 64
 
 _ELF = b"\x7fELF"
@@ -93,7 +93,7 @@ def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]
 
 
 def _join_limited(chunks: Iterator[bytes]) -> bytes:
-    # # Joins the chunks; stops if they do not begin an ELF file, or are too large.
+    # Joins the chunks; stops if they do not begin an ELF file, or are too large.
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -135,7 +135,7 @@ def _zstd(data: bytes) -> Iterator[bytes]:
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
     with contextlib.suppress(zstandard.ZstdError, MemoryError):
-        # # Bytes after the payload in the image cause an error at the end, but then the kernel is complete; a
+        # Bytes after the payload in the image cause an error at the end, but then the kernel is complete; a
         # truncated kernel is not an ELF file.
         while chunk := unpacker.read(_CHUNK):
             yield chunk
@@ -163,7 +163,7 @@ def _lz4(data: bytes) -> Iterator[bytes]:
             return
 
 
-#: # Name, first bytes and decoder of each ``CONFIG_KERNEL_*`` format; Python cannot unpack lzo.
+#: Name, first bytes and decoder of each ``CONFIG_KERNEL_*`` format; Python cannot unpack lzo.
 _FORMATS: dict[str, tuple[bytes, Callable[[bytes], Iterator[bytes]]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
     "xz": (b"\xfd7zXZ\x00", partial(_lzma, lzma.FORMAT_XZ)),

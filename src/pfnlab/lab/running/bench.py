@@ -41,22 +41,22 @@ if TYPE_CHECKING:
     from pfnlab.lab.lens.in_use import InUse
     from pfnlab.lab.vm.qemu import Guest
 
-#: # The maximum number of leaked book entries before a guest is replaced: reading the list takes time
+#: The maximum number of leaked book entries before a guest is replaced: reading the list takes time
 #: proportional to their number, and at about this many a boot is cheaper.
 MAX_LEAKED = 256
 
-#: # If a BAR has room for fewer programs than this, the bytes they leave in it are cleared.
+#: If a BAR has room for fewer programs than this, the bytes they leave in it are cleared.
 _PROGRAMS_OF_A_BAR = 64
 
 #: Time limit of a program: seconds, plus seconds per operation.
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
 
-#: # The address of the driver's own pages: the request, and the pattern of the reply.
+#: The address of the driver's own pages: the request, and the pattern of the reply.
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
 _DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
 
-#: # Attempts to run a program if only noise (a held processor was stopped) or disturbed guests prevent it.
+#: Attempts to run a program if only noise (a held processor was stopped) or disturbed guests prevent it.
 TRIES = 3
 
 
@@ -87,7 +87,7 @@ class BootedGuest:
     fresh: bool = True
     leaked_entries: int = 0
     once_messages: dict[str, None] = field(default_factory=dict)
-    #: # Resources in use after the latest program.
+    #: Resources in use after the latest program.
     in_use: InUse | None = None
 
 
@@ -112,7 +112,7 @@ class Bench:
         self._ram_mib = hardware.memory or ram_mib(self._configuration)
         self._unobserved = unobserved(kernel.release, uncalled)
         self.booted: BootedGuest | None = None
-        #: # An alarm that arrived after the end of an earlier program; the next run reports it.
+        #: An alarm that arrived after the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
 
     def run(self, program: Program) -> Run:
@@ -184,7 +184,7 @@ class Bench:
     close = drop
 
     def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
-        # # One attempt; None if the guest was not clean before the program. Raises LostGuest if the guest was
+        # One attempt; None if the guest was not clean before the program. Raises LostGuest if the guest was
         # disturbed from outside; if the guest itself fails, the run is lost.
         if again:
             self.drop()
@@ -241,10 +241,10 @@ class Bench:
             self.drop()
         else:
             left: Sequence[MemoryFault] = ()
-            # # After an alarm, leftovers are unlimited, and the driver may not answer.
+            # After an alarm, leftovers are unlimited, and the driver may not answer.
             if in_use is not None and alarm is None and not program.needs.slot:
                 if program.needs.driver:
-                    # # Resources that a program does not release belong to the driver.
+                    # Resources that a program does not release belong to the driver.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
                 booted.in_use, left = left_behind(booted.stepper.in_use, in_use, placement)
                 stepped.blame(-1, left)
@@ -290,7 +290,7 @@ class Bench:
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
         ram = driver_pages(guest) if program.needs.driver else None
         stepper = Stepper(guest, self._kernel.vmlinuz)
-        # # If KVM did not work, the shape has a different accelerator by now.
+        # If KVM did not work, the shape has a different accelerator by now.
         self.booted = BootedGuest(
             guest,
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
@@ -308,7 +308,7 @@ class Bench:
 
     def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs
-        # # Host processors seldom have 52-bit addresses.
+        # Host processors seldom have 52-bit addresses.
         accel = self.shared.acceleration.of(steered=needs.held or needs.forced or needs.wide)
         return GuestShape(
             bar_mib_given(program),
@@ -335,7 +335,7 @@ class Bench:
         )
         booted.fresh = False
         booted.leaked_entries += len(reply.left)
-        # # Low memory keeps its mode in the direct map (S2.8.2), so the next program would be affected.
+        # Low memory keeps its mode in the direct map (S2.8.2), so the next program would be affected.
         direct_map = states[-1].direct_map if states else ()
         changed = {span.name for span, _ in direct_map_spans(direct_map)}
         if not reply.left:
@@ -359,13 +359,13 @@ class Bench:
             self.drop()
 
     def _ended_by(self, error: Undecided, reason: str, alarm: Alarm | None = None) -> Run:
-        # # A guest that does not answer in time counts as lost, like one that ended.
+        # A guest that does not answer in time counts as lost, like one that ended.
         if alarm is not None or isinstance(error, LostGuest | TimedOut):
             return self._lost(reason, alarm=alarm)
         return self._undecided(Reason(reason, error.kind))
 
     def _undecided(self, reason: Reason) -> Run:
-        # # A run that is impossible here; its guest, if any, reported nothing.
+        # A run that is impossible here; its guest, if any, reported nothing.
         return msgspec.structs.replace(self._lost(reason.says), lost=None, undecided=reason)
 
     def _lost(

@@ -17,10 +17,10 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
-#: # The entry point of the process.
+#: The entry point of the process.
 _MACHINE = "pfnlab.lab.running.bench_process:machine"
 
-#: # Seconds in which an idle process must end its guest.
+#: Seconds in which an idle process must end its guest.
 _END_LIMIT = 10.0
 
 

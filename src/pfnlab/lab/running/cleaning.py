@@ -20,21 +20,21 @@ from pfnlab.programs.runs.pte_text import RAM
 if TYPE_CHECKING:
     from pfnlab.lab.lens.in_use import InUse
 
-#: # Maximum number of pages of a device to clear for the next program.
+#: Maximum number of pages of a device to clear for the next program.
 MAX_CLEARED_PAGES = 2048
 
 #: Time limit of a request in seconds.
 _REQUEST_LIMIT = 30.0
 
-#: # Seconds to wait for leftovers to disappear, and seconds between two checks.
+#: Seconds to wait for leftovers to disappear, and seconds between two checks.
 _LIMIT, _PAUSE = 1.0, 0.002
 
-#: # Resources in use count as stable after this many equal checks, with this many seconds between them.
+#: Resources in use count as stable after this many equal checks, with this many seconds between them.
 _SETTLED, _SETTLING = 2, 0.02
 
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
-#: # Map a part of the BAR or of low memory (shared, fixed address, read-write), clear it, and unmap it.
+#: Map a part of the BAR or of low memory (shared, fixed address, read-write), clear it, and unmap it.
 _CLEAR_PART = (
     "op 0 mmap {via} {at:x} {size:x} 3 100001 {offset:x}\n"
     "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\n"
@@ -78,7 +78,7 @@ def cleared(
 def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
     lines = []
     for part in parts:
-        # # Device files count offsets from the start of the BAR, /dev/mem from the start of physical memory.
+        # Device files count offsets from the start of the BAR, /dev/mem from the start of physical memory.
         via, first = ("uc", placement.bar.start) if part.start >= placement.bar.start else ("devmem", 0)
         size, offset = part.nr * PAGE_SIZE, (part.start - first) * PAGE_SIZE
         lines.append(_CLEAR_PART.format(via=via, at=_AT, size=size, offset=offset))
@@ -115,7 +115,7 @@ def _reached(window: PfnRange) -> PfnRange:
 
 
 def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
-    # # True if all operations and the end after them succeeded; None if the guest was lost.
+    # True if all operations and the end after them succeeded; None if the guest was lost.
     try:
         reply = guest.request(request, _REQUEST_LIMIT)
     except LostGuest:

@@ -15,7 +15,7 @@ from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import name_machine, name_machines, open_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
-#: # Descriptions of a counterexample's result on a real machine.
+#: Descriptions of a counterexample's result on a real machine.
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
 
 

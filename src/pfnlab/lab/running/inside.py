@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: # Attempts at a walk that finds a kernel list in the middle of a change.
+#: Attempts at a walk that finds a kernel list in the middle of a change.
 TRIES = 5
 
 _PACKAGES = ("drgn", "lz4", "zstandard")
@@ -169,7 +169,7 @@ def with_inside(
     return (*merged, *steps[len(merged) :])
 
 
-# # The cache file for the types of a kernel; a rebuilt kernel has a different file.
+# The cache file for the types of a kernel; a rebuilt kernel has a different file.
 def _types_path(vmlinuz: Path) -> Path:
     stat = vmlinuz.stat()
     folder = trusted(cache_root() / "lens")
@@ -183,7 +183,7 @@ def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     return "; ".join(map(str, differing)) or "nothing"
 
 
-# # A kernel's types, shared by all its guests. Their index is stored too.
+# A kernel's types, shared by all its guests. Their index is stored too.
 @functools.lru_cache(maxsize=2)
 def _types(vmlinuz: Path, kept: Path) -> Btf:
     from pfnlab.lab.lens.btf import Btf

@@ -70,7 +70,7 @@ def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, 
     )
 
 
-#: # Some processors have an additional level. All mappings of a program are below its first entry, so that
+#: Some processors have an additional level. All mappings of a program are below its first entry, so that
 #: level is empty only for a program that exec has not loaded yet.
 _USUAL_LEVELS = 4
 
@@ -123,7 +123,7 @@ class Words:
     def _entries(self, space: RawSpace, places: Places) -> tuple[PteSeen, ...]:
         known = self._ptes.get(space.task)
         if known is None or known[0] is not space.entries:
-            # # Areas in the order in which the program names them.
+            # Areas in the order in which the program names them.
             order = {area: number for number, area in enumerate(places.areas)}
             entries = sorted(space.entries, key=lambda entry: order[entry.pages.area])
             ptes = merge_ptes(self._entry(space.task, entry, places) for entry in entries)
@@ -137,7 +137,7 @@ class Words:
         return PteSeen(task, area, start, end, target, text)
 
     def _target(self, entry: RawEntries, pages: int, places: Places) -> DeviceSpan:
-        # # The zero page is special but RAM; RAM declared as a device counts as the device if it is special.
+        # The zero page is special but RAM; RAM declared as a device counts as the device if it is special.
         span = self._span(places, entry.pfn, entry.pfn + pages)
         if span.name == PHYSICAL or not pte_special(entry.word):
             return RAM if entry.ram else span
@@ -156,7 +156,7 @@ class Words:
         )
 
     def _flagged(self, vmas: list[tuple[VmaSeen, RawVma]], places: Places) -> Iterator[TrackedRange]:
-        # # VMAs that stand for a reservation themselves, with their frames if they store the first one.
+        # VMAs that stand for a reservation themselves, with their frames if they store the first one.
         for seen, vma in vmas:
             if vma.pat:
                 frames = (
@@ -173,7 +173,7 @@ def _contexts(raw: RawState, places: Places) -> Iterator[TrackedRange]:
 
 
 def _place(span: Span) -> Span | str:
-    # # RAM mapped by a driver has a different address on every machine.
+    # RAM mapped by a driver has a different address on every machine.
     return PHYSICAL if span.name == PHYSICAL else span
 
 

@@ -32,7 +32,7 @@ DATA = "kernel_files.toml"
 #: Start of the module area (``MODULES_VADDR``).
 _MODULES = 0xFFFFFFFFA0000000
 
-#: # The only module among the files; all others are in the kernel's image.
+#: The only module among the files; all others are in the kernel's image.
 MODULE, MODULE_FILE = "vfio_pci_core", "drivers/vfio/pci/vfio_pci_core.c"
 
 #: Files that map physical pages, or record such mappings. x86 kernels do not have ``mm/ioremap.c``.

@@ -22,7 +22,7 @@ def _read(spec: str, profile: str | None) -> Named:
     own_kernel = None if is_version(name) or is_file(name) else find(name)
     if own_kernel is not None:
         return Named(spec, profile or own_kernel.series, stock=False, built=True)
-    # # In a package name, more text follows the version, but it is one line.
+    # In a package name, more text follows the version, but it is one line.
     version = name if is_version(name) else upstream(name) if name.isprintable() else None
     if version and series_of(version) in CONFIRMED and not is_file(name):
         return Named(spec, version, stock=True)

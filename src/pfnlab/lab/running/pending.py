@@ -8,7 +8,7 @@ from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
 
-#: # Distinguishes kinds of guests; also the key by which programs are sorted.
+#: Distinguishes kinds of guests; also the key by which programs are sorted.
 Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
 
 

@@ -27,20 +27,20 @@ from pfnlab.programs.runs.places import (
     window_pages,
 )
 
-#: # Maximum BAR size of a guest.
+#: Maximum BAR size of a guest.
 MAX_BAR_MIB = 16 << 10
 
-#: # BARs up to this size are placed after the channel's (16 MiB), with nothing after them. Larger ones come
+#: BARs up to this size are placed after the channel's (16 MiB), with nothing after them. Larger ones come
 #: first, so a program that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
 
-#: # Default BAR size; its memory costs nothing until it is used.
+#: Default BAR size; its memory costs nothing until it is used.
 BAR_MIB = 256
 
-#: # BARs that do not fit below 4 GiB have one of only a few sizes, so that fewer guests are booted.
+#: BARs that do not fit below 4 GiB have one of only a few sizes, so that fewer guests are booted.
 _HIGH_BARS_MIB = (4 << 10, MAX_BAR_MIB)
 
-#: # Maximum number of pages in one mincore, move_pages or pagemap answer (``guest/PROTOCOL.md``).
+#: Maximum number of pages in one mincore, move_pages or pagemap answer (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
 
 
@@ -94,13 +94,13 @@ class Windows:
         tail, head = program.needs.past_end, program.needs.first_page
         ranges: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
-        # # A device that must be at an end of the BAR is placed first, the others wherever there is room.
+        # A device that must be at an end of the BAR is placed first, the others wherever there is room.
         for device in sorted(
             program.devices, key=lambda device: (device.name not in tail | head, -alignment(program, device))
         ):
             at_end = device.name in tail
             room = self._rooms[device.kind]
-            # # A resource that exists once per guest goes to one program at a time, whatever part of it is
+            # A resource that exists once per guest goes to one program at a time, whatever part of it is
             # declared.
             pages = room.nr if device.kind in ONLY_KINDS else window_pages(program, device)
             taken = [*self._taken_windows, *windows.values()]
@@ -113,7 +113,7 @@ class Windows:
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
         moved = program.needs.moved
         if moved is not None:
-            # # The kernel moves the device to the free space after the first location of its BAR.
+            # The kernel moves the device to the free space after the first location of its BAR.
             windows[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in windows[moved.name]))
             ordered_ranges[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in ranges[moved.name]))
         self._taken_windows += windows.values()
@@ -140,7 +140,7 @@ class Windows:
 def _free_window(
     room: PfnRange, taken: Iterable[PfnRange], pages: int, multiple: int, *, at_end: bool
 ) -> PfnRange | None:
-    # # The lowest free aligned window with that many pages in the room, or the one at its end.
+    # The lowest free aligned window with that many pages in the room, or the one at its end.
     if at_end:
         end_window = PfnRange(room.end - pages, room.end)
         is_free = end_window.start >= room.start and not any(end_window.overlaps(window) for window in taken)
@@ -158,7 +158,7 @@ def bar_mib_given(program: Program) -> int:
     if program.needs.past_end:
         return TAIL_BAR_MIB
     need = max(BAR_MIB, bar_mib_for(program))
-    # # A slot reserves room for its device, and a device with resets must allocate its memory.
+    # A slot reserves room for its device, and a device with resets must allocate its memory.
     if need <= LOW_BAR_MIB or program.needs.slot or program.needs.reset:
         return need
     return next((size for size in _HIGH_BARS_MIB if size >= need), need)

@@ -26,10 +26,10 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.words import MAX_TASKS
 
-#: # The mode in which `fault_prot` inserts entries.
+#: The mode in which `fault_prot` inserts entries.
 INSERTED: DriverMode = "wc"
 
-#: # Minimum number of CPUs of a guest that stops them, so that few programs need another kind of guest.
+#: Minimum number of CPUs of a guest that stops them, so that few programs need another kind of guest.
 _LEAST_CPUS = 4
 
 #: Values of ``enum pfnlab_kind``.
@@ -71,7 +71,7 @@ def preparations(program: Program) -> list[Around]:
         slot = slots.get(op.task, 0)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             if processors is None:
-                # # Registering a notifier takes every lock of the address space, one of which a held task may
+                # Registering a notifier takes every lock of the address space, one of which a held task may
                 # have.
                 around.before.append(f"op {slot} driver watch")
             around.before.append(f"op {slot} {_map_request(op.call.driver)}")
@@ -90,16 +90,16 @@ def _map_request(mapping: DriverMap) -> str:
 
 
 class _Processors:
-    # # Assigns to each task the first processor without a living task, in order of creation.
+    # Assigns to each task the first processor without a living task, in order of creation.
 
     def __init__(self, program: Program, slots: dict[str, int], agent_cpu: int) -> None:
         self._slots, self._agent_cpu = slots, agent_cpu
-        #: # The number of processors used by tasks so far, counted from the first.
+        #: The number of processors used by tasks so far, counted from the first.
         self.used = 0
         self._process_of: dict[str, str] = {}
         self._cpus: dict[str, int] = {}
         self._unpinned_tasks: list[str] = []
-        #: # Tasks that are held at this point of the program.
+        #: Tasks that are held at this point of the program.
         self._held: set[str] = set()
         # Loading the driver waits for every processor, so it comes first.
         self._first_lines = ["op 0 driver faults"] * program.needs.driver
@@ -114,7 +114,7 @@ class _Processors:
         if isinstance(op.call, Release):
             self._held = set() if op.call.held is None else self._held - {op.call.held}
         if isinstance(op.call, Release) and not self._held:
-            # # These tasks were created while a processor was held, when they could not be pinned.
+            # These tasks were created while a processor was held, when they could not be pinned.
             for child in self._unpinned_tasks:
                 around.after += self._pin(child)
             self._unpinned_tasks = []
@@ -148,8 +148,8 @@ class _Processors:
         self.used = max(self.used, free_cpus[0] + 1)
         return [self._line(task, free_cpus[0])]
 
-    # # Pages shared by fork are copied at the next store, with a flush, and flushes are counted. So threads
-    # of the parent store to their stacks before any task is held; pinning them again does this.
+    # Pages shared by fork are copied at the next store, with a flush, and flushes are counted. So threads of
+    # the parent store to their stacks before any task is held; pinning them again does this.
     def _copy_stacks(self, parent: str) -> list[str]:
         process = self._process_of.get(parent)
         threads = [task for task, owner in self._process_of.items() if owner == process and task != parent]
@@ -199,7 +199,7 @@ def can_stand(program: Program) -> bool:
     """True if *program* can be one request in which the guest stops after each operation."""
     if program.needs.held or program.needs.slot:
         return False
-    # # The process id is unknown before the first operation, so no call can be forced in it; and the driver's
+    # The process id is unknown before the first operation, so no call can be forced in it; and the driver's
     # functions are looked up by separate requests.
     if program.ops and _is_forced(program.ops[0]):
         return False

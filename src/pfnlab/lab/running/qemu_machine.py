@@ -38,7 +38,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: # Programs per additional guest: this many more for a second guest, and twice as many for a third.
+#: Programs per additional guest: this many more for a second guest, and twice as many for a third.
 PROGRAMS_PER_GUEST = 32
 
 #: Seconds to wait for the threads of an interrupted run.
@@ -100,7 +100,7 @@ class QemuMachine:
             Acceleration(accel, say),
         )
         self._say = say
-        # # A guest made by a test is in this process, and so is a single guest.
+        # A guest made by a test is in this process, and so is a single guest.
         self._apart = factory is None and self._max_guests > 1
         self._finalizer = weakref.finalize(self, self._shared.end_all)
 
@@ -218,7 +218,7 @@ class QemuMachine:
         ]
 
     def _give_up(self, pending: Pending, threads: list[threading.Thread]) -> None:
-        # # No thread starts another program, and a thread that waits for a guest loses that guest.
+        # No thread starts another program, and a thread that waits for a guest loses that guest.
         pending.clear()
         self._shared.stop.set()
         self._shared.end_all()
@@ -237,7 +237,7 @@ def _work(
     pending: Pending,
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
-    # # A thread that runs programs until none is pending. Any other exception is passed to the caller.
+    # A thread that runs programs until none is pending. Any other exception is passed to the caller.
     while not stop.is_set():
         taken = pending.take(bench)
         if taken is None:
@@ -258,7 +258,7 @@ def _boot(
 ) -> GuestLike:
     from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
 
-    # # The tracer flushes by itself, and orders are observed on one CPU.
+    # The tracer flushes by itself, and orders are observed on one CPU.
     probes = trace_request(kernel.release) if sight.look is not LookLevel.END and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,

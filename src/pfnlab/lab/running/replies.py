@@ -32,13 +32,13 @@ from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 #: Modes in observations, by their names in the debugfs list.
 _MODES = {mode.cattr: mode.short for mode in CacheMode}
 
-#: # The step after the program has ended.
+#: The step after the program has ended.
 END = "end"
 
-#: # First word of the line that ends the reply of a lost guest; everything before that line is complete.
+#: First word of the line that ends the reply of a lost guest; everything before that line is complete.
 LOST = "lost"
 
-# # Section name for requests around a step, which are not steps of the program.
+# Section name for requests around a step, which are not steps of the program.
 _PREPARATION = "preparation"
 
 _FILES = (
@@ -121,7 +121,7 @@ def parse_reply(
 
 @dataclass
 class _Reader:
-    # # Reads one reply; ``task_names`` grows as tasks receive pids.
+    # Reads one reply; ``task_names`` grows as tasks receive pids.
     program: Program
     placement: Placement
     ram: PfnRange
@@ -145,7 +145,7 @@ class _Reader:
         return self.seen
 
     def _sections(self, lines: Iterator[str]) -> None:
-        # # One section after another; a section is complete when the first line of the next one arrives.
+        # One section after another; a section is complete when the first line of the next one arrives.
         names = ["before"]
         for index, around in enumerate(preparations(self.program)):
             before, after = len(around.before), len(around.after)

@@ -48,7 +48,7 @@ NO_LENS = (
 
 _OP_LIMIT = 30.0
 
-#: # Lines of a reply with a task's process id.
+#: Lines of a reply with a task's process id.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
 #: Errors of a slot caused by the machine, not by the program.
@@ -103,7 +103,7 @@ class Stepper:
         self._stub: GdbStub | None = None
         self._steering: Steering | None = None
         self._functions: Functions | None = None
-        #: # The latest requested operation; None before the first, and if the program was a single request.
+        #: The latest requested operation; None before the first, and if the program was a single request.
         self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
@@ -162,7 +162,7 @@ class Stepper:
             op = program.ops[stage.done] if of_program else None
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
             if op is not None and pid is not None and isinstance(op.call, Plug | Unplug):
-                # # An event from outside; the agent then waits until the kernel notices it.
+                # An event from outside; the agent then waits until the kernel notices it.
                 guest = cast("Guest", self._guest)
                 (guest.plug if isinstance(op.call, Plug) else guest.unplug)()
             injection = None
@@ -284,7 +284,7 @@ class Stepper:
         if self._inside is None:
             return None
         if hasattr(self._guest, "rest"):
-            # # A task that has not fully exited is not a leftover of a program.
+            # A task that has not fully exited is not a leftover of a program.
             cast("Guest", self._guest).rest()
         try:
             return self._inside.in_use()
@@ -301,7 +301,7 @@ class Stepper:
             self._stub = self._steering = self._functions = None
 
     def _reply_until(self, lost: LostGuest) -> str:
-        # # If steering was first to notice the loss, the guest itself knows more about it.
+        # If steering was first to notice the loss, the guest itself knows more about it.
         if lost.console is None and hasattr(self._guest, "lose"):
             known = cast("Guest", self._guest).lose(str(lost))
             known.answered = lost.answered
@@ -325,7 +325,7 @@ class Stepper:
         if not hasattr(self._guest, "listen_for_gdb"):
             raise Undecided("this guest cannot be steered: it has no gdbstub")
         guest = cast("Guest", self._guest)
-        # # Read while the machine is running: connecting stops it.
+        # Read while the machine is running: connecting stops it.
         symbols = kernel_symbols(guest, self._vmlinuz)
         self._stub = GdbStub(guest.listen_for_gdb())
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
@@ -363,7 +363,7 @@ def is_stall_of_hold(alarm: Alarm, program: Program) -> bool:
 
 @contextlib.contextmanager
 def _closing(schedule: Schedule) -> Iterator[None]:
-    # # The first error is the one that matters; a dead machine does not hold a CPU.
+    # The first error is the one that matters; a dead machine does not hold a CPU.
     try:
         yield
     except BaseException:

@@ -107,7 +107,7 @@ class _JoinedReply:
         return "\n".join([*self._lines, ""])
 
     def begin(self, reply: str) -> None:
-        # # Observations of a request before the first operation belong to the state before that operation.
+        # Observations of a request before the first operation belong to the state before that operation.
         self._take([line for line in reply.splitlines() if line.split(" ")[0] not in ("step", "r", "v", "p")])
         self._lines = [line for line in self._lines if not line.startswith("done ")]
 

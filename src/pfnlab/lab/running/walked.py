@@ -12,7 +12,7 @@ from pfnlab.programs.runs.texts import ascending, moved_text
 #: Letters of move_pages that are not a node.
 _STATUSES = {"e": "EFAULT", "n": "ENOENT"}
 
-#: # The bits of PAGEMAP_WORDS in a pagemap entry, relative to bit 55, where the agent's digits begin.
+#: The bits of PAGEMAP_WORDS in a pagemap entry, relative to bit 55, where the agent's digits begin.
 _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 

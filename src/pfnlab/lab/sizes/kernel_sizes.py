@@ -27,7 +27,7 @@ from pfnlab.lab.running.inside import need_lens
 
 FORMAT = "pfnlab-sizes/1"
 
-#: # The structures to read, with their purpose and the place of their objects.
+#: The structures to read, with their purpose and the place of their objects.
 STRUCTURES: Mapping[str, tuple[str, str]] = {
     "vm_area_struct": ("a VMA; a tracker keeps its data here", "slab `vm_area_struct`"),
     "vma_lock": ("the lock of a VMA while it was a separate object", "slab `vma_lock`"),
@@ -156,7 +156,7 @@ def holes_in_words(structure: StructureSize) -> str:
     return ", ".join(own + within) or "none"
 
 
-# # JSON with lists of plain values on one line, so that a changed member or hole changes one line.
+# JSON with lists of plain values on one line, so that a changed member or hole changes one line.
 def _lines(value: Any, depth: int = 0) -> str:
     inner = " " * (depth + 1)
     if isinstance(value, dict) and value:
@@ -200,7 +200,7 @@ def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
     yield from (f"  {line}" for line in in_columns(rows))
 
 
-#: # The size of each word of a tracker's field: a pointer, a frame or a size.
+#: The size of each word of a tracker's field: a pointer, a frame or a size.
 WORD = 8
 
 #: The field of the kernel's own tracker, which another tracker replaces.
@@ -232,12 +232,12 @@ OPTIONS = (
     KernelOption("ANON_VMA_NAME", added=SizedMember("anon_name", 0, WORD, WORD)),
 )
 
-#: # Present in kernels in which a VMA has a name in any configuration, next to the links of a file mapping.
+#: Present in kernels in which a VMA has a name in any configuration, next to the links of a file mapping.
 _NAMED_ANYWAY = "shared | anon_name"
 
 VMA = "vm_area_struct"
 
-#: # Members of a VMA that a PFN mapping does not use, so that a word could share their place: automatic NUMA
+#: Members of a VMA that a PFN mapping does not use, so that a word could share their place: automatic NUMA
 #: balancing skips VM_PFNMAP (vma_migratable), and userfaultfd accepts no such VMA (vma_can_userfault).
 UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
 
@@ -249,8 +249,7 @@ def configured(members: Sequence[SizedMember], configuration: Configuration) -> 
     """The members of a VMA in a configuration, without the field of the kernel's own tracker."""
     absent = {name for option in OPTIONS if option.name not in configuration for name in option.members}
     kept = [member for member in members if member.name not in absent | {OWN_FIELD}]
-    # # Without the option, the type of this member is empty. An added member comes before it or before a
-    # word.
+    # Without the option, the type of this member is empty. An added member comes before it or before a word.
     names = {member.name for member in members}
     for option in OPTIONS:
         if option.added and option.name in configuration and not {_NAMED_ANYWAY, option.added.name} & names:
@@ -280,7 +279,7 @@ def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
 def possible(on: Configuration, options: Sequence[KernelOption]) -> Configuration:
     """The options in *on* whose dependencies are on, or unknown to the kernel."""
     names = {option.name for option in options}
-    # # An option follows the one on which it depends.
+    # An option follows the one on which it depends.
     kept: set[str] = set()
     for option in options:
         if option.name in on and (option.needs not in names or option.needs in kept):

@@ -17,14 +17,14 @@ from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: # Values that kernel functions return on failure; all others return -ENOMEM.
+#: Values that kernel functions return on failure; all others return -ENOMEM.
 FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}
 
-#: # Places whose names differ from those of their functions: the first group with a function in the kernel is
+#: Places whose names differ from those of their functions: the first group with a function in the kernel is
 #: used, and all its functions that exist there count.
 _NAMES = {
     "__get_free_page": (("get_free_pages_noprof",), ("__get_free_pages",)),
-    # # For sizes known to the compiler.
+    # For sizes known to the compiler.
     "kmalloc": (("__kmalloc_cache_noprof",), ("kmalloc_trace",)),
     "unlink": (("unlink_file_vma_batch_final",), ("unlink_file_vma",)),
     "rmap_add": (

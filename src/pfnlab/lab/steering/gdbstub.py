@@ -286,7 +286,7 @@ class GdbStub:
         """Let *thread*, stopped at *address*, execute the instruction there; Undecided if it stays."""
         for _ in range(_STEPS):
             self.step(thread)
-            # # If a step executed nothing, the same call would be counted twice.
+            # If a step executed nothing, the same call would be counted twice.
             if self.registers(thread)["rip"] != address:
                 return
         raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
@@ -340,8 +340,8 @@ class GdbStub:
             at += width
         return values, data[at:]
 
-    # # Connecting and interrupting may each be reported twice: a stop before the answer to a request is an
-    # old one.
+    # Connecting and interrupting may each be reported twice: a stop before the answer to a request is an old
+    # one.
     def _drain(self) -> None:
         self._ask("qC")
         self._wire.forget()
@@ -357,7 +357,7 @@ class GdbStub:
         if reply != "OK":
             raise Undecided(f"the gdbstub answered `{packet[:40]}` with {reply[:40]!r} instead of OK")
 
-    # # Sends a request and returns its answer; a stop reported in between is a late one.
+    # Sends a request and returns its answer; a stop reported in between is a late one.
     def _ask(self, packet: str, stops: bool = False) -> str:
         if self.running:
             raise Defect(f"`{packet[:40]}` was sent to a running machine")

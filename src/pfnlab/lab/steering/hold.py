@@ -21,11 +21,11 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _SCANNED = 0x800
-# # Checks of a task until it has been seen waiting for the same obstacle twice in a row; few on an idle host.
+# Checks of a task until it has been seen waiting for the same obstacle twice in a row; few on an idle host.
 _PATIENCE = 8
 _OTHERS = 5.0
 
-#: # Functions among which to search for the caller of a semaphore's function.
+#: Functions among which to search for the caller of a semaphore's function.
 _CALLERS = 8
 
 
@@ -95,7 +95,7 @@ class FreeCpus:
         """
         operation = self._come(call)
         if self.coming is not None and operation is not None and operation.done:
-            # # The machine has been stopped since then: the coming task must not pass its place unseen.
+            # The machine has been stopped since then: the coming task must not pass its place unseen.
             return operation.result(_OTHERS)
         self.steering.go()
         try:
@@ -107,14 +107,14 @@ class FreeCpus:
             functions = ", ".join(name for names in stacks for name in names)
             raise TimedOut(f"{error} while a CPU was held; the CPUs were in {functions}") from error
         except BaseException:
-            # # The first error is the one that matters; a dead machine is stopped anyway.
+            # The first error is the one that matters; a dead machine is stopped anyway.
             with contextlib.suppress(Undecided):
                 self.steering.stub.interrupt()
             raise
         self.steering.stub.interrupt()
         return result
 
-    # # Begins *call*; returns when it is done, or when a coming task has reached its place.
+    # Begins *call*; returns when it is done, or when a coming task has reached its place.
     def _come(self, call: Callable[[], U]) -> BackgroundCall[U] | None:
         coming = self.coming
         if coming is None:
@@ -161,13 +161,13 @@ class FreeCpus:
                 break
             if coming is not None and coming.held is not None and coming.pid == cast.pids[task]:
                 return HoldOutcome(held=coming.held)
-            # # The task may have been stopped in an interrupt: a true wait is seen twice in a row.
+            # The task may have been stopped in an interrupt: a true wait is seen twice in a row.
             wait = self.wait_of(cast, task)
             came = coming is not None and coming.held is not None
             if wait.need is previous_need and previous_need is not Obstacle.NOTHING and not came:
                 return HoldOutcome(wait=wait)
             previous_need = wait.need
-            # # On a busy host, an operation that waits for nothing may still finish.
+            # On a busy host, an operation that waits for nothing may still finish.
             extra_limit = limit if previous_need is Obstacle.NOTHING else 0.0
             answer = self.others(partial(cast.collect, task, extra_limit))
         if self.coming is not None and self.coming.pid == cast.pids[task] and answer is not None:
@@ -177,7 +177,7 @@ class FreeCpus:
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The wait of *task*, whose operation is not finished."""
         pid, execs = cast.pids[task], cast.verbs.get(task) == "exec"
-        # # The guest reads the location of a task under a lock that may be held by the task's exec.
+        # The guest reads the location of a task under a lock that may be held by the task's exec.
         if not execs:
             whereabouts = self.others(lambda: cast.where(task))
             if whereabouts.state == "D":

@@ -18,16 +18,16 @@ from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 
 T = TypeVar("T")
 
-# # Index, among the guest's offsets, of the offset of a task's process id.
+# Index, among the guest's offsets, of the offset of a task's process id.
 _PID = 3
 #: End of user addresses.
 USER_END = 1 << 47
 _MASK = (1 << 64) - 1
-#: # The length of a direct call in bytes.
+#: The length of a direct call in bytes.
 _CALL = 5
-#: # The number of bytes after a call in which to look for the next call.
+#: The number of bytes after a call in which to look for the next call.
 _NEAR = 64
-#: # Maximum number of calls to follow from one function to another.
+#: Maximum number of calls to follow from one function to another.
 _CALLS_DEEP = 4
 
 
@@ -70,9 +70,9 @@ class Steering:
         #: One thread per CPU, CPU 0 first.
         self.threads = stub.threads()
         self._held_threads: list[int] = []
-        # # A held CPU is stopped while others run, so it cannot be kept in a loop.
+        # A held CPU is stopped while others run, so it cannot be kept in a loop.
         self._traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
-        #: # Cached results of whether one function leads to another.
+        #: Cached results of whether one function leads to another.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
 
@@ -235,7 +235,7 @@ class Steering:
                 registers = self.stub.registers(stop.thread)
                 at, stack_pointer = registers["rip"], registers["rsp"]
                 if at not in points:
-                    # # The stop caused by the interrupt that ended the wait, or a late stop.
+                    # The stop caused by the interrupt that ended the wait, or a late stop.
                     continue
                 # Calls of all other tasks pass.
                 if self.current_pid(registers) == pid:
@@ -246,13 +246,13 @@ class Steering:
                         return arrived_way, Hit(stop.thread, registers, arrived_way.calls)
                 self._traps.leave(stop, registers)
         finally:
-            # # A machine that exited was running, and a dead one has no traps; the first error is the one
-            # that matters.
+            # A machine that exited was running, and a dead one has no traps; the first error is the one that
+            # matters.
             if not self.stub.running:
                 for address in armed_points:
                     self._traps.clear(address)
 
-    # # True if the task, stopped at *at*, has reached the end of the way; counts the call if it is eligible.
+    # True if the task, stopped at *at*, has reached the end of the way; counts the call if it is eligible.
     def _arrives(self, way: Way, at: int, registers: dict[str, int]) -> bool:
         if at not in way.points:
             return False
@@ -268,7 +268,7 @@ class Steering:
             way.points = frozenset({return_address})
         return not way.place.at_return
 
-    # # The next stop at a trap; None, with all CPUs stopped, if the operation ends without a stop.
+    # The next stop at a trap; None, with all CPUs stopped, if the operation ends without a stop.
     def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:

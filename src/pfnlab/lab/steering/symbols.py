@@ -18,7 +18,7 @@ _LIMIT = 60.0
 _LARGEST_FUNCTION = 0x10000
 _END = "done symbols"
 
-#: # Direct calls and jumps with a 32-bit displacement, at any byte: false matches do not hit a function.
+#: Direct calls and jumps with a 32-bit displacement, at any byte: false matches do not hit a function.
 _BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
 
 
@@ -108,7 +108,7 @@ def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
 
 @functools.lru_cache(maxsize=2)
 def _symbols_in(path: Path, release: str) -> Symbols:
-    # # All guests of a kernel share them, and reading them takes as long as a boot.
+    # All guests of a kernel share them, and reading them takes as long as a boot.
     return Symbols(path.read_text(), release)
 
 

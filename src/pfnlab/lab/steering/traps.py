@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 
-#: # The signal of a stop at a breakpoint.
+#: The signal of a stop at a breakpoint.
 TRAP = 5
 
-#: # Seconds to wait for a stop, and seconds for which a machine runs between two checks of its address.
+#: Seconds to wait for a stop, and seconds for which a machine runs between two checks of its address.
 _WAIT, _RUNS = 0.01, 0.001
 
 #: A jump to itself.
 _LOOP = b"\xeb\xfe"
 
-#: # First bytes of functions that have no effect: endbr, its variant for functions without pointers to them,
-#: or room for a tracer.
+#: First bytes of functions that have no effect: endbr, its variant for functions without pointers to them, or
+#: room for a tracer.
 _NOTHING = (b"\xf3\x0f\x1e\xfa", b"\x0f\x1f\x40\xd6", b"\x0f\x1f\x44\x00\x00")
 
-#: # The first byte of a function that begins with a call of a tracer, and the size of that instruction.
+#: The first byte of a function that begins with a call of a tracer, and the size of that instruction.
 _CALL, _CALL_SIZE = b"\xe8", 5
 
 _LONGEST = 5
@@ -49,7 +49,7 @@ class Breakpoints:
 
 @dataclass(frozen=True)
 class _Replaced:
-    # # The original first bytes of an instruction that a loop replaces, and its kind.
+    # The original first bytes of an instruction that a loop replaces, and its kind.
     code: bytes
     #: Its size if it has no effect.
     skipped: int = 0
@@ -106,7 +106,7 @@ class Loops:
 
 
 def _at(address: int, code: bytes) -> _Replaced:
-    # # Identifies the instruction at the beginning of the bytes at *address*.
+    # Identifies the instruction at the beginning of the bytes at *address*.
     nothing = next((len(start) for start in _NOTHING if code.startswith(start)), 0)
     calls = 0
     if code.startswith(_CALL):

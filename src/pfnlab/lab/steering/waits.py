@@ -32,13 +32,13 @@ class Wait:
     functions: tuple[str, ...]
 
 
-#: # Functions of semaphores.
+#: Functions of semaphores.
 SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
 _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_lock_slowpath")
 
 _MUTEX = ("mutex_", "__mutex_lock")
 
-# # The innermost of these callers identifies a lock; these are prefixes of names.
+# The innermost of these callers identifies a lock; these are prefixes of names.
 _MUTEXES: dict[Obstacle, tuple[str, ...]] = {
     Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma"),
     Obstacle.DEVICE: ("__device_driver_lock", "device_driver_", "device_release_driver"),
@@ -52,7 +52,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
         *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "vector_madvise", "__do_sys_"),
         *("__se_sys_", "do_mlock", "do_mbind"),
-        # # System calls, which take the lock themselves if the compiler has inlined everything into their
+        # System calls, which take the lock themselves if the compiler has inlined everything into their
         # entry.
         *("__x64_sys_munlock", "__x64_sys_mlockall", "__x64_sys_msync", "__x64_sys_mincore"),
         *("__x64_sys_remap_file_pages", "__x64_sys_process_mrelease", "__x64_sys_process_madvise"),
@@ -64,11 +64,11 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
         *("pagemap_", "userfaultfd_"),
         # The two requests of the guest driver that take the lock themselves.
         *("pfnlab_zap", "pfnlab_remap_live"),
-        # # Up to 6.9, vfio-pci takes it for each address space from which it removes entries.
+        # Up to 6.9, vfio-pci takes it for each address space from which it removes entries.
         "vfio_pci_zap_and_vma",
     ),
     Obstacle.EXEC_UPDATE: ("mm_access",),
-    # # A fault waits for it while holding mmap_lock; functions of vfio-pci that take mmap_lock are listed
+    # A fault waits for it while holding mmap_lock; functions of vfio-pci that take mmap_lock are listed
     # above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
@@ -76,7 +76,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
 _VFIO = {Obstacle.MEMORY: _SEMAPHORES[Obstacle.MEMORY]}
 #: Writers of a VMA's own lock, which counts its readers from 6.15 on.
 _VMA_LOCK = ("__vma_start_write", "__vma_start_exclude_readers", "__vma_enter_locked")
-#: # These take mmap_lock killably, but the lock of a file by plain down_write.
+#: These take mmap_lock killably, but the lock of a file by plain down_write.
 _FILES: dict[Obstacle, tuple[str, ...]] = {Obstacle.I_MMAP: ("dup_mm", "copy_process")}
 _SPINLOCKS = {
     Obstacle.BOOK: (
@@ -85,13 +85,13 @@ _SPINLOCKS = {
     Obstacle.PAGE_TABLE: (
         *("follow_p", "zap_", "__zap_", "unmap_page_range", "insert_pfn", "copy_p", "move_", "remap_p"),
         *("change_p", "handle_", "__pte_offset", "pte_offset", "__handle_mm_fault", "do_", "unmap_"),
-        # # Walks of a table's entries, which take the lock themselves up to 6.4.
+        # Walks of a table's entries, which take the lock themselves up to 6.4.
         *("mincore_", "swapin_", "mlock_p", "pagemap_", "smaps_", "clear_refs_", "madvise_", "gather_"),
         *("queue_", "wp_page", "finish_", "filemap_map", "folio_walk"),
     ),
 }
 
-# # Maximum number of functions between a spin lock's slow path and the function that takes the lock.
+# Maximum number of functions between a spin lock's slow path and the function that takes the lock.
 _SPINLOCK_DEPTH = 4
 
 
@@ -130,7 +130,7 @@ def judge_sleeping(
     :param calls_next: the function that the innermost function calls next
     """
     names = tuple(functions)
-    # # Up to 6.14, a VMA's own lock is a semaphore, which its writer releases at once (vma_start_write).
+    # Up to 6.14, a VMA's own lock is a semaphore, which its writer releases at once (vma_start_write).
     # vfio-pci does the same with its lock.
     at_once = called is not None and called.endswith("down_write") and calls_next == "up_write"
     if (at_once and _lock_named(names[:1], _VFIO) is None) or (names and names[0].startswith(_VMA_LOCK)):
@@ -139,7 +139,7 @@ def judge_sleeping(
         # It waits for a grace period, and then for work on every processor.
         return Wait(Obstacle.CPU, names)
     if any(name.startswith("synchronize_rcu") for name in names):
-        # # A held processor keeps the grace period from ending.
+        # A held processor keeps the grace period from ending.
         return Wait(Obstacle.NOTHING, names)
     if called is not None and called.startswith(SEMAPHORE + _MUTEX):
         need = judge((called, *names)).need

@@ -9,10 +9,10 @@ from pfnlab.base.errors import MissingTool
 from pfnlab.lab.images.cache import quiet
 from pfnlab.programs.runs.machine import Accel
 
-#: # The device that QEMU opens for KVM.
+#: The device that QEMU opens for KVM.
 DEVICE = Path("/dev/kvm")
 
-#: # Seconds in which a guest with KVM must say hello; it takes about one.
+#: Seconds in which a guest with KVM must say hello; it takes about one.
 HELLO_LIMIT = 20.0
 
 
@@ -79,14 +79,14 @@ class Acceleration:
             return True
 
     def _tell(self, line: str) -> None:
-        # # Each kind of message is printed once: the reason for one guest is enough.
+        # Each kind of message is printed once: the reason for one guest is enough.
         if (kind := line.partition(":")[0]) not in self._told_kinds:
             self._told_kinds.add(kind)
             self._say(line)
 
 
 def _kvm_trouble(device: Path) -> str:
-    # # The reason why KVM cannot be used, with a remedy; empty if it can be used.
+    # The reason why KVM cannot be used, with a remedy; empty if it can be used.
     try:
         os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:

@@ -73,10 +73,10 @@ class GuestShape:
     ram_mib: int | None = None
 
 
-#: # A small guest with only the agent.
+#: A small guest with only the agent.
 SMALL = GuestShape()
 
-#: # Boots a kernel as a guest of that shape; the offsets are from an earlier boot of the kernel.
+#: Boots a kernel as a guest of that shape; the offsets are from an earlier boot of the kernel.
 GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
 
 
@@ -127,7 +127,7 @@ class Boots:
         raise Defect("a boot neither worked nor failed")
 
     def _boot(self, shape: GuestShape, offsets: str | None) -> GuestLike:
-        # # Until the first guest has booted with KVM, it is uncertain whether guests can.
+        # Until the first guest has booted with KVM, it is uncertain whether guests can.
         shape = replace(shape, accel=self.acceleration.still(shape.accel))
         try:
             guest = self.boot(shape, offsets)

@@ -17,7 +17,7 @@ RING, STAND, NAP = 1, 2, 4
 
 _IO_PORTS = {"bell": 0xE9, "gate": 0xEA}
 
-# # Maximum number of unread rings; there is one per completed operation.
+# Maximum number of unread rings; there is one per completed operation.
 _MOST = 4096
 
 
@@ -62,7 +62,7 @@ class Ports:
 
     def listen(self, seconds: float) -> None:
         """Sleep until the bell rings or is broken, at most *seconds*."""
-        # # Two threads may listen: one whose answer came too late may not have stopped yet.
+        # Two threads may listen: one whose answer came too late may not have stopped yet.
         bell = select.poll()
         bell.register(self._mine["bell"], select.POLLIN)
         if bell.poll(1000 * seconds):
@@ -80,7 +80,7 @@ class Ports:
             end.close()
 
 
-#: # Size of the shared memory in bytes.
+#: Size of the shared memory in bytes.
 CHANNEL_SIZE = 16 << 20
 
 _REQUEST = 4096
@@ -91,7 +91,7 @@ _HEARTBEAT, _BEGUN, _ALLOWED, _DONE, _TURNS, _PORTS, _AWAITED = range(4, 11)
 # The first byte of the firmware's own code, up to 1 MiB.
 _FIRMWARE_CODE = 0xF0000
 
-# # Waiting: spin at first, then sleep for increasing times (in seconds).
+# Waiting: spin at first, then sleep for increasing times (in seconds).
 _SPIN = 0.00002
 _SHORTEST_NAP = 0.0003
 _LONGEST_NAP = 0.001
@@ -223,7 +223,7 @@ class Channel:
         """Wait until the agent polls for requests; *limit* and *lives* as in `reply`."""
         return _wait(lambda: self._words[_HEARTBEAT] != 0, limit, lives)
 
-    # # True if *done* became true before *limit* passed and while *lives*; an agent without ports is polled.
+    # True if *done* became true before *limit* passed and while *lives*; an agent without ports is polled.
     def _wait(self, done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
         rings = self._words[_PORTS] and self._words[_TURNS] & RING
         return _wait(done, limit, lives, partial(self._ports.listen, _CHECK_EVERY) if rings else None)
@@ -240,7 +240,7 @@ class Channel:
         self._ports.close()
 
 
-# # True if *done* became true before *limit* passed and while *lives*; *listen* sleeps until it may be.
+# True if *done* became true before *limit* passed and while *lives*; *listen* sleeps until it may be.
 def _wait(
     done: Callable[[], bool],
     limit: float,

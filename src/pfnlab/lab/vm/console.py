@@ -10,10 +10,10 @@ from pathlib import Path
 from pfnlab.lab.images.cache import cache_root, write_cached
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
-# # QEMU's message after which it keeps running, but its guest is stopped.
+# QEMU's message after which it keeps running, but its guest is stopped.
 _KVM_GAVE_UP = "KVM internal error"
 
-# # The prefix of the agent's last line.
+# The prefix of the agent's last line.
 _AGENT = "pfnlab agent:"
 
 _CONSOLES_KEPT = 50

@@ -14,7 +14,7 @@ from pfnlab.base.errors import Defect
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 
-#: # The capacity of the file in blocks, as in ``blocks.c``.
+#: The capacity of the file in blocks, as in ``blocks.c``.
 MOST_BLOCKS = 1 << 17
 
 _WORD = 8
@@ -54,7 +54,7 @@ class Blocks:
 
     def reached(self) -> list[int]:
         """The addresses of the blocks that have run since then, in the order of their first translation."""
-        # # The guest may still be running, and translate more blocks.
+        # The guest may still be running, and translate more blocks.
         used = self._used
         addresses = self._words[1 : 1 + used]
         return [address for address, count in zip(addresses, self._counts(used), strict=True) if count]

@@ -56,7 +56,7 @@ class Hardware:
         )
 
 
-#: # Default guests: one processor, and the RAM that the kernel's configuration needs.
+#: Default guests: one processor, and the RAM that the kernel's configuration needs.
 USUAL = Hardware()
 
 

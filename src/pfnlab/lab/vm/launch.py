@@ -12,18 +12,18 @@ from pfnlab.lab.vm.qmp import Slot
 from pfnlab.lab.vm.saved_state import SAVABLE
 from pfnlab.programs.runs.machine import Accel
 
-#: # CPU model for several CPUs. With cx16, QEMU 7.2 killed a 6.12 guest in the instruction that uses it.
+#: CPU model for several CPUs. With cx16, QEMU 7.2 killed a 6.12 guest in the instruction that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
 
-#: # Model of a single emulated CPU. Without erms the kernel clears and copies memory by words instead of
-#: bytes; the emulator takes as long for a byte as for a word.
+#: Model of a single emulated CPU. Without erms the kernel clears and copies memory by words instead of bytes;
+#: the emulator takes as long for a byte as for a word.
 CPU_OF_ONE = "max,-erms,-fsrm"
 
-#: # Kernel parameters for a single emulated CPU: periodic ticks, because setting the timer at every task
-#: switch is expensive, and no clearing of memory that is written anyway.
+#: Kernel parameters for a single emulated CPU: periodic ticks, because setting the timer at every task switch
+#: is expensive, and no clearing of memory that is written anyway.
 PARAMETERS_OF_ONE = "highres=off nohz=off init_on_alloc=0"
 
-#: # CPU model with KVM. It hides from the kernel that it is a guest, because that changes the kernel's
+#: CPU model with KVM. It hides from the kernel that it is a guest, because that changes the kernel's
 #: behavior, and lacks a register that not every host provides to its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 
@@ -33,9 +33,9 @@ NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
 _ROOM = 16 * CHANNEL_SIZE
 
-#: # Kernel parameters of every guest: exit at once on an oops, the same addresses in every boot, shorter
-#: waits, and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits
-#: of page-table entries.
+#: Kernel parameters of every guest: exit at once on an oops, the same addresses in every boot, shorter waits,
+#: and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
+#: page-table entries.
 PARAMETERS = (
     "console=ttyS0 quiet oops=panic panic=-1 damon_stat.enabled=0 "
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
@@ -44,7 +44,7 @@ PARAMETERS = (
 #: Bus addresses of the device under test, or of its slot, and of the channel's device.
 UNDER_TEST, CHANNEL = 0x10, 0x11
 
-# # Saving reads every page of the BAR at 0.1 s per GiB; a boot takes a few seconds.
+# Saving reads every page of the BAR at 0.1 s per GiB; a boot takes a few seconds.
 _SAVABLE_BAR_MIB = 8192
 
 # Ends a QEMU whose owner is gone.
@@ -118,7 +118,7 @@ def start_qemu(
     command: Sequence[str], folder: Path, files: Sequence[int] = ()
 ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
     """Start QEMU with *files*, and a guard that ends it with its owner; its output goes to *folder*."""
-    # # Separate sessions, so that a terminal's interrupt reaches only the owner, who then closes.
+    # Separate sessions, so that a terminal's interrupt reaches only the owner, who then closes.
     with (folder / "stderr").open("wb") as stderr:
         qemu = subprocess.Popen(
             command,

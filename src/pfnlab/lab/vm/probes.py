@@ -20,16 +20,16 @@ from pfnlab.base.units import PAGE_SHIFT, pages_of, phys_to_pfn
 from pfnlab.programs.runs.events import EVENTS, core_order, event_text, without_own_tables
 from pfnlab.programs.runs.places import Places
 
-#: # The guest's line if its buffer has overflowed and events were lost.
+#: The guest's line if its buffer has overflowed and events were lost.
 LOST = "lost"
 
-#: # The end of a range that is the whole address space.
+#: The end of a range that is the whole address space.
 _TLB_FLUSH_ALL = (1 << 64) - 1
 
 #: The model's event for a word and the kind of its argument.
 _EVENT_NAMES = {wording: name for name, wording in EVENTS.items()}
 
-#: # Functions without an address argument that work on a single address space.
+#: Functions without an address argument that work on a single address space.
 _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
 
 
@@ -138,7 +138,7 @@ def _program_calls(calls: list[_Call], places: Places) -> Iterator[_Call]:
     for call in calls:
         mm = call.arguments.get("mm")
         if call.event == "flush":
-            # # A flush of a whole space counts for the parent in fork, and for the dying space in exit and
+            # A flush of a whole space counts for the parent in fork, and for the dying space in exit and
             # exec.
             counted_spaces = dying_spaces if execs else living_spaces or dying_spaces or {mm}
             if _is_whole(call) and mm not in counted_spaces:

@@ -37,12 +37,12 @@ BOOT_LIMIT = 60.0
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
-# # A panicking kernel prints about a hundred lines, and waits a second for a held processor.
+# A panicking kernel prints about a hundred lines, and waits a second for a held processor.
 _PANIC_LIMIT = 8.0
 _REST_LIMIT = 1.0
-# # A kernel complains if its processor was stopped for 20 s. A host that takes that long was suspended.
+# A kernel complains if its processor was stopped for 20 s. A host that takes that long was suspended.
 _STAND_LIMIT = 10.0
-# # One boot in 256 has a spurious adapter ROM (`Hello.has_false_rom`).
+# One boot in 256 has a spurious adapter ROM (`Hello.has_false_rom`).
 _BOOTS = 4
 # More operations than any request has.
 _ALL = (1 << 32) - 1
@@ -63,12 +63,12 @@ class Guest:
     """
 
     hello: Hello
-    #: # The console's log; moved to ``<cache>/lost`` if the guest is lost (and there is room), deleted on a
+    #: The console's log; moved to ``<cache>/lost`` if the guest is lost (and there is room), deleted on a
     #: clean close.
     console: Path
-    #: # The file of its RAM, or None if the RAM is private to QEMU.
+    #: The file of its RAM, or None if the RAM is private to QEMU.
     ram: Path | None = None
-    #: # The counts of its kernel's blocks, or None if they are not counted.
+    #: The counts of its kernel's blocks, or None if they are not counted.
     blocks: Blocks | None = None
 
     def __init__(
@@ -118,8 +118,7 @@ class Guest:
             self.close()
             raise
 
-    # # Starts from a saved state, which is checked while QEMU reads it; a damaged or unusable state is
-    # deleted.
+    # Starts from a saved state, which is checked while QEMU reads it; a damaged or unusable state is deleted.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, "-incoming", f"exec:cat {shell_path(state)}"])
         self._channel.resume(requests)
@@ -243,7 +242,7 @@ class Guest:
         if self._open and self._alarm_of_console() is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PANIC_LIMIT)
-            # # A request in another thread may have found it in the meantime, and have moved the console.
+            # A request in another thread may have found it in the meantime, and have moved the console.
             self._alarm = self._alarm_of_console() or self._alarm
         return self._alarm
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pfnlab.base.errors import LostGuest
 
-#: # Time limits for one answer and for writing a core, in seconds.
+#: Time limits for one answer and for writing a core, in seconds.
 ANSWER_LIMIT, DUMP_LIMIT = 20.0, 300.0
 
-#: # Formats of a core: ELF, as large as all memory, or compressed by kdump.
+#: Formats of a core: ELF, as large as all memory, or compressed by kdump.
 CoreForm = Literal["elf", "kdump-zlib"]
 
 
@@ -104,7 +104,7 @@ def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
 #: Time limit for a guest to release a device, in seconds.
 UNPLUG_LIMIT = 30.0
 
-#: # The largest BAR, in MiB, for which the slot's address window has a second location.
+#: The largest BAR, in MiB, for which the slot's address window has a second location.
 MOVABLE_BAR_MIB = 256
 
 #: The id of the port; no property of the port itself has this name.
@@ -122,7 +122,7 @@ class Slot:
     def arguments(cls, bar_mib: int, address: int) -> list[str]:
         """QEMU's arguments for the slot at *address* on the bus, and for the first device."""
         name = cls(bar_mib)._name()
-        # # Space for two BARs, so that the kernel can move the device's BAR; larger ones stay in place.
+        # Space for two BARs, so that the kernel can move the device's BAR; larger ones stay in place.
         room = f",pref64-reserve={2 * bar_mib}M" if bar_mib <= MOVABLE_BAR_MIB else ""
         return [
             *("-object", f"memory-backend-ram,id=bar-{name},size={bar_mib}M"),
@@ -148,7 +148,7 @@ class Slot:
             with Qmp(qmp) as ask:
                 ask("object-add", **memory, size=self._bar_mib << 20)
                 device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
-                # # QEMU 10 takes no boolean here, but one of on, off and auto.
+                # QEMU 10 takes no boolean here, but one of on, off and auto.
                 ask("device_add", id=name, master="on", **device)
         except (OSError, ValueError, QmpError) as trouble:
             raise LostGuest(f"no device could be plugged in: {trouble}") from trouble

@@ -15,13 +15,13 @@ from pfnlab.base.inert import shell_path
 from pfnlab.lab.images.cache import cache_root, forget, keep, make_cache_folder
 from pfnlab.lab.vm.qmp import Qmp, QmpError
 
-#: # QEMU's arguments for a machine that may be saved, so that its state does not record that it was stopped.
+#: QEMU's arguments for a machine that may be saved, so that its state does not record that it was stopped.
 SAVABLE = ("-global", "migration.store-global-state=off")
 
 _SAVE_LIMIT = 20.0
 
-#: # Maximum number of states to keep, at about 85 MiB each. One run of all tests uses about forty; with a
-#: lower limit, each state would be evicted before the next run needs it.
+#: Maximum number of states to keep, at about 85 MiB each. One run of all tests uses about forty; with a lower
+#: limit, each state would be evicted before the next run needs it.
 _KEPT = 48
 
 
@@ -50,7 +50,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
                 ask("cont")
         if done:
             keep(part, state)
-            # # States are large (a third of the guest's RAM), so the least recently used are removed.
+            # States are large (a third of the guest's RAM), so the least recently used are removed.
             states = sorted(state.parent.glob("*.state"), key=lambda file: file.stat().st_atime)
             for old in states[:-_KEPT]:
                 forget(old)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from pfnlab.base.errors import LostGuest
 
-#: # Seconds between two checks of the processors.
+#: Seconds between two checks of the processors.
 _EVERY = 1.0
 
-#: # The number of consecutive checks in one place after which the guest counts as hanging. No part of a boot
+#: The number of consecutive checks in one place after which the guest counts as hanging. No part of a boot
 #: takes that long in one page of code.
 _LOOKS = 7
 
-#: # The processor seconds that QEMU must use between two checks for the second one to count: on a loaded
+#: The processor seconds that QEMU must use between two checks for the second one to count: on a loaded
 #: machine, a guest may stay in place because it does not run.
 _RAN = 0.2
 
