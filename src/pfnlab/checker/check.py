@@ -214,7 +214,7 @@ def check(
 
     :param asked: the properties; None for all that apply to the scope
     :param watch: also find branches of the policies that were never taken; takes about twice as long
-    :param jobs: processes that try operations, or races side by side; one if branches are watched
+    :param jobs: the number of processes that try operations or races in parallel; 1 if branches are watched
     :param elsewhere: searches a model of sequences instead of this process
     :param counted: counts walks, and the searches of a swarm
     """

@@ -65,7 +65,7 @@ def _outside(run: PteSeen, vmas: ByPlace[VmaSeen]) -> Span | None:
 
 
 def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
-    """True if an entry maps what the offset of its VMA names."""
+    """True if an entry maps the pages that the offset of its VMA names."""
     target, offset = entry.target, vma.offset
     if target is None:
         return True
@@ -92,7 +92,7 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
 
 
 def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
-    """True if the offset of an entry lies past the end of its device, in what follows it on this machine."""
+    """True if an entry's offset is past the end of its device, in what follows the device on this machine."""
     device = layout.devices.get(offset.name)
     return device is not None and offset.start + entry.first >= device.nr
 

@@ -1,4 +1,4 @@
-"""Known violations: what a kernel or a design does, matched by the cause in the run."""
+"""Known violations of a kernel or a design, matched by their causes in the run."""
 
 from collections.abc import Callable
 

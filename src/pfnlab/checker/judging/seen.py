@@ -52,7 +52,7 @@ class _Area(NamedTuple):
     furthest: list[int]
 
     def indices_of(self, span: Span) -> list[int]:
-        """The indices, ascending, of objects that have a page of *span*."""
+        """The indices, ascending, of the objects that include a page of *span*."""
         first = bisect_right(self.furthest, span.start)
         behind = bisect_left(self.starts, span.end)
         return sorted(self.indices[at] for at in range(first, behind) if self.ends[at] > span.start)
@@ -95,7 +95,7 @@ class ByPlace(Generic[T]):
         return part
 
     def indices(self, task: str, span: Span) -> Sequence[int]:
-        """The indices, ascending, of objects that have a page of *span* in the address space of *task*."""
+        """The indices, ascending, of objects in the address space of *task* that include a page of *span*."""
         number = self._numbers.get((task, span.name))
         if number is None:
             return ()
@@ -107,7 +107,7 @@ class ByPlace(Generic[T]):
         return range(first, bisect_left(self._places, (number, span.end)))
 
     def overlapping(self, task: str, span: Span) -> Sequence[T]:
-        """The objects that have a page of *span* in the address space of *task*, in the given order."""
+        """The objects in the address space of *task* that include a page of *span*, in the given order."""
         return [self.things[index] for index in self.indices(task, span)]
 
 

@@ -1,4 +1,4 @@
-"""Operations side by side: every order in which they can enter kernel functions (S8.3).
+"""Concurrent operations: every order in which they can enter kernel functions (S8.3).
 
 This is a partial-order search with a memo. An operation stops where the model marks the beginning of a kernel
 function. Between two stops it runs alone: that is a turn. A state is the joint state of all tasks. A schedule
@@ -354,7 +354,7 @@ def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
 
 
 def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Iterator[Program]:
-    """The operations of *race* in sequence, in the order in which they began, or ended, on *path*."""
+    """The operations of *race* in sequence, in the order in which they began (or ended) on *path*."""
     turns = [turn for turn in path.actions if isinstance(turn, Turn) and turn is not EXIT]
     begun = tuple(turn.op for turn in turns if not turn.where)
     ended = tuple(reversed(dict.fromkeys(turn.op for turn in reversed(turns))))

@@ -215,7 +215,7 @@ def _spaces(kernel: Kernel) -> list[MmStruct]:
 def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
     """The virtual pages where *program* has mappings of the guest driver, which its revocations cover.
 
-    Mappings of other files of the device are left to the owners of those files.
+    Mappings of the device's other files are left to the owners of those files.
 
     :param vfio: of mappings of vfio-pci instead
     """

@@ -18,7 +18,7 @@ def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
     """The names of the base and of the model that has the design.
 
     :param base: the name of the base, or None for the newest model
-    :raises Misuse: if one of the names is not that of a model
+    :raises Misuse: if one of the names is not a model
     """
     base = base or f"model:{newest_series()}"
     if not base.startswith("model:"):

@@ -81,7 +81,7 @@ class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Operations to run side by side on some kinds of mappings: each of *first* with each of *beside*.
+    """Operations to run concurrently on some kinds of mappings: each of *first* with each of *beside*.
 
     :param kinds: the names of the kinds
     :param thirds: the operations of a third task in addition to both; empty for pairs

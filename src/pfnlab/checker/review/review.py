@@ -168,7 +168,7 @@ def review(
     """Run all pieces on *base* and *design*, and compare their answers.
 
     :param seconds: the time after which no piece begins
-    :param pieces: those of :func:`plan`, or some of them
+    :param pieces: the pieces to run; all of :func:`plan` if None
     :param known: existing answers, by the index of their piece in *pieces*
     :param keep: called with each new answer of a piece that was completed
     :param done: called when a piece is done

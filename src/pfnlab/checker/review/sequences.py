@@ -1,6 +1,7 @@
 """Sequences of a review: a ground, one or two operations after it, and the end, on design and base.
 
-Both perform the same operations. A review reports what one violates and the other satisfies at the same step.
+Both perform the same operations. A review reports the properties that one violates and the other satisfies at
+the same step.
 """
 
 from __future__ import annotations

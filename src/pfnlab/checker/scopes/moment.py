@@ -54,7 +54,7 @@ def facts_since(trace: Trace) -> tuple[str, ...]:
 
 
 def accounting_fact(kernel: Kernel) -> list[str]:
-    """The fact that committed pages differ from what VMAs account for, if they do; clears the difference."""
+    """A fact if committed pages differ from the total of all VMAs; clears the difference."""
     return [COMMITTED] if kernel.take_uncovered() else []
 
 

@@ -67,7 +67,7 @@ class Question(NamedTuple):
     :param occasion: takes the results of all operations of a search; returns whether the property applied at
         all; None if the states themselves show it
     :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
-        property that describes what a search has reached, or that does not depend on a policy
+        property that describes the reach of a search, or does not depend on a policy
     """
 
     name: str

@@ -19,7 +19,7 @@ Operations are lines of programs. ``new`` is an area without mappings, ``child``
 ``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
 ``<all>`` an area split into several mappings. Every operation is tried by any task.
 
-A scope of races has operations that run first, and operations that then run side by side in every order::
+A scope of races has operations that run first, and operations that then run concurrently in every order::
 
     says = "one sentence"
     devices = ["bar: pci, 4 pages"]
@@ -112,10 +112,10 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Race(msgspec.Struct, frozen=True):
-    """Operations that run side by side.
+    """Operations that run concurrently.
 
     :param setup: the operations that run first
-    :param beside: the operations that run side by side; those of one task run one after the other
+    :param beside: the operations that run concurrently; those of one task run one after the other
     """
 
     program: Program

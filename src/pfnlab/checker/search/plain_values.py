@@ -28,7 +28,7 @@ def dumps(value: Plain) -> bytes:
 def loads(data: bytes) -> Plain:
     """The value that :func:`dumps` wrote.
 
-    :raises ValueError: if the bytes are not those of one plain value
+    :raises ValueError: if the bytes do not encode exactly one plain value
     """
     try:
         value, end = _read(data, 0)

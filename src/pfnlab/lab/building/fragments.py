@@ -103,7 +103,7 @@ def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
 
 
 def asked_for(words: Sequence[str]) -> set[str]:
-    """The options required by the lab, the rules or programs, and those of the user's files in *words*."""
+    """The options that the lab, the rules or programs require, plus those in the user's files in *words*."""
     of_rules = {name for rows in OPTIONS.values() for row in rows for name in row}
     own = [_own_text(word) for word in words if word not in PACKAGED]
     return {*REQUIRED, *of_rules, *(name for text in own for name in options_of(text))}

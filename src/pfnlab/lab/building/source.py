@@ -69,7 +69,7 @@ class KernelSource:
 
 
 def check_source(what: str) -> None:
-    """Check that *what* is the folder of a tree or a series, before anything is fetched.
+    """Check that *what* is the folder of a tree, or a series, before anything is fetched.
 
     :raises Misuse: if it is neither; the message suggests a fix
     """

@@ -24,7 +24,7 @@ def ram_mib(configuration: Configuration) -> int:
 
 
 def configuration_of_kernel(kernel: KernelImage) -> Configuration:
-    """The configuration of *kernel*; if unknown, that of the distribution's kernels."""
+    """The configuration of *kernel*; if it is unknown, the configuration of the distribution's kernels."""
     return DISTRIBUTION if kernel.package else _of_file(kernel.vmlinuz, kernel.sha256)
 
 

@@ -62,7 +62,7 @@ def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
-    """The modules that vfio-pci needs, by name, each after its dependencies; or MissingTool."""
+    """The modules that vfio-pci needs, by name, each after its dependencies; MissingTool if incomplete."""
     order: list[str] = []
 
     def add(name: str) -> None:

@@ -58,7 +58,7 @@ class Section(NamedTuple):
 
 
 def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
-    """The non-empty sections of an ELF file, the first per name; LensError, with *name*, if damaged."""
+    """The non-empty sections of an ELF file, the first with each name; LensError, with *name*, if damaged."""
 
     def read(offset: int, count: int) -> bytes:
         return data[offset : offset + count]

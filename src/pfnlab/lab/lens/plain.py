@@ -66,7 +66,7 @@ class RawVma(NamedTuple):
     :ivar flags: the flags, with VM_SEALED moved to the same bit in all kernels
     :ivar file: the interface according to its file's name: ``wc``, ``uc``, ``mem``, ``proc`` ..., ``vvar`` or
         ``anon``
-    :ivar mapcounts: the number of entries that map each of its pages of ordinary memory
+    :ivar mapcounts: for each of its pages of ordinary memory, the number of entries that map it
     :ivar anonymous: the number of anonymous pages among these
     :ivar pat: whether VM_PAT is set, i.e. this VMA owns a reservation (kernels without track contexts)
     :ivar base: with VM_PAT, the first reserved frame, in a kernel whose VMAs store it

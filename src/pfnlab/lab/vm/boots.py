@@ -25,7 +25,7 @@ class GuestLike(Protocol):
     hello: Hello
 
     def request(self, text: str, limit: float) -> str:
-        """The reply to *text*; LostGuest if there is none within *limit* seconds or there cannot be one."""
+        """The reply to *text*; LostGuest if it takes longer than *limit* seconds, or cannot come."""
 
     def last_alarm(self) -> Alarm | None:
         """The alarm that ended it or is about to, without its operation."""
