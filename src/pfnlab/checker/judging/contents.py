@@ -36,7 +36,7 @@ class PageContents:
     def __init__(self, program: Program) -> None:
         needs = program.needs
         kinds = {device.name: device.kind for device in program.devices}
-        #: # Devices whose memory keeps stored values; empty if they may be reset or removed.
+        #: Devices whose memory keeps stored values; empty if they may be reset or removed.
         self._holding = (
             set()
             if needs.vfio or needs.slot or needs.reset or needs.moved or needs.bound

@@ -58,7 +58,7 @@ class DeviceMappings:
         """Observe *step*, whose VMAs and entries *spaces* already has."""
         part, touched = changes.vmas, set(changes.touched_vmas)
         if self._history_changes != self._history.changes:
-            # # The reservations depend on the way in which a driver filled its pages.
+            # The reservations depend on the way in which a driver filled its pages.
             self._history_changes = self._history.changes
             touched = set(range(len(spaces.vmas.things)))
         for task, span in self._changed_users(step.tracked or ()):

@@ -1,4 +1,4 @@
-"""The first step of a run at which each event occurs that known defects follow from."""
+"""The first step of a run with each of the events from which known defects follow."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property

@@ -211,9 +211,7 @@ class Causes:
 
     @property
     def left_uncut(self) -> bool:
-        """True if an mremap has moved a mapping that it could not split and unmap, so the old one is left
-        (S5.8.15).
-        """
+        """True if an mremap left its old mapping in place because it could not split and unmap it (S5.8.15)."""
         return any(
             isinstance(op.call, ops.Mremap)
             and not op.call.dontunmap

@@ -215,8 +215,7 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
         kernel.memory = dict(exact[2])
         kernel.next_pid = exact[3][0]
         kernel.warned, book.warned = set(exact[3][1]), frozenset(exact[3][2])
-    # # A state's committed memory equals the total of its VMAs: an excess is a fact of the step that caused
-    # it.
+    # A state's committed memory equals the total of its VMAs: an excess is a fact of the step that caused it.
     kernel.take_uncovered()
     return kernel
 

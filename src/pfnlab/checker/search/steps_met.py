@@ -15,7 +15,7 @@ def spread(mark: int) -> int:
 
 
 class StepsMet:
-    """A step that leads to each fingerprint of a state; old entries are forgotten.
+    """A known step to each state, by the state's fingerprint; old entries are forgotten.
 
     It is shared, without locks, by all processes forked from its maker. A place has the tag of a step, and
     the fingerprint mixed with that tag: if two processes write one place concurrently, the result matches no

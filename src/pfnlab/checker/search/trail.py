@@ -9,7 +9,7 @@ _ON_THE_WAY, _SOUND = 1, 2
 
 
 class Trail:
-    """The number of each state's parent, and its number among the successors, in the order found."""
+    """The parent of each state and its number among the parent's successors, in the order found."""
 
     def __init__(self) -> None:
         self.parents = array("I")
