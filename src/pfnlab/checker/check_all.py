@@ -50,7 +50,7 @@ def check_all(
 
 
 def shown_in(work: Work, scope: Scope | RaceScope, limits: CheckLimits) -> Callable[[Exploration[Any]], None]:
-    """A function that shows the progress of a search as *work*."""
+    """A function that shows the progress of a search in *work*."""
     depth = depth_of(scope, limits)
     return lambda exploration: work.show(forecast_line(exploration, depth))
 

@@ -211,7 +211,7 @@ class Causes:
 
     @property
     def left_uncut(self) -> bool:
-        """True if an mremap left its old mapping in place because it could not split and unmap it (S5.8.15)."""
+        """True if an mremap left the old mapping because it could not split and unmap it (S5.8.15)."""
         return any(
             isinstance(op.call, ops.Mremap)
             and not op.call.dontunmap
