@@ -193,7 +193,7 @@ def ground(number: int) -> MadeSetup:
 
 
 def can_follow(kind: MappingKind, operation: str) -> bool:
-    """False if *operation* is a driver's that has none of the mappings of *kind*."""
+    """False if *operation* belongs to a driver that has none of the mappings of *kind*."""
     return not operation.startswith(_DRIVERS if kind.alone else _VFIOS)
 
 

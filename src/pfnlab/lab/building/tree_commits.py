@@ -17,7 +17,7 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 
 
 class TreeCommits:
-    """A clone of the git tree *tree*, sharing its objects, with one commit checked out; or Misuse."""
+    """A clone of the git tree *tree*, sharing its objects, with one commit checked out; Misuse on failure."""
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree.absolute()

@@ -36,7 +36,7 @@ _KMALLOC = "kmalloc-"
 
 
 def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[str, SlabCache]:
-    """The :data:`CACHES` and kmalloc caches by name, using the available *symbols*; or LensError."""
+    """The :data:`CACHES` and kmalloc caches by name, using available *symbols*; LensError on failure."""
     try:
         found = {}
         for name, symbol in CACHES.items():

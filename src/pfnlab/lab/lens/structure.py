@@ -45,7 +45,7 @@ class _Table(NamedTuple):
 
 
 class Structures:
-    """Checks address spaces in one kernel with *levels* page-table levels; raises LensError if it cannot."""
+    """Checks address spaces in one kernel with *levels* page-table levels; LensError if it cannot."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels

@@ -99,7 +99,7 @@ class Symbols:
 
 
 def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
-    """The symbols of *vmlinuz*, read once from *guest*, which runs it (or LostGuest), then cached."""
+    """The symbols of *vmlinuz*, read once from *guest*, which runs it, then cached; LostGuest on failure."""
     path = cache_root() / "symbols" / f"{sha256_of(vmlinuz)[:16]}.kallsyms"
     if not trusted(path).exists():
         write_cached(path, _symbol_text(guest, "symbols\n"))
