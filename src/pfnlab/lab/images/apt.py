@@ -155,7 +155,7 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 @contextmanager
 def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """Create a temporary folder for apt: in *beside*, or as root where *user* can enter; Undecided if none."""
+    """Create a temporary folder for apt: in *beside*, or as root where *user* can enter; or Undecided."""
     reason = _reason_against(user, mirror)
     places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
     for place in places:

@@ -97,7 +97,7 @@ def run(
     """Run *command* to its end; return its output. The caller checks the exit status.
 
     :param limit: seconds after which it is killed
-    :param meanwhile: called every few seconds during that time
+    :param meanwhile: called every few seconds while it runs
     :raises MissingTool: if the program does not exist
     :raises TimedOut: if the limit has passed
     :raises OSError: if the command failed because the disk is full

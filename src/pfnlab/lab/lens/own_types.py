@@ -20,7 +20,7 @@ MAX_TYPES, MAX_TEXT = 64 << 20, 4096
 
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
-    """The kernel in *source* with its own types, and symbols *names* besides OBJECTS; LensError on failure."""
+    """The kernel in *source* with its own types, symbols of OBJECTS and *names*; LensError on failure."""
     symbols = find_symbols(source, (*OBJECTS, *names, _START, _STOP))
     start, stop = symbols.get(_START), symbols.get(_STOP)
     release = source.info.release
