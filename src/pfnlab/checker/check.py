@@ -126,7 +126,7 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
     :param transitions: steps taken between states
     :param depth: the bound on the number of consecutive operations; for races, of turns
     :param complete: whether every state within the bound was visited
-    :param cut: the parts left out, with one reason each
+    :param cut: the parts left out, each with a reason
     :param answers: every property that was checked, with its verdict
     :param fired: how often each kind of operation had each result, e.g.
         ``{"munmap": {"ok": 12, "EPERM": 1}}``
@@ -178,7 +178,7 @@ SHOWN_APART = (
 
 
 class Elsewhere(Protocol):
-    """Searches a model in another place, with the result of :func:`pfnlab.checker.search.explore.explore`."""
+    """Searches a model elsewhere, with the same result as :func:`pfnlab.checker.search.explore.explore`."""
 
     def __call__(
         self,
@@ -214,7 +214,7 @@ def check(
 
     :param asked: the properties; None for all that apply to the scope
     :param watch: also find branches of the policies that were never taken; takes about twice as long
-    :param jobs: processes that try operations, or races side by side; one if branches are watched
+    :param jobs: the number of processes that try operations or races in parallel; 1 if branches are watched
     :param elsewhere: searches a model of sequences instead of this process
     :param counted: counts walks, and the searches of a swarm
     """
@@ -280,7 +280,7 @@ def _swarmed(
     jobs: int,
     counted: PartCount,
 ) -> Exploration[Any]:
-    """:raises Misuse: the scope is a scope of races"""
+    """:raises Misuse: if the scope is a scope of races"""
     if isinstance(model, RaceModel):
         raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
 
@@ -374,7 +374,7 @@ def _answer(
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:
     """The program that violates a property, shrunk unless it is of a race; None if a race has none.
 
-    It expects what is right, so a machine with the same fault fails it.
+    It expects correct behaviour, so a machine with the same fault fails it.
     """
     title = f"{question.name} on model:{model.machine.spec}"
     asks = f"Can it happen that {MEANINGS[question.name].happens}?" if question.name in MEANINGS else ""
@@ -389,10 +389,10 @@ def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Qu
 
 
 def expecting(program: Program, machine: ModelMachine, name: str) -> Program:
-    """*program* with the expectation that property *name* is kept on every kernel.
+    """*program*, expecting property *name* to hold on every kernel.
 
-    Runs are not judged by every property, nor while a processor is held: then those are expected that the run
-    on *machine* violates, which may be none.
+    Runs are not judged by every property, and not while a processor is held. If *name* is not judged, the
+    program expects the properties that the run on *machine* violates, possibly none.
     """
     (run,) = machine.run([program])
     broken = {violation.name for violation in violations(program, run)}

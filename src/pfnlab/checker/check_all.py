@@ -1,4 +1,4 @@
-"""Checks of several models in one scope, side by side, with their progress."""
+"""Checks of several models in one scope, run in parallel, with their progress."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def check_all(
     jobs: int,
     watch: bool = False,
 ) -> list[CheckResult]:
-    """Run one check per machine; several run side by side, without a progress line each."""
+    """Run one check per machine; several run in parallel, without a progress line each."""
     if len(machines) == 1:
         (machine,) = machines
         with working(f"checking model:{machine.spec}") as work:
@@ -57,7 +57,7 @@ def shown_in(work: Work, scope: Scope | RaceScope, limits: CheckLimits) -> Calla
 
 _MOST_LEVELS = 1000
 
-# The number of growth factors over which their change is averaged: a single change is noisy.
+# The number of growth factors over which the trend is averaged: a single change is noisy.
 _SPAN = 3
 
 
@@ -65,8 +65,9 @@ _SPAN = 3
 class Forecast:
     """The expected end of a search.
 
-    :param states: total distinct states; None if the levels do not slow down and no depth ends them
-    :param seconds: the time left at the rate so far
+    :param states: the expected number of distinct states; None if the levels do not slow down and no depth
+        ends them
+    :param seconds: the remaining time at the present rate
     :param factor: the size of the last level divided by the size of the level before it
     """
 
@@ -76,11 +77,10 @@ class Forecast:
 
 
 def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | None:
-    """The expected end of a breadth-first search; None while there are too few levels.
+    """The expected end of a breadth-first search, or None while there are too few levels.
 
-    The levels of a finite space grow more and more slowly and then shrink. So the change of the factor
-    between levels is taken from the last factors, and extrapolated until a level is empty or *depth* is
-    reached.
+    The levels of a finite space grow ever more slowly and then shrink. So the change of the factor between
+    levels is taken from the last factors, and extrapolated until a level is empty or *depth* is reached.
     """
     levels = _whole(found)
     factors = [after / before for before, after in pairwise(levels) if before]
@@ -103,7 +103,7 @@ def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | 
 
 
 def _whole(found: Exploration[State]) -> Sequence[int]:
-    """The complete levels: the first states of a level lead to more new ones, so partial levels mislead."""
+    """The complete levels; a partial level misleads, because its first states lead to more new ones."""
     *earlier, _ = found.growth
     return found.growth if found.expanded >= sum(earlier) else earlier
 

@@ -10,7 +10,8 @@ class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
 
     :param depth: the maximum number of consecutive operations, overriding the scope; 0 for no limit
     :param memory: bytes for visited states; further states go to disk
-    :param checkpoint: the file to which a cut search is written; if it exists, the search resumes from it
+    :param checkpoint: the file to which the search is written if it is cut off; if it exists, the search
+        resumes from it
     :param every_order: for races, disable partial-order reduction
     """
 
@@ -23,14 +24,14 @@ class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
 
     @property
     def whole_ways(self) -> bool:
-        """True if the search has to follow every path to a state, which partial-order reduction omits."""
+        """True if the search must follow every path to a state; partial-order reduction omits some."""
         return self.every_order or (self.depth, self.memory, self.checkpoint) != (None, None, None)
 
 
 class Walks(msgspec.Struct, frozen=True, kw_only=True, tag="walks"):
     """Random walks.
 
-    :param guided: prefer states and pairs of operations that no walk has seen
+    :param guided: prefer states and pairs of operations that no walk has reached
     """
 
     count: int

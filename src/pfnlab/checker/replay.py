@@ -86,7 +86,7 @@ class ReplayResult(Result, frozen=True, kw_only=True, tag="pfnlab-replay/1"):
     :param machine: the machine that ran it
     :param steps: each step, and the observation after it
     :param same: whether it agrees with the recording
-    :param verdict: the same as a sentence
+    :param verdict: the same, as a sentence
     :param decided: false if a machine was lost or cannot answer, so that nothing is known
     """
 
@@ -115,7 +115,7 @@ def path_text(machine: str, scope: str, name: str, path: Path[Any]) -> str:
 def read_path(text: str) -> RecordedPath:
     """The path that :func:`path_text` wrote.
 
-    :raises Misuse: it is not such a text, or of another version
+    :raises Misuse: if it is not such a text, or is of another version
     """
     form = _TAGGED.fullmatch(text.strip())
     if form is None:
@@ -140,8 +140,8 @@ class Replay:
 
     :ivar title: a line that describes the replay
     :ivar program: its steps, in the names of one program; None for a race
-    :raises Misuse: it names an unknown model, scope or property
-    :raises Differs: a step has changed
+    :raises Misuse: if it names an unknown model, scope or property
+    :raises Differs: if a step has changed
     """
 
     def __init__(self, recorded: RecordedPath) -> None:
@@ -157,7 +157,7 @@ class Replay:
     def on(self, machine: str) -> Iterator[JudgedStep]:
         """The steps on *machine*, which is a model.
 
-        :raises Differs: it has no such step
+        :raises Differs: if it has no such step
         """
         model = self._model(machine)
         if isinstance(model, RaceModel):
@@ -212,7 +212,7 @@ def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[Jud
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
-    """:raises Differs: the property is not decided after the last step, or is decided before it"""
+    """:raises Differs: if the property is not decided after the last step, or was decided before it"""
     decides = BROKEN if question.kind == "always" else REACHED
     for number, step in enumerate(steps, 1):
         if (step.word == decides) != (number == len(steps)):
@@ -290,7 +290,7 @@ def _sequence(model: KernelModel, program: Program, question: Question) -> Seque
 
 
 def _word(kind: str, answer: bool | None) -> str:
-    """The word for a state: *answer* is None if the property does not apply."""
+    """The word for a state; *answer* is None if the property does not apply."""
     if kind == "sometimes":
         return REACHED if answer else AHEAD
     return SILENT if answer is None else KEPT if answer else BROKEN

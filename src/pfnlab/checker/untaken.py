@@ -23,7 +23,7 @@ _CHECKS = (*CHECKS, "tracked")
 class UntakenBranch(NamedTuple):
     """A branch of a policy that was never taken.
 
-    :param source: the policy's file, without folders
+    :param source: the policy's file name, without folders
     :param way: ``never`` for a branch that was not entered, ``always`` for one that was never skipped
     """
 
@@ -52,7 +52,7 @@ class PolicyWatch:
         self._watch.__exit__(*error)
 
     def untaken(self) -> list[UntakenBranch]:
-        """The branches that were not taken, in functions that ran at all, and functions that never ran."""
+        """The branches not taken in functions that ran, and the functions that never ran."""
         return [branch for file in self.files for branch in self._untaken(file)]
 
     def _untaken(self, file: str) -> Iterator[UntakenBranch]:
@@ -84,7 +84,7 @@ class PolicyWatch:
 
 
 def _file(policy: object) -> str | None:
-    """The file of a policy; that of its methods if its module is not registered."""
+    """The file of a policy, or of its methods if its module is not registered."""
     for kind in type(policy).__mro__:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         if file is not None:

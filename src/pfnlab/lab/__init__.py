@@ -1,1 +1,1 @@
-"""Real kernels: their images, the virtual machines they run in, steering them, and programs run on them."""
+"""Real kernels: images, virtual machines to run them in, steering, and programs run on them."""

@@ -19,11 +19,11 @@ _PCI_FILES = ("wc", "uc", "proc-wc", "proc-uc")
 
 
 class ClaimedPages:
-    """Claimed pages that are still reserved, other than those that drivers have mapped.
+    """Claimed pages that are still reserved, other than those mapped by drivers.
 
     :param ops: the operations of a program, up to the last of *steps*
     :param steps: the steps of a run, up to the one in question
-    :ivar maps_behind: the last step has mapped pages despite a claim elsewhere in the BAR (S9.2.6)
+    :ivar maps_behind: whether the last step mapped pages despite a claim elsewhere in the BAR (S9.2.6)
     """
 
     def __init__(self, ops: Sequence[Op], steps: Sequence[Step]) -> None:

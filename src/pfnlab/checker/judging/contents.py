@@ -1,7 +1,7 @@
-"""The contents of pages: changed only by stores, zero or a copy at first, and returned by loads.
+"""The contents of pages: initially zero or a copy, changed only by stores, and returned by loads.
 
-Of ordinary memory a look reads what each page holds. Of a device it reads nothing, so the last store there
-counts, as long as nothing else may have changed it.
+The content of each page of ordinary memory is observed. A device is not read, so the last store there counts,
+as long as nothing else may have changed it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,12 +31,12 @@ class _Store:
 
 
 class PageContents:
-    """The contents of pages at the step looked at last."""
+    """The contents of pages at the last observed step."""
 
     def __init__(self, program: Program) -> None:
         needs = program.needs
         kinds = {device.name: device.kind for device in program.devices}
-        #: Devices whose memory keeps what was stored there; empty if they may be reset or removed.
+        #: Devices whose memory keeps stored values; empty if they may be reset or removed.
         self._holding = (
             set()
             if needs.vfio or needs.slot or needs.reset or needs.moved or needs.bound
@@ -47,17 +47,17 @@ class PageContents:
         self._ptes: tuple[PteSeen, ...] = ()
 
     def forget(self) -> None:
-        """Forget all contents: they may change unseen."""
+        """Forget all contents, because they may change unseen."""
         self._pages = None
         self._stored = {}
 
     def look(
         self, step: Step, op: Op | None, process: str, memory: MemorySeen | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
-        """Name and sentence of each property that the contents show to be violated after a step.
+        """Yield the name and sentence of each property that the contents show to be violated after a step.
 
-        :param process: the task that represents the address space of the acting one
-        :param memory: the memory seen by the look; without contents nothing is judged
+        :param process: the task that represents the acting task's address space
+        :param memory: the memory observed; without contents nothing is judged
         """
         if memory is None or memory.pages is None:
             self.forget()
@@ -133,7 +133,7 @@ class PageContents:
                 yield name, f"{_named(place)} begins with {_says(page.held)}, not {_says(expected[0])}"
 
     def _expected(self, place: _Place, op: Op, process: str, spaces: SeenSpaces) -> tuple[str, list[_Held]]:
-        # The property of a new page at a place, and what it may hold; nothing if that is unknown.
+        # The property of a new page at a place, and its possible contents; nothing if these are unknown.
         assert self._pages is not None
         task, area, number = place
         span = Span(area, number, number + 1)

@@ -1,4 +1,4 @@
-"""The VMAs that map a device, as properties need them, recomputed only where something changed."""
+"""The VMAs that map a device, as properties need them, recomputed only if something changed."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from pfnlab.programs.runs.changed_part import changed_part
 from pfnlab.programs.runs.observation import Step, VmaSeen
 from pfnlab.programs.runs.texts import tracked_range
 
-#: The files whose whole mapping is made by one remap_pfn_range.
+#: The files whose mappings are each made by a single remap_pfn_range.
 _REMAPPED = ("wc", "uc", "proc", "mem")
 
 #: Cache modes by their words in page-table entries.
@@ -32,11 +32,11 @@ class SeenMapping(NamedTuple):
 
 
 class DeviceMappings:
-    """The VMAs of the step looked at last that map a device of the program by page frames.
+    """The VMAs of the last observed step that map a device of the program by page frames.
 
-    :ivar modes: the number of ranges of frames shown with each cache mode
-    :ivar new: those that changed since the step looked at before
-    :ivar gone: the earlier values of those that changed
+    :ivar modes: the number of frame ranges shown with each cache mode
+    :ivar new: the VMAs that changed since the previous observed step
+    :ivar gone: the earlier values of the changed VMAs
     """
 
     def __init__(self, layout: Layout, history: History) -> None:
@@ -55,10 +55,10 @@ class DeviceMappings:
         return list(filter(None, self._of_vmas))
 
     def look(self, step: Step, spaces: SeenSpaces, changes: SeenChanges) -> None:
-        """Look at *step*, whose VMAs and entries *spaces* already has."""
+        """Observe *step*, whose VMAs and entries *spaces* already has."""
         part, touched = changes.vmas, set(changes.touched_vmas)
         if self._history_changes != self._history.changes:
-            # The way in which a driver filled its pages decides what is reserved.
+            # The reservations depend on the way in which a driver filled its pages.
             self._history_changes = self._history.changes
             touched = set(range(len(spaces.vmas.things)))
         for task, span in self._changed_users(step.tracked or ()):
@@ -81,7 +81,7 @@ class DeviceMappings:
         self.modes -= Counter(_modes(self.gone))
 
     def _changed_users(self, tracked: tuple[str, ...]) -> Iterable[tuple[str, Span]]:
-        """The changed users of tracked ranges; empty while vfio-pci maps nothing, as only it needs them."""
+        """The changed users of tracked ranges; empty while vfio-pci, which alone needs them, maps nothing."""
         before, self._tracked = self._tracked, tracked
         if not self._kinds["vfio"]:
             return ()
@@ -111,7 +111,7 @@ class DeviceMappings:
     ) -> bool:
         device = self._layout.devices.get(offset.name)
         if device is not None and offset.start >= device.nr:
-            # Outside the device: the book of a run has only entries that overlap a device of the program.
+            # Outside the device: a run records only book entries that overlap a device of the program.
             return False
         phys = self._layout.platform.phys
         start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)

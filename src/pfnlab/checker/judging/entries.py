@@ -65,7 +65,7 @@ def _outside(run: PteSeen, vmas: ByPlace[VmaSeen]) -> Span | None:
 
 
 def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
-    """True if an entry maps what the offset of its VMA names."""
+    """True if an entry maps the pages that the offset of its VMA names."""
     target, offset = entry.target, vma.offset
     if target is None:
         return True
@@ -92,7 +92,7 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
 
 
 def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
-    """True if the offset of an entry lies past the end of its device, in what follows it on this machine."""
+    """True if an entry's offset is past the end of its device, in what follows the device on this machine."""
     device = layout.devices.get(offset.name)
     return device is not None and offset.start + entry.first >= device.nr
 
@@ -113,7 +113,7 @@ def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
 class RamFrames:
     """The frames of ordinary memory before and after a step; entries name all of it ``ram``.
 
-    :param memory: the observations of memory at both looks
+    :param memory: the memory observed before and after the step
     """
 
     def __init__(self, memory: tuple[MemorySeen, MemorySeen]) -> None:
@@ -139,7 +139,7 @@ def flushed(before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, Memo
     An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` assumes this
     too.
 
-    :param memory: the observations of memory before and after
+    :param memory: the memory observed before and after the step
     """
     frames = RamFrames(memory)
     for old in before.ptes or ():
@@ -162,7 +162,7 @@ def notified(
 ) -> Iterator[str]:
     """No entry is removed, or maps another frame, without the address space's notifier being told.
 
-    :param starts: the page numbers at which the areas begin
+    :param starts: the number of the first page of each area
     """
     told_of, frames = _told_of(*memory), RamFrames(memory)
     for old in (before.ptes or ()) if told_of else ():
@@ -279,7 +279,7 @@ def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
 def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
     """Memory is reached through an entry that exists and permits the access.
 
-    :param process: the task that represents the address space of the acting one
+    :param process: the task that represents the acting task's address space
     """
     call = op.call
     if step.result != "ok" or not isinstance(call, Read | Write):
@@ -296,7 +296,7 @@ def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: Look
 
 
 def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
-    """Pages requested as uncached are not write-combining, unless they were already reserved so."""
+    """Pages requested as uncached are not write-combining, unless they were already reserved that way."""
     call = op.call
     if step.result != "ok" or None in (before.book, step.book):
         return

@@ -1,4 +1,4 @@
-"""The first steps of a run with the events that known defects follow from."""
+"""The first step of a run with each of the events from which known defects follow."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -47,7 +47,7 @@ _RESERVING = ("remap", "bare", "fault_remap")
 class FirstSteps:
     """The index of the first step with each event in a whole run; None if it does not happen.
 
-    Each is searched for once, however many steps it explains.
+    Each event is searched for only once, however many steps it explains.
     """
 
     def __init__(self, program: ops.Program, steps: Sequence[Step]) -> None:
@@ -62,7 +62,7 @@ class FirstSteps:
 
     @cached_property
     def driver(self) -> int | None:
-        """The guest driver is asked to do something."""
+        """The guest driver is asked to do anything."""
         return _first(
             at
             for at, op in enumerate(self._ops)
@@ -82,7 +82,7 @@ class FirstSteps:
 
     @cached_property
     def named(self) -> dict[str, int]:
-        """By kind of device, including ordinary memory (``ram``), the first operation that names one."""
+        """The first operation that names each kind of device, including ordinary memory (``ram``)."""
         found: dict[str, int] = {}
         for at, op in enumerate(self._ops):
             for name in names_in(op.call):

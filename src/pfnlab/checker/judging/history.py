@@ -1,4 +1,4 @@
-"""The requests of a program so far that the state after a step does not show."""
+"""The effects of a program's past operations that the state after a step does not show."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from pfnlab.programs.runs.observation import HELD, MOVED, WAITS, Run, Step, is_u
 #: Calls with which a driver maps pages for itself.
 _Mapping = device_ops.Ioremap | device_ops.Memremap | device_ops.IoMappingCreateWc | device_ops.MemremapPages
 
-#: These calls, and those that undo the newest of a kind.
+#: Calls that reserve or map pages for the driver, each with the call that undoes the latest of its kind.
 _KEEP: dict[type, type] = {
     device_ops.Ioremap: device_ops.Iounmap,
     device_ops.Memremap: device_ops.Memunmap,
@@ -28,7 +28,7 @@ class History:
     :ivar removed: devices that the kernel no longer has
     :ivar moved: whether the device's BAR is at its second place
     :ivar moved_away: whether mremap has moved something to a place chosen by the kernel
-    :ivar opened: devices of which vfio-pci has mapped something
+    :ivar opened: devices through which vfio-pci has mapped something
     :ivar changes: how many times any of these have changed
     """
 
@@ -73,7 +73,7 @@ class History:
 
     @property
     def asked(self) -> list[Span]:
-        """The device pages that a driver has asked to map or reserve, in operations that are held or wait."""
+        """The device pages that a driver asks to map or reserve in operations that are held or waiting."""
         return [
             call.span
             for call in self._pending.values()
@@ -81,7 +81,7 @@ class History:
         ]
 
     def follow(self, op: Op, step: Step, steps: Sequence[Step] = ()) -> None:
-        """Record *op*, which led to *step*: it is done when it returns, possibly in the step of a release.
+        """Record *op*, which led to *step*: it is done when it returns, possibly only in a later release.
 
         :param steps: the steps before and after it, if observed
         """
@@ -96,7 +96,7 @@ class History:
             self.done(op.call, op.task, steps)
 
     def done(self, call: Call, task: str = MAIN_TASK, steps: Sequence[Step] = ()) -> None:
-        """*call* of *task* has succeeded."""
+        """Record that *call* of *task* has succeeded."""
         match call:
             case device_ops.RequestMemRegion(span=span):
                 self.claims.append(span)
@@ -146,7 +146,7 @@ class History:
         self.changes += 1
 
     def _free(self, span: Span, steps: Sequence[Step]) -> None:
-        """A driver has freed *span*: a range that it reserved, or part of one."""
+        """Record that a driver has freed *span*: a range that it reserved, or part of one."""
         if span in self._booked:
             self._booked.remove(span)
             return
@@ -165,7 +165,7 @@ class History:
 
 
 def _count(step: Step, span: Span) -> int | None:
-    """The number of book entries equal to *span*; None if the book was not observed."""
+    """The number of book entries equal to *span*, or None if the book was not observed."""
     return None if step.book is None else sum(entry.span == span for entry in step.book)
 
 

@@ -60,7 +60,7 @@ RUN_PROPERTIES = frozenset((*SEEN, *(asked.name for asked in ASKED)))
 
 
 def sentence_of(name: str) -> str:
-    """The sentence of the property *name*; empty for a property that only a kernel's memory shows."""
+    """The sentence of the property *name*, or an empty string if only kernel memory shows the property."""
     return SEEN.get(name) or next((asked.asks for asked in ASKED if asked.name == name), "")
 
 
@@ -73,12 +73,12 @@ _EVENTS = {
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
-    """The properties that *run* violates; those of a state are listed where the violation begins.
+    """The properties that *run* violates; those of a state are listed at the step where the violation begins.
 
     A step is judged if VMAs and entries were observed and no processor was held in it. Properties that only
-    memory shows are judged if the run has it.
+    memory shows are judged if the run recorded memory.
 
-    :param series: of the kernel, by which known violations are explained; when None, the series named in the
+    :param series: the kernel series by which known violations are explained; None for the series named in the
         run
     """
     broken = list(_judged(program, run))
@@ -111,7 +111,7 @@ def judged(
 def refuse_unknown(program: Program) -> None:
     """Refuse an ``expect`` line about a property that no run is judged by.
 
-    :raises Misuse: with the nearest names
+    :raises Misuse: if there is one; the message suggests the nearest names
     """
     for expect in program.expects:
         if expect.keeps and expect.keeps not in RUN_PROPERTIES:
@@ -120,7 +120,7 @@ def refuse_unknown(program: Program) -> None:
 
 
 def _decided(expectation: Expectation, broken: Sequence[Violation]) -> Expectation:
-    """An expectation about a property, decided if the run ended or violated it; others as they are."""
+    """An expectation about a property, decided if the run ended or violated it; any other is unchanged."""
     if not expectation.keeps:
         return expectation
     violated = any((one.machine, one.name) == (expectation.machine, expectation.keeps) for one in broken)
@@ -135,11 +135,11 @@ def judged_runs(
     accel: Accel = Accel.TCG,
     fields: tuple[str, ...] = FIELDS,
 ) -> list[tuple[tuple[Run, ...], Verdict]]:
-    """Run every program on every machine: for each program its runs, and the verdict on them.
+    """Run every program on every machine; return the runs of each program and the verdict on them.
 
     :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
-    :raises Misuse: there is no such model or kernel, or no guest can hold a program
-    :raises MissingTool: a tool or kernel is not installed
+    :raises Misuse: if there is no such model or kernel, or no guest can hold a program
+    :raises MissingTool: if a tool or kernel is not installed
     """
     for program in programs:
         refuse_unknown(program)
@@ -169,7 +169,7 @@ def _profile(run: Run, series: str | None) -> Profile | None:
 
 
 def _version(run: Run) -> str | None:
-    """The version given by a run, in its machine's name or as its kernel's release; None without one."""
+    """The version named by a run, in its machine's name or as its kernel's release, or None."""
     name = run.machine.partition(":")[2].partition(",")[0]
     for version in (name, upstream(name), version_of_release(run.kernel.rpartition(" ")[2])):
         if is_version(version):
@@ -281,7 +281,7 @@ class _Judging:
                 yield fault.name, fault.says
 
     def _is_excused(self, name: str) -> bool:
-        """True if the program has a reason for a fault of that name."""
+        """True if the program itself explains a violation of the property *name*."""
         history = self._history
         if name == "counts_left":
             # Entries that the kernel placed outside the program's areas are not observed.
@@ -290,7 +290,7 @@ class _Judging:
         return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
     def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
-        """Name and sentences of the properties that entries violate; unchanged parts are kept from before."""
+        """The name and sentences of each property that entries violate; unchanged parts are not rejudged."""
         spaces, now = self._spaces, self._history.changes
         vmas, ptes = spaces.vmas.things, spaces.ptes.things
         new_vmas = [vmas[index] for index in changes.touched_vmas]

@@ -1,4 +1,4 @@
-"""Known violations: what a kernel or a design does, matched by the cause in the run."""
+"""Known violations of a kernel or a design, matched by their causes in the run."""
 
 from collections.abc import Callable
 
@@ -63,7 +63,7 @@ _WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook", "vm_pgoff")
 #: Trackers that look up the first frame in the page tables, and keep the reservation over a zap.
 _LOOK_UP = ("unmap_only", "driver_hook")
 
-#: Trackers that keep the reservation over a zap, and do not see the next remap.
+#: Trackers that keep the reservation over a zap, and do not notice the next remap.
 _OVER_ZAPS = (*_LOOK_UP, "base_pfn", "vm_pgoff")
 
 
@@ -244,7 +244,7 @@ LEFT_OUT = "the program left a call out"
 
 
 def known(causes: Causes, name: str) -> str:
-    """The reason why the property *name* is violated; empty if unknown."""
+    """The reason why the property *name* is violated, or an empty string if it is unknown."""
     if causes.left_out:
         return LEFT_OUT
     return next((why for why, cause in KNOWN.get(name, ()) if cause(causes)), "")

@@ -1,7 +1,7 @@
 """The cache modes in which a run reaches frames: by entries, and by translations that processors cache.
 
-A model lists what its processors cache. For a kernel it is known only if a task reaches a page that no longer
-has an entry while a processor is held.
+A model lists what its processors cache. On a real kernel it is known only if a task reaches a page that no
+longer has an entry while a processor is held.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,20 +20,21 @@ from pfnlab.programs.runs.pte_text import RAM
 class ReachedModes:
     """The frames that the steps of a run reach, collected step by step.
 
-    :ivar remembered: of the step looked at last, what processors reach by translations that differ from all
-        entries
+    :ivar remembered: the frames that processors reach, after the last observed step, by translations that
+        match no entry
     """
 
     def __init__(self, run: Run, layout: Layout, history: History) -> None:
         self._run, self._layout, self._history = run, layout, history
-        #: The entries of the steps since the last one in which no processor was held.
+        #: The entries of the steps since the last one without a held processor.
         self._had: list[Sequence[PteSeen]] = []
         self.remembered: list[Shown] = []
 
     def look(self, number: int, op: Op | None, *, held: bool) -> None:
-        """Look at a step; earlier steps must have been looked at.
+        """Observe a step; earlier steps must have been observed.
 
-        :param held: a processor is held after it; otherwise only stale translations can be told from entries
+        :param held: whether a processor is held after it; otherwise only stale translations can be told from
+            entries
         """
         step = self._run.steps[number]
         tlbs = self._run.tlbs[number] if number < len(self._run.tlbs) else ()
@@ -46,7 +47,7 @@ class ReachedModes:
         self.remembered = [Shown(one.frames, one.mode) for one in differ]
 
     def agree(self) -> bool | None:
-        """True if each frame that is reached in two ways has one mode; None if no frame is."""
+        """True if each frame reached in two ways has one mode; None if no frame is reached in two ways."""
         return agree([*((one.frames, one.mode) for one in self._entries()), *self.remembered])
 
     def _entries(self) -> list[ReachedAt]:

@@ -34,12 +34,12 @@ _CUTS = (
     | ops.RemapFilePages
 )
 
-#: Calls that may unmap whole VMAs, in addition to an mmap over others.
+#: Calls that may unmap whole VMAs, in addition to an mmap over existing mappings.
 _UNMAPS = ops.Munmap | ops.Mremap | ops.RemapFilePages | ops.Exit | ops.Kill | ops.Exec
 
 
 class _Since:
-    """True if the event of that name among the :class:`FirstSteps` is not after the step."""
+    """True if the event of that name in :class:`FirstSteps` happened at the step or before it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -51,10 +51,10 @@ class _Since:
 class Causes:
     """The events up to and including a step.
 
-    :param steps: of the run, from the first; later ones have no effect
-    :param step: index; the end is counted after the last operation
+    :param steps: the steps of the run, from the first; those after *step* have no effect
+    :param step: the index of the step; the end counts as one step after the last operation
     :param profile: the rules of the machine; None if unknown
-    :param first: the first occurrence of each event of the run, for the causes of several steps
+    :param first: the first occurrence of each event of the run, shared by the causes of several steps
     """
 
     left_out = _Since()
@@ -104,7 +104,7 @@ class Causes:
 
     @property
     def now(self) -> str:
-        """The word of the operation in a program; for a walk, its walker."""
+        """The word for the operation in a program; for a walk, its walker."""
         return word_of(self._program.ops[self._at].call) if self._at < len(self._program.ops) else END
 
     @property
@@ -185,7 +185,7 @@ class Causes:
 
     @property
     def own_pages(self) -> bool:
-        """True if the guest driver was to map its own pages as pages."""
+        """True if the guest driver was asked to map its own pages as ordinary pages."""
         return any(
             isinstance(op.call, ops.Mmap) and op.call.driver is not None and op.call.driver.how in OWN_PAGES
             for op in self._ops
@@ -211,9 +211,7 @@ class Causes:
 
     @property
     def left_uncut(self) -> bool:
-        """True if an mremap has moved a mapping that it could not split and unmap, so the old one is left
-        (S5.8.15).
-        """
+        """True if an mremap left the old mapping because it could not split and unmap it (S5.8.15)."""
         return any(
             isinstance(op.call, ops.Mremap)
             and not op.call.dontunmap
@@ -226,7 +224,7 @@ class Causes:
 
     @property
     def grew_in_vain(self) -> bool:
-        """True if an mremap was to enlarge a mapping, and a page-table allocation was to fail in it."""
+        """True if an mremap was to enlarge a mapping and one of its page-table allocations was to fail."""
         return any(
             isinstance(op.call, ops.Mremap)
             and op.call.pages > op.call.span.pages
@@ -237,7 +235,7 @@ class Causes:
 
     @property
     def failed_over(self) -> bool:
-        """True if a private writable mapping failed that was to replace another."""
+        """True if a private writable mapping that was to replace another failed."""
         return any(call.over is not None for call in self._refused_memory())
 
     @property
@@ -254,7 +252,7 @@ class Causes:
 
     @property
     def zaps(self) -> bool:
-        """True if this step may have removed entries from a VMA that stayed: it does so itself, or releases
+        """True if this step may have removed entries from a VMA that stayed: it does so itself, it releases
         operations, or the state before it was not observed.
         """
         looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
@@ -275,7 +273,7 @@ class Causes:
 
     @property
     def remap_failed(self) -> bool:
-        """True if a mapping that was to be made to fail failed in this step."""
+        """True if a mapping that the program makes fail failed in this step."""
         op = self.op
         return op is not None and op.fail is not None and self._steps[-1].result != "ok"
 
@@ -318,7 +316,7 @@ def _overlap(vma: VmaSeen, op: ops.Op) -> bool:
 
 
 def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
-    """The areas in which a call changes VMAs, each with a number of pages; includes those it maps over."""
+    """The areas in which a call changes VMAs, each with a number of pages, including areas it maps over."""
     if isinstance(call, _CUTS):
         yield call.span.name, call.span.pages
     if isinstance(call, ops.Mmap) and call.over is not None:
@@ -332,5 +330,5 @@ def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
 
 
 def word_of(call: ops.Call) -> str:
-    """The word of an operation in a program; for a walk, its walker."""
+    """The word for an operation in a program; for a walk, its walker."""
     return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)

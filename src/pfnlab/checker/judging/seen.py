@@ -1,4 +1,4 @@
-"""An observed step: where its devices lie, and its VMAs and entries by their places."""
+"""An observed step: the places of its devices, and its VMAs and entries by place."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ class _Area(NamedTuple):
     :param indices: the index of each among all objects
     :param starts: the first page of each
     :param ends: the page after the last page of each
-    :param furthest: for each, the furthest end up to and including it
+    :param furthest: the largest end of all objects up to and including each
     """
 
     indices: list[int]
@@ -52,7 +52,7 @@ class _Area(NamedTuple):
     furthest: list[int]
 
     def indices_of(self, span: Span) -> list[int]:
-        """The indices, ascending, of objects that have a page of *span*."""
+        """The indices, ascending, of the objects that include a page of *span*."""
         first = bisect_right(self.furthest, span.start)
         behind = bisect_left(self.starts, span.end)
         return sorted(self.indices[at] for at in range(first, behind) if self.ends[at] > span.start)
@@ -61,8 +61,8 @@ class _Area(NamedTuple):
 class ByPlace(Generic[T]):
     """Objects that lie in address spaces, found by their pages; they may overlap.
 
-    Those of one task and area are mostly listed together, in ascending order and without overlap. So their
-    places form one ascending list, of which little changes from one step to the next.
+    The objects of one task and area are usually listed together, in ascending order and without overlap. So
+    their places form one ascending list, which changes little from one step to the next.
     """
 
     def __init__(self, things: Iterable[T] = ()) -> None:
@@ -82,7 +82,7 @@ class ByPlace(Generic[T]):
         return number, span.start, span.end
 
     def replace(self, things: Sequence[T]) -> ChangedPart:
-        """Replace the objects by *things*; return the part in which they differ."""
+        """Replace the objects by *things*; return the part that changed."""
         part = changed_part(self.things, things)
         if self._areas is not None:
             self._set(things)
@@ -95,7 +95,7 @@ class ByPlace(Generic[T]):
         return part
 
     def indices(self, task: str, span: Span) -> Sequence[int]:
-        """The indices, ascending, of objects that have a page of *span* in the address space of *task*."""
+        """The indices, ascending, of objects in the address space of *task* that include a page of *span*."""
         number = self._numbers.get((task, span.name))
         if number is None:
             return ()
@@ -107,7 +107,7 @@ class ByPlace(Generic[T]):
         return range(first, bisect_left(self._places, (number, span.end)))
 
     def overlapping(self, task: str, span: Span) -> Sequence[T]:
-        """The objects that have a page of *span* in the address space of *task*, in the given order."""
+        """The objects in the address space of *task* that include a page of *span*, in the given order."""
         return [self.things[index] for index in self.indices(task, span)]
 
 
@@ -133,9 +133,10 @@ def _areas(places: Sequence[_Place]) -> dict[int, _Area]:
 
 
 class Layout:
-    """The location of each device of a program, as numbers that represent frames.
+    """The place of each device of a program, as numbers that represent frames.
 
-    They are those of the modelled machine: a run names device pages, and so is the same on all machines.
+    The numbers are those of the modelled machine: a run names device pages, so it is the same on all
+    machines.
     """
 
     def __init__(self, program: Program, configuration: Configuration = DISTRIBUTION) -> None:
@@ -147,7 +148,7 @@ class Layout:
         self.vfio = names[0] if uses else None
 
     def frames(self, span: Span) -> PfnRange | None:
-        """The frames of device pages; None for pages outside devices."""
+        """The frames of device pages, or None for pages outside devices."""
         name = self.vfio if span.name == REGION else span.name
         base = self.devices.get(name or "")
         return PfnRange(base.start + span.start, base.start + span.end) if base is not None else None
@@ -180,11 +181,11 @@ def entries_in(vma: VmaSeen, ptes: ByPlace[PteSeen]) -> list[SeenEntry]:
 
 
 class SeenChanges(NamedTuple):
-    """The VMAs and entries that changed since the step looked at before.
+    """The VMAs and entries that changed since the previous observed step.
 
     :param vmas: the part of the VMAs that differs
-    :param touched_vmas: the indices, ascending, of those that differ, or have entries that differ
-    :param touched_ptes: the same for entries, including those in VMAs that differ
+    :param touched_vmas: the indices, ascending, of the VMAs that changed or contain changed entries
+    :param touched_ptes: the same for entries, including all entries in VMAs that changed
     """
 
     vmas: ChangedPart
@@ -193,7 +194,7 @@ class SeenChanges(NamedTuple):
 
 
 class SeenSpaces:
-    """The VMAs and entries of the step looked at last, by their places."""
+    """The VMAs and entries of the last observed step, by their places."""
 
     def __init__(self) -> None:
         self.vmas: ByPlace[VmaSeen] = ByPlace()

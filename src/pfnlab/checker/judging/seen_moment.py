@@ -26,9 +26,9 @@ from pfnlab.programs.runs.observation import Step, direct_map_spans
 class SeenMoment:
     """A step and its history.
 
-    :param step: with VMAs and page-table entries
-    :param mappings: its VMAs that map a device; None if they are not followed
-    :param remembered: the frames that processors reach by translations that differ from all entries
+    :param step: the step, with VMAs and page-table entries
+    :param mappings: its VMAs that map a device; None if these are not tracked
+    :param remembered: the frames that processors reach by cached translations that match no entry
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SeenMoment:
         self.facts = facts_of(step.log)
 
     def of_mappings(self, mappings: list[SeenMapping]) -> SeenMoment:
-        """The same moment with only these of its mappings."""
+        """The same moment with only these mappings."""
         # Claims and reservations depend on all mappings.
         _ = self.claims, self.reserved
         part = copy(self)
@@ -52,13 +52,13 @@ class SeenMoment:
         return part
 
     def of_reservations(self, reservations: list[PfnRange]) -> SeenMoment:
-        """The same moment with only these of its reservations."""
+        """The same moment with only these reservations."""
         part = copy(self)
         part.reservations = reservations
         return part
 
     def of_tracked(self, tracked: tuple[str, ...]) -> SeenMoment:
-        """The same moment with only these of its tracked ranges."""
+        """The same moment with only these tracked ranges."""
         part = copy(self)
         part.step = msgspec.structs.replace(self.step, tracked=tracked)
         return part
@@ -104,7 +104,7 @@ class SeenMoment:
 
     @cached_property
     def _direct_map(self) -> list[Shown] | None:
-        """The frames of the program's devices that are not write-back in the direct map; None: unobserved."""
+        """The frames of the program's devices not write-back in the direct map; None if not observed."""
         if self.step.direct_map is None:
             return None
         return [
@@ -152,7 +152,7 @@ class SeenMoment:
         return [self._bar(name) for name in sorted(self._history.removed)]
 
     def _bar(self, device: str) -> PfnRange:
-        """The frames of a device, at the present place of its BAR."""
+        """The frames of a device at the current place of its BAR."""
         return self._layout.devices[MOVED_BAR if self._history.moved else device]
 
     @property
@@ -187,7 +187,7 @@ ASKED: tuple[Question, ...] = tuple(
     )
 )
 
-#: Those about the effects of the last operation, which are judged even if the state was not observed.
+#: The properties of effects of the last operation, which are judged even if the state was not observed.
 ASKED_OF_EVENTS = ("freed_once", "no_warning", "freed_unmapped", "right_file")
 
 #: Properties that hold if they hold for each mapping, with their other dependencies.
@@ -210,7 +210,7 @@ _DEPENDS = {**_OF_MAPPINGS, **_OF_OTHERS}
 
 
 def events_broken(moment: SeenMoment) -> list[Question]:
-    """The violated properties about effects of the last operation."""
+    """The violated properties of the effects of the last operation."""
     asked = (question for question in ASKED if question.name in ASKED_OF_EVENTS)
     return [question for question in asked if _breaks(question, moment)]
 
@@ -223,7 +223,7 @@ def _breaks(question: Question, moment: Moment) -> bool:
 class AskedOnce:
     """The properties that held when they were last judged, with their dependencies.
 
-    :param mappings: the mappings of the step looked at last; it looks at every step to be judged
+    :param mappings: the mappings of the last observed step; it observes every step to be judged
     """
 
     def __init__(self, mappings: DeviceMappings) -> None:
@@ -242,7 +242,7 @@ class AskedOnce:
                 self._held[name] = _DEPENDS[name](moment)
 
     def _part(self, name: str, moment: SeenMoment) -> SeenMoment | None:
-        """The part of *moment* that may violate a property; None if nothing can."""
+        """The part of *moment* that may violate a property; None if no part can."""
         if name == "one_mode":
             return moment if len(self._mappings.modes) > 1 or moment.remembered else None
         if name == "direct_map_back":

@@ -1,1 +1,1 @@
-"""Races: operations that run side by side, in every order of their kernel functions. A memoised search."""
+"""Races: concurrent operations, in every order of their kernel functions, by a memoised search."""

@@ -1,7 +1,7 @@
 """The continuation of a stopped operation: its frames and their variables, as plain values.
 
-Two operations with equal continuations behave the same from there on, whatever happened to each before. The
-rest of a loop must therefore be in a variable: Python shows no other values of a frame.
+Two operations with equal continuations behave the same from there on, whatever happened before. So the
+remainder of a loop must be in a variable: Python shows no other values of a frame.
 """
 
 import dis
@@ -68,7 +68,7 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
     The progress of a loop is the value of its variable. Code outside this package may keep it elsewhere.
 
     :param name: returns the name of an object with an identity, or None if the object has no name
-    :raises UnsayableError: a variable has a value that cannot be compared, a loop iterates over something
+    :raises UnsayableError: if a variable has a value that cannot be compared, a loop iterates over something
         that is in no variable, or the code is not of this package
     """
     frames = []
@@ -84,7 +84,7 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
 
 
 def _check_loops(frame: FrameType) -> None:
-    """:raises UnsayableError: a running loop of *frame* iterates over something that is in no variable"""
+    """:raises UnsayableError: if a running loop of *frame* iterates over something that is in no variable"""
     at = frame.f_lasti
     for first, after, source in _loops(frame.f_code):
         if first <= at < after and not isinstance(frame.f_locals.get(source), list | tuple | dict):
@@ -93,7 +93,7 @@ def _check_loops(frame: FrameType) -> None:
 
 @cache
 def _loops(code: CodeType) -> tuple[tuple[int, int, str], ...]:
-    """The loops of *code* except those over constants: first instruction, the one after it, the variable."""
+    """The loops of *code* except those over constants: first instruction, the one after it, variable."""
     loops, sources, before = [], [], ""
     for instruction in dis.get_instructions(code):
         if instruction.opname == "GET_ITER":
@@ -108,7 +108,7 @@ _CONSTANT = "a constant"
 
 
 def _source(instruction: dis.Instruction) -> str:
-    """The object that *instruction* supplies to a loop: the name of a variable, or a mark for a constant."""
+    """The object that *instruction* supplies to a loop: a variable's name, or a marker for a constant."""
     if instruction.opname in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF"):
         return str(instruction.argval)
     return _CONSTANT if instruction.opname == "LOAD_CONST" else ""

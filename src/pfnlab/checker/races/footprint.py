@@ -1,9 +1,9 @@
 """A kernel split into parts, and the footprint of a turn: the parts that it touches.
 
-The parts are as small as the order of operations can matter: the tree of an address space, its VMAs, its page
-tables, its locks, the translations of each processor, the reverse map, the book (memtype list). Footprints
-are not declared, not even for user-defined policies. While a turn runs, every access to an attribute of these
-objects is recorded. A part has changed if its value has changed.
+The parts are just fine enough to tell when the order of operations matters: the tree of an address space, its
+VMAs, its page tables, its locks, the translations of each processor, the reverse map, the book (memtype
+list). Footprints are not declared, not even for user-defined policies. While a turn runs, every access to an
+attribute of these objects is recorded. A part has changed if its value has changed.
 
 The value of a part must depend only on objects whose attributes are recorded for that part. Otherwise it
 could change without being touched.
@@ -140,16 +140,16 @@ class Parts:
 
     @property
     def taken(self) -> bool:
-        """True if a lock is taken; locks of VMAs are left out, because they are released with mmap_lock."""
+        """True if a lock is taken; VMA locks are left out, because they are released with mmap_lock."""
         return any(lock.taken for lock in self._locks if not isinstance(lock, VmaLocks))
 
     def value(self, number: int) -> Any:
-        """The present value of part *number*, as plain values."""
+        """The current value of part *number*, as plain values."""
         return self._values[number]()
 
     @property
     def reaching(self) -> Sequence[int]:
-        """The numbers of the parts by which frames are reached: page tables, and what processors remember."""
+        """The numbers of the parts by which frames are reached: page tables, and cached translations."""
         return tuple(self._reaching)
 
     def reached(self, number: int) -> tuple[list[ReachedAt], list[ReachedAt]]:
@@ -173,7 +173,7 @@ class Parts:
         return entries, self._reached_by_tlbs(others)[1]
 
     def name(self, instance: object) -> Any:
-        """The name of an object with an identity; None while only its maker can reach it."""
+        """The name of an object with an identity, or None while only its maker can reach it."""
         for numbers in (self._object_parts, self._space_parts):
             if id(instance) in numbers:
                 return numbers[id(instance)]
@@ -183,9 +183,7 @@ class Parts:
         return next((table[id(instance)][0] for table in tables if id(instance) in table), None)
 
     def notice(self, maker: str) -> set[int]:
-        """Name objects that *maker* has made and others can now reach, after each turn; return the grown
-        parts.
-        """
+        """Name objects that *maker* has made and others can now reach; return the grown parts."""
         grown_parts: set[int] = set()
         for mm in self._all_spaces():
             if id(mm) not in self._space_parts and _name_object(self._new_spaces, mm, maker):
@@ -366,7 +364,7 @@ class Parts:
 
 
 def _name_object(table: dict[int, _NamedObject], instance: object, maker: str) -> bool:
-    """Name *instance*; return whether it had no name before."""
+    """Name *instance*; return whether it had no name until now."""
     if id(instance) in table:
         return False
     table[id(instance)] = (maker, sum(name[0] == maker for name, _ in table.values())), instance

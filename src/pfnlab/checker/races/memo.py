@@ -1,9 +1,9 @@
 """The memo of one race: each turn runs once, and its effect is reused in all schedules where it is the same.
 
 A turn is a function of its operation's continuation (:mod:`pfnlab.checker.races.continuation`) and of the
-parts of the kernel in its footprint (:mod:`pfnlab.checker.races.footprint`). It runs on a kernel after one
-schedule. Its effect is stored under the continuation and the values of those parts. An equal continuation
-with equal values has the same effect.
+parts of the kernel in its footprint (:mod:`pfnlab.checker.races.footprint`). It runs once, on the kernel
+after one schedule. Its effect is stored under the continuation and the values of those parts. An equal
+continuation with equal values has the same effect.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Footprint:
     writes: int = 0
 
     def meets(self, other: Footprint) -> bool:
-        """True if their order can matter: one writes what the other reads or writes."""
+        """True if their order can matter: one writes something that the other reads or writes."""
         return bool(self.writes & (other.reads | other.writes) | self.reads & other.writes)
 
     def __or__(self, other: Footprint) -> Footprint:
@@ -57,8 +57,8 @@ class TurnEffect(NamedTuple):
     """The effect of a turn.
 
     :param changed: the parts it changes, each with the digest of the new value
-    :param footprint: the parts it reads and writes, followed by a bit for each task: whether that task is in
-        the middle of an operation
+    :param footprint: the parts it reads and writes, followed by one bit per task: whether that task is in the
+        middle of an operation
     """
 
     result: TurnResult
@@ -71,7 +71,7 @@ _Item = TypeVar("_Item")
 
 
 class _Memo(Generic[_Item]):
-    """Items determined by the position of a task and by the values of the parts touched."""
+    """Items determined by the position of a task and the values of the parts touched."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[int, Position], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
@@ -221,5 +221,5 @@ def _bits(numbers: Iterable[int]) -> int:
 
 
 def digest(value: Any) -> int:
-    """64 bits that stand for a plain value, the same in every process."""
+    """A 64-bit number that represents a plain value, the same in every process."""
     return int.from_bytes(blake2b(marshal.dumps(value, 2), digest_size=8).digest(), "little")

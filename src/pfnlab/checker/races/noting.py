@@ -20,7 +20,7 @@ QUIET: dict[type, tuple[str, ...]] = {
     # The task that frees a VMA has looked at it.
     Vma: ("mm", "freed"),
     Task: ("comm", "pid", "tlb", "exec_update_lock"),
-    # That an entry seems unused since then is not part of a state, nor is the accessed bit.
+    # Whether an entry was unused since then is not part of a state, nor is the accessed bit.
     Tlb: ("flushed", "_aged", "_spared"),
     RwLock: ("_processors", "need", "_unlocked"),
     TableLocks: ("_processors", "_tables"),
@@ -31,7 +31,7 @@ QUIET: dict[type, tuple[str, ...]] = {
         *("current", "warned", "next_pid", "additional_pages"),
         # It does not matter for races.
         "committed",
-        # Only for a turn of a task that has left `tasks`.
+        # Used only in a turn of a task that has left `tasks`.
         "exiting",
         # Membership of a page is recorded with the page.
         "mlock_batch",
@@ -45,7 +45,7 @@ _METHODS: dict[type, tuple[Any, Any]] = {}
 
 
 def notable(kinds: Iterable[type]) -> list[type]:
-    """Python classes whose attributes can be recorded, as they have no own methods to read and set them."""
+    """Python classes whose attribute accesses can be recorded, because they define no accessors."""
     methods = ("__getattribute__", "__setattr__")
     return [
         kind
@@ -61,7 +61,7 @@ _HEAP_TYPE = 1 << 9
 
 @contextmanager
 def noting(notes: Mapping[type, Note]) -> Iterator[None]:
-    """Record each access to an attribute of an object of these classes within this context."""
+    """Record each access to an attribute of an object of these classes while this context is active."""
     _NOTES.append(notes)
     for kind in notes:
         _watch(kind)

@@ -1,4 +1,4 @@
-"""Operations side by side: every order in which they can enter kernel functions (S8.3).
+"""Concurrent operations: every order in which they can enter kernel functions (S8.3).
 
 This is a partial-order search with a memo. An operation stops where the model marks the beginning of a kernel
 function. Between two stops it runs alone: that is a turn. A state is the joint state of all tasks. A schedule
@@ -63,12 +63,12 @@ class RaceState(NamedTuple):
 
     :param race: the number of the race in the scope, counted from 0
     :param able: the numbers of the tasks that can run
-    :param told_free: whether an owner was told that a frame is free while a processor still reached it
+    :param told_free: whether an owner was told that a frame is free while a processor could still reach it
     :param stuck: whether no task can run although not all are done
-    :param beside: whether an owner was told while another operation was under way
-    :param free: whether an owner was told at all
+    :param beside: whether an owner was told so while another operation was under way
+    :param free: whether an owner was told at all that a frame is free
     :param facts: effects of the turns so far that the kernel does not show
-    :param answers: when all operations are done, the answer of each of :data:`STATE_QUESTIONS`
+    :param answers: the answer to each of :data:`STATE_QUESTIONS`, once all operations are done
     :param exited: whether every task has since exited
     :param modes: whether each frame that can be reached in two ways has one cache mode; None if none can
     """
@@ -89,9 +89,10 @@ class RaceState(NamedTuple):
 class _Ending(NamedTuple):
     """The end of a schedule.
 
-    :param answers: those of :data:`STATE_QUESTIONS` when all operations are done
+    :param answers: the answers to :data:`STATE_QUESTIONS` when all operations are done
     :param facts: effects of the exit of every task that the kernel does not show
-    :param exited: the answers after it; none if the exit cannot finish, or a lock is still taken
+    :param exited: the answers after every task has exited; none if the exit cannot finish, or a lock is still
+        taken
     """
 
     answers: tuple[bool | None, ...]
@@ -103,7 +104,7 @@ class RaceModel:
     """All schedules of the races of a scope, on one modelled kernel.
 
     :ivar outcomes: how often each kind of operation ended with each result
-    :ivar unmodelled: the number of turns that the model has no rule for, by its message; they are left out
+    :ivar unmodelled: the number of turns left out because the model has no rule for them, by its message
     """
 
     def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
@@ -228,7 +229,7 @@ class RaceModel:
         recall(counts, self.outcomes, self.unmodelled)
 
     def program(self, path: Path[RaceState], question: Question, title: str, asks: str) -> Program | None:
-        """A program that violates the same property, with at most one held task; None without one.
+        """A program with at most one held task that violates the same property; None without one.
 
         A deadlock has no program: no operation could release the held one.
         """
@@ -259,7 +260,7 @@ class RaceModel:
 
 
 def _cut(program: Program, length: int) -> Program:
-    """A program with a held task, as far as the model has rules; the held operation resumes after it."""
+    """The first *length* operations of *program*, after which the held operation resumes."""
     if length == len(program.ops):
         return program
     return msgspec.structs.replace(program, ops=(*program.ops[:length], Op(Release())))
@@ -270,10 +271,10 @@ def _together(facts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None]:
-    """For each operation of a program with a held task: whether it told an owner too early.
+    """For each operation of a program with a held task, whether it told an owner too early.
 
-    None if it told no owner while the task was held. An operation without a rule ends the list, e.g. a read
-    by a processor that may have been idle at a flush of other pages (S8.5.3).
+    An entry of None marks an operation that told no owner while the task was held. An operation without a
+    rule ends the list, e.g. a read by a processor that may have been idle at a flush of other pages (S8.5.3).
     """
     platform, devices, _ = place(program)
     kernel = machine.boot(platform, devices)
@@ -297,7 +298,7 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
 def answers_by_op(machine: ModelMachine, program: Program, question: Question) -> list[bool | None]:
     """The answers to a question about a state after each operation of *program*.
 
-    None while a task is held, except for the cache modes, and if the question does not apply.
+    None while a task is held (except for the cache modes), or if the question does not apply.
     """
     platform, devices, whole = place(program)
     kernel = machine.boot(platform, devices)
@@ -318,7 +319,7 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
 
 
 def control(program: Program) -> Program:
-    """*program* with its flush omitted by force, for a kernel that would flush in time."""
+    """*program* with its flush forcibly omitted, for a kernel that would flush in time."""
     ops = [
         op
         if op.hold is None
@@ -353,7 +354,7 @@ def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
 
 
 def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Iterator[Program]:
-    """The operations of *race* in sequence, in the order in which they began, or ended, on *path*."""
+    """The operations of *race* in sequence, in the order in which they began (or ended) on *path*."""
     turns = [turn for turn in path.actions if isinstance(turn, Turn) and turn is not EXIT]
     begun = tuple(turn.op for turn in turns if not turn.where)
     ended = tuple(reversed(dict.fromkeys(turn.op for turn in reversed(turns))))
@@ -362,7 +363,7 @@ def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Itera
 
 
 def _with_exits(program: Program) -> Program:
-    """*program*, and after it the exit of every process, the last created first."""
+    """*program* followed by the exit of every process, the last created first."""
     processes = [MAIN_TASK, *(op.call.child for op in program.ops if isinstance(op.call, Fork))]
     exits = tuple(Op(Exit(), task) for task in reversed(processes))
     return msgspec.structs.replace(program, ops=program.ops + exits)
@@ -387,7 +388,7 @@ def _with_hold(race: Race, op: Op, hold: Hold, title: str, asks: str) -> Program
 
 
 def _of(race: Race, title: str, asks: str, ops: tuple[Op, ...]) -> Program:
-    """A program of *race* with other operations."""
+    """A program on the devices of *race* that runs *ops*."""
     return msgspec.structs.replace(race.program, title=title, asks=asks, ops=ops)
 
 
@@ -404,7 +405,7 @@ def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
 
 
 def _at_the_end(question: Question) -> Property[RaceState]:
-    """A question that is judged at the end, and after every task has exited; cache modes after every turn."""
+    """A question judged at the end and after every task has exited; cache modes, after every turn."""
     number = STATE_QUESTIONS.index(question)
 
     def answer(state: RaceState) -> bool | None:

@@ -1,9 +1,9 @@
 """Partial-order search over the schedules of races: sleep sets.
 
 Two turns are independent if neither touches a part that the other changes. Both orders then lead to the same
-state, and one order is enough: the task whose turn was expanded first sleeps after the other turn. It wakes
-up at the first turn that is not independent of its own. Schedules are left out, but states are not: every
-state is found, by a schedule as short as without reduction. (Godefroid, Holzmann and Pirottin, "State-space
+state, so one order is enough: the task whose turn was expanded first sleeps after the other turn. It wakes up
+at the first turn that is not independent of its own. Some schedules are skipped, but no states: every state
+is found, by a schedule no longer than without reduction. (Godefroid, Holzmann and Pirottin, "State-space
 caching revisited", 1992.)
 """
 
@@ -35,13 +35,13 @@ def search(
     look: Look = lambda effect: effect.footprint,
     jobs: int = 1,
 ) -> Exploration[RaceState]:
-    """Every state that a schedule of *model* reaches, breadth first.
+    """Find every state that a schedule of *model* reaches, breadth first.
 
     An interrupt (SIGINT) ends the search like a limit.
 
-    :param states: with *seconds* and *progress* as for :func:`~pfnlab.checker.search.explore.explore`
+    :param states: as *seconds* and *progress*, see :func:`~pfnlab.checker.search.explore.explore`
     :param look: returns the footprint of a turn's effect; only tests replace the default
-    :param jobs: races that are searched at a time if there is no limit; the result is the same
+    :param jobs: the number of races searched at a time if there is no limit; does not change the result
     """
     races = len(list(model.initial()))
     if jobs > 1 and races > 1 and states is None and seconds is None:
@@ -68,7 +68,7 @@ def search(
 def _race_by_race(
     model: RaceModel, properties: Sequence[Property[RaceState]], look: Look, races: int, jobs: int
 ) -> Exploration[RaceState]:
-    """The same with a process for each race: no state of one race is a state of another."""
+    """Do the same with a process for each race: two races have no states in common."""
 
     def searched(race: int) -> tuple[Exploration[RaceState], tuple[object, ...]]:
         # The process may have searched another race before.
@@ -100,7 +100,7 @@ def _race_by_race(
 
 
 def _put_in_order(model: RaceModel) -> None:
-    """Report missing rules in order of name, regardless of which was found first."""
+    """Report missing rules sorted by name, regardless of which was found first."""
     known = sorted(model.unmodelled.items())
     model.unmodelled.clear()
     model.unmodelled.update(dict(known))
@@ -113,7 +113,7 @@ _Sleepers = dict[int, Footprint]
 class Schedules:
     """A search under way.
 
-    :param races: the numbers of those that are searched; None for all
+    :param races: the numbers of the races to search; None for all
     :ivar found: the result so far
     :ivar waiting: states to expand, each with the tasks that run there and the tasks that sleep
     """
@@ -135,7 +135,7 @@ class Schedules:
                 self._reach(state, {})
 
     def expand(self, state: RaceState, tasks: Sequence[int], sleepers: _Sleepers) -> None:
-        """Run a turn of each of *tasks*. After it, the tasks before it in *tasks* sleep."""
+        """Run a turn of each of *tasks*; after it, the tasks that come earlier in *tasks* sleep."""
         model, found = self._model, self.found
         found.expanded += 1
         for task in tasks:

@@ -56,8 +56,8 @@ class TurnResult(NamedTuple):
     """The result of a turn.
 
     :param outcome: the result of its operation; None while the operation is not done
-    :param told_free: when an owner was told that its frames are free: True if a processor still reached one
-        of them, False if none did; None when no owner was told
+    :param told_free: whether a processor could still reach one of the frames that an owner was told are free;
+        None if no owner was told
     """
 
     turn: Turn
@@ -69,8 +69,8 @@ class TurnResult(NamedTuple):
 class Position(NamedTuple):
     """The position of a task between two turns.
 
-    :param done: the number of its operations that are done
-    :param value: a digest of these and of its continuation
+    :param done: the number of operations of the task that are done
+    :param value: a digest of *done* and the task's continuation
     """
 
     done: int
@@ -128,7 +128,7 @@ class Live:
         return result
 
     def watch(self, task: str) -> tuple[TurnResult, set[int]]:
-        """Run one turn of *task*; return the result and the numbers of the parts that the turn touched."""
+        """Run one turn of *task*; return the result and the numbers of the parts touched."""
         operation = self._under_way.get(task)
         with self.parts.watched(operation is not None and in_policy(operation.run)) as touched:
             result = self._go(task)
@@ -169,9 +169,9 @@ class Live:
         return TurnResult(turn, operation.result, told_free, facts_since(self.kernel.trace))
 
     def exit(self) -> tuple[str, ...]:
-        """Let every task exit, the last created first; return effects that the kernel does not show.
+        """Let every task exit, the last created first; return the effects that the kernel does not show.
 
-        :raises WaitsForeverError: a task waits for a lock that another one never releases
+        :raises WaitsForeverError: if a task waits for a lock that another never releases
         """
         warn_again(self.kernel)
         with own_mistakes():
@@ -179,9 +179,9 @@ class Live:
         return facts_since(self.kernel.trace)
 
     def variables(self, task: str) -> Any:
-        """The function that the operation of *task* has reached, and its continuation. It must be under way.
+        """The function that the operation of *task* has reached, and its continuation; it must be under way.
 
-        :raises UnsayableError: a variable has a value that cannot be compared
+        :raises UnsayableError: if a variable has a value that cannot be compared
         """
         operation = self._under_way[task]
         return operation.at, variables(operation.run, self.parts.name)
@@ -215,9 +215,9 @@ def _spaces(kernel: Kernel) -> list[MmStruct]:
 def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
     """The virtual pages where *program* has mappings of the guest driver, which its revocations cover.
 
-    Mappings of other files of the device are left to the owners of those files.
+    Mappings of the device's other files are left to the owners of those files.
 
-    :param vfio: mappings of vfio-pci
+    :param vfio: of mappings of vfio-pci instead
     """
     driven, starts = areas_of_driver((op.call for op in program.ops), vfio=vfio), area_starts(program)
     areas = zip(starts, pairwise((*starts.values(), TASK_PAGES)), strict=True)
@@ -225,7 +225,7 @@ def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: SpanSet) -> bool:
-    """True if a processor, or the kernel, has a translation to one of these frames that no page table has.
+    """True if a processor or the kernel has a translation to one of these frames that is in no page table.
 
     :param before: the translations of all processors when the revocation began
     """
@@ -239,7 +239,7 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: Spa
 
 
 def _stale(kernel: Kernel) -> Iterator[Entry]:
-    """The translations that no page table has any longer."""
+    """The translations that are no longer in any page table."""
     for task in kernel.tasks.values():
         yield from task.tlb.stale(task.mm.tables)
     for mm in _spaces(kernel):

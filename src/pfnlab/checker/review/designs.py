@@ -1,4 +1,4 @@
-"""Designs by name: a policy file, changes of the base, or a model."""
+"""Designs by name: a policy file, a changed base, or a model."""
 
 import re
 
@@ -10,15 +10,15 @@ _CHANGE = re.compile(r"[\w.]+=")
 
 
 def is_file(design: str) -> bool:
-    """True for a policy file, whose seam is known only by running it: not for ``tracker=mine.py``."""
+    """True for a policy file alone, whose seam is known only by running it; False for ``tracker=mine.py``."""
     return design.endswith(".py") and _CHANGE.match(design) is None
 
 
 def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
-    """The names of the base and of the model with the design.
+    """The names of the base and of the model that has the design.
 
-    :param base: None for the newest model
-    :raises Misuse: the name of either is not a model
+    :param base: the name of the base, or None for the newest model
+    :raises Misuse: if one of the names is not a model
     """
     base = base or f"model:{newest_series()}"
     if not base.startswith("model:"):

@@ -1,6 +1,6 @@
 """The grounds of a review: the mappings present before an operation is tried, and the operations to try.
 
-A ground is a kind of mapping with its neighbours, in the area and on the device. Its subject is
+A ground is a kind of mapping together with its neighbours in the area and on the device. Its subject is
 ``a[510:514]``, across two page tables; its neighbours are in ``a[506:522]``, or more than a page table away.
 """
 
@@ -25,14 +25,14 @@ SUBJECT = "a[510:514]"
 class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A way to map a part of the device.
 
-    :param line: maps ``{device}`` over ``{area}``
+    :param line: the operation that maps ``{device}`` over ``{area}``
     :param device: the pages of the device that the subject shows
-    :param area: its pages; those of a leaf end in the subject's
-    :param touched: operations after the mapping, if it has no entries before them, or to make copies
-    :param thp: the header line that it needs
+    :param area: the pages of the area; those of a leaf end where the subject ends
+    :param touched: operations after the mapping, to create its entries or make copies
+    :param thp: the header line that it needs, if any
     :param frames: whether it shows frames in a cache mode, not only counted pages
     :param alone: whether its programs cannot use the guest driver's own operations
-    :param pages: of the device
+    :param pages: the number of pages of the device
     """
 
     name: str
@@ -54,8 +54,8 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mapping next to the subject.
 
-    :param area: its pages; *device*: its pages on the device, if it is of the subject's kind
-    :param line: maps it, if it is of another kind
+    :param area: its pages in the area; *device*: its pages on the device, if it is of the subject's kind
+    :param line: the operation that maps it, if it is of another kind
     :param kind: the name of that kind, if it shows the device
     :param before: whether it is mapped before the subject
     """
@@ -72,7 +72,7 @@ class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An operation that releases frames.
 
     :param device: the frames
-    :param reader: a page of ``a`` that showed one of them
+    :param reader: a page of ``a`` that showed one of the frames
     """
 
     operation: str
@@ -81,10 +81,10 @@ class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Operations to run side by side on some kinds of mappings: each of *first* with each of *beside*.
+    """Operations to run concurrently on some kinds of mappings: each of *first* with each of *beside*.
 
     :param kinds: the names of the kinds
-    :param thirds: the operation of a third task in addition to both; empty for a pair
+    :param thirds: the operations of a third task in addition to both; empty for pairs
     """
 
     kinds: tuple[str, ...]
@@ -96,11 +96,11 @@ class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``grounds.toml``.
 
-    :param operations: of sequences, each a list of lines
-    :param allocations: the calls that fail in each of *allocating*, in the words after ``fail``
+    :param operations: the operations of sequences, each a list of lines
+    :param allocations: the allocations that fail in each of *allocating*, in the words after ``fail``
     :param first: the operations of the first task of a schedule
-    :param frees: those that release frames, each in a different way
-    :param beside_each_other: the neighbours that an order of functions may depend on
+    :param frees: the operations that release frames, each in a different way
+    :param beside_each_other: the neighbours on which the order of functions may depend
     :param leaves: kinds used only in schedules
     :param meetings: operations that read or insert entries, with those that remove them
     :param triples: the same with a third task
@@ -138,7 +138,7 @@ _VFIOS = ("memory_disable", "vfio_reset")
 class MadeSetup(NamedTuple):
     """A kind of mapping with its neighbours.
 
-    :param firsts: the operations, with the names of a first one; *seconds*: with those of a second
+    :param firsts: the operations, with the names for a first operation; *seconds*: with those for a second
     """
 
     kind: MappingKind
@@ -193,12 +193,12 @@ def ground(number: int) -> MadeSetup:
 
 
 def can_follow(kind: MappingKind, operation: str) -> bool:
-    """False for an operation of a driver that has none of the mappings of *kind*."""
+    """False if *operation* belongs to a driver that has none of the mappings of *kind*."""
     return not operation.startswith(_DRIVERS if kind.alone else _VFIOS)
 
 
 def pages_of(area: str) -> tuple[int, int]:
-    """The first page of ``a[510:514]``, and the page after the last."""
+    """The first page of an area like ``a[510:514]``, and the page after the last."""
     first, last = area.removesuffix("]").partition("[")[2].split(":")
     return int(first), int(last)
 
@@ -206,7 +206,7 @@ def pages_of(area: str) -> tuple[int, int]:
 def _ops(
     kind: MappingKind, lines: list[str], operation: tuple[str, ...], b: str, c: str
 ) -> tuple[Op, ...] | None:
-    """An operation of a ground; None if it cannot be in one program with its kind."""
+    """An operation of a ground, or None if it cannot be in one program with its kind."""
     if not can_follow(kind, operation[0]):
         return None
     written = [line.format(b=b, c=c) for line in operation]

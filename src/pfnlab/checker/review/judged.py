@@ -39,11 +39,11 @@ STUCK = "never returns"
 class StepCosts(NamedTuple):
     """The costs of one operation.
 
-    :param flushes: of translations
-    :param needless: the flushes that were unnecessary: no frame had gone that an owner may be told of, so the
+    :param flushes: the number of flushes of translations
+    :param needless: the number of unnecessary flushes: no frame had gone that an owner may be told of, so the
         flush at the end was enough
-    :param reservations: the number of its requests for a reservation
-    :param allocations: of memory, each of which may fail
+    :param reservations: the number of requests for a reservation
+    :param allocations: the number of memory allocations, each of which may fail
     """
 
     flushes: int
@@ -53,11 +53,11 @@ class StepCosts(NamedTuple):
 
 
 class SeenState(NamedTuple):
-    """The part of a state in which a design may differ without being wrong.
+    """The parts of a state in which a design may differ without being wrong.
 
     :param book: the reservations
-    :param entries: those of every task, with their cache modes
-    :param walks: by mapping and walker, the number of entries that it takes for ordinary pages
+    :param entries: the entries of every task, with their cache modes
+    :param walks: by mapping and walker, the number of entries that the walker takes for ordinary pages
     """
 
     book: tuple[MemtypeEntry, ...]
@@ -65,7 +65,7 @@ class SeenState(NamedTuple):
     walks: tuple[int, ...]
 
     def words(self, part: str) -> str:
-        """*part* in a few words: ``4 wc``, the pages by cache mode."""
+        """*part* in a few words, e.g. ``4 wc``: the number of pages by cache mode."""
         pages = Counter[str]()
         if part == "walks":
             return number_of(sum(self.walks), "page")
@@ -99,8 +99,8 @@ class StepVerdict(NamedTuple):
 class JudgedKernel:
     """A kernel of one model, on which the operations of programs are tried.
 
-    :param program: has the devices and the areas; its operations are not run
-    :param walkers: the places whose walkers are run, if not all are
+    :param program: the program with the devices and the areas; its operations are not run
+    :param walkers: the places whose walkers are run; all if empty
     """
 
     def __init__(self, machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> None:
@@ -112,11 +112,11 @@ class JudgedKernel:
         self._one_by_one = OneByOne(self.kernel, Places(**{**vars(places), "whole": whole}))
 
     def mark(self) -> Mark:
-        """The present state, to return to later."""
+        """A mark of the current state, to return to later."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
 
     def state(self) -> tuple[bytes, ...] | None:
-        """The present state as a value, as far as later steps depend on it; None if it cannot be a value."""
+        """The current state as a value, as far as later steps depend on it; None if it has no value."""
         try:
             return freeze(self.kernel, counts=False)
         except Undecided:
@@ -125,7 +125,7 @@ class JudgedKernel:
     def step(self, op: Op | None) -> StepVerdict:
         """Perform *op*; without one, let every task exit.
 
-        :raises Undecided: the model has no rule for it
+        :raises Undecided: if the model has no rule for it
         """
         before = self.kernel.failures.allocations
         with own_mistakes():
@@ -172,9 +172,9 @@ def seen(kernel: Kernel) -> SeenState:
 
 
 def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
-    """The places at which the walkers of the two differ: effects of the others are not due to the design.
+    """The places where the walkers of the two models differ; other walkers' effects are not the design's.
 
-    None if all are the same; then all are run.
+    Empty if all are the same; then all are run.
     """
     return tuple(
         place
@@ -184,10 +184,10 @@ def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
 
 
 def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> list[StepVerdict]:
-    """Every step of *program* and its end, or up to the one that never returns.
+    """The verdicts on every step of *program* and its end, or up to the step that never returns.
 
-    :param walkers: the places whose walkers are run, if not all are
-    :raises Undecided: the model has no rule for one of them
+    :param walkers: the places whose walkers are run; all if empty
+    :raises Undecided: if the model has no rule for a step
     """
     kernel = JudgedKernel(machine, program, walkers)
     steps: list[StepVerdict] = []
@@ -203,10 +203,10 @@ def newly_broken(
 ) -> bool:
     """True if *machine* violates the property *name* in a step of *program*, and *other* satisfies it so far.
 
-    Operations that *machine* refuses and *other* performs are left out for *other* too: a refused fork leaves
-    other mappings, and with the same ones *other* may violate it as well.
+    Operations that *machine* refuses and *other* performs are left out for *other* too. A refused fork, for
+    example, leaves different mappings, and with equal mappings *other* may violate the property as well.
 
-    :raises Undecided: a model has no rule for a step
+    :raises Undecided: if a model has no rule for a step
     """
     steps, others = (judged(one, program, walkers) for one in (machine, other))
     at, kept = breaks_at(steps, name), breaks_at(others, name)
@@ -220,11 +220,11 @@ def newly_broken(
     if len(done) == min(at + 1, len(program.ops)):
         return True
     without = judged(other, msgspec.structs.replace(program, ops=tuple(done)), walkers)
-    # The end counts only if it is the end that shows the violation.
+    # The end counts only if the violation shows there alone.
     shown = without if at == len(program.ops) else without[: len(done)]
     return breaks_at(shown, name) is None
 
 
 def breaks_at(steps: Sequence[StepVerdict], name: str) -> int | None:
-    """The first step whose state violates the property *name*; None if there is no such step."""
+    """The first step after which the state violates the property *name*, or None."""
     return next((at for at, step in enumerate(steps) if name in step.broken), None)

@@ -1,4 +1,4 @@
-"""The answers to the pieces of a review: kept in a file for resuming, or sent by shards and combined."""
+"""The answers to the pieces of a review: kept in a file to resume it, or sent by shards and combined."""
 
 from __future__ import annotations
 
@@ -44,10 +44,11 @@ class ChangeRow(msgspec.Struct, frozen=True, array_like=True):
 class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """The complete answer to one piece.
 
-    :param piece: its place in the plan
-    :param states: the number of states compared; *differing*: the number in which the two differ
-    :param costs: of sequences; *changed*: other differences
-    :param broken_pairs: violations by the design alone in pairs: the length of the shortest schedule
+    :param piece: the index of the piece in the plan
+    :param states: the number of states compared; *differing*: the number of those in which the two models
+        differ
+    :param costs: the costs in sequences; *changed*: the other differences
+    :param broken_pairs: violations by the design alone in pairs, with the length of the shortest schedule
     :param repaired_pairs: the same for the base
     """
 
@@ -122,7 +123,7 @@ class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def of(cls, base: ModelMachine, design: ModelMachine, pieces: Iterable[object]) -> ReviewHead:
         """The head of the answers to *pieces*.
 
-        :raises Unreadable: a policy file is gone
+        :raises Unreadable: if a policy file is gone
         """
         files = sorted({*files_in(base.spec), *files_in(design.spec)})
         digests = {name: _digest(read_bytes(Path(name), "policy", MOST_RECORDED)) for name in files}
@@ -141,9 +142,9 @@ def _digest(content: bytes) -> str:
 class AnswerFile:
     """A file of answers, one per line, written as they arrive.
 
-    :param path: a new file, or one of the same review
-    :raises Misuse: it belongs to another review
-    :raises Unreadable: it is not a file of answers
+    :param path: a new file, or one that belongs to the same review
+    :raises Misuse: if it belongs to another review
+    :raises Unreadable: if it is not a file of answers
     """
 
     def __init__(self, path: Path, head: ReviewHead) -> None:
@@ -175,7 +176,7 @@ class AnswerFile:
     def keep(self, answer: PieceAnswer) -> None:
         """Append an answer.
 
-        :raises Misuse: it cannot be written
+        :raises Misuse: if it cannot be written
         """
         self.known[answer.piece] = answer
         try:
@@ -199,7 +200,7 @@ class AnswerFile:
 
 
 def other_review(kept: ReviewHead, head: ReviewHead) -> str | None:
-    """The difference between the reviews *kept* and *head* in words; None if they are the same."""
+    """The difference between the reviews *kept* and *head* in words, or None if they are the same."""
     if kept.design != head.design:
         return f"the design model:{visible_name(kept.design)}"
     if kept.base != head.base:

@@ -1,7 +1,7 @@
 """Schedules of a review: concurrent operations, and a reader with cached translations, in every order.
 
-First come operations during which an owner is told that frames are free, then another process that requests
-the same frames in another mode, then every pair of operations that change mappings.
+First come operations during which an owner is told that frames are free, then requests by another process for
+the same frames in another mode, and then all pairs of operations that change mappings.
 """
 
 import itertools
@@ -30,7 +30,7 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: All properties that have to hold for a schedule.
+#: All properties that a schedule has to satisfy.
 ASKED: tuple[Question, ...] = tuple(question for question in ALL_OF_RACES if question.kind == "always")
 
 #: The maximum number of states searched for one schedule.
@@ -51,9 +51,9 @@ _NEIGHBOURS = tuple(
 class OperationPair(NamedTuple):
     """Two concurrent operations on a ground.
 
-    :param second: with its task, thread ``t`` or process ``p``
-    :param reader: a page that a third task read before and reads concurrently; None without one
-    :param third: a concurrent operation of a third task; empty without one
+    :param second: the operation with its task, thread ``t`` or process ``p``
+    :param reader: a page that a third task has read before and reads concurrently, or None
+    :param third: a concurrent operation of a third task, or an empty string
     """
 
     kind: MappingKind
@@ -70,7 +70,7 @@ class OperationPair(NamedTuple):
         return f"{self.first} beside {others}; {self.kind.name}, {self.neighbour.name}"
 
     def race(self) -> Race | None:
-        """The pair to be searched; None if it cannot be a program."""
+        """The pair as a race to be searched, or None if it cannot be a program."""
         mapped = setup(self.kind, self.neighbour)
         # A child forked earlier has no part of it.
         before = ["p = fork", *mapped] if self.second.startswith("p: ") else [*mapped, "t = thread"]
@@ -89,7 +89,7 @@ class OperationPair(NamedTuple):
 
 
 def owners() -> Iterator[OperationPair]:
-    """An owner's revocation concurrent with every operation, and a reader with cached translations."""
+    """An owner's revocation concurrent with every operation, plus a reader with cached translations."""
     # The plainest kind with every neighbour first: neighbours differ more than kinds do.
     for kind in KINDS:
         if kind.revoked:
@@ -100,9 +100,9 @@ def owners() -> Iterator[OperationPair]:
 
 
 def claims() -> Iterator[OperationPair]:
-    """A request for frames in another mode while they are released, and a reader with the old mode cached.
+    """A request for frames in another mode during their release, plus a reader with the old mode cached.
 
-    The request is from a process without the mapping: it shares no lock.
+    The request comes from a process without the mapping, so it shares no lock.
     """
     for kind in KINDS:
         if kind.frames and kind.area == SUBJECT:
@@ -112,7 +112,7 @@ def claims() -> Iterator[OperationPair]:
 
 
 def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterator[OperationPair]:
-    """Pairs of operations that read or insert entries and operations that remove them; triples of tasks."""
+    """Pairs of operations: one reads or inserts entries, the other removes them; also triples of tasks."""
     kinds = {kind.name: kind for kind in (*KINDS, *TABLES.leaves)}
     for found in tables:
         for name in found.kinds:
@@ -121,7 +121,7 @@ def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterato
 
 
 def triples() -> Iterator[OperationPair]:
-    """Two operations with a page walker, or with a writer that waits for mmap_lock."""
+    """Two operations concurrent with a page walker, or with a writer that waits for mmap_lock."""
     return meetings(TABLES.triples)
 
 
@@ -135,7 +135,7 @@ def pairs() -> Iterator[OperationPair]:
 
 
 def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
-    """The first operations, without those that affect all mapped pages in the same way as an earlier one."""
+    """The first operations, without any that affect all mapped pages in the same way as an earlier one."""
     done = set[tuple[object, ...]]()
     mapped = [pages_of(area) for area in (kind.area, neighbour.area) if area]
     for first in TABLES.first:
@@ -151,7 +151,7 @@ def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
 
 
 def _readers(kind: MappingKind, neighbour: Neighbour) -> tuple[int, ...]:
-    """The pages that a reader has cached: the subject's first and last there, and its neighbour's."""
+    """The pages that a reader has cached: the subject's first and last, and its neighbour's."""
     subject, mapped = range(*pages_of(SUBJECT)), range(*pages_of(kind.area))
     own = [page for page in subject if page in mapped]
     if neighbour.area and not neighbour.line:
@@ -162,6 +162,6 @@ def _readers(kind: MappingKind, neighbour: Neighbour) -> tuple[int, ...]:
 def searched(
     machine: ModelMachine, race: Race, seconds: float | None = None
 ) -> tuple[RaceModel, Exploration[RaceState]]:
-    """The schedules of a pair on one model: all of them, or as far as the limits allow."""
+    """The schedules of a pair on one model: all, or as many as the limits allow."""
     model = RaceModel(machine, RaceScope("review", "", (race,)))
     return model, search(model, list(race_properties(ASKED)), states=MOST_STATES, seconds=seconds)

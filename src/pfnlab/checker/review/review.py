@@ -60,8 +60,9 @@ class FoundPair(NamedTuple):
 class ReviewPiece(NamedTuple):
     """A piece of a review, for one process.
 
-    :param ground: of sequences: the number of the ground; *doubles*: two operations in a row
-    :param pair: of schedules
+    :param ground: for sequences: the number of the ground; *doubles*: whether two operations follow each
+        other
+    :param pair: for schedules: the concurrent operations
     """
 
     stage: int
@@ -76,7 +77,7 @@ class ReviewPiece(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The kinds of mappings that show the device: the subject's, and that of its neighbour."""
+        """The kinds of mappings that show the device: the subject's and its neighbour's."""
         kind = self.pair.kind if self.pair is not None else GROUNDS[self.ground][0]
         return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.kind))))
 
@@ -90,9 +91,9 @@ class ReviewPiece(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The answer to a piece; if time ran out before it, *done* is false.
+    """The answer to a piece; *done* is false if time ran out first.
 
-    :param broken: of schedules: violations by the design alone, with the length of the shortest
+    :param broken: for schedules: violations by the design alone, with the length of the shortest
     :param repaired: the same for the base
     """
 
@@ -103,10 +104,10 @@ class Answered(NamedTuple):
 
 
 class ReviewSoFar(NamedTuple):
-    """The findings of a review so far, when a piece is done.
+    """The findings of a review so far, reported when a piece is done.
 
     :param broken: newly violated properties
-    :param parted: differences in the sequences
+    :param parted: the differences in the sequences
     :param core: whether the core is complete
     """
 
@@ -167,12 +168,12 @@ def review(
     """Run all pieces on *base* and *design*, and compare their answers.
 
     :param seconds: the time after which no piece begins
-    :param pieces: those of :func:`plan`, or some of them
-    :param known: existing answers, by the place of their piece among *pieces*
+    :param pieces: the pieces to run; all of :func:`plan` if None
+    :param known: existing answers, by the index of their piece in *pieces*
     :param keep: called with each new answer of a piece that was completed
     :param done: called when a piece is done
-    :param enough: asked after each piece whether the rest may be left out
-    :param interrupted: called on Ctrl-C, which then leaves out the rest; None to end with it
+    :param enough: called after each piece; returns whether the rest may be left out
+    :param interrupted: called on Ctrl-C, after which the rest is left out; None to let Ctrl-C end the review
     """
     begin = time.monotonic()
     chosen = plan() if pieces is None else list(pieces)
@@ -250,7 +251,7 @@ def _shorter(shown: dict[str, FoundPair], more: Mapping[str, int], piece: Review
 
 
 def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> Answered:
-    """The answer to one piece; empty if time is over."""
+    """The answer to one piece; empty if time has run out."""
     if time.monotonic() > deadline:
         return Answered(False, Parted())
     if piece.pair is None:
@@ -270,7 +271,7 @@ def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, dead
         except Undecided as unknown:
             return Answered(True, Parted(unmodelled={str(unknown): 1}))
         if exploration.passed:
-            # It is unknown whether this model satisfies the properties that the other violates.
+            # This model may violate the properties that the other violates, too: that is unknown.
             return Answered(False, parted)
         parted.unmodelled.update(model.unmodelled)
         found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}

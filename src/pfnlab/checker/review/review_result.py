@@ -26,16 +26,16 @@ _OUTCOMES: dict[ReviewVerdict, Outcome] = {
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A property that one of the two violates and the other satisfies.
+    """A property that one model violates and the other satisfies.
 
     :param name: its name
-    :param form: the evidence: operations one after the other, or side by side
+    :param form: the evidence: operations one after the other, or concurrent
     :param happens: the failure
     :param noticed: who would notice
     :param where: the mappings
     :param seconds: the running time of the review when it was found, in seconds
     :param text: the shortest program; null if no program makes the schedule
-    :param schedule: of a schedule: the turns
+    :param schedule: for a schedule: its turns
     """
 
     name: str = msgspec.field(name="property")
@@ -49,7 +49,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class SameViolation(msgspec.Struct, frozen=True):
-    """A property that both violate.
+    """A property that both models violate.
 
     :param name: its name
     :param happens: the failure
@@ -64,13 +64,13 @@ class SameViolation(msgspec.Struct, frozen=True):
 class OperationCost(msgspec.Struct, frozen=True):
     """The costs of one kind of operation in all sequences.
 
-    :param kind: the unit of cost
-    :param operation: its word
+    :param kind: the kind of cost
+    :param operation: the word for the operation
     :param base: the number for the base
     :param design: the number for the design
     :param more: the number of operations that cost more in the design
     :param fewer: the number of operations that cost less
-    :param program: operations, one a line, of which the last cost more; or less, if no operation cost more
+    :param program: operations, one per line, of which the last cost more, or less if no operation cost more
     """
 
     kind: CostKind = msgspec.field(name="what")
@@ -83,15 +83,15 @@ class OperationCost(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An operation that returns or prints something else, or leaves another state, without a violation.
+    """An operation whose result, output or resulting state differs, without a violation.
 
-    :param operation: its word
+    :param operation: the word for the operation
     :param field: ``result`` or ``log``; of the state: the ``book``, the ``entries`` of tasks, or the pages
         that ``walks`` take for ordinary ones
     :param base: the result or output of the base, or its pages by cache mode
     :param design: the same for the design
     :param times: the number of sequences
-    :param program: the first operations, one a line, of which the last differs
+    :param program: the first operations that show it, one per line; the last one differs
     """
 
     operation: str
@@ -127,15 +127,15 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     :param repaired: properties that the base violates and the design does not
     :param same: properties that both violate
     :param costs: the operations whose costs differ
-    :param bytes_per_vma: of base and design: the size of a tracker's data in every VMA, in bytes
+    :param bytes_per_vma: the size of a tracker's data in every VMA, in bytes, for base and design
     :param changes: differences in results, output or observed state
-    :param differs: by kind of mapping: the number of states and pairs in which the two differ
+    :param differs: the number of states and pairs in which the two differ, by kind of mapping
     :param cut: the stages that were not completed
     :param stages: the stages of the review
-    :param states: the number of states of sequences that were compared
-    :param schedules: the number of pairs of concurrent operations that were searched on both
-    :param left_out: operations that the model has no rule for, with the number that was left out
-    :param seconds: the duration in seconds
+    :param states: the number of states compared in sequences
+    :param schedules: the number of pairs of concurrent operations searched on both
+    :param left_out: operations that the model has no rule for, with the number left out
+    :param seconds: the duration of the review in seconds
     """
 
     design: str

@@ -1,6 +1,7 @@
 """Sequences of a review: a ground, one or two operations after it, and the end, on design and base.
 
-Both perform the same operations. A review reports what one violates and the other satisfies at the same step.
+Both perform the same operations. A review reports the properties that one violates and the other satisfies at
+the same step.
 """
 
 from __future__ import annotations
@@ -41,13 +42,14 @@ _SEEN: tuple[ChangedField, ...] = ("book", "entries", "walks")
 class Parted(msgspec.Struct):
     """All differences between design and base, each with the first and shortest path to it.
 
-    :param broken: by property: the first violation by the design
-    :param repaired: by property: the first violation by the base
-    :param both: the number of states that violate a property in both, by property
-    :param costs: by kind and operation: of the base, of the design, and how many had more, and fewer
-    :param costly: by kind and operation: the first that cost more in the design; *spared*: the first that
-        cost less
-    :param changed: differences that are not wrong
+    :param broken: the first violation of each property by the design
+    :param repaired: the first violation of each property by the base
+    :param both: the number of states in which both violate a property, by property
+    :param costs: by kind and operation: the cost in the base, in the design, and how many operations cost
+        more and less
+    :param costly: by kind and operation: the first operation that cost more in the design; *spared*: the
+        first that cost less
+    :param changed: the differences that are not violations
     :param asked: the number of states compared
     :param differing: the number of states in which the two differ
     :param unmodelled: the number of operations that the model has no rule for, by its message
@@ -65,7 +67,7 @@ class Parted(msgspec.Struct):
     unmodelled: dict[str, int] = {}
 
     def add(self, other: Parted) -> None:
-        """Add the findings of other grounds; keep the shorter of two paths, and this one's on a tie."""
+        """Add the findings of other grounds; keep the shorter of two paths, or on a tie the existing one."""
         for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
             for name, way in others.items():
                 _keep(own, name, way)
@@ -103,7 +105,7 @@ class SideBySideModels:
         self._tried: set[object] = set()
 
     def try_all(self, pairs: bool, deadline: float) -> bool:
-        """Try every operation, and with *pairs* every second one after it; False if time ran out."""
+        """Try every operation, and with *pairs* every second one after it; return False if time ran out."""
         try:
             for op in self._ground.program.ops:
                 if not self._both(op, ()):
@@ -149,7 +151,7 @@ class SideBySideModels:
         return True
 
     def _is_new(self) -> bool:
-        """True if nothing was tried from this state of both before; from now on it counts as tried."""
+        """True if nothing was tried before from this state of both models; from now on it counts as tried."""
         states = [kernel.state() for kernel in self._kernels]
         key = (*states, self._violated, self._apart, self._refused)
         if None not in states and key in self._tried:
@@ -158,7 +160,7 @@ class SideBySideModels:
         return True
 
     def _both(self, op: Op | None, ops: tuple[Op, ...]) -> bool:
-        """Perform *op* on both, and compare; False if one of them never returns."""
+        """Perform *op* on both and compare; return False if it never returns on one of them."""
         base, design = (kernel.step(op) for kernel in self._kernels)
         found, way = self.parted, Sequel(self._number, ops)
         found.asked += 1
@@ -200,7 +202,7 @@ class SideBySideModels:
             ways[name] = way
 
     def _seen(self, base: StepVerdict, design: StepVerdict, word: str, way: Sequel) -> None:
-        """Count the parts of the state that differ now and did not differ before."""
+        """Count the parts of the state that differ now but did not differ before."""
         for part in _SEEN:
             if part not in self._apart and getattr(base.seen, part) != getattr(design.seen, part):
                 self._apart |= {part}
@@ -215,7 +217,7 @@ class SideBySideModels:
 
 
 def _last(step: StepVerdict) -> str:
-    """The last message, whatever range it is about."""
+    """The last message, without the range it is about."""
     return _RANGE.sub("[mem ...]", step.log[-1]) if step.log else ""
 
 

@@ -46,8 +46,8 @@ class KernelState(NamedTuple):
     """A kernel after a sequence of operations.
 
     :param value: the parts of the kernel, under canonical names (:func:`pfnlab.checker.scopes.frozen.freeze`)
-    :param facts: effects of the last operation that the kernel no longer shows. They are judged, and no later
-        step depends on them: states that differ only in them are one
+    :param facts: effects of the last operation that the kernel no longer shows. They are judged, but no later
+        step depends on them, so states that differ only in them count as one
     """
 
     value: tuple[bytes, ...]
@@ -80,7 +80,7 @@ class KernelModel:
     :param merging: whether states that differ only in irrelevant details count as one, too: orders, and the
         place of an area (docs/states.md)
     :ivar outcomes: how often each kind of operation had each result, by its word and ``ok`` or an errno
-    :ivar unmodelled: the number of steps that the model has no rule for, by its message; they are left out
+    :ivar unmodelled: the number of steps left out because the model has no rule for them, by its message
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class KernelModel:
         return effect
 
     def _watched(self, op: Op, state: KernelState) -> list[Guard]:
-        """The guards of the policies of another kernel in *state*, in which *op* was done."""
+        """Perform *op* on a second kernel in *state*; return the guards of its policies."""
         kernel = self.thawed(state)
         guards = guard_own(kernel)
         self.outcomes[ScopeStep(op).kind, self.perform(kernel, op).result] -= 1
@@ -202,7 +202,7 @@ class KernelModel:
     def ops(self, path: Path[KernelState]) -> list[Op]:
         """The operations along *path*, in the names of one program.
 
-        :raises Undecided: a program has too few names for it
+        :raises Undecided: if a program has too few names for it
         """
         kernel, renaming, ops = self.booted(), Renaming(), []
         state = next(iter(self.initial()))
@@ -217,7 +217,7 @@ class KernelModel:
         return ops
 
     def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
-        """The names under which *kernel* is *state*; tasks and areas of equal shape are interchangeable."""
+        """The naming that makes *kernel* equal *state*; tasks and areas of one shape are interchangeable."""
         for naming in self._naming(kernel).others():
             if freeze(kernel, naming) == state.value:
                 return naming
@@ -226,12 +226,12 @@ class KernelModel:
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
         """*path* as a program that any machine can run.
 
-        :raises Undecided: a program has too few names for it
+        :raises Undecided: if a program has too few names for it
         """
         return self.scope.program(title, asks, self.ops(path))
 
     def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
-        """True if *judge* answers False for the kernel after *ops*, which have the names of a program."""
+        """True if *judge* answers False for the kernel after *ops*, which use the names of a program."""
         program = self.scope.program("", "", ops)
         kernel, places = self.booted(), Places.of(program, self.places.devices)
         facts: tuple[str, ...] = ()
@@ -247,8 +247,9 @@ class KernelModel:
     def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> OperationEffect:
         """Perform *op* in *kernel*.
 
-        :param places: the places of its names; None for an operation of a state: the places of the model
-        :raises Undecided: the model has no rule for it
+        :param places: the places of its names; None for an operation of a state, which uses the places of the
+            model
+        :raises Undecided: if the model has no rule for it
         """
         effect = performed(kernel, OneByOne(kernel, places or self.places), op)
         self.outcomes[ScopeStep(op).kind, effect.result] += 1
@@ -272,7 +273,7 @@ class KernelModel:
         return kernel
 
     def _register_files(self) -> None:
-        """Freeze every file of the scope once, so that all processes of a search know its number."""
+        """Freeze every file of the scope once, so that all processes of a search know the files' numbers."""
         for template in self.scope.templates:
             if isinstance(template.op.call, Mmap):
                 kernel = self.booted()
@@ -296,7 +297,7 @@ def _all_left_out(scope: Scope, tracker: type) -> LeftOut:
 
 
 def _fails_midway(op: Op) -> bool:
-    """True for a fork that copies some of its VMAs and then fails."""
+    """True for a fork that fails after copying some of its VMAs."""
     return isinstance(op.call, Fork) and bool(op.fail or op.call.refused)
 
 
@@ -324,7 +325,7 @@ def _renamed(op: Op, area: str) -> Op:
 def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
     """The effect of *op* in *kernel*.
 
-    :raises Undecided: the model has no rule for it
+    :raises Undecided: if the model has no rule for it
     """
     warn_again(kernel)
     is_fork = isinstance(op.call, Fork) and op.task in kernel.tasks

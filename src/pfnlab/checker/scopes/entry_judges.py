@@ -1,11 +1,11 @@
-"""Judges of entries: each against its reservation, its VMA or what a processor remembers, or by walkers."""
+"""Judges of entries: each compared with its reservation, its VMA, cached translations or walkers' results."""
 
 from pfnlab.checker.scopes.moment import Moment, StateView
 from pfnlab.kernel.mm.more.readers import normal_runs
 
 
 def booked_mode(moment: Moment) -> bool | None:
-    """Every entry, leaves too, has the cache mode in which its frames are reserved."""
+    """Every entry, including leaves, has the cache mode in which its frames are reserved."""
     booked = moment.booked
     if not booked:
         return None
@@ -55,6 +55,6 @@ def walks_all(moment: StateView) -> bool | None:
 
 
 def no_stale(moment: StateView) -> bool | None:
-    """No processor remembers a translation that the page tables no longer have."""
+    """No processor caches a translation that the page tables no longer have."""
     tasks = [task for task in moment.kernel.tasks.values() if task.tlb.state()]
     return not any(task.tlb.stale(task.mm.tables) for task in tasks) if tasks else None

@@ -44,7 +44,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True)
         given once
     :param counts: without *naming*: whether process numbers, contents, counters that only grow and warnings
         given once belong to the state
-    :raises Undecided: a policy holds an object that cannot be a value
+    :raises Undecided: if a policy holds an object that cannot be a value
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
     mms = list({id(task.mm): task.mm for task in tasks}.values())
@@ -91,7 +91,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True)
 
 
 def _vmas(mm: MmStruct, names: AreaNames | None) -> Sequence[Vma]:
-    """The VMAs of *mm* in the order of their pages under those names."""
+    """The VMAs of *mm*, in the order that their pages have under *names*."""
     if names is None or not names.moved:
         return mm.vmas
     moved = names.moved
@@ -111,14 +111,14 @@ def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
 def _translations(
     task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
 ) -> tuple[tuple[int, ...], ...]:
-    """The translations of *task*'s processor; with *sort*, in a fixed order, which has no effect."""
+    """The translations of *task*'s processor; sorted with *sort*, because their order has no effect."""
     moved = names.moved if names is not None else _UNMOVED
     runs = [packing.run(run, moved) for run in task.tlb.state()]
     return tuple(sorted(runs) if sort else runs)
 
 
 def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tuple[int, ...]:
-    """The VMAs of files by offset, with equal ones in the order in which they were linked if that can show.
+    """The VMAs of files by offset; equal ones in the order they were linked, if that order can show.
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
@@ -215,7 +215,7 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
         kernel.memory = dict(exact[2])
         kernel.next_pid = exact[3][0]
         kernel.warned, book.warned = set(exact[3][1]), frozenset(exact[3][2])
-    # A state's committed memory is what its VMAs account for: an excess is a fact of the step that caused it.
+    # A state's committed memory equals the total of its VMAs: an excess is a fact of the step that caused it.
     kernel.take_uncovered()
     return kernel
 
@@ -225,8 +225,8 @@ def check_frozen(part: Any, missing_numbers: Set[int]) -> bytes:
 
     :param missing_numbers: numbers of classes and values that were registered where *part* was made, but not
         here
-    :raises ValueError: it is not part of a kernel
-    :raises UnmetError: it contains such a number
+    :raises ValueError: if it is not part of a kernel
+    :raises UnmetError: if it contains such a number
     """
     if not isinstance(part, bytes):
         raise ValueError("no part of a kernel")
@@ -293,5 +293,5 @@ def _space(
 
 
 def _moved_spans(spans: tuple[tuple[int, int], ...], moved: dict[int, int]) -> tuple[tuple[int, int], ...]:
-    """Page tables of one level after areas have *moved* down."""
+    """The page tables of one level after areas have *moved* down."""
     return tuple(sorted([(at_page(start, moved), at_page(end - 1, moved) + 1) for start, end in spans]))

@@ -17,17 +17,17 @@ from pfnlab.kernel.mm.locks import RwLock
 #: Classes that are never followed: values, and locks, which no task holds between two operations.
 _VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)
 
-#: For each class so far, whether it is one of these.
+#: For each class seen so far, whether it is one of these.
 _IS_VALUE: dict[type, bool] = {}
 
 
 class Mark:
     """The present content of objects and of all objects they refer to.
 
-    Values, functions and the attributes of frozen dataclasses never change and are left out. So the state of
-    a policy in globals or in a function is not restored; :mod:`.packing` allows neither.
+    Values, functions and the attributes of frozen dataclasses never change and are left out. So state that a
+    policy keeps in globals or in a function is not restored; :mod:`.packing` allows neither.
 
-    :param constant: objects that need not be followed, because nothing in them changes
+    :param constant: objects that need not be followed, because they never change
     """
 
     def __init__(self, *roots: object, constant: Iterable[object] = ()) -> None:
@@ -56,7 +56,7 @@ class Mark:
                 self._waiting.append(value)
 
     def _copy(self, value: Any) -> None:
-        """Copy the content of *value* that can change, and follow its references."""
+        """Copy the mutable content of *value*, and follow its references."""
         if isinstance(value, MethodType):
             self._follow((value.__self__,))
             return

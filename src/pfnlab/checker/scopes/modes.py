@@ -1,7 +1,7 @@
 """The cache modes in which frames can be reached at one moment: by entries, and by cached translations.
 
-In the middle of an operation page tables have entries of VMAs that have left the tree, and a translation is
-used until it is flushed, whatever the tables then contain.
+In the middle of an operation, page tables contain entries of VMAs that have left the tree, and a translation
+is used until it is flushed, whatever the tables contain by then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ReachedAt(NamedTuple):
     mode: CacheMode
 
     def shows(self, other: ReachedAt) -> bool:
-        """True if *other*, of one page, is part of this."""
+        """True if *other*, a single page, is part of this."""
         at = other.start - self.start
         return (
             (self.space, self.mode) == (other.space, other.mode)
@@ -50,13 +50,13 @@ def reaches(mm: MmStruct, runs: Iterable[EntryRun], space: int) -> Iterator[Reac
 
 
 def differing(entries: Iterable[ReachedAt], remembered: Iterable[ReachedAt]) -> list[ReachedAt]:
-    """The translations cached by processors that differ from the entries, each once."""
+    """The translations cached by processors that differ from all entries, each once."""
     shown = list(entries)
     return [one for one in dict.fromkeys(remembered) if not any(entry.shows(one) for entry in shown)]
 
 
 def agree(pieces: Iterable[tuple[PfnRange, CacheMode]]) -> bool | None:
-    """True if each frame has one mode in all *pieces* that have it; None if each is in only one piece."""
+    """True if each frame has one mode in all *pieces* that contain it; None if no pieces share a frame."""
     # Of the pieces so far, the one that reaches farthest represents all: where others overlap it, they agree.
     shared, last = False, None
     for frames, mode in sorted(pieces):
@@ -70,7 +70,7 @@ def agree(pieces: Iterable[tuple[PfnRange, CacheMode]]) -> bool | None:
 
 
 def modes_agree(kernel: Kernel) -> bool | None:
-    """:func:`agree` for all page-table entries and cached translations, in the middle of operations too."""
+    """The answer of :func:`agree` for all entries and cached translations, even during operations."""
     mms = {id(task.mm): task.mm for task in kernel.tasks.values()}
     mms |= {id(vma.mm): vma.mm for vma in kernel.i_mmap}
     entries = [one for key, mm in mms.items() for one in reaches(mm, mm.tables.entries, key)]

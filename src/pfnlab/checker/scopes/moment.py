@@ -48,13 +48,13 @@ def facts_of(log: Sequence[str]) -> list[str]:
 
 
 def facts_since(trace: Trace) -> tuple[str, ...]:
-    """The facts of everything done since the last call: log messages, and misuses."""
+    """The facts of everything done since the last call: log messages and misuses."""
     _, log = trace.take()
     return (*facts_of(log), *trace.take_misuses())
 
 
 def accounting_fact(kernel: Kernel) -> list[str]:
-    """The fact that committed pages differ from what VMAs account for; clears the difference."""
+    """A fact if committed pages differ from the total of all VMAs; clears the difference."""
     return [COMMITTED] if kernel.take_uncovered() else []
 
 
@@ -94,7 +94,7 @@ class MappedDevice(Protocol):
 
     @property
     def booked_whole(self) -> bool:
-        """True if one remap_pfn_range made the whole mapping, of frames that the book takes (S3.1, S4.6)."""
+        """True if one remap_pfn_range made the whole mapping, of frames accepted by the book (S3.1, S4.6)."""
 
     @property
     def kind(self) -> str:
@@ -114,7 +114,7 @@ class Moment(Protocol):
 
     @property
     def remembered(self) -> Sequence[Shown]:
-        """The frames that processors reach by translations that differ from all entries."""
+        """The frames that processors reach by cached translations that match no entry."""
 
     @property
     def reservations(self) -> Sequence[PfnRange]:
@@ -180,7 +180,7 @@ class Mapping(NamedTuple):
 
     @property
     def covered(self) -> list[PfnRange]:
-        """The frames whose page has an entry, even of a copy, or may get one again by a fault."""
+        """The frames whose page has an entry (even for a copy), or may get one again by a fault."""
         vma, pages = self.vma, self.frames
         if vma.refills:
             return [pages]

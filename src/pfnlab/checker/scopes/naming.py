@@ -15,7 +15,7 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
 from pfnlab.programs.lang.ops import MAIN_TASK
 
-#: The distance between the starts of two areas: a small area is followed by as many free pages.
+#: The distance between the starts of two areas: a small area is followed by as many free pages as it has.
 AREA_STRIDE = 2 * AREA_ALIGN_PAGES
 
 #: The place of an area's first page in its stride.
@@ -34,9 +34,10 @@ AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[Entry
 
 
 class LeftOut(NamedTuple):
-    """The parts that a state leaves out, because no later step can show them (docs/states.md).
+    """The parts that a state leaves out because no later step can show them (docs/states.md).
 
-    :param orders: the order of reservations at one address, and where a run of equal entries is cut
+    :param orders: the order of reservations at one address, and the points where runs of equal entries are
+        split
     :param zaps: the order of the reverse map, in which VMAs are zapped
     :param starts: the pages of an area before the first one in use
     :param addresses: the order of the areas of an address space
@@ -58,15 +59,15 @@ _NAMES = LeftOut()
 class AreaNames:
     """The names of the areas of one address space: its areas without gaps.
 
-    Area 0 has the lowest addresses if fork and exit, which go through an address space by address, may show
-    the order; otherwise areas are sorted by their content. Addresses of two address spaces are never
-    compared.
+    Areas are sorted by address if fork and exit, which go through an address space by address, may show the
+    order; otherwise by content. Addresses of two address spaces are never compared.
 
-    :param tlbs: the translations that processors have cached of it
-    :param left_out: ``starts``, ``addresses`` and ``orders`` are those of areas
-    :ivar areas: the number of each area that is in use, by its new number
-    :ivar unused: by the new number of an area, its pages before the first one in use; 0 if nothing slides
-    :ivar moved: by the number of an area, how many pages the area moves down
+    :param tlbs: the translations of this address space that processors have cached
+    :param left_out: the parts left out; only ``starts``, ``addresses`` and ``orders`` apply to areas
+    :ivar areas: the number of each area in use, by its new number
+    :ivar unused: the number of pages before the first one in use, by the new number of an area; 0 if nothing
+        slides
+    :ivar moved: the number of pages by which an area moves down, by its number
     :ivar tables_moved: the same for its page tables, which do not slide
     :ivar shapes: the shapes of the areas, by their new numbers, if requested
     """
@@ -104,7 +105,7 @@ class AreaNames:
                     self.moved[area] = self.moved.get(area, 0) + pages
 
     def orders(self) -> Iterator[AreaNames]:
-        """These names, and each that differs in the order of areas of equal shape."""
+        """These names, and every variant with a different order of areas of equal shape."""
         if not self._sorted:
             yield self
             return
@@ -118,7 +119,7 @@ class AreaNames:
 
 
 def _unused(first_pages: dict[int, int], tlbs: Sequence[Tlb]) -> dict[int, int]:
-    """By the number of an area, its pages before the first that is mapped or cached by a processor."""
+    """By the number of an area, its pages before the first one that is mapped or cached by a processor."""
     for tlb in tlbs:
         for run in tlb.state():
             area = area_number(run.start)
@@ -182,11 +183,11 @@ class Naming:
             self.tasks.sort(key=lambda task: self._names[id(task.mm)].shapes)
 
     def of(self, mm: MmStruct) -> AreaNames | None:
-        """The names of the areas of *mm*; None if they are kept."""
+        """The names of the areas of *mm*; None if areas keep their names."""
         return self._names.get(id(mm))
 
     def others(self) -> Iterator[Naming]:
-        """This naming, and each that differs in the order of tasks or areas of equal shape."""
+        """This naming, and every variant with a different order of tasks or areas of equal shape."""
         spaces = list(self._names)
         orders = [list(areas.orders()) for areas in self._names.values()]
         shapes = [self._shapes_of(task) for task in self.tasks]
@@ -198,13 +199,13 @@ class Naming:
                     yield naming
 
     def _shapes_of(self, task: Task) -> list[AreaShape] | int:
-        """The shapes by which tasks are sorted; without new names, the number of the task."""
+        """The shapes by which tasks are sorted; if tasks keep their names, the number of the task."""
         names = self.of(task.mm)
         return id(task) if names is None else names.shapes
 
 
 def joined(runs: list[EntryRow]) -> list[EntryRow]:
-    """Entries in as few runs as possible: an accessed bit had separated some that are equal without it."""
+    """Merge entries into as few runs as possible: some differed only in an accessed bit, now left out."""
     long_runs: list[EntryRow] = []
     for run in runs:
         if long_runs:
@@ -222,12 +223,12 @@ def task_name(number: int) -> str:
 
 
 def area_base(number: int) -> int:
-    """The page at which area *number* begins, where no area is larger than 1 GiB."""
+    """The page at which area *number* begins, if no area is larger than 1 GiB."""
     return FIRST_AREA_PAGE + number * AREA_STRIDE
 
 
 def area_number(vpn: int) -> int:
-    """The area a page is in."""
+    """The area that contains a page."""
     return (vpn - FIRST_AREA_PAGE) // AREA_STRIDE
 
 

@@ -47,7 +47,7 @@ def area_name(number: int) -> str:
 
 
 def child_name(number: int) -> str:
-    """The name of the task that is forked as number *number* in a program, counted from 0."""
+    """The name of the task forked as number *number* in a program, counted from 0."""
     round_number, letter = divmod(number, len(_TASKS))
     return _TASKS[letter] + (str(round_number) if round_number else "")
 
@@ -103,7 +103,7 @@ def _instances(
 
 
 def _pages(vma: Vma, part: Part, halves: int) -> tuple[int, int] | None:
-    """The pages of that part of a mapping; None if the part would be the whole mapping."""
+    """The pages of that part of a mapping, or None if the part would be the whole mapping."""
     start, end = vma.start, vma.end
     match part:
         case "whole":
@@ -141,7 +141,7 @@ def _with_span(call: Call, start: int, end: int) -> Call:
 
 
 def _takes_a_page(call: Call) -> bool:
-    """True if it takes one page from any part of a mapping."""
+    """True if *call* takes one page from any part of a mapping."""
     if isinstance(call, Walk):
         return call.walker not in RANGE_WALKERS
     return isinstance(call, Read | Write | ProcessVmReadv)
@@ -164,7 +164,7 @@ class Renaming:
         """*op* in the program's names.
 
         :param kernel: the kernel before the operation, in the program's names
-        :raises Undecided: a program has no unused name for another area
+        :raises Undecided: if a program has no unused name for another area
         """
         task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])]
         names = naming.of(task.mm)

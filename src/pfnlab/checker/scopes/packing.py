@@ -80,7 +80,7 @@ class Packing:
         self._packed_objects: list[object] = []
 
     def page(self, page: Page | None) -> int:
-        """The number of an ordinary page, -1 for none."""
+        """The number of an ordinary page, or -1 for None."""
         if page is None:
             return -1
         number = self._page_numbers.get(id(page))
@@ -92,7 +92,7 @@ class Packing:
     def run(self, run: EntryRun, moved: dict[int, int]) -> EntryRow:
         """Entries of page tables.
 
-        :param moved: by the number of an area, how many pages it moves down
+        :param moved: the number of pages by which each area moves down, by the area's number
         """
         start, end, pfn, bits, page, level = run
         if moved:
@@ -100,7 +100,7 @@ class Packing:
         return start, end, pfn, bits & self._bits, -1 if page is None else self.page(page), level
 
     def anon(self, anon: AnonVma | None) -> int:
-        """The number of a reverse map of anonymous pages, -1 for none."""
+        """The number of a reverse map of anonymous pages, or -1 for None."""
         return -1 if anon is None else self._anons.setdefault(id(anon), len(self._anons)) * 2 + anon.inherited
 
     def file(self, file: Any) -> Any:
@@ -120,7 +120,7 @@ class Packing:
     def pack(self, value: Any) -> Any:
         """*value* as plain values.
 
-        :raises Undecided: it holds an object without a value, such as a function
+        :raises Undecided: if it contains an object without a value, such as a function
         """
         kind = type(value)
         if kind in _PLAIN:

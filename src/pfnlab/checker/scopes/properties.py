@@ -64,10 +64,10 @@ class Question(NamedTuple):
     :param asks: the property in one sentence
     :param needs: words of operations; the property does not apply to a scope that lacks one of them. Words
         with ``or`` between them are alternatives
-    :param occasion: takes the results of all operations of a search, and returns whether the property applied
-        at all; None if the states themselves show it
+    :param occasion: takes the results of all operations of a search; returns whether the property applied at
+        all; None if the states themselves show it
     :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
-        property that describes what a search has reached, or that does not depend on a policy
+        property that describes the reach of a search, or does not depend on a policy
     """
 
     name: str
@@ -157,7 +157,7 @@ _OF_MEETINGS = (
     _always("flush", tables_alive),
 )
 
-#: The properties of a state that are judged at the end of a race: those that belong to no single operation.
+#: The state properties judged at the end of a race: those that belong to no single operation.
 STATE_QUESTIONS: tuple[Question, ...] = (
     *(
         question
@@ -191,7 +191,7 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
 
     :param names: names of questions or seams. A seam includes all of its questions that apply to the scope,
         and those that show whether the search has looked at anything
-    :raises Misuse: there is no such property, it does not apply to the scope, or none of that seam does
+    :raises Misuse: if there is no such property, it does not apply to the scope, or none of that seam does
     """
     possible = {question.name: question for question in _possible(scope)}
     for name in names:
@@ -209,7 +209,7 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
 
 
 def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
-    """The questions for a scope of this kind; without a scope, those for sequences of operations."""
+    """The questions for this kind of scope; without a scope, those for sequences of operations."""
     if scope is None:
         return QUESTIONS
     from pfnlab.checker.scopes.scope import RaceScope
@@ -218,7 +218,7 @@ def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
 
 
 def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
-    """The reason why *name* does not apply to *scope*, and a suggestion."""
+    """The reason why *name* does not apply to *scope*, with a suggestion."""
     from pfnlab.checker.scopes.scope import load_scope, scope_names
 
     names = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]

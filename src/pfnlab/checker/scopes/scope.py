@@ -1,4 +1,4 @@
-"""A scope: the operations to try, the devices to try them on, and the number of consecutive operations.
+"""A scope: the operations to try, the devices to try them on, and the maximum length of a sequence.
 
 A scope is a separate file (``scopes/NAME.toml``, or a user's)::
 
@@ -19,7 +19,7 @@ Operations are lines of programs. ``new`` is an area without mappings, ``child``
 ``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
 ``<all>`` an area split into several mappings. Every operation is tried by any task.
 
-A scope of races has operations that run first, and operations that then run side by side in every order::
+A scope of races has operations that run first, and operations that then run concurrently in every order::
 
     says = "one sentence"
     devices = ["bar: pci, 4 pages"]
@@ -112,10 +112,10 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Race(msgspec.Struct, frozen=True):
-    """Operations that run side by side.
+    """Operations that run concurrently.
 
     :param setup: the operations that run first
-    :param beside: the operations that run side by side; those of one task run one after the other
+    :param beside: the operations that run concurrently; those of one task run one after the other
     """
 
     program: Program
@@ -143,7 +143,7 @@ def load_scope(name: str, folder: Path = _HERE) -> Scope | RaceScope:
     """The scope called *name*, or in the file *name*.
 
     :param folder: the folder of the file, if its name is relative
-    :raises Misuse: there is no such scope, or it is malformed; the message tells what to write
+    :raises Misuse: if there is no such scope, or it is malformed; the message suggests a fix
     """
     if name in scope_names():
         return _from(read_scope(_FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8"), name), name)
@@ -163,7 +163,7 @@ def _from(scope: Scope | RaceScope, source: str) -> Scope | RaceScope:
 def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     """The scope that *text* describes.
 
-    :raises Misuse: it is malformed
+    :raises Misuse: if it is malformed
     """
     source = source or f"scope {name}"
     content = toml_content(text, source)
@@ -187,7 +187,7 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
 
 
 def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
-    """:raises Misuse: *field* is not a list of at least that many lines of text"""
+    """:raises Misuse: if *field* is not a list of at least that many lines of text"""
     _check_present(content, field, source)
     lines = content[field]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
@@ -201,7 +201,7 @@ def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int
 
 
 def _check_number(content: dict[str, Any], field: str, source: str) -> None:
-    """:raises Misuse: *field* is not a valid number"""
+    """:raises Misuse: if *field* is not a valid number"""
     _check_present(content, field, source)
     number = content[field]
     if not isinstance(number, int) or isinstance(number, bool):

@@ -1,4 +1,4 @@
-"""Judges of states: each answers True or False, or None where its question does not arise."""
+"""Judges of states: each answers True or False, or None if its question does not apply."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -53,7 +53,7 @@ def exact(moment: StateView) -> bool | None:
     mapped = [pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered]
     if not moment.reserved and not mapped:
         return None
-    # No kernel reserves what is inserted page by page, and a tracker may.
+    # No kernel reserves pages that are inserted one by one, but a tracker may.
     inserted = [pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered]
     return SpanSet(mapped) <= moment.reserved <= SpanSet(mapped + inserted)
 
@@ -118,7 +118,7 @@ def claimed_unmapped(moment: Moment) -> bool | None:
 
 
 def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
-    """True where a mapping of a file of one of these *kinds* shows one of these frames."""
+    """True if a mapping of a file of one of these *kinds* shows one of these frames."""
     return any(
         pfns.overlaps(shown.frames)
         for mapping in moment.mappings
@@ -158,7 +158,7 @@ def freed_unmapped(moment: Moment) -> bool | None:
 
 
 def right_file(moment: Moment) -> bool | None:
-    """A failed stacked mmap releases the file it has by then, not the one that was opened."""
+    """A failed stacked mmap releases the file it holds by then, not the one that was opened."""
     return HOLDS_FILE not in moment.facts
 
 
@@ -189,7 +189,7 @@ def vmas_alive(moment: Moment) -> bool | None:
 
 
 def tables_alive(moment: StateView) -> bool | None:
-    """No page table stays where nothing is mapped, and none is freed while a processor may walk it."""
+    """No page table stays if nothing is mapped there, and none is freed while a processor may walk it."""
     if FREED_TABLE in moment.facts:
         return False
     return all(

@@ -64,7 +64,7 @@ class Progress(Generic[State]):
 
 
 class _Found(msgspec.Struct):
-    """The saved part of an :class:`.exploration.Exploration`; discoveries as :meth:`.path.Path.encode`."""
+    """The part of an :class:`.exploration.Exploration` that is saved; discoveries are encoded paths."""
 
     states: int
     transitions: int
@@ -99,10 +99,10 @@ class _Header(_Maker):
 
 
 class Checkpoint(Generic[State]):
-    """Writes a search to a file, and reads it.
+    """Writes a search to a file and reads it back.
 
     :param settings: options that must stay the same when a search is resumed
-    :raises Misuse: the states of the model are not plain values, and it does not pack them
+    :raises Misuse: if the states of the model are not plain values, and the model does not pack them
     """
 
     def __init__(
@@ -127,8 +127,8 @@ class Checkpoint(Generic[State]):
     def prepare(self, file: File) -> None:
         """Check before the search that *file* can be written.
 
-        :raises Misuse: it cannot be written
-        :raises Undecided: there is no room
+        :raises Misuse: if it cannot be written
+        :raises Undecided: if there is no room
         """
         with written(file, _ROOM):
             try_writing(file)
@@ -136,8 +136,8 @@ class Checkpoint(Generic[State]):
     def write(self, file: File, search: Progress[State], waiting: Iterable[Waiting[State]]) -> None:
         """Replace *file*, or leave it unchanged.
 
-        :raises Misuse: it cannot be written, or a state is not a plain value
-        :raises Undecided: there is no room for it
+        :raises Misuse: if it cannot be written, or a state is not a plain value
+        :raises Undecided: if there is no room for it
         """
         found, trail = search.found, search.trail
         counts = {name: getattr(found, name) for name in _Found.__struct_fields__}
@@ -173,7 +173,7 @@ class Checkpoint(Generic[State]):
         """Load into *search* the search that is saved in *file*.
 
         :param add: takes each waiting state: its number, its depth, and the state
-        :raises Misuse: *file* does not exist, is damaged, or holds no search or a different one
+        :raises Misuse: if *file* does not exist, is damaged, or holds no search or a different one
         """
         with _saved_records(file) as contents:
             _, data = next(contents)
@@ -238,7 +238,7 @@ class Checkpoint(Generic[State]):
 
 
 def _check_whole(search: Progress[Any]) -> None:
-    """:raises ValueError: a state has no path, or lacks the depth that the others have"""
+    """:raises ValueError: if a state has no path, or lacks the depth that the others have"""
     count = len(search.trail)
     parts = (len(search.depths), len(search.closed))
     if parts not in ((0, 0), (count, count)) or not search.trail.is_sound():
@@ -307,11 +307,11 @@ Record = tuple[bytes, bytes]
 
 @contextmanager
 def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]]:
-    """A function that adds a record to the new content of *file*.
+    """Yield a function that adds a record to the new content of *file*.
 
     The new content replaces *file* at the end; after an error *file* stays unchanged.
 
-    :raises OSError: it cannot be written
+    :raises OSError: if it cannot be written
     """
     with whole_file(file, lasting=True) as out:
         seal = blake2b(digest_size=_SEAL_BYTES)
@@ -332,7 +332,7 @@ def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]
 def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
     """The records that were added, in order.
 
-    :raises ValueError: the file has changed since it was written
+    :raises ValueError: if the file has changed since it was written
     """
     size = os.fstat(source.fileno()).st_size - _SEAL_BYTES
     _check_seal(source, size)

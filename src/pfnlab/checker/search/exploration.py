@@ -18,8 +18,8 @@ class Property(Generic[State]):
         which guards against a search that looked at nothing
     :param premise: whether the property applies to a state; a property whose premise was never true gets the
         verdict that it holds vacuously
-    :param of_step: whether it is about something in the step to a state that the state's key does not have:
-        it is then judged even if the state is already known
+    :param of_step: whether it is about something in the step to a state that the state's key does not
+        contain; it is then judged even if the state is already known
     """
 
     name: str
@@ -49,7 +49,7 @@ Verdict = Literal["holds", "violated", "reached", "never", "vacuous", "undecided
 def judgement(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[tuple[str, bool]]:
-    """The properties that apply to *state*, each with whether *state* decides it.
+    """The properties that apply to *state*, and for each whether *state* decides it.
 
     :param decided: the properties decided before; they are not judged again
     """
@@ -64,7 +64,7 @@ def judgement(
 def broken_by_step(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[str]:
-    """The properties of steps that a step to a known *state* violates."""
+    """The step properties that a step to an already known *state* violates."""
     for question in properties:
         if question.of_step and question.name not in decided and not question.holds(state):
             yield question.name
@@ -75,17 +75,18 @@ class Exploration(Generic[State]):
     """The result of a search; while the search runs, the result so far.
 
     :param states: distinct states found, including the initial ones
-    :param transitions: steps looked at, including those to known states
-    :param depth: the maximum number of steps from an initial state to any state, on the path it was found by
+    :param transitions: steps examined, including those to known states
+    :param depth: the maximum number of steps from an initial state to any state, on the path by which it was
+        found
     :param growth: the number of states found at each depth
-    :param passed: the limits that ended the search, one reason each
-    :param beyond: the states that were too deep for the search, in words; empty if there were none
+    :param passed: the limits that ended the search, each as a reason
+    :param beyond: a description of the states that were too deep for the search; empty if there were none
     :param discoveries: by property name: for ``always`` a path to a state that violates it, for ``sometimes``
         one to a state that satisfies it. Shortest in breadth-first order
-    :param premises: by property name, the number of states to which the property applies
-    :param fired: how often each kind of action was a step
+    :param premises: the number of states to which each property applies, by its name
+    :param fired: the number of steps of each kind of action
     :param seconds: the duration of the search
-    :param frontier: the number of states that wait to be expanded
+    :param frontier: the number of states waiting to be expanded
     :param expanded: the number of states that were expanded
     """
 
@@ -158,7 +159,7 @@ class Exploration(Generic[State]):
 def merged(properties: Sequence[Property[State]], parts: Iterable[Exploration[State]]) -> Exploration[State]:
     """The combined result of searches that judged *properties* on parts of one model that share no state.
 
-    :param parts: their results; of two paths of equal length the first is kept
+    :param parts: the results; of two paths of equal length the first is kept
     """
     total = Exploration(properties)
     for part in parts:

@@ -38,7 +38,7 @@ class SearchOptions(TypedDict, total=False):
     :ivar seconds: maximum time
     :ivar stop_at_first: end when an ``always`` property is violated
     :ivar progress: called about once a second with the result so far
-    :ivar save: the file to which the search is written every minute, and when it is cut
+    :ivar save: the file to which the search is written every minute, and when it is cut off
     :ivar resume: the file with a saved search to resume; limits may differ
     """
 
@@ -67,9 +67,9 @@ def explore(
     :param order: ``breadth`` finds shortest paths; ``depth`` keeps fewer states at a time
     :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk. The
         paths take six bytes per state in addition
-    :raises Misuse: options that exclude each other, a saved search of something else, or states that cannot
-        be saved (:class:`.model.Storable`)
-    :raises Undecided: there is no room on disk
+    :raises Misuse: if options exclude each other, the saved search is of something else, or states cannot be
+        saved (:class:`.model.Storable`)
+    :raises Undecided: if there is no room on disk
     """
     depth = options.get("depth")
     numbered = order == "depth" and depth is not None
@@ -176,7 +176,7 @@ class RunningSearch(Progress[State], ABC):
 
     @abstractmethod
     def _goes_on(self) -> bool:
-        """True if a waiting state is to be expanded; otherwise the reason is recorded."""
+        """True if a waiting state is to be expanded; otherwise, record the reason."""
 
     @abstractmethod
     def _go_on(self) -> None:
@@ -187,7 +187,7 @@ class _Search(RunningSearch[State]):
     """A search by this process."""
 
     #: Breadth first, the first path to a state is a shortest one. Depth first, a later path may be shorter,
-    #: and states after it may then be within the depth after all: states have numbers, and are reopened.
+    #: and states after it may then be within the depth after all, so states are numbered and can be reopened.
     numbers: Numbered | None = None
 
     def __init__(
@@ -278,7 +278,7 @@ class _Search(RunningSearch[State]):
     def _admit(
         self, number: int, at: int, state: State, judged: Iterable[tuple[str, bool]] | None = None
     ) -> None:
-        """Count a new state, judge it by the properties unless it is *judged*, and let it wait."""
+        """Count a new state, judge it by the properties unless it is already *judged*, and queue it."""
         if judged is None:
             judged = judgement(self.properties, state, self.found.discoveries)
         if self.numbers is not None:

@@ -1,4 +1,4 @@
-"""The states found and not yet expanded: a queue or a stack, whose middle may be on disk."""
+"""The states found but not yet expanded: a queue or a stack whose middle may be on disk."""
 
 import pickle
 import struct
@@ -89,11 +89,11 @@ class Frontier(Generic[State]):
         return number, depth, self._codec[1](kept[_HEAD.size :])
 
     def first_depth(self) -> int:
-        """The depth of the state that :meth:`take` would give; a state must wait."""
+        """The depth of the state that :meth:`take` would return; at least one state must be waiting."""
         return self._first()[1]
 
     def first_number(self) -> int:
-        """The number of the state that :meth:`take` would give; a state must wait."""
+        """The number of the state that :meth:`take` would return; at least one state must be waiting."""
         return self._first()[0]
 
     def _first(self) -> tuple[int, int]:
@@ -153,7 +153,7 @@ def storage(
     """Empty storage for fingerprints, and for waiting states.
 
     :param memory: about how many bytes both may take; the rest goes to files in *folder*
-    :raises Undecided: from its methods, there is no room on disk
+    :raises Undecided: from its methods, if there is no room on disk
     """
     if memory is not None and folder is not None:
         waiting = Frontier[State](order, folder, part=_part(model, memory // 4))

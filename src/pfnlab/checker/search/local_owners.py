@@ -1,11 +1,11 @@
 """One search on several processors of this host: each process owns part of the states.
 
-States pass between processes as bytes that this process forwards unread. It has the numbers of the states,
+States pass between processes as bytes that this process forwards unread. It keeps the numbers of the states
 and the counts of their steps (:mod:`.partitioned`). Between two rounds, while this process works or waits for
 a slower one, the others expand more states of the same depth.
 
-A search begins in this process, with all parts, because most searches end before others have started. The
-others are forked after a moment, each with its part in its state at the time.
+A search begins in this process, with all parts, because most searches end before other processes have
+started. The others are forked after a moment; each inherits its part in its current state.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pfnlab.checker.search.steps_met import StepsMet
 #: The seconds that a search runs in this process alone.
 _ALONE_SECONDS = 0.1
 
-#: A resumed search with more states has other processes from the start.
+#: A resumed search with more states starts other processes at once.
 _MOST_ALONE = 1 << 12
 
 #: States that a process hands over at a time when they are saved.
@@ -49,14 +49,14 @@ def explore_side_by_side(
     memory: int | None = None,
     **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
-    """:func:`.explore.explore`, breadth first, in *jobs* processes, with the same result.
+    """Run :func:`.explore.explore`, breadth first, in *jobs* processes, with the same result.
 
-    In addition to *memory* and the paths, eight bytes per state are needed.
+    Eight bytes per state are needed in addition to *memory* and the paths.
 
-    :param jobs: processes that expand states; if 1, this process
-    :raises Misuse: as :func:`.explore.explore`
-    :raises Undecided: there is no room on disk, or a process ended without an answer
-    :raises PolicyError: a user's code ended a process
+    :param jobs: the number of processes that expand states; 1 for this process only
+    :raises Misuse: as for :func:`.explore.explore`
+    :raises Undecided: if there is no room on disk, or a process ended without an answer
+    :raises PolicyError: if a user's code ended a process
     """
     if jobs == 1:
         return explore(model, properties, memory=memory, **options)
@@ -105,7 +105,7 @@ class LocalOwners(Generic[State]):
         end_all(self._workers)
 
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
-        """As :meth:`.partitioned.Owners.host`, once."""
+        """Do as :meth:`.partitioned.Owners.host`, but only once."""
         parts = range(self.parts)
         self._hosted = [_Hosted(self._model, self._make, part, holdings[part]) for part in parts]
         self._began = time.monotonic()
@@ -155,7 +155,7 @@ class LocalOwners(Generic[State]):
             yield from states
 
     def _answers(self, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
-        """The answers of some parts, whose processes work side by side."""
+        """The answers of some parts, whose processes work in parallel."""
         if self._hosted:
             with _own_counts(self._model):
                 return {part: method(self._hosted[part], *rest) for part, (method, *rest) in asked.items()}
@@ -204,7 +204,7 @@ class _Hosted(Generic[State]):
         return lambda request: request[0](self, *request[1:])
 
     def go_ahead(self) -> bool:
-        """Expand a state between requests; False if none is left."""
+        """Expand a state between requests; return False if none is left."""
         self._ahead = self._ahead and self._owner.run_ahead()
         return self._ahead
 
@@ -214,7 +214,7 @@ class _Hosted(Generic[State]):
         del self._holding
 
     def expand(self, asked: Round, numbers: Sequence[int]) -> tuple[Reached, dict[int, bytes]]:
-        """The progress of the owner, and its boxes for all others."""
+        """Expand states; return the progress of the owner, and its boxes for all others."""
         return self._reached(self._owner.expand(asked, numbers))
 
     def go_on(self, way: ChoiceWay) -> tuple[Reached, dict[int, bytes]]:
@@ -235,5 +235,5 @@ class _Hosted(Generic[State]):
         self._to_save = self._owner.waiting(numbers, next_)
 
     def save(self) -> list[Waiting[State]]:
-        """The next of the waiting states; none after the last."""
+        """The next waiting states; empty after the last."""
         return list(islice(self._to_save, _TOGETHER))

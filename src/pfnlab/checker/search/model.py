@@ -17,7 +17,7 @@ class Model(Protocol[State]):
     """
 
     def initial(self) -> Iterable[State]:
-        """The states a run can begin in."""
+        """The states in which a run can begin."""
         ...
 
     def successors(self, state: State) -> Iterable[tuple[Action, State]]:
@@ -25,9 +25,10 @@ class Model(Protocol[State]):
         ...
 
     def key(self, state: State) -> Hashable:
-        """The identity of *state*: states with equal keys are one, and only the first found is stored.
+        """The identity of *state*: states with equal keys count as one, and only the first found is stored.
 
-        Symmetry belongs here: sort interchangeable parts, and states that differ only in names share a key.
+        Symmetry belongs here: sort interchangeable parts, so that states that differ only in names share a
+        key.
         """
         ...
 
@@ -38,7 +39,7 @@ class UnmetError(Exception):
 
 @runtime_checkable
 class Storable(Protocol[State]):
-    """Methods of a model with states that are not plain values, or with counts: they convert to plain values.
+    """Methods that a model needs if its states are not plain values, or if it counts: they convert both.
 
     Plain values are those of :mod:`.plain_values`. A value read from a file may be any plain value.
     """
@@ -50,19 +51,20 @@ class Storable(Protocol[State]):
     def unpacked(self, packed: Any) -> State:
         """The state for which :meth:`packed` returned *packed*.
 
-        :raises ValueError: it never returned such a value
-        :raises UnmetError: replay the path to the state once, and try again
+        :raises ValueError: if *packed* did not come from :meth:`packed`
+        :raises UnmetError: if it refers to something unknown here: replay the path to the state once, and try
+            again
         """
         ...
 
     def tallies(self) -> Any:
-        """The counts of the model so far, as a plain value."""
+        """The current counts of the model, as a plain value."""
         ...
 
     def recall(self, tallies: Any) -> None:
         """Continue to count from *tallies*, which :meth:`tallies` returned; other counts are dropped.
 
-        :raises ValueError: it never returned such a value
+        :raises ValueError: if *tallies* did not come from :meth:`tallies`
         """
         ...
 
@@ -75,7 +77,7 @@ class Composed(Protocol[State]):
     """
 
     def parts(self, state: State) -> tuple[bytes, ...]:
-        """The parts of *state*; they are its key too."""
+        """The parts of *state*, which are also its key."""
         ...
 
     def composed(self, parts: tuple[bytes, ...]) -> State:
@@ -85,10 +87,10 @@ class Composed(Protocol[State]):
 
 @runtime_checkable
 class Counting(Protocol):
-    """Methods of a model that counts while it makes successors, to combine the counts of processes."""
+    """Methods of a model that counts while it generates successors, to combine the counts of processes."""
 
     def take_counts(self) -> tuple[Any, ...]:
-        """The counts since they were last taken; counting restarts at zero."""
+        """The counts since the last call; counting restarts at zero."""
         ...
 
     def add_counts(self, counts: tuple[Any, ...]) -> None:
@@ -120,7 +122,7 @@ def add(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
 def recall(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
     """Let *counters* continue from *tallies*, which :func:`tallies` returned for as many counters.
 
-    :raises ValueError: it never returned such a value
+    :raises ValueError: if *tallies* did not come from :func:`tallies`
     """
     try:
         tables = [dict(counts) for counts in tallies]

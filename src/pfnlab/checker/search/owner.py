@@ -68,12 +68,12 @@ def step_of(tag: int) -> tuple[int, int]:
 class Round(NamedTuple):
     """A request to all owners to expand states.
 
-    :param number: of the round, counted from 0
-    :param next: the number of the first state whose steps the search has not taken
+    :param number: the number of the round, counted from 0
+    :param next: the number of the first state whose steps have not been taken by the search
     :param end: the states from this number on are not expanded yet
     :param decided: the properties decided before this round; they are not judged again
     :param seconds: after this time an owner stops at its current state
-    :param states: the maximum number that an owner expands; None for any number
+    :param states: the maximum number of states that an owner expands; None for no limit
     """
 
     number: int
@@ -87,9 +87,9 @@ class Round(NamedTuple):
 class Reached(NamedTuple):
     """The progress of an owner.
 
-    :param end: it has expanded all its states before this number, in this round or earlier
-    :param unmet: None; or the number of a state that refers to something unknown to this process: call
-        :meth:`Owner.go_on`
+    :param end: the owner has expanded all its states with lower numbers, in this round or earlier
+    :param unmet: the number of a state that refers to something unknown to this process, or None; if set,
+        call :meth:`Owner.go_on`
     """
 
     end: int
@@ -99,12 +99,13 @@ class Reached(NamedTuple):
 class Settled(NamedTuple):
     """The answer of one owner in one round.
 
-    :param tags: of the new states of its part, in order
+    :param tags: the tags of the new states of its part, in order
     :param marks: the fingerprint of each
     :param judged: the judgement of each
-    :param numbers: of the states whose steps belong to the round, in order
+    :param numbers: the numbers of the states whose steps belong to the round, in order
     :param counts: the counts from the steps of each
-    :param error: the number of the state whose steps could not be made, and why; it expanded none after it
+    :param error: the number of the state whose steps could not be generated, and the reason; no state after
+        it was expanded
     """
 
     tags: array[int]
@@ -116,11 +117,11 @@ class Settled(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """All the data that an owner needs to have its part.
+    """All the data that an owner needs to adopt its part.
 
     :param marks: the fingerprints of its states
-    :param ways: for the number of each waiting state, the path to it
-    :param states: the waiting states if available; there are no paths then
+    :param ways: the path to each waiting state, by its number
+    :param states: the waiting states, if available; *ways* is then empty
     """
 
     marks: array[int]
@@ -129,13 +130,13 @@ class Holding(NamedTuple):
 
 
 class LostPartError(Exception):
-    """An owner is asked for a round, but its part is not that of the round before."""
+    """An owner was asked for a round, but its part is not in the state that the previous round left."""
 
 
 class Owner(Generic[State]):
     """The owner of one part of the states.
 
-    :param met: the steps that owners in forked processes have met; None for those of this owner alone
+    :param met: the steps that owners in forked processes have met; None for only the steps of this owner
     :param memory: about how many bytes the states of its part may take; the rest goes to files in *folder*
     """
 
@@ -162,7 +163,7 @@ class Owner(Generic[State]):
     def take_over(self, round_: int, holding: Holding) -> None:
         """Adopt the part in its state at the beginning of a round, replacing any earlier one.
 
-        :raises Undecided: there is no room on disk
+        :raises Undecided: if there is no room on disk
         """
         self._take_nothing_over(round_)
         self._visited.load([holding.marks.tobytes()])
@@ -182,7 +183,7 @@ class Owner(Generic[State]):
         self._begin_again()
 
     def _begin_again(self) -> None:
-        """Let all states whose steps the search has not taken be expanded again."""
+        """Make all states wait again whose steps the search has not taken."""
         for waiting in reversed(self._expanded_states):
             self._waiting.put_back(waiting)
         self._expanded_states.clear()
@@ -196,10 +197,10 @@ class Owner(Generic[State]):
     def expand(self, asked: Round, numbers: Sequence[int]) -> Reached:
         """Begin a round, or restart it: expand waiting states.
 
-        :param numbers: the numbers assigned to the states that were new in the round before; fewer if the
-            search left the last ones out
-        :raises LostPartError: this owner does not have the part in its state of that round
-        :raises Undecided: there is no room on disk
+        :param numbers: the numbers assigned to the new states of the previous round; fewer if the search left
+            the last ones out
+        :raises LostPartError: if this owner's part is not in its state of that round
+        :raises Undecided: if there is no room on disk
         """
         if self._round == asked.number - 1:
             self._close(numbers, asked.next)
@@ -218,7 +219,7 @@ class Owner(Generic[State]):
         return self._expand_round(self._asked, just_walked=True)
 
     def run_ahead(self) -> bool:
-        """Expand one more of the states of the last round, for the next one; False if none is left."""
+        """Expand one more state of the last round in advance, for the next; return False after the last."""
         return self._unmet is None and self._expand_next()
 
     def box(self, part: int) -> bytes:
@@ -234,8 +235,8 @@ class Owner(Generic[State]):
     def settle(self, boxes: Iterable[bytes], end: int) -> Settled:
         """Decide which states are new.
 
-        :param boxes: the box for this part of every other owner
-        :param end: all owners have expanded their states before this number
+        :param boxes: the box of every other owner for this part
+        :param end: all owners have expanded their states with lower numbers
         """
         first: dict[int, SentState] = {}
         early, behind = [], tag_of(end, 0)
@@ -276,7 +277,7 @@ class Owner(Generic[State]):
         yield from self._waiting.everything()
 
     def _close(self, numbers: Sequence[int], next_: int) -> None:
-        """Adopt the findings of the round before."""
+        """Adopt the findings of the previous round."""
         while self._expanded_states and self._expanded_states[0][0] < next_:
             self._expanded_states.popleft()
         # If the search left some out, it has ended.
@@ -290,7 +291,7 @@ class Owner(Generic[State]):
         return [[] for _ in range(self._parts)]
 
     def _end(self) -> int:
-        """All requested states before this number are expanded."""
+        """The number below which all requested states are expanded."""
         assert self._asked is not None
         if self._error is not None:
             return self._error[0] + 1
@@ -362,7 +363,7 @@ class Owner(Generic[State]):
         return frozenset() if self._asked is None else self._asked.decided
 
     def _one(self, value: Value) -> Value:
-        """The same object for equal values, so that it is sent only once, however often it occurs."""
+        """Return the same object for equal values, so that a value is sent only once."""
         same: Value = self._same.setdefault(value, value)
         return same
 
@@ -375,7 +376,7 @@ class Owner(Generic[State]):
 def states_along(model: Model[State], ways: Mapping[int, ChoiceWay]) -> Iterator[tuple[int, State]]:
     """The states to which *ways* lead, with the numbers of the ways. Common beginnings are walked once.
 
-    :raises Defect: the model has no such step
+    :raises Defect: if the model has no such step
     """
     words = sorted((start, *choices) for start, choices in ways.values())
     numbers = {(start, *choices): number for number, (start, choices) in ways.items()}

@@ -1,9 +1,9 @@
 """One search whose states belong to several owners, with the result of a search by one process.
 
 For every state, the search itself has its number, the fingerprint of its key, and the step that led to it: 14
-bytes. Everything else is with the owners (:mod:`.owner`). It hands out rounds, and numbers the new states of
-each round in the order in which one process would have found them. So states, verdicts, paths and counts are
-those of :func:`.explore.explore`, breadth first.
+bytes. Everything else is kept by the owners (:mod:`.owner`). The search hands out rounds, and numbers the new
+states of each round in the order in which one process would have found them. So states, verdicts, paths and
+counts are those of :func:`.explore.explore`, breadth first.
 
 A lost owner is replaced: its data is rebuilt from the data of the search, and the round is restarted.
 """
@@ -62,20 +62,20 @@ class Owners(Protocol):
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
         """Give each part of *holdings* to an owner, which adopts it (:meth:`.Owner.take_over`).
 
-        :raises Undecided: there is no owner for them
+        :raises Undecided: if there is no owner for them
         """
         ...
 
     def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
-        """:meth:`.Owner.expand` of all parts; *numbers* has those of each part."""
+        """Call :meth:`.Owner.expand` for all parts, each with its *numbers*."""
         ...
 
     def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
-        """:meth:`.Owner.go_on` of some parts."""
+        """Call :meth:`.Owner.go_on` for some parts."""
         ...
 
     def settle(self, end: int) -> list[Settled]:
-        """Send every part the boxes for it; :meth:`.Owner.settle` of all parts, in order."""
+        """Send every part its boxes, and call :meth:`.Owner.settle` for all parts, in order."""
         ...
 
 
@@ -84,7 +84,7 @@ class SavableOwners(Owners, Protocol):
     """Owners whose states can be saved."""
 
     def waiting(self, numbers: Sequence[array[int]], next_: int) -> Iterator[Waiting[Any]]:
-        """:meth:`.Owner.waiting` of all parts together, in the order of the numbers."""
+        """The waiting states of all parts (:meth:`.Owner.waiting`), in the order of their numbers."""
         ...
 
 
@@ -102,10 +102,10 @@ def explore_partitioned(
     search may have been saved by :func:`.explore.explore`.
 
     :param model: the model for replaying paths; the owners have their own
-    :param round_states: states that each owner expands in one round; None for as many as time allows. It does
+    :param round_states: states that each owner expands in one round; None for as many as time allows; does
         not change the result
-    :raises Misuse: a saved search of something else, or states that cannot be saved
-    :raises Undecided: no owner can adopt the part of a lost one, or there is no room on disk
+    :raises Misuse: if the saved search is of something else, or states cannot be saved
+    :raises Undecided: if no owner can adopt the part of a lost one, or there is no room on disk
     """
     depth, seconds = options.get("depth"), options.get("seconds")
     search = _Partitioned(model, properties, owners, depth, seconds, round_states)
@@ -122,11 +122,11 @@ class _Marks:
         return (self.all[at : at + _TOGETHER].tobytes() for at in range(0, len(self.all), _TOGETHER))
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        """The fingerprints saved by a search in one process are in a different order."""
+        """Load fingerprints; those saved by a search in one process are in a different order."""
         self.all = array("Q", b"".join(dumped))
 
     def put_last(self, marks: array[int]) -> None:
-        """Move *marks*, some of these, to the last states."""
+        """Move *marks*, which are among these fingerprints, to the end."""
         last = set(marks)
         self.all = array("Q", [mark for mark in self.all if mark not in last])
         self.all.extend(marks)
@@ -156,7 +156,7 @@ class _Partitioned(RunningSearch[State]):
         self._saved: Frontier[State] | None = None
         self._round = 0
         self._lost = set(range(owners.parts))
-        #: For each part, the numbers of the states that were new in the round before.
+        #: For each part, the numbers of the new states of the previous round.
         self._numbers = [array("I") for _ in range(owners.parts)]
 
     def _begin(self) -> None:
@@ -204,10 +204,10 @@ class _Partitioned(RunningSearch[State]):
         self._take(*self._settled())
 
     def _goes_on(self) -> bool:
-        """True if the next state is to be expanded: one waits, not too deep, and no limit is exceeded.
+        """True if the next state is to be expanded: it exists, is not too deep, and no limit is exceeded.
 
-        A search by one process checks this before every state. Here time is checked only between two rounds:
-        all findings are taken.
+        A search by one process checks this before every state. Here time is checked only between rounds,
+        because all findings of a round are taken.
         """
         found = self.found
         if found.cut:
@@ -236,7 +236,7 @@ class _Partitioned(RunningSearch[State]):
         return Round(self._round, self._next, end, decided, seconds, self._round_states)
 
     def _settled(self) -> tuple[list[Settled], int]:
-        """One round: the answers of all parts, and the number of the first state that is not expanded."""
+        """Run one round; return the answers of all parts, and the number of the first state not expanded."""
         for _ in range(_ATTEMPTS):
             try:
                 if self._lost:

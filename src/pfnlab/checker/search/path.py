@@ -13,7 +13,7 @@ class Path(Generic[State]):
     """The steps from an initial state.
 
     :param start: the number of the initial state, counted from 0
-    :param choices: for each step the number of the successor, counted from 0
+    :param choices: the number of the successor at each step, counted from 0
     """
 
     start: int
@@ -34,7 +34,7 @@ class Path(Generic[State]):
     def states(self, model: Model[State]) -> list[State]:
         """Replay: the initial state and the state after each step.
 
-        :raises Defect: the model offers other steps than when the path was found
+        :raises Defect: if the model offers other steps than when the path was found
         """
         states = [_pick(model.initial(), self.start, "initial state", 0)]
         for at, (choice, action) in enumerate(zip(self.choices, self.actions, strict=True), 1):
@@ -66,8 +66,8 @@ def _pick(items: Iterable[_Item], number: int, label: str, at: int) -> _Item:
 def path_of(model: Model[State], text: str) -> Path[State]:
     """The path in *text*, as written by :meth:`Path.encode`.
 
-    :raises Misuse: it is not such a text
-    :raises Defect: the model has no such steps
+    :raises Misuse: if it is not such a text
+    :raises Defect: if the model has no such steps
     """
     try:
         start, *choices = (int(part) for part in text.split("/"))
@@ -79,7 +79,7 @@ def path_of(model: Model[State], text: str) -> Path[State]:
 def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[State]:
     """The path that takes *choices* from initial state *start*.
 
-    :raises Defect: the model has no such steps
+    :raises Defect: if the model has no such steps
     """
     state = _pick(model.initial(), start, "initial state", 0)
     actions: list[Action] = []
@@ -90,9 +90,9 @@ def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[
 
 
 def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) -> Path[State]:
-    """The path that takes *actions* from initial state *start*; of several steps with one name, the first.
+    """The path that takes *actions* from initial state *start*; of several equal steps, the first.
 
-    :raises Defect: the model has no such step
+    :raises Defect: if the model has no such step
     """
     state = _pick(model.initial(), start, "initial state", 0)
     choices: list[int] = []

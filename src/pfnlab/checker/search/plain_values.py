@@ -1,7 +1,7 @@
 """Plain values as bytes: everything read is data, even from an untrusted file.
 
 The bytes are those of marshal, version 2, which writes equal values as equal bytes. Marshal's own reader
-trusts its input, and makes code objects too; this one makes only values.
+trusts its input, and also creates code objects; this one creates only values.
 """
 
 import marshal
@@ -18,9 +18,9 @@ _LONG_DIGIT_BITS = 15
 
 
 def dumps(value: Plain) -> bytes:
-    """*value* as bytes. The bytes of a value with other parts may not be readable again.
+    """*value* as bytes. If it contains other types, the bytes may not be readable again.
 
-    :raises ValueError: it is not a plain value
+    :raises ValueError: if it is not a plain value
     """
     return marshal.dumps(value, _VERSION)
 
@@ -28,7 +28,7 @@ def dumps(value: Plain) -> bytes:
 def loads(data: bytes) -> Plain:
     """The value that :func:`dumps` wrote.
 
-    :raises ValueError: the bytes are not those of one plain value
+    :raises ValueError: if the bytes do not encode exactly one plain value
     """
     try:
         value, end = _read(data, 0)

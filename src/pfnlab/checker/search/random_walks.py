@@ -1,7 +1,7 @@
-"""For scopes too large to search: random walks, and many small searches, each of a different part.
+"""Searches for scopes too large to explore: random walks, and many small searches of different parts.
 
 No such search is complete, and every result states that. All choices follow from a seed: the same seed, model
-and limits find the same, and a walk can be repeated alone from its seed and number.
+and limits give the same result, and a walk can be repeated alone from its seed and number.
 """
 
 import time
@@ -44,11 +44,12 @@ def simulate(
     """Make *walks* random walks of *length* steps, and judge every state on them by *properties*.
 
     Random kinds of action are preferred for some steps at a time, so that a thread or an operation gets far
-    while others wait. A walk ends early in a state without steps. A discovery is the shortest of all walks.
+    while others wait. A walk ends early in a state without steps. The shortest discovery of all walks is
+    kept.
 
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
-    :param guided: prefer steps to states that no walk has reached, and pairs of kinds of step that were rare.
-        Then a walk depends on those before it, and cannot be repeated alone
+    :param guided: prefer steps to states that no walk has reached, and rare pairs of kinds of step. A walk
+        then depends on earlier ones, and cannot be repeated alone
     """
     found = Exploration(properties)
     begin = time.monotonic()
@@ -70,7 +71,7 @@ def simulate(
 
 
 class Novelty:
-    """The fingerprints of the states that walks have reached, and how new the state after a step is."""
+    """The fingerprints of the states that walks have reached, and the novelty of the state after a step."""
 
     def __init__(self, states: set[int]) -> None:
         self._states = states
@@ -146,7 +147,7 @@ def _judge(
 
 
 class ScopePart(Generic[State]):
-    """A model without some kinds of action, and with another order of steps: one member of a swarm."""
+    """A model without some kinds of action and with its steps reordered: one member of a swarm."""
 
     def __init__(self, model: Model[State], without: Collection[str], seed: str) -> None:
         self._model, self._without, self._seed = model, without, seed
@@ -178,16 +179,17 @@ def swarm(
     jobs: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
-    """Many depth-first searches, each without a random part of *kinds* and in its own order.
+    """Run many depth-first searches, each without a random part of *kinds* and in its own order.
 
     Together they reach states that one search of the same size never reaches. The discoveries are paths
-    through *model* itself. Without *seconds* the result follows from the seed, whatever *jobs* is.
+    through *model* itself. Without *seconds* the result follows from the seed alone; *jobs* does not change
+    it.
 
     :param kinds: kinds of action that may be left out
     :param states: the maximum number of distinct states for each member
-    :param seconds: the time for all members, in equal shares
-    :param member: called with the result of each member and the kinds that it left out, in order
-    :return: states count once for each member that found them
+    :param seconds: the time for all members, shared equally
+    :param member: called in order with the result of each member and the kinds that it left out
+    :return: the combined result; a state counts once for each member that found it
     """
     total = Exploration(properties)
     begin = time.monotonic()

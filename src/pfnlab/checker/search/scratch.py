@@ -1,7 +1,7 @@
 """Folders for files that are needed only while a process lives: removed with it, however it ends.
 
-A folder is locked as long as its maker lives. The next call for a folder also removes those that no process
-has locked any longer.
+A folder is locked as long as its maker lives. The next call also removes folders that are no longer locked by
+any process.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 def scratch(prefix: str) -> Iterator[File]:
     """A new temporary folder that only this user can read.
 
-    It is removed at the end, or when SIGTERM or SIGHUP ends this process, or otherwise by the next call.
+    It is removed at the end, when SIGTERM or SIGHUP ends this process, or else by the next call.
 
-    :param prefix: the beginning of its name, not shared by other names
-    :raises Undecided: there is no room for it
-    :raises Misuse: it cannot be made
+    :param prefix: the beginning of its name, used for no other folders
+    :raises Undecided: if there is no room for it
+    :raises Misuse: if it cannot be created
     """
     parent = File(tempfile.gettempdir())
     _remove_orphans(parent, prefix)
@@ -49,7 +49,7 @@ def scratch(prefix: str) -> Iterator[File]:
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Block signals that end this process: before they are handled, a folder would be left over."""
+    """Block signals that end this process, because a signal not yet handled would leave a folder behind."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
         yield
@@ -61,8 +61,8 @@ def _signals_wait() -> Iterator[None]:
 def written(file: File, remedy: str) -> Iterator[None]:
     """Turn a write error into a one-line message.
 
-    :raises Undecided: there is no room
-    :raises Misuse: it cannot be written there
+    :raises Undecided: if there is no room
+    :raises Misuse: if it cannot be written there
     """
     try:
         yield
@@ -85,7 +85,7 @@ def _make_locked(parent: File, prefix: str) -> tuple[File, int]:
 
 
 def _remove_orphans(parent: File, prefix: str) -> None:
-    """Remove the folders of this user that no process has locked."""
+    """Remove this user's folders that are not locked by any process."""
     for folder in parent.glob(f"{prefix}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -96,7 +96,7 @@ def _remove_orphans(parent: File, prefix: str) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            # Its maker lives, or it is unknown whether it does.
+            # Its maker lives, or that is unknown.
             continue
         finally:
             os.close(lock)

@@ -1,4 +1,4 @@
-"""The steps that owners have recently met, in memory that forked processes share."""
+"""The steps that owners have recently met, in memory shared by forked processes."""
 
 import mmap
 
@@ -10,15 +10,16 @@ _SPREAD, _WORD = 0x9E37_79B9_7F4A_7C15, (1 << 64) - 1
 
 
 def spread(mark: int) -> int:
-    """32 bits that depend on the lower half of *mark*, and so on small ints."""
+    """A 32-bit number that depends on the lower half of *mark*, so that it differs for small ints."""
     return (mark * _SPREAD & _WORD) >> 32
 
 
 class StepsMet:
-    """For fingerprints of states, a step that leads there; old entries are forgotten.
+    """A known step to each state, by the state's fingerprint; old entries are forgotten.
 
-    Processes forked from its maker share it, and take no locks. A place has the tag of a step, and the
-    fingerprint mixed with that tag: concurrent writes of two processes into one place match no fingerprint.
+    It is shared, without locks, by all processes forked from its maker. A place has the tag of a step, and
+    the fingerprint mixed with that tag: if two processes write one place concurrently, the result matches no
+    fingerprint.
     """
 
     def __init__(self) -> None:

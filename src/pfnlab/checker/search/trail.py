@@ -9,7 +9,7 @@ _ON_THE_WAY, _SOUND = 1, 2
 
 
 class Trail:
-    """For every state in the order found, the number of its parent and its number among the successors."""
+    """The parent of each state and its number among the parent's successors, in the order found."""
 
     def __init__(self) -> None:
         self.parents = array("I")
@@ -49,7 +49,7 @@ class Trail:
         return start, [*choices, choice]
 
     def is_sound(self) -> bool:
-        """True if every state has a path to an initial state, which one read from a file may lack."""
+        """True if every state has a path to an initial state; in data from a file, one may lack it."""
         count, checked = len(self.parents), bytearray(len(self.parents))
         if count != len(self.choices):
             return False

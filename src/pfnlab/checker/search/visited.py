@@ -54,18 +54,18 @@ _WORD = 1 << 64
 #: Keys written at a time.
 _TOGETHER = 1 << 16
 
-# The bytes of one 64-bit int, in addition to its place in the set.
+# The bytes of one 64-bit int, in addition to its slot in the set.
 _INT_BYTES = 32
 
 
 def fingerprint(key: Hashable) -> int:
-    """64 bits that represent *key*, the same in every process.
+    """A 64-bit number that represents *key*, the same in every process.
 
     An int that fits is its own fingerprint, so no two ints share one. Two other keys may share one: among n
     states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
 
-    :raises Misuse: *key* is not made of ints, strings, bytes, enumerations, None, and tuples and frozen sets
-        of these
+    :raises Misuse: if *key* is not made of ints, strings, bytes, enumerations, None, and tuples and frozen
+        sets of these
     """
     if isinstance(key, int) and 0 <= key < _WORD:
         return int(key)
@@ -87,7 +87,7 @@ _KEYS = "fingerprints need keys made of ints, strings, bytes, enumerations, None
 
 
 def _plain(key: object) -> Any:
-    """*key* in types that marshal writes, and in a fixed order."""
+    """Convert *key* to types that marshal writes, in a fixed order."""
     kind = type(key)
     if kind is int or kind is str:
         return key
@@ -106,13 +106,13 @@ class Marks(Protocol):
     """Fingerprints that can be saved."""
 
     def dump(self) -> Iterator[bytes]:
-        """All fingerprints, in parts."""
+        """All fingerprints, in chunks."""
         ...
 
     def load(self, dumped: Iterable[bytes]) -> None:
         """Replace all fingerprints by those that :meth:`dump` returned.
 
-        :raises ValueError: it never returned such bytes
+        :raises ValueError: if *dumped* did not come from :meth:`dump`
         """
         ...
 
@@ -121,7 +121,7 @@ class Visited(Marks, Protocol):
     """The fingerprints of the keys seen so far."""
 
     def add(self, key: Hashable, number: int) -> bool:
-        """Add *key*, that of state *number*; return True if it is new."""
+        """Add *key*, the key of state *number*; return True if it is new."""
         ...
 
     def holds(self, mark: int) -> bool:
@@ -156,7 +156,7 @@ class Fingerprints:
 
 
 class Numbered:
-    """As :class:`Fingerprints`, with the number of each key."""
+    """Like :class:`Fingerprints`, with the number of each key."""
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
@@ -165,7 +165,7 @@ class Numbered:
         return number == self._numbers.setdefault(fingerprint(key), number)
 
     def peek(self, key: Hashable) -> int | None:
-        """The number of *key*; None if it was never added."""
+        """The number of *key*, or None if it was never added."""
         return self._numbers.get(fingerprint(key))
 
     def holds(self, mark: int) -> bool:
@@ -184,12 +184,13 @@ class Numbered:
 
 
 class Spilling:
-    """Fingerprints, the recent ones in memory and the others in sorted files.
+    """Fingerprints, with recent ones in memory and the others in sorted files.
 
     A look-up bisects each file, and the system's page cache decides how much of them is in memory. Files of
-    similar size are merged, so there are few: about the binary logarithm of states / (states in memory).
+    similar size are merged, so there are only a few: about the binary logarithm of states / (states in
+    memory).
 
-    :param limit: bytes that the recent ones may take
+    :param limit: the maximum memory for recent fingerprints, in bytes
     """
 
     def __init__(self, limit: int, folder: File) -> None:
@@ -236,7 +237,7 @@ class Spilling:
                 self._spill()
 
     def memory(self) -> int:
-        """Bytes that the recent ones take."""
+        """The memory that recent fingerprints take, in bytes."""
         return sys.getsizeof(self._recent) + _INT_BYTES * len(self._recent)
 
     def _spill(self) -> None:
@@ -265,7 +266,7 @@ def _holds(run: memoryview, mark: int) -> bool:
 
 
 def _dump(marks: Iterable[int]) -> Iterator[bytes]:
-    """*marks* in parts of bytes, in order."""
+    """*marks* as bytes, in chunks and in order."""
     return (part.tobytes() for part in _parts(marks))
 
 

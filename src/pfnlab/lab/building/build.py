@@ -27,7 +27,7 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
 from pfnlab.lab.vm.probes import probed
 
-#: Disk space of a first build besides the source, in bytes; further builds of the tree need almost none.
+#: Disk space in bytes for a first build, besides the source; further builds of the tree need almost none.
 _ROOM = 3 << 30
 
 _IMAGE = Path("arch/x86/boot/bzImage")
@@ -60,17 +60,18 @@ def build(
     The guest driver and the vfio-pci modules are built from the same tree.
 
     :param source: the folder of a tree, or a series of the archive
-    :param patches: files, in order of application
+    :param patches: patch files, in order of application
     :param configuration: packaged configurations or files (:mod:`pfnlab.lab.building.fragments`)
-    :param reverts: commits to remove, or patches to apply in reverse; after the patches
-    :param name: name of the result; derived from the other arguments if None
-    :param jobs: parallel commands; one per core if None
-    :param series: series whose model applies; taken from the Makefile if None
-    :param boot: boots it once, and raises Undecided if it does not come up; for tests
-    :raises Misuse: no such tree, patch or configuration, or a patch that does not apply
-    :raises MissingTool: a program the build needs is not installed, or the tree lacks a feature the lab needs
-    :raises TimedOut: the build did not end
-    :raises Undecided: the tree does not build, or its kernel does not come up in the lab
+    :param reverts: commits to remove, or patches to apply in reverse, after the patches
+    :param name: the name of the result; derived from the other arguments if None
+    :param jobs: the number of parallel commands; one per core if None
+    :param series: the series whose model applies; taken from the Makefile if None
+    :param boot: boots the kernel once, and raises Undecided if it does not come up; replaced in tests
+    :raises Misuse: if there is no such tree, patch or configuration, or a patch does not apply
+    :raises MissingTool: if a program needed by the build is not installed, or the tree lacks a feature needed
+        by the lab
+    :raises TimedOut: if the build does not end in time
+    :raises Undecided: if the tree does not build, or its kernel does not come up in the lab
     """
     of_series = series_in(source)
     fragment = fragments.fragment_text(configuration)
@@ -175,7 +176,7 @@ def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) 
 
 
 def _name(source: str, patches: Sequence[Path], reverts: Sequence[str], configuration: Sequence[str]) -> str:
-    # Made of the tree, the patches and the configuration, in characters allowed in a name.
+    # Composed of the tree, the patches and the configuration, in characters allowed in a name.
     words = [Path(source).absolute().name if Path(source).is_dir() else source]
     words += [path.stem for path in patches]
     words += [word_of_revert(word) for word in reverts]

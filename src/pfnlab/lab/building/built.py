@@ -1,7 +1,7 @@
 """Kernels built here, by name: ``<cache>/built/NAME``.
 
 Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, created by one rename. Its modules and its
-driver are stored where those of the archive's kernels are.
+driver are stored like those of the archive's kernels.
 """
 
 import difflib
@@ -19,23 +19,25 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
 _NOTE = "kernel.json"
 
-#: A function whose inlining shows in the log: it warns once per caller it is inlined into (S3.4.4).
+#: A function whose inlining shows in the log: it warns once for each caller into which it is inlined
+#: (S3.4.4).
 PAT_INFO = "get_pat_info"
 
 
 class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel built here.
 
-    :param version: version of its source, ``7.2.13``
-    :param series: series whose model applies, ``7.2``
+    :param version: the version of its source, ``7.2.13``
+    :param series: the series whose model applies, ``7.2``
     :param source: its source in words, ``linux-source-7.2 7.2.13-1``
-    :param patches: the names of its patches, with ``in reverse`` if applied in reverse
-    :param policy: policy the patches implement, ``flush=end_vma``; empty if they do not say
+    :param patches: the names of its patches, marked ``in reverse`` if applied in reverse
+    :param policy: the policy that the patches implement, ``flush=end_vma``; empty if they do not name one
     :param configuration: its configuration in words, ``lab``
     :param lacks: configuration options that its source does not have
-    :param content: checksum of all its inputs, in hex
-    :param sha256: checksum of its vmlinuz, in hex
-    :param uncalled: functions used to observe orders, and :data:`PAT_INFO`, that nothing in it calls
+    :param content: the checksum of all its inputs, in hex
+    :param sha256: the checksum of its vmlinuz, in hex
+    :param uncalled: the functions used to observe orders, and :data:`PAT_INFO`, that nothing in the kernel
+        calls
     """
 
     name: str
@@ -64,13 +66,13 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """The source, configuration and patches it was built from, in words."""
+        """The source, configuration and patches from which it was built, in words."""
         source = f"{self.source} ({self.configuration})"
         return f"{source} with {', '.join(self.patches)}" if self.patches else source
 
     @property
     def image(self) -> KernelImage:
-        """The bootable image; a checksum of the inputs in its version keeps images apart."""
+        """The bootable image; a checksum of the inputs in its version distinguishes images."""
         return KernelImage(
             *(self.series, "", f"{self.version}+{self.content[:12]}", self.release),
             *(self.home / "vmlinuz", self.sha256),
@@ -106,7 +108,7 @@ def find(name: str) -> BuiltKernel | None:
 
 
 def built(name: str) -> BuiltKernel:
-    """The kernel of that name, with its checksum verified; Misuse if there is none, Undecided if damaged."""
+    """The kernel named *name*, with its checksum verified; Misuse if not found, Undecided if damaged."""
     kernel = _existing(name)
     if sha256_of(kernel.image.vmlinuz) != kernel.sha256:
         raise Undecided(f"{kernel.image.vmlinuz} is damaged: build {name} again")
@@ -120,7 +122,7 @@ def uncalled_in(sha256: str) -> tuple[str, ...]:
 
 
 def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
-    """Store *kernel* in the cache, replacing any of its name; Undecided if it cannot be written."""
+    """Store *kernel* in the cache, replacing any with its name; Undecided if it cannot be written."""
     home = _home(kernel.name)
     with usable(), new_folder(home) as part:
         shutil.copyfile(vmlinuz, part / "vmlinuz")
@@ -130,7 +132,7 @@ def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
 
 
 def remove_built(name: str) -> None:
-    """Remove the kernel of that name from the cache; its modules go later. Misuse if there is none."""
+    """Remove the kernel named *name* from the cache; its modules are removed later. Misuse if not found."""
     shutil.rmtree(_existing(name).home)
 
 

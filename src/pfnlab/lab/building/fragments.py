@@ -1,7 +1,7 @@
 """Kernel configurations: fragments on top of ``tinyconfig``, and options that a tree lacks.
 
-``lab`` has all that programs and the lab use, ``minimal`` as little as the lab works with, ``debug`` is
-``lab`` plus the kernel's own checks. A user's fragment is applied on top of ``lab``.
+``lab`` has everything that programs and the lab use, ``minimal`` as little as the lab can work with, and
+``debug`` is ``lab`` plus the kernel's own checks. A user's fragment is applied on top of ``lab``.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pfnlab.kernel.policies.kconfig import OPTIONS
 #: The packaged configurations, each by its fragments.
 PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}
 
-#: Without any one of these, no guest starts, or its state cannot be read.
+#: If any of these is off, no guest starts, or its state cannot be read.
 REQUIRED = (
     *("64BIT", "PCI", "ACPI", "X86_PAT", "DEVMEM", "MODULES", "PRINTK", "TTY", "SERIAL_8250_CONSOLE"),
     *("BLK_DEV_INITRD", "BINFMT_ELF", "PROC_FS", "SYSFS", "DEBUG_FS", "DEVTMPFS", "NET", "UNIX"),
@@ -45,7 +45,7 @@ def fragment_text(words: Sequence[str]) -> str:
 
 
 def _own_text(word: str) -> str:
-    """The text of a user's fragment, which must allow reading several times; Misuse if unreadable."""
+    """The text of a user's fragment, a file that can be read several times; Misuse if it is unreadable."""
     path = Path(word)
     try:
         check_regular(path, "configuration", MOST_WRITTEN)
@@ -58,7 +58,7 @@ def _own_text(word: str) -> str:
 
 
 def configuration_name(words: Sequence[str]) -> str:
-    """The name of the configuration of these *words*; that of a file includes a checksum of its path."""
+    """The name for the configuration *words*; a file's name includes a checksum of its path."""
     names = []
     for word in words or ("lab",):
         if word not in PACKAGED:
@@ -69,7 +69,7 @@ def configuration_name(words: Sequence[str]) -> str:
 
 
 def options_of(text: str) -> dict[str, str]:
-    """Options of a configuration, without ``CONFIG_``; the last line wins, ``n`` if not set."""
+    """The options of a configuration, without ``CONFIG_``; the last line wins, ``n`` if not set."""
     found = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line.strip())
@@ -79,7 +79,7 @@ def options_of(text: str) -> dict[str, str]:
 
 
 def merged(base: str, fragment: str) -> str:
-    """The configuration *base* with the options of *fragment* replacing its own."""
+    """The configuration *base*, with options replaced by those of *fragment*."""
     wanted = options_of(fragment)
     lines = [
         line
@@ -90,9 +90,9 @@ def merged(base: str, fragment: str) -> str:
 
 
 def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
-    """Options that *fragment* turns on but that are off in the tree's final *config*, or unknown to it.
+    """The options that *fragment* turns on but that are off in the tree's final *config*, or unknown to it.
 
-    :param asked: options requested by name; others were renamed, or are always on, in some series
+    :param asked: the options requested by name; any others were renamed, or are always on, in some series
     """
     has = options_of(config)
     return [
@@ -103,7 +103,7 @@ def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
 
 
 def asked_for(words: Sequence[str]) -> set[str]:
-    """Options required by the lab, the rules or programs, and those of the user's files in *words*."""
+    """The options that the lab, the rules or programs require, plus those in the user's files in *words*."""
     of_rules = {name for rows in OPTIONS.values() for row in rows for name in row}
     own = [_own_text(word) for word in words if word not in PACKAGED]
     return {*REQUIRED, *of_rules, *(name for text in own for name in options_of(text))}

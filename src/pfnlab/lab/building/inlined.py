@@ -1,6 +1,6 @@
-"""Functions of a built kernel that the compiler inlined, so that a tracer misses some or all calls.
+"""Functions of a built kernel that the compiler inlined, so that a tracer misses some or all of their calls.
 
-A small configuration leaves some functions with one caller, in the same file. A probe on the remaining copy
+In a small configuration, some functions have only one caller, in the same file. A probe on the remaining copy
 of such a function never hits, so its events are not observed on that kernel (S13.9.1). If a function begins
 with a test, the compiler may inline the test into the callers and move the rest to a function
 ``NAME.part.0``, which they call without hitting a probe on the original.
@@ -23,7 +23,7 @@ _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x7
 
 
 def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
-    """Those of *functions* that at least one of their callers in the source does not call; or LensError.
+    """The *functions* not called by at least one of their callers in the source; LensError on failure.
 
     :param vmlinux: the linked kernel, with its symbols and debugging information
     """
@@ -36,7 +36,7 @@ def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
         for section in sections.values():
             if section.executable:
                 _note_calls(section.of(data), section.address, wanted, sites)
-        # A function that is always inlined has no symbol, but its name is in the debugging information.
+        # A function that is always inlined has no symbol, but debugging information has its name.
         names = sections[".debug_str"].of(data) if ".debug_str" in sections else b""
         return tuple(
             sorted(
@@ -67,7 +67,7 @@ def _places(
 
 
 def _passed_by(wholes: Collection[range], parts: Collection[range], sites: Mapping[int, list[int]]) -> bool:
-    """True if nothing calls the function, or other code calls one of its parts."""
+    """True if nothing calls the function, or if other code calls one of its parts."""
     if not any(place.start in sites for place in wholes):
         return True
     own = (*wholes, *parts)
@@ -76,7 +76,7 @@ def _passed_by(wholes: Collection[range], parts: Collection[range], sites: Mappi
 
 
 def _note_calls(text: bytes, base: int, wanted: Collection[int], sites: dict[int, list[int]]) -> None:
-    """Record, by target, the locations of instructions in *text* that may jump to the addresses *wanted*."""
+    """Record, by target, the locations of instructions in *text* that may jump to *wanted* addresses."""
     for instruction, size in ((_FAR, 4), (_NEAR, 1)):
         for match in instruction.finditer(text, 0, max(len(text) - size, 0)):
             after = match.end() + size

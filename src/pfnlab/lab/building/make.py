@@ -14,10 +14,10 @@ from pfnlab.lab.images.cache import make_cache_folder
 from pfnlab.lab.images.tools import run
 
 #: Steps of a full build of the lab's configuration, measured on 6.12.117, and processor seconds per step,
-#: from a build of eight minutes on two cores. Used only for the forecast.
+#: from a build that took eight minutes on two cores. Used only for the forecast.
 STEPS, SECONDS_PER_STEP = 2131, 0.45
 
-#: Programs that a build calls, and the package of each.
+#: Programs that a build calls, with the package of each.
 _PROGRAMS = {
     **{"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"},
     **{"pahole": "dwarves", "patch": "patch", "tar": "tar", "xz": "xz-utils", "perl": "perl"},
@@ -36,14 +36,14 @@ _NOISE = re.compile(r"^make(?:\[\d+\])?: \*\*\* ")
 
 @dataclass(frozen=True)
 class Make:
-    """The kernel's build of one source, only read, in the folder *out*, with *jobs* parallel commands."""
+    """The kernel's build of one read-only source in the folder *out*, with *jobs* parallel commands."""
 
     source: Path
     out: Path
     jobs: int
 
     def configure(self, *targets: str) -> None:
-        """Run make targets of the configuration, e.g. ``tinyconfig``; Undecided if one fails."""
+        """Run configuration targets of make, e.g. ``tinyconfig``; Undecided if one fails."""
         make_cache_folder(self.out)
         command = [*self._command(), "-s", *targets]
         answer = run(command, limit=_CONFIGURE_LIMIT, remedy=_REMEDY, env=_environment())
@@ -51,14 +51,14 @@ class Make:
             raise Undecided(f"the tree cannot be configured: {first_error(answer.stdout + answer.stderr)}")
 
     def build(self, *targets: str, steps: int, say: Callable[[str], None]) -> int:
-        """Make *targets*, reporting progress after each tenth.
+        """Make *targets*; report progress after each tenth.
 
-        An interrupted or failed build keeps its objects: the next one resumes there.
+        An interrupted or failed build keeps its objects, and the next one resumes there.
 
-        :param steps: number of steps expected
-        :return: number of steps done
-        :raises Undecided: it does not build
-        :raises TimedOut: it did not end within four hours
+        :param steps: the expected number of steps
+        :return: the number of steps done
+        :raises Undecided: if it does not build
+        :raises TimedOut: if it does not end within four hours
         """
         log = self.out / "pfnlab.log"
         begin, tenth = time.monotonic(), 0
@@ -89,7 +89,7 @@ class Make:
 
 
 def check_tools() -> None:
-    """Check that all tools of a build are installed; else MissingTool with all packages to install."""
+    """Check that all tools of a build are installed; MissingTool names all packages to install."""
     missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
     missing += [package for header, package in _HEADERS.items() if not (_INCLUDE / header).exists()]
     if missing:
@@ -101,7 +101,7 @@ def check_tools() -> None:
 
 
 def compiler() -> str:
-    """First lines of the compiler's and of pahole's versions, which identify a build."""
+    """The first lines of the compiler's and pahole's versions, which identify a build."""
     lines = []
     for command in (["gcc", "--version"], ["pahole", "--version"]):
         answer = run(command, limit=10.0, remedy=_REMEDY)
@@ -110,7 +110,7 @@ def compiler() -> str:
 
 
 def first_error(text: str) -> str:
-    """First line of a build's output that names an error; its last line if there is none."""
+    """The first line of a build's output that names an error, or else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if _ERROR.search(line)]
     best = [line for line in telling if not _NOISE.match(line)] or telling or lines[-1:] or ["no message"]
@@ -118,7 +118,7 @@ def first_error(text: str) -> str:
 
 
 def forecast(steps: int, jobs: int) -> str:
-    """Estimate in words how long a build of *steps* steps takes."""
+    """An estimate, in words, of the time that a build of *steps* steps takes."""
     cores = min(jobs, os.cpu_count() or 1)
     return f"about {_minutes(steps * SECONDS_PER_STEP / cores)} on {number_of(cores, 'core')}"
 

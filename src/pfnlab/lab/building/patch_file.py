@@ -1,8 +1,8 @@
-"""A patch for a kernel's source: its header, and the files its diff changes.
+"""A patch for a kernel's source: its header, and the files that its diff changes.
 
 Patches of this project (``evidence/patches/``) have a title, a few sentences and trailers above the diff: the
-policy that the patch implements, and the source package it applies to. Any other patch can be read too, e.g.
-a git mail; missing fields are empty.
+policy that the patch implements, and the source package it applies to. Other patches, e.g. git mails, can be
+read too; missing fields are empty.
 """
 
 import re
@@ -26,15 +26,15 @@ _NOTHING = "/dev/null"
 class PatchFile:
     """One patch; missing fields are "".
 
-    :ivar title: its first line, or the subject of a mail
-    :ivar policy: policy it implements, as in a machine's name (``flush=end_vma``)
-    :ivar base_package: source package it applies to (``linux-source-7.2``)
-    :ivar base_version: version of that package (``7.2.13-1``)
+    :ivar title: the first line, or the subject of a mail
+    :ivar policy: the policy that it implements, as in a machine's name (``flush=end_vma``)
+    :ivar base_package: the source package to which it applies (``linux-source-7.2``)
+    :ivar base_version: the version of that package (``7.2.13-1``)
     :ivar license: its SPDX identifier
-    :ivar files: files it changes, creates or removes, relative to the top of the tree, each once, in its
-        order
-    :ivar added: lines it adds; *removed*: lines it removes
-    :ivar reverse: true if it is applied in reverse
+    :ivar files: the files it changes, creates or removes, relative to the top of the tree, each once and in
+        its order
+    :ivar added: the number of lines it adds; *removed*: the number it removes
+    :ivar reverse: whether it is applied in reverse
     """
 
     path: Path
@@ -58,7 +58,7 @@ class PatchFile:
 def read_patch(path: Path) -> PatchFile:
     """The patch in *path*.
 
-    :raises Misuse: the file cannot be read, has no unified diff, has a hunk of the wrong length, or would
+    :raises Misuse: if the file cannot be read, has no unified diff, has a hunk of the wrong length, or would
         change a file outside the tree
     """
     # It is read several times, also by patch(1).
@@ -111,7 +111,7 @@ class _Diff:
         self.added = self.removed = 0
 
     def files(self) -> Iterator[str]:
-        """Each file, more than once if both sides name it; reads all hunks on the way."""
+        """Yield each file, twice if both sides name it; reads all hunks on the way."""
         while self._at < len(self._lines):
             line = self._lines[self._at]
             if line.startswith("GIT binary patch"):
@@ -158,7 +158,7 @@ class _Diff:
         return self._lines[self._at] if self._at < len(self._lines) else ""
 
     def _side(self, line: str) -> str | None:
-        """The file of a line ``--- a/FILE<tab>DATE``, without its first folder; None for /dev/null."""
+        """The file in a line ``--- a/FILE<tab>DATE``, without its first folder; None for /dev/null."""
         name = line[4:].split("\t")[0].strip()
         return None if name == _NOTHING else self._inside(name.partition("/")[2], name)
 
@@ -171,9 +171,9 @@ class _Diff:
         return Misuse(f"{self._path}:{(self._at if at is None else at) + 1}: {what}")
 
 
-#: Folder of the patches that remove a commit: next to ``src`` in a checkout, in the package in a wheel. Each
-#: restores the earlier behavior of its series. It is smaller than the commit in reverse, which seldom applies
-#: to a newer source.
+#: The folder of the patches that remove a commit: next to ``src`` in a checkout, inside the package in a
+#: wheel. Each restores the earlier behavior in its series. It is smaller than the reversed commit, which
+#: seldom applies to a newer source.
 FOLDER = "evidence/patches/reverts"
 
 _PACKAGE = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class Revert:
-    """A patch that removes a commit (12 digits, or a switch's name) from the source of *series*."""
+    """A patch that removes a commit (12 digits, or the name of a switch) from the source of *series*."""
 
     commit: str
     series: str
@@ -192,7 +192,7 @@ class Revert:
 
 
 def reverts_folder() -> Path | None:
-    """Folder of the patches that come with pfnlab; None if they are not installed."""
+    """The folder of the patches that come with pfnlab; None if they are not installed."""
     folders = (_PACKAGE / FOLDER, _PACKAGE.parents[1] / FOLDER)
     return next((folder for folder in folders if folder.is_dir()), None)
 
@@ -209,7 +209,7 @@ def read_revert(word: str, series: str) -> PatchFile:
     """The patch that *word* names, in the direction in which it applies to a source of *series*.
 
     :param word: a commit, with 7 to 40 digits, or the path of a patch, which is applied in reverse
-    :raises Misuse: there is no patch for that commit and series, or no such file
+    :raises Misuse: if there is no patch for that commit and series, or no such file
     """
     path = Path(word)
     named = _COMMIT.fullmatch(word) or any(one.commit == word for one in known_reverts())
@@ -225,7 +225,7 @@ def read_revert(word: str, series: str) -> PatchFile:
 
 
 def word_of_revert(word: str) -> str:
-    """Name for a kernel without it: ``without-04c35ab3bdae``, or from the patch's name."""
+    """The name of a kernel without it: ``without-04c35ab3bdae``, or derived from the patch's name."""
     commits = {one.commit for one in known_reverts() if _same(one.commit, word)}
     return f"without-{commits.pop() if len(commits) == 1 else Path(word).stem}"
 

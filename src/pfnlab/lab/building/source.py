@@ -1,8 +1,8 @@
 """Sources to build a kernel from: a user's source tree, or the archive's source package.
 
-A user's tree is only read. In a git worktree the files are those tracked or not ignored by git; in any other
-folder, all files except build products. A package of the archive (``linux-source-7.2``) is fetched like
-kernels are, with signature checks, and unpacked once under ``<cache>/trees``.
+A user's tree is only read. In a git worktree, its files are those that git tracks or does not ignore; in any
+other folder, all files except build products. A package of the archive (``linux-source-7.2``) is fetched like
+a kernel, with signature checks, and unpacked once under ``<cache>/trees``.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ _UNPACK_LIMIT = 600.0
 _GIT_LIMIT = 120.0
 _GIT = "it lists the files of a worktree: install git"
 
-#: Build products in a source tree, skipped when a tree without git is copied.
+#: Build products in a source tree, skipped when copying a tree without git.
 _PRODUCT = re.compile(
     r".*\.(?:o|a|ko|cmd|d|mod|order|symvers|dtb|lex\.c|tab\.[ch]|s|su|tmp)|vmlinux(?:\.map)?"
     r"|modules\.builtin.*|\..*"
 )
 _PRODUCT_FOLDERS = ("include/config", "include/generated", "arch/x86/include/generated")
 
-#: File types that belong to a tree: regular files and links.
+#: The file types that belong to a tree: regular files and links.
 _KEPT = (stat.S_IFREG, stat.S_IFLNK)
 
 _SERIES = re.compile(r"\d+\.\d+")
@@ -49,11 +49,11 @@ _MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE
 class KernelSource:
     """A kernel's source.
 
-    :param folder: its folder; only read
+    :param folder: its folder, which is only read
     :param label: ``linux-source-7.2 7.2.13-1``, or the folder's name
-    :param version: version in its Makefile, ``7.2.13``
-    :param own: true if it is the user's
-    :param content: checksum of all its files, in hex
+    :param version: the version in its Makefile, ``7.2.13``
+    :param own: whether it is the user's
+    :param content: the checksum of all its files, in hex
     """
 
     folder: Path
@@ -69,9 +69,9 @@ class KernelSource:
 
 
 def check_source(what: str) -> None:
-    """Check that *what* is the folder of a tree or a series, before anything is fetched.
+    """Check that *what* is the folder of a tree, or a series, before anything is fetched.
 
-    :raises Misuse: it is neither; the message says what to write instead
+    :raises Misuse: if it is neither; the message suggests a fix
     """
     folder = Path(what)
     if folder.is_dir():
@@ -84,20 +84,20 @@ def check_source(what: str) -> None:
 
 
 def series_in(what: str) -> str:
-    """The series of that source, before anything is fetched; Misuse if there is none."""
+    """The series of the source *what*, before anything is fetched; Misuse if there is no such source."""
     check_source(what)
     folder = Path(what)
     return series_of(_version(folder.absolute())) if folder.is_dir() else what
 
 
 def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
-    """The source of that name.
+    """The source named *what*.
 
     :param what: the folder of a tree, or a series whose source the archive has
-    :raises Misuse: it is neither
-    :raises MissingTool: the archive has no source of that series
-    :raises Unverified: a signature or checksum of the archive is wrong
-    :raises Undecided: the archive cannot be reached
+    :raises Misuse: if it is neither
+    :raises MissingTool: if the archive has no source of that series
+    :raises Unverified: if a signature or checksum of the archive is wrong
+    :raises Undecided: if the archive cannot be reached
     """
     check_source(what)
     if not Path(what).is_dir():
@@ -110,7 +110,7 @@ def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
 
 
 def files_of(source: KernelSource) -> list[str]:
-    """Paths of the source's files and links, relative to its folder, sorted."""
+    """The paths of the source's files and links, relative to its folder, sorted."""
     return _files_by_git(source.folder) or _files_by_walk(source.folder)
 
 
@@ -203,7 +203,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
 
 
 def _package(archive: Archive, series: str, name: str, say: Callable[[str], None]) -> Package:
-    # The source version of the cached kernel of this series, else the newest.
+    # The source version of the cached kernel of this series, or else the newest.
     here = cached(series) if series in CONFIRMED else None
     suites = [suite for suite in suites_for(series) if archive.has(suite)]
     versions = dict.fromkeys([here.version if here else "", ""])

@@ -1,4 +1,4 @@
-"""Commits of a git tree, each built from a clone; the tree itself is only read."""
+"""Commits of a git tree, each built from a clone, so that the tree itself is only read."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 
 
 class TreeCommits:
-    """A clone of the git tree *tree*, sharing its objects, checked out at one commit at a time; or Misuse."""
+    """A clone of the git tree *tree*, sharing its objects, with one commit checked out; Misuse on failure."""
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree.absolute()
@@ -37,7 +37,7 @@ class TreeCommits:
         return run(command, limit=_GIT_LIMIT, remedy=_GIT).returncode == 0
 
     def by_halves(self, newest: str, without: Sequence[str]) -> list[str]:
-        """Commits of *newest* not reachable from *without*, best bisection point first, and *newest* last."""
+        """Commits in *newest* but not reachable from *without*, best bisection point first, *newest* last."""
         excluded = [f"^{commit}" for commit in without]
         trouble = f"git cannot list the commits between {', '.join(without)} and {newest}"
         found = self._git(self._tree, "rev-list", "--bisect-all", newest, *excluded, trouble=trouble)

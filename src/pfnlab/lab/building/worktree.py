@@ -8,9 +8,9 @@
       copied.json   for a user's tree: size and time of each file when it was copied
       out-NAME/     the objects of one configuration
 
-A build folder is reused for other patches of the same source: only the files that a patch touches are
-recompiled.
-So files keep their times, and a restored file gets a new one, since its objects were built with the patch.
+A build folder is reused for other patches to the same source, so only the files that a patch touches are
+recompiled. For this, files keep their times, but a restored file gets a new one, because its objects were
+built with the patch.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ _REFUSAL = re.compile(r"FAILED|can't find|malformed|garbage|ignored", re.IGNOREC
 
 @dataclass(frozen=True)
 class WorkTree:
-    """The copy of *source* in *home*, its folder in the cache; obtained from `worktree`."""
+    """The copy of *source* in its cache folder *home*; obtained from `worktree`."""
 
     source: KernelSource
     home: Path
@@ -57,13 +57,13 @@ class WorkTree:
         return self.home / f"out-{configuration}"
 
     def refresh(self, *, say: Callable[[str], None]) -> None:
-        """Make it equal to the source: without patches, and with the user's latest changes."""
+        """Make it equal to the source: without patches, but with the user's latest changes."""
         self._put_back()
         if self.source.own:
             self._copy(say)
 
     def apply(self, patches: Sequence[PatchFile]) -> None:
-        """Apply *patches* in order; Misuse, with all of them undone, if one fails or leaves the tree."""
+        """Apply *patches* in order; if one fails or leaves the tree, undo all and raise Misuse."""
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)
@@ -83,7 +83,7 @@ class WorkTree:
     def _originals(self) -> Path:
         return self.home / _ORIGINALS
 
-    # A file that does not exist yet is marked by an empty folder of its name.
+    # A file that does not exist yet is marked by an empty folder with its name.
     def _keep_aside(self, patch: Path, name: str) -> None:
         file, kept = self.folder / name, self._originals() / name
         leaves = self.folder.resolve() not in file.resolve().parents
@@ -135,7 +135,7 @@ class WorkTree:
 
 @contextmanager
 def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[WorkTree]:
-    """The copy of *source*, refreshed and locked; TimedOut if another build does not end."""
+    """The copy of *source*, refreshed and locked; TimedOut if another build does not end in time."""
     if source.own:
         place = hashlib.sha256(os.fsencode(source.folder)).hexdigest()[:12]
         home = cache_root() / "trees" / f"{re.sub('[^A-Za-z0-9._-]', '_', source.folder.name)}_{place}"
@@ -151,13 +151,13 @@ def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[Wo
 def original(source: KernelSource, name: str) -> Path:
     """The unpatched file *name* of *source*, relative to the top of the tree.
 
-    A package of the archive is built where it was unpacked, and still has the patches of its last build.
+    A package of the archive is built where it was unpacked, and may still have the patches of its last build.
     """
     kept = source.folder.parent / _ORIGINALS / name
     return kept if not source.own and kept.is_file() else source.folder / name
 
 
-# The file and hunk that failed: from the output of patch(1), the current file and the first complaint.
+# The file and hunk that failed, from the output of patch(1): the current file and the first complaint.
 def _refusal(output: str) -> str:
     file = ""
     for line in output.splitlines():

@@ -1,1 +1,1 @@
-"""All files a guest boots with: kernels, modules and drivers of the archive, the guest image, the cache."""
+"""All files with which guests boot: the archive's kernels, modules, drivers, the guest image, the cache."""

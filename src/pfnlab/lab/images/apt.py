@@ -1,8 +1,7 @@
 """apt with pfnlab's own configuration, downloading as apt's sandbox user.
 
-As root, apt lets that user (``_apt``) contact the mirror and parse its data. The user needs a folder it can
-enter, which the cache is not: so it works in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and verified files move
-to the cache.
+As root, apt lets that user (``_apt``) contact the mirror and parse its data. That user cannot enter the
+cache, so it works in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and verified files move to the cache.
 """
 
 import os
@@ -29,8 +28,8 @@ NO_APT = "kernels come from a Debian archive through apt; run your own with qemu
 QUERY_LIMIT = 60.0
 _PROBE_LIMIT = 10.0
 
-# Settings of how this machine reaches its archive: proxies, certificates, and whether an old Release file is
-# accepted (frozen mirrors). Settings that weaken signatures are never copied.
+# Settings that determine how this machine reaches its archive: proxies, certificates, and whether an old
+# Release file is accepted (frozen mirrors). Settings that weaken signatures are never copied.
 _CARRIED = re.compile(
     r"Acquire::(?:https?::(?:Proxy(?:-?Auto-?Detect)?(?:::[^ :]+)?|CaInfo|CaPath)"
     r'|Check-Valid-Until|Check-Date|ForceIPv[46]) "[^"]+";'
@@ -73,15 +72,15 @@ Acquire::https::Timeout "30";
 {carried}
 """
 
-# Lines already printed in this process: facts about the machine are printed once, not for each list.
+# Lines already printed by this process: facts about the machine are printed once, not for each list.
 _said: set[str] = set()
 
 
 class AptSettings(NamedTuple):
-    """Settings of the machine's apt that apply to pfnlab too.
+    """Settings of the machine's apt that also apply to pfnlab.
 
-    :param carried: lines for apt.conf on how the machine reaches its mirrors
-    :param user: the user that downloads if apt runs as root; empty or root for root itself
+    :param carried: lines for apt.conf about the way the machine reaches its mirrors
+    :param user: the user that downloads if apt runs as root; empty or ``root`` for root itself
     """
 
     carried: str = ""
@@ -89,7 +88,7 @@ class AptSettings(NamedTuple):
 
     @property
     def undated(self) -> str:
-        """Settings that turn off date checks of lists, empty if dates are checked."""
+        """Settings that turn off date checks of lists; empty if dates are checked."""
         return ", ".join(found[0] for found in _UNDATED.finditer(self.carried))
 
 
@@ -97,14 +96,14 @@ DEFAULTS = AptSettings()
 
 
 class AptFolder(NamedTuple):
-    """A folder with ``apt.conf`` for one command; the downloading user, and why it is root, if so."""
+    """A folder with ``apt.conf`` for one command; the downloading user, and the reason if that is root."""
 
     path: Path
     user: str
     reason: str
 
     def prepare(self, settings: AptSettings, entry: str, lists: Path | None = None) -> Path:
-        """Write the files apt needs, as :func:`configure` does; return the folder of the lists."""
+        """Write the files that apt needs, like :func:`configure`; return the folder of the lists."""
         configure(self.path, settings._replace(user=self.user), entry, lists)
         if self.user != "root":
             for part in filter(Path.is_dir, self.path.rglob("*")):
@@ -112,7 +111,7 @@ class AptFolder(NamedTuple):
         return lists or self.path / "lists"
 
     def give(self, name: str) -> Path:
-        """Create a folder in it that belongs to the downloading user."""
+        """Create a folder inside it that belongs to the downloading user."""
         folder = self.path / name
         folder.mkdir(0o700)
         if self.user != "root":
@@ -138,9 +137,9 @@ def entry_of(mirror: Mirror, suite: str) -> str:
 
 
 def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | None = None) -> bool:
-    """Write the files apt needs into *folder*; return True if *entry* differs from the old one.
+    """Write the files that apt needs into *folder*; return True if *entry* differs from the old entry.
 
-    :param entry: as :func:`entry_of` returns it
+    :param entry: the entry that :func:`entry_of` returns
     :param lists: the folder of the lists; in *folder* by default
     """
     for part in (folder / "cache" / "archives", folder / "state", folder / "lists"):
@@ -156,7 +155,7 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 @contextmanager
 def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """A temporary folder for apt that *user* can enter if running as root, else in *beside*; or Undecided."""
+    """Create a temporary folder for apt: in *beside*, or as root where *user* can enter; or Undecided."""
     reason = _reason_against(user, mirror)
     places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
     for place in places:
@@ -200,7 +199,7 @@ def say_once(line: str, say: Callable[[str], None]) -> None:
 
 
 def _reason_against(user: str, mirror: Mirror) -> str:
-    """The reason why *user* cannot download; empty if it can."""
+    """The reason why *user* cannot download, or an empty string."""
     if user in ("", "root"):
         return f'the machine\'s apt says APT::Sandbox::User "{user}"'
     try:
@@ -214,7 +213,7 @@ def _reason_against(user: str, mirror: Mirror) -> str:
 
 
 def _may(user: str, right: str, path: Path) -> bool:
-    """True if the program ``test`` says so as *user*; False also if we cannot switch to that user."""
+    """True if the program ``test`` agrees when run as *user*; False also if it cannot be run that way."""
     number = pwd.getpwnam(user)
     try:
         answer = subprocess.run(
@@ -235,14 +234,14 @@ _DATE = re.compile(r"^Date:(.*)$", re.MULTILINE)
 
 
 def check_newest(memory: Path, suite: str, lists: Path) -> None:
-    """Reject lists that are older than those seen before, and remember the date of accepted ones.
+    """Reject lists older than those seen before, and remember the date of accepted ones.
 
-    A signature shows who made a list, not that it is current. A mirror could replay an old list, to keep a
+    A signature shows who made a list, but not that it is current. A mirror could replay an old list to keep a
     machine on kernels and tools with known bugs.
 
     :param memory: the file with the newest date of *suite*
     :param lists: the folder with its Release file, whose signature was verified
-    :raises Undecided: they are older, or have no date
+    :raises Undecided: if they are older, or have no date
     """
     newest, date = _remembered(memory), _date_of(lists)
     if newest is not None and (date is None or date < newest):

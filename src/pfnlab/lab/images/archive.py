@@ -1,4 +1,4 @@
-"""The Debian archive, read with a private apt: own lists and cache, the machine's mirror and keyring.
+"""The Debian archive, read with a private apt: own lists and cache, but the machine's mirror and keyring.
 
 Each suite has its own directory under ``<cache>/apt``, so that refreshing one leaves the others alone:
 ``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, the kernel packages in the signed lists.
@@ -36,7 +36,7 @@ _UPDATE_LIMIT = 300.0
 _DOWNLOAD_LIMIT = 600.0
 _LOCK_LIMIT = 900.0
 
-#: Every package that may have a kernel of the cloud flavour (metapackages differ by version).
+#: Every package that may contain a kernel of the cloud flavour (metapackages differ by version).
 _KERNEL_NAME = re.compile(r"linux-(?:image|binary)-(?:unsigned-)?\d.*-cloud-amd64(?:-unsigned)?")
 
 # As Debian defines them. A version is also the name of a folder in the cache.
@@ -51,7 +51,7 @@ _UNSIGNED = re.compile(
     re.IGNORECASE,
 )
 
-# apt's messages for a server that does not answer, unlike one that lacks the file.
+# apt's messages for a server that does not answer, as opposed to one that lacks the file.
 _UNREACHABLE = re.compile(
     r"(?:Could not|Unable to) (?:resolve|connect|wait for)|Temporary failure resolving|Something wicked"
     r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
@@ -79,7 +79,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Listing:
-    """The kernel packages of one suite in its signed lists at *taken* (seconds since 1970)."""
+    """The kernel packages of one suite according to its signed lists, *taken* then (seconds since 1970)."""
 
     taken: float
     packages: tuple[Package, ...]
@@ -94,7 +94,7 @@ class Offered(NamedTuple):
 
 
 def read_listing(root: Path, suite: str) -> Listing | None:
-    """Last fetched listing of *suite*, without network access; ``None`` if there is none."""
+    """The latest fetched listing of *suite*, without network access, or ``None``."""
     try:
         return msgspec.json.decode(trusted(root / suite / "listing.json").read_bytes(), type=Listing)
     except (OSError, msgspec.MsgspecError):
@@ -118,10 +118,10 @@ class Archive:
 
     @classmethod
     def of_this_machine(cls, root: Path) -> Archive:
-        """The archive named by ``PFNLAB_MIRROR``, else that of the machine's apt sources.
+        """The archive named by ``PFNLAB_MIRROR``, or else the archive of the machine's apt sources.
 
-        :raises MissingTool: there is no apt, or no Debian archive among its sources
-        :raises Misuse: ``PFNLAB_MIRROR`` is not a mirror
+        :raises MissingTool: if there is no apt, or no Debian archive among its sources
+        :raises Misuse: if ``PFNLAB_MIRROR`` is not a mirror
         """
         settings = apt.machine_settings()
         mirrors = sources.named_mirrors(os.environ)
@@ -135,12 +135,12 @@ class Archive:
         return self.security is not None or not suite.endswith("-security")
 
     def listing(self, suite: str, *, refresh: bool = False, say: Callable[[str], None]) -> Listing:
-        """The kernel packages of *suite*; fetches its lists if older than a day, or if *refresh* is true.
+        """The kernel packages of *suite*; fetches its lists if they are over a day old or *refresh* is true.
 
         If the archive cannot be reached, older lists are used and *say* reports it.
 
-        :raises Unverified: the keyring does not verify the suite
-        :raises Undecided: the lists cannot be fetched and there are no older ones
+        :raises Unverified: if the keyring does not verify the suite
+        :raises Undecided: if the lists cannot be fetched and there are no older ones
         """
         self._say = say
         mirror = self._mirror(suite)
@@ -174,7 +174,7 @@ class Archive:
     def find(
         self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
     ) -> Offered | None:
-        """Package *name*, of *version* or the newest, in the first suite that has it; errors as `listing`."""
+        """Package *name*, in *version* or the newest, from the first suite with it; errors as `listing`."""
         query = [f"{name}={version}"] if version else ["--no-all-versions", name]
         for suite in suites:
             self.listing(suite, say=say)
@@ -185,11 +185,11 @@ class Archive:
         return None
 
     def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
-        """Fetch *package* into the directory *into*; both apt and pfnlab check it against the signed lists.
+        """Fetch *package* into the directory *into*; apt and pfnlab both check it against the signed lists.
 
-        :param progress: called with the number of bytes so far
-        :raises Unverified: the package does not match the signed lists, or they have no checksum for it
-        :raises Undecided: it cannot be fetched
+        :param progress: called with the number of bytes fetched so far
+        :raises Unverified: if the package does not match the signed lists, or they have no checksum for it
+        :raises Undecided: if it cannot be fetched
         """
         request = f"{package.name}={package.version}"
         home = self._home(package.suite)
@@ -210,7 +210,7 @@ class Archive:
             files = sorted(place.glob("*.deb"))
             if answer.returncode or len(files) != 1:
                 raise _not_fetched(answer.stderr, request, package.suite)
-            # Copied once, then compared: the source does not belong to root.
+            # Copied once, then compared: the source may belong to another user.
             deb = into / files[0].name
             shutil.copyfile(files[0], deb)
         with deb.open("rb") as file:
@@ -252,7 +252,7 @@ class Archive:
     def _update(self, suite: str, mirror: Mirror) -> None:
         home = self._home(suite)
         with apt.apt_folder(self.settings.user, self.root, mirror) as folder:
-            # The downloading user may not be able to read the machine's keyring.
+            # The user that downloads may not be able to read the machine's keyring.
             keyring = Path(mirror.signed_by)
             if mirror.signed_by.startswith("/") and keyring.is_file():
                 keyring = folder.path / f"keyring{keyring.suffix}"
@@ -262,8 +262,8 @@ class Archive:
             else:
                 entry = apt.entry_of(mirror, suite)
             lists = folder.prepare(self.settings, entry)
-            # Given the old Release file, apt silently ignores an older one. Package lists that did not change
-            # are not fetched again.
+            # Given the old Release file, apt silently ignores an older one. Unchanged package lists are not
+            # fetched again.
             old = [path for path in (home / "lists").glob("*_Packages*") if path.is_file()]
             for path in old:
                 shutil.copy2(path, lists)
@@ -287,7 +287,7 @@ class Archive:
             apt.say_once(line, self._say)
 
     def _check_update(self, suite: str, mirror: Mirror, answer: subprocess.CompletedProcess[str]) -> None:
-        # With older lists present, apt may only warn about a bad signature; for us it is an error.
+        # If older lists are present, apt may only warn about a bad signature; here it is an error.
         if not answer.returncode and "previous index files will be used" not in answer.stderr:
             return
         reason = complaint(answer.stderr)
@@ -342,7 +342,7 @@ class Archive:
 
 
 def _package(fields: dict[str, str], suite: str) -> Package | None:
-    """The package of a stanza; None if its name or version is not valid in Debian."""
+    """The package described by a stanza; None if its name or version is not valid in Debian."""
     name, version = fields.get("package", ""), fields.get("version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
         return None
@@ -365,9 +365,9 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
 
 @contextmanager
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
-    """The archive of this machine, locked for this process; errors of :meth:`Archive.of_this_machine`.
+    """The archive of this machine, locked for this process; errors as in :meth:`Archive.of_this_machine`.
 
-    :raises TimedOut: another process did not release it in time
+    :raises TimedOut: if another process did not release it in time
     """
     root = cache_root()
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):

@@ -1,8 +1,8 @@
 """The cache directory: its location, its locks, and checksums of its files and folders.
 
-Files and folders that take long to make or fetch are stored by `kept`: next to each is ``NAME.sha256`` with a
-checksum of every file, compared at every use; a process rereads a file only if it was written since. If a
-checksum does not match, the file is made again, so no guest ever boots half an image.
+Files and folders that take long to make or fetch are stored by `kept`. Next to each is ``NAME.sha256`` with a
+checksum of every file, compared at every use; a process rereads a file only if it has changed since. If a
+checksum does not match, the file is made again, so no guest ever boots a partial image.
 """
 
 import errno
@@ -25,13 +25,13 @@ from pfnlab.base.files import write_whole
 from pfnlab.base.path_walk import make_folder
 from pfnlab.lab.images.trust import check_cache, check_part, tighten
 
-#: Error numbers of a write that finds no room.
+#: Error numbers of a write for which there is no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 #: Seconds between two attempts to get a lock.
 _POLL = 0.2
 
-#: Seconds to wait for another process to make a file.
+#: Seconds to wait while another process makes a file.
 _KEEP_LIMIT = 900.0
 
 # Lock files are for other processes; threads of this process wait for each other without a message.
@@ -46,8 +46,8 @@ def quiet(line: str) -> None:
 def cache_root() -> Path:
     """``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet.
 
-    :raises Misuse: its name has a quote or newline in it
-    :raises Untrusted: another user may write to it
+    :raises Misuse: if its name contains a quote or a newline
+    :raises Untrusted: if another user may write to it
     """
     folder = os.environ.get("PFNLAB_CACHE")
     if folder:
@@ -64,7 +64,7 @@ def cache_root() -> Path:
 
 
 def trusted(path: Path) -> Path:
-    """Check *path* in the cache before use; Untrusted if others may write to it or anything below."""
+    """Check *path* in the cache before use; Untrusted if others may write to it or to anything below it."""
     root = cache_root()
     if path.is_relative_to(root):
         with usable(root):
@@ -73,11 +73,11 @@ def trusted(path: Path) -> Path:
 
 
 def make_cache_folder(path: Path) -> None:
-    """Create *path* and its parents for their owner alone; existing folders are unchanged.
+    """Create *path* and its parents, accessible to their owner alone; existing folders are unchanged.
 
-    :raises OSError: it cannot be created, or is not a folder
-    :raises Misuse: a link of another user is in the path
-    :raises Untrusted: another user may write to the cache
+    :raises OSError: if it cannot be created, or is not a folder
+    :raises Misuse: if the path contains another user's link
+    :raises Untrusted: if another user may write to the cache
     """
     make_folder(path, 0o700)
     cache_root()
@@ -85,11 +85,11 @@ def make_cache_folder(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock file *path*; the kernel releases it when the process ends, however it ends.
+    """Hold the lock file *path*; the kernel releases the lock when the process ends, however it ends.
 
-    :param limit: seconds to wait for another holder
+    :param limit: seconds to wait while the lock is held elsewhere
     :param say: called once, with a message, if another process holds the lock
-    :raises TimedOut: the limit passed
+    :raises TimedOut: if the limit has passed
     """
     make_cache_folder(path.parent)
     deadline = time.monotonic() + limit
@@ -130,14 +130,14 @@ def usable(root: Path | None = None) -> Iterator[None]:
 
 
 def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None] = quiet) -> Path:
-    """The complete file or folder *path* of the cache; made if missing, and made again if damaged.
+    """The complete file or folder *path* of the cache, made if missing and remade if damaged.
 
     One process makes it while others wait; the lock is that of the parent folder. It appears by one rename,
-    and nothing remains of an unfinished one.
+    and an unfinished one leaves nothing.
 
-    :param make: makes it at the given path, in a temporary folder
-    :raises TimedOut: another process did not finish it in time
-    :raises Undecided: the cache cannot be written to, or is full
+    :param make: makes the file or folder at the given path, in a temporary folder
+    :raises TimedOut: if another process did not finish it in time
+    :raises Undecided: if the cache cannot be written to, or is full
     """
     if is_whole(path):
         return path
@@ -156,7 +156,7 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
 
 @contextmanager
 def workplace(folder: Path) -> Iterator[Path]:
-    """A temporary folder in *folder*, for files to move there by one rename once complete."""
+    """A temporary folder in *folder*, for files to be moved to *folder* by one rename once complete."""
     make_cache_folder(folder)
     sweep(folder)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=True) as name:
@@ -164,14 +164,14 @@ def workplace(folder: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove leftovers of killed processes in *folder*; the caller holds the lock."""
+    """Remove leftovers of killed processes in *folder*; the caller must hold the lock."""
     for leftover in folder.glob(".part-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
 def new_folder(home: Path) -> Iterator[Path]:
-    """A folder to fill, which then replaces *home*."""
+    """A folder to fill, which replaces *home* at the end."""
     with workplace(home.parent) as place:
         part = place / home.name
         part.mkdir()
@@ -183,9 +183,9 @@ def new_folder(home: Path) -> Iterator[Path]:
 
 
 def keep(part: Path, path: Path) -> None:
-    """Move the finished *part*, a file or folder next to *path*, to *path*, and record its checksums.
+    """Move the finished file or folder *part*, which is next to *path*, to *path*, and record its checksums.
 
-    If several processes store the same path at the same time, the last one wins; if their writes mix, the
+    If several processes store the same path at the same time, the last one wins. If their writes mix, the
     checksums do not match, and the next call of `kept` makes it again.
     """
     tighten(part)
@@ -198,7 +198,7 @@ def keep(part: Path, path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """True if the file or folder *path* matches its recorded checksums; errors as for `trusted`."""
+    """True if the file or folder *path* matches its recorded checksums; errors as in `trusted`."""
     for file in (path, _voucher(path)):
         trusted(file)
     try:
@@ -215,7 +215,7 @@ def is_whole(path: Path) -> bool:
 
 
 def forget(path: Path) -> None:
-    """Remove the file *path* of the cache and its checksums, if they exist."""
+    """Remove the cached file *path* and its checksums, if they exist."""
     _voucher(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
@@ -246,7 +246,7 @@ def _voucher(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-# Lines in the format of sha256sum, after a first line that is their own checksum.
+# Lines in the format of sha256sum, after a first line with a checksum of these lines.
 def _checksums(part: Path, name: str) -> str:
     files = [part]
     if part.is_dir():

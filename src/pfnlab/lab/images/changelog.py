@@ -1,6 +1,6 @@
-"""The changelog of a kernel's package: the commits each stable release backported, by title.
+"""The changelog of a kernel's package: the titles of the commits that each stable release backported.
 
-Up to 6.18 it is in the kernel's own package, and stored next to the kernel. Later kernels have it in a
+Up to 6.18 it is in the kernel's own package, and stored next to the kernel. For later kernels it is in a
 separate package, ``linux-base-RELEASE``, which the archive may no longer have.
 """
 
@@ -21,7 +21,7 @@ from pfnlab.lab.images.kernels import KernelImage, suites_of
 #: The file next to a cached vmlinuz.
 NAME = "changelog.gz"
 
-#: Largest changelog, in bytes.
+#: Maximum size of a changelog in bytes.
 _MOST = 256 << 20
 
 # Native Debian packages such as linux-base-RELEASE name it changelog.Debian.gz.
@@ -29,9 +29,9 @@ _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelo
 
 
 def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
-    """The changelog of the kernel's package, fetched if not cached; None if the archive has none.
+    """The changelog of the kernel's package, fetched if not cached; None if the archive does not have it.
 
-    :raises Unverified: a signature or checksum of the archive is wrong
+    :raises Unverified: if a signature or checksum of the archive is wrong
     """
     path = kernel.vmlinuz.parent / NAME
     if not path.exists() and kernel.package:

@@ -1,4 +1,4 @@
-"""Configuration of a kernel to boot: from a file next to its image, or inside it (CONFIG_IKCONFIG)."""
+"""The configuration of a kernel to boot: from a file next to its image, or inside it (CONFIG_IKCONFIG)."""
 
 import functools
 import zlib
@@ -10,11 +10,11 @@ from pfnlab.kernel.policies.kconfig import configuration_of, read_configuration
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.vmlinux import vmlinux_of
 
-#: RAM of a guest in which programs run, in MiB; it begins at 0. Some kernels fail to boot with less.
+#: RAM of a guest in which programs run, in MiB; it starts at address 0. Some kernels fail to boot with less.
 RAM_MIB = 256
 
-# CONFIG_KASAN shadows an eighth of all memory the kernel maps, including BARs: with less RAM, an ioremap() of
-# a few hundred MiB triggers the OOM killer.
+# CONFIG_KASAN shadows an eighth of all memory that the kernel maps, including BARs: with less RAM, an
+# ioremap() of a few hundred MiB triggers the OOM killer.
 _SHADOWED_RAM_MIB = 1024
 
 
@@ -24,7 +24,7 @@ def ram_mib(configuration: Configuration) -> int:
 
 
 def configuration_of_kernel(kernel: KernelImage) -> Configuration:
-    """The configuration of *kernel*; that of the distribution's kernels if unknown."""
+    """The configuration of *kernel*; if it is unknown, the configuration of the distribution's kernels."""
     return DISTRIBUTION if kernel.package else _of_file(kernel.vmlinuz, kernel.sha256)
 
 
@@ -47,13 +47,13 @@ def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
         return DISTRIBUTION
 
 
-#: Markers around it, and the most bytes to unpack between them.
+#: The markers around it, and the maximum number of bytes to unpack between them.
 _START, _END = b"IKCFG_ST", b"IKCFG_ED"
 _MOST = 1 << 20
 
 
 def embedded_configuration(vmlinuz: Path) -> str | None:
-    """The ``.config`` inside a kernel image, if any; LensError, MissingTool or OSError if unreadable."""
+    """The ``.config`` inside a kernel image, or None; LensError, MissingTool or OSError if unreadable."""
     content = vmlinux_of(vmlinuz.read_bytes(), str(vmlinuz))
     start = content.find(_START)
     end = content.find(_END, start)

@@ -18,16 +18,16 @@ from pfnlab.lab.images.tools import complaint, started
 
 _UNPACK_LIMIT = 120.0
 
-#: Limits in bytes of one package, and of one compressed module, unpacked.
+#: Limits, in bytes, of one package and of one compressed module, after unpacking.
 MOST_UNPACKED, MOST_MODULE = 4 << 30, 64 << 20
 
 
 def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | None]) -> None:
     """Write files of *deb* into the folder *into*.
 
-    :param name_of: maps a file of the package to its name there; None to skip it
-    :raises Undecided: the package cannot be read, or is too large
-    :raises MissingTool: there is no dpkg
+    :param name_of: maps a file of the package to its name in *into*; returns None to skip it
+    :raises Undecided: if the package cannot be read, or is too large
+    :raises MissingTool: if there is no dpkg
     """
     with _opened(deb) as archive:
         for member in archive:
@@ -39,10 +39,11 @@ def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | N
 def unpack(deb: Path, into: Path) -> None:
     """Write all files of *deb* into the folder *into*, including links that stay inside it.
 
-    Links that lead out of it are skipped: packages have some to their installed location.
+    Links that lead out of it are skipped: packages contain some to their installed location.
 
-    :raises Undecided: the package cannot be read, is too large, or has a device or a name outside of it
-    :raises MissingTool: there is no dpkg
+    :raises Undecided: if the package cannot be read, is too large, or contains a device or a name outside
+        *into*
+    :raises MissingTool: if there is no dpkg
     """
     top = into.resolve()
     with _opened(deb) as archive:
@@ -62,7 +63,7 @@ def unpack(deb: Path, into: Path) -> None:
 
 
 def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path, top: Path) -> None:
-    """Write one member to *place*, which is inside *top*; a ValueError says what is wrong with it."""
+    """Write one member to *place*, which is inside *top*; a ValueError describes the problem with it."""
     place.parent.mkdir(0o755, parents=True, exist_ok=True)
     if member.isdir():
         if not _is_inside(place, top):
@@ -92,7 +93,7 @@ def _is_inside(place: Path, top: Path) -> bool:
 
 
 def unpack_modules(folder: Path) -> None:
-    """Unpack each ``*.xz`` in a folder in place; Undecided if one cannot be read, or is too large."""
+    """Unpack each ``*.xz`` in a folder in place; Undecided if one cannot be read or is too large."""
     for packed in folder.glob("*.xz"):
         try:
             unpacker = lzma.LZMADecompressor()

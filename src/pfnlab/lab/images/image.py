@@ -18,11 +18,11 @@ from pfnlab.lab.images.tools import run
 #: Compiler flags of the agent; part of the image's key.
 FLAGS = (
     "-std=gnu11", "-O2", "-Wall", "-Wextra", "-s",
-    # A verb of the protocol that no task executes would otherwise be answered as if it had been.
+    # Without this, a verb that no task executes would be answered as if it had been executed.
     "-Werror=switch",
-    # Position-independent, to load above the areas of programs: smaps is only read up to those.
+    # Position-independent, to be loaded above the areas of programs: smaps is read only up to there.
     "-static-pie", "-fpie",
-    # Fewer segments mean fewer VMAs in every task for fork to copy.
+    # Fewer segments mean fewer VMAs that fork has to copy in every task.
     "-Wl,-z,noseparate-code,-z,norelro",
 )  # fmt: skip
 
@@ -31,12 +31,12 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str], None] = quiet) -> Path:
-    """The initramfs to boot guests with; compiled on the first call, cached afterwards.
+    """The initramfs with which guests boot, compiled on the first call and cached afterwards.
 
     :param extra: additional files for the guest, by name in its top folder
-    :raises MissingTool: there is no C compiler, or it lacks a static C library
-    :raises Defect: the compiler works, but the agent does not compile
-    :raises Undecided: the cache cannot be written to, or is full
+    :raises MissingTool: if there is no C compiler, or it lacks a static C library
+    :raises Defect: if the compiler works, but the agent does not compile
+    :raises Undecided: if the cache cannot be written to, or is full
     """
     image = _agent_image(say)
     if not extra:
@@ -84,14 +84,14 @@ def _archive(extra: Mapping[str, Path]) -> bytes:
 
 
 def holds(image: Path, name: str) -> bool:
-    """True if *name* is a file of the image."""
+    """True if the image has a file *name*."""
     return name.encode() + b"\0" in image.read_bytes()
 
 
 def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
     """An initramfs (cpio, newc format) with *init* as ``/init``, a console, and empty mount points.
 
-    Uncompressed: the emulated guest reads faster than it inflates.
+    It is uncompressed, because the emulated guest reads faster than it inflates.
 
     :param extra: additional files, by name in its top folder
     """
@@ -104,7 +104,7 @@ def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
 
 def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
     # Inode, mode, uid, gid, links, mtime, size, device of the file, its device number, name size, checksum.
-    # The inode may be 0: hard links are only recognised if the link count exceeds 1.
+    # The inode may be 0: hard links are recognised only if the link count exceeds 1.
     path = name.encode() + b"\0"
     fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields)
@@ -148,7 +148,7 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
         (into / name).write_bytes(source.read_bytes())
     units = [name for name in sources if name.endswith(".c") and "/" not in name]
     command = [*compiler, *FLAGS, "-o", "init", *units]
-    # All files are in the cache, so that a full disk is reported as that of the cache.
+    # All files are in the cache, so a full disk is reported as a full cache.
     env = {"TMPDIR": str(into)}
     result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into)
     if result.returncode:

@@ -1,4 +1,4 @@
-"""Cloud-flavour kernels on offer, by exact version, and the choice for a given name."""
+"""Cloud-flavour kernels on offer by exact version, and the choice of one for a given name."""
 
 import difflib
 import functools
@@ -21,7 +21,7 @@ from pfnlab.lab.images.archive import Archive, Package, Unreachable, Unverified,
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.tools import complaint, run
 
-#: Suites of the rolling distribution, in which new series appear and old ones vanish.
+#: Suites of the rolling distribution, in which new series appear and old ones disappear.
 ROLLING = ("experimental", "sid", "trixie-backports")
 
 #: Suites of each stable series, oldest first.
@@ -33,7 +33,7 @@ STABLE: dict[str, tuple[str, ...]] = {
 #: All suites that may have a kernel.
 SUITES = (*(suite for suites in STABLE.values() for suite in suites), *ROLLING)
 
-# From this series on the kernel is in linux-binary-*; linux-image-* only installs it into /boot.
+# From this series on, the kernel is in linux-binary-*; linux-image-* only installs it into /boot.
 _BINARY_SINCE = (6, 19)
 
 _NAME = re.compile(
@@ -46,7 +46,7 @@ _COMPARE_LIMIT = 10.0
 
 @dataclass(frozen=True)
 class Offer:
-    """A kernel in the archive; the version is the upstream one, ``6.12.107``."""
+    """A kernel in the archive; *version* is the upstream version, e.g. ``6.12.107``."""
 
     version: str
     package: Package
@@ -68,9 +68,9 @@ def suites_for(series: str) -> tuple[str, ...]:
 
 
 def offers_in(packages: Iterable[Package]) -> list[Offer]:
-    """The kernels among *packages*, oldest first, each package version once.
+    """The kernels among *packages*, oldest first, with each package version once.
 
-    If a version has signed and unsigned images, the signed one is chosen, which users boot. A name without
+    If a version has signed and unsigned images, the signed one, which users boot, is chosen. A name without
     point release, e.g. linux-image-6.12-cloud-amd64, is a metapackage. Release candidates have none either,
     but no metapackage is named linux-binary.
     """
@@ -95,7 +95,7 @@ def matching(name: str, offers: Sequence[Offer]) -> list[Offer]:
 
 
 def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
-    """The newest known offer matching *name*; if none is known, the newest."""
+    """The newest known offer matching *name*, or the newest if none is known."""
     return best_known(matching(name, offers))
 
 
@@ -108,7 +108,7 @@ _K = TypeVar("_K", bound=_Known)
 
 
 def best_known(kernels: Sequence[_K]) -> _K | None:
-    """The last known one of *kernels*; if none is known, the last."""
+    """The last known one of *kernels*, or the last if none is known."""
     return next((kernel for kernel in reversed(kernels) if kernel.known), kernels[-1] if kernels else None)
 
 
@@ -116,8 +116,8 @@ def best_known(kernels: Sequence[_K]) -> _K | None:
 class Role:
     """The kernel used for a role in the demo and the tests.
 
-    :param name: the exact version; the role's series if none is available
-    :param standing: ``known`` and offered, ``new`` (offered, not known yet), ``cached`` (no longer offered),
+    :param name: the exact version, or the role's series if none is available
+    :param standing: ``known`` and offered, ``new`` (offered, not yet known), ``cached`` (no longer offered),
         or ``gone`` (not available)
     """
 
@@ -126,10 +126,10 @@ class Role:
 
 
 def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
-    """Kernels used by the demo and the tests: one of each stable series, and the newest known one on offer.
+    """The kernels for the demo and the tests: one of each stable series, and the newest known one on offer.
 
     If no kernel of a series is offered any longer, the last cached one is used. A new kernel is used only if
-    no known one is offered: a difference in it is news, not a failure.
+    no known one is offered, because a difference in it is news, not a failure.
 
     :param cached: the package versions in the cache
     """
@@ -157,7 +157,7 @@ def _role(
 
 @functools.cache
 def compare_versions(left: str, right: str) -> int:
-    """Debian's order of two package versions, by ``dpkg``: negative, zero or positive."""
+    """Compare two package versions in Debian's order, with ``dpkg``: negative, zero or positive."""
     if left == right:
         return 0
     command = ["dpkg", "--compare-versions", left, "lt", right]
@@ -173,7 +173,7 @@ def by_version(versions: Iterable[str]) -> list[str]:
 
 
 def _compare(left: str, right: str) -> int:
-    # The upstream version nearly always decides, without starting a process.
+    # The upstream version nearly always decides, without a new process.
     left_upstream, right_upstream = upstream(left), upstream(right)
     if left_upstream and right_upstream and version_key(left_upstream) != version_key(right_upstream):
         return -1 if version_key(left_upstream) < version_key(right_upstream) else 1
@@ -201,7 +201,7 @@ def known_series(name: str) -> str:
 
 
 class Search:
-    """A search through the archive that reads each suite once, however many kernels are searched for."""
+    """A search through the archive that reads each suite once, however many kernels it looks for."""
 
     def __init__(self, archive: Archive, refresh: bool, say: Callable[[str], None]) -> None:
         self.archive = archive
@@ -213,11 +213,11 @@ class Search:
     def offer(self, name: str) -> Offer:
         """The offer for *name*, from all suites that may have it.
 
-        A stable suite may also offer a kernel of the next series: if the suites of the series have none, the
-        others are searched.
+        A stable suite may also offer a kernel of the next series. So if the suites of the series have none,
+        the others are searched.
 
-        :raises Unreachable: no mirror answered, and there are no cached lists
-        :raises MissingTool: no suite has it
+        :raises Unreachable: if no mirror answered, and there are no cached lists
+        :raises MissingTool: if no suite has it
         """
         series = known_series(name)
         series_suites = suites_for(series)

@@ -1,9 +1,10 @@
 """Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a verified vmlinuz in the cache.
 
-The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.kernel_offers`). A series means its
-newest kernel that is both known and on offer; if none is known, the newest. A cached kernel is a directory
-``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, if the package has them,
-``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is either complete or absent.
+The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.kernel_offers`). A series stands
+for its newest kernel that is both known and on offer, or the newest if none is known. A cached kernel is a
+directory ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, if the package
+has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is either complete
+or absent.
 """
 
 import hashlib
@@ -28,10 +29,10 @@ from pfnlab.lab.images.deb import take_out
 
 _LOCK_LIMIT = 900.0
 
-#: Largest System.map or config to extract, in bytes.
+#: Maximum size of a System.map or config to extract, in bytes.
 _EXTRAS_MAX = 16 << 20
 
-# In /boot up to the packages of 7.2.12~bpo13, next to the modules from Debian 14 on.
+# In /boot up to the packages of 7.2.12~bpo13; next to the modules from Debian 14 on.
 _MEMBER = re.compile(
     r"(?:\./)?(?:boot/(?P<boot>vmlinuz|config|System\.map)-[^/]+"
     r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?"
@@ -47,7 +48,7 @@ _NOTED = ("series", "package", "version", "release", "sha256")
 class KernelImage:
     """A bootable kernel.
 
-    :param series: ``6.12``, with *package* the package it came from; both empty for a user's file
+    :param series: ``6.12``, with *package* the package that contained it; both empty for a user's file
     :param version: the package's version; for a user's file, its release
     :param release: as printed by ``uname -r``
     :param vmlinuz: the bzImage, with checksum *sha256* in hex
@@ -77,10 +78,10 @@ class KernelImage:
 
 
 def cached(name: str) -> KernelImage | None:
-    """The cached kernel for *name*, its checksum verified; no network access.
+    """The cached kernel for *name*, with its checksum verified; no network access.
 
-    Among several, the newest known one, else the newest. A damaged file counts as absent (`inventory` reports
-    it, `fetch` replaces it).
+    If there are several, the newest known one, or else the newest. A damaged file counts as absent
+    (`inventory` reports it, `fetch` replaces it).
 
     :param name: a series, an exact version or a package version; Misuse if there is no such series
     """
@@ -97,13 +98,13 @@ def fetch(
     say: Callable[[str], None] = cache.quiet,
     counted: PartCount = UNCOUNTED,
 ) -> list[KernelImage]:
-    """The kernel the archive offers for each name, downloaded if not cached.
+    """The kernel that the archive offers for each name, downloaded if it is not cached.
 
     :param names: series, exact versions or package versions
-    :param refresh: read the package lists again even if they are less than a day old
-    :raises Misuse: there is no such series
-    :raises Unverified: a signature or checksum is wrong
-    :raises Undecided: the archive cannot be reached, or has no such kernel
+    :param refresh: whether to read the package lists again even if they are less than a day old
+    :raises Misuse: if there is no such series
+    :raises Unverified: if a signature or checksum is wrong
+    :raises Undecided: if the archive cannot be reached, or has no such kernel
     """
     for name in names:
         kernel_offers.known_series(name)
@@ -126,13 +127,13 @@ def fetch(
 def read_lists(
     *, refresh: bool = False, say: Callable[[str], None] = cache.quiet
 ) -> list[kernel_offers.Offer]:
-    """All kernels on offer, from current lists; Unverified if unsigned, Undecided if unreadable."""
+    """All kernels on offer, from current lists; Unverified if they are unsigned, Undecided if unreadable."""
     with cache.usable(), opened_archive(say) as archive:
         return kernel_offers.Search(archive, refresh, say).all()
 
 
 def kernel_for(name: str) -> KernelImage:
-    """The kernel offered for *name* by the lists fetched so far, from cache or archive; else a cached one."""
+    """The kernel offered for *name* in the lists fetched so far, from cache or archive; else a cached one."""
     kernel = cached(name)
     offer = kernel_offers.chosen(name, kernel_offers.offered())
     if kernel is not None and (offer is None or kernel.version == offer.package.version or not offer.known):
@@ -172,9 +173,10 @@ def from_file(path: Path) -> KernelImage:
 def suites_of(kernel: KernelImage) -> list[str]:
     """Suites that may have packages belonging to *kernel*; empty if it is not from the archive.
 
-    That is the suite it came from; a security update moves to the main suite with the next point release.
+    These are the suite it came from and, if that is a security suite, the main suite, to which security
+    updates move with the next point release.
     """
-    # Files next to a user's kernel do not count.
+    # Files next to a user's kernel are ignored.
     if not kernel.package:
         return []
     try:
@@ -185,7 +187,7 @@ def suites_of(kernel: KernelImage) -> list[str]:
 
 
 def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
-    """Cached kernels of *series* with correct checksums, and the vmlinuz files of the damaged ones."""
+    """The cached kernels of *series* with correct checksums, and the vmlinuz files of the damaged ones."""
     sound_kernels, damaged_files = [], []
     for note in sorted(cache.trusted(cache.cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
@@ -216,7 +218,7 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
 
 
 def _check_room(root: Path, offers: Sequence[kernel_offers.Offer]) -> None:
-    """Check that there is disk space for the kernels still to be fetched; else Undecided."""
+    """Check that there is disk space for the kernels to be fetched; else raise Undecided."""
     if not (missing := [offer for offer in offers if not _home(offer).exists()]):
         return
     # A package is kept until all its files are extracted.
@@ -279,12 +281,12 @@ def sha256_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Availability:
-    """Availability of one kernel in the cache and in the lists fetched so far.
+    """The availability of one kernel in the cache and in the lists fetched so far.
 
     :param cached: the kernel in the cache, if its checksum is correct
-    :param damaged: its cached vmlinuz, if the checksum is wrong
-    :param known: true if the kernel was compared with the model
-    :param confirmed: true if the lists of all suites that may have it are here
+    :param damaged: its cached vmlinuz, if the checksum is wrong, or None
+    :param known: whether the kernel was compared with the model
+    :param confirmed: whether the lists of all suites that may have it have been fetched
     """
 
     version: str
@@ -297,7 +299,7 @@ class Availability:
 
     @property
     def standing(self) -> str:
-        """In words: ``known``, ``new`` (offered, not known yet), ``gone`` (known, no longer offered)."""
+        """In a word: ``known``, ``new`` (offered, not known yet) or ``gone`` (not offered any longer)."""
         if self.known:
             return "gone" if self.offer is None and self.confirmed else "known"
         return "new" if self.offer is not None else "cached only"

@@ -1,4 +1,4 @@
-"""The Debian archive to fetch kernels from: the mirror named by a variable, else the machine's apt sources.
+"""The Debian archive that kernels come from: the mirror named by a variable, or the machine's apt sources.
 
 ``PFNLAB_MIRROR`` names a mirror for pfnlab alone, e.g. on Ubuntu: the machine's own sources stay unchanged.
 Both formats of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). Their
@@ -15,14 +15,14 @@ from pfnlab.base.errors import MissingTool, Misuse
 #: The machine's apt configuration.
 APT_ETC = Path("/etc/apt")
 
-#: Keyrings of Debian's archive, for entries that name none; the newer suffix first.
+#: Keyrings of Debian's archive for entries that name no keyring; the newer suffix first.
 DEBIAN_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
 
-#: Variables: a mirror of Debian's archive (optionally followed by a mirror of the security archive, if it is
-#: not next to it), and the keyring for both.
+#: Variables: a mirror of Debian's archive (optionally followed by a mirror of the security archive, if that
+#: is not next to it), and the keyring for both.
 MIRROR, KEYRING = "PFNLAB_MIRROR", "PFNLAB_KEYRING"
 
 _RELEASE = (
@@ -36,7 +36,7 @@ _SECURITY_SUITE = re.compile(rf"{_RELEASE}(?:-security|/updates)")
 class Source:
     """An enabled entry for binary packages.
 
-    :param signed_by: keyring paths or a whole key, as in the entry; empty if it has none
+    :param signed_by: keyring paths or a whole key, as written in the entry; empty if it names neither
     """
 
     uris: tuple[str, ...]
@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Mirror:
-    """A source of Debian packages, and the keyring to verify its signatures."""
+    """A source of Debian packages, and the keyring that verifies its signatures."""
 
     uri: str
     signed_by: str
@@ -134,12 +134,12 @@ def read_sources(etc: Path) -> list[Source]:
 
 
 def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None] | None:
-    """The mirrors named by ``PFNLAB_MIRROR``; None if unset.
+    """The mirrors named by ``PFNLAB_MIRROR``; None if it is unset.
 
     A mirror whose URI ends in ``/debian`` has the security archive next to it, in ``debian-security``.
 
-    :raises Misuse: it is not a URI, or there is no such keyring
-    :raises MissingTool: no keyring is named, and Debian's is not installed
+    :raises Misuse: if a value is not a URI, or there is no such keyring
+    :raises MissingTool: if no keyring is named, and Debian's is not installed
     """
     uris = environment.get(MIRROR, "").split()
     if not uris:
@@ -162,9 +162,9 @@ def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None
 
 
 def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mirror | None]:
-    """The main Debian mirror among *sources*, which came from *etc*, and the security mirror, if any.
+    """The main Debian mirror among *sources*, which were read from *etc*, and the security mirror, if any.
 
-    :raises MissingTool: no entry is for a Debian release, or no keyring for it is known
+    :raises MissingTool: if no entry is for a Debian release, or no keyring for it is known
     """
     main = _best_mirror(sources, _MAIN_SUITE)
     if main is None:
@@ -177,7 +177,7 @@ def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, 
 
 
 def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None:
-    # Third parties also name their suites after Debian's releases: Debian's keyring, then a path like
+    # Third parties also name their suites after Debian's releases. Debian's keyring, then a path like
     # Debian's, identify the archive itself; among equals the first entry wins.
     candidates: list[tuple[int, str, Source]] = []
     for source in sources:
@@ -191,7 +191,7 @@ def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None
     if not candidates:
         return None
     _, uri, source = min(candidates, key=lambda candidate: candidate[0])
-    # A path or a whole key is used unchanged; a fingerprint refers to keyrings we do not read.
+    # A path or a whole key is used unchanged; a fingerprint refers to keyrings that are not read here.
     if source.signed_by.startswith("/") or "-----BEGIN" in source.signed_by:
         return Mirror(uri, source.signed_by)
     return Mirror(uri, _debian_keyring())

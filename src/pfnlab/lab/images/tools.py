@@ -1,4 +1,4 @@
-"""Running other programs: always with a time limit and captured output, failures as one line."""
+"""Running other programs, with a time limit and captured output; failures are reported in one line."""
 
 import os
 import re
@@ -13,7 +13,8 @@ from pfnlab.base.errors import MissingTool, TimedOut
 from pfnlab.base.worker import tell
 from pfnlab.lab.images.cache import NO_ROOM
 
-#: For `when_gone`: kills the session of command ``$1``. Not `kill -9 --`, which dash does not understand.
+#: For `when_gone`: kills the session of command ``$1``. It does not use `kill -9 --`, because dash does not
+#: understand that.
 END_ALL = 'kill -s KILL -- "-$1"'
 
 #: Seconds between calls of *meanwhile* while a command runs.
@@ -26,11 +27,11 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start *command* in its own session, so that it and its children can be ended together.
 
-    They also end with this process, however it ends.
+    They are also ended with this process, however it ends.
 
-    :param remedy: what to do if the program is not installed
-    :param env: variables set in addition to the caller's own
-    :raises MissingTool: the program does not exist
+    :param remedy: the advice if the program is not installed
+    :param env: variables to set in addition to the caller's own
+    :raises MissingTool: if the program does not exist
     """
     try:
         process = subprocess.Popen(
@@ -55,8 +56,8 @@ def started(
 
 
 def _umask() -> int:
-    """The umask of this process, without write permission for group and others."""
-    # Querying it by system call would change it for other threads.
+    """The umask of this process, minus write permission for group and others."""
+    # Querying it by a system call would change it for other threads.
     found = re.search(r"^Umask:\s*([0-7]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return (int(found[1], 8) if found else 0) | 0o022
 
@@ -68,13 +69,13 @@ def when_gone(script: str, *arguments: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Before its pipe closes: the script runs only if its owner is gone.
+        # Before the pipe closes, because the script must run only if its owner is gone.
         guard.kill()
         guard.communicate()
 
 
 def start_guard(script: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """A process that runs *script*, as `when_gone`, once this process ends or closes its pipe."""
+    """Start a process that runs *script*, as in `when_gone`, once this process ends or closes its pipe."""
     return subprocess.Popen(
         ["/bin/sh", "-c", f"read -r _; {script}", "sh", *arguments],
         stdin=subprocess.PIPE,
@@ -93,13 +94,13 @@ def run(
     cwd: Path | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run *command* to its end and return its output; the caller checks the exit status.
+    """Run *command* to its end; return its output. The caller checks the exit status.
 
-    :param limit: seconds until it is killed
+    :param limit: seconds after which it is killed
     :param meanwhile: called every few seconds while it runs
-    :raises MissingTool: the program does not exist
-    :raises TimedOut: the limit passed
-    :raises OSError: it failed because the disk is full
+    :raises MissingTool: if the program does not exist
+    :raises TimedOut: if the limit has passed
+    :raises OSError: if the command failed because the disk is full
     """
     with started(command, remedy=remedy, env=env, cwd=cwd) as process:
         deadline = time.monotonic() + limit
@@ -127,12 +128,12 @@ def run(
 
 
 def shown(command: Sequence[str]) -> str:
-    """The first words of *command*, enough to recognize it."""
+    """The first words of *command*, enough to recognise it."""
     return " ".join(command[:3]) + (" ..." if len(command) > 3 else "")
 
 
 def complaint(text: str) -> str:
-    """The line of *text* that best describes the failure: the first error, else the first warning."""
+    """The line of *text* that best describes the failure: the first error, or else the first warning."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for mark in ("E:", "W:", "dpkg-deb: error:"):
         for line in lines:

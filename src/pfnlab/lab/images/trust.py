@@ -1,11 +1,12 @@
 """Trust in the cache: guests and this machine run code from it, so no other user may write there.
 
 Root and the current user are trusted. Folders are checked from ``/`` downwards and links are followed, so
-that no one else can change a name after its check. A path found sound is not checked again by this process.
+that no one else can change a name after its check. Once found sound, a path is not checked again by this
+process.
 
-A group with one member counts as that member: distributions give each user a group of the same name and
-number, and a umask that lets it write. In a user namespace, an unmapped owner counts as root for folders
-above the cache, because the real root is unmapped there.
+A group with one member counts as that member: distributions give each user a group with the same name and
+number, and a umask that lets the group write. In a user namespace, an unmapped owner counts as root for
+folders above the cache, because the real root is unmapped there.
 """
 
 import errno
@@ -22,10 +23,10 @@ from pfnlab.base.inert import shell_path
 _GROUP, _OTHERS = stat.S_IWGRP, stat.S_IWOTH
 _MOST_LINKS = 40
 
-#: The uid shown for owners that are not mapped in this user namespace.
+#: The uid shown for owners not mapped in this user namespace.
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 
-# Paths this process found sound.
+# Paths that this process has found sound.
 _sound: set[Path] = set()
 
 
@@ -34,9 +35,9 @@ class Untrusted(Misuse):
 
 
 def check_cache(root: Path) -> None:
-    """Check that no other user may write to the cache folder, which need not exist, or to a folder above it.
+    """Check that no other user may write to the cache folder, which need not exist, or to one above it.
 
-    :raises Untrusted: with the folder, its owner and mode, and the remedy
+    :raises Untrusted: if another user may; the message has the folder, its owner and mode, and the remedy
     """
     if root in _sound:
         return
@@ -56,7 +57,7 @@ def is_sound(folder: Path) -> bool:
 
 
 def check_part(path: Path, root: Path) -> None:
-    """Check a part of the cache *root* and all below it, as :func:`check_cache`; it need not exist yet."""
+    """Check a part of the cache *root* and all below it, like :func:`check_cache`; it need not exist yet."""
     if path in _sound:
         return
     place = _walk(path, root)
@@ -70,7 +71,7 @@ def check_part(path: Path, root: Path) -> None:
 
 
 def tighten(path: Path) -> None:
-    """Remove write permission of group and others from a file or folder and all below it."""
+    """Remove write permission for group and others from a file or folder and everything below it."""
     for place in (path, *(path.rglob("*") if path.is_dir() else ())):
         mode = place.lstat().st_mode
         if mode & (_GROUP | _OTHERS) and not stat.S_ISLNK(mode):
@@ -78,7 +79,7 @@ def tighten(path: Path) -> None:
 
 
 def _walk(path: Path, root: Path) -> Path | None:
-    """The place that *path* leads to, with all folders on the way checked; None if it does not exist."""
+    """The place to which *path* leads, with all folders on the way checked; None if it does not exist."""
     names = list(reversed(path.parts[1:]))
     here, links = Path("/"), 0
     while True:
@@ -110,7 +111,7 @@ def _check_below(folder: Path, root: Path) -> None:
         for name in (*folders, *names):
             entry = Path(place, name)
             status = entry.lstat()
-            # The common case: a tree has a hundred thousand entries.
+            # The common case, decided quickly because a tree has a hundred thousand entries.
             if status.st_uid in trusted and not status.st_mode & (_GROUP | _OTHERS):
                 continue
             if status.st_uid not in trusted or not stat.S_ISLNK(status.st_mode):
@@ -118,7 +119,7 @@ def _check_below(folder: Path, root: Path) -> None:
 
 
 def _check(place: Path, status: os.stat_result, root: Path, *, last: bool) -> None:
-    """Check one file or folder; *last* is true for the target, not for folders on the way."""
+    """Check one file or folder; *last* is True for the target, False for folders on the way."""
     above = not last and not place.is_relative_to(root)
     if status.st_uid not in _trusted(above=above):
         raise _refusal(place, status, root, "the folder" if stat.S_ISDIR(status.st_mode) else "the file")
@@ -160,7 +161,7 @@ def _user(number: int) -> str:
 
 
 def _trusted(*, above: bool) -> frozenset[int]:
-    """Trusted owners; *above* the cache also those not mapped in this user namespace."""
+    """The trusted owners; *above* the cache, also owners not mapped in this user namespace."""
     return frozenset((0, os.geteuid())) | (_without_number() if above else frozenset())
 
 
@@ -176,7 +177,7 @@ def _without_number() -> frozenset[int]:
 
 
 def _is_alone(group: int, place: Path) -> bool:
-    """True if the group permission lets only root or the current user write."""
+    """True if the group permission lets only root and the current user write."""
     try:
         if os.getxattr(place, "system.posix_acl_access", follow_symlinks=False):
             # With an ACL, the group permission is a mask for other entries.

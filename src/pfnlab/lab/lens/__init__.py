@@ -1,12 +1,11 @@
-"""The lens: a kernel's own structures, read from outside, as plain values in the kernel's own numbers.
+"""The lens: the kernel's own structures, read from outside as plain values in the kernel's own numbers.
 
 In import order: :mod:`btf` (types from the kernel's BTF), :mod:`vmlinux` (source of the BTF), :mod:`memory`
-(source of the bytes), :mod:`kallsyms` (addresses of symbols), :mod:`program` (all of it as a drgn program),
-:mod:`snapshot`
-(the state as a value, :mod:`plain`, with its page tables by :mod:`table_walk`). It knows nothing of programs:
-:mod:`pfnlab.lab.running.inside_state` translates to their terms.
+(source of the bytes), :mod:`kallsyms` (addresses of symbols), :mod:`program` (all of these as a drgn
+program), :mod:`snapshot` (the state as a value, :mod:`plain`, with its page tables by :mod:`table_walk`). The
+lens knows nothing about programs: :mod:`pfnlab.lab.running.inside_state` translates to their terms.
 
-All data read here may be damaged or hostile: every walk is bounded, and fails with one `LensError`.
+All data read here may be damaged or hostile, so every walk is bounded, and fails with a `LensError`.
 """
 
 from pfnlab.base.errors import Undecided
@@ -17,9 +16,9 @@ THE_LENS = "the lens, which reads kernel structures,"
 
 
 class LensError(Undecided):
-    """A kernel's types or memory are not as expected; the message names structure and place.
+    """A kernel's types or memory are not as expected; the message names the structure and place.
 
-    Names in it were read from that memory, and are shown on one line.
+    Names in the message were read from that memory, and are shown on one line.
     """
 
     def __init__(self, said: str) -> None:

@@ -34,18 +34,18 @@ from pfnlab.lab.lens.kept import read_kept, write_kept
 
 MAGIC = 0xEB9F
 
-#: Most bytes of a BTF, of a name (KSYM_NAME_LEN is 512), and of all names.
+#: Maximum bytes of a BTF, of a name (KSYM_NAME_LEN is 512), and of all names.
 MAX_SIZE, MAX_NAME, MAX_TEXT = 64 << 20, 1024, 128 << 20
 
-#: Longest chain of typedefs, qualifiers and arrays, which is also the deepest nesting; and most bytes of an
-#: object.
+#: Maximum length of a chain of typedefs, qualifiers and arrays, also the maximum nesting; and maximum bytes
+#: of an object.
 MAX_DEPTH, MAX_OBJECT = 64, 1 << 47
 
 _HEADER = struct.Struct("<HBBIIIII")
 _VERSION = 1
 # The byte of a record whose lower five bits are its kind.
 _KIND_AT = 7
-# Bytes after the common twelve: fixed, and for each of vlen elements.
+# Bytes after the common twelve: fixed ones, and those of each of vlen elements.
 _FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VAR: 4, Kind.DECL_TAG: 4}
 _EACH = {Kind.STRUCT: 12, Kind.UNION: 12, Kind.ENUM: 8, Kind.FUNC_PROTO: 8, Kind.DATASEC: 12, Kind.ENUM64: 12}
 _ENUMERATIONS = frozenset({int(Kind.ENUM), int(Kind.ENUM64)})
@@ -63,8 +63,8 @@ class Btf:
     """The types of one kernel.
 
     :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
-    :param index: a file to store the index in for the next time; read only if it matches *data*
-    :raises LensError: it is not BTF, or damaged
+    :param index: a file in which to store the index for the next time; read only if it matches *data*
+    :raises LensError: if it is not BTF, or damaged
     """
 
     def __init__(self, data: bytes, *, name: str = "BTF", index: Path | None = None) -> None:
@@ -91,11 +91,11 @@ class Btf:
         return 1 + len(self._offsets)
 
     def ids(self, name: str) -> tuple[int, ...]:
-        """Ids of all records with this name, of any kind, in ascending order."""
+        """The ids of all records with this name, of any kind, in ascending order."""
         return tuple(self._names.get(name.encode(), ()))
 
     def find(self, name: str, *kinds: Kind) -> int | None:
-        """Id of the first type of one of *kinds* with this name."""
+        """The id of the first type with this name and one of *kinds*, or None."""
         return next((type_id for type_id in self.ids(name) if self.kind(type_id) in kinds), None)
 
     def kind(self, type_id: int) -> Kind:
@@ -127,7 +127,7 @@ class Btf:
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
 
     def constants(self) -> dict[str, int]:
-        """All enumerators of all enumerations; of two with the same name, the first."""
+        """All enumerators of all enumerations; if two have the same name, the first."""
         if self._constants is None:
             values: dict[str, int] = {}
             # A kernel has over a hundred thousand records, one in fifty an enumeration.
@@ -142,9 +142,9 @@ class Btf:
         return self._constants
 
     def size_of(self, type_id: int, depth: int = 0) -> int:
-        """Size of an object of this type in bytes; 0 for void, functions and incomplete types.
+        """The size of an object of this type in bytes; 0 for void, functions and incomplete types.
 
-        LensError if it is too large, or contains itself. *depth* is used by the recursion.
+        LensError if it is too large or contains itself. *depth* is for the recursion.
         """
         if type_id in self._sizes:
             return self._sizes[type_id]
@@ -190,10 +190,10 @@ class Btf:
         return types, strings
 
     def _scan(self) -> None:
-        # One pass over all records: the offset of each, and those of each name.
+        # One pass over all records: the offset of each record, and the offsets by name.
         types, strings = self._types, self._strings
         unpack = struct.Struct("<II").unpack_from
-        # Kind 0 is never stored.
+        # Kind 0 does not occur in the data.
         kinds = [Kind(number) if 0 < number < len(Kind) else None for number in range(32)]
         fixed_sizes = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
         element_sizes = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
@@ -299,7 +299,7 @@ class Btf:
         for offset, target, place in struct.iter_unpack("<III", self._types[body : body + 12 * count]):
             bit_size, bit_offset = (place >> 24, place & 0xFFFFFF) if flag else (0, place)
             if not flag:
-                # Without the flag a bit-field's type is an integer with its number of bits.
+                # Without the flag, the type of a bit-field is an integer with its number of bits.
                 bit_field = self._bit_field(target)
                 if bit_field is not None:
                     bit_size, bit_offset = bit_field.bits, bit_offset + bit_field.bit_offset

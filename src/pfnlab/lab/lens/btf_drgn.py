@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Enum, Float, Forward, Int, Kind, Prototype, Reference
 
-#: Most members of a structure, including those of its anonymous members, which drgn flattens.
+#: Maximum number of members of a structure, including those of its anonymous members, which drgn flattens.
 MAX_MEMBERS = 100_000
 
 _KINDS = {
@@ -28,7 +28,7 @@ _QUALIFIERS = {
     Kind.RESTRICT: Qualifiers.RESTRICT,
 }
 
-#: Integer type of an enumeration by size, unsigned and signed.
+#: The integer type of an enumeration by size, unsigned and signed.
 _ENUM_INTEGERS = {
     1: ("unsigned char", "signed char"),
     2: ("unsigned short", "short"),
@@ -48,13 +48,13 @@ class BtfTypes:
         self._depth = 0
 
     def register(self, name: str = "btf") -> None:
-        """Register as the first type finder of the program."""
+        """Register this as the first type finder of the program."""
         self._program.register_type_finder(name, self.find, enable_index=0)
 
     def find(self, program: Program, kinds: TypeKindSet, name: str, filename: str | None) -> Type | None:
-        """Type finder for drgn: the first type of one of *kinds* with this name.
+        """Find a type for drgn: the first type with this name and one of *kinds*.
 
-        Complete types take precedence over declarations. BTF has no file names: a lookup in a file finds
+        Complete types take precedence over declarations. BTF has no file names, so a lookup in a file finds
         nothing.
         """
         del program
@@ -74,7 +74,7 @@ class BtfTypes:
         return declaration
 
     def type(self, type_id: int) -> Type:
-        """The drgn type of a type id; LensError if it is damaged, or refers to itself in an invalid way."""
+        """The drgn type of a type id; LensError if it is damaged or refers to itself in an invalid way."""
         drgn_type = self._types.get(type_id)
         if drgn_type is None:
             # Chains of pointers have the same limit as typedefs: no real chain is nearly this long.
@@ -142,7 +142,8 @@ class BtfTypes:
         return make_type(record.name or None, record.size, members)
 
     def _members(self, type_id: int) -> int:
-        # Number of members drgn finds here; a type that contains itself was rejected before (size_of).
+        # The number of members that drgn finds here; types that contain themselves were rejected earlier
+        # (size_of).
         if type_id not in self._member_counts:
             count = 1
             record = self._btf[self._btf.resolve(type_id)]
@@ -164,7 +165,8 @@ class BtfTypes:
         return self._program.enum_type(record.name or None, compatible, values)
 
     def _forward(self, record: Forward) -> Type:
-        # A single complete type of that name is the declared one; with several or none it stays incomplete.
+        # If one complete type has that name, it is the declared one; if none or several do, it stays
+        # incomplete.
         kind = Kind.UNION if record.is_union else Kind.STRUCT
         complete_ids = [type_id for type_id in self._btf.ids(record.name) if self._btf.kind(type_id) is kind]
         if len(complete_ids) == 1:
@@ -173,7 +175,7 @@ class BtfTypes:
         return make_type(record.name or None)
 
     def _lazy_type(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
-        # Structures refer to each other in cycles, so the type of a member is made on demand.
+        # Structures refer to each other in cycles, so a member's type is made on demand.
         if not bit_size:
             return lambda: self.type(target)
 

@@ -1,4 +1,4 @@
-"""The BTF type graph: one small value per type, references by type id (0 is ``void``)."""
+"""The BTF type graph: one small value per type, with references by type id (0 is ``void``)."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -48,7 +48,7 @@ class Reference(BtfType, frozen=True):
 
 
 class Array(BtfType, frozen=True):
-    """*length* elements of type *target*; 0 for flexible arrays."""
+    """*length* elements of type *target*; the length of a flexible array is 0."""
 
     target: int
     length: int
@@ -57,8 +57,8 @@ class Array(BtfType, frozen=True):
 class Member(NamedTuple):
     """A member of a structure or union; the name of an anonymous one is empty.
 
-    :param bit_offset: from the start of the structure
-    :param bit_size: of a bit-field; 0 for ordinary members
+    :param bit_offset: the offset from the start of the structure
+    :param bit_size: the size of a bit-field; 0 for ordinary members
     """
 
     name: str
@@ -89,7 +89,7 @@ class Forward(BtfType, frozen=True):
 
 
 class Prototype(BtfType, frozen=True):
-    """The type of functions: name and type of each parameter."""
+    """The type of a function: the name and type of each parameter."""
 
     target: int
     parameters: tuple[tuple[str, int], ...]
@@ -97,7 +97,7 @@ class Prototype(BtfType, frozen=True):
 
 
 class Declaration(BtfType, frozen=True):
-    """A function, a variable, a section of variables, or an attribute on one of these: not a type itself."""
+    """A function, a variable, a section of variables, or an attribute of one of these: not itself a type."""
 
     target: int
 

@@ -1,4 +1,4 @@
-"""The subset of ELF the lens needs: sections of a kernel image, memory segments of a core file."""
+"""The subset of ELF that the lens needs: sections of a kernel image, memory segments of a core file."""
 
 import struct
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pfnlab.lab.lens import LensError
 
-#: Most program headers of a core file; /proc/kcore and dumps have tens.
+#: Maximum number of program headers of a core file; /proc/kcore and dumps have tens.
 MAX_HEADERS = 65_535
 
 _HEAD = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -26,7 +26,7 @@ ReadAt = Callable[[int, int], bytes]
 class Segment(NamedTuple):
     """Memory in a core file: *size* bytes at *offset* of the file.
 
-    :param physical: its physical address; all ones if the file has none
+    :param physical: its physical address; all ones if the file does not have it
     """
 
     physical: int
@@ -58,7 +58,7 @@ class Section(NamedTuple):
 
 
 def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
-    """Sections with content of an ELF file, the first of each name; LensError, with *name*, if damaged."""
+    """The non-empty sections of an ELF file, the first with each name; LensError, with *name*, if damaged."""
 
     def read(offset: int, count: int) -> bytes:
         return data[offset : offset + count]
@@ -82,7 +82,7 @@ def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
 
 
 def section(data: bytes, wanted: str, name: str) -> bytes:
-    """Content of the section *wanted* of an ELF file; LensError, with *name*, if it has none."""
+    """The content of the section *wanted* of an ELF file; LensError, with *name*, without that section."""
     sections = named_sections(data, name)
     if wanted not in sections:
         raise LensError(f"{name} has no section {wanted}")
@@ -90,7 +90,7 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
 
 
 def segments(read: ReadAt, name: str) -> list[Segment]:
-    """Memory segments of a core file, in file order; LensError if its headers are damaged."""
+    """The memory segments of a core file, in file order; LensError if its headers are damaged."""
     fields = _header(read, name)
     at, section_at, entry_size, count = fields[4], fields[5], fields[8], fields[9]
     if count == _MANY_SEGMENTS and section_at:

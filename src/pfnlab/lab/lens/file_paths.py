@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pfnlab.lab.lens.own_types import text_at
 from pfnlab.lab.lens.view import KernelView
 
-#: Most folders of a path, including mounts; longest name of one, in bytes.
+#: Maximum number of folders in a path, including mounts; maximum length of a name in bytes.
 MAX_PARTS = 4096
 MAX_NAME = 255
 
@@ -16,7 +16,8 @@ _TYPE_MASK = 0o170000
 class OpenFile(NamedTuple):
     """An open file.
 
-    :param path: from the root of its mounts; e.g. ``anon_inode:[vfio-device]`` if it is in no folder
+    :param path: the path from the root of its mounts; e.g. ``anon_inode:[vfio-device]`` if it is not in a
+        folder
     :param kind: the type bits of its inode's mode, e.g. ``stat.S_IFCHR``
     """
 
@@ -25,7 +26,7 @@ class OpenFile(NamedTuple):
 
 
 class FilePaths:
-    """Resolves files of one kernel; LensError if a structure lacks a member, or memory is damaged."""
+    """Resolves the open files of one kernel; LensError if a structure lacks a member or memory is damaged."""
 
     def __init__(self, view: KernelView) -> None:
         self._view = view
@@ -47,13 +48,13 @@ class FilePaths:
         self._known: dict[tuple[int, int], str] = {}
 
     def kind(self, file: int) -> int:
-        """Type bits of the inode mode of the ``struct file`` at this address."""
+        """The type bits of the inode mode for the ``struct file`` at this address."""
         _, _, inode = self._view.members(file, self._file)
         (mode,) = self._view.members(inode, self._inode)
         return mode & _TYPE_MASK
 
     def of(self, file: int) -> OpenFile:
-        """The open file of the ``struct file`` at this address."""
+        """The open file for the ``struct file`` at this address."""
         dentry, mnt, _ = self._view.members(file, self._file)
         path = self._known.get((dentry, mnt))
         if path is None:
@@ -66,7 +67,7 @@ class FilePaths:
         parent_mount, mountpoint, root, super_block = members(mount, self._mount)
         parent, name, length, hashed = members(dentry, self._dentry)
         if parent == dentry != root:
-            # In no folder at all.
+            # A file that is not in any folder.
             alone = text_at(self._view, name, min(length, MAX_NAME))
             (kind,) = members(super_block, self._super)
             (filesystem,) = members(kind, self._type)

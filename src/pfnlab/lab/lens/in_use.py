@@ -1,6 +1,6 @@
-"""Kernel resources in use: counts and lists that a program has to leave unchanged.
+"""Kernel resources in use: counts and lists that a program must leave unchanged.
 
-Resources of live processes, including the guest's agent, are subtracted, because their own memory may grow.
+Resources of live processes, including the guest's agent, are subtracted, because their memory may grow.
 Structures that a kernel does not have are skipped, so two snapshots of one kernel have the same parts.
 """
 
@@ -17,7 +17,7 @@ from pfnlab.kernel.mm.flags import VM_ACCOUNT
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
 
-#: Present in kernels that keep freed objects for a while (KASAN): no count tells them from used ones.
+#: Present in kernels that keep freed objects for a while (KASAN): no count distinguishes them from used ones.
 _QUARANTINE = "kasan_quarantine_put"
 
 #: Symbols to look up, if the kernel has them.
@@ -26,7 +26,7 @@ SYMBOLS = (
     *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource", _QUARANTINE),
 )
 
-#: Counted resources, by the property that says they are unchanged, in the words of a message.
+#: Counted resources, by the property that says they are unchanged, as worded in messages.
 COUNTED = {
     "committed_left": "committed pages",
     "tables_left": "page tables",
@@ -34,7 +34,7 @@ COUNTED = {
     "vmas_left": "VMAs",
 }
 
-#: Listed resources, by property, in the words of a message.
+#: Listed resources, by property, as worded in messages.
 LISTED = {"book_left": "the book has", "areas_left": "vmalloc has", "resources_left": "the resources have"}
 
 _ULONG_MAX = (1 << 64) - 1
@@ -44,7 +44,7 @@ _MAX_LISTED = 100_000
 
 
 def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
-    """True if a kernel with these symbols allows counting VMAs in use."""
+    """True if a kernel with these symbols allows the VMAs in use to be counted."""
     needed = ("vm_area_cachep", "__per_cpu_offset", "nr_cpu_ids")
     return all(map(has_symbol, needed)) and not has_symbol(_QUARANTINE)
 
@@ -57,9 +57,9 @@ class Thing(NamedTuple):
 
 
 class InUse(msgspec.Struct, frozen=True):
-    """Counts of one snapshot, by the names of :data:`COUNTED`, and its lists, by those of :data:`LISTED`.
+    """The counts of one snapshot, by the names in :data:`COUNTED`, and its lists, by those in :data:`LISTED`.
 
-    :param spaces: number of address spaces: each has page tables that its process does not count
+    :param spaces: number of address spaces; each has page tables that are not counted for its process
     """
 
     counts: dict[str, int] = {}
@@ -72,14 +72,15 @@ def left_behind(
 ) -> Iterator[Fault]:
     """Resources in use after a program that were not in use before it.
 
-    :param is_ours: true for page frames of the program's devices, whose reservations other properties check
+    :param is_ours: returns True for page frames of the program's devices, whose reservations other properties
+        check
     """
     for name, words in COUNTED.items():
         if name == "tables_left" and before.spaces != after.spaces:
             continue
         if name in before.counts and name in after.counts:
             more = after.counts[name] - before.counts[name]
-            # Others' leftovers may go in the meantime; committed pages may never decrease.
+            # Others' leftovers may disappear in the meantime; committed pages must never decrease.
             if more > 0 or (more and name == "committed_left"):
                 yield Fault(name, than_before(more, words))
     for name, words in LISTED.items():
@@ -92,7 +93,7 @@ def left_behind(
 
 
 class _Living(NamedTuple):
-    # Address spaces of live processes: their total of committed pages, page tables and VMAs.
+    # Address spaces of live processes, and their total committed pages, page tables and VMAs.
     spaces: int
     committed: int
     tables: int
@@ -100,20 +101,21 @@ class _Living(NamedTuple):
 
 
 class Counts:
-    """Counts the resources in use in one kernel, given its levels of page tables; LensError on failure."""
+    """Counts the resources in use in one kernel, given its page-table levels; LensError on failure."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
         layouts = view.layouts
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "map_count", "pgtables_bytes.counter")
         self._vma = layouts.record("struct vm_area_struct", "vm_start", "vm_end", "vm_flags")
-        #: By number of address spaces: the tables that no process counts, and the kernel's own among them.
+        #: By the number of address spaces: the tables not counted for any process, and the kernel's own among
+        #: them.
         self._kernel: dict[int, tuple[int, int]] = {}
-        #: Number of address spaces and those tables at the previous snapshot.
+        #: The number of address spaces, and those tables, in the previous snapshot.
         self._last: tuple[int, int] | None = None
 
     def look(self) -> InUse:
-        """The resources in use now; LensError if memory is damaged, or in the middle of a change."""
+        """The resources currently in use; LensError if memory is damaged or in the middle of a change."""
         living = self._living()
         counts = {}
         for name, number, own in (
@@ -155,7 +157,7 @@ class Counts:
         return all(self._view.has_symbol(name) for name in symbols)
 
     def _counter(self, symbol: str) -> int | None:
-        # A percpu_counter, with the per-CPU parts added.
+        # The value of a percpu_counter, including its per-CPU parts.
         if not self._has(symbol, "__per_cpu_offset", "nr_cpu_ids"):
             return None
         view, at = self._view, self._view.symbol(symbol)
@@ -182,8 +184,8 @@ class Counts:
             parts = view.word(node + parts_at) + diff
             number += sum(view.word(parts + offset & _ULONG_MAX, 1, signed=True) for offset in self._cpus)
         number -= living.tables
-        # A walk of the kernel's tables is slow. Its result is reused while the sum is unchanged; if the sum
-        # is higher for one snapshot only, a process is about to free them.
+        # Walking the kernel's tables is slow. The result is reused while the sum is unchanged; if the sum is
+        # higher in one snapshot only, a process is about to free them.
         known, last = self._kernel.get(living.spaces), self._last
         self._last = living.spaces, number
         if known is None or number < known[0] or (number > known[0] and self._last == last):
@@ -221,7 +223,7 @@ class Counts:
         node, barn = view.word(cache + pair + node_at), view.word(cache + pair + barn_at)
         number = view.word(node + layouts.offset("struct kmem_cache_node", "total_objects.counter"))
         number -= sum(self._free_in(node))
-        # Sheaves of each processor, and full ones.
+        # The sheaves of each processor, and the full ones.
         size = layouts.offset("struct slab_sheaf", "size")
         sheaves = view.word(cache + layouts.offset(kind, "cpu_sheaves"))
         for offset in self._cpus:
@@ -259,7 +261,7 @@ class Counts:
             yield Thing(says, (phys_to_pfn(start), pages_of(end)))
 
     def _areas(self) -> list[str] | None:
-        # ioremap areas only; stacks of processes are cached.
+        # ioremap areas only, because stacks of processes are cached.
         view, layouts = self._view, self._view.layouts
         roots = []
         if self._has("vmap_nodes", "nr_vmap_nodes"):

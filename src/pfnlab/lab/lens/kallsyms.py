@@ -1,4 +1,4 @@
-"""Addresses of a kernel's symbols, from the compressed table it uses for its own messages.
+"""Addresses of a kernel's symbols, from the compressed table that the kernel uses for its messages.
 
 The table is located by the addresses in VMCOREINFO (Linux commit f09bddbd86619 "vmcoreinfo: add
 kallsyms_num_syms
@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterator
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.memory import VmCoreInfo
 
-#: Most symbols of a kernel, and longest one in bytes (KSYM_NAME_LEN).
+#: Maximum number of symbols of a kernel, and maximum length of one in bytes (KSYM_NAME_LEN).
 MAX_SYMBOLS, MAX_SYMBOL = 2_000_000, 1024
 
-#: Symbols also in VMCOREINFO: the right layout of the table gives them the same addresses.
+#: Symbols that are also in VMCOREINFO: in the right layout the table has the same addresses for them.
 _PROOFS = ("_stext", "swapper_pg_dir", "init_uts_ns")
 
 _TOKENS = 256
@@ -26,9 +26,9 @@ ReadVirtual = Callable[[int, int], bytes]
 
 
 def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) -> dict[str, int]:
-    """Run-time addresses of the symbols *wanted* that the kernel has; of several with one name, the first.
+    """The run-time addresses of those *wanted* symbols that the kernel has; of equal names, the first.
 
-    :raises LensError: the table is missing or damaged
+    :raises LensError: if the table is missing or damaged
     """
     names_at, count_at, tokens_at, token_index_at, offsets_at = (
         _address(info, f"kallsyms_{name}")
@@ -73,8 +73,8 @@ def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[byt
 def _addresses(
     read: ReadVirtual, table: int, count: int, info: VmCoreInfo, places: dict[bytes, int]
 ) -> Callable[[int], int]:
-    # Maps place n of the table to an address. There have been three layouts; the kernel's layout is not
-    # derived from its version but verified on symbols with known addresses.
+    # Maps place n of the table to an address. There have been three layouts; the right one is not derived
+    # from the kernel's version but verified on symbols with known addresses.
     values = array("i")
     values.frombytes(read(table, 4 * count))
     layouts: list[Callable[[int], int]] = [lambda place: table + 4 * place + values[place]]

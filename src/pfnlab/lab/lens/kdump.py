@@ -1,7 +1,7 @@
-"""Compressed kdump vmcores: ``KDUMP`` files by makedumpfile and QEMU, also flattened.
+"""Compressed kdump vmcores: ``KDUMP`` files by makedumpfile and QEMU, including flattened ones.
 
 The file consists of blocks: a header, a sub header, two bitmaps of page frames (all frames, dumped frames),
-then a descriptor for each dumped frame, with the location of its compressed page.
+and a descriptor with the location of the compressed page for each dumped frame.
 """
 
 import re
@@ -18,7 +18,7 @@ from pfnlab.lab.lens.memory import CoreFile, VmCoreInfo
 
 _FLAT = b"makedumpfile"
 _DUMP = b"KDUMP   "
-#: First eight bytes of such files.
+#: The first eight bytes of such files.
 SIGNATURES = (_DUMP, _FLAT[:8])
 
 #: Limits: page frames (16 TiB), runs of them, pieces of a flattened dump.
@@ -43,7 +43,7 @@ class KdumpCore(CoreFile):
     """A compressed vmcore."""
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Runs of dumped page frames, ascending."""
+        """The runs of dumped page frames, ascending."""
         return self._runs
 
     def read(self, address: int, size: int) -> bytes:
@@ -58,7 +58,7 @@ class KdumpCore(CoreFile):
 
     @cached_property
     def info(self) -> VmCoreInfo:
-        """The copy in the dump's header, else found by search."""
+        """The copy in the dump's header, or else one found by searching."""
         return VmCoreInfo(self._info) if self._info else super().info
 
     def _open(self) -> None:
@@ -140,7 +140,7 @@ class KdumpCore(CoreFile):
         self._piece_starts = [piece[0] for piece in pieces]
 
     def _read_flattened(self, offset: int, count: int) -> bytes:
-        # Bytes of the file before it was flattened; bytes not covered by a piece read as zeros.
+        # Bytes of the file before it was flattened; bytes in no piece are read as zeros.
         parts = []
         while count > 0:
             place = bisect_right(self._piece_starts, offset) - 1

@@ -12,7 +12,7 @@ _DIGEST = 32
 
 
 def read_kept(path: Path, origin: bytes) -> bytes | None:
-    """Content stored at *path* for *origin* (a SHA-256 digest); None if missing or damaged."""
+    """The content stored at *path* for *origin* (a SHA-256 digest); None if missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -22,7 +22,7 @@ def read_kept(path: Path, origin: bytes) -> bytes | None:
 
 
 def write_kept(path: Path, origin: bytes, content: bytes) -> None:
-    """Store *content* atomically; does nothing if it cannot be written."""
+    """Store *content* atomically; do nothing if it cannot be written."""
     with suppress(OSError, Misuse):
         make_folder(path.parent)
         write_whole(path, origin + hashlib.sha256(content).digest() + content, mode=0o644)

@@ -1,6 +1,6 @@
 """Offsets of members of kernel structures, and readers that unpack several members at once.
 
-Members are found by name, also in anonymous structures and unions, never by the kernel's version.
+Members are found by name, even in anonymous structures and unions, and never by the kernel's version.
 """
 
 import struct
@@ -24,14 +24,14 @@ class Record(NamedTuple):
 
 
 class Layouts:
-    """The structures of one kernel by *program*; LensError if it has no such structure or member."""
+    """The structures of one kernel, by *program*; LensError if it lacks the structure or member."""
 
     def __init__(self, program: Program, release: str) -> None:
         self._program = program
         self.release = release
 
     def has(self, name: str, path: str = "") -> bool:
-        """True if there is a type *name*, with a member *path* if given."""
+        """True if there is a type *name*, and if given, its member *path*."""
         try:
             kind = self._program.type(name)
             return not path or offsetof(kind, path) >= 0
@@ -53,7 +53,7 @@ class Layouts:
         return {one.name: one.value for one in self.type(name).enumerators or ()}
 
     def offset(self, name: str, *paths: str) -> int:
-        """Byte offset of a member, given its names, the newest first."""
+        """The byte offset of a member, given its name, or its names from newest to oldest."""
         return self._member(name, *paths)[0]
 
     def length(self, name: str, path: str) -> int:
@@ -68,7 +68,7 @@ class Layouts:
         return int(sizeof(self.type(name)))
 
     def record(self, name: str, *members: str | tuple[str, ...]) -> Record:
-        """A reader of some members, each given by its name, or its names, the newest first."""
+        """A reader of several members, each given by its name, or its names from newest to oldest."""
         fields = []
         for place, paths in enumerate(members):
             offset, kind = self._member(name, *((paths,) if isinstance(paths, str) else paths))
@@ -86,7 +86,7 @@ class Layouts:
         order = [place for _, _, place in sorted(fields)]
         if order == list(range(len(order))):
             return Record(end, unpack)
-        # Position of each member among the members sorted by offset.
+        # The position of each member among the members sorted by offset.
         pick = itemgetter(*(order.index(place) for place in range(len(order))))
         return Record(end, lambda data: pick(unpack(data)))
 

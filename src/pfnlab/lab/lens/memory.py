@@ -1,6 +1,6 @@
 """Sources of a kernel's memory: its bytes, the ranges of physical memory, and VMCOREINFO.
 
-They are a guest's RAM, a core file of a dead kernel, and the running kernel.
+The sources are a guest's RAM, a core file of a dead kernel, and the running kernel.
 """
 
 import mmap
@@ -25,13 +25,13 @@ _PROOF = b"\nSYMBOL(swapper_pg_dir)="
 #: Each line of VMCOREINFO assigns a value to a name. Programs that read it also have its words in memory.
 _LINES = re.compile(rb"(?:[A-Za-z][\w-]*(?:\([!-~]+\))?=[ -~]*\n)+")
 _SEARCH_CHUNK = 4 << 20
-#: Notes are within the first bytes of a core: those of 150 processors, followed by VMCOREINFO.
+#: Notes are within the first bytes of a core: one for each of up to 150 processors, then VMCOREINFO.
 _NOTES = 1 << 16
 _NO_PHYSICAL = (1 << 64) - 1
 
 
 class VmCoreInfo:
-    """A kernel's description of itself for readers of its memory: lines ``NAME=value``."""
+    """A kernel's description of itself for readers of its memory, in lines ``NAME=value``."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -61,14 +61,14 @@ class VmCoreInfo:
 
 
 class MemorySource(ABC):
-    """Physical memory of one kernel, which is running if *live*; a context manager that closes it."""
+    """The physical memory of one kernel, which is running if *live*; a context manager that closes it."""
 
     name: str
     live = False
 
     @abstractmethod
     def ranges(self) -> list[tuple[int, int]]:
-        """Start and size of each piece of physical memory, ascending."""
+        """The start and size of each piece of physical memory, in ascending order."""
 
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
@@ -102,7 +102,7 @@ class MemorySource(ABC):
 
 
 def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> Iterator[int]:
-    # Addresses at which a text begins; chunks overlap by its length, so none is missed.
+    # Addresses at which a text begins; chunks overlap by its length, so that none is missed.
     for at in range(start, start + size, _SEARCH_CHUNK):
         piece = source.read(at, min(_SEARCH_CHUNK + len(text) - 1, start + size - at))
         index = piece.find(text)
@@ -112,7 +112,7 @@ def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> It
 
 
 class GuestRam(MemorySource):
-    """A guest's RAM in the file QEMU shares: ``memory-backend-file,share=on``, at most 2 GiB."""
+    """A guest's RAM in the file that QEMU shares (``memory-backend-file,share=on``), at most 2 GiB."""
 
     live = True
 
@@ -129,18 +129,18 @@ class GuestRam(MemorySource):
         self._size = size
 
     def ranges(self) -> list[tuple[int, int]]:
-        """One piece that starts at 0."""
+        """A single piece that starts at 0."""
         return [(0, self._size)]
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes at this offset of the file."""
+        """The bytes at this offset of the file."""
         end = address + size
         if address >= 0 and end <= self._size and size >= 0:
             return self._memory[address:end]
         raise LensError(f"{self.name}: no memory at {address:#x}, {size:,} bytes")
 
     def write(self, address: int, data: bytes) -> None:
-        """Write bytes to the guest's memory, at this offset of the file; LensError on failure."""
+        """Write bytes to the guest's memory at this offset of the file; LensError on failure."""
         if not 0 <= address <= self._size - len(data):
             raise LensError(f"{self.name}: no memory at {address:#x}, {len(data):,} bytes")
         try:
@@ -163,7 +163,7 @@ class GuestRam(MemorySource):
 
 
 class CoreFile(MemorySource):
-    """A file with the memory of a kernel, running if *live*; LensError if it is not one, or damaged."""
+    """A file with a kernel's memory, running if *live*; LensError if it is not such a file, or is damaged."""
 
     def __init__(self, path: Path, *, live: bool = False) -> None:
         self.name, self.live = str(path), live
@@ -208,7 +208,7 @@ class ElfCore(CoreFile):
         self._starts = [segment.physical for segment in self._segments]
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Pieces in the file, ascending."""
+        """The pieces in the file, ascending."""
         return [(segment.physical, segment.size) for segment in self._segments]
 
     def read(self, address: int, size: int) -> bytes:
@@ -229,7 +229,7 @@ class ElfCore(CoreFile):
         return b"".join(parts)
 
     def _candidates(self) -> Iterator[bytes]:
-        # It is in a note for the running kernel and for kdump; QEMU writes none.
+        # It is in a note for the running kernel and for kdump; QEMU does not write one.
         match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", self._pread(0, _NOTES))
         if match:
             yield match[0] + b"\0"
@@ -237,7 +237,8 @@ class ElfCore(CoreFile):
 
 
 def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[Segment]:
-    # Segments with a physical address, ascending; one that overlaps an earlier one (kcore's text) is dropped.
+    # Segments with a physical address, ascending; a segment that overlaps an earlier one (kcore's text) is
+    # dropped.
     usable: list[Segment] = []
     for segment in sorted(file_segments, key=lambda segment: (segment.physical, -segment.size)):
         if segment.physical == _NO_PHYSICAL or not segment.size:
@@ -259,13 +260,13 @@ def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[S
 def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
     """The memory of the running kernel.
 
-    :raises LensError: it cannot be read: that needs root, and a kernel that is not locked down
+    :raises LensError: if it cannot be read: that needs root, and a kernel that is not locked down
     """
     return ElfCore(path, live=True)
 
 
 def open_core(path: Path) -> MemorySource:
-    """A vmcore in either format, ELF or compressed by kdump; LensError if it is neither, or damaged."""
+    """A vmcore in ELF format or compressed by kdump; LensError if it is neither, or is damaged."""
     from pfnlab.lab.lens.kdump import SIGNATURES, KdumpCore
 
     try:

@@ -1,7 +1,7 @@
-"""The guest driver's notifier of an address space, and the ranges it was notified of.
+"""The guest driver's notifier of an address space, and the ranges that it received.
 
 The driver stores them directly after its ``struct mmu_notifier`` (``guest/driver/notify.c``): a magic word,
-their number, and a ring of the latest ones, first byte and end.
+their number, and a ring of the latest ones (first byte and end).
 """
 
 import struct
@@ -15,7 +15,7 @@ _RANGES = 256
 _HEAD = struct.Struct("<QQ")
 _RING = struct.Struct(f"<{2 * _RANGES}Q")
 
-#: Most notifiers of one address space to examine: there is seldom one besides the driver's.
+#: Maximum number of notifiers of one address space to examine; usually the driver's is the only one.
 _MOST = 16
 
 
@@ -38,7 +38,7 @@ class Notifiers:
         )
 
     def of(self, mm: int) -> Told | None:
-        """Ranges that the driver's notifier of an address space was notified of; None without a notifier."""
+        """The ranges that the driver's notifier of an address space received; None without a notifier."""
         view = self._view
         subscriptions = view.word(mm + self._of_space)
         node = view.word(subscriptions + self._first) if subscriptions else 0
@@ -57,7 +57,7 @@ class Notifiers:
         kept = [
             (start >> PAGE_SHIFT, pages_of(end)) for start, end in zip(words[::2], words[1::2], strict=True)
         ]
-        # In chronological order: the newest have overwritten the oldest.
+        # In chronological order: the newest ranges have overwritten the oldest.
         first = told % _RANGES if told > _RANGES else 0
         ranges = [*kept[first:], *kept[:first]][: min(told, _RANGES)]
         return Told(told, tuple(ranges))

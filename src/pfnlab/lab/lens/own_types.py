@@ -1,6 +1,6 @@
-"""A kernel with its own types: they are in its memory, between two of its symbols.
+"""A kernel with its own types, which are in its memory between two of its symbols.
 
-So a core needs no other file: neither its boot image nor debug information.
+So a core needs no other file, neither its boot image nor debug information.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,12 +15,12 @@ from pfnlab.lab.lens.view import KernelView
 #: Symbols before and after the types (``include/asm-generic/vmlinux.lds.h``).
 _START, _STOP = "__start_BTF", "__stop_BTF"
 
-#: Most bytes of types (5 MB in a distribution's kernel), and of a string to read.
+#: Maximum size of types (5 MB in a distribution's kernel), and of a string to read, in bytes.
 MAX_TYPES, MAX_TEXT = 64 << 20, 4096
 
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
-    """The kernel in *source* with its own types, and symbols *names* besides OBJECTS; or LensError."""
+    """The kernel in *source* with its own types, symbols of OBJECTS and *names*; LensError on failure."""
     symbols = find_symbols(source, (*OBJECTS, *names, _START, _STOP))
     start, stop = symbols.get(_START), symbols.get(_STOP)
     release = source.info.release
@@ -34,10 +34,10 @@ def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView
 
 
 def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
-    """The string at an address, at most *limit* bytes; LensError if there is no memory."""
+    """The string at an address, at most *limit* bytes; LensError if no memory is there."""
     parts = b""
     while limit > 0:
-        # Memory after the page may be missing.
+        # The memory after the page may be missing.
         count = min(limit, PAGE_SIZE - address % PAGE_SIZE)
         content, end, _ = view.read(address, count).partition(b"\0")
         parts += content
@@ -48,11 +48,11 @@ def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
 
 
 def list_at(view: KernelView, head: int, at: int, name: str, limit: int) -> Iterator[int]:
-    """Addresses of the structures in a list (``struct list_head``).
+    """The addresses of the structures in a list (``struct list_head``).
 
     :param at: offset of the link in a structure, in bytes
     :param name: name of the list in messages
-    :raises LensError: the list has a loop, or is longer than *limit*
+    :raises LensError: if the list has a loop, or is longer than *limit*
     """
     visited = {head}
     link = view.word(head)

@@ -1,4 +1,4 @@
-"""Values of the lens, in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` translates them."""
+"""Values of the lens in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` translates them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -7,10 +7,10 @@ from pfnlab.base.units import PfnRange
 
 
 class NamedPlaces(Protocol):
-    """Places to read: page numbers and frames by the names that the caller uses.
+    """Places to read: page numbers and frames, by the caller's names.
 
-    :ivar areas: for every area its first virtual page and number of pages
-    :ivar memory: page frames whose direct map is read
+    :ivar areas: the first virtual page and the number of pages of every area
+    :ivar memory: the page frames whose direct map is read
     """
 
     @property
@@ -30,14 +30,14 @@ class Extent(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """An inconsistency in a kernel's own structures: the violated property, and a description."""
+    """An inconsistency in the kernel's own structures: the violated property, and a description."""
 
     name: str
     says: str
 
 
 class Told(NamedTuple):
-    """Ranges that a notifier was notified of: their number, and the latest ones, end exclusive."""
+    """The ranges that a notifier received: their number, and the latest ones, end exclusive."""
 
     told: int
     ranges: tuple[tuple[int, int], ...] = ()
@@ -46,10 +46,10 @@ class Told(NamedTuple):
 class RawEntries(NamedTuple):
     """Consecutive page-table entries that map consecutive frames, or nothing, in the same way.
 
-    :ivar word: the raw first entry; 0 is none
-    :ivar level: of the table
+    :ivar word: the raw first entry; 0 if empty
+    :ivar level: the level of the table
     :ivar pfn: the frame of the first page
-    :ivar ram: true if that frame is RAM
+    :ivar ram: whether that frame is RAM
     """
 
     pages: Extent
@@ -62,13 +62,14 @@ class RawEntries(NamedTuple):
 class RawVma(NamedTuple):
     """A VMA.
 
-    :ivar bits: raw ``vm_flags`` of this kernel
-    :ivar flags: the flags with VM_SEALED moved to the same bit for all kernels
-    :ivar file: the interface by its file's name, ``wc``, ``uc``, ``mem``, ``proc`` ..., ``vvar`` or ``anon``
+    :ivar bits: the raw ``vm_flags`` of this kernel
+    :ivar flags: the flags, with VM_SEALED moved to the same bit in all kernels
+    :ivar file: the interface according to its file's name: ``wc``, ``uc``, ``mem``, ``proc`` ..., ``vvar`` or
+        ``anon``
     :ivar mapcounts: for each of its pages of ordinary memory, the number of entries that map it
-    :ivar anonymous: number of anonymous pages among these
-    :ivar pat: VM_PAT is set: this VMA owns a reservation (kernels without track contexts)
-    :ivar base: with VM_PAT, its first frame, in a kernel whose VMAs store it
+    :ivar anonymous: the number of anonymous pages among these
+    :ivar pat: whether VM_PAT is set, i.e. this VMA owns a reservation (kernels without track contexts)
+    :ivar base: with VM_PAT, the first reserved frame, in a kernel whose VMAs store it
     """
 
     pages: Extent
@@ -84,11 +85,11 @@ class RawVma(NamedTuple):
 
 
 class RawContext(NamedTuple):
-    """A reservation that several VMAs may share: a ``pfnmap_track_ctx``, or the rest of one.
+    """A reservation that several VMAs may share: a ``pfnmap_track_ctx``, or what remains of one.
 
     :ivar pfns: the frames it keeps reserved, end exclusive
-    :ivar references: its reference count, None if the kernel counts frames and not VMAs
-    :ivar users: the task and the pages of every VMA seen to use it
+    :ivar references: its reference count; None if the kernel counts frames instead of VMAs
+    :ivar users: the task and the pages of every VMA observed to use it
     """
 
     pfns: tuple[int, int]
@@ -99,9 +100,10 @@ class RawContext(NamedTuple):
 class RawSpace(NamedTuple):
     """The address space of one task, as far as it lies in the areas.
 
-    :ivar entries: by area, including missing tables; the same tuple while the tables are unchanged
+    :ivar entries: the entries by area, including missing tables; the same tuple object while the tables are
+        unchanged
     :ivar tlb_gen: ``mm->context.tlb_gen``, which increases by one with every flush
-    :ivar notifier: ranges the guest driver's notifier was notified of; None without a notifier
+    :ivar notifier: the ranges that the guest driver's notifier received; None without a notifier
     :ivar mm: the address of its mm_struct
     """
 
@@ -124,9 +126,9 @@ class RawBook(NamedTuple):
 class RawPage(NamedTuple):
     """The contents of a mapped page of ordinary memory.
 
-    :ivar page: relative to the first page of the area
+    :ivar page: the page number relative to the first page of the area
     :ivar word: its first 32 bits
-    :ivar rest: a checksum of the rest, 0 if all zero
+    :ivar rest: a checksum of the other bits; 0 if all are zero
     """
 
     task: str
@@ -140,10 +142,10 @@ class RawPage(NamedTuple):
 class RawState(NamedTuple):
     """The whole state.
 
-    :ivar spaces: in the order of the requested tasks, without those that have exited
-    :ivar contexts: in order of first use
+    :ivar spaces: the address spaces in the order of the requested tasks, without tasks that have exited
+    :ivar contexts: the reservations in order of first use
     :ivar book: entries of the memtype tree that overlap a device, by address
-    :ivar direct_map: by name, the modes of RAM in the direct map, page by page
+    :ivar direct_map: the modes of RAM in the direct map, page by page, by name
     :ivar faults: inconsistencies in lists, trees, counts and page tables
     :ivar pages: contents of pages of ordinary memory; None if there are too many
     """

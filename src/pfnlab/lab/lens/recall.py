@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 W = TypeVar("W")
 
-#: A memory read: the reader, the address, the size or kind, and the data.
+#: A read of memory: the reader, the address, the size or kind, and the data.
 Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 
@@ -17,10 +17,10 @@ class _Recalled(NamedTuple):
 
 
 class Recall:
-    """A cache of values that records every memory read of each computation.
+    """A cache of values that records every memory read by each computation.
 
-    A value is reused if all these reads still return the same bytes, so computing it again would give the
-    same result.
+    A value is reused if all these reads still return the same bytes, because computing it again would give
+    the same result.
     """
 
     def __init__(self) -> None:
@@ -28,10 +28,10 @@ class Recall:
         self._notes: list[Reading] | None = None
 
     def value(self, name: Hashable, make: Callable[[], T], *given: object) -> T:
-        """The value returned by *make*, now or earlier.
+        """The value returned by *make*, now or in an earlier call.
 
-        :param make: reads memory through readers that call :meth:`note`; its other inputs do not change
-            before :meth:`forget`, or are among *given*, compared by identity
+        :param make: reads memory through readers that call :meth:`note`; its other inputs either do not
+            change before :meth:`forget`, or are in *given*, compared by identity
         """
         kept = self._kept.get(name)
         if kept is not None and self._holds(kept, given):
@@ -50,7 +50,7 @@ class Recall:
         return value
 
     def note(self, reader: Callable[[int, W], T], address: int, what: W, data: T) -> T:
-        """Record that *reader* read *data* at *address*; returns *data*."""
+        """Record that *reader* has read *data* at *address*; return *data*."""
         if self._notes is not None:
             self._notes.append((reader, address, what, data))
         return data

@@ -1,4 +1,4 @@
-"""Slab caches, read from a kernel's memory: the allocated size of a structure's objects."""
+"""Slab caches, read from a kernel's memory: the size allocated for an object of a structure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import Btf
 from pfnlab.lab.lens.structure_sizes import SlabCache
 
-#: Variables that point to caches, by the name of the structure in them.
+#: Variables that point to caches, by the name of the structure that the cache holds.
 CACHES = {
     "vm_area_struct": "vm_area_cachep",
     "vma_lock": "vma_lock_cachep",
@@ -20,7 +20,7 @@ CACHES = {
 
 SYMBOLS = (*CACHES.values(), "slab_caches")
 
-#: Most caches of a kernel.
+#: Maximum number of caches in a kernel.
 MAX_CACHES = 10_000
 
 #: Flags that affect sizes, and their values for kernels whose types lack them.
@@ -36,7 +36,7 @@ _KMALLOC = "kmalloc-"
 
 
 def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[str, SlabCache]:
-    """The caches of :data:`CACHES` and of kmalloc, by name, using the available *symbols*; or LensError."""
+    """The :data:`CACHES` and kmalloc caches by name, using available *symbols*; LensError on failure."""
     try:
         found = {}
         for name, symbol in CACHES.items():
@@ -72,7 +72,7 @@ def _cache(pointer: Object, btf: Btf) -> SlabCache:
         int(pointer.object_size.value_()),
         int(pointer.size.value_()),
         int(pointer.align.value_()),
-        # Since 6.9 flags are numbered by an enumeration, _SLAB_HWCACHE_ALIGN and so on.
+        # Since 6.9, flags are numbered by an enumeration: _SLAB_HWCACHE_ALIGN and so on.
         tuple(
             name
             for name, value in FLAGS.items()

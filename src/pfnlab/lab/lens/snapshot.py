@@ -1,4 +1,4 @@
-"""From kernel structures to a :class:`RawState`, for all kernels from 6.1 on, by probing their types."""
+"""Conversion of kernel structures to a :class:`RawState`, for all kernels from 6.1 on, by probing types."""
 
 import functools
 from bisect import bisect_left, bisect_right
@@ -28,9 +28,9 @@ _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 class ContextParts:
     """The parts of contexts that the VMAs of *view* cover.
 
-    In such kernels a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``, each with its
-    context (``ctx``) and its frames (``first`` to ``last``). A context is the set of frames of all its parts;
-    each contiguous run of them is one reservation.
+    In such kernels a VMA has, instead of a pointer to one context, a tree of parts, ``pfnmap_parts``, each
+    with its context (``ctx``) and its frames (``first`` to ``last``). A context is the set of frames of all
+    its parts; each contiguous run of them is one reservation.
     """
 
     #: Member of ``struct vm_area_struct`` with the root of its tree.
@@ -49,7 +49,7 @@ class ContextParts:
         return view.layouts.has(_VMA, "pfnmap_parts")
 
     def of(self, root: int) -> Iterator[tuple[int, int, int]]:
-        """Parts below the ``rb_node`` *root* of one VMA: context, first frame, end."""
+        """The parts below *root*, the ``rb_node`` of one VMA: context, first frame, end."""
         for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
             if first > last:
                 raise self._view.error(f"a part of context {ctx:#x} reaches from pfn {first:#x} to {last:#x}")
@@ -82,11 +82,11 @@ _FILES = {
 
 
 class Lens:
-    """Reads the state of one kernel repeatedly; LensError if its memory is damaged, or changing.
+    """Reads the state of one kernel repeatedly; raises LensError if its memory is damaged or changing.
 
-    :param program: from :func:`pfnlab.lab.lens.program.open_program`
+    :param program: the result of :func:`pfnlab.lab.lens.program.open_program`
     :param symbols: run-time addresses, as for the program
-    :raises LensError: a structure lacks a member; the message names kernel and member
+    :raises LensError: if a structure lacks a member; the message names kernel and member
     """
 
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
@@ -98,7 +98,7 @@ class Lens:
         self._notifiers = Notifiers(view) if Notifiers.has(view) else None
         vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file", "vm_ops"]
         self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
-        # A member of no released kernel (tracker=base_pfn).
+        # A member that no released kernel has (tracker=base_pfn).
         self._keeps_pfn = layouts.has("struct vm_area_struct", "vm_base_pfn")
         if self._keeps_pfn:
             vma.append("vm_base_pfn")
@@ -124,7 +124,7 @@ class Lens:
         self._sealed, self._page_size = view.sealed_bits(), layouts.size("struct page")
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
-        #: Returns the resources in use now.
+        #: Returns the resources currently in use.
         self.in_use = Counts(view, self._levels).look
         #: Returns the kernel stack pointer of a process that is not running.
         self.stack_pointer = view.stack_pointer
@@ -132,13 +132,13 @@ class Lens:
         self._areas: tuple[plain.NamedPlaces, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: plain.NamedPlaces) -> plain.RawState:
-        """The current state; the kernel must be stopped, or at least not run these tasks.
+        """The current state; the kernel must be stopped, or at least not be running these tasks.
 
         :param pids: the tasks to read; those that have exited are left out
-        :param places: locations of the program's devices and areas; cached data is valid for this object
+        :param places: locations of the program's devices and areas; cached data is valid only for this object
         """
         areas = self._sorted_areas(places)
-        # A process that lost its address space gets no other, and a thread is in no list: both are looked up
+        # A process that lost its address space never gets another, and a thread is in no list: look both up
         # once.
         wanted = [pid for pid in pids.values() if pid not in self._without_space]
         spaces = self._view.spaces(wanted)
@@ -160,8 +160,8 @@ class Lens:
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
         """Direct-map entries for single pages among these frames that are not write-back.
 
-        Yields for each its physical address, and its value if it were write-back. LensError if memory changes
-        during the walk.
+        Each is given by its physical address and the value it would have as write-back. LensError if memory
+        changes during the walk.
         """
         return list(self._direct_map.other_pages(pfns))
 
@@ -237,7 +237,7 @@ class _Look:
         entries, pages = self._entries(name, pgd, self._areas)
         self._page_users.update(pfn for _, pfn in pages)
         self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
-        # During a split the tree of 6.1 leads to one VMA twice.
+        # During a split, the tree of 6.1 contains one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
         vmas = [self._vma(name, pgd, at, pages) for at in addresses]
         return plain.RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
@@ -257,7 +257,7 @@ class _Look:
         return self._view.recall.value(("entries", task, pgd, *areas), walked)
 
     def _grown(self, first: int, last: int) -> list[tuple[int, int, str]]:
-        # Parts of a VMA outside all areas: it has grown past the end of its own.
+        # Parts of a VMA outside all areas: it has grown past the end of its area.
         parts = []
         for start, end, _ in (*self._areas, (last, last, "")):
             if first < min(start, last):
@@ -306,7 +306,7 @@ class _Look:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
             pfn, size, count = self._view.members(address, lens._context)
-            # A driver may name frames past the end of physical addresses, which are tracked as given.
+            # A driver may name frames beyond the physical address space, which are tracked as given.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             contexts.append(plain.RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
@@ -322,7 +322,7 @@ class _Look:
         return tuple(contexts)
 
     def contents(self) -> tuple[plain.RawPage, ...] | None:
-        """Contents of pages of ordinary memory; None if there are too many."""
+        """The contents of pages of ordinary memory; None if there are too many pages."""
         if len(self._shown) >= _PAGES_READ:
             return None
         held = {}
@@ -337,7 +337,7 @@ class _Look:
         return tuple(pages)
 
     def miscounted(self) -> Iterator[plain.Fault]:
-        """Pages of ordinary memory whose count differs from the number of entries that map them."""
+        """Pages of ordinary memory whose map count differs from the number of entries that map them."""
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
             if mapcount != users and pfn not in self._everybodys:
@@ -359,7 +359,7 @@ class _Look:
         return kind
 
     def _dentry_kind(self, dentry: int) -> str:
-        # The interface a file belongs to: by its name, or for /proc/bus/pci/BUS/DEVICE by its parents' names.
+        # The interface of a file: by its name, or for /proc/bus/pci/BUS/DEVICE by the names of its parents.
         names = []
         for _ in range(4):
             parent, name, length = self._view.members(dentry, self._lens._dentry)

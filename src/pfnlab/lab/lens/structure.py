@@ -12,7 +12,7 @@ from pfnlab.kernel.mm.flags import VM_LOCKED
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, MAX_DEPTH, MAX_VMAS, USER_ENTRIES, KernelView
 
-#: Most cached tables; a program's processes have a few dozen.
+#: Maximum number of cached tables; a program's processes have a few dozen.
 _TABLES_KEPT = 1000
 
 #: Entries of a table are unpacked in groups of this size.
@@ -27,7 +27,7 @@ _ULONG_MAX = (1 << 64) - 1
 
 
 class _AddressSpace(NamedTuple):
-    # One mm_struct, and its VMAs: address, start, end, flags and file of each.
+    # One mm_struct and its VMAs: address, start, end, flags and file of each.
     task: str
     pgd: int
     map_count: int
@@ -38,14 +38,14 @@ class _AddressSpace(NamedTuple):
 
 
 class _Table(NamedTuple):
-    # Contents of one page table: index and address of each table below it, and the indices of its leaves.
+    # The contents of one page table: index and address of each table below it, and the indices of its leaves.
     data: bytes
     below: list[tuple[int, int]]
     leaves: list[int]
 
 
 class Structures:
-    """Checks address spaces of one kernel with *levels* levels of page tables; or LensError."""
+    """Checks address spaces in one kernel with *levels* page-table levels; LensError if it cannot."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -68,7 +68,7 @@ class Structures:
 
         :param mms: the ``mm_struct`` of each task
         :param low: start address of the program's areas
-        :param high: their end address; only files mapped in this range are checked
+        :param high: end address of these areas; only files mapped in this range are checked
         """
         recall = self._view.recall.value
         spaces = []
@@ -110,7 +110,7 @@ class Structures:
             ends.append(end)
 
     def _tables(self, space: _AddressSpace) -> Iterator[Fault]:
-        # Page tables below the top level: each maps a range that contains a VMA, and each is counted.
+        # Page tables below the top level: each must map a range that contains a VMA, and be counted.
         starts = [vma[1] for vma in space.vmas]
         found: list[tuple[int, int]] = []
         leaves: list[int] = []
@@ -124,7 +124,7 @@ class Structures:
         counted = space.pgtables_bytes // PAGE_SIZE
         # The kernel does not count tables of level 4 (mm_inc_nr_puds is the highest of its kind).
         there = sum(level < _UNCOUNTED_LEVEL for level, _ in found)
-        # A huge page of anonymous memory has a table in reserve for a later split.
+        # Anonymous huge pages have a table in reserve for a later split.
         anonymous = (space.vmas[bisect_right(starts, at) - 1] for at in leaves)
         there += sum(not file for *_, file in anonymous)
         if counted != there:
@@ -139,7 +139,7 @@ class Structures:
         leaves: list[int],
         visited: set[int],
     ) -> None:
-        # Collects levels and first addresses of the tables below one, and the addresses of leaves of 2 MiB;
+        # Collects levels and first addresses of the tables below one, and the addresses of 2 MiB leaves;
         # tables of the lowest level have neither.
         size = PAGE_SIZE << LEVEL_BITS * (level - 1)
         here = self._table(table, USER_ENTRIES if level == self._levels else ENTRIES)
@@ -148,7 +148,7 @@ class Structures:
         for number, frame in here.below:
             at = base + number * size
             found.append((level - 1, at))
-            # A table reached twice is a loop, and makes the count exceed the kernel's.
+            # Reaching a table twice means a loop, and makes the count exceed the kernel's.
             if level > 2 and frame not in visited:
                 visited.add(frame)
                 self._descend(frame, level - 1, at, found, leaves, visited)
@@ -176,7 +176,7 @@ class Structures:
         return kept
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[Fault]:
-        # A file lists every VMA that maps it, and none that is gone.
+        # A file must list every VMA that maps it, and none that has been freed.
         users: dict[int, set[int]] = {}
         known = {vma[0] for space in spaces for vma in space.vmas}
         for space in spaces:

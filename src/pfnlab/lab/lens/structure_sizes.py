@@ -1,12 +1,9 @@
 """The layout of a structure, from BTF: its size, its members, and its unused bits.
 
 There are two kinds of unused bits: a **hole** is between members (also in the rest of a bit-field's word),
-and the
-**padding** is after the last one. Holes inside a named member are listed too, with that member's name, since
-only
-the definition of the member's type can use them; anonymous structures belong to the structure around them. In
-a
-union, bits unused by all variants are a hole.
+and the **padding** is after the last one. Holes inside a named member are listed too, with that member's
+name, because only the definition of its type can use them. Anonymous structures count as part of the
+structure around them. In a union, bits that no variant uses are a hole.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +15,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Kind, Member
 
-#: Most holes of a structure, counted for each element of an array.
+#: Maximum number of holes in a structure, counted for each element of an array.
 MAX_HOLES = 4096
 
 _BYTE = 8
@@ -26,14 +23,15 @@ _POINTER = 8
 
 
 class SizedMember(msgspec.Struct, frozen=True, array_like=True):
-    """One member.
+    """One member of a structure.
 
-    :param name: for an anonymous structure or union, up to three names in it
+    :param name: the name; for an anonymous structure or union, up to three names of its members
     :param offset: its first byte
-    :param size: bytes; for a bit-field, those of its integer type
-    :param alignment: bytes, required by the types; an attribute in the source may require more
+    :param size: the size in bytes; for a bit-field, the size of its integer type
+    :param alignment: the alignment in bytes that the types require; an attribute in the source may require
+        more
     :param first_bit: for a bit-field, its first bit relative to *offset*
-    :param bits: width of a bit-field; 0 for other members
+    :param bits: the width of a bit-field; 0 for other members
     """
 
     name: str
@@ -47,9 +45,9 @@ class SizedMember(msgspec.Struct, frozen=True, array_like=True):
 class Hole(msgspec.Struct, frozen=True, array_like=True):
     """Bits that no member uses.
 
-    :param bit: the first of them, from the start of the structure
-    :param bits: their number
-    :param inside: the named member that contains it (``a.b``); empty for the structure itself
+    :param bit: the first of these bits, counted from the start of the structure
+    :param bits: the number of bits
+    :param inside: the named member that contains the hole (``a.b``); empty for the structure itself
     """
 
     bit: int
@@ -63,14 +61,14 @@ class Hole(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def size(self) -> int:
-        """Number of whole bytes; 0 for part of a byte."""
+        """The number of whole bytes; 0 for less than a byte."""
         return max(0, (self.bit + self.bits) // _BYTE - self.offset)
 
 
 class StructureSize(msgspec.Struct, frozen=True):
-    """The layout of one structure in one kernel; sizes are in bytes, anonymous structures are one member.
+    """The layout of one structure in one kernel, in bytes; anonymous structures count as one member.
 
-    :param alignment: the largest of its members; an attribute in the source may require more
+    :param alignment: the largest alignment of its members; an attribute in the source may require more
     :param padding: unused bytes after the last member
     """
 
@@ -87,13 +85,13 @@ class StructureSize(msgspec.Struct, frozen=True):
 
 
 class SlabCache(msgspec.Struct, frozen=True):
-    """One cache.
+    """One slab cache.
 
-    :param name: its name; a merged cache has the name of the cache it was merged into
-    :param object_size: requested bytes
-    :param size: bytes from one object to the next, aligned to *align*
-    :param flags: its flags among :data:`pfnlab.lab.lens.slabs.FLAGS`
-    :param order: page order of a slab, which has *objects* objects
+    :param name: the name; a merged cache has the name of the cache into which it was merged
+    :param object_size: the requested size of an object in bytes
+    :param size: the bytes from one object to the next, aligned to *align*
+    :param flags: the flags that it has among :data:`pfnlab.lab.lens.slabs.FLAGS`
+    :param order: the page order of a slab, which has *objects* objects
     """
 
     name: str
@@ -106,7 +104,7 @@ class SlabCache(msgspec.Struct, frozen=True):
 
 
 def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
-    """The layout of ``struct NAME``; None if the kernel has none, LensError if its types are damaged."""
+    """The layout of ``struct NAME``; None if the kernel lacks it, LensError if its types are damaged."""
     type_id = btf.find(name, Kind.STRUCT)
     if type_id is None:
         return None
@@ -125,14 +123,14 @@ def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
 
 
 class _Gap(NamedTuple):
-    # Unused bits of a type, and the named member they are in.
+    # Unused bits of a type, and the named member that contains them.
     start: int
     end: int
     inside: str = ""
 
 
 class _Extent(NamedTuple):
-    # The bits a member takes, and the member.
+    # The bits that a member occupies, and the member.
     start: int
     end: int
     member: Member
@@ -149,7 +147,7 @@ def _spans(btf: Btf, record: Composite) -> list[_Extent]:
     ]
 
 
-# The unused bits of an object of a type, from its start, in order.
+# The unused bits of an object of a type, in order from its start.
 def _unused(btf: Btf, type_id: int, depth: int) -> list[_Gap]:
     if depth > MAX_DEPTH:
         raise LensError(f"{btf.name}: type {type_id} is nested deeper than {MAX_DEPTH}")
@@ -228,7 +226,7 @@ def _member(btf: Btf, record: Composite, place: int) -> SizedMember:
     return SizedMember(name, word, size, alignment, member.bit_offset - _BYTE * word, member.bit_size)
 
 
-# The names in an anonymous structure or union, also those of anonymous ones in it.
+# The names in an anonymous structure or union, including those in anonymous ones inside it.
 def _names(btf: Btf, type_id: int, depth: int = 0) -> list[str]:
     record = btf[btf.resolve(type_id)]
     if not isinstance(record, Composite) or depth > MAX_DEPTH:

@@ -10,7 +10,7 @@ from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.lab.lens.plain import Extent, Fault, RawEntries
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 
-#: Most page tables to read in one task's areas (they map 200 GiB).
+#: Maximum number of page tables to read in one task's areas (they map 200 GiB).
 MAX_TABLES = 100_000
 
 #: Virtual pages and frames.
@@ -18,7 +18,7 @@ Pages = list[tuple[int, int]]
 
 _SHARED_LEVEL = 3
 
-#: Bytes of an entry.
+#: The size of an entry in bytes.
 _WORD = 8
 
 
@@ -31,19 +31,19 @@ class TableWalk:
         self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
         #: The current area, and its first page.
         self.area, self.base = "", 0
-        #: Pages of ordinary memory found, in ascending order if areas are walked in that order.
+        #: Pages of ordinary memory found so far, in ascending order if areas are walked in that order.
         self.pages: Pages = []
         self._tables = 0
 
     def table(self, entry: int, level: int, start: int, end: int) -> None:
-        """Read the entries of one table for pages *start* up to *end*; LensError if there are too many."""
+        """Read the entries of one table for pages *start* up to *end*; LensError after too many tables."""
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
         shift = LEVEL_BITS * (level - 1)
         first, last = start >> shift & ENTRIES - 1, (end - 1 >> shift & ENTRIES - 1) + 1
         if level > _SHARED_LEVEL:
-            # Areas share upper tables: each part of these is read once.
+            # Areas share upper tables, so each part of these is read once.
             words = self._upper_tables.get((entry, first, last), ())
             if not words:
                 words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
@@ -57,8 +57,8 @@ class TableWalk:
                 self.table(word, level - 1, page, stop)
                 place += 1
             else:
-                # A run: empty entries, or entries with consecutive frames; non-present entries store frames
-                # inverted.
+                # A run consists of empty entries, or of entries with consecutive frames; non-present entries
+                # store frames inverted.
                 step = 0 if not word else PAGE_SIZE << shift if word & PAGE_PRESENT else -(PAGE_SIZE << shift)
                 following = word + step
                 place += 1
@@ -70,7 +70,7 @@ class TableWalk:
             page = stop
 
     def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
-        # skipped: pages of a large leaf before the area.
+        # skipped: the pages of a large leaf before the area.
         pfn = entry_pfn(word, level) + skipped
         ram = bool(word & (PAGE_PRESENT | PAGE_PROTNONE)) and self._view.holds(pfn)
         if ram and not pte_special(word):
@@ -86,7 +86,7 @@ _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 
 
 class DirectMap:
-    """Reads the direct map's own page tables; LensError if their address is unknown."""
+    """Reads the page tables of the direct map; LensError if their address is unknown."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -97,9 +97,9 @@ class DirectMap:
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
-        """Mapping of RAM in the direct map, for named ranges of frames; skips device memory in a dump.
+        """The mapping of RAM in the direct map, for named ranges of frames; skips device memory in a dump.
 
-        :return: by name the mode of each page, e.g. ``wb`` or ``absent``, and the inconsistencies
+        :return: by name, the mode of each page, e.g. ``wb`` or ``absent``; and the inconsistencies
         """
         modes: dict[str, list[str]] = {}
         faults: list[Fault] = []
@@ -113,7 +113,7 @@ class DirectMap:
         return modes, faults
 
     def other_pages(self, pfns: PfnRange) -> Iterator[tuple[int, int]]:
-        """Physical addresses of single-page entries that are not write-back, and their write-back values."""
+        """The physical address of each single-page entry that is not write-back, and its write-back value."""
         for leaf, mode in self._leaves(pfns):
             if mode in (_ABSENT, _USUAL):
                 continue
@@ -124,7 +124,7 @@ class DirectMap:
                     yield (table & PHYSICAL_MASK & -PAGE_SIZE) + _WORD * index, entry & ~PAGE_CACHE_MASK
 
     def _place(self, pfn: int) -> tuple[int, int, int]:
-        # Location of the entry that maps a page frame: its level, its table, its index.
+        # The location of the entry that maps a page frame: its level, table and index.
         level, table = self._levels, self._root
         while True:
             index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
@@ -136,7 +136,7 @@ class DirectMap:
             level, table = level - 1, entry
 
     def _leaves(self, pfns: PfnRange) -> Iterator[tuple[PfnRange, str]]:
-        # The entries that map these page frames, with their frames and their cache mode, e.g. ``wb``.
+        # The entries that map these page frames, with their frames and cache modes, e.g. ``wb``.
         pfn = pfns.start
         while pfn < pfns.end:
             level, table, index = self._place(pfn)
@@ -161,7 +161,7 @@ def _mode(word: int, level: int) -> str:
 
 
 def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[Fault]:
-    # Entries that also give pages outside the program's another mode.
+    # Entries that give pages outside the program's the different mode too.
     for leaf, mode in leaves:
         shared = leaf.meet(pfns)
         if mode not in (_ABSENT, _USUAL) and shared != leaf:

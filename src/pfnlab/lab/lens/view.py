@@ -23,11 +23,11 @@ from pfnlab.lab.lens.recall import Recall
 #: Step limits of walks.
 MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
 
-#: Address bits resolved by one level of page tables, entries of a table, and those of the top table that
-#: belong to user space.
+#: Address bits resolved by one level of page tables, entries of a table, and entries of the top table for
+#: user space.
 LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
 
-#: Deepest tree of the kernel.
+#: Maximum depth of a kernel tree.
 MAX_DEPTH = 128
 
 #: Size of the image's mapping in kernels without KASLR, in bytes.
@@ -42,7 +42,7 @@ _SEALED_LATER = 1 << 42
 
 
 class _Cut(NamedTuple):
-    # The wanted part of a VMA tree, the addresses found in it, and the nodes visited.
+    # The requested part of a VMA tree, the addresses found in it, and the nodes visited.
     low: int
     high: int
     addresses: list[int]
@@ -50,7 +50,7 @@ class _Cut(NamedTuple):
 
 
 class _Maple(NamedTuple):
-    # Nodes of maple trees: offsets of pivots and slots, in words, their numbers, and the nodes' types.
+    # Nodes of maple trees: offsets of pivots and slots in words, the numbers of both, and the nodes' types.
     range: tuple[int, int, int, int]
     arange: tuple[int, int, int, int]
     leaf: int
@@ -59,16 +59,16 @@ class _Maple(NamedTuple):
 
 
 class KernelView:
-    """Memory of one kernel by its virtual addresses; LensError if damaged, or not in the source.
+    """The memory of one kernel by virtual address; LensError if it is damaged or not in the source.
 
-    :param program: knows its types, and translates addresses that are in no linear mapping
+    :param program: provides its types, and translates addresses outside the linear mappings
     :param symbols: run-time addresses, at least of :data:`pfnlab.lab.lens.program.OBJECTS`
     """
 
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
         self.program, self.source, self.info = program, source, source.info
         self.layouts = Layouts(program, self.info.release)
-        #: Values derived from its memory; every read below is noted there.
+        #: Values derived from its memory; every read below is recorded here.
         self.recall = Recall()
         self._symbols = symbols
         pieces = source.ranges()
@@ -90,7 +90,7 @@ class KernelView:
 
     @cached_property
     def _memtype(self) -> tuple[int, Record, int]:
-        # Address of the book's root, the reader of a reservation, and the offset of its node.
+        # The address of the book's root, the reader of a reservation, and the offset of its node.
         layouts = self.layouts
         record = layouts.record("struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right")
         root = layouts.offset("struct rb_root_cached", "rb_root.rb_node")
@@ -114,7 +114,7 @@ class KernelView:
         return LensError(f"kernel {self.info.release} in {self.source.name}: {message}")
 
     def symbol(self, name: str) -> int:
-        """Address of a symbol; LensError if it is not known."""
+        """The address of a symbol; LensError if it is unknown."""
         address = self._symbols.get(name)
         if address is None:
             hint = "" if name in OBJECTS else " and the lens does not look it up"
@@ -130,7 +130,7 @@ class KernelView:
         return self.recall.note(self._read, address, size, self._read(address, size))
 
     def members(self, address: int, record: Record) -> tuple[int, ...]:
-        """Some members of the structure at a virtual address; the bytes between them do not matter."""
+        """Some members of the structure at a virtual address; the bytes between them are ignored."""
         return self.recall.note(self._members, address, record, self._members(address, record))
 
     def read_physical(self, address: int, size: int) -> bytes:
@@ -159,15 +159,15 @@ class KernelView:
         return int.from_bytes(self.read(address, size), "little", signed=signed)
 
     def holds(self, pfn: int) -> bool:
-        """True if a page frame is memory of the source: RAM."""
+        """True if a page frame is in the source's memory, i.e. RAM."""
         place = bisect_right(self._starts, pfn << PAGE_SHIFT) - 1
         return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
 
     def spaces(self, pids: Iterable[int]) -> dict[int, int]:
-        """The ``mm_struct`` of each process of *pids* that has one, by its pid.
+        """The ``mm_struct`` of each process in *pids* that has one, by its pid.
 
-        The list is walked from its end, where the newest processes are, until all are found; the address of a
-        process is remembered and used from then on.
+        The list is walked from its end, where the newest processes are, until all are found. The address of a
+        process is then remembered and reused.
         """
         spaces, missing = {}, set()
         for pid in pids:
@@ -196,7 +196,7 @@ class KernelView:
     def lives(self, mm: int) -> bool:
         """True if an ``mm_struct`` belongs to a process.
 
-        Processes other than the program's are few and stay: their addresses are remembered too.
+        The processes outside the program are few and do not exit, so their addresses are remembered too.
         """
         if self._remembered_owner(mm):
             return True
@@ -219,8 +219,8 @@ class KernelView:
 
     def _remembered_space(self, pid: int) -> int | None:
         # The mm_struct of a process at its remembered address: 0 if it no longer has one, None if only the
-        # list can tell. A process that exits loses its mm_struct before its task_struct is freed, and
-        # whatever is there later has another pid.
+        # list can tell. An exiting process loses its mm_struct before its task_struct is freed, and anything
+        # stored there later has another pid.
         task = self._places_of_tasks.get(pid)
         if task is None:
             return None
@@ -236,7 +236,7 @@ class KernelView:
         return None
 
     def _remembered_owner(self, mm: int) -> bool:
-        # True if the process last seen with an mm_struct is in the list and still has it.
+        # True if the process last seen with an mm_struct is in the list and still has that mm_struct.
         task = self._owners.get(mm)
         if task is None:
             return False
@@ -251,14 +251,14 @@ class KernelView:
         return self.word(members[0] + 8) == link == self.word(members[1])
 
     def memtypes(self) -> Iterator[tuple[int, ...]]:
-        """The reservations in the book, in order: physical start and end, and the mode's number."""
+        """The reservations in the book, in order: physical start and end, and the number of the mode."""
         root, record, at = self._memtype
         return self.rb_tree(self.word(root), record, at, "memtype")
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
         """Members of every structure in a red-black tree, in order; LensError if it has a loop.
 
-        :param node: the ``rb_node`` at the root, 0 for an empty tree
+        :param node: the ``rb_node`` at the root, or 0 for an empty tree
         :param record: the structure; its last members are those for rb_left and rb_right
         :param at: offset of ``rb_node`` in the structure, in bytes
         :param name: name of the tree in messages
@@ -313,7 +313,7 @@ class KernelView:
                 return
 
     def _node(self, name: str) -> tuple[int, int, int, int]:
-        # For a kind of maple node: the offsets of pivots and slots, in words, and their numbers.
+        # For one type of maple node: the offsets of pivots and slots, in words, and their numbers.
         layouts, node = self.layouts, "struct maple_node"
         pivot, slot = layouts.offset(node, f"{name}.pivot"), layouts.offset(node, f"{name}.slot")
         pivots, slots = layouts.length(node, f"{name}.pivot"), layouts.length(node, f"{name}.slot")
@@ -324,7 +324,7 @@ class KernelView:
     def sealed_bits(self) -> int:
         """Bits of ``vm_flags`` that may be VM_SEALED in this kernel.
 
-        Kernels that name their VMA bits define it; in the others it is one of two bits, and the other bit is
+        Kernels that name their VMA bits define it. In others it is one of two bits, and the other one is
         unused.
         """
         try:
@@ -333,7 +333,7 @@ class KernelView:
             return VM_SEALED | _SEALED_LATER
 
     def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
-        """*count* entries from index *first* of a page table; *entry* points to it, or is its address."""
+        """*count* entries of a page table from index *first*. *entry* points to it or is its address."""
         physical = (entry & PHYSICAL_MASK & -PAGE_SIZE) + 8 * first
         return struct.unpack(f"<{count}Q", self.read_physical(physical, 8 * count))
 
@@ -343,5 +343,5 @@ class KernelView:
 
 
 def smaps_bits(bits: int, sealed: int) -> int:
-    """*bits* of ``vm_flags`` with VM_SEALED at the model's position; *sealed* are its candidates."""
+    """*bits* of ``vm_flags`` with VM_SEALED at the model's position; *sealed* are the bits it may be."""
     return bits & ~sealed | (VM_SEALED if bits & sealed else 0)

@@ -1,4 +1,4 @@
-"""From a bootable kernel image to its types: the compressed ELF file inside, and its ``.BTF`` section."""
+"""Types from a bootable kernel image: the compressed ELF file inside, and its ``.BTF`` section."""
 
 import bz2
 import contextlib
@@ -16,10 +16,10 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
 from pfnlab.lab.lens.kept import read_kept, write_kept
 
-#: Largest kernel after unpacking, and largest image, in bytes.
+#: Maximum size of an unpacked kernel, and of an image, in bytes.
 MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 
-#: Most candidate starts of compressed data to try, over all formats.
+#: Maximum number of candidate starts of compressed data to try, over all formats.
 MAX_TRIES = 64
 
 _ELF = b"\x7fELF"
@@ -28,13 +28,13 @@ _CHUNK = 1 << 20
 
 
 class _WrongFormat(Exception):
-    """The data is not in the format that its first bytes announce."""
+    """The data is not in the format announced by its first bytes."""
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
-    """The ELF file inside a bzImage, or an ELF file itself; LensError, with *name*, if there is none.
+    """The ELF file inside a bzImage, or an ELF file unchanged; LensError, with *name*, for other files.
 
-    :raises MissingTool: the package that unpacks the format is not installed
+    :raises MissingTool: if the package that unpacks the format is not installed
     """
     if image[:4] == _ELF:
         return image
@@ -62,7 +62,7 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
 def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
     """The ``.BTF`` section of a kernel image; LensError if it cannot be read, or has no types.
 
-    :param cache: a file to store the section in for the next time, valid for this image only
+    :param cache: a file in which to store the section for the next time, valid for this image only
     """
     try:
         image = vmlinuz.read_bytes()
@@ -93,7 +93,7 @@ def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]
 
 
 def _join_limited(chunks: Iterator[bytes]) -> bytes:
-    # Joins the chunks; stops if they do not start an ELF file, or are too large.
+    # Joins the chunks; stops if they do not begin an ELF file, or are too large.
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -135,8 +135,8 @@ def _zstd(data: bytes) -> Iterator[bytes]:
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
     with contextlib.suppress(zstandard.ZstdError, MemoryError):
-        # Bytes after the payload in the image cause an error at the end; a truncated kernel is not an ELF
-        # file.
+        # Bytes after the payload in the image cause an error at the end, but then the kernel is complete; a
+        # truncated kernel is not an ELF file.
         while chunk := unpacker.read(_CHUNK):
             yield chunk
 
@@ -163,7 +163,7 @@ def _lz4(data: bytes) -> Iterator[bytes]:
             return
 
 
-#: Name, first bytes and decoder of the formats of ``CONFIG_KERNEL_*``; Python cannot unpack lzo.
+#: Name, first bytes and decoder of each ``CONFIG_KERNEL_*`` format; Python cannot unpack lzo.
 _FORMATS: dict[str, tuple[bytes, Callable[[bytes], Iterator[bytes]]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
     "xz": (b"\xfd7zXZ\x00", partial(_lzma, lzma.FORMAT_XZ)),

@@ -1,1 +1,1 @@
-"""Programs on a real kernel: requests to the agent, replies as observations, operation by operation."""
+"""Programs on a real kernel: requests to the agent, replies as observations, one operation at a time."""

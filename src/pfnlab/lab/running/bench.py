@@ -1,4 +1,4 @@
-"""Programs in guests, one at a time: the space a program gets, its observations, and its leftovers."""
+"""Programs in guests, one at a time: the space given to a program, its observations, and its leftovers."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ if TYPE_CHECKING:
     from pfnlab.lab.lens.in_use import InUse
     from pfnlab.lab.vm.qemu import Guest
 
-#: Most leaked book entries of a guest before it is replaced: reading the list takes time proportional to
-#: their number, and at about this many a boot is cheaper.
+#: The maximum number of leaked book entries before a guest is replaced: reading the list takes time
+#: proportional to their number, and at about this many a boot is cheaper.
 MAX_LEAKED = 256
 
-#: A BAR has room for at least so many programs that leave their bytes in it; else they are cleared.
+#: If a BAR has room for fewer programs than this, the bytes they leave in it are cleared.
 _PROGRAMS_OF_A_BAR = 64
 
 #: Time limit of a program: seconds, plus seconds per operation.
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
 
-#: Address of the driver's own pages: the request, and the pattern of the reply.
+#: The address of the driver's own pages: the request, and the pattern of the reply.
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
 _DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
 
-#: Tries of a program whose runs fail only by noise (a held processor was stopped) or disturbed guests.
+#: Attempts to run a program if only noise (a held processor was stopped) or disturbed guests prevent it.
 TRIES = 3
 
 
@@ -64,9 +64,9 @@ TRIES = 3
 class Sight:
     """How a run is observed.
 
-    :param lens: the guest's memory can be read
-    :param demanded: a kernel that the lens cannot read is an error
-    :param blocks: the kernel blocks that each program reaches are named
+    :param lens: whether the guest's memory can be read
+    :param demanded: whether a kernel that the lens cannot read is an error
+    :param blocks: whether the kernel blocks reached by each program are named
     """
 
     look: LookLevel
@@ -87,16 +87,16 @@ class BootedGuest:
     fresh: bool = True
     leaked_entries: int = 0
     once_messages: dict[str, None] = field(default_factory=dict)
-    #: Resources in use after the last program.
+    #: Resources in use after the latest program.
     in_use: InUse | None = None
 
 
 class Bench:
-    """Runs programs one after another, in the same guest while it is usable.
+    """Runs programs one after another in the same guest while that guest is usable.
 
-    :param shared: source of guests
+    :param shared: the source of guests
     :param sight: how runs are observed; may be changed between runs
-    :param hardware: hardware of its guests, beyond the needs of a program
+    :param hardware: hardware of its guests beyond the needs of a program
     """
 
     def __init__(
@@ -112,15 +112,15 @@ class Bench:
         self._ram_mib = hardware.memory or ram_mib(self._configuration)
         self._unobserved = unobserved(kernel.release, uncalled)
         self.booted: BootedGuest | None = None
-        #: An alarm that came after the end of an earlier program; the next run reports it.
+        #: An alarm that arrived after the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
 
     def run(self, program: Program) -> Run:
-        """Run one program: the run is lost if the guest is at fault, undecided if a requirement is missing.
+        """Run one program: the run is lost if the guest fails, and undecided if a requirement is missing.
 
-        A program whose guest was killed or stopped from outside is run again in another one.
+        If a program's guest is killed or stopped from outside, the program is run again in another guest.
 
-        :raises MissingTool: a tool that guests need is not installed
+        :raises MissingTool: if a tool that guests need is not installed
         """
         if program.needs.held and not self.sight.lens:
             return self._undecided(Reason(NO_LENS, Why.MISSING))
@@ -172,7 +172,7 @@ class Bench:
         return self.booted is not None
 
     def kill(self) -> None:
-        """Do nothing: its guests are ended by their source."""
+        """Do nothing: the source of its guests ends them."""
 
     def drop(self) -> None:
         """End the guest."""
@@ -184,9 +184,8 @@ class Bench:
     close = drop
 
     def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
-        # One try; None if the guest was not clean before the program. Raises LostGuest if the guest was
-        # disturbed from outside;
-        # if the guest is lost by itself, the run is lost.
+        # One attempt; None if the guest was not clean before the program. Raises LostGuest if the guest was
+        # disturbed from outside; if the guest itself fails, the run is lost.
         if again:
             self.drop()
         booted, placement = self._place(program, image)
@@ -242,10 +241,10 @@ class Bench:
             self.drop()
         else:
             left: Sequence[MemoryFault] = ()
-            # After an alarm leftovers are unbounded, and the driver may not answer.
+            # After an alarm, leftovers are unlimited, and the driver may not answer.
             if in_use is not None and alarm is None and not program.needs.slot:
                 if program.needs.driver:
-                    # Resources that a program does not release are the driver's.
+                    # Resources that a program does not release belong to the driver.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
                 booted.in_use, left = left_behind(booted.stepper.in_use, in_use, placement)
                 stepped.blame(-1, left)
@@ -291,7 +290,7 @@ class Bench:
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
         ram = driver_pages(guest) if program.needs.driver else None
         stepper = Stepper(guest, self._kernel.vmlinuz)
-        # If KVM did not work, the shape has another accelerator by now.
+        # If KVM did not work, the shape has a different accelerator by now.
         self.booted = BootedGuest(
             guest,
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
@@ -309,7 +308,7 @@ class Bench:
 
     def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs
-        # A host's processor seldom has 52-bit addresses.
+        # Host processors seldom have 52-bit addresses.
         accel = self.shared.acceleration.of(steered=needs.held or needs.forced or needs.wide)
         return GuestShape(
             bar_mib_given(program),
@@ -336,7 +335,7 @@ class Bench:
         )
         booted.fresh = False
         booted.leaked_entries += len(reply.left)
-        # Low memory keeps its mode in the direct map (S2.8.2), which would affect the next program.
+        # Low memory keeps its mode in the direct map (S2.8.2), so the next program would be affected.
         direct_map = states[-1].direct_map if states else ()
         changed = {span.name for span, _ in direct_map_spans(direct_map)}
         if not reply.left:
@@ -360,13 +359,13 @@ class Bench:
             self.drop()
 
     def _ended_by(self, error: Undecided, reason: str, alarm: Alarm | None = None) -> Run:
-        # A guest that does not answer in time is as lost as one that ended.
+        # A guest that does not answer in time counts as lost, like one that ended.
         if alarm is not None or isinstance(error, LostGuest | TimedOut):
             return self._lost(reason, alarm=alarm)
         return self._undecided(Reason(reason, error.kind))
 
     def _undecided(self, reason: Reason) -> Run:
-        # A run that is not possible here; its guest, if any, reported nothing.
+        # A run that is impossible here; its guest, if any, reported nothing.
         return msgspec.structs.replace(self._lost(reason.says), lost=None, undecided=reason)
 
     def _lost(
@@ -384,7 +383,7 @@ class Bench:
 
 
 def driver_pages(guest: GuestLike) -> PfnRange | None:
-    """The driver's own pages, loading it first; None if it cannot be loaded, which a program will report."""
+    """The driver's own pages, loading it first; None if it cannot be loaded, as the program will report."""
     try:
         reply = guest.request(_DRIVER_RAM_REQUEST, PROGRAM_LIMIT)
     except LostGuest:

@@ -1,6 +1,6 @@
-"""A bench in its own process, so that observing and parsing cost other benches no time.
+"""A bench in a separate process, so that observing and parsing take no time from other benches.
 
-The process is a worker with one guest, and ends both when its stream is closed.
+The process is a worker with one guest; both end when its stream is closed.
 """
 
 import atexit
@@ -17,15 +17,15 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
-#: Entry point of the process.
+#: The entry point of the process.
 _MACHINE = "pfnlab.lab.running.bench_process:machine"
 
-#: Seconds for an idle process to end its guest.
+#: Seconds in which an idle process must end its guest.
 _END_LIMIT = 10.0
 
 
 class BenchProcess:
-    """A process with a bench, started on demand with these settings; has the interface of a bench."""
+    """A process with a bench, started on demand with these settings; it has the interface of a bench."""
 
     def __init__(self, settings: dict[str, Any], say: Callable[[str], None] = quiet) -> None:
         self._settings, self._say = settings, say
@@ -35,10 +35,10 @@ class BenchProcess:
         self.is_up = False
 
     def run(self, program: Program) -> Run:
-        """Run one program, or raise the error of the machine there.
+        """Run one program, or raise the error that the machine raised in the process.
 
-        :raises Stopped: the process was killed in the meantime
-        :raises Defect: the process ended by itself
+        :raises Stopped: if the process was killed in the meantime
+        :raises Defect: if the process ended by itself
         """
         if self._worker is None:
             # It outlives the thread that runs this program.
@@ -48,9 +48,9 @@ class BenchProcess:
         return run
 
     def look(self, look: LookLevel) -> None:
-        """Set the observation level of later programs, in the current guest if possible.
+        """Set the observation level of later programs, keeping the current guest if possible.
 
-        A guest observed only at the end has no probes, so another level needs another guest.
+        A guest observed only at the end has no probes, so any other level needs a new guest.
         """
         before, self._settings["look"] = self._settings["look"], look
         if self._worker is None or before is look:
@@ -89,7 +89,7 @@ class BenchProcess:
 
 
 def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
-    """Request handler of a machine with one guest; None ends the guest, a level sets how it is observed."""
+    """Handle requests for a machine with one guest: a program, a look level, or None to end the guest."""
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
     one = QemuMachine(**settings, guests=1, say=say)

@@ -1,4 +1,4 @@
-"""Leftovers of a program in its guest: found, and cleared for the next program to avoid a boot."""
+"""Leftovers of a program in its guest: found, and cleared for the next program to save a boot."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from pfnlab.programs.runs.pte_text import RAM
 if TYPE_CHECKING:
     from pfnlab.lab.lens.in_use import InUse
 
-#: Most pages of a device to clear for the next program.
+#: Maximum number of pages of a device to clear for the next program.
 MAX_CLEARED_PAGES = 2048
 
 #: Time limit of a request in seconds.
 _REQUEST_LIMIT = 30.0
 
-#: Seconds to wait for leftovers to go, and between two checks.
+#: Seconds to wait for leftovers to disappear, and seconds between two checks.
 _LIMIT, _PAUSE = 1.0, 0.002
 
-#: Resources in use are stable after this many equal checks, with this many seconds between them.
+#: Resources in use count as stable after this many equal checks, with this many seconds between them.
 _SETTLED, _SETTLING = 2, 0.02
 
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
-#: Map a part of the BAR or of low memory (shared, fixed address, read-write), clear it, unmap it.
+#: Map a part of the BAR or of low memory (shared, fixed address, read-write), clear it, and unmap it.
 _CLEAR_PART = (
     "op 0 mmap {via} {at:x} {size:x} 3 100001 {offset:x}\n"
     "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\n"
@@ -42,7 +42,7 @@ _CLEAR_PART = (
 
 
 def low_devices(placement: Placement) -> set[str]:
-    """Devices in low memory, of which a guest has little."""
+    """The devices in low memory, of which a guest has little."""
     return {name for name, window in placement.windows.items() if window.start < placement.bar.start}
 
 
@@ -52,10 +52,10 @@ def cleared(
     written: Collection[str],
     pages: Mapping[str, Collection[int]] | None = None,
 ) -> set[str]:
-    """Clear devices and return the ones cleared; skips those too large, or that cannot be mapped.
+    """Clear devices; return those cleared. Skips devices that are too large or cannot be mapped.
 
-    :param pages: by device, the pages that may be nonzero (:func:`stored_pages`), used if the device is too
-        large to clear whole; None if any page may be
+    :param pages: for each device, the pages that may be nonzero (:func:`stored_pages`), used if the device is
+        too large to clear whole; None if any page may be
     """
     names = set()
     for name in placement.windows.keys() & written:
@@ -78,7 +78,7 @@ def cleared(
 def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
     lines = []
     for part in parts:
-        # Device files count offsets from the BAR's start, /dev/mem from that of physical memory.
+        # Device files count offsets from the start of the BAR, /dev/mem from the start of physical memory.
         via, first = ("uc", placement.bar.start) if part.start >= placement.bar.start else ("devmem", 0)
         size, offset = part.nr * PAGE_SIZE, (part.start - first) * PAGE_SIZE
         lines.append(_CLEAR_PART.format(via=via, at=_AT, size=size, offset=offset))
@@ -93,10 +93,10 @@ def turned_back(
 ) -> set[str]:
     """Make devices in low memory write-back in the direct map; return those that changed back.
 
-    Freeing a reservation leaves their mode unchanged (S2.8.2).
+    The mode stays even when the reservation is freed (S2.8.2).
 
-    :param lines: about the direct map at the end of the program; *now* returns those of a new snapshot
-    :param turn_back: makes page frames write-back there
+    :param lines: lines about the direct map at the end of the program; *now* returns those of a new snapshot
+    :param turn_back: makes page frames write-back in the direct map
     """
     asked = {span.name for span, _ in direct_map_spans(lines)} & low_devices(placement)
     if not asked:
@@ -124,7 +124,7 @@ def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
 
 
 def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
-    """The result of *in_use*, once stable: after a boot the kernel still frees memory."""
+    """The result of *in_use* once it is stable: after a boot the kernel still frees memory."""
     last, same = in_use(), 0
     end = time.monotonic() + _LIMIT
     while last is not None and same < _SETTLED and time.monotonic() < end:
@@ -138,9 +138,9 @@ def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
 def left_behind(
     in_use: Callable[[], InUse | None], before: InUse, placement: Placement
 ) -> tuple[InUse, list[MemoryFault]]:
-    """The resources in use after a program, and those that it has left behind.
+    """The resources in use after a program, and those that the program has left.
 
-    The kernel frees some of them later, so this waits.
+    Waits for a while, because the kernel frees some of them later.
 
     :param in_use: reads the guest; returns None if it cannot
     """
@@ -158,12 +158,12 @@ def left_behind(
 
 
 def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]] | None:
-    """Pages of each device that may be nonzero after a run; None if the run does not tell.
+    """The pages of each device that may be nonzero after a run; None if the run does not show them.
 
-    A store reaches the frame in the page's entry, or one still in the TLB. So it is any frame that the page
-    has mapped in the run so far, in any task.
+    A store reaches the frame in the page's entry, or in a stale TLB entry. So it may reach any frame that the
+    page has mapped in the run so far, in any task.
 
-    :param steps: of a complete run
+    :param steps: the steps of a complete run
     """
     # While a processor is held, entries come and go within a step; a thread has no entries of its own.
     if program.needs.held or program.needs.slot or program.needs.moved is not None:
@@ -193,7 +193,7 @@ def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]]
 
 
 def _places(call: Call) -> tuple[str, range]:
-    """Area and pages that *call* stores to; no pages if it does not store."""
+    """The area and pages to which *call* stores; no pages if it does not store."""
     if isinstance(call, Write):
         return call.span.name, range(call.span.start, call.span.start + 1)
     if isinstance(call, Walk) and call.walker in STORING_WALKERS:
@@ -204,7 +204,7 @@ def _places(call: Call) -> tuple[str, range]:
 
 
 def _shown(ptes: Sequence[PteSeen], area: str, page: int, task: str | None = None) -> Iterator[Span | None]:
-    """Targets of the entries for a page of an area, of one task or of all; a device's as one page."""
+    """The targets of a page's entries, in one task or all; a device target is one page."""
     for pte in ptes:
         span = pte.span
         if span.name == area and span.start <= page < span.end and task in (None, pte.task):

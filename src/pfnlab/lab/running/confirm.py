@@ -15,14 +15,14 @@ from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import name_machine, name_machines, open_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
-#: Statements about a counterexample on a real machine.
+#: Descriptions of a counterexample's result on a real machine.
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
 
 
 def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG) -> CheckResult:
-    """Run every counterexample on real machines, and record for each if it shows the same as the model.
+    """Run every counterexample on real machines; record for each whether it shows the same as the model.
 
-    A race for a frame is run twice: unchanged, and with the kernel's flush skipped by force.
+    A race for a frame is run twice: unchanged, and with the kernel's flush forcibly skipped.
     """
     if not specs:
         return checked
@@ -63,12 +63,12 @@ _READS = {
 
 
 def _of_frame(answer: PropertyResult) -> bool:
-    """True if its counterexample is a race for a frame that may still be read."""
+    """True if the counterexample is a race for a frame that can still be read."""
     return answer.name == "told_free"
 
 
 class Compared(NamedTuple):
-    """Result of comparing a machine with a finding on another, also in words."""
+    """The result of comparing a machine with another machine's finding, also in words."""
 
     outcome: Outcome
     says: str

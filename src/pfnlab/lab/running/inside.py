@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Tries of a walk that finds a kernel list in the middle of a change.
+#: Attempts at a walk that finds a kernel list in the middle of a change.
 TRIES = 5
 
 _PACKAGES = ("drgn", "lz4", "zstandard")
@@ -40,12 +40,12 @@ def can_look_inside() -> bool:
 
 
 def need_lens() -> None:
-    """Check before booting a guest to be observed by the lens; MissingTool if a package is not installed."""
+    """Raise MissingTool, before booting a guest that the lens is to observe, if a package is missing."""
     need_packages("lens", THE_LENS, *_PACKAGES)
 
 
 def has_types(vmlinuz: Path) -> bool:
-    """True if a kernel can be read by the lens: all packages are installed, and it has types."""
+    """True if the lens can read a kernel: all packages are installed, and the kernel has types."""
     if not can_look_inside():
         return False
     from pfnlab.lab.lens.vmlinux import btf_of
@@ -58,14 +58,15 @@ def has_types(vmlinuz: Path) -> bool:
 
 
 class Inside:
-    """A lens on a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
+    """A lens on a guest's RAM, opened once per guest; files that depend only on the kernel are cached.
 
-    No task of a program may be running while it is used.
+    No task of a program may be running while the lens is used.
 
-    :param vmlinuz: the kernel of the guest
+    :param vmlinuz: the kernel image of the guest
     :param ram: the file of its RAM
-    :raises MissingTool: a package of the lens is not installed
-    :raises LensError: the kernel has no types, or is not in that RAM; later, it cannot be read
+    :raises MissingTool: if a package of the lens is not installed
+    :raises LensError: if the kernel has no types, or is not in that RAM; from the methods, if it cannot be
+        read
     """
 
     def __init__(self, vmlinuz: Path, ram: Path) -> None:
@@ -90,18 +91,18 @@ class Inside:
         return look(self._lens, self._words, pids, places)
 
     def stack_pointer(self, pid: int) -> int:
-        """Kernel stack pointer of a process that is not running, in a stopped guest."""
+        """The kernel stack pointer of a process that is not running, in a stopped guest."""
         return self._lens.stack_pointer(pid)
 
     def in_use(self) -> InUse:
-        """The resources in use now."""
+        """The resources currently in use."""
         return _steady(self._lens.in_use)
 
     def turn_back(self, frames: Iterable[PfnRange]) -> None:
         """Make RAM write-back in the direct map by changing its entries, as a debugger would.
 
-        The kernel's own way does not work for all of it: requesting the ISA hole as write-back leaves the
-        direct map unchanged, since there is no RAM at its start (``memtype_kernel_map_sync()``).
+        The kernel's own interface cannot do this for all of RAM: requesting the ISA hole as write-back leaves
+        the direct map unchanged, because there is no RAM at its start (``memtype_kernel_map_sync()``).
         """
         for pfns in frames:
             for address, entry in _steady(functools.partial(self._lens.other_pages, pfns)):
@@ -113,7 +114,7 @@ class Inside:
 
 
 def look(lens: Lens, words: Words, pids: Mapping[str, int], places: Places) -> LensState:
-    """A snapshot, retried because the kernel keeps running; LensError if all tries fail."""
+    """A snapshot, retried because the kernel keeps running; LensError if all attempts fail."""
     return words.state(_steady(lambda: lens.snapshot(pids, places)), places)
 
 
@@ -127,10 +128,10 @@ def _steady(read: Callable[[], T]) -> T:
 
 
 def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterator[tuple[int, MemoryFault]]:
-    """Parts that agent and lens both observed but saw differently: one of them or the kernel is wrong.
+    """Parts that agent and lens observed differently, so one of them or the kernel is wrong.
 
     :param states: the state seen by the lens after each step
-    :return: the number of the step, and a description
+    :return: the number of each such step, and a description
     """
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
         for part, outside, inside in (
@@ -150,10 +151,10 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
 def with_inside(
     steps: Sequence[Step], states: Sequence[LensState], *, alone: Sequence[bool] = (), fill: bool = False
 ) -> tuple[Step, ...]:
-    """The steps as seen by the agent, with the state seen by the lens after each.
+    """The steps as seen by the agent, with the state that the lens saw after each.
 
-    :param alone: for each step, true if a processor was held, so that VMAs may be in the middle of a change
-    :param fill: also take VMAs and page-table entries, which the agent did not read, from the lens
+    :param alone: for each step, whether a processor was held, so that VMAs may be in the middle of a change
+    :param fill: whether to take VMAs and page-table entries, which the agent did not read, from the lens too
     """
     merged = []
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
@@ -168,7 +169,7 @@ def with_inside(
     return (*merged, *steps[len(merged) :])
 
 
-# The cache file for the types of a kernel; a rebuilt kernel has another.
+# The cache file for the types of a kernel; a rebuilt kernel has a different file.
 def _types_path(vmlinuz: Path) -> Path:
     stat = vmlinuz.stat()
     folder = trusted(cache_root() / "lens")
@@ -182,7 +183,7 @@ def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     return "; ".join(map(str, differing)) or "nothing"
 
 
-# A kernel's types, shared by all its guests. The index of the types is stored too.
+# A kernel's types, shared by all its guests. Their index is stored too.
 @functools.lru_cache(maxsize=2)
 def _types(vmlinuz: Path, kept: Path) -> Btf:
     from pfnlab.lab.lens.btf import Btf

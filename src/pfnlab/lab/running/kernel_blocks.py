@@ -1,12 +1,12 @@
-"""Kernel blocks reached by each program, by name: ``do_wp_page+1a4``.
+"""Kernel blocks that each program reaches, by name: ``do_wp_page+1a4``.
 
-Only functions of the files in :func:`kernel_files` count: other kernel activity, e.g. timer ticks, does not
+Only functions in the files of :func:`kernel_files` count: other kernel activity, e.g. timer ticks, does not
 depend on the program. Counts are cleared before each program to exclude the boot.
 
-A stock kernel does not record the file of a function, so ``kernel_files.toml`` does: ``python
-evidence/tools/read_functions.py`` makes it from a kernel's source and symbols. A function inlined into its
-callers
-has no symbol and no row; boot-only functions and names that occur twice in the kernel have no row either.
+A stock kernel does not record the source files of its functions, but ``kernel_files.toml`` does: ``python
+evidence/tools/read_functions.py`` generates it from a kernel's source and symbols. A function inlined into
+its callers has no symbol and no row; boot-only functions and names that occur twice in the kernel have no row
+either.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DATA = "kernel_files.toml"
 #: Start of the module area (``MODULES_VADDR``).
 _MODULES = 0xFFFFFFFFA0000000
 
-#: The module among the files; all others are in the kernel's image.
+#: The only module among the files; all others are in the kernel's image.
 MODULE, MODULE_FILE = "vfio_pci_core", "drivers/vfio/pci/vfio_pci_core.c"
 
 #: Files that map physical pages, or record such mappings. x86 kernels do not have ``mm/ioremap.c``.
@@ -44,7 +44,7 @@ FILES = (
 
 
 class KernelFiles(msgspec.Struct, frozen=True):
-    """The data file: a kernel, and its functions by file, in the order of the source."""
+    """The data file: a kernel, and its functions by file, in source order."""
 
     kernel: str
     functions: dict[str, tuple[str, ...]]
@@ -58,7 +58,7 @@ def kernel_files() -> KernelFiles:
 
 @functools.cache
 def files_by_function() -> MappingProxyType[str, str]:
-    """The file of each function."""
+    """The source file of each function."""
     functions = kernel_files().functions
     return MappingProxyType({name: file for file, names in functions.items() for name in names})
 
@@ -69,11 +69,11 @@ def function_of(block: str) -> str:
 
 
 class NamedBlocks:
-    """Addresses in one guest as names of blocks.
+    """Names of blocks for addresses in one guest.
 
-    :param symbols: symbols of the kernel's image
-    :param module: returns the symbols of the module; None until it is loaded
-    :param functions: functions to count
+    :param symbols: the symbols of the kernel's image
+    :param module: returns the symbols of the module, or None until it is loaded
+    :param functions: the functions to count
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class NamedBlocks:
         self._known: dict[int, str | None] = {}
 
     def names(self, addresses: Iterable[int]) -> tuple[str, ...]:
-        """Names of the blocks at *addresses* that count, sorted."""
+        """The names of the blocks at *addresses* that count, sorted."""
         reached = list(addresses)
         new = [address for address in reached if address not in self._known]
         if self._module is None and any(address >= _MODULES for address in new):
@@ -110,7 +110,7 @@ class NamedBlocks:
 
 
 class ReachedBlocks:
-    """Blocks that programs reach in *guest*, in the kernel and optionally in its module."""
+    """The blocks that programs reach in *guest*, in the kernel and optionally in its module."""
 
     def __init__(self, guest: Guest, vmlinuz: Path, *, has_module: bool) -> None:
         self._guest = guest
@@ -134,7 +134,7 @@ class ReachedBlocks:
             self._guest.blocks.clear()
 
     def end(self) -> tuple[str, ...]:
-        """Blocks reached since; empty if the guest was lost in the meantime."""
+        """The blocks reached since then; empty if the guest was lost in the meantime."""
         if self._guest.blocks is None:
             return ()
         return self._named.names(self._guest.blocks.reached())

@@ -1,4 +1,4 @@
-"""Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and those built here."""
+"""Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and kernels built here."""
 
 import difflib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def _read(spec: str, profile: str | None) -> Named:
     own_kernel = None if is_version(name) or is_file(name) else find(name)
     if own_kernel is not None:
         return Named(spec, profile or own_kernel.series, stock=False, built=True)
-    # A package name has more text after its version, but is one line.
+    # In a package name, more text follows the version, but it is one line.
     version = name if is_version(name) else upstream(name) if name.isprintable() else None
     if version and series_of(version) in CONFIRMED and not is_file(name):
         return Named(spec, version, stock=True)
@@ -44,7 +44,7 @@ def _read(spec: str, profile: str | None) -> Named:
 
 
 def _modelled(name: str) -> str | None:
-    """The model of a kernel built here: that of its version, with its configuration."""
+    """The model of a kernel built here: the model of its version, with its configuration."""
     kernel = find(name)
     if kernel is None:
         return None

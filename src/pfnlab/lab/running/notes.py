@@ -1,4 +1,4 @@
-"""Notes: observations that a schedule adds to its steps."""
+"""Observations that a schedule adds to its steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from pfnlab.programs.runs.observation import NOT_HELD, Step
 
 
 class Noise(Undecided):
-    """A task waited for another resource held by the stopped machine: the program should be repeated.
+    """A task waited for some other resource held by the stopped machine: the program should be run again.
 
-    A processor may be stopped while holding a scheduler lock, or be needed by the kernel's own work.
+    A processor may be stopped while it holds a scheduler lock, or be needed for the kernel's own work.
     """
 
     kind = Why.GUEST
@@ -24,11 +24,11 @@ class Noise(Undecided):
 class Note:
     """Observations that a schedule adds to one step.
 
-    :param alone: only memory was observed, because a processor is held
-    :param result: replaces the result of the answer, and *value* its value
-    :param not_held: a processor was to be held, but no task reached the place
+    :param alone: whether only memory was observed, because a processor was held
+    :param result: replaces the result in the answer; *value* replaces its value
+    :param not_held: whether a processor was to be held but no task reached the place
     :param flushes: TLB flushes of the program's address spaces; None for a completed fork, whose task copied
-        its own pages, and if a process with its own memory was reaped
+        its own pages, and if a process with separate memory was reaped
     :param ended: the operations completed by a release; None in other steps
     """
 
@@ -41,7 +41,7 @@ class Note:
 
 
 def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequence[Note]) -> list[Step]:
-    """The *steps* of a schedule with its *notes*, and with the *states* of steps observed only in memory."""
+    """The *steps* of a schedule with its *notes*, and the *states* of steps observed only in memory."""
     noted_steps = list(steps)
     for number, (step, state, note) in enumerate(zip(steps, states, notes, strict=False)):
         if note.result is not None:
@@ -59,7 +59,7 @@ def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequen
 
 
 def flushes_between(before: LensState, after: LensState) -> int:
-    """Number of flushes of address spaces between two snapshots; a new address space counts 0."""
+    """The number of flushes of address spaces between two snapshots; a new address space counts as 0."""
     had = before.memory.tlb_gens
     return sum(
         max(0, generation - had[task][1])
@@ -69,5 +69,5 @@ def flushes_between(before: LensState, after: LensState) -> int:
 
 
 def ending(op: Op, result: str, value: int | str | None) -> str:
-    """Outcome of one operation, as part of the value of ``release``."""
+    """The outcome of one operation, as part of the value of ``release``."""
     return " ".join([op.task, result, *([] if value is None else [str(value)])])

@@ -1,4 +1,4 @@
-"""Queue of programs that no guest runs yet, ordered so that few guests are booted."""
+"""A queue of programs that are not yet run by a guest, ordered so that few guests are booted."""
 
 import threading
 from collections import deque
@@ -8,15 +8,16 @@ from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
 
-#: Distinguishes kinds of guests; also the sort key of programs.
+#: Distinguishes kinds of guests; also the key by which programs are sorted.
 Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
 
 
 class Pending:
-    """The pending programs of a run, by the guest they need.
+    """The pending programs of a run, by the kind of guest they need.
 
-    A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has, and
-    helps another bench only if there is none. So a kind of guest that few programs need is booted once.
+    A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has. It
+    helps another bench only if there is no such kind. So a kind of guest that few programs need is booted
+    once.
     """
 
     def __init__(self, programs: Iterable[Program]) -> None:
@@ -27,7 +28,7 @@ class Pending:
             self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
 
     def take(self, bench: object) -> tuple[int, Program] | None:
-        """The next program for *bench*, with its index; None if there are none left."""
+        """The next program for *bench*, with its index; None if there are no programs left."""
         with self._lock:
             if not self._kinds:
                 return None

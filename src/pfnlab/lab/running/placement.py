@@ -1,7 +1,7 @@
 """Placement of programs in a guest: disjoint windows of one BAR, and a window of low memory.
 
-Programs of one boot must not see each other. Each gets its own windows, rounded up to 64 pages; a window is
-reused only if no book entry and no written memory remained in it.
+Programs in one boot must not see each other. Each gets its own windows, rounded up to 64 pages. A window is
+reused only if no book entry and no written memory remains in it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,30 +27,30 @@ from pfnlab.programs.runs.places import (
     window_pages,
 )
 
-#: Largest BAR of a guest.
+#: Maximum BAR size of a guest.
 MAX_BAR_MIB = 16 << 10
 
-#: BARs up to this size are after the channel's (16 MiB), with nothing after them; larger ones come first, and
-#: a program that maps past their end would reach the channel.
+#: BARs up to this size are placed after the channel's (16 MiB), with nothing after them. Larger ones come
+#: first, so a program that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
 
-#: Default BAR size; its memory costs nothing until it is touched.
+#: Default BAR size; its memory costs nothing until it is used.
 BAR_MIB = 256
 
-#: BARs that do not fit below 4 GiB have one of a few sizes, so that fewer guests are booted.
+#: BARs that do not fit below 4 GiB have one of only a few sizes, so that fewer guests are booted.
 _HIGH_BARS_MIB = (4 << 10, MAX_BAR_MIB)
 
-#: Most pages of one mincore, move_pages or pagemap answer (``guest/PROTOCOL.md``).
+#: Maximum number of pages in one mincore, move_pages or pagemap answer (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Location of a program's devices in one guest.
+    """The location of a program's devices in one guest.
 
-    :param bar: the whole BAR of the device under test, origin of resource file offsets
-    :param windows: the page frames reserved for each device, at least its own
-    :param behind: number of pages after the BAR's end that the program may also map
+    :param bar: the whole BAR of the device under test, from whose start resource files count offsets
+    :param windows: the page frames reserved for each device, including at least its own
+    :param behind: the number of pages after the BAR's end that the program may also map
     """
 
     places: Places
@@ -60,11 +60,11 @@ class Placement:
 
     @property
     def watched(self) -> tuple[PfnRange, ...]:
-        """Page frames, for each window, in which every book entry comes from this program."""
+        """For each window, the page frames in which every book entry comes from this program."""
         return tuple(self.reach(window) for window in self.windows.values())
 
     def reach(self, window: PfnRange) -> PfnRange:
-        """A window, extended by the pages the program may map after it if it ends with the BAR."""
+        """*window*, extended by the pages that the program may map after it, if it ends with the BAR."""
         return PfnRange(window.start, window.end + self.behind * (window.end == self.bar.end))
 
 
@@ -72,7 +72,7 @@ class Windows:
     """The windows of one guest.
 
     :param bar: page frames of the BAR
-    :param driver_ram: the driver's own pages, if any
+    :param driver_ram: the driver's own pages, or None
     :param phys_bits: the width of a physical address
     """
 
@@ -89,18 +89,18 @@ class Windows:
         self._taken_windows: list[PfnRange] = []
 
     def place(self, program: Program) -> Placement | None:
-        """Windows for *program*, or None if this guest has no room left; Misuse if no guest can hold it."""
+        """The windows for *program*; None if this guest has no room left, Misuse if no guest can hold it."""
         check_placeable(program)
         tail, head = program.needs.past_end, program.needs.first_page
         ranges: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
-        # The device that must be at an end of the BAR is placed first, the others wherever there is room.
+        # A device that must be at an end of the BAR is placed first, the others wherever there is room.
         for device in sorted(
             program.devices, key=lambda device: (device.name not in tail | head, -alignment(program, device))
         ):
             at_end = device.name in tail
             room = self._rooms[device.kind]
-            # Resources that exist once per guest go to one program at a time, whatever part of them is
+            # A resource that exists once per guest goes to one program at a time, whatever part of it is
             # declared.
             pages = room.nr if device.kind in ONLY_KINDS else window_pages(program, device)
             taken = [*self._taken_windows, *windows.values()]
@@ -113,7 +113,7 @@ class Windows:
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
         moved = program.needs.moved
         if moved is not None:
-            # The kernel moves the device to the free space after its BAR's first location.
+            # The kernel moves the device to the free space after the first location of its BAR.
             windows[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in windows[moved.name]))
             ordered_ranges[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in ranges[moved.name]))
         self._taken_windows += windows.values()
@@ -128,7 +128,7 @@ class Windows:
         """Release a program's windows; a window with leftovers is never reused.
 
         :param left: page frames of the book entries that the program leaked
-        :param written: devices with bytes the program may have stored, or a changed direct map
+        :param written: devices in which the program may have stored bytes, or whose direct map it changed
         """
         left = list(left)
         for name, window in placement.windows.items():
@@ -140,7 +140,7 @@ class Windows:
 def _free_window(
     room: PfnRange, taken: Iterable[PfnRange], pages: int, multiple: int, *, at_end: bool
 ) -> PfnRange | None:
-    # The lowest free aligned window of that many pages in the room, or the one at its end.
+    # The lowest free aligned window with that many pages in the room, or the one at its end.
     if at_end:
         end_window = PfnRange(room.end - pages, room.end)
         is_free = end_window.start >= room.start and not any(end_window.overlaps(window) for window in taken)
@@ -154,11 +154,11 @@ def _free_window(
 
 
 def bar_mib_given(program: Program) -> int:
-    """BAR size of the guest for *program*, in MiB."""
+    """The BAR size of the guest for *program*, in MiB."""
     if program.needs.past_end:
         return TAIL_BAR_MIB
     need = max(BAR_MIB, bar_mib_for(program))
-    # A slot reserves room for its device, and a device with resets has to allocate its memory.
+    # A slot reserves room for its device, and a device with resets must allocate its memory.
     if need <= LOW_BAR_MIB or program.needs.slot or program.needs.reset:
         return need
     return next((size for size in _HIGH_BARS_MIB if size >= need), need)
@@ -204,7 +204,7 @@ def check_placeable(program: Program) -> None:
 
 
 def check_any_placeable(programs: Sequence[Program]) -> None:
-    """Check that some guest can hold one of *programs*; if not, raise the Misuse of the first."""
+    """Check that some guest can hold one of *programs*; if not, raise the first program's Misuse."""
     first: Misuse | None = None
     for program in programs:
         try:

@@ -1,9 +1,9 @@
 """Requests around an operation of a program that are not steps of the program.
 
 Before an mmap of its file, the driver is told how to map, and registers a notifier on the address space,
-which shows what others would be notified of. A task is told before a fork if the fork shall fail. If a
-program stops processors, each of its tasks gets its own processor, and the driver is loaded before any is
-held. The guest stops for the lens after an operation and all requests that belong to it.
+which shows what other notifiers would receive. If a fork is to fail, its task is told before it. If a program
+stops processors, each of its tasks gets its own processor, and the driver is loaded before any is held. The
+guest stops for the lens after an operation and all requests that belong to it.
 """
 
 from dataclasses import dataclass, field
@@ -26,10 +26,10 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.words import MAX_TASKS
 
-#: The mode that `fault_prot` inserts with.
+#: The mode in which `fault_prot` inserts entries.
 INSERTED: DriverMode = "wc"
 
-#: Least CPUs of a guest that stops them, so that few programs need another kind of guest.
+#: Minimum number of CPUs of a guest that stops them, so that few programs need another kind of guest.
 _LEAST_CPUS = 4
 
 #: Values of ``enum pfnlab_kind``.
@@ -47,14 +47,14 @@ _REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids
 
 @dataclass
 class Around:
-    """Lines of a request before and after the line of one operation."""
+    """The lines of a request before and after the line of one operation."""
 
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
 
 def steered_cpus(program: Program) -> int:
-    """Number of CPUs of a guest that stops them: one per living task, and the last for the agent."""
+    """The number of CPUs of a guest that stops them: one per living task, and one more for the agent."""
     processors = _Processors(program, {}, MAX_TASKS)
     for op in program.ops:
         processors.around(op)
@@ -71,7 +71,8 @@ def preparations(program: Program) -> list[Around]:
         slot = slots.get(op.task, 0)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             if processors is None:
-                # Registering a notifier takes every lock of the address space, which a held task may have.
+                # Registering a notifier takes every lock of the address space, one of which a held task may
+                # have.
                 around.before.append(f"op {slot} driver watch")
             around.before.append(f"op {slot} {_map_request(op.call.driver)}")
         if isinstance(op.call, Fork) and op.call.refused is not None:
@@ -89,16 +90,16 @@ def _map_request(mapping: DriverMap) -> str:
 
 
 class _Processors:
-    # Assigns each task the first processor without a living task, in order of creation.
+    # Assigns to each task the first processor without a living task, in order of creation.
 
     def __init__(self, program: Program, slots: dict[str, int], agent_cpu: int) -> None:
         self._slots, self._agent_cpu = slots, agent_cpu
-        #: Number of processors used by tasks so far, counted from the first.
+        #: The number of processors used by tasks so far, counted from the first.
         self.used = 0
         self._process_of: dict[str, str] = {}
         self._cpus: dict[str, int] = {}
         self._unpinned_tasks: list[str] = []
-        #: Tasks that are held according to the text.
+        #: Tasks that are held at this point of the program.
         self._held: set[str] = set()
         # Loading the driver waits for every processor, so it comes first.
         self._first_lines = ["op 0 driver faults"] * program.needs.driver
@@ -113,7 +114,7 @@ class _Processors:
         if isinstance(op.call, Release):
             self._held = set() if op.call.held is None else self._held - {op.call.held}
         if isinstance(op.call, Release) and not self._held:
-            # These tasks were created while a processor was held, when tasks cannot be pinned.
+            # These tasks were created while a processor was held, when they could not be pinned.
             for child in self._unpinned_tasks:
                 around.after += self._pin(child)
             self._unpinned_tasks = []
@@ -147,8 +148,8 @@ class _Processors:
         self.used = max(self.used, free_cpus[0] + 1)
         return [self._line(task, free_cpus[0])]
 
-    # Pages shared by fork are copied at the next store, with a flush, and flushes are counted: so threads of
-    # the parent store to their stacks before any task is held. Pinning them again is enough.
+    # Pages shared by fork are copied at the next store, with a flush, and flushes are counted. So threads of
+    # the parent store to their stacks before any task is held; pinning them again does this.
     def _copy_stacks(self, parent: str) -> list[str]:
         process = self._process_of.get(parent)
         threads = [task for task, owner in self._process_of.items() if owner == process and task != parent]
@@ -165,9 +166,10 @@ def _is_forced(op: Op) -> bool:
 class StandingPoint(NamedTuple):
     """A point of a request at which the guest stops.
 
-    :param operations: number of operations completed, including preparations
-    :param looked_at: an operation of the program is complete there, with all requests that belong to it
-    :param forced: the operation of the program that leads there, if a call is to be forced in it
+    :param operations: the number of operations completed, including preparations
+    :param looked_at: whether an operation of the program is complete there, with all requests that belong to
+        it
+    :param forced: the program's operation that leads there, if a call is to be forced in it
     """
 
     operations: int
@@ -197,8 +199,8 @@ def can_stand(program: Program) -> bool:
     """True if *program* can be one request in which the guest stops after each operation."""
     if program.needs.held or program.needs.slot:
         return False
-    # The process id is not known before the first operation, so no call can be forced in it; and the
-    # functions of the driver are looked up by separate requests.
+    # The process id is unknown before the first operation, so no call can be forced in it; and the driver's
+    # functions are looked up by separate requests.
     if program.ops and _is_forced(program.ops[0]):
         return False
     return not (program.needs.driver and any(op.skip is not None for op in program.ops))

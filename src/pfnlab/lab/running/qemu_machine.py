@@ -1,8 +1,8 @@
-"""``qemu:6.1``: programs on a real kernel, in up to one guest per core of the host.
+"""``qemu:6.1``: runs programs on a real kernel, in up to one guest per core of the host.
 
-One boot serves many programs. A guest is replaced when it is lost, out of windows, dirty from an earlier
-program, or has leaked too much; no program runs where another one left state behind, and a program that loses
-its guest does not affect other programs.
+One boot serves many programs. A guest is replaced if it is lost, out of windows, dirty from an earlier
+program, or has leaked too much. So no program runs where another one left state behind, and a program that
+loses its guest does not affect other programs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: Programs per additional guest: a second guest is booted for this many more, a third for twice as many.
+#: Programs per additional guest: this many more for a second guest, and twice as many for a third.
 PROGRAMS_PER_GUEST = 32
 
 #: Seconds to wait for the threads of an interrupted run.
@@ -50,18 +50,18 @@ class QemuMachine:
 
     :param kernel: a series (``6.1``), an exact version (``6.12.107``), a user's bzImage, or a kernel already
         looked up
-    :param guests: most guests; one per core if None
+    :param guests: the maximum number of guests; one per core if None
     :param look: how state is observed: in the guest's memory, which needs drgn and a kernel with types;
-        through /proc; or only at the end, without the fields below. May be changed between runs
-    :param lens: observe the tracker's state and the mode of protections in the guest's memory; None does so
-        if drgn is installed and the kernel has types; always if *look* needs it
-    :param name: the machine's name in its runs, ``qemu:6.1`` if None
-    :param accel: KVM, TCG, or KVM if it works; always TCG for programs that hold a processor
-    :param blocks: name the kernel blocks that each program reaches; processors are then emulated
+        through /proc; or only at the end, without the fields listed below. May be changed between runs
+    :param lens: whether to observe the tracker's state and the mode of protections in the guest's memory;
+        None to do so if drgn is installed and the kernel has types; implied if *look* needs it
+    :param name: the machine's name in its runs; ``qemu:6.1`` if None
+    :param accel: KVM, TCG, or KVM if it works; programs that hold a processor always use TCG
+    :param blocks: whether to name the kernel blocks that each program reaches; processors are then emulated
     :param say: called with a line for each step that takes time or disk space, from any thread
-    :param hardware: hardware of all its guests, beyond the needs of a program
-    :param factory: boots a guest; for tests
-    :raises MissingTool: *look* needs the lens, which is not installed
+    :param hardware: the hardware of all its guests beyond the needs of a program
+    :param factory: boots a guest; replaced in tests
+    :raises MissingTool: if *look* needs the lens, which is not installed
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class QemuMachine:
             Acceleration(accel, say),
         )
         self._say = say
-        # A guest made by a test is in this process, and so is a single one.
+        # A guest made by a test is in this process, and so is a single guest.
         self._apart = factory is None and self._max_guests > 1
         self._finalizer = weakref.finalize(self, self._shared.end_all)
 
     @property
     def look(self) -> LookLevel:
-        """How later programs are observed; setting it to memory without the lens raises MissingTool."""
+        """How later programs are observed; choosing memory without the lens raises MissingTool."""
         return self._sight.look
 
     @look.setter
@@ -141,17 +141,17 @@ class QemuMachine:
         return kernel_for(kernel)
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """Run every program; the runs in the order of *programs*, with the errors of :meth:`run_telling`."""
+        """Run every program; return the runs in the order of *programs*. Errors as in :meth:`run_telling`."""
         return self.run_telling(programs, lambda index, run: None)
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
-        """As :meth:`run`, reporting every run as it completes.
+        """Like :meth:`run`, but report every run as it completes.
 
         :param on_done: called with index and run as soon as a program is done, in any order, always from the
             calling thread
-        :raises Misuse: there is no such kernel, or no guest can hold any of the programs; nothing has been
+        :raises Misuse: if there is no such kernel, or no guest can hold any of the programs; nothing has been
             run
-        :raises MissingTool: QEMU, the kernel or the requested KVM is not available
+        :raises MissingTool: if QEMU, the kernel or the requested KVM is not available
         """
         check_any_placeable(programs)
         assert self.kernel  # looked up here, before threads ask for it
@@ -218,7 +218,7 @@ class QemuMachine:
         ]
 
     def _give_up(self, pending: Pending, threads: list[threading.Thread]) -> None:
-        # No thread starts another program, and a thread that waits for a guest loses it.
+        # No thread starts another program, and a thread that waits for a guest loses that guest.
         pending.clear()
         self._shared.stop.set()
         self._shared.end_all()
@@ -237,7 +237,7 @@ def _work(
     pending: Pending,
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
-    # A thread: runs programs until none is pending. Any other exception is passed to the caller.
+    # A thread that runs programs until none is pending. Any other exception is passed to the caller.
     while not stop.is_set():
         taken = pending.take(bench)
         if taken is None:
@@ -258,7 +258,7 @@ def _boot(
 ) -> GuestLike:
     from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
 
-    # The tracer flushes by itself, and orders are for one CPU.
+    # The tracer flushes by itself, and orders are observed on one CPU.
     probes = trace_request(kernel.release) if sight.look is not LookLevel.END and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,

@@ -32,13 +32,13 @@ from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 #: Modes in observations, by their names in the debugfs list.
 _MODES = {mode.cattr: mode.short for mode in CacheMode}
 
-#: The step after which the program is gone.
+#: The step after the program has ended.
 END = "end"
 
-#: First word of the line that ends the reply of a lost guest; everything before it is complete.
+#: First word of the line that ends the reply of a lost guest; everything before that line is complete.
 LOST = "lost"
 
-# Section name of requests around a step, which are not steps of the program.
+# Section name for requests around a step, which are not steps of the program.
 _PREPARATION = "preparation"
 
 _FILES = (
@@ -59,9 +59,10 @@ class ParsedReply:
     :param before: book entries in the program's windows before its first operation
     :param before_log: unread log lines printed before it, without noise
     :param steps: the complete steps
-    :param left: page frames of the book entries after the last of them
+    :param left: page frames of the book entries that remain after the last step
     :param lost: the reason why steps are missing, or None
-    :param alarms: the kernel's alarms in the log, including WARNs, each with its operation
+    :param alarms: the kernel's alarms in the log, including WARNs, each with the operation during which it
+        came
     :param late_alarms: alarms in the log before the first operation, caused by an earlier program
     """
 
@@ -75,7 +76,7 @@ class ParsedReply:
 
 
 def with_operation(alarm: Alarm, program: Program, step: int | None) -> Alarm:
-    """*alarm* with the operation of *program* during which it came; None before the first."""
+    """*alarm* with the operation of *program* during which it came; None if it came before the first."""
     line = "" if step is None else [*op_lines(program), END][step]
     return msgspec.structs.replace(alarm, step=step, op=line)
 
@@ -93,7 +94,7 @@ class _Section:
 
 
 def reply_until(lost: LostGuest) -> str:
-    """The reply of a lost guest: its complete sections, then the reason why there are no more."""
+    """The reply of a lost guest: its complete sections, then the reason why there are no further ones."""
     return f"{lost.answered}{LOST} {' '.join(str(lost).split())}\n"
 
 
@@ -108,11 +109,11 @@ def parse_reply(
 ) -> ParsedReply:
     """The observations in *text*, the reply to *program* placed by *placement*.
 
-    A truncated or invalid reply yields the steps that were complete by then.
+    A truncated or invalid reply yields the steps that are complete.
 
-    :param observed: what was requested; if VMAs were, having none means there are none
+    :param observed: what was requested; requested VMAs that are missing do not exist
     :param ram_mib: RAM of the guest, from address 0, in MiB
-    :param ended: the operations that ended in a step, by its index, if other than its own
+    :param ended: the operations that ended in a step, by its index, if different from its own operation
     """
     ram = PfnRange(0, ram_mib << 20 >> PAGE_SHIFT)
     return _Reader(program, placement, ram, observed, ended).read(text)
@@ -120,7 +121,7 @@ def parse_reply(
 
 @dataclass
 class _Reader:
-    # Reads one reply; ``task_names`` grows as tasks get pids.
+    # Reads one reply; ``task_names`` grows as tasks receive pids.
     program: Program
     placement: Placement
     ram: PfnRange
@@ -144,7 +145,7 @@ class _Reader:
         return self.seen
 
     def _sections(self, lines: Iterator[str]) -> None:
-        # One section after the other; a section is complete when the first line of the next one comes.
+        # One section after another; a section is complete when the first line of the next one arrives.
         names = ["before"]
         for index, around in enumerate(preparations(self.program)):
             before, after = len(around.before), len(around.after)
@@ -324,9 +325,9 @@ class _Reader:
 
 
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
-    """Result and value of *op*, or of a request around one, from the *words* after the ``r`` of a reply.
+    """The result and value of *op*, or of a request around it, from the *words* after the ``r`` of a reply.
 
-    :raises ValueError: it has none; the message continues "the step"
+    :raises ValueError: if *words* has none; the message continues "the step"
     """
     if len(words) < 2:
         raise ValueError("has no result")

@@ -1,9 +1,9 @@
 """Programs that hold processors: each operation is begun, waited for and reported as one step.
 
-Up to the operation that is held, and after the last ``release``, steps are like those of any program. In
-between, the held processor is stopped; an operation of another task is begun and either returns, waits for a
-lock or a reply of the held processor, or is held too. After each step the whole machine is stopped and only
-its memory is read: the agent could wait for the same locks.
+Before the held operation, and after the last ``release``, steps are like those of any program. In between,
+the held processor is stopped, and an operation of another task either returns, waits for a lock or a reply of
+the held processor, or is held too. After each step the whole machine is stopped and only its memory is read:
+the agent might wait for the same locks.
 """
 
 import time
@@ -46,7 +46,7 @@ NEED_NAMES = {
     Obstacle.EXEC_UPDATE: "exec_update_lock",
 }
 
-# Seconds for an operation to reach its place or complete, and for all to complete after a release.
+# Seconds for an operation to reach its place or finish, and for all to finish after a release.
 _LIMIT = 10.0
 # Seconds for a released operation, and for a waiting one, before its wait is examined.
 _GOES_ON, _MAY_WAIT = 0.4, 0.1
@@ -83,16 +83,16 @@ class Schedule:
         self._placement = placement
         self._look = look
         self._ask_agent = ask_agent
-        #: Held CPUs by the tasks stopped there.
+        #: Held CPUs, by the task stopped there.
         self._held: dict[str, HeldCpu[Any]] = {}
-        #: The task that waits on its way to the place where it is to be held.
+        #: The task that waits before it has reached the place where it is to be held.
         self._coming: tuple[str, Coming] | None = None
-        #: The kernel's names of the functions that the program names in holds.
+        #: The kernel's names for the functions at which the program holds tasks.
         self._names: dict[str, str | None] = {}
         self._cast = Cast(guest)
         #: Unfinished operations, each with its task's slot, in the order they began.
         self._open_ops: list[tuple[Op, int]] = []
-        #: Tasks that were killed and not waited for.
+        #: Tasks that were killed but not waited for.
         self._killed: set[str] = set()
         self._state_before = LensState()
         self._note = Note()
@@ -121,7 +121,7 @@ class Schedule:
             raise Noise(f"`{op_text(op)}`: {error}") from error
 
     def look(self, stage: Stage) -> LensState:
-        """The state of memory after a step; while a processor is held, the whole machine is stopped."""
+        """The state of memory after a step; the whole machine is stopped while a processor is held."""
         state = self._consistent_state(stage)
         if self._note.alone:
             call = self._ops[stage.done - 1].call
@@ -144,7 +144,7 @@ class Schedule:
         assert op.hold is not None
         slot, words = _operations(text)[0]
         pid = stage.pids.get(slot)
-        # Of all holds: during one, the guest cannot be asked for its driver's symbols.
+        # For all holds at once: during one, the guest cannot be asked for its driver's symbols.
         held_in = (one.hold.function for one in self._ops if one.hold is not None)
         self._names = {name: self._functions.kernel_name(name) for name in held_in}
         function = self._names[op.hold.function]
@@ -212,7 +212,7 @@ class Schedule:
         result, value = self._standing(op, outcome)
         return self._memory_reply(stage, Note(alone=True, result=result, value=value))
 
-    # The way of an operation to the place where it is to be held; None if this kernel has none.
+    # The way of an operation to the place where it is to be held; None if this kernel has no such place.
     def _way(self, op: Op, pid: int) -> Coming | None:
         function = self._names[op.hold.function] if op.hold is not None else None
         if op.hold is None or function is None:
@@ -220,7 +220,7 @@ class Schedule:
         counts = partial(self._in_program_area, function)
         return Coming(self._steering.way_to(_place(op.hold, function), counts), pid)
 
-    # Result and value of an operation in progress; keeps its CPU if it is held.
+    # Result and value of an operation in progress; stores its CPU if it is held.
     def _standing(self, op: Op, outcome: HoldOutcome) -> tuple[str, str | None]:
         if outcome.held is not None:
             self._held[op.task] = outcome.held
@@ -261,7 +261,7 @@ class Schedule:
                     self._coming[1].held if self._coming is not None and self._coming[0] == op.task else None
                 )
                 known = came is not None or op.task in self._held
-                # Waiting operations are checked again whenever another one made progress.
+                # Waiting operations are checked again whenever another one has made progress.
                 limit = _GOES_ON if op.task == task else _MAY_WAIT
                 settled = partial(self._free_cpus.settled, self._cast, slot, limit=limit)
                 outcome = HoldOutcome(held=came) if known else settled()
@@ -340,14 +340,15 @@ class Schedule:
         return "\n".join(reply)
 
     def _answer_lines(self, stage: Stage, answer: Answer) -> list[str]:
-        # The lines of the answer, of the kernel's log since, and of new tasks.
+        # Lines for the answer, the kernel's log since then, and new tasks.
         log = [f"k {line}" for line in self._cast.heard]
         self._cast.heard.clear()
         pids = self._cast.pids.items() - stage.pids.items()
         return [f"r {' '.join(answer.reply)}", *log, *(f"pid {slot} {pid}" for slot, pid in sorted(pids))]
 
     def _consistent_state(self, stage: Stage) -> LensState:
-        # Memory in the middle of a change stays so while the machine is stopped: let it run for a moment.
+        # Memory in the middle of a change stays that way while the machine is stopped: let it run for a
+        # moment.
         for _ in range(_LOOKS - 1):
             try:
                 return self._look(stage)
@@ -362,7 +363,7 @@ class Schedule:
 
 
 class OperationStart:
-    """An operation that is begun and polled until it has an *answer*, or *stop_waiting* is set."""
+    """An operation that is begun, and polled until it has an *answer* or *stop_waiting* is set."""
 
     def __init__(self, cast: Cast, slot: int, words: Sequence[str]) -> None:
         self.cast, self._slot, self._words = cast, slot, words

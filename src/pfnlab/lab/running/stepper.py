@@ -1,4 +1,4 @@
-"""Programs run operation by operation: the lens reads state after each, steering acts inside operations."""
+"""Programs run one operation at a time: the lens reads state after each, steering acts inside operations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NO_LENS = (
 
 _OP_LIMIT = 30.0
 
-#: Lines of a reply with the process id of a task.
+#: Lines of a reply with a task's process id.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
 #: Errors of a slot caused by the machine, not by the program.
@@ -62,9 +62,9 @@ _SLOT_TROUBLES = {
 class Stepped:
     """A program that was run.
 
-    :param reply: the reply of the agent to the whole request, up to the point where the guest was lost
+    :param reply: the agent's reply to the whole request, up to the point where the guest was lost
     :param states: the lens's state after every step
-    :param notes: a schedule's notes on every step; empty if no processor was to be held
+    :param notes: a schedule's notes on every step; empty if no processor is to be held
     """
 
     reply: str
@@ -73,11 +73,11 @@ class Stepped:
 
     @property
     def ended(self) -> dict[int, tuple[Op, ...]]:
-        """The operations that each release completed, by the index of its step."""
+        """The operations completed by each release, by the index of its step."""
         return {at: note.ended for at, note in enumerate(self.notes) if note.ended is not None}
 
     def blame(self, step: int, faults: Sequence[MemoryFault]) -> None:
-        """Add faults to the observations of a step; -1 is the end, for leftovers of the program."""
+        """Add faults to the observations of a step; -1 is the end, for the program's leftovers."""
         if faults and self.states:
             state = self.states[step]
             memory = msgspec.structs.replace(state.memory, faults=(*state.memory.faults, *faults))
@@ -89,8 +89,8 @@ class Stepper:
 
     :param guest: a booted guest; without a ``ram`` file its memory is not read
     :param vmlinuz: its kernel
-    :ivar between: read state between operations; else only if a schedule needs it
-    :ivar demanded: a kernel that cannot be read, e.g. for lack of types, is an error
+    :ivar between: whether state is read between operations; otherwise only if a schedule needs it
+    :ivar demanded: whether a kernel that cannot be read, e.g. for lack of types, is an error
     """
 
     def __init__(self, guest: GuestLike, vmlinuz: Path) -> None:
@@ -103,22 +103,23 @@ class Stepper:
         self._stub: GdbStub | None = None
         self._steering: Steering | None = None
         self._functions: Functions | None = None
-        #: Latest requested operation; None before the first, and if a program was one request.
+        #: The latest requested operation; None before the first, and if the program was a single request.
         self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
-        """True if *program* has to be run operation by operation.
+        """True if *program* has to be run one operation at a time.
 
-        Undecided if it has to be, but an earlier program showed that the kernel cannot be read.
+        Undecided if it has to be, but an earlier program has shown that the kernel cannot be read.
         """
         if self._blind is not None and self.demanded and self.between:
             raise self._blind
         return self._looks or program.needs.forced or program.needs.held or program.needs.slot
 
     def stands(self, program: Program) -> bool:
-        """True if *program* can still be one request, in which the guest stops after each operation.
+        """True if *program* can be a single request, with the guest stopped after each operation.
 
-        The request says so: there are no other requests between operations, but a call may be forced in one.
+        The request asks for these stops: there are no requests between operations, but a call may be forced
+        in one.
         """
         if not (can_stand(program) and self._looks and hasattr(self._guest, "request_standing")):
             return False
@@ -132,11 +133,11 @@ class Stepper:
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """Run *program*, whose request is *request*.
 
-        If the guest is lost, the result has the steps before, and the reason (:func:`reply_until`).
+        If the guest is lost, the result has the steps before that and the reason (:func:`reply_until`).
 
-        :raises Noise: a schedule has to be repeated, in another guest
-        :raises Undecided: the kernel cannot be read, or lacks a function; the guest may then be in the middle
-            of the program
+        :raises Noise: if a schedule has to be repeated in another guest
+        :raises Undecided: if the kernel cannot be read, or lacks a function; the guest may then be in the
+            middle of the program
         """
         self.at = None
         steered = program.needs.forced or program.needs.held
@@ -161,7 +162,7 @@ class Stepper:
             op = program.ops[stage.done] if of_program else None
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
             if op is not None and pid is not None and isinstance(op.call, Plug | Unplug):
-                # From outside; the agent then waits for the kernel to notice.
+                # An event from outside; the agent then waits until the kernel notices it.
                 guest = cast("Guest", self._guest)
                 (guest.plug if isinstance(op.call, Plug) else guest.unplug)()
             injection = None
@@ -259,7 +260,7 @@ class Stepper:
         return Stepped(reply, states)
 
     def alarm(self, program: Program) -> Alarm | None:
-        """The alarm that ended the guest in the middle of *program*, with its operation."""
+        """The alarm that ended the guest during *program*, with its operation."""
         alarm = self._guest.last_alarm()
         if alarm is None or is_stall_of_hold(alarm, program):
             return None
@@ -269,21 +270,21 @@ class Stepper:
         return with_operation(alarm, program, step)
 
     def now(self, placement: Placement) -> LensState:
-        """The state of a guest in which no program runs, but whose memory was read before."""
+        """The state of a guest in which no program is running, but whose memory was read earlier."""
         assert self._inside is not None
         return self._inside.look({}, placement.places)
 
     def turn_back(self, frames: Sequence[PfnRange]) -> None:
-        """Make these page frames write-back in the direct map of such a guest; LensError on failure."""
+        """Make these page frames write-back again in the direct map of such a guest; LensError on failure."""
         assert self._inside is not None
         self._inside.turn_back(frames)
 
     def in_use(self) -> InUse | None:
-        """Resources in use in a guest in which no program runs; None if its memory is not read."""
+        """The resources in use in a guest in which no program is running; None if its memory is not read."""
         if self._inside is None:
             return None
         if hasattr(self._guest, "rest"):
-            # Half a task is not a leftover of a program.
+            # A task that has not fully exited is not a leftover of a program.
             cast("Guest", self._guest).rest()
         try:
             return self._inside.in_use()
@@ -291,7 +292,7 @@ class Stepper:
             return None
 
     def close(self) -> None:
-        """Release the guest, which may be gone already."""
+        """Release the guest, which may already be gone."""
         if self._inside is not None:
             self._inside.close()
             self._inside = None
@@ -300,7 +301,7 @@ class Stepper:
             self._stub = self._steering = self._functions = None
 
     def _reply_until(self, lost: LostGuest) -> str:
-        # If steering noticed the loss first, the guest itself knows more about it.
+        # If steering was first to notice the loss, the guest itself knows more about it.
         if lost.console is None and hasattr(self._guest, "lose"):
             known = cast("Guest", self._guest).lose(str(lost))
             known.answered = lost.answered
@@ -324,7 +325,7 @@ class Stepper:
         if not hasattr(self._guest, "listen_for_gdb"):
             raise Undecided("this guest cannot be steered: it has no gdbstub")
         guest = cast("Guest", self._guest)
-        # Read while the machine runs: connecting stops it.
+        # Read while the machine is running: connecting stops it.
         symbols = kernel_symbols(guest, self._vmlinuz)
         self._stub = GdbStub(guest.listen_for_gdb())
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
@@ -343,9 +344,9 @@ class Stepper:
 
 
 def operation_begun(program: Program, begun: int) -> int | None:
-    """The operation of *program* in progress, given the number of request operations begun.
+    """The operation of *program* in progress, given the number of operations of the request that have begun.
 
-    :return: None before the first; the number of operations for the end of the program
+    :return: the index; None before the first operation, and the number of operations at the end
     """
     at = [
         index
@@ -356,13 +357,13 @@ def operation_begun(program: Program, begun: int) -> int | None:
 
 
 def is_stall_of_hold(alarm: Alarm, program: Program) -> bool:
-    """True if *program*, which holds a processor, made others wait."""
+    """True if *program* holds a processor and so made others wait."""
     return alarm.kind in STALLS and program.needs.held
 
 
 @contextlib.contextmanager
 def _closing(schedule: Schedule) -> Iterator[None]:
-    # The first error is the one that matters; a dead machine holds no CPU.
+    # The first error is the one that matters; a dead machine does not hold a CPU.
     try:
         yield
     except BaseException:

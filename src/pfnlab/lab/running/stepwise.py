@@ -1,4 +1,4 @@
-"""A request split into operations, so that the host can observe and act in between.
+"""A request split into operations, so that the host can observe and act between them.
 
 The agent keeps the tasks of a request that ends with ``more`` (``guest/PROTOCOL.md``). The replies are joined
 as if the whole request had been answered at once.
@@ -15,12 +15,13 @@ from pfnlab.lab.running.preparations import Around
 
 @dataclass
 class Stage:
-    """Progress of a request between two of its operations.
+    """The progress of a request between two of its operations.
 
-    :param done: operations of the program done so far
-    :param begun: true if the first task exists
-    :param preparing: true if the request is not an operation of the program, but one before or after it
-    :param pids: process ids of the tasks known so far, by slot
+    :param done: the number of operations of the program that are done
+    :param begun: whether the first task exists
+    :param preparing: whether the request is one before or after an operation of the program, not the
+        operation itself
+    :param pids: the process ids of the tasks known so far, by slot
     """
 
     done: int = 0
@@ -41,11 +42,12 @@ def ask_stepwise(
 ) -> str:
     """The reply to *request*, a whole program, whose operations are sent one by one.
 
-    :param ask: `Stage.done` is the number of the requested operation, or the number of operations for the end
+    :param ask: sends a request; `Stage.done` is the index of the operation, or the number of operations for
+        the end
     :param preparations: the lines of the request that are not operations of the program, if any
-    :param nop_first: begin the first task before the first operation, so that its pid is known
-    :return: a reply in the agent's format; truncated if a part was not answered completely
-    :raises LostGuest: as *ask* and *look* do, with the reply to the operations before
+    :param nop_first: whether to begin the first task before the first operation, so that its pid is known
+    :return: a reply in the agent's format, truncated if a part was not answered completely
+    :raises LostGuest: if *ask* or *look* raises it; with the reply to the operations before
     """
     joined = _JoinedReply()
     try:
@@ -105,7 +107,7 @@ class _JoinedReply:
         return "\n".join([*self._lines, ""])
 
     def begin(self, reply: str) -> None:
-        # Observations of a request before the first operation belong to the state before.
+        # Observations of a request before the first operation belong to the state before that operation.
         self._take([line for line in reply.splitlines() if line.split(" ")[0] not in ("step", "r", "v", "p")])
         self._lines = [line for line in self._lines if not line.startswith("done ")]
 

@@ -12,12 +12,12 @@ from pfnlab.programs.runs.texts import ascending, moved_text
 #: Letters of move_pages that are not a node.
 _STATUSES = {"e": "EFAULT", "n": "ENOENT"}
 
-#: Bits of PAGEMAP_WORDS in a pagemap entry, relative to bit 55, where the agent's digits begin.
+#: The bits of PAGEMAP_WORDS in a pagemap entry, relative to bit 55, where the agent's digits begin.
 _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 
 def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places: Places) -> int | str | None:
-    """The value of *call*, from the *words* of a reply after its result; ValueError if they are invalid."""
+    """The value of *call*, from the *words* after the result in a reply; ValueError if they are invalid."""
     if isinstance(call, Status):
         locked, pinned = words
         return f"VmLck={locked} VmPin={int(pinned)}"
@@ -46,7 +46,7 @@ def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places
 
 
 def _run(word: str) -> bytes:
-    """Bytes as encoded by the agent: repeated ones as ``0*10``, ascending ones as ``7+8``."""
+    """Decode bytes encoded by the agent: repeated ones as ``0*10``, ascending ones as ``7+8``."""
     sign = "*" if "*" in word else "+"
     first, count = (int(number, 16) for number in word.split(sign))
     return bytes([first] * count) if sign == "*" else ascending(first, count)
@@ -58,7 +58,7 @@ def _page(bits: int) -> str:
 
 
 def _regions(words: Sequence[str], span: Span) -> list[str]:
-    """Triples of first page, end page and categories; pages are relative to the start of *span*."""
+    """Convert triples of first page, end page and categories; pages are relative to the start of *span*."""
     numbers = list(map(int, words))
     regions: list[str] = []
     for start, end, bits in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
@@ -70,7 +70,7 @@ def _regions(words: Sequence[str], span: Span) -> list[str]:
 
 
 def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
-    """Every line begins with an address, which becomes a page of an area."""
+    """Convert lines that each begin with an address, which becomes a page of an area."""
     lines: list[str] = []
     for word in words:
         if "=" in word:
@@ -85,7 +85,7 @@ def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
 
 
 def _smaps_lines(words: Sequence[str], places: Places) -> list[str]:
-    """Pairs of a VMA's addresses and its Rss; the addresses become pages of an area."""
+    """Convert pairs of a VMA's addresses and its Rss; the addresses become pages of an area."""
     lines: list[str] = []
     for addresses, rss in zip(words[::2], words[1::2], strict=True):
         start, end = (int(address, 16) >> PAGE_SHIFT for address in addresses.split("-"))

@@ -16,7 +16,7 @@ from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmRea
 from pfnlab.programs.lang.words import ROWS, is_by_hand
 from pfnlab.programs.runs.places import shows_unknown
 
-#: Most tasks of the agent, and longest comm the kernel keeps.
+#: Maximum number of tasks of the agent, and maximum length of a comm in the kernel.
 MAX_TASKS = 16
 COMM_LENGTH = 15
 
@@ -27,11 +27,11 @@ _MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
 
 _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 
-#: Interfaces whose file offsets are relative to the start of the BAR (of its region); those of the others are
+#: Interfaces whose file offsets are relative to the start of the BAR (or its region); the others' are
 #: physical addresses.
 _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 
-#: The value for no limit.
+#: The value that means no limit.
 _UNLIMITED = (1 << 64) - 1
 
 #: The bit set in an address relative to the driver's own pages, or to the task's clock pages.
@@ -39,11 +39,11 @@ _OF_RAM = _OF_VVAR = 1 << 63
 
 
 class Observed(NamedTuple):
-    """Observations requested from the agent, by the words of a request; VMAs and PTEs after each step.
+    """Observations requested from the agent, by their words in a request; VMAs and PTEs after each step.
 
     :param order: the order of kernel calls, in a guest with probes
-    :param last: the memtype list only before the first operation and at the end
-    :param stand: no operation begins before the host allows it
+    :param last: read the memtype list only before the first operation and at the end
+    :param stand: no operation begins until the host allows it
     """
 
     vmas: bool = True
@@ -58,7 +58,7 @@ USUAL = Observed()
 
 
 def compile_program(program: ops.Program, placement: Placement, observed: Observed) -> str:
-    """The request that runs *program* as placed by *placement*; Misuse if it has too many tasks."""
+    """The request that runs *program* in *placement*; Misuse if the program has too many tasks."""
     tasks = ops.tasks_of(program)
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are too many for the guest: use at most {MAX_TASKS}")
@@ -77,7 +77,7 @@ def compile_program(program: ops.Program, placement: Placement, observed: Observ
 
 
 def address_of(placement: Placement, span: Span) -> int:
-    """The virtual byte address at which *span* begins; Misuse if no area has that name."""
+    """The virtual address, in bytes, at which *span* begins; Misuse if no area has that name."""
     if span.name == VVAR:
         return _OF_VVAR | span.start * PAGE_SIZE
     try:
@@ -128,7 +128,7 @@ def _request(call: ops.Call, placement: Placement, slots: dict[str, int]) -> str
 
 
 def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]) -> str:
-    # A field of an operation of the table; a guest has one device, whose name is not sent.
+    # A field of an operation; a guest has one device, whose name is not sent.
     match field:
         case Shape.RANGE:
             return _range(placement, value)
@@ -157,7 +157,7 @@ def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]
 
 def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
     assert call.bytes is not None
-    # A read that must not report its content says so in place of the first byte to write.
+    # A read whose content must not be reported has this flag in place of the first byte to write.
     silent = int(shows_unknown(call, placement.places))
     walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
     first = silent if isinstance(call, ProcessVmReadv) or call.value is None else call.value

@@ -1,4 +1,4 @@
-"""Sizes of kernel structures and slab caches: read from images and guests, stored in a file per series.
+"""Sizes of kernel structures and slab caches, read from images and guests, stored in a file per series.
 
 ``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel. The members of
 a VMA in other configurations are derived from them.
@@ -27,7 +27,7 @@ from pfnlab.lab.running.inside import need_lens
 
 FORMAT = "pfnlab-sizes/1"
 
-#: The structures to read, their purpose, and where their objects live.
+#: The structures to read, with their purpose and the place of their objects.
 STRUCTURES: Mapping[str, tuple[str, str]] = {
     "vm_area_struct": ("a VMA; a tracker keeps its data here", "slab `vm_area_struct`"),
     "vma_lock": ("the lock of a VMA while it was a separate object", "slab `vma_lock`"),
@@ -50,13 +50,13 @@ STRUCTURES: Mapping[str, tuple[str, str]] = {
 class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The sizes of one series.
 
-    :param package_version: the kernel that was read, the distribution's version
-    :param sha256: of its vmlinuz
+    :param package_version: the kernel that was read, as the distribution's version
+    :param sha256: the checksum of its vmlinuz
     :param made_by: the command that wrote the file
-    :param structures: by name; without those this kernel lacks
+    :param structures: the structures by name, without those this kernel lacks
     :param slabs: the slab caches of a booted guest by name; empty if none was booted
     :param alike: other packages of the series with the same structures
-    :param unlike: other packages, and the structures in which each differs
+    :param unlike: other packages, each with the structures in which it differs
     """
 
     series: str
@@ -121,7 +121,7 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
 
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
-    """The sizes of a series for storing: of *kernel*, which is booted, compared with the *others*."""
+    """The sizes of a series, ready to store: those of *kernel*, which is booted, compared with *others*."""
     types = types_of(kernel)
     structures = structures_of(types)
     alike, unlike = [], {}
@@ -146,7 +146,7 @@ def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: st
 
 
 def holes_in_words(structure: StructureSize) -> str:
-    """The holes of a structure: those between its own members, then the bytes lost inside members."""
+    """The holes of a structure: first those between its own members, then the bytes lost inside members."""
     own = [_hole(hole) for hole in structure.own_holes]
     inside = Counter[str]()
     for hole in structure.holes:
@@ -156,7 +156,7 @@ def holes_in_words(structure: StructureSize) -> str:
     return ", ".join(own + within) or "none"
 
 
-# JSON with lists of plain values on one line, so that a changed member or hole is one changed line.
+# JSON with lists of plain values on one line, so that a changed member or hole changes one line.
 def _lines(value: Any, depth: int = 0) -> str:
     inner = " " * (depth + 1)
     if isinstance(value, dict) and value:
@@ -179,7 +179,7 @@ def _bits(bits: int) -> str:
 
 
 class ListedSizes(NamedTuple):
-    """The structures of some kernels, by the name of the kernel."""
+    """The structures of several kernels, by kernel name."""
 
     kernels: tuple[tuple[str, dict[str, StructureSize]], ...]
     outcome: Outcome = Outcome.AS_EXPECTED
@@ -200,7 +200,7 @@ def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
     yield from (f"  {line}" for line in in_columns(rows))
 
 
-#: Size of each word of a tracker's field: a pointer, a frame, a size.
+#: The size of each word of a tracker's field: a pointer, a frame or a size.
 WORD = 8
 
 #: The field of the kernel's own tracker, which another tracker replaces.
@@ -208,11 +208,11 @@ OWN_FIELD = "pfnmap_track_ctx"
 
 
 class KernelOption(NamedTuple):
-    """A configuration option that decides about members of a VMA.
+    """A configuration option that determines members of a VMA.
 
-    :param members: members removed if it is off
-    :param added: member present if it is on, if the kernels read have it off
-    :param needs: the option it depends on, if the kernel has that
+    :param members: the members removed if it is off
+    :param added: the member that is present if it is on, if it was off in the kernels read
+    :param needs: the option on which it depends, if the kernel has that option
     """
 
     name: str
@@ -232,13 +232,13 @@ OPTIONS = (
     KernelOption("ANON_VMA_NAME", added=SizedMember("anon_name", 0, WORD, WORD)),
 )
 
-#: Present in kernels where a VMA has a name in any configuration, next to the links of a file mapping.
+#: Present in kernels in which a VMA has a name in any configuration, next to the links of a file mapping.
 _NAMED_ANYWAY = "shared | anon_name"
 
 VMA = "vm_area_struct"
 
 #: Members of a VMA that a PFN mapping does not use, so that a word could share their place: automatic NUMA
-#: balancing skips VM_PFNMAP (vma_migratable), and userfaultfd accepts none (vma_can_userfault).
+#: balancing skips VM_PFNMAP (vma_migratable), and userfaultfd accepts no such VMA (vma_can_userfault).
 UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
 
 #: The options that are on.
@@ -249,7 +249,7 @@ def configured(members: Sequence[SizedMember], configuration: Configuration) -> 
     """The members of a VMA in a configuration, without the field of the kernel's own tracker."""
     absent = {name for option in OPTIONS if option.name not in configuration for name in option.members}
     kept = [member for member in members if member.name not in absent | {OWN_FIELD}]
-    # Without the option the type of this member is empty, and an added one comes before it or before a word.
+    # Without the option, the type of this member is empty. An added member comes before it or before a word.
     names = {member.name for member in members}
     for option in OPTIONS:
         if option.added and option.name in configuration and not {_NAMED_ANYWAY, option.added.name} & names:
@@ -277,9 +277,9 @@ def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
 
 
 def possible(on: Configuration, options: Sequence[KernelOption]) -> Configuration:
-    """The subset of *on* whose dependencies are on, or unknown to the kernel."""
+    """The options in *on* whose dependencies are on, or unknown to the kernel."""
     names = {option.name for option in options}
-    # An option comes after the one it depends on.
+    # An option follows the one on which it depends.
     kept: set[str] = set()
     for option in options:
         if option.name in on and (option.needs not in names or option.needs in kept):
@@ -293,7 +293,7 @@ def members_of(series: SeriesSizes) -> tuple[SizedMember, ...]:
 
 
 def sharing(series: SeriesSizes) -> tuple[int, int]:
-    """Number of configurations in which a word can share a member unused by PFN VMAs, and in which not."""
+    """The numbers of configurations in which a word can share a member unused by PFN VMAs, and of others."""
     members = members_of(series)
     able = [
         any(member.name in UNUSED_IN_PFN_VMAS for member in configured(members, on))

@@ -1,1 +1,1 @@
-"""Holding and forcing a running kernel at its functions, through QEMU's gdbstub."""
+"""Holding a running kernel at its functions, and forcing their results, through QEMU's gdbstub."""

@@ -14,9 +14,10 @@ _STILL_RUNNING = "r -1 11 running"
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one operation: 0, or an errno.
+    """The answer to one operation: 0 or an errno.
 
-    :param words: the following words: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
+    :param words: the words after it: the value loaded, the address that mremap returned, or ``sig SIGNO
+        CODE``
     """
 
     errno: int
@@ -33,8 +34,8 @@ class Whereabouts:
     """The state of a task.
 
     :param state: the letter of ``/proc/PID/stat``
-    :param functions: the kernel functions it sleeps in, innermost first; empty while it runs
-    :param offset: return offset in the innermost one; 0 while it runs
+    :param functions: the kernel functions in which it sleeps, innermost first; empty while it runs
+    :param offset: the return offset in the innermost function; 0 while it runs
     """
 
     state: str
@@ -43,7 +44,7 @@ class Whereabouts:
 
 
 class Cast:
-    """Tasks of a program open on *guest*, ended by its opener; *head* begins every request."""
+    """Tasks of a program open on *guest*, ended by the code that opened it; *head* begins every request."""
 
     def __init__(self, guest: GuestLike, head: Sequence[str] = ()) -> None:
         self._guest, self._head = guest, head
@@ -55,23 +56,23 @@ class Cast:
         self.heard: list[str] = []
 
     def do(self, task: int, verb: str, *arguments: int | str) -> Answer:
-        """Let *task* do one operation and wait for it; after 10 s the guest kills the task."""
+        """Let *task* do one operation and wait for it; the guest kills the task after 10 s."""
         return _answer(self._request([_line("op", task, verb, *arguments)])[0])
 
     def begin(self, task: int, verb: str, *arguments: int | str) -> None:
-        """Let *task* begin an operation, without waiting."""
+        """Let *task* begin an operation without waiting for it."""
         self.verbs[task] = verb
         answer = self._request([_line("begin", task, verb, *arguments)])[0]
         if answer != _BEGUN:
             raise LostGuest(f"task {task} did not begin {verb}: {answer}")
 
     def collect(self, task: int, limit: float) -> Answer | None:
-        """The answer to the operation *task* has begun; None if it still runs after *limit* seconds."""
+        """The answer to the operation that *task* has begun; None if it still runs after *limit* seconds."""
         answer = self._request([f"collect {task} {int(limit * 1000):x}"], limit)[0]
         return None if answer == _STILL_RUNNING else _answer(answer)
 
     def attempt(self, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Answer | None:
-        """`begin` and `collect` in one request: None when *task* is not done within *limit* seconds."""
+        """Do `begin` and `collect` in one request; None if *task* is not done within *limit* seconds."""
         self.verbs[task] = verb
         lines = [_line("begin", task, verb, *arguments), f"collect {task} {int(limit * 1000):x}"]
         first_answer, answer = self._request(lines, limit)
@@ -80,7 +81,7 @@ class Cast:
         return None if answer == _STILL_RUNNING else _answer(answer)
 
     def where(self, task: int) -> Whereabouts:
-        """The state of *task* now."""
+        """The current state of *task*."""
         self._request([f"where {task}"])
         return self._whereabouts
 

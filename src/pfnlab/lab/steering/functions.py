@@ -1,4 +1,4 @@
-"""Kernel functions named by programs, in one guest: functions to hold at, functions to force."""
+"""Kernel functions named by programs, in one guest: functions to hold at, and functions to force."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: Values kernel functions return on failure; all others return -ENOMEM.
+#: Values that kernel functions return on failure; all others return -ENOMEM.
 FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}
 
-#: Places that differ from the names of their functions: the first group with a function in the kernel is
-#: used, and all its functions present count.
+#: Places whose names differ from those of their functions: the first group with a function in the kernel is
+#: used, and all its functions that exist there count.
 _NAMES = {
     "__get_free_page": (("get_free_pages_noprof",), ("__get_free_pages",)),
     # For sizes known to the compiler.
@@ -39,7 +39,7 @@ _VFIO = "vfio_pci_core"
 
 
 class Functions:
-    """Functions of one guest's kernel by programs' names; the driver's once one of them is requested."""
+    """Functions of one guest's kernel by programs' names; the driver's are loaded when first requested."""
 
     def __init__(self, guest: Guest, steering: Steering) -> None:
         self._guest = guest
@@ -47,7 +47,7 @@ class Functions:
         self._driver = self._vfio = False
 
     def check(self, program: Program) -> None:
-        """Check that the kernel has the functions *program* names, as far as known; Undecided if not."""
+        """Check that the kernel has the functions that *program* names, as far as known; Undecided if not."""
         for op in program.ops:
             if op.fail is not None:
                 if op.fail.inside is not None:
@@ -65,11 +65,11 @@ class Functions:
             self._vfio = True
 
     def kernel_name(self, function: str) -> str | None:
-        """The kernel's function or functions (`Place.function`) that programs call *function*.
+        """The function or functions (`Place.function`) of this kernel that programs call *function*.
 
-        None if it lacks one that programs for all kernels name. The machine must be running.
+        None if this kernel lacks a function that programs name for all kernels. The machine must be running.
 
-        :raises Undecided: it has no such function
+        :raises Undecided: if it has no such function
         """
         for group in _NAMES.get(function, ((function,),)):
             names = [name for name in group if name in self._steering.symbols or self._in_driver(name)]
@@ -80,7 +80,7 @@ class Functions:
         return None
 
     def injection(self, op: Op, pid: int) -> Injection | None:
-        """The call to force in *op* of the task *pid*; None without one, or if the kernel lacks it."""
+        """The call to force in *op* of task *pid*; None without one, or if the kernel lacks it."""
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
             function = self.kernel_name(op.fail.function) or op.fail.function
@@ -91,7 +91,7 @@ class Functions:
         return Injection(name, 0, pid, op.skip.nth)
 
     def work_address(self, function: str, registers: dict[str, int]) -> int | None:
-        """The virtual address that a call of *function* with *registers* works on; None if it has none."""
+        """The virtual address that a call of *function* with *registers* works on, or None."""
         expression = address_of(function.partition("|")[0], self._guest.hello.release)
         match = None if expression is None else re.fullmatch(r"((?:\+\d+\()*)%(\w+)\)*", expression)
         if match is None:

@@ -28,7 +28,7 @@ def framed(payload: bytes) -> bytes:
 
 
 def unescaped(body: bytes) -> bytes:
-    """The payload of a packet, with escapes (``}``) and run lengths (``*``) decoded."""
+    """The payload of a packet, after decoding escapes (``}``) and run lengths (``*``)."""
     out = bytearray()
     rest = iter(body)
     for byte in rest:
@@ -42,7 +42,7 @@ def unescaped(body: bytes) -> bytes:
 
 
 class Wire:
-    """A connection to the gdbstub at the unix socket *path*; TimedOut if none listens in *limit* seconds."""
+    """A connection to the gdbstub at unix socket *path*; TimedOut if nothing listens for *limit* seconds."""
 
     def __init__(self, path: Path, limit: float) -> None:
         self._socket = _connect(path, limit)
@@ -67,18 +67,18 @@ class Wire:
         raise Undecided(f"the gdbstub did not accept `{payload[:_SHOWN]}`, sent {_RESENDS} times")
 
     def send_raw(self, data: bytes) -> None:
-        """Send *data* unchanged, e.g. the byte 3 that interrupts."""
+        """Send *data* unchanged, e.g. the byte 3, which interrupts."""
         try:
             self._socket.sendall(data)
         except OSError as error:
             raise LostGuest(f"the gdbstub is gone: {error}") from error
 
     def receive(self, limit: float, action: str) -> str:
-        """The content of the next packet.
+        """The payload of the next packet.
 
-        :param action: the action expected of the gdbstub, for the message
-        :raises TimedOut: it did not within *limit* seconds
-        :raises LostGuest: the connection is closed
+        :param action: the action expected of the gdbstub, for the error message
+        :raises TimedOut: if the action was not done within *limit* seconds
+        :raises LostGuest: if the connection is closed
         """
         deadline = time.monotonic() + limit
         while not self._packets:
@@ -86,7 +86,7 @@ class Wire:
         return self._packets.popleft()
 
     def forget(self) -> None:
-        """Discard the packets that have arrived but were not received."""
+        """Discard packets that have arrived but were not received."""
         self._packets.clear()
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class Stop:
     """The reason why all CPUs are stopped.
 
     :param signal: 5 at a breakpoint or after a step, 2 after an interrupt
-    :param thread: the CPU it happened on, counted from 1; 0 if unknown
+    :param thread: the CPU on which it happened, counted from 1; 0 if unknown
     """
 
     signal: int
@@ -180,7 +180,7 @@ class GdbStub:
     """A connection to the gdbstub at the unix socket *path*; connecting stops the machine.
 
     :param limit: time limit for each answer in seconds
-    :raises TimedOut: nothing listens there, or it does not answer
+    :raises TimedOut: if nothing listens there, or it does not answer
     """
 
     def __init__(self, path: Path, *, limit: float = 10.0) -> None:
@@ -209,7 +209,7 @@ class GdbStub:
         return tuple(numbers)
 
     def select(self, thread: int) -> None:
-        """Use *thread* for later reads of registers and memory."""
+        """Select *thread* for later reads of registers and memory."""
         if self._selected != thread:
             self._expect_ok(f"Hg{thread:x}")
             self._selected = thread
@@ -246,7 +246,7 @@ class GdbStub:
         return int.from_bytes(self.read(address, 8), "little")
 
     def write(self, address: int, data: bytes) -> None:
-        """Write *data* at the virtual *address*."""
+        """Write *data* to the virtual *address*."""
         for at in range(0, len(data), _CHUNK):
             part = data[at : at + _CHUNK]
             self._expect_ok(f"M{address + at:x},{len(part):x}:{part.hex()}")
@@ -277,22 +277,22 @@ class GdbStub:
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
 
     def step_over(self, thread: int, address: int) -> None:
-        """Step *thread* past the breakpoint at *address*, where it is stopped, as :meth:`step_off`."""
+        """Step *thread*, stopped at the breakpoint at *address*, past it, as :meth:`step_off` does."""
         self.remove_breakpoint(address)
         self.step_off(thread, address)
         self.insert_breakpoint(address)
 
     def step_off(self, thread: int, address: int) -> None:
-        """Let *thread* execute the instruction at *address*, where it is stopped; Undecided if it stays."""
+        """Let *thread*, stopped at *address*, execute the instruction there; Undecided if it stays."""
         for _ in range(_STEPS):
             self.step(thread)
-            # After a step that executes nothing, the same call would be counted twice.
+            # If a step executed nothing, the same call would be counted twice.
             if self.registers(thread)["rip"] != address:
                 return
         raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
 
     def poll(self, limit: float) -> Stop | None:
-        """The next stop, or None within *limit* seconds."""
+        """The next stop, or None after *limit* seconds without one."""
         try:
             reply = self._wire.receive(limit, "stop")
         except TimedOut:
@@ -302,7 +302,7 @@ class GdbStub:
         return self.reason
 
     def wait(self, limit: float, event: str) -> Stop:
-        """The next stop; TimedOut, with *event* in the message, if it does not come in *limit* seconds."""
+        """The next stop; TimedOut, with *event* in the message, after *limit* seconds without one."""
         stop = self.poll(limit)
         if stop is None:
             raise TimedOut(f"{event} did not happen within {limit:g} s")
@@ -319,7 +319,7 @@ class GdbStub:
         return self.reason
 
     def close(self) -> None:
-        """Close the connection to a machine that is about to end: its breakpoints remain."""
+        """Close the connection to a machine that is about to end; its breakpoints remain."""
         self._wire.close()
 
     def _resume(self, packet: str) -> None:
@@ -340,7 +340,8 @@ class GdbStub:
             at += width
         return values, data[at:]
 
-    # Connecting and interrupting may be reported twice: a stop before the answer to a request is an old one.
+    # Connecting and interrupting may each be reported twice: a stop before the answer to a request is an old
+    # one.
     def _drain(self) -> None:
         self._ask("qC")
         self._wire.forget()
@@ -356,7 +357,7 @@ class GdbStub:
         if reply != "OK":
             raise Undecided(f"the gdbstub answered `{packet[:40]}` with {reply[:40]!r} instead of OK")
 
-    # Sends a request and returns its answer; stops reported in between are late ones.
+    # Sends a request and returns its answer; a stop reported in between is a late one.
     def _ask(self, packet: str, stops: bool = False) -> str:
         if self.running:
             raise Defect(f"`{packet[:40]}` was sent to a running machine")

@@ -1,4 +1,4 @@
-"""Holding CPUs at kernel functions while the others run, to see which tasks continue and which wait."""
+"""Holding CPUs at kernel functions while others run, to see which tasks continue and which wait."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _SCANNED = 0x800
-# Checks of a task until it has waited for the same obstacle twice in a row; few on an idle host.
+# Checks of a task until it has been seen waiting for the same obstacle twice in a row; few on an idle host.
 _PATIENCE = 8
 _OTHERS = 5.0
 
-#: Functions to search for the caller of a semaphore's function.
+#: Functions among which to search for the caller of a semaphore's function.
 _CALLERS = 8
 
 
@@ -35,10 +35,10 @@ class NotReached(Undecided):
 
 @dataclass(frozen=True)
 class HoldPoint:
-    """A place to hold a CPU at, and the task *pid* to hold there.
+    """A place at which to hold a CPU, and the task *pid* to hold there.
 
     :param forced: calls on the way that are made to return immediately
-    :param counts: true if a call that begins with these registers counts
+    :param counts: returns True if a call that begins with these registers counts
     """
 
     place: Place
@@ -49,11 +49,11 @@ class HoldPoint:
 
 @dataclass(frozen=True)
 class HoldOutcome:
-    """Progress of an operation while a CPU was held; one of the three is not None.
+    """The progress of an operation while a CPU is held; exactly one of the three is not None.
 
-    :param answer: it returned by itself
-    :param wait: it waits; with `Obstacle.NOTHING` the schedule should be repeated
-    :param held: it reached its own place, and is stopped there
+    :param answer: its answer, if it returned by itself
+    :param wait: its wait, if it waits; with `Obstacle.NOTHING`, the schedule should be repeated
+    :param held: its CPU, if it reached its own place and is stopped there
     """
 
     answer: Answer | None = None
@@ -63,7 +63,7 @@ class HoldOutcome:
 
 @dataclass
 class Coming:
-    """Another task to hold: the way to its place, and its CPU, once stopped there."""
+    """Another task to hold: the way to its place, and its CPU once it is stopped there."""
 
     way: Way
     pid: int
@@ -71,14 +71,14 @@ class Coming:
 
 
 class FreeCpus:
-    """The CPUs that are not held, while others are.
+    """The CPUs that are not held while others are.
 
     The machine is stopped, except while `others`, `attempt`, `settled` or `wait_of` lets them run.
 
-    :param stack_pointer: kernel stack pointer of a process that is not running, by its pid; None if
-        unavailable, so that a waiting exec cannot be examined
+    :param stack_pointer: returns the kernel stack pointer of a process that is not running, by its pid; None
+        if unavailable, in which case a waiting exec cannot be examined
     :ivar steering: the machine
-    :ivar coming: another task to be held, watched for whenever they run
+    :ivar coming: another task to be held, for which to watch whenever the CPUs run
     """
 
     def __init__(self, steering: Steering, stack_pointer: Callable[[int], int] | None = None) -> None:
@@ -88,15 +88,14 @@ class FreeCpus:
     def others(self, call: Callable[[], U]) -> U:
         """Let all CPUs except held ones run until *call* has returned, and stop them again.
 
-        *call* makes the guest act and must return by itself, as `Cast.attempt` does, because its operation
-        may wait for a
-        held CPU.
+        *call* makes the guest act. It must return by itself, as `Cast.attempt` does, because its operation
+        may wait for a held CPU.
 
-        :raises TimedOut: it did not return within :data:`_OTHERS` seconds
+        :raises TimedOut: if *call* did not return within :data:`_OTHERS` seconds
         """
         operation = self._come(call)
         if self.coming is not None and operation is not None and operation.done:
-            # The machine has been stopped since: the coming task must not pass its place unseen.
+            # The machine has been stopped since then: the coming task must not pass its place unseen.
             return operation.result(_OTHERS)
         self.steering.go()
         try:
@@ -115,7 +114,7 @@ class FreeCpus:
         self.steering.stub.interrupt()
         return result
 
-    # If a task is coming to a place, begins *call*, and returns when it is there or the call is done.
+    # Begins *call*; returns when it is done, or when a coming task has reached its place.
     def _come(self, call: Callable[[], U]) -> BackgroundCall[U] | None:
         coming = self.coming
         if coming is None:
@@ -137,19 +136,19 @@ class FreeCpus:
         limit: float = 0.4,
         coming: Coming | None = None,
     ) -> HoldOutcome:
-        """Let *task*, on another CPU, begin an operation, and report its progress while CPUs are held.
+        """Let *task*, on another CPU, begin an operation; report its progress while CPUs are held.
 
-        A waiting operation is collected after a release, with `settled` or `Cast.collect`.
+        The answer of a waiting operation is collected after a release, with `settled` or `Cast.collect`.
 
-        :param limit: seconds until it counts as waiting; an operation that can finish takes about 0.05
-        :param coming: the place it is to be held at; if it waits before, it may arrive there later
+        :param limit: seconds after which it counts as waiting; an operation that can finish takes about 0.05
+        :param coming: the place where it is to be held; if it waits before that, it may arrive there later
         """
         self.coming = coming or self.coming
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
         return self._outcome(cast, task, answer, limit, coming)
 
     def settled(self, cast: Cast, task: int, *, limit: float = 0.4) -> HoldOutcome:
-        """Progress of *task*, which waited for a CPU that has been released, as `attempt` reports it."""
+        """The progress of *task*, which waited for a CPU that has been released, in the form of `attempt`."""
         coming = self.coming
         return self._outcome(cast, task, self.others(partial(cast.collect, task, limit)), limit, coming)
 
@@ -168,7 +167,7 @@ class FreeCpus:
             if wait.need is previous_need and previous_need is not Obstacle.NOTHING and not came:
                 return HoldOutcome(wait=wait)
             previous_need = wait.need
-            # A busy host is slow: an operation that waits for nothing may still finish.
+            # On a busy host, an operation that waits for nothing may still finish.
             extra_limit = limit if previous_need is Obstacle.NOTHING else 0.0
             answer = self.others(partial(cast.collect, task, extra_limit))
         if self.coming is not None and self.coming.pid == cast.pids[task] and answer is not None:
@@ -178,7 +177,7 @@ class FreeCpus:
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The wait of *task*, whose operation is not finished."""
         pid, execs = cast.pids[task], cast.verbs.get(task) == "exec"
-        # The guest reads the location of a task under a lock that the task's exec may have.
+        # The guest reads the location of a task under a lock that may be held by the task's exec.
         if not execs:
             whereabouts = self.others(lambda: cast.where(task))
             if whereabouts.state == "D":
@@ -208,7 +207,7 @@ class FreeCpus:
 
 
 class HeldCpu(FreeCpus, Generic[T]):
-    """A CPU stopped at its place until `release`, and the others."""
+    """A CPU stopped at its place until `release`, together with the other CPUs."""
 
     def __init__(self, steering: Steering, thread: int, operation: BackgroundCall[T]) -> None:
         super().__init__(steering)
@@ -217,13 +216,13 @@ class HeldCpu(FreeCpus, Generic[T]):
         steering.keep(thread)
 
     def free(self) -> None:
-        """Let the CPU run with the others, once they run again."""
+        """Let the CPU run with the others once they run again."""
         if not self._released:
             self._released = True
             self.steering.free(self._thread)
 
     def release(self) -> None:
-        """Resume the CPU, and the others."""
+        """Resume this CPU and the others."""
         if not self._released:
             self.free()
             self.steering.go()
@@ -238,13 +237,14 @@ def hold(
 ) -> HeldCpu[T]:
     """Run *call* and hold the CPU that reaches the place of *at*.
 
-    *call* must return while that CPU is stopped: begin the operation, do not wait for it (`Cast.begin`).
+    *call* must return while that CPU is stopped: it begins the operation but does not wait for it
+    (`Cast.begin`).
 
-    :param limit: seconds for a CPU to get there
-    :param grace: seconds to wait for it after *call* has returned; 0 if *call* returns only when the
-        operation is done
-    :raises NotReached: no CPU got there; the machine is running
-    :raises Undecided: the kernel has no such function
+    :param limit: time for a CPU to get there, in seconds
+    :param grace: time to wait for a CPU after *call* has returned, in seconds; 0 if *call* returns only when
+        the operation is done
+    :raises NotReached: if no CPU got there; the machine is running
+    :raises Undecided: if the kernel has no such function
     """
     hold_way = steering.way_to(at.place, at.counts)
     injections = {
@@ -262,7 +262,7 @@ def hold(
 
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
-    """Kernel functions that the stopped *cpu* is in, possibly with some it has left; empty in user mode."""
+    """The kernel functions that the stopped *cpu* is in, maybe also some it has left; empty in user mode."""
     return tuple(name for name, _ in frames_of(steering, cpu))
 
 
@@ -289,10 +289,10 @@ def frames_behind(steering: Steering, registers: dict[str, int]) -> Iterator[tup
 
 
 def with_jumps(steering: Steering, frames: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """The functions of *frames*, adding a semaphore function that has jumped to its slow path.
+    """The functions of *frames*, plus a semaphore function that has jumped to its slow path.
 
-    It no longer has a frame, but the call in its caller identifies it. Functions between the two were left
-    long ago.
+    It no longer has a frame, but the call in its caller identifies it. Functions between the two have long
+    returned.
     """
     names = [name for name, _ in frames]
     slow = next((at for at, name in enumerate(names) if name.startswith(SEMAPHORE)), len(names))

@@ -1,4 +1,4 @@
-"""Points in a kernel's code, and forced calls: input and output of steering."""
+"""Points in a kernel's code, and forced calls: the input and output of steering."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """A point in the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
+    """A point in kernel code: ``f``, ``f#2`` (its second call) or ``f#2:ret`` (that call's return).
 
-    :param function: the function, or several as ``f|g``, any of which counts
-    :param nth: which call by the task counts, from 1
-    :param at_return: the point after the call returns, instead of its entry
+    :param function: the function; or several, as ``f|g``, any of which counts
+    :param nth: the number of the task's call that counts, from 1
+    :param at_return: whether to stop after the call returns instead of at its entry
     """
 
     function: str
@@ -30,8 +30,8 @@ class Injection:
 
     :param returns: the value, e.g. ``-errno.ENOMEM``, or 1 for ``__pte_alloc``
     :param pid: the process or thread id of the task whose calls count
-    :param nth: which call counts, from 1
-    :param inside: count only within the first call of this function
+    :param nth: the number of the call that counts, from 1
+    :param inside: the function within whose first call to count
     """
 
     function: str
@@ -45,9 +45,9 @@ class Injection:
 class Injected(Generic[T]):
     """The outcome of an injection.
 
-    :param result: result of the operation
-    :param forced: true if the call was reached and forced
-    :param calls: number of calls that counted, including the forced one
+    :param result: the result of the operation
+    :param forced: whether the call was reached and forced
+    :param calls: the number of calls that counted, including the forced one
     """
 
     result: T
@@ -68,9 +68,9 @@ class Hit:
 class Way:
     """A task's way to a place, and its progress.
 
-    :param points: addresses at which to stop the task now
-    :param counts: true if a call that begins with these registers counts
-    :param calls: number of calls of the function so far
+    :param points: the addresses at which to stop the task now
+    :param counts: returns True if a call that begins with these registers counts
+    :param calls: the number of calls of the function so far
     :param stack: the stack pointer after the call has returned; 0 before the call
     """
 

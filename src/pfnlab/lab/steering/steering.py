@@ -1,7 +1,7 @@
-"""Steering a real kernel: stop a task at a kernel function, and force a function's return value.
+"""Steering a real kernel: stop a task at a kernel function, or force a function's return value.
 
 An operation is any function that makes the guest act, e.g. `Guest.request` or `Cast.do`. It runs in its own
-thread, because the whole machine may stop before it is answered.
+thread, because the whole machine may stop before the operation is answered.
 """
 
 import threading
@@ -18,21 +18,21 @@ from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 
 T = TypeVar("T")
 
-# Index of the offset of a task's process id among the guest's offsets.
+# Index, among the guest's offsets, of the offset of a task's process id.
 _PID = 3
 #: End of user addresses.
 USER_END = 1 << 47
 _MASK = (1 << 64) - 1
-#: The bytes of a direct call.
+#: The length of a direct call in bytes.
 _CALL = 5
-#: Bytes after a call in which to look for the next one.
+#: The number of bytes after a call in which to look for the next call.
 _NEAR = 64
-#: Longest chain of calls to follow between two functions.
+#: Maximum number of calls to follow from one function to another.
 _CALLS_DEEP = 4
 
 
 class BackgroundCall(Generic[T]):
-    """A function that runs in its own thread; the machine need not be running when it starts."""
+    """A function that runs in its own thread; the machine may be stopped when it starts."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._future = Future[T]()
@@ -46,11 +46,11 @@ class BackgroundCall(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """True if it has returned or failed."""
+        """True if the function has returned or failed."""
         return self._future.done()
 
     def result(self, limit: float) -> T:
-        """The value of the function, or its exception; TimedOut if not done in *limit* seconds."""
+        """The value of the function, or its exception; TimedOut if it is not done within *limit* seconds."""
         if not wait([self._future], limit).done:
             raise TimedOut(f"the operation was not done within {limit:g} s")
         return self._future.result()
@@ -59,7 +59,7 @@ class BackgroundCall(Generic[T]):
 class Steering:
     """A guest whose CPUs are stopped and started by the host.
 
-    :param stub: connected to the guest, which is resumed
+    :param stub: a stub connected to the guest, which is resumed
     :param offsets: ``hello.offsets`` of the guest, to identify the current task of a CPU
     """
 
@@ -70,14 +70,14 @@ class Steering:
         #: One thread per CPU, CPU 0 first.
         self.threads = stub.threads()
         self._held_threads: list[int] = []
-        # A held CPU is stopped while others run, so it cannot be in a loop.
+        # A held CPU is stopped while others run, so it cannot be kept in a loop.
         self._traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
-        #: Cached results: whether one function leads to another.
+        #: Cached results of whether one function leads to another.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
 
     def go(self) -> None:
-        """Resume all CPUs except held ones."""
+        """Resume all CPUs except the held ones."""
         if self.stub.running:
             return
         if self._held_threads:
@@ -95,7 +95,7 @@ class Steering:
         self._held_threads.remove(thread)
 
     def current_pid(self, registers: dict[str, int]) -> int:
-        """Process or thread id of the current task on the selected CPU, which has *registers*."""
+        """The process or thread id of the current task on the selected CPU, given its *registers*."""
         if len(self._offsets) < _PID + 1:
             raise Undecided("the guest does not know the offset of process ids in its kernel")
         # The first member of `pcpu_hot` on kernels that have it, a separate variable before and after.
@@ -107,12 +107,12 @@ class Steering:
     def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> Injected[T]:
         """Run the operation *call* with one call of a kernel function forced to return a value.
 
-        The operation runs to its end whether or not the call was reached.
+        The operation runs to its end whether or not the call is reached.
 
         :param limit: time limit of the operation in seconds
-        :raises Undecided: the kernel has no such function, or none in the enclosing one, because it is
-            inlined
-        :raises TimedOut: the operation took longer
+        :raises Undecided: if the kernel has no such function, or the enclosing function does not call it
+            because it is inlined
+        :raises TimedOut: if the operation took longer
         """
         self.stub.interrupt()
         for name in filter(None, (injection.inside, injection.function)):
@@ -132,7 +132,7 @@ class Steering:
         return Injected(result, forced, hit.calls if hit else 0)
 
     def _leads_to(self, name: str, wanted: str) -> bool:
-        """True if *name* calls *wanted*, directly or through other functions; pointers are not followed."""
+        """True if *name* calls *wanted*, directly or through others; function pointers are not followed."""
         leads = self._call_paths.get((name, wanted))
         if leads is None:
             level, visited = {name}, {name}
@@ -158,9 +158,9 @@ class Steering:
         return next(iter(self.symbols.called(self.stub.read(address, _NEAR), address)), None)
 
     def meet(self, injection: Injection, operation: BackgroundCall[T], limit: float) -> Hit | None:
-        """Let the machine run until the call of *injection* is about to begin, as `reach` does.
+        """Let the machine run until the call of *injection* is about to begin, like `reach`.
 
-        The hit has fewer calls than requested if the enclosing function of *injection* returned before.
+        The hit has fewer calls than requested if the enclosing function of *injection* returned first.
         """
         within = None
         if injection.inside:
@@ -185,18 +185,18 @@ class Steering:
         *,
         within: tuple[int, int] | None = None,
     ) -> Hit | None:
-        """Let the machine run until the task *pid* is at *place*; it is then stopped, with no trap set.
+        """Let the machine run until task *pid* is at *place*; it is then stopped, with no trap set.
 
-        :param operation: makes the task come there
-        :param within: an address and a stack pointer: stop counting when the task returns there; the hit then
-            has fewer calls than *place* requires
-        :return: None if the task did not come there
+        :param operation: the operation that brings the task there
+        :param within: an address and a stack pointer: counting stops when the task returns there; the hit
+            then has fewer calls than *place* requires
+        :return: None if the task did not get there
         """
         arrival = self.reach_first([self.way_to(place)], pid, operation, limit, within=within)
         return arrival and arrival[1]
 
     def way_to(self, place: Place, counts: Callable[[dict[str, int]], bool] = lambda registers: True) -> Way:
-        """A way to *place*, counting only calls for which *counts* is true; Undecided if no such function."""
+        """A way to *place* that counts only calls with *counts* true; Undecided without such a function."""
         return Way(place, frozenset(map(self.symbols.address, place.function.split("|"))), counts)
 
     def reach_first(
@@ -209,12 +209,12 @@ class Steering:
         grace: float = 0.0,
         within: tuple[int, int] | None = None,
     ) -> tuple[Way, Hit] | None:
-        """As `reach`, for the first of several places that the task reaches; the ways can be continued later.
+        """Like `reach`, for whichever of several places the task reaches first; the ways can be continued.
 
-        A call that is the end of one way does not count for the ways after it in *ways*.
+        A call that ends one way does not count for later ways in *ways*.
 
         :param grace: seconds to wait after the operation is done
-        :return: the way that led there; if *within* ended the counting, the first way, unfinished
+        :return: the way that led there; the first way, unfinished, if *within* ended the counting
         """
         self.stub.interrupt()
         deadline = time.monotonic() + limit
@@ -235,7 +235,7 @@ class Steering:
                 registers = self.stub.registers(stop.thread)
                 at, stack_pointer = registers["rip"], registers["rsp"]
                 if at not in points:
-                    # The stop of the interrupt that ended the wait, or a late stop.
+                    # The stop caused by the interrupt that ended the wait, or a late stop.
                     continue
                 # Calls of all other tasks pass.
                 if self.current_pid(registers) == pid:
@@ -246,12 +246,13 @@ class Steering:
                         return arrived_way, Hit(stop.thread, registers, arrived_way.calls)
                 self._traps.leave(stop, registers)
         finally:
-            # A machine that exited was running, and a dead one has no traps; the first error matters.
+            # A machine that exited was running, and a dead one has no traps; the first error is the one that
+            # matters.
             if not self.stub.running:
                 for address in armed_points:
                     self._traps.clear(address)
 
-    # True if the task, stopped at *at*, has reached the end of the way; counts the call if it counts.
+    # True if the task, stopped at *at*, has reached the end of the way; counts the call if it is eligible.
     def _arrives(self, way: Way, at: int, registers: dict[str, int]) -> bool:
         if at not in way.points:
             return False
@@ -267,7 +268,7 @@ class Steering:
             way.points = frozenset({return_address})
         return not way.place.at_return
 
-    # The next stop at a trap; None, with all CPUs stopped, if the operation ends without one.
+    # The next stop at a trap; None, with all CPUs stopped, if the operation ends without a stop.
     def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:
@@ -286,7 +287,7 @@ class Steering:
         return self.stub.word(registers["rsp"]), registers["rsp"] + 8
 
     def frames(self, registers: dict[str, int], words: Sequence[int]) -> Iterator[tuple[str, int]]:
-        """Functions that *words* of a stack may return to, with addresses, after the CPU's; no repeats."""
+        """The CPU's function, then those *words* of a stack may return to, with addresses. No repeats."""
         last = None
         for word in (registers["rip"], *words):
             name = self.symbols.function(word)

@@ -1,4 +1,4 @@
-"""Symbols of a guest's kernel, both ways; cached, since without KASLR they are the same in every boot."""
+"""Symbols of a guest's kernel, both ways; cached, because without KASLR every boot has the same ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LIMIT = 60.0
 _LARGEST_FUNCTION = 0x10000
 _END = "done symbols"
 
-#: Direct calls and jumps with a 32-bit displacement, at any byte: false matches hit no function.
+#: Direct calls and jumps with a 32-bit displacement, at any byte: false matches do not hit a function.
 _BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
 
 
 class Symbols:
-    """The symbols of ``/proc/kallsyms``, lines ``ADDRESS TYPE NAME``; *kernel* names it in messages."""
+    """The symbols in ``/proc/kallsyms``, as lines ``ADDRESS TYPE NAME``; *kernel* names it in messages."""
 
     def __init__(self, text: str, kernel: str = "this kernel") -> None:
         self._kernel = kernel
@@ -42,7 +42,7 @@ class Symbols:
         self._names = [functions[start] for start in self._starts]
 
     def including(self, text: str) -> Symbols:
-        """These symbols plus those of *text*, e.g. of a module; of equal names the first counts."""
+        """These symbols plus those in *text*, e.g. of a module; of equal names the first one counts."""
         others = Symbols(text)
         both = copy(self)
         both._addresses = {**others._addresses, **self._addresses}
@@ -56,7 +56,7 @@ class Symbols:
         return name in self._addresses
 
     def address(self, name: str) -> int:
-        """The address of *name*; Undecided if there is none: it is inlined or has another name."""
+        """The address of *name*; Undecided if it is not a symbol, e.g. because it is inlined or renamed."""
         if name not in self._addresses:
             near_names = difflib.get_close_matches(name, self._names, n=3)
             hint = f"; near: {', '.join(near_names)}" if near_names else ""
@@ -64,14 +64,14 @@ class Symbols:
         return self._addresses[name]
 
     def extent(self, name: str) -> tuple[int, int]:
-        """The address of the function *name*, and its maximum size in bytes; errors as `address`."""
+        """The address of the function *name*, and its maximum size in bytes; errors as in `address`."""
         start = self.address(name)
         next_index = bisect.bisect_right(self._starts, start)
         end = self._starts[next_index] if next_index < len(self._starts) else start
         return start, min(end - start, _LARGEST_FUNCTION)
 
     def called(self, code: bytes, start: int) -> list[str]:
-        """The functions that x86 *code* at address *start* calls or jumps to, each once, in order."""
+        """The functions that the x86 *code* at address *start* calls or jumps to, each once, in order."""
         names: dict[str, None] = {}
         for match in _BRANCH.finditer(code):
             target = start + match.end(1) + int.from_bytes(match[1], "little", signed=True)
@@ -81,25 +81,25 @@ class Symbols:
         return list(names)
 
     def function(self, address: int) -> str | None:
-        """The function at *address*, without the compiler's suffix after a dot; None outside of all."""
+        """The function at *address*, without the compiler's suffix after a dot; None outside functions."""
         place = self.place(address)
         return None if place is None else place[0].partition(".")[0]
 
     def place(self, address: int) -> tuple[str, int] | None:
-        """The function at *address*, with the compiler's suffix, and the offset; None outside of all."""
+        """The function at *address*, with the compiler's suffix, and the offset; None outside functions."""
         at = bisect.bisect_right(self._starts, address) - 1
         if at < 0 or address - self._starts[at] >= _LARGEST_FUNCTION:
             return None
         return self._names[at], address - self._starts[at]
 
     def functions_outside(self, first: str, end: str) -> list[str]:
-        """The functions outside the symbols *first* to *end*, in address order."""
+        """The functions outside the range of symbols *first* to *end*, in address order."""
         outside = range(self.address(first), self.address(end))
         return [name for start, name in zip(self._starts, self._names, strict=True) if start not in outside]
 
 
 def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
-    """The symbols of *vmlinuz*, read once from *guest*, which runs it (LostGuest), then cached."""
+    """The symbols of *vmlinuz*, read once from *guest*, which runs it, then cached; LostGuest on failure."""
     path = cache_root() / "symbols" / f"{sha256_of(vmlinuz)[:16]}.kallsyms"
     if not trusted(path).exists():
         write_cached(path, _symbol_text(guest, "symbols\n"))

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 
-#: Signal of a stop at a breakpoint.
+#: The signal of a stop at a breakpoint.
 TRAP = 5
 
-#: Seconds to wait for a stop, and seconds that a machine runs between two checks of its address.
+#: Seconds to wait for a stop, and seconds for which a machine runs between two checks of its address.
 _WAIT, _RUNS = 0.01, 0.001
 
 #: A jump to itself.
 _LOOP = b"\xeb\xfe"
 
-#: First bytes of functions that have no effect: endbr, its variant without pointers to it, or room for a
-#: tracer.
+#: First bytes of functions that have no effect: endbr, its variant for functions without pointers to them, or
+#: room for a tracer.
 _NOTHING = (b"\xf3\x0f\x1e\xfa", b"\x0f\x1f\x40\xd6", b"\x0f\x1f\x44\x00\x00")
 
-#: A function that begins with a call of a tracer, and the size of that instruction.
+#: The first byte of a function that begins with a call of a tracer, and the size of that instruction.
 _CALL, _CALL_SIZE = b"\xe8", 5
 
 _LONGEST = 5
@@ -29,9 +29,9 @@ _THREAD = 1
 
 
 class Breakpoints:
-    """Breakpoints of the gdbstub. After each stop QEMU retranslates the guest's code, which takes 0.1 s.
+    """Breakpoints of the gdbstub. After each stop, QEMU retranslates the guest's code, which takes 0.1 s.
 
-    Machines stop at them from `set` to `clear`, and must be stopped while they change.
+    Machines stop at them from `set` to `clear`, and must be stopped while breakpoints change.
     """
 
     def __init__(self, stub: GdbStub) -> None:
@@ -39,17 +39,17 @@ class Breakpoints:
         self.set, self.clear = stub.insert_breakpoint, stub.remove_breakpoint
 
     def poll(self) -> Stop | None:
-        """The next stop of a running machine; None, and it keeps running, if none comes soon."""
+        """The next stop of a running machine; None, with the machine still running, if none comes soon."""
         return self._stub.poll(_WAIT)
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
-        """Move the CPU of *stop*, which is at a breakpoint, past it; the machine stays stopped."""
+        """Move the CPU of *stop* past the breakpoint where it is; the machine stays stopped."""
         self._stub.step_over(stop.thread, registers["rip"])
 
 
 @dataclass(frozen=True)
 class _Replaced:
-    # The original first bytes of an instruction replaced by a loop, and its kind.
+    # The original first bytes of an instruction that a loop replaces, and its kind.
     code: bytes
     #: Its size if it has no effect.
     skipped: int = 0
@@ -60,7 +60,8 @@ class _Replaced:
 class Loops:
     """Jumps to themselves, in a machine with one CPU that is interrupted regularly to check its address.
 
-    Otherwise as `Breakpoints`. After an interrupt QEMU keeps its translated code, except for written pages.
+    Otherwise the same as `Breakpoints`. After an interrupt, QEMU keeps its translated code, except for
+    written pages.
     """
 
     def __init__(self, stub: GdbStub) -> None:
@@ -105,7 +106,7 @@ class Loops:
 
 
 def _at(address: int, code: bytes) -> _Replaced:
-    # Identifies the instruction that the bytes at *address* begin with.
+    # Identifies the instruction at the beginning of the bytes at *address*.
     nothing = next((len(start) for start in _NOTHING if code.startswith(start)), 0)
     calls = 0
     if code.startswith(_CALL):

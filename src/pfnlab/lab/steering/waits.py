@@ -26,19 +26,19 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True)
 class Wait:
-    """A task's wait in these kernel functions, innermost first, possibly with some that it has left."""
+    """A task's wait in these kernel functions, innermost first, possibly including some that it has left."""
 
     need: Obstacle
     functions: tuple[str, ...]
 
 
-#: Functions of a semaphore.
+#: Functions of semaphores.
 SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
 _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_lock_slowpath")
 
 _MUTEX = ("mutex_", "__mutex_lock")
 
-# A lock is identified by the innermost of these callers; these are prefixes of names.
+# The innermost of these callers identifies a lock; these are prefixes of names.
 _MUTEXES: dict[Obstacle, tuple[str, ...]] = {
     Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma"),
     Obstacle.DEVICE: ("__device_driver_lock", "device_driver_", "device_release_driver"),
@@ -52,7 +52,8 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
         *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "vector_madvise", "__do_sys_"),
         *("__se_sys_", "do_mlock", "do_mbind"),
-        # System calls that take the lock themselves, if the compiler has inlined all of one into its entry.
+        # System calls, which take the lock themselves if the compiler has inlined everything into their
+        # entry.
         *("__x64_sys_munlock", "__x64_sys_mlockall", "__x64_sys_msync", "__x64_sys_mincore"),
         *("__x64_sys_remap_file_pages", "__x64_sys_process_mrelease", "__x64_sys_process_madvise"),
         *("do_mremap", "mmap_write_lock", "mmap_read_lock", "__mm_populate", "m_start", "lock_next_vma"),
@@ -63,18 +64,19 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
         *("pagemap_", "userfaultfd_"),
         # The two requests of the guest driver that take the lock themselves.
         *("pfnlab_zap", "pfnlab_remap_live"),
-        # Up to 6.9 vfio-pci takes it for each address space from which it removes entries.
+        # Up to 6.9, vfio-pci takes it for each address space from which it removes entries.
         "vfio_pci_zap_and_vma",
     ),
     Obstacle.EXEC_UPDATE: ("mm_access",),
-    # A fault waits for it under mmap_lock; functions of vfio-pci that take mmap_lock are listed above.
+    # A fault waits for it while holding mmap_lock; functions of vfio-pci that take mmap_lock are listed
+    # above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
 #: Functions that take a lock of vfio-pci.
 _VFIO = {Obstacle.MEMORY: _SEMAPHORES[Obstacle.MEMORY]}
 #: Writers of a VMA's own lock, which counts its readers from 6.15 on.
 _VMA_LOCK = ("__vma_start_write", "__vma_start_exclude_readers", "__vma_enter_locked")
-#: These take mmap_lock killably, and that of a file by plain down_write.
+#: These take mmap_lock killably, but the lock of a file by plain down_write.
 _FILES: dict[Obstacle, tuple[str, ...]] = {Obstacle.I_MMAP: ("dup_mm", "copy_process")}
 _SPINLOCKS = {
     Obstacle.BOOK: (
@@ -83,20 +85,20 @@ _SPINLOCKS = {
     Obstacle.PAGE_TABLE: (
         *("follow_p", "zap_", "__zap_", "unmap_page_range", "insert_pfn", "copy_p", "move_", "remap_p"),
         *("change_p", "handle_", "__pte_offset", "pte_offset", "__handle_mm_fault", "do_", "unmap_"),
-        # Walks of the entries of a table, which up to 6.4 take the lock themselves.
+        # Walks of a table's entries, which take the lock themselves up to 6.4.
         *("mincore_", "swapin_", "mlock_p", "pagemap_", "smaps_", "clear_refs_", "madvise_", "gather_"),
         *("queue_", "wp_page", "finish_", "filemap_map", "folio_walk"),
     ),
 }
 
-# Most functions between a spin lock's slow path and the function that takes the lock.
+# Maximum number of functions between a spin lock's slow path and the function that takes the lock.
 _SPINLOCK_DEPTH = 4
 
 
 def judge(functions: Sequence[str]) -> Wait:
     """The wait of a task that is in *functions*, innermost first.
 
-    Functions of an interrupt on top, which a held CPU can also stop, are skipped.
+    Functions of an interrupt on top of these are skipped, because a CPU can also be held in one.
     """
     names = tuple(functions)
     for at, name in enumerate(names):
@@ -121,15 +123,15 @@ def judge_sleeping(
 ) -> Wait:
     """The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
 
-    They are in the format of ``/proc/PID/stack``, which omits the functions of the lock itself.
+    They are in the format of ``/proc/PID/stack``, which omits the lock's own functions.
 
-    :param called: the lock function called by the innermost one; None if unknown. If the caller takes several
-        locks, e.g. a fault of vfio-pci up to 6.9, it waits for the one of this kind
-    :param calls_next: the function that the innermost one calls next
+    :param called: the lock function that the innermost function calls; None if unknown. If the caller takes
+        several locks, e.g. a fault of vfio-pci up to 6.9, the task waits for the lock of this kind
+    :param calls_next: the function that the innermost function calls next
     """
     names = tuple(functions)
-    # Up to 6.14 a VMA's own lock is a semaphore, released by its writer at once (vma_start_write). vfio-pci
-    # does the same with its own lock.
+    # Up to 6.14, a VMA's own lock is a semaphore, which its writer releases at once (vma_start_write).
+    # vfio-pci does the same with its lock.
     at_once = called is not None and called.endswith("down_write") and calls_next == "up_write"
     if (at_once and _lock_named(names[:1], _VFIO) is None) or (names and names[0].startswith(_VMA_LOCK)):
         return Wait(Obstacle.VMA_LOCK, names)
@@ -137,7 +139,7 @@ def judge_sleeping(
         # It waits for a grace period, and then for work on every processor.
         return Wait(Obstacle.CPU, names)
     if any(name.startswith("synchronize_rcu") for name in names):
-        # A held processor prevents the end of a grace period.
+        # A held processor keeps the grace period from ending.
         return Wait(Obstacle.NOTHING, names)
     if called is not None and called.startswith(SEMAPHORE + _MUTEX):
         need = judge((called, *names)).need
@@ -146,7 +148,7 @@ def judge_sleeping(
 
 
 def _semaphore_named(names: Sequence[str], taken: str) -> Obstacle | None:
-    """The semaphore that *names* wait for in the semaphore function *taken*."""
+    """The semaphore for which *names* wait in the semaphore function *taken*."""
     innermost = next((name for name in names if not name.startswith(SEMAPHORE)), "")
     of_file = _lock_named([innermost], _FILES) if taken == "down_write" else None
     return of_file or _lock_named(names, _SEMAPHORES)

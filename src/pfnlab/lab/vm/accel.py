@@ -1,4 +1,4 @@
-"""Accelerator of guests: the emulator's own (TCG) or the host's processor (KVM)."""
+"""The accelerator of guests: the emulator's own (TCG) or the host's processor (KVM)."""
 
 import os
 import threading
@@ -9,10 +9,10 @@ from pfnlab.base.errors import MissingTool
 from pfnlab.lab.images.cache import quiet
 from pfnlab.programs.runs.machine import Accel
 
-#: The device QEMU opens for KVM.
+#: The device that QEMU opens for KVM.
 DEVICE = Path("/dev/kvm")
 
-#: Seconds for a guest with KVM to say hello; it takes about one.
+#: Seconds in which a guest with KVM must say hello; it takes about one.
 HELLO_LIMIT = 20.0
 
 
@@ -20,8 +20,8 @@ class Acceleration:
     """The accelerator of one machine's guests, and whether KVM has worked there.
 
     :param asked: the accelerator the user requested
-    :param say: called once with the reason if another is used
-    :param device: for tests
+    :param say: called once, with the reason, if a different one is used
+    :param device: the KVM device; replaced in tests
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Acceleration:
         self._current = Accel.TCG if self._requested is Accel.TCG else Accel.AUTO
 
     def settle(self) -> None:
-        """Find out once whether KVM can be used; MissingTool if it was requested but cannot be."""
+        """Find out once whether KVM can be used; MissingTool if it was requested but cannot be used."""
         with self._lock:
             if self._current is not Accel.AUTO:
                 return
@@ -50,8 +50,8 @@ class Acceleration:
     def of(self, *, steered: bool) -> Accel:
         """The accelerator of the next guest, KVM or TCG.
 
-        :param steered: for programs that hold a processor or force a function; these were only measured with
-            TCG
+        :param steered: whether its programs hold a processor or force a function; such programs were only
+            measured with TCG
         """
         self.settle()
         with self._lock:
@@ -66,11 +66,11 @@ class Acceleration:
         return self._current if accel is Accel.KVM else accel
 
     def works(self) -> None:
-        """Record that a guest with KVM said hello."""
+        """Record that a guest with KVM has said hello."""
         self._kvm_works = True
 
     def falls_back(self, reason: str) -> bool:
-        """Give up KVM, for *reason*; True if the guest that did not boot should be retried without it."""
+        """Give up KVM for *reason*; return True if the guest that failed to boot should be retried."""
         with self._lock:
             if self._kvm_works:
                 return False
@@ -86,7 +86,7 @@ class Acceleration:
 
 
 def _kvm_trouble(device: Path) -> str:
-    # The reason why KVM cannot be used, with a remedy; empty if it can.
+    # The reason why KVM cannot be used, with a remedy; empty if it can be used.
     try:
         os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:

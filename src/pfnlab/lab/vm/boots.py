@@ -1,4 +1,4 @@
-"""The guests of one machine: booted on demand, ended together; gives up on a kernel that never boots."""
+"""The guests of one machine: booted on demand, ended together; a kernel that never boots is given up."""
 
 import threading
 from collections.abc import Callable
@@ -19,45 +19,46 @@ MAX_FAILED_BOOTS = 4
 
 
 class GuestLike(Protocol):
-    """A booted kernel with the agent in it (:class:`pfnlab.lab.vm.qemu.Guest`)."""
+    """A booted kernel with the agent inside (:class:`pfnlab.lab.vm.qemu.Guest`)."""
 
     #: The agent's first reply.
     hello: Hello
 
     def request(self, text: str, limit: float) -> str:
-        """The reply to *text*; LostGuest if none within *limit* seconds, or if none can come."""
+        """The reply to *text*; LostGuest if it takes longer than *limit* seconds, or cannot come."""
 
     def last_alarm(self) -> Alarm | None:
-        """The alarm that ended it, or is about to, without its operation."""
+        """The alarm that ended it or is about to, without its operation."""
 
     @property
     def begun(self) -> int:
-        """Number of operations begun of the last request, including its end."""
+        """The number of operations of the last request that have begun, including its end."""
 
     @property
     def is_disturbed(self) -> bool:
         """True if it is killed or stopped from outside, or was when it was lost."""
 
     def close(self) -> None:
-        """End it; harmless if it has ended, and callable while another thread waits for a reply."""
+        """End it; harmless if it has already ended. May be called while another thread waits for a reply."""
 
 
 @dataclass(frozen=True)
 class GuestShape:
-    """Properties of a guest to boot.
+    """The properties of a guest to boot.
 
     :param bar_mib: the size of the device under test in MiB, a power of two; only written pages use memory
     :param image: its initramfs; the agent's if None
     :param cpus: number of CPUs
-    :param slot: the device under test is in a slot, and can be unplugged
-    :param resets: the device under test can be reset and put to sleep; such machines are always booted
+    :param slot: whether the device under test is in a slot, and can be unplugged
+    :param resets: whether the device under test can be reset and put to sleep; such machines are always
+        booted
     :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
-        no state is saved, since it would fit no other host
+        no state is saved, because it would not fit any other host
     :param devices: additional devices, each an argument of QEMU's ``-device``; such machines are always
         booted
     :param parameters: additional words of the kernel's command line; such machines are always booted
     :param phys_bits: the width of a physical address on an emulated processor; the emulator's default if None
-    :param ram_mib: its RAM in MiB; by its kernel's configuration if None
+    :param ram_mib: its RAM in MiB; derived from the kernel's configuration if None
     """
 
     bar_mib: int = 64
@@ -72,15 +73,15 @@ class GuestShape:
     ram_mib: int | None = None
 
 
-#: A small guest with the agent alone.
+#: A small guest with only the agent.
 SMALL = GuestShape()
 
-#: Boots a kernel as a guest of that shape; the offsets come from an earlier boot of the kernel.
+#: Boots a kernel as a guest of that shape; the offsets are from an earlier boot of the kernel.
 GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
 
 
 class Stopped(Exception):
-    """The run was abandoned while this guest booted."""
+    """The run was abandoned while this guest was booting."""
 
 
 @dataclass
@@ -99,7 +100,7 @@ class Boots:
     failure: str = ""
 
     def start(self, shape: GuestShape) -> GuestLike:
-        """A new guest; a failed boot is retried once, unless all recent boots failed."""
+        """Start a new guest; a failed boot is retried once, unless all recent boots failed."""
         for last_try in (False, True):
             with self.lock:
                 if self.failed_boots >= MAX_FAILED_BOOTS:
@@ -126,7 +127,7 @@ class Boots:
         raise Defect("a boot neither worked nor failed")
 
     def _boot(self, shape: GuestShape, offsets: str | None) -> GuestLike:
-        # Until the first guest has booted with KVM it is not certain that guests can.
+        # Until the first guest has booted with KVM, it is uncertain whether guests can.
         shape = replace(shape, accel=self.acceleration.still(shape.accel))
         try:
             guest = self.boot(shape, offsets)
@@ -145,7 +146,7 @@ class Boots:
         guest.close()
 
     def end_all(self) -> None:
-        """Close all guests, also while other threads wait for them."""
+        """Close all guests, even while other threads wait for them."""
         with self.lock:
             guests, self.guests = list(self.guests), set()
         for guest in guests:

@@ -1,4 +1,4 @@
-"""Memory shared by host and guest agent, and the ports by which they take turns: ``guest/PROTOCOL.md``."""
+"""Memory shared by host and guest agent, and the ports with which they take turns: ``guest/PROTOCOL.md``."""
 
 import contextlib
 import mmap
@@ -17,19 +17,17 @@ RING, STAND, NAP = 1, 2, 4
 
 _IO_PORTS = {"bell": 0xE9, "gate": 0xEA}
 
-# Most unread rings; there is one per completed operation.
+# Maximum number of unread rings; there is one per completed operation.
 _MOST = 4096
 
 
 class Ports:
-    """Two ports by which host and guest take turns: neither polls while the other one works.
+    """Two ports with which host and guest take turns, so that neither polls while the other works.
 
     The agent rings the *bell* when it has a message; the host sleeps until then. The agent stops at the
-    *gate* until the
-    host lets it through. Both are debug consoles of QEMU on sockets, and these are the host's ends. The
-    processor
-    blocks on writing to a full socket, so QEMU itself blocks, too: no one may query it while the guest is at
-    the gate.
+    *gate* until the host lets it through. Both are debug consoles of QEMU on sockets, and these are the
+    host's ends. The processor blocks when it writes to a full socket, and QEMU itself blocks with it, so QEMU
+    must not be queried while the guest is at the gate.
     """
 
     def __init__(self) -> None:
@@ -43,7 +41,7 @@ class Ports:
 
     @property
     def files(self) -> Sequence[int]:
-        """The descriptors that QEMU needs."""
+        """The file descriptors that QEMU needs."""
         return [end.fileno() for end in self._of_guest.values()]
 
     def arguments(self) -> list[str]:
@@ -58,12 +56,12 @@ class Ports:
         ]
 
     def started(self) -> None:
-        """Close our copies of QEMU's ends after it started, so that it notices when the host is gone."""
+        """Close our copies of QEMU's ends once it has started, so that it notices when the host is gone."""
         for end in self._of_guest.values():
             end.close()
 
     def listen(self, seconds: float) -> None:
-        """Sleep until the bell rings, or is broken, at most *seconds*."""
+        """Sleep until the bell rings or is broken, at most *seconds*."""
         # Two threads may listen: one whose answer came too late may not have stopped yet.
         bell = select.poll()
         bell.register(self._mine["bell"], select.POLLIN)
@@ -72,7 +70,7 @@ class Ports:
                 self._mine["bell"].recv(_MOST)
 
     def let_through(self) -> None:
-        """Let the guest through the gate once; without effect while it is elsewhere."""
+        """Let the guest through the gate once; has no effect if the guest is not there."""
         with contextlib.suppress(OSError):
             self._mine["gate"].recv(1)
 
@@ -82,7 +80,7 @@ class Ports:
             end.close()
 
 
-#: Size of the shared memory, bytes.
+#: Size of the shared memory in bytes.
 CHANNEL_SIZE = 16 << 20
 
 _REQUEST = 4096
@@ -93,7 +91,7 @@ _HEARTBEAT, _BEGUN, _ALLOWED, _DONE, _TURNS, _PORTS, _AWAITED = range(4, 11)
 # The first byte of the firmware's own code, up to 1 MiB.
 _FIRMWARE_CODE = 0xF0000
 
-# Waiting: spin at first, then sleep for increasing times, in seconds.
+# Waiting: spin at first, then sleep for increasing times (in seconds).
 _SPIN = 0.00002
 _SHORTEST_NAP = 0.0003
 _LONGEST_NAP = 0.001
@@ -105,13 +103,13 @@ class Hello:
     """The guest's description of itself once it is up.
 
     :param release: as printed by ``uname -r``
-    :param bar_start: first physical byte of the device under test, which has *bar_pages*
+    :param bar_start: the first physical byte of the device under test, which has *bar_pages* pages
     :param ptes: ``ok``, or the reason why page tables cannot be read
     :param offsets: offsets found by the page-table reader; a later guest of the same kernel boots faster with
         them
     :param order: ``ok`` if the order of kernel calls can be observed
     :param phys_bits: the width of a physical address on its processor
-    :param rom_end: end of the last adapter ROM that the kernel found; 0 if it found none
+    :param rom_end: the end of the last adapter ROM that the kernel found; 0 if it found none
     """
 
     release: str
@@ -125,16 +123,16 @@ class Hello:
 
     @property
     def has_false_rom(self) -> bool:
-        """True if the kernel took memory of the firmware for an adapter ROM.
+        """True if the kernel mistook firmware memory for an adapter ROM.
 
         SeaBIOS marks the memory below its own code with the signature of such a ROM. The checksum that a ROM
-        must have (probe_roms) is right by chance in one boot of 256.
+        must have (probe_roms) is correct by chance in one of 256 boots.
         """
         return self.rom_end == _FIRMWARE_CODE
 
 
 def read_hello(text: str) -> Hello:
-    """Parse the agent's first reply; Defect if it is not a hello: agent and host disagree."""
+    """Parse the agent's first reply; Defect if it is not a hello, i.e. if agent and host disagree."""
     lines = dict(line.partition(" ")[::2] for line in text.splitlines())
     try:
         start, pages = lines["bar"].split()
@@ -166,7 +164,7 @@ class Channel:
     def send(self, text: str, allowed: int = 0, turns: int = RING) -> None:
         """Send *text* to the agent; its reply is the next one waited for.
 
-        :param allowed: number of operations that may begin at once, if the request makes them wait
+        :param allowed: the number of operations that may begin at once, if the request makes them wait
         :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.channel`
         """
         data = text.encode("ascii")
@@ -182,28 +180,28 @@ class Channel:
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
     def reply(self, limit: float, lives: Callable[[], bool]) -> str | None:
-        """The pending reply; None if *limit* seconds pass, or *lives* returns False."""
+        """The pending reply; None if *limit* seconds pass or *lives* returns False."""
         words, sequence = self._words, self._sequence
         if not self._wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
             return None
         return self.answered()
 
     def answered(self) -> str:
-        """The reply so far: complete sections, for a guest that sends no more."""
+        """The reply so far, in complete sections, for a guest that sends nothing further."""
         length = self._words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
 
     def awaited(self, limit: float, lives: Callable[[], bool]) -> bool:
-        """Wait until the agent waits for the next request; *limit* and *lives* as in `reply`."""
+        """Wait until the agent is waiting for the next request; *limit* and *lives* as in `reply`."""
         return self._wait(lambda: self._words[_AWAITED] == self._sequence + 1, limit, lives)
 
     def allow(self, operations: int) -> None:
-        """Let operations of the request begin, up to *operations* in total, including its end."""
+        """Let operations of the request begin, up to a total of *operations*, which includes the end."""
         self._words[_ALLOWED] = operations
         self._ports.let_through()
 
     def done(self, operations: int, limit: float, lives: Callable[[], bool]) -> bool | None:
-        """Wait, as `reply`, until this many *operations* are done; False for the reply, None for neither."""
+        """Wait like `reply` until *operations* are done; False if the reply came first, None for neither."""
         words, sequence = self._words, self._sequence
 
         def is_done() -> bool:
@@ -214,25 +212,25 @@ class Channel:
         return words[_REPLY_SEQUENCE] != sequence
 
     def resume(self, requests: int) -> None:
-        """Continue with a guest that has answered *requests* requests; the last reply is pending again."""
+        """Continue with a guest that has answered *requests* requests; its last reply is pending again."""
         self._sequence = 1 + requests
 
     def stop_heart(self) -> None:
-        """Reset the heartbeat; for a stopped machine, before its state is saved."""
+        """Reset the heartbeat of a stopped machine before its state is saved."""
         self._words[_HEARTBEAT] = 0
 
     def heart_beats(self, limit: float, lives: Callable[[], bool]) -> bool:
         """Wait until the agent polls for requests; *limit* and *lives* as in `reply`."""
         return _wait(lambda: self._words[_HEARTBEAT] != 0, limit, lives)
 
-    # True if *done* came true before *limit* passed and while *lives*; an agent without ports is polled.
+    # True if *done* became true before *limit* passed and while *lives*; an agent without ports is polled.
     def _wait(self, done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
         rings = self._words[_PORTS] and self._words[_TURNS] & RING
         return _wait(done, limit, lives, partial(self._ports.listen, _CHECK_EVERY) if rings else None)
 
     @property
     def begun(self) -> int:
-        """Number of operations of the last request the agent has begun, including the end of the program."""
+        """The number of operations of the last request that the agent has begun, including the end."""
         return self._words[_BEGUN]
 
     def close(self) -> None:
@@ -242,7 +240,7 @@ class Channel:
         self._ports.close()
 
 
-# True if *done* came true before *limit* passed and while *lives*; *listen* sleeps until it may have.
+# True if *done* became true before *limit* passed and while *lives*; *listen* sleeps until it may be.
 def _wait(
     done: Callable[[], bool],
     limit: float,

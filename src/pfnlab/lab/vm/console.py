@@ -1,4 +1,4 @@
-"""The console of a guest: its lines, and a cache file that keeps those of a lost guest."""
+"""The console of a guest: its lines, and a cache file that keeps them if the guest is lost."""
 
 import contextlib
 import itertools
@@ -10,10 +10,10 @@ from pathlib import Path
 from pfnlab.lab.images.cache import cache_root, write_cached
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
-# QEMU's message after which it keeps running with a stopped guest.
+# QEMU's message after which it keeps running, but its guest is stopped.
 _KVM_GAVE_UP = "KVM internal error"
 
-# Prefix of the agent's last line.
+# The prefix of the agent's last line.
 _AGENT = "pfnlab agent:"
 
 _CONSOLES_KEPT = 50
@@ -21,7 +21,7 @@ _serial = itertools.count()
 
 
 def lines_of(path: Path) -> list[str]:
-    """The nonempty lines of a log; empty if there is no log."""
+    """The nonempty lines of a log; no lines if there is no log."""
     try:
         text = path.read_text(errors="replace")
     except OSError:
@@ -45,7 +45,7 @@ def keep_console(lines: Sequence[str]) -> Path | None:
 
 
 def alarm_of(console: Sequence[str]) -> Alarm | None:
-    """The first alarm of a kernel; None if the agent gave up, since that panic is not the kernel's own."""
+    """A kernel's first alarm; None if the agent gave up, because that panic is not the kernel's own."""
     if any(_AGENT in line for line in console):
         return None
     return first_alarm(alarms_in(console))
@@ -57,7 +57,7 @@ def gave_up(stderr: Sequence[str]) -> bool:
 
 
 def last_words(console: Sequence[str], stderr: Sequence[str], status: int | None) -> str:
-    """Why a guest ended without an alarm: a panic, QEMU's *stderr*, the console; *status* if it ended."""
+    """The reason why a guest ended without an alarm: a panic, QEMU's *stderr*, the console, or *status*."""
     panics = [line for line in console if "Kernel panic" in line or _AGENT in line]
     if panics:
         return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))

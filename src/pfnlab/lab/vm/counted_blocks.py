@@ -1,7 +1,7 @@
-"""Executed blocks of a guest's kernel, counted by a plugin of QEMU's emulator.
+"""Executed blocks of a guest's kernel, counted by a plugin for QEMU's emulator.
 
 A block is a piece of code that the emulator translates as a unit, identified by its start address. The plugin
-(``blocks.c``) counts in a file that is also mapped here, to read and clear counts from outside.
+(``blocks.c``) counts in a file that is also mapped here, so that counts can be read and cleared from outside.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pfnlab.base.errors import Defect
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 
-#: Capacity of the file in blocks, as in ``blocks.c``.
+#: The capacity of the file in blocks, as in ``blocks.c``.
 MOST_BLOCKS = 1 << 17
 
 _WORD = 8
@@ -53,8 +53,8 @@ class Blocks:
         self._counts(used)[:] = memoryview(bytes(used * _WORD)).cast("Q")
 
     def reached(self) -> list[int]:
-        """Addresses of blocks that ran since, in the order of their first translation."""
-        # The guest may keep running, and translate more blocks.
+        """The addresses of the blocks that have run since then, in the order of their first translation."""
+        # The guest may still be running, and translate more blocks.
         used = self._used
         addresses = self._words[1 : 1 + used]
         return [address for address, count in zip(addresses, self._counts(used), strict=True) if count]

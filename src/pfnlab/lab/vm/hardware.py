@@ -22,7 +22,7 @@ _BOUNDS = {"cpus": (1, 16), "memory": (128, 65_536), "phys_bits": (39, 52)}
 
 @dataclass(frozen=True)
 class Hardware:
-    """Properties of all guests of one machine, beyond the needs of a program; None for the default.
+    """Properties of all guests of one machine, beyond a program's needs; None for the default.
 
     :param cpus: number of processors
     :param memory: RAM in MiB
@@ -36,7 +36,7 @@ class Hardware:
     parameters: tuple[str, ...] = ()
 
     def applied(self, shape: GuestShape) -> GuestShape:
-        """*shape* with this hardware; a program that needs more processors or wider addresses gets them."""
+        """*shape* with this hardware, but with more processors or wider addresses if a program needs them."""
         return replace(
             shape,
             cpus=max(shape.cpus, self.cpus or 1),
@@ -46,7 +46,7 @@ class Hardware:
         )
 
     def lacking(self, program: Program) -> str | None:
-        """Why *program* means something else on this hardware; None if it does not."""
+        """The reason why *program* means something different on this hardware, or None."""
         tops = [device.name for device in program.devices if device.kind == "top"]
         if self.phys_bits != PHYSICAL_BITS or not tops:
             return None
@@ -56,12 +56,12 @@ class Hardware:
         )
 
 
-#: Default guests: one processor, the RAM that the kernel's configuration needs.
+#: Default guests: one processor, and the RAM that the kernel's configuration needs.
 USUAL = Hardware()
 
 
 def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
-    """The hardware given by the *words* of a machine's name; Misuse if one is invalid or out of bounds."""
+    """The hardware given by *words* of a machine's name; Misuse if one is invalid or out of bounds."""
     numbers = dict[str, int]()
     parameters = list[str]()
     for word in words:

@@ -1,4 +1,4 @@
-"""QEMU's command line: processor, devices, kernel parameters; and the start of its process."""
+"""QEMU's command line (processor, devices, kernel parameters), and the start of its process."""
 
 import os
 import subprocess
@@ -12,19 +12,19 @@ from pfnlab.lab.vm.qmp import Slot
 from pfnlab.lab.vm.saved_state import SAVABLE
 from pfnlab.programs.runs.machine import Accel
 
-#: CPU model with several CPUs. With cx16, QEMU 7.2 killed a 6.12 guest in the instruction that uses it.
+#: CPU model for several CPUs. With cx16, QEMU 7.2 killed a 6.12 guest in the instruction that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
 
-#: Model of a single emulated CPU. Without erms the kernel clears and copies memory by words, not by single
-#: bytes, each of which takes the emulator as long as a word.
+#: Model of a single emulated CPU. Without erms the kernel clears and copies memory by words instead of bytes;
+#: the emulator takes as long for a byte as for a word.
 CPU_OF_ONE = "max,-erms,-fsrm"
 
-#: Kernel parameters for a single emulated CPU: periodic ticks, since setting the timer at every task switch
+#: Kernel parameters for a single emulated CPU: periodic ticks, because setting the timer at every task switch
 #: is expensive, and no clearing of memory that is written anyway.
 PARAMETERS_OF_ONE = "highres=off nohz=off init_on_alloc=0"
 
-#: CPU model with KVM: it hides from the kernel that it is a guest, since that changes its behavior, and lacks
-#: a register that not every host provides to its guests.
+#: CPU model with KVM. It hides from the kernel that it is a guest, because that changes the kernel's
+#: behavior, and lacks a register that not every host provides to its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 
 #: Kernel parameter that disables a built-in driver for the device of `controller_arguments`, e.g. in kernels
@@ -33,7 +33,7 @@ NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
 _ROOM = 16 * CHANNEL_SIZE
 
-#: Kernel parameters of every guest: end at once on an oops, the same addresses in every boot, shorter waits,
+#: Kernel parameters of every guest: exit at once on an oops, the same addresses in every boot, shorter waits,
 #: and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
 #: page-table entries.
 PARAMETERS = (
@@ -44,7 +44,7 @@ PARAMETERS = (
 #: Bus addresses of the device under test, or of its slot, and of the channel's device.
 UNDER_TEST, CHANNEL = 0x10, 0x11
 
-# Saving reads every page of the BAR, 0.1 s per GiB; a boot takes a few seconds.
+# Saving reads every page of the BAR at 0.1 s per GiB; a boot takes a few seconds.
 _SAVABLE_BAR_MIB = 8192
 
 # Ends a QEMU whose owner is gone.
@@ -70,7 +70,7 @@ def parameters_for(accel: Accel, cpus: int) -> list[str]:
 def device_arguments(name: str, backend: str, slot: int) -> list[str]:
     """Arguments for a device at *slot* with memory as its BAR2.
 
-    Memory that is not shared costs nothing until written, even if a state is saved or read.
+    Unshared memory costs nothing until it is written, even if a state is saved or read.
     """
     kind, _, rest = backend.partition(",")
     front = f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"
@@ -80,8 +80,8 @@ def device_arguments(name: str, backend: str, slot: int) -> list[str]:
 def controller_arguments(bar_mib: int, slot: int) -> list[str]:
     """Arguments for a device at *slot* that can be reset and put to sleep, with memory as its BAR2.
 
-    It is an NVMe controller without a disk, and its memory is the controller memory buffer. Its state cannot
-    be saved.
+    It is an NVMe controller without a disk; its memory is the controller memory buffer. Its state cannot be
+    saved.
     """
     return ["-device", f"nvme,serial=pfnlab,max_ioqpairs=1,msix_qsize=1,cmb_size_mb={bar_mib},addr={slot:#x}"]
 
@@ -93,9 +93,9 @@ def ram_arguments(path: Path, size: int) -> tuple[str, ...]:
 
 
 def memory_folder(room: int) -> str | None:
-    """The shared-memory folder if it has space for *room* bytes plus the channel, else None.
+    """The shared-memory folder if it has space for *room* bytes plus the channel, or else None.
 
-    Containers often have little, and running out kills processes.
+    Containers often have little space there, and running out of it kills processes.
     """
     try:
         shared = os.statvfs("/dev/shm")
@@ -118,7 +118,7 @@ def start_qemu(
     command: Sequence[str], folder: Path, files: Sequence[int] = ()
 ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
     """Start QEMU with *files*, and a guard that ends it with its owner; its output goes to *folder*."""
-    # Separate sessions: a terminal's interrupt is for the owner, who then closes.
+    # Separate sessions, so that a terminal's interrupt reaches only the owner, who then closes.
     with (folder / "stderr").open("wb") as stderr:
         qemu = subprocess.Popen(
             command,
@@ -138,7 +138,7 @@ def start_qemu(
 
 
 def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[str]:
-    """Arguments for a machine without its kernel and channel; with an IOMMU for vfio-pci if requested."""
+    """Arguments for a machine without its kernel and channel; *iommu* adds an IOMMU for vfio-pci."""
     return [
         *("-M", "q35"),
         *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits),
@@ -159,12 +159,12 @@ def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[s
 
 
 def common_parameters(shape: GuestShape) -> str:
-    """The kernel parameters of every guest on such a processor."""
+    """The kernel parameters of every guest with such a processor."""
     return " ".join((PARAMETERS, *parameters_for(shape.accel, shape.cpus)))
 
 
 def kernel_parameters(shape: GuestShape, offsets: str | None, *, iommu: bool) -> str:
-    """All kernel parameters of a guest, with the offsets of an earlier guest of the same kernel."""
+    """All kernel parameters of a guest, including offsets from an earlier guest of the same kernel."""
     words = (
         common_parameters(shape),
         *["intel_iommu=on"] * iommu,

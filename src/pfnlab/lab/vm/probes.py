@@ -1,7 +1,7 @@
-"""The order of kernel calls inside an operation: functions to probe in each kernel, and parsing of traces.
+"""The order of kernel calls inside an operation: functions to probe in each kernel, parsing of traces.
 
-``order_symbols.json`` has, for every event of the recorded orders, its functions in each series and the
-location of their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual bytes,
+``order_symbols.json`` lists, for every event in recorded orders, its functions in each series and the
+locations of their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual bytes,
 ``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct`` of
 every series vm_start is first and vm_mm at 16; in ``struct mmu_gather`` mm is first.
 """
@@ -20,23 +20,23 @@ from pfnlab.base.units import PAGE_SHIFT, pages_of, phys_to_pfn
 from pfnlab.programs.runs.events import EVENTS, core_order, event_text, without_own_tables
 from pfnlab.programs.runs.places import Places
 
-#: The guest's line if its buffer overflowed and events were lost.
+#: The guest's line if its buffer has overflowed and events were lost.
 LOST = "lost"
 
-#: End of a range that is the whole address space.
+#: The end of a range that is the whole address space.
 _TLB_FLUSH_ALL = (1 << 64) - 1
 
 #: The model's event for a word and the kind of its argument.
 _EVENT_NAMES = {wording: name for name, wording in EVENTS.items()}
 
-#: Functions without an address argument that work on one address space.
+#: Functions without an address argument that work on a single address space.
 _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
 
 
 class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
-    """A kernel function that implements an event, from series *first* to *last*, if given.
+    """A kernel function that implements an event, from series *first* to *last* if these are given.
 
-    :param arguments: for each kind of argument its location in the function, in the syntax of kprobe events
+    :param arguments: the location of each kind of argument in the function, in the syntax of kprobe events
     """
 
     symbol: str
@@ -52,7 +52,7 @@ class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": 
 
 @functools.cache
 def symbols() -> dict[str, list[EventSymbol]]:
-    """The functions of every event, by the event's name in the recorded orders."""
+    """The functions of every event, by the event's name in recorded orders."""
     text = (resources.files("pfnlab.lab.vm") / "order_symbols.json").read_bytes()
     return msgspec.json.decode(text, type=dict[str, list[EventSymbol]])
 
@@ -64,7 +64,7 @@ def _standing(release: str) -> Iterator[EventSymbol]:
 
 
 def address_of(symbol: str, release: str) -> str | None:
-    """The location of the virtual address a kernel function works on, in kprobe syntax, if any."""
+    """The location of the virtual address that a kernel function works on, in kprobe syntax, or None."""
     candidates = (function for function in _standing(release) if function.symbol == symbol)
     return next((function.arguments.get("address") for function in candidates), None)
 
@@ -83,7 +83,7 @@ def probed(release: str) -> frozenset[str]:
 
 
 def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
-    """Words of events that cannot be observed in a kernel *release* that calls none of *uncalled*."""
+    """The words for events that cannot be observed in a kernel *release* that never calls *uncalled*."""
     return frozenset(
         word
         for word, functions in symbols().items()
@@ -95,12 +95,12 @@ def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
 def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
     """The core order in *lines*, the ``e`` lines of one step, in the terms of observations.
 
-    Calls for the acting task's own memory outside the program's areas are skipped, and so are calls for
-    another of its address spaces: the one that exec builds, or a copy discarded by fork.
+    Calls for the acting task's own memory outside the program's areas are skipped. So are calls for a second
+    address space of the task: the one that exec builds, or a copy that fork discards.
 
     :return: None if the guest lost events
-    :raises ValueError: a line is invalid
-    :raises KeyError: a line names a function that was not probed
+    :raises ValueError: if a line is invalid
+    :raises KeyError: if a line names a function that was not probed
     """
     lines = list(lines)
     if LOST in lines:
@@ -138,7 +138,8 @@ def _program_calls(calls: list[_Call], places: Places) -> Iterator[_Call]:
     for call in calls:
         mm = call.arguments.get("mm")
         if call.event == "flush":
-            # A flush of a whole space counts for the parent in fork, for the dying space in exit and exec.
+            # A flush of a whole space counts for the parent in fork, and for the dying space in exit and
+            # exec.
             counted_spaces = dying_spaces if execs else living_spaces or dying_spaces or {mm}
             if _is_whole(call) and mm not in counted_spaces:
                 continue

@@ -37,12 +37,12 @@ BOOT_LIMIT = 60.0
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
-# A panicking kernel prints some hundred lines, and waits a second for a held processor.
+# A panicking kernel prints about a hundred lines, and waits a second for a held processor.
 _PANIC_LIMIT = 8.0
 _REST_LIMIT = 1.0
-# A kernel complains if its processor was stopped for 20 s. A host that takes as long was suspended.
+# A kernel complains if its processor was stopped for 20 s. A host that takes that long was suspended.
 _STAND_LIMIT = 10.0
-# One boot in 256 has a false adapter ROM (`Hello.has_false_rom`).
+# One boot in 256 has a spurious adapter ROM (`Hello.has_false_rom`).
 _BOOTS = 4
 # More operations than any request has.
 _ALL = (1 << 32) - 1
@@ -54,21 +54,21 @@ class Guest:
     :param vmlinuz: the kernel to boot, a bzImage
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
     :param boot_limit: seconds for the agent to say hello
-    :param fresh: boot, even if the state of an equal machine was saved after its boot
+    :param fresh: boot even if the state of an identical machine was saved after its boot
     :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders
-    :param shared_ram: keep its RAM in a file that others can read, `ram`
-    :param counted: count the executed blocks of its kernel, `blocks`; only on an emulated processor
-    :raises MissingTool: QEMU or a C compiler is not installed
-    :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
+    :param shared_ram: keep its RAM in a file that others can read (`ram`)
+    :param counted: count the executed blocks of its kernel (`blocks`); needs an emulated processor
+    :raises MissingTool: if QEMU or a C compiler is not installed
+    :raises LostGuest: if the kernel panicked, QEMU ended, or *boot_limit* passed
     """
 
     hello: Hello
     #: The console's log; moved to ``<cache>/lost`` if the guest is lost (and there is room), deleted on a
     #: clean close.
     console: Path
-    #: The file of its RAM, None if the RAM is private to QEMU.
+    #: The file of its RAM, or None if the RAM is private to QEMU.
     ram: Path | None = None
-    #: The counts of its kernel's blocks, None if they are not counted.
+    #: The counts of its kernel's blocks, or None if they are not counted.
     blocks: Blocks | None = None
 
     def __init__(
@@ -118,7 +118,7 @@ class Guest:
             self.close()
             raise
 
-    # Starts from a saved state; a damaged or unusable state is deleted. It is checked while QEMU reads it.
+    # Starts from a saved state, which is checked while QEMU reads it; a damaged or unusable state is deleted.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, "-incoming", f"exec:cat {shell_path(state)}"])
         self._channel.resume(requests)
@@ -176,7 +176,7 @@ class Guest:
     def request(self, text: str, limit: float = 30) -> str:
         """Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
 
-        :raises LostGuest: QEMU ended, the kernel panicked, or *limit* seconds passed; the guest is closed
+        :raises LostGuest: if QEMU ended, the kernel panicked, or *limit* seconds passed; the guest is closed
         """
         self._send(text)
         return self._wait("answer", limit)
@@ -198,14 +198,14 @@ class Guest:
     ) -> str:
         """Run *text*, a program under ``observe stand``: the guest is stopped while *look* is called.
 
-        :param stops: numbers of operations after which it stops, ascending; not at its end
+        :param stops: numbers of operations after which the guest stops, ascending; without its end
         :param look: gets the reply so far
-        :param limit: seconds to wait at most, from one stop to the next
+        :param limit: maximum seconds from one stop to the next
         :param through: runs the guest to the stop with this index by calling its argument, and returns that
-            call's result: True if the guest is stopped there. Without it the processor is stopped, too, and
-            *look* must not query QEMU
+            call's result: True if the guest is stopped there. Without *through*, the processor is stopped
+            too, and *look* must not query QEMU
         :return: the reply
-        :raises LostGuest: as `request` does; or *look* took so long that the kernel may have noticed
+        :raises LostGuest: as for `request`, or if *look* took so long that the kernel may have noticed
         """
         self._send(text, 0 if stops else _ALL, RING | NAP | (0 if through else STAND))
 
@@ -227,7 +227,7 @@ class Guest:
         return self._wait("answer", limit)
 
     def rest(self) -> None:
-        """Wait until the agent waits for the next request, at most a second.
+        """Wait until the agent is waiting for the next request, at most a second.
 
         By then the tasks of the last program are gone, and the first task of the next one exists.
         """
@@ -235,20 +235,20 @@ class Guest:
             self._channel.awaited(_REST_LIMIT, self._lives)
 
     def last_alarm(self) -> Alarm | None:
-        """The alarm that ended this guest, or is about to, without its operation; None if there is none.
+        """The alarm that ended this guest or is about to, without its operation, or None.
 
         Waits for a panicking kernel to finish its message.
         """
         if self._open and self._alarm_of_console() is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PANIC_LIMIT)
-            # A request in another thread may have found it in the meantime, and moved the console.
+            # A request in another thread may have found it in the meantime, and have moved the console.
             self._alarm = self._alarm_of_console() or self._alarm
         return self._alarm
 
     @property
     def is_disturbed(self) -> bool:
-        """True if its QEMU is killed or stopped from outside, or was when it was lost."""
+        """True if its QEMU is killed or stopped from outside, or was when the guest was lost."""
         if self._lost or not self._open:
             return self._disturbed
         status = self._process.poll()
@@ -256,11 +256,11 @@ class Guest:
 
     @property
     def begun(self) -> int:
-        """Number of operations begun of the last request, including its end; also for a lost guest."""
+        """The number of operations of the last request that have begun, with its end; also if lost."""
         return self._begun if self._lost else self._channel.begun if self._open else 0
 
     def listen_for_gdb(self) -> Path:
-        """Let a :class:`~pfnlab.lab.steering.gdbstub.GdbStub` connect to the socket returned."""
+        """Let a :class:`~pfnlab.lab.steering.gdbstub.GdbStub` connect; return the path of the socket."""
         socket = self._folder / "gdb"
         if not socket.exists():
             tell_monitor(self._folder / "qmp", f"gdbserver unix:{socket},server=on,wait=off")
@@ -281,7 +281,7 @@ class Guest:
         return self._slot
 
     def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
-        """Write a core of the kernel, stopped meanwhile, to the new file *core*; LostGuest on failure."""
+        """Write a core of the kernel, stopped for that time, to the new file *core*; LostGuest on failure."""
         dump_memory(self._folder / "qmp", core, form)
 
     @property
@@ -312,7 +312,7 @@ class Guest:
         self.close()
 
     def _boot_without_false_rom(self, command: Sequence[str], limit: float) -> Hello:
-        """The hello of a boot without a false adapter ROM; retries a few boots."""
+        """The hello of a boot without a spurious adapter ROM; retries a few times."""
         for _ in range(_BOOTS):
             hello = read_hello(self._boot(limit))
             if not hello.has_false_rom:
@@ -322,7 +322,7 @@ class Guest:
         raise self.lose(f"its kernel mistook firmware memory for an adapter ROM in {_BOOTS} boots")
 
     def _boot(self, limit: float) -> str:
-        """The agent's first reply; a kernel that hangs is noticed before *limit*."""
+        """The agent's first reply; a kernel that hangs is noticed before *limit* has passed."""
         standstill = Standstill(
             partial(tell_monitor, self._folder / "qmp", "info registers -a"),
             partial(processor_time, self._process.pid),
@@ -345,9 +345,9 @@ class Guest:
     def lose(self, reason: str, *, disturbed: bool = False) -> LostGuest:
         """Close the guest as lost, and store its console.
 
-        :param reason: the reason, unless it has ended by itself
-        :param disturbed: true if it is the host's fault
-        :return: the error, which later requests raise too; the first one if it was lost before
+        :param reason: the reason, unless the guest has ended by itself
+        :param disturbed: whether the host is at fault
+        :return: the error, which later requests raise too; if the guest was already lost, the first one
         """
         if self._lost:
             return self._lost

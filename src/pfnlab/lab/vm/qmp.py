@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pfnlab.base.errors import LostGuest
 
-#: Time limits of one answer, and of writing a core, in seconds.
+#: Time limits for one answer and for writing a core, in seconds.
 ANSWER_LIMIT, DUMP_LIMIT = 20.0, 300.0
 
-#: Formats of a core: ELF, of the size of all memory, or compressed by kdump.
+#: Formats of a core: ELF, as large as all memory, or compressed by kdump.
 CoreForm = Literal["elf", "kdump-zlib"]
 
 
@@ -24,7 +24,7 @@ class QmpError(Exception):
 class Qmp:
     """A connection to the monitor on the socket *path*; a context manager.
 
-    :raises OSError: QEMU does not listen, or an answer takes longer than *limit* seconds
+    :raises OSError: if QEMU does not listen, or an answer takes longer than *limit* seconds
     """
 
     def __init__(self, path: Path, limit: float = ANSWER_LIMIT) -> None:
@@ -45,7 +45,7 @@ class Qmp:
         self._socket.close()
 
     def __call__(self, execute: str, **arguments: object) -> Any:
-        """The value QEMU returns for a command; QmpError if it answers with an error, or disconnects."""
+        """The value that QEMU returns for a command; QmpError if it answers with an error or disconnects."""
         self._lines.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
         self._lines.flush()
         while answer := self._next():
@@ -57,7 +57,7 @@ class Qmp:
         raise QmpError(f"{execute}: QEMU disconnected")
 
     def wait_for(self, event: str, device: str, limit: float) -> None:
-        """Wait for *event* of the device; TimeoutError after *limit* seconds, QmpError if QEMU goes away."""
+        """Wait for *event* of the device; TimeoutError after *limit* seconds, QmpError if QEMU disappears."""
         deadline = time.monotonic() + limit
         while True:
             messages, self._events = self._events, []
@@ -82,7 +82,7 @@ class Qmp:
 
 
 def tell_monitor(qmp: Path, command: str) -> str:
-    """Answer of QEMU's human monitor, on the socket *qmp*, to a command; LostGuest if none."""
+    """The human monitor's answer to a command, through the socket *qmp*; LostGuest if there is no answer."""
     try:
         with Qmp(qmp) as ask:
             return str(ask("human-monitor-command", **{"command-line": command}))
@@ -93,7 +93,7 @@ def tell_monitor(qmp: Path, command: str) -> str:
 
 
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
-    """Let QEMU, on the socket *qmp*, write all memory to the file *core*; LostGuest on failure."""
+    """Let QEMU (socket *qmp*) write all memory to the file *core*; LostGuest on failure."""
     try:
         with Qmp(qmp, DUMP_LIMIT) as ask:
             ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)
@@ -104,7 +104,7 @@ def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
 #: Time limit for a guest to release a device, in seconds.
 UNPLUG_LIMIT = 30.0
 
-#: The largest BAR, in MiB, with a second location in the slot's address window.
+#: The largest BAR, in MiB, for which the slot's address window has a second location.
 MOVABLE_BAR_MIB = 256
 
 #: The id of the port; no property of the port itself has this name.
@@ -120,9 +120,9 @@ class Slot:
 
     @classmethod
     def arguments(cls, bar_mib: int, address: int) -> list[str]:
-        """QEMU's arguments for the slot at *address* of the bus, and for the first device."""
+        """QEMU's arguments for the slot at *address* on the bus, and for the first device."""
         name = cls(bar_mib)._name()
-        # Space for two BARs, so that the kernel can move the device's; larger ones stay in place.
+        # Space for two BARs, so that the kernel can move the device's BAR; larger ones stay in place.
         room = f",pref64-reserve={2 * bar_mib}M" if bar_mib <= MOVABLE_BAR_MIB else ""
         return [
             *("-object", f"memory-backend-ram,id=bar-{name},size={bar_mib}M"),
@@ -148,7 +148,7 @@ class Slot:
             with Qmp(qmp) as ask:
                 ask("object-add", **memory, size=self._bar_mib << 20)
                 device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
-                # QEMU 10 takes no boolean here, but one of on, off, auto.
+                # QEMU 10 takes no boolean here, but one of on, off and auto.
                 ask("device_add", id=name, master="on", **device)
         except (OSError, ValueError, QmpError) as trouble:
             raise LostGuest(f"no device could be plugged in: {trouble}") from trouble

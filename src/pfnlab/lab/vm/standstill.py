@@ -1,7 +1,7 @@
-"""Detects a guest that hangs during boot: its processors run, but stay in one place.
+"""Detection of a guest that hangs during boot: its processors run but stay in one place.
 
-A kernel that hangs before its first line prints nothing. Waiting for the whole boot limit costs a minute for
-each guest.
+A kernel that hangs before its first line prints nothing. Waiting for the whole boot limit would cost a minute
+for each guest.
 """
 
 import os
@@ -15,12 +15,12 @@ from pfnlab.base.errors import LostGuest
 #: Seconds between two checks of the processors.
 _EVERY = 1.0
 
-#: Consecutive checks in one place after which the guest hangs. No part of a boot takes as long in one page of
-#: code.
+#: The number of consecutive checks in one place after which the guest counts as hanging. No part of a boot
+#: takes that long in one page of code.
 _LOOKS = 7
 
-#: Processor seconds that QEMU must use between two checks for the second one to count: on a loaded machine a
-#: guest may stay in place because it does not run.
+#: The processor seconds that QEMU must use between two checks for the second one to count: on a loaded
+#: machine, a guest may stay in place because it does not run.
 _RAN = 0.2
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,8 +33,8 @@ class Standstill:
     """Checks the processors of a booting guest once a second.
 
     :param registers: returns the answer of QEMU's monitor to ``info registers -a``
-    :param processor_time: returns seconds of processor time that QEMU has used
-    :param clock: returns seconds, like ``time.monotonic``
+    :param processor_time: returns the processor time that QEMU has used, in seconds
+    :param clock: returns the time in seconds, like ``time.monotonic``
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Standstill:
         self._looks = 0
 
     def place(self) -> str | None:
-        """Hexadecimal address where the first processor hangs; None while it boots or awaits an interrupt."""
+        """The address, in hex, where the first processor hangs; None while it boots or awaits interrupts."""
         if self._clock() >= self._next:
             self._look()
             self._next = self._clock() + _EVERY
@@ -78,7 +78,7 @@ class Standstill:
 
 
 def processor_time(process: int) -> float:
-    """Seconds of processor time that a process has used; 0 if it is gone."""
+    """The processor time that a process has used, in seconds; 0 if the process is gone."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
