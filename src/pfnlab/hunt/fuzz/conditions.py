@@ -64,7 +64,7 @@ class Conditions:
 def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, str]]:
     """Every kind, pair and triple of kinds in one area whose last operation runs under a condition.
 
-    :param run: of a model; its actual leaves and holds are then used
+    :param run: a run of a model, whose actual leaves and holds are then used
     """
     conditions = Conditions()
     last: dict[str, str] = {}

@@ -105,7 +105,7 @@ class Spot(NamedTuple):
     """Pages to which an operation applies.
 
     :param start: the first page; *end*: the page after the last
-    :param second: whether it is the second operation of the cell, or the third; some have other words then
+    :param second: whether it is the second or third operation of the cell; some then have other words
     :param name: the area or the task that an operation creates
     """
 

@@ -69,7 +69,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     """Write a bundle of *files* to *path*, gzipped for ``.gz``; return their snapshot.
 
     :param redact: keep only lines of known forms, with changed names and addresses in the same relations
-    :raises Misuse: the file cannot be written; Undecided if the disk is full or fails
+    :raises Misuse: if the file cannot be written; Undecided if the disk is full or fails
     """
     recorder = Recorder(files)
     found = snapshot_of(recorder)
