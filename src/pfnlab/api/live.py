@@ -70,7 +70,7 @@ class LiveMachine(Acting):
 
     @property
     def story(self) -> RunReport:
-        """All steps so far, as `pl.run` shows them, but without the end of the program."""
+        """All steps so far, in the form of `pl.run`, but without the end of the program."""
         from pfnlab.api.runs import result_of
 
         return result_of(self._program, [self._as_run()], {self.name: name_machine(self.name).series})
@@ -100,7 +100,7 @@ class LiveMachine(Acting):
 
     @property
     def log(self) -> Listed[str]:
-        """The kernel log of all operations so far; each observation has the lines of its own operation."""
+        """The kernel log of all operations so far; each observation has only the lines of one operation."""
         lines = [line for step in self.steps for line in step.log]
         return Listed.of(lines, lines) or Listed()
 

@@ -118,7 +118,7 @@ class RunReport(Recorded):
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """The names of the machines, as given."""
+        """The names of the machines."""
         return tuple(run.machine for run in self.runs)
 
     @property

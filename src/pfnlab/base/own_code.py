@@ -86,7 +86,7 @@ class Heartbeats:
 
     @property
     def files(self) -> str:
-        """The files that were run, in words; empty if there are none."""
+        """The files that were run, in words; empty if no file was run."""
         return ", ".join(self._names().split())
 
     def beat(self, count: int, ticks: int, place: Place) -> None:
@@ -148,7 +148,7 @@ class OwnCall(NamedTuple):
 
 
 def call_under(frame: FrameType | None) -> OwnCall | None:
-    """The call of user code that *frame* is part of; None if there is none."""
+    """The call of user code that *frame* is part of, or None."""
     call = None
     while frame is not None:
         if frame.f_code.co_filename in _files:
@@ -306,7 +306,7 @@ def check_process() -> None:
 
 
 def _of_process(trouble: BaseException | None) -> PolicyError | None:
-    """The damage that user code has done to this process; None if there is none."""
+    """The damage that user code has done to this process, or None."""
     files = _guest.beats.files if _guest is not None else ""
     if _guest is None or not files:
         return None

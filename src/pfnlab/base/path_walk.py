@@ -38,7 +38,7 @@ class PathEnd(NamedTuple):
     descriptor: int | None = None
 
     def status(self) -> os.stat_result | None:
-        """Status of the existing file; None if there is none."""
+        """Status of the existing file, or None."""
         if self.descriptor is not None:
             return os.fstat(self.descriptor)
         try:

@@ -132,8 +132,8 @@ def in_order(
 ) -> Iterator[Result]:
     """The result of each of *pieces*, in their order, from at most *jobs* processes.
 
-    :param work: does one piece; it sees all other state as it was when the first result was requested
-    :param jobs: None for one per processor; with one, the work is done in this process
+    :param work: does one piece; it sees all other state as of the time the first result is requested
+    :param jobs: number of processes, by default one per processor; one means this process
     :param named: describes a piece, for messages
     :raises PfnlabError: as :meth:`Processes.each` does
     """

@@ -93,8 +93,8 @@ class End:
         """Answer requests until the stream is closed.
 
         :param make: makes the function that answers a request
-        :param meanwhile: does a piece of background work while idle; returns False if there is no more until
-            the next request
+        :param meanwhile: does a piece of background work while idle; returns False once there is nothing to
+            do until the next request
         """
         heard_by(self.say)
         work = make(*arguments)
@@ -210,7 +210,7 @@ class Worker:
         return result.result()
 
     def hear(self) -> None:
-        """Receive messages; waits if there are none."""
+        """Receive messages; wait for one if necessary."""
         try:
             messages = self._end.read()
         except (EOFError, OSError):

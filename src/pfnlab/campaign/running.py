@@ -46,7 +46,7 @@ class CampaignEnd(StrEnum):
 class CampaignProgress(msgspec.Struct, frozen=True):
     """The progress of a campaign.
 
-    :param isolated: the shard that was just given up, with its reason; None if there is none
+    :param isolated: the shard that was just given up, with its reason, or None
     """
 
     done: int

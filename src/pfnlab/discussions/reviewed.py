@@ -46,7 +46,7 @@ class PostedRow(msgspec.Struct, frozen=True):
 
 
 class ShownProperty(msgspec.Struct, frozen=True):
-    """A property that is newly violated, as expected.
+    """A property that is newly violated and was expected to be.
 
     :param name: its name
     :param form: the form of the evidence

@@ -92,7 +92,7 @@ class DefectResult(Printed, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
     :param thread: the number of the thread
     :param title: the subject of the thread
     :param defect: its data
-    :param on: the versions that have it and can be run as a policy, as ``--on`` takes them
+    :param on: the versions that have it and can be run as a policy, in the form of ``--on``
     """
 
     thread: str

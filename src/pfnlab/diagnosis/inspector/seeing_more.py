@@ -21,13 +21,15 @@ def here_as_root(snapshot: Snapshot) -> bool:
 
 
 def for_root(text: str) -> str:
-    """Return commands as root types them."""
+    """Return commands in the form that root types."""
     return text.replace(_SUDO, "")
 
 
 def how_to_see_more(snapshot: Snapshot) -> str:
-    """Return the step that reads most of what an inspection lacks; empty if it lacks nothing, or no step is
-    known."""
+    """Return the step that reads most of the parts that an inspection lacks.
+
+    Empty if it lacks nothing, or no such step is known.
+    """
     unread = [source for source in snapshot.sources if source.access is not Access.READ]
     commands = [source.command for source in unread if source.command]
     if snapshot.origin != HERE:

@@ -139,7 +139,7 @@ def shrink_quickly(
 
 
 def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Program]:
-    """Yield ever smaller programs that show the difference, until none is smaller."""
+    """Yield ever smaller programs that show the difference, until no smaller one does."""
     before = None
     while before != program:
         before = program

@@ -140,7 +140,7 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """Undecided if a candidate between the two is undecided, or the target is rules and none is found."""
+        """Undecided if a candidate between the two is undecided, or if no rules were found though sought."""
         nothing = self.over == "rules" and not self.rules
         return Outcome.UNDECIDED if self.left or nothing else Outcome.AS_EXPECTED
 

@@ -60,7 +60,7 @@ class BisectOptions(NamedTuple):
 class _Aim(NamedTuple):
     """The target of a bisection.
 
-    :ivar label: as it was named
+    :ivar label: the name that the user gave it
     :ivar prop: the property that a bad machine violates; empty if the program's sign counts
     """
 
@@ -259,7 +259,7 @@ def _version(end: Named) -> str:
 def _aim(sought: str, bad: str | None) -> _Aim:
     """The program of a name or of a bug, or one that violates a property on the model of *bad*.
 
-    :raises Misuse: if *sought* is none of them, or the property holds there
+    :raises Misuse: if *sought* is not a program, a bug or a property, or the property holds there
     """
     if sentence_of(sought):
         if bad is None:

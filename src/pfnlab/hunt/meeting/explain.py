@@ -48,10 +48,10 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explanations(version: str, program: Program, target: Run) -> list[Explanation]:
-    """Every single change of the model of *version* that makes its run equal to *target*; if there is none,
-    every pair of changes with an effect. Empty if the unchanged model already agrees.
+    """Every single change of the model of *version* that makes its run equal to *target*.
 
-    Changes that a point release of the same series is known to contain come first.
+    If there are no such changes, return every pair of changes with an effect. Empty if the unchanged model
+    already agrees. Changes that a point release of the same series is known to contain come first.
     """
     before = _run(version, (), program, target)
     if _equal_runs(before, target):

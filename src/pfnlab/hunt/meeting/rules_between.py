@@ -178,7 +178,7 @@ def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | 
     """Compare the rules of two versions, and the runs of programs on their models.
 
     :param versions: series or exact versions, as in a machine's name
-    :param programs: programs of a folder, each at the observation level of its golden; none is random
+    :param programs: programs of a folder, each at the observation level of its golden; no random ones
     :param jobs: number of concurrent processes; None for the number of processors
     :raises Misuse: if a version has no profile
     """

@@ -1,4 +1,4 @@
-"""Changed physical addresses with the same relations: order, nesting, adjacency, sizes and page offsets.
+"""Changed physical addresses that keep their relations: order, nesting, adjacency, sizes and page offsets.
 
 The gap between two ranges grows by some megabytes, so each range moves by more than the one before it. A
 reserved or mapped range, or a region of a device, keeps its size; a window of a bus or memory may grow with
@@ -26,7 +26,7 @@ Range = tuple[int, int]
 
 
 class AddressShift:
-    """A map between addresses: *kept* ranges keep their sizes, *others* their relations."""
+    """A map between addresses: *kept* ranges keep their sizes, *others* only their relations."""
 
     def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:
         kept = list(kept)
@@ -45,7 +45,7 @@ class AddressShift:
                 return
 
     def __call__(self, address: int) -> int:
-        """The changed address; beyond 64 bits, the last one."""
+        """The changed address, at most the last of 64 bits."""
         moved = address + self._moved[bisect_right(self._jumps, address)]
         return min(moved, (1 << 64) - 1) if address < 1 << 64 else address
 
@@ -82,7 +82,7 @@ def _merged(kept: list[Range]) -> list[Range]:
 
 
 def _gaps(points: list[int], kept: list[Range]) -> list[int]:
-    """The middle of each stretch between two points, above the common ones, that has no kept range."""
+    """The middle of each stretch between two points without a kept range, above the common addresses."""
     found = []
     starts = [start for start, _ in kept]
     for start, end in pairwise(points):

@@ -59,7 +59,7 @@ _WORD = 8
 
 
 def read_pat(view: KernelView) -> PatConfig:
-    """The configuration of PAT, from the kernel's table of the modes that slots select."""
+    """The PAT configuration, from the kernel's table of the modes that its slots select."""
     modes = view.read(view.symbol("__pte2cachemode_tbl"), _SLOTS)
     if max(modes) >= len(CacheMode) or modes[0] != CacheMode.WB:
         raise view.error(f"its table of the slots of PAT holds {modes.hex(' ')}")
@@ -67,7 +67,7 @@ def read_pat(view: KernelView) -> PatConfig:
 
 
 def read_book(view: KernelView) -> Iterator[Reservation]:
-    """The tree of reservations, in its order."""
+    """The tree of reservations (the memtype list), in its order."""
     kinds = view.layouts.enumerators("enum page_cache_mode")
     names = {value: name.removeprefix("_PAGE_CACHE_MODE_") for name, value in kinds.items()}
     modes = {value: CacheMode[name] for value, name in names.items() if name in CacheMode.__members__}
@@ -107,8 +107,11 @@ def _type(view: KernelView, number: int) -> MtrrType:
 def read_aliases(
     view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
-    """The kernel's entries for devices, and for RAM (by *resources*, or the whole direct map) that is not
-    write-back: of the direct map, then of the areas of ioremap.
+    """The kernel's own entries for devices, and for RAM that is not write-back.
+
+    Those of the direct map come first, then those of ioremap areas.
+
+    :param resources: lines that tell which memory is RAM; None to read the whole direct map
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:
@@ -221,7 +224,7 @@ def read_host(view: KernelView) -> str:
 
 
 def read_hypervisor(view: KernelView) -> str:
-    """The hypervisor, as the kernel logs it, else the machine's maker; empty if it is not a guest."""
+    """The hypervisor, as the kernel logs it, otherwise the machine's maker; empty if it is not a guest."""
     features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
     at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
     (word,) = struct.unpack("<I", view.read(at, 4))
