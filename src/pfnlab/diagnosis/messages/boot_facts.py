@@ -1,4 +1,4 @@
-"""Facts stated by lines of a boot, used to judge its other events."""
+"""Facts stated by the lines of a boot, used to judge its other events."""
 
 import re
 from collections import OrderedDict
@@ -77,7 +77,7 @@ _XEN_LAYOUT = {1: "WT", 4: "WC", 5: "WP"}
 
 
 class BootFacts:
-    """Facts of a boot so far; their memory is bounded."""
+    """The facts known so far about a boot; their memory is bounded."""
 
     def __init__(self) -> None:
         self.slots: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class BootFacts:
         self._no_rom: OrderedDict[str, None] = OrderedDict()
 
     def take(self, placed: PlacedPiece) -> None:
-        """Take the next piece, of a family or not."""
+        """Process the next piece, whether it belongs to a family or not."""
         text, match = placed.text, placed.match
         for word, name in SEEN_WORDS.items():
             if name not in self.seen and word in text:
@@ -168,7 +168,7 @@ def _is_real(vendor: str, kind: str) -> bool:
 
 
 def came_up(text: str) -> str | None:
-    """The device that works according to a line; None if there is none."""
+    """The device that works according to a line, or None."""
     for pattern in _CAME_UP:
         found = pattern.search(text)
         if found is not None:
@@ -177,7 +177,7 @@ def came_up(text: str) -> str | None:
 
 
 def probe_failed(text: str) -> str | None:
-    """The device whose driver failed to probe according to a line."""
+    """The device whose driver failed to probe according to a line, or None."""
     found = _PROBE_FAILED.search(text)
     return None if found is None else found["first"] or found["second"]
 

@@ -66,7 +66,7 @@ def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:
 
 
 def _winner(one: CacheMode, other: CacheMode) -> CacheMode | None:
-    """The type of a range covered by two MTRRs: uncached wins, and write-through over write-back."""
+    """The type of a range covered by two MTRRs: uncached wins, and write-through wins over write-back."""
     both = {one, other}
     if CacheMode.UC in both:
         return CacheMode.UC
