@@ -73,7 +73,7 @@ class Acting(Operations, ABC):
         target = None if over is None else self._span(over)
         if target is None and name is None:
             name = self._free_name("abcdefghijklmnopqrstuvwxyz")
-        # The printer writes the words of a text as they are, and the reader takes them apart.
+        # The printer writes the text unchanged, and the reader parses it.
         how = DriverMap(cast("DriverHow", driver)) if isinstance(driver, str) else driver
         call = Mmap(name, pages, via, shared, prot, populate, locked, target, how)
         return _mapped(target or Span(name or "", 0, pages.pages), self._do(call))

@@ -147,7 +147,7 @@ class LiveMachine(Acting):
     def _next(self, op: Op) -> StepSeen:
         program = msgspec.structs.replace(self._program, ops=(*self._program.ops, op))
         own = names_own(self.name)
-        # Here only once it has gone well where it can be ended.
+        # Run the caller's code here only after it succeeded in a process that can be killed.
         rehearsed = supervised(lambda: self._rehearsed(program)) if own else []
         opened, self._run = self._opened(), None
         opened = opened.extended(program)
@@ -174,7 +174,7 @@ class LiveMachine(Acting):
         return f"<{self.name}>"
 
     def _op(self, op: Op) -> StepSeen:
-        # As text through the reader of programs, which knows what to write instead.
+        # Passed as text through the reader of programs, whose errors say what to write instead.
         text = op_text(op)
         read = read_op(text, self._program, self._source)
         if op_text(read) != text:
@@ -197,7 +197,7 @@ class LiveMachine(Acting):
         plain = letters if len(letters) > 1 else ""
         return next(name for name in chain(plain, numbered) if name not in taken)
 
-    # What it shows.
+    # Display.
 
     def _as_run(self) -> Run:
         opened = self._opened() if self._program.ops else None
@@ -257,7 +257,7 @@ def machine(
     """
     name = name if name is not None else f"model:{newest_series()}"
     if names_own(name, policies) and not is_served():
-        # Here only once it has gone well where it can be ended.
+        # Run the caller's code here only after it succeeded in a process that can be killed.
         supervised(lambda: machine(name, policies=policies, device=device, thp=thp, areas=areas).kernel)
     named = name_machine(with_own(name, policies))
     if named.kind != "model":

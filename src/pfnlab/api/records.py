@@ -106,7 +106,7 @@ def _shown(span: Span | None) -> Record:
 
 def field_text(step: Step, field: str) -> str | None:
     """A field of a step as one text: None if it was not observed, empty if there is nothing in it."""
-    # What is leaked depends on more than the step, so the entries stand alone here.
+    # Whether an entry is leaked depends on more than the step, so only the entries are given here.
     lines = cell(step, field, driver_keeps=True, kept=[entry.span for entry in step.book or ()])
     if lines == (NOT_SEEN,):
         return None

@@ -8,7 +8,7 @@ import textwrap
 
 from pfnlab.base.inert import one_line
 
-#: The fewest columns that text is wrapped to.
+#: Minimum number of columns for wrapped text.
 _LEAST = 20
 
 

@@ -269,5 +269,5 @@ class HoldsWord(NamedTuple):
 
 #: A question to a machine. Each has the *machine*, its *subject* (an operation, a property with its scope, or
 #: a cost), the expected *answer*, and whether it is *against* the claim; and the *command* that asks it
-#: alone, empty if that of its program does. It *searches* if it may take seconds.
+#: alone, empty if the command of its program does so. It *searches* if it may take seconds.
 ClaimQuestion = Shows | Finds | Costs | HoldsWord

@@ -35,10 +35,10 @@ SERIES: dict[str, tuple[str, ...]] = {
     "ctx": tuple(series for series in CONFIRMED if series not in VM_PAT),
     # move_pages goes through folio_walk_start, and smaps counts copied pages.
     "folios": tuple(series for series in CONFIRMED if series != "6.1"),
-    # The driver's programs ran on these; and those of them with contexts.
+    # The series on which the driver's programs ran; and those among them with contexts.
     "driver": ("6.1", "6.12", "7.2", "7.3"),
     "driver_ctx": ("7.2", "7.3"),
-    # The programs of vfio-pci ran on these; and those of them that reserve nothing in a fault.
+    # The series on which the vfio-pci programs ran; and those among them that reserve nothing in a fault.
     "vfio": ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
     "vfio_later": ("6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
     # The guest driver creates leaves on these.

@@ -23,7 +23,7 @@ class ClaimStatus(StrEnum):
     OPEN = "open"
 
 
-#: The statuses that need no answer of ours.
+#: The statuses that need no answer from us.
 _UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
 
 

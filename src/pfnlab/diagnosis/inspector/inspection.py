@@ -22,7 +22,7 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
 from pfnlab.diagnosis.inspector.seeing_more import for_root, here_as_root, how_to_see_more
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
-#: The most rows shown of each kind.
+#: Maximum number of rows shown of each kind.
 _MOST_ROWS = 8
 
 
@@ -227,7 +227,7 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
     if wrong:
         return f"{number_of(len(wrong), 'finding')}{unread}."
     if machine.snapshot.book is None:
-        # What was not read is listed below, with the step that shows it.
+        # Unread sources are listed below, with the step that makes them readable.
         return "No findings, but the memtype list was not read: a leak would not be seen."
     return f"No findings in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
 

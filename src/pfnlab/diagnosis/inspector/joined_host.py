@@ -18,15 +18,15 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 from pfnlab.kernel.hw.pci_regions import Bar
 
-#: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
-#: to S9.3). For vfio-pci it depends on the kernel, and drivers may insert without a reservation.
+#: Files whose mmap reserves the mapped memory in every kernel: those of sysfs, /proc/bus/pci and /dev/mem
+#: (S9.1 to S9.3). For vfio-pci it depends on the kernel, and drivers may insert without a reservation.
 _RESERVES = re.compile(r"^/sys/.*/resource\d+(_wc)?( \(deleted\))?$|^/proc/bus/pci/|^/dev/mem$")
 
 _RESOURCE = re.compile(
     r"^/sys/.*/(?P<device>[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource(?P<bar>\d+)(?P<wc>_wc)?"
 )
 
-#: Paths remembered at most; a machine has a few dozen.
+#: Maximum number of cached paths; a machine has a few dozen.
 _MOST_PATHS = 4096
 
 
@@ -61,7 +61,7 @@ def mapped_file(path: str) -> MappableFile:
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
-#: Memory below has no BARs.
+#: There are no BARs in memory below this.
 _ISA_END = 1 << 20
 #: BARs and the ROM of a device itself have numbers below this; those of virtual functions start here.
 _FIRST_VIRTUAL = 7

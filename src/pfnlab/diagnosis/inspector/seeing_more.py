@@ -10,7 +10,7 @@ from pfnlab.diagnosis.inspector.parsing.memory_lists import MEMTYPES
 from pfnlab.diagnosis.inspector.sources.origins import HERE
 
 _STATUS, _LOCKDOWN = Path("/proc/self/status"), Path("/sys/kernel/security/lockdown")
-#: The bit of CAP_SYS_ADMIN in a mask of capabilities: it allows to mount.
+#: The bit of CAP_SYS_ADMIN, which allows mounting, in a mask of capabilities.
 _SYS_ADMIN = 1 << 21
 _SUDO = "sudo "
 

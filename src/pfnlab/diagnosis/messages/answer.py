@@ -19,9 +19,9 @@ _WITH_BAR = "cant_reserve"
 _NO_DRIVERS = frozenset({"pci", "resource", "for", "of", "device"})
 #: Prefix of the name of the bus itself, which owns nothing.
 _WINDOW = "PCI "
-#: A first word of a title that keeps its capital.
+#: First words of a title that keep their capital.
 _NAMES = frozenset({"Xen", "Xen's", "PCIe"})
-#: The most objects of an event named in its sentence.
+#: Maximum number of objects that an event's sentence names.
 _MOST_OBJECTS = 3
 #: Functions and files of the kernel: the words of a call trace that distinguish bugs.
 _FUNCTION = re.compile(r"\b[a-z]\w*_\w{2,60}\b")

@@ -57,9 +57,9 @@ _SOON = 100
 _REFUSALS = frozenset({"conflict", "reserve_failed", "reserve_empty", "map_expected"})
 _CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_refused"})
 _TOGETHER = 12
-#: What a commit that broke something is to a bug.
+#: The roles of a commit that broke something, with respect to a bug.
 _OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
-#: From this size on a window is not one of the spare ones reserved for hot plug (pci=hpmemsize).
+#: A window of at least this size is not a spare one reserved for hot plug (pci=hpmemsize).
 _LARGE_WINDOW = 1 << 24
 _FORGETFUL = (
     f"More than {MOST_DEVICES:,} devices are named; which of the first ones are bridges is forgotten."

@@ -16,7 +16,7 @@ from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 _PFNMAP, _MIXEDMAP = 0x400, 0x1000_0000
 #: The bit of an x86 entry without a struct page.
 _SPECIAL = 0x200
-#: Bits of which one is set in an entry of a frame: present, and on x86 for PROT_NONE.
+#: Bits, one of which is set in any entry with a frame: present, and on x86 for PROT_NONE.
 _PRESENT = 0x101
 #: On x86 a guest's low RAM ends here at the latest; elsewhere RAM begins at 1 GiB, and BARs lie below.
 _X86_HOLE, _OTHER_RAM, _FOUR_GIB = 0x8000_0000, 0x4000_0000, 1 << 32

@@ -19,7 +19,7 @@ _FILLING = frozenset(
     ("a", "an", "at", "by", "file", "for", "from", "in", "ioctl", "of", "on", "open", "the", "through")
 )
 
-#: The most characters of a word that are shown.
+#: Maximum number of characters shown of a word.
 _MOST = 60
 
 

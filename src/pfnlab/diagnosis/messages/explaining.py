@@ -18,7 +18,7 @@ from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, ResourceW
 from pfnlab.diagnosis.messages.scan import LogScan
 from pfnlab.diagnosis.messages.template_fields import error_of
 
-#: The most different events that are kept, and the most lines not understood.
+#: Maximum numbers of different events, and of lines not understood, that are kept.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
 #: Limits within which a line of another family belongs to an event: lines, seconds, and number of events.
 _NEAR, _SOON, _RECENT = 40, 2.0, 8
@@ -125,7 +125,7 @@ def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
 _line_of = attrgetter("line")
 #: The ending of a claim whose device works anyway.
 _CAME_UP = "came_up"
-#: The most machines of which each line asks whether one has a claim.
+#: Maximum number of machines that are checked for claims at each line.
 _FEW = 8
 #: A device has six BARs; each line of a claim is a step for each of them.
 _MOST_CLAIMS = 8

@@ -125,9 +125,10 @@ class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of message.
 
-    :param after: families whose event of the same range and task a line of this one joins, however late
-    :param state: it describes a state, not a failure
-    :param fact: every machine prints it: one event per boot
+    :param after: families whose event of the same range and task is joined by a line of this one, however
+        late
+    :param state: whether it describes a state rather than a failure
+    :param fact: whether every machine prints it: then there is one event per boot
     """
 
     name: str

@@ -14,7 +14,7 @@ from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.template_fields import FIELDS, SaidRange, error_of, mode_of, range_of
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: The most rows, parts and trace functions of an event that are kept; counting continues.
+#: Maximum numbers of rows, parts and trace functions kept per event; counting continues.
 MOST_ROWS, MOST_PARTS, MOST_FRAMES = 256, 32, 64
 #: The longest name of a task that a kernel prints.
 _LONGEST_COMM = 15

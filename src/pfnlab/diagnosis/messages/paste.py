@@ -125,7 +125,7 @@ def _from_printable(text: str) -> tuple[str, bool]:
     return text.replace("\xa0", " "), glued
 
 
-#: The most prefixes of a message, and the most pieces of a line that absorbed several lines.
+#: Maximum numbers of prefixes of a message, and of pieces of a line that absorbed several lines.
 _MOST_SIGNS, _MOST_PIECES = 8, 64
 _STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
 _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")

@@ -15,7 +15,7 @@ from pfnlab.diagnosis.messages.template_fields import ELIDED, FIELDS
 PAT_PREFIX = "x86/PAT: "
 _PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
 _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
-#: The fewest characters of a literal that identifies an incomplete line.
+#: Minimum number of characters of a literal that identifies an incomplete line.
 _FEWEST = 8
 _ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
 _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")

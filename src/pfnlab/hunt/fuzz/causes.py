@@ -59,7 +59,7 @@ _MODE = re.compile(r"(?<![\w-])(?:wc|uc-|uc|wb|wt|wp)(?![\w-])", re.IGNORECASE)
 #: The maximum number of effect sets kept per finding, and of effects that follow it.
 _MOST = 64
 
-#: Whether each of :data:`.variations.VARIATIONS` still shows a finding; None if it is not a program, or its
+#: For each of :data:`.variations.VARIATIONS`, whether it still shows a finding; None if not a program, or its
 #: operation has another result on the first machine.
 Conditions = tuple[bool | None, ...]
 
@@ -67,9 +67,9 @@ Conditions = tuple[bool | None, ...]
 class Effect(msgspec.Struct, frozen=True, order=True):
     """A difference without its operation.
 
-    :param kind: as in a signature, except for leftovers at the end
-    :param shape: as in a signature, with one word for all cache modes; for a result, the answer of the last
-        machine
+    :param kind: the kind as in a signature, except for leftovers at the end
+    :param shape: the shape as in a signature, with one word for all cache modes; for a result, the answer of
+        the last machine
     """
 
     kind: str

@@ -183,7 +183,7 @@ def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
     return SnapshotSource(source.name, source.access, why, None, command)
 
 
-#: The most processes named in a finding, and the most lines shown.
+#: Maximum numbers of processes named and of lines shown in a finding.
 _MOST_PIDS, _MOST_EVIDENCE = 64, 12
 
 

@@ -137,7 +137,7 @@ class Finding(msgspec.Struct, frozen=True):
     advice: tuple[str, ...] = ()
 
 
-#: The most pieces named in a finding.
+#: Maximum number of pieces named in a finding.
 MOST_PLACES = 8
 
 
@@ -162,7 +162,7 @@ def range_text(start: int, end: int) -> str:
     return f"[mem {start:#010x}-{end - 1:#010x}]"
 
 
-#: The most lines of one source shown in a finding.
+#: Maximum number of lines of one source shown in a finding.
 MOST_LINES = 6
 
 

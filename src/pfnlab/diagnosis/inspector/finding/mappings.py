@@ -179,11 +179,11 @@ def _of_removed(machine: JoinedHost, mapping: HostMapping, file: MappableFile) -
     return f"{machine.who(mapping.pid)} maps BAR {file.bar} of {file.device}, which was removed."
 
 
-#: The most users of one place that are examined for their names.
+#: Maximum number of users of one place whose names are examined.
 _MOST_USERS = 64
 
 
-#: A user with entries for a range: their mode, and its name.
+#: A user of a range: the mode of its entries, and its mapping.
 _User = tuple[CacheMode, HostMapping | DirectAlias]
 
 

@@ -93,7 +93,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
     def lines() -> Iterator[EvidenceLine]:
         yield from evidence_of_book(places)
         yield device_line(place.device)
-        # Failed frees tell who and when.
+        # Failed frees show the process and the time.
         low, high = min(start for start, _, _ in places), max(end for _, end, _ in places)
         for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
             yield EvidenceLine("kernel log", ranged.owner)

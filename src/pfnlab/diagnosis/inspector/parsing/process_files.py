@@ -143,7 +143,7 @@ _PID = re.compile(r"[0-9]{1,10}")
 _UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
 #: The process that every machine has.
 _FIRST = 1
-#: The most descriptors examined per process.
+#: Maximum number of descriptors examined per process.
 MOST_DESCRIPTORS = 1 << 16
 
 

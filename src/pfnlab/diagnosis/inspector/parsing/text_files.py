@@ -86,7 +86,7 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
 ORDINARY = SnapshotBounds()
 
 
-#: The most bytes of a file with few lines.
+#: Maximum number of bytes of a file with few lines.
 MOST_SMALL = 1 << 20
 #: Bytes of a long file that are parsed at once.
 _PIECE = 1 << 20

@@ -13,11 +13,11 @@ from random import Random
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 
-#: Up to here every PC has the same addresses, which are kept.
+#: Below this, every PC has the same addresses, which are kept.
 COMMON = 1 << 20
-#: Steps by which a gap grows, so that sizes in megabytes remain whole numbers, and the most steps.
+#: Steps by which a gap grows, so that sizes in megabytes remain whole numbers; maximum number of steps.
 _STEP, _MOST_STEPS = 1 << 21, 64
-#: The most gaps that grow; ranges between them move by as much as the gap before them.
+#: Maximum number of gaps that grow; ranges in between move as far as the gap before them.
 _MOST_GAPS = 4096
 _TRIES = 50
 #: Memory and what the firmware keeps; a range of this name may grow.

@@ -46,7 +46,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
 MAGIC = b"pfnlab-bundle "
 VERSION = b"1"
 GZIP = b"\x1f\x8b"
-#: The most bytes of a line of a bundle.
+#: Maximum number of bytes of a line of a bundle.
 MOST_LINE = 1 << 16
 #: Directives for a file that was not fully read.
 ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}

@@ -125,7 +125,7 @@ class _Devices:
             driver_name,
             tuple(self._bars(address)),
             modules,
-            # The firmware may have enabled one that no driver did; only the device itself tells.
+            # The firmware may have enabled a device that no driver enabled; only the device itself knows.
             enabled=True if 0 < enabled < 1 << 31 else None,
             group=self._group(group) if group else "",
         )
@@ -172,7 +172,7 @@ def read_modules(view: KernelView) -> Iterator[Module]:
 
 #: A mapping with one of these flags maps page frames of a device, or may do so.
 OF_DEVICES = VM_PFNMAP | VM_IO | VM_MIXEDMAP
-#: The most open files examined per process.
+#: Maximum number of open files examined per process.
 MAX_FILES = 1 << 20
 #: Files whose mappings have their page frames in ``vm_pgoff``.
 _PHYSICAL = re.compile(r"/dev/mem|/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.*")

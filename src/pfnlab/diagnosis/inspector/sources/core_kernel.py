@@ -29,10 +29,10 @@ SYMBOLS = (
 #: Limits of walks: vmalloc areas, and lists of these.
 MAX_AREAS = 2_000_000
 MAX_NODES = 4096
-#: All machines map the memory below in legacy ways.
+#: Below this, all machines map memory in legacy ways.
 _LEGACY_END = 1 << 20
 _SLOTS = 8
-# Flags of a vmalloc area (include/linux/vmalloc.h): of a device, and without a struct page.
+# Flags of a vmalloc area (include/linux/vmalloc.h): it maps a device; it has no struct page.
 _IOREMAP, _NO_GUARD = 0x1, 0x40
 # Bits of a variable MTRR, and of the state of all (arch/x86/include/asm/mtrr.h).
 _VALID, _ENABLED, _TYPE = 0x800, 0x2, 0xFF

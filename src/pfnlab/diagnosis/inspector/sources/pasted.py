@@ -17,7 +17,7 @@ from pfnlab.diagnosis.inspector.parsing import memory_lists, pci_files, text_fil
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, LSPCI, FileText, SnapshotBounds
 from pfnlab.diagnosis.inspector.sources.pasted_lines import PROCESS, LineSorter, PastedFile
 
-#: The most files in a folder of one machine.
+#: Maximum number of files in a folder of one machine.
 _MOST_LOOSE = 256
 #: The files that a text must have to be joined; a log alone does not count.
 _JOINED = (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS, LSPCI, "maps", "fd", "resource")

@@ -20,7 +20,7 @@ from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
 #: The bounds of a text explained together with a log of any length, and the log lines that are kept.
 OF_LOGS = SnapshotBounds(8)
 _MOST_LOG, _MOST_OTHERS = 1000, 1 << 10
-#: The most devices, and the most lines of one: a device has six BARs, and those of virtual functions.
+#: Maximum numbers of devices, and of lines per device: it has six BARs, plus those of virtual functions.
 _MOST_DEVICES, _MOST_LINES = 1 << 16, 32
 #: A raw line that may be of one of these files, after the signs of quoting and lists.
 _MAY_BE = re.compile(
@@ -59,7 +59,7 @@ _DAMAGED = re.compile(r"[0-9a-f]{5,16}-|\[mem|PAT:")
 #: Lines of the log about the whole machine.
 _FACTS = ("Configuration [0-7]", "MTRR default type", "Linux version", "Hypervisor detected")
 _PATHS = (b"proc/", b"/resource", b" CHR ", b"/driver -> ")
-#: The most other lines between two lines of a file; lspci and smaps print many between the relevant ones.
+#: Maximum number of other lines between two lines of a file: lspci and smaps print many of them.
 _MOST_BETWEEN = 512
 
 
@@ -239,7 +239,7 @@ class LineSorter:
         name = f"/proc/{self._process('maps')}/maps"
         is_next = self._last == name
         if is_next and not self._pid_is_known and start < self._highest:
-            # Addresses of one process rise.
+            # The addresses of one process are ascending.
             self._pid = ""
             self._unnumbered += 1
             name, is_next = f"/proc/{self._process('maps')}/maps", False
@@ -262,7 +262,7 @@ class LineSorter:
             known = self.blocks[self._block] = PastedFile()
             known.add(f"{self._block} {title}", self.bounds.bytes)
         elif len(known.lines[0]) < len(self._block) + 1 + len(title):
-            # The listing with numbers has more.
+            # The listing with numbers contains more.
             known.lines[0] = f"{self._block} {title}"
         self._is_new = True
 

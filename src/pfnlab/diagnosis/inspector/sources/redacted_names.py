@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
 from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
 
-#: Words that any machine may have, so they identify none: a redacted bundle keeps only these.
+#: Words that any machine may have, so they identify no machine: a redacted bundle keeps only these.
 #: Before adding one, check whether it could identify a machine's owner.
 _TABLE: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("public_words.toml").read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def nothing(_: str) -> Iterator[str]:
     return iter(())
 
 
-#: A PCI device's address: a location in a machine, which identifies none.
+#: A PCI device's address: a location in a machine, which does not identify the machine.
 PCI_ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _DELETED = " (deleted)"
 _DRIVERS = frozenset(name.replace("-", "_") for name in DRIVERS)

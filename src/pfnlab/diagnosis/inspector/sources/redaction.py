@@ -45,7 +45,7 @@ _CONFIG = re.compile(r"/boot/config-([^/]+)")
 _SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
 _OPTION = re.compile(OPTIONS)
 _SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
-#: Lists in which every line counts.
+#: Lists in which a missing line matters, and the note for such a list.
 _WHOLE, _LOST = (
     (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS),
     "some lines have not the form of this file",

@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 #: The largest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX), which is read whole or not at all.
 _RECORD = 1 << 13
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
-#: The most names of a folder.
+#: Maximum number of names of a folder.
 _MOST_NAMES = 1 << 20
 
 

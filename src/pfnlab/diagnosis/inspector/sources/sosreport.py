@@ -33,7 +33,7 @@ PLACES = {
 
 #: Read from an archive: all files below these folders, or with these names.
 _WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
-#: The most unpacked bytes of an archive, regardless of its packed size, and the most files.
+#: Maximum numbers of unpacked bytes of an archive, regardless of its packed size, and of files.
 MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
 
 _OPENERS: dict[bytes, Callable[[IO[bytes]], object]] = {
