@@ -206,7 +206,7 @@ def _known(results: Iterable[StoredResult]) -> dict[str, int]:
 
 
 def what_it_does(task: str, work: dict[str, Any]) -> str:
-    """The work of a shard in a few words."""
+    """A description of the work of a shard in a few words."""
     machines = " | ".join(work.get("machines", ())) or work.get("machine", "")
     if task == "fuzz":
         return f"{machines}, seed {work['seed']}, {number_of(work['programs'], 'program')}"

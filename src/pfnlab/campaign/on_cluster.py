@@ -94,7 +94,7 @@ class ClusterExecutor:
         return max(_AHEAD * self._threads - len(self._running), 0)
 
     def submit(self, shard: Shard) -> None:
-        """Submit it to the scheduler. If the scheduler is gone, the attempt is lost."""
+        """Submit *shard* to the scheduler. If the scheduler is gone, the attempt is lost."""
         assert self._client is not None
         resources = {QEMU: 1} if shard.needs_qemu else None
         try:

@@ -135,7 +135,7 @@ def _names(way: MappingWay, word: str) -> bool:
 
 
 def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names and all names that they resemble; each precedes those it resembles."""
+    """The names and all names that they resemble, each before the ones it resembles."""
     likes = {way.name: way.like for way in all_causes().way}
 
     def reached(name: str) -> Iterator[str]:

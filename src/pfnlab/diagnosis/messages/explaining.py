@@ -163,7 +163,7 @@ class _Boot:
             claim.settled(placed, "" if failed else _CAME_UP)
 
     def remember(self, event: message_event.GrowingEvent, word: ResourceWord | None) -> None:
-        """Keep a failure that a later line may end."""
+        """Keep a failure that a later line may resolve."""
         device = event.said.get("device")
         if device is None:
             return

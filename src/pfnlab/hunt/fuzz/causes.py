@@ -281,7 +281,7 @@ class Grouping:
         self._agreed = agreed
 
     def evidence(self, program: Program, signature: Signature) -> Evidence:
-        """The evidence of a finding's smallest program, observed as closely as possible.
+        """The evidence from a finding's smallest program, observed as closely as possible.
 
         If the finding does not show at this level, every difference counts as an earlier one.
         """

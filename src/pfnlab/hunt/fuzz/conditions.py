@@ -109,10 +109,10 @@ _UNREACHED_UNDER, _UNREACHED_TRIPLE = 3.0, 1.5
 
 
 class Bias(msgspec.Struct, frozen=True):
-    """The coverage of earlier programs, as a bias for the next ones.
+    """The coverage of earlier programs, used as a bias for the next ones.
 
     :param pairs: pairs of kinds in one area that were reached, e.g. ``munmap > mremap``
-    :param under: by condition, kinds, pairs and triples of kinds that were reached under it
+    :param under: the kinds, pairs and triples of kinds that were reached under each condition
     :param prefixes: programs with new coverage; some of the next programs start with one of them
     """
 

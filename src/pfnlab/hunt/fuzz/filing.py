@@ -190,7 +190,7 @@ class Folder:
 
 
 def _has_data(report: Path) -> bool:
-    """True if a folder has data; a report written by a person needs none.
+    """True if a folder has data. A report written by a person needs no data.
 
     :raises Misuse: if the report is from an earlier version, which wrote no data
     """

@@ -120,7 +120,7 @@ class Cells(msgspec.Struct):
         return cells_of(self.scope)[self.first + index].program
 
     def note(self, state: HuntState, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Append the letter of the next cell, after the hunt has handled it."""
+        """Append the letter for the next cell, after the hunt has handled it."""
         signatures = dict.fromkeys(found for told in weighed.values() for found in told.signatures)
         broken = (violation for told in weighed.values() for violation in told.broken)
         known = dict.fromkeys(violation.known for violation in broken if violation.known)

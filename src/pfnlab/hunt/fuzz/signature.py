@@ -98,7 +98,7 @@ class Signature(msgspec.Struct, frozen=True):
 
     @property
     def raises_alarm(self) -> bool:
-        """True if it is an alarm of a kernel, after which its guest is not reliable."""
+        """True if it is a kernel alarm, after which the guest is not reliable."""
         return self.kind == "alarm" and not self.field
 
     def __str__(self) -> str:

@@ -334,7 +334,7 @@ def litmus_files(folder: Path | None = None) -> list[Path]:
 
 
 def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
-    """The observation levels of the goldens of the programs of a folder, by name."""
+    """The observation level of the golden of each program in a folder, by program name."""
     looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
     return {name: look for name, look in looks.items() if look is not None}
 

@@ -117,7 +117,7 @@ class Spot(NamedTuple):
     name: str
 
     def lines(self, kind: str) -> list[str]:
-        """The program lines of an operation of this kind here."""
+        """The program lines for an operation of this kind at this place."""
         mapping, pages = self.mapping, self.end - self.start
         way = mapping.via.rpartition(" ")[0]
         # The same number of device pages outside area `a`, at the same offset in a leaf.

@@ -1,4 +1,4 @@
-"""A snapshot from the text files of one machine, wherever stored (:class:`.text_files.TextFiles`)."""
+"""Creates a snapshot from the text files of one machine, wherever stored (:class:`.text_files.TextFiles`)."""
 
 import re
 from collections.abc import Callable, Sequence
