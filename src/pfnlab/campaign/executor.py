@@ -22,7 +22,7 @@ from pfnlab.campaign.shard import Attempt, Shard
 
 
 class Executor(Protocol):
-    """Runs shards. Use it from one thread, as a context; leaving it ends everything still running."""
+    """A runner of shards. Use it from one thread, as a context; leaving it ends everything still running."""
 
     def room(self, *, needs_qemu: bool) -> int:
         """The number of further shards it accepts now, so that no worker is idle.

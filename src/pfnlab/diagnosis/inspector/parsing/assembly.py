@@ -1,4 +1,6 @@
-"""Creates a snapshot from the text files of one machine, wherever stored (:class:`.text_files.TextFiles`)."""
+"""Assembly of a snapshot from the text files of one machine, wherever stored
+(:class:`.text_files.TextFiles`).
+"""
 
 import re
 from collections.abc import Callable, Sequence
