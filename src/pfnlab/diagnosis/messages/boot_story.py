@@ -57,7 +57,7 @@ _SOON = 100
 _REFUSALS = frozenset({"conflict", "reserve_failed", "reserve_empty", "map_expected"})
 _CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_refused"})
 _TOGETHER = 12
-#: The roles of a commit that broke something, with respect to a bug.
+#: What a commit that broke something is to a bug.
 _OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
 #: A window of at least this size is not a spare one reserved for hot plug (pci=hpmemsize).
 _LARGE_WINDOW = 1 << 24

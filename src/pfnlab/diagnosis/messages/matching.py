@@ -16,8 +16,8 @@ from pfnlab.diagnosis.messages.template_fields import is_plausible
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-#: Maximum numbers of texts with a cached answer (each is queried several times in a row) and of shapes (a log
-#: has few); and the longest text whose shape is cached.
+#: The most texts with a cached answer, as each is queried several times in a row; the most shapes, of which a
+#: log has few; and the longest text whose shape is cached.
 _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
 
 

@@ -44,7 +44,7 @@ class LogBlock(msgspec.Struct, frozen=True):
 
 
 class LogScan:
-    """The blocks of a log that are worth examining; *read* counts the lines so far."""
+    """The blocks of a log worth examining; *read* counts its lines so far."""
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
@@ -78,9 +78,9 @@ class LogScan:
             part = following
 
     def _hits(self, block: bytes) -> list[int]:
-        """Positions of lines that contain one of the words.
+        """Positions of lines that have one of the words.
 
-        A log repeats its lines with other numbers: the answer for a line with all digits zeroed is cached.
+        A log repeats its lines with other numbers: the answer for a line with all digits zeroed is kept.
         """
         shapes = block.translate(_ZEROED).split(b"\n")
         if self._size > _MOST_KNOWN:

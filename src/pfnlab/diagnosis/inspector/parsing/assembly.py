@@ -1,6 +1,4 @@
-"""Assembly of a snapshot from the text files of one machine, wherever stored
-(:class:`.text_files.TextFiles`).
-"""
+"""Assembly of a snapshot from one machine's text files, wherever stored (:class:`.text_files.TextFiles`)."""
 
 import re
 from collections.abc import Callable, Sequence
