@@ -1,4 +1,4 @@
-"""A task of an interactive machine, and what it can do."""
+"""A task of an interactive machine, and the operations it can do."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pfnlab.programs.lang.words import NO_DEVICE
 
 
 class Acting(Operations, ABC):
-    """The actor of operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
+    """A task that does operations; the kernel may be forced to fail, to skip a call or to stop."""
 
-    #: Its name in the program, and what the kernel is forced to in its next operation, by the prefix.
+    #: Its name in the program, and what its prefix forces the kernel to do in its next operation.
     _task: str = MAIN_TASK
     _prefixes: Mapping[str, Fail | Skip | Hold] = MappingProxyType({})
 
@@ -30,11 +30,11 @@ class Acting(Operations, ABC):
 
     @abstractmethod
     def _span(self, where: Where) -> Span:
-        """The pages meant by *where*."""
+        """The pages that *where* refers to."""
 
     @abstractmethod
     def _free_name(self, letters: str) -> str:
-        """A name that the program does not use, made of one of *letters*."""
+        """A name, made of one of *letters*, that the program does not use yet."""
 
     def _do(self, call: Call) -> StepSeen:
         forced: dict[str, Any] = {**self._prefixes}
@@ -55,13 +55,14 @@ class Acting(Operations, ABC):
     ) -> MappedPages:
         """mmap(2) of device pages, or without *via* of ``"anon[0:4]"`` or ``"perf[0:5]"``.
 
-        :param via: the interface it is mapped through, ``"wc"``, ``"uc"``, ``"devmem"`` ...; with *driver* it
-            need not be given
+        :param via: the interface it is mapped through, e.g. ``"wc"``, ``"uc"`` or ``"devmem"``; optional with
+            *driver*
         :param prot: ``"none"`` or letters of ``rwx``
         :param name: its name in the program; by default the next free letter
-        :param over: MAP_FIXED over these pages, which keep their name
-        :param driver: how the guest driver maps, as a program says it: ``"remap wc"``, ``"part[2:4]"``
-        :returns: its pages, to be cut as ``a[4:8]``; ``.seen`` is the observation
+        :param over: map with MAP_FIXED over these pages, which keep their name
+        :param driver: how the guest driver maps it, in the words of a program: ``"remap wc"``,
+            ``"part[2:4]"``
+        :returns: its pages, which can be sliced: ``a[4:8]``; ``.seen`` is the observation
         """
         pages = self._span(source)
         if via is None:
@@ -72,7 +73,7 @@ class Acting(Operations, ABC):
         target = None if over is None else self._span(over)
         if target is None and name is None:
             name = self._free_name("abcdefghijklmnopqrstuvwxyz")
-        # The printer writes the words of a text as they are, and the reader takes them apart.
+        # The printer writes the text unchanged, and the reader parses it.
         how = DriverMap(cast("DriverHow", driver)) if isinstance(driver, str) else driver
         call = Mmap(name, pages, via, shared, prot, populate, locked, target, how)
         return _mapped(target or Span(name or "", 0, pages.pages), self._do(call))
@@ -88,11 +89,11 @@ class Acting(Operations, ABC):
         name: str | None = None,
         over: Where | None = None,
     ) -> MappedPages:
-        """mremap(2): *span* becomes *pages* long; the flags are passed unchanged.
+        """mremap(2): resize *span* to *pages*; the flags are passed unchanged.
 
-        :param name: the area it moves to; with *fixed* and neither *name* nor *over*, the next free letter
+        :param name: the area it moves to; by default, if *fixed* is set without *over*, the next free letter
         :param over: exact destination instead of the start of an area
-        :returns: the pages where it is if the call succeeded and had a destination, else those it had
+        :returns: the pages at the destination if the call succeeded and had one, otherwise the original pages
         """
         old = self._span(span)
         target = None if over is None else self._span(over)
@@ -106,15 +107,15 @@ class Acting(Operations, ABC):
         """fork(2); the child then has its own operations: ``c = m.fork(); c.munmap(a)``.
 
         :param name: the child's name in the program
-        :param refused: make it fail, from outside memory management
-        :returns: the child; ``.seen`` is the observation, and says whether there is one
+        :param refused: make the fork fail for a reason outside memory management
+        :returns: the child; ``.seen`` is the observation, and tells whether the child exists
         """
         child = name or self._free_name("c")
         seen = self._do(Fork(child, refused))
         return self._born(child, seen)
 
     def thread(self, name: str | None = None) -> LiveTask:
-        """pthread_create(3): one more thread of the task's process, in the same address space."""
+        """pthread_create(3): add a thread to the task's process, in the same address space."""
         child = name or self._free_name("t")
         return self._born(child, self._do(Thread(child)))
 
@@ -124,22 +125,22 @@ class Acting(Operations, ABC):
         return task
 
     def fail(self, function: str, nth: int = 1, *, inside: str | None = None) -> Forced:
-        """The task's next operation, with the kernel made to fail: ``m.fail("__pte_alloc").fork()``.
+        """Make the kernel fail in the task's next operation: ``m.fail("__pte_alloc").fork()``.
 
-        :param nth: the call of *function* that fails, from 1
+        :param nth: the call of *function* that fails, counted from 1
         :param inside: count only within the first call of this function
         """
         return Forced(self, {"fail": Fail(function, nth, inside)})
 
     def skip(self, function: str, nth: int = 1) -> Forced:
-        """The task's next operation, with a call left out: ``m.skip("flush_tlb_mm_range").munmap(a)``."""
+        """Skip a call in the task's next operation: ``m.skip("flush_tlb_mm_range").munmap(a)``."""
         return Forced(self, {"skip": Skip(function, nth)})
 
     def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
-        """The task's next operation, its processor stopped inside: ``m.hold("unmap_vmas").munmap(a)``.
+        """Stop the processor inside the task's next operation: ``m.hold("unmap_vmas").munmap(a)``.
 
-        Other tasks continue until ``m.release()``; one of them may be held too, and each then continues
-        by its name, ``m.release("main")``.
+        Other tasks continue until ``m.release()``. One of them may be held too; each is then released by its
+        name, e.g. ``m.release("main")``.
         """
         return Forced(self, {"hold": Hold(function, nth, at_return)})
 
@@ -147,7 +148,7 @@ class Acting(Operations, ABC):
 class LiveTask(Acting):
     """A task of a machine: ``c = m.fork()``.
 
-    :ivar name: in the program
+    :ivar name: its name in the program
     :ivar seen: the observation after its creation; None for the task that every program starts with
     """
 
@@ -171,7 +172,7 @@ class LiveTask(Acting):
 
 
 class Forced(LiveTask):
-    """A task, and what the kernel is forced to in the operation that it does next."""
+    """A task whose next operation makes the kernel fail, skip a call or stop."""
 
     def __init__(self, actor: Acting, prefixes: Mapping[str, Any]) -> None:
         super().__init__(actor, actor._task)

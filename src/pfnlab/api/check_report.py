@@ -19,9 +19,9 @@ from pfnlab.verbs.check import CheckRequest, checks
 
 
 class CheckReport(Recorded):
-    """The checks of one or several models; it prints as ``pfnlab check`` does.
+    """The checks of one or more models; it prints as ``pfnlab check`` does.
 
-    :ivar checks: one check a model, in the order they were given
+    :ivar checks: one check per model, in the order they were given
     """
 
     def __init__(self, checks: Sequence[CheckResult]) -> None:
@@ -29,18 +29,18 @@ class CheckReport(Recorded):
 
     @property
     def holds(self) -> bool:
-        """True where every state was seen and no property is violated."""
+        """True if every state was visited and no property is violated."""
         return self.exit_code == 0
 
     @property
     def violated(self) -> tuple[str, ...]:
-        """The properties that a model violates, each once."""
+        """The properties that any model violates, without duplicates."""
         names = (answer.name for checked in self.checks for answer in checked.answered(VIOLATED))
         return tuple(dict.fromkeys(names))
 
     @property
     def counterexamples(self) -> dict[str, Program]:
-        """For each violated property the program that shows it, of the first model that has one."""
+        """The counterexample of each violated property, from the first model that has one."""
         found: dict[str, Program] = {}
         for checked in self.checks:
             for name, program in self.counterexamples_of(checked).items():
@@ -49,11 +49,11 @@ class CheckReport(Recorded):
 
     @property
     def exit_code(self) -> int:
-        """As of ``pfnlab check``: 0 all holds, 1 something is violated, 3 undecided."""
+        """The exit code of ``pfnlab check``: 0 all properties hold, 1 one is violated, 3 undecided."""
         return Outcome.of_all(checked.outcome for checked in self.checks).value
 
     def __getitem__(self, name: str) -> PropertyResult:
-        """The answer to a property, of the first model."""
+        """The result for a property, from the first model."""
         answers = {answer.name: answer for answer in self.checks[0].answers}
         if name not in answers:
             raise Misuse(f"{name!r} was not asked: asked were {', '.join(answers)}")
@@ -61,7 +61,7 @@ class CheckReport(Recorded):
 
     @staticmethod
     def counterexamples_of(checked: CheckResult) -> dict[str, Program]:
-        """For each violated property of one check the program that shows it."""
+        """The counterexample of each property that one check found violated."""
         found = {answer.name: answer.program for answer in checked.answered(VIOLATED)}
         return {name: program for name, program in found.items() if program is not None}
 
@@ -111,16 +111,16 @@ def check(
     seed: int = 0,
     walks: int | None = None,
 ) -> CheckReport:
-    """Try every sequence of a scope's operations on models, and judge every state.
+    """Try every sequence of a scope's operations on models, and check every state.
 
     :param on: models; by default that of the newest kernel
-    :param scope: the name of a scope, ``"small"``, ``"standard"`` ..., or a file
-    :param depth: the most operations in a row; by default the scope's own
-    :param properties: names of properties or seams; by default all that the scope can answer
-    :param policies: in place of those of the models
+    :param scope: the name of a scope, e.g. ``"small"`` or ``"standard"``, or a file
+    :param depth: maximum number of operations in a sequence; by default that of the scope
+    :param properties: names of properties or seams; by default all that apply to the scope
+    :param policies: policies to use instead of those of the models
     :param states: limit of states; *seconds*: time limit
-    :param walks: number of random walks, chosen by *seed*, instead of a full search
-    :raises Misuse: there is no such model, scope or property
+    :param walks: number of random walks, generated from *seed*, instead of a full search
+    :raises Misuse: if there is no such model, scope or property
     """
     for number, noun in ((depth, "depth"), (states, "states"), (walks, "walks")):
         if number is not None and number < 1:

@@ -1,4 +1,4 @@
-"""`pl.machine`: a model that is given one operation at a time."""
+"""`pl.machine`: a model that runs one operation at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 if TYPE_CHECKING:
     from pfnlab.api.runs import RunReport
 
-#: The device of a machine where none is named.
+#: The device of a machine if none is named.
 DEVICE = "bar: pci, 16 pages"
 #: Devices for a machine, as a program declares them.
 Devices = str | Device | Sequence[str | Device]
@@ -40,10 +40,10 @@ Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
 
 
 class LiveMachine(Acting):
-    """A model of a kernel with a task, on which operations are done one by one.
+    """A model of a kernel with one task, which runs operations one by one.
 
     Its methods are the operations of the program language; ``m.fork()`` and ``m.thread()`` give further tasks
-    with the same methods. All that was done is a program (:attr:`program`).
+    with the same methods. All operations so far form a program (:attr:`program`).
 
     :ivar name: the name given, e.g. ``model:7.2``
     :ivar kernel: the kernel that the model describes
@@ -56,11 +56,11 @@ class LiveMachine(Acting):
         self._program = program
         self._run: OpenRun | None = None
 
-    # What was done.
+    # The history.
 
     @property
     def program(self) -> Program:
-        """Everything done so far, as a program: to be printed, saved, or run on other machines."""
+        """Everything done so far as a program, to print, save or run on other machines."""
         return self._program
 
     @property
@@ -70,12 +70,12 @@ class LiveMachine(Acting):
 
     @property
     def story(self) -> RunReport:
-        """All steps so far, as `pl.run` shows them; the end of the program is not among them."""
+        """All steps so far, in the form of `pl.run`, but without the end of the program."""
         from pfnlab.api.runs import result_of
 
         return result_of(self._program, [self._as_run()], {self.name: name_machine(self.name).series})
 
-    # What is there now.
+    # The current state.
 
     @property
     def state(self) -> StepSeen | None:
@@ -100,54 +100,54 @@ class LiveMachine(Acting):
 
     @property
     def log(self) -> Listed[str]:
-        """The kernel log of all operations so far; that of one is in its observation."""
+        """The kernel log of all operations so far; each observation has only the lines of one operation."""
         lines = [line for step in self.steps for line in step.log]
         return Listed.of(lines, lines) or Listed()
 
     @property
     def flushes(self) -> int:
-        """The TLB flushes of all operations so far, where they were seen."""
+        """The observed TLB flushes of all operations so far."""
         return sum(step.flushes or 0 for step in self.steps)
 
     @property
     def devices(self) -> dict[str, Pages]:
-        """The devices by name, to be cut: ``m.devices["bar"][0:4]``."""
+        """The devices by name; each can be sliced: ``m.devices["bar"][0:4]``."""
         return {device.name: Pages(device.name, 0, device.pages) for device in self._program.devices}
 
     @property
     def areas(self) -> dict[str, Pages]:
-        """The areas by name, to be cut."""
+        """The areas by name; each can be sliced."""
         return {name: Pages(name, 0, pages) for name, pages in area_extents(self._program).items()}
 
     @property
     def tasks(self) -> dict[str, LiveTask]:
-        """The tasks by name, also those that are gone."""
+        """The tasks by name, including those that have exited."""
         return {name: LiveTask(self, name) for name in tasks_of(self._program)}
 
-    # What is done.
+    # Operations.
 
     def do(self, line: str) -> StepSeen:
         """Run one line of program text, e.g. ``munmap a[4:8]`` or ``c: write b[0] 7``.
 
-        :raises ProgramError: it is not an operation, or not valid here; nothing was done
+        :raises ProgramError: if it is not an operation, or not valid at this point; the machine is unchanged
         """
         return self._next(read_op(line, self._program, self._source))
 
     def undo(self, operations: int = 1) -> None:
-        """Undo the last operations: the others are run again."""
+        """Undo the last operations, by running the earlier ones again."""
         if not 1 <= operations <= len(self._program.ops):
             raise Misuse(f"{operations} operations cannot be undone: {len(self._program.ops)} were done")
         self._run = None
         self._program = msgspec.structs.replace(self._program, ops=self._program.ops[:-operations])
 
     def copy(self) -> LiveMachine:
-        """A copy: another machine after the same operations."""
+        """Another machine on which the same operations have been run."""
         return LiveMachine(self.name, self._model, self._program)
 
     def _next(self, op: Op) -> StepSeen:
         program = msgspec.structs.replace(self._program, ops=(*self._program.ops, op))
         own = names_own(self.name)
-        # Here only once it has gone well where it can be ended.
+        # Run the caller's code here only after it succeeded in a process that can be killed.
         rehearsed = supervised(lambda: self._rehearsed(program)) if own else []
         opened, self._run = self._opened(), None
         opened = opened.extended(program)
@@ -157,13 +157,13 @@ class LiveMachine(Acting):
         return self.steps[-1]
 
     def _rehearsed(self, program: Program) -> list[list[HookCall]]:
-        """The calls of the caller's own policies in a run of *program* from boot on."""
+        """The calls of the caller's own policies when *program* runs from boot."""
         run = OpenRun(self._model, program)
         run.go_on(program)
         return [guard.made for guard in run.guards]
 
     def _opened(self) -> OpenRun:
-        """The run as far as the program is."""
+        """A run of the program so far, open for further operations."""
         if self._run is None:
             self._run = OpenRun(self._model, self._program)
             self._run.go_on(self._program)
@@ -174,7 +174,7 @@ class LiveMachine(Acting):
         return f"<{self.name}>"
 
     def _op(self, op: Op) -> StepSeen:
-        # As text through the reader of programs, which knows what to write instead.
+        # Passed as text through the reader of programs, whose errors say what to write instead.
         text = op_text(op)
         read = read_op(text, self._program, self._source)
         if op_text(read) != text:
@@ -197,7 +197,7 @@ class LiveMachine(Acting):
         plain = letters if len(letters) > 1 else ""
         return next(name for name in chain(plain, numbered) if name not in taken)
 
-    # What it shows.
+    # Display.
 
     def _as_run(self) -> Run:
         opened = self._opened() if self._program.ops else None
@@ -244,20 +244,20 @@ def machine(
     thp: Thp | None = None,
     areas: Mapping[str, int] | None = None,
 ) -> LiveMachine:
-    """A model on which operations are done one by one.
+    """Create a model that runs operations one by one.
 
     :param name: a model as `--on` takes it, ``model:7.2`` or ``model:6.12.107,tracker=exact``; by default the
         newest series
-    :param policies: in place of the kernel's: files (``["mine.py"]``) or, by seam, names
+    :param policies: policies to use instead of the kernel's: files (``["mine.py"]``), or names by seam
         (``{"tracker": "exact"}``)
-    :param device: one device or several, as a program declares them: ``"bar: pci, 16 pages"``
+    :param device: one or more devices, as a program declares them: ``"bar: pci, 16 pages"``
     :param thp: the setting of transparent_hugepage
-    :param areas: areas by name and their pages, where more is to be named than is mapped
-    :raises Misuse: there is no such model, policy or device
+    :param areas: areas by name with their number of pages, to name more pages than are mapped
+    :raises Misuse: if there is no such model, policy or device
     """
     name = name if name is not None else f"model:{newest_series()}"
     if names_own(name, policies) and not is_served():
-        # Here only once it has gone well where it can be ended.
+        # Run the caller's code here only after it succeeded in a process that can be killed.
         supervised(lambda: machine(name, policies=policies, device=device, thp=thp, areas=areas).kernel)
     named = name_machine(with_own(name, policies))
     if named.kind != "model":
@@ -281,7 +281,7 @@ def machine(
 def with_own(name: str, policies: Policies) -> str:
     """The model *name* with *policies* instead of its default ones.
 
-    :raises Misuse: a file is not a policy, or *name* is not a model
+    :raises Misuse: if a file is not a policy, or *name* is not a model
     """
     if isinstance(policies, Mapping):
         if policies and not name.startswith("model:"):
@@ -292,7 +292,7 @@ def with_own(name: str, policies: Policies) -> str:
 
 
 def names_own(*given: Any) -> bool:
-    """True where machines and policies in what was *given* are made of files of the caller's."""
+    """True if any machine or policy in *given* uses the caller's own policy files."""
     return any(is_path(word) for one in given for name in _names(one) for word in name.split(","))
 
 

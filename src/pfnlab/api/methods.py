@@ -1,10 +1,10 @@
-"""The operations of the program language as methods: the list of their arguments.
+"""The operations of the program language as methods, with their arguments.
 
-The structures of ``programs/lang`` describe each operation and its arguments; their docstrings are those
-of the methods. ``docs/programs.md`` has the whole language.
+The structures in ``programs/lang`` describe each operation and its arguments; the methods take their
+docstrings from there. ``docs/programs.md`` has the whole language.
 """
 
-# The class is a list, for those who read it and for checkers: what its methods do is made of the structures.
+# The class is a list for readers and type checkers: the method bodies are generated from the structures.
 # mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def _filled(listed: type[T]) -> type[T]:
-    """*listed*, each of whose public methods does the operation of its name."""
+    """*listed*, with each public method made to run the operation of the same name."""
     for name, method in list(vars(listed).items()):
         if name[0] != "_":
             setattr(listed, name, _operation(method))
@@ -33,13 +33,13 @@ def _filled(listed: type[T]) -> type[T]:
 
 
 def _operation(listed: Callable[..., StepSeen]) -> Callable[..., StepSeen]:
-    """The method that does an operation: its arguments are the fields of the structure."""
+    """The method that runs an operation: its arguments are the fields of the structure."""
     kind, words = _kind(listed.__name__)
     signature = inspect.signature(listed)
 
     @wraps(listed)
     def method(machine: Any, *args: Any, **given: Any) -> StepSeen:
-        # Python says what is wrong with the number and the names of arguments.
+        # Python reports a wrong number or wrong names of arguments.
         listed(machine, *args, **given)
         values = {**signature.bind(machine, *args, **given).arguments, **words}
         del values["self"]
@@ -57,7 +57,7 @@ def _operation(listed: Callable[..., StepSeen]) -> Callable[..., StepSeen]:
 
 
 def _kind(verb: str) -> tuple[Callable[..., Call], dict[str, str]]:
-    """The structure of an operation, and the fields that its verb says."""
+    """The structure of an operation, and the fields that its verb sets."""
     if verb in WALKERS:
         return Walk, {"walker": verb}
     if verb not in BY_VERB:
@@ -70,12 +70,12 @@ def _kind(verb: str) -> tuple[Callable[..., Call], dict[str, str]]:
 
 @_filled
 class Operations:
-    """The operations on a machine: each method is one, and returns the observation after it.
+    """The operations on a machine: each method runs one, and returns the observation after it.
 
-    A class that has them has ``_do``, which does an operation, and ``_span``, which reads pages.
+    Subclasses define ``_do``, which runs an operation, and ``_span``, which resolves pages.
 
-    :raises Misuse: it is not a valid operation here; nothing was done
-    :raises Undecided: the model has no rule for it; nothing was done
+    :raises Misuse: if the operation is not valid at this point; the machine is unchanged
+    :raises Undecided: if the model has no rule for the operation; the machine is unchanged
     """
 
     def unmap_mapping_range(

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-#: What a row is about: a step, or one entry of a list that steps have.
+#: The subject of a row: a step, or one entry of a list in a step.
 RowsOf = Literal["steps", "book", "vmas", "ptes"]
-#: One row; all rows of one result have the same keys and types, None where nothing is known.
+#: One row; all rows of one result have the same keys and types, with None for unknown values.
 Record = dict[str, str | int | bool | None]
-#: The fields of a step that a row has as text, their lines joined.
+#: The fields of a step that a row contains as text, with their lines joined.
 _TEXTS = ("log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "events")
 
 
 def records_html(records: Sequence[Record], empty: str) -> str:
-    """Rows as a table for notebooks, with their keys above and every word escaped."""
+    """Rows as an HTML table for notebooks, with their keys as headings and all text escaped."""
     from pfnlab.present.document.blocks import Paragraph, Table
     from pfnlab.present.document.blocks import cell as text_cell
     from pfnlab.present.document.html import fragment
@@ -38,7 +38,7 @@ def records_html(records: Sequence[Record], empty: str) -> str:
 
 
 class Recorded:
-    """A result that can be had as rows."""
+    """A result that can be converted to rows."""
 
     def to_records(self) -> list[Record]:
         """The result as rows of plain values."""
@@ -47,7 +47,7 @@ class Recorded:
     def to_pandas(self) -> pandas.DataFrame:
         """The rows as a pandas frame.
 
-        :raises MissingTool: pandas is not installed
+        :raises MissingTool: if pandas is not installed
         """
         frame: pandas.DataFrame = _module("pandas").DataFrame(self.to_records())
         return frame
@@ -55,16 +55,16 @@ class Recorded:
     def to_polars(self) -> polars.DataFrame:
         """The rows as a polars frame.
 
-        :raises MissingTool: polars is not installed
+        :raises MissingTool: if polars is not installed
         """
         made: polars.DataFrame = _module("polars").DataFrame(self.to_records(), infer_schema_length=None)
         return made
 
 
 def step_records(runs: Sequence[Run], rows_of: RowsOf = "steps") -> list[Record]:
-    """Rows of *runs*, one a step, or one an entry of a step's list.
+    """Rows of *runs*: one per step, or one per entry of a list in each step.
 
-    :raises Misuse: *rows_of* names no such list
+    :raises Misuse: if *rows_of* is not the name of such a list
     """
     if rows_of not in ("steps", "book", "vmas", "ptes"):
         raise Misuse(f"there are no rows of {rows_of!r}: write steps, book, vmas or ptes")
@@ -105,8 +105,8 @@ def _shown(span: Span | None) -> Record:
 
 
 def field_text(step: Step, field: str) -> str | None:
-    """A field of a step as one text: not seen gives None, nothing gives an empty text."""
-    # What is leaked depends on more than the step, so the entries stand alone here.
+    """A field of a step as one text: None if it was not observed, empty if there is nothing in it."""
+    # Whether an entry is leaked depends on more than the step, so only the entries are given here.
     lines = cell(step, field, driver_keeps=True, kept=[entry.span for entry in step.book or ()])
     if lines == (NOT_SEEN,):
         return None

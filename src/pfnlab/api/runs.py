@@ -1,4 +1,4 @@
-"""`pl.load`, `pl.run` and `pl.diff`: a program by its path, text or name, on machines, and what they saw."""
+"""`pl.load`, `pl.run` and `pl.diff`: load programs by path, text or name; run them on machines; compare."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from pfnlab.programs.runs.named_machines import newest_series
 from pfnlab.programs.runs.observation import Run
 from pfnlab.verbs.run import RunRequest, programs_run
 
-#: What is taken for a program: one, its name, path or text, or a machine on which it was done.
+#: Anything accepted as a program: a program, its name, path or text, or a machine that has run it.
 AnyProgram = Program | LiveMachine | str | Path
 
 
 def load(program: str | Path) -> Program:
-    """The program of that name or path, or with that text.
+    """The program with that name, path or text.
 
-    More than one line is text. A word is a path where there is such a file, or where it looks like one; else
-    the name of a program that comes with pfnlab (``pfnlab litmus list``).
+    Anything longer than one line is text. A word is a path if there is such a file or it looks like a path;
+    otherwise it is the name of a program that comes with pfnlab (``pfnlab litmus list``).
 
-    :raises ProgramError: it cannot be read, or is not a valid program
-    :raises Misuse: it is of another type, or several programs
+    :raises ProgramError: if it cannot be read, or is not a valid program
+    :raises Misuse: if it is of another type, or is more than one program
     """
     if isinstance(program, Path):
         return load_program(program)
@@ -54,9 +54,9 @@ def load(program: str | Path) -> Program:
 
 
 def program_of(given: AnyProgram) -> Program:
-    """The program meant by *given*, judged as a whole.
+    """The program that *given* stands for, checked as a whole.
 
-    :raises Misuse: it is not one, or not complete
+    :raises Misuse: if it is not a program, or not complete
     """
     if isinstance(given, LiveMachine):
         given = given.program
@@ -67,9 +67,9 @@ def program_of(given: AnyProgram) -> Program:
 
 
 def _of_its_types(program: Program) -> Program:
-    """*program*, whose fields were never looked at if it was built by hand.
+    """*program*, after checking the types of its fields, since it may have been built by hand.
 
-    :raises Misuse: one of them is not of its type
+    :raises Misuse: if a field has the wrong type
     """
     try:
         return msgspec.convert(msgspec.to_builtins(program), Program)
@@ -80,7 +80,7 @@ def _of_its_types(program: Program) -> Program:
 def save(program: AnyProgram, path: str | Path) -> None:
     """Write *program* to the file *path*, in canonical form.
 
-    :raises Misuse: it is not one, or the file cannot be written
+    :raises Misuse: if it is not a program, or the file cannot be written
     """
     text = str(program_of(program))
     try:
@@ -91,9 +91,9 @@ def save(program: AnyProgram, path: str | Path) -> None:
         raise Misuse(f"{str(path)!r} is not a file name: {trouble}") from trouble
 
 
-#: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
+#: One or more machines by name: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
 On = str | Iterable[str]
-#: How kernels are looked at.
+#: How kernel state is observed.
 Look = LookLevel | Literal["memory", "proc", "end"] | None
 #: Fields of observations.
 Fields = str | Iterable[str] | None
@@ -104,11 +104,11 @@ _WIDTH = 120
 
 
 class RunReport(Recorded):
-    """One program on one or several machines; it prints as ``pfnlab run`` does.
+    """One program on one or more machines; it prints as ``pfnlab run`` does.
 
-    :ivar program: what was run
-    :ivar runs: one run a machine, in the order the machines were given
-    :ivar verdict: all that follows from holding the runs side by side
+    :ivar program: the program that was run
+    :ivar runs: one run per machine, in the order the machines were given
+    :ivar verdict: the conclusions from comparing the runs
     """
 
     def __init__(self, program: Program, runs: Sequence[Run], verdict: Verdict) -> None:
@@ -118,7 +118,7 @@ class RunReport(Recorded):
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """The machines, by the names given."""
+        """The names of the machines."""
         return tuple(run.machine for run in self.runs)
 
     @property
@@ -133,17 +133,17 @@ class RunReport(Recorded):
 
     @property
     def differences(self) -> Differences:
-        """Every field of every step in which machines differ."""
+        """Every field of every step in which the machines differ."""
         return Differences(self)
 
     @property
     def agree(self) -> bool:
-        """True where all machines finished and saw the same, and no kernel raised an alarm."""
+        """True if all machines finished with the same observations, and no kernel raised an alarm."""
         return self.verdict.agree
 
     @property
     def exit_code(self) -> int:
-        """As of ``pfnlab run``: 0 as expected, 1 a discovery, 3 undecided."""
+        """The exit code of ``pfnlab run``: 0 as expected, 1 a discovery, 3 undecided."""
         return self.verdict.outcome.value
 
     @overload
@@ -153,7 +153,7 @@ class RunReport(Recorded):
     def to_records(self, rows_of: RowsOf = "steps") -> list[Record]:
         """The result as rows of plain values.
 
-        :param rows_of: a row a step, or a row an entry of each step's ``book``, ``vmas`` or ``ptes``
+        :param rows_of: one row per step, or one per entry of each step's ``book``, ``vmas`` or ``ptes``
         """
         return step_records(self.runs, rows_of)
 
@@ -164,10 +164,10 @@ class RunReport(Recorded):
         return content
 
     def text(self, *, steps: bool = False, trace: bool = False, width: int = _WIDTH) -> str:
-        """The machines side by side.
+        """The machines side by side, as text.
 
-        :param steps: with VMAs, what is tracked, page-table entries and flushes
-        :param trace: with the order of kernel calls too
+        :param steps: include VMAs, tracked reservations, page-table entries and flushes
+        :param trace: include the order of kernel calls too
         :param width: in columns
         """
         shown = render(
@@ -195,7 +195,7 @@ class RunReport(Recorded):
 
 
 class Differences(Recorded, Sequence[Difference]):
-    """The fields in which machines differ, in the order of steps; empty, and so false, where they agree."""
+    """The fields in which machines differ, in the order of steps; empty, and thus false, if they agree."""
 
     def __init__(self, result: RunReport) -> None:
         self._result = result
@@ -217,7 +217,7 @@ class Differences(Recorded, Sequence[Difference]):
         return self._result
 
     def to_records(self) -> list[Record]:
-        """A row for each machine and field that differs."""
+        """One row per machine and field that differs."""
         return [
             {
                 "step": difference.step + 1,
@@ -232,7 +232,7 @@ class Differences(Recorded, Sequence[Difference]):
         ]
 
     def lines(self) -> Iterator[str]:
-        """The statement of the comparison."""
+        """The lines that describe the differences."""
         for line in verdict_lines(self._result.runs, self._result.verdict, _WIDTH):
             yield line.text
 
@@ -253,20 +253,20 @@ def run(
     profile: str | None = None,
     compare: Fields = None,
 ) -> RunReport:
-    """Run *program* on machines, each just booted.
+    """Run *program* on machines, each freshly booted.
 
-    :param program: a program, its name, path or text, or a machine on which it was done
+    :param program: a program, its name, path or text, or a machine that has run it
     :param on: machines as ``--on`` takes them; by default the model of the newest kernel. Kernels that are
         not in the cache are fetched
-    :param policies: in place of those of every model
-    :param look: how kernels are looked at; by default in their memory where that is possible
+    :param policies: policies to use instead of those of every model
+    :param look: how kernel state is observed; by default from guest memory if possible
     :param accel: the accelerator of guests: ``tcg``, ``kvm`` or ``auto``
     :param profile: the series that a kernel file should behave like
-    :param compare: the only fields of observations that are compared, ``["result", "book", "log", "ptes"]``;
-        by default all
-    :raises Misuse: there is no such program or machine
-    :raises Undecided: a tool or kernel is missing. What a model has no rule for, and a guest that is lost, is
-        in the result
+    :param compare: compare only these fields of observations, e.g. ``["result", "book", "log", "ptes"]``; by
+        default all
+    :raises Misuse: if there is no such program or machine
+    :raises Undecided: if a tool or kernel is missing. An operation without a rule in the model, or a lost
+        guest, does not raise: the result reports it
     """
 
     def done() -> RunReport:
@@ -295,10 +295,10 @@ def diff(
     profile: str | None = None,
     compare: Fields = None,
 ) -> Differences:
-    """The differences between machines that run *program*; the other arguments are those of `run`.
+    """The differences between machines that run *program*; for the other arguments, see `run`.
 
     :param on: at least two machines
-    :raises Misuse: there is no such program or machine, or only one
+    :raises Misuse: if there is no such program or machine, or only one machine
     """
     if isinstance(on, str) or len(on) < 2:
         raise Misuse('a difference is between machines: write on=["model:6.1", "model:7.2"]')
@@ -307,9 +307,9 @@ def diff(
 
 
 def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
-    """The machines *on*, by default the newest model, models with *policies*.
+    """The names of the machines *on* (by default the newest model), with *policies* added to the models.
 
-    :raises Misuse: no such machine, or *policies* fit no machine
+    :raises Misuse: if there is no such machine, or *policies* apply to none of them
     """
     specs = [f"model:{newest_series()}"] if on is None else [on] if isinstance(on, str) else list(on)
     if not specs:
@@ -322,5 +322,5 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
 
 
 def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunReport:
-    """*runs* of *program*, side by side."""
+    """The report that compares *runs* of *program*."""
     return RunReport(program, runs, judged(program, runs, series))

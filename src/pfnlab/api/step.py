@@ -1,4 +1,4 @@
-"""The observation after one operation, and pages of a mapping or a device, cut like a list: ``a[4:8]``."""
+"""The observation after one operation, and pages of a mapping or a device, sliced like a list: ``a[4:8]``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _FIELDS = tuple(field for field in STEP_ROWS if field not in ("levels", "mode"))
 
 
 class Listed(tuple[T, ...]):
-    """A tuple of observations, which prints as the terminal shows it: a line each, ``-`` for nothing."""
+    """A tuple of observations that prints as in the terminal: one per line, ``-`` if empty."""
 
     _texts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, values: Iterable[T] | None, texts: Iterable[str]) -> Self | None:
-        """*values*, with the line of each; None where they were not seen."""
+        """*values*, each with its line; None if they were not observed."""
         if values is None:
             return None
         listed = cls(values)
@@ -43,10 +43,10 @@ class Listed(tuple[T, ...]):
 
 
 class DriverKeeps(NamedTuple):
-    """The reservations of drivers after a step, which no mapping has.
+    """The reservations that drivers hold after a step without a mapping.
 
-    :param some: there may be some that the program does not say
-    :param kept: those that it says, one for each time
+    :param some: there may be some that the program does not declare
+    :param kept: those that the program declares, once for each reservation
     """
 
     some: bool = False
@@ -60,11 +60,11 @@ class DriverKeeps(NamedTuple):
 class StepSeen:
     """The observation after one operation on one machine.
 
-    It prints as the terminal shows a step. All its parts are tuples of plain values; a part is None where the
-    machine cannot see it.
+    It prints as the terminal shows a step. All its parts are tuples of plain values; a part is None if the
+    machine cannot observe it.
 
-    :ivar step: all of it, as a run holds it
-    :param keeps: what drivers have reserved for themselves then, which is not leaked
+    :ivar step: the complete step, as stored in a run
+    :param keeps: the reservations that drivers hold for themselves at that point, which are not leaked
     """
 
     def __init__(self, step: Step, keeps: DriverKeeps) -> None:
@@ -83,12 +83,12 @@ class StepSeen:
 
     @property
     def ok(self) -> bool:
-        """True where it succeeded."""
+        """True if the operation succeeded."""
         return self.step.result == "ok"
 
     @property
     def value(self) -> int | str | None:
-        """The number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; or None."""
+        """The number read, ``same`` or ``moved`` for mremap, ``SIGBUS code=2`` for a fault; else None."""
         return self.step.value
 
     @property
@@ -123,11 +123,11 @@ class StepSeen:
 
     @property
     def tracked(self) -> tuple[str, ...] | None:
-        """The reservations of the tracker."""
+        """The reservations that the tracker holds."""
         return self.step.tracked
 
     def to_dict(self) -> dict[str, Any]:
-        """It as plain values, with the keys of a step in ``pfnlab run --json``."""
+        """The step as plain values, with the keys of a step in ``pfnlab run --json``."""
         item: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.step))
         return item
 
@@ -141,9 +141,9 @@ class StepSeen:
         return "\n".join(self.lines(("value", "log", "book")))
 
     def rows(self, fields: Sequence[str] = _FIELDS) -> list[tuple[str, tuple[str, ...]]]:
-        """Operation and result, then each of *fields* that has something to say, with its lines.
+        """The operation and its result, then each nonempty field among *fields*, with its lines.
 
-        :raises Misuse: one is not a field
+        :raises Misuse: if a name in *fields* is not a field
         """
         if fields:
             fields_named(list(fields))
@@ -155,9 +155,9 @@ class StepSeen:
         return rows
 
     def lines(self, fields: Sequence[str] = _FIELDS) -> list[str]:
-        """The same as lines of text.
+        """The same rows as lines of text.
 
-        :raises Misuse: one is not a field
+        :raises Misuse: if a name in *fields* is not a field
         """
         rows = self.rows(fields)
         width = max(len(label) for label, _ in rows)
@@ -169,8 +169,8 @@ class StepSeen:
 
 
 def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
-    """The steps of *run*, which knows what the operations of *program* leave with drivers."""
-    # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+    """The steps of *run*, with the reservations that the operations of *program* leave with drivers."""
+    # vfio-pci maps its device for itself as long as it is open; the program does not mention that.
     some = program.needs.vfio
     steps = zip(run.steps, kept_after(program, run), strict=False)
     return tuple(StepSeen(step, DriverKeeps(some, kept)) for step, kept in steps)
@@ -180,11 +180,11 @@ def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
 class Pages:
     """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``.
 
-    ``a[4:8]`` and ``a[3]`` are pages of it, counted from its own first page; as in a list, ``a[4:8][0]`` is
-    ``a[4]``. A range may reach past the last page if the language allows it.
+    ``a[4:8]`` and ``a[3]`` are some of its pages, counted from its first page; as in a list, ``a[4:8][0]`` is
+    ``a[4]``. A range may extend past the last page if the language allows it.
 
     >>> Pages("a", 0, 16)[4:8]
-    a[4:8]
+        a[4:8]
     """
 
     name: str
@@ -216,28 +216,28 @@ class Pages:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class MappedPages(Pages):
-    """The pages of a new mapping, and the observation after the operation that made it.
+    """The pages of a new mapping, and the observation after the operation that created it.
 
-    An operation that failed gives its pages a name too, with nothing mapped there: ``seen.result`` says.
+    If the operation failed, the pages still have a name, with nothing mapped there: see ``seen.result``.
     """
 
     seen: StepSeen = dataclasses.field(compare=False)
 
     @property
     def ok(self) -> bool:
-        """True where the operation succeeded."""
+        """True if the operation succeeded."""
         return self.seen.ok
 
     def __repr__(self) -> str:
         return super().__repr__() + ("" if self.ok else f" {self.seen.result}")
 
 
-#: Pages as arguments: of a mapping or device, or in the words of the language, as ``"bar[0:16]"``.
+#: Pages as arguments: a slice of a mapping or device, or program text such as ``"bar[0:16]"``.
 Where = Pages | str
-#: The bytes of a page as an argument: from which one on, and how many.
+#: The bytes of a page as an argument: the first one, and how many.
 Bytes = tuple[int, int] | None
 
 
 def byte_range(part: tuple[int, int] | None) -> ByteRange | None:
-    """The bytes of a page that a walker moves."""
+    """The bytes of a page that a walker reads or writes."""
     return None if part is None else ByteRange(*part)

@@ -148,7 +148,7 @@ def _collect(node: ast.AST, inside: bool, found: list[Branch], checks: frozenset
 
 
 def statement_branches(node: ast.AST) -> Iterator[Branch]:
-    """The branch that a statement is, if it is one."""
+    """The branch that *node* stands for, if it is a branching statement."""
     if isinstance(node, (ast.If, ast.While)):
         endless = isinstance(node.test, ast.Constant)
         yield Branch(node.lineno, _lines(node.test), _body(node.body), not endless)

@@ -83,7 +83,7 @@ class ProgramError(Misuse):
 class PolicyError(Misuse):
     """A user's policy breaks its protocol or the process it runs in.
 
-    :param path: its file
+    :param path: the policy's file
     :param hook: the method at fault, or None for the file itself
     :param what: what is wrong, and what to write instead
     """
@@ -163,7 +163,7 @@ class Defect(PfnlabError):
 
 
 class ModelledErrno(Exception):
-    """The modelled kernel fails an operation with a positive errno value, as a system call would."""
+    """A failure of the modelled kernel, with a positive errno value, as from a system call."""
 
     def __init__(self, errno: int) -> None:
         self.errno = errno

@@ -45,7 +45,7 @@ _STDIN = Path("standard input")
 
 
 class Unreadable(Misuse):
-    """A file cannot be read as the expected kind; the reason has a remedy, and not the file's name."""
+    """A file cannot be read as the expected kind; the reason includes a remedy, but not the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.reason = reason
@@ -59,11 +59,11 @@ class Missing(Unreadable):
 def read_bytes(path: Path, kind: str, most: int) -> bytes:
     """Content of the file or pipe at *path*.
 
-    :param kind: the kind of file expected, for messages: ``program``
+    :param kind: the kind of file expected, for messages, e.g. ``program``
     :param most: the largest size allowed, in bytes
-    :raises Missing: no such file
-    :raises Unreadable: it is a folder, a device or a pipe without a writer, it cannot be read, or it is
-        larger than *most*
+    :raises Missing: if there is no such file
+    :raises Unreadable: if it is a folder, a device or a pipe without a writer, if it cannot be read, or if it
+        is larger than *most*
     """
     try:
         with _opened(path, kind, most) as descriptor:
@@ -97,8 +97,8 @@ def log_pieces(path: Path | None, kind: str) -> Iterator[bytes]:
 
     :param path: a file or a pipe; None for standard input
     :param kind: the kind of file expected, for messages
-    :raises Missing: no such file
-    :raises Unreadable: as for :func:`read_bytes`, or a line is longer than :data:`MOST_LINE`, or the log is
+    :raises Missing: if there is no such file
+    :raises Unreadable: as for :func:`read_bytes`, or if a line is longer than :data:`MOST_LINE` or the log is
         larger than :data:`MOST_LOG`
     """
     name = _STDIN if path is None else path
@@ -126,8 +126,8 @@ def _opened(path: Path, kind: str, most: int) -> Iterator[int]:
 def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_result:
     """Status of the regular file at *path*, for a caller that may open it several times later.
 
-    :raises Missing: no such file
-    :raises Unreadable: it is not a regular file, or larger than *most* bytes
+    :raises Missing: if there is no such file
+    :raises Unreadable: if it is not a regular file, or is larger than *most* bytes
     """
     status = _stat(path, kind)
     if not stat.S_ISREG(status.st_mode):
@@ -168,7 +168,7 @@ def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
 
     :param output: the file; None for standard output
     :param inputs: files that are read; missing ones are ignored
-    :raises Misuse: it is one of the inputs (also through a link or another name), a folder, or in a folder
+    :raises Misuse: if it is one of the inputs (even through a link or another name), a folder, or in a folder
         that is missing or not writable
     """
     if output is None:
@@ -189,8 +189,8 @@ def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
 
     :param path: the file; None for standard output
     :param append: append to the file
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
+    :raises Misuse: if the file cannot be written
+    :raises Undecided: if the disk is full or fails
     """
     if path is None:
         print(text, end="")
@@ -297,7 +297,7 @@ def _of_stdin() -> Iterator[bytes]:
 
 
 def _is_endless(descriptor: int, status: os.stat_result) -> bool:
-    """True for a device other than a terminal, which the user can end, and /dev/null."""
+    """True for a device other than /dev/null and a terminal, whose input the user can end."""
     device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
     return device and not os.isatty(descriptor) and not os.path.samestat(status, os.stat(os.devnull))
 

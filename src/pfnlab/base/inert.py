@@ -1,6 +1,6 @@
 """Escaping of foreign text: names of files and machines, titles, lines of a kernel log.
 
-Such text is shown and never acts: no character of it moves a terminal's cursor, breaks XML, changes the
+Such text is shown and never acted on: no character of it moves a terminal's cursor, breaks XML, changes the
 writing direction, or is invisible. For each place in an output format where characters are special (the end
 of a comment, a quote, a shell operator) there is one function here, used by all code that writes the format;
 `tests/test_foreign_texts.py` finds code that escapes in another way.
@@ -26,7 +26,7 @@ def visible(text: str) -> str:
 
 
 def visible_name(text: object) -> str:
-    """A name as by :func:`visible`, with newlines and tabs escaped too."""
+    """A name escaped as by :func:`visible`, including newlines and tabs."""
     return visible(str(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
@@ -35,7 +35,7 @@ _MOST, _END = 1000, 300
 
 
 def message(text: str) -> str:
-    """The text as by :func:`visible`, as lines of a message; long lines are cut in the middle."""
+    """The text escaped as by :func:`visible`, as lines of a message; long lines are cut in the middle."""
     return "\n".join(
         line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
         for line in visible(text).split("\n")
@@ -43,7 +43,7 @@ def message(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as by :func:`visible`, on one line."""
+    """The text escaped as by :func:`visible`, on one line."""
     return " ".join(visible(text).split())
 
 
@@ -69,7 +69,7 @@ def _written(letter: str) -> str:
 
 
 def python_comment(text: object) -> str:
-    """One line of a Python comment that is not taken for an encoding declaration."""
+    """One line of a Python comment that cannot be taken for an encoding declaration."""
     return re.sub(r"(?<=coding)(?=[:=])", " ", line_comment(text))
 
 
@@ -122,7 +122,7 @@ def _quoted(letter: str) -> str:
 
 
 def shell_path(path: object) -> str:
-    """A file name as by :func:`shell_word` that no program takes for an option."""
+    """A file name as by :func:`shell_word` that no program can take for an option."""
     shown = str(path)
     return shell_word(f"./{shown}" if shown.startswith(("-", "@")) else shown)
 
@@ -287,11 +287,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def csv_cell(value: Any) -> Any:
-    """A table cell; text that a spreadsheet would take for a formula is marked as text."""
+    """A table cell; text that a spreadsheet could take for a formula is marked as text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def id_word(text: object) -> str:
-    """A word of an id whose words are separated by colons or blanks."""
+    """A word for an id whose words are separated by colons or blanks."""
     plain = str(text).encode("utf-8", "backslashreplace").decode("latin-1")
     return re.sub("[^A-Za-z0-9_.~-]", lambda found: f"%{ord(found[0]):02X}", plain)

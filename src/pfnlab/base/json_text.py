@@ -35,7 +35,7 @@ def json_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
     Lone surrogates are returned as their JSON escapes.
 
     :param source: the name of the text in errors
-    :raises Misuse: the text is not JSON (with line and column), or has a number or a nesting depth that no
+    :raises Misuse: if the text is not JSON (with line and column), or has a number or a nesting depth that no
         result has
     """
     decoder = json.JSONDecoder(parse_constant=_no_number, parse_int=_whole, parse_float=_fraction)

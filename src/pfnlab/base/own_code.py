@@ -86,7 +86,7 @@ class Heartbeats:
 
     @property
     def files(self) -> str:
-        """The files that were run, in words; empty if there are none."""
+        """The files that were run, in words; empty if no file was run."""
         return ", ".join(self._names().split())
 
     def beat(self, count: int, ticks: int, place: Place) -> None:
@@ -142,13 +142,13 @@ class OwnCall(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """Its file and its method; None for the file itself."""
+        """The file and the method being called, with None for the file itself."""
         name = self.frame.f_code.co_name
         return _files[self.frame.f_code.co_filename], None if name == "<module>" else name
 
 
 def call_under(frame: FrameType | None) -> OwnCall | None:
-    """The call of user code that *frame* is in; None if it is in none."""
+    """The call of user code that *frame* is part of, or None."""
     call = None
     while frame is not None:
         if frame.f_code.co_filename in _files:
@@ -163,7 +163,7 @@ def goes_on() -> bool:
 
 
 def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyError | None:
-    """The user's mistake that *trouble* came from; None if it came from elsewhere.
+    """The user's mistake that caused *trouble*; None if the cause is elsewhere.
 
     Exceptions allowed by the protocol of policies are not mistakes, nor is Ctrl-C. The message begins with
     *prefix*.
@@ -198,8 +198,8 @@ def own_mistakes(
     """Turn an exception of user code within this context into a PolicyError.
 
     :param path: the file to blame even if no line of it ran, e.g. for a syntax error
-    :param method: its method that was called
-    :raises PolicyError: the mistake, on one line
+    :param method: the method of that file that was called
+    :raises PolicyError: if user code raised, with the mistake on one line
     """
     try:
         yield
@@ -298,7 +298,7 @@ def is_served() -> bool:
 def check_process() -> None:
     """Check that user code has left this process intact.
 
-    :raises PolicyError: user code has changed or closed a resource that the process needs
+    :raises PolicyError: if user code has changed or closed a resource that the process needs
     """
     mistake = _of_process(None)
     if mistake is not None:
@@ -306,7 +306,7 @@ def check_process() -> None:
 
 
 def _of_process(trouble: BaseException | None) -> PolicyError | None:
-    """The damage that user code has done to this process; None if there is none."""
+    """The damage that user code has done to this process, or None."""
     files = _guest.beats.files if _guest is not None else ""
     if _guest is None or not files:
         return None

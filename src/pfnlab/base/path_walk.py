@@ -38,7 +38,7 @@ class PathEnd(NamedTuple):
     descriptor: int | None = None
 
     def status(self) -> os.stat_result | None:
-        """Status of the existing file; None if there is none."""
+        """Status of the existing file, or None."""
         if self.descriptor is not None:
             return os.fstat(self.descriptor)
         try:
@@ -73,8 +73,8 @@ def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
     """Resolve *path*, holding its folder open in this context.
 
     :param make: mode, before the umask, of missing folders to create; None creates none
-    :raises Misuse: a link of another user is in the path; or, for root, the last name is a link
-    :raises OSError: a folder in the path is missing or not accessible
+    :raises Misuse: if a link of another user is in the path; or, for root, if the last name is a link
+    :raises OSError: if a folder in the path is missing or not accessible
     """
     walk = _Walk(path, make)
     try:

@@ -32,7 +32,7 @@ def processors() -> int:
 def check_jobs(jobs: int) -> None:
     """Check the number of processes.
 
-    :raises Misuse: more processes than are useful on this machine
+    :raises Misuse: if there are more processes than are useful on this machine
     """
     most = _MOST_JOBS * processors()
     if jobs > most:
@@ -71,7 +71,7 @@ class Processes(Generic[Piece, Result]):
         self._workers = []
 
     def begin(self) -> None:
-        """Start the processes now, before this one has threads, guests, or more in its memory."""
+        """Start the processes now, before this process starts threads or guests or uses more memory."""
         while 1 < self.jobs > len(self._workers):
             self._workers.append(forked(lambda: self._work))
 
@@ -79,10 +79,10 @@ class Processes(Generic[Piece, Result]):
         """The result of each of *pieces*, in their order.
 
         :param done: called when a piece is done, in any order
-        :raises PfnlabError: an error of the work, raised at the position of its piece, after all earlier
-            results
-        :raises Undecided: the process of a piece was killed; raised at its position
-        :raises Defect: the work raised any other exception; raised at the position of its piece
+        :raises PfnlabError: if the work failed with it; raised at the position of its piece, after all
+            earlier results
+        :raises Undecided: if the process of a piece was killed; raised at its position
+        :raises Defect: if the work raised any other exception; raised at the position of its piece
         """
         if self.jobs <= 1:
             for piece in pieces:
@@ -132,8 +132,8 @@ def in_order(
 ) -> Iterator[Result]:
     """The result of each of *pieces*, in their order, from at most *jobs* processes.
 
-    :param work: does one piece; all other state is as of the time the first result is taken
-    :param jobs: None for one per processor; with one, the work is done in this process
+    :param work: does one piece; it sees all other state as of the time the first result is requested
+    :param jobs: number of processes, by default one per processor; one means this process
     :param named: describes a piece, for messages
     :raises PfnlabError: as :meth:`Processes.each` does
     """

@@ -47,7 +47,7 @@ _EARLIER = {"claims list": "claims-list", "claims by": "claims-list", "claims sh
 
 
 def schema_text(verb: str) -> str:
-    """Schema of the output of a verb (as typed) with ``--json``; Misuse if it prints no JSON."""
+    """Schema of the output of a verb (as typed) with ``--json``; Misuse if the verb prints no JSON."""
     form = FORMS.get(verb) or _EARLIER.get(verb)
     if form is None:
         raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")

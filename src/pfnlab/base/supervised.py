@@ -37,11 +37,11 @@ _MUTE = 113
 def supervised(work: Callable[[], Result]) -> Result:
     """Return the result of *work*, done in a child process; its output is printed here.
 
-    Changes it makes in memory stay in the child. In such a child, the work is done in place.
+    Changes it makes in memory stay in the child. Within such a child, the work is done in place.
 
-    :raises PolicyError: user code does not return, uses all memory, or has ended or damaged the process
-    :raises PfnlabError: an error of the work
-    :raises Killed: the process was killed from outside
+    :raises PolicyError: if user code does not return, uses all memory, or has ended or damaged the process
+    :raises PfnlabError: if the work failed with it
+    :raises Killed: if the process was killed from outside
     """
     if own_code.is_served():
         return work()
@@ -52,7 +52,7 @@ def supervised(work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
-    """Block Ctrl-C in this context if this is the main thread; yields the signals blocked before."""
+    """Block Ctrl-C in this context if this is the main thread; yield the signals blocked before."""
     if threading.current_thread() is not threading.main_thread():
         yield None
         return
@@ -167,7 +167,7 @@ def _checked(work: Callable[[], Any]) -> Any:
     try:
         result = work()
     except Undecided:
-        # User code may have taken what is missing.
+        # User code may have used up the missing resource.
         own_code.check_process()
         raise
     own_code.check_process()

@@ -8,14 +8,14 @@ import textwrap
 
 from pfnlab.base.inert import one_line
 
-#: The fewest columns that text is wrapped to.
+#: Minimum number of columns for wrapped text.
 _LEAST = 20
 
 
 def terminal_width(piped: int = 80) -> int:
     """Columns of the terminal on standard output, at least 20.
 
-    :param piped: those of a file or a pipe, unless COLUMNS is set
+    :param piped: columns to assume for a file or a pipe, unless COLUMNS is set
     """
     if "COLUMNS" not in os.environ and (sys.stdout is None or not sys.stdout.isatty()):
         return piped
@@ -31,7 +31,7 @@ def linkless(text: str) -> str:
 
 
 def wrapped(text: str, indent: int = 0, first: str = "", *, width: int | None = None) -> list[str]:
-    """*text* wrapped; a longer word stays whole.
+    """*text* wrapped; a word longer than a line stays whole.
 
     :param indent: columns of indentation
     :param first: text placed in the indentation of the first line

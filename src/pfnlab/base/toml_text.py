@@ -28,13 +28,13 @@ def package_toml(package: str, name: str) -> dict[str, Any]:
 def package_tables(package: str, name: str, form: type[Form]) -> Form:
     """A data file of one of our packages as a structure, whose fields are the tables.
 
-    :raises msgspec.ValidationError: the tables have another form
+    :raises msgspec.ValidationError: if the tables do not fit *form*
     """
     return msgspec.convert(package_toml(package, name), type=form)
 
 
 def toml_content(text: str, source: str) -> dict[str, Any]:
-    """The tables and values in *text*, without byte order mark; Misuse if not TOML, naming *source*."""
+    """The tables and values in *text*, without byte order mark; Misuse, naming *source*, if not TOML."""
     if _DOTTED.search(text):
         raise Misuse(f"{source}: {_DEEP}")
     try:

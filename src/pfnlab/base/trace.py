@@ -12,7 +12,7 @@ class Event(NamedTuple):
     """One step the modelled kernel took.
 
     :param name: the kernel function of that step (``memtype_reserve``, ``zap_pte_range``, ...)
-    :param start: first page of its range: a pfn for the book, a virtual page otherwise
+    :param start: first page of its range: a pfn for the memtype list, a virtual page otherwise
     :param end: the page after the last one
     """
 
@@ -26,13 +26,13 @@ LOG_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 
 
 class LogLine(str):
-    """A line of the kernel log: its text, which it compares as, and its level, of :data:`LOG_LEVELS`."""
+    """A line of the kernel log: a string, compared by its text, with a level from :data:`LOG_LEVELS`."""
 
     __slots__ = ("level",)
     level: str
 
     def __new__(cls, text: str, level: str) -> LogLine:
-        """The line *text* of *level*."""
+        """Create the line *text* with *level*."""
         line = super().__new__(cls, text)
         line.level = level
         return line
@@ -46,7 +46,7 @@ class Trace:
     """Events and kernel log lines since the last :meth:`take`.
 
     :ivar needless: unnecessary forced flushes since boot; informational, not part of the state
-    :ivar misuses: operations no kernel may do and none logs, since the set was last emptied
+    :ivar misuses: forbidden operations that no kernel logs, since the set was last emptied
     """
 
     events: list[Event] = field(default_factory=list)

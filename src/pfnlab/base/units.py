@@ -51,7 +51,7 @@ def phys_to_pfn(phys: int) -> int:
 
 
 def pages_of(size: int) -> int:
-    """Number of pages that *size* bytes take, rounded up (PAGE_ALIGN)."""
+    """Number of pages needed for *size* bytes, rounded up (PAGE_ALIGN)."""
     return (size + PAGE_SIZE - 1) >> PAGE_SHIFT
 
 
@@ -74,5 +74,5 @@ def size_text(size: int) -> str:
 
 
 def than_before(more: int, things: str) -> str:
-    """The words for so many *things* more than before, or less where *more* is below zero."""
+    """A change in words: *more* additional *things* than before, or fewer if *more* is negative."""
     return f"{abs(more):,} {things} {'more' if more > 0 else 'less'} than before"

@@ -40,8 +40,8 @@ def whole_file(
     :param new: never replace an existing file
     :param lasting: sync it to disk before it replaces the old file
     :param mode: permissions of a new file, before the umask
-    :raises Misuse: the path has a link that is not followed (:mod:`pfnlab.base.path_walk`)
-    :raises OSError: it cannot be written; the old file remains
+    :raises Misuse: if the path has a link that is not followed (:mod:`pfnlab.base.path_walk`)
+    :raises OSError: if it cannot be written; the old file remains
     """
     with path_end(path) as place:
         status = place.status()

@@ -93,8 +93,8 @@ class End:
         """Answer requests until the stream is closed.
 
         :param make: makes the function that answers a request
-        :param meanwhile: does a piece of background work while idle; False if none is left until the next
-            request
+        :param meanwhile: does a piece of background work while idle; returns False once there is nothing to
+            do until the next request
         """
         heard_by(self.say)
         work = make(*arguments)
@@ -210,7 +210,7 @@ class Worker:
         return result.result()
 
     def hear(self) -> None:
-        """Receive messages; waits if there are none."""
+        """Receive messages; wait for one if necessary."""
         try:
             messages = self._end.read()
         except (EOFError, OSError):
@@ -255,7 +255,7 @@ def fork(do: Callable[[End], object]) -> Worker:
 
 
 def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], bool] = lambda: False) -> Worker:
-    """A fork that answers requests, as :meth:`End.serve`; it ignores Ctrl-C, which the whole group gets."""
+    """A fork that answers requests as :meth:`End.serve` does; it ignores Ctrl-C, sent to its whole group."""
 
     def do(end: End) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -271,7 +271,7 @@ def executed(
 
     :param make: ``package.module:function``, called there with its end of the stream and *arguments* to make
         the function that answers requests
-    :param dies: end it with the calling thread; else only when the stream is closed
+    :param dies: end it with the calling thread; otherwise it ends only when the stream is closed
     :param environment: variables set in addition to those of this process
     """
     here, there = socket.socketpair()
@@ -311,7 +311,7 @@ def tell(process: Process, sign: signal.Signals) -> None:
 
 
 def end(process: Process, seconds: float = 0.0) -> None:
-    """Wait *seconds* for a process to exit, then kill what is left of it and its session."""
+    """Wait *seconds* for a process to exit, then kill the rest of it and its session."""
     until = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)

@@ -43,7 +43,7 @@ class IsolatedShard(msgspec.Struct, frozen=True):
     :param what: its work, in words
     :param tries: attempts that failed
     :param lost: attempts that were lost
-    :param reason: of the last attempt
+    :param reason: the reason why the last attempt failed
     """
 
     number: Count
@@ -66,8 +66,8 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     :param isolated: shards that were given up
     :param programs: number of programs run
     :param results: number of different results
-    :param verdicts: number of results of each verdict, without the runs themselves
-    :param counts: the verdicts that are a discovery
+    :param verdicts: number of results with each verdict, without the runs themselves
+    :param counts: the verdicts that count as a discovery
     :param discoveries: number of results with one of these verdicts
     :param versions: the versions of pfnlab that ran shards
     :param hosts: the classes of hosts that ran shards
@@ -92,7 +92,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery counts even if something is missing or undecided."""
+        """A discovery if there is one, even if something is missing or undecided."""
         if self.discoveries:
             return Outcome.DISCOVERY
         undecided = self.waiting or self.isolated or self.verdicts.get("undecided")
@@ -114,12 +114,12 @@ class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
     """One result, and the shards that saw it.
 
     :param digest: the same for the same content, regardless of time and place
-    :param kind: the run of one shard, a verdict on a property or program, or a difference of machines
+    :param kind: the run of one shard, a verdict on a property or program, or a difference between machines
     :param task: the task that found it
     :param machines: the machines it is about
     :param verdict: holds, violated, differs ...
-    :param scope: of a search its scope, else empty
-    :param subject: of a verdict the property or program, of a difference the key of its signature
+    :param scope: for a search, its scope; otherwise empty
+    :param subject: for a verdict, the property or program; for a difference, the key of its signature
     :param program: the smallest program that shows it; may be empty
     :param says: the result, in words
     :param detail: details, in a form that depends on the task
@@ -166,7 +166,7 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
 def status_of(store: Store, name: str) -> CampaignStatus:
     """The progress of campaign *name*.
 
-    :raises Misuse: the store has no such campaign
+    :raises Misuse: if the store has no such campaign
     """
     # Readers of the structures above need neither import.
     from pfnlab.campaign.running import stored_plan, stored_shards
@@ -206,7 +206,7 @@ def _known(results: Iterable[StoredResult]) -> dict[str, int]:
 
 
 def what_it_does(task: str, work: dict[str, Any]) -> str:
-    """The work of a shard in a few words."""
+    """A description of the work of a shard in a few words."""
     machines = " | ".join(work.get("machines", ())) or work.get("machine", "")
     if task == "fuzz":
         return f"{machines}, seed {work['seed']}, {number_of(work['programs'], 'program')}"

@@ -22,7 +22,7 @@ from pfnlab.campaign.shard import Attempt, Shard
 
 
 class Executor(Protocol):
-    """Runs shards. Use it from one thread, as a context; leaving it ends everything that still runs."""
+    """A runner of shards. Use it from one thread, as a context; leaving it ends everything still running."""
 
     def room(self, *, needs_qemu: bool) -> int:
         """The number of further shards it accepts now, so that no worker is idle.
@@ -43,7 +43,7 @@ class Executor(Protocol):
         :attr:`~pfnlab.campaign.shard.AttemptEnd.LOST`.
 
         :param seconds: the maximum wait; 0 does not wait
-        :raises Undecided: the whole executor is gone, so no worker can answer
+        :raises Undecided: if the whole executor is gone, so no worker can answer
         """
 
     def __enter__(self) -> Executor: ...

@@ -24,8 +24,8 @@ _KINDS = {"alarm": "alarm", "lost": "lost", VIOLATION: "violated"}
 class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with random programs.
 
-    :param look: as for ``pfnlab fuzz``; empty for the usual one
-    :param coverage: whether the branches of the model guide the drawing
+    :param look: as for ``pfnlab fuzz``; empty for the default
+    :param coverage: whether coverage of the model's branches guides the generation of programs
     """
 
     machines: tuple[str, ...]
@@ -36,7 +36,7 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     coverage: bool = False
 
     def state(self, looking: Looks) -> HuntState:
-        """The initial state of its hunt."""
+        """The initial state of the shard's hunt."""
         return HuntState(list(self.machines), self.seed, self.vocabulary, looking=looking)
 
 
@@ -45,7 +45,7 @@ class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
 
     :param cells: the digest of the programs of all cells of the scope
     :param first: the first cell; *end*: the number after the last
-    :param look: as for ``pfnlab fuzz --enumerate``; empty for the usual one
+    :param look: as for ``pfnlab fuzz --enumerate``; empty for the default
     """
 
     machines: tuple[str, ...]
@@ -56,7 +56,7 @@ class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
     look: str = ""
 
     def state(self, looking: Looks) -> HuntState:
-        """The initial state of its hunt."""
+        """The initial state of the shard's hunt."""
         cells = Cells(self.scope, self.cells, self.first, self.end)
         return HuntState(list(self.machines), 0, Vocabulary(), looking=looking, cells=cells)
 

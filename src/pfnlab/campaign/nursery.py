@@ -1,7 +1,7 @@
 """A process that runs shards, each in a fork.
 
-The process is a worker. It imports once what shards need; a fork of it starts at once, and no shard affects
-the next one.
+The process is a worker. It imports the modules that shards need once, so a fork of it starts at once, and no
+shard affects the next one.
 """
 
 import os
@@ -29,10 +29,10 @@ _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
 
 class Nursery:
-    """The worker process, seen from its parent. It runs one shard at a time.
+    """The worker process, as seen from its parent. It runs one shard at a time.
 
-    It starts with the first shard, and restarts after it was ended. Use it only from one thread that lives as
-    long: the process ends with that thread.
+    It starts with the first shard, and restarts after it was ended. Use it only from one thread, which must
+    outlive it: the process ends with that thread.
     """
 
     def __init__(self) -> None:
@@ -111,9 +111,7 @@ _SHARDS = "pfnlab.campaign.nursery:shards"
 
 
 def shards(end: End) -> Callable[[Shard | None], bytes]:
-    """Run attempts at shards, each in a fork, and exchange them as JSON, as on a cluster. None is not a
-    shard.
-    """
+    """Run attempts at shards, each in a fork, exchanged as JSON as on a cluster; None stands for no shard."""
     from pfnlab.campaign import work  # noqa: F401  (imported once, for all forks)
 
     return lambda shard: encode(_in_a_fork(shard)) if shard is not None else b""

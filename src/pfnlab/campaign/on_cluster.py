@@ -45,7 +45,7 @@ def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
 
     :param client: the client's versions, see :func:`.connection.versions`
     :return: the attempt
-    :raises Misuse: this worker has other versions
+    :raises Misuse: if this worker has other versions
     """
     worker = dask_distributed().get_worker()
     check_same(f"worker {worker.address}", client, versions())
@@ -94,7 +94,7 @@ class ClusterExecutor:
         return max(_AHEAD * self._threads - len(self._running), 0)
 
     def submit(self, shard: Shard) -> None:
-        """Submit it to the scheduler. If the scheduler is gone, the attempt is lost."""
+        """Submit *shard* to the scheduler. If the scheduler is gone, the attempt is lost."""
         assert self._client is not None
         resources = {QEMU: 1} if shard.needs_qemu else None
         try:
@@ -112,8 +112,8 @@ class ClusterExecutor:
     def completed(self, seconds: float) -> Sequence[Attempt]:
         """The attempts that ended.
 
-        :raises Misuse: a worker has another version of pfnlab
-        :raises Undecided: the scheduler, or the last worker, has been gone too long
+        :raises Misuse: if a worker has another version of pfnlab
+        :raises Undecided: if the scheduler, or the last worker, has been gone too long
         """
         self._look()
         attempts, self._refused = self._refused, []
@@ -143,7 +143,7 @@ class ClusterExecutor:
     def _look(self) -> None:
         """Check periodically which workers are available.
 
-        :raises Undecided: no workers or no scheduler for too long
+        :raises Undecided: if there have been no workers or no scheduler for too long
         """
         now = time.monotonic()
         if now - self._looked < _LOOKS:

@@ -1,4 +1,4 @@
-"""A plan: the work of a campaign and its bounds. It is cut into shards.
+"""A plan: the work of a campaign and its bounds, to be split into shards.
 
 The content of programs and scopes next to the plan's file becomes part of the work: workers elsewhere need no
 file, and a changed file is different work.
@@ -49,13 +49,13 @@ class Beside:
         self._scopes: dict[str, str] = {}
 
     def programs(self, words: tuple[str, ...]) -> dict[str, str]:
-        """The programs that *words* name, as text, by unique names.
+        """The text of the programs that *words* name, by unique names.
 
-        A program of pfnlab has its name in the library, a user's program the path of its file with its
-        suffix. The working directory makes no difference.
+        A program of pfnlab has its name in the library; a user's program has the path of its file, including
+        the suffix. The working directory makes no difference.
 
         :param words: as for ``pfnlab run``; empty for all programs that come with pfnlab
-        :raises Misuse: there is no such program, or it is malformed
+        :raises Misuse: if there is no such program, or it is malformed
         """
         if words not in self._programs:
             self._programs[words] = self._read_programs(words)
@@ -64,14 +64,14 @@ class Beside:
     def scope(self, name: str) -> Scope | RaceScope:
         """The scope of that name, or in the file of that name.
 
-        :raises Misuse: it does not exist, or it is malformed
+        :raises Misuse: if it does not exist, or it is malformed
         """
         return load_scope(name, self._folder)
 
     def scope_text(self, name: str) -> str:
         """The content of a scope's file; empty for a built-in scope.
 
-        :raises Misuse: there is no such scope, or it is malformed
+        :raises Misuse: if there is no such scope, or it is malformed
         """
         if name not in self._scopes:
             known = name in scope_names()
@@ -116,7 +116,7 @@ _HERE = Path()
 class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[limits]`` of one shard.
 
-    :param seconds: of one attempt
+    :param seconds: time limit of one attempt
     :param tries: failed attempts before the shard is isolated
     :param lost: lost attempts before the shard is isolated
     """
@@ -150,7 +150,7 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """``[[fuzz]]``: random programs on machines, with the keys of a vocabulary.
 
     :param machines: lists of machines to compare
-    :param seed: of the first shard; each later one has the next
+    :param seed: the seed of the first shard; each later one has the next
     :param look: as for ``pfnlab fuzz``; empty for the default
     """
 
@@ -189,7 +189,7 @@ class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     states: Count | None = None
 
     def works(self, beside: Beside) -> Iterator[tuple[int, CheckWork]]:
-        """The work of each shard, without programs."""
+        """The work of each shard; it has no programs."""
         changes = [change for policy in self.policies for change in changes_of(policy)] or [""]
         texts = {scope: beside.scope_text(scope) for scope in self.scopes}
         how: dict[str, Any] = {"properties": self.properties, "depth": self.depth, "states": self.states}
@@ -280,7 +280,7 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     pieces_per_shard: Count = 100
 
     def works(self, beside: Beside) -> Iterator[tuple[int, ReviewWork]]:
-        """The work of each shard, without programs."""
+        """The work of each shard; it has no programs."""
         pieces = review_plan()
         digest = plan_digest(pieces)
         count = sum(piece.core for piece in pieces) if self.core else len(pieces)
@@ -315,7 +315,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def shards(self, folder: Path = _HERE) -> list[Shard]:
         """The shards in the order in which they start, each once, up to the budget of programs.
 
-        :raises Misuse: there is no such scope or program, or there are more than :data:`MOST_SHARDS`
+        :raises Misuse: if there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
         beside = Beside(folder)
         # Before they are created, which takes longer than counting them.
@@ -332,7 +332,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return list(found.values())
 
     def check_number(self, beside: Beside) -> None:
-        """:raises Misuse: there are more shards than :data:`MOST_SHARDS`"""
+        """Check the number of shards.
+
+        :raises Misuse: if there are more than :data:`MOST_SHARDS`
+        """
         if any(number == MOST_SHARDS for number, _ in enumerate(self._works(beside))):
             raise Misuse(f"these are more than {MOST_SHARDS:,} shards: raise programs_per_shard")
 
@@ -350,10 +353,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 def changes_of(policy: str) -> list[str]:
-    """The changes in a model's name for the policies that *policy* names: ``,tracker=exact``.
+    """The changes in a model's name for the policies that *policy* selects: ``,tracker=exact``.
 
-    :param policy: ``all``, a folder (``trackers``), or a policy of it (``trackers/exact``)
-    :raises KeyError: there is no such policy
+    :param policy: ``all``, a folder (``trackers``), or a policy in it (``trackers/exact``)
+    :raises KeyError: if there is no such policy
     """
     folder, slash, name = policy.partition("/")
     if policy == "all":
@@ -374,5 +377,5 @@ def _machines(
 
 
 def _of_machines(machines: tuple[str, ...]) -> tuple[bool, dict[str, str]]:
-    """True if one of *machines* is booted, and the digests of the files of all machines."""
+    """True if any of *machines* is booted; and the digests of the files of all machines."""
     return any(spec.startswith("qemu:") for spec in machines), files_of(machines)

@@ -1,4 +1,4 @@
-"""The file of a campaign, read with one line for every mistake."""
+"""The file of a campaign, read with one error line for every mistake."""
 
 import re
 from collections.abc import Callable, Hashable, Iterator
@@ -36,7 +36,7 @@ _HERE = Path()
 
 
 class PlanMistakes(Misuse):
-    """A file of a campaign has mistakes, one line each."""
+    """A campaign file has mistakes, one line each."""
 
     def __init__(self, mistakes: list[str]) -> None:
         self.mistakes = mistakes
@@ -47,8 +47,8 @@ def read_plan(path: Path, *, trust: bool = False) -> Plan:
     """The plan in the file at *path*; relative paths in it are relative to its folder.
 
     :param trust: run the policies that its machines name; otherwise they only have to exist
-    :raises PlanMistakes: it is not a plan
-    :raises Unreadable: it cannot be read
+    :raises PlanMistakes: if it is not a plan
+    :raises Unreadable: if it cannot be read
     """
     return plan_of(read_text(path, "campaign", MOST_TOML), str(path), path.parent, trust=trust)
 
@@ -57,7 +57,7 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
     """The plan that *text* describes.
 
     :param trust: as for :func:`read_plan`
-    :raises PlanMistakes: it is not a plan
+    :raises PlanMistakes: if it is not a plan
     """
     try:
         content = toml_content(text, source)
@@ -80,7 +80,7 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
 
 
 class _Meaning:
-    """Names that do not exist, and values that do not go together."""
+    """Checks for names that do not exist, and for values that do not go together."""
 
     def __init__(self, plan: Plan, places: KeyPlaces, beside: Beside, trust: bool) -> None:
         self._plan, self._places, self._beside, self._trust = plan, places, beside, trust
@@ -152,7 +152,7 @@ class _Meaning:
         questions(list(properties), self._beside.scope(scope))
 
     def _refusal(self, what: Callable[..., Any], *arguments: Hashable) -> str:
-        """The objection of *what* to its arguments; may be empty."""
+        """The error message of *what* for these arguments; empty if it accepts them."""
         asked = (what, arguments)
         if asked not in self._known:
             self._known[asked] = _refused(partial(what, *arguments))
@@ -170,8 +170,10 @@ def _refused(what: Callable[[], Any]) -> str:
 
 
 def _check_machine(spec: str, trust: bool) -> None:
-    """:param trust: run the policy files that it names
-    :raises Misuse: there is no such machine
+    """Check the name of a machine.
+
+    :param trust: run the policy files that it names
+    :raises Misuse: if there is no such machine
     """
     if (files := files_in(spec)) and trust:
         from pfnlab.base.supervised import supervised

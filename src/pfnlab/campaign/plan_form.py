@@ -226,7 +226,7 @@ def _table_mistakes(
 
 
 def _bound(value: Any, form: Any) -> str:
-    """The bound that a number exceeds; empty if it is not a number, or its key has no bounds."""
+    """The bound that a number violates; empty if it is not a number, or its key has no bounds."""
     bounded = next((get_args(one) for one in (form, *get_args(form)) if hasattr(one, "__metadata__")), None)
     numbers = (int, float) if bounded and bounded[0] is float else int
     if bounded is None or isinstance(value, bool) or not isinstance(value, numbers):

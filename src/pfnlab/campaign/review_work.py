@@ -37,7 +37,7 @@ class ReviewWork(msgspec.Struct, frozen=True, kw_only=True):
 def review_shard(work: ReviewWork) -> ShardResults:
     """Ask the pieces; the results are their answers, and a verdict for each newly violated property.
 
-    :raises Misuse: the pieces are from another version of pfnlab
+    :raises Misuse: if the pieces are from another version of pfnlab
     """
     pieces = plan()
     if plan_digest(pieces) != work.plan:
@@ -79,7 +79,7 @@ def review_shard(work: ReviewWork) -> ShardResults:
 def answers_in(store: Store, head: ReviewHead) -> dict[int, PieceAnswer]:
     """The answers of campaigns in *store* to the pieces of a review, by place.
 
-    :raises Misuse: it does not exist
+    :raises Misuse: if the store does not exist
     """
     known: dict[int, PieceAnswer] = {}
     for seen in store.results(ResultFilter(task="review", kind="run")):

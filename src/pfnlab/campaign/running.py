@@ -46,7 +46,7 @@ class CampaignEnd(StrEnum):
 class CampaignProgress(msgspec.Struct, frozen=True):
     """The progress of a campaign.
 
-    :param isolated: the shard that was just given up, with its reason; None if none was
+    :param isolated: the shard that was just given up, with its reason, or None
     """
 
     done: int
@@ -58,7 +58,7 @@ class CampaignProgress(msgspec.Struct, frozen=True):
 def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
     """Store *plan* with its shards in *store*; if it is already there, finished shards stay finished.
 
-    :raises Misuse: the store has other work under that name
+    :raises Misuse: if the store has other work under that name
     """
     shards = [
         StoredShard(number=number, digest=shard.key, **msgspec.structs.asdict(shard))
@@ -70,7 +70,7 @@ def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
 def stored_plan(store: Store, name: str) -> Plan:
     """The plan of the campaign *name*.
 
-    :raises Misuse: the store has no such campaign, or is damaged
+    :raises Misuse: if the store has no such campaign, or is damaged
     """
     campaign = store.campaign(name)
     if campaign is None:
@@ -89,7 +89,7 @@ def campaign_named(store: Store, name: str | None) -> str:
     """The name of the campaign for a command.
 
     :param name: None for the only one
-    :raises Misuse: there is no such campaign; or no name is given, and there is not exactly one campaign
+    :raises Misuse: if there is no such campaign; or no name is given, and there is not exactly one campaign
     """
     if name is not None:
         return stored_plan(store, name).name
@@ -104,7 +104,7 @@ def campaign_named(store: Store, name: str | None) -> str:
 def stored_shards(store: Store, name: str) -> list[StoredShard]:
     """The shards of campaign *name*, in order, each with valid work for its task.
 
-    :raises Misuse: the store is damaged
+    :raises Misuse: if the store is damaged
     """
     shards = store.shards(name)
     for shard in shards:
@@ -130,8 +130,8 @@ def run_campaign(
 
     :param executor: an open executor
     :param idle: seconds after which shards that no worker accepts are left
-    :raises Misuse: the store has no such campaign, or another process runs it
-    :raises Undecided: the store or the executor failed; stored results are kept
+    :raises Misuse: if the store has no such campaign, or another process runs it
+    :raises Undecided: if the store or the executor failed; stored results are kept
     """
     with store.running(name):
         # An earlier request to stop was for an earlier run.

@@ -55,7 +55,11 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def check_trust(shards: Iterable[_Worked], source: str) -> None:
-    """:raises Misuse: a machine named in *source* has a policy file, which would be run"""
+    """Check that *shards* name no policy file, since running them would run it.
+
+    :param source: the name of their store, for the message
+    :raises Misuse: if one of them names a policy file
+    """
     for file in policies_of(shards):
         names = f"{visible_name(source)} names {visible_name(file)}"
         raise Misuse(f"{names}, which would be run: read that policy, then say --trust")

@@ -96,8 +96,8 @@ class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
 
     :param scope: its name, or the name of its file
     :param text: the content of that file; empty for a built-in scope
-    :param properties: those to check; empty for all that the scope supports
-    :param depth: instead of the scope's, as for ``pfnlab check``
+    :param properties: the properties to check; empty for all that the scope supports
+    :param depth: overrides the depth of the scope, as for ``pfnlab check``
     :param states: the maximum number of states
     """
 
@@ -211,15 +211,15 @@ TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "review": (ReviewWork, review_shard),
 }
 
-#: The key in the work of a shard for the digests of the files that its machines are made of.
+#: The key in the work of a shard for the digests of the files that its machines depend on.
 FILES = "files"
 
 
 def perform(shard: Shard) -> ShardResults:
     """Execute *shard* in this process.
 
-    :raises Defect: no function exists for its task
-    :raises Misuse: a file that it names has changed
+    :raises Defect: if no function exists for its task
+    :raises Misuse: if a file that it names has changed
     """
     if shard.task not in TASKS:
         raise Defect(f"there is no task {shard.task!r}")
@@ -231,9 +231,9 @@ def perform(shard: Shard) -> ShardResults:
 
 
 def work_of(task: str, content: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
-    """The work of a shard with a task of :data:`TASKS`, and the digests of the files it is made of.
+    """The work of a shard with a task of :data:`TASKS`, and the digests of the files it depends on.
 
-    :raises msgspec.ValidationError: *content* is not work of that task
+    :raises msgspec.ValidationError: if *content* is not work of that task
     """
     work = dict(content)
     files = msgspec.convert(work.pop(FILES, {}), dict[str, str])
@@ -248,6 +248,6 @@ def files_of(machines: Iterable[str]) -> dict[str, str]:
 def file_digest(path: Path) -> str:
     """The SHA-256 of the file at *path*.
 
-    :raises Unreadable: it cannot be read
+    :raises Unreadable: if it cannot be read
     """
     return hashlib.sha256(read_bytes(path, "file", MOST_RECORDED)).hexdigest()

@@ -1,4 +1,4 @@
-"""The explanation of a paste with files of a machine: its lines explained, and its files joined."""
+"""The explanation of a paste that contains files of a machine: its lines explained, and its files joined."""
 
 import msgspec
 
@@ -19,7 +19,7 @@ _LOG = "kernel log"
 class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
     """The meaning of a paste, which may have files of a machine.
 
-    :param findings: findings from the joined files, as of ``pfnlab inspect``, the worst first
+    :param findings: findings from the joined files, as by ``pfnlab inspect``, most serious first
     :param untold: what cannot be decided, and the missing file; empty if no files are joined
     """
 
@@ -33,7 +33,7 @@ class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-ex
 
     @property
     def undecided(self) -> tuple[PlacedFinding, ...]:
-        """Reservations that may be leaked, as far as the files show."""
+        """Reservations that, as far as the files show, may be leaked."""
         return tuple(one for one in self.findings if one.finding.kind == "perhaps_leaked")
 
     @property
@@ -47,7 +47,7 @@ class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-ex
 
 
 def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExplanation:
-    """The explanation of *lines* with the findings of the files among them."""
+    """The explanation of *lines*, with the findings from the files in the paste."""
     inspection = inspected(machine)
     # Facts from the log alone belong to its event.
     found = tuple(
@@ -80,7 +80,7 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
 
 
 def _without_claims(boot: ExplainedBoot, claimed: set[str | None]) -> ExplainedBoot:
-    """The boot without reviewing resource rows that a finding has."""
+    """*boot* without the review of resource rows that a finding already covers."""
     events = tuple(
         msgspec.structs.replace(event, review=False)
         if event.family == "file_iomem" and event.device in claimed

@@ -2,5 +2,5 @@
 
 ``form`` defines a claim, ``reading`` reads the claims of a discussion from its file (``004.toml``),
 ``asking`` has the questions to models, ``evidence`` the results of kernels, and ``observed`` the parts of a
-step that both compare. ``posted`` has their threads, by version (``threads/T02.toml``).
+step that both compare. ``posted`` has the threads, by version (``threads/T02.toml``).
 """

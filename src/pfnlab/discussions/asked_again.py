@@ -1,4 +1,4 @@
-"""One claim re-evaluated: the answers of models and kernels, and the commands that repeat each."""
+"""One claim re-evaluated: the answers of models and kernels, and the command that reproduces each."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -43,7 +43,7 @@ class ClaimProgram(msgspec.Struct, frozen=True):
 class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answers to one question of a claim.
 
-    :param asked: an operation, or a property and its scope, or a structure
+    :param asked: an operation, a property and its scope, or a structure
     :param file: the program that has the operation, or that violates the property; may be empty
     :param on: the model, ``model:7.2,flush=gather_v4``; or the series of the kernels, each next to its model
     :param expected: the answer on which the claim rests
@@ -53,7 +53,7 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
         programs and how many of them differ from the model; null if no patch implements it
     :param against: whether the expected answer contradicts the claim
     :param word: ``not asked``: it needs a search, which was not requested
-    :param command: the command that asks this alone; empty if that of its program does
+    :param command: the command that asks only this question; empty if the command of its program does so
     """
 
     asked: str
@@ -100,7 +100,7 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
 
 
 def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
-    """Ask the models of a claim again, with *search* for minutes, and look up the kernels."""
+    """Ask the models of a claim again, searching for minutes if *search* is set, and look up the kernels."""
     number, discussion, message, claim = found
     programs = _Programs(number, claim.reading, claim.asks)
     answers = tuple(
@@ -141,7 +141,7 @@ class _Programs:
         self._builds: dict[str, None] = {}
 
     def add(self, program: Program, machine: str, observed: Observed | None = None) -> str:
-        """The file of a program of the claim, which runs on *machine*."""
+        """The file of a program of the claim, which will run on *machine*."""
         if program not in self._own:
             self._own.append(program)
         place = f"-{self._own.index(program) + 1}" if len(self._own) > 1 else ""
@@ -156,7 +156,7 @@ class _Programs:
         return self._keep(seen.program, text, machines, seen.observed)
 
     def add_patch(self, golden: PatchGolden, file: str) -> None:
-        """A patched kernel, which runs *file* too, if that is a program."""
+        """Add a patched kernel, which also runs *file* if that is a program."""
         words = ("--patch", f"evidence/patches/{golden.file}", "--name", golden.patch)
         build = f"pfnlab kernels build {shell_word(golden.series)} {shell_line(words)}"
         self._builds[build] = None
@@ -192,7 +192,7 @@ class _Programs:
 
 
 def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterator[ClaimAnswer]:
-    """The model's answer to a question; none if it needs a search that was not requested."""
+    """The model's answer to a question; no answer if it needs a search that was not requested."""
     answer = None if asked.searches and not search else asked.ask()
     machine, file, model = f"model:{asked.machine}", "", None
     if isinstance(asked, Shows):
@@ -250,7 +250,7 @@ def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
 
 
 def _on_series(shown: Evidence, series: str) -> tuple[str | None, str | None]:
-    """The kernel of a series, if it is recorded here, and its model; a size is of the kernel alone."""
+    """The recorded result of a series' kernel, if any, and its model's; a size has no model's result."""
     if isinstance(shown, Sized):
         return shown.on_kernel(series), None
     kernel = said(shown.observed, shown.on_kernel(series)) if has_goldens() else None

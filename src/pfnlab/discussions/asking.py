@@ -30,7 +30,7 @@ MOST_STATES = 10_000
 
 
 class AskedSearch(NamedTuple):
-    """A search of *depth* operations in a row; one of races, or without a depth, is complete."""
+    """A search for up to *depth* operations in a row; it is complete for races, or without a depth."""
 
     machine: str
     scope: str
@@ -49,7 +49,7 @@ class AskedSearch(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that makes it, for every property."""
+        """The command that runs it, for every property."""
         depth = "" if self.limits.depth is None else f" --depth {self.limits.depth}"
         return f"pfnlab check {shell_line(('--on', f'model:{self.machine}', '--scope', self.scope))}{depth}"
 
@@ -58,7 +58,7 @@ _results: dict[AskedSearch, CheckResult] = {}
 
 
 def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
-    """The result of a search of *machine* in the scope *scope*, for every property."""
+    """The result of searching *scope* on *machine*, for every property."""
     asked = AskedSearch(machine, scope, depth)
     if asked not in _results:
         _results[asked] = _search(asked)
@@ -68,7 +68,7 @@ def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
 def search_ahead(
     searches: Iterable[AskedSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
 ) -> None:
-    """Run *searches* for :func:`searched`, *jobs* at a time, None for the number of processors."""
+    """Run *searches* for :func:`searched`, *jobs* at a time; None for the number of processors."""
     missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
     counted.expect(len(missing))
     for asked, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
@@ -89,7 +89,7 @@ class QuestionResult(NamedTuple):
     """The answer to one question.
 
     :param asked: the program, or the property and its scope
-    :param right: whether it is the expected one
+    :param right: whether the answer is the expected one
     :param by: the evidence: the operations of a counterexample, or the number of turns of a race
     """
 
@@ -107,8 +107,9 @@ class QuestionResult(NamedTuple):
 
 
 class Shows(NamedTuple):
-    """A program whose last operation shows something, or what is ``left``, e.g. on
-    ``6.1,tracker=unmap_only``.
+    """A program whose last operation shows something, or what is ``left``.
+
+    The machine may be e.g. ``6.1,tracker=unmap_only``.
     """
 
     machine: str
@@ -147,7 +148,7 @@ class Shows(NamedTuple):
 
 
 class Finds(NamedTuple):
-    """A search that violates a property, or finds it to hold (``always`` if it is complete)."""
+    """A search that finds a property violated, or finds that it holds (``always`` if complete)."""
 
     machine: str
     name: str
@@ -194,7 +195,7 @@ def _program(lines: Iterable[str]) -> str:
 
 
 class Costs(NamedTuple):
-    """The bytes a tracker needs in every VMA, and for each tracked mapping."""
+    """The bytes that a tracker needs in every VMA, and for each tracked mapping."""
 
     tracker: str
     expected: tuple[int, int]
@@ -228,11 +229,11 @@ class Costs(NamedTuple):
 
 
 class HoldsWord(NamedTuple):
-    """The configurations of a kernel in which a word for a PFN mapping costs nothing in its VMA.
+    """The kernel configurations in which a word for a PFN mapping takes no extra space in its VMA.
 
     It replaces a member that such mappings do not use.
 
-    :param expected: the number of configurations in which it does, and in which it cannot
+    :param expected: the number of configurations where this works, and the number where it cannot
     """
 
     series: str
@@ -268,5 +269,5 @@ class HoldsWord(NamedTuple):
 
 #: A question to a machine. Each has the *machine*, its *subject* (an operation, a property with its scope, or
 #: a cost), the expected *answer*, and whether it is *against* the claim; and the *command* that asks it
-#: alone, empty if that of its program does. It *searches* if it may take seconds.
+#: alone, empty if the command of its program does so. It *searches* if it may take seconds.
 ClaimQuestion = Shows | Finds | Costs | HoldsWord

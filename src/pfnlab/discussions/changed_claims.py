@@ -64,7 +64,7 @@ class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
 
     :param asked: number of claims
     :param undecided: programs without an answer: the model has no rule, or the kernel lacks something
-    :param changed: those whose answer changes, one for each part of a step
+    :param changed: the claims whose answer changes, once for each part of a step
     """
 
     asked: Count
@@ -73,7 +73,7 @@ class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _AskedStep(NamedTuple):
-    """A part of a step that a claim compares on kernels of a series, at observation level *look*."""
+    """A part of a step that a claim compares on kernels of one series, at observation level *look*."""
 
     claim: NumberedClaim
     program: Program
@@ -85,8 +85,10 @@ class _AskedStep(NamedTuple):
 
 
 def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
-    """The claims whose answer changes on a kernel, each change reproduced: *pair* is the stock model
-    configured like the kernel, and the kernel; *like* is the stock version.
+    """The claims whose answer changes on a kernel; each change has been reproduced.
+
+    :param pair: the stock model configured like the kernel, and the kernel
+    :param like: the stock version
     """
     questions = list(_questions(series_of(like)))
     found, without = _changed(questions, pair)
@@ -114,7 +116,7 @@ def _questions(series: str) -> Iterator[_AskedStep]:
 
 
 def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
-    """The changed answers by the places of their questions, and the number of programs without an answer."""
+    """The changed answers by the place of their question, and the number of programs without an answer."""
     runs: dict[tuple[Program, LookLevel | None], tuple[Run, ...]] = {}
     for look in dict.fromkeys(question.look for question in questions):
         programs = list(dict.fromkeys(one.program for one in questions if one.look is look))

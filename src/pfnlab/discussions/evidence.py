@@ -35,10 +35,10 @@ SERIES: dict[str, tuple[str, ...]] = {
     "ctx": tuple(series for series in CONFIRMED if series not in VM_PAT),
     # move_pages goes through folio_walk_start, and smaps counts copied pages.
     "folios": tuple(series for series in CONFIRMED if series != "6.1"),
-    # The driver's programs ran on these; and those of them with contexts.
+    # The series on which the driver's programs ran; and those among them with contexts.
     "driver": ("6.1", "6.12", "7.2", "7.3"),
     "driver_ctx": ("7.2", "7.3"),
-    # The programs of vfio-pci ran on these; and those of them that reserve nothing in a fault.
+    # The series on which the vfio-pci programs ran; and those among them that reserve nothing in a fault.
     "vfio": ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
     "vfio_later": ("6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
     # The guest driver creates leaves on these.
@@ -47,7 +47,7 @@ SERIES: dict[str, tuple[str, ...]] = {
 
 
 class Seen(NamedTuple):
-    """A step of a golden, as evidence on some series.
+    """A step of a golden, as evidence for some series.
 
     :param program: its path without suffix, below the folder of programs
     :param op: the operation, as the program writes it
@@ -69,7 +69,7 @@ class Seen(NamedTuple):
         return part_words(self.observed, self.expected)
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
-        """The series on which the kernel or its model differs, with the different value."""
+        """The series on which the kernel or its model differs, along with the value that differs."""
         return [
             f"{series}: {shown}"
             for series in self.series
@@ -92,7 +92,7 @@ class Seen(NamedTuple):
         return self.step_of(run)
 
     def on_model(self, series: str, litmus: Path | None = None) -> Step:
-        """The step as the model of that kernel, or of the series without goldens, predicts it."""
+        """The step as predicted by the model of that kernel, or of the series if there is no golden."""
         path = (litmus or library_folder()) / f"{self.program}.pfn"
         if not has_goldens():
             return self.step_of(_predicted(path, series, LookLevel.MEMORY))
@@ -114,21 +114,21 @@ class Sized(NamedTuple):
         return f"{self.expected} bytes"
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
-        """The series on which its size differs, with that size."""
+        """The series on which the size differs, along with that size."""
         found = {series: self.on_kernel(series) for series in self.series}
         return [f"{series}: {shown}" for series, shown in found.items() if shown != self.shown]
 
     def on_kernel(self, series: str) -> str:
-        """Its size on a kernel of *series*."""
+        """The size on a kernel of *series*."""
         (kept,) = (sizes.structures for sizes in known_sizes() if sizes.series == series)
         return f"{kept[self.structure].size} bytes" if self.structure in kept else "none"
 
 
 class SourceSays(NamedTuple):
-    """A statement about the source of old releases, if the archive has no kernel of them.
+    """A statement about the source of old releases that have no kernel in the archive.
 
     :param file: its path in the tree, ``mm/memory.c``
-    :param releases: those whose file was read, by tag name: ``3.0.27``
+    :param releases: the releases whose file was read, by tag name: ``3.0.27``
     :param shown: its behaviour, in a few words of ours
     """
 

@@ -23,16 +23,16 @@ class ClaimStatus(StrEnum):
     OPEN = "open"
 
 
-#: The statuses that need no answer of ours.
+#: The statuses that need no answer from us.
 _UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
 
 
 class Message(NamedTuple):
     """A message, or a part of one that quotes another author.
 
-    :param date: as far as the archive gives it
+    :param date: the date, as far as the archive gives it
     :param role: the author's part in this discussion
-    :param message_id: without angle brackets; empty if unknown
+    :param message_id: its Message-ID without angle brackets; empty if unknown
     """
 
     subject: str
@@ -45,13 +45,13 @@ class Message(NamedTuple):
 class Claim(NamedTuple):
     """One claim.
 
-    :param quote: the author's words, verbatim; ``[…]`` stands for words of the sentence that are left out
-    :param hedge: those of them that hedge, empty if nothing does
+    :param quote: the author's words, verbatim; ``[…]`` stands for omitted words of the sentence
+    :param hedge: the words in the quotation that hedge; empty if there are none
     :param reading: our interpretation
     :param status: its status
     :param because: the condition, the refutation, or why it is open; empty if the status needs no reason
     :param asks: questions to models; one that contradicts the claim is marked
-    :param kernels: steps of goldens, which the models of the same kernels repeat, and sizes of structures
+    :param kernels: steps of goldens, which the models of the same kernels reproduce, and sizes of structures
     :param model_only: the reason why no kernel shows it, if ``kernels`` is empty and no patched kernel
         answers
     :param sources: statements of the source of releases without a kernel in the archive
@@ -78,8 +78,8 @@ class Said(NamedTuple):
 class Discussion(NamedTuple):
     """The claims of one discussion.
 
-    :param number: ``004``
-    :param short: a summary, for readers who read no row
+    :param number: its number, ``004``
+    :param short: a summary, for readers who skip the individual claims
     """
 
     number: str

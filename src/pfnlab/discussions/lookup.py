@@ -1,4 +1,4 @@
-"""Lookup of claims: those of a discussion, of an author, or the one with a number."""
+"""Lookup of claims: by discussion, by author, or by number."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class NumberedClaim(NamedTuple):
 
 
 class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """One claim of a list.
+    """One claim in a list.
 
     :param number: its number, ``004.22``
     :param author: the author of the words
-    :param date: of the message, as far as the archive gives it
+    :param date: the date of the message, as far as the archive gives it
     :param message: the subject of the message
     :param quote: the author's words, verbatim
-    :param hedge: those of them that hedge, empty if nothing does
+    :param hedge: the words in the quotation that hedge; empty if there are none
     :param reading: our interpretation
     :param status: its status
     :param because: the condition, the refutation, or why it is open; empty if the status needs no reason
@@ -53,7 +53,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, found: NumberedClaim) -> ListedClaim:
-        """A claim in a list."""
+        """The listed form of a claim."""
         number, _, message, claim = found
         return cls(
             number=number,
@@ -74,7 +74,7 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
 
     @classmethod
     def of(cls, found: Iterable[NumberedClaim]) -> ClaimList:
-        """A list of *found*."""
+        """The list of the claims *found*."""
         return cls(claims=tuple(map(ListedClaim.of, found)))
 
     def __str__(self) -> str:
@@ -83,9 +83,7 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
 
 
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
-    """The claims of a discussion, e.g. ``004``, or of all for None; raises Misuse if there is no such
-    discussion.
-    """
+    """The claims of a discussion, e.g. ``004``, or of all if None; raises Misuse if it does not exist."""
     numbers = [one.number for one in discussions()]
     discussion = discussion and discussion.zfill(3)
     if discussion is not None and discussion not in numbers:

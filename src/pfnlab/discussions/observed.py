@@ -22,7 +22,7 @@ def said(observed: Observed, step: Step) -> str:
 
 
 def part_words(observed: Observed, value: str) -> str:
-    """A part of a step that has a value."""
+    """A description of a part of a step, with its value."""
     return f"{part_name(observed)}: {value}"
 
 
@@ -37,12 +37,12 @@ def result(step: Step) -> str:
 
 
 def book(step: Step) -> str:
-    """The book."""
+    """The memtype list (the book)."""
     return ", ".join(map(str, step.book or ())) or "empty"
 
 
 def left(step: Step) -> str:
-    """The memtype list (the book) once every task is gone."""
+    """The memtype list (the book) after every task has ended."""
     return ", ".join(map(str, step.book or ())) or "nothing"
 
 
@@ -92,7 +92,7 @@ def _together(step: Step, told: Callable[[TableEntry], str]) -> str:
 
 
 def anonymous(step: Step) -> str:
-    """Anonymous memory in smaps."""
+    """The amount of anonymous memory in smaps."""
     return f"{sum(vma.anonymous for vma in step.vmas or ())} kB"
 
 
@@ -107,7 +107,7 @@ def vm_pat(step: Step) -> str:
 
 
 def flags(step: Step) -> str:
-    """The flags VM_PFNMAP, VM_MIXEDMAP and VM_IO that the first VMA has."""
+    """The flags among VM_PFNMAP, VM_MIXEDMAP and VM_IO that the first VMA has."""
     vma = next(iter(step.vmas or ()), None)
     found = vma.flags.split() if vma is not None else []
     names = {"pf": "VM_PFNMAP", "mm": "VM_MIXEDMAP", "io": "VM_IO"}
@@ -120,13 +120,13 @@ def flushes(step: Step) -> str:
 
 
 def order(step: Step) -> str:
-    """The order in which it untracked, cleared, flushed and unlinked."""
+    """The order in which the operation untracked, cleared, flushed and unlinked."""
     found = [event.split()[0] for event in step.events or ()]
     return ", ".join(word for word in found if word in _ORDER) or "nothing of it"
 
 
 def reserves(step: Step) -> str:
-    """The number of reservations requested from the book."""
+    """The number of reservations requested from the memtype list."""
     return str(sum(event.split()[0] == "reserve" for event in step.events or ()))
 
 

@@ -40,9 +40,9 @@ class PatchedAnswer(NamedTuple):
 
     :param asked: the program, or the property and its scope
     :param shown: the answer; if it rests on programs alone, the property
-    :param right: whether it is the one expected of the model
+    :param right: whether the answer is the one expected of the model
     :param programs: number of programs that both ran; 0 if the types of the kernel show it
-    :param differences: number of them that differ
+    :param differences: number of these programs that differ
     :param text: the one program that shows it; empty if it rests on many
     """
 
@@ -82,8 +82,9 @@ def _compared(programs: int, differing: int) -> str:
 
 
 class AskedProgram(NamedTuple):
-    """A program of claims for a patched kernel; *violates* lists the ``standard no_leak`` for which it is the
-    shortest.
+    """A program from claims, to run on a patched kernel.
+
+    :param violates: each search whose shortest counterexample it is, e.g. ``standard no_leak``
     """
 
     program: Program
@@ -101,7 +102,7 @@ def has_patch(asks: Iterable[ClaimQuestion]) -> bool:
 
 
 def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
-    """The golden that answers; None without a patch, or for a search's "holds" without a comparison."""
+    """The golden that answers; None without a patch, or if a search finds "holds" without a comparison."""
     for golden in patch_goldens():
         if is_about(asked, golden.series, golden.policy):
             return None if _only_holds(asked) and golden.patch not in patched_kernels() else golden
@@ -158,7 +159,7 @@ def _answer(golden: PatchGolden, asked: ClaimQuestion) -> PatchedAnswer:
 
 
 def asked_programs(asks: Iterable[ClaimQuestion]) -> list[AskedProgram]:
-    """The programs of questions; those of searches are found by searching."""
+    """The programs of questions; for a search, the program is found by searching."""
     found: dict[str, AskedProgram] = {}
     for asked in asks:
         violates: tuple[str, ...] = ()
@@ -227,7 +228,7 @@ def _of_program(
 
 
 def _rests(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
-    """A search that finds a property to hold: the programs that kernel and model have run."""
+    """The answer to a search that finds a property to hold: the programs that kernel and model have run."""
     held = patched_kernels()[golden.patch]
     right = held.kernel == golden.kernel and not held.differences
     return PatchedAnswer(
@@ -237,7 +238,7 @@ def _rests(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
 
 
 def _costs(golden: PatchGolden, asked: Costs) -> PatchedAnswer:
-    """The sizes of the patched kernel's additions."""
+    """The sizes of the members and objects that the patched kernel adds."""
     members = " + ".join(f"`{name}` {size}" for name, size in golden.sizes.members.items())
     context = f"`pfnmap_track_ctx` {golden.sizes.context}" if golden.sizes.context else "no context"
     shown = f"{members or 'nothing'} bytes in every VMA, {context}"
@@ -257,5 +258,5 @@ def _differences(golden: PatchGolden, recorded: RecordedRun) -> int:
 
 @cache
 def predicted(machine: str, configuration: Configuration, text: str) -> Run:
-    """The run of a model with the configuration of a kernel."""
+    """The run of *text* on a model with the configuration of a kernel."""
     return ModelMachine(machine, configuration=configuration).run_one(load_text(text))

@@ -32,10 +32,10 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """The run of one program.
 
     :param text: the program
-    :param violates: the searches whose shortest violation it is, e.g. ``standard no_leak``: scope and
-        property
+    :param violates: the searches whose shortest violation it is, by scope and property, e.g. ``standard
+        no_leak``
     :param steps: the results of the kernel
-    :param once: once-per-boot messages that it had already printed
+    :param once: once-per-boot messages that the kernel had already printed
     """
 
     text: str
@@ -57,7 +57,7 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 class TrackerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The sizes of a tracker's data, read from the types of the kernel.
 
-    :param members: those of a VMA, in bytes by name; the kernel's own, and those that the patch adds
+    :param members: the members of a VMA, in bytes by name: the kernel's own, and those that the patch adds
     :param context: its object for a tracked mapping, in bytes; 0 if it has none
     """
 
@@ -66,7 +66,7 @@ class TrackerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def price(self) -> tuple[int, int]:
-        """The bytes in every VMA, and for each tracked mapping."""
+        """The number of bytes in every VMA, and for each tracked mapping."""
         return sum(self.members.values()), self.context
 
 
@@ -75,17 +75,17 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     :param patch: its name, ``flush-gather_v4``
     :param file: its file below ``evidence/patches/``
-    :param sha256: of that file, in hex
+    :param sha256: digest of that file, in hex
     :param policy: the policy that it implements, ``flush=gather_v4``
-    :param series: of the kernel, ``7.2``
+    :param series: the series of the kernel, ``7.2``
     :param kernel: the kernel's version string, ``7.2.13+130a665aad5c``
     :param source: the package of its source
     :param configured: its configuration, in words, ``lab``
     :param configuration: the effect on rules, if it differs from that of the distribution's kernels
     :param unobserved: the calls that cannot be observed on this kernel
-    :param commit: the commit of the tool that recorded
-    :param made_by: the command that recorded
-    :param sizes: of its tracker's data
+    :param commit: the commit of the tool that recorded it
+    :param made_by: the command that recorded it
+    :param sizes: the sizes of its tracker's data
     :param runs: one per program
     """
 
@@ -116,7 +116,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def again(self) -> str:
-        """The command that records it again."""
+        """The command that records the golden again."""
         return f"{RECORD} {self.patch}"
 
     @property

@@ -43,7 +43,7 @@ class PostedReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param expected: ``broken``: the properties are newly violated; ``cost``: the operation takes more
         flushes, and nothing is newly violated; ``changed``: it answers or prints something else; ``same``:
         nothing differs on mappings of the kind; ``holds``: nothing is newly violated
-    :param properties: those that are newly violated, or hold; empty: those of the defect, or all
+    :param properties: the properties that are newly violated, or hold; if empty, those of the defect, or all
     :param operation: the word of the operation
     :param kind: the kind of mapping; a review reports on how many of these it differs
     """
@@ -61,17 +61,17 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     :param name: unique in its thread, ``v4``
     :param design: its design, in our words
-    :param date: of the message; empty if unknown
-    :param message_ids: of the message, without angle brackets
+    :param date: the date of the message; empty if unknown
+    :param message_ids: Message-IDs of the message, without angle brackets
     :param mail: numbers of the message in a stored public archive
-    :param named_in: the same for other mails that mention it
+    :param named_in: numbers of other mails there that mention it
     :param base: the model to compare it with, ``7.2``
     :param policy: the design as a policy, as ``--on`` takes it after *base*; may be empty
     :param patch: a file of evidence/patches that gives a kernel this policy; may be empty
-    :param landed: the commits; those of stable series too
+    :param landed: the commits, including those of stable series
     :param release: the first releases with them
-    :param fate: its fate otherwise
-    :param reviews: of a version with a defect that was not reported on the list
+    :param fate: its fate, if it did not land
+    :param reviews: reviews of a version with a defect that was not reported on the list
     """
 
     name: str
@@ -97,15 +97,15 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A defect of posted versions, or of the kernels they concern.
 
-    :param number: ``R11``, unique among all threads
+    :param number: its number, ``R11``, unique among all threads
     :param versions: the versions of the thread that have it
     :param kernels: releases or commits that have it
     :param scenario: the sequence of events
     :param found_by: its finder
     :param how: reading, a user, fuzzing, a measurement; empty if unknown
     :param when: the day; empty if unknown
-    :param message_ids: of the messages that report it
-    :param mail: the same as numbers of a stored public archive
+    :param message_ids: Message-IDs of the messages that report it
+    :param mail: numbers of these messages in a stored public archive
     :param fate: its fate
     :param expressible: whether a program or a search of the model can show it, and which, or what is missing
     :param properties: the properties of ``check`` that it violates
@@ -113,7 +113,7 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param bugs: its rows of docs/bugs.md
     :param program: a program in pfnlab's library that concerns it
     :param reviews: its reviews
-    :param not_reviewed: the reason why no review covers it, if so
+    :param not_reviewed: the reason why it has no review, if it has none
     """
 
     number: Annotated[str, msgspec.Meta(pattern=r"^R\d\d$")]
@@ -141,9 +141,9 @@ class LaterWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     :param claim: the number of the claim, ``000.7``
     :param who: its author
     :param says: the remark, in our words
-    :param date: of the message
-    :param message_ids: of the message
-    :param mail: the same as numbers of a stored public archive
+    :param date: the date of the message
+    :param message_ids: Message-IDs of the message
+    :param mail: numbers of the message in a stored public archive
     """
 
     claim: str
@@ -157,10 +157,10 @@ class LaterWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class PostedThread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thread.
 
-    :param number: ``T2``
+    :param number: its number, ``T2``
     :param title: its subject
     :param years: the years of its messages
-    :param versions: in the order of their dates
+    :param versions: its versions, in the order of their dates
     :param defects: their defects
     :param later: remarks made after claims about it
     :param claims: the discussions with claims about it, ``004``
@@ -183,7 +183,7 @@ class PostedThread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 def posted_threads() -> tuple[PostedThread, ...]:
     """All threads, by their numbers.
 
-    :raises Misuse: a file is malformed
+    :raises Misuse: if a file is malformed
     """
     return tuple(
         read_thread(read_text(path, "threads", MOST_TOML), path.stem)
@@ -195,7 +195,7 @@ def read_thread(text: str, stem: str) -> PostedThread:
     """The thread that *text* describes.
 
     :param stem: the name of its file without suffix, ``T02``
-    :raises Misuse: it is malformed; the message has the line
+    :raises Misuse: if it is malformed; the message has the line
     """
     source = f"discussions/threads/{stem}.toml"
     content = toml_content(text, source)
@@ -216,7 +216,7 @@ def thread_numbered(number: str) -> PostedThread:
     """The thread with this number.
 
     :param number: ``T2``, in upper or lower case; ``T02`` is the same
-    :raises Misuse: it does not exist
+    :raises Misuse: if there is no such thread
     """
     found = {one.number: one for one in posted_threads()}
     meant = f"T{number[1:].lstrip('0')}"
@@ -229,7 +229,7 @@ def defect_numbered(number: str) -> tuple[PostedThread, PostedDefect]:
     """The defect with this number, and its thread.
 
     :param number: ``R11``, in upper or lower case
-    :raises Misuse: it does not exist
+    :raises Misuse: if there is no such defect
     """
     found = {defect.number: (one, defect) for one in posted_threads() for defect in one.defects}
     if (meant := number.upper()) not in found:
@@ -258,6 +258,6 @@ def date_words(date: str) -> str:
 def archive_address(message_id: str) -> str:
     """The address of a message in the public archive of the lists.
 
-    :param message_id: without angle brackets
+    :param message_id: its Message-ID without angle brackets
     """
     return f"{_ARCHIVE}/{url_part(message_id)}/"

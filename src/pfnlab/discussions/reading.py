@@ -185,7 +185,7 @@ def discussions() -> tuple[Discussion, ...]:
 
 
 def read_discussion(text: str, number: str) -> Discussion:
-    """The discussion in *text*; raises Misuse, with the place and a correction."""
+    """The discussion in *text*; raises Misuse with the place of the mistake and a correction."""
     source = f"discussions/{number}.toml"
     file = _read(_File, toml_content(text, source), source)
     said, count = [], 0
@@ -219,7 +219,7 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
 
 
 def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, Any]], where: str) -> list[A]:
-    """The questions of a list, each of the kind whose key it has."""
+    """The questions of a list; the key that a table has determines its kind."""
     asked: list[A] = []
     for place, table in enumerate(tables, start=1):
         line = f"{where}, question {place}"
@@ -235,7 +235,7 @@ def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, A
 
 
 def _read(kind: type[T], table: dict[str, Any], where: str) -> T:
-    """*table* as a structure; raises one line for unknown, missing or wrong keys."""
+    """*table* as a structure; raises an error of one line for unknown, missing or wrong keys."""
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     for key in table:
         _check_name("key", key, fields, where)

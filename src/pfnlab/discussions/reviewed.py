@@ -34,7 +34,7 @@ class PostedRow(msgspec.Struct, frozen=True):
     """A defect, or a version with one, that can be reviewed.
 
     :param row: ``R11``, or thread and version, ``T3 Pei Li v1``
-    :param properties: those that it violates
+    :param properties: the properties that it violates
     :param reviews: the comparisons
     :param not_reviewed: the reason if there are none
     """
@@ -46,13 +46,13 @@ class PostedRow(msgspec.Struct, frozen=True):
 
 
 class ShownProperty(msgspec.Struct, frozen=True):
-    """A property that is newly violated, which was expected.
+    """A property that is newly violated and was expected to be.
 
     :param name: its name
     :param form: the form of the evidence
-    :param length: the number of operations of its shortest program; the number of turns of a schedule that is
-        not a program
-    :param text: the program; null for a schedule that is not one
+    :param length: the number of operations of its shortest program; for a schedule that is not a program, the
+        number of turns
+    :param text: the program; null for a schedule that is not a program
     """
 
     name: str
@@ -90,7 +90,7 @@ class ReviewedRow(msgspec.Struct, frozen=True):
 class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-reviews/1"):
     """Reviews of the defects of threads, each with its expected outcome.
 
-    :param rows: by their numbers
+    :param rows: the reviewed rows, by number
     :param not_reviewed: the defects without a review, with the reasons
     :param limit: the time limit of each review, in seconds
     """
@@ -101,7 +101,7 @@ class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-review
 
     @property
     def outcome(self) -> Outcome:
-        """A row with another outcome is a discovery; one that was cut short is undecided."""
+        """A discovery if a row has another outcome than expected; undecided if a review was cut short."""
         came = [row.as_expected for row in self.rows]
         if False in came:
             return Outcome.DISCOVERY
@@ -109,10 +109,10 @@ class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-review
 
 
 def posted_rows(number: str | None = None) -> list[PostedRow]:
-    """The rows of a thread or of a defect; without *number* all of them.
+    """The rows of a thread or of a defect; all rows without *number*.
 
     :param number: ``T2`` or ``R11``
-    :raises Misuse: it does not exist
+    :raises Misuse: if there is no such thread or defect
     """
     if number is None:
         return [row for thread in posted_threads() for row in _rows_of(thread)]

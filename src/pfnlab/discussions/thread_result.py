@@ -34,7 +34,7 @@ class ThreadResult(Printed, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
     """A thread with its versions, their defects, and the claims about it.
 
     :param thread: its data
-    :param claims: the claims of the discussions that are about it
+    :param claims: the claims about it in discussions
     """
 
     thread: PostedThread
@@ -78,7 +78,7 @@ class ThreadResult(Printed, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
             yield from _row("remark", remark)
 
     def _counted(self, discussion: str) -> str:
-        """The claims of a discussion in words."""
+        """The number of claims of a discussion, in words."""
         found = [one for one in self.claims if one.number.startswith(f"{discussion}.")]
         statuses = Counter(one.status for one in found)
         counts = ", ".join(f"{status} {count}" for status, count in statuses.items())
@@ -90,9 +90,9 @@ class DefectResult(Printed, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
     """A defect of posted versions, with its thread.
 
     :param thread: the number of the thread
-    :param title: its subject
+    :param title: the subject of the thread
     :param defect: its data
-    :param on: the versions that have it and are a policy, as ``--on`` takes them
+    :param on: the versions that have it and can be run as a policy, in the form of ``--on``
     """
 
     thread: str
@@ -136,9 +136,9 @@ def _version_lines(version: PostedVersion) -> Iterator[str]:
 
 
 def _in_version(defect: PostedDefect, version: PostedVersion, shown: dict[str, str]) -> Iterator[str]:
-    """A defect in full below its first version, and by number below the others.
+    """A defect, printed in full below its first version, and by number below the others.
 
-    :param shown: the version below which each is printed in full; this one is added
+    :param shown: the version below which each defect is printed in full; this one is added
     """
     if defect.number in shown:
         yield from _row(defect.number, f"as in {shown[defect.number]}")
@@ -169,7 +169,7 @@ def _defect_rows(defect: PostedDefect) -> Iterator[str]:
 def _messages(
     name: str, message_ids: Sequence[str], mail: Sequence[str], named_in: Sequence[str] = ()
 ) -> Iterator[str]:
-    """The places of messages: addresses, one per line, and numbers of the stored archive."""
+    """Where to find messages: addresses, one per line, and numbers of the stored archive."""
     stored = [
         f"{words} {', '.join(found)}"
         for words, found in (("stored as", mail), ("named in mail", named_in))
@@ -230,7 +230,7 @@ class ListedThread(msgspec.Struct, frozen=True, kw_only=True):
 class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
     """One discussion with claims.
 
-    :param number: ``004``
+    :param number: its number, ``004``
     :param title: its subject
     :param claims: number of claims
     :param statuses: number of claims with each status
@@ -259,8 +259,8 @@ class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
 class DiscussionList(Printed, frozen=True, kw_only=True, tag="pfnlab-discussions/1"):
     """The threads that pfnlab rests on, and the discussions whose claims can be re-evaluated.
 
-    :param threads: by their numbers
-    :param discussions: by their numbers
+    :param threads: all threads, by number
+    :param discussions: all discussions, by number
     """
 
     threads: tuple[ListedThread, ...]
@@ -268,7 +268,7 @@ class DiscussionList(Printed, frozen=True, kw_only=True, tag="pfnlab-discussions
 
     @classmethod
     def now(cls) -> DiscussionList:
-        """The present list."""
+        """The current list."""
         return cls(
             threads=tuple(map(ListedThread.of, posted_threads())),
             discussions=tuple(map(ListedDiscussion.of, discussions())),

@@ -1,1 +1,1 @@
-"""Bug hunting: compare many programs on several machines, random, enumerated or from the library."""
+"""Bug hunting: compare many random, enumerated or library programs on several machines."""

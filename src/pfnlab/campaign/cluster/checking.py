@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class KernelSearch:
-    """Makes the model and the properties of a check, on any worker."""
+    """A factory for the model and the properties of a check, on any worker."""
 
     def __init__(self, machine: ModelMachine, scope: Scope, asked: Sequence[Question]) -> None:
         self._machine, self._scope, self._asked = machine, scope, tuple(asked)
@@ -40,7 +40,7 @@ def limits_on_cluster(
 ) -> Exhaustive:
     """The limits of a search, if workers support them.
 
-    :raises Misuse: they do not; the message names the option to drop
+    :raises Misuse: if workers do not support them; the message names the option to drop
     """
     if isinstance(scope, RaceScope):
         raise Misuse(
@@ -74,8 +74,8 @@ def check_on_cluster(
 ) -> CheckResult:
     """:func:`~pfnlab.checker.check.check` on the workers of *client*, with the same result.
 
-    :raises Misuse: workers cannot do it
-    :raises Undecided: the scheduler is gone, or no workers remain
+    :raises Misuse: if workers cannot do it
+    :raises Undecided: if the scheduler is gone, or no workers remain
     """
     searched = limits_on_cluster(machine, scope, limits)
 
@@ -108,7 +108,7 @@ def check_all_on_cluster(
 
     One check per machine, in sequence: each uses the whole cluster.
 
-    :raises Misuse: workers cannot do it
+    :raises Misuse: if workers cannot do it
     """
     for machine in machines:
         limits_on_cluster(machine, scope, limits, watch=watch)

@@ -42,7 +42,7 @@ QEMU = "qemu"
 def dask_distributed() -> Any:
     """The package that connects to a cluster.
 
-    :raises MissingTool: it is not installed
+    :raises MissingTool: if it is not installed
     """
     with imported_from("cluster", "a cluster"):
         return importlib.import_module("distributed")
@@ -51,7 +51,7 @@ def dask_distributed() -> Any:
 def check_address(address: str) -> str:
     """Return *address* if it is the address of a scheduler.
 
-    :raises Misuse: it is not
+    :raises Misuse: if it is not one
     """
     if _ADDRESS.fullmatch(address) is None:
         raise Misuse(f"{address!r} is not the address of a scheduler: write it as tcp://127.0.0.1:8786")
@@ -62,9 +62,9 @@ def check_address(address: str) -> str:
 def connected(address: str) -> Iterator[Client]:
     """A client of the scheduler at *address*, whose workers all have this version of pfnlab.
 
-    :raises MissingTool: dask is not installed
-    :raises Misuse: it is not an address, or a worker has another version
-    :raises Undecided: no scheduler answers, or it has no worker
+    :raises MissingTool: if dask is not installed
+    :raises Misuse: if it is not an address, or a worker has another version
+    :raises Undecided: if no scheduler answers, or it has no worker
     """
     distributed = dask_distributed()
     import dask
@@ -120,11 +120,11 @@ async def _ask(distributed: Any, address: str) -> None:
 
 
 def worker_addresses(client: Client) -> list[str]:
-    """The workers that the scheduler has and heard from recently.
+    """The workers that the scheduler knows and has recently heard from.
 
-    The scheduler itself waits minutes for a worker whose host vanished silently.
+    The scheduler itself takes minutes to give up a worker whose host vanished silently.
 
-    :raises Undecided: the scheduler is gone
+    :raises Undecided: if the scheduler is gone
     """
     if client.status != "running":
         raise _gone(client)
@@ -152,8 +152,10 @@ def _gone(client: Client) -> Undecided:
 
 
 def _check_workers(client: Client, address: str) -> None:
-    """:raises Misuse: a worker differs from this process
-    :raises Undecided: there is no worker
+    """Check that the workers match this process.
+
+    :raises Misuse: if a worker differs from this process
+    :raises Undecided: if there is no worker
     """
     here = versions()
     try:
@@ -191,7 +193,7 @@ def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> N
     """Compare the :func:`versions` of a client with those of a worker or the scheduler.
 
     :param there: the remote versions; empty if pfnlab is not installed there
-    :raises Misuse: they differ
+    :raises Misuse: if they differ
     """
     for name in ("pfnlab", "distributed", "Python"):
         if name not in there:

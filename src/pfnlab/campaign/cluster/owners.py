@@ -47,7 +47,7 @@ class PartHolder:
     """The owner of one part on a worker.
 
     :param client: the client's versions, see :func:`~pfnlab.campaign.cluster.connection.versions`
-    :raises Misuse: this worker has other versions
+    :raises Misuse: if this worker has other versions
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class PartHolder:
 def _held(search: str, part: int, attempt: int) -> Iterator[Owner[Any]]:
     """The owner, for a task of the latest attempt only.
 
-    :raises LostPartError: it is missing, or the search has started another attempt
+    :raises LostPartError: if it is missing, or the search has started another attempt
     """
     holder = _HELD.get((search, part))
     if holder is None:
@@ -145,7 +145,7 @@ class ClusterOwners:
         return [answers[part] for part in parts]
 
     def _workers(self) -> list[str]:
-        """The available workers, at least one (Undecided: none is available for a while)."""
+        """The available workers, at least one (Undecided if none is available for a while)."""
         until = time.monotonic() + _APPEARS
         while not (workers := worker_addresses(self._client)):
             if time.monotonic() > until:
@@ -166,7 +166,7 @@ class ClusterOwners:
     def _answers(self, asked: Mapping[int, Future]) -> dict[int, Any]:
         """The answers of tasks, by part.
 
-        :raises PartsLostError: some cannot be computed, because workers are gone
+        :raises PartsLostError: if some cannot be computed, because workers are gone
         """
         until = time.monotonic() + _ANSWERS
         # An answer may be lost with its worker, and fetching it has no timeout either.
@@ -188,8 +188,10 @@ class ClusterOwners:
             got.cancel()
 
     def _check_homes(self, asked: Mapping[int, Future], lost: Sequence[int]) -> None:
-        """:param lost: additional parts known to be lost
-        :raises PartsLostError: workers are gone, or *lost* names parts
+        """Check that the workers of all parts are still there.
+
+        :param lost: additional parts known to be lost
+        :raises PartsLostError: if workers are gone, or *lost* names parts
         """
         here = set(worker_addresses(self._client))
         parts = {*lost, *(part for part, home in self._homes.items() if home not in here)}

@@ -16,10 +16,10 @@ POSTGRES = ("postgresql://", "postgres://")
 
 
 class Database(ABC):
-    """One connection. Statements have ``?`` in place of values.
+    """One connection to a database. Statements have ``?`` in place of values.
 
     External failures (a full disk, a lost server) are raised as an :class:`~pfnlab.base.errors.Undecided` or
-    :class:`~pfnlab.base.errors.Misuse` of one line.
+    :class:`~pfnlab.base.errors.Misuse` with a message of one line.
 
     :ivar address: as the user wrote it
     """
@@ -50,7 +50,7 @@ class Database(ABC):
 
     @abstractmethod
     def columns(self) -> set[tuple[str, str]]:
-        """Every table and column."""
+        """Every column, with the name of its table."""
 
     @abstractmethod
     def only_read(self) -> None:
@@ -60,7 +60,7 @@ class Database(ABC):
     def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
         """A context that commits its work completely or not at all.
 
-        :param by_one: one connection at a time; the others wait
+        :param by_one: admit one connection at a time; the others wait
         """
 
     @abstractmethod
@@ -83,9 +83,9 @@ class Database(ABC):
 def open_database(address: str, *, make: bool = True) -> Database:
     """The database at *address*, with the tables of this version.
 
-    :raises Misuse: it is not a store, or it is from a newer pfnlab
-    :raises Undecided: it cannot be reached, or the disk is full
-    :raises MissingTool: the address is on PostgreSQL, and psycopg is not installed
+    :raises Misuse: if it is not a store, or it is from a newer pfnlab
+    :raises Undecided: if it cannot be reached, or the disk is full
+    :raises MissingTool: if the address is on PostgreSQL, and psycopg is not installed
     """
     database: Database
     if address.startswith(POSTGRES):
@@ -115,7 +115,7 @@ def damaged(address: str, what: str) -> Misuse:
 def migrate(database: Database) -> None:
     """Migrate the tables to this version; tables of this version stay unchanged.
 
-    :raises Misuse: they are from a newer version, or not pfnlab's
+    :raises Misuse: if the tables are from a newer version, or not pfnlab's
     """
     if _version(database) == VERSION:
         return
@@ -172,7 +172,7 @@ def row_of(
     """Convert one row to a *form*.
 
     :param row: the values, in the order of the fields of *form*
-    :raises Misuse: a value does not fit its field
+    :raises Misuse: if a value does not fit its field
     """
     name, content = "", dict(zip(form.__struct_fields__, row, strict=True))
     try:
@@ -188,7 +188,10 @@ def row_of(
 
 
 def _json(text: str) -> Any:
-    """:raises ValueError: *text* is not JSON, or nested too deeply"""
+    """Parse JSON from a store.
+
+    :raises ValueError: if *text* is not JSON, or nested too deeply
+    """
     if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
         raise ValueError("nested too deeply")
     return msgspec.json.decode(text)

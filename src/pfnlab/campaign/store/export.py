@@ -39,9 +39,9 @@ def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequenc
     """Write *rows* to the file at *path* atomically.
 
     :param form: one of :data:`FORMS`
-    :raises Misuse: there is no such form, or the file cannot be written
-    :raises MissingTool: polars, which writes Parquet, is not installed
-    :raises Undecided: the disk is full or fails
+    :raises Misuse: if there is no such form, or the file cannot be written
+    :raises MissingTool: if polars, which writes Parquet, is not installed
+    :raises Undecided: if the disk is full or fails
     """
     if form not in FORMS:
         raise Misuse(f"there is no format {form!r}: write --format {' or --format '.join(FORMS)}")

@@ -19,8 +19,8 @@ class PostgresDatabase(Database):
     """A database on a server.
 
     :param address: ``postgresql://USER@HOST/NAME``
-    :raises MissingTool: psycopg is not installed
-    :raises Undecided: the server does not answer
+    :raises MissingTool: if psycopg is not installed
+    :raises Undecided: if the server does not answer
     """
 
     def __init__(self, address: str) -> None:

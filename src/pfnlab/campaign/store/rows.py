@@ -55,8 +55,8 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
     :param machines: the machines it is about, in order
     :param verdict: ``differs``, ``violated``, ``alarm``, ``unexpected``, ``lost``, ``agrees``, ``holds``,
         ``undecided``, ``unstable`` or ``complete``
-    :param scope: of a verdict of a search, its scope
-    :param subject: of a verdict the property or program; of a difference its signature
+    :param scope: for a verdict of a search, its scope
+    :param subject: for a verdict, the property or program; for a difference, its signature
     :param program: the smallest program that shows it, as text; may be empty
     :param says: the result in words, one line
     :param detail: details as JSON
@@ -74,7 +74,7 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """The same for the same content."""
+        """A digest of the content: equal results have the same one."""
         return digest_of(self)
 
 
@@ -83,7 +83,7 @@ class HostClass(msgspec.Struct, frozen=True):
 
     :param cpu: the model of its processor
     :param cores: processors available to pfnlab
-    :param memory: in MiB
+    :param memory: memory in MiB
     """
 
     cpu: str
@@ -92,7 +92,7 @@ class HostClass(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """The same for the same content."""
+        """A digest of the content: equal classes have the same one."""
         return digest_of(self)
 
     def __str__(self) -> str:
@@ -129,8 +129,8 @@ class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
 
     :param seconds: the limit of one attempt
     :param state: :data:`WAITING`, :data:`DONE` or :data:`ISOLATED`
-    :param reason: of the last attempt that failed
-    :param took: seconds of the successful attempt
+    :param reason: the reason of the last failed attempt
+    :param took: seconds that the successful attempt took
     """
 
     number: int
@@ -150,7 +150,7 @@ class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
 class StoredCampaign(msgspec.Struct, frozen=True):
     """A campaign in the store.
 
-    :param digest: of the keys of its shards: the same for the same work
+    :param digest: digest of the keys of its shards: the same for the same work
     :param stop: whether a stop was requested
     """
 
@@ -163,7 +163,7 @@ class StoredCampaign(msgspec.Struct, frozen=True):
 class SeenWith(msgspec.Struct, frozen=True, kw_only=True):
     """The circumstances that all results of one shard share.
 
-    :param version: of the pfnlab that saw them
+    :param version: the version of pfnlab that saw them
     :param kernels: the exact kernel or profile of each machine
     """
 
@@ -178,9 +178,9 @@ class Sighting(msgspec.Struct, frozen=True):
 
     :param campaign: its campaign's name
     :param shard: its place in the campaign
-    :param version: of the pfnlab that ran it
+    :param version: the version of pfnlab that ran it
     :param kernels: the exact kernel or profile of each machine
-    :param seed: of random programs
+    :param seed: the seed of random programs
     :param host: the class of the host: hosts of one class are equally fast
     """
 
@@ -203,7 +203,7 @@ class SeenResult(msgspec.Struct, frozen=True):
 class ResultFilter(msgspec.Struct, frozen=True, kw_only=True):
     """A filter for results; None matches all.
 
-    :param machine: one of its machines, or the start of its name up to a dot or a comma
+    :param machine: one of their machines, or the start of its name up to a dot or a comma
     """
 
     campaign: str | None = None

@@ -48,8 +48,7 @@ def columns_made(steps: Sequence[Sequence[str]]) -> set[tuple[str, str]]:
 
 
 def foreign_object(objects: Iterable[Sequence[Any]]) -> str | None:
-    """The first of the *objects* of a file that no version creates, e.g. ``the trigger x``; None if there is
-    none.
+    """The first of a file's *objects* that no version creates, e.g. ``the trigger x``, or None.
 
     A view, a trigger or a virtual table runs code when it is read or written, and so may conditions of a
     table; each must be exactly one of those that the steps create.

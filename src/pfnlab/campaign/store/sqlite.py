@@ -51,9 +51,9 @@ class SqliteDatabase(Database):
     """A database in the file *address*.
 
     :param make: whether to create a missing file
-    :raises Missing: there is no such file
-    :raises Misuse: it is not a store, or it is damaged
-    :raises Undecided: the disk is full or fails
+    :raises Missing: if there is no such file
+    :raises Misuse: if it is not a store, or it is damaged
+    :raises Undecided: if the disk is full or fails
     """
 
     def __init__(self, address: str, *, make: bool = True) -> None:
@@ -151,7 +151,7 @@ class SqliteDatabase(Database):
     def _check_objects(self) -> None:
         """Refuse objects that pfnlab does not create, before reading any.
 
-        :raises Misuse: it is not a store, or it has foreign objects
+        :raises Misuse: if it is not a store, or it has foreign objects
         """
         objects = self.rows(OBJECTS)
         ((application,),) = self.rows("PRAGMA application_id")
@@ -239,8 +239,8 @@ class SqliteDatabase(Database):
     def backup(self, path: Path) -> None:
         """A consistent copy of the store at *path*, even while others write.
 
-        :raises Misuse: it cannot be written, or the file exists
-        :raises Undecided: the disk is full or fails
+        :raises Misuse: if it cannot be written, or the file exists
+        :raises Undecided: if the disk is full or fails
         """
         if path.exists():
             raise Misuse(f"{path} exists: name a new file with --backup")

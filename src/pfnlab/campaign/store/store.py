@@ -42,9 +42,9 @@ class Store:
 
     :param address: a file, or ``postgresql://USER@HOST/NAME``
     :param make: whether to create a missing file
-    :param write: whether to write; migrations of the tables are written in any case
-    :raises Misuse: it does not exist, it is not a store, or it is from a newer pfnlab
-    :raises Undecided: it cannot be reached, or the disk is full
+    :param write: whether to open it for writing; the tables are migrated in any case
+    :raises Misuse: if it does not exist, it is not a store, or it is from a newer pfnlab
+    :raises Undecided: if it cannot be reached, or the disk is full
     """
 
     def __init__(self, address: str, *, make: bool = True, write: bool = True) -> None:
@@ -98,7 +98,7 @@ class Store:
     def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[stored.StoredShard]) -> None:
         """Store a campaign with its shards; an existing one continues, with the present content of *plan*.
 
-        :raises Misuse: there is another campaign of that name
+        :raises Misuse: if there is another campaign with that name
         """
         digest = digest_of([shard.digest for shard in shards])
         text = json_text(plan)
@@ -150,9 +150,9 @@ class Store:
         took: float = 0.0,
         programs: int = 0,
     ) -> bool:
-        """Store the results of a shard atomically; False if it was already done.
+        """Store the results of a shard atomically; return False if it was already done.
 
-        :param took: its duration in seconds
+        :param took: how long the shard took, in seconds
         """
         by_digest = {result.digest: result for result in results}
         places = {digest: place for place, digest in enumerate(by_digest)}
@@ -229,9 +229,9 @@ class Store:
 
     @contextmanager
     def running(self, campaign: str) -> Iterator[None]:
-        """A context in which no other process runs *campaign*; the process may be killed at any time.
+        """A context in which no other process runs *campaign*; this process may be killed at any time.
 
-        :raises Misuse: another process runs it
+        :raises Misuse: if another process runs it
         """
         number = _lock_number(campaign)
         if not self._database.alone(number):
@@ -245,7 +245,7 @@ class Store:
             self._database.release(number)
 
     def is_running(self, campaign: str) -> bool:
-        """True where another process runs *campaign*."""
+        """True if another process runs *campaign*."""
         return self._database.is_taken(_lock_number(campaign))
 
     # Results
@@ -291,8 +291,8 @@ class Store:
     def backup(self, path: Path) -> None:
         """A consistent copy in the file *path*, even while others write.
 
-        :raises Misuse: the store is on a server, or the file cannot be written
-        :raises Undecided: the disk is full or fails
+        :raises Misuse: if the store is on a server, or the file cannot be written
+        :raises Undecided: if the disk is full or fails
         """
         if not isinstance(self._database, SqliteDatabase):
             raise Misuse("a store on PostgreSQL is copied with pg_dump, not with --backup")

@@ -1,4 +1,4 @@
-"""The inspector: mappings and reservations of one machine, joined with their owners, and what is wrong.
+"""The inspector: mappings and reservations of one machine, joined with their owners, and its findings.
 
 A snapshot (:mod:`.host_snapshot`) comes from one of many sources (``sources/``); its readers do not know
 which.

@@ -1,4 +1,4 @@
-"""One device: whether its BARs are write-combining, completely, by which means, and for which process."""
+"""One device: whether its BARs are write-combining, by which means, and for which process."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -30,7 +30,7 @@ class BarUser(msgspec.Struct, frozen=True):
     :param path: the file it maps
     :param places: the physical memory it maps, with the mode of its entries
     :param effective: the mode of its accesses; null if unknown or not uniform
-    :param known: how the mode is known: from the ``entries`` of its page tables, or the ``list``
+    :param known: the source of the mode: the ``entries`` of its page tables, or the ``list``
     :param combining: whether it is write-combining for this process: ``yes``, ``no`` or ``not known``
     """
 
@@ -48,7 +48,7 @@ class BarAnswer(msgspec.Struct, frozen=True):
 
     :param number: its number
     :param place: its physical memory
-    :param prefetchable: the device allows write-combining there
+    :param prefetchable: whether the device allows write-combining there
     :param cover: the memtype list over it, in order; a place without a mode is not reserved
     :param reserved: bytes reserved with each mode
     :param effective: the mode of accesses with the reserved mode; null if unknown or not uniform
@@ -69,11 +69,11 @@ class BarAnswer(msgspec.Struct, frozen=True):
 
 
 class DeviceAnswer(msgspec.Struct, frozen=True):
-    """A device.
+    """The answer about a device.
 
     :param address: its PCI address
     :param ids: vendor and device
-    :param driver: null if none is bound
+    :param driver: its driver; null if unbound
     :param bars: the requested BARs
     :param combining: whether every requested BAR is write-combining
     :param says: the answer as a sentence
@@ -94,10 +94,10 @@ def device_answer(
 ) -> DeviceAnswer:
     """Return whether a device's BARs are write-combining.
 
-    Raises Misuse if there is no such device or BAR, or *pid* maps none of them.
-
     :param address: e.g. ``0000:01:00.0``; the domain may be omitted
-    :param bar: by default the prefetchable ones, or all if none is
+    :param bar: by default the prefetchable BARs, or all if no BAR is prefetchable
+    :param pid: only the mappings of this process
+    :raises Misuse: if there is no such device or BAR, or *pid* maps no BAR of it
     """
     if machine.snapshot.devices is None:
         raise Misuse(f"the devices of {machine.snapshot.origin} are not known: --json shows the sources read")

@@ -1,7 +1,7 @@
 """One moment of one machine: reservations and mappings, with their owners.
 
-Addresses are bytes, ranges half-open, whatever the source file prints. A part that could not be read is None,
-never empty: its :class:`SnapshotSource` has the reason.
+Addresses are in bytes and ranges half-open, whatever the source file prints. A part that could not be read
+has the value None and is never empty: its :class:`SnapshotSource` gives the reason.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class SnapshotSource(msgspec.Struct, frozen=True):
 
     :param name: the file, e.g. ``/proc/iomem``, or the part of memory, e.g. ``memtype tree``
     :param why: the reason if it was not fully read, in the system's words
-    :param seconds: when it was read, since 1970; None if unknown
+    :param seconds: when it was read, in seconds since 1970; None if unknown
     :param command: the command that supplies it, for a user to run
     """
 
@@ -71,8 +71,8 @@ class PciFunction(msgspec.Struct, frozen=True):
     :param address: e.g. ``0000:01:00.0``
     :param ids: vendor and device, e.g. ``10de:1db6``
     :param kind: the class, e.g. ``030000``
-    :param driver: None if none is bound, empty if unknown
-    :param enabled: memory accesses are on; None if unknown
+    :param driver: the bound driver, or None; empty if unknown
+    :param enabled: whether memory accesses are on; None if unknown
     """
 
     address: str
@@ -86,7 +86,7 @@ class PciFunction(msgspec.Struct, frozen=True):
 
 
 class Module(msgspec.Struct, frozen=True):
-    """A loaded module; *users* use it."""
+    """A loaded module, and the modules that use it (*users*)."""
 
     name: str
     users: tuple[str, ...] = ()
@@ -124,9 +124,9 @@ class HostMapping(msgspec.Struct, frozen=True, gc=False):
     :param path: its file, as in /proc/PID/maps
     :param offset: bytes in the file
     :param flags: VmFlags of smaps; None if not read
-    :param physical: the physical range, half-open, if the file's offsets tell it
+    :param physical: the physical range, half-open, if the file's offsets determine it
     :param entries: its page-table entries; None if not read
-    :param tracked: it represents a reservation (VM_PAT or a context), None if unknown
+    :param tracked: whether it represents a reservation (VM_PAT or a context), None if unknown
     :param mode: the mode of vm_page_prot, if it was read
     """
 
@@ -163,8 +163,8 @@ class DirectAlias(msgspec.Struct, frozen=True, gc=False):
 class UnkeptLines(msgspec.Struct, frozen=True):
     """Lines of a file that a redacted bundle omits because their form is unknown.
 
-    :param name: the file, with ``*`` for names
-    :param lines: how many
+    :param name: the file, with ``*`` in place of names
+    :param lines: the number of lines
     """
 
     name: str
@@ -178,9 +178,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     :param kernel: the output of ``uname -r``
     :param mtrr_default: the type of memory outside all MTRRs, None if unknown
     :param log: the lines of the kernel's log, with their timestamps
-    :param virtual: the hypervisor, if the machine reports to be a guest; ``unknown`` if it does not name it
-    :param root: read as the superuser
-    :param processor: those of the flags ``pat``, ``mtrr`` and ``hypervisor`` that the processor has
+    :param virtual: the hypervisor if the machine reports that it is a guest; ``unknown`` if not named
+    :param root: whether it was read as the superuser
+    :param processor: the flags that the processor has, among ``pat``, ``mtrr`` and ``hypervisor``
     """
 
     origin: str
@@ -212,5 +212,5 @@ class Snapshot(msgspec.Struct, frozen=True):
         return max(times) - min(times) if times else 0.0
 
     def source(self, name: str) -> SnapshotSource | None:
-        """The source of this name, None if it was not to be read."""
+        """The source with this name, or None if it was not to be read."""
         return next((source for source in self.sources if source.name == name), None)

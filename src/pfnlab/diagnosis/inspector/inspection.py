@@ -22,7 +22,7 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
 from pfnlab.diagnosis.inspector.seeing_more import for_root, here_as_root, how_to_see_more
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
-#: The most rows shown of each kind.
+#: Maximum number of rows shown of each kind.
 _MOST_ROWS = 8
 
 
@@ -33,8 +33,8 @@ class MemoryRow(msgspec.Struct, frozen=True):
     :param start: its first byte, in hexadecimal
     :param end: the byte after its last
     :param label: its name
-    :param mode: the cache mode; empty if it has none
-    :param found: it is the subject of the finding
+    :param mode: the cache mode; empty if it has no mode
+    :param found: whether it is the subject of the finding
     """
 
     kind: RowKind
@@ -49,7 +49,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """Its first byte and the one after its last."""
+        """Its first byte, and the byte after its last."""
         return int(self.start, 16), int(self.end, 16)
 
     @property
@@ -60,7 +60,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
 
 
 def around(machine: JoinedHost, finding: Finding) -> tuple[MemoryRow, ...]:
-    """The rows around a finding that has a place, by start, the larger first."""
+    """The rows around a finding that has a place, by start, larger ones first."""
     if not finding.places:
         return ()
     low = min(place.bounds[0] for place in finding.places)
@@ -101,7 +101,7 @@ APART = 5.0
 
 
 class LookedAt(msgspec.Struct, frozen=True):
-    """A source.
+    """A source of an inspection.
 
     :param name: the file, or the part of memory
     :param access: ``read``, ``absent``, ``refused``, ``hidden`` or ``cut``
@@ -149,16 +149,16 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     :param origin: ``this machine``, or the bundle, core or folder
     :param host: the name of the machine, empty if unknown
     :param kernel: its release, empty if unknown
-    :param virtual: its hypervisor, empty if none is known
+    :param virtual: its hypervisor, empty if unknown
     :param apart: seconds between reading the first source and the last
     :param counted: amount of data inspected
     :param sources: sources, read or not
-    :param findings: the findings, the worst first
+    :param findings: the findings, most serious first
     :param not_looked_for: kinds of findings skipped, wholly or in part, for lack of sources
-    :param device: the answer about one device; null if none was requested
+    :param device: the answer about one device; null if not requested
     :param says: the result as a sentence
     :param left_out: lines that a redacted bundle lacks
-    :param more: the one step that shows more; empty if none is known
+    :param more: the one step that shows more; empty if unknown
     """
 
     origin: str
@@ -227,13 +227,13 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
     if wrong:
         return f"{number_of(len(wrong), 'finding')}{unread}."
     if machine.snapshot.book is None:
-        # What was not read is listed below, with the step that shows it.
+        # Unread sources are listed below, with the step that makes them readable.
         return "No findings, but the memtype list was not read: a leak would not be seen."
     return f"No findings in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
 
 
 def metrics(result: InspectionResult) -> str:
-    """The metrics of an inspection; every kind of finding has a line, even without a finding."""
+    """The metrics of an inspection; every kind of finding has a line, even if there are no such findings."""
     return "".join(f"{line}\n" for line in _lines(result))
 
 

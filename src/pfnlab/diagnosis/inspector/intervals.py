@@ -1,4 +1,4 @@
-"""Ranges with fast repeated lookup of those over a place; they may nest and repeat."""
+"""Ranges with fast repeated lookup by place; they may nest and repeat."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Ranged(NamedTuple, Generic[T]):
 class Intervals(Generic[T]):
     """A fixed set of ranges: a lookup costs the matches plus a logarithm of the set, however they nest.
 
-    Stored as columns instead of objects: of a million ranges most are never examined individually.
-    All three are sorted by start; of several with the same start the longest is first.
+    Ranges are stored as columns instead of objects: of a million ranges most are never examined individually.
+    All three columns are sorted by start; of several ranges with the same start the longest is first.
 
     :param ranges: in any order; empty ones are dropped
     """
@@ -41,7 +41,7 @@ class Intervals(Generic[T]):
 
     @classmethod
     def of_columns(cls, starts: list[int], ends: list[int], owners: Sequence[T]) -> Intervals[T]:
-        """Build the set from three sequences of equal length, and own them."""
+        """Build the set from three sequences of equal length, which it then owns."""
         if not all(map(lt, starts, ends)):
             return cls(zip(starts, ends, owners, strict=True))
         made = cls.__new__(cls)

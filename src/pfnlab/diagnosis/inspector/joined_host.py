@@ -1,4 +1,4 @@
-"""A snapshot, joined: who owns, reserves and maps each range of physical memory."""
+"""A snapshot, joined: the owner, reservation and mappings of each range of physical memory."""
 
 import re
 from bisect import bisect_right
@@ -18,26 +18,26 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 from pfnlab.kernel.hw.pci_regions import Bar
 
-#: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
-#: to S9.3). For vfio-pci it depends on the kernel, and drivers may insert without a reservation.
+#: Files whose mmap reserves the mapped memory in every kernel: those of sysfs, /proc/bus/pci and /dev/mem
+#: (S9.1 to S9.3). For vfio-pci it depends on the kernel, and drivers may insert without a reservation.
 _RESERVES = re.compile(r"^/sys/.*/resource\d+(_wc)?( \(deleted\))?$|^/proc/bus/pci/|^/dev/mem$")
 
 _RESOURCE = re.compile(
     r"^/sys/.*/(?P<device>[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource(?P<bar>\d+)(?P<wc>_wc)?"
 )
 
-#: Paths remembered at most; a machine has a few dozen.
+#: Maximum number of cached paths; a machine has a few dozen.
 _MOST_PATHS = 4096
 
 
 class MappableFile(msgspec.Struct, frozen=True):
     """The file of a mapping.
 
-    :param reserves: every kernel reserves what a mapping of it covers
-    :param combining: it requests write-combining (``resourceN_wc``)
+    :param reserves: whether every kernel reserves the memory that a mapping of it covers
+    :param combining: whether it requests write-combining (``resourceN_wc``)
     :param device: the address of the PCI device whose resource it is; empty for other files
     :param bar: the number of the BAR, from the file's name
-    :param deleted: the file no longer exists
+    :param deleted: whether the file no longer exists
     """
 
     reserves: bool
@@ -49,7 +49,7 @@ class MappableFile(msgspec.Struct, frozen=True):
 
 @lru_cache(_MOST_PATHS)
 def mapped_file(path: str) -> MappableFile:
-    """The file with this path, as in /proc/PID/maps."""
+    """The file with this path, in the form of /proc/PID/maps."""
     found = _RESOURCE.match(path)
     reserves = _RESERVES.match(path) is not None
     if found is None:
@@ -61,7 +61,7 @@ def mapped_file(path: str) -> MappableFile:
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
-#: Memory below has no BARs.
+#: There are no BARs in memory below this.
 _ISA_END = 1 << 20
 #: BARs and the ROM of a device itself have numbers below this; those of virtual functions start here.
 _FIRST_VIRTUAL = 7
@@ -101,7 +101,7 @@ def of_stand_in(line: host_snapshot.IomemLine) -> bool:
 
 
 def driver_words(device: host_snapshot.PciFunction) -> str:
-    """The driver that holds a device, with its modules."""
+    """A description of the driver that holds a device, with its modules."""
     if not device.driver:
         return "no driver" if device.driver is None else "an unknown driver"
     names = ", ".join(device.modules)
@@ -133,7 +133,7 @@ class Piece(NamedTuple):
 
 
 class JoinedHost:
-    """A snapshot indexed by place; a part that was not read is None there and empty here."""
+    """A snapshot indexed by place; a part that was not read is None in the snapshot and empty here."""
 
     def __init__(self, snapshot: host_snapshot.Snapshot) -> None:
         self.snapshot = snapshot
@@ -142,7 +142,7 @@ class JoinedHost:
 
     @cached_property
     def bars(self) -> Intervals[BarOf]:
-        """The BARs of all devices; virtual functions' ranges only if no such function is present."""
+        """The BARs of all devices; ranges of virtual functions only if no such function is present."""
         every = [
             (bar.start, bar.end, BarOf(device, bar))
             for device in self.snapshot.devices or ()
@@ -211,7 +211,7 @@ class JoinedHost:
 
     @property
     def tracks(self) -> bool:
-        """True if the kernel reserves: PAT is on, as far as the snapshot tells."""
+        """True if the kernel reserves, i.e. PAT is on as far as the snapshot shows."""
         pat = self.snapshot.pat
         return not pat_off(self.snapshot) and (pat is None or CacheMode.WC in pat.slots)
 
@@ -221,7 +221,7 @@ class JoinedHost:
         return [ranged.owner for ranged in self.bars.over(start, end)] if bar is None else [bar.owner]
 
     def first_bar(self, start: int, end: int) -> BarOf | None:
-        """The first of them."""
+        """The first BAR that shares a byte with a range, or None."""
         return next(iter(self.bar_over(start, end)), None)
 
     def _bar_around(self, start: int, end: int) -> Ranged[BarOf] | None:
@@ -322,9 +322,7 @@ class JoinedHost:
         return kinds.pop() if len(kinds) == 1 else None
 
     def effective(self, start: int, end: int, mode: CacheMode) -> CacheMode | None:
-        """The mode of the processor's accesses to a range whose entries have *mode* (S1.6); None if the MTRRs
-        decide and are unknown.
-        """
+        """The mode of accesses to a range whose entries have *mode* (S1.6); None if MTRRs decide, unknown."""
         kind = self.mtrr_of(start, end)
         if kind is not None:
             return effective_type(kind, mode)
@@ -332,7 +330,7 @@ class JoinedHost:
         return possible.pop() if len(possible) == 1 else None
 
     def who(self, pid: int) -> str:
-        """A process by name and number, as far as known."""
+        """A process by name and number, if these are known."""
         process = self.processes.get(pid)
         if process is not None and process.comm:
             return f"{process.comm}:{pid}"
@@ -358,7 +356,7 @@ def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
 
 
 def physical_of(mapping: host_snapshot.HostMapping) -> Iterator[tuple[int, int]]:
-    """The physical memory of a mapping: from its entries if they were read, else from its file."""
+    """The physical memory of a mapping: from its entries if they were read, otherwise from its file."""
     if mapping.entries is not None:
         yield from ((run.start, run.end) for run in mapping.entries)
     elif mapping.physical is not None:

@@ -1,4 +1,4 @@
-"""The one-line answer to a paste, and what a reader of an event needs first."""
+"""The one-line answer to a paste, and what a reader needs first about an event."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,9 +19,9 @@ _WITH_BAR = "cant_reserve"
 _NO_DRIVERS = frozenset({"pci", "resource", "for", "of", "device"})
 #: Prefix of the name of the bus itself, which owns nothing.
 _WINDOW = "PCI "
-#: A first word of a title that keeps its capital.
+#: First words of a title that keep their capital.
 _NAMES = frozenset({"Xen", "Xen's", "PCIe"})
-#: The most objects of an event named in its sentence.
+#: Maximum number of objects that an event's sentence names.
 _MOST_OBJECTS = 3
 #: Functions and files of the kernel: the words of a call trace that distinguish bugs.
 _FUNCTION = re.compile(r"\b[a-z]\w*_\w{2,60}\b")
@@ -29,7 +29,7 @@ _ARM = re.compile(r"\b(?:aarch64|arm64)\b")
 
 
 def is_to_review(family: Family) -> bool:
-    """True if lines show that something is wrong, or may be; False if they only describe a state."""
+    """True if its lines show that something is or may be wrong; False if they only describe a state."""
     if family.verdict is FamilyVerdict.LOOK:
         return True
     is_state = family.fact or family.state or family.kind is FamilyKind.FILE
@@ -57,9 +57,9 @@ def answer_of(things: Sequence[str], others: Sequence[str], strange: int, nothin
     """The answer in one line.
 
     :param nothing: the answer if all is well
-    :param things: findings to review, the gravest first
+    :param things: findings to review, most serious first
     :param others: titles of events about another subject
-    :param strange: number of lines about this subject that no table has
+    :param strange: number of lines about this subject that match no known message
     """
     unknown = f" {number_of(strange, 'line')} of this subject not understood." if strange else ""
     if not things:
@@ -79,7 +79,7 @@ def _lower(title: str) -> str:
 
 
 def _objects(event: MessageEvent) -> Iterator[tuple[re.Pattern[str] | None, str, str]]:
-    """The objects of an event: the noun of a title that means it, its name, and its name for brackets."""
+    """The objects of an event: the noun for it in a title, its name, and its name for use in brackets."""
     if event.family.kind is FamilyKind.FILE:
         return
     device, bars = event.device, bars_of(event)
@@ -113,7 +113,7 @@ def place_text(start: int, end: int | None) -> str:
 
 
 def bars_of(event: MessageEvent) -> str:
-    """The BARs that an event's lines name, with their device; empty if none."""
+    """The BARs that an event's lines name, with their device; empty if they name none."""
     if event.family.group != _WITH_BAR:
         return ""
     texts = [event.text, *(part.text for part in event.parts if (event.device or "") in part.text)]
@@ -164,7 +164,7 @@ _BETWEEN = re.compile(
 
 
 def still_wanted(send: str, has: Collection[str]) -> str:
-    """The part of *send* that a text lacks; empty if it has everything.
+    """The items of *send* that a text lacks; empty if it has everything.
 
     :param has: names of families and of other parts of a text, as in ``_HELD``
     """
@@ -191,7 +191,7 @@ def parts_of(event: MessageEvent) -> Iterator[str]:
 
 
 def ranked(event: MessageEvent, found: Iterable[BugHere]) -> tuple[tuple[BugHere, ...], tuple[str, ...]]:
-    """Bugs by how well they fit frames and version, and the numbers of the best."""
+    """Bugs ordered by how well they fit the trace and the version, and the numbers of the best."""
     text = "\n".join((event.text, *(part.text for part in event.parts)))
     names = {event.family.name, *(part.family for part in event.parts)}
     functions, is_arm = set(_FUNCTION.findall(text)), _ARM.search(text) is not None

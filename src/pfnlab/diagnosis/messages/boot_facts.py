@@ -1,11 +1,11 @@
-"""Facts stated by lines of a boot, used to judge its other events."""
+"""Facts stated by the lines of a boot, used to judge its other events."""
 
 import re
 from collections import OrderedDict
 
 from pfnlab.diagnosis.messages.joining import PlacedPiece
 
-#: The most devices with a stored fact; beyond that the oldest are dropped.
+#: Maximum number of devices with a stored fact; beyond that the oldest are dropped.
 MOST_DEVICES = 4096
 #: Lines whose mere presence matters, by the name of what they are.
 SEEN_WORDS = {
@@ -64,20 +64,20 @@ _PROBE_FAILED = re.compile(
 )
 _OPTION, _MOST_OPTIONS = re.compile(r"(?<!\S)([\w.-]{1,40})=([\w:,.-]{1,80})"), 64
 _REAL = re.compile(r"\[(?P<vendor>[0-9a-f]{4}):[0-9a-f]{4}\] type 00 class 0x(?P<kind>[0-9a-f]{2})")
-#: Vendors of the devices that hypervisors emulate; of Intel's, none is a display.
+#: Vendors of the devices that hypervisors emulate; no emulated Intel device is a display.
 _EMULATED = frozenset(("1013", "1234", "1414", "15ad", "1af4", "1b36", "5853", "80ee"))
 _INTEL, _DISPLAY = "8086", "03"
 #: The MSR of PAT: three bits of each byte are a mode.
 _MSR_MODES = {0: "UC", 1: "WC", 4: "WT", 5: "WP", 6: "WB", 7: "UC-"}
 _SLOTS = 8
-#: The fewest characters of the MSR with 0x; a shorter number is truncated.
+#: Minimum number of characters of the MSR with 0x; a shorter number is truncated.
 _SHORTEST_MSR = 14
 #: The hypervisor's layout, which a Xen guest without its own page tables cannot change.
 _XEN_LAYOUT = {1: "WT", 4: "WC", 5: "WP"}
 
 
 class BootFacts:
-    """Facts of a boot so far; their memory is bounded."""
+    """The facts known so far about a boot; their memory is bounded."""
 
     def __init__(self) -> None:
         self.slots: tuple[str, ...] = ()
@@ -92,14 +92,14 @@ class BootFacts:
         self.has_lost_bar = False
         #: A line names a PCI device that no hypervisor emulates.
         self.has_real_device = False
-        #: Devices whose BAR a driver wanted larger, in vain.
+        #: Devices whose BAR a driver failed to enlarge.
         self.resized: set[str] = set()
         self._is_xen = False
         self._bridges: OrderedDict[str, None] = OrderedDict()
         self._no_rom: OrderedDict[str, None] = OrderedDict()
 
     def take(self, placed: PlacedPiece) -> None:
-        """Take the next piece, of a family or not."""
+        """Process the next piece, whether it belongs to a family or not."""
         text, match = placed.text, placed.match
         for word, name in SEEN_WORDS.items():
             if name not in self.seen and word in text:
@@ -168,7 +168,7 @@ def _is_real(vendor: str, kind: str) -> bool:
 
 
 def came_up(text: str) -> str | None:
-    """The device that works according to a line; None if there is none."""
+    """The device that works according to a line, or None."""
     for pattern in _CAME_UP:
         found = pattern.search(text)
         if found is not None:
@@ -177,7 +177,7 @@ def came_up(text: str) -> str | None:
 
 
 def probe_failed(text: str) -> str | None:
-    """The device whose driver failed to probe according to a line."""
+    """The device whose driver failed to probe according to a line, or None."""
     found = _PROBE_FAILED.search(text)
     return None if found is None else found["first"] or found["second"]
 

@@ -58,7 +58,7 @@ _CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_re
 _TOGETHER = 12
 #: What a commit that broke something is to a bug.
 _OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
-#: From this size on a window is not one of the spare ones reserved for hot plug (pci=hpmemsize).
+#: A window of at least this size is not a spare one reserved for hot plug (pci=hpmemsize).
 _LARGE_WINDOW = 1 << 24
 _FORGETFUL = (
     f"More than {MOST_DEVICES:,} devices are named; which of the first ones are bridges is forgotten."
@@ -66,7 +66,7 @@ _FORGETFUL = (
 
 
 def case_of(text: str, match: Match) -> str:
-    """Return the case of its family that a line by itself implies; empty for none."""
+    """Return the case, within the line's family, that the line alone implies, or an empty string."""
     if match.family.name == _LOCKDOWN:
         is_service = _SERVICES.match(match.values.get("comm", "")) is not None
         return "service" if is_service or _PORTS in text else ""
@@ -80,7 +80,7 @@ def case_of(text: str, match: Match) -> str:
 
 
 def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange) -> tuple[MessageEvent, ...]:
-    """The events of a boot, in the order of their first lines, as judged at its end."""
+    """The events of a boot in the order of their first lines, judged by everything up to its end."""
     fitting = [
         (event, _known(event, fit) if "commit" in event.texts else fit)
         for event, fit in [(event, event.fitted(kernel)) for event in growing]
@@ -130,7 +130,7 @@ def _known(event: GrowingEvent, family: Family | None) -> Family | None:
 
 
 def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
-    """Merge events with one cause: the gravest is the head, and the cause precedes its symptoms."""
+    """Merge events with one cause: the most serious is the head, and the cause precedes its symptoms."""
     head, family = min(group, key=_rank)
     for event, _ in group:
         if event is not head:
@@ -146,7 +146,7 @@ def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
 
 
 def _key(event: GrowingEvent, when: str, has_setup: bool) -> object | None:
-    """Key shared by events reported as one; None for a separate event."""
+    """A key shared by events that are reported as one; None for an event reported separately."""
     family, device = event.match.family, event.said.get("device")
     name = family.name
     if name in _SETUP and has_setup:
@@ -169,7 +169,7 @@ def _ending(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> 
 
 
 def _whens(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
-    """The story's words that apply to an event, the most telling first."""
+    """The words of the story that apply to an event, most specific first."""
     if event.match.family.name == FAILURES:
         yield from _of_resource(event, facts)
     yield from event.endings
@@ -208,7 +208,7 @@ def _is_lost_bar(event: GrowingEvent) -> bool:
 
 
 def _is_resize(event: GrowingEvent) -> bool:
-    """True for a BAR that got fewer bytes than it was to have: its old size."""
+    """True if a memory BAR got fewer bytes than requested, i.e. kept its old size."""
     if "assigned" not in event.endings:
         return False
     wanted = resource_word(event.placed.text, False)
@@ -217,7 +217,7 @@ def _is_resize(event: GrowingEvent) -> bool:
 
 
 def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> None:
-    """Add facts that only several rows, or other lines, show about an event."""
+    """Add facts about an event that only several rows, or other lines, show."""
     match event.match.family.name:
         case "file_memtype_list":
             wrong = uncached_prefetchable(event.rows, bars)
@@ -236,7 +236,7 @@ def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> No
 
 
 def _is_repaired(event: GrowingEvent, later: Sequence[GrowingEvent]) -> bool:
-    """True if the kernel reports that it repaired it, and no later line fails there."""
+    """True if the kernel reports that it repaired the failure, and no later line fails there."""
     family = event.match.family
     if family.kind is FamilyKind.FILE or family.verdict not in _LOUDNESS[:2]:
         return False

@@ -1,4 +1,4 @@
-"""Cases of a family: its meanings by values, by functions of a call trace, and by kernel."""
+"""Cases of a family: different meanings depending on values, functions of a call trace, and the kernel."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 _PFNMAP, _MIXEDMAP = 0x400, 0x1000_0000
 #: The bit of an x86 entry without a struct page.
 _SPECIAL = 0x200
-#: Bits of which one is set in an entry of a frame: present, and on x86 for PROT_NONE.
+#: Bits, one of which is set in any entry with a frame: present, and on x86 for PROT_NONE.
 _PRESENT = 0x101
 #: On x86 a guest's low RAM ends here at the latest; elsewhere RAM begins at 1 GiB, and BARs lie below.
 _X86_HOLE, _OTHER_RAM, _FOUR_GIB = 0x8000_0000, 0x4000_0000, 1 << 32
@@ -28,7 +28,7 @@ class KernelRange(msgspec.Struct, frozen=True):
     """The possible releases of a kernel.
 
     :param version: the output of ``uname -r``; empty if unknown
-    :param since: the first possible release, empty if unbounded; *until* is the last
+    :param since: the first possible release, empty if unbounded; *until* is the last one
     """
 
     version: str = ""
@@ -36,7 +36,7 @@ class KernelRange(msgspec.Struct, frozen=True):
     until: str = ""
 
     def within(self, since: str, until: str) -> bool | None:
-        """True if it lies between two releases, both included; None if unknown."""
+        """True if the kernel lies between two releases, both included; None if unknown."""
         return _within(self, since, until) if since or until else True
 
 
@@ -67,12 +67,12 @@ def fitted(
     frames: Sequence[str],
     kernel: KernelRange,
 ) -> Family | None:
-    """The family in the first of its cases that fits.
+    """The family, adapted to the first of its cases that fits.
 
     :param values: texts of fields by name
     :param lines: the lines of the event
     :param frames: functions of its call trace
-    :return: None if the family needs a case and none fits
+    :return: the family; None if it needs a case and no case fits
     """
     if not family.case:
         return family
@@ -84,7 +84,7 @@ def fitted(
 
 
 def possible(family: Family, kernel: KernelRange) -> Family:
-    """The family without advice and remedies that the kernel rules out."""
+    """The family without the advice and remedies that the kernel rules out."""
     advice = tuple(one for one in family.advice if kernel.within(one.since, one.until) is not False)
     remedies = tuple(one for one in family.remedies if kernel.within(one.since, one.until) is not False)
     if len(advice) == len(family.advice) and len(remedies) == len(family.remedies):
@@ -93,7 +93,7 @@ def possible(family: Family, kernel: KernelRange) -> Family:
 
 
 def untried(family: Family, options: Collection[str]) -> Family:
-    """The family without the boot options that the text shows in use."""
+    """The family without the boot options that, according to the text, are already in use."""
     found = [one for one in sorted(options) if any(one in text for text in _told(family))]
     for option in found:
         family = msgspec.structs.replace(
@@ -113,7 +113,7 @@ def _told(family: Family) -> tuple[str, ...]:
 
 
 def _without(option: str, text: str) -> str:
-    """A sentence without the alternative of using the option."""
+    """A sentence without the alternative that suggests the option."""
     return re.sub(rf",? or (?:the boot option |boot with ){re.escape(option)}(?![\w:=,-]*\w)", "", text)
 
 
@@ -143,7 +143,7 @@ def _fits(
 
 
 def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
-    """The values, modes and errors by their short names, and conclusions from them together."""
+    """The values, modes and errors by their short names, plus conclusions from several of them."""
     facts = dict(values)
     for name in ("wanted", "granted", "existing", "differs"):
         mode = mode_of(values[name]) if name in values else None
@@ -164,7 +164,7 @@ def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
 
 
 def _target(iova: int, is_arm: bool) -> str:
-    """The kind of memory that a guest has at an address: ``ram``, ``bar``, or empty if both are possible."""
+    """The kind of memory at an address of a guest: ``ram``, ``bar``, or empty if both are possible."""
     if iova >= _FAR:
         return "bar"
     if iova >= _FOUR_GIB:

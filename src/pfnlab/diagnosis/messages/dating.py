@@ -1,4 +1,4 @@
-"""Possible releases of a line, by files, functions and forms that appeared or vanished: ``datings.toml``."""
+"""Possible releases of a line, by files, functions and forms that come and go: ``datings.toml``."""
 
 import re
 from functools import cache
@@ -11,8 +11,8 @@ from pfnlab.base.toml_text import package_tables
 class Dating(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a line that only some releases print.
 
-    :param text: a regex of it
-    :param since: the first release with it, empty if unknown; *until* is the last
+    :param text: a regex that matches it
+    :param since: the first release with it, empty if unknown; *until* is the last one
     """
 
     text: str
@@ -37,7 +37,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], Dating], ...]:
 
 
 def dated(text: str) -> list[Dating]:
-    """Parts of a line that date it."""
+    """The parts of a line that date it."""
     if _MAY_BE_DATED.search(text) is None:
         return []
     return [one for pattern, one in _patterns() if pattern.search(text)]

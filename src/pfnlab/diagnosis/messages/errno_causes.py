@@ -1,4 +1,4 @@
-"""Causes of an errno, for each way to map physical memory: ``errnos.toml``, whose head has its form."""
+"""Causes of an errno, for each way to map physical memory: ``errnos.toml``, whose head describes its form."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _FILLING = frozenset(
     ("a", "an", "at", "by", "file", "for", "from", "in", "ioctl", "of", "on", "open", "the", "through")
 )
 
-#: The most characters of a word that are shown.
+#: Maximum number of characters shown of a word.
 _MOST = 60
 
 
@@ -45,7 +45,7 @@ class ShownErrno(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One cause of an errno, with the check for it; the head of the file describes the fields."""
+    """One cause of an errno, and how to check for it; the head of the file describes the fields."""
 
     errno: str
     ways: tuple[str, ...]
@@ -64,14 +64,14 @@ class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The ways and the causes, in their order."""
+    """The ways and the causes, in file order."""
 
     way: tuple[MappingWay, ...]
     cause: tuple[ErrnoCause, ...]
 
 
 def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno, the most specific way first; raises Misuse if it or the way is unknown."""
+    """The causes of an errno, most specific way first; raises Misuse if the errno or the way is unknown."""
     known = known_errnos()
     wanted = errno_name.strip().upper()
     if wanted not in known:
@@ -81,7 +81,7 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
 
 
 def ways_of(how: Sequence[str]) -> tuple[str, ...]:
-    """The ways that words name, then those they resemble; raises Misuse for an unknown word or no way."""
+    """The ways that words name, then those they resemble; raises Misuse for unknown words or no way."""
     found: dict[str, None] = {}
     for word in (part for text in how for part in text.split()):
         ways = [way for way in all_causes().way if _names(way, word)]
@@ -94,12 +94,12 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
 
 
 def way_of(word: str) -> str:
-    """The most specific way that one word names; empty if none."""
+    """The most specific way that one word names, or an empty string."""
     return next((way.name for way in all_causes().way if _names(way, word)), "") if word else ""
 
 
 def causes_of(errno_name: str, way: str) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno for a way, given by name, the most specific first; may be empty."""
+    """The causes of an errno for the way with this name, most specific first; may be empty."""
     return _of(errno_name, _special_first((way,)))
 
 
@@ -113,7 +113,7 @@ def _of(errno_name: str, ways: tuple[str, ...]) -> tuple[ErrnoCause, ...]:
 
 
 def known_errnos() -> tuple[str, ...]:
-    """The names of every errno with a cause, alphabetically."""
+    """The names of all errnos with a known cause, alphabetically."""
     return tuple(sorted({cause.errno for cause in all_causes().cause}))
 
 
@@ -128,14 +128,14 @@ def all_causes() -> CauseFile:
 
 
 def _names(way: MappingWay, word: str) -> bool:
-    """True if the way has *word*, or its last part as a path."""
+    """True if *word*, or its last path component, is a name of the way."""
     plain = word.strip(".,:;?()'\"`").lower()
     forms = {plain, plain.rstrip("/").rpartition("/")[2]}
     return any(re.fullmatch(pattern, form) for pattern in way.words for form in forms)
 
 
 def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names with all that they resemble; a name precedes those it resembles."""
+    """The names and all names that they resemble, each before the ones it resembles."""
     likes = {way.name: way.like for way in all_causes().way}
 
     def reached(name: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, ResourceW
 from pfnlab.diagnosis.messages.scan import LogScan
 from pfnlab.diagnosis.messages.template_fields import error_of
 
-#: The most different events that are kept, and the most lines not understood.
+#: Maximum numbers of different events, and of lines not understood, that are kept.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
 #: Limits within which a line of another family belongs to an event: lines, seconds, and number of events.
 _NEAR, _SOON, _RECENT = 40, 2.0, 8
@@ -50,7 +50,7 @@ _WORDS = (
 class PastedBoot(msgspec.Struct, frozen=True):
     """One boot of a machine: its kernel and its events, in the order of their first lines.
 
-    :param seen: names of further parts of the boot in the text (boot_facts.SEEN_WORDS)
+    :param seen: names of further parts of the boot that the text contains (boot_facts.SEEN_WORDS)
     """
 
     kernel: kernel_said.KernelSaid
@@ -59,7 +59,7 @@ class PastedBoot(msgspec.Struct, frozen=True):
 
 
 class PastedMachine(msgspec.Struct, frozen=True):
-    """A machine of a paste; *host* is empty if no line names it."""
+    """A machine in a paste; *host* is empty if no line names it."""
 
     host: str
     boots: tuple[PastedBoot, ...]
@@ -68,7 +68,7 @@ class PastedMachine(msgspec.Struct, frozen=True):
 class PasteExplanation(msgspec.Struct, frozen=True):
     """The content of a paste.
 
-    :param not_understood: lines that look like ours and are of no family
+    :param not_understood: lines that look relevant but belong to no family
     :param dropped: lines of events beyond the first ``MOST_EVENTS``
     """
 
@@ -103,12 +103,12 @@ def explain(
 
 
 def explain_line(text: str, *, kernel: str | None = None) -> PasteExplanation:
-    """The same for one text in memory."""
+    """The same as :func:`explain`, for one text in memory."""
     return explain([text.encode("utf-8", "replace")], kernel=kernel)
 
 
 def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
-    """The stream with UTF-16, which consoles of other systems write, decoded."""
+    """The stream, decoded if it is UTF-16, as consoles of other systems write it."""
     pieces = iter(stream)
     first = next(pieces, b"")
     if not isinstance(first, bytes) or not first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -125,14 +125,14 @@ def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
 _line_of = attrgetter("line")
 #: The ending of a claim whose device works anyway.
 _CAME_UP = "came_up"
-#: The most machines of which each line asks whether one has a claim.
+#: Maximum number of machines that are checked for claims at each line.
 _FEW = 8
 #: A device has six BARs; each line of a claim is a step for each of them.
 _MOST_CLAIMS = 8
 
 
 def _resource(word: ResourceWord) -> object:
-    """Key of a device's resource: a window of ports differs from one of memory."""
+    """A key for a device's resource: a window of ports differs from a window of memory."""
     return (word.slot, word.kind) if word.slot == "window" else word.slot or (word.kind, word.size)
 
 
@@ -153,7 +153,7 @@ class _Boot:
         self.is_empty = True
 
     def heard(self, placed: PlacedPiece) -> None:
-        """Let a line end or restart events of this boot that it is not a part of."""
+        """Let a line that is not part of this boot's events end or restart them."""
         self.facts.take(placed)
         if not self.claims:
             return
@@ -163,7 +163,7 @@ class _Boot:
             claim.settled(placed, "" if failed else _CAME_UP)
 
     def remember(self, event: message_event.GrowingEvent, word: ResourceWord | None) -> None:
-        """Keep a failure that a later line may end."""
+        """Keep a failure that a later line may resolve."""
         device = event.said.get("device")
         if device is None:
             return
@@ -177,7 +177,7 @@ class _Boot:
                 claims += [event] if len(claims) < _MOST_CLAIMS else []
 
     def given(self, device: str | None, word: ResourceWord) -> list[message_event.GrowingEvent]:
-        """The failures that end with a line that assigns addresses to a resource."""
+        """The failures that are resolved by a line that assigns addresses to a resource."""
         if not word.given or device is None:
             return []
         keys = (_resource(word), (word.kind, word.size))
@@ -194,7 +194,7 @@ class _Paste:
         self._not_understood = self._dropped = self._kept = 0
 
     def take(self, placed: PlacedPiece) -> None:
-        """Take the next piece."""
+        """Process the next piece."""
         boot = self._boot(placed)
         if not boot.said:
             boot.said = kernel_said.version_in(placed.text) or ""
@@ -253,7 +253,7 @@ class _Paste:
         return kernel_said.KernelSaid("", sure, since, until)
 
     def _boot(self, placed: PlacedPiece) -> _Boot:
-        """The boot of a piece: a new one after a banner, or if timestamps decrease."""
+        """The boot that a piece belongs to: a new one after a banner, or if timestamps decrease."""
         piece = placed.piece
         host = piece.host
         if not host and piece.stamp is None and len(self._hosts) == 1:
@@ -330,7 +330,7 @@ class _Paste:
         return new
 
     def _sign(self, placed: PlacedPiece, match: Match, word: ResourceWord | None) -> tuple[object, ...]:
-        """Signature shared by equal lines: everything except their addresses."""
+        """A signature shared by lines that are equal except for their addresses."""
         name = match.family.name
         if match.family.fact or match.family.kind is FamilyKind.FILE:
             return (name,)
@@ -340,7 +340,7 @@ class _Paste:
 
 
 def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if a line with the signature of an event repeats it."""
+    """True if a line with the same signature as an event repeats it."""
     if match.family.fact:
         return True
     if match.family.kind is FamilyKind.FILE:
@@ -349,14 +349,14 @@ def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
 
 
 def _has_frame(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if a line is of the call trace of an event before it."""
+    """True if a line belongs to the call trace of an earlier event."""
     if event.match.family.name != match.family.name and event.match.family.name not in match.family.follows:
         return False
     return placed.line - event.last_line <= _NEAR and placed.piece.host == event.placed.piece.host
 
 
 def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if a line adds to an event before it: its family follows, or words it differently."""
+    """True if a line adds to an earlier event: its family follows that one, or words it differently."""
     if event.match.family.name in match.family.after and event.is_of(match):
         return True
     if match.family.fact or match.family.name == FAILURES or not _is_same_device(match, event):
@@ -382,7 +382,7 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
 
 
 def _fails_otherwise(match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if both report a failed call of one way, with different errors."""
+    """True if both report failed calls of the same way, with different errors."""
     families = match.family, event.match.family
     if families[0] is families[1] or not any(one.way for one in families):
         return False
@@ -392,6 +392,6 @@ def _fails_otherwise(match: Match, event: message_event.GrowingEvent) -> bool:
 
 
 def _is_same_device(match: Match, event: message_event.GrowingEvent) -> bool:
-    """False if a line and an event name two devices."""
+    """False if a line and an event name different devices."""
     names = match.values.get("device"), event.said.get("device")
     return None in names or names[0] == names[1]

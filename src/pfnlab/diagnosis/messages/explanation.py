@@ -1,4 +1,4 @@
-"""The explanation of a paste as a result: what each event means here, and what to do."""
+"""The explanation of a paste as a result: the meaning of each event, and what to do."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -29,9 +29,9 @@ class SaidPlace(msgspec.Struct, frozen=True):
     """A range that a line names.
 
     :param start: its first byte, in hexadecimal
-    :param end: the byte after its last, whatever the line writes; null if it has one address only
-    :param mode: its cache mode according to the line; null if none
-    :param name: the thing it belongs to; empty if the line does not name it
+    :param end: the byte after its last, whatever the line prints; null if it has a single address
+    :param mode: its cache mode according to the line; null if not stated
+    :param name: the object it belongs to; empty if the line does not name it
     """
 
     start: Address
@@ -63,7 +63,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     """One event.
 
     :param family: its name in the table of messages
-    :param title: the same in words
+    :param title: a description of the family
     :param verdict: ``look here``, ``harmless``, ``another subject``, or ``depends``
     :param count: how often it happened
     :param line: the number of its first line
@@ -71,7 +71,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param text: the first line, with damage repaired
     :param more: lines of other families that belong to it
     :param comm: the task; null if no line names it
-    :param pid: its number
+    :param pid: the number of the task
     :param places: the ranges, in the order of the lines
     :param wanted: the requested mode
     :param granted: the mode that was granted, or would have been
@@ -81,18 +81,18 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param holder: the owner that blocks it
     :param unsure: facts that the lines do not state
     :param meaning: two sentences
-    :param leak: where to find what is leaked; empty if nothing can be
+    :param leak: where to find leaked memory; empty if nothing can be leaked
     :param bugs: known bugs of this kernel with this effect, the likeliest first
     :param rules: steps of docs/semantics
     :param programs: reproducers
     :param advice: what to do, with its cost
     :param remedies: remedies that others tried, with their successes and failures
-    :param send: what else to send, without what the text has; empty if the lines suffice
+    :param send: what else to send, without the parts that the text has; empty if the lines suffice
     :param notes: conclusions from several of the ranges together
-    :param causes: causes of the errno of a call that maps physical memory, as of ``--errno``
+    :param causes: causes of the errno of a call that maps physical memory, as for ``--errno``
     :param thing: the event in one sentence, with its objects
-    :param review: something is wrong, or may be
-    :param likely: numbers of the bugs that fit best; one, or several that fit equally
+    :param review: whether something is or may be wrong
+    :param likely: numbers of the bugs that fit best; several if they fit equally
     """
 
     family: str
@@ -129,7 +129,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> object:
-        """Key of events with the same cause and the same objects, whatever their process."""
+        """A key shared by events with the same cause and the same objects, whatever their process."""
         return self.title, self.verdict, self.comm, self.device, self.places[:1], self.holder, self.likely
 
 
@@ -139,9 +139,9 @@ class ExplainedBoot(msgspec.Struct, frozen=True):
     :param host: its name; empty if no line has it
     :param kernel: its version; empty if no line has it
     :param sure: how the version is known: ``given``, ``said``, ``by the wording``, ``not known``
-    :param since: by the wording, the first release that prints these lines; empty if unbounded
-    :param until: the last one
-    :param events: in the order of their first lines
+    :param since: the first release that prints these lines, by their wording; empty if unbounded
+    :param until: the last such release
+    :param events: the events, in the order of their first lines
     """
 
     host: str
@@ -157,13 +157,13 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
 
     :param lines: number of lines read
     :param boots: every machine and boot in the lines
-    :param not_understood: lines that look like ours and are in no table
+    :param not_understood: lines that look relevant but match no known message
     :param strange: the first of them
     :param says: the result as a sentence
     :param dropped: lines of events beyond those that are kept
     :param causes: causes of the requested errno
-    :param answer: whether anything is to be done, and what, in one line
-    :param to_review: events that are wrong or may be; those with one cause and the same objects are one
+    :param answer: whether anything needs to be done, and what, in one line
+    :param to_review: events that are or may be wrong; those with the same cause and objects count once
     """
 
     lines: Count
@@ -235,14 +235,14 @@ def things_of(boots: Iterable[ExplainedBoot]) -> list[tuple[ExplainedBoot, list[
 
 
 def _known_of(boot: PastedBoot) -> set[str]:
-    """The names of the parts that a text has of a boot: families, and others."""
+    """The names of the parts of a boot that a text contains: families, and others."""
     version = {"version"} if boot.kernel.version else set()
     names = {part.family for event in boot.events for part in event.parts}
     return names | {event.family.name for event in boot.events} | boot.seen | version
 
 
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
-    """The causes of an errno for a way to map; raises Misuse if either is unknown."""
+    """The causes of an errno for one way to map; raises Misuse if either is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
     says = f"{call} never answers {errno_name.upper()}, as far as known: check the call before it."
@@ -344,5 +344,5 @@ _PCI = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
 def _fits(one: Advice | Remedy, event: MessageEvent) -> bool:
-    """False if it is meant for PCI devices, and the event names another device."""
+    """False if it is meant for PCI devices, and the event names a device of another kind."""
     return not one.pci_only or event.device is None or _PCI.fullmatch(event.device) is not None

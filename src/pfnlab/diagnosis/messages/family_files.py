@@ -11,7 +11,7 @@ from pfnlab.base.toml_text import toml_content
 
 
 class FamilyVerdict(Enum):
-    """The verdict of a family: how much its reader should worry."""
+    """The verdict of a family: how worried its reader should be."""
 
     HARMLESS = "harmless"
     LOOK = "look here"
@@ -83,7 +83,7 @@ class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A possible end of a family's event, known only from other lines of the boot.
 
     :param when: a word of the story (boot_story.py), or the family of a line that belongs to the event
-    :param title: replaces the family's; empty to keep it
+    :param title: replaces the family's title; empty to keep it
     """
 
     when: str
@@ -125,9 +125,10 @@ class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of message.
 
-    :param after: families whose event of the same range and task a line of this one joins, however late
-    :param state: it describes a state, not a failure
-    :param fact: every machine prints it: one event per boot
+    :param after: families whose event of the same range and task is joined by a line of this one, however
+        late
+    :param state: whether it describes a state rather than a failure
+    :param fact: whether every machine prints it: then there is one event per boot
     """
 
     name: str
@@ -156,7 +157,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def ended(family: Family, ending: FamilyEnding) -> Family:
-    """The family of an event with this ending, whose meaning and advice replace the family's."""
+    """The family of an event with this ending, whose meaning and advice replace the family's own."""
     return msgspec.structs.replace(
         family,
         title=ending.title or family.title,

@@ -9,7 +9,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 #: An entry of at least this size, above 4 GiB, is the memory of a GPU or another large aperture.
 _LARGE, _HIGH = 128 << 20, 4 << 30
 _UNCACHED = frozenset({CacheMode.UC, CacheMode.UC_MINUS})
-#: The most rows compared with each other: a processor has about ten MTRRs.
+#: Maximum number of rows compared with each other: a processor has about ten MTRRs.
 _MOST = 64
 #: The last word of a row's name if lspci calls the range prefetchable.
 _PREFETCHABLE = "prefetchable"
@@ -66,7 +66,7 @@ def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:
 
 
 def _winner(one: CacheMode, other: CacheMode) -> CacheMode | None:
-    """The type of a range covered by two MTRRs: uncached wins, and write-through over write-back."""
+    """The type of a range covered by two MTRRs: uncached wins, and write-through wins over write-back."""
     both = {one, other}
     if CacheMode.UC in both:
         return CacheMode.UC

@@ -1,4 +1,4 @@
-"""From lines of a block to matches: each piece alone, or with its neighbours if a mailer broke a line."""
+"""Matches from the lines of a block: each piece alone, or joined with neighbours if a mailer broke a line."""
 
 import re
 from collections import deque
@@ -35,7 +35,7 @@ class PlacedPiece(msgspec.Struct, frozen=True):
 
 
 class _Slot(msgspec.Struct):
-    """A piece of a block that an earlier one may have consumed."""
+    """A piece of a block, which an earlier piece may have consumed."""
 
     line: int
     place: int
@@ -91,7 +91,7 @@ class Joiner:
                 queue.appendleft(at + 1)
 
     def _table(self, at: int, placed: PlacedPiece, family: Family, done: set[int]) -> Iterator[PlacedPiece]:
-        """A row with the rows directly before and after it, whatever their words."""
+        """A row, with the rows directly before and after it, whatever their words."""
         before = []
         for place in range(at - 1, max(self._block.begin, at - _MOST_ROWS) - 1, -1):
             row = None if place in done else self._row(place, family)
@@ -173,14 +173,14 @@ class Joiner:
         return PlacedPiece(slot.line, slot.piece, alone, slot.line, slot.piece.text)
 
     def _may_be_a_part(self, slot: _Slot, match: Match) -> bool:
-        """True if a line has only a name, and may be of a message broken near it."""
+        """True if a line consists only of a name, and may be part of a message that was broken near it."""
         if match.family.kind is not FamilyKind.TRACE:
             return match.family.needs_case
         before = self._before(slot)
         return before is not None and "WARNING:" in before.piece.text
 
     def _glued(self, slot: _Slot, after: list[_Slot], alone: Match | None) -> PlacedPiece | None:
-        """The match of a line marked as continued, unless it has less than without the next."""
+        """The match of a line marked as continued, unless the line alone matches more."""
         count = 0
         while count < len(after) and (slot, *after)[count].glued:
             count += 1
@@ -200,7 +200,7 @@ class Joiner:
         return self._finished(run, text, match, after[count:])
 
     def _seam(self, at: int) -> str:
-        """The blank between a continued line and the next, if either has it."""
+        """The blank between a continued line and the next, if either has one."""
         first, second = (line.rstrip(b"\r\n") for line in self._block.lines[at : at + 2])
         return " " if first.endswith(b" =") or clean(second).startswith(" ") else ""
 
@@ -279,7 +279,7 @@ class Joiner:
                 yield [before, slot, *after[:count]]
 
     def _after(self, slot: _Slot) -> list[_Slot]:
-        """The pieces in which a piece may continue: without a prefix, and not messages."""
+        """The pieces in which a piece may continue: without a prefix, and not messages themselves."""
         at = slot.line - self._block.first
         found: list[_Slot] = []
         if slot.place + 1 < len(self._slots(at)):
@@ -310,7 +310,7 @@ def _fact(slot: _Slot) -> PlacedPiece:
 
 
 def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
-    """The possible texts of a run of pieces, broken at blanks or inside words, and the break positions."""
+    """The possible texts of a run of pieces, broken at blanks or inside words, with the break positions."""
     texts = [one.piece.text for one in run]
     choices = [("",) if one.glued else (" ", "") for one in run[:-1]]
     for seams in product(*choices):
@@ -322,7 +322,7 @@ def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
 
 
 def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
-    """Doubts about names broken by a line break: a blank may belong there, or not."""
+    """Doubts about names split by a line break: whether or not a blank belongs there."""
     found = []
     for name in ("comm", "device", "driver", "holder"):
         value = match.values.get(name, "")

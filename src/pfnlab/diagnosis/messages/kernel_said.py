@@ -1,4 +1,4 @@
-"""The kernel of lines: its version if one states it, else the releases that print them this way."""
+"""The kernel that printed lines: its version if one states it, else the releases with this wording."""
 
 import re
 from enum import Enum
@@ -39,9 +39,9 @@ class KernelSure(Enum):
 class KernelSaid(msgspec.Struct, frozen=True):
     """The kernel of a boot.
 
-    :param version: e.g. ``6.1.85-1-generic``; empty if only the wording tells something
+    :param version: e.g. ``6.1.85-1-generic``; empty if only the wording gives a hint
     :param since: the first release with all wordings of the boot, empty if unbounded
-    :param until: the last one
+    :param until: the last such release
     """
 
     version: str = ""
@@ -56,7 +56,7 @@ class KernelSaid(msgspec.Struct, frozen=True):
 
 
 def version_in(text: str) -> str | None:
-    """The kernel's version in a line, None if it has none."""
+    """The kernel's version in a line, or None."""
     for part in _VERSION_PARTS:
         if part in text:
             break
@@ -70,7 +70,10 @@ def version_in(text: str) -> str | None:
 
 
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
-    """The first and last release with all of several wordings; empty if unbounded, both if none has all."""
+    """The first and last release with all of several wordings; both empty if no release has all.
+
+    Either is empty if unbounded.
+    """
     since = max((first for first, _ in ranges if first), key=release_key, default="")
     until = min((last for _, last in ranges if last), key=release_key, default="")
     if since and until and release_key(since) > release_key(until):

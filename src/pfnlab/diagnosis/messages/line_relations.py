@@ -1,6 +1,6 @@
-"""Relation of a line to messages, decided once for all lines that differ in their numbers.
+"""The relation of a line to messages, decided once for all lines that differ only in their numbers.
 
-Most lines of a long log that have a word of some message are of none. A line is decided by its shape, its
+Most lines of a long log with a word of some message belong to no message. A line is decided by its shape, its
 text with all digits zeroed, if nothing else can matter: it begins with a timestamp, as does the next line, so
 no message continues across them, and it has no markup.
 """
@@ -25,7 +25,7 @@ _LONGEST, _MOST, _OFTEN = 512, 1 << 14, 12
 
 
 class Relation(Enum):
-    """Relation of a line to messages."""
+    """The relation of a line to messages."""
 
     NONE = "of none"
     OUTCOME = "of none, and matters to an event that waits for it"
@@ -52,7 +52,7 @@ class LineRelations:
         self._relations: dict[tuple[bytes, ...], Relation | int] = {}
 
     def relation(self, line: bytes, following: bytes) -> Relation:
-        """The relation of a raw line, followed by another; ANY if it depends on more than its shape."""
+        """The relation of a raw line, given the line after it; ANY if it depends on more than its shape."""
         stamp = STAMPED.match(line)
         if stamp is None or len(line) > _LONGEST or STAMPED.match(following) is None:
             return Relation.ANY

@@ -22,11 +22,11 @@ _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A text of a family.
+    """A text that matches a family.
 
     :param missing: fields that a whole line has and this text lacks
-    :param whole: the text has all of the template's words
-    :param reach: characters of the text that the template covers
+    :param whole: whether the text has all of the template's words
+    :param reach: number of characters of the text that the template covers
     """
 
     family: Family
@@ -53,9 +53,9 @@ class _Likely(msgspec.Struct):
 
     All texts of one shape share these entries, so words that may be numbers are ignored.
 
-    :param entries: those with a seed in the text
-    :param whole: those whose words are all in the text
-    :param telling: it has all distinctive words of one
+    :param entries: the entries with a seed in the text
+    :param whole: the entries whose words are all in the text
+    :param telling: whether the text has all distinctive words of any entry
     :ivar last: the position in *whole* of the entry that matched the last such text; -1 at first
     """
 
@@ -98,7 +98,7 @@ class Matcher:
         return bool(self._by_words(text).entries)
 
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
-        """True if a line may be of a family, by its words; with *beside*, by its neighbours' words too."""
+        """True if a line may belong to a family, by its words, or with *beside* also by its neighbours'."""
         likely = self._by_words(text)
         if likely.telling or not likely.entries:
             return likely.telling
@@ -106,7 +106,7 @@ class Matcher:
         return any(_has_telling(entry.telling, around) for entry in likely.entries)
 
     def whole(self, text: str) -> Match | None:
-        """The best match of a whole line; a template that covers more of the text is better."""
+        """The best match of a whole line: the template that covers most of the text."""
         if text not in self._whole:
             _keep(self._whole, text, self._best(text), _MOST_RECENT)
         return self._whole[text]
@@ -136,7 +136,7 @@ class Matcher:
         )
 
     def is_possible(self, text: str) -> bool:
-        """True if a line is of a template, whole or incomplete, were its values plausible."""
+        """True if a line would match a template, whole or incomplete, if its values were plausible."""
         if self.whole(text) is not None:
             return True
         return any(
@@ -145,7 +145,7 @@ class Matcher:
         )
 
     def row(self, family: Family, text: str) -> Match | None:
-        """The match of a table's row next to its other rows, whatever its words; None if it is not a row."""
+        """The match of a table's row that adjoins other rows, whatever its words; None if it is not a row."""
         for entry in self._entries:
             if entry.family is family and entry.wording.every_row:
                 found = entry.template.match(text)
@@ -195,7 +195,7 @@ def matcher() -> Matcher:
 
 
 def _keep(known: dict[Key, Value], key: Key, value: Value, most: int) -> None:
-    """Cache one more; if there are too many, drop the others."""
+    """Cache one more value; if there are too many, drop the others."""
     if len(known) >= most:
         known.clear()
     known[key] = value
@@ -236,7 +236,7 @@ def _said(best: Match) -> int:
 
 
 def _present(entry: _Entry, text: str) -> int:
-    """Characters of needed words that are in a text, less those that are missing."""
+    """The number of characters of needed words in a text, minus those of missing words."""
     found = 0
     for group in entry.needed:
         here = [len(word) for word in group if word in text]
@@ -249,7 +249,7 @@ def _plain(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _telling(template: LineTemplate) -> tuple[tuple[str, ...], ...]:
-    """Words without punctuation of the longest literal, per choice; every line has those of one choice."""
+    """The words, without punctuation, of each choice of the longest literal; a line has those of one."""
     if template.key:
         return tuple(tuple(re.findall(r"\w+", key)) for key in template.key)
     single = [group[0] for group in template.needed if len(group) == 1]

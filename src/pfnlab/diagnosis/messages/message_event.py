@@ -1,4 +1,4 @@
-"""Events: the facts from all lines of one happening."""
+"""Events: each collects the facts from all lines about one incident."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.template_fields import FIELDS, SaidRange, error_of, mode_of, range_of
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: The most rows, parts and trace functions of an event that are kept; counting continues.
+#: Maximum numbers of rows, parts and trace functions kept per event; counting continues.
 MOST_ROWS, MOST_PARTS, MOST_FRAMES = 256, 32, 64
 #: The longest name of a task that a kernel prints.
 _LONGEST_COMM = 15
@@ -37,7 +37,7 @@ _NO_PAGES = "The range is not of whole pages: a part of a number may be missing.
 class EventRow(msgspec.Struct, frozen=True):
     """One range of an event, half-open.
 
-    :param end: None if the line has one address only
+    :param end: None if the line has a single address
     """
 
     start: int
@@ -59,15 +59,15 @@ class MessageEvent(msgspec.Struct, frozen=True):
 
     A fact that no line states is None or empty, and *unsure* names it.
 
-    :param count: how often, with lines that a logger folded
-    :param text: the first line, without damage by the paste
+    :param count: how often it happened, including lines that a logger folded
+    :param text: the first line, with damage from the paste repaired
     :param line: its number, from 1; *last_line* is that of the last line of the event
     :param start: the first byte of the range of the first line; *end* the byte after its last
     :param existing: modes already present, in the order of the line
     :param holder: the name of the owner that blocks it
     :param family: its family, with the verdict and the meaning decided at the end of the boot
-    :param way: the way to map of errnos.toml whose call failed; empty if the lines name none
-    :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
+    :param way: the way to map of errnos.toml whose call failed; empty if the lines name no way
+    :param rows: all ranges of the event, in the order of lines; at most the first ``MOST_ROWS``
     :param notes: sentences about several of its rows
     """
 
@@ -96,7 +96,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
 class GrowingEvent:
     """An event under construction.
 
-    :param case: its gravity according to its lines
+    :param case: the case of its family, according to its lines
     :ivar endings: words of the story that later lines of the boot add
     """
 
@@ -132,7 +132,7 @@ class GrowingEvent:
         return (self.said["start"], self.said["end"]) if "start" in self.said else None
 
     def overlaps(self, match: Match) -> bool:
-        """True unless the line and the event both have ranges and none of these overlap."""
+        """True unless both the line and the event have ranges and none of these overlap."""
         said = range_of(match.values, match.wording)
         if said is None or not self.rows:
             return True
@@ -143,7 +143,7 @@ class GrowingEvent:
         )
 
     def overlaps_event(self, other: "GrowingEvent") -> bool:
-        """True if a first or last range of both overlap."""
+        """True if the first or last range of one event overlaps one of the other's."""
         return any(
             one.start < (row.start + 1 if row.end is None else row.end)
             and row.start < (one.start + 1 if one.end is None else one.end)
@@ -152,7 +152,7 @@ class GrowingEvent:
         )
 
     def is_of(self, match: Match) -> bool:
-        """True if a line names the range of the event, and no other task."""
+        """True if a line names the event's range, and no other task."""
         said = range_of(match.values, match.wording)
         if said is None or (said.start, said.end) not in ((row.start, row.end) for row in self._ends):
             return False
@@ -183,7 +183,7 @@ class GrowingEvent:
                 self.said.setdefault(name, value)
 
     def more(self, placed: PlacedPiece, match: Match) -> None:
-        """Add a line of another family that has more about this event."""
+        """Add a line of another family that says more about this event."""
         self._moved(placed)
         if match.whole and len(self.wordings) < MOST_PARTS:
             self.wordings.append(match.wording)
@@ -203,7 +203,7 @@ class GrowingEvent:
         self.missing |= dict.fromkeys(name for name in match.missing if name in ("wanted",))
 
     def settled(self, placed: PlacedPiece, ending: str) -> None:
-        """End it by a later line, or restart it if *ending* is empty."""
+        """End the event because of a later line, or restart it if *ending* is empty."""
         self._moved(placed)
         self.endings = [ending] if ending else []
         if (
@@ -229,7 +229,7 @@ class GrowingEvent:
         self.notes += other.notes
 
     def frame(self, placed: PlacedPiece, match: Match) -> None:
-        """Add a line of its call trace."""
+        """Add a line of the event's call trace."""
         self._moved(placed)
         if len(self.frames) < MOST_FRAMES:
             function = match.values["function"].partition(".")[0]
@@ -239,15 +239,15 @@ class GrowingEvent:
             self.wordings += dated(placed.text)
 
     def folded(self, times: int) -> None:
-        """Count repetitions of the last line that a logger reports."""
+        """Count repetitions of the last line, as reported by a logger."""
         self.count += times
 
     def hidden(self, lines: int) -> None:
-        """Note that the kernel suppressed lines."""
+        """Record that the kernel suppressed lines."""
         self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
 
     def fitted(self, kernel: KernelRange) -> Family | None:
-        """Its family in the case of its lines; None if the family needs a case and none fits."""
+        """The event's family in the case of its lines; None if it needs a case and no case fits."""
         lines = (self.placed.text, *(part.text for part in self.parts))
         return fitted(self.match.family, self.texts, lines, tuple(self.frames), kernel)
 
@@ -300,7 +300,7 @@ class GrowingEvent:
         self.last_stamp = placed.piece.stamp if placed.piece.stamp is not None else self.last_stamp
 
     def _claim(self, said: SaidRange, name: str) -> None:
-        """Add a row of a table of resources that claims a part of the BAR above it."""
+        """Add a row of a table of resources that claims a part of the BAR in a row above it."""
         if _BAR.fullmatch(name):
             self._bar = (name, said)
             return
@@ -335,7 +335,7 @@ def _is_boot_screen(name: str) -> bool:
 
 
 def _values(match: Match) -> dict[str, Any]:
-    """The values of a match by the names of an event's fields; ``range_doubts`` are sentences."""
+    """The values of a match by the field names of an event; ``range_doubts`` are sentences."""
     values, found = match.values, dict[str, Any]()
     is_file = match.family.kind is FamilyKind.FILE
     for name in ("comm", "device", "driver", "holder"):

@@ -52,16 +52,16 @@ _SOUND = re.compile(r"[A-Za-z0-9\[][^\x00-\x1f\x7f-\U0010ffff=&<>*`~]*")
 
 
 class CleanLine(str):
-    """A repaired line; a *glued* one continues without a blank, as in quoted-printable."""
+    """A repaired line; if *glued*, it continues in the next line without a blank, as in quoted-printable."""
 
     __slots__ = ("glued",)
     glued: bool
 
 
 def clean(raw: bytes | str) -> CleanLine:
-    """One line as the machine printed it, as far as the line alone shows, with its timestamp and host.
+    """One line as the machine printed it, with timestamp and host, as far as it can be reconstructed.
 
-    :param raw: without the newline; at most ``MOST_LINE`` is examined
+    :param raw: the line without the newline; at most ``MOST_LINE`` bytes are examined
     """
     text = raw[:MOST_LINE].decode("utf-8", "replace") if isinstance(raw, bytes) else raw[:MOST_LINE]
     text = text.rstrip("\r\n")
@@ -74,7 +74,7 @@ def clean(raw: bytes | str) -> CleanLine:
 
 
 def without_colours(block: bytes) -> bytes:
-    """Lines without the colours of a terminal, which stand inside of messages too."""
+    """Lines without terminal colours, which may also occur inside messages."""
     return _COLOUR.sub(b"", block) if b"\x1b[" in block or b"[0m" in block or b"[m" in block else block
 
 
@@ -111,7 +111,7 @@ def _mended(text: str) -> tuple[str, bool]:
 
 
 def _from_printable(text: str) -> tuple[str, bool]:
-    """The text decoded from quoted-printable, if it is that, and whether the next line belongs to it."""
+    """The text, decoded if it is quoted-printable, and whether the next line belongs to it."""
     glued = text.endswith("=") and len(text) > 40
     if glued:
         text = text[:-1]
@@ -125,7 +125,7 @@ def _from_printable(text: str) -> tuple[str, bool]:
     return text.replace("\xa0", " "), glued
 
 
-#: The most prefixes of a message, and the most pieces of a line that absorbed several lines.
+#: Maximum numbers of prefixes of a message, and of pieces of a line that absorbed several lines.
 _MOST_SIGNS, _MOST_PIECES = 8, 64
 _STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
 _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
@@ -181,7 +181,7 @@ class LogPiece(msgspec.Struct, frozen=True):
 
 
 def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
-    """The messages of a line: several in a paragraph, and those in a value whose text is *interesting*."""
+    """The messages in a line: several in a paragraph, and those in a value whose text is *interesting*."""
     outer, line = line, _unpacked(line, interesting)
     # A runtime's own line is of its host; a line with its own timestamp may be a guest's console.
     named = "" if line is outer else _stripped(outer).host
@@ -202,7 +202,7 @@ def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
 
 
 def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
-    """The kernel's line in a structured line of a container runtime; twice, as they may nest."""
+    """The kernel's line inside a structured line of a container runtime; unpacked twice, as they may nest."""
     for _ in range(2):
         if '="' not in line and '":' not in line:
             break
@@ -219,7 +219,7 @@ def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
 
 
 def _stripped(text: str) -> LogPiece:
-    """A text without everything before the message."""
+    """A text without anything that precedes the message."""
     stamp, host, place = None, "", 0
     may_be_kernel = "kernel" in text or "vmunix" in text
     for _ in range(_MOST_SIGNS):

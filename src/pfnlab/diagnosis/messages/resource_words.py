@@ -25,7 +25,7 @@ class ResourceWord(msgspec.Struct, frozen=True):
     :param slot: ``BAR 0``, ``VF BAR 0``, ``ROM``, ``window``, or empty if the line does not name it
     :param kind: ``io``, ``mem``, ``bus``, or empty
     :param size: bytes; None if the line does not state it
-    :param given: it has addresses from now on
+    :param given: whether it has addresses from now on
     """
 
     slot: str

@@ -1,6 +1,6 @@
-"""A log of any length, block by block: the few possible messages, with the lines around them.
+"""A log of any length, read in blocks: the few possible messages, with the lines around them.
 
-Memory does not grow with the log: one block is held, or the beginning of an endless line.
+Memory does not grow with the log: only one block is held, or the beginning of an endless line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ _ZEROED = bytes.maketrans(b"123456789", b"000000000")
 
 
 class _Has(IntEnum):
-    """A line with its digits zeroed has a sought word, none, or perhaps one with digits."""
+    """The answer for a line with its digits zeroed: whether it has a sought word, perhaps one with digits."""
 
     NONE = 0
     PERHAPS = 1
@@ -29,11 +29,11 @@ class _Has(IntEnum):
 
 
 class LogBlock(msgspec.Struct, frozen=True):
-    """Consecutive lines, some of which have a word that is sought.
+    """Consecutive lines, some of which contain a sought word.
 
     :param first: the number of the first line, from 1
     :param begin: lines before this position were in an earlier block, and are context
-    :param end: lines from this position on recur, and are context here
+    :param end: lines from this position on recur in the next block, and are context here
     """
 
     first: int
@@ -100,7 +100,7 @@ class LogScan:
         return any(word in line for word in self._with_digits)
 
     def _learn(self, shapes: list[bytes]) -> None:
-        """Find the words in lines of new shapes."""
+        """Search lines of new shapes for the words."""
         self._size += sum(map(len, shapes))
         text = b"\n".join(shapes)
         self._known.update(dict.fromkeys(shapes, _Has.NONE))
@@ -113,7 +113,7 @@ def _sought(words: Iterable[bytes]) -> list[tuple[bytes, frozenset[bytes]]]:
 
 
 def _found(text: bytes, words: Sequence[tuple[bytes, frozenset[bytes]]]) -> list[int]:
-    """Positions of lines that have one of the words."""
+    """Positions of lines that contain one of the words."""
     places = list(range(text.count(b"\n") + 1))
     offsets, found = set[int](), list[int]()
     tokens = set(_tokens(text))
@@ -154,7 +154,7 @@ def _tokens(text: bytes) -> list[bytes]:
 
 
 def _whole_tokens(text: bytes) -> list[bytes]:
-    """Tokens of a sought text; one that begins or ends with ``_`` is a part of a longer one."""
+    """Tokens of a sought text; a token that begins or ends with ``_`` is part of a longer one."""
     return [token for token in _tokens(text) if not token.startswith(b"_") and not token.endswith(b"_")]
 
 
@@ -168,7 +168,7 @@ def _last_lines(block: bytes) -> bytes:
 
 
 def _by_lines(stream: Iterable[bytes | str]) -> Iterator[bytes]:
-    """The stream in blocks of whole lines; of an endless line, its beginning."""
+    """The stream in blocks of whole lines; for an endless line, only its beginning."""
     held = bytearray()
     skipping = False
     for part in stream:

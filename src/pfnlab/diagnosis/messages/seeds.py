@@ -1,6 +1,7 @@
-"""The few texts sought in a log of any length: every matching line has one of them.
+"""The few texts to search for in a log of any length: every matching line contains one of them.
 
-Each costs a pass over the log, and each line that has one costs much more. So they are few, and rare in logs.
+Each costs a pass over the log, and each line that contains one costs much more. So they are few, and rare in
+logs.
 """
 
 import re
@@ -21,7 +22,7 @@ WordShape = tuple[str, ...]
 
 
 class WordShapes:
-    """Shapes of texts: texts of one shape share some words, and so everything that depends on these alone."""
+    """Shapes of texts: texts of one shape share some words, and so everything that depends only on them."""
 
     def __init__(self, words: Iterable[str]) -> None:
         # These are sought in the raw text.
@@ -50,7 +51,7 @@ _SHORTEST = 3
 
 
 def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
-    """The texts, one choice of which finds a template's lines; only those *given*, if any."""
+    """Sets of texts, any one of which finds all lines of a template; only *given*, if not empty."""
     if given:
         return [tuple(given)]
     found: list[Choice] = []
@@ -72,7 +73,7 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
 
 
 def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
-    """The texts to seek: as many choices of each template as requested, if it has that many."""
+    """The texts to search for: for each template the requested number of choices, or as many as it has."""
     owners: dict[Choice, set[int]] = defaultdict(set)
     for at, (some, _) in enumerate(wanted):
         for choice in some:
@@ -106,7 +107,7 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
 
 
 class _Uncovered:
-    """The choices with a text that has none of the sought texts."""
+    """The choices that still have a text without any of the sought texts in it."""
 
     def __init__(self, all_choices: Iterable[Choice]) -> None:
         self._open = {choice: set(choice) for choice in all_choices}
@@ -121,7 +122,7 @@ class _Uncovered:
                 self._by_word[word].append(text)
 
     def cover(self, seeds: Iterable[str]) -> list[Choice]:
-        """Seek these too; return the choices that are newly covered."""
+        """Search for these texts too; return the choices that are newly covered."""
         covered: list[Choice] = []
         for seed in seeds:
             words = _words(seed)
@@ -158,7 +159,7 @@ def _without_parts(literal: str, before: bool, after: bool) -> str:
 
 
 def _texts(literal: str) -> list[str]:
-    """Words of a literal, and pairs of words that are common individually."""
+    """Words of a literal, and pairs of words that are individually common."""
     words = literal.split()
     found = [word for word in words if len(word) >= _SHORTEST and any(map(str.isalpha, word))]
     pairs = [f"{first} {second}" for first, second in pairwise(words)]

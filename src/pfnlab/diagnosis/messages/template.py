@@ -1,6 +1,6 @@
 """Templates of lines, parsed and compiled to patterns.
 
-One template gives two patterns: of the whole line, and of an incomplete line.
+Each template gives two patterns: one for the whole line, and one for an incomplete line.
 """
 
 import re
@@ -15,7 +15,7 @@ from pfnlab.diagnosis.messages.template_fields import ELIDED, FIELDS
 PAT_PREFIX = "x86/PAT: "
 _PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
 _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
-#: The fewest characters of a literal that identifies an incomplete line.
+#: Minimum number of characters of a literal that identifies an incomplete line.
 _FEWEST = 8
 _ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
 _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
@@ -27,7 +27,7 @@ _ENDS_IN_MODE = frozenset({"wanted", "granted", "existing", "differs", "track"})
 
 
 class Literal(NamedTuple):
-    """Text of a template: one of *choices*; it may be missing if *optional*."""
+    """Literal text of a template: one of *choices*; it may be missing if *optional*."""
 
     choices: tuple[str, ...]
     optional: bool = False
@@ -81,7 +81,7 @@ class LineTemplate:
 
     @property
     def needed(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of words: every whole line has one word of each group."""
+        """Groups of words: every whole line contains one word of each group."""
         groups: list[tuple[str, ...]] = []
         for token in self.tokens:
             if isinstance(token, FieldSlot) or token.optional:
@@ -99,7 +99,7 @@ class LineTemplate:
         return tuple(one.name for one in self.tokens if isinstance(one, FieldSlot) and FIELDS[one.name].kept)
 
     def match(self, text: str) -> FieldMatch | None:
-        """The values of a whole line; None if it is not of this template."""
+        """The values of a whole line; None if it does not match this template."""
         found = self.whole.search(text)
         if found is None:
             return None
@@ -144,7 +144,7 @@ class LineTemplate:
 
     @cached_property
     def _called(self) -> tuple[str, ...]:
-        """The fields of :attr:`fields` that an event reports as missing if a line lacks them."""
+        """The fields among :attr:`fields` that an event reports as missing if a line lacks them."""
         return tuple(name for name in self.fields if FIELDS[name].called)
 
     @cached_property
@@ -153,7 +153,7 @@ class LineTemplate:
 
     @cached_property
     def _key(self) -> tuple[tuple[str, ...], int, int]:
-        """The choices of the longest run of literals, and the positions of its begin and end."""
+        """The choices of the longest run of literals, and the positions where it begins and ends."""
         best: tuple[int, tuple[tuple[str, ...], int, int]] = (_FEWEST - 1, ((), 0, 0))
         for start, end, choices in _runs(self.tokens):
             cores = tuple(map(_core, choices))
@@ -225,7 +225,7 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
-    """Runs of required literals: the positions of their begin and end, and all their texts."""
+    """Runs of required literals: the positions where they begin and end, and all their texts."""
     start, texts = 0, [""]
     for at, token in enumerate((*tokens, FieldSlot("text"))):
         if isinstance(token, FieldSlot) or token.optional:
@@ -251,7 +251,7 @@ def _literal(text: str) -> str:
 
 
 def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
-    """Tokens as a pattern; fields that are *taken* have a group, and those of the tokens are added."""
+    """Tokens as a pattern. Fields in *taken* get no group; those that get one are added to it."""
     parts = []
     for token in tokens:
         if isinstance(token, Literal):
@@ -267,7 +267,7 @@ def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
 
 
 def _after(last: Token) -> str:
-    """The part after the end of a template."""
+    """The pattern for the text after the end of a template."""
     if isinstance(last, Literal):
         # A line that continues is of another wording.
         return r"(?!,)"
@@ -279,7 +279,7 @@ def _after(last: Token) -> str:
 
 
 def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """Tokens after a key in pieces: each from the last word before a field, with a range's bracket."""
+    """Tokens after a key, in pieces that begin with the last word before a field, with a range's bracket."""
     piece: list[Token] = []
     for token in tokens:
         if isinstance(token, FieldSlot):

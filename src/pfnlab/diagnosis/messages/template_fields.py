@@ -1,4 +1,4 @@
-"""The fields of templates: their forms in a paste, and their texts as values."""
+"""The fields of templates: their forms in a paste, and conversion of their texts to values."""
 
 import errno as _errno
 import os
@@ -13,7 +13,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 
 
 class TemplateField(msgspec.Struct, frozen=True):
-    """One kind of field: a regex without groups, whose text is a value of the event if *kept*.
+    """One kind of field: a regex without groups, whose text becomes a value of the event if *kept*.
 
     :param called: its name in an event's list of unknown facts; empty if not listed
     """
@@ -30,7 +30,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
     fields: dict[str, TemplateField]
 
     def whole(self, pattern: str) -> str:
-        """A pattern with its named parts inserted."""
+        """A pattern with its named parts filled in."""
         return re.sub(r"\(\?&(\w+)\)", lambda found: self.whole(self.parts[found[1]]), pattern)
 
 
@@ -69,7 +69,7 @@ _ERRORS = {
 
 
 class SaidRange(msgspec.Struct, frozen=True):
-    """A half-open range in a message; without an end if it has one address only."""
+    """A half-open range in a message; without an end if it has a single address."""
 
     start: int
     end: int | None
@@ -77,7 +77,7 @@ class SaidRange(msgspec.Struct, frozen=True):
 
 
 def mode_of(text: str) -> CacheMode | None:
-    """The mode in a message, as a name, number (0 to 5: page_cache_mode) or page bits, or None."""
+    """The mode in a message, given as a name, a number (0 to 5: page_cache_mode) or page bits, or None."""
     plain = re.sub(r"[\s-]", "", text).lower()
     if plain in ("uc", "ucminus"):
         return CacheMode.UC_MINUS if "-" in text else CacheMode.UC
@@ -93,7 +93,7 @@ def mode_of(text: str) -> CacheMode | None:
 
 
 def error_of(text: str) -> str | None:
-    """The name of an error, e.g. ``EBUSY``, in whatever form a message has it; None for other texts."""
+    """The name of an error, e.g. ``EBUSY``, in any form that messages use; None for other texts."""
     if text.lower() in _ERRORS:
         return _ERRORS[text.lower()]
     plain = text.lstrip("-")
@@ -103,7 +103,7 @@ def error_of(text: str) -> str | None:
 
 
 def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") -> SaidRange | None:
-    """The half-open range in *field* (range or holder_range) of a line; None for none."""
+    """The half-open range in *field* (range or holder_range) of a line, or None."""
     if field in values:
         first, second = _BETWEEN.split(values[field].strip(), maxsplit=1)
         return _range(_number(first, wording), _number(second, wording), wording.end)
@@ -127,7 +127,7 @@ def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") 
 
 
 def is_plausible(values: Mapping[str, str], wording: Wording) -> bool:
-    """True unless a matched line has a range that ends before its beginning."""
+    """False if a matched line has a range that ends before it begins."""
     said = range_of(values, wording)
     return said is None or said.end is None or said.end > said.start
 

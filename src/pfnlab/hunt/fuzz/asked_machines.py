@@ -17,12 +17,12 @@ class AskedMachines:
     """The machines of a hunt, by name, for each observation level.
 
     :param machines: machines by name, for each observation level
-    :param predicting: the models of kernels, by level and name, which predict the effect of observing; the
-        first model is used for a kernel that has none
+    :param predicting: by level and kernel name, the models that predict the effect of observing; a kernel
+        without one is predicted by the first model
     :ivar at: the machines by level and by name
     :ivar models: the names of the models; all other machines are kernels
     :ivar model: the name of the first model, which decides whether a rule exists; None if there is no model
-    :ivar timed: by level, the number of programs that ran on all machines and the seconds this took
+    :ivar timed: by level, the number of programs that ran on all machines and the total time in seconds
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class AskedMachines:
         return [self.run_of(name, program, level) for name in (self.names if names is None else names)]
 
     def lacks_rule(self, program: Program, level: LookLevel) -> bool:
-        """True if the first model has no answer to *program*."""
+        """True if the first model cannot answer *program*."""
         return self.model is not None and undecided([self.run_of(self.model, program, level)]) is not None
 
     def predicted(self, name: str, program: Program, level: LookLevel) -> Run | None:
@@ -81,7 +81,7 @@ class AskedMachines:
 
         Runs of the last machine are evaluated as they arrive, while its guests run other programs.
 
-        :param known: by machine, runs that already exist
+        :param known: runs that already exist, by machine
         """
         began = time.monotonic()
         *others, last = self.names

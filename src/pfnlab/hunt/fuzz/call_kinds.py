@@ -17,7 +17,7 @@ from pfnlab.programs.lang.words import BY_WORD, NO_DEVICE, ROWS, word_of
 class CallKind(NamedTuple):
     """A kind of operation that random programs can contain.
 
-    :param seen: its effects are all visible in the state and the result
+    :param seen: whether all its effects are visible in the state and the result
     """
 
     weight: float
@@ -121,9 +121,9 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param schedules: threads, and operations that are held
     :param vfio: devices opened through vfio-pci
     :param slots: devices that are removed and added
-    :param leaves: every program has a device large enough for leaves, and a mapping that has some
-    :param fixed: every program has a device at a fixed address, ``isa`` or ``top``
-    :param failures: a quarter of the operations that may allocate are made to fail
+    :param leaves: give every program a device large enough for leaves, and a mapping with some
+    :param fixed: give every program a device at a fixed address, ``isa`` or ``top``
+    :param failures: make a quarter of the operations that may allocate fail
     """
 
     driver: bool = False
@@ -166,7 +166,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 
 def kind_of(call: Call) -> str:
-    """The kind of an operation, as it is named in pairs and weights."""
+    """The kind of an operation, named as in pairs and weights."""
     if isinstance(call, Mmap):
         if call.over is not None:
             return "mmap over"
@@ -185,7 +185,7 @@ def kind_of(call: Call) -> str:
 
 
 def areas_of(call: Call) -> tuple[str, ...]:
-    """The areas that an operation names."""
+    """The areas that an operation refers to."""
     names = [getattr(call, "name", None) if isinstance(call, (Mmap, Mremap)) else None]
     for field in ("span", "over"):
         span = getattr(call, field, None)
@@ -195,7 +195,7 @@ def areas_of(call: Call) -> tuple[str, ...]:
 
 
 def pairs_of(program: Program) -> set[str]:
-    """Every pair of kinds that follow each other in one area, e.g. ``munmap > mremap``."""
+    """Every pair of consecutive kinds in one area, e.g. ``munmap > mremap``."""
     last: dict[str, str] = {}
     pairs = set()
     for op in program.ops:

@@ -46,7 +46,7 @@ _ON_ORDINARY = frozenset({"walk", "process_madvise", "mincore", "process_vm_read
 
 
 class CallGenerator(MappingGenerator):
-    """Draws the operations of one program.
+    """A generator of random operations for one program.
 
     :param rare: whether the program may need a separate guest
     :param leaves: whether most mappings of the driver and of vfio-pci are large enough for leaves
@@ -219,7 +219,7 @@ class CallGenerator(MappingGenerator):
         assert_never(field)
 
     def walk(self, name: str, kind: str = "walk") -> walk_ops.Walk:
-        """Draw a walk to pages of area *name*. There is no rule for a userfaultfd on ordinary memory.
+        """Draw an access to pages of area *name*. There is no rule for a userfaultfd on ordinary memory.
 
         :param kind: the name of the walker, or ``walk`` for a random one
         """
@@ -245,7 +245,7 @@ class CallGenerator(MappingGenerator):
     def bytes(self) -> walk_ops.ByteRange | None:
         """Draw a range of bytes, often across the end of a page, or the first byte of the page.
 
-        Next to the end of the physical address space it stays within one page.
+        Near the end of the physical address space it stays within one page.
         """
         draw = self._random
         if draw.random() < 0.4:
@@ -261,7 +261,7 @@ class CallGenerator(MappingGenerator):
         return self._places.driven_span() if self._random.random() < 0.8 else self.own_pages()
 
     def sections(self) -> Span | None:
-        """Draw whole sections of a pci device, None if no device has one."""
+        """Draw whole sections of a pci device; None if no device has one."""
         large_devices = [
             device
             for device in self._places.devices.values()

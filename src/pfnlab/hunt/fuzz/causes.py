@@ -59,7 +59,7 @@ _MODE = re.compile(r"(?<![\w-])(?:wc|uc-|uc|wb|wt|wp)(?![\w-])", re.IGNORECASE)
 #: The maximum number of effect sets kept per finding, and of effects that follow it.
 _MOST = 64
 
-#: Whether each of :data:`.variations.VARIATIONS` still shows a finding; None if it is not a program, or its
+#: For each of :data:`.variations.VARIATIONS`, whether it still shows a finding; None if not a program, or its
 #: operation has another result on the first machine.
 Conditions = tuple[bool | None, ...]
 
@@ -67,9 +67,9 @@ Conditions = tuple[bool | None, ...]
 class Effect(msgspec.Struct, frozen=True, order=True):
     """A difference without its operation.
 
-    :param kind: as in a signature, except for leftovers at the end
-    :param shape: as in a signature, with one word for all cache modes; for a result, the answer of the last
-        machine
+    :param kind: the kind as in a signature, except for leftovers at the end
+    :param shape: the shape as in a signature, with one word for all cache modes; for a result, the answer of
+        the last machine
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Effect(msgspec.Struct, frozen=True, order=True):
 class Evidence(msgspec.Struct):
     """The evidence on a finding from the programs that showed it.
 
-    :ivar before: the sets of effects that occurred before it or in its step, over all programs, each set once
+    :ivar before: the distinct sets of effects that occurred before it or in its step, over all programs
     :ivar behind: the effects that followed in programs in which it came first, including those in its step if
         the step of its smallest program has them too
     """
@@ -111,8 +111,9 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> tuple[int, int, int, str]:
-        """The sort key of findings: number of operations, length of the text, within one program the number
-        of effects that follow, then the signature's key.
+        """The sort key of findings: operations of the program, length of its text, earlier effects, key.
+
+        Within one program, a finding that fewer other effects precede comes first.
         """
         if self.program is None:
             return (1 << 30, 0, 0, self.key)
@@ -125,7 +126,7 @@ class Found(msgspec.Struct, frozen=True):
 class Cause(msgspec.Struct, frozen=True):
     """Findings with one cause.
 
-    :param keys: the keys of their signatures, that of the smallest program first
+    :param keys: the keys of their signatures, starting with the one that has the smallest program
     """
 
     keys: tuple[str, ...]
@@ -149,10 +150,10 @@ def effect_of(signature: Signature) -> Effect:
 def sightings(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, smallest: bool = False
 ) -> dict[Signature, Evidence]:
-    """The evidence on each finding in *runs* of *program*; empty if only the end was observed.
+    """The evidence for each finding in *runs* of *program*; empty if only the end was observed.
 
-    :param smallest: the program is the smallest of a finding, so the effects in its step belong to the
-        finding
+    :param smallest: whether the program is the smallest that shows a finding, so that the effects in its step
+        belong to the finding
     """
     return evidence_of(program, runs, placed_signatures(program, runs, agreed=agreed), smallest=smallest)
 
@@ -164,7 +165,7 @@ def evidence_of(
     *,
     smallest: bool = False,
 ) -> dict[Signature, Evidence]:
-    """:func:`sightings` for known findings."""
+    """The evidence of :func:`sightings` for findings that are already known."""
     if not placed or any(run.look is LookLevel.END for run in runs):
         return {}
     effects = _effects(program, runs, placed)
@@ -226,12 +227,12 @@ class _Group:
 
     @property
     def effects(self) -> set[Effect]:
-        """The effects of the findings, and those that followed."""
+        """The effects of the findings, and the effects that followed from them."""
         return self.own | {effect for finding in self.members for effect in finding.evidence.behind}
 
 
 def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditions]) -> bool:
-    """True if two groups have one cause; the first has the smaller program."""
+    """True if two groups have the same cause; the first has the smaller program."""
     if LOOKING in (first.members[0].signature.kind, second.members[0].signature.kind):
         return False
     if _follows(second.members[0], first.own) or _follows(first.members[0], second.own):
@@ -251,7 +252,7 @@ def _follows(finding: Found, own: set[Effect]) -> bool:
 
 
 def _agree(first: Conditions, second: Conditions) -> bool:
-    """True if two findings show under the same variations, among those decided for both; at least one."""
+    """True if two findings show under the same variations, with at least one decided for both."""
     pairs = [(left, right) for left, right in zip(first, second, strict=True) if None not in (left, right)]
     return bool(pairs) and all(left == right for left, right in pairs)
 
@@ -280,7 +281,7 @@ class Grouping:
         self._agreed = agreed
 
     def evidence(self, program: Program, signature: Signature) -> Evidence:
-        """The evidence of a finding's smallest program, observed as closely as possible.
+        """The evidence from a finding's smallest program, observed as closely as possible.
 
         If the finding does not show at this level, every difference counts as an earlier one.
         """
@@ -298,7 +299,7 @@ class Grouping:
         return causes_of(found, self._conditions)
 
     def _conditions(self, finding: Found) -> Conditions:
-        """The variations of its program that show a difference in the finding's field.
+        """The variations of the finding's program that show a difference in its field.
 
         A finding without a field is compared by its kind.
         """
@@ -334,7 +335,7 @@ def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:
 
 
 def _needs_boot(signature: Signature) -> bool:
-    """True if a guest that has run other programs may no longer show it."""
+    """True if the finding may no longer show in a guest that has run other programs."""
     return signature.kind == "alarm"
 
 
@@ -343,7 +344,7 @@ class Weighed:
     """The runs of a program, one per machine, and their evaluation.
 
     :param reason: why they are undecided, or why nothing is predicted; None if they are decided
-    :param judged: the runs are of kernels only, each judged by itself
+    :param judged: whether all runs are of kernels, each judged by itself
     :param broken: the properties that kernels violate in them, known or not
     """
 

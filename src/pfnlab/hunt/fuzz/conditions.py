@@ -64,7 +64,7 @@ class Conditions:
 def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, str]]:
     """Every kind, pair and triple of kinds in one area whose last operation runs under a condition.
 
-    :param run: of a model; its actual leaves and holds are then used
+    :param run: a run of a model, whose actual leaves and holds are then used
     """
     conditions = Conditions()
     last: dict[str, str] = {}
@@ -109,10 +109,10 @@ _UNREACHED_UNDER, _UNREACHED_TRIPLE = 3.0, 1.5
 
 
 class Bias(msgspec.Struct, frozen=True):
-    """The coverage of earlier programs, as a bias for the next ones.
+    """The coverage of earlier programs, used as a bias for the next ones.
 
     :param pairs: pairs of kinds in one area that were reached, e.g. ``munmap > mremap``
-    :param under: by condition, kinds, pairs and triples of kinds that were reached under it
+    :param under: the kinds, pairs and triples of kinds that were reached under each condition
     :param prefixes: programs with new coverage; some of the next programs start with one of them
     """
 

@@ -1,9 +1,9 @@
 """The coverage of a hunt: pairs of operations, branches of the model's rules, kernel calls, basic blocks.
 
 Branches are counted in functions of ``mm/`` and ``policies/`` (:mod:`pfnlab.base.branches`), without the
-model's checks of itself. Models run random programs in several processes, and each process records the
-branches of the first model separately. A process gets programs in order, so branches it has already reported
-belong to earlier programs; they are known by the time answers are merged.
+model's self-checks. Models run random programs in several processes, and each process records the branches of
+the first model separately. A process gets programs in order, so branches it has already reported belong to
+earlier programs; they are known by the time answers are merged.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WORDS = frozenset(word for word, _ in EVENTS.values())
 
 
 class Measure(StrEnum):
-    """The coverage that makes a program a prefix of later ones if it is new.
+    """A kind of coverage: a program that adds to it becomes a prefix of later programs.
 
     Pairs of operations always count.
     """
@@ -50,7 +50,7 @@ class Measure(StrEnum):
 def measure_named(name: str) -> Measure:
     """The measure with this name.
 
-    :raises Misuse: there is no such measure
+    :raises Misuse: if there is no such measure
     """
     try:
         return Measure(name)
@@ -61,10 +61,10 @@ def measure_named(name: str) -> Measure:
 class Coverage(msgspec.Struct):
     """The coverage of all programs so far.
 
-    :ivar pairs: pairs of kinds, and the number of programs with each
+    :ivar pairs: the number of programs with each pair of kinds
     :ivar branches: e.g. ``mm/unmap.py:31 in``, or ``past`` for the branch not taken
     :ivar words: the first words of events, with their counts
-    :ivar under: by condition, the kinds, pairs and triples of kinds, and the number of programs with each
+    :ivar under: by condition, the number of programs with each kind, pair and triple of kinds
     :ivar blocks: basic blocks of kernels, e.g. ``do_wp_page+1a4``, if they are counted
     """
 
@@ -108,7 +108,7 @@ class Coverage(msgspec.Struct):
 
 
 def _words(run: Run) -> Iterator[str]:
-    """The event word of each event of *run*, the longest that matches."""
+    """The known word at the start of each event of *run*; the longest match counts."""
     for step in run.steps:
         for event in step.events or ():
             parts = event.split()
@@ -147,9 +147,9 @@ _TOGETHER = 5
 
 
 class ModelAnswer(NamedTuple):
-    """The answer of the models to a program.
+    """The models' answer to a program.
 
-    :param runs: by model name; only the first model's run if that has no answer
+    :param runs: runs by model name; only that of the first model if it cannot answer
     :param branches: the branches that the first model reached and this process has not reported before
     """
 

@@ -38,7 +38,7 @@ _BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
 
 
 class MappingGenerator:
-    """Draws operations that create and move mappings, for one program."""
+    """A generator of operations that create and move mappings, for one program."""
 
     def __init__(self, random: Random, places: DrawnPlaces) -> None:
         self._random, self._places = random, places
@@ -51,7 +51,7 @@ class MappingGenerator:
         self.stores = "isa" not in kinds or random.random() < 0.5
 
     def moved_source(self, source: Span, via: Via) -> tuple[Span, Via]:
-        """Draw pages of a device, or sometimes of its second address if the file's offsets are addresses."""
+        """Draw pages of a device, sometimes at its second address if the file's offsets are addresses."""
         if not self.moved or via not in _BY_ADDRESS or self._random.random() < 0.5:
             return source, via
         device = self._places.devices[source.name]
@@ -72,7 +72,7 @@ class MappingGenerator:
         return mmap
 
     def perf(self) -> Mmap:
-        """Draw a buffer of perf, usually of the maximum size; it must be shared."""
+        """Draw a perf buffer, usually of the maximum size; it must be shared."""
         draw = self._random
         pages = draw.choice((1, 2, 3, 5, 5, 9, 17, 4)) if draw.random() < 0.9 else draw.randrange(1, 24)
         mmap = self.mmap(Span(PERF, 0, pages), PERF, None)
@@ -133,7 +133,7 @@ class MappingGenerator:
         )
 
     def leaf_mmap(self, kind: str) -> Mmap:
-        """Draw a mapping of the driver or of vfio-pci that is large enough for leaves and usually accessible.
+        """Draw a mapping of the driver or vfio-pci that is large enough for leaves and usually accessible.
 
         :param kind: ``mmap driver`` or ``mmap vfio``
         """
@@ -170,7 +170,7 @@ class MappingGenerator:
         return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)
 
     def mremap(self, span: Span) -> Mremap:
-        """Shrink, grow or keep the size; move only if there is no room."""
+        """Draw a resize of *span*: smaller, larger or the same size; it moves only if there is no room."""
         draw = self._random
         pages = max(1, draw.choice((span.pages, span.pages // 2, span.pages - 1, 1, span.pages + 2)))
         dontunmap = self.dontunmap(span.name)
@@ -178,7 +178,7 @@ class MappingGenerator:
         return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.5, dontunmap=dontunmap)
 
     def mremap_to(self, span: Span) -> Mremap:
-        """Move to the start of an area, or over a mapping in one."""
+        """Draw a move to the start of an area, or over a mapping in one."""
         draw, places = self._random, self._places
         pages = max(1, draw.choice((span.pages, span.pages, span.pages, span.pages // 2, span.pages + 1)))
         if draw.random() < 0.08:

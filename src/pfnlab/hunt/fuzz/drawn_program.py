@@ -1,4 +1,4 @@
-"""A random program under construction: its operations so far decide which may come next."""
+"""A random program under construction, in which earlier operations decide which may come next."""
 
 from random import Random
 
@@ -47,18 +47,18 @@ _AGAIN = 0.1
 
 
 def may_store(program: ops.Program) -> bool:
-    """True if operations after *program* may store: not if an ``isa`` device may be mapped shared."""
+    """True if operations after *program* may store: false if an ``isa`` device may be mapped shared."""
     isa = {device.name for device in program.devices if device.kind == "isa"}
     return not areas_showing((op.call for op in program.ops), isa, shared=True)
 
 
 class DrawnProgram:
-    """A program under construction: its operations so far decide which may come next.
+    """A program under construction, in which earlier operations decide which may come next.
 
-    :param weights: the kinds of operations that it may have, with their weights
-    :param prefix: an earlier program, part of which it starts with
-    :param rare: it may need a separate guest
-    :param leaves: it has a device large enough for leaves
+    :param weights: the kinds of operations that it may contain, with their weights
+    :param prefix: an earlier program; the new one begins with a part of it
+    :param rare: whether it may need a separate guest
+    :param leaves: whether it has a device large enough for leaves
     :param failures: whether its operations are often made to fail
     """
 
@@ -138,7 +138,7 @@ class DrawnProgram:
         return ops.Program(title, "", devices, tuple(self.ops), self.areas, thp=thp)
 
     def add(self, op: ops.Op) -> None:
-        """Append *op*, and record its effect."""
+        """Append *op* and record its effect."""
         call, kind = op.call, call_kinds.kind_of(op.call)
         self.ops.append(op)
         for name in tuple(self.last) if kind in call_kinds.EVERYWHERE else call_kinds.areas_of(call):
@@ -177,7 +177,7 @@ class DrawnProgram:
                 self.places.mapped(call.over or Span(call.name or "", 0, pages))
 
     def speaks_of(self, call: ops.Call) -> None:
-        """Record the pages of *call*, or their new place after a move, for later operations."""
+        """Record the pages of *call* for later operations; after a move, the pages at the new place."""
         if isinstance(call, (ops.Mmap, ops.Mremap)) and call.name is not None:
             pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
             self.places.used(Span(call.name, 0, pages))
@@ -213,7 +213,7 @@ class DrawnProgram:
         return plan
 
     def kind(self) -> str:
-        """Draw the next kind, preferably one that never followed the last one."""
+        """Draw the next kind, preferably one that has never followed the last one."""
         planned = self.planned.pop(0) if self.planned else ""
         self.places.stays, self.places.all = bool(planned), planned.endswith(call_kinds.ALL)
         if planned:

@@ -1,4 +1,4 @@
-"""Findings as folders: the smallest program, a readable report, and the same as data.
+"""Findings as folders: the smallest program, a readable report, and the same content as data.
 
 A folder contains ``program.pfn``, ``report.md`` and ``finding.json``. The report's second line is its state:
 ``private`` until a person has reported the finding. The signatures in ``finding.json`` identify the same
@@ -55,7 +55,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param runs: the runs of that program, one per machine
     :param origin: seed and index of the program that first showed it
     :param operations: the number of operations of that first program
-    :param repeated: the number of runs that showed it, and the number of runs
+    :param repeated: the number of runs that showed it, and the number of all runs
     :param looks: the observation levels of the kernels; two if observing changed something
     :param with_it: the other signatures of its step in the smallest program
     :param verb: the command whose program first showed it
@@ -93,7 +93,7 @@ class FiledData(msgspec.Struct, frozen=True, kw_only=True):
 def read_data(folder: Path) -> FiledData:
     """The data of the finding in *folder*.
 
-    :raises Misuse: it does not exist, or it is not the data of a finding
+    :raises Misuse: if it does not exist, or it is not the data of a finding
     """
     file = folder / DATA
     try:
@@ -144,9 +144,9 @@ class Folder:
         return {key: folder.name for key, folder in self._folders().items()}
 
     def _folders(self) -> dict[str, Path]:
-        """The folder of each finding by the keys of its signatures.
+        """The folder of each finding, by the keys of its signatures.
 
-        :raises Misuse: a folder has no data, though its report names a signature
+        :raises Misuse: if a folder has no data, though its report names a signature
         """
         return {
             signature.key: report.parent
@@ -159,7 +159,7 @@ class Folder:
     def filed(self, key: str) -> tuple[str, FiledData, Program | None] | None:
         """The name of the folder with this signature, its data, and its program if it has one.
 
-        :raises ProgramError: the program cannot be read
+        :raises ProgramError: if the program cannot be read
         """
         folder = self._folders().get(key)
         if folder is None:
@@ -170,8 +170,8 @@ class Folder:
     def file(self, finding: FoundDifference) -> str:
         """File *finding*, unless its signature is already filed; return the name of its folder.
 
-        :raises Misuse: the directory cannot be written
-        :raises Undecided: the disk is full or fails
+        :raises Misuse: if the directory cannot be written
+        :raises Undecided: if the disk is full or fails
         """
         known = self.known().get(finding.signature.key)
         if known is not None:
@@ -190,9 +190,9 @@ class Folder:
 
 
 def _has_data(report: Path) -> bool:
-    """True if a folder has data; a report written by a person needs none.
+    """True if a folder has data. A report written by a person needs no data.
 
-    :raises Misuse: the report is from an earlier version, which wrote no data
+    :raises Misuse: if the report is from an earlier version, which wrote no data
     """
     if (report.parent / DATA).is_file():
         return True
@@ -252,7 +252,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
 
 
 def data_text(finding: FoundDifference) -> bytes:
-    """The data, one value per line."""
+    """The data as JSON, one value per line."""
     data = FiledData(
         signatures=(finding.signature,),
         machines=_machines(finding),
@@ -264,14 +264,14 @@ def data_text(finding: FoundDifference) -> bytes:
 
 
 def _machines(finding: FoundDifference) -> tuple[str, ...]:
-    """The machines by name; only one for a change by observing."""
+    """The names of the machines; a single one if observing caused the change."""
     if finding.signature.kind == LOOKING:
         return tuple(dict.fromkeys(seen.machine.rpartition(" ")[0] for seen in finding.runs))
     return tuple(seen.machine for seen in finding.runs)
 
 
 def _commands(finding: FoundDifference, folder: Path) -> list[str]:
-    """The command that reproduces it; two commands for a change by observing."""
+    """The command that reproduces the finding; two commands if observing caused the change."""
     machines = inert.shell_line(word for machine in _machines(finding) for word in ("--on", machine))
     return [
         f"pfnlab run {inert.shell_path(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks
@@ -294,7 +294,7 @@ def _title(signature: Signature) -> str:
 
 
 def _log_heading(signature: Signature) -> str:
-    """The title for log lines that later machines have and the first one lacks, or the reverse."""
+    """The title for log lines missing on the first machine and present on later ones, or the reverse."""
     noun = "A warning" if signature.kind == "alarm" else "A line"
     less, slash, more = signature.shape.partition(" / ")
     if not slash:

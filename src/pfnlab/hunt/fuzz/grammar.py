@@ -1,4 +1,4 @@
-"""The programs of a fuzzer: anything the language can express, drawn from a seed and an index.
+"""The programs of a fuzzer: anything the language can express, generated from a seed and an index.
 
 The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs and
 triples that earlier programs have not yet reached, also under each condition. Seed, index, vocabulary and
@@ -36,7 +36,7 @@ _HELD_RATE = 0.8
 
 
 def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias = NO_BIAS) -> Program:
-    """Draw program number *index* of *seed*."""
+    """Generate program number *index* from *seed*."""
     random = Random(f"{seed}:{index}")
     vocabulary = vocabulary or Vocabulary()
     leaves = vocabulary.leaves or (vocabulary.has_leaves and random.random() < _LEAF_RATE)
@@ -66,5 +66,5 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
 
 
 def is_rare(index: int) -> bool:
-    """True if the program of this index may need a separate guest."""
+    """True if the program with this index may need a separate guest."""
     return index % _RARE_PERIOD < _RARE

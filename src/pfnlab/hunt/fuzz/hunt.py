@@ -52,13 +52,13 @@ class Hunt:
     :param repeats: how often a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
-    :param predicting: the models of kernels, by level and name, which predict the effect of observing; the
-        first model is used for a kernel that has none
+    :param predicting: by level and kernel name, the models that predict the effect of observing; a kernel
+        without one is predicted by the first model
     :param agreed: whether a fault on which all machines agree is a finding too, as for
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
     :param jobs: processes that run programs on models; programs, findings and their order do not depend on it
     :param grouped: whether findings are grouped by cause at the end of a run
-    :param smaller: minimizes a program that shows a difference; None to do it by runs on all machines
+    :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Hunt:
 
     @property
     def _enough(self) -> bool:
-        """True if the requested number of new findings is reached."""
+        """True if the requested number of new findings has been reached."""
         return self._most is not None and self.state.new >= self._most
 
     def _round(self, end: int, programs_in_all: int | None) -> None:

@@ -29,7 +29,7 @@ FORMAT = "pfnlab-fuzz/2"
 
 
 class ShownFinding(msgspec.Struct):
-    """A finding.
+    """A finding of a hunt.
 
     :ivar folder: the folder in which it is filed
     :ivar met: the number of programs that showed it
@@ -62,12 +62,12 @@ class KnownSignature(ShownFinding):
 
 
 class Unstable(msgspec.Struct, frozen=True):
-    """A difference that not every run of its program showed.
+    """A difference that only some runs of its program showed.
 
     :param program: seed and index of the program
     :param says: the difference
-    :param shown: the number of its runs that showed it
-    :param runs: the number of its runs
+    :param shown: the number of runs that showed it
+    :param runs: the number of all its runs
     """
 
     program: str
@@ -120,7 +120,7 @@ class HuntState(msgspec.Struct):
     format: str = FORMAT
 
     def __post_init__(self) -> None:
-        """Refuse an inconsistent hunt (ValueError: not every finished cell has a letter)."""
+        """Reject an inconsistent hunt (ValueError if the number of letters is not that of finished cells)."""
         if self.cells is not None and not len(self.cells.letters) == self.next <= self.cells.count:
             raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} need a letter each")
 
@@ -141,9 +141,9 @@ class HuntState(msgspec.Struct):
 
 
 def read_state(path: Path) -> HuntState | None:
-    """The state of a hunt in the file *path*, None when there is no file yet.
+    """The state of a hunt in the file *path*; None if there is no such file yet.
 
-    :raises Misuse: the file is not the state of a hunt
+    :raises Misuse: if the file is not the state of a hunt
     """
     try:
         stored = msgspec.json.decode(read_bytes(path, "hunt", MOST_RECORDED), type=HuntState)
@@ -165,7 +165,7 @@ def read_state(path: Path) -> HuntState | None:
 
 
 def _programs_in(value: Any) -> Iterator[Program]:
-    """Every program in a state; they will be run, and are not yet checked as those of files are."""
+    """Every program in a state; they will be run, and unlike those of files have not been checked yet."""
     match value:
         case Program():
             yield value
@@ -183,8 +183,8 @@ def _programs_in(value: Any) -> Iterator[Program]:
 def write_stored(path: Path, content: Any) -> None:
     """Write *content* to the file *path* atomically.
 
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
+    :raises Misuse: if the file cannot be written
+    :raises Undecided: if the disk is full or fails
     """
     try:
         write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
@@ -195,8 +195,8 @@ def write_stored(path: Path, content: Any) -> None:
 def write_state(path: Path, state: HuntState) -> None:
     """Write *state* to the file *path* atomically.
 
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
+    :raises Misuse: if the file cannot be written
+    :raises Undecided: if the disk is full or fails
     """
     content = msgspec.to_builtins(state)
     # Sets are unordered; equal states must give equal files.
@@ -324,7 +324,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
     @property
     def noun(self) -> str:
-        """The noun of its programs."""
+        """The noun for its programs."""
         return noun_of(self.cells)
 
 

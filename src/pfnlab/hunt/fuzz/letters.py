@@ -69,7 +69,7 @@ class Cells(msgspec.Struct):
     """The cells of a scope that a hunt runs, as kept in its state.
 
     :ivar scope: the name of the scope
-    :ivar digest: of the programs of its cells
+    :ivar digest: digest of all programs of the scope
     :ivar first: the number of the first cell; *end*: the number after the last
     :ivar letters: one for each finished cell
     :ivar shown: the cells with findings
@@ -83,7 +83,7 @@ class Cells(msgspec.Struct):
     shown: list[ShownCell] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Refuse the cells of another hunt (ValueError: a cell with a finding is out of range)."""
+        """Reject the cells of another hunt (ValueError if a cell with a finding is out of range)."""
         for one in self.shown:
             if not self.first <= one.cell < self.end:
                 raise ValueError(f"cell {str(one.cell)[:20]} is not in {self.first}:{self.end}")
@@ -92,7 +92,7 @@ class Cells(msgspec.Struct):
     def named(cls, scope: str, text: str = ":") -> Cells:
         """The cells ``A:B`` of a scope, half-open; the numbers default to the first and the last cell.
 
-        :raises Misuse: it is not such a range, or there is no such scope
+        :raises Misuse: if *text* is not such a range, or there is no such scope
         """
         count = len(cells_of(scope))
         found = _RANGE.fullmatch(text)
@@ -120,7 +120,7 @@ class Cells(msgspec.Struct):
         return cells_of(self.scope)[self.first + index].program
 
     def note(self, state: HuntState, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Append the letter of the next cell, after the hunt has handled it."""
+        """Append the letter for the next cell, after the hunt has handled it."""
         signatures = dict.fromkeys(found for told in weighed.values() for found in told.signatures)
         broken = (violation for told in weighed.values() for violation in told.broken)
         known = dict.fromkeys(violation.known for violation in broken if violation.known)
@@ -155,8 +155,8 @@ class CellTable(msgspec.Struct, frozen=True):
     :param scope: the scope that contains it
     :param mapping: the kind of mapping
     :param columns: the last operation of each cell
-    :param rows: by the operations before it, two letters for each column: at aligned and at odd places; one
-        letter for scopes of failures
+    :param rows: for each sequence of earlier operations, two letters per column: at aligned and at odd
+        places; one letter for scopes of failures
     """
 
     scope: str
@@ -165,7 +165,7 @@ class CellTable(msgspec.Struct, frozen=True):
     rows: dict[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        """Refuse rows of another width (ValueError: a row lacks two letters for each column)."""
+        """Reject rows of the wrong width (ValueError if a row lacks letters for a column)."""
         for name, row in self.rows.items():
             if len(row) != len(self.columns):
                 raise ValueError(f"row {name!r} has {len(row)} columns, not {len(self.columns)}")
@@ -182,7 +182,7 @@ class CellTable(msgspec.Struct, frozen=True):
 
     @property
     def loud(self) -> tuple[list[int], dict[str, tuple[str, ...]]]:
-        """The columns with something other than agreement, by number, and the rows that have it."""
+        """The columns with anything but agreement, by number, and the rows with such cells."""
         rows = {name: row for name, row in self.rows.items() if any(not QUIET.issuperset(of) for of in row)}
         places = range(len(self.columns))
         return [at for at in places if any(not QUIET.issuperset(row[at]) for row in rows.values())], rows
@@ -197,7 +197,7 @@ class PrintedCells(msgspec.Struct, frozen=True, kw_only=True):
     :param letters: the number of cells with each letter
     :param meanings: the meaning of each letter
     :param found: the cells with findings
-    :param tables: for each kind of mapping the results of its cells
+    :param tables: the results of the cells, for each kind of mapping
     """
 
     scope: str

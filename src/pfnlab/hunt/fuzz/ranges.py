@@ -40,8 +40,7 @@ def leaf_level(call: ops.Mmap) -> int:
 
 
 def touched_level(program: ops.Program) -> int:
-    """The level of the largest leaf for which a mapping of *program* has room and that a later access
-    creates.
+    """The level of the largest leaf that fits into a mapping of *program* and that a later access creates.
 
     It is 1 if there is none. Permissions, tasks and operations in between are ignored.
     """
@@ -195,7 +194,7 @@ class DrawnPlaces:
         self._pieces[span.name] = [(start, end) for start, end in pieces if start < end]
 
     def area(self, preferred: Collection[str] = ()) -> str:
-        """Draw an area, preferably one with mappings, and one of *preferred* if there is any."""
+        """Draw an area, preferably one with mappings, and from *preferred* if possible."""
         stays = self._last is not None and (not preferred or self._last.name in preferred) and self.stays
         if preferred and not stays and self._random.random() < 0.7:
             return self._random.choice(sorted(preferred))
@@ -207,7 +206,7 @@ class DrawnPlaces:
         return self._random.choice(list(self.areas))
 
     def free_area(self) -> str:
-        """Draw an area to map at, preferably one without mappings."""
+        """Draw an area for a new mapping, preferably one without mappings."""
         free = [name for name, pieces in self._pieces.items() if not pieces]
         if free and self._random.random() < 0.8:
             return self._random.choice(free)
@@ -275,7 +274,7 @@ class DrawnPlaces:
     def destination(self, name: str, pages: int, like: int = 0) -> Span:
         """Draw *pages* pages of area *name*, or fewer if they do not fit.
 
-        :param like: often begin at this page, so that page tables and holes lie as in the source
+        :param like: the page to begin at in many cases, so that page tables and holes lie as in the source
         """
         extent = self.areas[name]
         pages = min(pages, extent)
@@ -320,7 +319,7 @@ class DrawnPlaces:
         return Span(over.name, over.start, min(over.end, over.start + most))
 
     def leaf_source(self) -> Span:
-        """Draw pages of a pci device that hold leaves: of 1 GiB or 2 MiB, several, or one and a part."""
+        """Draw pages of a pci device that can hold leaves: one leaf, several, or one and a part."""
         draw = self._random
         device = max(self._pci, key=lambda device: device.pages)
         units = [unit for unit in (GIGABYTE, GIGABYTE, TABLE) if unit <= device.pages] or [1]
@@ -344,11 +343,11 @@ class DrawnPlaces:
 
     @property
     def alone(self) -> bool:
-        """True if the program has one pci device and stays within it: a driver can have all of it."""
+        """True if the program has one pci device and stays within it, so a driver can claim all of it."""
         return len(self._pci) == 1 and not self._passes_end
 
     def driven_span(self, most: int | None = None) -> Span:
-        """Draw pages of a device for the driver, usually of a pci device."""
+        """Draw pages of a device, usually a pci device, for the driver."""
         device = self._random.choice(self._driven)
         if device.kind == "pci":
             return self.bar_span(most)
@@ -357,8 +356,9 @@ class DrawnPlaces:
         return span
 
     def claimed(self, first: bool) -> Span | None:
-        """Draw pages that a driver may claim: not the first of a pci device, because a guest's BAR has only
-        one.
+        """Draw pages that a driver may claim.
+
+        The first page of a pci device is avoided, since a guest's BAR has only one.
 
         :param first: whether the first page is allowed if the program has one pci device and stays within it
         """

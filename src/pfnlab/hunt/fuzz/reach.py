@@ -1,7 +1,7 @@
 """The coverage of a hunt: the parts reached, the parts possible, and known violations on the way.
 
 Violations are counted by operation and by the row that explains them. If a row explains a new kind of
-operation, the first such program is kept, so that a reader can decide whether the reason is right there too.
+operation, the first such program is kept, so that a reader can decide whether the reason applies there too.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
 
 
 def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
-    """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
+    """The kinds reached and possible under *condition*, the pairs and triples, the missing kinds."""
     kinds, pairs, triples = state.coverage.reached(condition)
     possible = set(state.vocabulary.kinds)
     missing = tuple(sorted(possible - kinds))
@@ -113,7 +113,7 @@ class KnownShape(msgspec.Struct):
     """A known violation in one kind of operation.
 
     :param programs: the number of programs with it
-    :param step: of the first program, from 0
+    :param step: its step in the first program, from 0
     :param says: the observation there
     :param program: the first program, as text
     """
@@ -128,7 +128,7 @@ class KnownRow(msgspec.Struct):
     """A known violation.
 
     :param programs: the number of programs with it
-    :param shapes: by the kind of operation that violated the property
+    :param shapes: its shapes, by the kind of operation that violated the property
     """
 
     programs: Count = 0
@@ -138,7 +138,7 @@ class KnownRow(msgspec.Struct):
 def note_known(rows: dict[str, KnownRow], program: Program, broken: Iterable[Violation]) -> None:
     """Count the known violations of one program in *rows*, whose names are property and reason.
 
-    :param broken: known or not, on any machine
+    :param broken: all violations, known or not, on any machine
     """
     counted: set[tuple[str, str]] = set()
     for violation in broken:

@@ -1,4 +1,4 @@
-"""Replay of a counterexample or a finding, to see whether it still shows the same."""
+"""Replay of a counterexample or a finding, to check whether it still shows the same behaviour."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,8 +48,8 @@ class Case(NamedTuple):
 class Replaying(NamedTuple):
     """The machines of a replay.
 
-    :param on: machines instead of the recorded ones; empty for these
-    :param trust: run policies that only a file names
+    :param on: machines instead of the recorded ones; empty for the recorded ones
+    :param trust: whether to run policies that are named only in a file
     :param profile: the series whose behaviour is expected of the user's own kernels
     """
 
@@ -62,8 +62,8 @@ class Replaying(NamedTuple):
         """Replay all recorded cases, each on every machine.
 
         :param what: a file, the folder of a finding, or the words of a path
-        :raises Misuse: there is no such file, or it contains nothing to replay
-        :raises Undecided: a machine of a finding gave no answer
+        :raises Misuse: if there is no such file, or it contains nothing to replay
+        :raises Undecided: if a machine of a finding gave no answer
         """
         text = " ".join(what)
         file = Path(text)
@@ -83,7 +83,7 @@ class Replaying(NamedTuple):
             raise Misuse(f"there is no file {text!r}; a path begins with `{replay.TAG}`")
 
     def _check_asked(self, machine: str, source: str) -> None:
-        """Refuse a policy file that the user has not named (Misuse: the replay would run it)."""
+        """Reject a policy file that the user has not named (Misuse), since the replay would run it."""
         asked_files = {file for spec in self.on for file in files_in(spec)}
         for file in files_in(machine):
             if not self.trust and file not in asked_files:
@@ -185,7 +185,7 @@ class Replaying(NamedTuple):
 
 @contextmanager
 def _said_of(source: str) -> Iterator[None]:
-    """A context that names *source* in its refusals; empty for the command line."""
+    """A context that names *source* in its error messages; empty for the command line."""
     try:
         yield
     except Misuse as refused:
@@ -209,7 +209,7 @@ def _otherwise(says: str) -> Compared:
 def _by_looking(
     program: Program, machines: Sequence[named_machines.Named], runs: Mapping[LookLevel, Sequence[Run]]
 ) -> list[Signature]:
-    """The changes by observing that the models of *machines* do not explain."""
+    """The changes caused by observing that the models of *machines* do not explain."""
     found = []
     for number, machine in enumerate(machines):
         own = {look: level_runs[number] for look, level_runs in runs.items()}

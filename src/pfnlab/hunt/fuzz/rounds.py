@@ -45,7 +45,7 @@ _M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
 class Looks(msgspec.Struct, frozen=True):
     """The observation levels of a hunt.
 
-    :param levels: program number N is observed at the level at index N, cyclically
+    :param levels: the levels; programs use them in turn, by their numbers
     :param each: run every program under each of the levels instead
     """
 
@@ -70,7 +70,7 @@ MIXED = Looks((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
 def looking_named(text: str) -> Looks:
     """``proc`` for one level, ``memory,proc`` for every program under both, ``mixed`` for the default.
 
-    :raises Misuse: there is no such level
+    :raises Misuse: if there is no such level
     """
     if text == "mixed":
         return MIXED
@@ -90,8 +90,8 @@ def changed_by_looking(
 ) -> list[tuple[tuple[LookLevel, LookLevel], Signature]]:
     """Changes caused by observing a machine that its model does not explain; the first for two levels.
 
-    :param runs: the machine's, by level
-    :param predicted: its model's, by level; levels at which it has no rule explain nothing and are left out
+    :param runs: the machine's runs, by level
+    :param predicted: its model's runs, by level; levels without a rule explain nothing and are left out
     """
     found = []
     asked = [level for level in runs if level in predicted and predicted[level].unfinished is None]
@@ -135,7 +135,7 @@ def opened(
     Their guests end with the block.
 
     :param looking: None for *usual* if the memory of all can be observed, otherwise for /proc
-    :param guests: number for each kernel; None for the number of processors
+    :param guests: number of guests per kernel; None for the number of processors
     :param blocks: whether kernels report the blocks that programs reach
     """
 
@@ -171,7 +171,7 @@ def compared_together(
 
     :param profile: the series whose behaviour is expected of a user's kernel
     :param apart: whether several kernels form separate hunts; otherwise only a single kernel gets its model
-    :raises Misuse: there is no such machine, or nothing to compare it with
+    :raises Misuse: if there is no such machine, or nothing to compare it with
     """
     named = [name_machine(spec, profile) for spec in specs]
     if any(machine.kind == "model" for machine in named) or (not apart and len(specs) > 1):
@@ -188,7 +188,10 @@ def compared_together(
 
 
 def check_vocabulary(vocabulary: Vocabulary) -> None:
-    """:raises Misuse: leaves are required, but no operation creates them"""
+    """Check that a vocabulary is consistent.
+
+    :raises Misuse: if leaves are required, but no operation creates them
+    """
     if vocabulary.leaves and not vocabulary.has_leaves:
         raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
 
@@ -215,8 +218,8 @@ def end_of_round(index: int, together: int) -> int:
 class DrawnRound:
     """Programs of a round with their runs on models, and the coverage after them.
 
-    :param extent: the index of the first program, and that after the last
-    :ivar runs: of each program by the name of the model; empty if there is no model
+    :param extent: the index of the first program, and the one after the last
+    :ivar runs: the runs of each program by the name of the model; empty if there is no model
     """
 
     extent: tuple[int, int]
@@ -231,7 +234,7 @@ class Drawing:
     """The rounds of one hunt.
 
     :param state: the state of the hunt; :meth:`round` adds the coverage
-    :param models: these run each program first
+    :param models: the models that run each program first
     """
 
     def __init__(self, state: HuntState, models: ModelProcesses) -> None:
@@ -240,7 +243,7 @@ class Drawing:
         self._ahead: DrawnRound | None = None
 
     def round(self, end: int) -> DrawnRound:
-        """The programs from the state's next one up to *end*, drawn ahead or now."""
+        """The programs from the state's next one up to *end*, generated now unless already drawn ahead."""
         state = self._state
         drawn, self._ahead = self._ahead, None
         if drawn is None or drawn.extent != (state.next, end):
@@ -252,7 +255,7 @@ class Drawing:
     def ahead(self, start: int, end: int) -> Iterator[None]:
         """Draw the next round and run it on models while others work on this one.
 
-        If blocks of kernels are the measure, it depends on this round, and is not drawn ahead.
+        If blocks of kernels are the measure, the next round depends on this one, and is not drawn ahead.
         """
         by_kernel = self._state.measure is Measure.KERNEL
         if not self._models.models or start % self.together or end <= start or by_kernel:
@@ -317,7 +320,7 @@ class Drawing:
 
 
 def with_prefix(prefixes: Sequence[Program], index: int, program: Program) -> list[Program]:
-    """The prefixes for later programs, including program *index* with new coverage."""
+    """The prefixes for later programs, plus *program*, which has new coverage."""
     # A prefix must not require a separate guest of other programs.
     needs = program.needs
     if is_rare(index) or needs.slot or needs.reset or needs.past_end:

@@ -1,7 +1,7 @@
 """Reproduction of a finding, and minimization of its program: fewer operations, then simpler arguments.
 
 Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shorter`). Then simpler values
-of every argument are tried, along orders that end (:mod:`pfnlab.hunt.fuzz.simplifications`).
+of every argument are tried, in orders that terminate (:mod:`pfnlab.hunt.fuzz.simplifications`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,14 +38,14 @@ def is_shown(
     repeated: bool = False,
     quick: bool = False,
 ) -> bool:
-    """True if *program* shows *signature*; if its guests have already printed a message of it, in new guests.
+    """True if *program* shows *signature*; in new guests if its guests have already printed a message of it.
 
     :param ask: runs the program on all *machines*
     :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
-    :param repeated: the program has shown it: new guests decide, and a message already printed then may come
-        before it now
-    :param quick: also look for an alarm in guests that have run programs; a result is then to be confirmed in
-        new ones
+    :param repeated: whether the program has shown it before: then new guests decide, and a message that was
+        already printed then may now be printed before the finding
+    :param quick: also look for an alarm in guests that have run programs; the result must then be confirmed
+        in new ones
     """
     rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
 
@@ -82,7 +82,7 @@ MOST_RUNS = 600
 
 
 class Shrunk(msgspec.Struct, frozen=True):
-    """A smaller program, and the cost to find it.
+    """A smaller program, and the cost of finding it.
 
     :param minimal: whether every smaller program was tried; False if the limit was reached first
     """
@@ -93,7 +93,7 @@ class Shrunk(msgspec.Struct, frozen=True):
 
 
 class _Enough(Exception):
-    """The limit is reached."""
+    """Raised when the limit is reached."""
 
 
 def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_RUNS) -> Shrunk:
@@ -139,7 +139,7 @@ def shrink_quickly(
 
 
 def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Program]:
-    """Yield ever smaller programs that show the difference, until there is none."""
+    """Yield ever smaller programs that show the difference, until no smaller one does."""
     before = None
     while before != program:
         before = program

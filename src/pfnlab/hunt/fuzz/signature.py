@@ -71,11 +71,11 @@ class Signature(msgspec.Struct, frozen=True):
 
     :param kind: ``difference``; ``violation`` for a property that kernels violate for no known reason;
         ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that no model predicts;
-        ``looking`` for a change caused by observing; ``leftover`` for the memtype list (the book) when every
-        task is gone; ``lost`` for a machine whose guest did not run to the end
+        ``looking`` for a change caused by observing; ``leftover`` for entries of the memtype list (the book)
+        after every task has ended; ``lost`` for a machine whose guest did not run to the end
     :param field: the field of a step, empty if a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
-    :param sides: the groups of machines with equal values; of an alarm, those that raised it
+    :param sides: the groups of machines with equal values; for an alarm, the machines that raised it
     :param shape: these values, without numbers and names; kind and title of an alarm; a property's name
     """
 
@@ -93,12 +93,12 @@ class Signature(msgspec.Struct, frozen=True):
 
     @property
     def by_itself(self) -> bool:
-        """True if a kernel shows it by itself, so that it is the same finding on each."""
+        """True if a kernel shows it by itself, so that it is the same finding on every kernel."""
         return self.kind == VIOLATION or self.raises_alarm
 
     @property
     def raises_alarm(self) -> bool:
-        """True if it is an alarm of a kernel, after which its guest is not reliable."""
+        """True if it is a kernel alarm, after which the guest is not reliable."""
         return self.kind == "alarm" and not self.field
 
     def __str__(self) -> str:
@@ -167,14 +167,13 @@ def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) 
     """The signature of the first finding in the runs of *program*, or None.
 
     :param agreed: whether faults on which machines agree are findings too: a warning that all of them print,
-        unless a model was asked, and a property that kernels violate for no known reason
+        unless a model was run, and a property that kernels violate for no known reason
     """
     return next(iter(signatures_of(program, runs, agreed=agreed)), None)
 
 
 def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Signature]:
-    """The signatures of all findings in the runs of *program*, each once, without those that follow from
-    others.
+    """The distinct signatures of all findings in the runs of *program* that do not follow from others.
 
     An alarm comes first. After it, only differences before it count; for other findings see
     :func:`own_differences`.
@@ -188,10 +187,10 @@ def judged_signatures(
 ) -> list[Signature]:
     """The signatures of findings that each kernel shows by itself, without a comparison.
 
-    :param broken: the result of :func:`kernel_violations`; None to compute it
-
     A log line is a finding if a property decides so. A lost guest is not a finding: an operation that no rule
     decides may wait for ever.
+
+    :param broken: the result of :func:`kernel_violations`; None to compute it
     """
     found: dict[Signature, None] = {}
     for run in runs:
@@ -313,7 +312,7 @@ def signature_between(program: Program, runs: Sequence[Run], difference: Differe
 
 
 def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
-    """True if one of two logs has more alarms, except those that only a model predicts."""
+    """True if one of two logs has more alarms, not counting those that only a model predicts."""
     more = Counter(second) - Counter(first)
     if not modelled:
         more += Counter(first) - Counter(second)
@@ -321,7 +320,7 @@ def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: b
 
 
 def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:
-    """Log lines that need an explanation, unless a model was asked, which could give one."""
+    """Log lines that need an explanation, unless a model was run, which could explain them."""
     if any(run.machine.startswith("model:") for run in runs):
         return []
     sides = (tuple(run.machine for run in runs),)
@@ -335,7 +334,7 @@ def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Sig
 
 
 def _sides(runs: Sequence[Run], at: int, field: str, spent: frozenset[str]) -> tuple[tuple[str, ...], ...]:
-    """The machines in groups with equal values of one field, without those that lack a value."""
+    """The machines, grouped by equal values of one field; machines without a value are left out."""
     groups: list[tuple[Any, list[str]]] = []
     for run in runs:
         value = comparable(run.steps[at], field, spent)

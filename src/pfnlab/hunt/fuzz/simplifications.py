@@ -1,7 +1,7 @@
 """The programs that are simpler than a program in one respect, and not more complicated in others.
 
 They have fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, or plainer
-words. So repeated simplification ends.
+words. So repeated simplification terminates.
 """
 
 from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def _pages(call: Any) -> int:
 
 
 def _devices(program: Program) -> Iterator[Program]:
-    """*program* without a device, with pages of the first device for another one's, or with a smaller one."""
+    """*program* with a device removed, replaced by the first one, or made smaller."""
     used = [device for device in program.devices if _reach(program, device.name)]
     remaining = tuple(used or program.devices[:1])
     if remaining != program.devices:

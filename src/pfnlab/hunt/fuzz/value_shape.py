@@ -23,7 +23,7 @@ _SHARERS = re.compile(r" x\d+( .*)?$")
 
 
 def shape(field: str, first: Any, second: Any) -> str:
-    """The difference of two values of *field*, in words without numbers and names."""
+    """The difference between two values of *field*, in words without numbers and names."""
     if field == "flushes":
         return "fewer" if first < second else "more"
     if field == "events":
@@ -111,7 +111,5 @@ def plain(value: Any) -> str:
 
 
 def lost_shape(reason: str) -> str:
-    """The reason why a machine was lost, without the path of its console: the title of the crash, and its
-    end.
-    """
+    """The reason why a machine was lost, without its console's path: the crash title, and its end."""
     return _DECIMAL.sub("N", plain(_CONSOLE.sub("", reason)))

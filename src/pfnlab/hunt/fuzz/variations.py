@@ -1,4 +1,4 @@
-"""Variations of a program: all its mappings change in the same way, to see whether a finding stays."""
+"""Variations of a program: all its mappings change in the same way, to see whether a finding persists."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ _OTHER_MODE = {
 
 
 def doubled(program: Program) -> Program | None:
-    """Everything on twice as many pages; an access stays on a single page."""
+    """*program* with twice as many pages everywhere; an access still covers a single page."""
     ops = []
     for op in program.ops:
         call: Any = op.call

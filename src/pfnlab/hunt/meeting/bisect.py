@@ -16,10 +16,10 @@ Candidate = TypeVar("Candidate")
 
 
 class Boundary(NamedTuple):
-    """Two candidates of a line with nothing decided between them.
+    """Two candidates of a line with no decided candidate between them.
 
-    :ivar good: the good candidate next to it
-    :ivar bad: the bad candidate
+    :ivar good: the last good candidate
+    :ivar bad: the first bad candidate
     :ivar left: undecided candidates between them
     """
 
@@ -52,7 +52,7 @@ def boundary(line: Sequence[Candidate], ask: Callable[[Candidate], BisectWord]) 
 
 
 def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], bool]) -> Sequence[Candidate]:
-    """A minimal subset of *parts*, which suffice together; each remaining part is needed.
+    """A minimal subset of *parts* that is sufficient: none of its parts can be left out.
 
     Halves are tried first; if neither suffices, parts are left out one by one.
     """
@@ -94,10 +94,10 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 class BisectedRule(msgspec.Struct, frozen=True):
     """A rule that changed between the last good and the first bad candidate and causes the difference.
 
-    :param change: as in a machine's name, from the older to the newer
+    :param change: the change, as in a machine's name, from the older to the newer
     :param mends: true if the newer is the good one
     :param source: the release or the backport that introduced it
-    :param commit: of 12 digits; null if unknown
+    :param commit: the commit, 12 digits; null if unknown
     :param bug: its identifier in the catalogue; null if it has none
     """
 
@@ -114,12 +114,12 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
     :param sought: the target: a program, a property or a bug
     :param program: the text of the program that was run
     :param says: the difference between good and bad, in words
-    :param over: the candidates
+    :param over: the kind of candidates
     :param good: the good end as named
     :param bad: the bad end as named
     :param tried: each candidate that was tested, in order
-    :param last_good: the good candidate next to the first bad one; of rules the good end
-    :param first_bad: the bad candidate next to it; of rules the bad end
+    :param last_good: the good candidate next to the first bad one; for rules, the good end
+    :param first_bad: the bad candidate next to it; for rules, the bad end
     :param left: undecided candidates between the two
     :param rules: the rules of the models that cause the difference; empty if no model has it
     :param unasked: number of candidates between the ends
@@ -140,7 +140,7 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """Undecided if a candidate between the two is undecided, or the target is rules and none is found."""
+        """Undecided if a candidate between the two is undecided, or if no rules were found though sought."""
         nothing = self.over == "rules" and not self.rules
         return Outcome.UNDECIDED if self.left or nothing else Outcome.AS_EXPECTED
 
@@ -150,9 +150,9 @@ _KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neithe
 
 
 class Asking:
-    """Tests of candidates, with each answer kept.
+    """Tests of candidates; each answer is kept.
 
-    :param repeat: the number of runs of each: bad once is bad
+    :param repeat: the number of runs of each candidate: bad once is bad
     :param before: the answers of an earlier search
     """
 
@@ -171,7 +171,7 @@ class Asking:
         self.tried: list[Tried] = []
 
     def __call__(self, candidate: str) -> BisectWord:
-        """The word of a candidate; a later search repeats undecided ones."""
+        """The verdict on a candidate; undecided answers of an earlier search are tested again."""
         earlier = _KEPT.get(self._before(candidate) or "")
         if earlier is not None:
             self._note(Tried(candidate=candidate, word=earlier, runs=0))
@@ -193,7 +193,7 @@ class Asking:
 
 
 def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
-    """The available versions from *good* to *bad*, each once and in order, including both ends."""
+    """The available versions from *good* to *bad*, in order without duplicates, including both ends."""
     ends = sorted((exact(good), exact(bad)), key=version_key)
     between = {
         version for version in offered if version_key(ends[0]) < version_key(version) < version_key(ends[1])

@@ -44,7 +44,7 @@ class BisectOptions(NamedTuple):
     :ivar tree: a git tree; the ends are then commits of it
     :ivar repeat: the number of runs of a candidate; None for three if processors are held, otherwise one
     :ivar afresh: ignore cached answers
-    :ivar configuration: of kernels to build
+    :ivar configuration: the configuration of kernels to build
     :ivar jobs: concurrent commands of a build
     :ivar series: use the model of this series for a tree
     """
@@ -60,7 +60,7 @@ class BisectOptions(NamedTuple):
 class _Aim(NamedTuple):
     """The target of a bisection.
 
-    :ivar label: as it was named
+    :ivar label: the name that the user gave it
     :ivar prop: the property that a bad machine violates; empty if the program's sign counts
     """
 
@@ -72,7 +72,7 @@ class _Aim(NamedTuple):
     def test(self, good: Run, bad: Run) -> Sought:
         """The test that distinguishes the two ends.
 
-        :raises Misuse: they behave the same
+        :raises Misuse: if they behave the same
         """
         if self.prop:
             return PropertySought(self.prop, self.program, good, bad)
@@ -87,8 +87,8 @@ def bisected(
     :param sought: a program, a property, or a bug by its number
     :param good: a version or ``model:VERSION`` for the model, ``qemu:VERSION`` for available kernels, or a
         commit of the tree; *bad* has the same forms
-    :raises Misuse: an end or the target does not exist, or the ends behave the same
-    :raises Undecided: an end cannot be run
+    :raises Misuse: if an end or the target does not exist, or the ends behave the same
+    :raises Undecided: if an end cannot be run
     """
     if options.tree is not None:
         return _in_tree(_aim(sought, None), good, bad, options, say)
@@ -225,7 +225,7 @@ def _asking(
     options: BisectOptions,
     say: Callable[[str], None],
 ) -> bisect.Asking:
-    """Slow candidates: each answer is reported, and kept for a later search of the same ends."""
+    """Tests of slow candidates: each answer is reported, and kept for later searches with the same ends."""
     repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
     kept = AskedBefore(program_hash(aim.program), test.says(), *ends, str(repeat), afresh=options.afresh)
     return bisect.Asking(test, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
@@ -245,12 +245,12 @@ def _on_models(aim: _Aim) -> bisect.RunOn:
 
 
 def _end(text: str) -> Named:
-    """An end: a machine's name, or a version, which means its model (Misuse: it is neither)."""
+    """The machine of an end; a version means its model (Misuse if it is neither a machine nor a version)."""
     return name_machine(text if ":" in text else f"model:{version_named(text)}")
 
 
 def _version(end: Named) -> str:
-    """The version of an end (Misuse: it is the user's own kernel, or a model with changes)."""
+    """The version of an end (Misuse if it is the user's own kernel, or a model with changes)."""
     if end.series is None or end.built or "," in end.spec or (end.kind == "qemu" and not end.stock):
         raise Misuse(f"{end.spec} is not an available version: bisect your own tree with --tree")
     return end.series
@@ -259,7 +259,7 @@ def _version(end: Named) -> str:
 def _aim(sought: str, bad: str | None) -> _Aim:
     """The program of a name or of a bug, or one that violates a property on the model of *bad*.
 
-    :raises Misuse: it is none of them, or the property holds there
+    :raises Misuse: if *sought* is not a program, a bug or a property, or the property holds there
     """
     if sentence_of(sought):
         if bad is None:

@@ -37,10 +37,10 @@ from pfnlab.programs.runs.observation import Run
 class HeldMachine(msgspec.Struct, frozen=True):
     """One machine's answer in the step of a rule.
 
-    :param program: its name
-    :param machine: its name
-    :param op: the step
-    :param field: its field
+    :param program: the program's name
+    :param machine: the machine's name
+    :param op: the operation of the step
+    :param field: the field of the step
     :param says: the rule
     :param answer: the machine's answer
     """
@@ -54,9 +54,9 @@ class HeldMachine(msgspec.Struct, frozen=True):
 
 
 def held_answer(row: HeldBy, run: Run) -> str:
-    """The answer of a run in the step that *row* names: ``EINVAL``; ``-`` if it has no line.
+    """The answer of a run in the step that *row* names, e.g. ``EINVAL``; ``-`` if it has no line.
 
-    :raises Misuse: the run has no such step
+    :raises Misuse: if the run has no such step
     """
     step = next((one for one in run.steps if one.op == row.op), None)
     if step is None:
@@ -76,7 +76,7 @@ def is_as_expected(word: str, expected: str) -> bool:
 
     Another change that hides the bug does not contradict it.
 
-    :param expected: by the dates of the bug; empty if they do not cover the machine
+    :param expected: the word according to the dates of the bug; empty if they do not cover the machine
     """
     return expected in ("", word) or word in ("neither", "undecided")
 
@@ -84,9 +84,9 @@ def is_as_expected(word: str, expected: str) -> bool:
 class SignField(msgspec.Struct, frozen=True):
     """A field of the step in which the two machines diverge, and both answers.
 
-    :param field: of the step
+    :param field: the name of the field
     :param before: the lines of the machine that has the bug
-    :param after: those of the other
+    :param after: the lines of the other machine
     """
 
     field: str
@@ -98,9 +98,9 @@ class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
     """One machine, and its answers to a program of a bug.
 
     :param machine: its name
-    :param kernel: its package and version; the profile of a model
+    :param kernel: its package and version; for a model, its profile
     :param word: broken or mended, before or after a change, neither, or undecided
-    :param expected: the same by the dates of the bug; empty if they do not cover the machine
+    :param expected: the word according to the dates of the bug; empty if they do not cover the machine
     :param answers: its answer in each field of the sign; empty if it did not reach the step
     :param violated: the properties that it violates
     """
@@ -114,7 +114,7 @@ class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def as_expected(self) -> bool:
-        """True if the dates do not contradict it."""
+        """True if the dates do not contradict its answer."""
         return is_as_expected(self.word, self.expected)
 
 
@@ -124,9 +124,9 @@ class ShownProgram(msgspec.Struct, frozen=True, kw_only=True):
     :param program: its name
     :param text: the program in its canonical form
     :param before: the machine that has the bug
-    :param after: the one that does not have it
+    :param after: the machine that does not have it
     :param step: the index of the step in which they diverge, from 0; null if they do not
-    :param op: that step
+    :param op: the operation of that step
     :param sign: the fields in which they diverge there
     :param violated: the properties that the first violates and the second does not
     :param machines: the two, then the requested ones
@@ -153,7 +153,7 @@ class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
     :param what: the description, in Markdown
     :param breaks: the properties that it violates
     :param programs: the results of each program
-    :param held: of a rule, the answers of machines that keep it
+    :param held: for a rule, the answers of machines that follow it
     """
 
     id: str
@@ -167,7 +167,7 @@ class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A machine that contradicts the dates is a discovery; one that is neither decides nothing."""
+        """A discovery if a machine contradicts the dates; a machine like neither leaves it undecided."""
         machines = [machine for program in self.programs for machine in program.machines]
         decided = [machine for machine in machines if machine.word not in ("neither", "undecided")]
         if not all(machine.as_expected for machine in decided) or any(not one.sign for one in self.programs):
@@ -182,9 +182,9 @@ def show_bug(
 ) -> BugRunResult:
     """Run the programs of *bug* on the machines before and after it, and on others.
 
-    :param look: the observation level; None for that of a program's golden
-    :raises Misuse: no program shows it yet, or a machine does not exist
-    :raises MissingTool: a tool or a kernel is missing
+    :param look: the observation level; None for that of each program's golden
+    :raises Misuse: if no program shows it yet, or a machine does not exist
+    :raises MissingTool: if a tool or a kernel is missing
     """
     if not (bug.shown or bug.holds):
         raise Misuse(
@@ -215,7 +215,7 @@ def show_bug(
 
 
 def _held(bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel) -> tuple[HeldMachine, ...]:
-    """The answers of the machines of a rule's rows, and of further ones."""
+    """The answers of the machines in a rule's rows, and of the machines in *on*."""
     found: list[HeldMachine] = []
     for row in bug.holds:
         path = program_file(row.program)
@@ -254,8 +254,8 @@ def _runs(
 def program_file(name: str) -> Path:
     """The file of a program that shows a bug.
 
-    :param name: of the library, or ``history/NAME``
-    :raises Misuse: there is no such program
+    :param name: a name in the library, or ``history/NAME``
+    :raises Misuse: if there is no such program
     """
     if not name.startswith(_HISTORY):
         return find_program(name)
@@ -311,7 +311,7 @@ def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) 
 
 
 def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
-    """The word that a machine should have: by its place in the row, otherwise by the bug's dates."""
+    """The expected word for a machine: by its place in the row, otherwise by the bug's dates."""
     if run.machine in (row.before, row.after):
         return _worded(bug, "before" if run.machine == row.before else "after")
     lacked = _lacked(bug, run.machine)
@@ -333,10 +333,9 @@ def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
 
 
 def _lacked(bug: Bug, machine: str) -> Literal["before", "after"] | None:
-    """The word for a kernel without the commit that fixes or introduces *bug*, according to the machine's
-    name.
+    """The word for a kernel named as lacking the commit that fixes or introduces *bug*.
 
-    None if the name contains neither commit.
+    None if the machine's name contains neither commit.
     """
     kind, _, name = machine.partition(":")
     changes = name.split(",")[1:]

@@ -21,8 +21,8 @@ from pfnlab.lab.running.qemu_machine import QemuMachine
 class NamedKernel(msgspec.Struct, frozen=True):
     """A kernel that the user named: a version, a bzImage, or a locally built one.
 
-    :param name: in results, without ``qemu:``
-    :param version: of its rules
+    :param name: its name in results, without ``qemu:``
+    :param version: the version of its rules
     """
 
     name: str
@@ -34,7 +34,7 @@ class NamedKernel(msgspec.Struct, frozen=True):
 def named_kernel(name: str) -> NamedKernel:
     """The kernel of that name, fetched if it is not in the cache.
 
-    :raises Misuse: there is no such kernel
+    :raises Misuse: if there is no such kernel
     """
     if Path(name).is_file():
         image = from_file(Path(name))

@@ -28,9 +28,9 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Changes of a model that make it give the observed run.
+    """Changes that make a model reproduce the observed run.
 
-    :param changes: as in a machine's name, ``fork_opens_first=off``
+    :param changes: the changes, as in a machine's name: ``fork_opens_first=off``
     :param sources: the source of each, in the same order
     """
 
@@ -48,10 +48,10 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explanations(version: str, program: Program, target: Run) -> list[Explanation]:
-    """Every single change of the model of *version* that makes its run equal to *target*; if there is none,
-    every pair of changes with an effect. Empty if the unchanged model already agrees.
+    """Every single change of the model of *version* that makes its run equal to *target*.
 
-    Changes that a point release of the same series is known to contain come first.
+    If there are no such changes, return every pair of changes with an effect. Empty if the unchanged model
+    already agrees. Changes that a point release of the same series is known to contain come first.
     """
     before = _run(version, (), program, target)
     if _equal_runs(before, target):
@@ -70,8 +70,9 @@ def explanations(version: str, program: Program, target: Run) -> list[Explanatio
 def explanations_between(
     version: str, other_version: str, program: Program, target: Run
 ) -> list[Explanation]:
-    """The changes between the models of two versions with which the first gives *target*, a run of the
-    second: every single change that suffices, otherwise a minimal set of them; otherwise any other change.
+    """The changes between two versions' models with which the first gives *target*, a run of the second.
+
+    They are every single change that suffices, otherwise a minimal set of them; otherwise any other change.
     """
     changes = changes_between(version, other_version)
     change_sets: list[tuple[str, ...]] = [
@@ -109,9 +110,7 @@ def _identity(change: str) -> str:
 
 
 def _run(version: str, changes: Sequence[str], program: Program, target: Run) -> Run | None:
-    """The run of *program* on the changed model, observed and configured like *target*; None if it has no
-    rule for it.
-    """
+    """The run of *program* on the changed model, observed and configured like *target*; None if no rule."""
     model = ModelMachine(",".join((version, *changes)), target.look, target.configuration)
     try:
         return model.run_one(program)
@@ -134,7 +133,7 @@ class ShownDifference(msgspec.Struct, frozen=True):
     :param shown_by: the programs that show it
     :param program: the shortest of them, as text
     :param explanations: changes of the model that explain it
-    :param seen: the first fields that differ, and the ends of machines; after each field its values, one line
+    :param seen: the first fields that differ, and how machines ended; after each field its values, one line
         per machine
     """
 
@@ -170,7 +169,7 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
 
 
 def _field(field: Difference, difference: KernelDifference) -> tuple[str, ...]:
-    """The lines of each machine in a field, without lines that the other has too, except for events."""
+    """The lines of each machine in a field; except for events, lines that both machines have are left out."""
     seen = {
         run.machine: cell(run.steps[field.step], field.field)
         for run in difference.runs

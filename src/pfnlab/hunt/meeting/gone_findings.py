@@ -3,7 +3,7 @@
 The program of a finding is run, and the kernel is judged by itself, without a model. The results of kernels
 of the same series at filing time are stored with it: their golden, or the output of ``pfnlab run``.
 
-Findings may be private, so only the identifier of each is reported, the name of its folder. Only a clone has
+Findings may be private, so each is reported only by its identifier, the name of its folder. Only a clone has
 any.
 """
 
@@ -54,7 +54,7 @@ def findings_folder() -> Path:
 def filed_findings(folder: Path, series: str) -> list[FiledFinding]:
     """The findings in *folder* that kernels of *series* showed.
 
-    :raises Misuse: a program or golden cannot be read
+    :raises Misuse: if a program or golden cannot be read
     """
     found = []
     for path in sorted(folder.glob(f"*/{PROGRAM}")):

@@ -78,7 +78,7 @@ class Programs(NamedTuple):
     def of(cls, folder: Path | None = None, random: int = PROGRAMS, seed: int = SEED) -> Programs:
         """The programs of *folder* and its subfolders, and random ones.
 
-        :raises Misuse: it does not exist
+        :raises Misuse: if it does not exist
         """
         return cls(litmus_programs(folder), random, seed, litmus_looks(folder))
 
@@ -95,7 +95,7 @@ class Pair:
     :param doubles: models that replace the two while a program is minimized, because they are fast
     :param counted: counts the programs that :meth:`hold` and :meth:`random` run
     :ivar unstable: differences that could not be reproduced, in words
-    :ivar ordered: number of steps with an order of calls on both machines
+    :ivar ordered: number of steps for which both machines recorded the order of calls
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Pair:
         )
 
     def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
-        """A hunt with random programs on both, without a folder: its findings are kept here.
+        """Hunt with random programs on both machines, without a folder: the findings are kept here.
 
         A known difference is counted, and not minimized again.
         """
@@ -206,9 +206,7 @@ class Pair:
         )
 
     def smaller(self, program: Program, signature: Signature) -> Shrunk:
-        """The smallest program that shows *signature*, found on its doubles if it has any, otherwise on the
-        machines.
-        """
+        """The smallest program that shows *signature*, found on the doubles if there are any."""
         doubles = self._doubles(program, self.runs([program])[0])
         if doubles is not None and self._shows(program, signature, doubles):
             small = shrink(program, lambda candidate: self._shows(candidate, signature, doubles))
@@ -319,7 +317,7 @@ def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
     """The programs of a folder and its subfolders, by name.
 
     :param folder: None for the programs that come with pfnlab
-    :raises Misuse: it does not exist
+    :raises Misuse: if it does not exist
     """
     programs = {path.stem: load_program(path) for path in litmus_files(folder)}
     if not programs:
@@ -330,13 +328,13 @@ def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
 def litmus_files(folder: Path | None = None) -> list[Path]:
     """The program files of a folder and its subfolders.
 
-    :raises Misuse: two have the same name
+    :raises Misuse: if two have the same name
     """
     return list(program_files(folder or library_folder()).values())
 
 
 def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
-    """The observation levels of the goldens of the programs of a folder, by name."""
+    """The observation level of the golden of each program in a folder, by program name."""
     looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
     return {name: look for name, look in looks.items() if look is not None}
 
@@ -385,7 +383,7 @@ def _with_program(difference: KernelDifference, name: str) -> KernelDifference:
 
 
 def _ordered_steps(runs: Iterable[Run]) -> int:
-    """The number of steps with an order of calls on both machines."""
+    """The number of steps for which both machines recorded the order of calls."""
     return sum(
         all(step.events is not None for step in steps)
         for steps in zip(*(run.steps for run in runs), strict=False)

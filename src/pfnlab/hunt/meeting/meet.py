@@ -37,7 +37,7 @@ Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """A difference with all explanations found; there may be none."""
+    """A difference with all explanations found, if any."""
 
     difference: KernelDifference
     explanations: tuple[Explanation, ...]
@@ -46,7 +46,7 @@ class Explained(msgspec.Struct, frozen=True):
 class Meeting(msgspec.Struct, frozen=True):
     """The result of a comparison.
 
-    :param against: the version of the first machine: of the model, or of the other kernel
+    :param against: the version of the first machine, a model or the other kernel
     :param held: the number of programs compared, by kind
     :param causes: the differences by cause, as indices into ``found``; the shortest program first
     :param titles: commits of stable releases between the two that touch the area
@@ -153,7 +153,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 def model_version(version: str) -> str:
     """The version whose model a kernel is compared with: its own, if its series has a profile.
 
-    :raises Misuse: no known kernel is similar
+    :raises Misuse: if no known kernel is similar
     """
     if not is_version(version):
         raise Misuse(f"{version!r} is not a kernel version: name the model with --profile VERSION")
@@ -247,7 +247,7 @@ def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain:
 
 
 def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ...]:
-    """The differences of *pair* by cause; differences that one change of the model explains share a cause."""
+    """The differences of *pair* by cause; differences that the same model change explains share a cause."""
     places = {explained.difference.signature: place for place, explained in enumerate(found)}
     causes: list[list[int]] = []
     for members in pair.causes():
@@ -262,7 +262,7 @@ def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ..
 
 
 def _commits(meeting: Meeting, cause: Sequence[int]) -> tuple[str, ...]:
-    """The titles of *meeting* that concern what explains the shortest program of a cause."""
+    """The titles of *meeting* that concern the explanation of the shortest program of a cause."""
     explained = meeting.found[cause[0]].explanations
     changes = dict.fromkeys(change for explanation in explained for change in explanation.changes)
     return concerning(meeting.titles, "; ".join(map(said_of, changes)))
@@ -273,7 +273,7 @@ def _changes_of(explained: Explained) -> set[tuple[str, ...]]:
 
 
 def _doubles(version: str, explain: Explain) -> Doubles:
-    """The model of *version*, and the same with the first change that explains a difference."""
+    """The model of *version*, and the same model with the first change that explains a difference."""
 
     def doubles(program: Program, runs: Sequence[Run]) -> tuple[Machine, Machine] | None:
         for explanation in explain(program, runs):
@@ -286,7 +286,7 @@ def _doubles(version: str, explain: Explain) -> Doubles:
 
 
 class Comparable:
-    """A kernel that does not get programs whose outcome only a machine decides, or that no kernel survives.
+    """A kernel, protected from programs that no kernel survives or whose outcome depends on the machine.
 
     If one of the two is a model, it refuses such programs itself.
 
@@ -341,7 +341,7 @@ class Comparable:
 
 
 def kernel_before(version: str, others: Iterable[str]) -> str | None:
-    """The newest of *others* that is of the same series as *version*, and older, or None."""
+    """The newest of *others* that is of the same series as *version* and older, or None."""
     at = version_key(version)
     older_versions = [
         other for other in others if series_of(other) == series_of(version) and version_key(other) < at
@@ -352,7 +352,7 @@ def kernel_before(version: str, others: Iterable[str]) -> str | None:
 def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
     """The record of a kernel that was compared.
 
-    :raises Discovery: it differs from its model, so it does not become known
+    :raises Discovery: if it differs from its model, so it is not recorded as known
     """
     if meeting.found:
         raise Discovery(

@@ -27,7 +27,7 @@ from pfnlab.programs.runs.observation import Run
 class AskedProfile(Profile):
     """A profile that records which fields are read; an unread field cannot affect a run.
 
-    :ivar asked: the fields read since it was cleared
+    :ivar asked: the fields read since the set was last cleared
     """
 
     asked: set[str]
@@ -75,7 +75,7 @@ class SeenChange(msgspec.Struct, frozen=True):
     :param op: the operation
     :param field: result, value, log, book, or an internal field of the kernel
     :param first: the lines of the first kernel, or without the rule
-    :param second: those of the other, or with it
+    :param second: the lines of the second kernel, or with the rule
     """
 
     step: Count
@@ -93,9 +93,9 @@ class SeenChange(msgspec.Struct, frozen=True):
 class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
     """One rule that differs.
 
-    :param change: as in a machine's name, ``cow_knows_its_pfn=on``
+    :param change: the change, as in a machine's name: ``cow_knows_its_pfn=on``
     :param source: the release or the backport that introduced it, and its title
-    :param commit: the commit, of 12 digits; null if unknown
+    :param commit: the commit, 12 digits; null if unknown
     :param bug: its identifier in the catalogue; null if it has none
     :param by_user: whether its effect in a program is visible to user space
     :param program: the shortest program that shows it; null if none does
@@ -119,7 +119,7 @@ class ProgramChange(msgspec.Struct, frozen=True, kw_only=True):
     :param program: its name
     :param asks: its question
     :param seen: the first visible difference
-    :param rules: the change that suffices for it, or all that it needs
+    :param rules: the change that suffices for it, or all the changes that it needs
     """
 
     program: Text
@@ -158,11 +158,11 @@ class RulesBetween(Result, frozen=True, kw_only=True, tag="pfnlab-rules/1"):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """A program on both models.
+    """A program run on both models.
 
     :param by_user: the first difference visible to user space
     :param differs: whether anything differs
-    :param reasons: the change that suffices for the visible difference, or all that it needs
+    :param reasons: the change that suffices for the visible difference, or all the changes that it needs
     :param rules: the changed rules that its runs read
     """
 
@@ -178,9 +178,9 @@ def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | 
     """Compare the rules of two versions, and the runs of programs on their models.
 
     :param versions: series or exact versions, as in a machine's name
-    :param programs: those of a folder, each at the observation level of its golden; none is random
+    :param programs: programs of a folder, each at the observation level of its golden; no random ones
     :param jobs: number of concurrent processes; None for the number of processors
-    :raises Misuse: a version has no profile
+    :raises Misuse: if a version has no profile
     """
     pair = _Pair(versions, programs)
     litmus = programs.litmus
@@ -239,7 +239,7 @@ class _Pair:
         return _Asked(name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules))
 
     def _reasons(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> Sequence[str]:
-        """The one of *changes* that suffices for the visible difference, otherwise a minimal set."""
+        """The change among *changes* that suffices for the visible difference, otherwise a minimal set."""
 
         def suffice(some: Sequence[str]) -> bool:
             return not differences((self.changed(name, some), runs[1]), USER_FIELDS)
@@ -256,7 +256,7 @@ class _Pair:
 
 
 def first_seen(runs: tuple[Run, Run]) -> SeenChange | None:
-    """The sign of two runs, in its first field; None if they do not differ."""
+    """The first field in which two runs diverge; None if they do not differ."""
     sign = sign_of(*runs)
     if not sign:
         return None
@@ -285,8 +285,9 @@ def _change(pair: _Pair, asked: Sequence[_Asked], change: str) -> RuleChange:
 
 
 def _shown(pair: _Pair, change: str, names: Sequence[str]) -> tuple[str, SeenChange] | tuple[None, None]:
-    """The first of some programs in which a change shows, and its effect, visible fields first: on the first
-    model, otherwise on the second.
+    """The first program that shows a change, and its effect, visible fields first.
+
+    The change is tried on the first model, then on the second.
     """
     others = [other for other in pair.changes if other != change]
     for name in names:

@@ -51,7 +51,7 @@ def ended_at(run: Run) -> int | None:
 def answer_in(run: Run, step: int, field: str) -> tuple[str, ...] | None:
     """The lines of a run in a field of a sign; None if it did not reach the step.
 
-    :param step: its index, from 0
+    :param step: the index of the step, from 0
     """
     if field == END and (ended_at(run) == step or step < len(run.steps)):
         return (_ENDS if ended_at(run) == step else _GOES_ON,)
@@ -59,7 +59,7 @@ def answer_in(run: Run, step: int, field: str) -> tuple[str, ...] | None:
 
 
 def sign_word(sign: Sequence[Difference], before: Run, after: Run, run: Run) -> SignWord:
-    """The word for *run*: which of two runs it answers like in the step of their sign.
+    """The word for *run*: which of two runs it matches in the step of their sign.
 
     A field that cannot be observed on the machine decides nothing.
     """
@@ -81,7 +81,7 @@ def sign_word(sign: Sequence[Difference], before: Run, after: Run, run: Run) -> 
 
 
 def _sign_of_end(before: Run, after: Run) -> tuple[Difference, ...]:
-    """The step in which one of two kernels ends; empty if both do, or the other did not reach it."""
+    """The step in which only one of two kernels ends; empty if both end, or the other did not reach it."""
     ended = [step for step in map(ended_at, (before, after)) if step is not None]
     if len(ended) != 1:
         return ()

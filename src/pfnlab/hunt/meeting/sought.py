@@ -22,7 +22,7 @@ class Sought(Protocol):
     program: Program
 
     def word(self, run: Run) -> BisectWord:
-        """The word of a run."""
+        """The word for a run."""
 
     def says(self) -> str:
         """The difference between the ends, in words."""
@@ -31,8 +31,8 @@ class Sought(Protocol):
 class SignSought:
     """The first step in which the runs of both ends diverge.
 
-    :param good: the run of the good end; *bad* that of the other
-    :raises Misuse: they do not diverge, or one of them did not end
+    :param good: the run of the good end; *bad* is the run of the other
+    :raises Misuse: if they do not diverge, or one of them did not end
     """
 
     def __init__(self, name: str, program: Program, good: Run, bad: Run) -> None:
@@ -61,7 +61,7 @@ class SignSought:
 class PropertySought:
     """A property that the bad end violates and the good one does not.
 
-    :raises Misuse: the bad end keeps it in the program, or the good one violates it
+    :raises Misuse: if it holds on the bad end, or the good one violates it
     """
 
     def __init__(self, prop: str, program: Program, good: Run, bad: Run) -> None:
@@ -86,7 +86,7 @@ class PropertySought:
 def program_of_bug(bug: Bug) -> str:
     """The name of the program that shows a bug.
 
-    :raises Misuse: there is no such program
+    :raises Misuse: if there is no such program
     """
     if not bug.shown:
         raise Misuse(
@@ -97,7 +97,7 @@ def program_of_bug(bug: Bug) -> str:
 
 
 def of_all(words: Sequence[BisectWord]) -> BisectWord:
-    """The word of a candidate that was run several times: bad once is bad."""
+    """The word for a candidate that was run several times: bad once is bad."""
     for word in ("bad", "neither", "undecided"):
         if word in words:
             return word

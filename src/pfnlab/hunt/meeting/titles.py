@@ -130,7 +130,7 @@ def _words(text: str) -> set[str]:
 
 
 def _commits(changelog: str) -> Iterator[tuple[str, str]]:
-    """Every commit of a stable release with that release, and Debian's own changes with their version."""
+    """Every commit of a stable release, with the release; Debian's own changes have Debian's version."""
     version = release = title = origin = ""
     for line in [*changelog.splitlines(), ""]:
         section, begins = _SECTION.match(line), _RELEASE.search(line)

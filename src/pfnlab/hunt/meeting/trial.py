@@ -1,6 +1,6 @@
 """A trial: a kernel compared with the model that should describe it, and the effects of its policies.
 
-The kernel is that of a tree, built now or earlier.
+The kernel is built from a tree, now or earlier.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _WORDS: dict[Outcome, _Word] = {
 class ShownCause(msgspec.Struct, frozen=True):
     """Differences of one cause.
 
-    :param differences: the differences of this cause, that with the shortest program first
+    :param differences: the differences of this cause, the one with the shortest program first
     """
 
     differences: Annotated[tuple[ShownDifference, ...], Meta(min_length=1)]
@@ -129,8 +129,8 @@ def _headline(held: Mapping[str, HeldCount], causes: Sequence[ShownCause], unsta
 def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str, ...]:
     """The changes of the model, as in a machine's name (``flush=end_vma``).
 
-    :param said: those given by the user, which override those of the patches
-    :raises Misuse: a text is not a change, or two concern one seam
+    :param said: changes given by the user, which override those of the patches
+    :raises Misuse: if a text is not a change, or two concern one seam
     """
     sources = [(f"--policy {change}", change) for change in said]
     if not said:
@@ -172,8 +172,8 @@ def try_kernel(
     :param built: the sources of the kernel, one line
     :param claims: also find the claims of the discussions whose answer changes
     :param review: the review of *policies*
-    :raises Misuse: there is no such model
-    :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
+    :raises Misuse: if there is no such model
+    :raises LostGuest: if the kernel does not boot, or does not survive a program that maps a page
     """
     model = ",".join((like, *policies))
     ModelMachine(model)
@@ -219,8 +219,8 @@ def try_kernel(
 def alive(machine: Machine) -> Run:
     """The run of a program that every kernel survives: it reports the kernel and its configuration.
 
-    :raises LostGuest: the kernel does not finish it
-    :raises Undecided: this machine lacks something to run it
+    :raises LostGuest: if the kernel does not finish it
+    :raises Undecided: if this machine lacks something needed to run it
     """
     (run,) = machine.run([load_text(_ALIVE)])
     if run.lost is not None:
@@ -263,8 +263,8 @@ def kernel_of_tree(
 
     :param configuration: packaged names or files
     :param like: the version whose model describes the kernel
-    :raises Misuse: *tree* is neither, a patch is not one, or patches are given for a file
-    :raises Undecided: it cannot be built: a patch does not apply, the compiler fails, an option is missing
+    :raises Misuse: if *tree* is neither a tree nor a kernel, a patch is not one, or a file gets patches
+    :raises Undecided: if it cannot be built: a patch does not apply, the compiler fails, an option is missing
     """
     if tree.is_file():
         if patches:

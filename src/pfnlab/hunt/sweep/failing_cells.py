@@ -1,7 +1,7 @@
 """The cells of a sweep of failures: an operation that may allocate, and the allocation in it that fails.
 
-A row is an operation after the lines that lead to it, and a column a function of which one call is made to
-fail. If that call does not occur, the operation runs normally.
+A row is an operation after the lines that lead to it, and a column is a function, one call of which is made
+to fail. If that call does not occur, the operation runs normally.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _Named: TypeAlias = dict[str, tuple[str, ...]]
 
 
 class FailingRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows of one or several set-ups: each operation after each of its preludes.
+    """Rows of one or more set-ups: each operation after each of its preludes.
 
     :param op: the operations, or names of them
     :param before: lines that lead to an operation, separated by ``;``, or names of them

@@ -106,9 +106,10 @@ class SweptCell(NamedTuple):
 class HeldCell(NamedTuple):
     """A cell of a hold: two operations on a kind of mapping, the second executed while the first is held.
 
-    :param point: the function it is held at
+    :param point: the function at which the first is held
     :param beside: the kind of the concurrent operation
-    :param odd: whether a child with its own address space executes that, and not a thread
+    :param odd: whether the concurrent operation is run by a child with its own address space rather than by a
+        thread
     """
 
     scope: str
@@ -178,7 +179,7 @@ def scopes() -> tuple[str, ...]:
 def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
     """The kinds of mapping of a scope, by the scope that contains them; failures have none.
 
-    :raises Misuse: there is no such scope
+    :raises Misuse: if there is no such scope
     """
     if scope == ALL:
         return MAPPINGS | TRIPLES
@@ -192,7 +193,7 @@ def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
 def cells_of(scope: str) -> Sequence[Cell]:
     """The cells of a scope, always in the same order.
 
-    :raises Misuse: there is no such scope
+    :raises Misuse: if there is no such scope
     """
     if scope == FAILURES:
         return failing_cells()

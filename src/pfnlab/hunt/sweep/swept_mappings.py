@@ -105,7 +105,7 @@ class Spot(NamedTuple):
     """Pages to which an operation applies.
 
     :param start: the first page; *end*: the page after the last
-    :param second: whether it is the second operation of the cell, or the third; some have other words then
+    :param second: whether it is the second or third operation of the cell; some then have other words
     :param name: the area or the task that an operation creates
     """
 
@@ -117,7 +117,7 @@ class Spot(NamedTuple):
     name: str
 
     def lines(self, kind: str) -> list[str]:
-        """The program lines of an operation of this kind here."""
+        """The program lines for an operation of this kind at this place."""
         mapping, pages = self.mapping, self.end - self.start
         way = mapping.via.rpartition(" ")[0]
         # The same number of device pages outside area `a`, at the same offset in a leaf.

@@ -1,4 +1,4 @@
-"""All findings of a machine, the worst first, and the kinds that could not be checked.
+"""All findings of a machine, most serious first, and the kinds that could not be checked.
 
 Findings of one kind and place are merged, however many entries or mappings they have.
 """
@@ -36,7 +36,7 @@ class NotLookedFor(msgspec.Struct, frozen=True):
 
     :param kind: its name
     :param title: its name for a reader
-    :param in_part: the available part was checked; false if nothing was
+    :param in_part: true if the available part was checked; false if nothing was
     :param why: the missing sources, each with the reason
     :param commands: commands that supply them, for a user to run
     """
@@ -51,7 +51,7 @@ class NotLookedFor(msgspec.Struct, frozen=True):
 class _SourcedPart(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
-    :param seen: the field that is None if the part was not read, or a function that returns false then
+    :param seen: the field that is None if the part was not read, or a function that then returns false
     :param sources: its names as a source: files, and parts of a kernel's memory
     :param command: the command that supplies it, unless its source names one
     :param tells: what cannot be decided without it; empty if a pasted text needs no such file
@@ -151,7 +151,7 @@ def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
 
 
 def untold(snapshot: Snapshot) -> str:
-    """A sentence with what cannot be decided, and the missing source; empty if everything can."""
+    """A sentence on what cannot be decided, and the missing source; empty if everything can be."""
     tells, asked = list[str](), list[str]()
     for name, part in _PARTS.items():
         if part.tells and _lack(snapshot, name, cut=True) is not None:
@@ -183,7 +183,7 @@ def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
     return SnapshotSource(source.name, source.access, why, None, command)
 
 
-#: The most processes named in a finding, and the most lines shown.
+#: Maximum numbers of processes named and of lines shown in a finding.
 _MOST_PIDS, _MOST_EVIDENCE = 64, 12
 
 
@@ -229,7 +229,7 @@ class _Gathering:
 
 
 def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
-    """Merge findings by kind and BAR or device, with size and count; a hidden source stays separate."""
+    """Merge findings by kind and BAR or device, adding size and count; a hidden source stays separate."""
     groups: dict[tuple[object, ...], _Gathering] = {}
     for one in found:
         key: tuple[object, ...]
@@ -261,8 +261,9 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
 
 
 def findings(machine: JoinedHost) -> tuple[Finding, ...]:
-    """Return the findings by severity, kind and place, one of each kind and place; kinds that lack a source
-    are left out (:func:`not_looked_for`).
+    """The findings by severity, kind and place, merged per kind and place.
+
+    Kinds that lack a source are left out (:func:`not_looked_for`).
     """
     lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
     kinds = finding_kinds()

@@ -1,6 +1,6 @@
 """The form of a finding, and all kinds (``kinds.toml``): what each means and what to do.
 
-A finding is composed of the words of its kind, bugs of this kernel, and lines copied from their files.
+A finding consists of the words of its kind, bugs of this kernel, and lines copied from their files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
     #: Something is wrong, and remains so.
     WRONG = "wrong"
@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
     @property
     def weight(self) -> int:
-        """The order of findings, the worst first."""
+        """The order of findings, most serious first."""
         return list(Severity).index(self)
 
 
@@ -45,8 +45,8 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param rules: steps of docs/semantics
     :param bugs: identifiers of docs/bugs.md that cause it; each finding marks those of this kernel
     :param advice: what to do, each with its cost
-    :param through: parts of a snapshot that are searched: if one was truncated, findings are missing
-    :param needs: parts that must be complete, because their lack of an entry is taken as evidence
+    :param through: parts of a snapshot that are searched; if one was truncated, findings may be missing
+    :param needs: parts that must be complete, because a missing entry in them is taken as evidence
     :param helps: parts that yield more findings
     """
 
@@ -66,7 +66,7 @@ class EvidenceLine(msgspec.Struct, frozen=True):
     """A line that supports a finding.
 
     :param source: its file
-    :param line: verbatim, or as the file would have it
+    :param line: verbatim, or as the file would print it
     """
 
     source: str
@@ -92,7 +92,7 @@ class PhysicalPlace(msgspec.Struct, frozen=True):
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """Its first byte and the one after its last."""
+        """Its first byte, and the byte after its last."""
         return int(self.start, 16), int(self.end, 16)
 
     def __post_init__(self) -> None:
@@ -108,14 +108,14 @@ class Finding(msgspec.Struct, frozen=True):
     :param kind: its name in ``kinds.toml``
     :param severity: ``wrong``, ``look here`` or ``note``
     :param says: the finding in one or two sentences
-    :param means: what that means
+    :param means: its meaning
     :param places: the physical memory concerned; only the first ranges if there are many
     :param size: bytes in total
     :param count: number of places, reservations or mappings merged into it
     :param device: the PCI address; null if no device is concerned
     :param bar: the number of its BAR
     :param pids: processes concerned
-    :param evidence: the lines
+    :param evidence: the lines that support it
     :param bugs: bugs of this kernel that cause it
     :param programs: reproducers
     :param advice: what to do, with its cost
@@ -137,7 +137,7 @@ class Finding(msgspec.Struct, frozen=True):
     advice: tuple[str, ...] = ()
 
 
-#: The most pieces named in a finding.
+#: Maximum number of pieces named in a finding.
 MOST_PLACES = 8
 
 
@@ -162,7 +162,7 @@ def range_text(start: int, end: int) -> str:
     return f"[mem {start:#010x}-{end - 1:#010x}]"
 
 
-#: The most lines of one source shown in a finding.
+#: Maximum number of lines of one source shown in a finding.
 MOST_LINES = 6
 
 
@@ -175,9 +175,9 @@ class RawFinding(msgspec.Struct, frozen=True):
     :param evidence: returns the lines that show it
     :param places: ranges concerned, each with the mode of its reservation, or None if not reserved
     :param device: the device, if no BAR is concerned
-    :param size: bytes of all places, if *places* has only the first of them
-    :param count: number of places; 0 if *places* has all
-    :param otherwise: the finding to report instead if a source it needs is missing
+    :param size: bytes of all places, if *places* contains only the first of them
+    :param count: number of places; 0 if *places* contains all
+    :param otherwise: the finding to report instead if a source that it needs is missing
     """
 
     kind: str
@@ -201,7 +201,7 @@ class RawFinding(msgspec.Struct, frozen=True):
         place: BarOf | None = None,
         pids: Sequence[int] = (),
     ) -> RawFinding:
-        """A rare finding, whose sentences and lines already exist."""
+        """A rare finding whose sentences and lines already exist."""
         lines = tuple(evidence)
         return cls(kind, lambda: says, places, place, None, pids, lambda: lines)
 
@@ -237,7 +237,7 @@ def claim_line(line: IomemLine) -> EvidenceLine:
 
 
 def evidence_of_book(entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[EvidenceLine]:
-    """Entries in the form of the memtype list since 5.13, with the byte after their last."""
+    """Entries in the form of the memtype list since 5.13, which gives the byte after the last."""
     for start, end, mode in entries[:MOST_LINES]:
         yield EvidenceLine(memory_lists.MEMTYPES, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
     if len(entries) > MOST_LINES:

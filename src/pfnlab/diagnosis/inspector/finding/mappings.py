@@ -32,7 +32,7 @@ _ISA_HOLE = (0xA0000, 0x100000)
 
 
 class OddMapping(NamedTuple):
-    """A mapping of a reserving file, in *pieces* of memory, not simply inside one entry of its mode."""
+    """A mapping of a file that reserves, not simply inside one entry of its mode; *pieces* are its memory."""
 
     mapping: HostMapping
     file: MappableFile
@@ -40,7 +40,7 @@ class OddMapping(NamedTuple):
 
 
 def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
-    """Mappings of reserving files, except those inside one entry of the requested mode."""
+    """Mappings of files that reserve, except those inside one entry of the requested mode."""
     starts, ends, owners = machine.book.starts, machine.book.ends, machine.book.owners
     alone, combining = machine.book.disjoint, CacheMode.WC
     for mapping in machine.snapshot.mappings or ():
@@ -57,7 +57,7 @@ def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
 
 
 def odd(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings of reserving files that are unreserved, in an unrequested mode, or in two modes."""
+    """Mappings of files that reserve which are unreserved, in an unrequested mode, or in two modes."""
     tracks = machine.tracks
     for one in odd_mappings(machine):
         found = (
@@ -69,7 +69,7 @@ def odd(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
-    """If a driver claimed the BAR, the mapping was revoked."""
+    """The finding for a mapping without a reservation; it was revoked if a driver claimed the BAR."""
     mapping = one.mapping
     # Neither the ISA hole nor RAM is ever reserved.
     missing = [
@@ -102,7 +102,7 @@ def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | N
 
 
 def _other_than_asked(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
-    """By the memtype list or by its entries."""
+    """The finding for a write-combining mapping whose memory is reserved in another mode."""
     others = [piece for piece in one.pieces if piece.mode not in (None, CacheMode.WC)]
     if not others:
         return None
@@ -155,7 +155,7 @@ def _over_two_modes(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
 
 
 def of_removed(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings of resource files of a removed device."""
+    """Mappings of resource files whose device was removed."""
     mappings = machine.snapshot.mappings or ()
     files = {path: mapped_file(path) for path in {mapping.path for mapping in mappings}}
     gone = {
@@ -179,11 +179,11 @@ def _of_removed(machine: JoinedHost, mapping: HostMapping, file: MappableFile) -
     return f"{machine.who(mapping.pid)} maps BAR {file.bar} of {file.device}, which was removed."
 
 
-#: The most users of one place that are examined for their names.
+#: Maximum number of users of one place whose names are examined.
 _MOST_USERS = 64
 
 
-#: A user with entries for a range: their mode, and its name.
+#: A user of a range: the mode of its entries, and its mapping.
 _User = tuple[CacheMode, HostMapping | DirectAlias]
 
 

@@ -22,9 +22,9 @@ _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
 
 
 class LooseEntry(NamedTuple):
-    """An entry in BARs without a driver of their own, which mappings cover in part or not at all.
+    """An entry in BARs without a driver that uses the device itself, which mappings cover at most in part.
 
-    :param place: the first BAR it lies in
+    :param place: the first BAR that it lies in
     :param free: the unmapped rest, if a part is mapped
     :param claimants: claimed resources inside its BARs
     """
@@ -37,7 +37,7 @@ class LooseEntry(NamedTuple):
 
 
 def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
-    """Memtype entries whose BARs have no driver of their own, and that no mapping fully covers."""
+    """Memtype entries whose BARs lack a driver that uses the device, and that no mapping fully covers."""
     alone, mapped = machine.bars.disjoint, machine.mapped
     starts, ends = mapped.starts, mapped.ends
     for bar in machine.bars:
@@ -65,7 +65,7 @@ def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
 
 
 def loose(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Entries in BARs without a driver: unowned ones, one finding per BAR; and those mapped in part."""
+    """Findings for entries in BARs without a driver: unowned ones, merged per BAR; and partly mapped ones."""
     gone: dict[tuple[str, int], tuple[BarOf, list[Reservation]]] = {}
     for one in loose_entries(machine):
         if one.mapped:
@@ -93,7 +93,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
     def lines() -> Iterator[EvidenceLine]:
         yield from evidence_of_book(places)
         yield device_line(place.device)
-        # Failed frees tell who and when.
+        # Failed frees show the process and the time.
         low, high = min(start for start, _, _ in places), max(end for _, end, _ in places)
         for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
             yield EvidenceLine("kernel log", ranged.owner)
@@ -116,7 +116,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
 
 
 def _may_hold(machine: JoinedHost, one: LooseEntry) -> bool:
-    """True if the entry may have an owner: then it is not leaked, whatever its form."""
+    """True if the entry may have an owner; then it is not reported as leaked, whatever its form."""
     entry = one.entry
     if machine.aliases.any_over(entry.start, entry.end) or not all(map(of_stand_in, one.claimants)):
         return True
@@ -158,7 +158,7 @@ def _over_tracked(machine: JoinedHost, one: LooseEntry) -> RawFinding:
 
 
 def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Entries that extend from one BAR into another, and are not a resource by themselves."""
+    """Entries that extend from one BAR into another, and are not a single resource."""
     for bar in machine.bars:
         # Entries that extend past its last byte; an entry over several BARs is handled with the first.
         for start, end, owner in machine.book.over(bar.end - 1, bar.end):
@@ -180,7 +180,7 @@ def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def device_line(device: PciFunction, place: BarOf | None = None) -> EvidenceLine:
-    """A device as a line, with one of its BARs or its driver."""
+    """A line of evidence about a device, with one of its BARs or its driver."""
     line = f"{device.address} {device.ids}: {driver_words(device)}"
     if place is not None:
         line = f"{place}: {range_text(place.bar.start, place.bar.end)}"

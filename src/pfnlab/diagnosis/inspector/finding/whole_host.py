@@ -55,7 +55,7 @@ def no_write_combining(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
 
 
 def mtrrs_decide(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """Entries of BARs whose effective mode differs from the list because of an MTRR."""
+    """Entries in BARs whose effective mode differs from the list because of an MTRR."""
     for bar in machine.bars if machine.snapshot.mtrrs else ():
         # A BAR usually has one MTRR type, which together with the mode decides.
         kind = machine.mtrr_of(bar.start, bar.end)

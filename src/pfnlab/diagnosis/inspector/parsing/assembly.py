@@ -1,4 +1,4 @@
-"""A snapshot from the text files of one machine, wherever stored (:class:`.text_files.TextFiles`)."""
+"""Assembly of a snapshot from one machine's text files, wherever stored (:class:`.text_files.TextFiles`)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -39,15 +39,17 @@ def config_path(release: str) -> str | None:
 
 
 def snapshot_of(files: text_files.TextFiles) -> Snapshot:
-    """Return the snapshot of these files. A malformed line raises Unparsable in a bundle;
-    elsewhere it is skipped, and the source is CUT and names it.
+    """Return the snapshot of these files.
+
+    A malformed line raises Unparsable in a bundle; elsewhere it is skipped, and its source is marked CUT and
+    names it.
     """
     with working(f"reading {files.origin}") as work, uncollected():
         return _Assembly(files, work).snapshot()
 
 
 class _Assembly:
-    """One reading: the sources in the order they are read."""
+    """One reading of a machine's files, with the sources in the order they are read."""
 
     def __init__(self, files: text_files.TextFiles, work: Work) -> None:
         self._files, self._long = files, text_files.LongFiles(files)
@@ -55,7 +57,7 @@ class _Assembly:
         self._sources: list[SnapshotSource] = []
 
     def snapshot(self) -> Snapshot:
-        """All parts."""
+        """The snapshot of all parts."""
         book = self._book()
         resources = self._resources()
         mtrrs = self._mtrrs()
@@ -178,7 +180,10 @@ class _Assembly:
         return None
 
     def _read(self, path: str, remedy: _Remedy | None = None) -> text_files.FileText | None:
-        """Read a file and note it as a source; None if missing. *remedy* finds a command to supply it."""
+        """Read a file and record it as a source; None if missing.
+
+        :param remedy: finds a command to supply a missing file
+        """
         text = self._long.read(path)
         self._note(path, text, remedy)
         return text if text.there else None

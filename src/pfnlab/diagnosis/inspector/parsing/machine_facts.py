@@ -61,7 +61,7 @@ def modules(data: bytes) -> tuple[Module, ...]:
 
 
 def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
-    """The text of a configuration, gzipped or not, or why there is none; the other is empty."""
+    """The text of a configuration, gzipped or not, or the reason for its absence; the other is empty."""
     if data[:2] != b"\x1f\x8b":
         return data, ""
     unpacking = zlib.decompressobj(wbits=31)
@@ -121,7 +121,7 @@ _MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 
 def log_lines(data: bytes) -> tuple[str, ...]:
-    """The log's lines with timestamps, as dmesg prints them; of a journal only the kernel's lines."""
+    """The log's lines with timestamps, as dmesg prints them; of a journal, only the kernel's lines."""
     of_records = _RECORD.match(data) is not None
     lines: list[str] = []
     for piece in line_pieces(data):
@@ -152,7 +152,7 @@ def mtrr_default(lines: tuple[str, ...]) -> MtrrType | None:
 
 
 def version(lines: tuple[str, ...]) -> str:
-    """The version in the last banner of the log; empty if there is none."""
+    """The version in the last banner of the log, or an empty string."""
     return next((found[1] for line in reversed(lines) if (found := _BANNER.search(line))), "")
 
 

@@ -98,7 +98,7 @@ _WITHOUT_GROUP = "/dev/vfio/devices/"
 
 
 class VfioOwners:
-    """Devices by process and by file, as far as descriptors show them."""
+    """Devices by process and by file, as far as open descriptors show them."""
 
     def __init__(self, files: TextFiles, devices: Iterable[PciFunction]) -> None:
         self._files = files
@@ -110,7 +110,7 @@ class VfioOwners:
         self._without_group = False
 
     def add(self, pid: int, targets: Mapping[str, str]) -> None:
-        """Add the device files that a process has open, by the number of the descriptor."""
+        """Add the device files that a process has open, by descriptor number."""
         groups = {group[1] for target in targets.values() if (group := _GROUP.fullmatch(target))}
         self._groups |= groups
         self._without_group |= any(target.startswith(_WITHOUT_GROUP) for target in targets.values())
@@ -134,7 +134,7 @@ class VfioOwners:
         self._own[pid] = by_inode, next(iter(found)) if len(found) == 1 else None
 
     def device_of(self, pid: int, inode: bytes) -> str | None:
-        """The device that has *inode*, None if undetermined; add all processes first."""
+        """The device that has *inode*, or None if undetermined; add all processes first."""
         # A mapping outlives the descriptor it was made with, and may come from another process, so the open
         # files of all processes count. Until 6.9 all files of VFIO have the same inode.
         by_inode, single = self._own.get(pid, ({}, None))

@@ -23,7 +23,7 @@ IOMEM_LINE = re.compile(rb"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : ([^\n]*)$", 
 
 
 class IomemTable(Sequence[IomemLine]):
-    """The lines of a file, of which there may be two million: each is created on access."""
+    """The lines of a file, of which there may be two million; each is created on access."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -78,7 +78,7 @@ MEMTYPES_HEAD = b"PAT memtype list:"
 
 
 def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
-    """Return the entries in order, and the number of lines that are an entry or the header.
+    """Return the entries in order, and the number of lines that are entries or the header.
 
     An end of zero is the wrapped end of 64 bits; a range that ends before it begins is not an entry.
     """

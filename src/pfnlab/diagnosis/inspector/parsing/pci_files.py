@@ -95,7 +95,7 @@ def trimmed_listing(data: bytes) -> bytes:
 
 
 def listed_devices(data: bytes) -> tuple[PciFunction, ...]:
-    """The devices in order; modules that could drive one, loaded or not, are omitted."""
+    """The devices in order, without the modules that could drive them."""
     found = []
     for piece in line_pieces(data, b"0123456789abcdef"):
         for block in re.split(r"\n(?=\S)", decoded(piece)):

@@ -1,7 +1,7 @@
 """Processes with mappings of page frames or open device files: /proc/PID/smaps, maps, fd, fdinfo and comm.
 
 A VMA is of interest if its flags have ``pf`` (VM_PFNMAP) or ``io`` (VM_IO), or if it maps a file whose page
-frames can be mapped. The clock pages that the kernel maps into every process ([vvar]) are not.
+frames can be mapped. The clock pages that the kernel maps into every process ([vvar]) are excluded.
 """
 
 import re
@@ -56,7 +56,7 @@ def is_device_file(target: str) -> bool:
 
 
 def trimmed(data: bytes) -> bytes:
-    """Reduce maps or smaps to the VMAs of interest: the line of each, and that of its flags.
+    """Reduce maps or smaps to the VMAs of interest: the line of each, and its line of flags.
 
     A trimmed file is unchanged, and the lines of other VMAs cost nothing.
     """
@@ -79,7 +79,10 @@ def trimmed(data: bytes) -> bytes:
 
 
 def vmas(data: bytes) -> Iterator[Vma]:
-    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path, flags; empty if missing."""
+    """The VMAs of a trimmed file, with the parts of each line; parts that are missing are empty.
+
+    The parts are start, end, permissions, offset, inode, path and flags.
+    """
     for piece in text_files.line_pieces(data, _DIGITS):
         yield from _VMA.findall(piece)
 
@@ -91,7 +94,7 @@ def is_trimmed(data: bytes, count: int) -> bool:
 
 
 def is_of_interest(path: bytes, flags: bytes) -> bool:
-    """True if a VMA with this file and line of flags is of interest."""
+    """True if a VMA with this file and these flags is of interest."""
     return _OPEN.match(path) is not None or (_OF_FLAGS.match(flags) is not None and _CLOCK not in path)
 
 
@@ -140,7 +143,7 @@ _PID = re.compile(r"[0-9]{1,10}")
 _UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
 #: The process that every machine has.
 _FIRST = 1
-#: The most descriptors examined per process.
+#: Maximum number of descriptors examined per process.
 MOST_DESCRIPTORS = 1 << 16
 
 
@@ -149,7 +152,7 @@ _Kind = tuple[bool, str, tuple[str, ...] | None, str, bool]
 
 
 class ProcessesSeen(msgspec.Struct, frozen=True):
-    """All facts from processes; None without /proc."""
+    """All facts about processes; None without /proc."""
 
     processes: tuple[Process, ...] | None
     mappings: tuple[HostMapping, ...] | None
@@ -157,7 +160,7 @@ class ProcessesSeen(msgspec.Struct, frozen=True):
 
 
 class _Tally:
-    """One file of every process: how many were read, and how many refused."""
+    """Counts for one file of every process: how many were read, and how many refused."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -180,7 +183,7 @@ class _Tally:
             self.seconds = text.seconds
 
     def source(self) -> SnapshotSource:
-        """All of them as one source."""
+        """All these files as one source."""
         if self.refused:
             access = Access.CUT if self.read else Access.REFUSED
             why = f"{number_of(self.refused, 'process', 'processes')}: {self.why}"

@@ -22,53 +22,56 @@ _TIMES, _LEAST = 200, 16 << 20
 
 
 class SnapshotBounds(msgspec.Struct, frozen=True):
-    """Bounds of reading: of one file, of all files, and of packed data.
+    """Bounds of reading: for one file, for all files, and for packed data.
 
-    :param mib: MiB of one file; a user asked for it if it exceeds :data:`MOST_MIB`
+    :param mib: MiB of one file; more than :data:`MOST_MIB` only if the user asked for it
     """
 
     mib: int = MOST_MIB
 
     @property
     def bytes(self) -> int:
-        """The most bytes of one file."""
+        """The maximum size of one file, in bytes."""
         return self.mib << 20
 
     @property
     def lines(self) -> int:
-        """The most lines of one file."""
+        """The maximum number of lines of one file."""
         return self.mib * LINES_PER_MIB
 
     @property
     def all_bytes(self) -> int:
-        """The most bytes of all files, and of a bundle."""
+        """The maximum size of all files together, and of a bundle, in bytes."""
         return self.bytes * _FILES
 
     @property
     def all_lines(self) -> int:
-        """The most lines of all files, and of a bundle."""
+        """The maximum number of lines of all files together, and of a bundle."""
         return self.lines * _FILES_OF_LINES
 
     def unpacked(self, size: int) -> int:
-        """The most bytes to unpack from *size* packed bytes; a user who asked for more gets it."""
+        """The maximum number of bytes to unpack from *size* packed bytes, more if the user asked for it."""
         asked = self.all_bytes if self.mib > MOST_MIB else _LEAST
         return max(_TIMES * size, asked)
 
     def is_longer(self, size: int, lines: int) -> str:
-        """The bound that such a file exceeds, with what to do; empty if it exceeds none."""
+        """The bound that a file exceeds, and what to do about it; empty if it is within the bounds."""
         if size > self.bytes:
             return f"longer than {size_text(self.bytes)}{self.remedy}"
         return f"more than {self.lines:,} lines{self.remedy}" if lines > self.lines else ""
 
     def is_larger(self, size: int, lines: int) -> str:
-        """The same for all files together."""
+        """The bound that all files together exceed, as in :meth:`is_longer`."""
         if size > self.all_bytes:
             return f"all files are larger than {size_text(self.all_bytes)}{self.remedy}"
         more = lines > self.all_lines
         return f"all files have more than {self.all_lines:,} lines{self.remedy}" if more else ""
 
     def is_too_packed(self, packed: int, size: int) -> str:
-        """The same for packed data: its packed bytes, and the bytes unpacked so far."""
+        """The bound that packed data exceeds, as in :meth:`is_longer`.
+
+        :param packed: its packed bytes; *size*: the bytes unpacked so far
+        """
         if size <= self.unpacked(packed):
             return ""
         return f"unpacked it is more than {_TIMES} times as large, over {size_text(size)}{self.remedy}"
@@ -83,7 +86,7 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
 ORDINARY = SnapshotBounds()
 
 
-#: The most bytes of a file with few lines.
+#: Maximum number of bytes of a file with few lines.
 MOST_SMALL = 1 << 20
 #: Bytes of a long file that are parsed at once.
 _PIECE = 1 << 20
@@ -98,7 +101,7 @@ class FileText(msgspec.Struct, frozen=True):
     """The content of one file, and how reading it went.
 
     :param why: the reason if it was not fully read, in the system's words
-    :param seconds: when it was read, since 1970
+    :param seconds: when it was read, in seconds since 1970
     :param line: number of lines before it in its container
     """
 
@@ -118,8 +121,8 @@ class TextFiles(Protocol):
     """Files of one machine.
 
     :ivar origin: the name of their container, for messages
-    :ivar root: read as the superuser
-    :ivar strict: refuse a malformed line; otherwise skip and report it
+    :ivar root: whether they were read as the superuser
+    :ivar strict: whether to refuse a malformed line instead of skipping and reporting it
     :ivar left_out: lines that a redacted bundle lacks
     :ivar bounds: the bounds of reading them
     """
@@ -139,12 +142,12 @@ class TextFiles(Protocol):
         ...
 
     def names(self, folder: str) -> FileText:
-        """The names in *folder*, one a line, sorted."""
+        """The names in *folder*, one per line, sorted."""
         ...
 
 
 class Unparsable(Misuse):
-    """A malformed line; *reason* is its number and beginning."""
+    """A malformed line; *reason* gives its number and beginning."""
 
     def __init__(self, origin: str, path: str, container_line: int, reason: str) -> None:
         self.reason = reason
@@ -153,7 +156,7 @@ class Unparsable(Misuse):
 
 
 def shown(line: bytes) -> str:
-    """The beginning of a line, made inert for a message."""
+    """The beginning of a line, escaped for a message."""
     text = line.decode("utf-8", "backslashreplace")
     return visible_name(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
@@ -170,7 +173,7 @@ def first_line(files: TextFiles, path: str) -> str:
 
 
 def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] | None:
-    """The first line, counted from 1, that is neither empty nor *good*; None if there is none."""
+    """The first line, counted from 1, that is neither empty nor *good*, or None."""
     number = 0
     for piece in line_pieces(data):
         for line in piece.removesuffix(b"\n").split(b"\n"):
@@ -203,8 +206,9 @@ class LongFiles:
     def read(self, path: str, kept: Callable[[bytes], bytes] = bytes) -> FileText:
         """The content of the file at *path*, truncated at a bound with a note.
 
-        Raises Unparsable for a truncated file of a bundle. *kept* returns the part to keep, which
-        counts for the bound of all files.
+        Raises Unparsable for a truncated file of a bundle.
+
+        :param kept: returns the part to keep, which counts towards the bound for all files
         """
         bounds, text = self._files.bounds, self._files.read(path, self._files.bounds.bytes + 1)
         lines = text.data.count(b"\n")
@@ -221,7 +225,7 @@ class LongFiles:
 
 
 def _beginning(data: bytes, bounds: SnapshotBounds) -> bytes:
-    """The beginning of *data*, with the lines and bytes that one file may have."""
+    """The beginning of *data*, within the bounds on lines and bytes of one file."""
     left, end = bounds.lines, 0
     for piece in line_pieces(data[: bounds.bytes]):
         lines = piece.count(b"\n")

@@ -1,4 +1,4 @@
-"""Changed physical addresses with the same relations: order, nesting, adjacency, sizes and page offsets.
+"""Changed physical addresses that keep their relations: order, nesting, adjacency, sizes and page offsets.
 
 The gap between two ranges grows by some megabytes, so each range moves by more than the one before it. A
 reserved or mapped range, or a region of a device, keeps its size; a window of a bus or memory may grow with
@@ -13,11 +13,11 @@ from random import Random
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 
-#: Up to here every PC has the same addresses, which are kept.
+#: Below this, every PC has the same addresses, which are kept.
 COMMON = 1 << 20
-#: Steps by which a gap grows, so that sizes in megabytes remain whole numbers, and the most steps.
+#: Steps by which a gap grows, so that sizes in megabytes remain whole numbers; maximum number of steps.
 _STEP, _MOST_STEPS = 1 << 21, 64
-#: The most gaps that grow; ranges between them move by as much as the gap before them.
+#: Maximum number of gaps that grow; ranges in between move as far as the gap before them.
 _MOST_GAPS = 4096
 _TRIES = 50
 #: Memory and what the firmware keeps; a range of this name may grow.
@@ -26,7 +26,7 @@ Range = tuple[int, int]
 
 
 class AddressShift:
-    """A map between addresses: *kept* ranges keep their sizes, *others* their relations."""
+    """A map between addresses: *kept* ranges keep their sizes, *others* only their relations."""
 
     def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:
         kept = list(kept)
@@ -45,7 +45,7 @@ class AddressShift:
                 return
 
     def __call__(self, address: int) -> int:
-        """The changed address; beyond 64 bits, the last one."""
+        """The changed address, at most the last of 64 bits."""
         moved = address + self._moved[bisect_right(self._jumps, address)]
         return min(moved, (1 << 64) - 1) if address < 1 << 64 else address
 
@@ -82,7 +82,7 @@ def _merged(kept: list[Range]) -> list[Range]:
 
 
 def _gaps(points: list[int], kept: list[Range]) -> list[int]:
-    """The middle of each stretch between two points, above the common ones, that has no kept range."""
+    """The middle of each stretch between two points without a kept range, above the common addresses."""
     found = []
     starts = [start for start, _ in kept]
     for start, end in pairwise(points):

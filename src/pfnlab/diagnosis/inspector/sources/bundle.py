@@ -46,7 +46,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
 MAGIC = b"pfnlab-bundle "
 VERSION = b"1"
 GZIP = b"\x1f\x8b"
-#: The most bytes of a line of a bundle.
+#: Maximum number of bytes of a line of a bundle.
 MOST_LINE = 1 << 16
 #: Directives for a file that was not fully read.
 ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}
@@ -68,7 +68,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def written(entries: Iterable[Entry], notes: Iterable[tuple[str, str]]) -> bytes:
-    """Write a bundle of these entries."""
+    """The text of a bundle with these entries."""
     parts = [MAGIC + VERSION + b"\n"]
     parts += [b"note %s %s\n" % (word.encode(), value.encode()) for word, value in notes]
     parts += _directives(entries)
@@ -102,7 +102,7 @@ def _content(entry: Entry) -> bytes:
 
 
 def is_bundle(head: bytes) -> bool:
-    """True if a file begins like a bundle, packed or not."""
+    """True if a file that begins with *head* is a bundle, packed or not."""
     if head.startswith(GZIP):
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, len(MAGIC))
@@ -112,7 +112,7 @@ def is_bundle(head: bytes) -> bool:
 
 
 def bundle_bytes(path: Path, bounds: SnapshotBounds) -> bytes:
-    """The text of the bundle at *path*, unpacked; raises Unreadable, or Misuse for a large or damaged one."""
+    """The text of the bundle at *path*, unpacked; raises Unreadable, or Misuse if too large or damaged."""
     _check_size(visible_name(path), check_regular(path, "bundle").st_size, bounds)
     return unpacked(read_bytes(path, "bundle", bounds.all_bytes), str(path), bounds)
 
@@ -124,7 +124,7 @@ def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
 
 
 def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
-    """The text of a bundle, gzipped or not; raises Misuse for a large or damaged one."""
+    """The text of a bundle, gzipped or not; raises Misuse if it is too large or damaged."""
     name = visible_name(origin)
     _check_size(name, len(data), bounds)
     if not data.startswith(GZIP):
@@ -179,7 +179,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class Bundle:
-    """The files in a bundle; raises Misuse if it is not a bundle, truncated, or has a malformed line."""
+    """The files in a bundle; raises Misuse if it is not a bundle, is truncated, or has a malformed line."""
 
     strict = True
 
@@ -201,7 +201,7 @@ class Bundle:
 
     @classmethod
     def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
-        """The bundle in a file, packed or not; raises Misuse like the class, or if it cannot be read."""
+        """The bundle in a file, packed or not; raises Misuse as the class does, or if it cannot be read."""
         return cls(bundle_bytes(path, bounds), str(path), bounds)
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
@@ -224,7 +224,7 @@ class Bundle:
         return self._content(part).removesuffix(b"\n").decode("utf-8", "surrogateescape")
 
     def names(self, folder: str) -> FileText:
-        """The names in a folder: those it lists, or those with content in the bundle."""
+        """The names in a folder: the ones it lists, or the ones with content in the bundle."""
         part = self._parts.get(folder)
         if part is not None:
             return FileText(self._content(part), part.access, part.why, part.seconds, part.line)

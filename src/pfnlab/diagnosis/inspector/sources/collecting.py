@@ -68,8 +68,9 @@ _INFO_LINE = re.compile(rb"^(?:ino|vfio-device-syspath):[^\n]*$", re.MULTILINE)
 def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     """Write a bundle of *files* to *path*, gzipped for ``.gz``; return their snapshot.
 
-    :param redact: keep only lines of known forms, with changed names and addresses in the same relations
-    :raises Misuse: the file cannot be written; Undecided if the disk is full or fails
+    :param redact: keep only lines of known forms, with changed names and addresses that keep their relations
+    :raises Misuse: if the file cannot be written
+    :raises Undecided: if the disk is full or fails
     """
     recorder = Recorder(files)
     found = snapshot_of(recorder)
@@ -97,7 +98,7 @@ class Recorder:
         self.bounds = files.bounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The kept content."""
+        """The kept part of the content."""
         known = self._known.get(("file", path))
         if known is None:
             whole = self._files.read(path, most)
@@ -119,7 +120,7 @@ class Recorder:
         return target
 
     def names(self, folder: str) -> FileText:
-        """The names, recorded except those of descriptors, most of which are of no interest."""
+        """The names, all recorded except most names of descriptors, which are of no interest."""
         found = self._files.names(folder)
         if folder == "/proc":
             pids = [name for name in found.data.split(b"\n") if name.isdigit()]

@@ -96,7 +96,7 @@ class _Devices:
             return default
 
     def addresses(self) -> list[int]:
-        """The devices, by the addresses of their structures."""
+        """The addresses of the devices' structures."""
         view = self._view
         heads, found, seen = [(view.symbol("pci_root_buses"), 0)], list[int](), set[int]()
         while heads:
@@ -125,7 +125,7 @@ class _Devices:
             driver_name,
             tuple(self._bars(address)),
             modules,
-            # The firmware may have enabled one that no driver did; only the device itself tells.
+            # The firmware may have enabled a device that no driver enabled; only the device itself knows.
             enabled=True if 0 < enabled < 1 << 31 else None,
             group=self._group(group) if group else "",
         )
@@ -157,7 +157,7 @@ def _module_name(view: KernelView, module: int) -> str:
 
 
 def read_modules(view: KernelView) -> Iterator[Module]:
-    """The loaded modules, the newest first as /proc/modules has them, each with the modules that use it."""
+    """The loaded modules, each with the modules that use it, in the order of /proc/modules (newest first)."""
     layouts = view.layouts
     at = layouts.offset("struct module", "list")
     has_users = layouts.has("struct module", "source_list")
@@ -172,7 +172,7 @@ def read_modules(view: KernelView) -> Iterator[Module]:
 
 #: A mapping with one of these flags maps page frames of a device, or may do so.
 OF_DEVICES = VM_PFNMAP | VM_IO | VM_MIXEDMAP
-#: The most open files examined per process.
+#: Maximum number of open files examined per process.
 MAX_FILES = 1 << 20
 #: Files whose mappings have their page frames in ``vm_pgoff``.
 _PHYSICAL = re.compile(r"/dev/mem|/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.*")
@@ -196,10 +196,10 @@ class _Task(NamedTuple):
 
 
 class Tasks:
-    """Reads the processes of one kernel.
+    """A reader of the processes of one kernel.
 
-    :param tables: its page tables; None if its PAT is unknown, so that entries have no modes
-    :ivar troubles: why processes were not fully read
+    :param tables: its page tables; None if its PAT is unknown, so that the modes of entries are unknown
+    :ivar troubles: the reasons why processes were not fully read
     """
 
     def __init__(self, view: KernelView, tables: RunReader | None) -> None:
@@ -226,7 +226,7 @@ class Tasks:
         return self._all
 
     def processes(self) -> Iterator[Process]:
-        """Every process, by pid, including those of the kernel itself."""
+        """Every process, by pid, including kernel threads."""
         open_files = _OpenFiles(self._view, self._paths)
         for task in self._tasks():
             if not task.pid:
@@ -240,7 +240,7 @@ class Tasks:
             yield Process(task.pid, comm.decode("utf-8", "replace"), files)
 
     def mappings(self) -> Iterator[HostMapping]:
-        """Every mapping of a device, by pid and address; unreadable processes are in `troubles`."""
+        """Every mapping of a device, by pid and address; processes that cannot be read are in `troubles`."""
         from msgspec.structs import replace
 
         for task in self._tasks():

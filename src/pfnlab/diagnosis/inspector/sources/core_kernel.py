@@ -29,10 +29,10 @@ SYMBOLS = (
 #: Limits of walks: vmalloc areas, and lists of these.
 MAX_AREAS = 2_000_000
 MAX_NODES = 4096
-#: All machines map the memory below in legacy ways.
+#: Below this, all machines map memory in legacy ways.
 _LEGACY_END = 1 << 20
 _SLOTS = 8
-# Flags of a vmalloc area (include/linux/vmalloc.h): of a device, and without a struct page.
+# Flags of a vmalloc area (include/linux/vmalloc.h): it maps a device; it has no struct page.
 _IOREMAP, _NO_GUARD = 0x1, 0x40
 # Bits of a variable MTRR, and of the state of all (arch/x86/include/asm/mtrr.h).
 _VALID, _ENABLED, _TYPE = 0x800, 0x2, 0xFF
@@ -59,7 +59,7 @@ _WORD = 8
 
 
 def read_pat(view: KernelView) -> PatConfig:
-    """The configuration of PAT, from the kernel's table of the modes that slots select."""
+    """The PAT configuration, from the kernel's table of the modes that its slots select."""
     modes = view.read(view.symbol("__pte2cachemode_tbl"), _SLOTS)
     if max(modes) >= len(CacheMode) or modes[0] != CacheMode.WB:
         raise view.error(f"its table of the slots of PAT holds {modes.hex(' ')}")
@@ -67,7 +67,7 @@ def read_pat(view: KernelView) -> PatConfig:
 
 
 def read_book(view: KernelView) -> Iterator[Reservation]:
-    """The tree of reservations, in its order."""
+    """The tree of reservations (the memtype list), in its order."""
     kinds = view.layouts.enumerators("enum page_cache_mode")
     names = {value: name.removeprefix("_PAGE_CACHE_MODE_") for name, value in kinds.items()}
     modes = {value: CacheMode[name] for value, name in names.items() if name in CacheMode.__members__}
@@ -107,8 +107,11 @@ def _type(view: KernelView, number: int) -> MtrrType:
 def read_aliases(
     view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
-    """The kernel's entries for devices, and for RAM (by *resources*, or the whole direct map) that is not
-    write-back: of the direct map, then of the areas of ioremap.
+    """The kernel's own entries for devices, and for RAM that is not write-back.
+
+    Those of the direct map come first, then those of ioremap areas.
+
+    :param resources: lines that tell which memory is RAM; None to read the whole direct map
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:
@@ -221,7 +224,7 @@ def read_host(view: KernelView) -> str:
 
 
 def read_hypervisor(view: KernelView) -> str:
-    """The hypervisor, as the kernel logs it, else the machine's maker; empty if it is not a guest."""
+    """The hypervisor, as the kernel logs it, otherwise the machine's maker; empty if it is not a guest."""
     features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
     at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
     (word,) = struct.unpack("<I", view.read(at, 4))

@@ -56,7 +56,7 @@ def collected_files(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles 
 
 
 def received_bundle(data: bytes, origin: str) -> Bundle:
-    """The bundle in bytes that a user sent, packed or not; raises Misuse for none or a damaged one."""
+    """The bundle in bytes that a user sent, packed or not; raises Misuse if missing or damaged."""
     name, head = visible_name(origin), data[:_HEAD]
     if is_bundle(head):
         return Bundle(unpacked(data, origin, ORDINARY), origin)
@@ -70,7 +70,10 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of a bundle, report or core, by content; raises Misuse for others, or MissingTool."""
+    """The snapshot of a bundle, report or core; raises Misuse for anything else, or MissingTool.
+
+    The content of the file tells what it is.
+    """
     if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
         # Imported here because the lens takes longer to import than a bundle to read.
         core = importlib.import_module("pfnlab.diagnosis.inspector.sources.core")
@@ -80,7 +83,7 @@ def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def of_a_machine(snapshot: Snapshot) -> Snapshot:
-    """*snapshot*; raises Misuse if it has nothing of a machine, with the list of everything sought."""
+    """Return *snapshot*; raise Misuse, listing everything sought, if it has no facts about a machine."""
     if all(source.access is Access.ABSENT for source in snapshot.sources):
         names = ", ".join(source.name for source in snapshot.sources)
         raise Misuse(f"{visible_name(snapshot.origin)}: no file of a machine in it: looked for {names}")

@@ -1,7 +1,7 @@
-"""A text of several files of one machine, as people paste them, as the files of a machine.
+"""A pasted text with several files of one machine, presented as the files of that machine.
 
-A text shows what it has, and never that it is complete: what it may lack is CUT, so nothing is concluded from
-what it lacks.
+A text shows what it contains, and never that it is complete: files that may be incomplete are marked CUT, so
+nothing is concluded from missing lines.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from pfnlab.diagnosis.inspector.parsing import memory_lists, pci_files, text_fil
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, LSPCI, FileText, SnapshotBounds
 from pfnlab.diagnosis.inspector.sources.pasted_lines import PROCESS, LineSorter, PastedFile
 
-#: The most files in a folder of one machine.
+#: Maximum number of files in a folder of one machine.
 _MOST_LOOSE = 256
 #: The files that a text must have to be joined; a log alone does not count.
 _JOINED = (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS, LSPCI, "maps", "fd", "resource")
@@ -48,7 +48,7 @@ class PastedFiles:
 
     @cached_property
     def parts(self) -> frozenset[str]:
-        """The files to join that are in the text: maps, fd and resource of any process or device."""
+        """The files to join that are in the text; maps, fd and resource may be of any process or device."""
         found = {name if name in _JOINED else name.split("/")[-1] for name in self._files}
         found |= {"fd" for name in self._files if "/fd/" in name}
         found |= {LSPCI} if self._sorter.blocks else set()
@@ -114,14 +114,14 @@ class PastedFiles:
         return FileText(data.encode("utf-8", "surrogatepass"), Access.CUT if why else Access.READ, why)
 
     def _of_device(self, address: str, block: PastedFile) -> list[str]:
-        """The lines of a device, with its driver by a link if the listing has none."""
+        """The lines of a device, with its driver taken from a link if the listing has no driver."""
         driver = self._sorter.drivers.get(address)
         if driver is None or any("Kernel driver in use: " in line for line in block.lines):
             return block.lines
         return [*block.lines, f"\tKernel driver in use: {driver}"]
 
     def _lack(self, path: str, file: PastedFile) -> str:
-        """Why a list may be partial: its first line is missing."""
+        """The reason why a list may be partial: its first line is missing."""
         first = file.lines[0] if file.lines else ""
         if path == memory_lists.MEMTYPES and first.encode() != memory_lists.MEMTYPES_HEAD:
             return "its first line is not in the text: it may be a part"
@@ -131,7 +131,7 @@ class PastedFiles:
 
 
 def loose_files(folder: Path) -> list[Path]:
-    """The files of a folder, by name; raises Misuse if it cannot be read, or has none or too many."""
+    """The files of a folder, by name; raises Misuse if it cannot be read, or has no or too many files."""
     name = visible_name(folder)
     try:
         found = sorted(place for place in folder.iterdir() if place.is_file())

@@ -1,7 +1,7 @@
-"""Sorts the lines of a pasted text by the file that each is of, by its form.
+"""Sort the lines of a pasted text into the files that they come from, by their form.
 
-Prompts, commands, headers, quoting and prose between the files belong to none of them; a path there
-identifies the process or device of the next lines.
+Prompts, commands, headers, quoting and prose between the files belong to no file; a path there identifies the
+process or device of the next lines.
 """
 
 import re
@@ -20,7 +20,7 @@ from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
 #: The bounds of a text explained together with a log of any length, and the log lines that are kept.
 OF_LOGS = SnapshotBounds(8)
 _MOST_LOG, _MOST_OTHERS = 1000, 1 << 10
-#: The most devices, and the most lines of one: a device has six BARs, and those of virtual functions.
+#: Maximum numbers of devices, and of lines per device: it has six BARs, plus those of virtual functions.
 _MOST_DEVICES, _MOST_LINES = 1 << 16, 32
 #: A raw line that may be of one of these files, after the signs of quoting and lists.
 _MAY_BE = re.compile(
@@ -59,12 +59,12 @@ _DAMAGED = re.compile(r"[0-9a-f]{5,16}-|\[mem|PAT:")
 #: Lines of the log about the whole machine.
 _FACTS = ("Configuration [0-7]", "MTRR default type", "Linux version", "Hypervisor detected")
 _PATHS = (b"proc/", b"/resource", b" CHR ", b"/driver -> ")
-#: The most other lines between two lines of a file; lspci and smaps print many between the relevant ones.
+#: Maximum number of other lines between two lines of a file: lspci and smaps print many of them.
 _MOST_BETWEEN = 512
 
 
 class PastedFile:
-    """Lines of one file so far; *odd* is the first malformed one between them."""
+    """Lines of one file so far; *odd* is the first malformed line between them."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -87,7 +87,7 @@ class PastedFile:
 
 
 class LineSorter:
-    """Sorts the lines of texts by file; its memory is bounded, whatever the length of the texts."""
+    """A sorter of the lines of texts by file; its memory is bounded, whatever the length of the texts."""
 
     def __init__(self, bounds: SnapshotBounds = text_files.ORDINARY) -> None:
         self.bounds = bounds
@@ -140,7 +140,7 @@ class LineSorter:
             self._take_other(line, plain, raw)
 
     def _is_of_file(self, line: str, plain: str) -> bool:
-        """True if the line is of one of the files, and kept."""
+        """True if the line is of one of the files, and was kept."""
         data = plain.encode("utf-8", "surrogatepass")
         if memory_lists.is_memtype_line(data):
             whole = data == memory_lists.MEMTYPES_HEAD
@@ -193,7 +193,7 @@ class LineSorter:
         return True
 
     def _take_other(self, line: str, plain: str, raw: bytes) -> None:
-        """Handle a line of no file: of the log, a path that identifies the next lines, or text in between."""
+        """Handle a line of no file: a log line, a path that identifies the next lines, or text in between."""
         self._between += 1
         if self._between > _MOST_BETWEEN:
             self._ended()
@@ -227,7 +227,7 @@ class LineSorter:
         self._block, self._between = None, 0
 
     def _process(self, kind: str) -> str:
-        """The number of the process these lines belong to; an unused one if the text has none."""
+        """The number of the process that these lines belong to; an unused one if the text has no process."""
         if not self._pid:
             taken = f"/proc/{self._unnumbered}/{kind}"
             # Lines of another file may be of the same process.
@@ -239,7 +239,7 @@ class LineSorter:
         name = f"/proc/{self._process('maps')}/maps"
         is_next = self._last == name
         if is_next and not self._pid_is_known and start < self._highest:
-            # Addresses of one process rise.
+            # The addresses of one process are ascending.
             self._pid = ""
             self._unnumbered += 1
             name, is_next = f"/proc/{self._process('maps')}/maps", False
@@ -262,7 +262,7 @@ class LineSorter:
             known = self.blocks[self._block] = PastedFile()
             known.add(f"{self._block} {title}", self.bounds.bytes)
         elif len(known.lines[0]) < len(self._block) + 1 + len(title):
-            # The listing with numbers has more.
+            # The listing with numbers contains more.
             known.lines[0] = f"{self._block} {title}"
         self._is_new = True
 

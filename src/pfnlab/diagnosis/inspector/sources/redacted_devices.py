@@ -58,7 +58,7 @@ _LAST = re.compile(
 
 
 class RedactedDevices:
-    """The files of devices and of physical memory, each with its form."""
+    """The forms of files about devices and physical memory."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names
@@ -161,7 +161,7 @@ _REGIONS_OF_UIO, _REGION_SHIFT, _REGIONS_OF_VFIO = 5, 40, 16
 
 
 class RedactedProcesses:
-    """The files of processes, each with its form."""
+    """The forms of files about processes."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift, snapshot: Snapshot, random: Random) -> None:
         self._names = names
@@ -176,7 +176,7 @@ class RedactedProcesses:
         self._down: dict[int, int] = {}
 
     def form(self, pid: int, file: str) -> TextForm:
-        """The form of a file of a process."""
+        """The form of one file of a process."""
         if file in ("maps", "smaps"):
             return lambda text: self._mappings(pid, text)
         if file == "comm":

@@ -82,7 +82,7 @@ class RedactedLog:
         }
 
     def lines(self, text: str) -> Iterator[str]:
-        """The lines of a log; if none has a known form, one line without information."""
+        """The lines of a log, rewritten; if no line has a known form, one line without information."""
         kept = list(each(self.line)(text))
         yield from kept or ([_CUT] if text.strip() else [])
 
@@ -149,13 +149,13 @@ class RedactedLog:
 
 @cache
 def known() -> Matcher:
-    """The wordings of the log only."""
+    """The wordings of messages in the log, without those of other files."""
     return Matcher(family for family in families() if family.kind is FamilyKind.LOG)
 
 
 @cache
 def full_form(text: str) -> tuple[re.Pattern[str], list[str | None]]:
-    """The expression of a template's whole line, and the fields of its groups; None for literal words."""
+    """The expression for a whole line of a template, and the fields of its groups; None for literal words."""
     parts, fields = list[str](), list[str | None]()
     for token in LineTemplate(text).tokens:
         if isinstance(token, FieldSlot):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
 from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
 
-#: Words that any machine may have, so they identify none: a redacted bundle keeps only these.
+#: Words that any machine may have, so they identify no machine: a redacted bundle keeps only these.
 #: Before adding one, check whether it could identify a machine's owner.
 _TABLE: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("public_words.toml").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ class FileForm(NamedTuple):
     """The form of a file, a folder or a link.
 
     :param path: its name in the redacted bundle
-    :param called: its name where lines are counted, the same on all machines
+    :param called: its name in the counts of dropped lines, the same on all machines
     :param form: rewrites its text, or the target of a link
     """
 
@@ -51,16 +51,16 @@ class FileForm(NamedTuple):
 
 
 def each(form: LineForm) -> TextForm:
-    """The rewritten lines of a text, if *form* knows them; empty lines do not count."""
+    """A form that rewrites the lines of a text that *form* knows; empty lines do not count."""
     return lambda text: (other for line in text.split("\n") if line and (other := form(line)) is not None)
 
 
 def nothing(_: str) -> Iterator[str]:
-    """No line."""
+    """Yield no line."""
     return iter(())
 
 
-#: A PCI device's address: a location in a machine, which identifies none.
+#: A PCI device's address: a location in a machine, which does not identify the machine.
 PCI_ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _DELETED = " (deleted)"
 _DRIVERS = frozenset(name.replace("-", "_") for name in DRIVERS)
@@ -84,15 +84,15 @@ class RedactedNames:
         self._counts: dict[str, int] = {"pid": 1}
 
     def pid(self, pid: int) -> int:
-        """Number processes in the order of first use; none gets the number 0."""
+        """Number processes in the order of first use; no process gets the number 0."""
         return self._number("pid", str(pid)) if pid else 0
 
     def inode(self, digits: str) -> str:
-        """The number of a file; 0 means none."""
+        """Replace an inode number; 0 means that there is no file."""
         return str(self._number("inode", digits)) if digits.strip("0") else "0"
 
     def process(self, comm: str) -> str:
-        """Replace a process's command."""
+        """Replace a process's command name."""
         return self._ours("name", comm)
 
     def driver(self, name: str) -> str:
@@ -101,7 +101,7 @@ class RedactedNames:
         return name if plain in _DRIVERS else self._ours("driver", plain)
 
     def device(self, name: str) -> str:
-        """Replace a device as named by a driver's message."""
+        """Replace a device name in a driver's message."""
         return name if _PCI_ADDRESS.fullmatch(name) else self._ours("device", name)
 
     def group(self, name: str) -> str:
@@ -136,7 +136,7 @@ class RedactedNames:
         return found[0] if found else self._ours("kernel", text)
 
     def reason(self, why: str) -> str:
-        """The system's words about what was not read."""
+        """The system's reason why something was not read, if it identifies no machine."""
         return why if why in REASONS or _SIZE.fullmatch(why) else "it cannot be read" if why else ""
 
     def path(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""A bundle with changed names and addresses in the same relations.
+"""A bundle with changed names and addresses that keep their relations.
 
 Lines of a known form pass, field by field; others are dropped and counted. A name is replaced
 (:mod:`.redacted_names`) unless any machine may have it (``public_words.toml``). Physical addresses move
@@ -45,7 +45,7 @@ _CONFIG = re.compile(r"/boot/config-([^/]+)")
 _SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
 _OPTION = re.compile(OPTIONS)
 _SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
-#: Lists in which every line counts.
+#: Lists in which a missing line matters, and the note for such a list.
 _WHOLE, _LOST = (
     (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS),
     "some lines have not the form of this file",
@@ -54,7 +54,7 @@ _DEBUGFS = "/sys/kernel/debug"
 
 
 def redacted(entries: Iterable[Entry], snapshot: Snapshot) -> tuple[list[Entry], tuple[UnkeptLines, ...]]:
-    """Rewrite the entries, and count what is dropped; the same input always gives the same output."""
+    """Rewrite the entries, and count the dropped lines; the same input always gives the same output."""
     redaction = _Redaction(list(entries), snapshot)
     found = list(redaction.entries())
     return found, tuple(UnkeptLines(name, lines) for name, lines in sorted(redaction.left.items()) if lines)

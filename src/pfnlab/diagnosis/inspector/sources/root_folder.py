@@ -1,4 +1,4 @@
-"""A folder that is a root of files, or mirrors one: the live machine's, or a copy."""
+"""A folder that is a file system root, of the live machine or a copy, or that mirrors one."""
 
 import errno
 import os
@@ -25,12 +25,12 @@ _CHUNK = 1 << 20
 #: The largest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX), which is read whole or not at all.
 _RECORD = 1 << 13
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
-#: The most names of a folder.
+#: Maximum number of names of a folder.
 _MOST_NAMES = 1 << 20
 
 
 class RootFolder:
-    """Files below a folder, which may be ``/``. Nothing outside it is read, whatever its links point to."""
+    """Files below a folder, which may be ``/``. Links never lead to files outside it."""
 
     strict = False
     left_out: tuple[UnkeptLines, ...] = ()
@@ -42,7 +42,7 @@ class RootFolder:
         self.root = os.geteuid() == 0
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content of the file; for the kernel's log, the present content, without waiting."""
+        """The content of the file; for the kernel's log, its present content, without waiting."""
         seconds = time.time()
         if path == JOURNAL and self._live:
             return self._journal(most)
@@ -118,7 +118,7 @@ class RootFolder:
 
 
 def _read_all(descriptor: int, most: int, size: int) -> tuple[bytes, bool]:
-    """Read up to *most* bytes. Return them and whether the end was reached, or that of the present log."""
+    """Read up to *most* bytes. Return them and whether the end, or that of the present log, was reached."""
     parts: list[bytes] = []
     read, until = 0, time.monotonic() + _LOG_LIMIT
     while read <= most:

@@ -33,7 +33,7 @@ PLACES = {
 
 #: Read from an archive: all files below these folders, or with these names.
 _WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
-#: The most unpacked bytes of an archive, regardless of its packed size, and the most files.
+#: Maximum numbers of unpacked bytes of an archive, regardless of its packed size, and of files.
 MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
 
 _OPENERS: dict[bytes, Callable[[IO[bytes]], object]] = {
@@ -52,7 +52,7 @@ def is_archive(head: bytes) -> bool:
 
 
 class SosFolder(RootFolder):
-    """The folder of a report, or any that mirrors a root; raises Misuse if it has nothing of a report."""
+    """The folder of a report, or any that mirrors a root; raises Misuse if no part of a report is in it."""
 
     def __init__(self, folder: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         super().__init__(_report_in(folder), str(folder), bounds)
@@ -75,7 +75,7 @@ class SosFolder(RootFolder):
 
 
 class SosArchive:
-    """The used part of a report's archive, in memory; raises Misuse for a damaged or too large one."""
+    """The used part of a report's archive, in memory; raises Misuse if it is damaged or too large."""
 
     strict = False
     root = True
@@ -112,7 +112,7 @@ class SosArchive:
         return self._links.get(path.lstrip("/"))
 
     def names(self, folder: str) -> text_files.FileText:
-        """The names in a folder with kept content."""
+        """The names in a folder whose content was kept."""
         found = self._folders.get(folder.strip("/"))
         if found is None:
             return text_files.FileText(b"", Access.ABSENT, "not in the report")
@@ -178,7 +178,7 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
 
 
 class _Limited:
-    """A stream that refuses to yield more than a report may have."""
+    """A stream that refuses to yield more data than a report may have."""
 
     def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: text_files.SnapshotBounds) -> None:
         self._stream, self._origin, self._given = stream, origin, 0
