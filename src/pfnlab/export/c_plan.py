@@ -50,7 +50,7 @@ class CPlan:
     :ivar coordinated: whether the first process schedules the tasks
     :ivar bars: the devices in a BAR
     :ivar reads: whether expected values are contents of a device
-    :raises Undecided: an operation cannot be done this way, or the machine gave no answer
+    :raises Undecided: if an operation cannot be done this way, or the machine gave no answer
     """
 
     def __init__(self, subject: Subject, *, drives: bool = False) -> None:

@@ -41,8 +41,8 @@ def export(subject: Subject, form: str) -> dict[str, str]:
     """The files of *subject* in a form.
 
     :return: texts by file name, the reproducer itself first
-    :raises Misuse: there is no such form
-    :raises Undecided: the form cannot express the program; the message names the operation
+    :raises Misuse: if there is no such form
+    :raises Undecided: if the form cannot express the program; the message names the operation
     """
     check_form(form)
     return FORMATS[form](subject)

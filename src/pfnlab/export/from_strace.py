@@ -34,7 +34,7 @@ def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -
     """The program from a log.
 
     :param known: BARs by device, if their sizes are known; the device ``""`` is the only one
-    :raises Misuse: it is not an strace log
+    :raises Misuse: if it is not an strace log
     """
     lines = text.splitlines()
     events = list(events_of(lines))

@@ -43,7 +43,7 @@ def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> R
     """The program from a syzkaller program.
 
     :param known: BARs by device, if their sizes are known
-    :raises Misuse: a line is not a call
+    :raises Misuse: if a line is not a call
     """
     calls, comments = calls_of(text, source), comments_of(text)
     places = places_in(comments)

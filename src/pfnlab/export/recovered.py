@@ -70,8 +70,8 @@ class Recovered(NamedTuple):
     def text(self) -> str:
         """The program in canonical layout, with its comments.
 
-        :raises Misuse: nothing maps device memory
-        :raises Undecided: the language cannot express all of it
+        :raises Misuse: if nothing maps device memory
+        :raises Undecided: if the language cannot express all of it
         """
         steps, renamed, lost = _named(_kept(self.steps))
         unsaid = self.unsaid + lost

@@ -69,7 +69,7 @@ _SAID = package_tables(__package__, "dialects.toml", _Dialects)
 def as_c(subject: Subject) -> dict[str, str]:
     """The program as C, and the module that acts as its driver.
 
-    :raises Undecided: neither can do an operation of the program, or the machine gave no answer
+    :raises Undecided: if neither can do an operation of the program, or the machine gave no answer
     """
     plan = CPlan(subject, drives=True)
     if not plan.work:
@@ -216,7 +216,7 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
 def as_kselftest(subject: Subject) -> dict[str, str]:
     """The program as a folder of selftests: its C, ``Makefile`` and ``config``.
 
-    :raises Undecided: user space cannot do an operation of the program, or the machine gave no answer
+    :raises Undecided: if user space cannot do an operation of the program, or the machine gave no answer
     """
     plan = CPlan(subject)
     return {

@@ -58,7 +58,7 @@ def looks_like_syz(text: str) -> bool:
 def calls_of(text: str, source: str) -> list[SyzCall]:
     """The calls of a program.
 
-    :raises Misuse: a line is not a call
+    :raises Misuse: if a line is not a call
     """
     calls = []
     for number, raw in enumerate(text.splitlines(), 1):
@@ -177,7 +177,7 @@ class SyzPlaces(NamedTuple):
 def places_for(program: Program, name: str) -> SyzPlaces:
     """Addresses for everything in *program*.
 
-    :raises Undecided: it needs more address space than a syzkaller program has, or memory without a fixed
+    :raises Undecided: if it needs more address space than a syzkaller program has, or memory without a fixed
         address
     """
     devices: list[tuple[Device, int]] = []

@@ -50,7 +50,7 @@ _PROT = {"r": 1, "w": 2, "x": 4}
 def as_syz(subject: Subject) -> dict[str, str]:
     """The program as syzkaller text.
 
-    :raises Undecided: an operation has no such form: another task acts, a load or store, a driver
+    :raises Undecided: if an operation has no such form: another task acts, a load or store, a driver
     """
     program = subject.program
     if not program.ops or program.thp is not None:

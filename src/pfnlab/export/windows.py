@@ -48,7 +48,7 @@ class KnownBar(NamedTuple):
 def bars_of(text: str, source: str) -> dict[int, KnownBar]:
     """The BARs of a sysfs ``resource`` file, by number.
 
-    :raises Misuse: it is not such a file
+    :raises Misuse: if it is not such a file
     """
     data = text.encode()
     for number, line in enumerate(data.splitlines(), 1):

@@ -71,7 +71,7 @@ _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
 def bug_called(name: str) -> Bug:
     """The bug called *name*: ``A06``, ``CVE-2024-35877``, or its title ``partial-munmap``.
 
-    :raises Misuse: there is no such bug
+    :raises Misuse: if there is no such bug
     """
     wanted = name.strip()
     for one in all_bugs():

@@ -72,7 +72,7 @@ def kernel_name(text: str) -> KernelName:
     A ``uname -r`` that hides its point release (``6.1.0-56-cloud-amd64``) is looked up among the known
     kernels.
 
-    :raises Misuse: it does not begin like a version
+    :raises Misuse: if it does not begin like a version
     """
     shown = visible_name(text.strip()[:_MOST])
     match = _NAMED.fullmatch(text.strip()[:_MOST])
@@ -93,7 +93,8 @@ def version_named(text: str) -> str:
     """The version in a machine's name: ``6.12.117`` for ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7`` for
     ``7.3~rc7-1~exp1``; a series is returned unchanged.
 
-    :raises Misuse: it does not begin like a version, or hides its point release, like ``5.15.0-91-generic``
+    :raises Misuse: if it does not begin like a version, or hides its point release, like
+        ``5.15.0-91-generic``
     """
     name = kernel_name(text)
     if is_version(text.strip()):

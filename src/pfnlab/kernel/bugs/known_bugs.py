@@ -231,7 +231,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         """The status of the kernel *version*: it has the bug, no longer has it, not yet, or unknown.
 
         :param version: upstream's, a distribution's package version, or as in ``uname -r``
-        :raises Misuse: it does not begin like a version
+        :raises Misuse: if it does not begin like a version
         """
         return standing_of(msgspec.structs.replace(self.dated.dates, number=self.number), version)
 
@@ -239,7 +239,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 def bug(number: str) -> Bug:
     """The entry called *number*.
 
-    :raises Misuse: there is no such entry
+    :raises Misuse: if there is no such entry
     """
     found = _bugs().get(number)
     if found is None:

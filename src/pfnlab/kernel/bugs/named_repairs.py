@@ -70,7 +70,7 @@ class NamedRepairs(msgspec.Struct, frozen=True):
 def repairs_named_in(path: Path) -> NamedRepairs:
     """The fixes named in the changelog *path*, gzipped or not, in constant memory.
 
-    :raises Misuse: it cannot be read, or it is not text
+    :raises Misuse: if it cannot be read, or it is not text
     """
     return repairs_named(_lines(path))
 

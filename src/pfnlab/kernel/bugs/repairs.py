@@ -94,7 +94,7 @@ def is_commit(text: str) -> bool:
 def bugs_called(name: str) -> list[Bug]:
     """The bug called *name*, or those that a commit fixes or introduces, e.g. ``04c35ab3bdae``.
 
-    :raises Misuse: there is no such bug
+    :raises Misuse: if there is no such bug
     """
     wanted = name.strip()
     if not is_commit(wanted):

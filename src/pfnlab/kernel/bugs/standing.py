@@ -96,7 +96,7 @@ class Standing(msgspec.Struct, frozen=True):
 def standing_of(dates: Dates, version: str) -> Standing:
     """The status of a bug in *version*.
 
-    :raises Misuse: *version* does not begin like a kernel version
+    :raises Misuse: if *version* does not begin like a kernel version
     """
     kernel = kernel_name(version)
     word, said = _backported(dates, kernel, *_judged(dates, kernel))

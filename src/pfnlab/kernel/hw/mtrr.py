@@ -168,6 +168,6 @@ _EFFECTIVE = {
 def effective_type(mtrr: MtrrType, pat_mode: CacheMode) -> CacheMode:
     """The effective cache mode of a page, given its MTRR type and the mode of its entry (S1.6).
 
-    :raises KeyError: *mtrr* is INVALID, which no register contains
+    :raises KeyError: if *mtrr* is INVALID, which no register contains
     """
     return CacheMode.from_short(_EFFECTIVE[mtrr].split()[pat_mode])

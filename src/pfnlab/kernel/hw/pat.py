@@ -26,7 +26,7 @@ class PatConfig:
     """The contents of the eight PAT slots.
 
     :param slots: eight modes, slot 0 first
-    :raises Misuse: there are not eight slots, or slot 0 is not WB (the kernel would panic)
+    :raises Misuse: if there are not eight slots, or slot 0 is not WB (the kernel would panic)
     """
 
     slots: tuple[CacheMode, ...]

@@ -45,7 +45,7 @@ def do_wp_page(vma: Vma, entry: EntryRun) -> None:
 def _sole_user(page: Page) -> bool:
     """wp_can_reuse_anon_folio(): only one entry refers to *page* (S6.4.3).
 
-    :raises Undecided: one entry maps it, but the batch in which it left a locked VMA may also refer to it
+    :raises Undecided: if one entry maps it, but the batch in which it left a locked VMA may also refer to it
     """
     if page.mapcount == 1 and page.batched:
         raise Undecided(

@@ -36,7 +36,7 @@ class DirectMapModes:
         Write-combining is set by way of UC- (S2.9.5), and an unchanged page is left alone (S2.9.6).
         After each change of a page every processor flushes (``change_page_attr_set_clr()``; S2.8.5, S2.9.3).
 
-        :raises Undecided: it depends on the machine whether they flush before the change (S2.8.6, S2.9.4)
+        :raises Undecided: if it depends on the machine whether they flush before the change (S2.8.6, S2.9.4)
         """
         self._prepare(start, end)
 

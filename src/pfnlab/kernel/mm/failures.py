@@ -50,7 +50,7 @@ class Failures:
     def force(self, function: str, nth: int, inside: str | None = None) -> None:
         """Make *function* fail on its *nth* call from now on, or on the *nth* within the first of *inside*.
 
-        :raises Undecided: the model does not know the consequences
+        :raises Undecided: if the model does not know the consequences
         """
         if inside != (caller := _ONLY_INSIDE.get(function, inside)):
             raise Undecided(f"the model knows {function} in {caller} alone: write so", Why.NO_RULE)
@@ -99,7 +99,7 @@ class Failures:
     def check_unawaited(self, what: str, *functions: str) -> None:
         """Check that no failure of *functions* is pending; *what* calls them for the program's own memory.
 
-        :raises Undecided: one is pending
+        :raises Undecided: if one is pending
         """
         for function in filter(self.awaits, functions):
             raise Undecided(
@@ -117,7 +117,7 @@ class Failures:
 def absent_tables(mm: MmStruct, start: int, end: int) -> int:
     """The number of page tables missing in ``[start, end)``, i.e. the calls of ``__pte_alloc`` to fill it.
 
-    :raises Undecided: one of them fails, and the kernel chose the address (S5.16.6)
+    :raises Undecided: if one of them fails, and the kernel chose the address (S5.16.6)
     """
     absent = mm.tables.absent(start, end)
     if absent:
@@ -128,7 +128,7 @@ def absent_tables(mm: MmStruct, start: int, end: int) -> int:
 def check_chosen(mm: MmStruct, vpn: int) -> None:
     """Check that no page table fails if the kernel chose the address of page *vpn* (S5.16.6).
 
-    :raises Undecided: one does
+    :raises Undecided: if one does
     """
     if mm.kernel.failures.awaits("__pte_alloc") and mm.kernel_chose(vpn):
         raise Undecided(

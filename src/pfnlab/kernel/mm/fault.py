@@ -48,9 +48,9 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     :param tlb: the translations of the current processor; used even if the page tables have changed
     :param user: the access is the task's own, not made by the kernel on its behalf
     :return: the word loaded or stored
-    :raises Signal: the task gets a signal instead
-    :raises FaultOom: a kernel access found no memory for a page table
-    :raises Undecided: the processor may have cached an entry that seems unused since, and not mark it
+    :raises Signal: if the task gets a signal instead
+    :raises FaultOom: if a kernel access found no memory for a page table
+    :raises Undecided: if the processor may have cached an entry that seems unused since, and not mark it
         (S7.7.3); or a changed one, and it was idle during a flush of other pages (S8.3.8)
     """
     writes = store is not None
@@ -185,7 +185,7 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, 
     :param user: a task's own access
     :param keyed: a protection key blocked the access, whatever the VMA allows by now
     :raises Signal: SIGSEGV if the VMA forbids it or is absent, SIGBUS if no handler fills the entry
-    :raises FaultOom: no page table could be allocated
+    :raises FaultOom: if no page table could be allocated
     """
     vma = mm.vma_lookup(vpn)
     if vma is None:
@@ -211,7 +211,7 @@ def fault_in(
     :param unshare: make the page private to the task, without an access (FAULT_FLAG_UNSHARE)
     :param remote: access by another process, or a debugger (FAULT_FLAG_REMOTE)
     :raises Signal: SIGBUS if no handler fills the entry
-    :raises FaultOom: no page table could be allocated for it
+    :raises FaultOom: if no page table could be allocated for it
     """
     mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
@@ -300,8 +300,8 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     """First touch of anonymous memory: the zero page for a read, a new page for a write.
 
     :raises Signal: SIGBUS in a shared mapping, which here means a file without operations (S6.2.5a)
-    :raises FaultOom: no page table could be allocated
-    :raises Undecided: a huge page would fit, and the setting allows it
+    :raises FaultOom: if no page table could be allocated
+    :raises Undecided: if a huge page would fit, and the setting allows it
     """
     if vma.flags & VM_SHARED:
         raise Signal("SIGBUS", 2)

@@ -30,7 +30,8 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 
     :param commits: there is memory to commit to private writable mappings
     :raises ModelledErrno: ENOMEM for every failure inside; the incomplete child is torn down (S3.5.4)
-    :raises Undecided: a later page table, or a later mapping, of the process's own memory is forced to fail
+    :raises Undecided: if a later page table, or a later mapping, of the process's own memory is forced to
+        fail
     """
     child = MmStruct(parent.kernel)
     child.limit_as, child.limit_data = parent.limit_as, parent.limit_data
@@ -164,8 +165,8 @@ def _vma_needs_copy(src: Vma) -> bool:
 def _copy_page_range(dst: Vma, src: Vma) -> None:
     """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2).
 
-    :raises ModelledErrno: the tracker refuses, or no page table could be allocated
-    :raises Undecided: the VMA contains a part of a 1 GiB leaf
+    :raises ModelledErrno: if the tracker refuses, or no page table could be allocated
+    :raises Undecided: if the VMA contains a part of a 1 GiB leaf
     """
     kernel = src.mm.kernel
     if any(src.mm.tables.leaf_around(border) is not None for border in (src.start, src.end)):

@@ -218,7 +218,7 @@ class Kernel:
     def commit(self, nr: int) -> None:
         """Commit *nr* pages for private writable memory (security_vm_enough_memory_mm).
 
-        :raises Undecided: there may not be enough memory
+        :raises Undecided: if there may not be enough memory
         """
         if nr > GRANTED_PAGES:
             raise Undecided(

@@ -32,7 +32,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
     :param write: fault as a write or a read; None for a write if the mapping is private and writable
     :raises ModelledErrno: EFAULT if no handler fills an entry, or if no access is allowed; ENOMEM if no page
         table could be allocated
-    :raises Undecided: there are too many pages
+    :raises Undecided: if there are too many pages
     """
     while start < end:
         start += populate_once(vma, start, end, write=write)
@@ -42,7 +42,7 @@ def populate_once(vma: Vma, start: int, end: int, *, write: bool | None = None) 
     """The same in one attempt (populate_vma_page_range, faultin_page_range).
 
     :return: number of pages before the first that cannot be filled
-    :raises ModelledErrno: it is the first page
+    :raises ModelledErrno: if it is the first page
     """
     if vma.flags & (VM_IO | VM_PFNMAP):
         return end - start

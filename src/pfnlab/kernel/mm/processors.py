@@ -143,7 +143,7 @@ class Processors:
 
         :param task: the task to resume; None for the only one
         :returns: every operation that was under way, in the order they began; empty if *task* was not held
-        :raises Defect: they wait for each other
+        :raises Defect: if they wait for each other
         """
         coming = next((operation for operation in self.waiting if operation.task == task), None)
         if coming is not None:
@@ -260,7 +260,7 @@ class Processors:
     def shares(self, thing: object, *, changes: bool) -> None:
         """Record that the operation reads, or changes, a part of *thing* that no lock protects.
 
-        :raises Undecided: a concurrent operation does so too, and one of the two changes it
+        :raises Undecided: if a concurrent operation does so too, and one of the two changes it
         """
         operation = self._running
         # The other orders run the same operations.
@@ -283,7 +283,7 @@ class Processors:
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """Suspend the operation until *ready* returns True.
 
-        :raises WaitsForeverError: no other operation could change that
+        :raises WaitsForeverError: if no other operation could change that
         """
         if ready():
             return

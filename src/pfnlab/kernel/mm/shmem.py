@@ -107,7 +107,7 @@ def is_dirty_file_page(run: EntryRun) -> bool:
 def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:
     """Refuse to guess the effect of remap_file_pages on memory whose file offsets are not device pages.
 
-    :raises Undecided: there is such memory in ``[start, end)``
+    :raises Undecided: if there is such memory in ``[start, end)``
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
         raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)

@@ -222,7 +222,7 @@ class MmStruct:
     def check_split(self, vma: Vma, at: int) -> None:
         """vm_ops->may_split: check that *vma* may be split at page *at*.
 
-        :raises ModelledErrno: its file forbids it, or the tracker
+        :raises ModelledErrno: if its file forbids it, or the tracker
         """
         if vma.file is not None and vma.file.may_split_errno:
             raise ModelledErrno(vma.file.may_split_errno)
@@ -250,7 +250,7 @@ class MmStruct:
     def adjust_leaf(self, at: int) -> None:
         """vma_adjust_trans_huge: clear a leaf across a border *at*; a 1 GiB leaf stays (S6.3.7).
 
-        :raises Undecided: the border is inside a 1 GiB leaf, and not aligned to 2 MiB
+        :raises Undecided: if the border is inside a 1 GiB leaf, and not aligned to 2 MiB
         """
         leaf = self.tables.leaf_around(at)
         stays = leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2]

@@ -52,7 +52,7 @@ class Tracker(Protocol):
         :param pfns: the frames, one for each page to be filled
         :param prot: the protection requested
         :return: the protection to use; its cache mode is the one granted
-        :raises ModelledErrno: the mapping is refused
+        :raises ModelledErrno: if the mapping is refused
         """
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
@@ -83,7 +83,7 @@ class Tracker(Protocol):
     def may_split(self, vma: Vma, at: int) -> None:
         """A VMA is about to be split at page *at*: by an unmap, a move or a change of a part of it.
 
-        :raises ModelledErrno: the split is refused
+        :raises ModelledErrno: if the split is refused
         """
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
@@ -107,7 +107,7 @@ class Tracker(Protocol):
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """The entries of pages ``[start, end)`` of a live VMA are about to be cleared.
 
-        :raises ModelledErrno: this is refused
+        :raises ModelledErrno: if this is refused
         """
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:

@@ -320,7 +320,7 @@ class Vma:
     def tracked_like(self, orig: Vma) -> None:
         """The tracker's part of vm_area_dup: this copy of *orig* is tracked too.
 
-        :raises ModelledErrno: the tracker refuses; the copy, by then a complete VMA, is freed like one
+        :raises ModelledErrno: if the tracker refuses; the copy, by then a complete VMA, is freed like one
         """
         kernel = self.mm.kernel
         try:

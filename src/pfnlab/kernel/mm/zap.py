@@ -20,7 +20,7 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
     """Clear entries of pages ``[start, end)`` of a live VMA, with its own gather.
 
     :param even_cows: copied pages are cleared too
-    :raises ModelledErrno: the tracker refuses, which no kernel's tracker does
+    :raises ModelledErrno: if the tracker refuses, which no kernel's tracker does
     """
     tlb = MmuGather(vma.mm, "zap")
     keep: Callable[[EntryRun], bool] | None = None if even_cows else _is_copy
@@ -55,7 +55,7 @@ def unmap_mapping_range(
     :param pages: file offsets in pages, as in vm_pgoff; up to END_OF_FILE for a truncation
     :param mapping: the address space object of the file
     :param file: for shared anonymous memory, whose files share this object here
-    :raises ModelledErrno: the tracker refuses for a mapping; those before it are cleared
+    :raises ModelledErrno: if the tracker refuses for a mapping; those before it are cleared
     """
     with kernel.i_mmap_rwsem(mapping).read():
         vmas = [vma for vma in kernel.i_mmap if vma.file is not None and vma.file.mapping == mapping]

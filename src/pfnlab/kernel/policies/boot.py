@@ -20,7 +20,7 @@ from pfnlab.kernel.policies.seams import POLICIES
 def boot(profile: Profile, platform: Platform) -> Kernel:
     """A kernel with *profile* on *platform*, without tasks.
 
-    :raises PolicyError: a user-defined policy cannot be loaded
+    :raises PolicyError: if a user-defined policy cannot be loaded
     """
     platform = configured_platform(platform, profile.configuration)
     kernel = Kernel(profile, platform, lambda kernel: _policy("tracker", profile.tracker, kernel))
@@ -63,7 +63,7 @@ def has_own(profile: Profile) -> bool:
 def check_own(kernel: Kernel) -> None:
     """Let a user-defined tracker assert its invariants over all VMAs, between two operations.
 
-    :raises PolicyError: one does not hold
+    :raises PolicyError: if one does not hold
     """
     tracker = kernel.tracker
     if isinstance(tracker, Guard) or has_own_check(type(tracker)):

@@ -91,7 +91,7 @@ def read_configuration(text: str) -> Configuration:
 def configuration_of(path: Path) -> Configuration:
     """The configuration in a file, a ``.config``, perhaps compressed by gzip.
 
-    :raises Misuse: it cannot be read, or is not a configuration; the message names it
+    :raises Misuse: if it cannot be read, or is not a configuration; the message names it
     """
     return _read(path)[1]
 

@@ -156,7 +156,7 @@ def known_titles(first: str, second: str) -> tuple[str, ...]:
 def write_known(path: Path, known: KnownKernel) -> None:
     """Write the line of *known* into the file at *path*, replacing an older one.
 
-    :raises Misuse: the file is damaged
+    :raises Misuse: if the file is damaged
     """
     kernels = {kernel.package_version: kernel for kernel in (_read(path) if path.exists() else ())}
     kernels[known.package_version] = known

@@ -78,8 +78,8 @@ def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     """The policy in the file at *path*, which is run once as long as it does not change.
 
     :param seam: the seam it must be for; None accepts any
-    :raises Misuse: there is no such file, or it is for another seam
-    :raises PolicyError: the file cannot be run, has no policy or several, or its policy lacks a method
+    :raises Misuse: if there is no such file, or it is for another seam
+    :raises PolicyError: if the file cannot be run, has no policy or several, or its policy lacks a method
     """
     if not is_path(path):
         raise Misuse(f"{visible_name(path)} is not a Python file: name one, FILE.py, with a policy in it")

@@ -56,7 +56,7 @@ def policy_of(profile: Profile, seam: str) -> str:
 def seam_and_place(name: str) -> tuple[str, str | None] | None:
     """The seam called *name*, and its place if *name* is ``SEAM.PLACE``; None if it is not a seam.
 
-    :raises Misuse: the seam has no such place
+    :raises Misuse: if the seam has no such place
     """
     seam, dot, place = name.partition(".")
     if seam not in POLICIES:
@@ -77,7 +77,7 @@ def with_policy(profile: Profile, seam: str, name: str, place: str | None = None
     """*profile* with the policy *name*, a file or an existing one; a tracker brings the list of its time.
 
     :param place: the one of :data:`PLACES` that gets it; None: all
-    :raises Misuse: there is no such policy, or the file has none for *seam*
+    :raises Misuse: if there is no such policy, or the file has none for *seam*
     """
     if is_path(name):
         make = load_policy(name, seam).make

@@ -43,7 +43,7 @@ def library_paths() -> tuple[Path, ...]:
 def find_program(name: str) -> Path:
     """The file of the program called *name*: the stem of its file, with the folder if two have that stem.
 
-    :raises Misuse: there is no such program, or there are several
+    :raises Misuse: if there is no such program, or there are several
     """
     found = _named(name, library_paths())
     if len(found) == 1:
@@ -66,7 +66,7 @@ def in_library(path: Path) -> bool:
 def library_programs(words: Iterable[str]) -> list[Path]:
     """The files of the programs of the library that *words* name: names, folders of the library, patterns.
 
-    :raises Misuse: a word matches nothing
+    :raises Misuse: if a word matches nothing
     """
     return list(dict.fromkeys(path for word in words for path in _of_name(word)))
 
@@ -80,7 +80,7 @@ def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _H
 
     :param names: whether a word may be a name; not where files are written
     :param folder: the folder for files with relative names
-    :raises Misuse: a word names nothing, or standard input is named twice
+    :raises Misuse: if a word names nothing, or standard input is named twice
     """
     found = [path for word in words for path in _of_word(word, names, folder)]
     if found.count(STDIN) > 1:
@@ -91,7 +91,7 @@ def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _H
 def load_found(path: Path) -> Program:
     """The program in a file, or in standard input if *path* is :data:`STDIN`.
 
-    :raises ProgramError: it cannot be read, or is not a correct program
+    :raises ProgramError: if it cannot be read, or is not a correct program
     """
     if path != STDIN:
         return load_program(path)
@@ -101,7 +101,7 @@ def load_found(path: Path) -> Program:
 def read_stdin() -> str:
     """The text in standard input; one character more than a program may have if it is longer.
 
-    :raises Misuse: it cannot be read, or is not text
+    :raises Misuse: if it cannot be read, or is not text
     """
     if sys.stdin is None:
         raise Misuse("standard input is closed: name a file instead of -")

@@ -64,7 +64,7 @@ class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
 def library_folder() -> Path:
     """The folder of the programs that come with pfnlab.
 
-    :raises Misuse: they are not installed
+    :raises Misuse: if they are not installed
     """
     for folder in (_PACKAGE / FOLDER, _PACKAGE.parents[1] / FOLDER):
         if (folder / "README.md").is_file():
@@ -90,7 +90,7 @@ def chosen_entries(grep: str | None = None, section: str | None = None) -> list[
 
     Both ignore case.
 
-    :raises Misuse: there is no such section
+    :raises Misuse: if there is no such section
     """
     entries = library_entries()
     if section is not None:

@@ -187,7 +187,7 @@ class Line:
 def lines_of(text: str, source: str) -> Iterator[Line]:
     """Split *text* into lines, one at a time; ``\\n`` and ``\\r\\n`` end one.
 
-    :raises ProgramError: the text cannot be a program: too large, or binary
+    :raises ProgramError: if the text cannot be a program: too large, or binary
     """
     if len(text) > words.MAX_BYTES:
         raise ProgramError(words.TOO_LARGE, source=source)

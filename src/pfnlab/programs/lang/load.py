@@ -19,7 +19,7 @@ from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION
 def load_program(path: str | Path) -> Program:
     """Read the program in the file at *path*, text or JSON by its content.
 
-    :raises ProgramError: the file cannot be read, or is not a correct program
+    :raises ProgramError: if the file cannot be read, or is not a correct program
     """
     return load_bytes(_read(Path(path)), str(path))
 
@@ -27,7 +27,7 @@ def load_program(path: str | Path) -> Program:
 def program_files(folder: Path) -> dict[str, Path]:
     """The program files in *folder* and its subfolders, sorted by name.
 
-    :raises ProgramError: two have the same name
+    :raises ProgramError: if two have the same name
     """
     from pfnlab.base.wildcards import searching
 
@@ -45,7 +45,7 @@ def program_files(folder: Path) -> dict[str, Path]:
 def read_program_text(path: Path) -> str:
     """The text of the file at *path*, whether or not it is a correct program.
 
-    :raises ProgramError: the file cannot be read, or is not text
+    :raises ProgramError: if the file cannot be read, or is not text
     """
     return _decode(_read(path), str(path))
 

@@ -33,7 +33,7 @@ class _LayoutRow(NamedTuple):
 def format_text(text: str, source: str = "<program>") -> str:
     """*text* in canonical layout: every comment and single blank lines kept, columns aligned.
 
-    :raises ProgramError: *text* is not a correct program
+    :raises ProgramError: if *text* is not a correct program
     """
     lines = list(lines_of(text, source))
     program = parse_lines(lines, source)
@@ -190,7 +190,7 @@ def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
 
     All fixes together, applied from the last to the first, make the canonical form of the text.
 
-    :raises ProgramError: *text* cannot be the text of a program: too large, or binary
+    :raises ProgramError: if *text* cannot be the text of a program: too large, or binary
     """
     try:
         formatted = format_text(text, source)

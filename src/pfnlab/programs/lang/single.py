@@ -20,7 +20,7 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
     """The operation *text*, the next one of *program*.
 
     :param program: it may still have no operation, and a processor may be held at its end
-    :raises ProgramError: it is not an operation, or not one that is allowed here
+    :raises ProgramError: if it is not an operation, or not one that is allowed here
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "an operation, e.g. `munmap a[4:8]`")
@@ -33,7 +33,7 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
 def read_span(text: str, program: Program, source: str = "<range>") -> Span:
     """The range *text* at the end of *program*: ``a[4:8]``, ``a[3]`` or ``a`` of an area, or of a device.
 
-    :raises ProgramError: it is not a range, or nothing has that name
+    :raises ProgramError: if it is not a range, or nothing has that name
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "a range, e.g. `a[4:8]`")
@@ -43,7 +43,7 @@ def read_span(text: str, program: Program, source: str = "<range>") -> Span:
 def read_device(text: str) -> Device:
     """The device *text*, e.g. ``bar: pci, 16 pages``.
 
-    :raises ProgramError: it is not a device
+    :raises ProgramError: if it is not a device
     """
     if "\n" in text:
         raise ProgramError("a device is one line: write `bar: pci, 16 pages`", source="<device>")

@@ -175,7 +175,7 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
 def _check_offset(task: Task, call: ops.RemapFilePages, places: Places) -> None:
     """Check that the offset means the same in the mapping's file on every machine.
 
-    :raises Undecided: it does not
+    :raises Undecided: if it does not
     """
     vma = task.mm.vma_lookup(places.pages(call.span)[0])
     file = None if vma is None else vma.file

@@ -208,7 +208,8 @@ class SideBySide(OneByOne):
 def _check_flushes(op: Op) -> None:
     """Check that the model knows every flush of *op*, if it is to be held or omitted at one.
 
-    :raises Undecided: it fills the program's own memory too, and each page copied there is flushed (S5.10.1)
+    :raises Undecided: if it fills the program's own memory too, and each page copied there is flushed
+        (S5.10.1)
     """
     forced = [call.function for call in (op.hold, op.skip) if call is not None]
     if isinstance(op.call, Mlockall) and FLUSH in forced:

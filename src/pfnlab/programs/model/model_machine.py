@@ -140,7 +140,7 @@ class ModelMachine:
 
         :param devices: the pages of the program's devices; those that are neither RAM nor beyond all memory
             are on the PCI bus
-        :raises PolicyError: a user-defined policy cannot be loaded
+        :raises PolicyError: if a user-defined policy cannot be loaded
         """
         kernel = boot(self.profile, platform)
         kernel.pci = {
@@ -167,8 +167,8 @@ class ModelMachine:
 
         :param check: assert every internal invariant after every step
         :param memory: the first words of pages of its first device; updated by the run
-        :raises Undecided: the model has no rule for something in it
-        :raises PolicyError: a user-defined policy breaks its protocol, or is not deterministic
+        :raises Undecided: if the model has no rule for something in it
+        :raises PolicyError: if a user-defined policy breaks its protocol, or is not deterministic
         """
         before = dict(memory or {})
         run, guards, processors = self._run(program, check, memory)
@@ -183,7 +183,7 @@ class ModelMachine:
     def _check_decided(self, program: Program, run: Run, memory: dict[int, int], *, crowded: bool) -> None:
         """Check that *run* is the same in every order of the waiting tasks (S8.2.10, S8.5.5).
 
-        :raises Undecided: it is not
+        :raises Undecided: if it is not
         """
         for order, reason in _ORDERS.items():
             if order.last_first and not crowded:
@@ -223,7 +223,7 @@ class OpenRun:
     :param check: assert every internal invariant after every step
     :param memory: the first words of pages of its first device
     :ivar guards: around the user-defined policies of its kernel
-    :raises Undecided: the model has no rule for something in it
+    :raises Undecided: if the model has no rule for something in it
     """
 
     def __init__(
@@ -260,7 +260,7 @@ class OpenRun:
         It is this run continued, or a new one from boot on if a new operation moves devices or areas, or puts
         every task on its own processor.
 
-        :raises Undecided: the model has no rule for something in it; this run can no longer continue
+        :raises Undecided: if the model has no rule for something in it; this run can no longer continue
         """
         self._machine.refuse(program)
         same = self._setting == _Setting.of(program)
@@ -375,7 +375,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
 def model_of(named: Named, look: LookLevel = LookLevel.PROC) -> ModelMachine:
     """The model of that name.
 
-    :raises Misuse: there is no such model
+    :raises Misuse: if there is no such model
     """
     return ModelMachine(model_text(named.rest), look)
 

@@ -25,7 +25,7 @@ _VERSION = re.compile(r"\d+\.\d+")
 def version_in(spec: str) -> str:
     """The version that a model's name begins with: that of a distribution's name, ``6.12.117+deb13-amd64``.
 
-    :raises Misuse: it hides its point release, e.g. ``5.15.0-91-generic``
+    :raises Misuse: if it hides its point release, e.g. ``5.15.0-91-generic``
     """
     name = spec.partition(",")[0]
     return version_named(name) if _VERSION.match(name) and name.isprintable() else name
@@ -35,7 +35,7 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
     """The profile for a model's name: ``7.2,tracker=none,config=FILE``.
 
     :param configuration: of the kernel, if the name has none
-    :raises Misuse: there is no such version or change, or one is given twice
+    :raises Misuse: if there is no such version or change, or one is given twice
     """
     version, changes = version_in(spec), spec.split(",")[1:]
     if series_of(version) not in PROFILES or not is_version(version):

@@ -47,7 +47,7 @@ CHANNEL_FIELDS = frozenset(FIELDS) - {"result", "value", "log"}
 def fields_named(names: Sequence[str]) -> tuple[str, ...]:
     """The fields called *names*, in the order in which they are reported.
 
-    :raises Misuse: a name is not a field, or there are no names
+    :raises Misuse: if a name is not a field, or there are no names
     """
     wrong = [name for name in names if name not in FIELDS]
     if wrong or not names:
@@ -58,7 +58,7 @@ def fields_named(names: Sequence[str]) -> tuple[str, ...]:
 def fields_listed(text: str) -> tuple[str, ...]:
     """The fields in a comma-separated list, e.g. ``result,book``.
 
-    :raises Misuse: a name is not a field, or there are no names
+    :raises Misuse: if a name is not a field, or there are no names
     """
     return fields_named([name.strip() for name in text.split(",") if name.strip()])
 
@@ -182,7 +182,7 @@ class Verdict(msgspec.Struct, frozen=True):
 def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Difference]:
     """Every one of *fields* in which *runs* of one program differ, in step order.
 
-    :raises Defect: the runs are not of one program, or one is short without a reason
+    :raises Defect: if the runs are not of one program, or one is short without a reason
     """
     said = mismatch(
         [Ran(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]

@@ -76,7 +76,7 @@ def golden_path(program: Path) -> Path:
 def read_golden(path: Path) -> Golden | None:
     """The golden at *path*, or None if there is none.
 
-    :raises Misuse: the file cannot be read or is not a golden
+    :raises Misuse: if the file cannot be read or is not a golden
     """
     try:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
@@ -90,7 +90,7 @@ def read_golden(path: Path) -> Golden | None:
 def golden_look(program: Path) -> LookLevel | None:
     """The way in which kernels were observed for the golden next to *program*; None if there is no golden.
 
-    :raises Misuse: the golden cannot be read
+    :raises Misuse: if the golden cannot be read
     """
     golden = read_golden(golden_path(program))
     return golden.look if golden is not None else None
@@ -128,9 +128,9 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
 
     :param hash_now: of the program in its present form
     :param runs: by exact version, each on a real kernel, all observed in the same way
-    :raises LostGuest: a guest was lost
-    :raises Undecided: a machine could not answer
-    :raises Discovery: a kernel raised an alarm, which must not become a golden
+    :raises LostGuest: if a guest was lost
+    :raises Undecided: if a machine could not answer
+    :raises Discovery: if a kernel raised an alarm, which must not become a golden
     """
     for version, run in runs.items():
         check_whole(run, f"{version} is not promoted")
@@ -182,9 +182,9 @@ def check_whole(run: Run, therefore: str) -> None:
     """Refuse *run* for a golden if it raised an alarm or did not reach its end.
 
     :param therefore: the consequence, e.g. ``7.2.13 is not promoted``
-    :raises LostGuest: a guest was lost
-    :raises Undecided: the machine could not answer
-    :raises Discovery: the kernel raised an alarm
+    :raises LostGuest: if a guest was lost
+    :raises Undecided: if the machine could not answer
+    :raises Discovery: if the kernel raised an alarm
     """
     if run.alarm is not None:
         raise Discovery(f"{run.machine} raised an alarm and {therefore}: {run.alarm.title}")
@@ -213,7 +213,8 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
     """The differences of *run* from the golden next to *program*.
 
     :param run: observed in the way of the golden (:func:`golden_look`)
-    :raises Misuse: there is no golden, it is of another program or way of observing, or it lacks the version
+    :raises Misuse: if there is no golden, it is of another program or way of observing, or it lacks the
+        version
     """
     path = golden_path(program)
     golden = read_golden(path)

@@ -29,7 +29,7 @@ class LookLevel(StrEnum):
 def look_named(name: str) -> LookLevel:
     """The level of observation that a user named.
 
-    :raises Misuse: there is no level of that name
+    :raises Misuse: if there is no level of that name
     """
     try:
         return LookLevel(name)

@@ -27,7 +27,7 @@ class Accel(StrEnum):
 def accel_named(name: str) -> Accel:
     """The accelerator that a user named.
 
-    :raises Misuse: there is no accelerator of that name
+    :raises Misuse: if there is no accelerator of that name
     """
     try:
         return Accel(name)

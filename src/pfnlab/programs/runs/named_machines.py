@@ -97,7 +97,7 @@ class MachineKind(NamedTuple):
 def kind_of(prefix: str) -> MachineKind:
     """The kind of machines whose names begin with *prefix*.
 
-    :raises KeyError: there is no such kind
+    :raises KeyError: if there is no such kind
     """
     module, _, name = KINDS[prefix].partition(":")
     kind: MachineKind = getattr(import_module(module), name)
@@ -108,7 +108,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     """Read a machine's name without starting anything.
 
     :param profile: the series that a kernel file should behave like
-    :raises Misuse: it is not a machine's name; the message tells what to write
+    :raises Misuse: if it is not a machine's name; the message tells what to write
     """
     kind, colon, rest = spec.partition(":")
     if not colon or kind not in KINDS:
@@ -158,7 +158,7 @@ def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Name
     """Read the names of machines that belong together, without starting anything.
 
     :param profile: the series that a user's own kernel among them should behave like
-    :raises Misuse: a name is not a machine's, no profile describes that series, or no machine is such a
+    :raises Misuse: if a name is not a machine's, no profile describes that series, or no machine is such a
         kernel
     """
     machines = [name_machine(spec, profile) for spec in specs]
@@ -182,7 +182,8 @@ def spread(specs: Iterable[str]) -> list[str]:
     ``all`` is the model of every series, ``6.1..7.3`` those from 6.1 to 7.3, ``qemu:6.1..6.12`` the real
     kernels of these series, ``6.12`` the model of one.
 
-    :raises Misuse: a range begins or ends with a series that no profile describes, or ends before it begins
+    :raises Misuse: if a range begins or ends with a series that no profile describes, or ends before it
+        begins
     """
     return [name for spec in specs for name in _spread(spec)]
 
@@ -225,7 +226,7 @@ def check_series(series: str) -> None:
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     """The machines *specs*, every model with the policies of the files *paths* in place of its own.
 
-    :raises Misuse: a file is not a policy, or there is no model to apply it to
+    :raises Misuse: if a file is not a policy, or there is no model to apply it to
     """
     if not paths:
         return list(specs)
@@ -250,8 +251,8 @@ def open_machine(
     :param look: how the kernel is observed, or is predicted to be observed
     :param guests: the maximum number of guests of a kernel; None for one per processor
     :param blocks: whether the blocks of a kernel that programs reach are named
-    :raises Misuse: there is no such model
-    :raises MissingTool: *look* needs the lens, which is not installed
+    :raises Misuse: if there is no such model
+    :raises MissingTool: if *look* needs the lens, which is not installed
     """
     return kind_of(named.kind).open(named, accel, look, guests, blocks)
 
@@ -297,8 +298,8 @@ def side_by_side(
 
     :param look: how all programs are observed, or each of them; None means the choice of `settle_look`
     :return: for each program one run per machine, in the order of *machines* and under their names
-    :raises Misuse: there is no such model or kernel, or no guest can hold a program
-    :raises MissingTool: a tool or kernel is not installed
+    :raises Misuse: if there is no such model or kernel, or no guest can hold a program
+    :raises MissingTool: if a tool or kernel is not installed
     """
     looks = [look] * len(programs) if look is None or isinstance(look, LookLevel) else list(look)
     at_first = next(filter(None, looks), LookLevel.PROC)

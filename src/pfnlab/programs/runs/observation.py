@@ -243,7 +243,7 @@ def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
 def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
     """The pages in *lines*, which :func:`direct_map_lines` made, each range with its mode, e.g. ``wc``.
 
-    :raises Defect: a line is not of that form
+    :raises Defect: if a line is not of that form
     """
     for line in lines:
         match = _OTHERWISE.fullmatch(line)

@@ -52,7 +52,7 @@ def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
 def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
     """pthread_create: *comm* is a new thread of the process of *task*.
 
-    :raises Undecided: a page table is forced to fail, and its stack needs some
+    :raises Undecided: if a page table is forced to fail, and its stack needs some
     """
     check_own_memory(task.mm, "a thread")
     kernel.failures.check_unawaited("a thread", "__pte_alloc")
@@ -62,7 +62,7 @@ def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
 def exit_group(kernel: Kernel, task: Task) -> None:
     """The process ends, by itself or by SIGKILL, with its threads and its address space.
 
-    :raises Undecided: one of its threads waits
+    :raises Undecided: if one of its threads waits
     """
     # exit_mm() comes first: the address space can no longer be found through its tasks.
     threads = [thread.comm for thread in kernel.tasks.values() if thread.mm is task.mm]
@@ -82,7 +82,7 @@ def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
 
     :param kept: the tasks of processes that are held or wait
     :returns: the tasks of those that ended, or had ended before
-    :raises Undecided: the end of one may wait for a processor that is held
+    :raises Undecided: if the end of one may wait for a processor that is held
     """
     ended = kernel.doomed - set(kept)
     if ended and kernel.processors.held:
@@ -104,7 +104,7 @@ def _free_stack(kernel: Kernel) -> None:
 def execve(kernel: Kernel, task: Task) -> None:
     """execve(2): the old address space is torn down; messages still show the old comm and pid (S3.8.16).
 
-    :raises Undecided: an allocation is forced to fail, and the new program's memory needs some
+    :raises Undecided: if an allocation is forced to fail, and the new program's memory needs some
     """
     check_own_memory(task.mm, "an exec")
     kernel.failures.check_unawaited("an exec", "__pte_alloc", "vm_area_dup")

@@ -340,7 +340,7 @@ def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
 def _check_listed(mm: MmStruct, page: Page) -> None:
     """Check that a page is in an LRU list, not in the batch of another processor (S5.9.10).
 
-    :raises Undecided: it may be in a batch
+    :raises Undecided: if it may be in a batch
     """
     processors = mm.kernel.processors
     if processors.driven and page.maker not in ("", processors.task):

@@ -17,7 +17,7 @@ def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> 
     :param move: MPOL_MF_MOVE: move pages that are on other nodes
     :raises ModelledErrno: EFAULT at a hole, for ``default`` only if all is one; ENOMEM if a split
         fails, the VMAs before it stay changed
-    :raises Undecided: pages would be moved to the node that they are on
+    :raises Undecided: if pages would be moved to the node that they are on
     """
     if start == end:
         return

@@ -49,7 +49,7 @@ def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool 
     :param taken: some of them have struct pages already
     :raises ModelledErrno: the error of the memtype list: EBUSY if another mode is present, EINVAL if the
         granted mode is not acceptable; EEXIST if some are taken
-    :raises Undecided: they lie in more than one section, and some would be done
+    :raises Undecided: if they lie in more than one section, and some would be done
     """
     prot = kernel.platform.pat.cachemode2protval(mode)
     if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:

@@ -33,7 +33,7 @@ def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
     In kernels, PFN mappings are holes, or without ``skipped_are_holes`` nothing at all: the entries of later
     pages take their place (pagemap_read, S7.5.4).
 
-    :raises Undecided: there are too many pages
+    :raises Undecided: if there are too many pages
     """
     count = len(page_by_page(start, end))
     with mm.mmap_lock.read():

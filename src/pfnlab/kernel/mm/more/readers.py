@@ -75,7 +75,7 @@ def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
     """move_pages(2): the place of each page, ``node0`` or an errno (S7.5).
 
     :param moves: to node 0, where all pages are (do_pages_move); False: with nodes = NULL (do_pages_stat)
-    :raises Undecided: there are too many pages
+    :raises Undecided: if there are too many pages
     """
     pages = page_by_page(start, end)
     if moves:
@@ -297,7 +297,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
     """mincore(2) into a vector of zeros (S7.5.6).
 
     :return: the errno, and a digit per page; at a hole ENOMEM, with only the pages before it
-    :raises Undecided: the walk reports nothing for a VMA, or there are too many pages
+    :raises Undecided: if the walk reports nothing for a VMA, or there are too many pages
     """
     digits: list[str] = []
     walker = mm.kernel.walkers.walk_page_range
@@ -334,7 +334,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
     """Register the pages with a userfaultfd for missing pages, then close it again.
 
     :raises ModelledErrno: EINVAL if mapped memory is not ordinary, or nothing is mapped
-    :raises Undecided: all is ordinary memory, whose VMAs split and merge during the call
+    :raises Undecided: if all is ordinary memory, whose VMAs split and merge during the call
     """
     with mm.mmap_lock.write():
         vmas = mm.vmas_in(start, end)

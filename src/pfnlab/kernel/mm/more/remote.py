@@ -76,7 +76,7 @@ def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -
 
     :param stored: *length* bytes to write; None to read
     :return: the bytes read or written
-    :raises ModelledErrno: EIO, for the first
+    :raises ModelledErrno: if EIO, for the first
     """
     moved = b""
     while len(moved) < length:

@@ -62,7 +62,7 @@ class OwnPagesFile(DriverDeviceFile):
         With page_mkwrite the kernel maps the page that the handler returns.
 
         :raises Signal: SIGBUS if mremap has made the mapping larger than the driver has pages
-        :raises FaultOom: no page table could be allocated
+        :raises FaultOom: if no page table could be allocated
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
             at = vma.pgoff + vpn - vma.start - self.first

@@ -82,7 +82,7 @@ class PciDevice:
         """pci_stop_and_remove_bus_device: its driver's remove is called, and its files are removed.
 
         :raises ModelledErrno: ENOENT if it is gone already
-        :raises Undecided: a driver has claimed pages of it
+        :raises Undecided: if a driver has claimed pages of it
         """
         self.open()
         _check_unclaimed(kernel)
@@ -97,7 +97,7 @@ def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -
     """Scan the bus and find a device, whose BAR is assigned the pages *bar* (S9.2.8).
 
     :param before: its previous pages; None for a device that is new
-    :raises Undecided: a driver has claimed pages of it
+    :raises Undecided: if a driver has claimed pages of it
     """
     _check_unclaimed(kernel)
     if before is not None and before != bar:

@@ -116,7 +116,7 @@ class VfioDevice(PlainFile):
 
         :raises ModelledErrno: EINVAL for private mappings and outside the BAR, EBUSY if another driver has
             it, ENOMEM if the kernel cannot map it for itself
-        :raises Undecided: the kernel stops with an oops, because it assumes a region that does not exist
+        :raises Undecided: if the kernel stops with an oops, because it assumes a region that does not exist
         """
         # A VMA whose mmap fails is closed too.
         self.users += 1
@@ -169,7 +169,7 @@ class VfioDevice(PlainFile):
     def _fill(self, vma: Vma, vpn: int) -> None:
         """Fill the page, or up to 6.9 the whole VMA, which without ``vfio_fills_once`` may be filled already.
 
-        :raises Undecided: it is, and the kernel stops with BUG
+        :raises Undecided: if it is, and the kernel stops with BUG
         """
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
@@ -320,7 +320,7 @@ class VfioDevice(PlainFile):
     def _vma_locked(self) -> AbstractContextManager[object]:
         """Hold vma_lock, up to 6.9.
 
-        :raises Undecided: entries are being removed, and the lock is released and retaken in between
+        :raises Undecided: if entries are being removed, and the lock is released and retaken in between
         """
         if self.zapping and self.vma_lock.written:
             raise Undecided(
