@@ -85,14 +85,14 @@ def address(argument: str) -> int | None:
 
 
 def pointed_text(argument: str) -> str | None:
-    """The string behind a pointer, up to its end, or None."""
+    """The string that a pointer refers to, up to its end, or None."""
     found = _POINTER.match(argument)
     text = _TEXT.match(found[3]) if found and found[3] else None
     return None if text is None else unescaped(text[1]).partition("\0")[0]
 
 
 def pointed(argument: str) -> str:
-    """The text behind a pointer, as written; may be empty."""
+    """The text that a pointer refers to, as written; may be empty."""
     found = _POINTER.match(argument)
     return (found[3] or "") if found is not None else ""
 
@@ -116,7 +116,7 @@ def _call(line: str, number: int, source: str) -> SyzCall:
 
 
 def _behind_text(text: str, at: int) -> int:
-    """The index after a string at *at*; else *at*."""
+    """The index after a string that begins at *at*; otherwise *at*."""
     return end_of_string(text, at) if text[at] in "'\"`" else at
 
 
@@ -144,7 +144,7 @@ class SyzPlaces(NamedTuple):
     areas: tuple[tuple[str, int, int], ...] = ()
 
     def comments(self, bar: int) -> list[str]:
-        """The comments that describe it."""
+        """The comments that describe these addresses."""
         lines = []
         for device, first in self.devices:
             of = f"BAR {bar}" if device.kind == "pci" else "memory"

@@ -167,7 +167,7 @@ class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
 
 
 class Memremap(OnPages, frozen=True, tag="memremap"):
-    """The driver maps pages of a device, or its own, as memory."""
+    """The driver maps its own or a device's pages as memory."""
 
     row: ClassVar = Row(
         (Shape.MEMORY, _MEMREMAP_MODE),
@@ -210,7 +210,7 @@ class ArchIoReserveMemtypeWc(OnPages, frozen=True, tag="arch_io_reserve_memtype_
 
 
 class ArchIoFreeMemtypeWc(OnPages, frozen=True, tag="arch_io_free_memtype_wc"):
-    """The driver frees a reservation of exactly these pages, whoever made it."""
+    """The driver frees a reservation of exactly these pages, its own or one made by others."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver free-wc", "S9.8", weight=2, asks="free_wc({asked});")
 

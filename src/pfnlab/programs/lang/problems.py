@@ -186,7 +186,7 @@ def _command(problem: TextProblem) -> str:
 
 
 def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
-    """Problems of *text*: the first error, or if there is none, every place that is not in canonical form.
+    """Problems of *text*: the first error, or in a correct program every place not in canonical form.
 
     Applying all fixes, from the last to the first, gives the canonical form of the text.
 

@@ -89,7 +89,7 @@ class ModelMachine:
     :param look: how the predicted kernel is observed; it may be changed between two runs
     :param configuration: the kernel's configuration, if *spec* names none
     :raises Misuse: if the version, seam, policy, switch or commit is unknown, or a file is not a
-        configuration; the message says what to write
+        configuration; the message names a correction
     """
 
     def __init__(

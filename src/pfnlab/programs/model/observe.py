@@ -97,7 +97,7 @@ class Observer:
                 yield BookEntry(*self.places.device_span(start, end).parts, entry.type.short)
 
     def _direct_map(self) -> Iterator[str]:
-        """The program's RAM that is not write-back in the direct map, with modes as in the book (S2.6, S2.9)."""
+        """The program's RAM that is not write-back in the direct map, modes as in the book (S2.6, S2.9)."""
         kernel = self.kernel
         for name, pfns in self.places.memory.items():
             if not kernel.platform.phys.page_is_ram(pfns.start):

@@ -51,7 +51,7 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
-    """True if no process maps any page of *entry* any more.
+    """True if no page of *entry* is mapped by a process.
 
     After the last step no task is left, so every entry is unmapped; before it, only the VMAs of the step, if
     it has them, can show it.

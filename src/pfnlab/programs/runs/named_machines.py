@@ -109,7 +109,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     """Read a machine's name without starting anything.
 
     :param profile: the series that a kernel file should behave like
-    :raises Misuse: if it is not a machine's name; the message says what to write
+    :raises Misuse: if it is not a machine's name; the message names a correction
     """
     kind, colon, rest = spec.partition(":")
     if not colon or kind not in KINDS:

@@ -405,7 +405,7 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def unfinished(self) -> str | None:
-        """The reason, after ``lost:`` or ``undecided:``, why the run did not reach its end; None if it did."""
+        """The reason, after ``lost:`` or ``undecided:``, why the run did not end; None if it ended."""
         if self.lost is not None:
             return f"lost: {self.lost}"
         return None if self.undecided is None else f"undecided: {self.undecided}"
