@@ -25,7 +25,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = F
 
     :param prot: the protection requested (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
     :param mkwrite: the new entry is writable immediately, and dirty (vmf_insert_mixed_mkwrite, S5.7.2)
-    :raises Undecided: the kernel hits a BUG: a private or an unmarked VMA
+    :raises Undecided: if the kernel hits a BUG because the VMA is private or not marked as a PFN mapping
     :raises Signal: SIGBUS if the tracker refuses, which no kernel's tracker does
     :raises FaultOom: if a leaf is in the table's place, or no table could be allocated
     """

@@ -22,8 +22,8 @@ POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "walker": WALKERS,
 }
 
-#: vm_pat at the end of each of its eras, by name: the same tracker with the fixes it had by then, so each
-#: switch it reads is as it was in mainline, on any profile.
+#: vm_pat at the end of each of its eras, by name, with that era's characteristic: the same tracker with the
+#: fixes it had by then, so each switch it reads is as it was in mainline, on any profile.
 VM_PAT_ERAS = {
     "vm_pat@3.7": "as it began: a free takes whole entries only, every copy carries the flag",
     "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",

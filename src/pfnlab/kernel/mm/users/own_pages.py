@@ -56,7 +56,7 @@ class OwnPagesFile(DriverDeviceFile):
         return self.how == "page_mkwrite"
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """vmf_insert_page of the page that was there before; an existing page stays.
+        """vmf_insert_page of the page that was mapped there before; an existing page stays.
 
         In ``mixed_pages`` every second one is the device's frame (vmf_insert_mixed).
         With page_mkwrite the kernel maps the page that the handler returns.
@@ -83,7 +83,7 @@ class OwnPagesFile(DriverDeviceFile):
 
 
 def own_page(kernel: Kernel, number: int) -> Page:
-    """Page *number* of the driver; other mappings of its frame see the same content."""
+    """The driver's page *number*; other mappings of its frame see the same content."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     pfn = RAM_PFN + number
