@@ -1,6 +1,6 @@
-"""The one door for designs of your own: all that a policy file needs, by ``from pfnlab.design import ...``.
+"""The interface for user-defined designs: everything a policy file may ``from pfnlab.design import ...``.
 
-Inner paths may change; this one only grows. ``docs/own-policy.md`` shows what to write with it.
+Inner paths may change; this module only gains names. ``docs/own-policy.md`` explains how to use it.
 """
 
 from pfnlab.base.errors import ModelledErrno, Undecided

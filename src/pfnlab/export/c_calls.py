@@ -1,4 +1,4 @@
-"""Operations of a program as C expressions, whose value is that of the system call."""
+"""A program's operations as C expressions with the value of the system call."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from pfnlab.programs.lang.process_ops import LIMITED_USES, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ROWS, word_of
 
-#: The interfaces as C opens them, with the piece that defines the function.
+#: The C expression that opens each interface, with the piece that defines its function.
 _OPENED: dict[ops.Via, tuple[str, str | None]] = {
     "wc": ('open_bar("_wc")', "open_bar"),
     "uc": ('open_bar("")', "open_bar"),
@@ -46,11 +46,11 @@ _WAYS = {
 class CCall(msgspec.Struct, frozen=True):
     """An operation in C.
 
-    :param text: the expression; empty if the first process acts, by ``ends``
+    :param text: the expression; empty if the first process acts instead, according to ``ends``
     :param defines: macros that an old C library may lack, with their values
-    :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` if the first process must know
-    :param names: the task whose process it is about, known only to the first process
-    :param reads: whether its value is the content of the device's memory
+    :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` if the first process must know about it
+    :param names: the task whose process it names, which only the first process knows
+    :param reads: whether its value is content of device memory
     """
 
     text: str
@@ -63,7 +63,7 @@ class CCall(msgspec.Struct, frozen=True):
 
 
 def why_not(op: ops.Op) -> str | None:
-    """The reason why no program can do *op* alone; None if one can."""
+    """The reason why no program can perform *op*, even with a driver; None if one can."""
     if op.hold is not None:
         return "a hold point needs a debugger"
     if op.fail is not None or op.skip is not None:
@@ -76,28 +76,28 @@ def why_not(op: ops.Op) -> str | None:
 
 
 def why_not_without_driver(op: ops.Op) -> str | None:
-    """The reason why user space cannot do *op*; None if it can."""
+    """The reason why user space cannot perform *op*; None if it can."""
     call = op.call
     drives = isinstance(call, device_ops.DriverCall) or (isinstance(call, ops.Mmap) and call.via == "driver")
     return "only a driver does this" if drives else None
 
 
 class CProgram:
-    """Operations as C, in a program whose tasks have numbers.
+    """Generator of C for operations, in a program whose tasks are numbered.
 
     :param tasks: the names of all tasks in the order of their numbers
     :param unknown: the areas whose contents depend on the machine
-    :param work: the requests to the module next to the program
+    :param work: the requests to the kernel module next to the program
     """
 
     def __init__(self, tasks: list[str], unknown: frozenset[str], work: DriverWork) -> None:
         self._tasks, self._unknown, self._work = tasks, unknown, work
         self._all_locked: set[str] = set()
-        #: A process may have a key; its rights belong to each thread and are reset by a signal.
+        #: A process may have a protection key, whose rights are per thread and reset by a signal.
         self._keyed = False
 
     def call(self, op: ops.Op) -> CCall:
-        """*op* as C; call this for the operations in order."""
+        """Return *op* as C; to be called for the operations in order."""
         assert why_not(op) is None, op
         found = self._call(op)
         if self._keyed and found.text:
@@ -110,7 +110,7 @@ class CProgram:
     def _call(self, op: ops.Op) -> CCall:
         call = op.call
         if isinstance(call, ops.Mlockall | ops.Munlockall):
-            # Other threads too: they are so rare that they are not counted.
+            # This includes other threads, which are too rare to be counted.
             (self._all_locked.add if isinstance(call, ops.Mlockall) else self._all_locked.discard)(op.task)
         match call:
             case device_ops.Rescan() if self._work.binds:
@@ -156,7 +156,7 @@ class CProgram:
         return CCall(f"map({opened}, {at}, {how}, {offset})", ("map", *([piece] if piece else [])))
 
     def _opened(self, call: ops.Mmap) -> tuple[str, str | None]:
-        """The mapped file as C opens it, and the piece that defines the function."""
+        """The C expression that opens the mapped file, and the piece that defines its function."""
         if call.driver is None:
             return _OPENED[call.via]
         if self._work.chooses:
@@ -212,7 +212,7 @@ class CProgram:
         return CCall(f"{piece}({at}, {pages})", (piece,))
 
     def _moved(self, call: walk_ops.Walk | walk_ops.ProcessVmReadv, way: str) -> CCall:
-        """Bytes of the task's memory, or one word, that the kernel transfers."""
+        """A call in which the kernel transfers bytes, or one word, of the task's memory."""
         at, known = area_at(call.span), call.span.name not in self._unknown
         value = (call.value if isinstance(call, walk_ops.Walk) else None) or 0
         writes = isinstance(call, walk_ops.Walk) and call.walker in walk_ops.STORING_WALKERS
@@ -233,7 +233,7 @@ class CProgram:
 
 
 def _asked_of(call: ops.Call) -> tuple[str, str]:
-    """The bytes of a request: their start and their number."""
+    """The bytes that a request is about: their start and their number."""
     span = getattr(call, "span", None)
     if span is None:
         return "0", "0"
@@ -249,7 +249,7 @@ def _asked_of(call: ops.Call) -> tuple[str, str]:
 
 
 def _declared(call: ops.Call) -> CCall:
-    """An operation of the table: the expression in its row, or a function of its name with its fields."""
+    """An operation in the table: its row's expression, or a call of the function with its name and fields."""
     row, words, arguments, defines, names = ROWS[type(call)], dict[str, str](), list[str](), [], None
     for name, field in zip(call.__struct_fields__, row.fields, strict=True):
         value = getattr(call, name)
@@ -267,7 +267,7 @@ def _declared(call: ops.Call) -> CCall:
         if isinstance(field, Word) and field.newer is not None and field.numbers[value] >= field.newer:
             defines.append((words[name], field.numbers[value]))
     text = (row.c or f"{word_of(type(call))}({', '.join(arguments)})").format_map(words)
-    # A task that names another task gets its process from the first process.
+    # A task that refers to another one gets its process from the first process.
     served = ("serve",) if names is not None else ()
     return CCall(text, (*served, *pieces_called(text)), tuple(defines), names=names)
 

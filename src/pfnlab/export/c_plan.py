@@ -18,14 +18,14 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
 
-#: The maximum length of values in bytes: page-by-page values are long.
+#: The maximum length of a value in bytes; values with one item per page are long.
 _VALUE_SIZE, _LONG_VALUE_SIZE = 256, 65536
 _LONG = frozenset({"in_core", "move_pages", "pagemap", "pagemap_scan", "numa_maps", "smaps", "move_bytes"})
 
 #: The pieces that name pages of areas.
 _LISTED = frozenset({"numa_maps", "smaps", "pagemap_scan"})
 
-#: A number greater than any version, and the last version of a series.
+#: A number greater than that of any version, and the last point release of a series.
 _NO_LAST = 999999999
 _LAST_POINT = 999
 
@@ -33,7 +33,7 @@ _LAST_POINT = 999
 class PlannedStep(msgspec.Struct, frozen=True):
     """An operation of the program.
 
-    :param expected: expected result and value, as C; ``NULL`` for any
+    :param expected: the expected result and value, as C; ``NULL`` for any
     """
 
     text: str
@@ -43,21 +43,21 @@ class PlannedStep(msgspec.Struct, frozen=True):
 
 
 class CPlan:
-    """All parts of a program from which its C is generated.
+    """Everything from which the C of a program is generated.
 
-    :param subject: the program; a machine's answers are expected
-    :param drives: a module next to it acts as the driver
+    :param subject: the program, with the machine's answers that are expected
+    :param drives: a kernel module next to it acts as the driver
     :ivar coordinated: whether the first process schedules the tasks
     :ivar bars: the devices in a BAR
-    :ivar reads: whether expected values are contents of a device
-    :raises Undecided: an operation cannot be done this way, or the machine gave no answer
+    :ivar reads: whether some expected values are device contents
+    :raises Undecided: if an operation cannot be done this way, or the machine gave no answer
     """
 
     def __init__(self, subject: Subject, *, drives: bool = False) -> None:
         self.subject, self.program, self.run = subject, subject.program, _whole(subject)
         self.tasks = tasks_of(self.program)
         lines = op_lines(self.program)
-        # Report first what no machine can do alone, because a driver would not help.
+        # First report operations that are impossible even with a driver.
         refusals = {why_not: "use `pfnlab run`"}
         if not drives:
             refusals[why_not_without_driver] = "use `--format c`, which also writes a module"
@@ -66,7 +66,7 @@ class CPlan:
                 why = refusal(op)
                 if why is not None:
                     raise Undecided(f"{subject.name}: `{line}`: {why}: {instead}")
-        #: The driver operations of the program.
+        #: The driver's work for the program.
         self.work = DriverWork.of(self.program)
         maker = CProgram(self.tasks, areas_of_unknown(self.program), self.work)
         self.steps = tuple(
@@ -98,9 +98,9 @@ class CPlan:
 
     @property
     def by_release(self) -> list[Expect]:
-        """The lines of the program that say what a kernel leaves reserved, unless a machine's answer does.
+        """The program's lines about entries left reserved, unless a machine's answer supplies these.
 
-        A line that names versions replaces the line of their series, so it comes first.
+        A line for versions takes precedence over the line for their series, so it comes first.
         """
         listed = [] if self.run is not None else [one for one in self.program.expects if not one.keeps]
         if self.subject.right is not None:
@@ -111,7 +111,7 @@ class CPlan:
 
     @property
     def expected_left(self) -> str:
-        """The entries expected to stay reserved, as C."""
+        """The C expression for the entries expected to stay reserved."""
         if self.run is not None:
             return c_string(left_text(self.run))
         if self.subject.right is not None:
@@ -120,7 +120,7 @@ class CPlan:
 
     @property
     def tells_known(self) -> bool:
-        """True if some kernels are known to leave other entries than is right."""
+        """True if some kernels are known to leave the wrong entries."""
         return self.subject.right is not None and bool(self.by_release)
 
     @property
@@ -129,7 +129,7 @@ class CPlan:
         return bool(self.called & {"load", "load_only", "store"})
 
     def constants(self) -> Iterator[str]:
-        """The data of the program, in the order of use."""
+        """The constants of the program, in the order of use."""
         yield "\n".join(f"#define {name} {value}" for name, value in self._numbers())
         fallbacks = dict.fromkeys(define for step in self.steps for define in step.call.defines)
         if fallbacks:
@@ -177,7 +177,7 @@ class CPlan:
             yield "LOWMEM_PAGES", sum(map(self._room, low))
 
     def _room(self, device: Device) -> int:
-        # A device that is mapped past its end lies at the end of the BAR.
+        # A device that is mapped past its end must be at the end of the BAR.
         if device.name in self.program.needs.past_end:
             return device.pages
         return window_pages(self.program, device)
@@ -248,7 +248,7 @@ class CPlan:
     def _places(self) -> Iterator[str]:
         before = {"pci": 0, "lowmem": 0}
         low = next((device.name for device in self.program.devices if device.kind == "lowmem"), "")
-        # A device that is mapped past its end is the last in the BAR.
+        # A device that is mapped past its end is the last one in the BAR.
         past = self.program.needs.past_end
         for device in sorted(self.program.devices, key=lambda device: device.name in past):
             at = f"at_{device.name}"
@@ -306,7 +306,7 @@ def _whole(subject: Subject) -> Run | None:
 
 
 def _leak_row(expect: Expect) -> str:
-    # Versions without an end belong to one series.
+    # An open range that begins with a version belongs to one series.
     last = expect.last or (None if is_series(expect.first) else series_of(expect.first))
     end = _NO_LAST if last is None else _number(last, _LAST_POINT)
     return f"\t{{ {_number(expect.first, 0)}, {end}, {c_string(_leaves(expect))} }},"

@@ -1,4 +1,4 @@
-"""The driver's work for a program: its mapping kinds, and the requests that the module next to it answers."""
+"""The driver's work for a program: its ways of mapping, and the requests that its kernel module handles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModuleRequest(msgspec.Struct, frozen=True):
     :param name: the name of its ioctl, e.g. ``DRIVER_ZAP``
     :param answer: the expression that answers it, or a statement before ``return 0`` where ``plain``
     :param pieces: the pieces of the module that it calls
-    :param plain: the kernel function returns void
+    :param plain: True if the kernel function returns void
     """
 
     name: str
@@ -84,7 +84,7 @@ def _declared(call: Call, row: Row) -> ModuleRequest:
 class DriverWork(msgspec.Struct, frozen=True):
     """All driver work for a program.
 
-    :param ways: the mapping kinds of the driver, each once
+    :param ways: the driver's ways of mapping, each once
     :param requests: its requests, each once
     :param binds: it binds to a device
     :param own_pages: it has pages of ordinary memory

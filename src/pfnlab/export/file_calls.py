@@ -1,4 +1,4 @@
-"""File calls in an strace log: which descriptor of which process is which device memory.
+"""File calls in an strace log, which map each process's descriptors to device memory.
 
 Each process has an address space, descriptors and a working directory.
 """
@@ -26,9 +26,9 @@ class TracedFile:
 
     :param path: its path, if known
     :param flags: those of open(2), 0 if it was opened before the log
-    :param file: its device memory, None for other files
+    :param file: the device memory it gives access to; None for other files
     :param combining: whether PCIIOC_WRITE_COMBINE was requested
-    :param process: the process of a pidfd, by its number
+    :param process: for a pidfd, the number of its process
     """
 
     path: str
@@ -46,7 +46,7 @@ class Descriptors:
     closed_by_exec: set[int] = field(default_factory=set)
 
     def copy(self) -> Descriptors:
-        """The same for a child."""
+        """A copy for a child."""
         return Descriptors(dict(self.files), set(self.closed_by_exec))
 
     def set(self, fd: int, file: TracedFile, *, cloexec: bool) -> None:
@@ -67,7 +67,7 @@ class TracedTask:
 
     :param task: its name in the steps; that of its parent while it borrows the parent's address space
     :param leader: the first thread of its process
-    :param borrowed: a child of vfork that has not called exec
+    :param borrowed: True for a child of vfork that has not called exec
     :param ended_with_memory: whether it had device memory when it ended
     """
 
@@ -97,20 +97,20 @@ class TracedTask:
 #: The request of PCIIOC_WRITE_COMBINE, in the forms in which strace prints it.
 _COMBINE = ("PCIIOC_WRITE_COMBINE", "_IOC(_IOC_WRITE, 0x49, 0x3, 0x1043)", "0x50434903")
 
-#: A vfio device has its BARs at these distances in its file, in pages.
+#: The distance, in pages, between the BARs of a vfio device in its file.
 VFIO_BAR_PAGES = (1 << 40) // PAGE_SIZE
 
 
 def says(call: LoggedCall, more: str = "") -> str:
-    """The comment of an operation: its lines in the log, and its error."""
+    """The comment for an operation: its lines in the log, and its error."""
     place = f"line {call.line}" if call.begun == call.line else f"lines {call.begun} and {call.line}"
     return ": ".join(filter(None, (place, ", ".join(filter(None, (call.errno, more))))))
 
 
 class FileCalls:
-    """The calls on files.
+    """Reader of the calls on files.
 
-    Each returns True if it is about device memory; otherwise it is counted as left out.
+    Each method returns True if the call is about device memory; otherwise the call is counted as left out.
 
     :param known: BARs by device, if their sizes are known
     """
@@ -135,7 +135,7 @@ class FileCalls:
         if found is None:
             return None
         fd, path = found
-        # The number of a pidfd's process is printed while it lives.
+        # The process number of a pidfd is printed while the process lives.
         path = PIDFD if path.startswith("pid:") else path
         known = task.descriptors.files.get(fd)
         if path and (known is None or (known.path != path and known.file is None)):

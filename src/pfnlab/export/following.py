@@ -1,7 +1,7 @@
 """Tracking of address spaces: calls with addresses become operations on named areas.
 
-Only device memory, and other mappings over it, are tracked. An address range that holds it is an area of the
-program: the same address is the same area, in every process.
+Only device memory, and other mappings placed over it, are tracked. An address range that contains it becomes
+an area of the program; the same address belongs to the same area in every process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 class FollowedPages(NamedTuple):
     """Tracked pages of an address space, from page *start* up to page *end*.
 
-    :param at: their first page in the area
+    :param at: the first of these pages, counted in the area
     """
 
     start: int
@@ -33,17 +33,17 @@ class FollowedPages(NamedTuple):
     at: int
 
     def cut(self, start: int, end: int) -> FollowedPages:
-        """The part of it between two pages."""
+        """The part of this range between two pages."""
         first = max(start, self.start)
         return FollowedPages(first, min(end, self.end), self.area, self.at + first - self.start)
 
 
 class FoundOp(NamedTuple):
-    """An operation of the program to be.
+    """An operation of the resulting program.
 
     :param task: the acting task, as named in the trace
-    :param copied: of a fork, exec, exit or kill: whether it copies or ends any tracked mapping
-    :param always: whether an exec belongs to the program whenever its task does
+    :param copied: for a fork, exec, exit or kill, whether it copies or ends any tracked mapping
+    :param always: keep an exec whenever its task is kept
     """
 
     task: str
@@ -68,11 +68,11 @@ class AddressSpace:
         self.pieces = list(pieces)
 
     def within(self, start: int, end: int) -> list[FollowedPages]:
-        """The parts of pieces between two pages."""
+        """The tracked pieces between two pages, clipped to these."""
         return [piece.cut(start, end) for piece in self.pieces if piece.start < end and start < piece.end]
 
     def clear(self, start: int, end: int) -> None:
-        """Remove everything."""
+        """Remove everything between two pages."""
         kept = []
         for piece in self.pieces:
             kept += [part for part in (piece.cut(0, start), piece.cut(end, 1 << 60)) if part.start < part.end]
@@ -89,10 +89,10 @@ class Follower:
 
     def __init__(self) -> None:
         self.steps: list[FoundOp] = []
-        #: The calls that cannot be expressed, by kind, with their numbers.
+        #: The number of calls that cannot be expressed, by kind.
         self.unsaid: Counter[str] = Counter()
         self._spaces: list[AddressSpace] = []
-        #: The page at which each area begins, and its number of pages, except for declared ones.
+        #: The first page and the number of pages of each area that is not declared.
         self._starts: dict[str, int] = {}
         self._bound: dict[str, int] = {}
         self._declared: dict[str, int] = {}
@@ -104,7 +104,7 @@ class Follower:
         return space
 
     def areas(self) -> tuple[Area, ...]:
-        """The areas that have to be declared."""
+        """The areas that need a declaration."""
         return tuple(
             Area(name, pages) for name, pages in self._declared.items() if pages > self._bound.get(name, 0)
         )
@@ -130,7 +130,7 @@ class Follower:
     ) -> None:
         """mmap(2).
 
-        :param at: the resulting page; if it failed, the requested page, 0 for none
+        :param at: the resulting page; if the call failed, the requested page, or 0 if none was requested
         """
         if source.pages is None:
             if not failed:
@@ -166,7 +166,7 @@ class Follower:
         self._bound[name] = max(self._bound.get(name, 0), pages)
 
     def _over(self, space: AddressSpace, at: int, pages: int) -> Span | None:
-        """The pages of an area that exists in *space* and contains page *at*."""
+        """The range from page *at* on, in an area that exists in *space* and contains that page."""
         for name in dict.fromkeys(piece.area for piece in space.pieces):
             first = self._starts[name]
             extent = max(self._bound.get(name, 0), self._declared.get(name, 0))
@@ -180,7 +180,7 @@ class Follower:
     def _make_room(
         self, task: str, space: AddressSpace, at: int, pages: int, over: Span | None, says: str
     ) -> None:
-        """Unmap tracked pages in other areas that the mapping replaces."""
+        """Unmap tracked pages of other areas that the mapping replaces."""
         for span in spans_of(space.within(at, at + pages)):
             if over is None or span.name != over.name:
                 self.add(task, Munmap(span), f"{says}, which maps over these pages")
@@ -197,7 +197,7 @@ class Follower:
         return any(piece.area == name for space in self._spaces for piece in space.pieces)
 
     def _cover(self, task: str, space: AddressSpace, pages: int, *, at: int, prot: str, says: str) -> None:
-        """Replace tracked pages with other memory, as anonymous memory."""
+        """Replace tracked pages with other memory, represented as anonymous memory."""
         for span in spans_of(space.within(at, at + pages)):
             anonymous = Span(ANON, 0, span.pages)
             self.add(task, Mmap(None, anonymous, "anon", False, prot, over=span), f"{says}, other memory")
@@ -209,7 +209,7 @@ class Follower:
     def ranged(
         self, task: str, space: AddressSpace, start: int, end: int, make: Callable[[Span], Call], says: str
     ) -> bool:
-        """A call on pages from *start* to *end*: one operation for each area in it; True if there is any."""
+        """Add one operation for each area in pages *start* to *end*; True if there is any."""
         spans = spans_of(space.within(start, end))
         for span in spans:
             more = end - start - sum(each.pages for each in spans)
@@ -253,7 +253,7 @@ class Follower:
             self._declared[first.area] = span.end
         maymove, _, dontunmap = flags
         if to is None or (to == start and not dontunmap):
-            # A requested destination is known only if the call succeeded there.
+            # The requested destination is known only if the call succeeded.
             self.add(task, Mremap(span, pages, maymove, False, dontunmap), says)
             if to is not None:
                 self._resized(space, first, start, count, pages)
@@ -287,7 +287,7 @@ class Follower:
 
 
 def spans_of(pieces: list[FollowedPages]) -> list[Span]:
-    """The pages of pieces by area, from the first to the last of each."""
+    """The span of *pieces* in each area, from the first page to the last."""
     found: dict[str, Span] = {}
     for piece in sorted(pieces):
         end = piece.at + piece.end - piece.start
@@ -297,5 +297,5 @@ def spans_of(pieces: list[FollowedPages]) -> list[Span]:
 
 
 def pages_in(length: int) -> int:
-    """The number of pages of *length* bytes, rounded like in the kernel."""
+    """The number of pages in *length* bytes, rounded as in the kernel."""
     return -(-length // PAGE_SIZE)

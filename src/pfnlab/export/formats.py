@@ -10,12 +10,12 @@ from pfnlab.export.subject import Subject
 from pfnlab.export.to_syz import as_syz
 from pfnlab.programs.lang.printer import header_lines, op_lines
 
-#: The script itself, which is self-contained.
+#: The text of the script, which is self-contained.
 SCRIPT = Path(__file__).with_name("state_script.py")
 
 
 def as_drgn(subject: Subject) -> dict[str, str]:
-    """The script below the program, with the memtype list that a machine had after each operation."""
+    """The script, headed by the program and the memtype list that a machine had after each operation."""
     program = subject.program
     lines = [*header_lines(program)[1:], ""]
     for number, line in enumerate(op_lines(program)):
@@ -41,8 +41,8 @@ def export(subject: Subject, form: str) -> dict[str, str]:
     """The files of *subject* in a form.
 
     :return: texts by file name, the reproducer itself first
-    :raises Misuse: there is no such form
-    :raises Undecided: the form cannot express the program; the message names the operation
+    :raises Misuse: if there is no such form
+    :raises Undecided: if the form cannot express the program; the message names the operation
     """
     check_form(form)
     return FORMATS[form](subject)
@@ -51,14 +51,14 @@ def export(subject: Subject, form: str) -> dict[str, str]:
 def check_form(form: str) -> None:
     """Refuse an unknown form.
 
-    :raises Misuse: lists the existing forms
+    :raises Misuse: listing the existing forms
     """
     if form not in FORMATS:
         raise Misuse(f"there is no form {form!r}: write {' or '.join(FORMATS)}")
 
 
 def one_text(files: dict[str, str]) -> str:
-    """Files as one text to read or copy: several are headed by their names, as in head(1)."""
+    """Files as one text to read or copy; several files are headed by their names, as in head(1)."""
     if len(files) == 1:
         return "".join(files.values())
     return "\n".join(f"==> {visible_name(name)} <==\n{text}" for name, text in files.items())

@@ -1,4 +1,4 @@
-"""An strace log as a program: the operations of its processes on device memory, line by line.
+"""Conversion of an strace log: the operations of its processes on device memory, line by line.
 
 A mapping of a device file is tracked with all calls that affect it. Other calls are counted and left out.
 """
@@ -31,10 +31,10 @@ _CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile
 
 
 def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
-    """The program from a log.
+    """Convert a log to a program.
 
-    :param known: BARs by device, if their sizes are known; the device ``""`` is the only one
-    :raises Misuse: it is not an strace log
+    :param known: BARs by device, where their sizes are known; the key ``""`` stands for the only device
+    :raises Misuse: if *text* is not an strace log
     """
     lines = text.splitlines()
     events = list(events_of(lines))

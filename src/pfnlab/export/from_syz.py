@@ -1,8 +1,8 @@
-"""A syzkaller program as a pfnlab program: calls at fixed addresses become operations on named areas.
+"""Conversion of a syzkaller program: calls at fixed addresses become operations on named areas.
 
-One process makes all calls, so no tracking is needed. If comments give the addresses, as those of ``pfnlab
-export --format syz`` do, they provide names and sizes; otherwise each mapped range is an area. A child of
-fork makes no calls: it has a copy of all mappings.
+A single process makes all calls, so no tracking of processes is needed. If comments give the addresses, as
+those of ``pfnlab export --format syz`` do, they provide names and sizes; otherwise each mapped range is an
+area. A forked child makes no calls; it has a copy of all mappings.
 """
 
 from collections import Counter
@@ -40,10 +40,10 @@ _FORKS = ("fork", "vfork", "clone", "clone3", "syz_clone", "syz_clone3")
 
 
 def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
-    """The program from a syzkaller program.
+    """Convert a syzkaller program.
 
-    :param known: BARs by device, if their sizes are known
-    :raises Misuse: a line is not a call
+    :param known: BARs by device, where their sizes are known
+    :raises Misuse: if a line is not a call
     """
     calls, comments = calls_of(text, source), comments_of(text)
     places = places_in(comments)
@@ -69,7 +69,7 @@ def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> R
 
 
 def _heading(comments: list[str], places: SyzPlaces) -> Heading:
-    """Title, question, devices, areas and expectations from comments."""
+    """The title, question, devices, areas and expectations given in comments."""
     said = [line for line in comments if line.partition(" ")[0] in ("title", "asks", "area")]
     expects = [line for line in comments if line.startswith("expect ")]
     devices = [f"device {device.name}: {device.kind}, {device.pages} pages" for device, _ in places.devices]
@@ -97,7 +97,7 @@ class _SyzReading(SyzProcessCalls):
         self._has_room = False
 
     def find_areas(self, calls: list[SyzCall]) -> None:
-        """Find areas without comments: ranges to which files are mapped, and to which these are moved."""
+        """Find areas without comments: ranges to which files are mapped or such mappings moved."""
         if self.places.areas:
             return
         ranges: list[tuple[int, int]] = []
@@ -223,7 +223,8 @@ class _SyzReading(SyzProcessCalls):
         if source is None:
             self.unsaid[f"mmap of {via} where comments name no device"] += 1
             return True
-        # An exported program marks by flags which mappings begin an area; others begin one if there is none.
+        # In an exported program flags mark the mappings that begin an area; otherwise a mapping begins one if
+        # there is none.
         begins = bool(flags & MAP["MAP_FIXED_NOREPLACE"])
         named = span.start == 0 and (begins or (not self.places.devices and span.name not in self._bound))
         shared = flags & 3 != MAP["MAP_PRIVATE"]
@@ -279,7 +280,7 @@ class _SyzReading(SyzProcessCalls):
         )
 
     def _plain(self, call: SyzCall, kind: type[ops.Call]) -> bool:
-        """Convert a call with address, length and the fields of an operation, in order."""
+        """Convert a call whose arguments are address, length and an operation's fields, in order."""
         values: list[Any] = []
         for field, argument in zip(ROWS[kind].fields[1:], call.arguments[2:], strict=False):
             value = number(argument) or 0
@@ -300,7 +301,7 @@ class _SyzReading(SyzProcessCalls):
         if start is None or not length:
             return False
         if call.name == "munmap" and not self._bound and not (self.places.devices and self._has_room):
-            # It makes room before the first mapping; an exported program does so once.
+            # This makes room before the first mapping; an exported program does so once.
             self._has_room = True
             return False
         return self.pages(call, start, length, make, "")

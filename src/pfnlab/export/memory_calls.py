@@ -20,7 +20,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
 from pfnlab.programs.lang.words import ROWS, TRACED
 
-#: The minimum number of arguments of calls; damaged lines have fewer.
+#: The minimum number of arguments of each call; damaged lines have fewer.
 LEAST = {
     **{name: 1 + len(ROWS[kind].fields) for name, kind in TRACED.items()},
     **{"mmap": 6, "mmap2": 6, "mremap": 4, "pkey_mprotect": 4, "mbind": 6, "mlockall": 1},
@@ -29,16 +29,16 @@ LEAST = {
 _CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
 _KINDS_OF_REFS = {str(written): kind for kind, written in CLEARED_REFS.items()}
 
-#: Errors of mmap that depend on how the file was opened, and by whom, which a program cannot express.
+#: Errors of mmap that depend on how and by whom the file was opened, which a program cannot express.
 _OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
 
 
 class MemoryCalls(FileCalls):
-    """The calls on files and memory, as :class:`FileCalls` has them."""
+    """Reader of the calls on files and memory; see :class:`FileCalls`."""
 
     def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
         super().__init__(known)
-        #: The processes and threads by number; None is the only one.
+        #: The processes and threads by number; the key None stands for the only one.
         self.tasks: dict[int | None, TracedTask] = {}
         self.calls |= {name: self._plain(kind) for name, kind in TRACED.items()}
         self.calls |= {
@@ -164,7 +164,7 @@ class MemoryCalls(FileCalls):
         )
 
     def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
-        """With -1, or with a key, of which a program has one; key 0 is the default of all other memory."""
+        """Convert the key: -1, or a program's only key; key 0 is the default of all other memory."""
         prot = printed.prot_letters(printed.bits(call.arguments[2], printed.PROT)[0])
         if call.arguments[3] == "0":
             return self._unsaid_of(task, call, "pkey_mprotect with key 0")
@@ -200,7 +200,7 @@ class MemoryCalls(FileCalls):
         return True
 
     def _write(self, task: TracedTask, call: LoggedCall) -> bool:
-        """A number written to the task's own clear_refs; other writes are ignored."""
+        """Handle a number written to the task's own clear_refs; other writes are ignored."""
         found = self.file(task, call.arguments[0]) if len(call.arguments) > 1 else None
         named = _CLEAR_REFS.fullmatch(found[1].path) if found is not None else None
         if named is None or call.errno:
@@ -225,7 +225,7 @@ class MemoryCalls(FileCalls):
 
 
 def named(field: Word, text: str) -> Any:
-    """A word of a field in the program language, or as printed if there is none."""
+    """A field's word in the program language, or the printed text if the language lacks it."""
     word = text.partition(" ")[0]
     numbers = {str(value): name for name, value in field.numbers.items()}
     return numbers.get(word, word.removeprefix(field.c).lower())

@@ -1,4 +1,4 @@
-"""The module next to a program, which acts as the driver, written for a maintainer who reads a report.
+"""The kernel module next to a program, which acts as the driver; written for maintainers who read a report.
 
 It contains only the functions that the program needs: a misc device that maps physical memory and answers
 requests, and a PCI driver if the program binds a driver to its device.
@@ -22,7 +22,7 @@ from pfnlab.programs.lang.printer import way_text
 
 _LICENSE = "SPDX-License-Identifier: GPL-2.0-or-later"
 
-#: How its driver is loaded.
+#: The way its driver is loaded.
 LOAD = "Load: insmod {module}.ko, and rmmod {module} when it is done"
 
 #: Headers of the code generated here, not of pieces.
@@ -53,7 +53,7 @@ _PROT: dict[DriverMode, str] = {
     "wt": "pgprot_writethrough",
 }
 
-#: Each of the driver's own pages has a separate reference count.
+#: Each of the driver's own pages has its own reference count.
 _FREE_RAM = "free_pages_exact(page_address(ram), RAM_PAGES * PAGE_SIZE);"
 
 

@@ -1,8 +1,8 @@
 """C in the kernel's coding style, and pieces of it: functions that a reproducer may need.
 
-A piece brings the pieces it needs. It begins with a line ``//: NAME NEEDED...`` in a file of ``c/``, or of
-``module/`` for a kernel module, and extends to the next such line. Those of the guest agent's ``calls/`` are
-among the first kind. Its ``#include`` lines move to the head of the generated file.
+A piece names the pieces it needs. It begins with a line ``//: NAME NEEDED...`` in a file in ``c/``, or in
+``module/`` for a kernel module, and extends to the next such line. Pieces in the guest agent's ``calls/``
+count as ``c/``. Its ``#include`` lines move to the head of the generated file.
 """
 
 import re
@@ -45,7 +45,7 @@ class CPiece(msgspec.Struct, frozen=True):
 
 @cache
 def all_pieces(room: str = "c") -> dict[str, CPiece]:
-    """Every piece of a kind by its name, in the order of the files."""
+    """Every piece of a kind by name, in the order of the files."""
     pieces = {}
     folders = [files(package).joinpath(inside) for package, inside in _ROOMS[room]]
     for file in (file for folder in folders for file in sorted(folder.iterdir(), key=attrgetter("name"))):
@@ -61,7 +61,7 @@ def all_pieces(room: str = "c") -> dict[str, CPiece]:
 
 @cache
 def _functions(room: str) -> dict[str, str]:
-    """The pieces of a folder by their names and by the functions that they define."""
+    """The pieces in a folder by their names and by the functions that they define."""
     found = {name: name for name in all_pieces(room)}
     for name, piece in all_pieces(room).items():
         found |= dict.fromkeys(_DEFINED.findall(piece.text), name)
@@ -75,9 +75,9 @@ def pieces_called(text: str, room: str = "c") -> tuple[str, ...]:
 
 
 def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c") -> list[CPiece]:
-    """The pieces of these names and all that they need, each after its needs.
+    """The pieces with these names and all that they need, each after the ones it needs.
 
-    :param instead: the names of pieces that replace others
+    :param instead: the names of pieces, each with that of its replacement
     :param room: ``c``, or ``module`` for those of a kernel module
     """
     pieces = all_pieces(room)
@@ -106,7 +106,7 @@ def comment(lines: Iterable[str]) -> str:
 
 
 def bytes_of(pages: int) -> str:
-    """A number of pages as an expression in bytes."""
+    """The C expression for the size of *pages* in bytes."""
     return "PAGE" if pages == 1 else f"{pages} * PAGE"
 
 

@@ -71,7 +71,7 @@ def bits(text: str, names: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
 
 
 def descriptor(text: str) -> tuple[int, str] | None:
-    """A descriptor and its path, ``""`` if none is printed; None if it is not a descriptor."""
+    """A descriptor and its path (``""`` if not printed); None if it is not a descriptor."""
     found = _DESCRIPTOR.match(text.strip())
     if found is None:
         return None

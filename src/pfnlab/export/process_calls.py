@@ -26,7 +26,7 @@ _NO_LIMIT = ("RLIM_INFINITY", "RLIM64_INFINITY", f"{(1 << 64) - 1}", f"{(1 << 64
 
 
 class ProcessCalls(MemoryCalls):
-    """The calls on files, memory and processes, as :class:`FileCalls` has them."""
+    """Reader of the calls on files, memory and processes; see :class:`FileCalls`."""
 
     def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
         super().__init__(known)
@@ -47,14 +47,14 @@ class ProcessCalls(MemoryCalls):
         task.descriptors.set(fd, TracedFile(PIDFD, process=pid), cloexec=True)
 
     def _pidfd_open(self, task: TracedTask, call: LoggedCall) -> bool:
-        """It counts as device memory if a use of the descriptor does."""
+        """Handle pidfd_open, which counts as device memory if a use of the descriptor does."""
         named = descriptor(call.arguments[0]) if call.arguments else None
         if named is not None and call.value is not None and call.value >= 0:
             self.pidfd(task, call.value, named[0])
         return False
 
     def _process(self, task: TracedTask, text: str) -> TracedTask | None:
-        """The process of a pidfd; None if the log has not shown it."""
+        """The process of a pidfd; None if the log does not show it."""
         found = descriptor(text)
         if found is None:
             return None
@@ -69,7 +69,7 @@ class ProcessCalls(MemoryCalls):
         return None if whose is None else whose.process
 
     def _process_madvise(self, task: TracedTask, call: LoggedCall) -> bool:
-        """One range after another, up to the one that failed."""
+        """Handle one range after another, up to the one that failed."""
         if len(call.arguments) < 5:
             return False
         whose = self._process(task, call.arguments[0])
@@ -104,7 +104,7 @@ class ProcessCalls(MemoryCalls):
         return True
 
     def _process_mrelease(self, task: TracedTask, call: LoggedCall) -> bool:
-        """For a process that lives or has ended; the progress of a dying one is unknown."""
+        """Handle the call for a process that lives or has ended; the progress of a dying one is unknown."""
         whose = self._process(task, call.arguments[0]) if call.arguments else None
         if whose is None or not (whose.ended_with_memory if whose.ended else whose.space.pieces):
             return False
@@ -118,7 +118,7 @@ class ProcessCalls(MemoryCalls):
         return len(call.arguments) > 1 and self._limit(task, task, call, *call.arguments[:2])
 
     def _prlimit(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Attributed to the limited process, not to the one that sets the limit."""
+        """Attribute the call to the limited process, not to the one that sets the limit."""
         named = descriptor(call.arguments[0]) if len(call.arguments) > 2 else None
         if named is None:
             return False
@@ -155,7 +155,7 @@ class ProcessCalls(MemoryCalls):
         return self.unsaid("PAGEMAP_SCAN, of which strace does not print the range")
 
     def _other_memory(self, task: TracedTask, call: LoggedCall) -> bool:
-        """process_vm_readv and process_vm_writev: attributed to the task whose memory it is, if tracked."""
+        """Attribute process_vm_readv and process_vm_writev to the task whose memory it is, if tracked."""
         whose = self.tasks.get(number(call.arguments[0])) if call.arguments else None
         if whose is None or len(call.arguments) < 4:
             return False

@@ -1,7 +1,7 @@
-"""A trace, or a program of another tool, as the text of a program.
+"""A trace, or another tool's program, as the text of a pfnlab program.
 
-Tasks that never touch device memory are left out with their forks. Each operation has a comment: its source
-lines, and its error there. Calls that the language cannot express are counted at the top.
+Tasks that never use device memory are left out together with their forks. Each operation has a comment with
+its source lines and its error there. Calls that the language cannot express are counted at the top.
 """
 
 import textwrap
@@ -27,18 +27,18 @@ from pfnlab.programs.runs.places import PAST_END_PAGES
 #: The question of a program from a trace.
 _QUESTION = "Is anything still reserved after these processes exit?"
 
-#: The width of comments on their own lines.
+#: The width of comments on lines of their own.
 _WIDTH = 100
 
 # Characters allowed in a title from a trace or its head.
 _MOST_TITLE = 200
 
-#: Operations that matter only if a task has, or inherits, tracked mappings.
+#: Operations that matter only if a task has or inherits tracked mappings.
 _WEAK = (ops.Fork, ops.Thread, ops.Exec, ops.Exit, ops.Kill, ops.Mlockall, ops.Munlockall, Setrlimit)
 
 
 class Heading(NamedTuple):
-    """The head of a program: everything except operations; the devices are the program's."""
+    """The head of a program: everything except operations."""
 
     title: str = ""
     asks: str = ""
@@ -48,12 +48,12 @@ class Heading(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """The contents recovered from a text.
+    """The result of reading another tool's text.
 
     :param form: ``strace`` or ``syz``
     :param commands: the program that each task executes, if known
-    :param unsaid: the calls that cannot be expressed, by kind, with their numbers
-    :param dropped: calls that are not about device memory, by name
+    :param unsaid: the number of calls that cannot be expressed, by kind
+    :param dropped: the number of calls that are not about device memory, by name
     """
 
     source: str
@@ -70,8 +70,8 @@ class Recovered(NamedTuple):
     def text(self) -> str:
         """The program in canonical layout, with its comments.
 
-        :raises Misuse: nothing maps device memory
-        :raises Undecided: the language cannot express all of it
+        :raises Misuse: if nothing maps device memory
+        :raises Undecided: if the language cannot express all of it
         """
         steps, renamed, lost = _named(_kept(self.steps))
         unsaid = self.unsaid + lost
@@ -87,10 +87,10 @@ class Recovered(NamedTuple):
         return _laid_out(program, steps, self._remarks(unsaid), self.source)
 
     def _reached(self, steps: list[FoundOp]) -> tuple[list[FoundOp], Counter[str]]:
-        """The steps within the reach of a program past the end of a device.
+        """The steps, limited to the distance that a program can reach past a device's end.
 
-        A mapping that ends farther out is shortened to the maximum, and still fails; one that begins there is
-        left out.
+        A mapping that ends beyond that is shortened to the maximum, and still fails; one that begins beyond
+        it is left out.
         """
         kept, far = [], Counter[str]()
         if self.heading.devices:
@@ -187,7 +187,7 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
     # The ancestors of a task that matters.
     for task in tuple(strong):
         above = children.get(task)
-        # The rest of the chain is known already; in a damaged log it may be circular.
+        # The rest of the chain is already known; in a damaged log it may be circular.
         while above is not None and above not in strong:
             strong.add(above)
             above = children.get(above)
@@ -201,7 +201,7 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
 
 
 def _tasks_of(step: FoundOp) -> set[str]:
-    """The acting task, and the other one that it names, except for a child that it starts."""
+    """The acting task, and any other task that the step names, except a child that it starts."""
     return {step.task, *tasks_named(step.call).values()}
 
 
@@ -216,7 +216,7 @@ def _matters(step: FoundOp, strong: set[str]) -> bool:
 
 
 def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter[str]]:
-    """The steps that fit in a program, the names of their tasks, and the kinds left out."""
+    """The steps that fit into a program, the names of their tasks, and the kinds of steps left out."""
     renamed: dict[str, str] = {}
     lost: Counter[str] = Counter()
     kept: list[FoundOp] = []

@@ -1,4 +1,4 @@
-"""A program as one self-contained C file, which needs only libc and kernel headers; or as a selftest.
+"""A program as one self-contained C file that needs only libc and kernel headers, or as a selftest.
 
 If it needs a driver, a kernel module is written next to it (`module_files`).
 
@@ -26,14 +26,14 @@ _HEADERS = (
     *("<stdlib.h>", "<string.h>", "<sys/mman.h>", "<sys/wait.h>", "<unistd.h>"),
 )
 
-#: The exit status of the child is the number of failed tests; this is the maximum.
+#: The maximum exit status of the child, which is the number of failed tests.
 _MOST_FAILURES = 255
 
 
 class Dialect(msgspec.Struct, frozen=True):
     """The output format of a C program.
 
-    :param build: the command that builds it, with ``{name}`` and ``{source}``, or ``{folder}`` for its folder
+    :param build: the command that builds it, with ``{name}`` and ``{source}``, or ``{folder}``
     :param begin: the statements with which it begins
     :param plan: the statement that announces the number of tests, with ``{count}``
     :param child: the statements that include the results of a child, which are ``{count}`` tests
@@ -51,7 +51,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class _Dialects(msgspec.Struct, forbid_unknown_fields=True):
-    """``dialects.toml``: plain TAP and kselftest; the folder of the latter has more files.
+    """``dialects.toml``: plain TAP and kselftest, whose folder has more files.
 
     :param makefile: with ``{program}``
     """
@@ -67,9 +67,9 @@ _SAID = package_tables(__package__, "dialects.toml", _Dialects)
 
 
 def as_c(subject: Subject) -> dict[str, str]:
-    """The program as C, and the module that acts as its driver.
+    """The program as C, with the kernel module that acts as its driver.
 
-    :raises Undecided: neither can do an operation of the program, or the machine gave no answer
+    :raises Undecided: if neither can perform one of the operations, or the machine gave no answer
     """
     plan = CPlan(subject, drives=True)
     if not plan.work:
@@ -216,7 +216,7 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
 def as_kselftest(subject: Subject) -> dict[str, str]:
     """The program as a folder of selftests: its C, ``Makefile`` and ``config``.
 
-    :raises Undecided: user space cannot do an operation of the program, or the machine gave no answer
+    :raises Undecided: if user space cannot perform one of the operations, or the machine gave no answer
     """
     plan = CPlan(subject)
     return {

@@ -18,11 +18,11 @@ class LoggedCall(NamedTuple):
 
     :param pid: the process or thread; None if the log has only one
     :param line: the line of its result, counted from 1
-    :param begun: the line on which it begins
+    :param begun: the line where it begins
     :param arguments: as printed, without separating commas
     :param value: the returned number; None if it never returned (``= ?``)
-    :param errno: the name of the error, ``""`` for none
-    :param path: the path of a returned descriptor (``-y``), ``""`` if none is printed
+    :param errno: the name of the error; ``""`` on success
+    :param path: the path of a returned descriptor (``-y``); ``""`` if not printed
     """
 
     pid: int | None
@@ -38,7 +38,7 @@ class LoggedCall(NamedTuple):
 class TracedEnd(NamedTuple):
     """The end of a process or thread.
 
-    :param signal: the signal that killed it, ``""`` for an exit
+    :param signal: the signal that killed it; ``""`` if it exited
     """
 
     pid: int | None
@@ -86,7 +86,7 @@ _NOTHING = re.compile(
     r"strace: |--- .* ---\Z|\+\+\+ superseded by |<detached \.\.\.>|<\.\.\. resuming "
     r"|\[ Process PID=\d+ runs in |> (?:\S.* )?\[0x[0-9a-f]+\]"
 )
-#: Names of the same call on other architectures.
+#: Names of the same calls on other architectures.
 _SAME = {"old_mmap": "mmap"}
 
 #: Errors of calls that the kernel restarts, or that a signal ended, without any effect.
@@ -132,7 +132,7 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
 
 
 def _without_prefix(text: str) -> tuple[int | None, str]:
-    """The process of a line, and the line without the prefix before the call."""
+    """The process that a line belongs to, and the line from the call on."""
     pid: int | None = None
     rest = text.lstrip()
     while rest:
@@ -168,7 +168,7 @@ def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | Non
 
 
 def _behind_text(text: str, at: int) -> int:
-    """The index after a string, the path of a descriptor, or a comment at *at*; else *at*."""
+    """The index after a string, a descriptor's path or a comment that begins at *at*; otherwise *at*."""
     if text[at] == '"':
         return end_of_string(text, at)
     if text[at] == "<" and _is_path(text, at):

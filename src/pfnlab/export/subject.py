@@ -16,9 +16,8 @@ class Subject(msgspec.Struct, frozen=True):
     """A program to be written in another form.
 
     :param name: its name, without folder and suffix; files and functions are named after it
-    :param run: the answer of a machine, which the reproducer then expects; None to have the reproducer print
-        what it observes
-    :param right: the entries that a kernel without a fault leaves; None if unknown, or if *run* tells them
+    :param run: a machine's answer for the reproducer to expect; None if it should print what it observes
+    :param right: the entries that a correct kernel leaves; None if unknown, or given by *run*
     """
 
     name: str
@@ -28,7 +27,7 @@ class Subject(msgspec.Struct, frozen=True):
 
     @classmethod
     def judged(cls, name: str, program: Program) -> Self:
-        """A subject that expects what the newest model leaves that violates no property.
+        """A subject that expects the entries left by the newest model that violates no property.
 
         If the program names properties in its ``expect`` lines, only those count.
         """

@@ -58,7 +58,7 @@ def looks_like_syz(text: str) -> bool:
 def calls_of(text: str, source: str) -> list[SyzCall]:
     """The calls of a program.
 
-    :raises Misuse: a line is not a call
+    :raises Misuse: if a line is not a call
     """
     calls = []
     for number, raw in enumerate(text.splitlines(), 1):
@@ -85,14 +85,14 @@ def address(argument: str) -> int | None:
 
 
 def pointed_text(argument: str) -> str | None:
-    """The string behind a pointer, up to its end, or None."""
+    """The string that a pointer refers to, up to its end, or None."""
     found = _POINTER.match(argument)
     text = _TEXT.match(found[3]) if found and found[3] else None
     return None if text is None else unescaped(text[1]).partition("\0")[0]
 
 
 def pointed(argument: str) -> str:
-    """The text behind a pointer, as written; may be empty."""
+    """The text that a pointer refers to, as written; may be empty."""
     found = _POINTER.match(argument)
     return (found[3] or "") if found is not None else ""
 
@@ -116,7 +116,7 @@ def _call(line: str, number: int, source: str) -> SyzCall:
 
 
 def _behind_text(text: str, at: int) -> int:
-    """The index after a string at *at*; else *at*."""
+    """The index after a string that begins at *at*; otherwise *at*."""
     return end_of_string(text, at) if text[at] in "'\"`" else at
 
 
@@ -144,7 +144,7 @@ class SyzPlaces(NamedTuple):
     areas: tuple[tuple[str, int, int], ...] = ()
 
     def comments(self, bar: int) -> list[str]:
-        """The comments that describe it."""
+        """The comments that describe these addresses."""
         lines = []
         for device, first in self.devices:
             of = f"BAR {bar}" if device.kind == "pci" else "memory"
@@ -177,7 +177,7 @@ class SyzPlaces(NamedTuple):
 def places_for(program: Program, name: str) -> SyzPlaces:
     """Addresses for everything in *program*.
 
-    :raises Undecided: it needs more address space than a syzkaller program has, or memory without a fixed
+    :raises Undecided: if it needs more address space than a syzkaller program has, or memory without a fixed
         address
     """
     devices: list[tuple[Device, int]] = []

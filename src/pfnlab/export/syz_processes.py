@@ -25,30 +25,31 @@ _RESOURCES = {value: name for name, value in RLIMIT.items()}
 class SyzProcessCalls:
     """The operations of a syzkaller program so far, and the meanings of its variables.
 
-    :ivar unsaid: the calls that cannot be expressed, by kind, with their numbers
+    :ivar unsaid: the number of calls that cannot be expressed, by kind
     """
 
     def __init__(self, places: SyzPlaces) -> None:
         self.steps: list[FoundOp] = []
         self.unsaid: Counter[str] = Counter()
         self.places = places
-        #: The tasks of variables that are pids, and of those that are pidfds; descriptors of page maps.
+        #: The tasks of variables that hold pids or pidfds, and the variables that hold descriptors of page
+        #: maps.
         self.pids: dict[str, str] = {}
         self._pidfds: dict[str, str] = {}
         self._page_maps: set[str] = set()
 
     def add(self, made: Call, call: SyzCall, more: str = "") -> bool:
-        """Add one operation; True."""
+        """Add one operation; always True."""
         self.steps.append(FoundOp(MAIN_TASK, made, f"line {call.line}{more}"))
         return True
 
     def left_out(self, kind: str) -> bool:
-        """Count a call that a program cannot express; True."""
+        """Count a call that a program cannot express; always True."""
         self.unsaid[kind] += 1
         return True
 
     def process_call(self, call: SyzCall) -> bool:
-        """A call of this module; False if it is another call, or does not affect device memory."""
+        """Convert a call that this module handles; False for others, and calls not about device memory."""
         words = call.arguments
         match call.name:
             case "getpid" if call.result:
@@ -73,7 +74,7 @@ class SyzProcessCalls:
         return False
 
     def pages(self, call: SyzCall, start: int, length: int, make: Callable[[Span], Call], more: str) -> bool:
-        """One operation for each area between two addresses; True if there is any."""
+        """Add one operation for each area between two addresses; True if there is any."""
         spans = self.places.pages_of(start, length)
         for span in spans:
             self.add(make(span), call, more)

@@ -1,4 +1,4 @@
-"""A program for syzkaller: system calls at fixed addresses, in one process."""
+"""A program in syzkaller's form: system calls at fixed addresses, in one process."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import ANON, ROWS, tasks_named
 
-#: The device whose BAR is mapped, and the BAR's physical address; to be replaced by those of the machine.
+#: The device whose BAR is mapped, and the BAR's physical address; to be replaced by the machine's.
 DEVICE, BAR = "0000:00:04.0", 2
 BAR_ADDRESS = 0xFE000000
 
@@ -37,9 +37,9 @@ _PHYSICAL: tuple[ops.Via, ...] = ("proc-wc", "proc-uc", "devmem", "devmem-sync")
 #: Requests of /proc/bus/pci: to map memory, and write-combining.
 IS_MEM, WRITE_COMBINE = 0x50434902, 0x50434903
 
-#: The addresses of structures passed to calls, and of those that a scan fills; paths are before them.
+#: The addresses of structures passed to calls, and of those that a scan fills; paths precede them.
 _ARGUMENTS, _REGIONS = DATA_START + PAGE_SIZE, DATA_START + 2 * PAGE_SIZE
-#: Every category that a scan has on every kernel, and the value for no limit.
+#: All categories that a scan has on every kernel, and the value for no limit.
 _CATEGORIES = 0xFE
 NO_LIMIT = (1 << 64) - 1
 _NOWHERE = "0xffffffffffffffff"
@@ -50,7 +50,8 @@ _PROT = {"r": 1, "w": 2, "x": 4}
 def as_syz(subject: Subject) -> dict[str, str]:
     """The program as syzkaller text.
 
-    :raises Undecided: an operation has no such form: another task acts, a load or store, a driver
+    :raises Undecided: if an operation has no such form: one by another task, a load or store, or one by a
+        driver
     """
     program = subject.program
     if not program.ops or program.thp is not None:
@@ -87,14 +88,14 @@ def _memory(address: int, length: int) -> str:
 
 
 class _Writing:
-    # A program as it is written, operation by operation.
+    # A program being written, operation by operation.
 
     def __init__(self, name: str, places: SyzPlaces, named: set[str]) -> None:
         self.places = places
         self.physical = False
         self._name, self._named = name, named
         self._files: dict[ops.Via, str] = {}
-        #: The variables that are pids and pidfds of tasks, and the total number of variables.
+        #: The variables that hold pids and pidfds of tasks, and the total number of variables.
         self._pids: dict[str, str] = {}
         self._pidfds: dict[str, str] = {}
         self._page_map = ""
@@ -164,7 +165,7 @@ class _Writing:
                 raise self._cannot(op, number, "no system call with fixed arguments does it")
 
     def _plain(self, call: ops.Call, row: Row) -> Iterator[str]:
-        """Address and length of a range, and the other fields in order."""
+        """A call with address and length of a range, and the other fields in order."""
         for name, field in zip(call.__struct_fields__, row.fields, strict=True):
             value: Any = getattr(call, name)
             match field:
@@ -185,7 +186,7 @@ class _Writing:
         return f"r{self._variables - 1}"
 
     def _pidfd(self, task: str) -> Iterator[str]:
-        """Open a pidfd of a task, the first time."""
+        """The variable of a task's pidfd, which is opened on first use."""
         if task in self._pidfds:
             return
         if task not in self._pids:
@@ -209,7 +210,7 @@ class _Writing:
         yield f"ioctl$PAGEMAP_SCAN({self._page_map}, {PAGEMAP_SCAN:#x}, {words})"
 
     def _opened(self, via: ops.Via) -> Iterator[str]:
-        """Open the file of a way to map, the first time."""
+        """The variable of an interface's file, which is opened on first use."""
         if via in self._files:
             return
         self._files[via] = variable = self._variable()

@@ -1,6 +1,6 @@
-"""The physical memory that a trace maps, and the files used for it, as the devices of a program.
+"""Conversion of the physical memory that a trace maps, and of the files used for it, into devices.
 
-Mapped pages are first noted as pages of their file; at the end each file's pages become those of a device.
+Mapped pages are first noted as pages of their file; at the end, each file's pages become device pages.
 """
 
 import re
@@ -17,10 +17,10 @@ from pfnlab.programs.lang.words import MAX_ISA_PAGES, MAX_LOWMEM_PAGES
 #: The start of `isa` devices, and the end of low memory, in pages.
 _ISA_FIRST = 0x98
 
-#: Ranges of /dev/mem closer to each other than this number of pages are one device.
+#: Ranges of /dev/mem that are closer to each other than this number of pages become one device.
 _NEAR = 1 << 12
 
-#: The name of all physical memory, whose pages are counted from 0.
+#: The name for all of physical memory, whose pages are counted from 0.
 PHYSICAL = "physical memory"
 
 #: The first regions of a device are its BARs.
@@ -28,9 +28,9 @@ _BARS = 6
 
 
 class FilePlace(NamedTuple):
-    """A device or a BAR, in which the pages of a file are counted.
+    """The device or BAR in which a file's pages are counted.
 
-    :param device: ``0000:00:04.0``; of all physical memory :data:`PHYSICAL`
+    :param device: ``0000:00:04.0``; :data:`PHYSICAL` for all of physical memory
     :param bar: the number of the BAR, None if pages are physical addresses
     """
 
@@ -48,7 +48,7 @@ class KnownBar(NamedTuple):
 def bars_of(text: str, source: str) -> dict[int, KnownBar]:
     """The BARs of a sysfs ``resource`` file, by number.
 
-    :raises Misuse: it is not such a file
+    :raises Misuse: if *text* is not from such a file
     """
     data = text.encode()
     for number, line in enumerate(data.splitlines(), 1):
@@ -68,7 +68,7 @@ def bars_of(text: str, source: str) -> dict[int, KnownBar]:
 
 
 class _Window:
-    # Pages of a place that belong to one device.
+    # A range of pages of a place that belongs to one device.
 
     def __init__(self, place: FilePlace, first: int, end: int, kind: DeviceKind, says: str) -> None:
         self.place, self.first, self.end, self.kind, self.says = place, first, end, kind, says
@@ -78,7 +78,7 @@ class _Window:
 class DeviceWindows:
     """The windows of a trace into physical memory.
 
-    :param known: BARs by device, if their sizes are known; the device ``""`` is the only one
+    :param known: BARs by device, where their sizes are known; the key ``""`` stands for the only device
     """
 
     def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
@@ -94,7 +94,7 @@ class DeviceWindows:
             self._sizes[place] = -(-size // PAGE_SIZE)
 
     def mapped(self, place: FilePlace, first: int, end: int, *, failed: bool) -> Span:
-        """Note mapped pages; the name in the returned span is not yet that of a device.
+        """Note mapped pages; the name in the returned span is provisional, see :meth:`span`.
 
         :param failed: the call failed, so there may be no memory; its address still needs a device
         """
@@ -106,11 +106,11 @@ class DeviceWindows:
         return Span(_key(place), first, end)
 
     def noted(self, device: str) -> str | None:
-        """The name of device pages in noted spans; None if nothing of it was mapped."""
+        """The provisional name of a device's pages in noted spans; None if none of it was mapped."""
         return next((_key(place) for place in self._mapped if place.device == device), None)
 
     def resolve(self) -> None:
-        """Convert all notes to devices."""
+        """Turn all noted pages into devices."""
         for place, ranges in self._mapped.items():
             if place.bar is None:
                 self._physical(place, sorted(ranges))
@@ -128,7 +128,7 @@ class DeviceWindows:
         return [f"{window.name:<{width}}  {window.says}" for window in self._windows]
 
     def span(self, noted: Span) -> Span:
-        """The pages of a device for a span of :meth:`mapped`."""
+        """The device pages for a span returned by :meth:`mapped`."""
         own = [window for window in self._windows if _key(window.place) == noted.name]
         inside = next((window for window in own if window.first <= noted.start < window.end), None)
         place = next((place for place in self._mapped if _key(place) == noted.name), None)
@@ -224,9 +224,9 @@ def _joined(ranges: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]
 
 
 class DeviceFile(NamedTuple):
-    """A file that maps physical memory.
+    """A file through which physical memory can be mapped.
 
-    :param via: its word in the program language; it may depend on how the file is opened
+    :param via: the word for it in the program language, which may depend on how the file is opened
     :param device: its device, ``0000:00:04.0``; ``""`` for all physical memory
     :param bar: the number of the BAR, if the file is for one
     """

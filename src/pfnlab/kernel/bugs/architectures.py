@@ -33,7 +33,7 @@ _WORD = re.compile(r"[a-z0-9_]+")
 def arch_named(text: str) -> str:
     """The architecture called *text*, e.g. ``arm64`` for ``aarch64``.
 
-    :raises Misuse: no known architecture
+    :raises Misuse: if it is not a known architecture
     """
     arch = _BY_NAME.get(text.strip().lower())
     if arch is None:

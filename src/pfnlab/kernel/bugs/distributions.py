@@ -1,7 +1,7 @@
-"""Kernels of distributions: the packager a version names, and what the version shows about fixes.
+"""Kernels of distributions: the packager named by a version, and the fixes that the version implies.
 
-Most follow a stable series, so the version dates them. Enterprise kernels keep the number of a release for
-years and backport thousands of commits: their version shows nothing about a fix.
+Most follow a stable series, so their version determines their fixes. Enterprise kernels keep the number of a
+release for years and backport thousands of commits, so their version says nothing about a fix.
 """
 
 import re
@@ -26,7 +26,7 @@ class Distribution(msgspec.Struct, frozen=True):
 
     :param name: the distribution
     :param backports: what is added to the release that the version names
-    :param changelog: the command that prints the package's changelog, with VERSION for the version
+    :param changelog: the command that prints the package's changelog, with VERSION in place of the version
     """
 
     name: str
@@ -34,7 +34,7 @@ class Distribution(msgspec.Struct, frozen=True):
     changelog: str = ""
 
     def about(self, base: str) -> str:
-        """A sentence on what the version shows and what it does not.
+        """A sentence on what the version reveals and what it does not.
 
         :param base: the release it names, ``6.6.87`` or ``5.14``
         """
@@ -95,5 +95,5 @@ _FAMILIES: tuple[tuple[re.Pattern[str], Distribution], ...] = tuple(
 
 
 def distribution_of(rest: str) -> Distribution | None:
-    """The family of kernels named in the text after the release and its point, if any."""
+    """The family of kernels named in *rest*, the text after the release and any point release."""
     return next((family for pattern, family in _FAMILIES if pattern.search(rest)), None)

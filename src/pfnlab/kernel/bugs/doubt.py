@@ -18,7 +18,7 @@ _LAST_POINT = {"4.19": 325, "6.8": 12, "6.9": 12, "6.10": 14, "6.11": 11}
 def never_released(kernel: KernelName) -> str:
     """The reason why no kernel has this version, e.g. ``the last 3.x is 3.19``; empty if one may have it.
 
-    The points of packages are not checked: distributions continue finished series.
+    Point releases of packages are not checked: distributions continue finished series.
     """
     major, minor = _parts(kernel.release)
     last = _LAST_MINOR.get(major)
@@ -35,7 +35,7 @@ def never_released(kernel: KernelName) -> str:
 def newer_than_known(kernel: KernelName) -> str:
     """The newest version known here, if *kernel* is newer: ``7.4`` for 9.1, ``6.12.118`` for 6.12.999.
 
-    The points of packages are not checked.
+    Point releases of packages are not checked.
     """
     newest = _newest_release()
     if release_key(kernel.release) > release_key(newest):
@@ -46,7 +46,7 @@ def newer_than_known(kernel: KernelName) -> str:
 
 
 def is_future(kernel: KernelName) -> bool:
-    """True if its release is newer than any known here, so that no date applies to it."""
+    """True if its release is newer than any known here, so that no dates apply to it."""
     return release_key(kernel.release) > release_key(_newest_release())
 
 

@@ -1,4 +1,4 @@
-"""Bug lookup: by number, CVE or title, and among possible causes those that a kernel may have."""
+"""Bug lookup by number, CVE or title, and selection of the possible causes that a kernel may have."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +15,9 @@ from pfnlab.kernel.bugs.standing import ALL, StandingWord
 class BugHere(msgspec.Struct, frozen=True):
     """A bug that may be the cause.
 
-    :param id: in docs/bugs.md
+    :param id: its identifier in docs/bugs.md
     :param what: what happens
-    :param says: whether this kernel has it, and its fix
+    :param says: a sentence on whether this kernel has it, and on its fix
     """
 
     id: str
@@ -29,7 +29,7 @@ def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = 
     """The bugs among *ids* that a kernel has or may have, each with its fix.
 
     :param kernel: a version as in ``uname -r``; empty if unknown
-    :param since: if the version is unknown, the first release it may be of; *until* the last
+    :param since: if the version is unknown, the first release it may be, as *until* is the last
     """
     for number in ids:
         one = bug(number)
@@ -71,7 +71,7 @@ _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
 def bug_called(name: str) -> Bug:
     """The bug called *name*: ``A06``, ``CVE-2024-35877``, or its title ``partial-munmap``.
 
-    :raises Misuse: there is no such bug
+    :raises Misuse: if there is no such bug
     """
     wanted = name.strip()
     for one in all_bugs():
@@ -86,8 +86,8 @@ def bug_called(name: str) -> Bug:
 def options_lacking(one: Bug, options: Mapping[str, str]) -> tuple[str, ...]:
     """The options that *one* needs and a configuration lacks, e.g. ``LOCKDEP=y``.
 
-    :param options: those that the configuration sets, each with ``y`` or ``m``. A built-in option satisfies
-        a need for ``m``
+    :param options: the options that the configuration sets, each with ``y`` or ``m``; a built-in option also
+        satisfies a need for ``m``
     """
     return tuple(
         f"{name}={value}" for name, value in one.config.items() if not _has(options.get(name, "n"), value)

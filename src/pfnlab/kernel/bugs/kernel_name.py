@@ -10,7 +10,7 @@ from pfnlab.kernel.bugs.distributions import Distribution, distribution_of
 from pfnlab.kernel.policies.known_kernels import version_of_release
 from pfnlab.kernel.policies.releases import is_version, version_key
 
-#: 2.6.32 is a release, and its fourth number a point; in all other versions the third is.
+#: 2.6.32 is a release, and its fourth number the point release; in other versions the third is.
 _NAMED = re.compile(
     r"v?(?P<release>2\.6\.[0-9]{1,3}|(?!2\.6)[0-9]{1,3}\.[0-9]{1,3})(?:\.(?P<point>[0-9]{1,4}))?"
     r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|-|\.[a-z]))?(?![0-9.,]).*)?"
@@ -26,12 +26,13 @@ _MOST = 200
 class KernelName(msgspec.Struct, frozen=True):
     """A kernel identified by its version.
 
-    :param text: the input, made inert
+    :param text: the input, with control characters made harmless
     :param release: the mainline release it comes from: ``6.1``, ``2.6.32``
-    :param point: of its stable series; 0 for the release itself, None if the text does not say, as in
-        ``5.15.0-91-generic``
+    :param point: the point release of its stable series; 0 for the release itself, None if the text does not
+        show it, e.g. ``5.15.0-91-generic``
     :param candidate: the number of a release candidate, or None
-    :param packaged: more follows the version: a package or private build, which may have other commits too
+    :param packaged: the version is followed by more text: a package or private build, which may have other
+        commits
     :param distribution: its distribution, as far as the version names it
     """
 
@@ -44,7 +45,7 @@ class KernelName(msgspec.Struct, frozen=True):
 
     @property
     def mainline(self) -> tuple[int, ...]:
-        """Its place in mainline, as from :func:`release_key`; a point release has that of its release."""
+        """Its position in mainline, as from :func:`release_key`; a point release has that of its release."""
         if self.candidate is not None:
             return (*release_key(self.release)[:3], -1, self.candidate)
         return release_key(self.release)
@@ -53,7 +54,7 @@ class KernelName(msgspec.Struct, frozen=True):
 def release_key(release: str) -> tuple[int, ...]:
     """A mainline release as numbers: ``6.16``, ``2.6.29``, ``5.5-rc1``, or ``6.15-rc`` for all candidates.
 
-    :raises ValueError: not a release
+    :raises ValueError: if it is not a release
     """
     match = re.fullmatch(r"(?P<release>[0-9.]+)(?P<candidate>-rc(?P<number>[0-9]*))?", release)
     if match is None:
@@ -72,7 +73,7 @@ def kernel_name(text: str) -> KernelName:
     A ``uname -r`` that hides its point release (``6.1.0-56-cloud-amd64``) is looked up among the known
     kernels.
 
-    :raises Misuse: it does not begin like a version
+    :raises Misuse: if it does not begin like a version
     """
     shown = visible_name(text.strip()[:_MOST])
     match = _NAMED.fullmatch(text.strip()[:_MOST])
@@ -90,10 +91,11 @@ def kernel_name(text: str) -> KernelName:
 
 
 def version_named(text: str) -> str:
-    """The version in a machine's name: ``6.12.117`` for ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7`` for
-    ``7.3~rc7-1~exp1``; a series is returned unchanged.
+    """The version to use in a machine's name: ``6.12.117`` for ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``
+    for ``7.3~rc7-1~exp1``; a series is returned unchanged.
 
-    :raises Misuse: it does not begin like a version, or hides its point release, like ``5.15.0-91-generic``
+    :raises Misuse: if it does not begin like a version, or hides its point release, like
+        ``5.15.0-91-generic``
     """
     name = kernel_name(text)
     if is_version(text.strip()):

@@ -56,10 +56,10 @@ from pfnlab.kernel.policies.switches import SWITCHES, Backport
 
 
 class BugReach(StrEnum):
-    """The ways to trigger a bug.
+    """The ways in which a bug can be triggered.
 
-    A user needs a file that every user may open; privilege is that of /dev/mem, sysfs and vfio.
-    A fault is an allocation that fails, or real memory pressure; a driver triggers it by its own actions.
+    A user needs only files that every user may open; a privileged one uses /dev/mem, sysfs or vfio. A fault
+    is a failing allocation or real memory pressure; a driver triggers the bug by its own actions.
     """
 
     USER = "user"
@@ -82,9 +82,9 @@ class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     :param program: its name in litmus/, or ``history/NAME``
     :param before: the machine that has the bug: ``model:6.1.84``, ``model:6.1,without=COMMIT``
-    :param after: the machine without it: ``model:6.1.85``
-    :param field: the field of a step to compare, if another field differs earlier
-    :param needs: another bug, without which the program does not show this one
+    :param after: the machine that does not: ``model:6.1.85``
+    :param field: the field of a step to compare, if others differ earlier
+    :param needs: another bug that a kernel must have for the program to show this one
     """
 
     program: str
@@ -95,13 +95,13 @@ class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A program whose result is a rule, without machines before and after.
+    """A program whose result demonstrates a rule, which has no machines before and after.
 
     :param program: its name in litmus/, or ``history/NAME``
     :param on: the machines on which the rule holds: ``model:6.1``
-    :param op: the step, as the program prints it: ``madvise a dodump``; the first with that text
+    :param op: the first step with this text in the printed program: ``madvise a dodump``
     :param field: the field of that step that the rule is about: ``result``
-    :param says: its lines, separated by commas; ``-`` if it has none
+    :param says: the field's lines, separated by commas; ``-`` if it has none
     """
 
     program: str
@@ -128,7 +128,7 @@ GROUPS = {
 
 
 class BugKind(StrEnum):
-    """The kinds of entries: bugs, regressions, and mere differences."""
+    """The kinds of entries: bugs, regressions and mere differences."""
 
     BUG = "bug"
     REGRESSION = "regression"
@@ -143,7 +143,7 @@ class BugKind(StrEnum):
 
 
 class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One entry; the module documents each field.
+    """One entry; the module docstring documents each field.
 
     :param number: ``A06``, the name of the file
     """
@@ -182,7 +182,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def group(self) -> str:
-        """The heading it is listed under: ``tracking by VMA (VM_PAT)``."""
+        """The heading under which it is listed: ``tracking by VMA (VM_PAT)``."""
         return GROUPS[self.number[0]]
 
     @property
@@ -194,7 +194,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def until_in_words(self) -> str:
-        """The first release without it, the commit, and the remark on it."""
+        """The first release without it, with the commit and the remark on that."""
         ended = ", ".join(filter(None, (self.mended, self.commit)))
         return f"{ended} ({self.remark})" if ended and self.remark else ended or self.remark
 
@@ -228,10 +228,11 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         return bug(self.same_as) if self.same_as else self
 
     def standing(self, version: str) -> Standing:
-        """The status of the kernel *version*: it has the bug, no longer has it, not yet, or unknown.
+        """The status of the kernel *version*: it has the bug, no longer has it, does not have it yet, or
+        unknown.
 
-        :param version: upstream's, a distribution's package version, or as in ``uname -r``
-        :raises Misuse: it does not begin like a version
+        :param version: an upstream version, a distribution's package version, or as in ``uname -r``
+        :raises Misuse: if it does not begin like a version
         """
         return standing_of(msgspec.structs.replace(self.dated.dates, number=self.number), version)
 
@@ -239,7 +240,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 def bug(number: str) -> Bug:
     """The entry called *number*.
 
-    :raises Misuse: there is no such entry
+    :raises Misuse: if there is no such entry
     """
     found = _bugs().get(number)
     if found is None:
@@ -282,7 +283,7 @@ def _points_by_commit() -> dict[str, tuple[Point, ...]]:
 
 
 def _points_of_undated(bug: Bug) -> Iterator[Point]:
-    """The same for a fix whose commit is unknown: its switch has the number and the release."""
+    """The same for a fix whose commit is unknown, found by the bug's number and release in its switch."""
     for switch in SWITCHES:
         if not bug.commit and bug.mended and switch.catalogue == bug.number and switch.since == bug.mended:
             yield from map(_point, switch.stable)

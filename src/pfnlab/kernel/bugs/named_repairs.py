@@ -1,4 +1,4 @@
-"""Fixes named in a changelog: of a Debian or RPM package, or the log of a git tree.
+"""Fixes named in the changelog of a Debian or RPM package, or in the log of a git tree.
 
 A fix is named by its commit, its subject or its CVE. Changelogs begin with the newest entry, so the first
 line about a commit decides: if it is a revert, the fix was reverted.
@@ -41,16 +41,16 @@ class NamingLine(msgspec.Struct, frozen=True):
 class NamedRepairs(msgspec.Struct, frozen=True):
     """All commits, subjects and CVEs of the bugs that a changelog names.
 
-    :param lines: number of its lines
+    :param lines: the number of lines in the changelog
     """
 
     named: dict[str, NamingLine]
     lines: int
 
     def of_fix(self, one: Bug) -> tuple[NamingLine, ...]:
-        """The lines that name the fix of a bug, or the newer one that reverts it; possibly empty.
+        """The lines that name the fix of a bug, or the newer line that reverts it; possibly empty.
 
-        A fix of several commits is named if all of them are.
+        A fix that consists of several commits is named only if all of them are.
         """
         found = [self.named[key] for key in (*fix_commits(one), one.cve) if key in self.named]
         subjects = fix_subjects(one)
@@ -61,7 +61,7 @@ class NamedRepairs(msgspec.Struct, frozen=True):
         return tuple(newest[:1] if not newest or newest[0].reverted else found[:1] or newest)
 
     def of_cause(self, one: Bug) -> tuple[NamingLine, ...]:
-        """The line that names the commit which introduced a bug; possibly empty."""
+        """The line that names the commit that introduced a bug; possibly empty."""
         introduced = one.dated.introduced
         keys = (introduced, subject_of(introduced), *(point.commit for point in one.dated.came))
         return tuple(self.named[key] for key in keys if key and key in self.named)[:1]
@@ -70,13 +70,13 @@ class NamedRepairs(msgspec.Struct, frozen=True):
 def repairs_named_in(path: Path) -> NamedRepairs:
     """The fixes named in the changelog *path*, gzipped or not, in constant memory.
 
-    :raises Misuse: it cannot be read, or it is not text
+    :raises Misuse: if it cannot be read, or it is not text
     """
     return repairs_named(_lines(path))
 
 
 def repairs_named(lines: Iterable[str]) -> NamedRepairs:
-    """The same for the lines of a changelog, newest entry first."""
+    """The fixes named in the lines of a changelog, newest entry first."""
     named: dict[str, NamingLine] = {}
     window = ["", "", ""]
     number = 0
@@ -84,17 +84,17 @@ def repairs_named(lines: Iterable[str]) -> NamedRepairs:
         window = [*window[1:], line[:_MOST_READ]]
         for naming in _of_line(number, window):
             named.setdefault(naming.text, naming)
-    # No line follows the last one; an empty one closes the window.
+    # After the last line, an empty one closes the window.
     for naming in _of_line(number + 1, [*window[1:], ""]):
         named.setdefault(naming.text, naming)
     return NamedRepairs(named, number)
 
 
-#: Characters of a line that are read; no entry of a changelog is as long.
+#: The number of characters read of a line; no changelog entry is as long.
 _MOST_READ = 4000
 
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
-#: A commit that a changelog or a log lists, not one it only mentions.
+#: A commit that a changelog or a log lists, rather than only mentions.
 _COMMIT = re.compile(
     r"(?:^[\s>*+|\\/-]*(?P<header>commit[ :]+)?|upstream(?: commit)?[ :]+|\[ ?upstream commit "
     r"|(?:cherry[ -]?picked|back-?ported) from (?:commit )?|\(commit |(?P<revert>reverts (?:commit )?))"
@@ -108,7 +108,7 @@ _COMMON = ("fix", "add", "use")
 
 
 def _of_line(number: int, window: list[str]) -> Iterator[NamingLine]:
-    """The commits named by the middle line of three, which may continue on the one below it."""
+    """The commits named by the middle one of three lines, which may continue on the third."""
     _, line, below = window
     lowered = line.lower()
     if "cve-" in lowered:
@@ -158,10 +158,10 @@ def _by_digits() -> dict[str, tuple[str, ...]]:
 
 @cache
 def _by_word() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
-    """Each subject with its pattern, by its longest word within its first words."""
+    """Each subject with its pattern, by the longest of its first words."""
     found: dict[str, tuple[tuple[str, re.Pattern[str]], ...]] = {}
     for subject in dict.fromkeys(_all_subjects()):
-        # A subject may wrap after any word, so its search word is one of the first.
+        # A subject may wrap after any word, so its search word is one of the first words.
         first = _TOKEN.findall(" ".join(subject.lower().split()[:3]))
         word = max(first, key=lambda token: (len(token), token not in _COMMON))
         found[word] = (*found.get(word, ()), (subject, _pattern(subject)))
@@ -176,7 +176,7 @@ def _all_subjects() -> Iterator[str]:
 
 
 def _pattern(subject: str) -> re.Pattern[str]:
-    """A subject as written in changelogs, up to its end: longer subjects with the same beginning differ."""
+    """The pattern of a subject in changelogs, including its end: longer subjects may begin the same."""
     area, colon, rest = subject.partition(": ")
     areas = [area]
     for arch in ("x86", "arm64"):
@@ -208,7 +208,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _unpacked(path: Path) -> Iterator[bytes]:
-    """The text in pieces; a gzipped file is decompressed, up to the size limit of a log."""
+    """The text in pieces, decompressed if gzipped, up to the size limit of a log."""
     pieces = log_pieces(path, "changelog")
     first = next(pieces, b"")
     if not first.startswith(b"\x1f\x8b"):
@@ -235,5 +235,5 @@ def _unpacked(path: Path) -> Iterator[bytes]:
     raise Misuse(f"{path}: damaged gzip file: unpack it first")
 
 
-#: Bytes decompressed at a time.
+#: The number of bytes decompressed at a time.
 _PIECE = 1 << 20

@@ -1,4 +1,4 @@
-"""The commits of the bugs: the bug a commit fixes or introduces, and the subjects of fixes in changelogs."""
+"""The commits related to bugs: the bug that each fixes or introduces, and the subjects of fixes."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from pfnlab.kernel.policies.switches import SWITCHES
 #: A commit as users write it.
 COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 
-#: The relation of a commit to a bug.
+#: The relations of a commit to a bug.
 CommitRole = Literal["fixes", "backports the fix of", "introduced", "backported the cause of", "is about"]
 
 
@@ -51,14 +51,14 @@ def subject_of(commit: str) -> str:
 
 
 def fix_subjects(one: Bug) -> tuple[str, ...]:
-    """The subjects of the commits that fix a bug, all of which are needed; empty if they are not known."""
+    """The subjects of the commits that fix a bug, all of which are required; empty if unknown."""
     dated = one.dated
     subject = subject_of(dated.commit)
     return (subject,) if subject else tuple(_subjects().unpinned.get(dated.number, ()))
 
 
 def fix_commits(one: Bug) -> tuple[str, ...]:
-    """The commits that each fix a bug: that of mainline, and its known backports."""
+    """The commits that each fix a bug: the mainline commit and its known backports."""
     dates = one.dated.dates
     return tuple(filter(None, (dates.commit, *(point.commit for point in dates.stable))))
 
@@ -72,7 +72,7 @@ def named_commits() -> Iterator[str]:
 def bugs_of_commit(text: str) -> list[BugCommit]:
     """The bugs that a commit fixes, introduces or is mentioned with, in this order.
 
-    :param text: 7 to 40 digits of it
+    :param text: the first 7 to 40 digits of the commit
     """
     wanted = text.strip().lower()
     found = [one for each in all_bugs() for one in _commits_of(each) if _same(one.commit, wanted)]
@@ -87,14 +87,14 @@ def bugs_of_commit(text: str) -> list[BugCommit]:
 
 
 def is_commit(text: str) -> bool:
-    """True if *text* is the digits of a commit, not a word of the letters a to f."""
+    """True if *text* looks like a commit's digits, and not like a word of the letters a to f."""
     return COMMIT.fullmatch(text) is not None and any(letter.isdigit() for letter in text)
 
 
 def bugs_called(name: str) -> list[Bug]:
     """The bug called *name*, or those that a commit fixes or introduces, e.g. ``04c35ab3bdae``.
 
-    :raises Misuse: there is no such bug
+    :raises Misuse: if there is no such bug
     """
     wanted = name.strip()
     if not is_commit(wanted):
@@ -114,7 +114,7 @@ _ROLES: tuple[CommitRole, ...] = (
 
 def _commits_of(one: Bug) -> Iterator[BugCommit]:
     if one.same_as:
-        # It shares the dates of another.
+        # It shares the dates of another bug.
         return
     if one.commit:
         yield BugCommit(one, "fixes", one.commit)
@@ -129,7 +129,7 @@ def _commits_of(one: Bug) -> Iterator[BugCommit]:
 
 
 def _other_commits() -> Iterator[tuple[str, str]]:
-    """The commits that a switch of the model names, or the reason why it has none, with the bug."""
+    """The commits that a model switch names, or that have no switch for a known reason, with the bug."""
     for switch in SWITCHES:
         for commit in (switch.commit, switch.ended_by):
             if commit and switch.catalogue:
@@ -153,5 +153,5 @@ def _same(commit: str, wanted: str) -> bool:
 
 
 def measurements_of(number: str) -> tuple[str, ...]:
-    """The entries that measured a bug, e.g. N03 and N08 for A06."""
+    """The entries that are measurements of a bug, e.g. N03 and N08 for A06."""
     return tuple(one.number for one in all_bugs() if one.same_as == number)

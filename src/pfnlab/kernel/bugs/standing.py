@@ -1,4 +1,4 @@
-"""The status of a bug in a kernel: it follows from the bug's dates and the kernel's version alone."""
+"""The status of a bug in a kernel, which follows from the bug's dates and the kernel's version alone."""
 
 from enum import StrEnum
 
@@ -7,12 +7,12 @@ import msgspec
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
 
-#: The release of a bug that every release has.
+#: The word for "since" if every release has the bug.
 ALL = "all"
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A release of a stable series that has a change.
+    """The first release of a stable series with a change.
 
     :param version: ``6.1.85``, or ``5.10.y`` if only the series is known
     :param commit: the stable commit, 12 digits, if known
@@ -29,10 +29,10 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return self.version.rpartition(".")[0]
 
     def reached(self, kernel: KernelName) -> bool | None:
-        """True if *kernel*, which is of this series, has it; None if unknown."""
+        """Return whether *kernel*, which must be of this series, has the change; None if unknown."""
         number = self.version.rpartition(".")[2]
         if kernel.point is None or not number.isdigit():
-            # The release itself has no backports.
+            # The mainline release itself has no backports.
             return False if kernel.point == 0 else None
         if kernel.point >= int(number):
             return True
@@ -52,7 +52,7 @@ class Dates(msgspec.Struct, frozen=True):
     :param stable: every stable release that backported the fix
     :param came: every stable release that backported the cause
     :param never: no kernel has it
-    :param change: it is a change, not a fault, so it ends instead of being fixed
+    :param change: it is a change rather than a fault, so it ends instead of being fixed
     :param partial: *stable* does not list every release that backported the fix
     """
 
@@ -84,7 +84,7 @@ class StandingWord(StrEnum):
 class Standing(msgspec.Struct, frozen=True):
     """The status of one bug in one kernel.
 
-    :param sentence: the same with dates and commits, for people
+    :param sentence: the status with dates and commits, as a sentence for readers
     """
 
     number: str
@@ -96,7 +96,7 @@ class Standing(msgspec.Struct, frozen=True):
 def standing_of(dates: Dates, version: str) -> Standing:
     """The status of a bug in *version*.
 
-    :raises Misuse: *version* does not begin like a kernel version
+    :raises Misuse: if *version* does not begin like a kernel version
     """
     kernel = kernel_name(version)
     word, said = _backported(dates, kernel, *_judged(dates, kernel))
@@ -107,13 +107,13 @@ def standing_of(dates: Dates, version: str) -> Standing:
 
 
 def _backported(dates: Dates, kernel: KernelName, word: StandingWord, said: str) -> tuple[StandingWord, str]:
-    """The same for a distribution that backports more than its version shows."""
+    """The status in a distribution's kernel that has more backports than its version shows."""
     family = kernel.distribution
     if family is None or family.backports is Backports.FEW:
         return word, said
     ends = bool(dates.mended or dates.commit or dates.stable)
     taken = bool(dates.stable) or (family.backports is Backports.ANY and ends)
-    # A cause that a backport brought along may be in other kernels too.
+    # A cause that one series got by a backport may be in other kernels too.
     brought = family.backports is Backports.ANY and bool(dates.came)
     if (word is StandingWord.HAS and taken) or (word is StandingWord.NOT_YET and brought):
         unknown = f"whether {kernel.text} has {dates.number} is not known: {family.name} backports"
@@ -177,7 +177,7 @@ def _ended(dates: Dates, kernel: KernelName) -> bool | None:
     if points:
         return points[0].reached(kernel)
     if dates.remark and not (dates.mended or dates.commit or dates.stable or dates.change):
-        # It ended, or may have: the remark has the known facts.
+        # It ended, or may have ended; the remark has the known facts.
         return None
     listed = bool(dates.stable) and not dates.partial
     if dates.no_stable or listed or kernel.point == 0 or not (dates.mended or dates.commit or dates.stable):
@@ -187,7 +187,7 @@ def _ended(dates: Dates, kernel: KernelName) -> bool | None:
 
 
 def _passed(release: str, kernel: KernelName) -> bool | None:
-    """True if *kernel* is not before *release*; None for a candidate of it, which is unknown."""
+    """True if *kernel* is not before *release*; None (unknown) for a candidate of that release."""
     key = release_key(release)
     if kernel.candidate is not None and key == release_key(kernel.release):
         return None
@@ -227,7 +227,7 @@ def _went(dates: Dates, kernel: KernelName) -> str:
 
 
 def fix_of(dates: Dates, kernel: KernelName) -> tuple[str, str]:
-    """The releases that fixed a bug, and its consequence for the series of a kernel; both may be empty.
+    """The releases that fixed a bug, and what this means for the series of a kernel; both may be empty.
 
     E.g. ``Fixed in 6.16 (f8e97613fed2).`` and ``No stable series has the fix.``
     """

@@ -1,10 +1,10 @@
 """Operations on the bits of one page-table entry (S1.3).
 
-An entry is stored as its flag bits alone, in the 4K layout; its frame is stored separately.
-Only the hardware format inverts the frame of a PROT_NONE entry, so the inversion never appears here.
+An entry is stored as only its flag bits, in the 4K layout; its frame is stored separately. Only the hardware
+format inverts the frame of a PROT_NONE entry, so the inversion never appears here.
 
-Since 6.6, an entry that loses its write permission moves its dirty bit to a software bit, and gets it
-back with the permission (S1.3, measured); ``saved_dirty`` is True if the kernel does that.
+Since 6.6, an entry that loses its write permission keeps its dirty bit in a software bit, and gets it back
+with the permission (S1.3, measured); ``saved_dirty`` is True if the kernel does that.
 """
 
 from pfnlab.base.units import PAGE_SHIFT, PHYSICAL_MASK
@@ -38,7 +38,7 @@ PAGE_CHG_MASK = (
     | PAGE_UFFD_WP
 )
 
-#: Address bits resolved by one table level.
+#: The number of address bits resolved by one table level.
 _LEVEL_BITS = 9
 
 
@@ -53,7 +53,7 @@ def pte_write(bits: int) -> bool:
 
 
 def pte_dirty(bits: int) -> bool:
-    """True if the entry is dirty, in either bit."""
+    """True if the entry is dirty, according to either bit."""
     return bool(bits & (PAGE_DIRTY | PAGE_SAVED_DIRTY))
 
 

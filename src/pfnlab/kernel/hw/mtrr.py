@@ -1,4 +1,4 @@
-"""Memory type range registers: the memory types set by the firmware (S1.6 to S1.9).
+"""Memory type range registers (MTRRs): the memory types set by the firmware (S1.6 to S1.9).
 
 The memtype list consults them only to weaken a write-back request. Older and newer kernels interpret the
 same registers differently: with ``merged_map`` (newer), one map of all registers is built once and searched.
@@ -38,7 +38,7 @@ class MtrrRange(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    # A range of one type with no register boundary inside; registers is the number that cover it.
+    # A range of one type without a register boundary inside; registers is the number of those that cover it.
     end: int
     type: MtrrType
     registers: int
@@ -63,7 +63,7 @@ class MtrrMap:
     :param known: the kernel has read the registers ("state set")
     :param enabled: the registers have an effect
     :param fixed_enabled: the fixed ranges have an effect
-    :param tom2: AMD's top of memory: everything from 4 GiB up to here is WB; 0 when absent
+    :param tom2: AMD's top of memory: everything from 4 GiB up to here is WB; 0 if absent
     """
 
     default_type: MtrrType
@@ -104,7 +104,7 @@ class MtrrMap:
         return mtrr_type, uniform
 
     def _lookup_registers(self, start: int, end: int) -> tuple[MtrrType, bool]:
-        # mtrr_type_lookup before 6.5 (S1.7.3). The fixed range of the first byte decides for the whole span.
+        # mtrr_type_lookup before 6.5 (S1.7.3): the fixed range of the first byte determines the type of all.
         if not (self.known and self.enabled):
             return MtrrType.INVALID, True
         if start < _FIXED_END and self.fixed and self.fixed_enabled:
@@ -168,6 +168,6 @@ _EFFECTIVE = {
 def effective_type(mtrr: MtrrType, pat_mode: CacheMode) -> CacheMode:
     """The effective cache mode of a page, given its MTRR type and the mode of its entry (S1.6).
 
-    :raises KeyError: *mtrr* is INVALID, which no register contains
+    :raises KeyError: if *mtrr* is INVALID, which no register contains
     """
     return CacheMode.from_short(_EFFECTIVE[mtrr].split()[pat_mode])

@@ -26,7 +26,7 @@ class PatConfig:
     """The contents of the eight PAT slots.
 
     :param slots: eight modes, slot 0 first
-    :raises Misuse: there are not eight slots, or slot 0 is not WB (the kernel would panic)
+    :raises Misuse: if there are not eight slots, or slot 0 is not WB (the kernel would panic)
     """
 
     slots: tuple[CacheMode, ...]
@@ -54,7 +54,7 @@ class PatConfig:
     def cachemode2protval(self, mode: CacheMode) -> int:
         """The cache bits, in 4K layout, of the lowest slot with *mode* (S1.4).
 
-        A mode that no slot has gets the bits of UC-.
+        If no slot has the mode, it gets the bits of UC-.
         """
         return self._protval[mode]
 
@@ -81,9 +81,9 @@ def _slot_bits(slot: int) -> int:
     return PAGE_PAT * (slot >> 2 & 1) | PAGE_PCD * (slot >> 1 & 1) | PAGE_PWT * (slot & 1)
 
 
-#: PAT of every CPU of the last two decades.
+#: The PAT of every CPU of the last two decades.
 FULL_PAT = PatConfig.from_msr(0x0407_0506_0007_0106)
-#: PAT of early CPUs whose PAT bit is unreliable: the upper half repeats the lower.
+#: The PAT of early CPUs whose PAT bit is unreliable: the upper half repeats the lower.
 ERRATA_PAT = PatConfig.from_msr(0x0007_0106_0007_0106)
-#: PAT of a CPU at power-on; the kernel also emulates it with PAT disabled.
+#: The PAT of a CPU at power-on; with PAT disabled, the kernel emulates it.
 NO_PAT = PatConfig.from_msr(0x0007_0406_0007_0406)

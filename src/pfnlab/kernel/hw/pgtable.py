@@ -2,7 +2,7 @@
 
 A run is a range of virtual pages whose entries have the same bits and consecutive frames, so a mapping of 1
 TiB costs the same as one of 64 KiB. The tables themselves are recorded too, i.e. which spans have a PTE, PMD
-and PUD table: a walker sees the difference between an empty entry and a missing table (S12.3.5).
+and PUD table, because a walker can tell an empty entry from a missing table (S12.3.5).
 
 An entry above the lowest level is a leaf, e.g. of 2 MiB: a run of leaves keeps its level, and clearing or
 changing a part of a leaf clears or changes all of it.
@@ -22,12 +22,12 @@ class Page:
     """A page of ordinary memory: an anonymous page, or a page of a file or of a driver.
 
     :ivar value: its content; loads and stores access the first 32 bits
-    :ivar mapcount: entries that map it, over all processes
+    :ivar mapcount: number of entries that map it, in all processes
     :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
-    :ivar anonymous: the page belongs to no file
-    :ivar dirty: for a page of a file: the kernel knows that it was written
-    :ivar maker: the task that created it, if every task runs on its own processor (S5.9.10)
-    :ivar batched: it left a locked VMA, and the processor's batch of such pages may still hold a reference
+    :ivar anonymous: it does not belong to a file
+    :ivar dirty: for a file page, the kernel knows that it was written
+    :ivar maker: the task that created it, recorded if every task runs on its own processor (S5.9.10)
+    :ivar batched: it left a locked VMA, and a processor's batch of such pages may still hold a reference
     """
 
     __slots__ = ("anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value")
@@ -42,7 +42,7 @@ class Page:
 
 
 class EntryRun(NamedTuple):
-    """A run of equal entries, for the virtual pages ``start`` .. ``end``.
+    """A run of equal entries, for the virtual pages ``[start, end)``.
 
     :param pfn: the frame of the first page; the others follow consecutively (unused when ``page`` is set)
     :param bits: the entry's flag bits, 4K layout
@@ -193,13 +193,13 @@ class PageTables:
         return (high - low - present) // pages
 
     def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
-        """The first page in ``[start, end)`` of each PTE table there that exists, or that is missing."""
+        """The first page in ``[start, end)`` of each PTE table there that exists, or is missing."""
         pages = TABLE_PAGES[1]
         firsts = range(start - start % pages, end, pages)
         return [max(first, start) for first in firsts if (first in self._tables[1]) == present]
 
     def copy_tables(self, source: PageTables, start: int, end: int, shift: int = 0) -> None:
-        """Create the tables that *source* has for ``[start, end)``, *shift* pages further on."""
+        """Create the tables that *source* has for ``[start, end)``, shifted by *shift* pages."""
         for level in TABLE_PAGES:
             for low, high in source._tables[level].within(start, end):
                 self.allocate(low + shift, high + shift, level)
@@ -222,7 +222,7 @@ class PageTables:
         return True
 
     def free_tables(self, floor: int, ceiling: int, highest: int = 3) -> list[tuple[int, int, int]]:
-        """Free every table whose whole span lies in ``[floor, ceiling)``, where no entry is left.
+        """Free every table whose whole span lies in ``[floor, ceiling)``, which has no entries left.
 
         :param highest: the highest level to free
         :return: for each run of tables, the pages a flush must cover (from the first page of its first table

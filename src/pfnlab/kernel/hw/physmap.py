@@ -1,4 +1,4 @@
-"""The layout of physical memory, and the kernel's queries about it (S1.11 to S1.14).
+"""The layout of physical memory, and the kernel's queries of it (S1.11 to S1.14).
 
 The cost of a query depends on the number of resources, never on the number of pages.
 """
@@ -17,14 +17,14 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 _ISA_START = 0xA0000
 _ISA_END = 0x100000
 
-# Below this pfn the memtype list treats RAM as non-RAM, and /dev/mem refuses nothing.
+# Below this pfn, the memtype list treats RAM as non-RAM, and /dev/mem does not refuse anything.
 _LOW_PFN = 0x100
 
 
 class Resource(NamedTuple):
     """One line of /proc/iomem: bytes ``start`` up to and not including ``end``.
 
-    :param busy: claimed; System RAM always is
+    :param busy: the range is claimed; always True for System RAM
     :param exclusive: its driver requested exclusive access
     """
 
@@ -107,11 +107,11 @@ class PhysicalMap:
         return i >= 0 and pfn < self._ram_end[i]
 
     def pat_pagerange_is_ram(self, start: int, end: int) -> int:
-        """The result of the RAM test that the memtype list applies to bytes *start* to *end* (S1.11.4).
+        """The result of the memtype list's RAM test for bytes *start* to *end* (S1.11.4).
 
         The kernel's walk starts at 1 MiB and notices a gap only if RAM follows it.
 
-        :return: 1 RAM (also if a non-RAM tail follows), 0 none, -1 mixed
+        :return: 1 for RAM (even if followed by a non-RAM tail), 0 for no RAM, -1 for a mixture
         """
         cur_pfn = start >> PAGE_SHIFT
         end_pfn = (end + PAGE_SIZE - 1) >> PAGE_SHIFT
@@ -139,7 +139,7 @@ class PhysicalMap:
         )
 
     def iomem_map_sanity_check(self, start: int, size: int) -> Resource | None:
-        """The first resource that a mapping of *size* bytes crosses; busy ones are ignored (S9.6.5)."""
+        """The first resource whose border the mapping of *size* bytes crosses, except busy ones (S9.6.5)."""
         first, last = phys_to_pfn(start), phys_to_pfn(start + size - 1)
         left = (
             r
@@ -153,7 +153,7 @@ class PhysicalMap:
     def may_request(self, start: int, end: int) -> bool:
         """True if a driver can claim bytes *start* to *end* (S9.1.6).
 
-        None of them may be claimed already, and every resource they overlap must contain them all.
+        No byte may be claimed already, and every resource that they overlap must contain all of them.
         """
         touched = [r for r in self.resources if r.overlaps(start, end)]
         return all(not r.busy and r.start <= start and end <= r.end for r in touched)
@@ -161,27 +161,29 @@ class PhysicalMap:
     def region_intersects(self, start: int, end: int) -> bool | None:
         """True if bytes *start* to *end* overlap System RAM; this is memremap's test (S9.7.1).
 
-        :return: None if they overlap other resources too
+        :return: unknown (``None``) if they overlap other resources too
         """
         touched = [r for r in self.resources if r.overlaps(start, end)]
         ram = [r.system_ram for r in touched]
         return None if any(ram) and not all(ram) else any(ram)
 
     def is_booked(self, start: int, end: int, *, piece_of_ram: bool) -> bool:
-        """True if a mapping of bytes *start* to *end* is certain to be reserved, alone or in a larger range.
+        """True if a mapping of bytes *start* to *end* is certain to be reserved, by itself or in a larger
+        range.
 
         A range that contains RAM, or lies entirely in the ISA hole, is never reserved.
 
-        :param piece_of_ram: it may be a piece of a mapping that extended into RAM above 1 MiB
+        :param piece_of_ram: it may be part of a mapping that extended into RAM above 1 MiB
         """
         if self.is_untracked(start, end) or (piece_of_ram and start < pfn_to_phys(_LOW_PFN)):
             return False
         return self.pat_pagerange_is_ram(start, end) == 0
 
     def devmem_is_allowed(self, pfn: int, *, io_strict_devmem: bool) -> int:
-        """The access /dev/mem grants to page *pfn* under STRICT_DEVMEM (S1.13).
+        """The access that /dev/mem grants to page *pfn* under STRICT_DEVMEM (S1.13).
 
-        :return: 0 nothing, 1 everything, 2 mappable, but reads return zeros and writes are lost
+        :return: 0 for none, 1 for full access, 2 if it can be mapped, but reads return zeros and writes are
+            lost
         """
         start = pfn_to_phys(pfn)
         if any(r.system_ram and r.overlaps(start, start + PAGE_SIZE) for r in self.resources):
@@ -207,7 +209,7 @@ class PhysicalMap:
         return not self.iomem_relaxed and r.busy and (io_strict_devmem or r.exclusive)
 
 
-# S1.12: pairs of the requested mode and a granted mode too weak for the caller.
+# S1.12: pairs of a requested mode and a granted mode that is too weak for the caller.
 _TOO_WEAK = frozenset(
     {
         (CacheMode.UC_MINUS, CacheMode.WB),

@@ -12,7 +12,7 @@ _MIB = 1 << 20
 #: Names of resources that are busy from boot on.
 FIRMWARE = ("Reserved", "Video ROM")
 
-#: Bytes at the end of the physical address space, where there is no device.
+#: The number of bytes at the end of physical address space where there is no device.
 _TOP_BYTES = 2048 * _MIB
 
 
@@ -20,11 +20,11 @@ _TOP_BYTES = 2048 * _MIB
 class Platform:
     """A machine and the configuration of its kernel.
 
-    :param pat_enabled: ``pat_enabled()``; if False, the memtype list stays empty (S1.10)
+    :param pat_enabled: the result of ``pat_enabled()``; if False, the memtype list stays empty (S1.10)
     :param strict_devmem: CONFIG_STRICT_DEVMEM
     :param io_strict_devmem: CONFIG_IO_STRICT_DEVMEM
-    :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never``, which is the kernel's
-        choice at boot with less than 512 MiB of memory
+    :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never``, the kernel's default with
+        less than 512 MiB of memory
     :param marks_refused_gigabytes: the processor marks a 1 GiB leaf as accessed before it checks whether
         the leaf allows the access, like QEMU's emulator (S12.1.5)
     :param phys_bits: width of a physical address on this CPU, in bits
@@ -41,7 +41,7 @@ class Platform:
     marks_refused_gigabytes: bool = False
 
     def is_top(self, pfn: int) -> bool:
-        """True if page *pfn* is at the end of the physical address space, where nothing answers (S1.11.7)."""
+        """True if page *pfn* is at the end of physical address space, where nothing responds (S1.11.7)."""
         return pfn >= phys_to_pfn((1 << self.phys_bits) - _TOP_BYTES)
 
     def iomem_is_exclusive(self, addr: int) -> bool:

@@ -1,4 +1,4 @@
-"""A set of page numbers or page frames, as disjoint, sorted runs: cost depends on the number of runs."""
+"""A set of page numbers or frames as disjoint, sorted runs; the cost depends on the number of runs."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Tlb:
                 self._aged.add(vpn)
 
     def seems_unused(self, vpn: int) -> bool:
-        """True if the entry of the translation lost its accessed mark since the walk."""
+        """True if the translation's entry has lost its accessed mark since the walk."""
         return vpn in self._aged
 
     def was_spared(self, vpn: int) -> bool:

@@ -1,4 +1,4 @@
-"""Private pages: a write to a page that must not be written in place copies it (S6.4)."""
+"""Copy on write: a write to a page that must not be written in place copies it (S6.4)."""
 
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED
@@ -45,7 +45,7 @@ def do_wp_page(vma: Vma, entry: EntryRun) -> None:
 def _sole_user(page: Page) -> bool:
     """wp_can_reuse_anon_folio(): only one entry refers to *page* (S6.4.3).
 
-    :raises Undecided: one entry maps it, but the batch in which it left a locked VMA may also refer to it
+    :raises Undecided: if one entry maps it, but the batch in which it left a locked VMA may also refer to it
     """
     if page.mapcount == 1 and page.batched:
         raise Undecided(
@@ -72,7 +72,7 @@ def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
     prepare_anon(vma)
     with mm.table_locks.holding(PageTable.of(entry.start)):
         if mm.tables.entry(entry.start) != entry:
-            # Another fault came first.
+            # Another fault was faster.
             return
         mm.tables.clear(entry.start, entry.end)
         # ptep_clear_flush: before the new entry is set, so that two are never cached (S8.1.10).

@@ -24,7 +24,7 @@ class DirectMapModes:
     def __init__(self, processors: Processors) -> None:
         self._processors = processors
         self._modes = PageModes()
-        # The 2 MiB blocks that are certain to be mapped as single pages.
+        # The 2 MiB blocks that are certainly mapped as single pages.
         self._cut: frozenset[int] = frozenset()
 
     def __getitem__(self, paddr: int) -> CacheMode:
@@ -33,10 +33,10 @@ class DirectMapModes:
     def set(self, start: int, end: int, mode: CacheMode, pat: PatConfig) -> None:
         """``_set_memory_uc()``, ``_wc()``, ``_wt()``, ``_wb()``: change the cache bits of these bytes.
 
-        Write-combining is set by way of UC- (S2.9.5), and an unchanged page is left alone (S2.9.6).
+        Write-combining is set via UC- (S2.9.5), and pages that would not change are left alone (S2.9.6).
         After each change of a page every processor flushes (``change_page_attr_set_clr()``; S2.8.5, S2.9.3).
 
-        :raises Undecided: it depends on the machine whether they flush before the change (S2.8.6, S2.9.4)
+        :raises Undecided: if it depends on the machine whether they flush before the change (S2.8.6, S2.9.4)
         """
         self._prepare(start, end)
 

@@ -17,40 +17,40 @@ if TYPE_CHECKING:
 #: of a copy of a VMA.
 _CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
 
-#: Functions with many callers, each with the only caller in which the model knows every call: for the memtype
+#: Functions with many callers, each with the only caller whose every call the model knows: for the memtype
 #: entry and the context (S4.6.2), and for a batch of page tables (S8.1.12).
 _ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
 
-#: The only functions inside which calls may be counted.
+#: The only functions within which calls may be counted.
 _INSIDE = ("copy_page_range", "free_pgtables", "remap_pfn_range")
 
 _NOT_ASKED = nullcontext()
 
 
-#: The functions among them that allocate memory themselves.
+#: Those of them that allocate memory themselves.
 _ALLOCATIONS = frozenset(_CAN_FAIL) - {"pfnmap_track"}
 
 
 class Failures:
-    """The function that is forced to fail, if any, and the future call that fails.
+    """The function that is forced to fail, if any, and the call that will fail.
 
     :ivar allocations: number of allocations so far; for readers, not part of the state
     """
 
     def __init__(self) -> None:
         self._forced: tuple[str, int] | None = None
-        #: If set, calls count only inside this function, which has not been called yet.
+        #: If set, calls count only within this function, which has not been called yet.
         self._outer: str | None = None
         self.allocations = 0
 
     def state(self) -> tuple[str, int] | None:
-        """The function and its remaining calls until it fails; None if no failure is forced."""
+        """The function and the number of its calls until it fails; None if no failure is forced."""
         return self._forced
 
     def force(self, function: str, nth: int, inside: str | None = None) -> None:
         """Make *function* fail on its *nth* call from now on, or on the *nth* within the first of *inside*.
 
-        :raises Undecided: the model does not know the consequences
+        :raises Undecided: if the model does not know the consequences
         """
         if inside != (caller := _ONLY_INSIDE.get(function, inside)):
             raise Undecided(f"the model knows {function} in {caller} alone: write so", Why.NO_RULE)
@@ -99,7 +99,7 @@ class Failures:
     def check_unawaited(self, what: str, *functions: str) -> None:
         """Check that no failure of *functions* is pending; *what* calls them for the program's own memory.
 
-        :raises Undecided: one is pending
+        :raises Undecided: if a failure is pending
         """
         for function in filter(self.awaits, functions):
             raise Undecided(
@@ -115,9 +115,9 @@ class Failures:
 
 
 def absent_tables(mm: MmStruct, start: int, end: int) -> int:
-    """The number of page tables missing in ``[start, end)``, i.e. the calls of ``__pte_alloc`` to fill it.
+    """The number of page tables missing in ``[start, end)``, i.e. of calls of ``__pte_alloc`` to fill it.
 
-    :raises Undecided: one of them fails, and the kernel chose the address (S5.16.6)
+    :raises Undecided: if one of them fails, and the kernel chose the address (S5.16.6)
     """
     absent = mm.tables.absent(start, end)
     if absent:
@@ -126,9 +126,9 @@ def absent_tables(mm: MmStruct, start: int, end: int) -> int:
 
 
 def check_chosen(mm: MmStruct, vpn: int) -> None:
-    """Check that no page table fails if the kernel chose the address of page *vpn* (S5.16.6).
+    """Check that no page-table allocation fails if the kernel chose the address of page *vpn* (S5.16.6).
 
-    :raises Undecided: one does
+    :raises Undecided: if one fails
     """
     if mm.kernel.failures.awaits("__pte_alloc") and mm.kernel_chose(vpn):
         raise Undecided(

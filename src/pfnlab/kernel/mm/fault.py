@@ -18,11 +18,11 @@ from pfnlab.kernel.mm.vma import SpecialMapping, Vma
 
 @dataclass(frozen=True)
 class Signal(Exception):
-    """The access ends in a signal.
+    """A signal with which an access ends.
 
     :param name: ``SIGSEGV`` or ``SIGBUS``
-    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or no such address (BUS), 4 blocked by a
-        protection key
+    :param code: si_code: 1 if there is no mapping; 2 if the access is not allowed (SEGV) or there is no such
+        address (BUS); 4 if a protection key blocks it
     """
 
     name: str
@@ -34,7 +34,7 @@ class Signal(Exception):
 
 @dataclass(frozen=True)
 class FaultOom(Exception):
-    """A fault ends with VM_FAULT_OOM (S5.5.2b); the caller decides how to continue.
+    """A fault that ends with VM_FAULT_OOM (S5.5.2b); the caller decides how to continue.
 
     :param vpn: the page that faulted
     """
@@ -46,12 +46,13 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     """Load the first word of page *vpn*, or store *store* there.
 
     :param tlb: the translations of the current processor; used even if the page tables have changed
-    :param user: the access is the task's own, not made by the kernel on its behalf
+    :param user: the task itself makes the access, not the kernel on its behalf
     :return: the word loaded or stored
-    :raises Signal: the task gets a signal instead
-    :raises FaultOom: a kernel access found no memory for a page table
-    :raises Undecided: the processor may have cached an entry that seems unused since, and not mark it
-        (S7.7.3); or a changed one, and it was idle during a flush of other pages (S8.3.8)
+    :raises Signal: if the task gets a signal instead
+    :raises FaultOom: if a kernel access found no memory for a page table
+    :raises Undecided: if the processor may have cached an entry that has since been marked unused, and may
+        not mark it again (S7.7.3); or one that has changed, and it was idle during a flush of other pages
+        (S8.3.8)
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)
@@ -111,7 +112,7 @@ def _mark_refused(mm: MmStruct, vpn: int) -> None:
 
 
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> None:
-    """A page fault: under mmap_lock, or if no handler is called, under the VMA's own lock (S8.3.9)."""
+    """Handle a page fault under mmap_lock, or under the VMA's own lock if no handler is called (S8.3.9)."""
     vma = mm.vma_lookup(vpn)
     if user and vma is not None and _has_own_lock(vma):
         contended = mm.mmap_lock.contended
@@ -130,9 +131,9 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> N
 
 
 def _first_attempt(vma: Vma, vpn: int, write: bool, keyed: bool) -> bool:
-    """A fault under the VMA's own lock if mmap_lock is contended; True if that was enough.
+    """Try a fault under the VMA's own lock if mmap_lock is contended; return True if that was enough.
 
-    Before it needs mmap_lock it makes page tables, and a leaf if one fits.
+    Before it needs mmap_lock it creates page tables, and a leaf if one fits.
     """
     _check_access(vma, write, keyed)
     trace, tables = vma.mm.kernel.trace, vma.mm.tables
@@ -180,12 +181,12 @@ def _allows(entry: EntryRun, write: bool) -> bool:
 
 
 def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, keyed: bool = False) -> None:
-    """Prepare the entry of page *vpn* for the access (S6.2).
+    """Prepare the entry of page *vpn* for an access (S6.2).
 
     :param user: a task's own access
     :param keyed: a protection key blocked the access, whatever the VMA allows by now
     :raises Signal: SIGSEGV if the VMA forbids it or is absent, SIGBUS if no handler fills the entry
-    :raises FaultOom: no page table could be allocated
+    :raises FaultOom: if no page table could be allocated
     """
     vma = mm.vma_lookup(vpn)
     if vma is None:
@@ -205,13 +206,13 @@ def _check_access(vma: Vma, write: bool, keyed: bool) -> None:
 def fault_in(
     vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False, remote: bool = False
 ) -> None:
-    """The fault itself, for an access that is allowed, or forced.
+    """The fault proper, for an access that is allowed or forced.
 
     :param user: a task's own access, which first tries the VMA's own lock
     :param unshare: make the page private to the task, without an access (FAULT_FLAG_UNSHARE)
     :param remote: access by another process, or a debugger (FAULT_FLAG_REMOTE)
     :raises Signal: SIGBUS if no handler fills the entry
-    :raises FaultOom: no page table could be allocated for it
+    :raises FaultOom: if no page table could be allocated for it
     """
     mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
@@ -258,7 +259,7 @@ def fault_in(
 
 
 def _huge_fault(vma: Vma, vpn: int) -> bool:
-    """Request leaves from the handler, largest first, where no lower table exists (S6.2.2)."""
+    """Request leaves from the handler, largest first, if no lower table exists (S6.2.2)."""
     handler = vma.file.huge_fault if vma.file is not None else None
     if handler is None or not _allows_leaves(vma):
         return False
@@ -297,11 +298,11 @@ def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
 
 
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
-    """First touch of anonymous memory: the zero page for a read, a new page for a write.
+    """Handle the first access to anonymous memory: map the zero page for a read, a new page for a write.
 
     :raises Signal: SIGBUS in a shared mapping, which here means a file without operations (S6.2.5a)
-    :raises FaultOom: no page table could be allocated
-    :raises Undecided: a huge page would fit, and the setting allows it
+    :raises FaultOom: if no page table could be allocated
+    :raises Undecided: if a huge page would fit, and the setting allows it
     """
     if vma.flags & VM_SHARED:
         raise Signal("SIGBUS", 2)

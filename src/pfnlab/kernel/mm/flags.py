@@ -39,7 +39,8 @@ VM_MIXEDMAP = 1 << 28
 VM_HUGEPAGE = 1 << 29
 VM_NOHUGEPAGE = 1 << 30
 VM_MERGEABLE = 1 << 31
-#: The VMA has a key of its process. A kernel stores a 4-bit key from this bit on; smaps prints none.
+#: The VMA has its process's protection key. A kernel stores a 4-bit key from this bit on; smaps does not
+#: print it.
 VM_PKEY = 1 << 32
 #: Since 6.9; not printed in smaps.
 VM_ALLOW_ANY_UNCACHED = 1 << 39
@@ -91,15 +92,15 @@ def prot_flags(prot: str) -> int:
 
 
 def is_execute_only(flags: int) -> bool:
-    """PROT_EXEC alone: the kernel assigns such memory a protection key that blocks all reads.
+    """True for PROT_EXEC alone: the kernel assigns such memory a protection key that blocks all reads.
 
-    Not if pkey_mprotect has assigned a key already.
+    False if pkey_mprotect has already assigned a key.
     """
     return flags & (VM_ACCESS | VM_PKEY) == VM_EXEC
 
 
 def is_cow_mapping(flags: int) -> bool:
-    """Private and potentially writable: every MAP_PRIVATE mapping (S5.1.1)."""
+    """True if private and potentially writable, like every MAP_PRIVATE mapping (S5.1.1)."""
     return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
 
 

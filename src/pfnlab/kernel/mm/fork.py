@@ -1,4 +1,4 @@
-"""fork(2): the VMAs and entries it copies, and the state after a failure (S3.5, S4.8, S5.11)."""
+"""fork(2): the VMAs and entries that it copies, and the state after a failure (S3.5, S4.8, S5.11)."""
 
 import errno
 from typing import NoReturn
@@ -21,16 +21,17 @@ from pfnlab.kernel.mm.space import OWN_PAGE, MmStruct
 from pfnlab.kernel.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
 from pfnlab.kernel.mm.vma import AnonVma, Vma, accounted
 
-#: The functions called to copy the program's own memory, in order, with what they create.
+#: The functions called to copy the program's own memory, in order, with the objects they create.
 _OWN_NEEDS = {"vm_area_dup": "mappings", "__pte_alloc": "page tables"}
 
 
 def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
-    """A copy of the address space for a child.
+    """Copy the address space for a child.
 
-    :param commits: there is memory to commit to private writable mappings
-    :raises ModelledErrno: ENOMEM for every failure inside; the incomplete child is torn down (S3.5.4)
-    :raises Undecided: a later page table, or a later mapping, of the process's own memory is forced to fail
+    :param commits: there is enough memory to commit to private writable mappings
+    :raises ModelledErrno: ENOMEM for every failure; the incomplete child is torn down (S3.5.4)
+    :raises Undecided: if a later page table, or a later mapping, of the process's own memory is forced to
+        fail
     """
     child = MmStruct(parent.kernel)
     child.limit_as, child.limit_data = parent.limit_as, parent.limit_data
@@ -64,7 +65,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             failed = True
             if unmaps:
                 _unmap(child, own_memory)
-        # The stacks come last: if everything is copied, so are they.
+        # The stacks come last, so they are copied only if everything else is.
         parent.forking = not failed
         parent.flush_tlb()
         parent.forking = parent.stacks_shared = False
@@ -79,7 +80,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 def _unmap(child: MmStruct, own_memory: bool) -> None:
     """Unmap the copied VMAs as munmap would (S3.5.7).
 
-    :param own_memory: part of the program's own memory was copied too
+    :param own_memory: part of the program's own memory was also copied
     """
     vmas = list(child)
     if own_memory and not vmas:
@@ -162,10 +163,10 @@ def _vma_needs_copy(src: Vma) -> bool:
 
 
 def _copy_page_range(dst: Vma, src: Vma) -> None:
-    """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2).
+    """Copy entries: COW entries lose write permission on both sides, shared ones start clean (S5.11.2).
 
-    :raises ModelledErrno: the tracker refuses, or no page table could be allocated
-    :raises Undecided: the VMA contains a part of a 1 GiB leaf
+    :raises ModelledErrno: if the tracker refuses, or no page table could be allocated
+    :raises Undecided: if the VMA contains a part of a 1 GiB leaf
     """
     kernel = src.mm.kernel
     if any(src.mm.tables.leaf_around(border) is not None for border in (src.start, src.end)):

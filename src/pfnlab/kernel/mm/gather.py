@@ -1,6 +1,6 @@
 """mmu_gather: the entries an operation has cleared but not yet flushed (S8.1).
 
-The time of a forced flush does not depend on the owner of a reservation, so it is a seam by itself,
+When a flush is forced does not depend on who owns a reservation, so this is a separate seam,
 :class:`FlushPlacement`. The bookkeeping here is the same for every placement.
 """
 
@@ -28,12 +28,12 @@ GatherCall = Literal["munmap", "exit", "zap", "madvise", "mprotect", "fork"]
 class Flushes(NamedTuple, Generic[T]):
     """A value for each kernel call that uses a gather.
 
-    :param munmap: munmap(2) and all else that removes VMAs: MAP_FIXED, mremap(2), an mmap(2) that fails
+    :param munmap: munmap(2) and everything else that removes VMAs: MAP_FIXED, mremap(2), a failing mmap(2)
     :param exit: the end of an address space, by exit or exec
     :param zap: zap_page_range_single(), for drivers and unmap_mapping_range()
     :param madvise: madvise(2)
     :param mprotect: mprotect(2)
-    :param fork: the teardown after a fork that fails
+    :param fork: the teardown after a failed fork
     """
 
     munmap: T
@@ -53,7 +53,7 @@ class Flushes(NamedTuple, Generic[T]):
         return list({id(value): value for value in self}.values())
 
 
-#: Calls that unlink VMAs from their files' reverse maps, where an owner looks for mappings to revoke.
+#: Calls that unlink VMAs from their files' reverse maps, in which an owner looks for mappings to revoke.
 _UNLINKING: tuple[GatherCall, ...] = ("munmap", "exit", "fork")
 
 #: A processor could walk a page table after it was freed.
@@ -69,9 +69,9 @@ _OWN_TABLES, _THREAD_TABLES = 16, 4
 class MmuGather:
     """One gather, from tlb_gather_mmu to tlb_finish_mmu.
 
-    :ivar flushes: the placement for that call
+    :ivar flushes: the flush placement for the call
     :ivar fullmm: the address space is being torn down: nothing is flushed before the end
-    :ivar vma_pfn: a PFN VMA is, or was, among the VMAs processed; only the placement sets and clears it
+    :ivar vma_pfn: a PFN VMA is or was among the processed VMAs; only the placement sets and clears this
     """
 
     def __init__(self, mm: MmStruct, call: GatherCall) -> None:
@@ -83,9 +83,9 @@ class MmuGather:
         self._start: int | None = None
         self._end = 0
         self._tables = 0
-        #: True if an owner may be told that frames are free whose entries have not been flushed since.
+        #: True if an owner may be told that frames are free although their entries have not been flushed yet.
         self._owned = False
-        #: The pages spanned by the tables to be freed with the next flush.
+        #: The pages spanned by the tables that the next flush will free.
         self._waiting: list[tuple[int, int]] = []
         with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
@@ -104,12 +104,12 @@ class MmuGather:
         return self._start is not None
 
     def extend(self, start: int, end: int) -> None:
-        """Entries of pages ``[start, end)`` changed, and old translations may be cached."""
+        """Record that entries of pages ``[start, end)`` changed, and that old translations may be cached."""
         self._start = start if self._start is None else min(self._start, start)
         self._end = max(self._end, end)
 
     def clear(self, vma: Vma, cleared: Iterable[EntryRun]) -> None:
-        """Record cleared entries of *vma* as pending; if *vma* is unlinked, an owner may ask for frames."""
+        """Record cleared entries of *vma* as pending; if it is unlinked, an owner may ask for its frames."""
         for run in cleared:
             self.extend(run.start, run.end)
             self._owned |= self._unlinks and run.page is None and vma.i_mapping is not None
@@ -124,7 +124,7 @@ class MmuGather:
         self._remove_tables(self.mm.tables.free_tables(floor, ceiling))
 
     def remove_zapped_tables(self, freed: Iterable[tuple[int, int, int]]) -> None:
-        """The same for tables that a zap removed (pte_free_tlb, S5.9.11)."""
+        """Free tables that a zap removed (pte_free_tlb, S5.9.11)."""
         behind = self.mm.kernel.profile.zap_flushes_behind
         self._remove_tables(
             [(first + pages * behind, last + pages * behind, pages) for first, last, pages in freed]
@@ -173,7 +173,8 @@ class MmuGather:
             )
 
     def flush_mmu_tlbonly(self) -> None:
-        """tlb_flush_mmu_tlbonly: a placement forces a flush of the pending range, if there is one (S8.1.6).
+        """tlb_flush_mmu_tlbonly: flush the pending range, if there is one, because a placement forces it
+        (S8.1.6).
 
         It is needed only if an owner may ask for the freed frames; otherwise tlb_finish_mmu is soon enough.
         """
@@ -205,7 +206,7 @@ class MmuGather:
             self.mm.gathers.remove(self)
 
     def _let_tables_go(self) -> None:
-        """Free the tables: a processor with cached translations from one may still walk it."""
+        """Free the tables, which a processor that has cached translations from one may still walk."""
         kernel = self.mm.kernel
         if not self._waiting:
             return
@@ -216,7 +217,7 @@ class MmuGather:
 
 
 def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Runs of freed tables in the order of free_pgd_range(): a table follows those below it (S8.1.11)."""
+    """Runs of freed tables in the order of free_pgd_range(), each after the tables below it (S8.1.11)."""
     runs = sorted((-pages, start, end - 1 + pages) for start, end, pages in freed)
     least = -runs[-1][0] if runs else 0
     spans: list[tuple[int, int, int]] = []
@@ -234,13 +235,13 @@ def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int,
 
 
 class NoForcedFlush:
-    """No flush is forced for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3).
+    """Never force a flush for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3).
 
     Other placements describe only their differences.
     """
 
     def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """Leave the flag clear, its initial state."""
+        """Leave the flag in its initial state, clear."""
 
     def tlb_reset_range(self, tlb: MmuGather) -> None:
         """Leave the flag unchanged."""
@@ -271,32 +272,32 @@ class FlushPlacement(Protocol):
 
     Only the placement sets, ors, clears and reads the flag of the gather, ``vma_pfn``.
 
-    A user's policy may omit tlb_gather_mmu, tlb_reset_range and unmap_region.
+    A user-defined policy may omit tlb_gather_mmu, tlb_reset_range and unmap_region.
 
     Every placement must flush after the entries are cleared and before the VMA leaves the file's reverse
     map; otherwise unmap_mapping_range can return while old translations are still used (S8.3).
     """
 
     def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """A gather begins, with the flag clear."""
+        """Called when a gather begins, with the flag clear."""
 
     def tlb_reset_range(self, tlb: MmuGather) -> None:
-        """A flush, wherever it came from, has flushed the pending range (__tlb_reset_range).
+        """Called after a flush of the pending range, whatever caused it (__tlb_reset_range).
 
-        It may have come in the middle of a VMA. A flush that finds nothing pending does not get here.
+        The flush may have come in the middle of a VMA. One that finds nothing pending does not get here.
         """
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Entries of *vma* are about to be cleared or changed."""
+        """Called when entries of *vma* are about to be cleared or changed."""
 
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Entries of *vma* have been cleared or changed."""
+        """Called when entries of *vma* have been cleared or changed."""
 
     def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """All VMAs have been cleared, and free_pgtables is next; not called in the teardown at exit."""
+        """Called when all VMAs have been cleared, before free_pgtables, but not in the teardown at exit."""
 
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """The start of free_pgtables: no VMA is unlinked yet, and *first* is the next."""
+        """Called at the start of free_pgtables: no VMA is unlinked yet, and *first* will be the first."""
 
     def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """*vma* is the next to be unlinked, in the loop of free_pgtables; no kernel flushes here."""
+        """Called in the loop of free_pgtables, before *vma* is unlinked; no kernel flushes here."""

@@ -25,9 +25,9 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = F
 
     :param prot: the protection requested (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
     :param mkwrite: the new entry is writable immediately, and dirty (vmf_insert_mixed_mkwrite, S5.7.2)
-    :raises Undecided: the kernel hits a BUG: a private or an unmarked VMA
+    :raises Undecided: if the kernel hits a BUG because the VMA is private or not marked as a PFN mapping
     :raises Signal: SIGBUS if the tracker refuses, which no kernel's tracker does
-    :raises FaultOom: a leaf is in the table's place, or no table could be allocated
+    :raises FaultOom: if a leaf is in the table's place, or no table could be allocated
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
         raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping", Why.NO_END)
@@ -75,7 +75,7 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     bit that marks a leaf, so write-through becomes UC.
 
     :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
-    :raises ModelledErrno: the tracker refuses; smaller entries may succeed
+    :raises ModelledErrno: if the tracker refuses; smaller entries may succeed
     """
     pages = LEAF_PAGES[level]
     pfns = PfnRange(pfn, pfn + pages)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.users.vfio import VfioDevice
 
 
-#: Pages that fit into the memory of every machine (128 MiB); beyond that it depends on the machine.
+#: The number of pages that fit into the memory of every machine (128 MiB); more may not fit everywhere.
 GRANTED_PAGES = 1 << 15
 
 
@@ -61,11 +61,11 @@ class Task:
 
 
 class Kernel:
-    """One modelled kernel since its boot.
+    """One modelled kernel from its boot on.
 
     :param tracker: creates the tracker, which needs the kernel to work on
-    :param flushes: when flushes of PFN VMAs are forced, by call
-    :param walkers: the pages that walkers accept
+    :param flushes: the policies that force flushes of PFN VMAs, by call
+    :param walkers: the policies that decide which pages walkers accept
     :ivar current: the running task
     :ivar next_pid: the pid of the next task
     :ivar warned: the once-per-boot lines printed so far
@@ -101,7 +101,7 @@ class Kernel:
         self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
         #: The content of device pages (:mod:`pfnlab.kernel.mm.content`); 0 if never written.
         self.memory: dict[int, int] = {}
-        #: Device pages that do not respond: loads return 0, stores are lost.
+        #: Device pages that do not respond: loads return 0 and stores are lost.
         self.undecoded: tuple[PfnRange, ...] = ()
         self.tasks: dict[str, Task] = {}
         #: The state of a loaded driver between calls; used only by the driver.
@@ -110,7 +110,7 @@ class Kernel:
         self.vfio: dict[str, VfioDevice] = {}
         #: Devices on the PCI bus, by name; used only by the PCI files.
         self.pci: dict[str, PciDevice] = {}
-        #: Maps the kernel's pages into every new program, where that is modelled (S9.11).
+        #: Maps the kernel's pages into every new program, if that is modelled (S9.11).
         self.additional_pages: Callable[[MmStruct], None] | None = None
         self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
         #: Pages committed for the VMAs of tasks (vm_committed_as), without those of their own memory.
@@ -125,7 +125,7 @@ class Kernel:
         self.current: Task | None = None
         #: Tasks removed from `tasks` whose address space is not torn down yet.
         self.exiting: dict[str, Task] = {}
-        #: Tasks whose process was killed while an operation keeps them in the kernel.
+        #: Tasks of killed processes that an operation keeps in the kernel.
         self.doomed: set[str] = set()
         self.next_pid = 100
         self.warned: set[str] = set()
@@ -140,7 +140,7 @@ class Kernel:
         return busy, self.failures.state(), len(self._later), sorted(self.doomed)
 
     def start_task(self, comm: str) -> Task:
-        """A new process with its own address space."""
+        """Start a new process with its own address space."""
         return self.add_task(comm, self.new_space())
 
     def new_space(self) -> MmStruct:
@@ -184,11 +184,11 @@ class Kernel:
 
     @property
     def who(self) -> str:
-        """The running task as the PAT code's messages print it, ``comm:pid``."""
+        """The running task as printed in messages of the PAT code: ``comm:pid``."""
         return f"{self.current_comm}:{self.current_pid}"
 
     def pr_warn_once(self, line: str) -> None:
-        """Print a line at most once per boot, whichever task prints it; its text identifies the call site."""
+        """Print a line at most once per boot, from whatever task; its text identifies the call site."""
         self.pr_once(line, "warning")
 
     def pr_once(self, line: str, level: str) -> None:
@@ -198,14 +198,14 @@ class Kernel:
             self.trace.printk(line, level)
 
     def warn_once(self, source: str, line: str) -> None:
-        """A WARN_ONCE with its own text: *line*, and its place in the *source*."""
+        """A WARN_ONCE with a text: *line* and its place in the *source*."""
         if line.split(" 0x")[0] not in self.warned:
             self.warned.add(line.split(" 0x")[0])
             self.trace.printk(line)
             self.trace.printk(f"WARNING at {source}")
 
     def warn_on_once(self, source: str, function: str) -> None:
-        """A WARN_ON_ONCE, which has no text: its site in *function* identifies it."""
+        """A WARN_ON_ONCE, which has no text and is identified by its site in *function*."""
         if function not in self.warned:
             self.warned.add(function)
             self.trace.printk(f"WARNING at {source}")
@@ -218,7 +218,7 @@ class Kernel:
     def commit(self, nr: int) -> None:
         """Commit *nr* pages for private writable memory (security_vm_enough_memory_mm).
 
-        :raises Undecided: there may not be enough memory
+        :raises Undecided: if there may not be enough memory
         """
         if nr > GRANTED_PAGES:
             raise Undecided(
@@ -272,7 +272,7 @@ class Kernel:
                 task.tlb.flush(start, end)
 
     def stands_in(self, mm: MmStruct) -> bool:
-        """True if a processor that runs in *mm* is held, so that it takes no interrupt."""
+        """True if a processor that runs in *mm* is held and so takes no interrupts."""
         return any(self.tasks[held.task].mm is mm for held in self.processors.held)
 
     def _turn_to(self, task: str) -> None:
@@ -323,7 +323,7 @@ class Kernel:
                 work()
 
     def later(self, work: Callable[[], None]) -> None:
-        """Do *work* at the end of the system call (task_work_add), when files are released."""
+        """Schedule *work* for the end of the system call (task_work_add), when files are released."""
         self._later.append(work)
 
     def load(self, pfn: int) -> int:
@@ -361,5 +361,5 @@ class Kernel:
         self.tracker._check(self.vmas())
 
 
-#: Errno of an operation whose task does not exist, or has exited.
+#: The errno of an operation whose task does not exist or has exited.
 NO_TASK = errno.ESRCH

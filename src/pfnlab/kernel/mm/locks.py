@@ -18,7 +18,8 @@ class Waiter:
 
     :param write: it waits to write
     :param granted: it has been given the lock but has not resumed yet
-    :param spins: a writer owned a sleeping lock when it came: a writer then spins, outside the queue (S8.5.5)
+    :param spins: it is a writer that spins outside the queue, as a writer owned the sleeping lock when it
+        came (S8.5.5)
     """
 
     task: str
@@ -30,13 +31,13 @@ class Waiter:
 class RwLock:
     """A lock held by one operation for writing, or by many for reading.
 
-    If others are reading, a new reader queues after a waiting writer.
+    While others are reading, a new reader queues after a waiting writer.
 
     When a writer releases it and a reader is first in the queue, all waiting readers get it; a spinlock goes
     to the first waiter (S8.2.10). If the writer then takes the lock again, it waits for them.
 
     :param unlocked: called when a writer releases it, or downgrades it
-    :ivar need: the reason of an operation that waits for it
+    :ivar need: the reason shown for an operation that waits for it
     :ivar written: an operation holds it for writing
     """
 
@@ -57,7 +58,7 @@ class RwLock:
         return Locked(self, True)
 
     def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
-        """The number of readers; the waiters in order, as in `Waiter`; and True if it is held for writing."""
+        """The number of readers, the waiters in order as in `Waiter`, and True if it is held for writing."""
         queue = tuple((waiter.task, waiter.write, waiter.granted) for waiter in self._queue)
         return self._readers, queue, self.written
 
@@ -120,7 +121,7 @@ class RwLock:
             others = not overtakes and any(other.write for other in self._queue)
         return waiter.granted or not (self.written or others)
 
-    # Readers, even those queued after writers, own the lock when they wake up. A writer that slept has yet to
+    # Readers, even those queued after writers, own the lock when they wake up. A writer that slept must still
     # take it; one that spins takes it at once.
     def _grant(self) -> None:
         waiting = [waiter for waiter in self._queue if not waiter.granted]

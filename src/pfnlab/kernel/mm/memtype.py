@@ -1,12 +1,12 @@
-"""The memtype list, the "book": the physical ranges that are mapped, with their cache modes (S2).
+"""The memtype list, or "book": the reserved physical ranges with their cache modes (S2).
 
 A reservation that overlaps existing ones gets their type if the caller allows it; otherwise it is refused
 as a conflict. There are no reference counts: every reservation is a separate entry. RAM is not in
 the list: the mode of each RAM page is in its page flags.
 
-Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as in the kernel log.
-A WARN is logged as its text, if it has one, and its place in the sources; a WARN that the kernel
-prints once per boot is logged once per list.
+Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as in the kernel log. A WARN is
+logged with its text, if any, and its place in the sources; if the kernel prints it once per boot, it is
+logged once per list.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _U64 = (1 << 64) - 1
 class MemtypeBook:
     """The reservations, RAM page types and direct map of one booted machine.
 
-    :param platform: the hardware consulted; may be replaced when a driver claims a resource
+    :param platform: the hardware; may be replaced when a driver claims a resource
     :param trace: receives ``memtype_reserve`` on every call of that function, ``memtype_erase`` when the
         entries are searched for one to remove, and the kernel log
     :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
-    :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
+    :param mtrr_merged_map: how the MTRRs are read; see :meth:`MtrrMap.type_lookup`
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
     :param reserve_keeps_top: reserving checks a range's last byte, not the byte after it (S2.2.1)
-    :param processors: those of the list's kernel; without a kernel, the list creates its own
+    :param processors: the processors of the list's kernel; without a kernel, the list creates its own
     :ivar warned: the functions that have already printed their one-time warning
     :ivar report: reports a free without an entry
     :ivar entry_fails: whether allocation of the next entry fails (kzalloc)
@@ -71,7 +71,7 @@ class MemtypeBook:
         self.end_match = end_match
         self.mtrr_merged_map = mtrr_merged_map
         self._reserve_keeps_top = reserve_keeps_top
-        #: Number of bytes after a range that still count as overlapped.
+        #: The number of bytes after a range that still count as part of it in overlap checks.
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
@@ -87,7 +87,7 @@ class MemtypeBook:
     def reserve(self, start: int, end: int, req: CacheMode, *, who: str) -> CacheMode:
         """``memtype_reserve()`` for a caller that accepts a type other than the requested one (S2.2).
 
-        :return: the mode granted; the caller decides whether to accept it
+        :return: the granted mode; the caller decides whether to accept it
         :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict, ENOMEM
         """
         return self._reserve(start, end, req, who, True)
@@ -197,7 +197,7 @@ class MemtypeBook:
     def free(self, start: int, end: int, *, who: str) -> bool:
         """``memtype_free()``, also as ``memtype_free_io()`` (S2.4, S2.7).
 
-        :return: False if the kernel returns -EINVAL: mixed with RAM, or no such entry, which is
+        :return: False if the kernel returns -EINVAL because the range is partly RAM or has no entry, which is
             also logged as "freeing invalid memtype"
         """
         if not self.platform.pat_enabled:
@@ -224,7 +224,7 @@ class MemtypeBook:
         self.report.freed_in_vain(self, f"x86/PAT: {who} freeing invalid memtype {mem_text(start, end)}")
 
     def _erase(self, start: int, end: int) -> bool:
-        # S2.4.4: an exact match; in older kernels, otherwise an entry of which this is the tail.
+        # S2.4.4: an exact match; older kernels otherwise accept an entry of which this is the tail.
         if self._entries.remove(start, end):
             return True
         if not self.end_match or start >= end:
@@ -243,7 +243,7 @@ class MemtypeBook:
     # Looking up
 
     def lookup(self, paddr: int) -> CacheMode:
-        """``lookup_memtype()`` for the page at *paddr*: never fails, UC- by default (S2.6)."""
+        """``lookup_memtype()`` for the page at *paddr*; never fails, and defaults to UC- (S2.6)."""
         if self.platform.phys.is_untracked(paddr, paddr + PAGE_SIZE):
             return _WB
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + PAGE_SIZE):
@@ -299,11 +299,12 @@ class MemtypeBook:
     def shrink_pfn_range(self, paddr: int, size: int, rest: list[PfnRange], *, who: str) -> None:
         """Reduce the reservation of exactly these bytes to *rest*, each range as a separate entry.
 
-        No kernel can do this: the rest is never without its mode. RAM is left alone. A range inside the ISA
-        hole gets no entry: it would get none if mapped alone, and its entry would never be freed (S1.11.5).
-        Addresses are those of the reservation (S2.2.1), so an entry that ends with the last page is found.
+        No kernel can do this: the remainder never loses its mode, even briefly. RAM is left alone. A range
+        inside the ISA hole gets no entry: it would not get one if mapped by itself, and the entry would never
+        be freed (S1.11.5). Addresses are computed as for reservations (S2.2.1), so an entry that ends with
+        the last page is found.
 
-        :param rest: frames, in order and disjoint, all within the reservation
+        :param rest: ranges of frames, ordered and disjoint, all within the reservation
         """
         paddr, end = self._sanitize(paddr, paddr + size)
         if not self.platform.pat_enabled or self.platform.phys.is_untracked(paddr, end):
@@ -338,7 +339,7 @@ class MemtypeBook:
         self.change_direct_map(base, end, direct_mode)
 
     def direct_map_changed(self) -> list[MemtypeEntry]:
-        """The pages, in pfns, that are not write-back in the direct map, except those set by set_memory."""
+        """The pfns of pages that are not write-back in the direct map, except those set by set_memory."""
         return self._direct_map.changed_beside(self._ram_types.runs())
 
     def direct_map(self, paddr: int) -> CacheMode:
@@ -346,7 +347,7 @@ class MemtypeBook:
         return self._direct_map[paddr]
 
     def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """Set the mode of bytes in the direct map.
+        """Set the mode of the bytes from *start* to *end* in the direct map.
 
         :raises Undecided: as :meth:`DirectMapModes.set`
         """
@@ -366,7 +367,7 @@ class MemtypeBook:
         ]
 
     def debugfs(self) -> str:
-        """The text of ``x86/pat_memtype_list``; empty if PAT is off and the file does not exist (S2.11)."""
+        """The text of ``x86/pat_memtype_list``; empty if PAT is off, because the file is missing (S2.11)."""
         if not self.platform.pat_enabled:
             return ""
         with self.lock.write():
@@ -377,7 +378,7 @@ class MemtypeBook:
         return "".join(["PAT memtype list:\n", *lines])
 
     def state(self) -> tuple[list[MemtypeEntry], list[MemtypeEntry], list[MemtypeEntry]]:
-        """Reservations in debugfs order, then types of RAM and modes of the direct map, by pfn."""
+        """Reservations in debugfs order, followed by RAM types and direct-map modes by pfn."""
         return list(self._entries), self._ram_types.runs(), self._direct_map.runs()
 
     def rows(self) -> tuple[list[BookRow], list[BookRow], list[BookRow]]:
@@ -416,7 +417,7 @@ class MemtypeBook:
             self._warn()
 
     def _check(self) -> None:
-        # Invariants between any two operations; having a user for every entry is not one of them.
+        # Invariants between any two operations; that every entry has a user is not one of them.
         for part in (self._entries, self._ram_types, self._direct_map):
             part._check()
         assert self.platform.pat_enabled or not len(self._entries), self.entries()
@@ -435,5 +436,5 @@ def _never() -> bool:
 
 
 def mem_text(start: int, end: int) -> str:
-    """The bytes as the kernel log prints them, with the last byte as end; 64 bits, so 0 wraps around."""
+    """The byte range as the kernel log prints it, ending with its last byte; 64 bits, so 0 wraps around."""
     return f"[mem {start:#010x}-{end - 1 & _U64:#010x}]"

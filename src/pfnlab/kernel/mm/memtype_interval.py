@@ -1,10 +1,10 @@
-"""The memtype list's ordered structure: intervals by start, then by insertion order (S2.1.1).
+"""The memtype list's data structure: intervals ordered by start, then by insertion (S2.1.1).
 
-The kernel uses an interval tree. Here the entries are stored in blocks of about a thousand, each block
-as four parallel lists. Overlaps, inside a block and across blocks, are found with ``reach``, the largest
-end of an entry and all entries before it. It never decreases, so bisection finds the first entry
-that ends after an address, however long and short entries mix. Starts never decrease either, so if that
-entry does not overlap, none does.
+The kernel uses an interval tree. Here the entries are stored in blocks of about a thousand, each block as
+four parallel lists. Overlaps, inside a block and across blocks, are found with ``reach``, the largest end of
+an entry and all entries before it. It never decreases, so bisection finds the first entry that ends after an
+address, however entries of different lengths mix. Starts never decrease either, so if that entry does not
+overlap, none does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: Entries of a new block; a block with twice as many is split.
+#: The number of entries of a new block; a block with twice as many is split.
 LOAD = 1000
 
 # Indexing a tuple is faster than calling the enum.
@@ -39,7 +39,7 @@ _start = attrgetter("start")
 
 
 class _Block:
-    # Neighbouring entries, one list per field; reach counts from the start of this block only.
+    # Neighbouring entries, one list per field; reach is computed from the start of this block only.
 
     __slots__ = ("ends", "reach", "starts", "types")
 
@@ -247,7 +247,7 @@ class MemtypeIntervals:
 
 
 def _raise(reach: list[int], i: int, end: int) -> None:
-    # Everything from place i on reaches at least to end; the smaller values are adjacent.
+    # Everything from place i on reaches at least to end, so the smaller values are adjacent.
     j = bisect_left(reach, end, i)
     if j == i + 1:
         reach[i] = end

@@ -31,6 +31,6 @@ class MlockBatch:
         self._pages.clear()
 
     def unmapped(self) -> None:
-        """Entries were cleared and their pages released."""
+        """Called when entries were cleared and their pages released."""
         if self._drained_by_unmap:
             self.drain()

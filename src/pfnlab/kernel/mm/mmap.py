@@ -72,9 +72,9 @@ def map_locked(
     fixed: bool,
     locked: bool,
 ) -> bool:
-    """The same with mmap_lock held for writing, and without populating the mapping.
+    """Map as :func:`do_mmap` does, with mmap_lock held for writing, and without populating the mapping.
 
-    :return: True if it must be populated because locking was requested, even if it does not end up locked
+    :return: True if it must be populated because locking was requested, even if it is not locked in the end
     :raises ModelledErrno: as :func:`do_mmap`
     """
     end = start + nr
@@ -98,7 +98,7 @@ def map_locked(
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:
-    """The flags a new VMA starts with; EPERM for PROT_EXEC if the file does not allow it."""
+    """The initial flags of a new VMA; EPERM for PROT_EXEC if the file does not allow it."""
     flags = access | mm.def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if shared:
         flags |= VM_SHARED | VM_MAYSHARE
@@ -112,7 +112,7 @@ def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) 
 
 
 def _mmap_region(vma: Vma) -> None:
-    """Remove existing mappings, let the file fill the new VMA, link it."""
+    """Remove existing mappings, let the file fill the new VMA, and link it."""
     mm, file, profile = vma.mm, vma.file, vma.mm.kernel.profile
     two_phases = file is not None and file.mmap_prepare
     if profile.fixed_frees_before_mmap:
@@ -168,9 +168,10 @@ def _mmap_region(vma: Vma) -> None:
 
 
 def _cut_out(vma: Vma) -> list[Vma]:
-    """The VMAs to be replaced, split where the new one begins and ends.
+    """Return the VMAs to be replaced, split where the new one begins and ends.
 
-    :raises ModelledErrno: one cannot be split; the oldest kernels return ENOMEM for any reason (S9.10.4)
+    :raises ModelledErrno: if one cannot be split; the oldest kernels return ENOMEM whatever the reason
+        (S9.10.4)
     """
     try:
         return gather_munmap(vma.mm, vma.start, vma.end)
@@ -181,9 +182,9 @@ def _cut_out(vma: Vma) -> list[Vma]:
 
 
 def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
-    """Check the limits for the pages the new mapping adds to those it replaces, of any kind (S5.14.3).
+    """Check the limits for the pages that the new mapping has more than those it replaces (S5.14.3).
 
-    :param replaced: None if the replaced mappings are not split yet; then all of its pages are tried first
+    :param replaced: the replaced mappings; if not split yet (None), all of the new pages are tried first
     :raises ModelledErrno: ENOMEM; splits are not undone
     """
     mm = vma.mm
@@ -200,14 +201,14 @@ def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
 
 
 def _enter(vma: Vma, replaced: list[Vma]) -> None:
-    """Put the VMA in the place of *replaced* in the address space, and in its file's reverse map."""
+    """Put the VMA in place of *replaced* in the address space, and into its file's reverse map."""
     with vma.mm.entering(vma):
         detach(vma.mm, replaced)
         vma.mm.link(vma)
 
 
 def _teardown(vma: Vma, *, linked: bool) -> None:
-    """Remove a VMA whose mmap failed, with its entries; only a two-phase one was linked (S4.7)."""
+    """Remove a VMA whose mmap failed, with its entries; it was linked only in a two-phase mmap (S4.7)."""
     mm, kernel, processors = vma.mm, vma.mm.kernel, vma.mm.kernel.processors
     if linked:
         detach(mm, [vma])
@@ -230,7 +231,7 @@ def _teardown(vma: Vma, *, linked: bool) -> None:
 
 
 def _finish(vma: Vma) -> None:
-    """The last steps of mmap. Special VMAs stay unlocked (S5.10.1)."""
+    """The last steps of mmap; special VMAs stay unlocked (S5.10.1)."""
     if vma.mm.kernel.profile.configuration.soft_dirty:
         vma.flags |= VM_SOFTDIRTY
     if vma.special:

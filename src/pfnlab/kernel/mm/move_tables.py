@@ -18,9 +18,9 @@ _GIGABYTE = 3
 
 
 def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
-    """Move entries with their bits; tables are created where the source has them (S12.3.5).
+    """Move entries with their bits, creating tables where the source has them (S12.3.5).
 
-    :return: the number of pages moved; not all if a table could not be allocated
+    :return: the number of pages moved, which is less than *nr* if a table could not be allocated
     """
     mm, shift = vma.mm, to - start
     if mm.kernel.profile.mremap_loses_gigabytes:
@@ -67,7 +67,7 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
 def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[PageTable, PageTable]:
     """The tables on both sides whose entries change when the piece from page *first* on moves.
 
-    :param level: the level of a table that moves itself; 0 for none
+    :param level: the level of the table that is moved as a whole; 0 if entries are moved
     """
     entry = mm.tables.entry(first)
     changed = level + 1 if level else entry.level if entry is not None else 1
@@ -96,7 +96,7 @@ def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
 
 def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
     """Move leaves of 1 GiB as a whole, or drop them, with a flush each (S6.3.10)."""
-    # A part of a leaf is moved as far as both sides are in one table of level 2.
+    # Part of a leaf is moved as far as both sides are in one level-2 table.
     leaves = [run for run in mm.tables.runs(start, end) if run.level == _GIGABYTE]
     for vpn in [vpn for run in leaves for vpn in _tables_of(run.start, run.end)]:
         with mm.table_locks.holding(PageTable.of(vpn, _GIGABYTE)):
@@ -114,8 +114,8 @@ def _tables_of(start: int, end: int) -> range:
 
 
 def _check_alone(mm: MmStruct, start: int, end: int) -> None:
-    # pud_clear_bad() flushes nothing. On one processor the caller's own translations had no visible effect
-    # afterwards; what another processor still reaches through its own was never tested.
+    # pud_clear_bad() does not flush. On one processor, the caller's own translations had no visible effect
+    # afterwards; what another processor can still access through its own was never tested.
     for task in mm.kernel.tasks.values():
         elsewhere = task.mm is mm and task is not mm.kernel.current
         if elsewhere and any(start <= translation.start < end for translation in task.tlb.state()):

@@ -35,7 +35,7 @@ _PTE_TABLE = TABLE_PAGES[1]
 class Remap:
     """One call: pages ``old`` at ``start`` become ``new`` pages, possibly at ``to``.
 
-    :ivar shrunk: the following pages that it has already unmapped
+    :ivar shrunk: the number of following pages that it has already unmapped
     """
 
     start: int
@@ -75,7 +75,7 @@ def do_mremap(mm: MmStruct, call: Remap) -> int:
 
 
 def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
-    """Up to 6.16."""
+    """The order of steps up to 6.16."""
     vma = mm.vma_lookup(call.start)
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
@@ -92,7 +92,7 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
 
 
 def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
-    """Since 6.17."""
+    """The order of steps since 6.17."""
     if call.elsewhere:
         _check_count(mm)
         if mm.kernel.profile.mremap_many_vmas and call.fixed and call.old == call.new:
@@ -113,7 +113,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
 
 
 def _move_many(mm: MmStruct, call: Remap) -> int:
-    """A same-size move: each VMA part in the range separately, with holes preserved (S5.8, 6.17+)."""
+    """A same-size move (S5.8, since 6.17): move the part of each VMA separately and preserve holes."""
     end = call.start + call.old
     first = mm.vma_lookup(call.start)
     if first is None:
@@ -161,14 +161,14 @@ def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
 
 
 def _place(vma: Vma, call: Remap) -> int:
-    """get_unmapped_area: the given destination, otherwise a free address."""
+    """get_unmapped_area: the given destination, or else a free address."""
     if vma.file is not None and vma.file.placement_errno:
         raise ModelledErrno(vma.file.placement_errno)
     return call.to if call.fixed else vma.mm.kernel.unmapped_area(vma.mm, call.new)
 
 
 def _source(mm: MmStruct, call: Remap) -> Vma:
-    """The source after the destination is unmapped, and with it a source whose first page it contains."""
+    """The source VMA after the destination is unmapped; EFAULT if its first page was unmapped too."""
     vma = mm.vma_lookup(call.start)
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
@@ -197,13 +197,13 @@ def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
 
 
 def _check_copy(vma: Vma, call: Remap) -> None:
-    """Check the limit: a copy whose source stays adds its whole size (S5.14.4), ENOMEM if too many."""
+    """Check the limit: a copy whose source stays adds its whole size (S5.14.4); ENOMEM if exceeded."""
     if call.dontunmap and not may_expand_vm(vma.mm, vma.flags, call.old):
         raise ModelledErrno(errno.ENOMEM)
 
 
 def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
-    """No destination given: shrink in place, grow in place, or grow at another address."""
+    """Resize without a given destination: shrink in place, grow in place, or grow at another address."""
     if call.old >= call.new:
         if call.old > call.new:
             unmap_range(mm, call.start + call.new, call.start + call.old, lock)
@@ -228,7 +228,7 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
 
 
 def _move_vma(vma: Vma, call: Remap, to: int) -> int:
-    """copy_vma, move the entries, unmap the old range."""
+    """copy_vma, then move the entries and unmap the old range."""
     mm = vma.mm
     tracker = mm.kernel.tracker
     trace = mm.kernel.trace
@@ -305,9 +305,9 @@ def _move_entries(vma: Vma, new: Vma, call: Remap, to: int) -> int:
 
 
 def _unmap_source(vma: Vma, call: Remap) -> None:
-    """Unmap the old range; if it cannot be split it stays, without entries, and the move succeeds.
+    """Unmap the old range; if it cannot be split, it stays without entries, and the move succeeds.
 
-    It is then no longer accounted, and neither is any part of the VMA that contains it (VM_ACCOUNT).
+    Then neither it nor any other part of the VMA that contains it is accounted any longer (VM_ACCOUNT).
     """
     mm, (start, end) = vma.mm, (vma.start, vma.end)
     try:

@@ -9,7 +9,7 @@ MOST_PAGES = 1 << 16
 def page_by_page(start: int, end: int) -> range:
     """The pages ``[start, end)``, one by one.
 
-    :raises Undecided: there are more than :data:`MOST_PAGES`
+    :raises Undecided: if there are more than :data:`MOST_PAGES`
     """
     if end - start > MOST_PAGES:
         raise Undecided(

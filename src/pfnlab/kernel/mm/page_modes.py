@@ -36,7 +36,7 @@ class PageModes:
                 self._runs.insert(end, run.end, run.type)
         if mode == CacheMode.WB:
             return
-        # Nothing overlaps any longer; a neighbour of the same mode is merged.
+        # Nothing overlaps any longer; neighbours with the same mode are merged.
         for neighbour in (self.first_set(start - 1, start), self.first_set(end, end + 1)):
             if neighbour and neighbour.type == mode:
                 self._runs.remove(neighbour.start, neighbour.end)

@@ -62,7 +62,7 @@ def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
 
 
 def _borders(book: MemtypeBook, pfns: PfnRange) -> set[int]:
-    """The pages of *pfns* at which the cache mode may change; their number is the cost."""
+    """The pages of *pfns* at which the cache mode may change; the cost is proportional to their number."""
     edges = [(entry.start, entry.end) for entry in (*book.entries(), *book.ram_types())]
     edges += [(resource.start, resource.end) for resource in book.platform.phys.resources]
     borders = {pfns.start}

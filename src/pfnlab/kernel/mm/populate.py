@@ -13,7 +13,7 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = True) -> None:
-    """Fault pages in after a call has released mmap_lock: in whatever is mapped by then (S5.10.1a).
+    """Fault in pages of whatever is mapped by the time a call has released mmap_lock (S5.10.1a).
 
     :param ignore_errors: in each VMA, stop at the first page that cannot be filled, then go to the next VMA
     :raises ModelledErrno: as :func:`populate`, if errors are not ignored
@@ -32,17 +32,17 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
     :param write: fault as a write or a read; None for a write if the mapping is private and writable
     :raises ModelledErrno: EFAULT if no handler fills an entry, or if no access is allowed; ENOMEM if no page
         table could be allocated
-    :raises Undecided: there are too many pages
+    :raises Undecided: if there are too many pages
     """
     while start < end:
         start += populate_once(vma, start, end, write=write)
 
 
 def populate_once(vma: Vma, start: int, end: int, *, write: bool | None = None) -> int:
-    """The same in one attempt (populate_vma_page_range, faultin_page_range).
+    """Fault pages in, in one attempt (populate_vma_page_range, faultin_page_range).
 
     :return: number of pages before the first that cannot be filled
-    :raises ModelledErrno: it is the first page
+    :raises ModelledErrno: if the first page cannot be filled
     """
     if vma.flags & (VM_IO | VM_PFNMAP):
         return end - start

@@ -1,11 +1,11 @@
-"""Processors: concurrent operations, some of them held, and the waits of the others (S8).
+"""Processors: concurrent operations, some of them held while others wait (S8).
 
-An operation runs straight through. When it enters a kernel function at which it can be held, it does so in
-``with processors.inside("unmap_vmas"):``. When it needs a lock of another operation, or a response from
-another processor, it waits. Both suspend it and return to the code that drives the operations:
-they are greenlets, so the functions in between are unaffected.
+The code of an operation is written straight through. It enters a kernel function at which it can be held by
+``with processors.inside("unmap_vmas"):``. If it needs a lock of another operation, or a response from another
+processor, it waits. Both suspend it and return to the code that drives the operations; they are greenlets, so
+the functions in between are unaffected.
 
-Without a driver, as in programs that hold nothing, all of this is skipped.
+If nothing drives the operations, as in programs without holds, all of this is skipped.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Need(Enum):
 
 
 class WaitsForeverError(Defect):
-    """An operation waits for something that no other operation can provide."""
+    """Raised if an operation waits for something that no other operation can provide."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Call:
     """One call of a kernel function within an operation.
 
     :param nth: the number of the call, counted from 1
-    :param at_return: hold at its return, not at its start
+    :param at_return: hold when it returns, not when it starts
     """
 
     function: str
@@ -62,7 +62,7 @@ class Operation:
     :param everywhere: stop at the start of every function, to be driven with :meth:`Processors.step`
     :ivar at: the function at whose start it has stopped
     :ivar waits: the reason it waits, or None
-    :ivar yields: it only waits for others to resume first
+    :ivar yields: it waits only to let others resume first
     """
 
     task: str
@@ -82,14 +82,14 @@ class Operation:
         self.run = greenlet(self.body)
 
     def pause(self) -> None:
-        """Return to the driving code, from inside the operation."""
+        """Return from inside the operation to the driving code."""
         assert self.run.parent is not None
         self.run.parent.switch()
 
 
 @dataclass
 class _Access:
-    # An object that *by* has read or changed, and the tasks that were still waiting at the time.
+    # An object that *by* has read or changed, and the tasks that were waiting at that time.
     thing: object
     by: Operation
     changes: bool
@@ -103,14 +103,14 @@ class Processors:
     :ivar held: the operations that are held, in the order they stopped
     :ivar waiting: the operations that wait, in the order they began
     :ivar under_way: the operations that have begun and not been reported as done, in the order they began
-    :ivar omitted: a call was skipped by force, so the rules may no longer hold
-    :ivar unflushed: a mapping of the kernel itself was removed, and may stay in TLBs until the direct map
-        changes (S2.8.6); None if it depends on the machine
-    :ivar waiters_first: after a release or a response, the waiter resumes before the other, not after
-    :ivar last_first: of several that can resume, the last that began to wait is the first (S8.5.5)
+    :ivar omitted: a call was forcibly skipped, so the rules may no longer hold
+    :ivar unflushed: the kernel removed one of its mappings, which may stay in TLBs until the direct map
+        changes (S2.8.6); None if that depends on the machine
+    :ivar waiters_first: after a release or a response, the waiter resumes first, not second
+    :ivar last_first: if several can resume, the last that began to wait goes first (S8.5.5)
     :ivar raced: an operation ran concurrently with one it had waited for, or several could resume at once
     :ivar crowded: several have waited at once, so that `last_first` may matter
-    :ivar turns: how often an operation began or resumed
+    :ivar turns: how many times an operation began or resumed
     """
 
     def __init__(self, on_turn: Callable[[str], None] = lambda task: None) -> None:
@@ -143,7 +143,7 @@ class Processors:
 
         :param task: the task to resume; None for the only one
         :returns: every operation that was under way, in the order they began; empty if *task* was not held
-        :raises Defect: they wait for each other
+        :raises Defect: if operations wait for each other
         """
         coming = next((operation for operation in self.waiting if operation.task == task), None)
         if coming is not None:
@@ -170,7 +170,7 @@ class Processors:
         return operations
 
     def step(self, operation: Operation) -> None:
-        """Run *operation*, and no other, to the next function, to its end, or to where it waits."""
+        """Run only *operation*, to the next function, to its end, or to where it waits."""
         self._run(operation)
 
     def _go(self, operation: Operation) -> None:
@@ -249,7 +249,7 @@ class Processors:
         operation.pause()
 
     def gives_way(self, need: Need, gone: Callable[[], bool]) -> None:
-        """The operation has released a lock that others wait for; *gone* is True once they have resumed."""
+        """Let others resume after releasing a lock that they wait for; *gone* returns True once they have."""
         self.raced = True
         operation = self._running
         if self.waiters_first and operation is not None:
@@ -260,7 +260,7 @@ class Processors:
     def shares(self, thing: object, *, changes: bool) -> None:
         """Record that the operation reads, or changes, a part of *thing* that no lock protects.
 
-        :raises Undecided: a concurrent operation does so too, and one of the two changes it
+        :raises Undecided: if a concurrent operation does so too, and at least one of them changes it
         """
         operation = self._running
         # The other orders run the same operations.
@@ -283,7 +283,7 @@ class Processors:
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """Suspend the operation until *ready* returns True.
 
-        :raises WaitsForeverError: no other operation could change that
+        :raises WaitsForeverError: if no other operation could change that
         """
         if ready():
             return

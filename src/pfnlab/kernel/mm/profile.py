@@ -18,11 +18,11 @@ class Profile:
     """The rules of one kernel; ``policies/switches.toml`` explains each switch, in this order.
 
     :ivar series: ``6.1``, ``7.2`` ...
-    :ivar version: the exact kernel, ``6.1.176``; for a release that was never run, its series
+    :ivar version: the exact kernel version, ``6.1.176``; for a release that was never run, its series
     :ivar tracker: the policy that records which pfns a mapping reserved
     :ivar flushes: the policies that place forced flushes of PFN VMAs, by call
     :ivar walkers: the policies of walkers, by place
-    :ivar freed_in_vain: the report of a free without a memtype entry, the same in all kernels
+    :ivar freed_in_vain: how a free without a memtype entry is reported, the same in all kernels
     :ivar configuration: how the kernel was configured (S13)
     """
 

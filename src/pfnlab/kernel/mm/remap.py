@@ -15,10 +15,10 @@ from pfnlab.kernel.mm.zap import zap_page_range_single
 def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared: bool = False) -> None:
     """Map *pfns* at virtual page *start* of *vma* with protection *prot*.
 
-    Always 4K entries, special and accessed; the tracker grants the cache mode, and vm_page_prot keeps the
+    Entries are always 4K, special and accessed; the tracker grants the cache mode, and vm_page_prot keeps the
     driver's value (S3.3.4).
 
-    :param prepared: the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
+    :param prepared: this is the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
     :raises ModelledErrno: EINVAL if the tracker refuses or only part of a private mapping is mapped, ENOMEM
         if no page table could be allocated
     """
@@ -60,7 +60,7 @@ def _remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
 def fill(vma: Vma, run: EntryRun) -> bool:
     """Fill the entries of *run*, one table after the other.
 
-    :return: False if a table could not be allocated: the entries before it are filled
+    :return: False if a table could not be allocated; the entries before it are filled
     """
     tables, end = vma.mm.tables, run.end
     made = vma.mm.kernel.failures.failing("__pte_alloc", absent_tables(vma.mm, run.start, end))
@@ -95,9 +95,9 @@ def _lock_flags(vma: Vma) -> None:
 
 
 def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:
-    """Turn the VMA into a PFN mapping; a private one records its frames in vm_pgoff (S3.3.2, S4.6.1).
+    """Turn the VMA into a PFN mapping; a private one stores its first frame in vm_pgoff (S3.3.2, S4.6.1).
 
-    Before 2.6.30 any VMA that is mapped as a whole does (S3.6.6).
+    Before 2.6.30, any VMA that is mapped as a whole does so (S3.6.6).
     """
     whole = start == vma.start and pfns.nr == vma.nr
     if is_cow_mapping(vma.flags) or (whole and not vma.mm.kernel.profile.vm_pat_flag):

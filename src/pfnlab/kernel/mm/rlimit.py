@@ -35,7 +35,7 @@ def may_expand_vm(mm: MmStruct, flags: int, nr: int) -> bool:
 def check_own_memory(mm: MmStruct, call: str) -> None:
     """Check that no limit applies to *call*, which maps the program's own memory (S5.14.6).
 
-    :raises Undecided: one does
+    :raises Undecided: if a limit applies
     """
     if mm.limit_as is not None or mm.limit_data is not None:
         raise Undecided(f"the model has no rule for {call} of a process whose memory is limited", Why.NO_RULE)

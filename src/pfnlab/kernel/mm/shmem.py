@@ -1,4 +1,4 @@
-"""Shared anonymous memory: pages of an unnamed file (S6.2.6)."""
+"""Shared anonymous memory, i.e. pages of an unnamed file (S6.2.6)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ FAULT_AROUND = 16
 class ShmemFile(PlainFile):
     """The file of one mmap(MAP_SHARED | MAP_ANONYMOUS), shared with children.
 
-    :param size: of the file, in pages: those of the mmap
-    :ivar pages: every page that was touched, by its offset in pages
+    :param size: the size of the file in pages, which is that of the mmap
+    :ivar pages: every page that was touched, by offset in pages
     """
 
     size: int
@@ -45,7 +45,7 @@ class ShmemFile(PlainFile):
     fallocate_errno: int = 0
 
     def mmap(self, vma: Vma) -> None:
-        """shmem_zero_setup: nothing is mapped yet."""
+        """shmem_zero_setup: map nothing yet."""
 
     def punch_hole(self, pages: PfnRange) -> None:
         """shmem_truncate_range(): remove these pages, by offset; they read as zero from now on."""
@@ -105,9 +105,9 @@ def is_dirty_file_page(run: EntryRun) -> bool:
 
 
 def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:
-    """Refuse to guess the effect of remap_file_pages on memory whose file offsets are not device pages.
+    """Refuse remap_file_pages on memory whose file offsets are not device pages: its effect is unknown.
 
-    :raises Undecided: there is such memory in ``[start, end)``
+    :raises Undecided: if there is such memory in ``[start, end)``
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
         raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TASK_PAGES = (1 << 47) // 4096 - 1
 MAX_MAP_COUNT = 65530
 
-#: The first page of a process's own memory, above all that programs map; the process keeps page tables
+#: The first page of a process's own memory, above everything that programs map; the process has page tables
 #: there while it lives. Only vvar is modelled.
 OWN_PAGE = TASK_PAGES + 1 - 64
 
@@ -34,7 +34,7 @@ OWN_PAGE = TASK_PAGES + 1 - 64
 #: The process's own memory may have page tables there.
 CHOSEN_PAGE = 1 << 34
 
-#: VMAs of a newly started process itself (program, heap, stack, vdso, vvar ...).
+#: The number of VMAs that a newly started process has (program, heap, stack, vdso, vvar ...).
 OWN_VMAS = 8
 
 
@@ -47,13 +47,13 @@ class MmStruct:
     :ivar locked_leak: pages that locked_vm counts although no VMA has them locked (S5.8.9)
     :ivar tlb_gen: number of flushes of its translations (mm->context.tlb_gen)
     :ivar tlb_flush_pending: number of gathers in progress (S8.1.1)
-    :ivar lookups: entries that the kernel has looked up and uses without another lookup (S7.6.3)
+    :ivar lookups: entries that the kernel has looked up and is still using (S7.6.3)
     :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it but has not finished
     :ivar stacks_shared: the next write to its threads' stacks will copy them, which needs mmap_lock
-    :ivar guests: number of tasks of other processes that work on it and delay its teardown
-    :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
-        flushes of it are not observed
+    :ivar guests: number of tasks of other processes that are working on it and so delay its teardown
+    :ivar visible: a task runs in it; an unfinished copy by fork has no task yet, and its whole flushes are
+        not observed
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -83,7 +83,7 @@ class MmStruct:
         return self._vmas
 
     def state(self) -> tuple[object, ...]:
-        """Its state, except that of its component objects: tables, locks, gathers, lookups."""
+        """Its state, except that of its components: tables, locks, gathers and lookups."""
         return (
             (self.limit_as, self.limit_data),
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),
@@ -106,13 +106,13 @@ class MmStruct:
 
     @property
     def map_count(self) -> int:
-        """The number of VMAs the kernel would count."""
+        """The number of VMAs that the kernel would count."""
         return len(self._vmas) + OWN_VMAS - (self.kernel.additional_pages is not None)
 
     def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:
         """flush_tlb_mm_range: flush translations of pages ``[start, end)``, or of the whole address space.
 
-        It returns when every processor that runs in the address space has flushed them.
+        It returns once every processor that runs in the address space has flushed them.
         """
         processors = self.kernel.processors
         if processors.skips("flush_tlb_mm_range"):
@@ -129,7 +129,7 @@ class MmStruct:
             processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
 
     def find_vma(self, vpn: int) -> Vma | None:
-        """The VMA that contains page *vpn*, otherwise the next one above it."""
+        """The VMA that contains page *vpn*, or else the next one above it."""
         at = bisect_right(self._starts, vpn) - 1
         if at >= 0 and vpn < self._vmas[at].end:
             return self._vmas[at]
@@ -178,7 +178,8 @@ class MmStruct:
         A 2 MiB leaf across the split is cleared (S6.3.5, S6.3.7).
 
         :param new_below: *vma* keeps the upper part, otherwise the lower one; the other is a new VMA
-        :raises ModelledErrno: ENOMEM at the VMA limit, or file or tracker forbids it; it then stays whole
+        :raises ModelledErrno: ENOMEM at the VMA limit, or an error of the file or tracker; the VMA then stays
+            whole
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
@@ -222,7 +223,7 @@ class MmStruct:
     def check_split(self, vma: Vma, at: int) -> None:
         """vm_ops->may_split: check that *vma* may be split at page *at*.
 
-        :raises ModelledErrno: its file forbids it, or the tracker
+        :raises ModelledErrno: if its file or the tracker forbids it
         """
         if vma.file is not None and vma.file.may_split_errno:
             raise ModelledErrno(vma.file.may_split_errno)
@@ -230,7 +231,7 @@ class MmStruct:
 
     @contextmanager
     def entering(self, vma: Vma) -> Iterator[None]:
-        """Insert *vma* into its file's reverse map, and within this context into the address space
+        """Insert *vma* into its file's reverse map; the context's body inserts it into the address space
         (vma_link, S8.2.7).
         """
         kernel, mapping = self.kernel, vma.i_mapping
@@ -248,9 +249,9 @@ class MmStruct:
             kernel.trace.event("link", vma.start)
 
     def adjust_leaf(self, at: int) -> None:
-        """vma_adjust_trans_huge: clear a leaf across a border *at*; a 1 GiB leaf stays (S6.3.7).
+        """vma_adjust_trans_huge: clear a leaf that crosses the border *at*; a 1 GiB leaf stays (S6.3.7).
 
-        :raises Undecided: the border is inside a 1 GiB leaf, and not aligned to 2 MiB
+        :raises Undecided: if the border is inside a 1 GiB leaf, and not aligned to 2 MiB
         """
         leaf = self.tables.leaf_around(at)
         stays = leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2]
@@ -264,7 +265,7 @@ class MmStruct:
             )
 
     def split_leaf(self, at: int) -> None:
-        """Clear the whole leaf across page *at*, which is not its first, and flush it at once (S6.3.3)."""
+        """Clear the whole leaf around page *at*, which is not its first, and flush it at once (S6.3.3)."""
         entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
         if entry is not None and leaf is not None:
             with self.table_locks.holding(PageTable.of(at, entry.level)):
@@ -272,7 +273,7 @@ class MmStruct:
                 self.flush_tlb(*leaf)
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
-        """A VMA for exactly ``[start, end)`` of *vma*, split off where necessary."""
+        """Split *vma* where necessary and return the VMA for exactly ``[start, end)``."""
         if vma.start < start:
             _, vma = self.split_vma(vma, start, new_below=True)
         if vma.end > end:
@@ -280,13 +281,14 @@ class MmStruct:
         return vma
 
     def modify(self, vma: Vma, start: int, end: int, flags: int, mempolicy: str | None = None) -> Vma:
-        """vma_modify(): give ``[start, end)`` of *vma* these flags; return the VMA it is then in (S5.3.2).
+        """vma_modify(): give ``[start, end)`` of *vma* these flags; return the VMA that then contains it
+        (S5.3.2).
 
         If the range continues a neighbour, only the border between the two moves, and a VMA that becomes
         empty is removed; otherwise *vma* is split first.
 
         :param mempolicy: a new memory policy; None to keep the old one
-        :raises ModelledErrno: ENOMEM at the limit on VMAs
+        :raises ModelledErrno: ENOMEM at the VMA limit
         """
         part = vma.dup(self)
         part.start, part.end, part.flags = start, end, flags
@@ -326,7 +328,7 @@ class MmStruct:
     def merge_around(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> Vma:
         """Merge *vma* with its neighbours as the kernel would (S5.3.2), except *excluded*.
 
-        :return: the VMA it is in now
+        :return: the VMA that now contains it
         """
         below, above = self._merging_around(vma, origin, excluded)
         self.start_write(*(side for side in (below, vma, above) if side is not None))
@@ -355,7 +357,7 @@ class MmStruct:
 
     @contextmanager
     def relinked(self, *vmas: Vma) -> Iterator[None]:
-        """Remove these VMAs from the file's reverse map for this context, in which their borders change."""
+        """Remove these VMAs from the file's reverse map within this context, while their borders change."""
         mapping = vmas[0].i_mapping
         if mapping is None:
             yield
@@ -369,7 +371,7 @@ class MmStruct:
 
     def _absorb(self, lower: Vma, upper: Vma, copy: Vma | None) -> None:
         mapping = lower.i_mapping
-        # A copy is not in its file's reverse map yet: the other VMA is re-inserted with new borders.
+        # A copy is not in its file's reverse map yet, so only the other VMA is re-inserted with new borders.
         with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
             if mapping is not None:
                 self.kernel.remove_file(upper if lower is copy else lower)

@@ -1,7 +1,7 @@
 """The locks of page tables: one per table (split page-table locks, S8.6).
 
-The lock is held while entries of the table are changed or read. It is rarely held during a wait, only in code
-that flushes before it releases the lock. So only such a lock is recorded here; all others are skipped.
+A lock is held while entries of its table are changed or read. It is rarely held during a wait: only in code
+that flushes before releasing it. So only such locks are recorded here; all others are skipped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
 from pfnlab.kernel.mm.processors import Need, Processors
 
-#: Above this level there is one lock for the whole address space (mm->page_table_lock).
+#: Above this level, one lock serves the whole address space (mm->page_table_lock).
 _SPLIT_LEVELS = 2
 
 
@@ -49,7 +49,7 @@ class TableWaiter:
 class TableLocks:
     """The locks of the page tables of one address space.
 
-    They are spinlocks: the first waiter has the lock from the moment it is released (S8.2.10).
+    They are spinlocks: the first waiter owns the lock from the moment it is released (S8.2.10).
     """
 
     def __init__(self, processors: Processors, tables: PageTables) -> None:
@@ -58,7 +58,7 @@ class TableLocks:
         self._queue: list[TableWaiter] = []
 
     def state(self) -> tuple[list[tuple[int, int]], list[tuple[str, tuple[int, int], bool]]]:
-        """The tables whose locks are held, and the waiters in order, as in `TableWaiter`."""
+        """The tables whose locks are held, and the waiters in order, with the fields of `TableWaiter`."""
         queue = [(waiter.task, (*waiter.table,), waiter.granted) for waiter in self._queue]
         return [(*table,) for table in sorted(self._held)], queue
 
@@ -104,14 +104,14 @@ class TableLocks:
             start = stop
 
     def changed(self, vpn: int, entry: EntryRun | None) -> bool:
-        """True if page *vpn* no longer has *entry* once its table is locked (vmf_pte_changed).
+        """Return whether page *vpn* no longer has *entry* once its table is locked (vmf_pte_changed).
 
-        Code that has read *entry* without the lock then abandons its work.
+        If so, code that has read *entry* without the lock abandons its work.
         """
         return self.entry(vpn) != entry
 
     def first_held(self, start: int, end: int) -> tuple[int, int, PageTable] | None:
-        """The start and end of the first pages of ``[start, end)`` under one held lock, and their table."""
+        """The start and end of the first pages of ``[start, end)`` whose lock is held, and their table."""
         return min((place for table in self._held for place in self._within(table, start, end)), default=None)
 
     def _within(self, table: PageTable, start: int, end: int) -> Iterator[tuple[int, int, PageTable]]:
@@ -172,10 +172,10 @@ class TablesLocked:
 
 
 class TablePiece:
-    """The first pages of a range; as a context manager, holds their tables' locks and returns their end.
+    """The first pages of a range; a context manager that holds their tables' locks and returns their end.
 
-    It extends as far as locks are free: up to a table whose lock is held. If that is the first table, its
-    lock is waited for, and the piece ends with it. Work on a piece neither stops nor waits.
+    The piece extends as far as locks are free, up to a table whose lock is held. If that is the first table,
+    its lock is waited for, and the piece ends with it. Work on a piece neither stops nor waits.
 
     :ivar table: the table that was waited for
     """

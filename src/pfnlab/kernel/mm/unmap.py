@@ -20,7 +20,7 @@ _BATCH = 8
 def _zap_page_range(
     tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None, empties: bool
 ) -> None:
-    """Clear the entries of ``[start, end)``, one page table after the other (zap_pte_range, S6.7.1).
+    """Clear the entries of ``[start, end)``, one page table after another (zap_pte_range, S6.7.1).
 
     If a table maps dirty pages of files, it is flushed before its lock is released (S8.1.9).
 
@@ -47,7 +47,7 @@ def _zap_page_range(
 def _first_dirty_table(
     vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
 ) -> PageTable | None:
-    """The first table of ``[start, end)`` with an entry to be cleared that maps a dirty page of a file."""
+    """The first table in ``[start, end)`` with an entry to clear that maps a dirty file page."""
     for run in vma.mm.tables.runs(start, end):
         if is_dirty_file_page(run) and not (keep is not None and keep(run)):
             return PageTable.of(run.start)
@@ -57,7 +57,7 @@ def _first_dirty_table(
 def _clear(
     tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
 ) -> list[EntryRun]:
-    """Clear the entries of ``[start, end)`` except those to *keep*, and return them; tables are locked."""
+    """Clear and return the entries of ``[start, end)`` except those to *keep*; the tables are locked."""
     tables = vma.mm.tables
     cleared = tables.clear(start, end)
     if keep is not None:
@@ -90,7 +90,7 @@ def zap_vma(
 ) -> None:
     """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma.
 
-    :param keep: True for entries that stay
+    :param keep: returns True for entries that stay
     :param empties: free page tables that become empty, if the kernel does so (S5.9.11)
     """
     kernel = vma.mm.kernel
@@ -108,7 +108,7 @@ def zap_vma(
 
 
 def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
-    """True if a part of a 1 GiB leaf is zapped without mmap_lock.
+    """True if *cut* is inside a 1 GiB leaf that would be zapped in part without mmap_lock.
 
     The kernel's zap_pud_range asserts the lock (S6.3.8).
     """
@@ -145,13 +145,13 @@ def clear_vmas(
     whole: bool = True,
     own_tables: bool = False,
 ) -> None:
-    """Clear entries, unlink, free page tables: the VMA objects and their reservations stay (S8.2).
+    """Clear entries, unlink VMAs and free page tables; the VMA objects and their reservations stay (S8.2).
 
-    The caller decides whether the VMAs stay in the address space's tree during this time.
+    The caller decides whether the VMAs stay in the address space's tree during the call.
 
     :param call: the call that removes them; ``exit`` for the teardown of an address space
-    :param whole: in a teardown, all of the program's own mappings are cleared too
-    :param own_tables: page tables of the program's own mappings are freed too
+    :param whole: in a teardown, also clear all of the program's own mappings
+    :param own_tables: also free the page tables of the program's own mappings
     """
     if not vmas:
         return
@@ -182,14 +182,14 @@ def clear_vmas(
 
 
 def free_own_tables(tlb: MmuGather) -> None:
-    """Free the tables of the program's own mappings, which are above all others and not modelled."""
+    """Free the tables of the program's own mappings, which lie above all others and are not modelled."""
     tlb.extend(0, TASK_PAGES)
 
 
 def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
     """Clear the program's own mappings, which are not modelled (S8.2.8).
 
-    One of them is a PFN VMA, the vDSO's clocks, represented here for the placement: ``[vvar]``, unless
+    One of them is a PFN VMA, the vDSO's clocks, represented here for the flush placement: ``[vvar]``, unless
     that is modelled, or ``[vvar_vclock]``. The incomplete copy of a failed fork does not have it.
     """
     kernel = tlb.mm.kernel
@@ -204,7 +204,7 @@ def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
 
 
 def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
-    """*vmas* in groups less than a page table apart: each is unlinked, then its page tables are freed."""
+    """*vmas* in groups less than a page table apart; each is unlinked, then its page tables are freed."""
     groups = [[vmas[0]]]
     for vma in vmas[1:]:
         if vma.start <= groups[-1][-1].end + TABLE_PAGES[1]:
@@ -217,7 +217,7 @@ def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
 def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
     """Remove file VMAs from their files' reverse maps, singly (unlink_file_vma) or in batches.
 
-    A batch is of one open file, and has at most 8 VMAs; it is unlinked when the next one begins, the last
+    A batch has at most 8 VMAs, all of one open file. It is unlinked when the next one begins, and the last
     one at the end (unlink_file_vma_batch_final).
     """
     kernel = tlb.mm.kernel
@@ -247,7 +247,7 @@ def _leave_files(vmas: list[Vma]) -> None:
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
-    """remove_vma for each: uncommit its memory; the tracker frees what it recorded (S4.5.4)."""
+    """remove_vma for each VMA: uncommit its memory; the tracker frees its reservations (S4.5.4)."""
     mm.kernel.uncommit(accounted(vmas))
     for vma in vmas:
         with mm.kernel.processors.inside(function):
@@ -290,9 +290,9 @@ def detach(mm: MmStruct, vmas: list[Vma]) -> None:
 
 
 def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
-    """Tear down the address space: every VMA in address order, sealed ones too (S8.2).
+    """Tear down the address space: all VMAs in address order, including sealed ones (S8.2).
 
-    :param whole: False for the copy of a failed fork; otherwise the process's own VMAs exist in any case
+    :param whole: False for the copy of a failed fork, which may lack the process's own VMAs
     """
     vmas = list(mm)
     if not vmas and whole:

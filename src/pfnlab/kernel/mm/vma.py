@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.space import MmStruct
 
 
-#: The reverse map of a mapping: that of all physical memory, which revocations search, that of its file, or
-#: that of shared anonymous memory. In a kernel every mapping of shared anonymous memory has a separate one.
+#: The reverse map of a mapping: the one of all physical memory, which revocations search, the one of its
+#: file, or the one of shared anonymous memory. In a kernel, every mapping of shared anonymous memory has a
+#: separate one.
 AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "export", "vfio", "shmem", "perf"]
 
 
@@ -36,35 +37,35 @@ class MappedFile(Protocol):
 
     @property
     def noexec(self) -> bool:
-        """PROT_EXEC is refused and VM_MAYEXEC cleared (S9.2.5)."""
+        """True if PROT_EXEC is refused and VM_MAYEXEC cleared (S9.2.5)."""
 
     @property
     def write_notify(self) -> bool:
-        """Its vm_ops have page_mkwrite or pfn_mkwrite, so first writes fault (S5.10.2)."""
+        """True if its vm_ops have page_mkwrite or pfn_mkwrite, so that first writes fault (S5.10.2)."""
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Its vm_ops have pfn_mkwrite, which is called for the first write to a frame (S6.4.2a)."""
+        """True if its vm_ops have pfn_mkwrite, called for the first write to a frame (S6.4.2a)."""
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """Its vm_ops have page_mkwrite, which is called for the first write to a page (S6.4.2a)."""
+        """True if its vm_ops have page_mkwrite, called for the first write to a page (S6.4.2a)."""
 
     @property
     def may_split_errno(self) -> int:
-        """The errno of vm_ops->may_split, which forbids splitting its mappings; 0 without one (S5.3.1)."""
+        """The errno with which vm_ops->may_split forbids splitting its mappings; 0 if absent (S5.3.1)."""
 
     @property
     def own_placement(self) -> bool:
-        """It has a get_unmapped_area hook, so mremap only moves its mappings one at a time (S5.8)."""
+        """True if it has a get_unmapped_area hook, so mremap moves its mappings only one at a time (S5.8)."""
 
     @property
     def placement_errno(self) -> int:
-        """The errno returned by that hook after the file was removed, otherwise 0."""
+        """The errno that hook returns once the file was removed, otherwise 0."""
 
     @property
     def mmap_prepare(self) -> bool:
-        """It maps in two phases (S4.7): the replaced mapping is completely removed in between."""
+        """True if it maps in two phases (S4.7), with the replaced mapping completely removed in between."""
 
     @property
     def fsync_errno(self) -> int:
@@ -80,33 +81,34 @@ class MappedFile(Protocol):
 
     @property
     def has_fault(self) -> bool:
-        """Its vm_ops have a fault handler, even one that only refuses (like the sysfs wrapper)."""
+        """True if its vm_ops have a fault handler, even one that only refuses (like the sysfs wrapper)."""
 
     @property
     def has_access(self) -> bool:
-        """Its vm_ops have access: the kernel can reach the frames for a debugger (generic_access_phys)."""
+        """True if its vm_ops have access: a debugger can reach frames through it (generic_access_phys)."""
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The fault handler, which fills the entry of a virtual page: for a read, or if True, for a write.
+        """The fault handler, which fills the entry of a virtual page for a read, or for a write if passed
+        True.
 
-        It may raise a signal instead; None if there is no handler.
+        It may raise a signal instead. The property is None if the file has no handler.
         """
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """page_mkwrite or pfn_mkwrite, if any; raises a signal if it does not allow the write."""
+        """Call page_mkwrite or pfn_mkwrite, if any; raises a signal if it does not allow the write."""
 
     @property
     def huge_fault(self) -> Callable[[Vma, int, int], bool] | None:
-        """vm_ops->huge_fault: fills an entry above the lowest level; False to fall back."""
+        """vm_ops->huge_fault: fill an entry above the lowest level; return False to fall back."""
 
     @property
     def fault_reconstructs(self) -> bool:
-        """Its fault handlers restore every entry of a mapping, even in a child (S5.11.1a)."""
+        """True if its fault handlers restore every entry of a mapping, even in a child (S5.11.1a)."""
 
     @property
     def opened(self) -> Callable[[Vma, Vma], None] | None:
-        """vm_ops->open, called with a new VMA and the one it was copied from, before it can be found."""
+        """vm_ops->open, called with a copied VMA and its original, before the copy can be found."""
 
     @property
     def closed(self) -> Callable[[Vma], None] | None:
@@ -114,7 +116,7 @@ class MappedFile(Protocol):
 
     @property
     def base_pfn(self) -> Callable[[Vma], int] | None:
-        """The frame of a mapping's first page, if the driver provides it: a hook that no kernel has."""
+        """The frame of a mapping's first page, if the driver provides it; no kernel has this hook."""
 
     def prepare(self, vma: Vma) -> None:
         """The first phase of a two-phase mmap: errors raised before there is a VMA (S4.7.1)."""
@@ -141,7 +143,7 @@ class PlainFile:
 class SpecialMapping:
     """A mapping installed in every process by the kernel (vm_special_mapping): it has operations but no file.
 
-    It cannot be split, and a first write calls no handler.
+    It cannot be split, and first writes do not call a handler.
     """
 
     kind: str = "special"
@@ -166,7 +168,7 @@ class SpecialMapping:
 
     @property
     def refuses_remote(self) -> bool:
-        """True if its handler fills nothing for another process."""
+        """True if its handler does not fill entries for other processes."""
         return False
 
     @property
@@ -184,12 +186,12 @@ class SpecialMapping:
         """Do nothing: programs cannot map it."""
 
 
-#: The reason for a possible merge: the flags of the VMA changed, it grew, mremap copied it, or it is new.
+#: The reason for a possible merge: the VMA's flags changed, it grew, mremap copied it, or it is new.
 Origin = Literal["changed", "grown", "copied", "mapped"]
 
 
 class AnonVma:
-    """The identity of a reverse map of anonymous pages; it decides which VMAs may merge.
+    """The identity of a reverse map of anonymous pages, which decides whether VMAs may merge.
 
     :ivar inherited: created by fork, so it may contain pages of the parent (vma_is_fork_child)
     """
@@ -205,7 +207,7 @@ def accounted(vmas: Iterable[Vma]) -> int:
     return sum(vma.nr for vma in vmas if vma.flags & VM_ACCOUNT)
 
 
-#: The memory policy of a VMA for which none was set.
+#: The memory policy of a VMA without one of its own.
 DEFAULT_POLICY = "default"
 
 
@@ -220,7 +222,7 @@ class Vma:
     :ivar file: None for anonymous memory
     :ivar anon_vma: set once it contains anonymous pages
     :ivar mempolicy: vm_policy, as written in programs: ``default``, ``preferred`` or ``bind``, of node 0
-    :ivar pfnmap: the tracker's record of it, private to the tracker
+    :ivar pfnmap: the tracker's record of this VMA, private to the tracker
     :ivar freed: it has been freed and must not be used
     """
 
@@ -272,7 +274,7 @@ class Vma:
 
     @property
     def special(self) -> bool:
-        """Any of VM_SPECIAL: never merged, never locked (S5.1.2)."""
+        """True if it has any flag of VM_SPECIAL: it is never merged and never locked (S5.1.2)."""
         return bool(self.flags & VM_SPECIAL)
 
     @property
@@ -287,7 +289,7 @@ class Vma:
 
     @property
     def is_anonymous(self) -> bool:
-        """vma_is_anonymous(): no file, or one without operations if there is no dummy (S6.2.5a)."""
+        """vma_is_anonymous(): it has no file, or one without operations if there is no dummy (S6.2.5a)."""
         if self.file is None:
             return True
         bare = not (self.file.has_fault or self.file.has_access or self.file.write_notify)
@@ -300,11 +302,11 @@ class Vma:
 
     @property
     def refills(self) -> bool:
-        """For a PFN mapping: True if its file's handler may refill a cleared entry (S6.2.3)."""
+        """True if the file's handler may refill a cleared entry of this PFN mapping (S6.2.3)."""
         return self.file is not None and (self.file.fault is not None or self.file.huge_fault is not None)
 
     def dup(self, mm: MmStruct) -> Vma:
-        """vm_area_dup without the tracker's part: a copy of the VMA for *mm*."""
+        """vm_area_dup without the tracker's part: copy the VMA for *mm*."""
         new = Vma(
             mm,
             self.start,
@@ -318,9 +320,9 @@ class Vma:
         return new
 
     def tracked_like(self, orig: Vma) -> None:
-        """The tracker's part of vm_area_dup: this copy of *orig* is tracked too.
+        """The tracker's part of vm_area_dup: track this copy of *orig* too.
 
-        :raises ModelledErrno: the tracker refuses; the copy, by then a complete VMA, is freed like one
+        :raises ModelledErrno: if the tracker refuses; the copy is then freed like any complete VMA
         """
         kernel = self.mm.kernel
         try:
@@ -345,12 +347,12 @@ class Vma:
         return self.mm.kernel.profile.configuration.soft_dirty and not self.flags & VM_SOFTDIRTY
 
     def set_page_prot(self) -> None:
-        """vma_set_page_prot: page_prot follows the flags, but keeps its cache mode (S5.10.2)."""
+        """vma_set_page_prot: set page_prot according to the flags, keeping its cache mode (S5.10.2)."""
         flags = self.flags & ~VM_SHARED if self.wants_writenotify() else self.flags
         self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags, keys=self._keys))
 
     def flags_page_prot(self) -> int:
-        """vma_get_page_prot: page_prot from the flags alone, write-back whatever mode a driver chose."""
+        """vma_get_page_prot: page_prot from the flags alone, so write-back whatever mode a driver chose."""
         return vm_get_page_prot(self.flags, keys=self._keys)
 
     @property
@@ -363,7 +365,7 @@ class Vma:
         return self.mm.kernel.profile.configuration.protection_keys
 
     def continues(self, below: Vma, ignored: int = VM_SOFTDIRTY) -> bool:
-        """True if it follows *below* as if both were one VMA, apart from their reverse maps (S5.3.2).
+        """True if it continues *below* as if both were one VMA, apart from their reverse maps (S5.3.2).
 
         :param ignored: flags that may differ
         """
@@ -389,5 +391,5 @@ class Vma:
         return not (anon_vma.inherited and minds_fork)
 
     def reusable_anon_vma(self) -> AnonVma | None:
-        """Its reverse map, if a neighbour may add its first anonymous page to it."""
+        """Its reverse map, if a neighbour may put its first anonymous page there."""
         return None if self.anon_vma is None or self.anon_vma.inherited else self.anon_vma

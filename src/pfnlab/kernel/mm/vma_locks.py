@@ -11,8 +11,8 @@ from pfnlab.kernel.mm.vma import Vma
 class VmaLocks:
     """The per-VMA locks of one address space.
 
-    They are taken for writing only under mmap_lock for writing, and released together with it. So at most one
-    operation waits for one of them: a reader that cannot get it takes mmap_lock.
+    They are taken for writing only while mmap_lock is held for writing, and released together with it. So at
+    most one operation waits for any of them, and a reader that cannot get one takes mmap_lock.
     """
 
     def __init__(self, processors: Processors) -> None:
@@ -35,9 +35,9 @@ class VmaLocks:
         return vma in self._written
 
     def write(self, vmas: tuple[Vma, ...]) -> None:
-        """vma_start_write: take one after the other.
+        """vma_start_write: take the locks one after the other.
 
-        From then on no other operation gets it; existing readers are waited for.
+        From then on no other operation gets them; existing readers are waited for.
         """
         for vma in vmas:
             self._written[vma] = None
@@ -52,7 +52,7 @@ class VmaLocks:
         return self._awaited not in self._readers
 
     def give_back(self) -> None:
-        """vma_end_write_all: release all that are taken for writing."""
+        """vma_end_write_all: release all locks taken for writing."""
         self._written.clear()
 
     def read(self, vma: Vma) -> VmaRead:

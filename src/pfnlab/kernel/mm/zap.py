@@ -19,8 +19,8 @@ END_OF_FILE = 1 << 52
 def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = True) -> None:
     """Clear entries of pages ``[start, end)`` of a live VMA, with its own gather.
 
-    :param even_cows: copied pages are cleared too
-    :raises ModelledErrno: the tracker refuses, which no kernel's tracker does
+    :param even_cows: also clear copied pages
+    :raises ModelledErrno: if the tracker refuses, which no kernel's tracker does
     """
     tlb = MmuGather(vma.mm, "zap")
     keep: Callable[[EntryRun], bool] | None = None if even_cows else _is_copy
@@ -35,12 +35,12 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
 
 
 def _is_copy(run: EntryRun) -> bool:
-    """True for an entry that stays if copied pages stay: its page belongs to no file and no driver."""
+    """True for an entry that stays if copied pages stay, as its page belongs to neither file nor driver."""
     return run.page is not None and run.page.anonymous
 
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
-    """zap_vma_ptes (zap_special_vma_range): no effect unless the range is in a PFN VMA (S6.7.4)."""
+    """zap_vma_ptes (zap_special_vma_range), without effect unless the range is in a PFN VMA (S6.7.4)."""
     flags = VM_PFNMAP | VM_MIXEDMAP if vma.mm.kernel.profile.zap_takes_mixed else VM_PFNMAP
     if not vma.flags & flags or start < vma.start or end > vma.end:
         return
@@ -54,8 +54,8 @@ def unmap_mapping_range(
 
     :param pages: file offsets in pages, as in vm_pgoff; up to END_OF_FILE for a truncation
     :param mapping: the address space object of the file
-    :param file: for shared anonymous memory, whose files share this object here
-    :raises ModelledErrno: the tracker refuses for a mapping; those before it are cleared
+    :param file: needed for shared anonymous memory, whose files share one such object here
+    :raises ModelledErrno: if the tracker refuses for a mapping; those before it are cleared
     """
     with kernel.i_mmap_rwsem(mapping).read():
         vmas = [vma for vma in kernel.i_mmap if vma.file is not None and vma.file.mapping == mapping]
@@ -68,12 +68,12 @@ def unmap_mapping_range(
 
 
 def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
-    """A driver claims *pages*: user mappings of them are revoked, if strict (S9.1.5).
+    """Revoke user mappings of *pages*, which a driver claims, if the kernel is strict (S9.1.5).
 
     /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
     If /dev/mem may still map the first and the last page, as below 1 MiB, nothing is revoked.
 
-    :raises ModelledErrno: EBUSY if the tracker refuses for a mapping; the claimer gets no reason
+    :raises ModelledErrno: EBUSY if the tracker refuses for a mapping; the claimer does not learn the reason
     """
     borders = (pages.start, pages.end - 1)
     if all(kernel.platform.devmem_is_allowed(pfn) for pfn in borders):

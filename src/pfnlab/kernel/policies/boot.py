@@ -18,9 +18,9 @@ from pfnlab.kernel.policies.seams import POLICIES
 
 
 def boot(profile: Profile, platform: Platform) -> Kernel:
-    """A kernel with *profile* on *platform*, without tasks.
+    """Boot a kernel with *profile* on *platform*, without tasks.
 
-    :raises PolicyError: a user-defined policy cannot be loaded
+    :raises PolicyError: if a user-defined policy cannot be loaded
     """
     platform = configured_platform(platform, profile.configuration)
     kernel = Kernel(profile, platform, lambda kernel: _policy("tracker", profile.tracker, kernel))
@@ -41,7 +41,7 @@ def configured_platform(platform: Platform, configuration: Configuration) -> Pla
 
 
 def guard_own(kernel: Kernel) -> list[Guard]:
-    """Replace each user-defined policy of *kernel* by a guard around it; return the guards."""
+    """Replace each user-defined policy of *kernel* with a guard around it; return the guards."""
     profile = kernel.profile
     named: list[tuple[str, str, object]] = [("tracker", profile.tracker, kernel.tracker)]
     named += [("flush", name, policy) for name, policy in zip(profile.flushes, kernel.flushes, strict=True)]
@@ -63,7 +63,7 @@ def has_own(profile: Profile) -> bool:
 def check_own(kernel: Kernel) -> None:
     """Let a user-defined tracker assert its invariants over all VMAs, between two operations.
 
-    :raises PolicyError: one does not hold
+    :raises PolicyError: if an invariant does not hold
     """
     tracker = kernel.tracker
     if isinstance(tracker, Guard) or has_own_check(type(tracker)):

@@ -1,4 +1,4 @@
-"""The differences between the rules of two kernels, as changes in a machine's name: sources and programs."""
+"""The differences between two kernels' rules, as changes in a machine's name, with sources and programs."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -16,7 +16,7 @@ _BY_NAME = {switch.name: switch for switch in SWITCHES}
 def changes_between(before: str, after: str) -> list[str]:
     """The changes that turn the rules of *before* into those of *after*, e.g. ``fork_opens_first=on``.
 
-    Policies come first: a tracker brings its own use of the memtype list, which switches then may change.
+    Policies come first: a tracker determines how the memtype list is used, which switches may then change.
     """
     first, second = profile_of(before), profile_of(after)
     changes = [
@@ -33,7 +33,7 @@ def changes_between(before: str, after: str) -> list[str]:
 
 
 def single_changes(version: str) -> Iterator[str]:
-    """Every change of one switch of *version*, or to another policy found in some kernel."""
+    """Every change to *version* of one switch, or to another policy that some kernel has."""
     profile = profile_of(version)
     for name in _BY_NAME:
         yield f"{name}={_word(not getattr(profile, name))}"
@@ -91,7 +91,7 @@ def origin_of(change: str) -> Origin:
 
 
 def field_of(change: str) -> str:
-    """The profile field that a change sets."""
+    """The field of a profile that a change sets."""
     name = change.partition("=")[0]
     return {"flush": "flushes", "walker": "walkers", **dict.fromkeys(_BY_COMMIT, "walkers")}.get(name, name)
 
@@ -108,14 +108,15 @@ def is_of(change: str, series: str) -> bool:
     return any(series_of(backport.point) == series for backport in points)
 
 
-#: The ways a machine's name changes the walker of one place: by its commit only.
+#: The change of a single place's walker in a machine's name, which is by commit only.
 _BY_COMMIT = ("with", "without")
 
 
 def _policy(seam: str, name: str) -> str:
     if seam != "walker":
         return f"{seam}={name}"
-    # walker=NAME would mean all walkers; over the releases only walk_page_vma() changed, in one commit.
+    # walker=NAME would change all walkers, but only walk_page_vma() ever changed between releases, in one
+    # commit.
     (era,) = (era for era in ERAS if era.seam == seam and era.before is not None)
     return f"with={era.commit}" if era.name == name else f"without={era.commit}"
 

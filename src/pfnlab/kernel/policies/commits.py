@@ -1,7 +1,7 @@
 """Kernels with one commit added or removed: ``with=COMMIT`` and ``without=COMMIT``.
 
-A commit is written as git abbreviates it, at least 7 digits. Supported are the commits that introduced or
-ended a switch or a policy; for some others the reason why they are not is known.
+A commit is abbreviated as in git, to at least 7 digits. The commits that introduced or ended a switch or a
+policy are supported; for some others there is a stated reason why they are not.
 """
 
 import re
@@ -48,7 +48,7 @@ def machine_without(machine: str, commit: str) -> str:
 def with_commit(profile: Profile, text: str) -> Profile:
     """*profile* with the commit *text* applied.
 
-    :raises Misuse: no such commit, no switch for it, or it is already applied
+    :raises Misuse: if there is no such commit, there is no switch for it, or it is already applied
     """
     return _changed(profile, text, wanted=True)
 
@@ -56,7 +56,7 @@ def with_commit(profile: Profile, text: str) -> Profile:
 def without_commit(profile: Profile, text: str) -> Profile:
     """*profile* with the commit *text* removed.
 
-    :raises Misuse: no such commit, no switch for it, or it is not applied
+    :raises Misuse: if there is no such commit, there is no switch for it, or it is not applied
     """
     return _changed(profile, text, wanted=False)
 
@@ -69,7 +69,7 @@ def known_commits() -> dict[str, str]:
 def check_asked(profile: Profile, commits: list[str]) -> None:
     """Refuse commits that only affect another tracker.
 
-    :raises Misuse: names the tracker to add
+    :raises Misuse: naming the tracker to add
     """
     for commit in commits:
         for _, _, source in _matching_entries(commit):
@@ -95,7 +95,7 @@ def _matching_entries(text: str) -> list[tuple[str, str, Switch | Era]]:
 
 
 def same_commit(commit: str, text: str) -> bool:
-    """True if two spellings of a commit, one perhaps shorter, may mean the same."""
+    """True if two spellings of a commit, of which one may be shorter, can mean the same commit."""
     return commit.startswith(text) or text.startswith(commit)
 
 

@@ -1,9 +1,10 @@
-"""The guard around a user-defined policy: checks every call for effects its seam's protocol forbids.
+"""The guard around a user-defined policy, which checks every call for effects its seam's protocol forbids.
 
-Runs of programs put guards around the policies of their kernels, searches around the first of many similar
-steps. A tracker writes the memtype list but no page tables or VMAs, a flush placement flushes and writes
-neither, a walker writes nothing. The protocol also defines which methods may refuse, and their return types.
-Calls are recorded, so that two runs of one program can be compared: a policy must be deterministic.
+Program runs guard the policies of their kernels; searches guard only the first of many similar steps. A
+tracker may write the memtype list, but not page tables or VMAs; a flush placement may flush, but writes none
+of these; a walker must not write anything. The protocol also defines which methods may refuse, and their
+return types. Calls are recorded so that two runs of a program can be compared, because a policy must be
+deterministic.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from pfnlab.kernel.mm.table_locks import TableLocks
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.own import RETURNS, hooks_of
 
-#: Methods that may raise ModelledErrno; after any other the kernel cannot back out.
+#: Methods that may raise ModelledErrno; in any other, the kernel can no longer back out.
 _REFUSES = (
     *("remap_pfn_range", "memremap_pages", "vmf_insert_pfn", "may_split", "vm_area_dup"),
     *("vma_prepare", "copy_page_range", "zap_page_range_single"),
@@ -40,7 +41,7 @@ _WRITES_BOOK = ("tracker",)
 class HookCall(NamedTuple):
     """One call of a policy's method.
 
-    :param arguments: its arguments, in words that mean the same in another run
+    :param arguments: its arguments, in words that have the same meaning in another run
     :param outcome: its result or refusal, and the memtype list afterwards
     """
 
@@ -50,7 +51,7 @@ class HookCall(NamedTuple):
 
 
 class Guard:
-    """Replaces a user-defined policy in one kernel: has its methods, and checks each call.
+    """Replacement of a user-defined policy in one kernel: it has its methods, and checks each call.
 
     :param policy: the object of the user's class
     :ivar path: the policy's file
@@ -80,7 +81,7 @@ class Guard:
             except (ModelledErrno, Undecided) as error:
                 refusal = error
             finally:
-                # If it was held, other operations have run in the meantime and changed both.
+                # If it was held, other operations have run meanwhile and changed both.
                 alone = turns == self._kernel.processors.turns
                 if alone:
                     self._check_parts(hook, parts)
@@ -101,14 +102,14 @@ class Guard:
         return call
 
     def _check_parts(self, hook: str, before: dict[str, object]) -> None:
-        """Check that every part of the kernel is still there; restore a replaced one, as others use it."""
+        """Check that no part of the kernel was replaced, and restore one that was, as others use it."""
         for name, part in before.items():
             if getattr(self._kernel, name, None) is not part:
                 setattr(self._kernel, name, part)
                 self._wrong(hook, f"it replaced kernel.{name}, which it may use and must leave in its place")
 
     def _state(self, arguments: Sequence[object]) -> dict[str, object]:
-        """The state that a call must not change, by name."""
+        """The parts of the state that a call must not change, by name."""
         kernel = self._kernel
         spaces = {id(task.mm): task.mm for task in kernel.tasks.values()}
         spaces |= {id(space): space for space in map(_space, arguments) if space is not None}
@@ -161,7 +162,7 @@ def _space(argument: object) -> MmStruct | None:
 
 
 def _fields(vma: Vma) -> tuple[object, ...]:
-    """The fields of a VMA that belong to mm: all but the tracker's flag and record."""
+    """The fields of a VMA that belong to mm: all except the tracker's flag and record."""
     return vma.start, vma.end, vma.pgoff, vma.flags & ~VM_PAT, vma.page_prot, vma.file, vma.anon_vma
 
 

@@ -14,7 +14,7 @@ from pfnlab.base.files import MOST_WRITTEN, Unreadable, read_bytes
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.mm.profile import Profile
 
-#: The options of each field: it is on if all options of one of its alternatives are.
+#: The options of each field, which is on if all options of one of its alternatives are set.
 OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "soft_dirty": (("MEM_SOFT_DIRTY",),),
     "huge_pages": (("TRANSPARENT_HUGEPAGE",),),
@@ -48,7 +48,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
 #: The other choices for forced accesses through /proc/PID/mem; older kernels have none and always force.
 _FORCES_NOT = ("PROC_MEM_FORCE_PTRACE", "PROC_MEM_NO_FORCE")
 
-#: Switches of a profile that are on only if a field of the configuration is.
+#: Switches of a profile that are on only if a configuration field is.
 _NEEDED_BY = {
     "huge_pages": ("huge_pfnmap", "huge_faults_ignore_thp"),
     "frees_tables": ("zap_frees_tables", "zap_flushes_behind"),
@@ -73,7 +73,7 @@ _GZIP = b"\x1f\x8b"
 def read_configuration(text: str) -> Configuration:
     """The configuration described by the text of a ``.config``; an option it does not set is off.
 
-    :raises Misuse: not the configuration of an x86-64 kernel
+    :raises Misuse: if it is not the configuration of an x86-64 kernel
     """
     options = frozenset(_SET.findall(text))
     if _ARCHITECTURE not in options:
@@ -89,9 +89,9 @@ def read_configuration(text: str) -> Configuration:
 
 
 def configuration_of(path: Path) -> Configuration:
-    """The configuration in a file, a ``.config``, perhaps compressed by gzip.
+    """The configuration in a ``.config`` file, which may be gzipped.
 
-    :raises Misuse: it cannot be read, or is not a configuration; the message names it
+    :raises Misuse: if it cannot be read, or is not a configuration; the message names it
     """
     return _read(path)[1]
 
@@ -141,7 +141,7 @@ def configured(profile: Profile, configuration: Configuration) -> Profile:
 
 @cache
 def option_names(field: str) -> str:
-    """The options of a field as a message names them: ``CONFIG_NUMA and CONFIG_MIGRATION``."""
+    """The options of a field, as named in messages: ``CONFIG_NUMA and CONFIG_MIGRATION``."""
     return " or ".join(
         " and ".join(f"CONFIG_{name}" for name in alternative) for alternative in OPTIONS[field]
     )

@@ -1,4 +1,4 @@
-"""The known kernels: one line each, with the results of its comparison with the model.
+"""The known kernels, one line each, with the results of comparing them with the model.
 
 ``pfnlab kernels meet --promote`` writes them, oldest first.
 """
@@ -27,12 +27,12 @@ _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The result of a comparison with the model.
 
-    :param programs: number of programs that both ran
+    :param programs: number of programs that both machines ran
     :param steps: number of their steps that were compared
-    :param undecided: programs that were not compared, because headers, modules or a rule are missing
-    :param differences: programs in which model and kernel differed
-    :param unexplained: those of them that no switch explains
-    :param seed: of random programs
+    :param undecided: number of programs not compared because headers, modules or a rule are missing
+    :param differences: number of programs in which model and kernel differed
+    :param unexplained: number of these that no switch explains
+    :param seed: the seed of the random programs
     """
 
     programs: Count
@@ -49,21 +49,21 @@ def programs_in(held: Mapping[str, HeldCount]) -> int:
 
 
 def steps_in(held: Mapping[str, HeldCount]) -> int:
-    """The number of their steps that were compared; steps with an order are counted among the others."""
+    """The number of steps of these programs that were compared; steps with an order count as one of them."""
     return sum(count.steps for name, count in held.items() if name != "orders")
 
 
 class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One kernel that was compared with the model of its version.
 
-    :param version: the upstream version, ``6.12.107``
+    :param version: the upstream version: ``6.12.107``
     :param package_version: the distribution's, ``6.12.107-1``
     :param release: the output of ``uname -r``
-    :param sha256: of its vmlinuz
-    :param met: the day, e.g. ``2026-11-21``
+    :param sha256: the hash of its vmlinuz
+    :param met: the day of the comparison, e.g. ``2026-11-21``
     :param held: the counts by comparison: ``litmus``, ``walkers``, ``orders``, ``random``, ``schedules``
-    :param titles: commits of stable releases since the previous known kernel in its series that touch the
-        area, each ``6.12.107: title``
+    :param titles: the relevant stable commits since the previous known kernel of its series, each as
+        ``6.12.107: title``
     """
 
     version: str
@@ -106,10 +106,10 @@ def newest_known(series: str) -> str | None:
 
 
 def nearest(version: str) -> str | None:
-    """The known version whose rules are used for *version*.
+    """The known version whose rules apply to *version*.
 
-    In its series the newest that is not newer, otherwise the oldest; if none of its series is known, the
-    newest before it.
+    This is the newest in its series that is not newer, otherwise the oldest; if none of its series is known,
+    the newest before it.
     """
     key = version_key(version)
     same = [known for known in known_versions() if series_of(known) == series_of(version)]
@@ -120,8 +120,8 @@ def nearest(version: str) -> str | None:
 def version_of_release(release: str) -> str:
     """The version in a ``uname -r``, e.g. ``6.12.107`` for ``6.12.107+deb13-cloud-amd64``, or in a version.
 
-    A release such as ``6.1.0-56-cloud-amd64`` contains none; it is looked up among the known kernels, and its
-    series is returned if it is not among them.
+    A release such as ``6.1.0-56-cloud-amd64`` does not contain one; it is looked up among the known kernels,
+    and if it is not found, its series is returned.
     """
     if is_version(release):
         return release
@@ -136,7 +136,7 @@ def version_of_release(release: str) -> str:
 
 
 def known_titles(first: str, second: str) -> tuple[str, ...]:
-    """The titles of stable commits between two versions of one series, from the files of its known kernels.
+    """The titles of stable commits between two versions of one series, from its known kernels.
 
     Empty if the two are of different series.
     """
@@ -154,9 +154,9 @@ def known_titles(first: str, second: str) -> tuple[str, ...]:
 
 
 def write_known(path: Path, known: KnownKernel) -> None:
-    """Write the line of *known* into the file at *path*, replacing an older one.
+    """Write the line for *known* into the file at *path*, replacing an older one.
 
-    :raises Misuse: the file is damaged
+    :raises Misuse: if the file is damaged
     """
     kernels = {kernel.package_version: kernel for kernel in (_read(path) if path.exists() else ())}
     kernels[known.package_version] = known

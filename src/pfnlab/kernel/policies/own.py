@@ -23,7 +23,7 @@ from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 #: The protocol of each seam, by the seam's name in the name of a machine.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
 
-#: The type each method has to return; the others return nothing.
+#: The type that each method must return; methods not listed return nothing.
 RETURNS: dict[str, type] = {
     "remap_pfn_range": int,
     "memremap_pages": int,
@@ -33,7 +33,7 @@ RETURNS: dict[str, type] = {
     "vm_normal_page": bool,
 }
 
-#: Methods a policy may omit.
+#: Methods that a policy may omit.
 OPTIONAL = ("unmap_region", "tlb_gather_mmu", "tlb_reset_range", "remap_pfn_range_filled", "vma_prepare")
 
 
@@ -52,7 +52,7 @@ class OwnPolicy(NamedTuple):
 
     :param path: the file, as the user named it
     :param seam: ``tracker``, ``flush`` or ``walker``
-    :param make: its class; a tracker's is called with the kernel, the others without arguments
+    :param make: its class; that of a tracker is called with the kernel, others without arguments
     """
 
     path: str
@@ -68,7 +68,7 @@ def is_path(name: str) -> bool:
 def files_in(machine: str) -> list[str]:
     """The policy files in the name of a machine, e.g. ``model:7.2,tracker=mine.py``.
 
-    Creating that machine runs them.
+    Creating that machine executes them.
     """
     values = [change.partition("=")[2] for change in machine.split(",")]
     return [value for value in values if is_path(value)]
@@ -77,9 +77,9 @@ def files_in(machine: str) -> list[str]:
 def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     """The policy in the file at *path*, which is run once as long as it does not change.
 
-    :param seam: the seam it must be for; None accepts any
-    :raises Misuse: there is no such file, or it is for another seam
-    :raises PolicyError: the file cannot be run, has no policy or several, or its policy lacks a method
+    :param seam: the seam that it must be for; None for any
+    :raises Misuse: if there is no such file, or it is for another seam
+    :raises PolicyError: if the file cannot be run, has no policy or several, or its policy lacks a method
     """
     if not is_path(path):
         raise Misuse(f"{visible_name(path)} is not a Python file: name one, FILE.py, with a policy in it")
@@ -119,7 +119,7 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
 
 
 def _own_bases(cls: type) -> list[type]:
-    """The class and its bases, except those of this package and of Python."""
+    """The class and its bases, except those from this package and from Python."""
     return [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in _NOT_OWN]
 
 
@@ -133,12 +133,12 @@ def _is_own(method: Any) -> bool:
 
 @cache
 def has_own_check(kind: type) -> bool:
-    """True for a class with a user-defined check where a class of this package has none."""
+    """True if *kind* has a user-defined check where a class of this package has none."""
     return _is_own(getattr(kind, "_check", None))
 
 
 def _returning(path: str, hook: str, method: Callable[..., Any], expected: type) -> Callable[..., Any]:
-    """*method* with a check of its result, because mm uses it and would otherwise fail far away."""
+    """*method* with a check of its result, because otherwise mm would fail far from the cause."""
 
     @wraps(method)
     def call(*arguments: Any) -> Any:
@@ -160,7 +160,7 @@ def _run(path: str) -> ModuleType:
 
 
 def _seam_of(cls: type) -> str | None:
-    """The seam with the most methods in *cls*, not counting the check."""
+    """The seam that most methods of *cls* belong to, not counting the check."""
     hooks = {
         seam: sum(hasattr(cls, hook) for hook in hooks_of(seam) if hook != "_check") for seam in PROTOCOLS
     }
@@ -169,7 +169,7 @@ def _seam_of(cls: type) -> str | None:
 
 
 def _check_hook(path: str, cls: type, hook: str, method: Callable[..., Any]) -> None:
-    """Check that *cls* has the method, with the parameters it will be called with."""
+    """Check that *cls* has the method, and that it accepts the parameters of its calls."""
     names = list(inspect.signature(method).parameters)[1:]
     if not callable(getattr(cls, hook, None)):
         raise PolicyError(

@@ -17,18 +17,18 @@ class PatchedKernel(
     """One patched kernel, and its comparison with the model that has the policy.
 
     :param policy: ``flush=end_vma``
-    :param series: of the kernel, ``7.2``
-    :param kernel: its own name
-    :param source: the package of its source
-    :param configuration: in words, ``lab``
-    :param build_seconds: of the kernel, usually from a previously built tree
-    :param seed: of the random programs
-    :param litmus: written programs that both ran: litmus, walkers, orders, schedules
+    :param series: the kernel's series, ``7.2``
+    :param kernel: the kernel's name
+    :param source: the package with its source
+    :param configuration: the name of its configuration, ``lab``
+    :param build_seconds: the build time of the kernel, usually from a previously built tree
+    :param seed: the seed of the random programs
+    :param litmus: hand-written programs that both ran: litmus, walkers, orders, schedules
     :param random: random programs
     :param steps: number of steps of all these
-    :param changed: the written programs that the policy changes on the model
+    :param changed: the hand-written programs whose result the policy changes on the model
     :param schedules: those of ``changed`` that hold a processor
-    :param undecided: programs without a rule, or of a machine that was lost
+    :param undecided: programs without a rule, or whose machine was lost
     :param differences: programs that differ
     :param stale: schedules in which the model predicts a stale read, and in which it was seen; None if not
         checked

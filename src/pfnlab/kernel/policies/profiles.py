@@ -2,9 +2,10 @@
 
 A profile follows from its release, and from the table of switches (``switches.toml``).
 
-A kernel is an exact version, ``6.1.176``. The bare name of a confirmed series (:data:`CONFIRMED`) means its
-newest known version (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is mainline at its
-release; the exact version, or ``with=COMMIT``, includes what its stable series backported later.
+A kernel is named by an exact version, ``6.1.176``. The bare name of a confirmed series (:data:`CONFIRMED`)
+means its newest known version (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is
+mainline at its release; the exact version, or ``with=COMMIT``, includes what its stable series backported
+later.
 """
 
 from functools import cache
@@ -20,12 +21,12 @@ from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Backport, Era
 #: The series that have goldens.
 SERIES = CONFIRMED
 
-#: The seams with eras, as in a machine's name. Of the walkers only smaps and numa_maps changed.
+#: The seams with eras, as in a machine's name. Among walkers, only smaps and numa_maps changed.
 SEAMS = ("tracker", "flush", "walker")
 
 
 def era_of(seam: str, version: str) -> Era:
-    """The policy of *version* for *seam*: mainline's, or that of its stable series instead."""
+    """The policy of *version* for *seam*: mainline's, unless its stable series has another."""
     mainline = [era for era in ERAS if era.seam == seam and era.reached(version)][-1]
     if version == series_of(version):
         return mainline
@@ -85,7 +86,7 @@ def assumed(version: str) -> list[str]:
 
 @cache
 def described(version: str) -> str:
-    """The profile in a report: its kernel, and how far it can be trusted."""
+    """The description of a profile in reports: its kernel, and how far it can be trusted."""
     if version in CONFIRMED:
         return f"profile {exact(version)}, the newest known of {version}"
     if version in known_versions():

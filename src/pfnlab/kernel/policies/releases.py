@@ -1,4 +1,4 @@
-"""The mainline releases with a profile, those confirmed on a kernel, and the comparison of versions.
+"""The mainline releases with a profile, those confirmed on kernels, and the comparison of versions.
 
 A *series* is ``6.1``; a *version* is one kernel of it: ``6.1.176``, ``7.3-rc7``, and ``7.3.0``, which is the
 release itself. The version of a distribution's package (``6.1.176-1``, ``7.3~rc7-1~exp1``) is a *package
@@ -44,7 +44,7 @@ def series_of(version: str) -> str:
 def version_key(version: str) -> tuple[int, ...]:
     """A version as numbers: release candidates come before the release, point releases after it.
 
-    :raises ValueError: not a version
+    :raises ValueError: if it is not a version
     """
     match = _VERSION.fullmatch(version)
     if match is None:
@@ -74,7 +74,7 @@ def series_key(series: str) -> tuple[int, ...]:
 
 
 def confirmed_before(series: str) -> str | None:
-    """The confirmed series before *series*, itself confirmed; None for the oldest and for all others."""
+    """The confirmed series before *series*; None if that is the oldest or not confirmed."""
     return next((older for older, newer in pairwise(CONFIRMED) if newer == series), None)
 
 

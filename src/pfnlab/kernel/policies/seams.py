@@ -22,8 +22,8 @@ POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "walker": WALKERS,
 }
 
-#: vm_pat at the end of each of its eras, by name, with the property of that release: the same tracker with
-#: the fixes it had by then, so each switch it reads is as it was in mainline, on any profile.
+#: vm_pat at the end of each of its eras, by name, with that era's characteristic: the same tracker with the
+#: fixes it had by then, so each switch it reads is as it was in mainline, on any profile.
 VM_PAT_ERAS = {
     "vm_pat@3.7": "as it began: a free takes whole entries only, every copy carries the flag",
     "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",
@@ -35,7 +35,7 @@ VM_PAT_ERAS = {
 #: Switches of the tracker in addition to those that only it reads.
 _ALSO = ("end_match", "failed_remap_zaps")
 
-#: The places of a seam that may have separate policies: ``walker.folio_walk_start=early_refusal``.
+#: The places of each seam that may have separate policies: ``walker.folio_walk_start=early_refusal``.
 PLACES: dict[str, tuple[str, ...]] = {"flush": Flushes._fields, "walker": Walkers._fields}
 
 
@@ -45,9 +45,10 @@ def policy_names(seam: str) -> tuple[str, ...]:
 
 
 def policy_of(profile: Profile, seam: str) -> str:
-    """The policy that *profile* has.
+    """The policy of *profile*.
 
-    For the walkers, that of walk_page_vma(), because no other ever changed; for the flushes, that of munmap.
+    For walkers, this is the policy of walk_page_vma(), the only one that ever changed; for flushes, that of
+    munmap.
     """
     policies = {"tracker": profile.tracker, "flush": profile.flushes.munmap}
     return policies.get(seam, profile.walkers.walk_page_vma)
@@ -56,7 +57,7 @@ def policy_of(profile: Profile, seam: str) -> str:
 def seam_and_place(name: str) -> tuple[str, str | None] | None:
     """The seam called *name*, and its place if *name* is ``SEAM.PLACE``; None if it is not a seam.
 
-    :raises Misuse: the seam has no such place
+    :raises Misuse: if the seam has no such place
     """
     seam, dot, place = name.partition(".")
     if seam not in POLICIES:
@@ -74,10 +75,11 @@ def seam_and_place(name: str) -> tuple[str, str | None] | None:
 
 
 def with_policy(profile: Profile, seam: str, name: str, place: str | None = None) -> Profile:
-    """*profile* with the policy *name*, a file or an existing one; a tracker brings the list of its time.
+    """*profile* with the policy *name*, a file or an existing one; a tracker brings the memtype list of its
+    time.
 
-    :param place: the one of :data:`PLACES` that gets it; None: all
-    :raises Misuse: there is no such policy, or the file has none for *seam*
+    :param place: the one of :data:`PLACES` that gets it; None for all
+    :raises Misuse: if there is no such policy, or the file has none for *seam*
     """
     if is_path(name):
         make = load_policy(name, seam).make

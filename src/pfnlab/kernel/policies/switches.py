@@ -1,16 +1,16 @@
-"""The switches, i.e. the differences between kernels, and the derivation of untested profiles.
+"""The switches, i.e. the differences between kernels, and the derivation of profiles of untested kernels.
 
-``switches.toml`` has each behaviour once: the first release with it, its source, and how it is known;
-``eras.toml`` the policies that releases had.
+``switches.toml`` lists each behaviour once, with the first release that has it, its source, and how it is
+known; ``eras.toml`` lists the policies that releases had.
 
-Two kinds of dates are distinguished. A mainline release named by a source holds for every release before
-and after it. A behaviour that was only measured holds for the kernels that were tested: between two of them,
-and before the oldest, the result is assumed, and the profile is marked accordingly. A change that a stable
-series backported has a separate date, a :class:`Backport`.
+There are two kinds of dates. A mainline release named by a source determines the behaviour of every release
+before and after it. A behaviour that was only measured is known for the tested kernels: between two of them,
+and before the oldest, it is assumed, and the profile is marked accordingly. A change that a stable series
+backported has a separate date, a :class:`Backport`.
 
 A behaviour is measured if the archive has a kernel that shows it: a golden of that kernel, from which the
 model of the same kernel differs as soon as the switch is flipped
-(``tests/kernel/policies/test_switches_known.py``). Its date of introduction is a separate matter.
+(``tests/kernel/policies/test_switches_known.py``). Its date of introduction is a separate question.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ class Backport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return series_of(version) == series_of(self.point) and version_key(version) >= version_key(self.point)
 
     def known(self, version: str) -> bool:
-        """True if kernels or the changelog show it for *version*, so that it is not assumed."""
+        """True if kernels or the changelog show it for *version*, so that it need not be assumed."""
         if self.after is None or series_of(version) != series_of(self.point):
             return True
         return not version_key(self.after) < version_key(version) < version_key(self.point)
@@ -58,12 +58,12 @@ class Backport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class KnownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The evidence for a switch, or for a policy of a release.
 
-    Measured: kernels of the archive show its value. Seen: observed on kernels when it was found, but no
-    litmus program shows it. Source: from the source of releases, or their images. Commit message: only from
-    that, or from the notes of the release.
+    Measured: kernels of the archive show its value. Seen: observed on kernels when it was found, but not
+    shown by a litmus program. Source: taken from the source of releases, or their images. Commit message:
+    known only from that, or from release notes.
 
-    :param on: the series whose goldens of *program* show it, with it and without if there are both; the
-        kernels it was seen on, empty if not noted; the releases that were read
+    :param on: the series whose goldens of *program* show it, with and without it if there are both; or the
+        kernels on which it was seen, empty if not noted; or the releases whose source was read
     :param program: the path of a program below litmus/, without suffix
     """
 
@@ -100,14 +100,14 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One behaviour introduced by some release.
 
     :param name: the field of :class:`~pfnlab.kernel.mm.profile.Profile`
-    :param says: a kernel's behaviour if it is on, a sentence
+    :param says: a sentence on a kernel's behaviour if it is on
     :param since: the first mainline release with this behaviour; if it was only measured, the first
         confirmed series that shows it
     :param source: commit, release or kernel function that introduced it, and the step of docs/semantics
-    :param until: the first release without it again, or None
+    :param until: the first release that no longer has it, or None
     :param after: the newest release known not to have it; without it, the confirmed series before
         *since* if *since* is one, otherwise the release before it
-    :param last: the newest release known to still have it, in the same way for *until*
+    :param last: the newest release known to still have it, analogous for *until*
     :param commit: the upstream commit that introduced it, 12 digits
     :param ended_by: the upstream commit that removed it
     :param catalogue: its entry in the bug catalogue

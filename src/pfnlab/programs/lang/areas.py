@@ -1,13 +1,13 @@
-"""The areas of a program: their places, the same on every machine, and those that may show device pages."""
+"""The areas of a program: their places, equal on all machines, and those that may show device pages."""
 
 from collections.abc import Collection, Iterable
 
 from pfnlab.programs.lang.ops import Call, Mmap, Mremap, Program, RemapFilePages
 
-#: The page number at which the first area starts (16 TiB), far from everything a process maps itself.
+#: The page number at which the first area starts (16 TiB), far from anything a process maps itself.
 FIRST_AREA_PAGE = 1 << 32
 
-#: The name of the pages of the clock.
+#: The name of the clock pages.
 VVAR = "vvar"
 
 #: Areas start at multiples of 1 GiB and leave at least one free GiB between them, so no two areas
@@ -16,9 +16,9 @@ AREA_ALIGN_PAGES = 1 << 18
 
 
 def area_extents(program: Program) -> dict[str, int]:
-    """Every area of the program with the pages that may be named in it, in order of first use.
+    """Every area of the program with the number of pages that may be named in it, in order of first use.
 
-    A declared area keeps its declared size if it is larger than the mapping there.
+    A declared area keeps its declared size if that is larger than the mapping there.
     """
     extents = {area.name: area.pages for area in program.areas}
     for op in program.ops:
@@ -47,9 +47,9 @@ SHOWING = (Mmap, Mremap, RemapFilePages)
 def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bool = False) -> frozenset[str]:
     """The areas in which pages of *devices* are mapped, or into which such a mapping may be moved.
 
-    The success and the order of the operations do not matter.
+    Neither the success nor the order of the operations matters.
 
-    :param shared: only mappings through which a store reaches the device
+    :param shared: count only mappings through which a store reaches the device
     """
     showing = [call for call in calls if isinstance(call, SHOWING)]
     areas = {target_of(call) for call in showing if _is_seed(call, devices, shared)}
@@ -57,11 +57,12 @@ def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bo
 
 
 def areas_of_driver(calls: Iterable[Call], *, vfio: bool = False) -> frozenset[str]:
-    """The areas in which the guest driver maps something by its first file, or into which that may be moved.
+    """The areas in which the guest driver maps something through its first file, or to which that may be
+    moved.
 
     Revocations of the first file do not cover mappings of the second (S9.12.1).
 
-    :param vfio: mappings of vfio-pci, not of the guest driver
+    :param vfio: consider mappings of vfio-pci instead of the guest driver's
     """
     showing = [call for call in calls if isinstance(call, SHOWING)]
     maps = [call for call in showing if isinstance(call, Mmap)]
@@ -76,7 +77,7 @@ def _by_first_file(call: Mmap) -> bool:
 
 
 def _moved_to(showing: Iterable[Call], areas: set[str]) -> frozenset[str]:
-    """These areas, and those into which their mappings may be moved."""
+    """These areas, and those to which their mappings may be moved."""
     moves = [(call.span.name, target_of(call)) for call in showing if isinstance(call, Mremap)]
     while found := {to for start, to in moves if start in areas} - areas:
         areas |= found
@@ -84,7 +85,7 @@ def _moved_to(showing: Iterable[Call], areas: set[str]) -> frozenset[str]:
 
 
 def target_of(call: Mmap | Mremap | RemapFilePages) -> str:
-    """The area in which the pages of *call* are afterwards."""
+    """The area that contains the pages of *call* afterwards."""
     if isinstance(call, RemapFilePages):
         return call.span.name
     if call.over is not None:
@@ -101,7 +102,7 @@ def areas_of_unknown(program: Program) -> frozenset[str]:
 
 
 def moves_vvar(program: Program) -> bool:
-    """True if *program* moves the pages of the clock to an area."""
+    """True if *program* moves the clock pages to an area."""
     return any(isinstance(op.call, Mremap) and op.call.span.name == VVAR for op in program.ops)
 
 

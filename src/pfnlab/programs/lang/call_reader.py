@@ -1,4 +1,4 @@
-"""Reading the call of an operation line, after the task and ``name =``."""
+"""Reads the call of an operation line, after the task and ``name =``."""
 
 from collections.abc import Callable
 from typing import Any, assert_never
@@ -18,7 +18,7 @@ from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRan
 class CallReader:
     """Reads calls, given the names of the lines above.
 
-    :ivar at: the columns of the fields of the current line, for the checks to point at
+    :ivar at: the columns of the current line's fields, for checks to point at
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class CallReader:
 
     def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
         """Read a field."""
-        # An optional field has no place of its own if it is omitted.
+        # An omitted optional field has no column.
         if not isinstance(field, Ending | Word) or (isinstance(field, Word) and field.default is None):
             self.at[name] = line.column
         match field:
@@ -143,7 +143,7 @@ class CallReader:
         return Mmap(name, source, via, shared, prot, "populate" in given, "locked" in given, over, driver)
 
     def _driver(self, line: Line) -> DriverMap:
-        """Read the way in which the guest driver maps."""
+        """Read how the guest driver maps."""
         self.at["driver"] = line.column
         how = words.DRIVER_HOW[
             line.choice("way to map", words.DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")
@@ -188,7 +188,7 @@ class CallReader:
         return line.word("protection", "`none` or letters of `rwx`")
 
     def _bytes(self, line: Line, verb: str, span: Span, value: int | None) -> ByteRange | None:
-        """Read ``at 4092 8 bytes``, of which either part or both may be omitted."""
+        """Read ``at 4092 8 bytes``; either part or both may be omitted."""
         stored = "" if value is None else f" {value}"
         example = f"`{verb} {span.name}[{span.start}]{stored} at 4092 8 bytes`"
         if line.next != "at" and not (line.kind == "number" and line.after()):
@@ -207,7 +207,7 @@ class CallReader:
     # Ranges.
 
     def _span(self, line: Line, verb: str, part: str = "span") -> Span:
-        """Read pages of an area."""
+        """Read a range of pages of an area."""
         self.at[part] = line.column
         name = line.word("range", f"`{verb} a[4:8]`")
         span = self.bracket(line, name)
@@ -221,7 +221,7 @@ class CallReader:
         return Span(name, 0, self.scope.whole(name))
 
     def _source(self, line: Line, example: str, *, open_end: bool = False) -> Span:
-        """Read pages of a device or of anonymous memory."""
+        """Read a range of pages of a device or of anonymous memory."""
         name = line.word("range", example)
         device = self.scope.devices.get(name)
         last = (device.pages if device is not None else 1) if open_end else None
@@ -240,7 +240,7 @@ class CallReader:
         return Span(name, 0, 1)  # no such device: the checks say so
 
     def bracket(self, line: Line, name: str, last: int | None = None) -> Span | None:
-        """Read ``[4:8]`` or ``[3]`` of *name*, if it is there.
+        """Read ``[4:8]`` or ``[3]`` after *name*, if present.
 
         :param last: the end of ``[4:]``, if that form is allowed
         """

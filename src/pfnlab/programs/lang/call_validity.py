@@ -1,4 +1,4 @@
-"""The rules of single operations: their ranges, devices, modes and destinations, after the lines above."""
+"""The rules of single operations: their ranges, devices, modes and destinations, given the lines above."""
 
 from typing import Any, assert_never
 
@@ -12,12 +12,12 @@ from pfnlab.programs.lang.span import Span
 
 
 class CallValidity(DeviceValidity):
-    """Judges single operations; :class:`~pfnlab.programs.lang.names.Names` has their effects on names."""
+    """Checks single operations; :class:`~pfnlab.programs.lang.names.Names` records their effects on names."""
 
     def __init__(self) -> None:
         super().__init__()
         self._showing: list[ops.Call] = []
-        #: Areas with stores, and areas in which bytes of more than one page are moved.
+        #: Areas that are stored to, and areas in which bytes of more than one page are moved.
         self._stored: set[str] = set()
         self._crossed: set[str] = set()
 
@@ -31,7 +31,7 @@ class CallValidity(DeviceValidity):
         self._harmless(call)
 
     def _by_hand(self, call: words.ByHand) -> None:
-        """Judge an operation that is not in the table."""
+        """Check an operation that is not in the table."""
         match call:
             case ops.Mmap():
                 self._mmap(call)
@@ -52,7 +52,7 @@ class CallValidity(DeviceValidity):
                 assert_never(call)
 
     def _field(self, call: ops.Call, name: str, field: Field, value: Any) -> None:
-        """Judge the field *name* of an operation of the table."""
+        """Check the field *name* of an operation in the table."""
         match field:
             case Shape.RANGE:
                 self.pages(value, "span")
@@ -152,7 +152,7 @@ class CallValidity(DeviceValidity):
             self.bind(call.name, source.pages)
 
     def _driver(self, call: ops.Mmap) -> None:
-        """Check that the driver's way of mapping fits its via, and that a part lies inside the mapping."""
+        """Check that the driver's way of mapping fits the interface, and a part lies inside the mapping."""
         if (call.driver is None) == (call.via == "driver"):
             raise Wrong("only `driver` takes a way to map, and needs one: write `driver remap wc`", "via")
         if call.driver is None:
@@ -202,7 +202,7 @@ class CallValidity(DeviceValidity):
             self.bind(call.name, call.pages)
 
     def _vvar(self, call: ops.Mremap) -> None:
-        """Check that the pages of the clock are only moved to an area; their place is up to the kernel."""
+        """Check that the clock pages are only moved to an area; the kernel chooses their original place."""
         forwards(call.span, "span", empty=True)
         if call.span.end > words.VVAR_PAGES:
             raise Wrong(
@@ -218,7 +218,7 @@ class CallValidity(DeviceValidity):
             raise Wrong(f"{verb} takes one page: write {span.name}[{span.start}]", "span")
 
     def _bytes(self, verb: str, part: walk_ops.ByteRange | None, first: int | None) -> None:
-        """Check that bytes begin in the named page, and that a guest can report them."""
+        """Check that the bytes begin in the named page, and that a guest can report them."""
         if part is None:
             return
         if not 0 <= part.offset < PAGE_SIZE:
@@ -273,7 +273,7 @@ class CallValidity(DeviceValidity):
 
 
 def moves_inside(device: ops.Device, span: Span) -> bool:
-    """True if `fault_moved` inserts frames of *device* for *span*: those of the other half of eight pages."""
+    """True if `fault_moved` for *span* inserts frames of *device*: those in the other half of eight pages."""
     return device.kind == "pci" and span.end <= device.pages // 8 * 8
 
 

@@ -1,4 +1,4 @@
-"""The operations on devices: of the guest driver, of vfio-pci, and of a device's slot."""
+"""The operations on devices: by the guest driver, through vfio-pci, and on a device's slot."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages
 
 #: The ways in which the driver maps: all at once (also without operations, or by vm_iomap_memory); a part or
-#: two halves; ordinary RAM instead of the device (at once; page by page with the VMA narrowed to each, like
+#: two halves; ordinary RAM instead of the device (at once; page by page, narrowing the VMA to each page, like
 #: hfi1 and comedi; or a buffer that is freed if mmap fails); like i915 (apply_to_page_range, which requests
-#: no cache mode); page by page on fault (with its own mode; by leaves of 2 MiB, or of 1 GiB too; by
+#: no cache mode); page by page on fault (with the driver's own mode; by leaves of 2 MiB, or also of 1 GiB; by
 #: remap_pfn_range of everything; other frames than at mmap; with first writes reported to the driver; in a
 #: VM_MIXEDMAP, also with first writes reported); its own pages as pages (one by one, several at once, by
 #: vm_map_pages, or on fault with first writes reported; alternating with frames of the device); all at once
@@ -48,7 +48,7 @@ DriverHow = Literal[
     "refuse",
 ]
 
-#: Ways that insert the driver's own pages as pages, which are counted, at once.
+#: Ways that insert all of the driver's own pages at once, as reference-counted pages.
 INSERTED: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
 
 #: The ways that map the driver's own pages as pages.
@@ -60,10 +60,10 @@ OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", "buffer", *OWN_PAGES)
 #: The ways in which the mmap of one file hands the VMA to another.
 STACKED: tuple[DriverHow, ...] = ("stack", "stack_prepare")
 
-#: The ways in which one remap_pfn_range makes the whole mapping, of the frames that the offset names.
+#: The ways in which a single remap_pfn_range maps everything, with the frames that the offset selects.
 REMAPPED_WHOLE: frozenset[DriverHow] = frozenset(("remap", "export", *STACKED))
 
-#: The files of the guest driver, as observations name them.
+#: The files of the guest driver, by their names in observations.
 DRIVER_FILES = ("driver", "export")
 
 #: Ways to fill entries on fault that make the kernel stop if the mapping is private.
@@ -90,22 +90,22 @@ SetMemoryMode = Literal["wb", "wc", "uc"]
 SET_MEMORY_NUMBERS: dict[str, int] = {"wb": 0, "wc": 1, "uc": 2}
 _SET_MODE = Ending(SET_MEMORY_NUMBERS, plainer=("wc", "uc", "wb"))
 
-#: The name of the driver's own pages of ordinary memory, in place of a device, and their number.
+#: The name used instead of a device for the driver's own pages of ordinary memory, and their number.
 DRIVER_RAM = "ram"
 DRIVER_RAM_PAGES = 16
 
-#: The name of the second place of a BAR, in place of a device, and the maximum number of pages of such a BAR.
+#: The name used instead of a device for a BAR's second place, and the maximum size of such a BAR in pages.
 MOVED_BAR = "moved"
 MOVED_PAGES = 8192
 
-#: Struct pages are made for whole sections of this many pages.
+#: Struct pages are created for whole sections of this many pages.
 SECTION_PAGES = 512
 
 
 class DriverMap(msgspec.Struct, frozen=True):
-    """The way in which the guest driver answers an mmap.
+    """The way the guest driver handles an mmap.
 
-    :param part: for ``part``: the first page and the page after the last, in pages of the mapping
+    :param part: for ``part``, the first page and the one after the last, counted in the mapping
     """
 
     how: DriverHow
@@ -124,8 +124,8 @@ class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
 
     :param span: device pages
     :param keep_cows: leave pages copied on write alone (even_cows = 0)
-    :param to_end: not only these, which are the device's last, but everything to the end of the file:
-        truncation
+    :param to_end: also everything after these pages, which are the device's last, to the end of the file, as
+        for a truncation
     """
 
     keep_cows: bool = False
@@ -141,7 +141,7 @@ class RemapPfnRange(OnPages, frozen=True, tag="remap_pfn_range"):
 
 
 class RequestMemRegion(OnPages, frozen=True, tag="request_mem_region"):
-    """The driver claims device pages, which revokes other mappings of them."""
+    """The driver claims device pages; other mappings of them are revoked."""
 
     row: ClassVar = Row((Shape.DEVICE_PAGES,), "driver claim", "S9.9", weight=4, asks="claim({asked})")
 
@@ -161,13 +161,13 @@ class Ioremap(OnPages, frozen=True, tag="ioremap"):
 
 
 class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
-    """The driver undoes its newest ioremap."""
+    """The driver undoes its most recent ioremap."""
 
     row: ClassVar = Row((), "driver iounmap 0", "S9.6", weight=3, asks="let_go(undo_ioremap, 0, 0)")
 
 
 class Memremap(OnPages, frozen=True, tag="memremap"):
-    """The driver maps pages, of a device or its own, as if they were memory."""
+    """The driver maps its own or a device's pages as memory."""
 
     row: ClassVar = Row(
         (Shape.MEMORY, _MEMREMAP_MODE),
@@ -181,13 +181,13 @@ class Memremap(OnPages, frozen=True, tag="memremap"):
 
 
 class Memunmap(msgspec.Struct, frozen=True, tag="memunmap"):
-    """The driver undoes its newest memremap."""
+    """The driver undoes its most recent memremap."""
 
     row: ClassVar = Row((), "driver memunmap 0", "S9.7", weight=2, asks="let_go(undo_memremap, 0, 0)")
 
 
 class IoMappingCreateWc(OnPages, frozen=True, tag="io_mapping_create_wc"):
-    """The driver makes an io_mapping of device pages."""
+    """The driver creates an io_mapping of device pages."""
 
     row: ClassVar = Row(
         (Shape.MEMORY,),
@@ -198,7 +198,7 @@ class IoMappingCreateWc(OnPages, frozen=True, tag="io_mapping_create_wc"):
 
 
 class IoMappingFree(msgspec.Struct, frozen=True, tag="io_mapping_free"):
-    """The driver frees its newest io_mapping."""
+    """The driver frees its most recent io_mapping."""
 
     row: ClassVar = Row((), "driver io-mapping-free 0", "S4.10", asks="let_go(undo_io_mapping, 0, 0)")
 
@@ -210,19 +210,19 @@ class ArchIoReserveMemtypeWc(OnPages, frozen=True, tag="arch_io_reserve_memtype_
 
 
 class ArchIoFreeMemtypeWc(OnPages, frozen=True, tag="arch_io_free_memtype_wc"):
-    """The driver frees a reservation of exactly these pages, its own or another's."""
+    """The driver frees a reservation of exactly these pages, its own or one made by others."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver free-wc", "S9.8", weight=2, asks="free_wc({asked});")
 
 
 class ArchPhysWcAdd(OnPages, frozen=True, tag="arch_phys_wc_add"):
-    """The driver asks for a write-combining MTRR, for kernels without PAT."""
+    """The driver requests a write-combining MTRR, for kernels without PAT."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver phys-wc-add", "S9.8", weight=0.5)
 
 
 class SetMemory(OnPages, frozen=True, tag="set_memory"):
-    """The driver changes the cache mode of its own pages: ``set_memory_wc`` etc.
+    """The driver changes the cache mode of its pages: ``set_memory_wc`` etc.
 
     :param span: pages of :data:`DRIVER_RAM`
     """
@@ -239,7 +239,7 @@ class SetMemory(OnPages, frozen=True, tag="set_memory"):
 
 
 class SetPagesArray(OnPages, frozen=True, tag="set_pages_array"):
-    """The driver does the same with an array of its pages, like graphics drivers: ``set_pages_array_wc``, ...
+    """The driver does the same for an array of its pages, as graphics drivers do: ``set_pages_array_wc`` etc.
 
     :param span: pages of :data:`DRIVER_RAM`
     """
@@ -252,9 +252,9 @@ class SetPagesArray(OnPages, frozen=True, tag="set_pages_array"):
 
 
 class MemremapPages(OnPages, frozen=True, tag="memremap_pages"):
-    """The driver has struct pages made for device pages (ZONE_DEVICE), whole sections of them.
+    """The driver creates struct pages for device pages (ZONE_DEVICE), in whole sections.
 
-    :param p2pdma: as MEMORY_DEVICE_PCI_P2PDMA, which asks for UC-, not as MEMORY_DEVICE_GENERIC
+    :param p2pdma: use MEMORY_DEVICE_PCI_P2PDMA, which requests UC-, instead of MEMORY_DEVICE_GENERIC
     """
 
     row: ClassVar = Row(
@@ -273,25 +273,25 @@ class MemremapPages(OnPages, frozen=True, tag="memremap_pages"):
 
 
 class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
-    """The driver removes its newest struct pages."""
+    """The driver removes the struct pages it created last."""
 
     row: ClassVar = Row((), "driver memunmap-pages 0", "S4.9", asks="let_go(undo_pages, 0, 0)")
 
 
 class OnDevice(msgspec.Struct, frozen=True):
-    """An operation on a pci device as a whole."""
+    """An operation on a whole pci device."""
 
     device: str
 
 
 class Bind(OnDevice, frozen=True, tag="bind"):
-    """The task binds the guest driver to a pci device (the driver's ``bind`` file): its BAR is claimed."""
+    """Bind the guest driver to a pci device (the driver's ``bind`` file), which claims its BAR."""
 
     row: ClassVar = Row((Shape.DEVICE,), "bind", "S9.9", weight=3)
 
 
 class Unbind(OnDevice, frozen=True, tag="unbind"):
-    """The task unbinds it again (the driver's ``unbind`` file): the claim is released."""
+    """Unbind the driver (its ``unbind`` file), which releases the claim."""
 
     row: ClassVar = Row((Shape.DEVICE,), "unbind", "S9.9", weight=3)
 
@@ -357,7 +357,7 @@ class VfioClose(OnDevice, frozen=True, tag="vfio_close"):
     row: ClassVar = Row((Shape.DEVICE,), "vfio-close", "S9.4", weight=2)
 
 
-#: A call whose return tells an owner that its frames are free.
+#: Calls whose return tells an owner that its frames are free.
 Revoking = UnmapMappingRange | MemoryDisable
 REVOKING = (UnmapMappingRange, MemoryDisable)
 
@@ -366,31 +366,31 @@ VfioCall = MemoryDisable | MemoryEnable | VfioReset | D3 | D0 | VfioClose
 
 
 class Remove(OnDevice, frozen=True, tag="remove"):
-    """The task writes 1 to the ``remove`` file of a pci device: the kernel forgets the device in its slot."""
+    """Write 1 to the ``remove`` file of a pci device: the kernel forgets the device in its slot."""
 
     row: ClassVar = Row((Shape.DEVICE,), "remove", "S9.9", weight=6, c="remove_device()")
 
 
 class Rescan(OnDevice, frozen=True, tag="rescan"):
-    """The task writes 1 to /sys/bus/pci/rescan, and the device that is found is enabled."""
+    """Write 1 to /sys/bus/pci/rescan, and enable the device that is found."""
 
     row: ClassVar = Row((Shape.DEVICE,), "rescan", "S9.9", weight=7)
 
 
 class RescanMoved(OnDevice, frozen=True, tag="rescan_moved"):
-    """The same while the addresses of the BAR are taken: it moves to those of :data:`MOVED_BAR`."""
+    """Do the same while the addresses of the BAR are occupied: it moves to those of :data:`MOVED_BAR`."""
 
     row: ClassVar = Row((Shape.DEVICE,), "rescan-moved", "S9.9", weight=5)
 
 
 class Unplug(OnDevice, frozen=True, tag="unplug"):
-    """A pci device is unplugged (QEMU's ``device_del``); done when it is out of its slot."""
+    """Unplug a pci device (QEMU's ``device_del``) and wait until it has left its slot."""
 
     row: ClassVar = Row((Shape.DEVICE,), "slot 0", "S9.9", weight=5, option="slots")
 
 
 class Plug(OnDevice, frozen=True, tag="plug"):
-    """Another device, whose memory is zero, is plugged into the slot (``device_add``) and enabled."""
+    """Plug another device, with zeroed memory, into the slot (``device_add``) and enable it."""
 
     row: ClassVar = Row((Shape.DEVICE,), "slot 1", "S9.9", weight=9, option="slots")
 

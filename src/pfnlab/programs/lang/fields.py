@@ -1,7 +1,7 @@
-"""The types of an operation's fields, and the row in which its class declares the rest.
+"""The types of an operation's fields, and the row with its class's other declarations.
 
-Parser, printer, checks, requests to the guest agent, methods, fuzzer, shrinker, grammars and reproducers read
-an operation's row. Its effect in the model is in ``programs/model/dispatch.py``.
+The row is read by parser, printer, checks, requests to the guest agent, methods, fuzzer, shrinker, grammars
+and reproducers. An operation's effect in the model is in ``programs/model/dispatch.py``.
 """
 
 from enum import Enum, auto
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 
 class Shape(Enum):
-    """A field with the same form in every operation that has one."""
+    """A field that has the same form in every operation."""
 
-    #: Pages of an area, which may be named as a whole: ``munmap a``.
+    #: Pages of an area, possibly the whole area: ``munmap a``.
     RANGE = auto()
-    #: A page of an area that is accessed: ``read a[0]``.
+    #: The accessed page of an area: ``read a[0]``.
     ACCESS = auto()
     #: Pages of a device.
     DEVICE_PAGES = auto()
@@ -27,9 +27,10 @@ class Shape(Enum):
     DEVICE = auto()
     #: ``none`` or letters of ``rwx``.
     PROT = auto()
-    #: 32 bits that are stored.
+    #: The 32 bits to store.
     VALUE = auto()
-    #: The pages that a process may have in addition to its present ones: ``+16 pages``, or ``unlimited``.
+    #: The number of pages that a process may have in addition to its present ones: ``+16 pages``, or
+    #: ``unlimited``.
     ROOM = auto()
     #: A task that is alive at this point.
     TASK = auto()
@@ -40,14 +41,14 @@ class Shape(Enum):
 
 
 class Word(NamedTuple):
-    """A field that is one word of several.
+    """A field that is one of several words.
 
-    :param numbers: each word with its number for the guest agent, in the order in which messages list them
+    :param numbers: each word with its number for the guest agent, in the order used in messages
     :param says: its name in messages
     :param default: the word that is implied if omitted; None if it is required
-    :param plainer: the words that the shrinker tries, the plainest first; all of them if not given
-    :param c: the beginning of its names in C; without one, it is its number there
-    :param newer: the number from which on old C libraries lack the names
+    :param plainer: the words that the shrinker tries, simplest first; all of them if not given
+    :param c: the prefix of its names in C; if empty, C uses its number
+    :param newer: the first number whose name old C libraries lack
     """
 
     numbers: dict[str, int]
@@ -60,7 +61,7 @@ class Word(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """A field that is the end of the verb: ``set_memory_wc``; its words are like those of :class:`Word`."""
+    """A field that forms the end of the verb: ``set_memory_wc``; its words are as in :class:`Word`."""
 
     numbers: dict[str, int]
     plainer: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ class Ending(NamedTuple):
 class Flag(NamedTuple):
     """A field that is true if its word is present.
 
-    :param plainer: the value that the shrinker tries; None if neither is plainer
+    :param plainer: the value that the shrinker tries; None if neither is simpler
     :param c: the words for false and true in C
     """
 
@@ -82,18 +83,18 @@ Field = Shape | Word | Ending | Flag
 
 
 class Row(NamedTuple):
-    """An operation: its fields, and its words in other languages.
+    """An operation's row: its fields, and its forms in other languages.
 
     :param fields: the types of its fields, in their order
     :param wire: its verb in the protocol of the guest agent (``lab/guest/PROTOCOL.md``)
     :param rules: the steps of ``docs/semantics`` that describe its effect; empty if no step is specific to it
-    :param weight: how often the fuzzer draws it; 0 if only a schedule has it
-    :param seen: its only effects are those the state shows, and it returns
-    :param c: the C expression for it, with ``{at}``, ``{bytes}``, ``{pages}`` and the names of fields; empty
-        for a function of the same name with its fields in order, or a request to the driver
-    :param asks: the expression by which a module answers that request, with ``{asked}`` for the range; empty
-        for a function of the same name. It ends in ``;`` if it has no value
-    :param traced: the system calls with address, length and the other fields in order, as strace names them
+    :param weight: how often the fuzzer draws it; 0 if it occurs only in schedules
+    :param seen: its only effects are those visible in the state, and the call returns
+    :param c: its C expression, with ``{at}``, ``{bytes}``, ``{pages}`` and field names; empty for a function
+        of the same name called with its fields in order, or for a request to the driver
+    :param asks: the expression with which a module handles that request, with ``{asked}`` for the range;
+        empty for a function of the same name. It ends in ``;`` if it has no value
+    :param traced: strace's names of the system calls that take address, length and the other fields in order
     :param option: the kernel configuration option that the operation requires
     """
 

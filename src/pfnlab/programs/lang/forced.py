@@ -1,12 +1,12 @@
-"""The prefixes of an operation: the kernel is forced to fail, to omit a call, or to pause."""
+"""The prefixes of an operation, which force the kernel to fail, to omit a call, or to pause."""
 
 import msgspec
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """A forced refusal: a kernel function fails on one of its calls within an operation.
+    """A forced failure: a kernel function fails on one of its calls within an operation.
 
-    :param nth: which call of it, counted from 1
+    :param nth: the number of the call, counted from 1
     :param inside: count only within the first call of this function, or None
     """
 
@@ -19,7 +19,7 @@ class Hold(msgspec.Struct, frozen=True):
     """The call at which the acting task's processor pauses until the next ``release``.
 
     :param function: the kernel function, or ``unlink``, whose name differs between series
-    :param nth: which call of it within the operation, counted from 1
+    :param nth: the number of the call within the operation, counted from 1
     :param at_return: pause after the call has returned, instead of at its beginning
     """
 
@@ -32,7 +32,7 @@ class Skip(msgspec.Struct, frozen=True):
     """A forced omission: a kernel function returns at once on one of its calls within an operation.
 
     :param function: the kernel function, one that returns nothing
-    :param nth: which call of it, counted from 1
+    :param nth: the number of the call, counted from 1
     """
 
     function: str

@@ -1,7 +1,7 @@
-"""Programs by name: those of ``litmus/``, which come with pfnlab, in addition to a user's own files.
+"""Programs by name: those in ``litmus/``, which come with pfnlab, and a user's own files.
 
-In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` next to ``src``: see
-:mod:`pfnlab.programs.lang.library_list`. All users of programs look them up here.
+In a wheel the former are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` next to
+``src``: see :mod:`pfnlab.programs.lang.library_list`. All lookups of programs go through this module.
 """
 
 import difflib
@@ -20,10 +20,10 @@ from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import MAX_BYTES
 
-#: The word for standard input among files.
+#: The word that stands for standard input in a list of files.
 STDIN = Path("-")
 
-#: The word for all programs that come with pfnlab.
+#: The word that stands for all programs that come with pfnlab.
 ALL = "@all"
 
 #: The suffix of program files.
@@ -31,7 +31,7 @@ SUFFIX = ".pfn"
 
 _HERE = Path()
 
-#: Words that are a path, whether or not there is such a file.
+#: Words that are paths, whether or not such a file exists.
 _PATH = re.compile(r"^(/|\.\.?/|~)|\.(pfn|json)$")
 
 
@@ -43,7 +43,7 @@ def library_paths() -> tuple[Path, ...]:
 def find_program(name: str) -> Path:
     """The file of the program called *name*: the stem of its file, with the folder if two have that stem.
 
-    :raises Misuse: there is no such program, or there are several
+    :raises Misuse: if there is no such program, or there are several
     """
     found = _named(name, library_paths())
     if len(found) == 1:
@@ -54,7 +54,7 @@ def find_program(name: str) -> Path:
 
 
 def long_name(path: Path) -> str:
-    """The unique name of a program of the library: ``unmapping/munmap-middle``."""
+    """The unique name of a program in the library: ``unmapping/munmap-middle``."""
     return path.relative_to(library_folder()).with_suffix("").as_posix()
 
 
@@ -64,23 +64,23 @@ def in_library(path: Path) -> bool:
 
 
 def library_programs(words: Iterable[str]) -> list[Path]:
-    """The files of the programs of the library that *words* name: names, folders of the library, patterns.
+    """The files of the library programs that *words* select: names, folders of the library, or patterns.
 
-    :raises Misuse: a word matches nothing
+    :raises Misuse: if a word matches nothing
     """
     return list(dict.fromkeys(path for word in words for path in _of_name(word)))
 
 
 def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _HERE) -> list[Path]:
-    """The files of programs that *words* name, in their order.
+    """The files of programs that *words* select, in their order.
 
     A word is a file, a folder (all programs in it and below), a pattern of files or names (``fork/*.pfn``,
     ``munmap-*``), a name, a folder of the library, :data:`ALL`, or ``-`` for standard input. An existing file
-    takes precedence over a name. A pattern of files means programs, unless it gives a suffix.
+    takes precedence over a name. A file pattern without a suffix matches only programs.
 
-    :param names: whether a word may be a name; not where files are written
+    :param names: whether a word may be a name; false if the files will be written
     :param folder: the folder for files with relative names
-    :raises Misuse: a word names nothing, or standard input is named twice
+    :raises Misuse: if a word names nothing, or standard input is named twice
     """
     found = [path for word in words for path in _of_word(word, names, folder)]
     if found.count(STDIN) > 1:
@@ -91,7 +91,7 @@ def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _H
 def load_found(path: Path) -> Program:
     """The program in a file, or in standard input if *path* is :data:`STDIN`.
 
-    :raises ProgramError: it cannot be read, or is not a correct program
+    :raises ProgramError: if it cannot be read, or is not a correct program
     """
     if path != STDIN:
         return load_program(path)
@@ -99,9 +99,9 @@ def load_found(path: Path) -> Program:
 
 
 def read_stdin() -> str:
-    """The text in standard input; one character more than a program may have if it is longer.
+    """The text in standard input, cut off one character after the maximum length of a program.
 
-    :raises Misuse: it cannot be read, or is not text
+    :raises Misuse: if it cannot be read, or is not text
     """
     if sys.stdin is None:
         raise Misuse("standard input is closed: name a file instead of -")
@@ -128,10 +128,10 @@ def _of_word(word: str, names: bool, folder: Path) -> Sequence[Path]:
 
 
 def _of_name(word: str) -> Sequence[Path]:
-    """The programs of the library that a word means."""
+    """The library programs that a word stands for."""
     if word == ALL:
         return library_paths()
-    # The path shown on pages is a name even without a checkout.
+    # The path shown on documentation pages is a name even without a checkout.
     is_path = word.startswith(f"{FOLDER}/")
     name = word.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX) if is_path else word
     if glob.has_magic(name):

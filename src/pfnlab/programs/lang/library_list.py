@@ -1,7 +1,7 @@
 """The list of the programs that come with pfnlab: names and questions, from the README of ``litmus/``.
 
 In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` next to ``src``. No
-program is read here, so nothing of the language is imported.
+program is read here, so no part of the language is imported.
 """
 
 import re
@@ -18,18 +18,18 @@ FOLDER = "litmus"
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 
-#: A row of the folder's README: name, file, question and remarks about the program.
+#: The pattern of a row in the folder's README: name, file, question and remarks about the program.
 _ROW = re.compile(r"^\| \[(?P<name>[^]]+)\]\((?P<file>[^)]+\.pfn)\) \| (?P<question>.*?) \| (?P<rest>.*) \|$")
 
 
 class LibraryEntry(msgspec.Struct, frozen=True):
     """One program of the library as listed in its README.
 
-    :param name: its name, as passed to run
-    :param folder: its folder, below that of the library
+    :param name: its name, as passed to ``run``
+    :param folder: its folder within the library
     :param section: its heading in the list
     :param question: its question, a sentence
-    :param says: the behaviour of kernels, and the origin of the program
+    :param says: how kernels behave, and where the program comes from
     """
 
     name: str
@@ -40,7 +40,7 @@ class LibraryEntry(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """The path of its file."""
         return library_folder() / self.folder / f"{self.name}.pfn"
 
 
@@ -64,7 +64,7 @@ class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
 def library_folder() -> Path:
     """The folder of the programs that come with pfnlab.
 
-    :raises Misuse: they are not installed
+    :raises Misuse: if they are not installed
     """
     for folder in (_PACKAGE / FOLDER, _PACKAGE.parents[1] / FOLDER):
         if (folder / "README.md").is_file():
@@ -86,11 +86,11 @@ def library_entries() -> list[LibraryEntry]:
 
 
 def chosen_entries(grep: str | None = None, section: str | None = None) -> list[LibraryEntry]:
-    """The programs with *grep* in name, question, text or row of the README, of one section or folder.
+    """The programs in a section or folder with *grep* in their name, question, text or README row.
 
     Both ignore case.
 
-    :raises Misuse: there is no such section
+    :raises Misuse: if there is no such section
     """
     entries = library_entries()
     if section is not None:

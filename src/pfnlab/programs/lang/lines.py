@@ -1,4 +1,4 @@
-"""Lines and tokens: the layer of the text form that knows columns but no meaning."""
+"""Lines and tokens: the layer of the text form that knows columns but not meaning."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -33,11 +33,11 @@ class Token(NamedTuple):
 
 
 class Line:
-    """One line of a program, split into tokens, and the reading position in it.
+    """A line of a program, split into tokens, with the reading position in it.
 
     :param number: counted from 1
     :ivar comment: the comment with its ``#``, or ""
-    :ivar free: keyword, text and the text's column of a title or question, else None
+    :ivar free: for a title or question, its keyword, its text and the column of the text; otherwise None
     """
 
     def __init__(self, raw: str, number: int, source: str) -> None:
@@ -120,12 +120,12 @@ class Line:
         return True
 
     def was(self, *texts: str) -> bool:
-        """True if the last tokens read are *texts*."""
+        """True if the tokens read last are *texts*."""
         read = self.tokens[: self.position][-len(texts) :]
         return tuple(token.text for token in read) == texts
 
     def need(self, text: str, example: str) -> None:
-        """Read *text* or refuse, showing an *example* of the whole."""
+        """Read *text*, or refuse and show an *example* of the whole."""
         if not self.accept(text):
             before = f" before {words.quoted(self.next)}" if self.next else ""
             self.fail(f"`{text}` is missing{before}: write {example}")
@@ -140,7 +140,7 @@ class Line:
         return self.take()
 
     def choice(self, noun: str, choices: Collection[str], example: str) -> str:
-        """Read one of *choices*, or refuse with the nearest."""
+        """Read one of *choices*, or refuse and suggest the nearest one."""
         if self.next in choices:
             return self.take()
         if self.kind != "word":
@@ -187,7 +187,7 @@ class Line:
 def lines_of(text: str, source: str) -> Iterator[Line]:
     """Split *text* into lines, one at a time; ``\\n`` and ``\\r\\n`` end one.
 
-    :raises ProgramError: the text cannot be a program: too large, or binary
+    :raises ProgramError: if the text cannot be a program because it is too large or binary
     """
     if len(text) > words.MAX_BYTES:
         raise ProgramError(words.TOO_LARGE, source=source)

@@ -1,4 +1,4 @@
-"""Programs from files, in any form; their JSON form, with exactly the content of the text; their hash."""
+"""Loading of programs in any form; their JSON form, equivalent to the text form; their hash."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION
 def load_program(path: str | Path) -> Program:
     """Read the program in the file at *path*, text or JSON by its content.
 
-    :raises ProgramError: the file cannot be read, or is not a correct program
+    :raises ProgramError: if the file cannot be read, or is not a correct program
     """
     return load_bytes(_read(Path(path)), str(path))
 
@@ -27,7 +27,7 @@ def load_program(path: str | Path) -> Program:
 def program_files(folder: Path) -> dict[str, Path]:
     """The program files in *folder* and its subfolders, sorted by name.
 
-    :raises ProgramError: two have the same name
+    :raises ProgramError: if two have the same name
     """
     from pfnlab.base.wildcards import searching
 
@@ -43,9 +43,9 @@ def program_files(folder: Path) -> dict[str, Path]:
 
 
 def read_program_text(path: Path) -> str:
-    """The text of the file at *path*, whether or not it is a correct program.
+    """Read the text of the file at *path*, whether or not it is a correct program.
 
-    :raises ProgramError: the file cannot be read, or is not text
+    :raises ProgramError: if the file cannot be read, or is not text
     """
     return _decode(_read(path), str(path))
 
@@ -95,7 +95,7 @@ _BYTE = re.compile(r" \(byte (\d+)\)")
 
 
 def to_json(program: Program) -> bytes:
-    """The JSON form of *program*, readable, ending in a newline."""
+    """The JSON form of *program*, indented and ending in a newline."""
     content = {"format": FORMAT, **msgspec.to_builtins(program)}
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
@@ -103,7 +103,7 @@ def to_json(program: Program) -> bytes:
 def from_json(content: bytes, source: str = "<program>") -> Program:
     """Read the JSON form.
 
-    :raises ProgramError: malformed JSON, unknown fields, or a program that breaks a rule
+    :raises ProgramError: if the JSON is malformed, has unknown fields, or its program breaks a rule
     """
     if len(content) > MAX_BYTES:
         raise ProgramError(TOO_LARGE, source=source)
@@ -122,7 +122,7 @@ def from_json(content: bytes, source: str = "<program>") -> Program:
 
 
 def program_hash(program: Program) -> str:
-    """The sha256 of the content of *program*: its setting, devices, areas and operations.
+    """The SHA-256 of the content of *program*: its settings, devices, areas and operations.
 
     Title, question, expectations, comments and layout do not count.
     """

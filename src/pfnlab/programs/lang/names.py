@@ -1,4 +1,4 @@
-"""The meaning of names at a line of a program, and where one may name a device (docs/programs.md)."""
+"""The meaning of names at a line of a program, and where a device may be named (docs/programs.md)."""
 
 from pfnlab.programs.lang import device_ops, words
 from pfnlab.programs.lang.areas import VVAR
@@ -10,7 +10,7 @@ class Wrong(Exception):
     """A header, operation or expectation that breaks a rule.
 
     :param message: the error and a correction
-    :param part: the wrong field, by which the caller finds its place in the text
+    :param part: the wrong field, from which the caller finds its place in the text
     """
 
     def __init__(self, message: str, part: str) -> None:
@@ -24,28 +24,28 @@ class Names:
 
     def __init__(self) -> None:
         self.devices: dict[str, Device] = {}
-        #: The pages that may be named in each area: the most mapped so far, or declared.
+        #: The number of pages that may be named in each area: the most mapped so far, or declared.
         self.extents: dict[str, int] = {}
-        #: The pages of the latest binding of each area: the meaning of the bare name.
+        #: The number of pages in the latest binding of each area, i.e. the meaning of its bare name.
         self.mapped: dict[str, int] = {}
         #: Devices that are out of their slots.
         self.unplugged: set[str] = set()
         #: The driver that is bound to the device in this program, ``""`` if there is none.
         self.driver = ""
-        #: Every task so far; the value is the word that ended it, or "".
+        #: Every task so far, with the word that ended it, or "".
         self.tasks: dict[str, str] = {MAIN_TASK: ""}
-        #: The first task of the process of each task.
+        #: The first task of each task's process.
         self.processes: dict[str, str] = {MAIN_TASK: MAIN_TASK}
 
     def whole(self, name: str) -> int:
-        """The number of pages that the bare name of an area means here."""
+        """The number of pages that an area's bare name stands for here."""
         if name not in self.mapped:
             self.extent(name, "span")
             raise Wrong(f"nothing is mapped as {name} yet: write {name}[0:{self.extents[name]}]", "span")
         return self.mapped[name]
 
     def new_name(self, name: str, kind: str, part: str) -> None:
-        """Refuse a name that breaks the rules for names, or that belongs to another kind than *kind*."""
+        """Refuse a name that breaks the rules for names, or that belongs to something other than a *kind*."""
         if name in words.KEYWORDS:
             raise Wrong(f"`{name}` is a word of the language: choose another name", part)
         if not words.NAME.fullmatch(name):
@@ -58,13 +58,13 @@ class Names:
                 )
 
     def grow(self, name: str, pages: int) -> None:
-        """Ranges of area *name* may end at *pages* from now on."""
+        """Allow ranges of area *name* to end at *pages* from now on."""
         if name not in self.extents and len(self.extents) == words.MAX_AREAS:
             raise Wrong(f"a program has at most {words.MAX_AREAS} areas: use a name again", "name")
         self.extents[name] = max(self.extents.get(name, 0), pages)
 
     def bind(self, name: str, pages: int) -> None:
-        """``name = ...`` maps *pages* at the start of area *name*."""
+        """Record that ``name = ...`` maps *pages* at the start of area *name*."""
         self.new_name(name, "area", "name")
         self.grow(name, pages)
         self.mapped[name] = pages
@@ -104,11 +104,11 @@ class Names:
         return [task for task, ended in self.tasks.items() if not ended]
 
     def threads(self, task: str) -> list[str]:
-        """The tasks of the process of *task*, including itself."""
+        """The tasks of the process of *task*, including *task*."""
         return [thread for thread in self.alive() if self.processes[thread] == self.processes[task]]
 
     def add_task(self, task: str, process: str) -> None:
-        """Record that *task* lives from now on, in the process of task *process*."""
+        """Record that *task* is alive from now on, in the process of task *process*."""
         self.tasks[task] = ""
         self.processes[task] = self.processes.get(process, process)
 
@@ -140,7 +140,7 @@ class Names:
 
 
 def forwards(span: Span, part: str, *, empty: bool = False) -> None:
-    """Refuse pages that are negative, too many, in the wrong order or empty."""
+    """Refuse a range that is negative, too long, reversed or empty."""
     name, start, end = span.name, span.start, span.end
     if start < 0 or end < 0:
         raise Wrong(f"pages count from 0: write {name}[0:{max(end, 1)}]", part)
@@ -158,7 +158,7 @@ def article(noun: str) -> str:
 
 
 class DeviceValidity(Names):
-    """Judges the use of devices by operations; records which driver has one, and whether its slot is full."""
+    """Checks how operations use devices; records each device's driver and whether its slot is full."""
 
     def _pci(self, name: str) -> Device:
         device = self.devices.get(name)
@@ -172,7 +172,7 @@ class DeviceValidity(Names):
         return device
 
     def _device(self, call: Call, name: str) -> None:
-        """Check a device as a whole, which is the one BAR of a guest; its slot is full or empty."""
+        """Check a whole device, which must be the guest's only BAR, and whether its slot is full or empty."""
         device = self._pci(name).name
         if device == device_ops.MOVED_BAR:
             raise Wrong(
@@ -207,7 +207,7 @@ class DeviceValidity(Names):
         self.devices[device_ops.MOVED_BAR] = Device(device_ops.MOVED_BAR, "pci", device.pages)
 
     def _taken_by(self, driver: str) -> None:
-        """Check that a device has one driver; vfio-pci has it for the whole program."""
+        """Check that a device has only one driver; vfio-pci keeps it for the whole program."""
         if self.driver not in ("", driver):
             raise Wrong(
                 f"{self.driver} has the device in this program, which {driver} cannot have too: "

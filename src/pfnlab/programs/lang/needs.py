@@ -1,4 +1,4 @@
-"""The needs of a program in its guest and in its kernel's configuration; it is undecided without them."""
+"""A program's requirements on its guest and its kernel's configuration, without which it is undecided."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pfnlab.programs.lang import device_ops, ops
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ROWS, is_by_hand, word_of
 
-#: The pages between the offsets of two regions in the file of a vfio-pci device (S9.4.1).
+#: The number of pages between the offsets of two regions in a vfio-pci device file (S9.4.1).
 VFIO_REGION_PAGES = 1 << 28
 
 
 class GuestNeeds(msgspec.Struct, frozen=True):
-    """Everything a guest must have for a program; `Program.needs` has them.
+    """Everything a guest must have for a program; see `Program.needs`.
 
     :param held: a processor is stopped, so that tasks run on separate processors
     :param forced: the kernel is forced to fail, or to omit a call, in some operation
-    :param reset: a device that can be reset and put to sleep
+    :param reset: a device must support reset and sleep
     :param bound: the guest driver is bound to a device, so that all of its BAR is claimed
-    :param wide: a processor with all 52 bits of a physical address
-    :param moved: the device that moves to a second place
+    :param wide: the processor must have 52-bit physical addresses
+    :param moved: the name of the device that moves to a second place
     :param past_end: the pci devices that are mapped past their last page
     :param first_page: the pci devices whose first page is claimed. For a resource file, the kernel checks
-        whether the BAR's first page is claimed (S1.13.5). A driver that is bound claims all of it, and so
-        does vfio-pci
-    :param stored_to: the devices whose bytes may differ afterwards: they are mapped shared, and the program
-        stores. No store reaches an ``isa`` device, and a ``top`` or ``limit`` device holds nothing
+        whether the BAR's first page is claimed (S1.13.5). A bound driver claims all of it, and so does
+        vfio-pci
+    :param stored_to: the devices whose contents may change, because they are mapped shared and the program
+        stores. No store reaches an ``isa`` device, and ``top`` and ``limit`` devices have no contents
     """
 
     held: bool
@@ -48,7 +48,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, program: ops.Program) -> GuestNeeds:
-        """The needs of *program*."""
+        """The requirements of *program*."""
         calls = [op.call for op in program.ops]
         maps = [call for call in calls if isinstance(call, ops.Mmap)]
         pages = {device.name: device.pages for device in program.devices if device.kind == "pci"}
@@ -92,7 +92,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
         )
 
 
-#: The name of each configuration field without a rule, and the programs that need it.
+#: The name of each configuration field that no rule reads, and the programs that need it.
 _NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
     ("pat", "PAT", lambda program: True),
     ("memtype_list", "list of memtypes", lambda program: True),
@@ -130,7 +130,7 @@ _NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
 
 
 def lacking(program: ops.Program, configuration: Configuration) -> str | None:
-    """A sentence about the first need of *program* that the kernel's configuration lacks."""
+    """A sentence about the first requirement of *program* that the kernel's configuration does not meet."""
     for field, thing, needs in _NEEDS:
         if not getattr(configuration, field) and needs(program):
             return f"this kernel has no {thing}: {option_names(field)} is off"
@@ -150,7 +150,7 @@ def _any(program: ops.Program, test: Callable[[ops.Call], bool]) -> bool:
 
 
 def _declares(program: ops.Program, option: str) -> bool:
-    """True if the row of an operation declares that it needs *option*."""
+    """True if an operation's row declares that it needs *option*."""
     return _any(program, lambda call: not is_by_hand(call) and ROWS[type(call)].option == option)
 
 

@@ -31,8 +31,8 @@ MAIN_TASK = "main"
 #: The interface by which a mapping is made.
 Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon", "perf"]
 
-#: Interfaces that map a PCI BAR, those that map low memory, and those that map physical memory outside
-#: devices; anonymous memory and perf's buffers have only their own.
+#: Interfaces that map a PCI BAR, low memory, and physical memory outside devices; anonymous memory and perf
+#: buffers each have a single interface.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
 PHYSICAL_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync", "driver")
@@ -51,10 +51,10 @@ DEVICE_VIAS: dict[DeviceKind, tuple[Via, ...]] = {
     "limit": PHYSICAL_VIAS,
 }
 
-#: The kinds of which a machine has one device, always at the same place.
+#: The kinds of which a machine has exactly one device, always at the same place.
 ONLY_KINDS: tuple[DeviceKind, ...] = ("isa", "top", "limit")
 
-#: The kinds that end at the end of physical address space, where nothing answers.
+#: The kinds that end where physical address space ends, where nothing responds.
 END_KINDS: tuple[DeviceKind, ...] = ("top", "limit")
 
 #: The settings of transparent_hugepage.
@@ -64,11 +64,11 @@ Thp = Literal["always", "madvise", "never"]
 class Device(msgspec.Struct, frozen=True):
     """A range of physical memory that the program maps.
 
-    :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached by /dev/mem; ``isa``
-        the memory from 0x98000 on: RAM, the ISA hole, and RAM above 1 MiB; ``top`` the last pages of the
-        machine's physical address space, where nothing answers; ``limit`` the same on a processor that has
-        all 52 bits of a physical address
-    :param pages: its size
+    :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached through /dev/mem;
+        ``isa`` the memory from 0x98000 on: RAM, the ISA hole, and RAM above 1 MiB; ``top`` the last pages of
+        the machine's physical address space, where nothing responds; ``limit`` the same on a processor with
+        52-bit physical addresses
+    :param pages: its size in pages
     """
 
     name: str
@@ -84,13 +84,13 @@ class Area(msgspec.Struct, frozen=True):
 
 
 class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
-    """mmap(2) of device pages, anonymous memory or a buffer of perf.
+    """mmap(2) of device pages, anonymous memory or a perf buffer.
 
-    :param name: the name of the area from now on, or None (then ``over`` is given)
+    :param name: the name of the new area, or None if ``over`` is given
     :param source: device pages; for other memory ``Span("anon", 0, pages)``, ``Span("perf", 0, pages)``
     :param prot: ``none`` or letters of ``rwx`` in that order
-    :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area ``name``,
-        which must be free (MAP_FIXED_NOREPLACE)
+    :param over: map with MAP_FIXED at these addresses, which must have the length of ``source``; None to map
+        at the start of area ``name``, which must be free (MAP_FIXED_NOREPLACE)
     """
 
     name: str | None
@@ -111,7 +111,7 @@ class Munmap(OnPages, frozen=True, tag="munmap"):
 
 
 class Mremap(OnPages, frozen=True, tag="mremap"):
-    """mremap(2): old pages are ``span`` (empty means old length 0), new length ``pages``.
+    """mremap(2) of ``span`` (empty means old length 0) to a new length of ``pages``.
 
     The flags are passed unchanged: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
 
@@ -140,7 +140,8 @@ class Mprotect(OnPages, frozen=True, tag="mprotect"):
 class PkeyMprotect(OnPages, frozen=True, tag="pkey_mprotect"):
     """pkey_mprotect(2); ``prot`` as in :class:`Mmap`.
 
-    :param keyed: with the process's own protection key, which permits all of its tasks; else with -1
+    :param keyed: use the process's own protection key, which lets all of its tasks access the pages;
+        otherwise use -1
     """
 
     row: ClassVar = Row(
@@ -208,7 +209,7 @@ class Mseal(OnPages, frozen=True, tag="mseal"):
 class Mbind(OnPages, frozen=True, tag="mbind"):
     """mbind(2) with node 0, or with no node for ``default``; ``policy`` is a key of :data:`POLICIES`.
 
-    :param move: with MPOL_MF_MOVE
+    :param move: pass MPOL_MF_MOVE
     """
 
     row: ClassVar = Row(
@@ -245,10 +246,10 @@ class Write(OnPages, frozen=True, tag="write"):
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
-    """fork(2): the child is task ``child`` from now on (``child = fork``).
+    """fork(2): create the child as task ``child`` (``child = fork``).
 
-    :param refused: make it fail: ``set_tid`` requests a pid that is taken, ``overcommit_memory`` leaves no
-        memory to commit, ``pids_max`` no process to the task's control group
+    :param refused: how to make it fail: ``set_tid`` requests a pid that is in use, ``overcommit_memory``
+        leaves no memory to commit, ``pids_max`` allows no further process in the task's control group
     """
 
     child: str
@@ -256,7 +257,7 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
 
 
 class Thread(msgspec.Struct, frozen=True, tag="thread"):
-    """pthread_create(3): one more thread of the acting task's process is task ``child`` from now on.
+    """pthread_create(3): start another thread, task ``child``, in the acting task's process.
 
     It shares the address space, and ends with its process.
     """
@@ -265,27 +266,27 @@ class Thread(msgspec.Struct, frozen=True, tag="thread"):
 
 
 class Exec(msgspec.Struct, frozen=True, tag="exec"):
-    """execve(2) of a small program: the old address space is removed, the task stays."""
+    """execve(2) of a small program: the old address space is removed, but the task stays."""
 
     row: ClassVar = Row((), "exec", "S8.2.9")
 
 
 class Exit(msgspec.Struct, frozen=True, tag="exit"):
-    """_exit(2) of the acting task, waited for."""
+    """_exit(2) of the acting task, followed by a wait for its end."""
 
     row: ClassVar = Row((), "exit", "S8.2.8", weight=6)
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    """SIGKILL to the acting task, waited for."""
+    """SIGKILL to the acting task, followed by a wait for its end."""
 
     row: ClassVar = Row((), "kill", "S8.2.8", weight=2)
 
 
 class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
-    """remap_file_pages(2): pages ``span`` of a shared mapping show other pages of its file.
+    """remap_file_pages(2): make pages ``span`` of a shared mapping show other pages of its file.
 
-    :param source: device pages that begin at the new file offset, as ``via`` counts offsets
+    :param source: the device pages at the new file offset, which is counted as ``via`` counts offsets
     """
 
     source: Span
@@ -293,15 +294,15 @@ class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
 
 
 class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):
-    """The task reads debugfs' pat_memtype_list to its end, and discards it."""
+    """Read pat_memtype_list in debugfs to its end and discard it."""
 
     row: ClassVar = Row((), "memtypes", "", weight=0.5, seen=True, c="read_memtypes()")
 
 
 class Release(msgspec.Struct, frozen=True, tag="release"):
-    """A held processor resumes; its operation and those that waited only for it finish.
+    """Resume a held processor: its operation finishes, and so do those that waited only for it.
 
-    :param held: the task that resumes; None for the only one that is held
+    :param held: the task to resume; None if only one is held
     """
 
     row: ClassVar = Row((Shape.HELD,), "nop", "S8.5", weight=0)
@@ -337,7 +338,8 @@ MemoryCall = (
     | RemapFilePages
 )
 
-#: The system calls that a kernel performs for a task, except mincore, which may have an error and a value.
+#: The system calls that a kernel performs for a task, except mincore, which may return both an error and a
+#: value.
 SystemCall = (
     MemoryCall
     | VfioCall
@@ -355,16 +357,16 @@ SystemCall = (
 #: All operations, in the order in which messages list those of one kind.
 Call = MemoryCall | TaskCall | Mincore | SystemCall
 
-#: Operations that access memory, and so may call the fault handler of a driver.
+#: Operations that access memory and may therefore call a driver's fault handler.
 FAULTING = (Read, Write, Walk, ProcessVmReadv)
 
 
 class Op(msgspec.Struct, frozen=True):
-    """One line of a program: *task* does *call*.
+    """One line of a program: *task* performs *call*.
 
-    :param fail: the kernel is forced to fail in it
-    :param skip: the kernel is forced to omit a call of it
-    :param hold: its processor is stopped in it; a call omitted by `skip` comes before that
+    :param fail: the failure forced on the kernel in this operation
+    :param skip: the function call that the kernel is forced to omit
+    :param hold: the function call at which the processor is stopped; a call omitted by `skip` comes earlier
     """
 
     call: Call
@@ -379,9 +381,10 @@ class Expect(msgspec.Struct, frozen=True):
     ``first`` to ``last``.
 
     :param first: a series, e.g. ``6.1``, or a version, e.g. ``6.12.23``; the range is inclusive at both ends
-    :param last: the same, or None for "and every later one"; versions are of one series, where they also end
-    :param leaked: the entries left, in the book's order; empty means that nothing is left
-    :param keeps: the name of a property that no step may violate; then the entries left do not matter
+    :param last: the same, or None for "and every later one"; a range that begins with a version stays within
+        its series
+    :param leaked: the entries left, in the order of the book; empty if nothing must be left
+    :param keeps: the name of a property that no step may violate; the entries left are then ignored
     """
 
     first: str
@@ -401,10 +404,10 @@ class Program(msgspec.Struct, frozen=True, dict=True):
     """A whole program.
 
     :param title: one line
-    :param asks: the question it answers, ends in a question mark; may be empty
-    :param areas: only those declared by hand; the others follow from the operations
-    :param thp: the machine's setting of transparent_hugepage; if not given, the machine is so small that the
-        kernel has chosen ``never``
+    :param asks: the question it answers, ending in a question mark; may be empty
+    :param areas: the explicitly declared areas; the others follow from the operations
+    :param thp: the machine's transparent_hugepage setting; if not given, the machine is so small that the
+        kernel chooses ``never``
     """
 
     title: str
@@ -417,7 +420,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def needs(self) -> GuestNeeds:
-        """The needs of the program from its guest; computed once and shared by all callers."""
+        """The program's requirements on its guest; computed once and shared by all callers."""
         from pfnlab.programs.lang.needs import GuestNeeds  # which needs these structures
 
         return GuestNeeds.of(self)
@@ -432,7 +435,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
 
 
 def tasks_of(program: Program) -> list[str]:
-    """Every task of the program in order of creation, the main one first."""
+    """Every task of the program in order of creation, starting with the main one."""
     tasks = [MAIN_TASK]
     tasks += [op.call.child for op in program.ops if isinstance(op.call, (Fork, Thread))]
     return list(dict.fromkeys(tasks))

@@ -1,6 +1,6 @@
-"""Programs as text again: one operation or a whole program, in canonical form.
+"""Printing of programs: one operation or a whole program, in canonical form.
 
-Canonical pages: the bare name if a range is the whole mapping under it, ``a[3]`` for one page, ``a[4:8]``
+Canonical ranges: the bare name for the whole mapping of that name, ``a[3]`` for one page, ``a[4:8]``
 otherwise.
 """
 
@@ -19,7 +19,7 @@ Mapped = Mapping[str, int]
 
 
 def op_text(op: ops.Op) -> str:
-    """The line of *op* alone: with every range written out, and its task unless that is the main one."""
+    """The line of *op* by itself, with every range written out, and its task unless that is the main one."""
     return _op(op, {})
 
 
@@ -53,7 +53,7 @@ def area_text(area: ops.Area) -> str:
 
 
 def thp_lines(program: ops.Program) -> list[str]:
-    """The canonical line of the setting of transparent_hugepage, where the program has one."""
+    """The canonical line of the transparent_hugepage setting, if the program has one."""
     return [] if program.thp is None else [_header("thp", program.thp)]
 
 
@@ -73,7 +73,7 @@ def expect_lines(program: ops.Program) -> list[str]:
     """The canonical lines of all expectations of *program*, with results aligned."""
     series = [_series(expect) for expect in program.expects]
     width = max(map(len, series), default=0) + 3
-    # In the form of the book's lines, so that the output of a run can be pasted here.
+    # In the form of book lines, so that the output of a run can be pasted here.
     return [
         f"expect {kernels:<{width}}{_expected(expect)}"
         for kernels, expect in zip(series, program.expects, strict=True)
@@ -149,7 +149,7 @@ def _mmap(call: ops.Mmap, mapped: Mapped) -> str:
 
 
 def way_text(how: DriverMap) -> str:
-    """The words for the way in which a driver maps: ``remap wc``."""
+    """The words for a driver's way of mapping: ``remap wc``."""
     part = "" if how.part is None else f"[{how.part[0]}:{how.part[1]}]"
     return f"{how.how}{part}{'' if how.mode == 'asis' else f' {how.mode}'}"
 
@@ -198,7 +198,7 @@ def _by_hand(call: words.ByHand, mapped: Mapped) -> str:
 
 
 def _by_fields(kind: type[ops.Call], row: Row) -> Callable[[Any, Mapped], str]:
-    """The printer of an operation of the table."""
+    """The printer of an operation in the table."""
     verb = words.word_of(kind)
     parts = [(name, _field(field)) for name, field in zip(kind.__struct_fields__, row.fields, strict=True)]
     ending = next((name for name, part in parts if part is None), None)

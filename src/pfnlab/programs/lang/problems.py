@@ -1,4 +1,4 @@
-"""The canonical layout of a program text, and its problems with places: for editors and ``pfnlab fmt``."""
+"""The canonical layout of a program text, and its problems with places, for editors and ``pfnlab fmt``."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.words import HEADERS
 
 
 class _LayoutRow(NamedTuple):
-    """One line of the result: ``section`` is header, operation, expectation or "" (comment, blank)."""
+    """One line of the result; ``section`` is header, operation, expectation or "" (comment or blank)."""
 
     section: str
     content: str
@@ -31,9 +31,9 @@ class _LayoutRow(NamedTuple):
 
 
 def format_text(text: str, source: str = "<program>") -> str:
-    """*text* in canonical layout: every comment and single blank lines kept, columns aligned.
+    """*text* in canonical layout, with comments and single blank lines kept and columns aligned.
 
-    :raises ProgramError: *text* is not a correct program
+    :raises ProgramError: if *text* is not a correct program
     """
     lines = list(lines_of(text, source))
     program = parse_lines(lines, source)
@@ -44,12 +44,12 @@ def format_text(text: str, source: str = "<program>") -> str:
 
 
 def program_text(program: Program) -> str:
-    """A program as a separate file."""
+    """The text of *program* as a file by itself."""
     return format_text(format_program(program), "counterexample")
 
 
 def _rows(lines: list[Line], program: Program) -> list[_LayoutRow]:
-    """Canonical content for every line, in the order of the text."""
+    """The canonical content of every line, in the order of the text."""
     # The text may have its header in an order other than the canonical one.
     headers: dict[str, list[str]] = {keyword: [] for keyword in ("pfnlab", *HEADERS)}
     for content in header_lines(program):
@@ -81,7 +81,7 @@ def _part_after(rows: list[_LayoutRow], section: str) -> None:
 
 
 def _single_blanks(rows: list[_LayoutRow]) -> list[_LayoutRow]:
-    """*rows* without blank lines at either end or next to another."""
+    """*rows* without blank lines at either end, and without repeated ones."""
     kept: list[_LayoutRow] = []
     for row in rows:
         if not row.blank or (kept and not kept[-1].blank):
@@ -110,7 +110,7 @@ def _aligned(rows: list[_LayoutRow]) -> list[str]:
     return lines
 
 
-#: The extent of an error that begins at a word: that word; otherwise one character.
+#: The extent of an error: the word it begins at, otherwise one character.
 _WORD = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*-?|.")
 
 
@@ -135,10 +135,10 @@ class TextProblem(msgspec.Struct, frozen=True):
     :param file: the text's name; ``-`` is standard input
     :param line: the line it begins in, counted from 1
     :param column: the column it begins in, counted from 1, in characters
-    :param end: its end, exclusive
+    :param end: the place after its last character
     :param severity: ``error`` if the text is not a program, ``layout`` if it is not in canonical form
     :param message: the problem and a correction, one line
-    :param fix: the text to put between both places; null if there is no automatic fix
+    :param fix: the text to put between the two places; null if there is no automatic fix
     """
 
     file: str
@@ -160,7 +160,7 @@ class FmtResult(Printed, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A problem is a discovery, and a text that is not a program is misuse."""
+        """A layout problem is a discovery; a text that is not a program is misuse."""
         if any(problem.severity == "error" for problem in self.problems):
             return Outcome.MISUSE
         return Outcome.DISCOVERY if self.problems else Outcome.AS_EXPECTED
@@ -186,11 +186,11 @@ def _command(problem: TextProblem) -> str:
 
 
 def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
-    """Problems of *text*: the first error, or else every place that is not in canonical form.
+    """Problems of *text*: the first error, or in a correct program every place not in canonical form.
 
-    All fixes together, applied from the last to the first, make the canonical form of the text.
+    Applying all fixes, from the last to the first, gives the canonical form of the text.
 
-    :raises ProgramError: *text* cannot be the text of a program: too large, or binary
+    :raises ProgramError: if *text* cannot be the text of a program: too large, or binary
     """
     try:
         formatted = format_text(text, source)
@@ -212,7 +212,7 @@ def _error(text: str, source: str, error: ProgramError) -> TextProblem:
 def _layout(text: str, source: str, formatted: str) -> Iterator[TextProblem]:
     """Each line that differs in canonical form, and each run of lines that are missing or superfluous."""
     before, after = text.splitlines(keepends=True), formatted.splitlines(keepends=True)
-    # Compared by their letters: canonical form mostly changes only the spaces of a line.
+    # Lines are compared without spaces: canonical form mostly changes only these.
     keys, new_keys = (["".join(line.split()) for line in lines] for lines in (before, after))
     matcher = SequenceMatcher(a=keys, b=new_keys, autojunk=False)
     for _, first, last, new_first, new_last in matcher.get_opcodes():
@@ -226,7 +226,7 @@ def _layout(text: str, source: str, formatted: str) -> Iterator[TextProblem]:
 
 
 def _run(source: str, first: int, before: list[str], after: list[str]) -> TextProblem:
-    """Lines from number *first* on, counted from 0: canonical form has more or fewer of them."""
+    """Lines from number *first* (counted from 0) on, of which canonical form has more or fewer."""
     if "".join((*before, *after)).strip():
         message = f"write {'; '.join(map(_shown, after))}"
     elif len(after) > len(before):
@@ -240,7 +240,7 @@ def _run(source: str, first: int, before: list[str], after: list[str]) -> TextPr
 
 
 def _line(source: str, number: int, before: str, after: str) -> TextProblem:
-    """The part of a line that differs in its canonical form."""
+    """The part of a line that differs from its canonical form."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if len(set(pair)) > 1), None)
     start = min(len(before), len(after)) if start is None else start
     most = min(len(before), len(after)) - start

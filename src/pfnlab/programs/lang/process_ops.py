@@ -1,4 +1,4 @@
-"""Operations on a process as a whole, and the words for numbers of the kernel."""
+"""Operations on a whole process, and the words for the kernel's numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICIES: dict[str, int] = {"default": 0, "preferred": 1, "bind": 2}
 #: The process limits that a program may set, with the kernel's numbers (RLIMIT_*).
 LIMITS: dict[str, int] = {"memlock": 8, "data": 2, "as": 9}
 
-#: The line of /proc/PID/status with the present amount of the resource that a limit is on.
+#: The line of /proc/PID/status with the current usage of the resource that each limit restricts.
 LIMITED_USES: dict[str, str] = {"memlock": "VmLck", "data": "VmData", "as": "VmSize"}
 
 #: Every madvise advice that a program may name, with the kernel's number.
@@ -28,7 +28,7 @@ ADVICE: dict[str, int] = {
 }
 
 
-#: An advice; every C library of the last ten years has those before 20.
+#: Numbers of advice; every C library of the last ten years names those below 20.
 ADVICE_WORD = Word(
     ADVICE,
     "advice",
@@ -40,7 +40,7 @@ ADVICE_WORD = Word(
 
 
 class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
-    """process_madvise(2) of one range; ``advice`` is a key of :data:`ADVICE`.
+    """process_madvise(2) on one range; ``advice`` is a key of :data:`ADVICE`.
 
     :param target: the task whose memory is affected
     """
@@ -58,9 +58,10 @@ class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
 
 
 class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
-    """setrlimit(2) of the soft limit on ``resource``, a key of :data:`LIMITS`, for the process of the task.
+    """setrlimit(2) of the soft limit on ``resource``, a key of :data:`LIMITS`, for the task's process.
 
-    :param room: the pages that the process may have in addition to its present ones; None for any number
+    :param room: the number of pages that the process may have in addition to its present ones; None for no
+        limit
     """
 
     row: ClassVar = Row(
@@ -75,9 +76,9 @@ class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
 
 
 class ProcessMrelease(msgspec.Struct, frozen=True, tag="process_mrelease"):
-    """process_mrelease(2) of the process of task ``victim``: memory of a killed process is reaped.
+    """process_mrelease(2) on the process of task ``victim``: reap the memory of a killed process.
 
-    :param killed: it is killed first, and not waited for; a held processor keeps it from exiting
+    :param killed: kill it first, without waiting; a held processor keeps it from exiting
     """
 
     row: ClassVar = Row((Shape.ANY_TASK, Flag("killed")), "process-mrelease", "S8.4", c="reap(turn.named)")

@@ -1,4 +1,4 @@
-"""A program with fewer operations that still shows the same (delta debugging).
+"""Shrinking of a program to fewer operations with the same result (delta debugging).
 
 Operations are removed in smaller and smaller groups, then one by one until none can be removed: the result is
 1-minimal. An operation is removed together with those that need it, e.g. a fork with all operations of its
@@ -16,12 +16,12 @@ from pfnlab.programs.lang.words import tasks_named
 
 
 def shrunk(program: Program, shows: Callable[[Program], bool]) -> Program:
-    """The last of :func:`shrink_steps`, or *program* if nothing can be removed."""
+    """The last program from :func:`shrink_steps`, or *program* if nothing can be removed."""
     return [program, *shrink_steps(program, shows)][-1]
 
 
 def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator[Program]:
-    """Shorter and shorter programs for which *shows* holds, each derived from the one before."""
+    """Shorter and shorter programs for which *shows* holds, each derived from the previous one."""
     size = max(1, len(program.ops) // 2)
     while True:
         smaller = first_that_shows(_without_groups(program, size), shows)
@@ -36,12 +36,12 @@ def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator
 
 
 def first_that_shows(candidates: Iterable[Program], shows: Callable[[Program], bool]) -> Program | None:
-    """The first of *candidates* that is a program and for which *shows* holds."""
+    """The first of *candidates* that is a correct program and for which *shows* holds."""
     return next((candidate for candidate in candidates if _is_program(candidate) and shows(candidate)), None)
 
 
 def without(program: Program, places: Sequence[int]) -> Program | None:
-    """*program* without the operations at *places* and all that need them; None if nothing is left."""
+    """*program* without the operations at *places* and all that depend on them; None if nothing is left."""
     removed, held_at = set(places), _held_at(program)
     ops: dict[int, Op] = {}
     missing_tasks: set[str] = set()
@@ -59,7 +59,7 @@ def without(program: Program, places: Sequence[int]) -> Program | None:
 
 
 def _held_at(program: Program) -> dict[int, int]:
-    """The place of each release, and that of the hold that it ends."""
+    """The place of each release, with the place of the hold that it ends."""
     held: dict[str, int] = {}
     found: dict[int, int] = {}
     for place, op in enumerate(program.ops):
@@ -77,7 +77,7 @@ def _concerned(op: Op) -> set[str]:
 
 
 def _without_groups(program: Program, size: int) -> Iterator[Program]:
-    """*program* without each group of *size* operations, the last first."""
+    """*program* without each group of *size* operations in turn, the last group first."""
     for start in reversed(range(0, len(program.ops), size)):
         smaller = without(program, range(start, min(start + size, len(program.ops))))
         if smaller is not None:

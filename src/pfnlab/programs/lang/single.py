@@ -1,7 +1,7 @@
-"""A single line: an operation or a range that continues a program, or a device.
+"""Reading of a single line: an operation or a range that continues a program, or a device.
 
-For machines that are given their operations one at a time. The reader of whole programs reads the line, with
-the names of the program, so the same words are accepted and the same mistakes refused.
+It is meant for machines that get their operations one at a time. The line is read by the reader of whole
+programs, with the names of the program, so the same words are accepted and the same mistakes refused.
 """
 
 from pfnlab.base.errors import ProgramError
@@ -12,15 +12,15 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import Reading, parse
 from pfnlab.programs.lang.words import FIRST_LINE, HEADERS, NO_DEVICE
 
-#: The first words of lines that are not operations.
+#: The first words of lines other than operations.
 _OTHER_LINES = (*HEADERS, "pfnlab", "expect")
 
 
 def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
-    """The operation *text*, the next one of *program*.
+    """Read *text* as the next operation of *program*.
 
-    :param program: it may still have no operation, and a processor may be held at its end
-    :raises ProgramError: it is not an operation, or not one that is allowed here
+    :param program: it may have no operations yet, and a processor may be held at its end
+    :raises ProgramError: if it is not an operation, or not one that is allowed here
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "an operation, e.g. `munmap a[4:8]`")
@@ -31,9 +31,9 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
 
 
 def read_span(text: str, program: Program, source: str = "<range>") -> Span:
-    """The range *text* at the end of *program*: ``a[4:8]``, ``a[3]`` or ``a`` of an area, or of a device.
+    """Read the range *text* at the end of *program*: ``a[4:8]``, ``a[3]`` or ``a``, of an area or a device.
 
-    :raises ProgramError: it is not a range, or nothing has that name
+    :raises ProgramError: if it is not a range, or nothing has that name
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "a range, e.g. `a[4:8]`")
@@ -41,9 +41,9 @@ def read_span(text: str, program: Program, source: str = "<range>") -> Span:
 
 
 def read_device(text: str) -> Device:
-    """The device *text*, e.g. ``bar: pci, 16 pages``.
+    """Read the device *text*, e.g. ``bar: pci, 16 pages``.
 
-    :raises ProgramError: it is not a device
+    :raises ProgramError: if it is not a device
     """
     if "\n" in text:
         raise ProgramError("a device is one line: write `bar: pci, 16 pages`", source="<device>")
@@ -52,7 +52,7 @@ def read_device(text: str) -> Device:
 
 
 def _reading(program: Program, source: str) -> Reading:
-    """The reader after the last line of *program*."""
+    """A reader positioned after the last line of *program*."""
     reading = Reading(source)
     reading.go_on(program)
     return reading

@@ -1,4 +1,4 @@
-"""Pages of a named object, and the form of operations on them."""
+"""A range of pages of a named object, and the base class of operations on one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
         return self.end - self.start
 
     def meets(self, other: Span) -> bool:
-        """True if the two have a page in common."""
+        """True if the two spans have a page in common."""
         return self.name == other.name and self.start < other.end and other.start < self.end
 
     def contains(self, other: Span) -> bool:

@@ -1,6 +1,6 @@
 """The text form of a program: one header, operation or expectation per line.
 
-The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapping of a)::
+The grammar, where ``SPAN`` is ``a[4:8]``, ``a[3]`` or ``a`` (the whole mapping of a)::
 
     pfnlab program 1
     title TEXT          asks TEXT?
@@ -10,8 +10,8 @@ The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapp
     [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
     expect KERNEL[..[KERNEL]] nothing left | leaked SPAN MODE, ... | keeps PROPERTY
 
-Written by hand rather than with a grammar tool: every refusal includes a correction, which depends on the
-place in the operation where reading stopped.
+The parser is written by hand rather than generated: every refusal includes a correction, which depends on
+where in the operation reading stopped.
 """
 
 from collections.abc import Collection, Iterable
@@ -41,7 +41,7 @@ class Reading(CallReader):
         self._started = False
 
     def go_on(self, program: Program) -> None:
-        """Continue after the operations of *program*, which was judged before; it may be unfinished.
+        """Continue after the operations of *program*, which was checked before and may be unfinished.
 
         The operations read from here on are in :attr:`ops`.
         """
@@ -54,7 +54,7 @@ class Reading(CallReader):
             self.scope.op(op)
 
     def lone_span(self, line: Line, devices: Collection[str]) -> Span:
-        """Read a line that is only a range.
+        """Read a line that consists of a range.
 
         :param devices: names that have pages without a mapping
         """
@@ -69,7 +69,7 @@ class Reading(CallReader):
         return span
 
     def line(self, line: Line) -> None:
-        """Read one line with content."""
+        """Read one non-empty line."""
         self.at = {}
         of_word = {"thp": self._thp, "device": self._device, "area": self._area, "expect": self._expect}
         try:
@@ -123,7 +123,7 @@ class Reading(CallReader):
         line.end("the setting")
 
     def _declared(self, line: Line, example: str) -> str:
-        """Read keyword, name and colon of a declaration."""
+        """Read the keyword, name and colon of a declaration."""
         keyword = line.next
         self._in_header(line, keyword, line.column)
         line.take()
@@ -229,7 +229,7 @@ class Reading(CallReader):
             line.need(",", example)
 
     def finish(self, last: int) -> Program:
-        """The program, after its *last* line was read."""
+        """The program, after line number *last*, the final one, was read."""
         if not self._started:
             message = f"this is empty: a program starts with the line `{FIRST_LINE}`"
             raise ProgramError(message, source=self.source, line=1, column=1)
@@ -257,7 +257,7 @@ def parse(text: str, source: str = "<program>") -> Program:
 
 
 def parse_lines(lines: Iterable[Line], source: str) -> Program:
-    """Read the text form from lines already cut."""
+    """Read the text form, already split into lines."""
     reading = Reading(source)
     last = 0
     for line in lines:
@@ -268,9 +268,9 @@ def parse_lines(lines: Iterable[Line], source: str) -> Program:
 
 
 def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | None, Hold | None]:
-    """Read all prefixes of an operation line, each at most once and in their order.
+    """Read all prefixes of an operation line, each at most once and in the fixed order.
 
-    :param at: the columns of the line's fields; those of the prefixes are added
+    :param at: the columns of the line's fields, to which those of the prefixes are added
     """
     fail: Fail | None = None
     skip: Skip | None = None

@@ -1,9 +1,9 @@
-"""The colours of a program text: the words of the language and their places on a line, as a neutral table.
+"""Syntax highlighting of programs: the words of the language and their places on a line, in a neutral table.
 
-The grammars of editors are made from it (``tools/make_editors.py``), and ``tokens.json``, which other
-highlighters read. A line begins in the context ``line``. At every character except a space, the first rule of
-the context that matches there determines the token, and the context for the rest of the line. Each context
-ends with rules that match anything, so that every character has a token.
+Editor grammars are generated from it (``tools/make_editors.py``), and so is ``tokens.json`` for other
+highlighters. A line begins in the context ``line``. At every character except a space, the context's first
+matching rule determines the token and the context for the rest of the line. Each context ends with rules that
+match anything, so every character belongs to a token.
 """
 
 import re
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.process_ops import ADVICE, LIMITS, POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 
 #: The kinds of tokens. ``text`` is a title or question, ``mark`` a bracket or other sign, ``builtin`` memory
-#: that needs no declaration, ``error`` a token that is not allowed in its place.
+#: that needs no declaration, ``error`` a misplaced token.
 TokenKind = Literal[
     "keyword",
     "operation",
@@ -46,8 +46,8 @@ _NUMBER = r"-?(?:0[xX][0-9a-fA-F]+|[0-9]+)" + _END
 class TokenRule(NamedTuple):
     """One rule of a context: words, or a pattern.
 
-    Patterns use only the common subset of regular expressions of Python, JavaScript and Oniguruma, and look
-    ahead only.
+    Patterns use only the common subset of Python, JavaScript and Oniguruma regular expressions, and may look
+    ahead but not behind.
 
     :param words: these words, each as a whole; empty if there is a pattern
     :param context: the context for what follows; empty for the same
@@ -65,7 +65,7 @@ class TokenRule(NamedTuple):
 
 
 def contexts() -> dict[str, tuple[TokenRule, ...]]:
-    """All contexts by name, starting with that of the beginning of a line."""
+    """All contexts by name, starting with the one for the beginning of a line."""
     name, number = TokenRule("name", pattern=_NAME), TokenRule("number", pattern=_NUMBER)
     brackets = TokenRule("mark", pattern=r"[:\[\]]")
     modes = TokenRule("mode", _once((*words.MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *words.DRIVER_MODES)))
@@ -100,7 +100,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     return {
         "line": _closed(
             TokenRule("keyword", ("title", "asks"), context="text"),
-            # A word before `=` or `:` is a name, or intended as one.
+            # A word before `=` or `:` is a name, or is meant as one.
             TokenRule("name", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*=)"),
             TokenRule("task", (MAIN_TASK,)),
             TokenRule("task", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*:)"),
@@ -143,7 +143,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             TokenRule("function", pattern=r"[A-Za-z_][A-Za-z0-9_]{0,63}" + _END),
             number,
         ),
-        # An area or a device, whose name may be any word outside the language.
+        # An area or a device: its name may be any word outside the language.
         "operand": _closed(builtin, TokenRule("name", pattern=_NAME, context="arguments")),
         "mapped": _closed(brackets, number, TokenRule("name", pattern=_NAME, context="source")),
         # Of remap_file_pages: the rest of the area's pages, then the device.
@@ -187,7 +187,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
 
 
 def _closed(*rules: TokenRule) -> tuple[TokenRule, ...]:
-    """*rules*, a comment, and a rule for anything else."""
+    """*rules*, followed by rules for a comment and for anything else."""
     return (
         *rules,
         TokenRule("comment", pattern="#.*"),

@@ -1,7 +1,7 @@
-"""The static rules of a program and its schedules: devices, areas, tasks, ranges and held processors.
+"""The static rules of programs and their schedules: devices, areas, tasks, ranges and held processors.
 
-A :class:`ProgramValidity` is given every header, operation and expectation in order and knows the meaning of
-names at that point. It judges values, not text, so the text and the JSON form obey the same rules.
+A :class:`ProgramValidity` is given every header, operation and expectation in order, and knows the meaning of
+names at each point. It checks values, not text, so the text form and the JSON form obey the same rules.
 """
 
 from pfnlab.base.errors import ProgramError
@@ -13,10 +13,10 @@ from pfnlab.programs.lang.names import Names, Wrong, article, forwards
 from pfnlab.programs.lang.printer import call_text
 from pfnlab.programs.lang.process_ops import ProcessMrelease
 
-#: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
+#: Operations that cannot be held: they end or replace a task's program, start a thread, or do nothing.
 _NEVER_HELD = ops.Exit | ops.Kill | ops.Exec | ops.Thread | ops.Look | ops.Release
 
-#: Operations that start a thread, or add or remove devices: not allowed while a processor is held.
+#: Operations that start a thread or add or remove devices; not allowed while a processor is held.
 _NOT_WHILE_HELD = ops.Thread | SlotCall
 
 
@@ -25,20 +25,20 @@ MAX_HELD = 2
 
 
 class ScheduleValidity:
-    """The held processors, while the operations of a program are judged in order.
+    """The held processors while a program's operations are checked in order.
 
     :param names: the meaning of the names at the operation
     """
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        #: The tasks whose processors are held, in the order of their holds, each with its operation.
+        #: The tasks whose processors are held, in the order in which they stopped, each with its operation.
         self._held: dict[str, str] = {}
         #: Tasks that were forked while a processor was held.
         self._newborn: set[str] = set()
 
     def op(self, op: ops.Op) -> None:
-        """Judge *op* and apply its effect on the held processors."""
+        """Check *op* and apply its effect on the held processors."""
         if isinstance(op.call, ProcessMrelease) and op.call.killed:
             self._killed(op)
         if isinstance(op.call, ops.Release):
@@ -62,7 +62,7 @@ class ScheduleValidity:
         if not self._held:
             raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
         names = " or ".join(f"`release {held}`" for held in self._held)
-        # The order of resumption is the question of such a program, so its text must state it.
+        # The order of resumption is the very subject of such a program, so its text must state it.
         if task is None and len(self._held) > 1:
             raise Wrong(f"{len(self._held)} processors are held: write {names}", "verb")
         if task is not None and task not in self._held:
@@ -109,7 +109,7 @@ class ScheduleValidity:
 
 
 def check_prefixes(op: ops.Op) -> None:
-    """Refuse prefixes without a function or a call, or that do not fit each other or the operation."""
+    """Refuse prefixes that lack a function or a call, or do not fit each other or the operation."""
     for prefix, forced in (("fail", op.fail), ("skip", op.skip), ("hold", op.hold)):
         if forced is None:
             continue
@@ -130,7 +130,7 @@ def check_prefixes(op: ops.Op) -> None:
 
 
 def _function(name: str, prefix: str, field: str) -> None:
-    # `return` would be a name by its letters; in C and in a hold it is not.
+    # `return` looks like a name, but is not one in C or in a hold.
     if name == "return" or not words.FUNCTION.fullmatch(name):
         example = "__pte_alloc" if prefix == "fail" else "unmap_vmas"
         raise Wrong(
@@ -139,7 +139,7 @@ def _function(name: str, prefix: str, field: str) -> None:
 
 
 class ProgramValidity(CallValidity):
-    """The judge of a program, given its lines in order."""
+    """The checker of a program, given its lines in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class ProgramValidity(CallValidity):
         self.grow(area.name, area.pages)
 
     def op(self, op: ops.Op) -> None:
-        """Judge *op* and apply its effect on names."""
+        """Check *op* and apply its effect on names."""
         if not self.devices:
             raise Wrong("no device yet: write `device  bar: pci, 16 pages` above the first operation", "verb")
         self._ops += 1
@@ -226,7 +226,7 @@ class ProgramValidity(CallValidity):
             raise Wrong(f"{problem}: write `c = fork`, then `c: exec`", "verb")
 
     def expect(self, expect: ops.Expect) -> None:
-        """Judge an expectation."""
+        """Check an expectation."""
         self._schedule.end("first")
         self._expects += 1
         if self._expects > words.MAX_EXPECTS:
@@ -262,7 +262,7 @@ class ProgramValidity(CallValidity):
                 raise Wrong(f"unknown cache mode {words.quoted(leaked.mode)}{hint}", part)
 
     def end(self) -> None:
-        """The program is complete."""
+        """Check the complete program."""
         if not self.devices:
             raise Wrong("no device: write `device  bar: pci, 16 pages` in the header", "end")
         if not self._ops:
@@ -271,7 +271,7 @@ class ProgramValidity(CallValidity):
 
 
 def check_program(program: ops.Program, source: str = "<program>") -> None:
-    """Judge a whole program that did not come from text.
+    """Check a whole program that did not come from text.
 
     :raises ProgramError: naming the header, operation or expectation by its number
     """

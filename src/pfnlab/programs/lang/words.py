@@ -1,6 +1,6 @@
-"""The words and limits of the language, the table of operations, and the nearest word to a misspelt one.
+"""The words and limits of the language, the table of operations, and suggestions for misspelt words.
 
-Operations with a special form are :data:`ByHand`; the others have a row, by word and verb.
+Operations with a special form are in :data:`ByHand`; the others have a row, found by word and by verb.
 """
 
 import re
@@ -13,7 +13,7 @@ from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, DriverHow, Dr
 from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.walk_ops import Node, ProcessVmReadv, Walk, Walker
 
-#: The operations that declare a row, in the order of the union.
+#: The operations that declare a row, in the order of the union type.
 ROWS: dict[type[ops.Call], Row] = {kind: kind.row for kind in get_args(ops.Call) if hasattr(kind, "row")}
 
 #: The operations whose lines have a special form: they name something new, or one field depends on another.
@@ -35,12 +35,12 @@ def is_by_hand(call: ops.Call) -> TypeGuard[ByHand]:
 
 
 def word_of(kind: type[ops.Call]) -> str:
-    """The word of an operation, which is its tag in the JSON form too."""
+    """The word of an operation, which is also its tag in the JSON form."""
     return str(kind.__struct_config__.tag)
 
 
 def verbs_of(kind: type[ops.Call]) -> tuple[str, ...]:
-    """The verbs of an operation of the table: its word, or one for each ending."""
+    """The verbs of an operation in the table: its word, or one verb for each ending."""
     word = word_of(kind)
     for field in ROWS[kind].fields:
         if isinstance(field, Ending):
@@ -56,7 +56,7 @@ BY_VERB: dict[str, type[ops.Call]] = {verb: kind for kind in ROWS for verb in ve
 def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
     """The verbs of the operations whose first field is one of *shapes*, in the table's order.
 
-    :param more: only those with other fields too, or only those without
+    :param more: True for only those with further fields, False for only those without; None for both
     """
     return tuple(
         verb
@@ -66,23 +66,23 @@ def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
     )
 
 
-#: The operations that a trace has as plain calls, by the names of these.
+#: The operations that appear in a trace as plain calls, by the names of those calls.
 TRACED: dict[str, type[ops.Call]] = {name: kind for kind, row in ROWS.items() for name in row.traced.split()}
 
 
 def tasks_named(call: ops.Call) -> dict[str, str]:
-    """The tasks that an operation of the table names, by their fields, except held ones."""
+    """The tasks that an operation in the table names, by field, except held ones."""
     if is_by_hand(call):
         return {}
     fields = zip(call.__struct_fields__, ROWS[type(call)].fields, strict=True)
     return {name: getattr(call, name) for name, field in fields if field in (Shape.TASK, Shape.ANY_TASK)}
 
 
-#: The version this pfnlab reads and writes; the first line of every program names it.
+#: The version of the language that this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1
 FIRST_LINE = f"pfnlab program {VERSION}"
 
-#: The source of an anonymous mapping, in place of a device.
+#: The source of an anonymous mapping, used instead of a device.
 ANON: ops.Via = "anon"
 
 #: The source of a mapping of perf_event_open(2): a page of the event and the pages of its ring buffer.
@@ -94,12 +94,12 @@ NO_DEVICE: tuple[ops.Via, ...] = (ANON, PERF)
 #: Their names in messages.
 KIND_OF_MEMORY = {ANON: "anonymous memory", PERF: "a buffer of perf"}
 
-#: The pages of the clock, which every process has somewhere, until mremap moves them to an area: their
-#: number, and a line that moves them.
+#: The clock pages, which every process has somewhere until mremap moves them to an area: their number, and a
+#: line that moves them.
 VVAR_PAGES = 4
 VVAR_MOVED = f"`v = mremap {VVAR} {VVAR_PAGES} pages maymove fixed`"
 
-#: The maximum number of pages of a perf buffer: fewer than every user may lock.
+#: The maximum number of pages of a perf buffer: fewer than any user may lock.
 MAX_PERF_PAGES = 65
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
@@ -139,7 +139,7 @@ UNITS: dict[str, int] = {
 }
 
 KINDS: dict[str, ops.DeviceKind] = {kind: kind for kind in get_args(ops.DeviceKind)}
-#: The maximum number of pages of a device by kind; other kinds are limited only by :data:`MAX_PAGES`.
+#: The maximum number of pages of a device, by kind; other kinds are limited only by :data:`MAX_PAGES`.
 MOST_PAGES: dict[ops.DeviceKind, int] = {
     "lowmem": MAX_LOWMEM_PAGES,
     "isa": MAX_ISA_PAGES,
@@ -155,14 +155,14 @@ MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
 #: The ways in which the guest driver maps, and the modes it can be given.
 DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
-#: Other ways to a page, and reasons for refusing a fork.
+#: Other ways to access a page, and reasons for refusing a fork.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 NODES: dict[str, Node] = {word: word for word in get_args(Node)}
 FORK_WORDS: dict[str, ops.ForkRefusal] = {word: word for word in get_args(ops.ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
 #: A limit that allows any number of pages.
 UNLIMITED = "unlimited"
-#: Fields that are one word, present or not.
+#: Fields that consist of one word, present or absent.
 FLAGS = tuple(field.word for row in ROWS.values() for field in row.fields if isinstance(field, Flag))
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
@@ -171,7 +171,7 @@ HEADERS = ("title", "asks", "thp", "device", "area")
 #: Operations without arguments.
 PLAIN_VERBS = tuple(verb for kind, row in ROWS.items() if not row.fields for verb in verbs_of(kind))
 
-#: Operations whose arguments begin with one word of several.
+#: Operations whose arguments begin with one of several words.
 WORD_VERBS = tuple(
     verb
     for kind, row in ROWS.items()
@@ -185,7 +185,7 @@ TASK_VERBS = verbs_on(Shape.ANY_TASK)
 #: Operations on a task that is held.
 HELD_VERBS = verbs_on(Shape.HELD)
 
-#: Operations that make a task, each with an example line.
+#: Operations that create a task, each with an example line.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
 #: All operations, in the order in which messages list them.

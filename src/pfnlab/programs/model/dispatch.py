@@ -44,19 +44,19 @@ from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places, without_contents
 
-#: The number of frames that an entry can name.
+#: The number of frames that an entry can address.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
 
 class CallResult(NamedTuple):
-    """The result of a call: errno, 0 for success, and a value if there is one."""
+    """The result of a call: its errno (0 for success), and its value if there is one."""
 
     errno: int
     value: int | str | None = None
 
 
 def perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> CallResult:
-    """Run *call* as *task*; contents that depend on the machine are not reported."""
+    """Run *call* as *task*, without reporting contents that depend on the machine."""
     error, value = _perform(kernel, task, call, places)
     return CallResult(error, without_contents(call, value, places))
 
@@ -92,7 +92,7 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
     """Make the system call for *call*.
 
     :return: its value, if it has one
-    :raises ModelledErrno: its error
+    :raises ModelledErrno: if it fails
     """
     mm = task.mm
     match call:
@@ -173,9 +173,9 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
 
 
 def _check_offset(task: Task, call: ops.RemapFilePages, places: Places) -> None:
-    """Check that the offset means the same in the mapping's file on every machine.
+    """Check that the offset has the same meaning in the mapping's file on every machine.
 
-    :raises Undecided: it does not
+    :raises Undecided: if it does not
     """
     vma = task.mm.vma_lookup(places.pages(call.span)[0])
     file = None if vma is None else vma.file
@@ -236,7 +236,7 @@ def _ask_driver(kernel: Kernel, task: Task, call: device_ops.DriverRequest, plac
 
 
 def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
-    """The device, which the agent opens for the first operation on it, whichever that is."""
+    """The device, which the agent opens before the first operation on it."""
     if device not in kernel.vfio:
         pfns = places.devices[device]
         with kernel.as_init():
@@ -260,7 +260,7 @@ def _slot(kernel: Kernel, places: Places, name: str, call: device_ops.SlotCall) 
         case device_ops.Remove():
             device.remove(kernel)
         case device_ops.Unplug():
-            # The kernel's own threads do it, unseen by those of the program.
+            # Kernel threads do it; the program's tasks do not notice.
             with kernel.trace.unseen():
                 if device.known:
                     device.remove(kernel)

@@ -1,4 +1,4 @@
-"""A program's operations on the modelled kernel: one by one, or side by side with some that are held.
+"""A program's operations on the modelled kernel: one by one, or concurrently, with some of them held.
 
 Programs without a rule are refused. For kernels before 6.1 only the tracking and its flushes are known, from
 the list of bugs (``docs/bugs.md``).
@@ -32,7 +32,7 @@ _SKIPPED = (FLUSH,)
 _OWN_MEMORY = "the model does not know how often mlockall flushes: it fills the program's own memory too"
 
 
-#: Advice newer than the oldest profile; no older kernel was tested with it.
+#: Advice newer than the oldest profile, not tested on older kernels.
 _NEW_ADVICE = ("populate_read", "populate_write", "dontneed_locked", "collapse")
 
 
@@ -42,7 +42,7 @@ def refuse_unknown(program: Program, series: str) -> None:
     :raises Undecided: naming the first such operation
     """
     if program.needs.slot and program.needs.vfio:
-        # It waits until they have closed it.
+        # It waits until these have closed it.
         raise Undecided(
             "the model has no rule for a device that comes or goes while vfio-pci has users", Why.NO_RULE
         )
@@ -79,7 +79,7 @@ class OneByOne:
 
     def __init__(self, kernel: Kernel, places: Places) -> None:
         self._kernel, self._places = kernel, places
-        #: The operations that the last step ended.
+        #: The operations that finished in the last step.
         self.ended: tuple[Op, ...] = ()
 
     @property
@@ -130,7 +130,8 @@ class SideBySide(OneByOne):
         self._generations = self._tlb_generations()
         #: The operations under way, by their tasks.
         self._open: dict[str, Op] = {}
-        #: The flushes of the last step count: it reaped no memory of a program's own, and released no task.
+        #: True if the last step's flushes are compared: it reaped none of a program's own memory and released
+        #: no task.
         self._counts = True
 
     @property
@@ -139,7 +140,7 @@ class SideBySide(OneByOne):
         return not self._processors.held
 
     def step(self, op: Op) -> Returned:
-        """Begin *op* and run it as far as it gets."""
+        """Start *op* and run it as far as it gets."""
         self.ended = (op,)
         self._counts = not isinstance(op.call, ProcessMrelease | Release)
         if isinstance(op.call, Release):
@@ -176,7 +177,7 @@ class SideBySide(OneByOne):
         return Returned("ok", "; ".join(endings) or None)
 
     def _standing(self, operation: Operation) -> str:
-        """A task, and the result of its operation, final or so far."""
+        """A task and the result of its operation, final or so far."""
         returned: Returned = operation.result
         if not operation.done:
             returned = _so_far(operation, False, operation in self._processors.held)
@@ -206,9 +207,9 @@ class SideBySide(OneByOne):
 
 
 def _check_flushes(op: Op) -> None:
-    """Check that the model knows every flush of *op*, if it is to be held or omitted at one.
+    """Check that the model knows every flush of *op* if it is to be held at one, or to omit one.
 
-    :raises Undecided: it fills the program's own memory too, and each page copied there is flushed (S5.10.1)
+    :raises Undecided: if it also fills the program's own memory, where each page copied is flushed (S5.10.1)
     """
     forced = [call.function for call in (op.hold, op.skip) if call is not None]
     if isinstance(op.call, Mlockall) and FLUSH in forced:
@@ -228,7 +229,7 @@ def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
 
 
 def _hold(hold: Hold | None) -> Call | None:
-    """The call at which to stop (Undecided: the model does not stop there)."""
+    """The call at which to stop; raises Undecided if the model does not stop there."""
     if hold is None:
         return None
     if hold.function not in HOLD_FUNCTIONS:
@@ -238,7 +239,7 @@ def _hold(hold: Hold | None) -> Call | None:
 
 
 def _skip(skip: Skip | None) -> Call | None:
-    """The call to omit (Undecided: the model does not know its consequences)."""
+    """The call to omit; raises Undecided if the model does not know the consequences."""
     if skip is None:
         return None
     if skip.function not in _SKIPPED:

@@ -1,4 +1,4 @@
-"""``model:7.2``, ``model:6.1,tracker=exact``: the machine that runs programs on the modelled rules."""
+"""``model:7.2``, ``model:6.1,tracker=exact``: the machine that runs programs by the modelled rules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from pfnlab.programs.runs.observation import (
     TlbSeen,
 )
 
-#: The place of BARs: below 4 GiB while they fit, as firmware places them, else above.
+#: The place of BARs: below 4 GiB if they fit there, as firmware places them, otherwise above.
 _LOW_BAR_PFN = phys_to_pfn(0xC000_0000)
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
@@ -61,16 +61,16 @@ _LOW_END = 1 << 20
 
 
 class _Order(NamedTuple):
-    """The order in which waiting tasks resume, as in `Processors`."""
+    """The order in which waiting tasks resume; see `Processors`."""
 
     waiters_first: bool = False
     last_first: bool = False
 
 
-#: The task that had a lock before those that wait for it, followed by these in turn.
+#: First the task that held a lock, then those that waited for it, in turn.
 _IN_TURN = _Order()
 
-#: The other orders, each with the choice left to the machine, which is reported if it changes a run.
+#: The other orders, each with the choice that depends on the machine, which is reported if it changes a run.
 _ORDERS = {
     _Order(waiters_first=True): "whether a waiter for a lock continues before its last owner",
     _Order(last_first=True): "which of two waiters for the same lock continues first",
@@ -82,14 +82,14 @@ END = "end"
 
 
 class ModelMachine:
-    """The model with one kernel profile, in which policies and commits may be replaced.
+    """The model with one kernel profile, whose policies and commits may be replaced.
 
-    :param spec: a version (``6.1.176``) or a series, which means its newest known version, and changes, e.g.
+    :param spec: a version (``6.1.176``), or a series for its newest known version, followed by changes, e.g.
         ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
     :param look: how the predicted kernel is observed; it may be changed between two runs
-    :param configuration: of the kernel, if *spec* names none
-    :raises Misuse: unknown version, seam, policy, switch or commit, or a file that is not a configuration;
-        the message tells what to write
+    :param configuration: the kernel's configuration, if *spec* names none
+    :raises Misuse: if the version, seam, policy, switch or commit is unknown, or a file is not a
+        configuration; the message names a correction
     """
 
     def __init__(
@@ -106,9 +106,9 @@ class ModelMachine:
         return True
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run per program, each on a kernel that has just booted.
+        """Run each program on a freshly booted kernel.
 
-        A program without a rule in the model results in an ``undecided`` run. If the kernel ends in an
+        A program that the model has no rule for results in an ``undecided`` run. If the kernel dies in an
         operation, the run has the steps before it.
         """
         return [self._run_or_refuse(program) for program in programs]
@@ -129,18 +129,18 @@ class ModelMachine:
             )
 
     def _steps_before_the_end(self, program: Program) -> tuple[Step, ...]:
-        """The steps of a program in which the kernel ends, up to that operation."""
+        """The steps of a program in which the kernel dies, up to that operation."""
         opened = OpenRun(self, program)
         with suppress(Undecided):
             opened.go_on(program)
         return tuple(opened.steps)
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
-        """A kernel that has just booted on *platform*, without any task.
+        """A kernel freshly booted on *platform*, without tasks.
 
         :param devices: the pages of the program's devices; those that are neither RAM nor beyond all memory
             are on the PCI bus
-        :raises PolicyError: a user-defined policy cannot be loaded
+        :raises PolicyError: if a user-defined policy cannot be loaded
         """
         kernel = boot(self.profile, platform)
         kernel.pci = {
@@ -148,12 +148,13 @@ class ModelMachine:
             for name, pfns in devices.items()
             if not (name == MOVED_BAR or platform.is_top(pfns.start) or platform.phys.page_is_ram(pfns.start))
         }
-        # Nothing answers at the place to which a device may move later.
+        # Nothing responds at the place to which a device may move later.
         kernel.undecoded = tuple(pfns for name, pfns in devices.items() if name == MOVED_BAR)
         return kernel
 
     def refuse(self, program: Program) -> None:
-        """Refuse a program for which this kernel has no rule, or whose needs its configuration lacks.
+        """Refuse a program for which this kernel has no rule, or which needs something its configuration
+        lacks.
 
         :raises Undecided: with the reason
         """
@@ -167,8 +168,8 @@ class ModelMachine:
 
         :param check: assert every internal invariant after every step
         :param memory: the first words of pages of its first device; updated by the run
-        :raises Undecided: the model has no rule for something in it
-        :raises PolicyError: a user-defined policy breaks its protocol, or is not deterministic
+        :raises Undecided: if the model has no rule for something in it
+        :raises PolicyError: if a user-defined policy breaks its protocol, or is not deterministic
         """
         before = dict(memory or {})
         run, guards, processors = self._run(program, check, memory)
@@ -183,7 +184,7 @@ class ModelMachine:
     def _check_decided(self, program: Program, run: Run, memory: dict[int, int], *, crowded: bool) -> None:
         """Check that *run* is the same in every order of the waiting tasks (S8.2.10, S8.5.5).
 
-        :raises Undecided: it is not
+        :raises Undecided: if it is not
         """
         for order, reason in _ORDERS.items():
             if order.last_first and not crowded:
@@ -196,7 +197,7 @@ class ModelMachine:
     def _run(
         self, program: Program, check: bool, memory: dict[int, int] | None, *, order: _Order = _IN_TURN
     ) -> tuple[Run, list[Guard], Processors]:
-        """The run, the guards around user-defined policies, and the processors with orders that matter."""
+        """The run, the guards around user-defined policies, and the processors whose order matters."""
         opened = OpenRun(self, program, check=check, memory=memory)
         processors = opened.kernel.processors
         processors.waiters_first, processors.last_first = order
@@ -217,13 +218,13 @@ class ModelMachine:
 
 
 class OpenRun:
-    """A run whose program may get longer: the booted machine, and its steps so far.
+    """A run whose program may grow: the booted machine and its steps so far.
 
-    :param program: determines the places of devices and areas; none of its operations is done yet
+    :param program: determines the places of devices and areas; none of its operations has run yet
     :param check: assert every internal invariant after every step
     :param memory: the first words of pages of its first device
-    :ivar guards: around the user-defined policies of its kernel
-    :raises Undecided: the model has no rule for something in it
+    :ivar guards: the guards around its kernel's user-defined policies
+    :raises Undecided: if the model has no rule for something in it
     """
 
     def __init__(
@@ -257,10 +258,10 @@ class OpenRun:
     def extended(self, program: Program) -> OpenRun:
         """The run of *program*, which extends this one.
 
-        It is this run continued, or a new one from boot on if a new operation moves devices or areas, or puts
-        every task on its own processor.
+        This run is continued, or repeated from boot if a new operation moves devices or areas, or puts every
+        task on its own processor.
 
-        :raises Undecided: the model has no rule for something in it; this run can no longer continue
+        :raises Undecided: if the model has no rule for something in it; this run can no longer continue
         """
         self._machine.refuse(program)
         same = self._setting == _Setting.of(program)
@@ -269,7 +270,7 @@ class OpenRun:
         return run
 
     def go_on(self, program: Program) -> None:
-        """Do those operations of *program* that are not done yet."""
+        """Run the remaining operations of *program*."""
         done = len(self.steps)
         for line, op in zip(op_lines(program)[done:], program.ops[done:], strict=True):
             outcome = self._running.step(op)
@@ -283,7 +284,9 @@ class OpenRun:
 
     @property
     def left_behind(self) -> tuple[MemorySeen, ...]:
-        """For each step the part that only memory shows, if the run leaves memory committed; else empty."""
+        """For each step, the part visible only in memory, if the run leaves memory committed; otherwise
+        empty.
+        """
         left = self.kernel.committed
         if not left:
             return ()
@@ -300,7 +303,7 @@ class OpenRun:
 
 
 class _Setting(NamedTuple):
-    """The decisions of a program before its first operation."""
+    """The decisions made for a program before its first operation."""
 
     platform: Platform
     places: places.Places
@@ -315,10 +318,10 @@ class _Setting(NamedTuple):
 
 
 def exit_all(kernel: Kernel) -> None:
-    """Kill every task, the last created first, a thread with its process, and close files (S12.3.1)."""
+    """Kill every task, last created first, threads with their process, and close files (S12.3.1)."""
     while kernel.tasks:
         exit_group(kernel, max(kernel.tasks.values(), key=lambda task: task.pid))
-    # The agent held devices open for them.
+    # The agent kept devices open for them.
     for device in kernel.vfio.values():
         if device.open:
             with kernel.trace.unseen():
@@ -326,7 +329,7 @@ def exit_all(kernel: Kernel) -> None:
 
 
 def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
-    """A machine with the program's devices, their places on it, and the BAR that a driver claims whole."""
+    """A machine with the program's devices, their places, and the BAR that a driver claims as a whole."""
     platform = replace(qemu_q35(), transparent_hugepage=program.thp or "never")
     bar = _LOW_BAR_PFN
     if places.bar_mib_for(program) > places.LOW_BAR_MIB:
@@ -375,7 +378,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
 def model_of(named: Named, look: LookLevel = LookLevel.PROC) -> ModelMachine:
     """The model of that name.
 
-    :raises Misuse: there is no such model
+    :raises Misuse: if there is no such model
     """
     return ModelMachine(model_text(named.rest), look)
 

@@ -1,4 +1,4 @@
-"""The profile for the name of a model: a version and changes."""
+"""The profile for a model's name, i.e. a version and changes."""
 
 import difflib
 import re
@@ -23,9 +23,9 @@ _VERSION = re.compile(r"\d+\.\d+")
 
 
 def version_in(spec: str) -> str:
-    """The version that a model's name begins with: that of a distribution's name, ``6.12.117+deb13-amd64``.
+    """The version that a model's name begins with, also in a distribution's form, ``6.12.117+deb13-amd64``.
 
-    :raises Misuse: it hides its point release, e.g. ``5.15.0-91-generic``
+    :raises Misuse: if it hides its point release, e.g. ``5.15.0-91-generic``
     """
     name = spec.partition(",")[0]
     return version_named(name) if _VERSION.match(name) and name.isprintable() else name
@@ -34,8 +34,8 @@ def version_in(spec: str) -> str:
 def profile_named(spec: str, configuration: Configuration) -> Profile:
     """The profile for a model's name: ``7.2,tracker=none,config=FILE``.
 
-    :param configuration: of the kernel, if the name has none
-    :raises Misuse: there is no such version or change, or one is given twice
+    :param configuration: the kernel's configuration, if the name has none
+    :raises Misuse: if there is no such version or change, or one is given twice
     """
     version, changes = version_in(spec), spec.split(",")[1:]
     if series_of(version) not in PROFILES or not is_version(version):
@@ -46,7 +46,7 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
             "and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
     profile = configured(profile_of(version), configuration)
-    # The configuration first, and last the places of a seam, so that narrower changes override.
+    # The configuration comes first and the places of a seam last, so that narrower changes override.
     changes.sort(key=_how_narrow)
     for at, change in enumerate(changes):
         _check_once(change, changes[:at])
@@ -57,7 +57,7 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
 
 
 def _how_narrow(change: str) -> int:
-    """The place of a change among others: 0 for the configuration, 2 for a place of a seam, else 1."""
+    """The rank of a change: 0 for the configuration, 2 for a place of a seam, otherwise 1."""
     name, _, _ = change.partition("=")
     return 0 if name == "config" else 1 + ("." in name)
 

@@ -35,7 +35,7 @@ class Observer:
     def step(
         self, op: str, task: str, result: str, value: int | str | None, ended: Sequence[Op] | None
     ) -> Step:
-        """The observation after one operation; it takes the log lines so far.
+        """The observation after one operation; consumes the log lines so far.
 
         :param ended: the operations that ended; None if all tasks end
         """
@@ -97,7 +97,7 @@ class Observer:
                 yield BookEntry(*self.places.device_span(start, end).parts, entry.type.short)
 
     def _direct_map(self) -> Iterator[str]:
-        """The program's RAM that is not write-back in the direct map, in the book's words (S2.6, S2.9)."""
+        """The program's RAM that is not write-back in the direct map, modes as in the book (S2.6, S2.9)."""
         kernel = self.kernel
         for name, pfns in self.places.memory.items():
             if not kernel.platform.phys.page_is_ram(pfns.start):
@@ -107,7 +107,7 @@ class Observer:
 
     @property
     def _walker_is_own(self) -> bool:
-        """True if the walker of smaps is user-defined: it may count how often it was run."""
+        """True if the walker of smaps is user-defined, as it may then count its runs."""
         return isinstance(self.kernel.walkers.walk_page_vma, Guard)
 
     def _space(self, process: Task) -> WatchedSpace:
@@ -127,12 +127,12 @@ class Observer:
                 yield tracked_text(VM_PAT, None, map(names.__getitem__, vmas))
             else:
                 span = self.places.device_span(*pfns)
-                # RAM that a driver maps lies elsewhere on every machine.
+                # The address of RAM that a driver maps differs between machines.
                 place = span.name if span.name == PHYSICAL else span
                 yield tracked_text(place, refs, map(names.__getitem__, vmas))
 
 
-# There are as many as VMAs, after every step: each line is made once.
+# After every step there are as many as VMAs, so each line is created only once.
 @lru_cache(maxsize=1 << 14)
 def _vm_pat_text(name: str) -> str:
     return tracked_text(VM_PAT, None, (name,))

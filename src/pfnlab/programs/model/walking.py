@@ -1,4 +1,4 @@
-"""The results of a program's walkers: the modelled kernel's answers in the words of observations."""
+"""The results of a program's walkers: the modelled kernel's answers in the form of observations."""
 
 from pfnlab.base.errors import Defect
 from pfnlab.base.units import PAGE_SIZE
@@ -9,7 +9,7 @@ from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.texts import ascending, moved_text
 
-#: Bytes of a word, which is moved if an operation names no bytes.
+#: The number of bytes in a word, which is moved if an operation names no bytes.
 WORD = 4
 
 #: The words for a page of /proc/PID/pagemap, in the order of its bits from the highest.
@@ -65,7 +65,7 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
 
 
 def _moved(task: Task, call: Walk, page: int) -> int | str | None:
-    """The answer of a walker that takes bytes: the first word, if it reads no specific bytes.
+    """The result of a walker that takes bytes: the first word, if no specific bytes are named.
 
     :raises ModelledErrno: as the system call
     """
@@ -83,7 +83,7 @@ def _moved(task: Task, call: Walk, page: int) -> int | str | None:
 
 
 def process_vm_readv(task: Task, call: ProcessVmReadv, places: Places) -> str | None:
-    """The answer of process_vm_readv to *task*; no value if no specific bytes are requested.
+    """The result of process_vm_readv for *task*; None if no specific bytes are requested.
 
     :raises ModelledErrno: EFAULT
     """
@@ -104,7 +104,7 @@ def _pagemap_text(page: pagemap.Pagemap) -> str:
 
 
 def region_text(span: Span, words: list[str]) -> str:
-    """Pages that a scan found, all of one kind: ``a[0:4] present+written``."""
+    """Pages of one kind found by a scan: ``a[0:4] present+written``."""
     return f"{span} {'+'.join(word for word in CATEGORIES if word in words)}"
 
 
@@ -136,7 +136,7 @@ def _smap_text(smap: readers.Smap, places: Places) -> str:
 
 
 def rollup_text(rss: int, anonymous: int) -> str:
-    """The share of VMAs in the sums of smaps_rollup: ``Rss=16 Anonymous=8``, in kB."""
+    """The contribution of VMAs to the sums of smaps_rollup: ``Rss=16 Anonymous=8``, in kB."""
     return f"Rss={rss} Anonymous={anonymous}"
 
 

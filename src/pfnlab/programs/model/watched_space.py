@@ -1,7 +1,7 @@
-"""An address space in the words of an observation, which are rebuilt only where it has changed.
+"""An address space in the form of an observation, which is rebuilt only where it has changed.
 
 Its last observation is stored by value: VMAs by their fields, page tables by their runs of entries. So every
-change is noticed, whatever its cause, and a step of a long run costs only as much as it changes.
+change is noticed, whatever its cause, and the cost of a step in a long run depends only on what it changes.
 """
 
 from bisect import bisect_left, bisect_right
@@ -27,10 +27,10 @@ from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.texts import vma_name
 
-#: The fields of a VMA that its words are made of: its pages first.
+#: The fields of a VMA that its observed form is made of, starting with its pages.
 _FIELDS = tuple(map(attrgetter, ("start", "end", "pgoff", "flags", "page_prot", "file")))
 
-#: The first page of a run of entries or of tables, and the page after its last.
+#: The first page of a run of entries or tables, and the page after its last.
 _START, _END = itemgetter(0), itemgetter(1)
 
 #: The place of the ordinary page in a run of entries.
@@ -40,7 +40,7 @@ _PAGE = itemgetter(EntryRun._fields.index("page"))
 class WatchedSpace:
     """The address space of a process at its last observation.
 
-    :param counts: the counters of a VMA, as the observer learns them
+    :param counts: returns the counters of a VMA as the observer knows them
     :ivar vmas: for each VMA its observation; None for a VMA outside the program's areas
     :ivar prots: their names with the cache mode of vm_page_prot, in the same way
     """
@@ -59,12 +59,12 @@ class WatchedSpace:
         self._ptes: dict[str, list[PteSeen]] = {name: [] for name in places.areas}
 
     def is_of(self, kernel: Kernel, task: Task) -> bool:
-        """True if *task* is the same process, on a machine whose memory map is the same."""
+        """True if *task* is in the same process, on a machine with the same memory map."""
         return task is self._task and task.mm is self._mm and kernel.platform is self._platform
 
     @property
     def ptes(self) -> Iterator[PteSeen]:
-        """Its entries in the program's areas, area by area, equal neighbours as one."""
+        """Its entries in the program's areas, area by area, with equal neighbours merged."""
         return chain.from_iterable(self._ptes.values())
 
     @property
@@ -96,7 +96,7 @@ class WatchedSpace:
     def _changed_pages(
         self, runs: list[EntryRun], tables: list[tuple[tuple[int, int], ...]]
     ) -> tuple[int, int] | None:
-        """The pages between whose ends entries or tables have changed; None if nothing has."""
+        """The range of pages in which entries or tables have changed; None if nothing has."""
         if not self._tables:
             return 0, TASK_PAGES
         changed: list[Any] = []
@@ -106,7 +106,7 @@ class WatchedSpace:
         if not changed:
             return None
         start, end = min(map(_START, changed)), max(map(_END, changed))
-        # A run names its pages by its first frame, so runs are not split.
+        # A run identifies its pages by its first frame, so runs are not split.
         first, last = bisect_right(runs, start, key=_START) - 1, bisect_left(runs, end, key=_START) - 1
         if first >= 0 and runs[first].end > start:
             start = runs[first].start
@@ -115,7 +115,7 @@ class WatchedSpace:
         return start, end
 
     def _look_at_entries(self, start: int, end: int) -> None:
-        """Put the entries of pages ``[start, end)`` into words."""
+        """Convert the entries of pages ``[start, end)`` to their observed form."""
         for name, (base, pages) in self._places.areas.items():
             first, last = max(start, base), min(end, base + pages)
             if first < last:
@@ -123,7 +123,7 @@ class WatchedSpace:
 
     def _look_at_area(self, name: str, base: int, start: int, end: int) -> None:
         seen = self._ptes[name]
-        # Those that end where the pages begin, or begin where they end, may be continued by them.
+        # Runs that end where these pages begin, or begin where they end, may be merged with them.
         first = bisect_left(seen, start - base, key=lambda pte: pte.end)
         last = bisect_right(seen, end - base, key=lambda pte: pte.start)
         ends = seen[first:last]
@@ -175,7 +175,7 @@ class WatchedSpace:
 
 
 def _meeting(fields: Sequence[list[Any]], start: int, end: int) -> tuple[int, int]:
-    """The range of indices, end exclusive, of the VMAs that have pages of ``[start, end)``."""
+    """The index range, end exclusive, of the VMAs that overlap ``[start, end)``."""
     starts, ends = fields[:2]
     return bisect_right(ends, start), bisect_left(starts, end)
 
@@ -190,7 +190,7 @@ def _cut(pte: PteSeen, start: int, end: int) -> PteSeen:
 
 
 def entry_seen(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> PteSeen:
-    """A run of entries of a task's tables, or of translations cached by its processor, in words."""
+    """The observed form of a run of entries in a task's tables, or of its processor's translations."""
     raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
     target = _target(kernel, places, run)
     return pte_seen(places, task, run.start, run.end, target, entry_text(raw, run.level))
@@ -199,7 +199,7 @@ def entry_seen(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> Pte
 def pte_seen(
     places: Places, task: Task, start: int, end: int, target: DeviceSpan | None, entry: str
 ) -> PteSeen:
-    """Entries of the pages *start* up to *end*, which lie in an area of the program."""
+    """The entries of pages *start* up to *end*, which lie in one of the program's areas."""
     span = places.area_span(start, end)
     assert span is not None
     return PteSeen(task.comm, *span.parts, target, entry)

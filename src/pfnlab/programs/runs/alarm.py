@@ -1,7 +1,8 @@
 """Alarms: reports in which a kernel complains about itself.
 
-The text is that of a console or of the kernel log. An alarm is one report in it: the line that begins it, its
-other lines, and its call trace. Reports of one event are one alarm: an oops and the panic it ends in.
+The text comes from a console or the kernel log. An alarm is one report in it: the line that begins it, its
+other lines, and its call trace. Several reports of one event, e.g. an oops and the resulting panic, are one
+alarm.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-#: The kind of a plain WARN; rules explain some of them, so it is not an alarm by itself.
+#: The kind of a plain WARN, which is not an alarm by itself because rules explain some of them.
 WARN = "WARN"
 
 #: Kinds that report that something took too long. A held processor makes others wait, so they mean nothing
@@ -19,7 +20,7 @@ STALLS = frozenset({"RCU stall", "hung task", "lockup"})
 #: The maximum number of lines of an alarm's log that are stored.
 MOST_LINES = 160
 
-# The maximum distance of a report's lines from its head: the lines of a report before its call trace.
+# The maximum distance of a report's lines from its head, before the call trace.
 _PREAMBLE = 40
 _BEFORE = 8
 _STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
@@ -38,7 +39,8 @@ _USER_RIP = re.compile(r"^RIP: 0033:")
 _SECOND = re.compile(r"Fatal exception|panic_on_\w+|kasan\.fault|Aiee, killing interrupt handler")
 _OOPS = re.compile(r"^(?:Oops: )?(?P<title>[\w -]+?)(?:,.*|: [\w -]+)?: [0-9a-f]{4} \[#\d+\]")
 
-# The line that begins a report, with the kind of alarm unless the line names it; the first match counts.
+# Patterns of lines that begin a report, with the kind of alarm unless the line names it; the first match
+# counts.
 _HEADS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("BUG", re.compile(r"^(?P<title>kernel BUG at \S+:\d+)!")),
     ("", re.compile(r"^(?P<title>BUG: (?P<kind>KASAN|KFENCE|KMSAN|KCSAN): .+)")),
@@ -76,9 +78,9 @@ class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
         ``bad page map``, ``bad page state``, ``bad pmd`` and those of other levels, ``bad rss-counter``, or
         one of :data:`STALLS`
     :param title: the report in one line, with the function it came from, without addresses and numbers
-    :param log: its lines, with the call trace, as the kernel printed them, without time
-    :param op: the operation during which it was printed, as a program line; empty if that is unknown, or if
-        it was printed before the first
+    :param log: its lines and call trace as the kernel printed them, without time stamps
+    :param op: the operation during which it was printed, as a program line; empty if unknown, or before the
+        first one
     :param step: the index of that operation's step, from 0
     """
 
@@ -95,7 +97,7 @@ def when(alarm: Alarm) -> str:
 
 
 def warning_line(alarm: Alarm) -> str | None:
-    """The line of observations for *alarm*, a WARN."""
+    """The line for *alarm*, a WARN, in observations."""
     return next((line for line in map(warning, alarm.log) if line is not None), None)
 
 
@@ -123,10 +125,10 @@ def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
 
 
 def first_alarm(alarms: Iterable[Alarm]) -> Alarm | None:
-    """The first of *alarms* that is one by itself, which a WARN is not.
+    """The first of *alarms* that is an alarm by itself, i.e. not a WARN.
 
-    A stall is chosen only if there is no other alarm: tasks wait for locks left taken by an oops, and a panic
-    may be the response to a stall.
+    A stall is chosen only if there is no other alarm: after an oops, tasks wait for locks that it left taken,
+    and a panic may be the response to a stall.
     """
     found = [alarm for alarm in alarms if alarm.kind != WARN]
     causes = (alarm for alarm in found if alarm.kind not in STALLS and alarm.kind != "panic")
@@ -208,7 +210,7 @@ def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _function(lines: Sequence[str]) -> str | None:
-    # The function of a report: the one that the processor executed, else the innermost caller.
+    # The function of a report: the one that the processor was executing, otherwise the innermost caller.
     for line in lines:
         rip = _RIP.match(line)
         if rip:
@@ -240,7 +242,7 @@ _WARNING = re.compile(r"^WARNING: .*?(?<![\w./-])(?:/[\w./-]*/)?([\w.-][\w./-]*\
 
 
 def warning(line: str) -> str | None:
-    """The observation of a WARN's head, ``WARNING: mm/memory.c:2345 at ...``; None for other lines."""
+    """The observed form of a WARN's head, ``WARNING: mm/memory.c:2345 at ...``; None for other lines."""
     head = _WARNING.match(line)
     return f"WARNING at {head[1]}" if head else None
 

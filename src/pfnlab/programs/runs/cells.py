@@ -1,4 +1,4 @@
-"""The cells of a step in the table: every field of an observation as lines of text."""
+"""The table cells of a step: every field of an observation as lines of text."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ ROWS = ("value", "log", "levels", "book", "mode")
 STEP_ROWS = (*ROWS, "vmas", "tracked", "prots", "direct_map", "ptes", "flushes")
 TRACE_ROWS = (*STEP_ROWS, "events")
 
-#: Rows about events in a step; the other rows are about the state after it.
+#: Rows about events during a step; the other rows describe the state after it.
 HAPPENED = frozenset({"value", "log", "flushes", "events"})
 
 #: The cells of those rows when nothing happened.
@@ -24,20 +24,20 @@ QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
 #: The mark after a book entry that is no longer mapped.
 LEAKED = "LEAKED"
 
-#: With fewer book entries than this, each is looked up among all VMAs.
+#: If there are fewer book entries than this, each is looked up among all VMAs.
 _FEW = 4
 
-#: The cell for nothing, and for a field that the machine's channel cannot observe.
+#: The cell for an empty field, and for a field that the machine's channel cannot observe.
 NOTHING = "-"
 NOT_SEEN = "?"
 
 
 def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[Span] = ()) -> tuple[str, ...]:
-    """The lines of one field of one step; empty for a missing value or log.
+    """The lines of one field of a step; empty for a missing value or log.
 
-    :param driver_keeps: a driver may keep its own entries, so nothing is reported as leaked before the end
-    :param kept: the ranges that a driver has reserved for itself, one for each time: this many entries of a
-        range are not leaked, even at the end
+    :param driver_keeps: a driver may keep its own entries, so nothing counts as leaked before the end
+    :param kept: the ranges that a driver has reserved for itself, listed once per reservation: that many
+        entries of a range do not count as leaked, even at the end
     """
     seen: Any = getattr(step, field)
     if seen is None:
@@ -51,7 +51,7 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
-    """True if no process maps any page of *entry* any longer.
+    """True if no page of *entry* is mapped by a process.
 
     After the last step no task is left, so every entry is unmapped; before it, only the VMAs of the step, if
     it has them, can show it.
@@ -109,5 +109,5 @@ def _text(seen: Any) -> str:
 
 
 def _place(seen: VmaSeen | PteSeen) -> str:
-    """The pages; the main task is not named, as in a program's text."""
+    """The pages; as in a program's text, the main task is not named."""
     return str(seen.span) if seen.task == MAIN_TASK else f"{seen.task}: {seen.span}"

@@ -1,4 +1,4 @@
-"""The part in which two sequences differ: the parts before and after it need not be examined again."""
+"""The part in which two sequences differ, so that the rest need not be examined again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ChangedPart(NamedTuple):
 
     :param start: the index of its first element, in both sequences
     :param end_before: the index after its last one, in the earlier sequence
-    :param end: the same in the later one
+    :param end: the same index in the later sequence
     """
 
     start: int
@@ -32,13 +32,13 @@ class ChangedPart(NamedTuple):
 def changed_part(before: Sequence[Any], after: Sequence[Any]) -> ChangedPart:
     """The part that differs, between the longest common beginning and the longest common end.
 
-    Elements are compared by value; comparing identical objects costs next to nothing.
+    Elements are compared by value, which costs next to nothing for identical objects.
     """
     return changed_rows((before,), (after,))
 
 
 def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]) -> ChangedPart:
-    """The same for the rows of two tables, which are given by their columns."""
+    """The changed part of the rows of two tables, which are given by their columns."""
     columns = list(zip(before, after, strict=True))
     counts = len(before[0]), len(after[0])
     most = min(counts)
@@ -50,9 +50,9 @@ def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]
 
 
 def _alike(before: Sequence[Any], after: Sequence[Any], most: int) -> int:
-    """The number of equal elements at the beginning of both, limited to *most*."""
+    """The number of equal elements at the beginning of both sequences, at most *most*."""
     low, high = 0, most
-    # The interpreter itself compares slices, in a fraction of the time of a loop over their elements.
+    # Slices are compared by the interpreter itself, much faster than by a loop over their elements.
     while low < high:
         middle = (low + high + 1) // 2
         if before[low:middle] == after[low:middle]:

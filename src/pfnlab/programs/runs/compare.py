@@ -3,12 +3,12 @@
 Runs are equal exactly if every comparable field of every step is equal. Only three things are not comparable:
 
 1. a field that the machine's channel cannot observe (None in ``vmas``, ``ptes``, ``flushes``, ``events``),
-   and events that one of the machines has no function for (``unobserved``);
+   and events for which one of the machines has no function (``unobserved``);
 2. a kernel message that prints once per boot, if one of the machines had already printed it;
-3. the steps after a machine was lost, or could not decide. The verdict then stays undecided, unless earlier
-   steps differ, or the kernel itself reported the cause of the loss: an alarm is a fact.
+3. steps after a machine was lost or could not decide. The verdict is then undecided, unless earlier steps
+   differ or the kernel itself reported the cause of the loss: an alarm is a fact.
 
-A WARN is an alarm if another machine did not log it: then no rule explains it.
+A WARN is an alarm if another machine did not log it, because no rule explains it then.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CHANNEL_FIELDS = frozenset(FIELDS) - {"result", "value", "log"}
 def fields_named(names: Sequence[str]) -> tuple[str, ...]:
     """The fields called *names*, in the order in which they are reported.
 
-    :raises Misuse: a name is not a field, or there are no names
+    :raises Misuse: if a name is not a field, or there are no names
     """
     wrong = [name for name in names if name not in FIELDS]
     if wrong or not names:
@@ -58,7 +58,7 @@ def fields_named(names: Sequence[str]) -> tuple[str, ...]:
 def fields_listed(text: str) -> tuple[str, ...]:
     """The fields in a comma-separated list, e.g. ``result,book``.
 
-    :raises Misuse: a name is not a field, or there are no names
+    :raises Misuse: if a name is not a field, or there are no names
     """
     return fields_named([name.strip() for name in text.split(",") if name.strip()])
 
@@ -67,7 +67,7 @@ class SeenValue(msgspec.Struct, frozen=True):
     """The value that one machine observed in one field.
 
     :param machine: the machine
-    :param value: the field in the machine's step; None too if the machine could not observe it
+    :param value: the field in the machine's step; also None if the machine could not observe it
     """
 
     machine: Text
@@ -80,7 +80,7 @@ class Difference(msgspec.Struct, frozen=True):
     :param step: the index of the step, counted from 0
     :param op: the step's operation as a program line
     :param field: the field of the step
-    :param values: the values of every machine that got this far
+    :param values: the value of every machine that got this far
     """
 
     step: Count
@@ -93,14 +93,15 @@ _Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """One expect line compared with one machine; ``left`` and ``holds`` are null if the end was not observed.
+    """An ``expect`` line compared with a machine; ``left`` and ``holds`` are null if the end was not
+    observed.
 
-    A line about a property is open here, with ``holds`` null: :mod:`pfnlab.checker.judging` decides it.
+    A line about a property is left open here (``holds`` is null): :mod:`pfnlab.checker.judging` decides it.
 
     :param machine: the machine it was compared with
     :param series: the series of that machine's kernel
     :param first: the first series or version to which the line applies
-    :param last: the last one to which it applies; null if only the end of the version's series limits it
+    :param last: the last one to which it applies; null if it applies to the end of the version's series
     :param leaked: the entries that must be left in the book; empty for ``nothing left``
     :param left: the entries that were left; null if the end was not observed
     :param holds: whether both are equal, or the property was kept; null if the end was not observed
@@ -135,7 +136,7 @@ class MachineAlarm(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """The combined result of one program's runs.
 
-    :param groups: machines with equal observations, in the order they were given
+    :param groups: groups of machines with equal observations, in the given order
     :param lost: the machines whose guest or process was lost
     :param undecided: the machines that cannot answer: a rule or a tool is missing
     :param compared: the fields of observations that were compared
@@ -154,7 +155,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def narrowed(self) -> str:
-        """The fields that were compared, if not all were; else empty."""
+        """The fields that were compared, if not all of them; otherwise empty."""
         return "" if self.compared == FIELDS else ", ".join(self.compared)
 
     @property
@@ -180,9 +181,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Difference]:
-    """Every one of *fields* in which *runs* of one program differ, in step order.
+    """Every difference of *runs* of one program in *fields*, in step order.
 
-    :raises Defect: the runs are not of one program, or one is short without a reason
+    :raises Defect: if the runs are not of one program, or one is short without a reason
     """
     said = mismatch(
         [Ran(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
@@ -202,7 +203,7 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
 
 
 def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
-    """*runs* without the events that one of the machines cannot observe."""
+    """*runs* without the events that at least one of the machines cannot observe."""
     unobserved = frozenset[str]().union(*(run.unobserved for run in runs))
 
     def seen(step: Step) -> Step:
@@ -217,7 +218,7 @@ def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
 def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:
     """The part of a field that can be compared on every machine.
 
-    :param spent: once-per-boot messages that some machine could no longer print
+    :param spent: once-per-boot messages that some machine had already printed
     """
     value = getattr(step, field)
     if field not in ("log", "levels") or value is None or not spent:
@@ -229,12 +230,12 @@ def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> A
 
 
 def spent_messages(runs: Sequence[Run]) -> frozenset[str]:
-    """The once-per-boot messages that at least one of the machines could no longer print."""
+    """The once-per-boot messages that at least one of the machines had already printed."""
     return frozenset(once_message(line) or line for run in runs for line in run.once)
 
 
 def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple[int, ...], ...]:
-    """Indices of *runs* in groups with equal observations in *fields*, each group in the order given."""
+    """Indices of *runs*, grouped by equal observations in *fields*, each group in the given order."""
     groups: list[list[int]] = []
     for index in range(len(runs)):
         for group in groups:
@@ -249,7 +250,7 @@ def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple
 def expectations(program: Program, run: Run, series: str | None) -> list[Expectation]:
     """The program's ``expect`` lines that apply to kernel *series*, compared with *run*.
 
-    :param series: the series that the machine is or models; if None, it is unknown and no line applies
+    :param series: the series of the machine, real or modelled; if None, it is unknown and no line applies
     """
     if series is None:
         return []
@@ -257,21 +258,22 @@ def expectations(program: Program, run: Run, series: str | None) -> list[Expecta
 
 
 def expectation_failures(program: Program, run: Run, series: str | None) -> list[Expectation]:
-    """The results of :func:`expectations` that do not hold; a run without an end fails none."""
+    """The results of :func:`expectations` that do not hold; none for a run that did not reach its end."""
     return [expectation for expectation in expectations(program, run, series) if expectation.holds is False]
 
 
 def speaking_of(program: Program, version: str) -> list[Expect]:
-    """The ``expect`` lines of *program* for a kernel: those that name its version, else those of its series.
+    """The ``expect`` lines of *program* for a kernel: those naming its version, otherwise those of its
+    series.
 
-    :param version: a series means the version that its machine has
+    :param version: the version; a series stands for the version of its machine
     """
     covering = [expect for expect in program.expects if covers(expect, version)]
     return [expect for expect in covering if not is_series(expect.first)] or covering
 
 
 def covers(expect: Expect, version: str) -> bool:
-    """True if *version*, or its series, lies in the range of an ``expect`` line."""
+    """Return whether *version*, or its series, lies in the range of an ``expect`` line."""
     series = series_of(version)
     if is_series(expect.first):
         last = expect.last or series
@@ -304,12 +306,12 @@ def judge(
 
 
 def alarms(runs: Sequence[Run]) -> tuple[MachineAlarm, ...]:
-    """The first alarm of each of *runs* that has one: its own, else a WARN that another run does not have."""
+    """The first alarm of each run that has one: its own, otherwise a WARN that another run does not have."""
     found = ((run.machine, run.alarm or _unexplained_warning(run, runs)) for run in runs)
     return tuple(MachineAlarm(machine, alarm) for machine, alarm in found if alarm is not None)
 
 
-# The first WARN that occurs more often in the log of its step than in that of another machine.
+# The first WARN that occurs more often in the log of its step than in another machine's log.
 def _unexplained_warning(run: Run, runs: Sequence[Run]) -> Alarm | None:
     spent = spent_messages(runs)
     for alarm in run.warnings:
@@ -336,7 +338,7 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
 
 
 class Ran(msgspec.Struct, frozen=True):
-    """The progress of a machine with a program.
+    """A machine's progress through a program.
 
     :param finished: nothing was lost, and the machine decided every step
     """
@@ -347,7 +349,7 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 def mismatch(runs: Sequence[Ran]) -> str | None:
-    """The reason why *runs* are not of one program; None if they are, or may be as far as they got."""
+    """The reason why *runs* cannot be of one program; None if they are, or may be, as far as they got."""
     whole = {len(run.ops) for run in runs if run.finished}
     if len(whole) > 1:
         counts = ", ".join(f"{run.machine} {len(run.ops)}" for run in runs)

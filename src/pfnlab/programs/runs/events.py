@@ -1,12 +1,11 @@
 """The steps inside one operation, in one form for models and kernels: ``clear a[3]``, ``flush a[3:5]``.
 
-The words are those of the measured orders: each denotes one kernel function, or several that replaced each
-other (the table of symbols is part of the lab). Events without an argument, like ``gather``, cannot be
-assigned to a VMA by a tracer either.
+Each word denotes one kernel function, or several that replaced each other over time (the lab has the table of
+symbols). Events without an argument, like ``gather``, cannot be assigned to a VMA by a tracer either.
 
 The core order is the events of a tracer, reduced to these words. It keeps splits, clearing, tracking,
 flushes, entering and leaving the file's reverse map, and freeing. The rest (locks, inlined wrappers,
-re-linking inside a split) differs between builds without any meaning for the order.
+re-linking inside a split) differs between builds and is irrelevant to the order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,13 +56,13 @@ EVENTS: dict[str, tuple[str, Argument]] = {
 }
 
 
-#: The page frame after the last below 1 MiB. Above it no memory that the book reserves is RAM of the direct
-#: map, and a `map_sync` of it returns at once: it is not reported.
+#: The page frame at 1 MiB. From here on, no memory reserved in the book is RAM in the direct map, so a
+#: `map_sync` of it returns at once and is not reported.
 _LOW_END = 0x100
 
 
 def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
-    """Leave out page tables freed by an address space without mappings of the program."""
+    """Remove the freeing of page tables by an address space without mappings of the program."""
     words, cleared = [], True
     for text in texts:
         if text is None or (text == "free_pgtables" and not cleared):
@@ -74,7 +73,7 @@ def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def event_text(event: Event, places: Places) -> str | None:
-    """One event in words, with its argument in pages of the program's areas and devices.
+    """The text of one event, with its argument in pages of the program's areas and devices.
 
     The result is None for an event at an address outside the areas, and for a flush that overlaps no area: a
     tracer cannot distinguish it from flushes of the process's own memory. It is also None for a call to
@@ -82,14 +81,14 @@ def event_text(event: Event, places: Places) -> str | None:
     """
     word, argument = EVENTS[event.name]
     if argument == "none":
-        # For a tracer, some have an address, which is not part of any word.
+        # In a tracer some events have an address that is not part of the text.
         own = event.start and places.area_span(event.start, event.start + 1) is None
         return None if own else word
     if event.name == "memtype_kernel_map_sync" and event.start >= _LOW_END:
         return None
     if argument == "device":
         span = places.device_span(event.start, event.start + 1)
-        # RAM that a driver maps lies elsewhere on every machine.
+        # The address of RAM that a driver maps differs between machines.
         if span.name == PHYSICAL:
             return f"{word} {PHYSICAL}"
         return f"{word} {span.name}[{span.start}]"
@@ -107,10 +106,10 @@ def is_flush(text: str) -> bool:
 
 T = TypeVar("T")
 
-#: The tracer's names that differ from the words used here.
+#: The tracer's names where they differ from the words used here.
 _OTHER_WORDS = {"free_now": "free", "rmap_add": "link", "rmap_del": "unlink"}
 
-#: Words without a name of the tracer: that of `clear` depends, a whole flush is a flush everywhere.
+#: Words without one fixed tracer name: that of `clear` varies, and a whole flush is a flush everywhere.
 _OWN_WORDS = {"link", "unlink", "clear", "flush all"}
 
 _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not in _OWN_WORDS}
@@ -133,8 +132,8 @@ def _zaps(events: Sequence[tuple[str, T]]) -> bool:
 
 
 def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
-    """The core order of *events*, each the tracer's name with its detail, in the words used here."""
-    # From 7.1 on the two functions that clear a VMA are one, under the outer one's name.
+    """The core order of *events*, given by the tracer's names with details, in the words used here."""
+    # From 7.1 on, the two functions that clear a VMA are one, with the name of the outer one.
     clear = "zap_range" if any(name == "zap_range" for name, _ in events) else "zap_vma"
     splitting = zapping = False
     # Checked once for each run of changes of reverse maps, when the first VMA leaves one.
@@ -145,7 +144,7 @@ def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
         if name not in ("rmap_add", "rmap_del"):
             relinking = None
         elif name == "rmap_del" and relinking is None:
-            # VMAs merge: a reverse map loses some, and has one again before anything else happens.
+            # VMAs merge: some leave a reverse map, and one enters it again before anything else happens.
             names = (events[later][0] for later in range(at, len(events)))
             relinking = "rmap_add" in takewhile(("rmap_add", "rmap_del").__contains__, names)
         if name in ("rmap_add", "rmap_del") and (splitting or relinking):

@@ -1,8 +1,8 @@
 """Goldens: the runs of a program on real kernels, kept next to it as ``NAME.expected.json``.
 
-One file holds every version it was promoted on; versions with identical observations share one. A run is
-compared with it by observing in the same way as for the golden (S10.3.7). Each step is one line, so a changed
-kernel appears as a diff of lines.
+One file holds the observations of every version it was promoted on; identical ones are stored once. To be
+compared with it, a run must be observed in the same way as the golden was (S10.3.7). Each step is one line,
+so a kernel that changed shows up as a line diff.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
 
-#: The name of the golden's side in a difference.
+#: The golden's name in a difference.
 GOLDEN = "golden"
 
 #: The message if goldens are requested but missing.
@@ -38,7 +38,7 @@ _Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9}|
 class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The observation that several versions share.
 
-    :param once: messages those kernels print once per boot and had already spent
+    :param once: once-per-boot messages that those kernels had already printed
     """
 
     versions: tuple[_Version, ...]
@@ -49,10 +49,10 @@ class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A golden file.
 
-    :param program: the program's hash
-    :param made_by: the command that promoted last
-    :param kernels: package and its version by exact version
-    :param look: how all of these kernels were observed; a file without it used /proc
+    :param program: the hash of the program
+    :param made_by: the command of the last promotion
+    :param kernels: each kernel's package and package version, by exact kernel version
+    :param look: how all of these kernels were observed; if a file lacks it, through /proc
     """
 
     program: str
@@ -74,9 +74,9 @@ def golden_path(program: Path) -> Path:
 
 
 def read_golden(path: Path) -> Golden | None:
-    """The golden at *path*, or None if there is none.
+    """Read the golden at *path*; None if there is no such file.
 
-    :raises Misuse: the file cannot be read or is not a golden
+    :raises Misuse: if the file cannot be read or is not a golden
     """
     try:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
@@ -90,14 +90,14 @@ def read_golden(path: Path) -> Golden | None:
 def golden_look(program: Path) -> LookLevel | None:
     """The way in which kernels were observed for the golden next to *program*; None if there is no golden.
 
-    :raises Misuse: the golden cannot be read
+    :raises Misuse: if the golden cannot be read
     """
     golden = read_golden(golden_path(program))
     return golden.look if golden is not None else None
 
 
 def has_goldens() -> bool:
-    """False if pfnlab is installed from its wheel, which has the programs without their goldens."""
+    """Return False if pfnlab is installed from its wheel, which contains the programs without goldens."""
     return any(golden_path(path).is_file() for path in library_paths())
 
 
@@ -124,13 +124,13 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
 
     Versions that did not run keep their entries while the program and the way of observing are the same;
     entries of another program (the hash changed), or observed in another way, are dropped. A version replaces
-    an older one of its series with the same observations, as far as that one has them.
+    an older one of its series if the observations are the same, as far as that one has them.
 
-    :param hash_now: of the program in its present form
-    :param runs: by exact version, each on a real kernel, all observed in the same way
-    :raises LostGuest: a guest was lost
-    :raises Undecided: a machine could not answer
-    :raises Discovery: a kernel raised an alarm, which must not become a golden
+    :param hash_now: the hash of the program in its present form
+    :param runs: runs on real kernels by exact version, all observed in the same way
+    :raises LostGuest: if a guest was lost
+    :raises Undecided: if a machine could not answer
+    :raises Discovery: if a kernel raised an alarm, which must not become a golden
     """
     for version, run in runs.items():
         check_whole(run, f"{version} is not promoted")
@@ -151,7 +151,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
         ]
         for older in older_versions:
             if by_version[older][0] == _as_looked(steps, by_version[older][0]):
-                # Equal steps lack no message, whatever the guest had printed before.
+                # If the steps are equal, no message is missing, whatever the guest had printed before.
                 _, once = by_version.pop(older)
                 del kernels[older]
         by_version[version] = steps, once
@@ -182,9 +182,9 @@ def check_whole(run: Run, therefore: str) -> None:
     """Refuse *run* for a golden if it raised an alarm or did not reach its end.
 
     :param therefore: the consequence, e.g. ``7.2.13 is not promoted``
-    :raises LostGuest: a guest was lost
-    :raises Undecided: the machine could not answer
-    :raises Discovery: the kernel raised an alarm
+    :raises LostGuest: if a guest was lost
+    :raises Undecided: if the machine could not answer
+    :raises Discovery: if the kernel raised an alarm
     """
     if run.alarm is not None:
         raise Discovery(f"{run.machine} raised an alarm and {therefore}: {run.alarm.title}")
@@ -210,10 +210,11 @@ def golden_run(golden: Golden, version: str) -> Run | None:
 
 
 def golden_differences(program: Path, run: Run, version: str) -> list[Difference]:
-    """The differences of *run* from the golden next to *program*.
+    """The differences between *run* and the golden next to *program*.
 
-    :param run: observed in the way of the golden (:func:`golden_look`)
-    :raises Misuse: there is no golden, it is of another program or way of observing, or it lacks the version
+    :param run: a run observed in the same way as the golden (:func:`golden_look`)
+    :raises Misuse: if there is no golden, it belongs to another program or was observed in another way, or it
+        lacks the version
     """
     path = golden_path(program)
     golden = read_golden(path)

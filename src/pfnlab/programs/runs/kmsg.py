@@ -1,8 +1,8 @@
 """Kernel log lines without the parts that differ from run to run, in one form for models and kernels.
 
-``x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]`` becomes
-``x86/PAT: main freeing invalid memtype bar[4:8]``: tasks and devices by name, pages half-open, no pids, no
-addresses, no source lines. Register dumps, traces and the noise of timers are dropped.
+``x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]`` becomes ``x86/PAT: main freeing
+invalid memtype bar[4:8]``: tasks and devices appear by name, pages are half-open, and there are no pids,
+addresses or source lines. Register dumps, traces and timer noise are dropped.
 """
 
 import re
@@ -16,7 +16,7 @@ from pfnlab.programs.runs.places import Places
 #: The word for a physical range outside all devices of the program.
 OUTSIDE = "RANGE"
 
-#: The task of a line at a step where it is not determined (:func:`is_anybody`), and at the end.
+#: The task of a line in a step in which it is undetermined (:func:`is_anybody`), and at the end.
 ANYBODY = "*"
 
 _NOISE = re.compile(
@@ -25,7 +25,7 @@ _NOISE = re.compile(
     # Messages of the PCI bus about a reset in the driver's name, and of ACPI about a device's first
     # interrupt.
     r"|^vfio-pci \S+: (resetting|reset done)$|^ACPI: \S+: Enabled at IRQ \d+$"
-    # A failed probe of the guest driver, in the words of the series; its errno is the result.
+    # A failed probe of the guest driver, worded by the series; its errno is in the result.
     r"|^pfnlab [0-9a-f:.]+: |^pfnlab: probe of "
 )
 
@@ -33,7 +33,7 @@ _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 _TYPES = re.compile(r"\btypes ([0-9a-f]+)-([0-9a-f]+)")
 #: A duration as the kernel prints it.
 _TOOK = re.compile(r" in \d+ms$")
-#: The resource that a range exceeds, and the requester of the range.
+#: The resource that a range exceeds, and who requested the range.
 _LEFT = re.compile(r"(?<=which spans more than ).*")
 _CALLER = re.compile(r"^caller .* mapping (?=multiple BARs)")
 _FROM_TO = re.compile(r"\b0x[0-9a-f]{5,16} - 0x[0-9a-f]{5,16}")
@@ -49,7 +49,7 @@ _BAD_TABLE = re.compile(r"^\S+:\d+: (?=bad (?:pgd|p4d|pud|pmd) )")
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 
 #: Lines that the kernel prints once per boot, in normalised form: only the first program that triggers one
-#: gets it. The first group is the message itself.
+#: sees it. The first group is the message itself.
 ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(attempted to duplicate a private mapping with mremap)"),
     re.compile(r"(uses deprecated remap_file_pages\(\) syscall)"),
@@ -64,11 +64,10 @@ ONCE: tuple[re.Pattern[str], ...] = (
 
 
 def is_anybody(ended: Sequence[Op]) -> bool:
-    """True if the task of a log line is not determined in a step in which the operations *ended* end.
+    """True if the task of a log line is undetermined in a step in which the operations *ended* finish.
 
-    The task that drops the last reference of an address space tears it down: that may be a reader of /proc.
-    Of several operations that resume together, timing decides which is first to do work that the others then
-    skip.
+    The task that drops the last reference to an address space tears it down, which may be a reader of /proc.
+    If several operations resume together, timing decides which one does work that the others then skip.
     """
     return len(ended) > 1 or any(isinstance(op.call, Exec | Exit | Kill) for op in ended)
 
@@ -76,7 +75,7 @@ def is_anybody(ended: Sequence[Op]) -> bool:
 def in_known_order(
     lines: Sequence[tuple[str, str]], ended: Sequence[Op]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The lines of a step and their levels, separated; sorted if several operations *ended*.
+    """The lines of a step and, separately, their levels; sorted if several operations *ended*.
 
     :param lines: each line with its level
     """
@@ -112,7 +111,7 @@ def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymou
 
 
 def once_message(line: str) -> str | None:
-    """The once-per-boot message a normalised line carries, without the task that triggered it, or None."""
+    """The once-per-boot message in a normalised line, without the task that triggered it, or None."""
     matches = (pattern.search(line) for pattern in ONCE)
     return next((match[1].rstrip() for match in matches if match), None)
 

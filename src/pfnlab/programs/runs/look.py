@@ -1,4 +1,4 @@
-"""The ways to observe a kernel while a program runs: observing can change the result."""
+"""The ways to observe a kernel while a program runs; observing can change the result."""
 
 from enum import StrEnum
 
@@ -8,28 +8,28 @@ from pfnlab.base.errors import Misuse
 class LookLevel(StrEnum):
     """A level of observation.
 
-    Reading /proc/PID/smaps walks the page tables, and drops every leaf of 1 GiB there (S7.5). So a program
-    observed through /proc never has such a leaf at the beginning of its next operation.
+    Reading /proc/PID/smaps walks the page tables and drops every 1 GiB leaf (S7.5). So a program observed
+    through /proc never has such a leaf at the start of an operation.
     """
 
-    #: The state is read from the guest's memory; in the guest only the kernel log is read between two
-    #: operations, and the memtype list too for a program that is steered.
+    #: The state is read from the guest's memory; between two operations the guest reads only the kernel log,
+    #: and, for a steered program (held or forced), the memtype list.
     MEMORY = "memory"
     #: The guest reads /proc/PID/smaps and the page tables of every task after each operation.
     PROC = "proc"
-    #: Only results and log until the program is over, and then the book.
+    #: Only results and log while the program runs, and the book at its end.
     END = "end"
 
     @property
     def reads_smaps(self) -> bool:
-        """True if smaps of every task is read after each operation."""
+        """True if every task's smaps is read after each operation."""
         return self is LookLevel.PROC
 
 
 def look_named(name: str) -> LookLevel:
-    """The level of observation that a user named.
+    """The level of observation with the name that a user gave.
 
-    :raises Misuse: there is no level of that name
+    :raises Misuse: if there is no level of that name
     """
     try:
         return LookLevel(name)

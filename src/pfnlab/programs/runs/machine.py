@@ -1,4 +1,4 @@
-"""The interface of every machine, both the model and real kernels, and the accelerators of the latter."""
+"""The interface of all machines, both models and real kernels, and the accelerators of the latter."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +12,12 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Accel(StrEnum):
-    """An accelerator, or the machine's choice.
+    """An accelerator, or the choice of one by the machine.
 
-    With KVM a guest's processor is the host's: its features, its width of physical addresses, its levels of
-    page tables. PAT and MTRRs are registers as usual, so the book and the cache bits of page-table entries
-    are the kernel's own work in both; but the presence and lifetime of stale translations are up to the host.
+    With KVM a guest uses the host's processor, with its features, physical address width and page-table
+    levels. PAT and MTRRs are registers as usual, so with either accelerator the book and the cache bits of
+    page-table entries are the guest kernel's own work; but the presence and lifetime of stale translations
+    depend on the host.
     """
 
     AUTO = "auto"
@@ -25,9 +26,9 @@ class Accel(StrEnum):
 
 
 def accel_named(name: str) -> Accel:
-    """The accelerator that a user named.
+    """The accelerator with the name that a user gave.
 
-    :raises Misuse: there is no accelerator of that name
+    :raises Misuse: if there is no accelerator of that name
     """
     try:
         return Accel(name)
@@ -45,13 +46,13 @@ class Machine(Protocol):
 
 @runtime_checkable
 class Telling(Protocol):
-    """A machine that runs several programs at a time, and hands over each run as soon as it is complete."""
+    """A machine that runs several programs at a time and reports each run as soon as it is complete."""
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
         """One run per program, in order.
 
-        :param on_done: called with index and run as soon as a program is done, in any order, always from the
-            calling thread
+        :param on_done: called with index and run as soon as a program is done, in any order, but always in
+            the calling thread
         """
         ...
 
@@ -85,7 +86,7 @@ class Looking(Protocol):
 
 @contextmanager
 def looking_at(machines: Iterable[Machine], look: LookLevel | None) -> Iterator[None]:
-    """A context in which *machines* are observed at this level; None leaves them unchanged."""
+    """Context manager that observes *machines* at this level; None leaves their levels unchanged."""
     looked = [machine for machine in machines if isinstance(machine, Looking)]
     before = [machine.look for machine in looked]
     try:
@@ -99,7 +100,7 @@ def looking_at(machines: Iterable[Machine], look: LookLevel | None) -> Iterator[
 
 @runtime_checkable
 class Rebooting(Protocol):
-    """A machine whose programs may run one after the other in one boot."""
+    """A machine that may run several programs one after the other in one boot."""
 
     def reboot(self) -> None:
         """Run later programs in guests in which no program has run."""

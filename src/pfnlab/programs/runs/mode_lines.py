@@ -11,16 +11,17 @@ from pfnlab.programs.runs.observation import PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import named_span, vma_name
 
-#: The mode that a file requests; files that are not listed use the existing mode.
+#: The mode that each file requests; files not listed use the existing mode.
 _FILES = {"wc": "wc", "proc-wc": "wc", "uc": "uc-", "proc-uc": "uc-", "devmem-sync": "uc-", "vfio": "uc-"}
 
 
 def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]]:
-    """After each step, a line for each mapping of a device: ``b uc- (asked wc)``.
+    """For each step, a line for each mapping of a device: ``b uc- (asked wc)``.
 
-    Entries decide if there are some, otherwise vm_page_prot. A step that has neither has no lines.
+    The mode is that of the entries if there are any, otherwise of vm_page_prot. A step with neither has no
+    lines.
 
-    :param ops: the program; *steps*: those of a machine, one per operation and perhaps one more
+    :param ops: the program's operations; *steps* are a machine's, one per operation and perhaps one more
     """
     asked = _AskedModes()
     lines = []
@@ -32,7 +33,7 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
 
 
 class _AskedModes:
-    """The modes requested by the mappings of areas: the pages of each, after the last mapping."""
+    """The modes requested by the mappings of areas, for each area's pages as mapped last."""
 
     def __init__(self) -> None:
         self._of_areas: dict[str, dict[str | None, SpanSet]] = {}
@@ -74,7 +75,7 @@ def _lines(step: Step, asked: _AskedModes) -> Iterator[str]:
 
 
 def _by_place(ptes: Sequence[PteSeen]) -> dict[tuple[str, str], list[PteSeen]]:
-    """The present entries of devices by task and area, each in the order of their pages."""
+    """The present entries of devices by task and area, in the order of their pages."""
     found: dict[tuple[str, str], list[PteSeen]] = {}
     for seen in ptes:
         if seen.target not in (None, RAM) and seen.table_entry.is_present:
@@ -94,5 +95,5 @@ def _end(seen: PteSeen) -> int:
 
 
 def without_pages(lines: Iterable[str]) -> set[str]:
-    """*lines* by areas, so that splits do not matter."""
+    """*lines* by area, so that splits do not matter."""
     return {line.partition("[")[0] + line.partition("]")[2] for line in lines}

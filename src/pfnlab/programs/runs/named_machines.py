@@ -1,4 +1,4 @@
-"""Machines by the names users give them: ``model:7.2``, ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``."""
+"""Machines by the names users write: ``model:7.2``, ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``."""
 
 import difflib
 import re
@@ -35,9 +35,10 @@ KINDS = {"model": "pfnlab.programs.model.model_machine:KIND", "qemu": "pfnlab.la
 class Named(msgspec.Struct, frozen=True):
     """A machine as the user named it.
 
-    :param series: the kernel series or exact version it is or models; None for a kernel without a description
-    :param stock: whether it is a distribution's kernel
-    :param built: whether it was built here, and has a name
+    :param series: the series or exact version of its kernel, real or modelled; None if the kernel has no
+        description
+    :param stock: True for a distribution's kernel
+    :param built: True for a kernel built here under a name
     """
 
     spec: str
@@ -52,7 +53,7 @@ class Named(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str | None:
-        """The model of the machine; for a kernel that was built here, the model with its configuration."""
+        """The machine's model; for a kernel built here, the model with its configuration."""
         if self.series is None:
             return None
         return f"model:{self.kernel if self.built else self.series}"
@@ -79,12 +80,12 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class MachineKind(NamedTuple):
-    """A kind of machines, which has an entry in :data:`KINDS`.
+    """A kind of machine, listed in :data:`KINDS`.
 
     :ivar read: reads a whole name, given the series that a kernel file should behave like
     :ivar open: opens a machine; its arguments are those of :func:`open_machine`
     :ivar fetch: fetches missing parts of machines with these names, and reports each new one
-    :ivar modelled: the model, in words that models accept, of a machine with its own name, by that name; None
+    :ivar modelled: returns, for the name of a machine built here, its model in words that models accept; None
         if this kind has no machine of that name
     """
 
@@ -95,9 +96,9 @@ class MachineKind(NamedTuple):
 
 
 def kind_of(prefix: str) -> MachineKind:
-    """The kind of machines whose names begin with *prefix*.
+    """The kind of machine whose names begin with *prefix*.
 
-    :raises KeyError: there is no such kind
+    :raises KeyError: if there is no such kind
     """
     module, _, name = KINDS[prefix].partition(":")
     kind: MachineKind = getattr(import_module(module), name)
@@ -108,7 +109,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     """Read a machine's name without starting anything.
 
     :param profile: the series that a kernel file should behave like
-    :raises Misuse: it is not a machine's name; the message tells what to write
+    :raises Misuse: if it is not a machine's name; the message names a correction
     """
     kind, colon, rest = spec.partition(":")
     if not colon or kind not in KINDS:
@@ -129,10 +130,9 @@ def files_named(specs: Iterable[str]) -> list[str]:
 
 
 def model_text(rest: str) -> str:
-    """The model *rest* in words that `ModelMachine` accepts.
+    """The name *rest* of a model in words that `ModelMachine` accepts.
 
-    A kernel that was built here is replaced by its version with its configuration; the words after the name
-    stay.
+    A kernel built here is replaced by its version with its configuration; the words after the name are kept.
 
     :param rest: a model's name after ``model:``
     """
@@ -147,7 +147,7 @@ def model_text(rest: str) -> str:
 
 
 def kernel_and_words(rest: str) -> tuple[str, list[str]]:
-    """The kernel of a name after its kind, and the words after the kernel; a file's name may have commas."""
+    """Split a name without its kind into kernel and further words; a file name may contain commas."""
     if is_file(rest):
         return rest, []
     kernel, *words = rest.split(",")
@@ -155,11 +155,11 @@ def kernel_and_words(rest: str) -> tuple[str, list[str]]:
 
 
 def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Named]:
-    """Read the names of machines that belong together, without starting anything.
+    """Read the names of machines used together, without starting anything.
 
     :param profile: the series that a user's own kernel among them should behave like
-    :raises Misuse: a name is not a machine's, no profile describes that series, or no machine is such a
-        kernel
+    :raises Misuse: if a name is not a machine's, no profile describes that series, or none of the machines is
+        a user's kernel
     """
     machines = [name_machine(spec, profile) for spec in specs]
     if profile is not None:
@@ -177,18 +177,19 @@ def all_series() -> list[str]:
 
 
 def spread(specs: Iterable[str]) -> list[str]:
-    """The machines *specs*, one name per kernel.
+    """Expand *specs* to one name per kernel.
 
     ``all`` is the model of every series, ``6.1..7.3`` those from 6.1 to 7.3, ``qemu:6.1..6.12`` the real
     kernels of these series, ``6.12`` the model of one.
 
-    :raises Misuse: a range begins or ends with a series that no profile describes, or ends before it begins
+    :raises Misuse: if a range begins or ends with a series that no profile describes, or ends before it
+        begins
     """
     return [name for spec in specs for name in _spread(spec)]
 
 
 def is_spread(spec: str) -> bool:
-    """True for a name that means several kernels."""
+    """Return whether a name stands for several kernels."""
     return bool(re.fullmatch(rf"(?:(?:{'|'.join(KINDS)}):)?(?:all|[0-9.]+\.\.[0-9.]*[0-9])", spec))
 
 
@@ -216,16 +217,16 @@ def newest_series() -> str:
 def check_series(series: str) -> None:
     """Refuse a series that no profile describes.
 
-    :raises Misuse: with the known ones
+    :raises Misuse: listing the known ones
     """
     if series not in all_series():
         raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
 
 
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """The machines *specs*, every model with the policies of the files *paths* in place of its own.
+    """The machines *specs*, with the policies in the files *paths* replacing those of every model.
 
-    :raises Misuse: a file is not a policy, or there is no model to apply it to
+    :raises Misuse: if a file is not a policy, or there is no model to apply it to
     """
     if not paths:
         return list(specs)
@@ -245,13 +246,13 @@ def open_machine(
     *,
     blocks: bool = False,
 ) -> Machine:
-    """The machine of a name; a missing kernel is fetched when it runs.
+    """Open the machine of that name; a missing kernel is fetched when it runs.
 
     :param look: how the kernel is observed, or is predicted to be observed
     :param guests: the maximum number of guests of a kernel; None for one per processor
-    :param blocks: whether the blocks of a kernel that programs reach are named
-    :raises Misuse: there is no such model
-    :raises MissingTool: *look* needs the lens, which is not installed
+    :param blocks: report the kernel's basic blocks that programs reach
+    :raises Misuse: if there is no such model
+    :raises MissingTool: if *look* needs the lens, which is not installed
     """
     return kind_of(named.kind).open(named, accel, look, guests, blocks)
 
@@ -265,10 +266,10 @@ def see_memory(machines: Sequence[Machine]) -> bool:
 
 
 def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLevel:
-    """Set how all of *machines* are observed from now on: as the user requested, else in memory.
+    """Set how all *machines* are observed from now on: as the user requested, otherwise in memory.
 
     If the memory of one of them cannot be observed, all are observed through /proc, because the result
-    depends on the way of observing.
+    depends on how a machine is observed.
     """
     look = asked
     if look is None:
@@ -295,10 +296,10 @@ def side_by_side(
 
     No guest is left afterwards.
 
-    :param look: how all programs are observed, or each of them; None means the choice of `settle_look`
+    :param look: how programs are observed, for all of them or one by one; None leaves it to `settle_look`
     :return: for each program one run per machine, in the order of *machines* and under their names
-    :raises Misuse: there is no such model or kernel, or no guest can hold a program
-    :raises MissingTool: a tool or kernel is not installed
+    :raises Misuse: if there is no such model or kernel, or no guest can hold a program
+    :raises MissingTool: if a tool or kernel is not installed
     """
     looks = [look] * len(programs) if look is None or isinstance(look, LookLevel) else list(look)
     at_first = next(filter(None, looks), LookLevel.PROC)
@@ -315,7 +316,7 @@ def side_by_side(
 def _run_all(
     named: Named, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
 ) -> list[Run]:
-    """One run per program, with programs that are observed in the same way run together."""
+    """One run per program; programs observed in the same way run together."""
     runs: dict[int, Run] = {}
     for look in dict.fromkeys(looks):
         settle_look([machine], look)
@@ -325,7 +326,7 @@ def _run_all(
 
 
 def _run_alike(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:
-    """One run per program, under the machine's name given by the user; its guests are gone afterwards."""
+    """One run per program, under the name the user gave the machine; no guest is left afterwards."""
     of = f"{number_of(len(programs), 'program')} on {named.spec}"
     with (
         machine if isinstance(machine, AbstractContextManager) else nullcontext(),
@@ -359,7 +360,7 @@ def _guess(spec: str) -> str:
 
 
 def is_file(name: str) -> bool:
-    """True if *name*, which may be anything, is the name of an existing file."""
+    """Return whether *name*, which may be any text, is the name of an existing file."""
     try:
         return Path(name).is_file()
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""The report of a machine after every step of a program, in one form for models and kernels.
+"""A machine's report after every step of a program, in one form for models and kernels.
 
-The structure of a step is its JSON, key by key, in ``run --json`` and in goldens. Reading refuses undeclared
-keys. Physical pages are pages of the program's devices, virtual pages are pages of its areas, tasks have
-names: two runs are equal exactly if their steps are equal as values.
+A step has the same structure, key by key, as its JSON in ``run --json`` and in goldens. Undeclared keys are
+refused on reading. Physical pages are pages of the program's devices, virtual pages are pages of its areas,
+tasks have names: two runs are equal exactly if their steps are equal as values.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ HELD, WAITS, BUSY = "held", "waits", "busy"
 #: The result, at a release, of an operation whose process was killed while it was held.
 KILLED = "killed"
 
-#: Values of mremap: the mapping is in the same place, or elsewhere.
+#: Values of mremap: the mapping stayed in place, or moved.
 SAME, MOVED = "same", "moved"
 
-#: The value of an operation that was to be held but was not.
+#: The value of an operation that should have been held but was not.
 NOT_HELD = "not held"
 
 
 def standings(step: Step) -> dict[str, str]:
-    """The result, final or so far, of every operation that was under way at a release, by its task."""
+    """The result, final or so far, of every operation under way at a release, by task."""
     if not isinstance(step.value, str):
         return {}
     return {task: result for task, _, result in (word.partition(" ") for word in step.value.split("; "))}
 
 
 def is_under_way(result: str) -> bool:
-    """True for the result of an operation that is held or waits."""
+    """Return whether *result* is that of an operation that is held or waits."""
     return result.partition(" ")[0] in (HELD, WAITS)
 
 
@@ -66,7 +66,7 @@ REGION = "region"
 class DeviceSpan(Span, frozen=True, gc=False, forbid_unknown_fields=True):
     """Pages ``start`` up to ``end`` (exclusive) of a device.
 
-    It is equal to the span of a program with the same pages.
+    It compares equal to a program's span of the same pages.
 
     :param name: the device of the program; ``ram`` for ordinary memory
     :param start: the first page
@@ -87,8 +87,8 @@ class DeviceSpan(Span, frozen=True, gc=False, forbid_unknown_fields=True):
 class BookEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One entry of the memtype list.
 
-    :param device: the device of the program it lies in
-    :param start: its first page of the device
+    :param device: the program's device it lies in
+    :param start: its first page, counted in the device
     :param end: the page after its last
     :param mode: the reserved cache mode
     """
@@ -123,11 +123,11 @@ class VmaSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
     """One VMA; ``start`` and ``end`` are pages of ``area``.
 
     :param task: the task it belongs to
-    :param area: the area of the program it lies in
-    :param start: its first page of the area
+    :param area: the program's area it lies in
+    :param start: its first page, counted in the area
     :param end: the page after its last
-    :param perms: in the form of /proc/PID/smaps, ``rw-s``
-    :param file: the interface it is mapped through: wc, uc, mem, proc, driver, vfio; anon for none
+    :param perms: its permissions as in /proc/PID/smaps, e.g. ``rw-s``
+    :param file: the interface it is mapped through: wc, uc, mem, proc, driver or vfio; anon if none
     :param offset: the device pages that its file offset refers to; null for anonymous memory
     :param flags: the codes of VmFlags, in the kernel's order
     :param rss: its resident pages, in kB
@@ -137,8 +137,8 @@ class VmaSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
 
     perms: Annotated[str, Meta(extra_json_schema={"pattern": "^[-r][-w][-x][-sp]$"})]
     file: str
-    #: Physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)`` if a
-    #: driver's RAM is mapped private, ``region[0:8]`` if it counts from a vfio region.
+    #: Physical for most interfaces of S9, hence relative to the device it lies in; ``Span("ram", 0, 0)`` if a
+    #: driver's RAM is mapped private, ``region[0:8]`` if it is counted from the start of a vfio region.
     offset: DeviceSpan | None
     flags: str
     rss: Annotated[Page, ALWAYS] = 0
@@ -150,14 +150,14 @@ class PteSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
     """A run of equal page-table entries; ``start`` and ``end`` are pages of ``area``.
 
     :param task: the task whose table it is in
-    :param area: the area of the program it is for
-    :param start: the first page of the area with such an entry
+    :param area: the program's area it belongs to
+    :param start: the area's first page with such an entry
     :param end: the page after the last
     :param target: the pages mapped by the entries; null if no entry is present
     :param entry: level, cache mode and bits, ``L1 WC P RW US SPECIAL A``; ``none@L3`` where tables end
     """
 
-    #: As many pages as the run has, :data:`~pfnlab.programs.runs.pte_text.RAM` for ordinary memory.
+    #: As many pages as the run has; :data:`~pfnlab.programs.runs.pte_text.RAM` for ordinary memory.
     target: DeviceSpan | None
     #: ``none@L<n>`` if there is no entry at level n (1 is the 4K level), or
     #: ``L<level> <mode> P|!P RW|RO [US] [SPECIAL] [A] [D]``.
@@ -172,16 +172,16 @@ class PteSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step with all keys; null for fields that the machine cannot observe.
 
-    :param op: the operation as a program line; ``end`` for the last, when all tasks are gone
+    :param op: the operation as a program line; ``end`` for the last step, when all tasks are gone
     :param task: the task that performed it
     :param result: ``ok``, an errno name, or held, waits, busy in a race
-    :param value: its return value in addition to the result: a number read, ``SIGBUS code=2`` of a fault;
-        null for most
+    :param value: its return value in addition to the result, e.g. a number read, or ``SIGBUS code=2`` after a
+        fault; usually null
     :param book: entries of the memtype list that overlap a device of the program, in list order
     :param log: the lines of the kernel log since the last step, without numbers that differ from boot to boot
     :param vmas: the VMAs of the program's areas
     :param ptes: the page-table entries of the program's areas, with equal neighbours merged
-    :param flushes: TLB flushes of the operation
+    :param flushes: the TLB flushes caused by the operation
     :param events: the order of kernel calls during the operation
     :param tracked: the reservations of the tracker, and their VMAs
     :param prots: the cache mode of every VMA's vm_page_prot
@@ -192,12 +192,12 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     op: Text
     task: Text
     #: ``ESRCH`` if the task does not exist; ``held`` if its processor is now held in the operation, ``waits``
-    #: if it cannot finish it before another resumes, ``busy`` if it already waits.
+    #: if it cannot finish before another one resumes, ``busy`` if it was already waiting.
     result: Annotated[str, Meta(extra_json_schema={"pattern": "^(ok|held|waits|busy|[A-Z0-9]+)$"})]
-    #: ``same`` or ``moved`` of mremap; of an operation that waits, the reason
+    #: ``same`` or ``moved`` for mremap; for an operation that waits, the reason
     #: (:class:`~pfnlab.kernel.mm.processors.Need`): a lock, or a flush that another processor has to take;
-    #: ``not held`` if a hold was not reached; of ``release`` the result of each operation,
-    #: ``main ok; t EFAULT SIGSEGV code=1``.
+    #: ``not held`` if a hold was not reached; of ``release`` the result of each operation, ``main ok; t
+    #: EFAULT SIGSEGV code=1``.
     value: int | str | None
     book: tuple[BookEntry, ...] | None
     log: tuple[str, ...]
@@ -210,7 +210,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tracked: Annotated[_Lines, ALWAYS] = None
     #: ``a[0:4] WC``
     prots: Annotated[_Lines, ALWAYS] = None
-    #: Of the program's devices and of the driver: ``low[0:4] UC-``, ``ram[2:4] WC``.
+    #: RAM of the program's devices and of the driver: ``low[0:4] UC-``, ``ram[2:4] WC``.
     direct_map: Annotated[_Lines, ALWAYS] = None
     levels: Annotated[_Lines, ALWAYS] = None
 
@@ -228,9 +228,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
-    """The pages of a device that are not write-back in the direct map, in the form of ``Step.direct_map``.
+    """Lines of ``Step.direct_map`` for the pages of a device that are not write-back in the direct map.
 
-    :param modes: of every page, e.g. ``wb``
+    :param modes: the mode of every page, e.g. ``wb``
     """
     start = 0
     for mode, run in groupby(modes):
@@ -241,9 +241,9 @@ def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
 
 
 def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
-    """The pages in *lines*, which :func:`direct_map_lines` made, each range with its mode, e.g. ``wc``.
+    """The pages in *lines* returned by :func:`direct_map_lines`, each range with its mode, e.g. ``wc``.
 
-    :raises Defect: a line is not of that form
+    :raises Defect: if a line does not have that form
     """
     for line in lines:
         match = _OTHERWISE.fullmatch(line)
@@ -259,7 +259,7 @@ LOOKS_AGREE = "looks_agree"
 class MemoryFault(msgspec.Struct, frozen=True):
     """A fault in a kernel's own structures.
 
-    :param name: of the violated property
+    :param name: the violated property
     :param says: the evidence, in the names of the program
     """
 
@@ -270,11 +270,11 @@ class MemoryFault(msgspec.Struct, frozen=True):
 class PageHeld(msgspec.Struct, frozen=True, gc=False):
     """The contents of a page of ordinary memory that is mapped somewhere.
 
-    :param task: the task in whose address space
-    :param area: the area, and ``page`` the page of it
+    :param task: the task in whose address space it is mapped
+    :param area: the area it is mapped in; ``page`` is its page there
     :param pfn: its frame, as this machine numbers it
     :param word: its first 32 bits
-    :param rest: a checksum of the others, 0 if they are all 0
+    :param rest: a checksum of the remaining bits, 0 if they are all 0
     """
 
     task: str
@@ -286,15 +286,15 @@ class PageHeld(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def held(self) -> tuple[int, int]:
-        """Its first word, and the checksum."""
+        """Its first word and the checksum of the rest."""
         return self.word, self.rest
 
 
 class NotifierSeen(msgspec.Struct, frozen=True):
-    """The ranges that the notifier of an address space was told of: their entries are about to change.
+    """The ranges reported to an address space's notifier before their entries changed.
 
-    :param told: the number of ranges so far
-    :param ranges: the last of them, as the first page number and the one after the last
+    :param told: the number of ranges reported so far
+    :param ranges: the most recent ones, as first page number and the one after the last
     """
 
     told: int
@@ -302,13 +302,13 @@ class NotifierSeen(msgspec.Struct, frozen=True):
 
 
 class MemorySeen(msgspec.Struct, frozen=True):
-    """The part of a step that only a kernel's memory shows; it is judged, not compared.
+    """The part of a step that is visible only in a kernel's memory; it is judged, not compared.
 
-    :param tlb_gens: for every task its address space, as a number, and the number of its flushes so far
+    :param tlb_gens: by task, the number of its address space and how often that was flushed so far
     :param faults: faults in lists, trees, counts and page tables
     :param pages: the contents of pages of ordinary memory, for every place where they are mapped; None if
         they were not read, or there are too many
-    :param notifiers: of every task whose address space has one
+    :param notifiers: the notifier of every task whose address space has one
     """
 
     tlb_gens: dict[str, tuple[int, int]] = {}
@@ -318,14 +318,14 @@ class MemorySeen(msgspec.Struct, frozen=True):
 
 
 class TlbSeen(msgspec.Struct, frozen=True):
-    """Translations cached by one processor, of consecutive pages: they are used until they are flushed.
+    """Translations of consecutive pages cached by one processor, which are used until they are flushed.
 
     :param task: the task whose processor it is; each has its own
-    :param space: the task that names its address space: for a thread, that of its process
+    :param space: the task after which its address space is named: for a thread, that of its process
     :param span: pages of the area
     :param target: as in :class:`PteSeen`
     :param entry: the words of the entry when it was walked
-    :param stale: the page tables now have a different entry, or none
+    :param stale: True if the page tables now have a different entry, or none
     """
 
     task: str
@@ -342,10 +342,10 @@ class TlbSeen(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """The reason why a run has no end.
+    """The reason why a run did not reach its end.
 
-    :param says: the reason in words, for people only: no decision depends on it
-    :param kind: of the reason; None if it was read from a file that has only the words
+    :param says: the reason in words, for readers only: no decision depends on it
+    :param kind: the kind of reason; None if it was read from a file that has only the words
     """
 
     says: str
@@ -358,7 +358,7 @@ class Reason(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, says: str | None, kind: Why | None = None) -> Reason | None:
-        """The reason in a file, which has only the words; None if it has no reason."""
+        """The reason read from a file, which has only the words; None if it has none."""
         return None if says is None else cls(says, kind)
 
     def __str__(self) -> str:
@@ -368,22 +368,22 @@ class Reason(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True):
     """One program on one machine.
 
-    :param machine: as the user named it, ``qemu:6.1``
-    :param kernel: package and version of a real kernel, the profile of a model
+    :param machine: its name as the user wrote it, e.g. ``qemu:6.1``
+    :param kernel: package and version of a real kernel; the profile of a model
     :param steps: the observation after each operation
     :param lost: how the guest or its process was lost, or None; ``steps`` holds the steps until then
-    :param undecided: why the machine cannot answer, or None: a model has no rule, a tool or a driver is
-        missing; nothing was lost then
+    :param undecided: why the machine cannot answer (a model has no rule, or a tool or a driver is missing;
+        nothing was lost), or None
     :param once: kernel messages that print once per boot and were already printed before this program
     :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is not an alarm by
         itself
-    :param warnings: the WARNs, if the machine knows them with their call traces
-    :param memory: for each step the part that only memory shows; empty if it was not read
+    :param warnings: the WARNs, if the machine has them with their call traces
+    :param memory: for each step, the part visible only in memory; empty if it was not read
     :param look: how the machine was observed, or was predicted to be observed
-    :param configuration: the kernel's configuration, on which the applicable properties depend
+    :param configuration: the kernel's configuration, which determines the applicable properties
     :param unobserved: words of events for which the machine has no function that a tracer could observe
-    :param tlbs: for each step the translations cached by the processors, which only a model knows; empty
-        elsewhere. They are drawn and explained, not compared
+    :param tlbs: for each step, the translations cached by the processors, which only a model knows; empty
+        otherwise. They are drawn and explained, not compared
     :param blocks: the blocks of the kernel that the program reached, if they are counted
         (:mod:`pfnlab.lab.running.kernel_blocks`); not compared
     """
@@ -405,12 +405,12 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def unfinished(self) -> str | None:
-        """The reason why the run has no end, after ``lost:`` or ``undecided:``; None if it has an end."""
+        """The reason, after ``lost:`` or ``undecided:``, why the run did not end; None if it ended."""
         if self.lost is not None:
             return f"lost: {self.lost}"
         return None if self.undecided is None else f"undecided: {self.undecided}"
 
 
 def undecided(runs: Sequence[Run]) -> Reason | None:
-    """The reason why runs are undecided: a machine lacks something, or a rule. None if all gave answers."""
+    """The reason why runs are undecided: a machine lacks a rule or something else. None if all answered."""
     return next((run.undecided for run in runs if run.undecided is not None), None)

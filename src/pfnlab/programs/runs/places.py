@@ -1,7 +1,7 @@
 """The places of a program's devices and areas on one machine.
 
-A machine works with absolute page numbers, but an observation never contains one: both directions go through
-:class:`Places`, for both models and kernels.
+A machine works with absolute page numbers, but an observation never contains one: :class:`Places` converts in
+both directions, for models and kernels.
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON, MAX_ISA_PAGES, PERF
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, DeviceSpan
 
-#: The distance past the end of a device up to which pages are named after it: a program may map past a
-#: device's end, and must see the same names on every machine. Devices are at least that far apart if a
-#: program does so.
+#: The number of pages after a device that still get its name: a program may map past a device's end, and must
+#: see the same names on every machine. Devices are at least this far apart if a program does so.
 PAST_END_PAGES = 64
 
-#: Devices in a BAR, and those in low memory, have multiples of this many pages to themselves.
+#: Each device in a BAR or in low memory gets a multiple of this many pages to itself.
 WINDOW_PAGES, LOWMEM_WINDOW_PAGES = 64, 8
 
-#: The largest BAR that firmware places below 4 GiB, where the MTRRs differ from those above, in MiB.
+#: The largest BAR, in MiB, that firmware places below 4 GiB, where the MTRRs differ from those above.
 LOW_BAR_MIB = 512
 
 _PAGES_PER_MIB = 256
 
-#: The page frames in which devices of kind ``lowmem`` are placed: RAM that a kernel uses for nothing else,
-#: and that the guest clears when it is up (``guest/agent.h``).
+#: The page frames in which devices of kind ``lowmem`` are placed: RAM that a kernel does not use otherwise,
+#: and that the guest clears after boot (``guest/agent.h``).
 LOWMEM = PfnRange(0x10, 0x80)
 
 #: The first page frame of the ``isa`` device, and the end of its possible frames: 0x98000 to 0x107fff.
@@ -67,7 +66,7 @@ def passes_end(program: Program, device: Device) -> bool:
 
 
 def alignment(program: Program, device: Device) -> int:
-    """The page frames of *device* begin at a multiple of this, so that leaves or whole sections fit."""
+    """The alignment in pages of the frames of *device*, so that leaves or whole sections fit."""
     calls = [op.call for op in program.ops]
     hows = {call.driver.how for call in calls if isinstance(call, Mmap) and call.driver is not None}
     pages = 1
@@ -79,9 +78,9 @@ def alignment(program: Program, device: Device) -> int:
 
 
 def window_pages(program: Program, device: Device) -> int:
-    """The pages that *device* has to itself, in a BAR or in low memory.
+    """The number of pages that *device* has to itself, in a BAR or in low memory.
 
-    Pages mapped after the end of one in low memory count: otherwise they would belong to its neighbour.
+    In low memory, pages mapped after its end count too: otherwise they would belong to its neighbour.
     """
     if device.kind == "pci":
         unit = max(WINDOW_PAGES, alignment(program, device))
@@ -99,13 +98,13 @@ def bar_mib_for(program: Program) -> int:
 
 
 def top_of(phys_bits: int, pages: int) -> PfnRange:
-    """The last page frames that addresses of *phys_bits* bits reach: the ``top`` or ``limit`` device."""
+    """The last page frames addressable with *phys_bits* bits: the ``top`` or ``limit`` device."""
     end = 1 << phys_bits - PAGE_SHIFT
     return PfnRange(end - pages, end)
 
 
 def ranks_of(program: Program) -> dict[str, int]:
-    """The devices in the order of the book: by kind, then in the order of the program.
+    """The devices in the order of the book: by kind, then as in the program.
 
     The order of two BAR windows, or of two devices in low memory, is arbitrary.
     """
@@ -121,8 +120,8 @@ class Places:
 
     :param devices: the page frames of every device
     :param areas: for every area its first virtual page and the number of pages that may be named in it
-    :param whole: a BAR that is larger than the one device in it, if a driver claims it as a whole
-    :param reach: for a device without neighbours, the number of pages after its end that the program names
+    :param whole: a BAR larger than the only device in it, if a driver claims the whole BAR
+    :param reach: for a device without neighbours, the number of pages after its end that the program may name
     :param driver_ram: the driver's own pages of ordinary memory, if there is a driver
     :param ranks: the devices in the order of the book
     :param unknown: the areas that may show pages whose contents depend on the machine
@@ -138,7 +137,7 @@ class Places:
 
     @property
     def memory(self) -> dict[str, PfnRange]:
-        """The devices and the driver's own pages: any RAM among them is in the direct map."""
+        """The devices and the driver's own pages; any RAM among them is in the direct map."""
         own = {} if self.driver_ram is None else {DRIVER_RAM: self.driver_ram}
         return {**self.devices, **own}
 
@@ -161,12 +160,13 @@ class Places:
         return base + span.start, base + span.end
 
     def device_span(self, start_pfn: int, end_pfn: int) -> DeviceSpan:
-        """Page frames *start_pfn* up to *end_pfn* in pages of the device that holds the first one.
+        """Page frames *start_pfn* up to *end_pfn*, counted in pages of the device that contains the first
+        one.
 
         A range that starts in one device and ends past it keeps counting pages of that device. A range that
         starts up to :data:`PAST_END_PAGES` after the end of a device, or within the pages that the program
-        names after the only device, counts from it too, unless it starts in another one. Everything else is
-        ``phys``, numbered absolutely.
+        names after the only device, is counted from it too, unless it starts in another one. Everything else
+        is ``phys``, numbered absolutely.
         """
         if (start_pfn, end_pfn) == self.whole:
             start_pfn, end_pfn = next(pfns for pfns in self.devices.values() if pfns.start == start_pfn)
@@ -190,7 +190,7 @@ class Places:
         return self.device_span(first, end)
 
     def device_at(self, pfn: int) -> str | None:
-        """The device that holds page frame *pfn*."""
+        """The device that contains page frame *pfn*."""
         return next((name for name, pfns in self.devices.items() if pfns.start <= pfn < pfns.end), None)
 
     def overlaps_device(self, start_pfn: int, end_pfn: int) -> bool:
@@ -198,9 +198,10 @@ class Places:
         return any(pfns.overlaps(PfnRange(start_pfn, end_pfn)) for pfns in self.devices.values())
 
     def area_span(self, start_page: int, end_page: int) -> Span | None:
-        """Virtual pages *start_page* up to *end_page* in pages of the area that holds the first one.
+        """Virtual pages *start_page* up to *end_page*, counted in pages of the area that contains the first
+        one.
 
-        None if no area does; a range that ends past its area keeps counting.
+        Returns None if no area does; a range that ends past its area keeps counting.
         """
         for name, (at, pages) in self.areas.items():
             if at <= start_page < at + pages:
@@ -208,7 +209,8 @@ class Places:
         return None
 
     def flushed_span(self, start_page: int, end_page: int) -> Span | None:
-        """A flush of virtual pages *start_page* up to *end_page*, in pages of the first area it overlaps.
+        """A flush of virtual pages *start_page* up to *end_page*, counted in pages of the first area it
+        overlaps.
 
         A flush of page tables begins at the first address they cover, which may lie before every area, and
         may extend to the process's own memory. The result is None if it overlaps no area; a range that
@@ -225,7 +227,7 @@ class Places:
         return Span(name, max(start_page - at, 0), min(end_page, last + pages) - at)
 
     def _device_before(self, pfn: int) -> str | None:
-        # The device that ends at or shortly before pfn, the nearest one.
+        # The nearest device that ends at or shortly before pfn.
         candidates = {
             pfns.end: name
             for name, pfns in self.devices.items()
@@ -244,11 +246,11 @@ def _reach(program: Program) -> dict[str, int]:
     return {device.name: max(0, max(ends, default=0) - device.pages)}
 
 
-#: Walkers whose number is not content of the page.
+#: Walkers whose returned number is not page content.
 _COUNTING = ("futex_wake",)
 
 
-#: The operations that reveal the content of a page.
+#: The operations that reveal page content.
 READING = (Read, ProcessVmReadv, Walk)
 
 
@@ -260,7 +262,7 @@ def shows_unknown(call: Call, places: Places) -> bool:
 
 
 def without_contents(call: Call, value: int | str | None, places: Places) -> int | str | None:
-    """The value of *call* without page contents that depend on the machine: of bytes only their number."""
+    """The value of *call* without page contents that depend on the machine: only the number of bytes."""
     if value is None or not shows_unknown(call, places):
         return value
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Page-table entries in the form of observations: raw bits to words, and equal neighbours to runs."""
+"""Page-table entries in the form of observations: raw bits become words, equal neighbours become runs."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -11,13 +11,13 @@ from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.programs.runs.observation import DeviceSpan, PteSeen
 from pfnlab.programs.runs.texts import TableEntry
 
-#: The target of an entry that maps ordinary RAM, whichever page it is.
+#: The target of an entry that maps ordinary RAM, whatever the page.
 RAM = DeviceSpan("ram", 0, 0)
 
 #: The bits that have a word, in the order of the words.
 _WORDS = {bits.PAGE_USER: "US", bits.PAGE_SPECIAL: "SPECIAL", bits.PAGE_ACCESSED: "A", bits.PAGE_DIRTY: "D"}
 
-#: All bits that words are made of; that of large leaves is a bit of the frame of small ones.
+#: All bits that determine the words; the PAT bit of large leaves is a frame bit of small ones.
 _BITS = (
     sum(_WORDS)
     | bits.PAGE_PRESENT
@@ -32,7 +32,7 @@ def entry_text(raw: int, level: int) -> str:
     """The words of a raw entry, in the order of :class:`PteSeen`.
 
     :param raw: the entry as stored in the table; 0 is an absent entry
-    :param level: 1 is the 4K level, 2 and 3 are 2M and 1G leaves
+    :param level: 1 for the 4K level, 2 and 3 for leaves of 2M and 1G
     :return: ``L1 WC P RW US SPECIAL A D``, ``none@L1``, or ``swap@L1`` for an entry that is neither present
         nor PROT_NONE (swap entries, guard markers)
     """
@@ -41,7 +41,7 @@ def entry_text(raw: int, level: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _text(raw: int | None, level: int) -> str:
-    # The frame is not among these bits, so there are few combinations.
+    # The frame is not included in these bits, so there are few combinations.
     if raw is None:
         return str(TableEntry(level, "", absent="none"))
     if not raw & (bits.PAGE_PRESENT | bits.PAGE_PROTNONE):

@@ -1,6 +1,6 @@
 """Fields of a step that are texts, as values: page-table entries, tracked ranges, moved bytes.
 
-Reading never fails, because texts come from files too: any other text reads as an empty value.
+Reading never fails, because texts also come from files: a malformed text reads as an empty value.
 """
 
 import re
@@ -15,7 +15,7 @@ from pfnlab.programs.lang.span import Span
 #: The place of a VMA that itself represents its reservation.
 VM_PAT = "VM_PAT"
 
-#: A number of pages; Python refuses to read very long ones.
+#: A number of pages, limited in length because Python refuses to convert very long ones.
 _NUMBER = "[0-9]{1,18}"
 _SPAN = re.compile(
     rf"(?:(?P<task>[^\s\[\]]+):)?(?P<name>[^\s\[\]:]+)\[(?P<start>{_NUMBER}):(?P<end>{_NUMBER})\]"
@@ -26,7 +26,7 @@ _REFS = re.compile(rf"x{_NUMBER}")
 class TableEntry(msgspec.Struct, frozen=True):
     """A page-table entry.
 
-    :param level: 1 is the 4K level, 2 and 3 are leaves of 2M and 1G; for an absent entry, where the tables
+    :param level: 1 for the 4K level, 2 and 3 for leaves of 2M and 1G; for an absent entry, where the tables
         end
     :param mode: the cache mode, e.g. ``WC``; empty if the entry is absent
     :param flags: ``P`` or ``!P``, ``RW`` or ``RO``, then ``US``, ``SPECIAL``, ``A`` and ``D``
@@ -69,11 +69,11 @@ def _level(text: str) -> int:
 
 
 class TrackedRange(msgspec.Struct, frozen=True):
-    """An item of a tracker: a reserved range, or a VMA that represents one.
+    """An item recorded by a tracker: a reserved range, or a VMA that represents one.
 
-    :param place: device pages; :data:`VM_PAT`; or a word for pages whose place differs between machines
+    :param place: device pages, :data:`VM_PAT`, or a word for pages whose place differs between machines
     :param refs: the number of its users; None if the tracker does not count
-    :param users: task and area of its users
+    :param users: the task and area of each user
     """
 
     place: Span | str
@@ -85,13 +85,13 @@ class TrackedRange(msgspec.Struct, frozen=True):
 
 
 def tracked_text(place: Span | str, refs: int | None, users: Iterable[str]) -> str:
-    """The line of ``Step.tracked`` for a range of these users, by their names."""
+    """The line of ``Step.tracked`` for a range with these users, given by name."""
     return f"{place}{'' if refs is None else f' x{refs}'} {' '.join(users)}"
 
 
 @lru_cache(maxsize=4096)
 def tracked_range(line: str) -> TrackedRange:
-    """The range of a line of ``Step.tracked``."""
+    """The range in a line of ``Step.tracked``."""
     first, *words = line.split() or [""]
     place = named_span(first)
     refs = int(words[0][1:]) if words and _REFS.fullmatch(words[0]) else None
@@ -99,10 +99,10 @@ def tracked_range(line: str) -> TrackedRange:
     return TrackedRange(first if place is None else place[1], refs, tuple(filter(None, users)))
 
 
-# As many as the VMAs of a long run: a tracker may name all of them after every step.
+# Cache as many as a long run has VMAs: a tracker may name all of them after every step.
 @lru_cache(maxsize=1 << 14)
 def named_span(text: str) -> tuple[str, Span] | None:
-    """Task and pages of ``t:a[0:4]``; None for another text."""
+    """The task and pages in ``t:a[0:4]``; None for any other text."""
     match = _SPAN.fullmatch(text)
     if match is None:
         return None
@@ -110,12 +110,12 @@ def named_span(text: str) -> tuple[str, Span] | None:
 
 
 def vma_name(task: str, span: Span) -> str:
-    """A VMA in the words of ``tracked`` and ``prots``; the main task is not named."""
+    """The text for a VMA in ``tracked`` and ``prots``; the main task is not named."""
     return str(span) if task == MAIN_TASK else f"{task}:{span}"
 
 
 def ascending(first: int, length: int) -> bytes:
-    """The bytes that a write stores: *first*, and every next byte one more, with 0 after 255."""
+    """The bytes that a write stores: *first*, then each one greater than the last, with 0 after 255."""
     return bytes((first + place) % 256 for place in range(length))
 
 
@@ -138,7 +138,7 @@ def _runs(content: bytes) -> Iterator[str]:
 
 
 def _length(content: bytes, place: int, step: int) -> int:
-    """The number of bytes from *place* on that are each *step* more than the one before."""
+    """The number of bytes from *place* on that each exceed the previous one by *step*."""
     end = place + 1
     while end < len(content) and content[end] == (content[end - 1] + step) % 256:
         end += 1

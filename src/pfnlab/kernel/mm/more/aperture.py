@@ -11,7 +11,7 @@ from pfnlab.kernel.mm.memtype import mem_text
 
 
 def arch_io_reserve_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
-    """Reserve *pfns* as write-combining, for inserts to find (``memtype_reserve_io()``, S2.7).
+    """Reserve *pfns* as write-combining, so that inserts use that mode (``memtype_reserve_io()``, S2.7).
 
     :raises ModelledErrno: EBUSY if they already have a weaker mode, or two modes
     """

@@ -1,4 +1,4 @@
-"""/proc/PID/clear_refs: marks pages as unused, or unwritten (S7.7)."""
+"""/proc/PID/clear_refs, which marks pages as unused or unwritten (S7.7)."""
 
 from pfnlab.kernel.hw.entry import pte_clear_soft_dirty, pte_mkold, pte_wrprotect
 from pfnlab.kernel.hw.pgtable import EntryRun
@@ -51,10 +51,10 @@ def _clear(vma: Vma, kind: str) -> None:
 
 
 def _forget(mm: MmStruct) -> None:
-    """Without a flush, a processor drops translations only at the next switch to another address space.
+    """Forget translations: without a flush, a processor drops them only when it switches address spaces.
 
-    That comes before the task's next operation, unless every task has its own processor: then an access
-    may find the entry cached (:func:`pfnlab.kernel.mm.fault.access`).
+    That happens before the task's next operation, unless every task has its own processor: then an access may
+    find the entry cached (:func:`pfnlab.kernel.mm.fault.access`).
     """
     kernel = mm.kernel
     for task in kernel.tasks.values():

@@ -1,4 +1,4 @@
-"""get_user_pages: the kernel looks up a task's page, through its VMA or, fast, by its entry (S7.1)."""
+"""get_user_pages: the kernel looks up a task's page through its VMA, or (fast) by its entry alone (S7.1)."""
 
 import errno
 
@@ -23,10 +23,11 @@ def get_user_page(
 ) -> EntryRun:
     """The entry of page *vpn*, faulted in if necessary; kernels refuse PFN mappings outright (S7.1.1).
 
-    :param force: whatever the protection of the VMA (FOLL_FORCE)
-    :param pin: a shared page is copied first, so that the task keeps the pinned page (FOLL_PIN)
+    :param force: ignore the protection of the VMA (FOLL_FORCE)
+    :param pin: copy a shared page first, so that the task keeps the pinned page (FOLL_PIN)
     :param remote: access by another process, or a debugger (FOLL_REMOTE)
-    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page, ENOMEM without a page table for one
+    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page; ENOMEM if it needs a page table that is
+        missing
     """
     walker = mm.kernel.walkers.get_user_pages
     with mm.mmap_lock.read():
@@ -71,7 +72,7 @@ def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryR
 
 
 def _is_in_no_file(mm: MmStruct, vpn: int) -> bool:
-    """True for a driver's page: neither anonymous, nor a page of a file (S7.2.4)."""
+    """True for a driver's page, which is neither anonymous nor part of a file (S7.2.4)."""
     entry, vma = mm.tables.entry(vpn), mm.vma_lookup(vpn)
     has_page = entry is not None and entry.page is not None and not entry.page.anonymous
     return has_page and vma is not None and not vma.has_file_pages

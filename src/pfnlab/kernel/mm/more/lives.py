@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> int:
-    """fork(2): the child is called *comm*; return an errno.
+    """fork(2): create a child called *comm*; return an errno.
 
-    :param reason: the reason why it finally fails, if any
+    :param reason: the reason why it fails in the end, if any
     """
     # Tasks are listed in the order in which their forks began, even if one of these is held.
     pid = kernel.take_pid()
@@ -42,7 +42,7 @@ def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> in
 
 
 def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
-    """Tear down the complete copy of the address space, because a later step failed."""
+    """Tear down the finished copy of the address space, because a later step failed."""
     if reason == "pids_max":
         kernel.pr_once("cgroup: fork rejected by pids controller in /t", "info")
     kernel.call(task, lambda: exit_mmap(mm))
@@ -50,9 +50,9 @@ def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
 
 
 def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
-    """pthread_create: *comm* is a new thread of the process of *task*.
+    """pthread_create: create *comm*, a new thread in the process of *task*.
 
-    :raises Undecided: a page table is forced to fail, and its stack needs some
+    :raises Undecided: if a page-table allocation is forced to fail, and the thread's stack needs one
     """
     check_own_memory(task.mm, "a thread")
     kernel.failures.check_unawaited("a thread", "__pte_alloc")
@@ -60,9 +60,9 @@ def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
 
 
 def exit_group(kernel: Kernel, task: Task) -> None:
-    """The process ends, by itself or by SIGKILL, with its threads and its address space.
+    """End the process, by itself or by SIGKILL, with its threads and its address space.
 
-    :raises Undecided: one of its threads waits
+    :raises Undecided: if one of its threads waits
     """
     # exit_mm() comes first: the address space can no longer be found through its tasks.
     threads = [thread.comm for thread in kernel.tasks.values() if thread.mm is task.mm]
@@ -78,11 +78,11 @@ def exit_group(kernel: Kernel, task: Task) -> None:
 
 
 def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
-    """End the processes that were killed and that nothing keeps in the kernel any longer.
+    """End the killed processes that nothing keeps in the kernel any longer.
 
     :param kept: the tasks of processes that are held or wait
-    :returns: the tasks of those that ended, or had ended before
-    :raises Undecided: the end of one may wait for a processor that is held
+    :returns: the tasks of the processes that ended, or had ended before
+    :raises Undecided: if the end of one may wait for a processor that is held
     """
     ended = kernel.doomed - set(kept)
     if ended and kernel.processors.held:
@@ -104,7 +104,7 @@ def _free_stack(kernel: Kernel) -> None:
 def execve(kernel: Kernel, task: Task) -> None:
     """execve(2): the old address space is torn down; messages still show the old comm and pid (S3.8.16).
 
-    :raises Undecided: an allocation is forced to fail, and the new program's memory needs some
+    :raises Undecided: if an allocation is forced to fail, and the new program's memory needs one
     """
     check_own_memory(task.mm, "an exec")
     kernel.failures.check_unawaited("an exec", "__pte_alloc", "vm_area_dup")
@@ -142,6 +142,6 @@ def mmget(mm: MmStruct) -> Iterator[None]:
 
 
 def _mmput(mm: MmStruct) -> None:
-    """Drop the reference of *mm*'s tasks, or of a task that worked on it: the last one tears it down."""
+    """Drop the reference of *mm*'s tasks, or of a task that worked on it; the last one tears it down."""
     if not mm.guests:
         exit_mmap(mm)

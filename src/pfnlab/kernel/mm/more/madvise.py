@@ -59,7 +59,7 @@ _FLAG_ADVICE = {
 
 _GUARD_ADVICE = ("guard_install", "guard_remove")
 
-#: Advice that clears entries; since 6.16 the whole call has one gather, even if it is refused.
+#: Advice that clears entries; since 6.16 the whole call uses one gather, even if it is refused.
 _ZAPPING = ("dontneed", "dontneed_locked", "free")
 
 #: Refused on every PFN mapping, whatever its state; `dofork` on every VM_IO mapping.
@@ -104,8 +104,8 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
 
     :param own: the memory of the caller
     :param target: the target process; None if it does not exist
-    :raises ModelledErrno: ESRCH without a process, EINVAL for advice that only the process itself may
-        give; otherwise as do_madvise
+    :raises ModelledErrno: ESRCH if there is no such process, EINVAL for advice that only the process itself
+        may give; otherwise as do_madvise
     """
     if target is None:
         raise ModelledErrno(errno.ESRCH)
@@ -121,11 +121,11 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
 def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool = False) -> None:
     """Apply *advice* to pages ``[start, end)``, VMA by VMA.
 
-    Every mapped part is processed; the first error ends the call, otherwise any hole causes ENOMEM.
+    Every mapped part is processed. The first error ends the call; without errors, any hole causes ENOMEM.
 
-    :param remote: called by another process, which takes no lock of a VMA
+    :param remote: called by another process, which does not use per-VMA locks
     :raises ModelledErrno: as the system call
-    :raises Undecided: advice on anonymous memory that the model has no rule for
+    :raises Undecided: for advice on anonymous memory that the model has no rule for
     """
     if advice in _unknown_advice(mm):
         raise ModelledErrno(errno.EINVAL)
@@ -142,7 +142,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool 
 
 
 def _unknown_advice(mm: MmStruct) -> Collection[str]:
-    """madvise_behavior_valid(): advice not supported by this kernel, by release and configuration."""
+    """madvise_behavior_valid(): the advice that this kernel's release or configuration does not support."""
     profile, configuration = mm.kernel.profile, mm.kernel.profile.configuration
     known = (
         (_GUARD_ADVICE, profile.guard_regions),
@@ -157,7 +157,7 @@ def _lock_for(
 ) -> AbstractContextManager[object]:
     """The lock for *advice*: mmap_lock, for writing if it changes VMAs.
 
-    To clear or guard entries of one VMA its own lock is enough, unless it is taken for writing
+    Clearing or guarding entries of one VMA needs only that VMA's own lock, unless it is taken for writing
     (try_vma_read_lock).
     """
     if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
@@ -173,7 +173,7 @@ def _lock_for(
 
 
 def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """madvise_walk_vmas: VMA by VMA, recording holes."""
+    """madvise_walk_vmas: go through the VMAs one by one, recording holes."""
     at, hole = start, False
     while at < end:
         vma = mm.find_vma(at)
@@ -243,9 +243,10 @@ def _remove(vma: Vma, start: int, end: int) -> None:
 
 
 def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """Programs have ordinary memory only to overlay it; only advice needed for that has a rule.
+    """Programs use ordinary memory only to cover mappings with it, so only the advice needed for that has a
+    rule.
 
-    Shared anonymous memory is that of a file: nothing is freed or wiped there, and pages are not merged.
+    Shared anonymous memory belongs to a file: nothing is freed or wiped there, and pages are not merged.
     """
     shared = vma.file is not None
     if shared and advice in ("free", "wipeonfork"):
@@ -283,7 +284,7 @@ def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather
 
 
 def _holds_leaf(vma: Vma) -> bool:
-    """True if *vma* has all pages of a 2 MiB leaf, which the kernel may create at any time."""
+    """True if *vma* spans all pages of a 2 MiB leaf, which the kernel may create at any time."""
     return -(-vma.start // LEAF_PAGES[2]) * LEAF_PAGES[2] + LEAF_PAGES[2] <= vma.end
 
 
@@ -295,7 +296,7 @@ def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
 
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
-    """zap_page_range_single_batched: in the call's gather, or in a separate one."""
+    """zap_page_range_single_batched: zap the pages, in the call's gather or a separate one."""
     gather = tlb if tlb is not None else MmuGather(vma.mm, "madvise")
     zap_vma(gather, vma, start, end, empties=True)
     if tlb is None:
@@ -340,7 +341,7 @@ def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
 def _check_listed(mm: MmStruct, page: Page) -> None:
     """Check that a page is in an LRU list, not in the batch of another processor (S5.9.10).
 
-    :raises Undecided: it may be in a batch
+    :raises Undecided: if it may be in a batch
     """
     processors = mm.kernel.processors
     if processors.driven and page.maker not in ("", processors.task):
@@ -351,9 +352,9 @@ def _check_listed(mm: MmStruct, page: Page) -> None:
 
 
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_update_vma: splits at the range ends only if the flags really change (S5.9).
+    """madvise_update_vma: split at the range ends only if the flags really change (S5.9).
 
-    :raises ModelledErrno: EAGAIN if a split fails with ENOMEM, which is reserved for holes
+    :raises ModelledErrno: EAGAIN if a split fails with ENOMEM, because ENOMEM is reserved for holes
     """
     cleared, added = _FLAG_ADVICE[advice]
     flags = (vma.flags & ~cleared) | added

@@ -15,9 +15,9 @@ def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> 
 
     :param policy: as written in programs: ``default``, ``preferred`` or ``bind``
     :param move: MPOL_MF_MOVE: move pages that are on other nodes
-    :raises ModelledErrno: EFAULT at a hole, for ``default`` only if all is one; ENOMEM if a split
-        fails, the VMAs before it stay changed
-    :raises Undecided: pages would be moved to the node that they are on
+    :raises ModelledErrno: EFAULT at a hole (for ``default``, only if nothing is mapped); ENOMEM if a split
+        fails, with the VMAs before it staying changed
+    :raises Undecided: if pages would be moved to the node where they already are
     """
     if start == end:
         return

@@ -46,10 +46,10 @@ def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool 
     """Create struct pages for *pfns* of a device, and reserve them as remap_pfn_range does (S4.9).
 
     :param mode: the mode requested by the kind of memory
-    :param taken: some of them have struct pages already
+    :param taken: some of them already have struct pages
     :raises ModelledErrno: the error of the memtype list: EBUSY if another mode is present, EINVAL if the
         granted mode is not acceptable; EEXIST if some are taken
-    :raises Undecided: they lie in more than one section, and some would be done
+    :raises Undecided: if they lie in more than one section, so that only some would be done
     """
     prot = kernel.platform.pat.cachemode2protval(mode)
     if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:
@@ -73,7 +73,7 @@ def memunmap_pages(kernel: Kernel, pfns: PfnRange) -> None:
 
 
 def warn_about_ram(kernel: Kernel) -> None:
-    """Ordinary memory in use is not mapped again; the kernel warns once (S9.6)."""
+    """Warn once that ordinary memory in use is not mapped again (S9.6)."""
     kernel.warn_once("arch/x86/mm/ioremap.c", "ioremap on RAM at 0x100000000 - 0x100000fff")
 
 

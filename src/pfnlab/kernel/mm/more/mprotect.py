@@ -1,4 +1,4 @@
-"""mprotect(2): works VMA by VMA, so changes before an error stay (S5.10.2)."""
+"""mprotect(2), which works VMA by VMA, so changes made before an error stay (S5.10.2)."""
 
 import errno
 from contextlib import suppress
@@ -81,11 +81,11 @@ def _mprotect(tlb: MmuGather, start: int, end: int, access: int, keyed: bool) ->
 
 
 def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) -> None:
-    """Split, change the VMA, change its entries."""
+    """Split the VMA, change it, and change its entries."""
     mm = vma.mm
     committed = 0
     if flags & VM_WRITE:
-        # If neither the old nor the new kind may grow, the kind is not the reason for refusal.
+        # If neither the old nor the new kind may grow, the kind is not the reason for a refusal.
         nr = end - start
         if not may_expand_vm(mm, flags, nr) and may_expand_vm(mm, vma.flags, nr):
             raise ModelledErrno(errno.ENOMEM)
@@ -111,7 +111,7 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
 
 
 def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
-    """Entries follow vm_page_prot; they become writable at once only if no write fault is required.
+    """Adapt entries to vm_page_prot; they become writable at once only if no write fault is required.
 
     A 1 GiB leaf is flushed at the end as well, whatever changed (S6.3.9).
     """

@@ -16,7 +16,7 @@ def process_mrelease(kernel: Kernel, victim: str, *, killed: bool) -> None:
 
     :param killed: kill it first
     :raises ModelledErrno: ESRCH if it no longer has memory, EINVAL if it is not dying
-    :raises Undecided: whether it still has it by then depends on timing
+    :raises Undecided: if timing decides whether it still has memory by then
     """
     task = kernel.tasks.get(victim)
     if task is None:
@@ -31,7 +31,7 @@ def process_mrelease(kernel: Kernel, victim: str, *, killed: bool) -> None:
 
 
 def _check_stays(kernel: Kernel, task: Task) -> None:
-    """Undecided if nothing keeps a killed process in the kernel."""
+    """Raise Undecided if nothing keeps a killed process in the kernel."""
     under_way = kernel.processors.under_way
     operation = next((one for one in under_way if one.task == task.comm), None)
     if sum(other.mm is task.mm for other in kernel.tasks.values()) > 1:

@@ -28,12 +28,12 @@ class Pagemap(NamedTuple):
 
 
 def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
-    """As many entries of /proc/self/pagemap as ``[start, end)`` has pages, from the first on.
+    """Entries of /proc/self/pagemap from *start* on, as many as ``[start, end)`` has pages.
 
-    In kernels, PFN mappings are holes, or without ``skipped_are_holes`` nothing at all: the entries of later
-    pages take their place (pagemap_read, S7.5.4).
+    PFN mappings appear as holes, or without ``skipped_are_holes`` not at all: then entries of later pages
+    take their place (pagemap_read, S7.5.4).
 
-    :raises Undecided: there are too many pages
+    :raises Undecided: if there are too many pages
     """
     count = len(page_by_page(start, end))
     with mm.mmap_lock.read():
@@ -75,7 +75,7 @@ def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
 class Region(NamedTuple):
     """Pages ``[start, end)`` found by PAGEMAP_SCAN, all of the same categories.
 
-    :param written: not write-protected since, as far as the kernel knows
+    :param written: not write-protected, as far as the kernel knows
     :param zero: the zero page (PAGE_IS_PFNZERO)
     :param huge: a leaf
     """

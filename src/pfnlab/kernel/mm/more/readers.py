@@ -49,9 +49,9 @@ def vmsplice(mm: MmStruct, vpn: int) -> int:
 
 
 def futex_wake(mm: MmStruct, vpn: int) -> int:
-    """Wake the waiters of a shared futex in the page, in fact none.
+    """Wake the waiters of a shared futex in the page, which has no waiters here.
 
-    The key is derived from the page, which must be writable; otherwise a second attempt only reads it.
+    The key is derived from the page, which must be writable; if not, a second attempt only reads it.
 
     :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
@@ -74,8 +74,9 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
 def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
     """move_pages(2): the place of each page, ``node0`` or an errno (S7.5).
 
-    :param moves: to node 0, where all pages are (do_pages_move); False: with nodes = NULL (do_pages_stat)
-    :raises Undecided: there are too many pages
+    :param moves: True to move to node 0, where all pages are (do_pages_move); False to pass NULL for the
+        nodes (do_pages_stat)
+    :raises Undecided: if there are too many pages
     """
     pages = page_by_page(start, end)
     if moves:
@@ -124,9 +125,9 @@ class NumaCounts(NamedTuple):
 
 
 def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
-    """The VMAs that begin in ``[start, end)`` and have pages counted in /proc/self/numa_maps (S7.5).
+    """The VMAs that begin in ``[start, end)`` and have pages that /proc/self/numa_maps counts (S7.5).
 
-    The task reads it to its end, so all VMAs are walked.
+    The task reads the file to its end, so all VMAs are walked.
     """
     with mm.mmap_lock.read():
         vmas = list(mm)
@@ -146,7 +147,7 @@ def _numa_counts(vma: Vma, runs: list[EntryRun]) -> NumaCounts:
 
 
 def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None = None) -> list[EntryRun]:
-    """The entries of *vma* that *walker* treats as ordinary pages.
+    """The runs of entries of *vma* that *walker* treats as ordinary pages.
 
     :param entries: the entries to test; None for all
     """
@@ -176,17 +177,17 @@ def _walked_runs(vma: Vma) -> list[EntryRun]:
 
 
 def map_count(run: EntryRun) -> int:
-    """Number of entries that map the page; a bare frame, which no walker should accept, counts as private."""
+    """The number of entries that map the page; a bare frame, which no walker should accept, counts as one."""
     return run.page.mapcount if run.page is not None else 1
 
 
 def smap_counts(vma: Vma) -> SmapCounts:
-    """The pages counted in smaps: ordinary ones; in PFN mappings not on every kernel (S7.5)."""
+    """The pages counted in smaps: ordinary ones, which not every kernel counts in PFN mappings (S7.5)."""
     return _counted(normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma))
 
 
 def memory_counts(vma: Vma) -> SmapCounts:
-    """The same counts by the pages themselves: a device frame is never ordinary, for any walker."""
+    """The same counts by the pages themselves: a walker must not take a device frame for ordinary."""
     return _counted([run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None])
 
 
@@ -239,16 +240,16 @@ def _smap(vma: Vma) -> Smap:
 
 
 class Rollup(NamedTuple):
-    """The share of some VMAs in the sums of /proc/PID/smaps_rollup, in kB."""
+    """The contribution of some VMAs to the sums in /proc/PID/smaps_rollup, in kB."""
 
     rss: int
     anonymous: int
 
 
 def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
-    """The share of the VMAs that overlap ``[start, end)`` in /proc/self/smaps_rollup (S7.5.11).
+    """The contribution of the VMAs that overlap ``[start, end)`` to /proc/self/smaps_rollup (S7.5.11).
 
-    All VMAs of the task are walked under one mmap_lock, in every kernel.
+    Every kernel walks all VMAs of the task under one mmap_lock.
     """
     with mm.mmap_lock.read():
         vmas = list(mm)
@@ -268,7 +269,7 @@ def split_leaves(mm: MmStruct) -> None:
 
 
 def split_leaves_between(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> None:
-    """A 1 GiB leaf is replaced by nothing, so the next access faults; 2 MiB leaves are only read."""
+    """Drop 1 GiB leaves, so that the next access faults; 2 MiB leaves are only read."""
     if not walker.walk_page_test(vma):
         return
     mm, pages = vma.mm, LEAF_PAGES[3]
@@ -294,10 +295,10 @@ def answers(vma: Vma) -> bool:
 
 
 def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
-    """mincore(2) into a vector of zeros (S7.5.6).
+    """mincore(2) with a vector of zeros (S7.5.6).
 
-    :return: the errno, and a digit per page; at a hole ENOMEM, with only the pages before it
-    :raises Undecided: the walk reports nothing for a VMA, or there are too many pages
+    :return: the errno and a digit per page; at a hole ENOMEM and the digits before it
+    :raises Undecided: if the walk reports nothing for a VMA, or there are too many pages
     """
     digits: list[str] = []
     walker = mm.kernel.walkers.walk_page_range
@@ -314,7 +315,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
                     Why.MACHINE_DECIDES,
                 )
             if vma.file is not None and vma.i_mapping is None:
-                # Which pages are in memory is shown only to the file's owner; without a file, to nobody
+                # Only the file's owner can see which pages are in memory; without a file, this is hidden
                 # (can_do_mincore).
                 digits.append("1")
                 continue
@@ -325,7 +326,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
 
 
 def _in_memory(vma: Vma | None, vpn: int) -> bool:
-    """True if the file has the page, mapped here or not."""
+    """True if the file has the page in memory, mapped here or not."""
     file = vma.file if vma is not None else None
     return vma is not None and isinstance(file, ShmemFile) and vma.pgoff + vpn - vma.start in file.pages
 
@@ -333,8 +334,8 @@ def _in_memory(vma: Vma | None, vpn: int) -> bool:
 def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
     """Register the pages with a userfaultfd for missing pages, then close it again.
 
-    :raises ModelledErrno: EINVAL if mapped memory is not ordinary, or nothing is mapped
-    :raises Undecided: all is ordinary memory, whose VMAs split and merge during the call
+    :raises ModelledErrno: EINVAL if some mapped memory is not ordinary, or nothing is mapped
+    :raises Undecided: if all of it is ordinary memory, whose VMAs split and merge during the call
     """
     with mm.mmap_lock.write():
         vmas = mm.vmas_in(start, end)
@@ -346,7 +347,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
 class LockedMemory(NamedTuple):
     """Locked and pinned memory as counted in /proc/PID/status, in kB.
 
-    :param locked: None if mlockall has locked the program's own memory too
+    :param locked: unknown (``None``) if mlockall has locked the program's own memory too
     """
 
     locked: int | None
@@ -354,12 +355,12 @@ class LockedMemory(NamedTuple):
 
 
 def status(mm: MmStruct) -> LockedMemory:
-    """VmLck and VmPin; nothing here pins."""
+    """Return VmLck and VmPin; the latter is 0, because nothing modelled pins pages."""
     if mm.def_flags & VM_LOCKED:
         return LockedMemory(None, 0)
     return LockedMemory((mm.locked + mm.locked_leak) * _PAGE_KB, 0)
 
 
 def _word(mm: MmStruct, entry: EntryRun) -> int:
-    """The first word of the page an entry maps."""
+    """The first word of the page that an entry maps."""
     return word(entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn))

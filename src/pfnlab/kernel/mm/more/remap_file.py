@@ -11,7 +11,7 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
-    """Map pages ``[start, end)`` of a shared mapping to its file from page *pgoff* on.
+    """Map pages ``[start, end)`` of a shared mapping to its file's pages from *pgoff* on.
 
     :raises ModelledErrno: EINVAL unless all of it is mapped shared, from one file, with the same flags;
         otherwise the error of mmap, which leaves a hole

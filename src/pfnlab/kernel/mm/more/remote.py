@@ -1,4 +1,4 @@
-"""Reading and writing a task's bytes like another process: process_vm_readv, /proc/PID/mem (S7.6)."""
+"""Reading and writing a task's memory as another process does: process_vm_readv, /proc/PID/mem (S7.6)."""
 
 import errno
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ from pfnlab.kernel.mm.space import MmStruct
 
 
 def process_vm_readv(mm: MmStruct, start: int, length: int) -> bytes:
-    """Read *length* bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
+    """Read *length* bytes from byte *start* on by get_user_pages, up to a page that is refused (S7.6.1).
 
-    :raises ModelledErrno: EFAULT, for the first page
+    :raises ModelledErrno: EFAULT if the first page is refused
     """
     pages = _pinned(mm, start, length, write=False)
     parts = _parts(start, length)
@@ -31,7 +31,7 @@ def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
     """Write bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
 
     :return: the number of bytes written
-    :raises ModelledErrno: EFAULT, for the first page
+    :raises ModelledErrno: EFAULT if the first page is refused
     """
     pages = _pinned(mm, start, len(stored), write=True)
     moved = 0
@@ -63,7 +63,7 @@ def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[Entry
 
 
 def _parts(start: int, length: int) -> Iterator[tuple[int, int]]:
-    """The bytes from *start* on, page by page, as offset in the page and length."""
+    """The bytes from *start* on, page by page, as an offset in the page and a length."""
     while length:
         offset = start % PAGE_SIZE
         part = min(length, PAGE_SIZE - offset)
@@ -76,7 +76,7 @@ def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -
 
     :param stored: *length* bytes to write; None to read
     :return: the bytes read or written
-    :raises ModelledErrno: EIO, for the first
+    :raises ModelledErrno: EIO if the first part is not accessible
     """
     moved = b""
     while len(moved) < length:
@@ -92,7 +92,7 @@ def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -
 
 
 def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | None) -> bytes:
-    """Up to 4096 bytes: page by page like a debugger, otherwise all the rest through the file (S7.6.2)."""
+    """Access up to 4096 bytes: page by page like a debugger, or else the rest through the file (S7.6.2)."""
     force, moved = mm.kernel.profile.mem_forces, b""
     while len(moved) < length:
         vpn, offset = divmod(start + len(moved), PAGE_SIZE)
@@ -172,7 +172,7 @@ def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = Non
         with mm.kernel.processors.inside("follow_pfnmap_start"):
             locked = mm.table_locks.entry(vpn)
         if unlocked:
-            # Whatever happened to it.
+            # Whatever happened to it meanwhile.
             mm.lookups[:] = [other for other in mm.lookups if other is not seen]
             return seen
         if locked is not None and locked.level > 1:
@@ -181,7 +181,7 @@ def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = Non
 
 
 def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
-    """Map the frame of *entry*, and those after it, for the kernel, in the entry's mode; EIO without one."""
+    """Map the frame of *entry* and those after it for the kernel, in the entry's mode; EIO if it has none."""
     if entry is None or (writes and not pte_write(entry.bits)):
         raise ModelledErrno(errno.EIO)
     frames = PfnRange(entry.pfn, entry.pfn + pages)

@@ -40,11 +40,11 @@ class DevMem(PlainFile):
     fallocate_errno: int = errno.ENODEV
 
     def base_pfn(self, vma: Vma) -> int:
-        """The offset is the frame."""
+        """The offset, which is the frame."""
         return vma.pgoff
 
     def prepare(self, vma: Vma) -> None:
-        """The checks before a page is mapped; the offset is the physical page.
+        """Check the request before a page is mapped; the offset is the physical page.
 
         :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space must not
             access (S9.1.2)
@@ -60,7 +60,7 @@ class DevMem(PlainFile):
     def mmap(self, vma: Vma) -> None:
         """mmap_mem, or the second phase of it.
 
-        :raises ModelledErrno: EAGAIN for every failure of the mapping itself, otherwise as :meth:`prepare`
+        :raises ModelledErrno: EAGAIN if the mapping itself fails, otherwise as :meth:`prepare`
         """
         if not self.mmap_prepare:
             self.prepare(vma)

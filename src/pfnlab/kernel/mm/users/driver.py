@@ -36,10 +36,10 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, zap_vma_ptes
 
-#: The ordinary pages the driver maps for the kinds that map no device: the first, and their number.
+#: The ordinary pages that the driver maps for kinds without a device: the first, and their number.
 RAM_PFN, RAM_PAGES = 0x4000, 16
 
-#: The ways to map that use other frames than the offset selects.
+#: The ways to map that use frames other than those the offset selects.
 OTHER_FRAMES = ("ram", "narrowed", "buffer", "fault_moved")
 
 #: Frame offset, in pages, of the frame inserted by ``fault_moved``: XORed into the frame number.
@@ -47,7 +47,7 @@ MOVED_BY = 4
 
 
 def prot_of(vma: Vma, mode: str) -> int:
-    """vm_page_prot with the mode requested from the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
+    """Return vm_page_prot with the mode requested from the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
     kernel = vma.mm.kernel
     pat, prot = kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
     match mode:
@@ -61,7 +61,7 @@ def prot_of(vma: Vma, mode: str) -> int:
 
 
 class DriverDeviceFile(PlainFile):
-    """An open /dev/pfnlab, for any way to map; offsets are physical pages.
+    """An open /dev/pfnlab, for any way of mapping; offsets are physical pages.
 
     :ivar mode: cache mode of vm_page_prot
     """
@@ -84,17 +84,17 @@ class DriverDeviceFile(PlainFile):
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Its vm_ops have pfn_mkwrite, in some ways to map."""
+        """True if its vm_ops have pfn_mkwrite, which depends on the way of mapping."""
         return False
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """Its vm_ops have page_mkwrite, in some ways to map."""
+        """True if its vm_ops have page_mkwrite, which depends on the way of mapping."""
         return False
 
     @property
     def write_notify(self) -> bool:
-        """True if it has either."""
+        """True if it has one of these two."""
         return self.has_pfn_mkwrite or self.has_page_mkwrite
 
     def mmap(self, vma: Vma) -> None:
@@ -112,14 +112,14 @@ class DriverDeviceFile(PlainFile):
 class DriverFile(DriverDeviceFile):
     """An open /dev/pfnlab, for a mapping with operations.
 
-    :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
-        (``narrowed``: page by page, the VMA narrowed to each; ``buffer``: at once, and freed if that
-        fails), ``apply`` without a cache mode request, on ``fault`` (``fault_prot`` with its own
+    :param how: ``remap`` everything, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the
+        device (``narrowed``: page by page, narrowing the VMA to each; ``buffer``: at once, and freed if that
+        fails), ``apply`` without requesting a cache mode, on ``fault`` (``fault_prot`` with the driver's own
         mode, ``fault_pmd`` and ``fault_pud`` by leaves, ``fault_remap`` all at once, ``fault_moved`` all at
-        mmap and other frames on fault, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite``
-        if first writes call the driver), or ``refuse``; ``iomap_memory`` and ``export`` map all too
+        mmap and other frames on fault, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite`` if
+        first writes call the driver), or ``refuse``; ``iomap_memory`` and ``export`` also map everything
     :param mode: cache mode of vm_page_prot
-    :param part: for ``part``: first page and the page after the last, in pages of the mapping
+    :param part: for ``part``, the first page and the page after the last, counted in the mapping
     """
 
     how: str
@@ -164,7 +164,7 @@ class DriverFile(DriverDeviceFile):
         return self.how in ("fault_mkwrite", "mixed_mkwrite")
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """The driver's fault handler: every kind has one; it inserts the frame at the offset, or all.
+        """The driver's fault handler, which every kind has: insert the frame at the offset, or all frames.
 
         :raises Signal: SIGBUS in a private mapping, where inserting would hit a BUG, and if
             remap_pfn_range fails
@@ -183,7 +183,7 @@ class DriverFile(DriverDeviceFile):
             vmf_insert_pfn(vma, vpn, pfn, prot, mkwrite=mkwrite)
 
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
-        """The driver's handler for leaves; if none fits, or its kind has none, small entries are used.
+        """The driver's handler for leaves; if no leaf fits, or its kind has none, small entries are used.
 
         :return: False to fall back to smaller entries
         """
@@ -229,10 +229,10 @@ class BareDriverFile(DriverDeviceFile):
 
 
 def _remap_narrowed(vma: Vma) -> None:
-    """Remap RAM page by page: each call sees a VMA of that page alone.
+    """Remap RAM page by page; each call sees a VMA of only that page.
 
-    dma_mmap_coherent() maps the whole of a VMA, so a driver with several buffers for one mapping (hfi1,
-    comedi) narrows the VMA for each.
+    dma_mmap_coherent() maps a whole VMA, so drivers with several buffers in one mapping (hfi1, comedi) narrow
+    the VMA to each in turn.
     """
     start, end = vma.start, vma.end
     try:
@@ -244,7 +244,7 @@ def _remap_narrowed(vma: Vma) -> None:
 
 
 def _remap_buffer(vma: Vma) -> None:
-    """Remap a buffer of RAM, which the driver frees if that fails: entries may still map it then (A18)."""
+    """Remap a buffer of RAM, which the driver frees on failure, although entries may still map it (A18)."""
     try:
         remap_pfn_range(vma, vma.start, PfnRange(RAM_PFN, RAM_PFN + vma.nr), vma.page_prot)
     except ModelledErrno:
@@ -263,9 +263,9 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 
 @dataclass
 class DriverState:
-    """The driver's own state between calls: one claimed region, and its mappings by kind, newest last.
+    """The driver's state between calls: one claimed region, and its mappings by kind, newest last.
 
-    Methods that map for the driver itself raise ENOMEM if the kernel returns no pointer.
+    Methods that map something for the driver itself raise ENOMEM if the kernel returns a null pointer.
 
     :ivar pages: its own pages that were ever mapped as pages, by frame
     :ivar unlisted: ranges with struct pages that the kernel no longer finds by their frames (S4.9.1)
@@ -279,8 +279,8 @@ class DriverState:
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
-        :raises ModelledErrno: EBUSY if a region is claimed already, another driver has some of *pfns*
-            (S9.1.6), or a mapping of them may not be revoked
+        :raises ModelledErrno: EBUSY if a region is already claimed, another driver has claimed some of *pfns*
+            (S9.1.6), or a mapping of them must not be revoked
         """
         resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
         if self.resource is not None or not kernel.may_claim(resource):
@@ -310,15 +310,15 @@ class DriverState:
         self._hold("memremap", pfns)
 
     def io_mapping_create_wc(self, kernel: Kernel, pfns: PfnRange) -> None:
-        """Create an io_mapping: on this processor an ioremap_wc with a name (S4.10.1)."""
+        """Create an io_mapping, on this processor an ioremap_wc with a name (S4.10.1)."""
         ioremap(kernel, pfns, CacheMode.WC)
         self._hold("io_mapping", pfns)
 
     def memremap_pages(self, kernel: Kernel, pfns: PfnRange, p2pdma: bool) -> None:
         """Create struct pages for *pfns*.
 
-        :raises ModelledErrno: ENOMEM if its first or last page already has one, otherwise the
-            error of the memtype list; EEXIST if other pages have
+        :raises ModelledErrno: ENOMEM if the first or last page already has one, EEXIST if other pages do;
+            otherwise the memtype list's error
         """
         taken = [other for other in self.held.get("memremap_pages", ()) if pfns.overlaps(other)]
         listed = [other for other in taken if other not in self.unlisted]
@@ -335,9 +335,9 @@ class DriverState:
         self._hold("memremap_pages", pfns)
 
     def let_go(self, kernel: Kernel, kind: str) -> None:
-        """Undo the newest mapping of a kind; kinds are named after the function that creates them.
+        """Undo the newest mapping of a kind, named after the function that creates it.
 
-        :raises ModelledErrno: ENOENT without one
+        :raises ModelledErrno: ENOENT if no such mapping exists
         """
         if not self.held.get(kind):
             raise ModelledErrno(errno.ENOENT)
@@ -360,8 +360,8 @@ class DriverState:
     def remap_pfn_range(self, mm: MmStruct, start: int, end: int, mode: str) -> None:
         """Repeat remap_pfn_range on the live VMA at *start*, with the frames at its offset.
 
-        :raises ModelledErrno: EFAULT without a VMA; EINVAL if part of it is not the driver's, EBUSY over
-            existing entries, where the kernel would hit a BUG; otherwise the error of remap_pfn_range
+        :raises ModelledErrno: EFAULT without a VMA, EINVAL if part of it is not the driver's, EBUSY if there
+            are entries already, where the kernel would hit a BUG; otherwise the error of remap_pfn_range
         """
         with mm.mmap_lock.write():
             vma = _vma_at(mm, start)

@@ -56,13 +56,13 @@ class OwnPagesFile(DriverDeviceFile):
         return self.how == "page_mkwrite"
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """vmf_insert_page of the page that was there before; an existing page stays.
+        """vmf_insert_page of the page that was mapped there before; an existing page stays.
 
         In ``mixed_pages`` every second one is the device's frame (vmf_insert_mixed).
         With page_mkwrite the kernel maps the page that the handler returns.
 
         :raises Signal: SIGBUS if mremap has made the mapping larger than the driver has pages
-        :raises FaultOom: no page table could be allocated
+        :raises FaultOom: if no page table could be allocated
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
             at = vma.pgoff + vpn - vma.start - self.first
@@ -83,7 +83,7 @@ class OwnPagesFile(DriverDeviceFile):
 
 
 def own_page(kernel: Kernel, number: int) -> Page:
-    """Page *number* of the driver; other mappings of its frame see the same content."""
+    """The driver's page *number*; other mappings of its frame see the same content."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     pfn = RAM_PFN + number

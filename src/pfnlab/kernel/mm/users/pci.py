@@ -1,4 +1,4 @@
-"""The BAR of a PCI device in sysfs and /proc/bus/pci (S9.2, S9.3); its driver and removal (S9.9)."""
+"""The BAR of a PCI device in sysfs and /proc/bus/pci (S9.2, S9.3); the device's driver and removal (S9.9)."""
 
 import errno
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range
 
 @dataclass(eq=False)
 class PciDevice:
-    """A device in a slot, as found by one enumeration of the bus; the next one creates another.
+    """A device in a slot, as found by one enumeration of the bus; the next enumeration creates a new object.
 
-    :param bar: its BAR's pages
-    :ivar known: the kernel has it, and its files exist
-    :ivar bound: the guest driver is bound to it, or its probe is running
-    :ivar claimed: its BAR, as claimed by the driver
+    :param bar: the pages of its BAR
+    :ivar known: the kernel knows it, and its files exist
+    :ivar bound: the guest driver is bound to it, or is being bound
+    :ivar claimed: the resource that the driver claimed for its BAR
     """
 
     bar: PfnRange
@@ -31,7 +31,7 @@ class PciDevice:
     def open(self) -> None:
         """Open one of its files.
 
-        :raises ModelledErrno: ENOENT if the kernel no longer has it
+        :raises ModelledErrno: ENOENT if the kernel no longer knows it
         """
         if not self.known:
             raise ModelledErrno(errno.ENOENT)
@@ -39,8 +39,8 @@ class PciDevice:
     def bind(self, kernel: Kernel) -> None:
         """bind_store: the driver's probe claims the BAR, and other mappings of it are revoked (S9.9.1).
 
-        :raises ModelledErrno: ENODEV if the kernel does not have it, EBUSY while a driver is bound or has
-            claimed pages of it, or if a mapping of them may not be revoked
+        :raises ModelledErrno: ENODEV if the kernel does not know it, EBUSY while a driver is bound or has
+            claimed pages of it, or if a mapping of them must not be revoked
         """
         if not self.known:
             raise ModelledErrno(errno.ENODEV)
@@ -63,7 +63,7 @@ class PciDevice:
         revoke_iomem(kernel, self.bar)
 
     def unbind(self, kernel: Kernel) -> None:
-        """unbind_store: the driver's remove releases the BAR (S9.9.2).
+        """unbind_store: the driver's remove function releases the BAR (S9.9.2).
 
         :raises ModelledErrno: ENODEV unless the driver is bound, or about to be
         """
@@ -79,10 +79,10 @@ class PciDevice:
             self.claimed = None
 
     def remove(self, kernel: Kernel) -> None:
-        """pci_stop_and_remove_bus_device: its driver's remove is called, and its files are removed.
+        """pci_stop_and_remove_bus_device: call its driver's remove function and remove its files.
 
         :raises ModelledErrno: ENOENT if it is gone already
-        :raises Undecided: a driver has claimed pages of it
+        :raises Undecided: if a driver has claimed pages of it
         """
         self.open()
         _check_unclaimed(kernel)
@@ -94,10 +94,10 @@ class PciDevice:
 
 
 def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -> PciDevice:
-    """Scan the bus and find a device, whose BAR is assigned the pages *bar* (S9.2.8).
+    """Scan the bus and find a device; its BAR is assigned the pages *bar* (S9.2.8).
 
-    :param before: its previous pages; None for a device that is new
-    :raises Undecided: a driver has claimed pages of it
+    :param before: its previous pages; None for a new device
+    :raises Undecided: if a driver has claimed pages of it
     """
     _check_unclaimed(kernel)
     if before is not None and before != bar:
@@ -138,10 +138,10 @@ class PciBar(PlainFile):
     """A BAR opened through one of its interfaces.
 
     :param bar: its pages
-    :param proc: through /proc/bus/pci, where the offset is physical; otherwise a sysfs resource file
+    :param proc: opened through /proc/bus/pci, with physical offsets; otherwise a sysfs resource file
     :param write_combine: the ``_wc`` file, or write combining enabled by ioctl
     :param fallocate_errno: see :class:`~pfnlab.kernel.mm.profile.Profile` ``fallocate_checks_op_first``
-    :param device: the device of the BAR; None for one that is never removed
+    :param device: the device of the BAR; None if it is never removed
     :param revoked: see ``pci_files_revoked`` there: its mappings are among those of all physical memory
     """
 
@@ -182,22 +182,22 @@ class PciBar(PlainFile):
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """sysfs wraps the vm_ops and has it; /proc does not (S5.10.2)."""
+        """True for sysfs, which wraps the vm_ops; /proc has none (S5.10.2)."""
         return not self.proc
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """False: the wrapper has none, so a frame is made writable without a call."""
+        """Always False: the wrapper has none, so a frame is made writable without a call."""
         return False
 
     @property
     def has_fault(self) -> bool:
-        """True in sysfs, which wraps the vm_ops and has its own handler."""
+        """True for sysfs, which wraps the vm_ops and has its own handler."""
         return not self.proc
 
     @property
     def own_placement(self) -> bool:
-        """/proc files place mappings themselves (S5.8)."""
+        """True for /proc files, which place mappings themselves (S5.8)."""
         return self.proc
 
     @property
@@ -220,14 +220,14 @@ class PciBar(PlainFile):
         return errno.EINVAL if self.proc else 0
 
     def base_pfn(self, vma: Vma) -> int:
-        """vm_pgoff is the frame, from the time it was mapped."""
+        """vm_pgoff, which is the frame from the time of mapping on."""
         return vma.pgoff
 
     def mmap(self, vma: Vma) -> None:
-        """pci_mmap_resource_range: the whole VMA at once, with the cache mode of the interface.
+        """pci_mmap_resource_range: map the whole VMA at once, with the cache mode of the interface.
 
-        :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL if claimed or
-            in conflict; ENODEV for a file that was removed
+        :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL if claimed or in
+            conflict, ENODEV if the file was removed
         """
         if self._gone:
             raise ModelledErrno(errno.ENODEV)

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 #: The frames of every buffer in the model. Their content is never observed, so all buffers share them.
 PERF_PFN = 0x5000
 
-#: Buffer pages a user may lock on a machine with one processor (perf_event_mlock_kb).
+#: The number of buffer pages that a user may lock on a machine with one processor (perf_event_mlock_kb).
 LOCKED_PAGES = 129
 
 
 @dataclass(eq=False)
 class PerfFile:
-    """An open event, which is off and belongs to the task that opened it.
+    """An open event, which is disabled and belongs to the task that opened it.
 
     :param profile: the rules of the kernel
-    :ivar pages: if faults map them, the pages that were touched, by number
+    :ivar pages: if faults map pages, those that were touched, by number
     """
 
     profile: Profile
@@ -81,7 +81,7 @@ class PerfFile:
         """Do nothing: there is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
-        """perf_mmap: a page of the event, and a power of two of data pages, or none.
+        """perf_mmap: map the event's page and a power of two, or zero, data pages.
 
         :raises ModelledErrno: EINVAL for a private mapping and for other numbers of pages; ENOMEM if no
             page table could be allocated
@@ -105,7 +105,7 @@ class PerfFile:
             raise
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """perf_mmap_fault, perf_mmap_pfn_mkwrite: a task may write the page of the event only.
+        """perf_mmap_fault, perf_mmap_pfn_mkwrite: a task may write only the event's page.
 
         :raises Signal: SIGBUS for a page of data
         """
@@ -126,10 +126,10 @@ class PerfFile:
 
 
 def open_event(kernel: Kernel) -> PerfFile:
-    """perf_event_open(2) of an event that is off (S9.10).
+    """perf_event_open(2) of a disabled event (S9.10).
 
-    :raises Undecided: a processor is held that must be notified of code patching for the first event; or
-        this one is to be held at a flush, and patching flushes
+    :raises Undecided: if a processor is held that must be notified of code patching for the first event, or
+        this one is to be held at a flush, because patching flushes
     """
     if kernel.processors.held:
         raise Undecided("the model has no rule for opening an event while a processor is held", Why.NO_RULE)
@@ -142,7 +142,7 @@ def open_event(kernel: Kernel) -> PerfFile:
 
 
 def _check_locked(vma: Vma) -> None:
-    """Check that all buffers fit into what any user may lock, so that no page is pinned (S9.10.7)."""
+    """Check that all buffers stay within what any user may lock, so that no page is pinned (S9.10.7)."""
     kernel = vma.mm.kernel
     mapped = [other for task in kernel.processes() for other in task.mm if isinstance(other.file, PerfFile)]
     if sum(other.nr for other in mapped) + vma.nr > LOCKED_PAGES:

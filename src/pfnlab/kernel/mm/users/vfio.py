@@ -1,4 +1,4 @@
-"""A PCI device opened through vfio-pci (S9.4): filled by faults, emptied when its memory is disabled."""
+"""A PCI device opened through vfio-pci (S9.4): faults fill its mappings, disabled memory empties them."""
 
 import errno
 from collections.abc import Iterator
@@ -41,19 +41,19 @@ REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 class VfioDevice(PlainFile):
     """The open device; mappings keep it open when its descriptor is closed.
 
-    Methods that need the descriptor raise EBADF without one: ``set_memory``, ``set_power`` and ``reset``.
+    Methods that need the descriptor raise EBADF if it is closed: ``set_memory``, ``set_power`` and ``reset``.
 
-    :param bar: its one BAR
-    :param pages: the part of it that may be mapped: its beginning
+    :param bar: its only BAR
+    :param pages: its first pages, which may be mapped
     :ivar memory: the memory space bit of its command register
     :ivar asleep: its power state is D3hot, not D0
-    :ivar open: there is a descriptor
-    :ivar claimed: its BAR, from when the device is opened, or from its first mapping on
-    :ivar mapped: ranges its driver has mapped for itself, in the order of mapping
-    :ivar refused: errno of the attempt to claim its BAR when the device was opened, or 0
+    :ivar open: a descriptor is open
+    :ivar claimed: its BAR, once it is claimed: when the device is opened, or at its first mapping
+    :ivar mapped: ranges that its driver has mapped for itself, in the order of mapping
+    :ivar refused: errno of the attempt to claim its BAR when the device was opened; 0 if it succeeded
     :ivar users: number of VMAs of its file, including those being created or removed
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
-    :ivar zapping: up to 6.9, entries of filled VMAs are being removed
+    :ivar zapping: up to 6.9, True while entries of filled VMAs are being removed
     :ivar memory_lock: held by a fault for reading, by a change of the command register for writing
     :ivar vma_lock: up to 6.9, a mutex around *filled*, also held by a fault
     """
@@ -112,11 +112,11 @@ class VfioDevice(PlainFile):
         return self._pfn(vma, vma.start)
 
     def mmap(self, vma: Vma) -> None:
-        """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
+        """vfio_pci_core_mmap: fill nothing, but claim the BAR if this was not done before (S9.4.6).
 
-        :raises ModelledErrno: EINVAL for private mappings and outside the BAR, EBUSY if another driver has
-            it, ENOMEM if the kernel cannot map it for itself
-        :raises Undecided: the kernel stops with an oops, because it assumes a region that does not exist
+        :raises ModelledErrno: EINVAL for private mappings or pages outside the BAR, EBUSY if another driver
+            has the BAR, ENOMEM if the kernel cannot map it for itself
+        :raises Undecided: if the kernel stops with an oops, because it assumes a region that does not exist
         """
         # A VMA whose mmap fails is closed too.
         self.users += 1
@@ -137,7 +137,7 @@ class VfioDevice(PlainFile):
             vma.flags |= VM_ALLOW_ANY_UNCACHED
 
     def _claim(self) -> None:
-        """Claim the BAR for the driver: other mappings are revoked, and the driver maps it for itself."""
+        """Claim the BAR for the driver: revoke other mappings, and map it for the driver itself."""
         if self.claimed is not None:
             return
         kernel = self.kernel
@@ -158,7 +158,7 @@ class VfioDevice(PlainFile):
         self.mapped.append(pfns)
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """vfio_pci_mmap_fault: up to 6.9 the whole VMA is remapped, later the one page inserted (S9.4.2).
+        """vfio_pci_mmap_fault: up to 6.9 remap the whole VMA, later insert only this page (S9.4.2).
 
         :raises Signal: SIGBUS while memory is disabled or the device is asleep
         """
@@ -167,9 +167,9 @@ class VfioDevice(PlainFile):
             self._fill(vma, vpn)
 
     def _fill(self, vma: Vma, vpn: int) -> None:
-        """Fill the page, or up to 6.9 the whole VMA, which without ``vfio_fills_once`` may be filled already.
+        """Fill the page, or up to 6.9 the whole VMA, which may already be filled without ``vfio_fills_once``.
 
-        :raises Undecided: it is, and the kernel stops with BUG
+        :raises Undecided: if it is already filled, so that the kernel stops with BUG
         """
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
@@ -190,7 +190,7 @@ class VfioDevice(PlainFile):
         self.filled.insert(0, vma)
 
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
-        """vfio_pci_mmap_huge_fault: a leaf, if it lies in the VMA and its frames are aligned like it.
+        """vfio_pci_mmap_huge_fault: insert a leaf if it lies in the VMA and its frames are equally aligned.
 
         Kernels without ``vfio_checks_leaf_pfn`` accept any frames; those without ``vfio_aligns_leaf`` accept
         only a fault of the leaf's first page (S9.4.2a).
@@ -218,7 +218,7 @@ class VfioDevice(PlainFile):
             return True
 
     def opened(self, new: Vma, orig: Vma) -> None:
-        """A VMA was copied: up to 6.9 the copy loses its entries (S9.4.5)."""
+        """Handle a copied VMA: up to 6.9 the copy loses its entries (S9.4.5)."""
         self.users += 1
         if not self.kernel.profile.vfio_remaps:
             return
@@ -228,7 +228,7 @@ class VfioDevice(PlainFile):
         zap_vma_ptes(new, new.start, new.end)
 
     def closed(self, vma: Vma) -> None:
-        """A VMA is freed; with the last reference the device is closed."""
+        """Handle a freed VMA; with the last reference the device is closed."""
         self.users -= 1
         with self._vma_locked():
             if vma in self.filled:
@@ -236,7 +236,7 @@ class VfioDevice(PlainFile):
         self.kernel.later(self._release)
 
     def set_memory(self, enabled: bool) -> None:
-        """Write the command register: entries are removed before decoding is off, or remains off (S9.4.4)."""
+        """Write the command register; entries are removed before decoding is off, or remains off (S9.4.4)."""
         with self._changed(zapped=not enabled):
             self.memory = enabled
             self.kernel.undecoded = () if enabled else (self.bar,)
@@ -253,7 +253,7 @@ class VfioDevice(PlainFile):
 
     @contextmanager
     def _changed(self, *, zapped: bool) -> Iterator[None]:
-        """Allow changes of the device in this context; if *zapped*, its entries were removed before.
+        """Allow changes of the device within this context; if *zapped*, its entries are removed first.
 
         Without ``vfio_minds_memory`` they stay.
         """
@@ -271,7 +271,7 @@ class VfioDevice(PlainFile):
 
     @contextmanager
     def _none_filled(self) -> Iterator[None]:
-        """vfio_pci_zap_and_vma_lock: one address space after the other, until no VMA is listed.
+        """vfio_pci_zap_and_vma_lock: zap one address space after the other, until no VMA is listed.
 
         Up to 6.9 the list stays empty within this context.
         """
@@ -299,7 +299,7 @@ class VfioDevice(PlainFile):
         self._release()
 
     def _release(self) -> None:
-        """Without descriptor and mappings the device is closed, once: the driver releases its BARs."""
+        """Close the device, once, when descriptor and mappings are gone: the driver releases its BARs."""
         if self.open or self.users:
             return
         if self.kernel.processors.held:
@@ -313,14 +313,14 @@ class VfioDevice(PlainFile):
             self.claimed = None
 
     def _check_memory(self) -> None:
-        """__vfio_pci_memory_enabled or SIGBUS; kernels without ``vfio_minds_memory`` do not check."""
+        """SIGBUS unless __vfio_pci_memory_enabled; kernels without ``vfio_minds_memory`` do not check."""
         if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
             raise Signal("SIGBUS", 2)
 
     def _vma_locked(self) -> AbstractContextManager[object]:
         """Hold vma_lock, up to 6.9.
 
-        :raises Undecided: entries are being removed, and the lock is released and retaken in between
+        :raises Undecided: if entries are being removed, and the lock is released and retaken in between
         """
         if self.zapping and self.vma_lock.written:
             raise Undecided(

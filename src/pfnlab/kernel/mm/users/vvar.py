@@ -1,4 +1,4 @@
-"""The pages of the clock, ``[vvar]`` of the vDSO, which every process has from its start (S9.11)."""
+"""The clock pages, ``[vvar]`` of the vDSO, which every process has from its start (S9.11)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pfnlab.kernel.mm.vma import SpecialMapping, Vma
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: Its usual number of pages; their position in the model while they are frames.
+#: Its usual number of pages, and their position in the model while they are frames.
 VVAR_PAGES = 4
 VVAR_PFN = 0x5800
 
@@ -41,7 +41,7 @@ class VvarMapping(SpecialMapping):
     """The special mapping of one kernel: every process has the same pages.
 
     :param profile: the rules of the kernel
-    :ivar pages: if they are counted, those that were touched, by number
+    :ivar pages: if pages are reference-counted, those that were touched, by number
     """
 
     profile: Profile
@@ -51,7 +51,7 @@ class VvarMapping(SpecialMapping):
 
     @property
     def refuses_remote(self) -> bool:
-        """True if VM_IO does not keep other processes out."""
+        """True if other processes must be refused because VM_IO does not keep them out."""
         return self.profile.vvar_whole
 
     @property
@@ -60,7 +60,7 @@ class VvarMapping(SpecialMapping):
         return self._fault
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """Map an existing page, otherwise SIGBUS; no page is writable."""
+        """Map the page if it exists, otherwise raise SIGBUS; no page is writable."""
         number = vma.pgoff + vpn - vma.start
         if number not in _existing(self.profile):
             raise Signal("SIGBUS", 2)
@@ -79,7 +79,7 @@ def _existing(profile: Profile) -> tuple[int, ...]:
 
 
 def give_vvar(kernel: Kernel) -> None:
-    """Give every process the pages, from OWN_PAGE on, before the first process starts."""
+    """Give every process the pages at OWN_PAGE; to be called before the first process starts."""
     kernel.additional_pages = partial(_install, VvarMapping(kernel.profile, {}))
 
 

@@ -9,7 +9,7 @@ from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2
 
 
 class GatherV2Junk(GatherV2):
-    """The same with the flag initially set: one flush too many, never one too few."""
+    """As gather_v2, with the flag initially set: one flush too many, never one too few."""
 
     def tlb_gather_mmu(self, tlb: MmuGather) -> None:
         """Start with the flag set."""

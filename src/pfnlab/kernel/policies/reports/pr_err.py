@@ -1,7 +1,7 @@
-"""The same line at the level of an error (discussion 002).
+"""The same line at error level (discussion 002).
 
-"I think that should be a pr_err() at least?": it is seen when reading the log from errors up, or when
-filtering by level; nothing else changes, and no test system stops.
+"I think that should be a pr_err() at least?": it is also seen when only errors are read from the log; nothing
+else changes, and test systems do not stop.
 """
 
 from pfnlab.kernel.mm.memtype import MemtypeBook

@@ -1,6 +1,6 @@
-"""A line for each free without an entry, at the level of information: every kernel (S2.4.5).
+"""A line for each free without an entry, at info level, as in every kernel (S2.4.5).
 
-It is visible only in the log, and no test system stops.
+It is visible only in the log, and does not stop test systems.
 """
 
 # The default of the memtype list.

@@ -5,7 +5,7 @@ split gives each piece its own base, but the memtype list still has one entry: p
 end are "freeing invalid memtype" as before. A fork reads the cache mode from the first entry, or if that is
 gone, from vm_page_prot ("the pgprot part should be easy"), which does not reflect an adopted mode.
 
-Its price made its author drop it: 8 bytes in every VMA of the system for the few that are tracked.
+Its author dropped it for its cost: 8 bytes in every VMA of the system for the few that are tracked.
 """
 
 from typing import ClassVar

@@ -1,10 +1,10 @@
-"""The code that maps reserves and frees; the memory core does nothing by itself (discussion 003).
+"""The mapping code itself reserves and frees; the memory core does nothing (discussion 003).
 
-"Maybe relevant/all? caller should just manage the PAT side independently" leaves open for how long. Here it
-means: for as long as the file has mappings. A driver reserves what it maps unless it has done so already,
-counts its VMAs (vm_ops->open and close), and frees all of it with the last one, like drivers that reserve
-an aperture with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever leaked
-or freed twice; but a range stays reserved while any other mapping of the same file exists.
+"Maybe relevant/all? caller should just manage the PAT side independently" leaves the duration open. Here it
+is as long as the file has mappings. A driver reserves what it maps unless it has done so already, counts its
+VMAs (vm_ops->open and close), and frees all of it with the last one, like drivers that reserve an aperture
+with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever leaked or freed
+twice; but a range stays reserved while any other mapping of the same file exists.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class CallerManaged(Untracked):
         return prot
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """The VMA counts until it is freed."""
+        """Do nothing: the VMA counts until it is freed."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """The owner of the struct pages records the range."""

@@ -1,4 +1,4 @@
-"""track_ctx that adjusts its range when one VMA is left (discussion 002's remark).
+"""track_ctx that adjusts its range when only one VMA is left (a remark in discussion 002).
 
 "If we run into issues, we could likely handle that (adjust the tracking) when our kref drops to 1 while
 freeing a VMA": the frames that the last sharer does not cover are then freed. A mapping trimmed at its ends

@@ -1,23 +1,23 @@
 """Exact tracking: a frame is reserved as long as a VMA covers the page it was mapped at. No kernel has it.
 
-Discussion 002 wanted it ("beef up the backend to support actually tracking the correct range") and feared
-splits: "a bit complicated if the pfnmap ctx has more than one ref". So nothing is split: each call that fills
-entries creates one context, shared by all VMAs derived from it, which counts for each of its frames how many
-of them cover it. A copy made by fork or mremap adds one, a split hands each part to the VMA that
-keeps it, freeing a VMA subtracts one. Where a count drops to zero the memtype entry is cut, after flushing
-and unlinking, in one operation per run of frames, so the rest is never without its entry.
+Discussion 002 asks for it ("beef up the backend to support actually tracking the correct range") and fears
+splits: "a bit complicated if the pfnmap ctx has more than one ref". So contexts are not split: each call that
+fills entries creates one context, shared by all VMAs derived from it, which counts for each of its frames how
+many of these cover it. A copy made by fork or mremap adds one, a split gives each part to the VMA that keeps
+it, and freeing a VMA subtracts one. When a count drops to zero, the memtype entry is cut, after flushing and
+unlinking, in one operation per run of frames, so the remainder never loses its entry, even briefly.
 
 A zap removes entries that may come back (discussion 000), so the VMA continues to cover them, unless no fault
 can fill them again, as in PCI files and /dev/mem: then it stops covering them once they are flushed. So each
 VMA records which parts of a context it covers.
 
-Unlike every kernel it also reserves frames mapped in part or inserted by a fault handler, with the mode
-from the memtype list, so that they cannot be mapped otherwise in the meantime. A fork costs no entry and
-cannot fail for it. RAM has no memtype entries, so its pages need no context; it has one only if mapped as
-a whole VMA, as in every kernel.
+Unlike any kernel, it also reserves frames mapped in part or inserted by a fault handler, with the mode from
+the memtype list, so that they cannot be mapped in another mode in the meantime. A fork needs no entry, so it
+cannot fail for lack of one. RAM has no memtype entries, so its pages need no context; they have one only if
+mapped as a whole VMA, as in every kernel.
 
-Its price: a context for every call that fills entries, even for every page that faults, a part of it in
-each VMA that covers some, one more for every cut, and a search of the list for every run of freed frames.
+The cost: a context for every call that fills entries, even for every faulting page; a part record in each VMA
+that covers some of it; another for every cut; and a search of the list for every run of freed frames.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Counted:
     :ivar offset: the difference between a frame and its file offset in pages
     :ivar edges: the frames where the count changes, and by how much; the count is initially 0
     :ivar reserved: the runs of counted frames, one memtype entry each
-    :ivar booked: whether it has memtype entries; for RAM it has none
+    :ivar booked: whether it has memtype entries, which RAM does not
     """
 
     __slots__ = ("booked", "edges", "offset", "pfns", "reserved")
@@ -91,14 +91,14 @@ class CoveredPart(NamedTuple):
         return self.pfns.start - self.ctx.offset
 
     def within(self, pgoff: int, nr: int) -> CoveredPart | None:
-        """The part of it within *nr* pages from the file offset *pgoff* on."""
+        """The part that lies within *nr* pages from file offset *pgoff* on."""
         first = pgoff + self.ctx.offset
         pages = PfnRange(first, first + nr)
         return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
 
 
 class Exact(Untracked):
-    """Counted ranges: ``vma.pfnmap`` is the parts of contexts a VMA covers, in file order, or None."""
+    """Counted ranges: ``vma.pfnmap`` is the parts of contexts that a VMA covers, in file order, or None."""
 
     ZAPS_IN_ANY_ORDER: ClassVar = True
     AREAS_IN_ANY_ORDER: ClassVar = True
@@ -126,7 +126,7 @@ class Exact(Untracked):
         return self._track(vma, pfns, 0 if is_cow_mapping(vma.flags) else pfns.start - pgoff, prot)
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """Stop covering the frames the VMA was about to cover."""
+        """Stop covering the frames that the VMA was about to cover."""
         self._cover(vma, [part for part in vma.pfnmap or () if part.ctx.pfns != pfns])
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
@@ -155,7 +155,7 @@ class Exact(Untracked):
         """Each half covers its own part of the frames that the VMA covered before the split."""
         new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)
         parts = cut.pfnmap or ()
-        # In this order, so that every frame has a VMA at any time.
+        # In this order, so that every frame is covered by a VMA at any time.
         for vma in (new, cut):
             self._cover(vma, _clipped(parts, vma.pgoff, vma.nr))
 
@@ -164,7 +164,7 @@ class Exact(Untracked):
         self._cover(dst, _within(src, dst.pgoff, dst.nr))
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """The VMA no longer covers frames that no fault can fill again; copied pages may have been kept."""
+        """Stop covering frames that no fault can fill again; copied pages may have been kept."""
         if vma.refills:
             return
         covered = SpanSet()
@@ -176,7 +176,7 @@ class Exact(Untracked):
         self._cover(vma, [part for at, behind in covered for part in _within(vma, at + shift, behind - at)])
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """The new VMA covers the frames once they have moved; the old one does until it is unmapped."""
+        """The new VMA covers the frames once they have moved; the old one still does until it is unmapped."""
         self._cover(new, _within(old, new.pgoff, new.nr))
 
     def vm_area_free(self, vma: Vma) -> None:
@@ -197,7 +197,7 @@ class Exact(Untracked):
         return prot
 
     def _uncover(self, vma: Vma, pgoff: int, nr: int) -> None:
-        """Stop covering the remapped frames of these pages: a handler inserts others, so they stay away."""
+        """Stop covering the remapped frames of these pages for good: a fault handler inserts others."""
         if _within(vma, pgoff, nr):
             self._cover(vma, _outside(vma, pgoff, nr))
 
@@ -214,7 +214,7 @@ class Exact(Untracked):
             self._settle(ctx)
 
     def _settle(self, ctx: Counted) -> None:
-        """Keep only covered frames in the memtype list; of two concurrent calls, each finds it settled."""
+        """Keep only covered frames in the memtype list, correct even if two calls run concurrently."""
         with self._lock.write():
             self._shrink(ctx)
 
@@ -241,7 +241,7 @@ class Exact(Untracked):
         return behind
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """Every reservation with the VMAs that cover some of it."""
+        """Every reservation with the VMAs that cover part of it."""
         parts_by_context: dict[int, list[tuple[CoveredPart, Vma]]] = {}
         for vma in vmas:
             for part in vma.pfnmap or ():
@@ -270,16 +270,16 @@ class Exact(Untracked):
 
 
 def _clipped(parts: Iterable[CoveredPart], pgoff: int, nr: int) -> list[CoveredPart]:
-    """The parts of *parts* within *nr* pages from the file offset *pgoff* on."""
+    """*parts*, clipped to *nr* pages from file offset *pgoff* on."""
     return [inside for part in parts if (inside := part.within(pgoff, nr)) is not None]
 
 
 def _within(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
-    """The parts that *vma* covers with *nr* pages from the file offset *pgoff* on."""
+    """The parts that *vma* covers within *nr* pages from file offset *pgoff* on."""
     return _clipped(vma.pfnmap or (), pgoff, nr)
 
 
 def _outside(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
-    """The parts that *vma* covers with pages other than *nr* from the file offset *pgoff* on."""
+    """The parts that *vma* covers outside the *nr* pages from file offset *pgoff* on."""
     before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
     return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)

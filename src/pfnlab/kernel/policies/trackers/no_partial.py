@@ -1,10 +1,10 @@
 """VM_PAT with partial unmaps forbidden: a tracked mapping is only unmapped as a whole (discussion 003).
 
-"We should forbid any partial unmappings in that model, just like we already disallow MADV_DONTNEED": a
-VMA with a reservation is never split (the kernel has vm_ops->may_split for such a refusal, and munmap, a
-move, mprotect and advice of a part all return EINVAL), and a driver's zap of a part is refused too. A region
-is not claimed if a part of a mapping would have to be revoked: EBUSY, since request_mem_region() has one
-error for every reason. A whole zap or unmap is untracked as in ``vm_pat``, exactly.
+"We should forbid any partial unmappings in that model, just like we already disallow MADV_DONTNEED": a VMA
+with a reservation is never split (the kernel has vm_ops->may_split for such a refusal, and munmap, a move,
+mprotect and advice of a part all return EINVAL), and a driver's zap of a part is refused too. A region cannot
+be claimed if part of a mapping would have to be revoked: EBUSY, since request_mem_region() has one error for
+every reason. A whole zap or unmap is untracked as in ``vm_pat``, exactly.
 
 The price is paid by programs that unmap or protect parts, and by drivers whose revocations are refused.
 """

@@ -6,8 +6,8 @@ then frees the whole. So the memtype list only has to reserve and free unchanged
 unmapped frames leave it: head, tail or middle, with a child or with a part that mremap
 moved. As the VMA's size is that of its entry, one word records it, and nothing is allocated or counted.
 
-Its price: an entry for each copy and each piece, even for a split that unmaps nothing (mprotect, advice), and
-a fork, a move or an unmap that fails with ENOMEM if an entry cannot be allocated. A zap frees nothing.
+The cost: an entry for each copy and each piece, even for a split that unmaps nothing (mprotect, advice), and
+forks, moves and unmaps that fail with ENOMEM if an entry cannot be allocated. A zap frees nothing.
 """
 
 from typing import ClassVar
@@ -59,7 +59,7 @@ class PerVma(TrackCtx):
     def _reserve_again(self, pfns: PfnRange) -> PfnRange:
         """Reserve frames that are reserved already: all with the mode of the first, so nothing is refused.
 
-        :raises ModelledErrno: ENOMEM
+        :raises ModelledErrno: ENOMEM if an entry cannot be allocated
         """
         first = PfnRange(pfns.start, pfns.start + 1)
         pfnmap_track(self._kernel, pfns, lookup_prot(self._kernel.book, first, 0))

@@ -8,8 +8,9 @@ list. So a context with a user other than the two pieces stays whole for all of 
 last one is freed, as with ``track_ctx``; if that other user is freed first, the missed split is not
 made up for. The frame of the split follows from the file offset at which the range began.
 
-Its price: a context and an entry more for each split, even one that unmaps nothing (mprotect, advice),
-and a list that splits an entry in one operation, which no kernel's can. Memory for it is assumed available.
+The cost: another context and entry for each split, even one that unmaps nothing (mprotect, advice), and a
+list that splits an entry in one operation, which no kernel's list can. Memory for this is assumed to be
+available.
 """
 
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """No tracking and no lookups, as before 2.6.29: every mapping gets the mode it requests.
 
-Two mappings of a page may have different cache modes, undetected. The memtype list contains only what
-drivers reserved for the kernel itself.
+Two mappings of a page may have different cache modes without being detected. The memtype list contains only
+reservations that drivers made for the kernel itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Untracked:
-    """No tracker at all; also the default methods of other trackers."""
+    """No tracking at all; also provides the default methods of other trackers."""
 
     END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True

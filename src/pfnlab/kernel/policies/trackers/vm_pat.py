@@ -4,7 +4,7 @@ The flag says "one reservation covers exactly this VMA's pfns", but neither pfn 
 the VMA is unmapped, its first entry is read. A VMA that was split, moved or zapped since then yields a range
 that was never reserved, and the memtype list reports "freeing invalid memtype" or shrinks the wrong end.
 
-The switches it reads are fixes made at the time; 6.1.y and 6.12.y have them all.
+The switches it reads are fixes made at that time; 6.1.y and 6.12.y have all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pfnlab.kernel.policies.trackers.untracked import Untracked
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: Represents the frame of a copied page, which is ordinary RAM like any other.
+#: Stands for the frame of a copied page, which is ordinary RAM.
 _SOME_RAM_PFN = 0x4000
 
 
@@ -38,7 +38,7 @@ class VmPat(Untracked):
         self._kernel = kernel
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """track_pfn_remap (S3.1): a whole VMA is reserved and flagged; a part is only looked up."""
+        """track_pfn_remap (S3.1): reserve and flag a whole VMA; for a part, only look up the mode."""
         kernel = self._kernel
         kernel.trace.event("track", start)
         if start == vma.start and pfns.nr == vma.nr:
@@ -77,7 +77,7 @@ class VmPat(Untracked):
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
         profile = self._kernel.profile
         if not profile.failed_fork_untracks:
-            # The child gets the flag at once, whether or not it will have a reservation (A04).
+            # The child gets the flag at once, whether or not it gets a reservation later (A04).
             return
         forked = new.mm is not orig.mm
         if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
@@ -85,7 +85,7 @@ class VmPat(Untracked):
             self._clear(new, orig.start)
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """track_pfn_copy (S3.5): the child gets its own reservation, for the frames it covers now."""
+        """track_pfn_copy (S3.5): make a reservation for the child, for the frames that it now covers."""
         if not src.flags & VM_PFNMAP:
             return
         kernel = self._kernel
@@ -108,21 +108,21 @@ class VmPat(Untracked):
         profile = self._kernel.profile
         if not profile.failed_fork_untracks:
             if profile.failed_copy_clears_vm_pat and dst.flags & VM_PFNMAP:
-                # No warning now, but the reservation has lost its owner (A03).
+                # There is no warning now, but the reservation has lost its owner (A03).
                 self._kernel.trace.event("track_clear", dst.start)
                 dst.flags &= ~VM_PAT
         elif dst.flags & VM_PFNMAP:
             self._kernel.trace.event("untrack_copy", dst.start)
             self._kernel.trace.event("untrack", dst.start)
             if not self._counts(dst):
-                # A zap had untracked the parent, and the child got nothing.
+                # A zap had untracked the parent, so the child got no reservation.
                 return
             pfn, _ = self._get_pat_info(src, "untrack_pfn_copy")
             self._free(PfnRange(pfn, pfn + dst.nr))
             dst.flags &= ~VM_PAT
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Any zap of any size untracks the whole VMA (S3.6.1)."""
+        """Untrack the whole VMA, whatever the size of the zap (S3.6.1)."""
         self._untrack(vma)
 
     def unmap_vmas(self, vma: Vma) -> None:
@@ -149,7 +149,7 @@ class VmPat(Untracked):
         with self._kernel.processors.inside("untrack_pfn"):
             self._kernel.trace.event("untrack", vma.start)
             counts = self._counts(vma)
-            # Between the test and the clearing of the flag any other operation may test it.
+            # Between the test and the clearing of the flag, any other operation may test it.
             self._kernel.processors.shares(vma, changes=counts)
             if not counts:
                 return
@@ -174,7 +174,7 @@ class VmPat(Untracked):
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
         """The first pfn and its protection, read from the first entry (S3.4).
 
-        The protection is None if a private mapping's first page was copied: then only vm_pgoff
+        If a private mapping's first page was copied, there is no protection (``None``), and only vm_pgoff
         still has the pfn.
 
         :param caller: the calling kernel function; the compiler may inline get_pat_info() into it
