@@ -37,7 +37,7 @@ _PLACED = {
     "viewbox",
 }
 _PLACED |= {"tabindex", "scope", "xmlns", "role", "aria-label", "stroke-width", "text-anchor", "patternunits"}
-_PLACED |= {"data-part", "data-rule", "data-with", "data-step", "data-machine"}
+_PLACED |= {"data-part", "data-rule", "data-with", "data-step", "data-machine", "data-row"}
 
 
 class TagsOfPage(HTMLParser):

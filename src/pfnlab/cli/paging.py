@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Say
@@ -39,7 +39,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 class HeldOutput(io.StringIO):
     """Standard output that is held until the command ends, and still counts as the terminal."""
 
-    def __init__(self, terminal: io.TextIOBase | Any) -> None:
+    def __init__(self, terminal: TextIO) -> None:
         super().__init__()
         self._terminal = terminal
         self.messages: list[str] = []
@@ -50,7 +50,7 @@ class HeldOutput(io.StringIO):
 
     def fileno(self) -> int:
         """Return the terminal's file descriptor."""
-        return int(self._terminal.fileno())
+        return self._terminal.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]

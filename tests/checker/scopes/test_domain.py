@@ -154,7 +154,7 @@ def test_a_way_in_more_areas_than_a_program_has_is_none() -> None:
     first, second = "a = mmap bar[0:4] wc shared rw", "b = mmap bar[0:4] wc shared rw"
     path = way(model, first, *[second, "munmap a[0:4]"] * 26)
 
-    with pytest.raises(Undecided, match="more than the 26 areas"):
+    with pytest.raises(Undecided, match="more than 26 areas"):
         model.program(path, "Upwards", "Which names?")
 
 

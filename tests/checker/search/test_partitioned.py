@@ -241,7 +241,7 @@ def test_states_are_made_from_their_ways() -> None:
 
     assert {0: (0, 0), 3: (2, 1), 5: (1, 1), 7: (0, 2)} == states
     assert len(made) == len(set(made))
-    with pytest.raises(Defect, match="choice 7 of the way 0/1/7 is not there"):
+    with pytest.raises(Defect, match="choice 7 of the path 0/1/7 no longer exists"):
         dict(states_along(model, {1: (0, [1, 7])}))
 
 

@@ -52,5 +52,5 @@ def test_the_reasons_of_the_page_are_complete() -> None:
     assert {
         name for names in functions.values() for name in names
     } <= reasons.keys() | reached.functions.keys()
-    with pytest.raises(Misuse, match="gives no reason"):
+    with pytest.raises(Misuse, match="does not say why"):
         reasons_of(functions, reached.functions, [group for group in groups if group is not needed[0]])

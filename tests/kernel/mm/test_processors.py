@@ -220,7 +220,7 @@ class TestSharing:
         stage.begin("main", self.shared(stage, "f", changes=True), hold=Call("f"))
         stage.begin("t", self.answered(stage, self.shared(stage, "g", changes=False)))
 
-        with pytest.raises(Undecided, match="side by side"):
+        with pytest.raises(Undecided, match="at the same time"):
             stage.processors.release()
 
     def test_who_has_the_lock_later_comes_later(self, stage: Stage) -> None:
@@ -350,7 +350,7 @@ def test_waiting_alone(stage: Stage):
     """An operation nobody drives cannot wait: nobody could give it what it needs."""
     stage.lock.take(True)
 
-    with pytest.raises(Defect, match="waits for mmap_lock and nobody has it"):
+    with pytest.raises(Defect, match="waits for mmap_lock, which is free"):
         stage.locked("f", write=True)()
 
 

@@ -167,5 +167,5 @@ def test_leaves_are_under_the_lock_of_their_own_level(level: int, found: object)
 
 def test_who_is_first_after_a_copy_may_matter() -> None:
     """Whether a reader that waited sees what the copier then writes, the machine decides (S8.2.10)."""
-    with pytest.raises(Undecided, match="goes on before who had it"):
+    with pytest.raises(Undecided, match="continues before its last owner"):
         run("7.3", *COPIED[:-1], "hold flush_tlb_mm_range: write a[0] 9", "t: read a[0]", "release")

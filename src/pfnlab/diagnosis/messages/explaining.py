@@ -345,7 +345,9 @@ def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
         return True
     if match.family.kind is FamilyKind.FILE:
         return placed.line - event.last_line <= _NEAR_IN_FILE
-    return match.wording is event.match.wording
+    # Another commit is another event, however alike the lines are.
+    same_commit = match.values.get("commit") == event.match.values.get("commit")
+    return match.wording is event.match.wording and same_commit
 
 
 def _has_frame(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
