@@ -182,3 +182,16 @@ def test_a_file_that_is_not_there_is_named_beside_others(tmp_path: Path, ask: As
 
     assert 2 == answer.code
     assert "nowhere.txt: no such file" in answer.err
+
+
+def test_a_kernel_that_never_was_is_refused(ask: Ask) -> None:
+    """As by `bugs affects`; its line would be explained for a kernel of the future."""
+    answer = ask(
+        "explain", "--kernel", "6.99", "x86/PAT: Xorg:1 freeing invalid memtype [mem 0xfd000000-0xfd003fff]"
+    )
+
+    assert (2, "", "pfnlab: 6.99 is not a known kernel: the last 6.x is 6.19\n") == (
+        answer.code,
+        answer.out,
+        answer.err,
+    )

@@ -51,10 +51,11 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
     """Return the explanation; Misuse if there is no input, or the version is not a kernel version."""
     from pfnlab.diagnosis.messages.explaining import explain
     from pfnlab.diagnosis.messages.explanation import explained, explained_errno
-    from pfnlab.kernel.bugs.kernel_name import kernel_name
 
     if request.kernel is not None:
-        kernel_name(request.kernel)
+        from pfnlab.kernel.bugs.doubt import released_kernel
+
+        released_kernel(request.kernel)
     if request.errno is not None:
         yield explained_errno(request.errno, request.words, request.kernel or "")
         return

@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from pfnlab.kernel.bugs.kernel_name import KernelName, release_key
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
 from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.releases import RELEASES
@@ -30,6 +31,17 @@ def never_released(kernel: KernelName) -> str:
     if not kernel.packaged and point is not None and (kernel.point or 0) > point:
         return f"the last {kernel.release}.y on kernel.org is {kernel.release}.{point}"
     return ""
+
+
+def released_kernel(text: str) -> KernelName:
+    """The kernel that *text* names.
+
+    :raises Misuse: if it is not a version, or no kernel has it
+    """
+    name = kernel_name(text)
+    if why := never_released(name):
+        raise Misuse(f"{name.text} is not a known kernel: {why}")
+    return name
 
 
 def newer_than_known(kernel: KernelName) -> str:

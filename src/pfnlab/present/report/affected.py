@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, Count, Made, Result
 from pfnlab.kernel.bugs.architectures import arch_named, arch_of_version, architectures_with
 from pfnlab.kernel.bugs.distributions import Backports
-from pfnlab.kernel.bugs.doubt import is_future, never_released, newer_than_known
+from pfnlab.kernel.bugs.doubt import is_future, newer_than_known, released_kernel
 from pfnlab.kernel.bugs.here import options_lacking
-from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name
+from pfnlab.kernel.bugs.kernel_name import KernelName
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.bugs.named_repairs import NamedRepairs, NamingLine, repairs_named_in
 from pfnlab.kernel.bugs.repairs import measurements_of
@@ -153,9 +152,7 @@ def affecting(
     :param changelog: the changelog of its package, or the log of its tree
     :raises Misuse: if it is not a version, there is no such kernel, or the changelog cannot be read
     """
-    name = kernel_name(version)
-    if why := never_released(name):
-        raise Misuse(f"{name.text} is not a known kernel: {why}")
+    name = released_kernel(version)
     kernel = _Kernel(
         name,
         options,
