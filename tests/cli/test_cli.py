@@ -147,7 +147,7 @@ def test_several_programs_print_one_object_a_line(ask: Ask, program: Path) -> No
     answer = ask("run", program, program, "--on", "model:6.1", "--json")
 
     assert [json.loads(line)["agree"] for line in answer.out.splitlines()] == [True, True]
-    assert "several programs, one a line" in " ".join(ask("run", "--help").out.split())
+    assert "several programs, one per line" in " ".join(ask("run", "--help").out.split())
 
 
 @pytest.mark.usefixtures("fakes")
