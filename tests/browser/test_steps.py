@@ -52,7 +52,7 @@ def test_a_bug_is_explained_where_it_is_named(page: Any) -> None:
 
     page.one("#violations summary").click()
 
-    page.until(lambda: "A part of a tracked mapping is unmapped" in page.text("#violations .known"))
+    page.until(lambda: "If a part of a tracked mapping is unmapped" in page.text("#violations .known"))
     assert "until 6.16" in page.text("#violations .known")
     assert [] == page.violations()
     page.keep("explorer-violation")
@@ -181,7 +181,7 @@ def test_a_step_says_what_its_marks_mean(page: Any) -> None:
 
     title = page.script("return document.querySelector('#timeline [aria-current]').title")
 
-    assert "no_leak: A reservation ends with the last mapping of its range" in title
+    assert "no_leak: A range is still reserved but no longer mapped" in title
     assert "differs: the machines differ in book" in title
 
 
