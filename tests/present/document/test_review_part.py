@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.base.result import Outcome
-from pfnlab.checker.review.review_result import ReviewResult
+from pfnlab.checker.review.review_result import ReviewResult, ReviewStage
 from pfnlab.present.document.part import terminal
 from pfnlab.present.document.read import result_of
 from pfnlab.present.document.review_part import part
@@ -58,3 +58,22 @@ def test_a_design_that_changes_nothing() -> None:
 
     assert Outcome.AS_EXPECTED is same.outcome
     assert "no difference in any question." in terminal(part(same)).splitlines()[0]
+
+
+def test_a_cut_core_is_not_an_all_clear() -> None:
+    """The first words say so, and the exit code."""
+    cut = msgspec.structs.replace(
+        sample(),
+        broken=(),
+        repaired=(),
+        costs=(),
+        changes=(),
+        bytes_per_vma=(8, 8),
+        stages=(ReviewStage("a", True, 1, 2),),
+    )
+
+    assert Outcome.UNDECIDED is cut.outcome
+    assert (
+        "undecided, since the core questions were cut; so far no difference"
+        in terminal(part(cut)).splitlines()[0]
+    )

@@ -46,19 +46,21 @@ def part(content: ReviewResult) -> Part:
 def verdict(content: ReviewResult) -> str:
     """Return the result in one line."""
     who = f"{content.design}, against {content.base}"
-    cut = "" if content.complete else "; the core questions were cut, so more may be"
+    # A cut core is not an all-clear, so this comes first.
+    so_far = "" if content.complete else "undecided, since the core questions were cut; so far "
     if content.broken:
         names = ", ".join(found.name for found in content.broken)
-        return f"{who}: newly broken: {names}{cut}."
+        more = "" if content.complete else "; the core questions were cut, so there may be more"
+        return f"{who}: newly broken: {names}{more}."
     if content.is_unchanged:
-        return f"{who}: no difference in any question{cut}."
+        return f"{who}: {so_far}no difference in any question."
     extra = [
         f"{number_of(len(content.repaired), 'property', 'properties')} repaired" if content.repaired else "",
         *(words for kind, words in _COSTS.items() if any(cost.kind == kind for cost in content.costs)),
         *(words for words, fields in _CHANGED.items() if any(one.field in fields for one in content.changes)),
         "other bytes in each VMA" if len(set(content.bytes_per_vma)) > 1 else "",
     ]
-    return f"{who}: nothing is newly broken; {', '.join(filter(None, extra))}{cut}."
+    return f"{who}: {so_far}nothing is newly broken; {', '.join(filter(None, extra))}."
 
 
 def chapters(content: ReviewResult) -> Iterator[Block]:
