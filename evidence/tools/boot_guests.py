@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from own_guest import console_after
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pfnlab.base.errors import Undecided
 from pfnlab.lab.images.kernels import KernelImage, fetch
-from pfnlab.lab.vm.launch import start_qemu
 from pfnlab.lab.vm.qemu import QEMU
 from tests.diagnosis.messages.guest_consoles import GuestSet, consoles, guest_sets, write_consoles
 
@@ -56,16 +56,7 @@ def console_of(guest: GuestSet, kernel: KernelImage) -> str:
             *("-display", "none", "-no-reboot", "-nic", "none", "-serial", f"file:{console}"),
             *("-kernel", str(kernel.vmlinuz), "-append", f"{_PARAMETERS} {guest.parameters}".rstrip()),
         ]
-        started, guard = start_qemu(command, Path(folder))
-        try:
-            started.wait(_LIMIT)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            for process in (guard, started):
-                process.kill()
-                process.wait()
-        text = console.read_text(errors="replace").replace("\r", "") if console.exists() else ""
+        text = console_after(command, console, _LIMIT)
     if _END not in text:
         raise Undecided(f"{guest.name} on {kernel.series}: no boot: {text[-200:]!r}")
     # The firmware writes before the kernel does.

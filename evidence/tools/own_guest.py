@@ -66,7 +66,15 @@ def console_of(
         *("-kernel", str(kernel.vmlinuz), "-initrd", str(folder / "initrd")),
         *("-append", f"{PARAMETERS} {parameters}".rstrip(), "-serial", f"file:{console}"),
     ]
-    guest, guard = start_qemu(command, folder)
+    return console_after(command, console, limit)
+
+
+def console_after(command: list[str], console: Path, limit: float) -> str:
+    """What a guest has written to *console* when it ends, or after *limit* seconds; it is gone then.
+
+    :param command: QEMU with its arguments; the folder of *console* is its own
+    """
+    guest, guard = start_qemu(command, console.parent)
     try:
         guest.wait(limit)
     except subprocess.TimeoutExpired:
@@ -75,4 +83,4 @@ def console_of(
         for process in (guard, guest):
             process.kill()
             process.wait()
-    return console.read_text(errors="replace").replace("\r", "")
+    return console.read_text(errors="replace").replace("\r", "") if console.exists() else ""

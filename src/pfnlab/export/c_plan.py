@@ -13,7 +13,7 @@ from pfnlab.export.subject import Subject
 from pfnlab.kernel.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM
-from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, tasks_of, uses_vfio
+from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, Leaked, tasks_of, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
@@ -105,7 +105,7 @@ class CPlan:
         listed = [] if self.run is not None else [one for one in self.program.expects if not one.keeps]
         if self.subject.right is not None:
             right = entries_text(self.subject.right)
-            if all(_leaves(one) == right for one in listed):
+            if all(entries_text(one.leaked) == right for one in listed):
                 return []
         return sorted(listed, key=lambda expect: is_series(expect.first))
 
@@ -287,13 +287,9 @@ def left_text(run: Run) -> str:
     return entries_text(run.steps[-1].book or ())
 
 
-def entries_text(entries: Sequence[BookEntry]) -> str:
+def entries_text(entries: Sequence[BookEntry | Leaked]) -> str:
     """Entries as a reproducer prints them: ``bar[0:8] wc``, or ``nothing``."""
     return ", ".join(map(str, entries)) or "nothing"
-
-
-def _leaves(expect: Expect) -> str:
-    return ", ".join(f"{entry.span} {entry.mode}" for entry in expect.leaked) or "nothing"
 
 
 def _whole(subject: Subject) -> Run | None:
@@ -309,7 +305,7 @@ def _leak_row(expect: Expect) -> str:
     # An open range that begins with a version belongs to one series.
     last = expect.last or (None if is_series(expect.first) else series_of(expect.first))
     end = _NO_LAST if last is None else _number(last, _LAST_POINT)
-    return f"\t{{ {_number(expect.first, 0)}, {end}, {c_string(_leaves(expect))} }},"
+    return f"\t{{ {_number(expect.first, 0)}, {end}, {c_string(entries_text(expect.leaked))} }},"
 
 
 def _number(version: str, point: int) -> int:

@@ -399,6 +399,10 @@ class Leaked(msgspec.Struct, frozen=True):
     span: Span
     mode: str
 
+    def __str__(self) -> str:
+        """The entry as the book prints it: ``bar[0:8] wc``."""
+        return f"{self.span} {self.mode}"
+
 
 class Program(msgspec.Struct, frozen=True, dict=True):
     """A whole program.

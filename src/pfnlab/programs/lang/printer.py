@@ -93,7 +93,7 @@ def _header(keyword: str, content: str) -> str:
 def _expected(expect: ops.Expect) -> str:
     if expect.keeps:
         return f"keeps {expect.keeps}"
-    entries = ", ".join(f"{leaked.span} {leaked.mode}" for leaked in expect.leaked)
+    entries = ", ".join(map(str, expect.leaked))
     return f"leaked {entries}" if entries else "nothing left"
 
 
