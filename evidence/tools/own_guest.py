@@ -70,7 +70,7 @@ def console_of(
 
 
 def console_after(command: list[str], console: Path, limit: float) -> str:
-    """What a guest has written to *console* when it ends, or after *limit* seconds; it is gone then.
+    """Run a guest until it ends, or for *limit* seconds; return what it wrote to *console*.
 
     :param command: QEMU with its arguments; the folder of *console* is its own
     """
