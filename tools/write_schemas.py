@@ -29,7 +29,7 @@ from pfnlab.discussions.reviewed import PostedReviews
 from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.meeting.bisect import BisectResult
-from pfnlab.hunt.meeting.bug_shown import BugRunResult
+from pfnlab.hunt.meeting.bug_run import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.hunt.meeting.bug_shown import held_answer, is_as_expected, program_file, shown_program
+from pfnlab.hunt.meeting.bug_run import held_answer, is_as_expected, program_file, shown_program
 from pfnlab.kernel.bugs.known_bugs import Bug
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program

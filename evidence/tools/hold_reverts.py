@@ -24,7 +24,7 @@ from evidence.pages.bug_seen import shown_word
 from evidence.pages.held_reverts import HELD, HeldProgram, HeldRevert, read_held
 from pfnlab.base.errors import Undecided
 from pfnlab.base.progress import say
-from pfnlab.hunt.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
+from pfnlab.hunt.meeting.bug_run import BugRunResult, ShownProgram, program_file, show_bug
 from pfnlab.hunt.meeting.sign import ended_at
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.kernel.bugs.standing import StandingWord

@@ -24,7 +24,7 @@ from pfnlab.cli.verbs import verb_pages
 from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.hunt.meeting.explain import Explanation
 from pfnlab.hunt.meeting.holding import KernelDifference
-from pfnlab.hunt.meeting.meet import Explained, Meeting, MeetingResult
+from pfnlab.hunt.meeting.meet import ExplainedDifference, Meeting, MeetingResult
 from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.load import load_program
@@ -110,7 +110,7 @@ def trial() -> dict[str, Any]:
 
 def meeting() -> dict[str, Any]:
     """A meeting with something in every list, as an object."""
-    explained = Explained(difference(), (EXPLANATION,))
+    explained = ExplainedDifference(difference(), (EXPLANATION,))
     held = {"litmus": HeldCount(3, 12, 1, 1, 1), "random": HeldCount(3, 12, seed=7)}
     found = Meeting(
         ("model:6.1", "qemu:6.1"),

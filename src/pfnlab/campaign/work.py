@@ -22,9 +22,9 @@ from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.scopes.meanings import verdict_words
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope, read_scope
-from pfnlab.hunt.meeting.by_name import meet_named, named_kernel
 from pfnlab.hunt.meeting.holding import PROGRAMS, SEED, Programs
-from pfnlab.hunt.meeting.meet import Explained, Meeting
+from pfnlab.hunt.meeting.kernel_meeting import meet_named, named_kernel
+from pfnlab.hunt.meeting.meet import ExplainedDifference, Meeting
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import model_of
@@ -184,7 +184,7 @@ def meet_shard(work: MeetWork) -> ShardResults:
     return ShardResults(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
 
 
-def _differing(meeting: Meeting, explained: Explained) -> StoredResult:
+def _differing(meeting: Meeting, explained: ExplainedDifference) -> StoredResult:
     difference = explained.difference
     return StoredResult(
         kind="difference",

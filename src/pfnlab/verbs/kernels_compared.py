@@ -78,8 +78,8 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
     from pfnlab.base.processes import in_order, processors
     from pfnlab.base.progress import working
     from pfnlab.base.units import number_of
-    from pfnlab.hunt.meeting.by_name import NamedKernel, meet_named, named_kernel
     from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.kernel_meeting import NamedKernel, meet_named, named_kernel
     from pfnlab.hunt.meeting.meet import MeetingResult
     from pfnlab.lab.images.kernels import read_lists
 
@@ -131,7 +131,7 @@ def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say)
 
     :param path: the file of known kernels; None for the one in the package
     """
-    from pfnlab.hunt.meeting.meet import known_of
+    from pfnlab.hunt.meeting.meet import known_kernel
     from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
     from pfnlab.lab.images.kernels import suites_of
 
@@ -139,7 +139,7 @@ def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say)
         raise Misuse("your own kernels do not become known: only packages of the archive do")
     path = path or KNOWN
     try:
-        known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
+        known = known_kernel(meeting, kernel, next(iter(suites_of(kernel)), ""))
         write_known(path, known)
         say(f"{known.package_version} added to {path}")
     except Discovery as discovery:
@@ -196,8 +196,8 @@ def _models(request: DiffRequest) -> Iterator[RulesBetween]:
 def _kernels(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
     from pfnlab.base.files import check_output
     from pfnlab.base.progress import working
-    from pfnlab.hunt.meeting.by_name import named_kernel
     from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.kernel_meeting import named_kernel
     from pfnlab.hunt.meeting.meet import MeetingResult, diff
     from pfnlab.kernel.policies.releases import version_key
     from pfnlab.lab.images.changelog import changelog_of

@@ -20,7 +20,7 @@ from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations, explanations_between
 from pfnlab.hunt.meeting.gone_findings import gone_findings
 from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
-from pfnlab.hunt.meeting.titles import concerning, titles_between
+from pfnlab.hunt.meeting.titles import titles_about, titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.kernel.policies.changes import changes_between, said_of, source_of
 from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, nearest, programs_in, steps_in
@@ -36,7 +36,7 @@ from pfnlab.programs.runs.observation import Run
 Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
 
 
-class Explained(msgspec.Struct, frozen=True):
+class ExplainedDifference(msgspec.Struct, frozen=True):
     """A difference with all explanations found, if any."""
 
     difference: KernelDifference
@@ -60,7 +60,7 @@ class Meeting(msgspec.Struct, frozen=True):
     against: str
     version: str
     held: dict[str, HeldCount]
-    found: tuple[Explained, ...] = ()
+    found: tuple[ExplainedDifference, ...] = ()
     titles: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
     unstable: tuple[str, ...] = ()
@@ -235,7 +235,7 @@ def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain:
     """The comparison of a pair, with the explanations of each difference."""
     counts = hold_all(pair, programs)
     explained = tuple(
-        Explained(difference, tuple(explain(difference.program, difference.runs)))
+        ExplainedDifference(difference, tuple(explain(difference.program, difference.runs)))
         for difference in pair.differences
     )
     first, second = pair.machines
@@ -246,7 +246,7 @@ def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain:
     )
 
 
-def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ...]:
+def _causes(pair: Pair, found: Sequence[ExplainedDifference]) -> tuple[tuple[int, ...], ...]:
     """The differences of *pair* by cause; differences that the same model change explains share a cause."""
     places = {explained.difference.signature: place for place, explained in enumerate(found)}
     causes: list[list[int]] = []
@@ -265,10 +265,10 @@ def _commits(meeting: Meeting, cause: Sequence[int]) -> tuple[str, ...]:
     """The titles of *meeting* that concern the explanation of the shortest program of a cause."""
     explained = meeting.found[cause[0]].explanations
     changes = dict.fromkeys(change for explanation in explained for change in explanation.changes)
-    return concerning(meeting.titles, "; ".join(map(said_of, changes)))
+    return titles_about(meeting.titles, "; ".join(map(said_of, changes)))
 
 
-def _changes_of(explained: Explained) -> set[tuple[str, ...]]:
+def _changes_of(explained: ExplainedDifference) -> set[tuple[str, ...]]:
     return {explanation.changes for explanation in explained.explanations}
 
 
@@ -349,7 +349,7 @@ def kernel_before(version: str, others: Iterable[str]) -> str | None:
     return max(older_versions, key=version_key, default=None)
 
 
-def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
+def known_kernel(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
     """The record of a kernel that was compared.
 
     :raises Discovery: if it differs from its model, so it is not recorded as known

@@ -44,7 +44,7 @@ def _rule(rule: BisectedRule) -> str:
 
 
 def _blocks(content: BisectResult) -> Iterator[Block]:
-    yield Paragraph(f"Sought: {content.says}.")
+    yield Paragraph(f"Difference: {content.says}.")
     rows = (
         cells(
             _short(tried.candidate),

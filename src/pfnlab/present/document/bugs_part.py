@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pfnlab.base.terminal_text import linkless
 from pfnlab.base.units import number_of
-from pfnlab.hunt.meeting.bug_shown import BugRunResult, HeldMachine, ShownMachine, ShownProgram
+from pfnlab.hunt.meeting.bug_run import BugRunResult, HeldMachine, ShownMachine, ShownProgram
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells
 from pfnlab.present.document.part import Part, program_code, section, told
 from pfnlab.present.report.affected import AffectedBy, AffectsResult
