@@ -20,7 +20,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 def check_all(
     machines: Sequence[ModelMachine],
     scope: Scope | RaceScope,
-    asked: Sequence[Question],
+    selection: Sequence[Question],
     limits: CheckLimits = UNLIMITED,
     *,
     jobs: int,
@@ -32,7 +32,7 @@ def check_all(
         with working(f"checking model:{machine.spec}") as work:
             return [
                 check(
-                    *(machine, scope, asked, limits),
+                    *(machine, scope, selection, limits),
                     progress=shown_in(work, scope, limits),
                     watch=watch,
                     jobs=jobs,
@@ -41,7 +41,7 @@ def check_all(
             ]
 
     def checked(machine: ModelMachine) -> CheckResult:
-        return check(machine, scope, asked, limits, watch=watch)
+        return check(machine, scope, selection, limits, watch=watch)
 
     with working(f"checking {number_of(len(machines), 'model')}", len(machines)) as work:
         return list(

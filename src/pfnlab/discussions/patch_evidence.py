@@ -13,7 +13,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import VIOLATED
 from pfnlab.checker.judging.judge import violations
-from pfnlab.checker.judging.seen_moment import ASKED
+from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
 from pfnlab.checker.races.race import still_read
 from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows, searched
 from pfnlab.discussions.observed import said
@@ -32,7 +32,7 @@ HOLD = "python evidence/tools/hold_patches.py"
 #: The property of a race, which is decided by a read through a stale TLB entry.
 _TOLD_FREE = "told_free"
 #: Properties of a state that a kernel's own run shows, regardless of the model.
-_JUDGED = frozenset(asked.name for asked in ASKED)
+_JUDGED = frozenset(question.name for question in JUDGED_PROPERTIES)
 
 
 class PatchedAnswer(NamedTuple):

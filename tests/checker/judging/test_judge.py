@@ -12,7 +12,7 @@ from for_each import for_each
 from litmus_files import litmus_file
 
 from pfnlab.checker.judging.judge import SEEN, violations
-from pfnlab.checker.judging.seen_moment import ASKED
+from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
 from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.load import load_program, load_text
@@ -520,9 +520,9 @@ def test_what_litmus_programs_break_is_known(series: str) -> None:
 
 def test_every_property_has_a_sentence() -> None:
     """Names are not used twice."""
-    names = [asked.name for asked in ASKED]
+    names = [question.name for question in JUDGED_PROPERTIES]
     assert len({*names, *SEEN}) == len(names) + len(SEEN)
-    assert all([asked.asks for asked in ASKED] + list(SEEN.values()))
+    assert all([question.asks for question in JUDGED_PROPERTIES] + list(SEEN.values()))
 
 
 def test_a_device_is_removed_where_it_is() -> None:

@@ -10,7 +10,7 @@ from for_each import for_each
 
 from pfnlab.checker.judging.judge import SEEN, violations
 from pfnlab.checker.judging.known import KNOWN, LEFT_OUT
-from pfnlab.checker.judging.seen_moment import ASKED
+from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -342,7 +342,7 @@ def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(name: str, why: str
     """Each reason names a property that is asked, and a row of bugs.md or a rule of docs/semantics."""
     page = (DOCS / "judging.md").read_text(encoding="utf-8")
     of_memory = re.search(rf"^\|.*`{name}`.* \| memory\b.* \|", page, re.M)
-    assert name in {asked.name for asked in ASKED} | set(SEEN) or of_memory
+    assert name in {question.name for question in JUDGED_PROPERTIES} | set(SEEN) or of_memory
     reference = why.partition(":")[0]
     if reference.startswith("S"):
         pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "semantics").glob("*.md"))

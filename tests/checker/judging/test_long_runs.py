@@ -16,10 +16,10 @@ from slow_judge import Broken, slowly_judged
 from strategies import programs
 
 from pfnlab.checker.judging import device_mappings, entries
-from pfnlab.checker.judging import seen as seen_module
+from pfnlab.checker.judging import observed_spaces as seen_module
 from pfnlab.checker.judging.device_mappings import DeviceMappings
 from pfnlab.checker.judging.judge import violations
-from pfnlab.checker.judging.seen import SeenSpaces
+from pfnlab.checker.judging.observed_spaces import SeenSpaces
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span

@@ -11,7 +11,7 @@ from litmus_files import FOLDERS, program_of, without_holds
 
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.frozen import freeze, thaw
-from pfnlab.checker.scopes.naming import LeftOut, Naming
+from pfnlab.checker.scopes.naming import Naming, Omissions
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
@@ -73,7 +73,7 @@ def after(text: str) -> Kernel:
 
 def canonical(kernel: Kernel, *, symmetry: bool = True) -> bytes:
     """What identifies a kernel's state."""
-    return freeze(kernel, Naming(kernel, LeftOut(names=symmetry)))
+    return freeze(kernel, Naming(kernel, Omissions(names=symmetry)))
 
 
 MAPPED = "a = mmap bar[0:2] wc shared rw\nb = mmap bar[2:4] uc shared rw\n"
@@ -123,7 +123,7 @@ NEVER_FILLED = "a = mmap bar[0:2] vfio shared rw"
 
 def leafless(kernel: Kernel) -> tuple[bytes, ...]:
     """The same where no leaf can be and no fork fails."""
-    return freeze(kernel, Naming(kernel, LeftOut(starts=True, addresses=True, empty_tables=True)))
+    return freeze(kernel, Naming(kernel, Omissions(starts=True, addresses=True, empty_tables=True)))
 
 
 def test_an_empty_page_table_makes_no_difference() -> None:

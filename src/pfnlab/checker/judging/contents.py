@@ -6,7 +6,7 @@ as long as nothing else may have changed it.
 
 from collections.abc import Iterator, Mapping
 
-from pfnlab.checker.judging.seen import ByPlace, SeenSpaces
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span
@@ -234,7 +234,7 @@ def _is_clock(place: _Place, spaces: SeenSpaces) -> bool:
     return any(vma.file == VVAR for vma in spaces.vmas.overlapping(place[0], span))
 
 
-def _frame(place: _Place, ptes: ByPlace[PteSeen]) -> tuple[str, int] | None:
+def _frame(place: _Place, ptes: PlaceIndex[PteSeen]) -> tuple[str, int] | None:
     # The device page mapped at a place.
     task, area, number = place
     run = next(iter(ptes.overlapping(task, Span(area, number, number + 1))), None)

@@ -94,7 +94,7 @@ class Live:
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
         #: True if a fault may restore an entry that the guest driver has revoked, which no kernel prevents.
-        self._faults = any(isinstance(op.call, FAULTING) for op in race.beside)
+        self._faults = any(isinstance(op.call, FAULTING) for op in race.concurrent)
         self._devices, self._driven, self._vfio = ground.devices, ground.driven, ground.vfio
         self.kernel = machine.boot(ground.platform, self._devices)
         self.kernel.start_task(MAIN_TASK)
@@ -103,7 +103,7 @@ class Live:
             self._one_by_one.step(op)
         self.kernel.trace.take()
         self._ops: dict[str, list[Op]] = {}
-        for op in race.beside:
+        for op in race.concurrent:
             self._ops.setdefault(op.task, []).append(op)
         self.tasks = tuple(self._ops)
         self._done: Counter[str] = Counter()

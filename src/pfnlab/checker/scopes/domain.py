@@ -21,7 +21,7 @@ from pfnlab.checker.scopes.moment import (
     facts_of,
     warn_again,
 )
-from pfnlab.checker.scopes.naming import LeftOut, Naming, area_base
+from pfnlab.checker.scopes.naming import Naming, Omissions, area_base
 from pfnlab.checker.scopes.operations import Renaming, ScopeStep, area_name, operations
 from pfnlab.checker.scopes.packing import registered_numbers
 from pfnlab.checker.scopes.scope import Scope
@@ -104,9 +104,9 @@ class KernelModel:
         self._watched_kinds: set[tuple[str, str]] = set()
         self._register_files()
         tracker = type(self.booted().tracker)
-        self._left_out = _all_left_out(scope, tracker) if merging else LeftOut(orders=False)
+        self._omissions = _all_omissions(scope, tracker) if merging else Omissions(orders=False)
         if not symmetry:
-            self._left_out = self._left_out._replace(names=False)
+            self._omissions = self._omissions._replace(names=False)
 
     def initial(self) -> Iterable[KernelState]:
         """A kernel that has just booted, with one task."""
@@ -256,7 +256,7 @@ class KernelModel:
         return effect
 
     def _naming(self, kernel: Kernel) -> Naming:
-        return Naming(kernel, self._left_out)
+        return Naming(kernel, self._omissions)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
         """The state of *kernel*."""
@@ -284,11 +284,11 @@ class KernelModel:
                 freeze(kernel)
 
 
-def _all_left_out(scope: Scope, tracker: type) -> LeftOut:
+def _all_omissions(scope: Scope, tracker: type) -> Omissions:
     """Everything that a state of *scope* can leave out, on kernels with *tracker*."""
     ops = [template.op for template in scope.templates]
     leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
-    return LeftOut(
+    return Omissions(
         zaps=zaps_in_any_order(tracker),
         starts=leafless,
         addresses=areas_in_any_order(tracker) and not any(_fails_midway(op) for op in ops),

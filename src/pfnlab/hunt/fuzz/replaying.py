@@ -141,7 +141,7 @@ class Replaying(NamedTuple):
                     replay.check_same(case.recorded.question, steps)
                 else:
                     verdict = self._on_kernel(case.recorded.program, case.machine, spec)
-            except replay.Differs as difference:
+            except replay.ReplayDifference as difference:
                 verdict = _otherwise(str(difference))
             yield _result(case.recorded.title, spec, steps, verdict)
 
@@ -197,9 +197,11 @@ def _said_of(source: str) -> Iterator[None]:
 def _same_schedule(schedule: Sequence[str], steps: Sequence[replay.JudgedStep]) -> None:
     for number, (recorded, step) in enumerate(zip(schedule, steps, strict=False), 1):
         if recorded != step.step:
-            raise replay.Differs(number, f"`{recorded}` was recorded, and it is `{step.step}`")
+            raise replay.ReplayDifference(number, f"`{recorded}` was recorded, and it is `{step.step}`")
     if schedule and len(schedule) != len(steps):
-        raise replay.Differs(min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded")
+        raise replay.ReplayDifference(
+            min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded"
+        )
 
 
 def _otherwise(says: str) -> Compared:
