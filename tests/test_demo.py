@@ -48,7 +48,7 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             raise now.trouble
 
     monkeypatch.setattr(demo, "read_lists", lists)
-    monkeypatch.setattr(demo, "offered", lambda: ())
+    monkeypatch.setattr(demo, "available_offers", lambda: ())
     monkeypatch.setattr(demo, "cached_versions", lambda: ())
     monkeypatch.setattr(demo, "roles_for", lambda offers, cached: now.roles)
     monkeypatch.setattr(demo.subprocess, "run", lambda *words, **more: now.shown(*words, **more))

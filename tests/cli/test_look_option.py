@@ -19,7 +19,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import Named, settle_look
+from pfnlab.programs.runs.named_machines import NamedMachine, settle_look
 from pfnlab.programs.runs.observation import Run
 
 KERNEL = "qemu:6.1"
@@ -53,7 +53,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Looked]:
     machines = list[Looked]()
 
     def open_fake(
-        named: Named,
+        named: NamedMachine,
         accel: Accel = Accel.TCG,
         look: LookLevel = LookLevel.PROC,
         guests: int | None = None,

@@ -77,7 +77,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setattr(kernel_meeting, "kernel_for", had)
     monkeypatch.setattr("pfnlab.lab.images.kernels.read_lists", on_offer)
-    monkeypatch.setattr(kernel_meeting, "offered", list[Offer])
+    monkeypatch.setattr(kernel_meeting, "available_offers", list[Offer])
     for module in (changelog, kernel_meeting):
         monkeypatch.setattr(module, "changelog_of", lambda kernel, say: None)
     for module in (qemu_machine, kernel_meeting):

@@ -15,7 +15,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen
+from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemoryObservation
 from pfnlab.programs.runs.violation import Violation
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -355,7 +355,7 @@ def why_committed(asked: Program, series: str) -> str:
     """The identifier of the reason why a kernel of *series* ends a program with other memory committed."""
     run = ModelMachine(series, LookLevel.MEMORY).run_one(asked)
     fault = MemoryFault("committed_left", "as many committed pages as before, and one")
-    memory = (*(MemorySeen() for _ in run.steps[1:]), MemorySeen(faults=(fault,)))
+    memory = (*(MemoryObservation() for _ in run.steps[1:]), MemoryObservation(faults=(fault,)))
     seen = msgspec.structs.replace(run, memory=memory, machine="qemu:a-kernel", kernel="")
     (violation,) = violations(asked, seen, series)
     assert violation.name == "committed_left"

@@ -17,7 +17,7 @@ from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs.places import Places
@@ -33,7 +33,7 @@ def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[obj
     for line, op in zip(op_lines(program), program.ops, strict=True):
         if thawing:
             kernel = thaw(freeze(kernel), lambda: machine.boot(platform, devices))
-        said = OneByOne(kernel, places).step(op)
+        said = SequentialExecution(kernel, places).step(op)
         seen.append(Observer(kernel, places).step(line, op.task, said.result, said.value, None))
     return seen
 
@@ -65,7 +65,7 @@ def after(text: str) -> Kernel:
     program = parse(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{text}")
     kernel, devices = booted()
     kernel.start_task(MAIN_TASK)
-    running = OneByOne(kernel, Places.of(program, devices))
+    running = SequentialExecution(kernel, Places.of(program, devices))
     for op in program.ops:
         assert running.step(op).result == "ok", op
     return kernel

@@ -14,7 +14,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -64,7 +64,7 @@ def _kernel(*lines: str) -> Kernel:
     platform, devices, _ = place(program)
     kernel = ModelMachine("7.3").boot(platform, devices)
     kernel.start_task("main")
-    running = OneByOne(kernel, Places.of(program, devices))
+    running = SequentialExecution(kernel, Places.of(program, devices))
     for op in program.ops:
         running.step(op)
     return kernel

@@ -22,7 +22,7 @@ from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.named_machines import Named
+from pfnlab.programs.runs.named_machines import NamedMachine
 from pfnlab.programs.runs.observation import Run
 
 MIDDLE = load_program(find_program("munmap-middle"))
@@ -76,10 +76,12 @@ def test_wrong_words(name: str, good: str, bad: str, says: str) -> None:
         models(name, good, bad)
 
 
-def modelled(named: Sequence[Named], programs: Sequence[Program], look: object) -> list[tuple[Run, ...]]:
+def modelled(
+    named: Sequence[NamedMachine], programs: Sequence[Program], look: object
+) -> list[tuple[Run, ...]]:
     """What kernels answer, by their models; a kernel that was built has its version as its name."""
 
-    def run(one: Named, program: Program) -> Run:
+    def run(one: NamedMachine, program: Program) -> Run:
         return msgspec.structs.replace(
             ModelMachine(one.rest).run_one(program), machine=one.spec, kernel=one.spec
         )
@@ -93,7 +95,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
     mute: set[str] = set()
 
     def side_by_side(
-        named: Sequence[Named], programs: Sequence[Program], look: object
+        named: Sequence[NamedMachine], programs: Sequence[Program], look: object
     ) -> list[tuple[Run, ...]]:
         if any(one.rest in mute for one in named):
             raise Undecided("it does not come up")
@@ -102,7 +104,9 @@ def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(bisection, "side_by_side", side_by_side)
     monkeypatch.setattr(bisection, "fetch_missing", lambda named: None)
-    monkeypatch.setattr(bisection, "offered", lambda: [SimpleNamespace(version=one) for one in VERSIONS])
+    monkeypatch.setattr(
+        bisection, "available_offers", lambda: [SimpleNamespace(version=one) for one in VERSIONS]
+    )
     return mute
 
 

@@ -15,7 +15,7 @@ from pfnlab.base.worker import End
 from pfnlab.lab.running import bench_process
 from pfnlab.lab.running import qemu_machine as of_machines
 from pfnlab.lab.running.bench_process import BenchProcess
-from pfnlab.lab.vm.boots import Stopped
+from pfnlab.lab.vm.boots import AbandonedBoot
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
@@ -204,7 +204,7 @@ def test_a_process_that_was_killed_stops_the_run(bench: Make) -> None:
 
     one.kill()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(AbandonedBoot):
         one.run(PROGRAM)
 
 

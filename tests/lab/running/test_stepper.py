@@ -15,8 +15,8 @@ from pfnlab.lab.running import stepper as stepper_module
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.preparations import preparations
-from pfnlab.lab.running.stepper import Stepped, Stepper
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.stepper import SteppedRun, Stepper
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
@@ -60,15 +60,15 @@ class Noting:
         """Nothing is left of it anyway."""
 
 
-def run(guest: Noting) -> Stepped:
+def run(guest: Noting) -> SteppedRun:
     """The program on *guest*."""
     program = load_text(SWAP)
     placement = Windows(PfnRange(0xF8000, 0xF8040)).place(program)
     assert placement is not None
     stepper = Stepper(guest, Path("/no/vmlinuz"))
-    assert stepper.wanted(program)
+    assert stepper.needs_steps(program)
     return stepper.run(
-        compile_program(program, placement, Observed(vmas=False, ptes=False)), program, placement
+        compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)), program, placement
     )
 
 
@@ -117,7 +117,7 @@ class Standing(Noting):
         super().__init__()
         self.lost_at = lost_at
 
-    def request_standing(
+    def request_with_stops(
         self,
         text: str,
         stops: Sequence[int],
@@ -153,7 +153,7 @@ class Eye:
         return LensState()
 
 
-def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, Stepped]:
+def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, SteppedRun]:
     """The forking program on *guest*."""
     monkeypatch.setattr(stepper_module, "Inside", Eye)
     program = load_text(FORKS)
@@ -161,7 +161,7 @@ def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, St
     assert placement is not None
     stepper = Stepper(guest, Path("/no/vmlinuz"))
     assert stepper.stands(program)
-    request = compile_program(program, placement, Observed(vmas=False, ptes=False, stand=True))
+    request = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False, stand=True))
     return stepper, stepper.run(request, program, placement)
 
 
@@ -237,7 +237,7 @@ def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch
     assert placement is not None
     guest = Standing()
     stepper = Forcing(guest, Path("/no/vmlinuz"))
-    request = compile_program(program, placement, Observed(vmas=False, ptes=False, stand=True))
+    request = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False, stand=True))
 
     stepped = stepper.run(request, program, placement)
 

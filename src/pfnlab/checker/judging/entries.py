@@ -15,7 +15,15 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.lang.words import PERF
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, REGION, BookEntry, MemorySeen, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import (
+    PHYSICAL,
+    REGION,
+    BookEntry,
+    MemoryObservation,
+    PteSeen,
+    Step,
+    VmaSeen,
+)
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
@@ -116,7 +124,7 @@ class RamFrames:
     :param memory: the memory observed before and after the step
     """
 
-    def __init__(self, memory: tuple[MemorySeen, MemorySeen]) -> None:
+    def __init__(self, memory: tuple[MemoryObservation, MemoryObservation]) -> None:
         self._looks = [
             {(page.task, page.area, page.page): page.pfn for page in seen.pages or ()} for seen in memory
         ]
@@ -133,7 +141,9 @@ class RamFrames:
         )
 
 
-def flushed(before: Step, ptes: PlaceIndex[PteSeen], memory: tuple[MemorySeen, MemorySeen]) -> Iterator[str]:
+def flushed(
+    before: Step, ptes: PlaceIndex[PteSeen], memory: tuple[MemoryObservation, MemoryObservation]
+) -> Iterator[str]:
     """No entry that a processor may have cached is removed, or loses a right, without a flush.
 
     An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` assumes this
@@ -158,7 +168,10 @@ def flushed(before: Step, ptes: PlaceIndex[PteSeen], memory: tuple[MemorySeen, M
 
 
 def notified(
-    before: Step, ptes: PlaceIndex[PteSeen], memory: tuple[MemorySeen, MemorySeen], starts: Mapping[str, int]
+    before: Step,
+    ptes: PlaceIndex[PteSeen],
+    memory: tuple[MemoryObservation, MemoryObservation],
+    starts: Mapping[str, int],
 ) -> Iterator[str]:
     """No entry is removed, or maps another frame, without the address space's notifier being told.
 
@@ -179,7 +192,7 @@ def notified(
                 break
 
 
-def _notified_pages(before: MemorySeen, after: MemorySeen) -> dict[str, SpanSet]:
+def _notified_pages(before: MemoryObservation, after: MemoryObservation) -> dict[str, SpanSet]:
     """The ranges notified between two looks, by task, for tasks that had a notifier and the same address
     space in both. Tasks with more ranges than are kept are left out, because those ranges are unknown.
     """
@@ -187,8 +200,8 @@ def _notified_pages(before: MemorySeen, after: MemorySeen) -> dict[str, SpanSet]
     for task, now in after.notifiers.items():
         was = before.notifiers.get(task)
         spaces = [seen.tlb_gens.get(task, (0, 0))[0] for seen in (before, after)]
-        if was is not None and spaces[0] == spaces[1] and 0 <= now.told - was.told <= len(now.ranges):
-            pages[task] = SpanSet(now.ranges[len(now.ranges) - (now.told - was.told) :])
+        if was is not None and spaces[0] == spaces[1] and 0 <= now.total - was.total <= len(now.ranges):
+            pages[task] = SpanSet(now.ranges[len(now.ranges) - (now.total - was.total) :])
     return pages
 
 

@@ -36,8 +36,8 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Expectation, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import Named, side_by_side
-from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemorySeen, Run, Step, standings
+from pfnlab.programs.runs.named_machines import NamedMachine, side_by_side
+from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemoryObservation, Run, Step, standings
 from pfnlab.programs.runs.violation import Violation
 
 #: Properties of an operation and of page-table entries, with the sentence for each.
@@ -137,7 +137,7 @@ def _decided(expectation: Expectation, broken: Sequence[Violation]) -> Expectati
 
 
 def judged_runs(
-    machines: Sequence[Named],
+    machines: Sequence[NamedMachine],
     programs: Sequence[Program],
     looks: LookLevel | Sequence[LookLevel | None] | None = None,
     accel: Accel = Accel.TCG,
@@ -315,6 +315,6 @@ class _Judging:
             yield name, texts
 
 
-def _memory(run: Run, number: int) -> MemorySeen | None:
+def _memory(run: Run, number: int) -> MemoryObservation | None:
     # If the run was lost, its last step may have none.
     return run.memory[number] if number < len(run.memory) else None

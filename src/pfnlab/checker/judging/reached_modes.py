@@ -13,7 +13,7 @@ from pfnlab.checker.scopes.modes import FrameReach, agree, differing
 from pfnlab.checker.scopes.moment import FrameMode
 from pfnlab.programs.lang.ops import Op, Read, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PteSeen, Run, TlbSeen
+from pfnlab.programs.runs.observation import CachedTranslations, PteSeen, Run
 from pfnlab.programs.runs.pte_text import RAM
 
 
@@ -63,7 +63,7 @@ class ReachedModes:
                     yield from (page for page in _single_pages(one) if page.start == first.start)
                     return
 
-    def _reaches(self, seen: PteSeen | TlbSeen, space: str) -> Iterator[FrameReach]:
+    def _reaches(self, seen: PteSeen | CachedTranslations, space: str) -> Iterator[FrameReach]:
         target, entry = seen.target, seen.table_entry
         frames = self._layout.frames(target) if target is not None and target != RAM else None
         if frames is not None and entry.is_present:

@@ -46,7 +46,7 @@ from pfnlab.programs.lang.forced import Hold, Skip
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Fork, Op, Program, Read, Release
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
-from pfnlab.programs.model.execution import OneByOne, SideBySide
+from pfnlab.programs.model.execution import ConcurrentExecution, SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
@@ -279,7 +279,7 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
     platform, devices, _ = place(program)
     kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
-    running = SideBySide(kernel, Places.of(program, devices))
+    running = ConcurrentExecution(kernel, Places.of(program, devices))
     driven = driven_pages(program)
     answers: list[bool | None] = []
     for op in program.ops:
@@ -304,7 +304,9 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
     places = replace(Places.of(program, devices), whole=whole)
-    running = SideBySide(kernel, places) if program.needs.held else OneByOne(kernel, places)
+    running = (
+        ConcurrentExecution(kernel, places) if program.needs.held else SequentialExecution(kernel, places)
+    )
     answers: list[bool | None] = []
     facts: tuple[str, ...] = ()
     for op in program.ops:

@@ -37,7 +37,7 @@ from pfnlab.kernel.policies.guard import Guard, check_deterministic
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.words import MAX_AREAS
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -210,9 +210,9 @@ class KernelModel:
             assert isinstance(action, ScopeStep)
             op = renaming.op(action.op, kernel, self._naming_of(kernel, state))
             ops.append(op)
-            OneByOne(kernel, self.places).step(op)
+            SequentialExecution(kernel, self.places).step(op)
             in_state = self.thawed(state)
-            OneByOne(in_state, self.places).step(action.op)
+            SequentialExecution(in_state, self.places).step(action.op)
             state = self.frozen(in_state)
         return ops
 
@@ -251,7 +251,7 @@ class KernelModel:
             model
         :raises Undecided: if the model has no rule for it
         """
-        effect = performed(kernel, OneByOne(kernel, places or self.places), op)
+        effect = performed(kernel, SequentialExecution(kernel, places or self.places), op)
         self.outcomes[ScopeStep(op).kind, effect.result] += 1
         return effect
 
@@ -278,7 +278,7 @@ class KernelModel:
             if isinstance(template.op.call, Mmap):
                 kernel = self.booted()
                 try:
-                    OneByOne(kernel, self.places).step(_renamed(template.op, area_name(0)))
+                    SequentialExecution(kernel, self.places).step(_renamed(template.op, area_name(0)))
                 except Undecided:
                     continue
                 freeze(kernel)
@@ -322,7 +322,7 @@ def _renamed(op: Op, area: str) -> Op:
     return Op(mmap, op.task)
 
 
-def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
+def performed(kernel: Kernel, running: SequentialExecution, op: Op) -> OperationEffect:
     """The effect of *op* in *kernel*.
 
     :raises Undecided: if the model has no rule for it

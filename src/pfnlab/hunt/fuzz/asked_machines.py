@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pfnlab.hunt.fuzz.causes import Weighed
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine, Telling
+from pfnlab.programs.runs.machine import Machine, ReportingMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
 
@@ -93,7 +93,7 @@ class AskedMachines:
             found[index] = weigh(programs[index], runs)
 
         machine = self.at[level][last]
-        if programs and isinstance(machine, Telling):
+        if programs and isinstance(machine, ReportingMachine):
             machine.run_telling(programs, told)
         else:
             for index, run in enumerate(self._known_or_run(last, programs, known, level)):

@@ -19,7 +19,7 @@ from pfnlab.hunt.fuzz.signature import (
 from pfnlab.hunt.fuzz.simplifications import simplifications
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.shorter import first_that_shows, shrink_steps
-from pfnlab.programs.runs.machine import Machine, Rebooting
+from pfnlab.programs.runs.machine import Machine, RebootableMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
 
@@ -47,7 +47,7 @@ def is_shown(
     :param quick: also look for an alarm in guests that have run programs; the result must then be confirmed
         in new ones
     """
-    rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
+    rebooting = [machine for machine in machines if isinstance(machine, RebootableMachine)]
 
     def shows(runs: Sequence[Run]) -> bool:
         if undecided(runs) is not None:

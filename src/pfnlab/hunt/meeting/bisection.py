@@ -20,7 +20,7 @@ from pfnlab.kernel.policies.profiles import exact
 from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.lab.images.cache import AnswerCache
-from pfnlab.lab.images.kernel_offers import offered
+from pfnlab.lab.images.kernel_offers import available_offers
 from pfnlab.programs.lang.library import load_found, program_paths
 from pfnlab.programs.lang.load import load_program, program_hash
 from pfnlab.programs.lang.ops import Program
@@ -28,7 +28,7 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, side_by_side
+from pfnlab.programs.runs.named_machines import NamedMachine, fetch_missing, name_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
 #: The number of runs of a candidate for programs that hold processors, and for others.
@@ -115,7 +115,7 @@ def _of_models(aim: _Aim, versions: tuple[str, str]) -> bisect.BisectResult:
 
 def _of_kernels(
     aim: _Aim,
-    ends: tuple[Named, Named],
+    ends: tuple[NamedMachine, NamedMachine],
     versions: tuple[str, str],
     options: BisectOptions,
     say: Callable[[str], None],
@@ -130,7 +130,7 @@ def _of_kernels(
     fetch_missing(ends)
     ((good, bad),) = side_by_side(ends, [aim.program], aim.look)
     target = aim.target(good, bad)
-    line = bisect.versions_between(*versions, [offer.version for offer in offered()])
+    line = bisect.versions_between(*versions, [offer.version for offer in available_offers()])
     tests = _candidate_tests(aim, target, run_on, (good.kernel, bad.kernel), options, say)
     place = bisect.boundary(line, tests)
     adjacent = line[place.good], line[place.bad]
@@ -246,12 +246,12 @@ def _on_models(aim: _Aim) -> bisect.RunOn:
     return run_on
 
 
-def _end(text: str) -> Named:
+def _end(text: str) -> NamedMachine:
     """The machine of an end; a version means its model (Misuse if it is neither a machine nor a version)."""
     return name_machine(text if ":" in text else f"model:{version_named(text)}")
 
 
-def _version(end: Named) -> str:
+def _version(end: NamedMachine) -> str:
     """The version of an end (Misuse if it is the user's own kernel, or a model with changes)."""
     if end.series is None or end.built or "," in end.spec or (end.kind == "qemu" and not end.stock):
         raise Misuse(f"{end.spec} is not an available version: bisect your own tree with --tree")

@@ -15,9 +15,9 @@ from pfnlab.base.inert import shell_word
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
 from pfnlab.hunt.meeting.sign import answer_in, sign_of, sign_word
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, HeldBy, ShownBy
 from pfnlab.kernel.bugs.known_bugs import bug as called
-from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known, version_of_release
 from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.building.built import find
@@ -30,7 +30,7 @@ from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import Named, name_machines, side_by_side
+from pfnlab.programs.runs.named_machines import NamedMachine, name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 
 
@@ -230,7 +230,7 @@ def _rule_answers(
 
 def _runs(
     rows: Sequence[ShownBy],
-    named: Sequence[Named],
+    named: Sequence[NamedMachine],
     on: Sequence[str],
     programs: Mapping[str, Program],
     look: LookLevel | None,
@@ -323,12 +323,12 @@ def _expected_word(bug: Bug, row: ShownBy, run: Run) -> str:
     # No kernel contains a proposal, so it has no dates.
     if version is None or bug.kind is BugKind.PROPOSAL:
         return ""
-    if row.needs and called(row.needs).standing(version).word is not StandingWord.HAS:
+    if row.needs and called(row.needs).status(version).word is not BugStatusWord.HAS:
         return ""
-    match bug.standing(version).word:
-        case StandingWord.NOT_KNOWN:
+    match bug.status(version).word:
+        case BugStatusWord.NOT_KNOWN:
             return ""
-        case StandingWord.HAS:
+        case BugStatusWord.HAS:
             # The machine after a change has it.
             return _word_of_kind(bug, "after" if bug.kind is BugKind.CHANGE else "before")
     return _word_of_kind(bug, "before" if bug.kind is BugKind.CHANGE else "after")

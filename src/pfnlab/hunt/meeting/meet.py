@@ -29,7 +29,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
+from pfnlab.programs.runs.machine import Machine, ObservableMachine, RebootableMachine, run_telling
 from pfnlab.programs.runs.observation import Run
 
 #: The changes of a model that explain two runs of a program.
@@ -299,18 +299,18 @@ class Comparable:
     @property
     def look(self) -> LookLevel:
         """The observation level of the kernel."""
-        return self._machine.look if isinstance(self._machine, Looking) else LookLevel.PROC
+        return self._machine.look if isinstance(self._machine, ObservableMachine) else LookLevel.PROC
 
     @look.setter
     def look(self, look: LookLevel) -> None:
         for machine in (self._machine, self._model):
-            if isinstance(machine, Looking):
+            if isinstance(machine, ObservableMachine):
                 machine.look = look
 
     @property
     def sees_memory(self) -> bool:
         """True if the kernel's memory can be observed."""
-        return isinstance(self._machine, Looking) and self._machine.sees_memory
+        return isinstance(self._machine, ObservableMachine) and self._machine.sees_memory
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run for each program; for a program withheld from the kernel, the model's refusal."""
@@ -336,7 +336,7 @@ class Comparable:
 
     def reboot(self) -> None:
         """Run later programs in fresh guests."""
-        if isinstance(self._machine, Rebooting):
+        if isinstance(self._machine, RebootableMachine):
             self._machine.reboot()
 
 

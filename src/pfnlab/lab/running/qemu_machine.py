@@ -30,7 +30,7 @@ from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
 from pfnlab.lab.running.pending import Pending
 from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
-from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
+from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestLike, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import trace_request
 from pfnlab.programs.lang.ops import Program
@@ -245,7 +245,7 @@ def _work(
         index, program = taken
         try:
             results.put((index, bench.run(program)))
-        except Stopped:
+        except AbandonedBoot:
             return
         except BaseException as error:
             bench.drop()

@@ -38,7 +38,7 @@ _UNLIMITED = (1 << 64) - 1
 _OF_RAM = _OF_VVAR = 1 << 63
 
 
-class Observed(NamedTuple):
+class ObservationRequest(NamedTuple):
     """Observations requested from the agent, by their words in a request; VMAs and PTEs after each step.
 
     :param order: the order of kernel calls, in a guest with probes
@@ -54,10 +54,10 @@ class Observed(NamedTuple):
 
 
 #: VMAs and page-table entries after every operation.
-USUAL = Observed()
+USUAL = ObservationRequest()
 
 
-def compile_program(program: ops.Program, placement: Placement, observed: Observed) -> str:
+def compile_program(program: ops.Program, placement: Placement, observed: ObservationRequest) -> str:
     """The request that runs *program* in *placement*; Misuse if the program has too many tasks."""
     tasks = ops.tasks_of(program)
     if len(tasks) > MAX_TASKS:

@@ -9,7 +9,7 @@ from pfnlab.present.picture.scene import step_result
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, TlbSeen, standings
+from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, CachedTranslations, Run, standings
 
 
 class LaneBox(msgspec.Struct, frozen=True):
@@ -197,7 +197,7 @@ def _holder(program: Program, run: Run, row: int) -> str:
 
 def _lives(run: Run) -> Iterator[LaneLife]:
     """Yield the lifetimes of cached translations, identified by their first page."""
-    open_: dict[tuple[str, str, int], tuple[int, TlbSeen, list[int]]] = {}
+    open_: dict[tuple[str, str, int], tuple[int, CachedTranslations, list[int]]] = {}
     slots: dict[str, dict[int, tuple[str, str, int]]] = {}
     for row in range(len(run.tlbs) + 1):
         seen = (

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Printed, beside
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, Point
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
-from pfnlab.kernel.bugs.standing import Point, StandingWord
 from pfnlab.kernel.policies.releases import version_key
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, read_golden
@@ -187,7 +187,7 @@ def kernels_seen(one: Bug) -> list[str]:
         for observation in golden.observations
         for version in observation.versions
     }
-    having = (version for version in versions if one.standing(version).word is StandingWord.HAS)
+    having = (version for version in versions if one.status(version).word is BugStatusWord.HAS)
     return sorted(having, key=version_key)
 
 

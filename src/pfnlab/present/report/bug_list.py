@@ -13,8 +13,8 @@ from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Family, families
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
-from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.programs.lang.words import did_you_mean
@@ -120,7 +120,7 @@ def _left(wish: BugWish) -> Iterator[Bug]:
             continue
         if wish.log is not None and not _prints(one, wish.log, understood):
             continue
-        if point is None or one.standing(point).word is StandingWord.HAS:
+        if point is None or one.status(point).word is BugStatusWord.HAS:
             yield one
 
 

@@ -186,7 +186,7 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
     :raises Defect: if the runs are not of one program, or one is short without a reason
     """
     said = mismatch(
-        [Ran(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
+        [RunProgress(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
     )
     if said is not None:
         raise Defect(said)
@@ -337,7 +337,7 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
     return any(value != values[0] for value in values[1:])
 
 
-class Ran(msgspec.Struct, frozen=True):
+class RunProgress(msgspec.Struct, frozen=True):
     """A machine's progress through a program.
 
     :param finished: nothing was lost, and the machine decided every step
@@ -348,7 +348,7 @@ class Ran(msgspec.Struct, frozen=True):
     finished: bool
 
 
-def mismatch(runs: Sequence[Ran]) -> str | None:
+def mismatch(runs: Sequence[RunProgress]) -> str | None:
     """The reason why *runs* cannot be of one program; None if they are, or may be, as far as they got."""
     whole = {len(run.ops) for run in runs if run.finished}
     if len(whole) > 1:
