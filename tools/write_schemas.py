@@ -23,10 +23,10 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.joined_explanation import JoinedExplanation
-from pfnlab.discussions.asked_again import ClaimResult
+from pfnlab.discussions.claim_results import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
-from pfnlab.discussions.reviewed import PostedReviews
 from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
+from pfnlab.discussions.thread_reviews import PostedReviews
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.meeting.bisect import BisectResult
 from pfnlab.hunt.meeting.bug_run import BugRunResult

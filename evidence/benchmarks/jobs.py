@@ -42,7 +42,7 @@ from pfnlab.campaign.store.store import Store
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.discussions import asking
+from pfnlab.discussions import claim_questions
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -121,7 +121,7 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
     """A page, without any search stored from before."""
-    asking._results.clear()
+    claim_questions._results.clear()
     return make(jobs)
 
 

@@ -12,8 +12,7 @@ from for_each import for_each
 from made_goldens import made_golden
 
 from pfnlab.base.errors import Misuse
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.observed import flushes
+from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.patch_evidence import is_about, lacking
 from pfnlab.discussions.patch_goldens import (
     PatchGolden,
@@ -24,6 +23,7 @@ from pfnlab.discussions.patch_goldens import (
     write_patch_golden,
 )
 from pfnlab.discussions.reading import discussions
+from pfnlab.discussions.step_parts import flushes
 from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import read_patch
@@ -31,7 +31,7 @@ from pfnlab.programs.lang.load import load_text
 
 PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
 
-ASKED = Shows("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
+ASKED = StepQuestion("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
 
 
 def recorded() -> dict[str, PatchGolden]:

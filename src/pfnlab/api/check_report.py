@@ -10,7 +10,7 @@ from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import say, silent
-from pfnlab.base.result import Outcome, beside
+from pfnlab.base.result import Outcome, other_fields
 from pfnlab.base.supervised import supervised
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.programs.lang.ops import Program
@@ -79,7 +79,7 @@ class CheckReport(Recorded):
                 "length": answer.length,
                 "states": checked.states,
                 "complete": checked.complete,
-                **beside(checked, SHOWN_APART),
+                **other_fields(checked, SHOWN_APART),
             }
             for checked in self.checks
             for answer in checked.answers

@@ -107,9 +107,9 @@ class Result(Printed, frozen=True, kw_only=True):
     made: Annotated[Made, ALWAYS] = Made("", None)
 
 
-def beside(result: msgspec.Struct, said: Collection[str]) -> dict[str, Any]:
-    """Fields of *result* other than *said*, by name, so that new fields show up everywhere."""
-    return {name: getattr(result, name) for name in result.__struct_fields__ if name not in said}
+def other_fields(result: msgspec.Struct, names: Collection[str]) -> dict[str, Any]:
+    """Fields of *result* other than *names*, by name, so that new fields show up everywhere."""
+    return {name: getattr(result, name) for name in result.__struct_fields__ if name not in names}
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -23,9 +23,9 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             show_runs(request, waited(what, results))
         case "kernels meet" | "kernels diff":
             from pfnlab.base.files import write_output
-            from pfnlab.verbs.kernels_compared import Unmet
+            from pfnlab.verbs.kernels_compared import FailedMeeting
 
-            met = (result for result in results if not isinstance(result, Unmet))
+            met = (result for result in results if not isinstance(result, FailedMeeting))
             for text in waited(what, (_text(verb, request, result) for result in met)):
                 write_output(request.output, text, append=True)
         case _:

@@ -13,7 +13,7 @@ from pfnlab.base.result import Count, Printed, in_columns
 from pfnlab.base.units import number_of
 from pfnlab.discussions.form import ClaimStatus, Discussion
 from pfnlab.discussions.lookup import ListedClaim, claims_of
-from pfnlab.discussions.posted import (
+from pfnlab.discussions.posted_threads import (
     PostedDefect,
     PostedThread,
     PostedVersion,

@@ -98,7 +98,7 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     limits, accel = limits_of(request), accel_named(request.accel)
     scope = load_scope(request.scope)
     specs = _specs(request)
-    asked = questions(list(request.properties), scope)
+    selection = questions(list(request.properties), scope)
     machines = [_model(spec) for spec in specs]
     name_machines(request.confirm, request.profile)
     if request.cluster is not None:
@@ -107,14 +107,14 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
         if request.jobs is not None:
             raise Misuse("--cluster and --jobs exclude each other: drop one")
         found = check_all_on_cluster(
-            *(request.cluster, machines, scope, asked, limits), watch=request.untaken
+            *(request.cluster, machines, scope, selection, limits), watch=request.untaken
         )
     else:
         from pfnlab.base.processes import processors
         from pfnlab.checker.check_all import check_all
 
         found = check_all(
-            machines, scope, asked, limits, jobs=request.jobs or processors(), watch=request.untaken
+            machines, scope, selection, limits, jobs=request.jobs or processors(), watch=request.untaken
         )
     for checked in found:
         yield confirm(checked, request.confirm, accel)

@@ -147,7 +147,7 @@ def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
     from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 
     machine = JoinedHost(snapshot)
-    asked = request.device
+    device = request.device
     with working(f"reading the reservations and mappings of {snapshot.origin}"):
-        answer = None if asked is None else device_answer(machine, asked, bar=request.bar, pid=request.pid)
+        answer = None if device is None else device_answer(machine, device, bar=request.bar, pid=request.pid)
         return inspected(machine, answer)

@@ -59,14 +59,14 @@ class MeetRequest(Request, frozen=True, kw_only=True):
     as_json: AsJson = False
 
 
-class Unmet(NamedTuple):
+class FailedMeeting(NamedTuple):
     """One of several kernels, which could not be compared; the reason has been reported."""
 
     name: str
     outcome: Outcome = Outcome.UNDECIDED
 
 
-def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
+def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | FailedMeeting]:
     """Compare every kernel; add it to the known ones after its result has been consumed.
 
     If one of several cannot be compared, that is reported, and the others are compared.
@@ -98,7 +98,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
     programs = Programs.of(request.litmus, request.programs, request.seed)
     jobs = request.jobs or processors()
 
-    def met(name: str) -> tuple[NamedKernel, Meeting] | Unmet:
+    def met(name: str) -> tuple[NamedKernel, Meeting] | FailedMeeting:
         try:
             kernel = named_kernel(name)
             guests = max(1, jobs // len(names))
@@ -107,9 +107,9 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
             if len(names) == 1:
                 raise
             say(f"{name} could not be compared: {trouble}")
-            return Unmet(name)
+            return FailedMeeting(name)
 
-    def answers() -> Iterator[tuple[NamedKernel, Meeting] | Unmet]:
+    def answers() -> Iterator[tuple[NamedKernel, Meeting] | FailedMeeting]:
         if len(names) == 1:
             yield met(names[0])
             return
@@ -117,7 +117,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
             yield from in_order(met, names, jobs, done=work.advance)
 
     for answer in answers():
-        if isinstance(answer, Unmet):
+        if isinstance(answer, FailedMeeting):
             yield answer
             continue
         kernel, meeting = answer

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
-from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, beside
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, other_fields
 from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
@@ -139,7 +139,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
             commits=tuple(_commits(meeting, cause) for cause in meeting.causes),
             unexplained=meeting.unexplained,
             models=None if models is None else tuple(models),
-            **beside(meeting, ("against", "version", "found")),
+            **other_fields(meeting, ("against", "version", "found")),
         )
 
     @property

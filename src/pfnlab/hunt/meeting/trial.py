@@ -18,7 +18,7 @@ from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import ALWAYS, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.checker.review.review_result import ReviewResult
-from pfnlab.discussions.changed_claims import AskedClaims, ask_claims
+from pfnlab.discussions.changed_claims import ClaimComparison, ask_claims
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations
 from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
@@ -104,7 +104,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     meant: tuple[ShownCause, ...]
     verdicts: tuple[str, ...]
     unstable: tuple[str, ...]
-    claims: Annotated[AskedClaims | None, ALWAYS] = None
+    claims: Annotated[ClaimComparison | None, ALWAYS] = None
     review: Annotated[ReviewResult | None, ALWAYS] = None
 
     @property

@@ -134,7 +134,7 @@ class Figure(msgspec.Struct, frozen=True):
     svg: str
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class DrawnFigures(msgspec.Struct, frozen=True):
     """Figures drawn on demand, because drawing takes time and a terminal shows none."""
 
     kind: ClassVar[str] = "drawn"
@@ -168,7 +168,7 @@ class Contents(msgspec.Struct, frozen=True):
     entries: tuple[ContentsEntry, ...]
 
 
-Block = Paragraph | Facts | Bullets | Table | Code | Figure | Drawn | Chapter | Contents
+Block = Paragraph | Facts | Bullets | Table | Code | Figure | DrawnFigures | Chapter | Contents
 
 
 class Document(msgspec.Struct, frozen=True):

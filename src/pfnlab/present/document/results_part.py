@@ -9,7 +9,7 @@ from pfnlab.base.units import number_of
 from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults
 from pfnlab.campaign.store.rows import DISCOVERIES
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
-from pfnlab.present.document.part import Part, done, program_code, section
+from pfnlab.present.document.part import Part, origin_rows, program_code, section
 
 #: The tone of a verdict; all others are expected.
 _TONES: dict[str, Tone] = {
@@ -50,7 +50,7 @@ def part(content: ListedResults) -> Part:
         f"{number_of(shards, 'shard')} "
         "done."
     )
-    facts = done(
+    facts = origin_rows(
         content.made,
         ("made by pfnlab", sorted({name for campaign in content.campaigns for name in campaign.versions})),
         ("hosts", sorted({name for campaign in content.campaigns for name in campaign.hosts})),

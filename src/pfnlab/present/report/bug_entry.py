@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pfnlab.base.result import ALWAYS, Printed, beside
+from pfnlab.base.result import ALWAYS, Printed, other_fields
 from pfnlab.kernel.bugs.bug_status import BugStatusWord, Point
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.kernel.policies.releases import version_key
@@ -125,7 +125,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
             stable_only=one.stable_only,
             seen=tuple(kernels_seen(one)),
             **of_dates,
-            **beside(one, (*of_dates, "number", "measured", "on")),
+            **other_fields(one, (*of_dates, "number", "measured", "on")),
         )
 
     def __str__(self) -> str:

@@ -196,16 +196,16 @@ class _Reasons:
     """The reasons in a report, each explained once."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._explained: set[str] = set()
 
     def words(self, known: str) -> str:
         """Return ``; known bug A06, fixed in 6.16: ...``, the next time only the name; empty for none."""
         if not known:
             return ""
         reason = KnownReason.of(known)
-        if known in self._told and reason.number:
+        if known in self._explained and reason.number:
             return f"; {reason.name}"
-        self._told.add(known)
+        self._explained.add(known)
         return f"; {reason.name}{reason.fixed}: {reason.text}"
 
 
@@ -377,7 +377,7 @@ def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
     return sorted(results, key=lambda result: order.index(result.status))
 
 
-def asked(results: Sequence[RunResult]) -> str:
+def compared_machines(results: Sequence[RunResult]) -> str:
     """Return the machines, and the fields that were compared if these are not all."""
     machines = ", ".join(dict.fromkeys(machine for result in results for machine in result.machines))
     narrowed = next((result.verdict.narrowed for result in results if result.verdict.narrowed), "")
