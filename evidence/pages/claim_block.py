@@ -58,7 +58,7 @@ class _Cell(NamedTuple):
         return self.form.replace("{}", shown)
 
 
-class Explained:
+class WordExplanations:
     """The words explained so far on a page."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def anchor(number: str) -> str:
     return number.replace(".", "-")
 
 
-def block(number: str, message: Message, claim: Claim, explained: Explained) -> str:
+def block(number: str, message: Message, claim: Claim, explained: WordExplanations) -> str:
     """The claim as a part of its page, with links as on a page of docs/.
 
     :param number: ``004.22``

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from evidence.pages.claim_block import Explained, anchor, block, linked_date, plain, quotation
+from evidence.pages.claim_block import WordExplanations, anchor, block, linked_date, plain, quotation
 from evidence.pages.markdown import table
 from pfnlab.discussions.claim_questions import PropertyQuestion, search_ahead
 from pfnlab.discussions.evidence import range_words
@@ -111,7 +111,7 @@ def discussion_page(number: str, jobs: int | None = 1, said: Sequence[Discussion
     rows = list(discussion.numbered())
     surprises = [row for row in rows if row[2].status is not ClaimStatus.CONFIRMED]
     others = [row for row in rows if row[2].status is ClaimStatus.CONFIRMED]
-    explained = Explained()
+    explained = WordExplanations()
     for heading, found in (("Surprises", surprises), ("Confirmed, in the order of the thread", others)):
         if found:
             parts += [f"## {heading}\n", *(block(*row, explained) for row in found)]

@@ -18,7 +18,7 @@ from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
 from pfnlab.campaign.store.database import damaged
-from pfnlab.campaign.store.rows import DONE, WAITING, SeenWith, StoredShard, this_host
+from pfnlab.campaign.store.rows import DONE, WAITING, SightingContext, StoredShard, this_host
 from pfnlab.campaign.store.store import Store
 from pfnlab.campaign.work import TASKS, work_of
 
@@ -211,7 +211,7 @@ class _Running:
                 self._name,
                 stored.number,
                 content.results,
-                SeenWith(
+                SightingContext(
                     version=attempt.version,
                     kernels=content.kernels,
                     seed=content.seed,

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from evidence.pages.claim_block import LINE, Explained, _Cell, anchor, block, columns_of, fitting, quotation
+from evidence.pages.claim_block import (
+    LINE,
+    WordExplanations,
+    _Cell,
+    anchor,
+    block,
+    columns_of,
+    fitting,
+    quotation,
+)
 from pfnlab.base.errors import Discovery
 from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.evidence import SourceStatement, StepEvidence
@@ -25,7 +34,7 @@ def claim(*asks: StepQuestion, status: ClaimStatus = ClaimStatus.CONFIRMED, beca
 
 def made(one: Claim, message: Message = MESSAGE) -> str:
     """The block of a claim on a page that has none before."""
-    return block("004.99", message, one, Explained())
+    return block("004.99", message, one, WordExplanations())
 
 
 def rows(text: str) -> list[list[str]]:
@@ -57,7 +66,7 @@ def test_a_message_without_an_address_has_its_date() -> None:
 
 def test_what_came_later_is_told() -> None:
     """By the thread that the claim is about."""
-    text = block("004.21", MESSAGE, claim(), Explained())
+    text = block("004.21", MESSAGE, claim(), WordExplanations())
 
     assert "Later, [21 May 2025](https://lore.kernel.org/all/CAG48ez39SaJe" in text
     assert ", Jann Horn: Of v5, where the call comes before the loop: " in text
@@ -116,7 +125,7 @@ def test_an_answer_that_is_not_shown_is_checked_too() -> None:
 
 def test_a_word_is_explained_where_it_first_stands() -> None:
     """And nowhere behind."""
-    explained = Explained()
+    explained = WordExplanations()
     asks = claim(StepQuestion("7.2", GONE, book, "empty"))
 
     first, second = (block("004.99", MESSAGE, asks, explained) for _ in range(2))
@@ -127,7 +136,7 @@ def test_a_word_is_explained_where_it_first_stands() -> None:
 
 def test_a_word_that_stands_nowhere_is_not_explained() -> None:
     """A page explains what it says."""
-    assert ["*left*"] == [line.partition(":")[0] for line in Explained().lines("left: nothing")]
+    assert ["*left*"] == [line.partition(":")[0] for line in WordExplanations().lines("left: nothing")]
 
 
 @for_each("cores", [("a" * 300, "-", "-"), ("a" * 60, "b" * 60, "c" * 60), ("a", "b" * 300, "c" * 40)])

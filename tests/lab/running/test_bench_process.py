@@ -23,7 +23,7 @@ from pfnlab.programs.runs.observation import Reason, Run
 RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
 
 
-class Made:
+class FakeMachine:
     """A machine that notes in a file what is asked of it, and does what it was made for."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Made:
 
 def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
     """What the process runs, with a machine that needs no guest."""
-    of_machines.QemuMachine = Made  # type: ignore[assignment, misc]
+    of_machines.QemuMachine = FakeMachine  # type: ignore[assignment, misc]
     return bench_process.machine(end, settings)
 
 

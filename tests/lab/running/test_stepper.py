@@ -108,7 +108,7 @@ FORKS = (
 )
 
 
-class Standing(Noting):
+class StoppableGuest(Noting):
     """A guest that stands after each operation, and may be lost at one."""
 
     ram = Path("/no/ram")
@@ -153,7 +153,7 @@ class Eye:
         return LensState()
 
 
-def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, SteppedRun]:
+def stand(guest: StoppableGuest, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, SteppedRun]:
     """The forking program on *guest*."""
     monkeypatch.setattr(stepper_module, "Inside", Eye)
     program = load_text(FORKS)
@@ -167,7 +167,7 @@ def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, St
 
 def test_a_look_after_every_operation_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task is looked at from the operation on that made it."""
-    _, stepped = stand(Standing(), monkeypatch)
+    _, stepped = stand(StoppableGuest(), monkeypatch)
 
     main, both = {"main": 70}, {"main": 70, "c": 71}
     assert [main, both, both, both] == Eye.asked
@@ -178,7 +178,7 @@ def test_only_a_guest_that_is_steered_may_be_asked_while_it_is_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No other one polls then."""
-    guest = Standing()
+    guest = StoppableGuest()
 
     stand(guest, monkeypatch)
 
@@ -187,7 +187,7 @@ def test_only_a_guest_that_is_steered_may_be_asked_while_it_is_looked_at(
 
 def test_steps_before_a_loss_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the states seen until then, and the operation the guest was lost in."""
-    stepper, stepped = stand(Standing(lost_at=2), monkeypatch)
+    stepper, stepped = stand(StoppableGuest(lost_at=2), monkeypatch)
 
     assert 2 == stepper.at == len(stepped.states)
     assert stepped.reply.endswith("pid 1 71\nlost the guest was lost: a cable\n")
@@ -235,7 +235,7 @@ def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch
     program = load_text(FORCED)
     placement = Windows(PfnRange(0xF8000, 0xF8040)).place(program)
     assert placement is not None
-    guest = Standing()
+    guest = StoppableGuest()
     stepper = Forcing(guest, Path("/no/vmlinuz"))
     request = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False, stand=True))
 
@@ -254,4 +254,4 @@ def test_a_steered_program_is_taken_apart(line: str) -> None:
     """Where the host acts in the first operation, or at the slot, each is a request of its own."""
     program = load_text(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{line}\n")
 
-    assert not Stepper(Standing(), Path("/no/vmlinuz")).stands(program)
+    assert not Stepper(StoppableGuest(), Path("/no/vmlinuz")).stands(program)

@@ -145,7 +145,7 @@ class Store:
         campaign: str,
         number: int,
         results: Sequence[StoredResult],
-        seen: stored.SeenWith,
+        seen: stored.SightingContext,
         *,
         took: float = 0.0,
         programs: int = 0,

@@ -21,7 +21,7 @@ from pathlib import Path as File
 from typing import Any, Generic, Unpack
 
 from pfnlab.base.errors import Undecided
-from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
+from pfnlab.base.worker import Worker, WorkerEnded, end_all, forked, hear
 from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.explore import FOLDERS, SearchOptions, explore
 from pfnlab.checker.search.frontier import Waiting
@@ -166,7 +166,7 @@ class LocalOwners(Generic[State]):
             hear(self._workers)
         try:
             return {part: answer.result() for part, answer in answers.items()}
-        except Ended as lost:
+        except WorkerEnded as lost:
             says = f"a process of the search ended without an answer (exit {lost.code})"
             raise Undecided(says) from None
 

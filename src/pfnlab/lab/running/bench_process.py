@@ -10,7 +10,7 @@ from typing import Any
 
 from pfnlab.base.errors import Defect
 from pfnlab.base.progress import say
-from pfnlab.base.worker import End, Ended, Worker, executed, tell
+from pfnlab.base.worker import End, Worker, WorkerEnded, executed, tell
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.vm.boots import AbandonedBoot
 from pfnlab.programs.lang.ops import Program
@@ -81,7 +81,7 @@ class BenchProcess:
     def _ask(self, worker: Worker, request: Program | LookLevel | None) -> Any:
         try:
             return worker.ask(request, self._say)
-        except Ended as lost:
+        except WorkerEnded as lost:
             self._worker, self.is_up = None, False
             if self._killed:
                 raise AbandonedBoot from None
