@@ -28,7 +28,7 @@ from page_tables import put, table
 
 from pfnlab.base.errors import LostGuest, PfnlabError, Undecided
 from pfnlab.base.units import PHYSICAL_BITS
-from pfnlab.export.c_plan import left_text, seen_text
+from pfnlab.export.c_plan import leftover_text, outcome_text
 from pfnlab.export.formats import export
 from pfnlab.export.subject import Subject
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
@@ -120,15 +120,15 @@ class ExportedProgram(NamedTuple):
         once = any(device.kind in ONLY_KINDS for device in self.program.devices)
         # The first page of a BAR belongs to one program alone if the kernel checks for claims.
         first = bool(needs.first_page) and not needs.vfio
-        alone = first or needs.slot or (once and left_text(self.run) != "nothing")
+        alone = first or needs.slot or (once and leftover_text(self.run) != "nothing")
         large = room > 1, room >= _MIB_PER_GIB
         return GuestKind(bool(needs.vfio), needs.reset, needs.wide, *large, self.name if alone else "")
 
     @property
     def wanted(self) -> list[str]:
         """The lines that it must print, without numbers."""
-        steps = [f"{step.op}: {seen_text(step)}" for step in self.run.steps[:-1]]
-        return [*steps, f"left reserved: {left_text(self.run)}"]
+        steps = [f"{step.op}: {outcome_text(step)}" for step in self.run.steps[:-1]]
+        return [*steps, f"left reserved: {leftover_text(self.run)}"]
 
 
 class ProgramOutput(NamedTuple):

@@ -16,7 +16,7 @@ from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.patch_evidence import is_about, lacking
 from pfnlab.discussions.patch_goldens import (
     PatchGolden,
-    configuration_beside,
+    configuration_differences,
     patch_golden_text,
     patch_goldens,
     read_patch_golden,
@@ -77,7 +77,7 @@ def test_only_what_is_otherwise_is_kept_of_a_configuration() -> None:
     """The distribution's kernels have none of it."""
     odd = replace(DISTRIBUTION, ksm=False)
 
-    kept = configuration_beside(odd)
+    kept = configuration_differences(odd)
 
     assert {"ksm": False} == kept
     golden = msgspec.structs.replace(made_golden("flush-end_vma", [ASKED]), configuration=kept)

@@ -133,10 +133,10 @@ def _in_a_fork(shard: Shard) -> Attempt:
         worker.end()
 
 
-def _attempted(asked: tuple[Shard, float]) -> Attempt:
+def _attempted(request: tuple[Shard, float]) -> Attempt:
     from pfnlab.campaign.work import perform
 
-    shard, began = asked
+    shard, began = request
     # A policy that changes this handler is at fault, and the search checks for it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

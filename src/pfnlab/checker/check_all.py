@@ -33,7 +33,7 @@ def check_all(
             return [
                 check(
                     *(machine, scope, selection, limits),
-                    progress=shown_in(work, scope, limits),
+                    progress=progress_display(work, scope, limits),
                     watch=watch,
                     jobs=jobs,
                     counted=work,
@@ -49,7 +49,9 @@ def check_all(
         )
 
 
-def shown_in(work: Work, scope: Scope | RaceScope, limits: CheckLimits) -> Callable[[Exploration[Any]], None]:
+def progress_display(
+    work: Work, scope: Scope | RaceScope, limits: CheckLimits
+) -> Callable[[Exploration[Any]], None]:
     """A function that shows the progress of a search in *work*."""
     depth = depth_of(scope, limits)
     return lambda exploration: work.show(forecast_line(exploration, depth))

@@ -20,7 +20,7 @@ from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.runs.compare import comparable, seen_by_all, spent_messages
+from pfnlab.programs.runs.compare import common_events, comparable, spent_messages
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step, undecided
@@ -141,7 +141,7 @@ def _answer(question: _ClaimStep, step: Step) -> str:
 def _alike(runs: Sequence[Run], step_of: Callable[[Run], Step]) -> Iterator[Step]:
     """The step of each run, without parts that one of the machines cannot observe or no longer prints."""
     spent = spent_messages(runs)
-    steps = [step_of(run) for run in seen_by_all(runs)]
+    steps = [step_of(run) for run in common_events(runs)]
     unseen = {
         name
         for name in Step.__struct_fields__

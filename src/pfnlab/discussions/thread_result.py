@@ -135,15 +135,15 @@ def _version_lines(version: PostedVersion) -> Iterator[str]:
     yield from _messages("mail", version.message_ids, version.mail, version.named_in)
 
 
-def _in_version(defect: PostedDefect, version: PostedVersion, shown: dict[str, str]) -> Iterator[str]:
+def _in_version(defect: PostedDefect, version: PostedVersion, printed: dict[str, str]) -> Iterator[str]:
     """A defect, printed in full below its first version, and by number below the others.
 
-    :param shown: the version below which each defect is printed in full; this one is added
+    :param printed: the version below which each defect is printed in full; this one is added
     """
-    if defect.number in shown:
-        yield from _row(defect.number, f"as in {shown[defect.number]}")
+    if defect.number in printed:
+        yield from _row(defect.number, f"as in {printed[defect.number]}")
         return
-    shown[defect.number] = version.name
+    printed[defect.number] = version.name
     yield from _defect_row(defect)
 
 

@@ -92,17 +92,19 @@ class Walker:
         """Return the state at the end of *path*; raise Misuse if there is no such scope or path."""
         if scope not in walkable_scopes():
             raise Misuse(f"there is no such graph: write one of {', '.join(walkable_scopes())}")
-        model, asked = self._model(machine, scope)
+        model, questions = self._model(machine, scope)
         here = self._expanded(model, scope, path)
         on_the_way = {model.key(self._expanded(model, scope, path[:at]).state) for at in range(len(path) + 1)}
         way = tuple(map(str, here.actions))
         program, text, lacking = self._program(model, scope, path, here)
         successors = tuple(
-            NextOp(str(action), self._violated(model, asked, after), model.key(after) in on_the_way)
+            NextOp(str(action), self._violated(model, questions, after), model.key(after) in on_the_way)
             for action, after in here.after
         )
         moment = model.moment(here.state)
-        properties = tuple(_seen(question, question.judge(moment), program, machine) for question in asked)
+        properties = tuple(
+            _seen(question, question.judge(moment), program, machine) for question in questions
+        )
         if program is not None and way:
             way = tuple(op_lines(program))
         return GraphPlace(way, program, text, lacking, properties, successors)
@@ -148,9 +150,9 @@ class Walker:
         return self._states.kept((*_identity(model.machine), scope, path), made)
 
     @staticmethod
-    def _violated(model: KernelModel, asked: list[Question], state: KernelState) -> tuple[str, ...]:
+    def _violated(model: KernelModel, questions: list[Question], state: KernelState) -> tuple[str, ...]:
         moment = model.moment(state)
-        always = (question for question in asked if question.kind == "always")
+        always = (question for question in questions if question.kind == "always")
         return tuple(question.name for question in always if question.judge(moment) is False)
 
 

@@ -22,7 +22,7 @@ from pfnlab.verbs.option import (
     ShardsOf,
     StoreOf,
     TrustOf,
-    refuse_beside,
+    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | P
     :raises Undecided: if no worker can run the remaining shards
     """
     if request.check:
-        refuse_beside(request, "--check", "runs nothing", takes=("file", "check", "trust"))
+        refuse_ineffective(request, "--check", "runs nothing", takes=("file", "check", "trust"))
         yield from map(PlainText.line, _plan_lines(request))
         return
     from pfnlab.campaign.plan_file import read_plan

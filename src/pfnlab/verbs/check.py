@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say, refuse_beside
+from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
@@ -83,7 +83,9 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     :raises Misuse: if an option is wrong or conflicts with another
     """
     if request.random is None and request.swarm is None:
-        refuse_beside(request, "a search without --random and --swarm", "has no random numbers", but="seed")
+        refuse_ineffective(
+            request, "a search without --random and --swarm", "has no random numbers", but="seed"
+        )
     yield from checks(request, say)
 
 

@@ -23,7 +23,7 @@ from pfnlab.verbs.option import (
     ResumeOf,
     Say,
     StopAfterOf,
-    refuse_beside,
+    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     from pfnlab.programs.runs.named_machines import newest_series
 
     if request.enumerate is not None:
-        refuse_beside(request, "--enumerate", "draws nothing", but=_DRAWN)
+        refuse_ineffective(request, "--enumerate", "draws nothing", but=_DRAWN)
     elif request.cells is not None:
         raise Misuse("--cells needs a scope: add --enumerate pci")
     specs = request.on or (f"qemu:{newest_series()}",)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import SECONDS, AsJson, Option, Request, Say, refuse_beside
+from pfnlab.verbs.option import SECONDS, AsJson, Option, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
@@ -115,11 +115,11 @@ def _check(request: InspectRequest) -> None:
     if request.form is not None and request.as_json:
         raise Misuse("--json and --format are two formats: drop one")
     if request.script:
-        refuse_beside(request, "--script", "prints a script", takes=("script", "output"))
+        refuse_ineffective(request, "--script", "prints a script", takes=("script", "output"))
     if request.collect is not None:
-        refuse_beside(request, "--collect", "inspects nothing", takes=("collect", "redact"))
+        refuse_ineffective(request, "--collect", "inspects nothing", takes=("collect", "redact"))
     if request.watch is not None:
-        refuse_beside(request, "--watch", "prints continuously", but="as_json form output")
+        refuse_ineffective(request, "--watch", "prints continuously", but="as_json form output")
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:

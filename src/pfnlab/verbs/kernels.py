@@ -13,7 +13,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.kernels_compared import perform_diff as perform_diff
 from pfnlab.verbs.kernels_compared import perform_meet as perform_meet
-from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, refuse_beside
+from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.lab.images.inside_cache import CacheEntry
@@ -64,7 +64,7 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     if request.newest and not request.tested:
         raise Misuse("--newest is one of the tested kernels: add --tested")
     if request.cache:
-        refuse_beside(request, "--cache", "lists files", takes=("cache",))
+        refuse_ineffective(request, "--cache", "lists files", takes=("cache",))
         yield from _cache_lines()
         return
     if request.refresh:
@@ -353,7 +353,7 @@ def perform_sizes(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
     )
 
     if request.write is not None:
-        refuse_beside(request, "--write", "prints no sizes", but="as_json")
+        refuse_ineffective(request, "--write", "prints no sizes", but="as_json")
     if request.write is None:
         found = []
         with working("reading sizes of structures", len(request.names)) as work:

@@ -18,7 +18,7 @@ from pfnlab.verbs.option import (
     Request,
     Say,
     SeedOf,
-    refuse_beside,
+    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def perform_diff(request: DiffRequest, say: Say) -> Iterator[MeetingResult | Rul
     if request.jobs is not None and not request.model:
         raise Misuse("--jobs is for --model: each kernel has only one guest")
     if request.model:
-        refuse_beside(request, "--model", "has no random programs", but="programs seed")
+        refuse_ineffective(request, "--model", "has no random programs", but="programs seed")
     yield from _models(request) if request.model else _kernels(request, say)
 
 

@@ -102,7 +102,7 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     # Goldens that will be recorded again are read too.
     goldens = map(golden_path, paths) if request.promote else ()
     check_output(request.output, [*paths, *map(Path, files_named(one.spec for one in machines)), *goldens])
-    programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
+    programs = dict(zip(program_names(paths), map(load_found, paths), strict=True))
     # A golden that is recorded again is observed in the same way as before.
     looks = [look or (golden_look(path) if request.promote else None) for path in paths]
     results = programs_run(request, programs, machines, looks)
@@ -172,7 +172,7 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
     return machines
 
 
-def shown_names(paths: Sequence[Path]) -> list[str]:
+def program_names(paths: Sequence[Path]) -> list[str]:
     """Return a unique name for each program: the file's name, with its path if two files share a name, and a
     number if a file is given several times."""
     names = []

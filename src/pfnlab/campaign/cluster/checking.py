@@ -10,7 +10,7 @@ from pfnlab.base.progress import working
 from pfnlab.campaign.cluster.connection import connected
 from pfnlab.campaign.cluster.owners import ClusterOwners
 from pfnlab.checker.check import CheckResult, check
-from pfnlab.checker.check_all import shown_in
+from pfnlab.checker.check_all import progress_display
 from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
 from pfnlab.checker.scopes.domain import KernelModel
 from pfnlab.checker.scopes.properties import Question, properties
@@ -119,6 +119,6 @@ def check_all_on_cluster(
     with connected(address) as client:
         for machine in machines:
             with working(f"checking model:{machine.spec}") as work:
-                progress = shown_in(work, scope, limits)
+                progress = progress_display(work, scope, limits)
                 found.append(check_on_cluster(client, machine, scope, selection, limits, progress=progress))
     return found

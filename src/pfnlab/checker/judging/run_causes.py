@@ -152,7 +152,7 @@ class Causes:
         named = names_in(self.op.call) if self.op is not None else set()
         return any(kinds.get(name, name) in ("lowmem", "isa", "ram") for name in named)
 
-    def shown_by(self, *files: str) -> bool:
+    def maps_device(self, *files: str) -> bool:
         """True if a VMA of one of these files, as observations name them, shows pages of a device."""
         step = self._steps[-1]
         ptes = PlaceIndex(step.ptes or ())

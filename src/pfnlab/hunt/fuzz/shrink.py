@@ -18,7 +18,7 @@ from pfnlab.hunt.fuzz.signature import (
 )
 from pfnlab.hunt.fuzz.simplifications import simplifications
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.shorter import first_that_shows, shrink_steps
+from pfnlab.programs.lang.shorter import first_match, shrink_steps
 from pfnlab.programs.runs.machine import Machine, RebootableMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
@@ -146,8 +146,8 @@ def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Progr
         for shorter in shrink_steps(program, trial):
             program = shorter
             yield program
-        smaller = first_that_shows(simplifications(program), trial)
+        smaller = first_match(simplifications(program), trial)
         while smaller is not None:
             yield smaller
             program = smaller
-            smaller = first_that_shows(simplifications(program), trial)
+            smaller = first_match(simplifications(program), trial)

@@ -22,7 +22,7 @@ from pfnlab.hunt.meeting.gone_findings import gone_findings
 from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
 from pfnlab.hunt.meeting.titles import titles_about, titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.kernel.policies.changes import changes_between, said_of, source_of
+from pfnlab.kernel.policies.changes import changes_between, description_of, source_of
 from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.kernel.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.lab.images.kernels import KernelImage
@@ -265,7 +265,7 @@ def _commits(meeting: Meeting, cause: Sequence[int]) -> tuple[str, ...]:
     """The titles of *meeting* that concern the explanation of the shortest program of a cause."""
     explained = meeting.found[cause[0]].explanations
     changes = dict.fromkeys(change for explanation in explained for change in explanation.changes)
-    return titles_about(meeting.titles, "; ".join(map(said_of, changes)))
+    return titles_about(meeting.titles, "; ".join(map(description_of, changes)))
 
 
 def _changes_of(explained: ExplainedDifference) -> set[tuple[str, ...]]:

@@ -107,12 +107,12 @@ def bug_status(dates: Dates, version: str) -> BugStatus:
 
 
 def _backported(
-    dates: Dates, kernel: KernelName, word: BugStatusWord, said: str
+    dates: Dates, kernel: KernelName, word: BugStatusWord, sentence: str
 ) -> tuple[BugStatusWord, str]:
     """The status in a distribution's kernel that has more backports than its version shows."""
     family = kernel.distribution
     if family is None or family.backports is Backports.FEW:
-        return word, said
+        return word, sentence
     ends = bool(dates.mended or dates.commit or dates.stable)
     taken = bool(dates.stable) or (family.backports is Backports.ANY and ends)
     # A cause that one series got by a backport may be in other kernels too.
@@ -120,7 +120,7 @@ def _backported(
     if (word is BugStatusWord.HAS and taken) or (word is BugStatusWord.NOT_YET and brought):
         unknown = f"whether {kernel.text} has {dates.number} is not known: {family.name} backports"
         return BugStatusWord.NOT_KNOWN, "; ".join(filter(None, (unknown, _went(dates, kernel))))
-    return word, said
+    return word, sentence
 
 
 def _judged(dates: Dates, kernel: KernelName) -> tuple[BugStatusWord, str]:

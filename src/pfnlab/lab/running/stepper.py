@@ -178,11 +178,11 @@ class Stepper:
             return reply
 
         def watched(ask: Ask) -> Ask:
-            def asked(text: str, stage: Stage) -> str:
+            def ask_at(text: str, stage: Stage) -> str:
                 self.at = stage.done if stage.begun else None
                 return ask(text, stage)
 
-            return asked
+            return ask_at
 
         def look(stage: Stage) -> None:
             if self._inside is not None:

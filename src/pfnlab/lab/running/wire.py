@@ -14,7 +14,7 @@ from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ROWS, is_by_hand
-from pfnlab.programs.runs.places import shows_unknown
+from pfnlab.programs.runs.places import reads_unknown
 
 #: Maximum number of tasks of the agent, and maximum length of a comm in the kernel.
 MAX_TASKS = 16
@@ -158,7 +158,7 @@ def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]
 def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
     assert call.bytes is not None
     # A read whose content must not be reported has this flag in place of the first byte to write.
-    silent = int(shows_unknown(call, placement.places))
+    silent = int(reads_unknown(call, placement.places))
     walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
     first = silent if isinstance(call, ProcessVmReadv) or call.value is None else call.value
     address = address_of(placement, call.span) + call.bytes.offset

@@ -109,12 +109,12 @@ def headed(
     caption: str,
     head: tuple[str, ...],
     rows: Iterable[tuple[Cell, ...]],
-    shown: int,
+    columns: int,
     below: Iterable[Chapter] = (),
 ) -> Iterator[Table]:
-    """Yield a table with its header; a terminal shows the first *shown* columns. Nothing without rows."""
+    """Yield a table with its header; a terminal shows the first *columns* columns. Nothing without rows."""
     if found := tuple(rows):
-        yield Table(caption, head, found, tuple(range(shown)), tuple(below), headed=True)
+        yield Table(caption, head, found, tuple(range(columns)), tuple(below), headed=True)
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -109,13 +109,13 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
         yield f"retry: pfnlab campaign resume {shell_word(campaign.name)} --isolated"
 
 
-def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
+def _counts(results: Sequence[ListedResult]) -> Sequence[Block]:
     """Return the number of results by task and verdict."""
-    tasks = sorted({item.task for item in told})
-    counts = Counter((item.verdict, item.task) for item in told)
+    tasks = sorted({item.task for item in results})
+    counts = Counter((item.verdict, item.task) for item in results)
     rows = tuple(
         cells(cell(word, _TONES.get(word, "good")), *(str(counts[word, task] or "-") for task in tasks))
-        for word in sorted({item.verdict for item in told})
+        for word in sorted({item.verdict for item in results})
     )
     return [Table("Results by verdict and task", ("verdict", *tasks), rows)]
 

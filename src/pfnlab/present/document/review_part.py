@@ -99,7 +99,7 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
     if content.differs:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in content.differs.items())
         yield Paragraph(f"differences, by number of states and pairs: {kinds}")
-    yield Bullets(tuple(_asked(content)))
+    yield Bullets(tuple(_scope_lines(content)))
 
 
 def _shown(found: Broken, machine: str) -> Chapter:
@@ -145,7 +145,7 @@ def _changes(content: ReviewResult) -> Iterator[Block]:
         yield Paragraph(f"{number_of(len(more), 'more change')} (--json lists all)")
 
 
-def _asked(content: ReviewResult) -> Iterator[str]:
+def _scope_lines(content: ReviewResult) -> Iterator[str]:
     pairs = number_of(content.schedules, "pair")
     yield f"asked: {content.states:,} states of sequences, {pairs} concurrently"
     for stage in content.stages:

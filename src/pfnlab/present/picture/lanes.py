@@ -87,7 +87,7 @@ def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
             LaneViolation(found.step, run.steps[found.step].task, found.name, found.says)
             for found in violations(program, run)
         )
-        + tuple(_told(program, run)),
+        + tuple(_violations(program, run)),
     )
 
 
@@ -224,7 +224,7 @@ def _lives(run: Run) -> Iterator[LaneLife]:
                 open_[key][2].append(row)
 
 
-def _told(program: Program, run: Run) -> Iterator[LaneViolation]:
+def _violations(program: Program, run: Run) -> Iterator[LaneViolation]:
     """Yield the rows where a driver is told that its pages are unreachable, but a processor reaches them."""
     for row, (step, tlbs) in enumerate(zip(run.steps, run.tlbs, strict=False)):
         call = program.ops[row].call if row < len(program.ops) else None

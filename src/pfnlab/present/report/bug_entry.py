@@ -123,7 +123,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
             id=one.number,
             group=one.group,
             stable_only=one.stable_only,
-            seen=tuple(kernels_seen(one)),
+            seen=tuple(affected_kernels(one)),
             **of_dates,
             **other_fields(one, (*of_dates, "number", "measured", "on")),
         )
@@ -175,7 +175,7 @@ def sources_of(one: Bug) -> tuple[str, ...]:
     return tuple(found) or ((f"measured on {one.on}",) if one.on else ())
 
 
-def kernels_seen(one: Bug) -> list[str]:
+def affected_kernels(one: Bug) -> list[str]:
     """Return exact versions of the kernels that have *one* and ran one of its programs, oldest first."""
     if one.kind is BugKind.PROPOSAL:
         return []

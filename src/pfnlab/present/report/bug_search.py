@@ -102,13 +102,13 @@ _INSTEAD: dict[AskedFor, str] = {
 _MOST = 5
 
 
-def bug_findings(asked: str, *, every: bool = False) -> BugFindings:
+def bug_findings(query: str, *, every: bool = False) -> BugFindings:
     """Return the entries that match a commit, a CVE, an identifier, a log line, or words.
 
     :param every: return all of them; by default, the best of each kind
     :raises Misuse: if there is nothing to search for
     """
-    text = " ".join(asked.split())
+    text = " ".join(query.split())
     if not _TOKEN.search(text.lower()):
         raise Misuse("nothing to search for: write words, a commit, a CVE or a log line")
     read_as, found = _found(commit_titled(text) or text)

@@ -10,7 +10,7 @@ from pfnlab.kernel.mm.more.readers import memory_counts, smap_counts, split_leav
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.guard import Guard
 from pfnlab.programs.lang.ops import Op
-from pfnlab.programs.model.watched_space import WatchedSpace, entry_seen
+from pfnlab.programs.model.watched_space import WatchedSpace, observed_run
 from pfnlab.programs.runs.events import event_text, is_flush, without_own_tables
 from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.look import LookLevel
@@ -79,7 +79,7 @@ class Observer:
         for is_stale in (False, True):
             entries = (entry for entry in task.tlb.state() if (entry.start in stale) is is_stale)
             inside = (entry for entry in entries if self.places.area_span(entry.start, entry.end) is not None)
-            for pte in merge_ptes(entry_seen(self.kernel, self.places, task, entry) for entry in inside):
+            for pte in merge_ptes(observed_run(self.kernel, self.places, task, entry) for entry in inside):
                 yield CachedTranslations(task.comm, space, pte.span, pte.target, pte.entry, is_stale)
 
     def _read_smaps(self, tasks: list[Task]) -> None:

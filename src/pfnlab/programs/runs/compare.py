@@ -190,7 +190,7 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
     )
     if said is not None:
         raise Defect(said)
-    runs = seen_by_all(runs)
+    runs = common_events(runs)
     spent = spent_messages(runs)
     found = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
@@ -202,7 +202,7 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
     return found
 
 
-def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
+def common_events(runs: Sequence[Run]) -> Sequence[Run]:
     """*runs* without the events that at least one of the machines cannot observe."""
     unobserved = frozenset[str]().union(*(run.unobserved for run in runs))
 

@@ -265,13 +265,13 @@ def see_memory(machines: Sequence[Machine]) -> bool:
     return all(machine.sees_memory for machine in machines if isinstance(machine, ObservableMachine))
 
 
-def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLevel:
+def settle_look(machines: Sequence[Machine], requested: LookLevel | None) -> LookLevel:
     """Set how all *machines* are observed from now on: as the user requested, otherwise in memory.
 
     If the memory of one of them cannot be observed, all are observed through /proc, because the result
     depends on how a machine is observed.
     """
-    look = asked
+    look = requested
     if look is None:
         look = LookLevel.MEMORY if see_memory(machines) else LookLevel.PROC
     for machine in machines:
