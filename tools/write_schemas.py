@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.base.result import Printed
+from pfnlab.base.result import PrintedStruct
 from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.replay import ReplayResult
@@ -44,7 +44,7 @@ from pfnlab.programs.lang.problems import FmtResult
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "schemas"
 
 #: The structure of each file.
-RESULTS: dict[str, type[Printed]] = {
+RESULTS: dict[str, type[PrintedStruct]] = {
     "check": CheckResult,
     "review": ReviewResult,
     "kernels-diff-model": RulesBetween,
@@ -79,7 +79,7 @@ _WIDTH = 110
 _PARAM = re.compile(r"^:(?:param|ivar) (\w+): (.+?)(?=^:|^\S|\Z)", re.DOTALL | re.MULTILINE)
 
 
-def schema_of(kind: type[Printed]) -> dict[str, Any]:
+def schema_of(kind: type[PrintedStruct]) -> dict[str, Any]:
     """The schema of a result: requires every key of this version without a default, allows no others."""
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
@@ -149,7 +149,7 @@ def _structs(kind: Any) -> list[type[msgspec.Struct]]:
     return list(found)
 
 
-def schema_text_of(kind: type[Printed]) -> str:
+def schema_text_of(kind: type[PrintedStruct]) -> str:
     """The schema as the text of its file."""
     return _laid_out(schema_of(kind)) + "\n"
 

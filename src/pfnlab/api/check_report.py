@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.api.live import Policies, names_own
-from pfnlab.api.records import Record, Recorded
+from pfnlab.api.records import Record, RowResult
 from pfnlab.api.runs import On, machine_names
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import say, silent
@@ -18,7 +18,7 @@ from pfnlab.programs.runs.named_machines import name_machine
 from pfnlab.verbs.check import CheckRequest, checks
 
 
-class CheckReport(Recorded):
+class CheckReport(RowResult):
     """The checks of one or more models; it prints as ``pfnlab check`` does.
 
     :ivar checks: one check per model, in the order they were given

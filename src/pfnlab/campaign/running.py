@@ -136,10 +136,10 @@ def run_campaign(
     with store.running(name):
         # An earlier request to stop was for an earlier run.
         store.go_on(name)
-        return _Running(store, name, executor, on_progress, idle).run()
+        return _CampaignRun(store, name, executor, on_progress, idle).run()
 
 
-class _Running:
+class _CampaignRun:
     """One run: the waiting and the running shards."""
 
     def __init__(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pfnlab.base.progress import waited
-from pfnlab.base.result import PlainText, Printed
+from pfnlab.base.result import PlainText, PrintedStruct
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
@@ -87,11 +87,11 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
             text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
         case _:
-            text = _lines(result, apart) if isinstance(result, Printed) else str(result)
+            text = _lines(result, apart) if isinstance(result, PrintedStruct) else str(result)
     return f"{text}\n"
 
 
-def _lines(result: Printed, apart: bool) -> str:
+def _lines(result: PrintedStruct, apart: bool) -> str:
     """Return the lines of a result."""
     from pfnlab.present.document.part import KINDS, part_of, terminal
 

@@ -13,7 +13,7 @@ from pfnlab.export.subject import Subject
 from pfnlab.kernel.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM
-from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, Leaked, tasks_of, uses_vfio
+from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, LeakedEntry, tasks_of, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
@@ -287,7 +287,7 @@ def leftover_text(run: Run) -> str:
     return entries_text(run.steps[-1].book or ())
 
 
-def entries_text(entries: Sequence[BookEntry | Leaked]) -> str:
+def entries_text(entries: Sequence[BookEntry | LeakedEntry]) -> str:
     """Entries as a reproducer prints them: ``bar[0:8] wc``, or ``nothing``."""
     return ", ".join(map(str, entries)) or "nothing"
 

@@ -21,7 +21,7 @@ from pfnlab.checker.search.model import Model, State, kind
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.trail import Trail
-from pfnlab.checker.search.visited import Fingerprints, NumberedFingerprints, Visited
+from pfnlab.checker.search.visited import Fingerprints, NumberedFingerprints, VisitedStates
 
 #: The prefix of the folders in which searches store states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"
@@ -197,7 +197,7 @@ class _Search(RunningSearch[State]):
         self.of_steps = [question for question in properties if question.of_step]
         self.found = Exploration(properties)
         self.frontier: Frontier[State] = Frontier(order)
-        self.visited: Visited = Fingerprints()
+        self.visited: VisitedStates = Fingerprints()
         self.trail = Trail()
         self.breadth = order == "breadth"
         self.depths = array("I")

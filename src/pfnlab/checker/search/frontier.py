@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal
 
 from pfnlab.checker.search.model import ComposedModel, Model, State
 from pfnlab.checker.search.scratch import ROOM, written
-from pfnlab.checker.search.visited import Fingerprints, PartTable, SpillingFingerprints, Visited
+from pfnlab.checker.search.visited import Fingerprints, PartTable, SpillingFingerprints, VisitedStates
 
 Order = Literal["breadth", "depth"]
 
@@ -149,7 +149,7 @@ def _read(file: File) -> list[Any]:
 
 def storage(
     model: Model[State], order: Order, memory: int | None = None, folder: File | None = None
-) -> tuple[Visited, Frontier[State]]:
+) -> tuple[VisitedStates, Frontier[State]]:
     """Empty storage for fingerprints, and for waiting states.
 
     :param memory: about how many bytes both may take; the rest goes to files in *folder*

@@ -116,7 +116,7 @@ def explore_partitioned(
     :raises Undecided: if no owner can adopt the part of a lost one, or there is no room on disk
     """
     depth, seconds = options.get("depth"), options.get("seconds")
-    search = _Partitioned(model, properties, owners, depth, seconds, round_states)
+    search = _PartitionedSearch(model, properties, owners, depth, seconds, round_states)
     return search.searched({"order": "breadth"}, options)
 
 
@@ -140,7 +140,7 @@ class _Marks:
         self.all.extend(marks)
 
 
-class _Partitioned(RunningSearch[State]):
+class _PartitionedSearch(RunningSearch[State]):
     """A search with owners."""
 
     def __init__(

@@ -117,7 +117,7 @@ class Marks(Protocol):
         ...
 
 
-class Visited(Marks, Protocol):
+class VisitedStates(Marks, Protocol):
     """The fingerprints of the keys seen so far."""
 
     def add(self, key: Hashable, number: int) -> bool:

@@ -19,7 +19,7 @@ from pfnlab.base import inert
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
 from pfnlab.base.path_walk import make_folder
-from pfnlab.base.result import Outcome, Printed, other_fields
+from pfnlab.base.result import Outcome, PrintedStruct, other_fields
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, kernel_violations
 from pfnlab.hunt.fuzz.value_shape import NOTHING
@@ -104,7 +104,7 @@ def read_data(folder: Path) -> FiledData:
         raise Misuse(f"{file} is not the data of a finding: {inert.one_line(str(trouble))}") from None
 
 
-class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
+class FindingFolder(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
     """The folder of a finding, as reports show it.
 
     :param name: the folder's name

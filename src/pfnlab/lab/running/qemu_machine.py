@@ -27,7 +27,7 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.pending import Pending
+from pfnlab.lab.running.pending import PendingPrograms
 from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestLike, GuestShape
@@ -157,7 +157,7 @@ class QemuMachine:
         assert self.kernel  # looked up here, before threads ask for it
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
-        pending = Pending(programs)
+        pending = PendingPrograms(programs)
         results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
         threads = self._threads(len(programs), pending, results)
         try:
@@ -198,7 +198,10 @@ class QemuMachine:
         self.close()
 
     def _threads(
-        self, programs: int, pending: Pending, results: queue.SimpleQueue[tuple[int, Run] | BaseException]
+        self,
+        programs: int,
+        pending: PendingPrograms,
+        results: queue.SimpleQueue[tuple[int, Run] | BaseException],
     ) -> list[threading.Thread]:
         count = min(self._max_guests, -(-programs // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
@@ -217,7 +220,7 @@ class QemuMachine:
             for bench in benches
         ]
 
-    def _give_up(self, pending: Pending, threads: list[threading.Thread]) -> None:
+    def _give_up(self, pending: PendingPrograms, threads: list[threading.Thread]) -> None:
         # No thread starts another program, and a thread that waits for a guest loses that guest.
         pending.clear()
         self._shared.stop.set()
@@ -234,7 +237,7 @@ class QemuMachine:
 def _work(
     bench: Bench | BenchProcess,
     stop: threading.Event,
-    pending: Pending,
+    pending: PendingPrograms,
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
     # A thread that runs programs until none is pending. Any other exception is passed to the caller.

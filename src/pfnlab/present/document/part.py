@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from pfnlab.base.inert import one_line, recorded_line, visible
-from pfnlab.base.result import Made, Outcome, Printed, Result
+from pfnlab.base.result import Made, Outcome, PrintedStruct, Result
 from pfnlab.base.terminal_text import wrapped
 from pfnlab.present.document.blocks import (
     Block,
@@ -149,9 +149,9 @@ class ResultKind(msgspec.Struct, frozen=True):
         return part
 
     @property
-    def content(self) -> type[Printed]:
+    def content(self) -> type[PrintedStruct]:
         """The structure of its results."""
-        content: type[Printed] = get_type_hints(self.part)["content"]
+        content: type[PrintedStruct] = get_type_hints(self.part)["content"]
         return content
 
 
@@ -179,7 +179,7 @@ KINDS = {
 }
 
 
-def part_of(result: Printed) -> Part:
+def part_of(result: PrintedStruct) -> Part:
     """Return the part for a result."""
     return KINDS[result.form()].part(result)
 

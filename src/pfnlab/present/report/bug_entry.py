@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pfnlab.base.result import ALWAYS, Printed, other_fields
+from pfnlab.base.result import ALWAYS, PrintedStruct, other_fields
 from pfnlab.kernel.bugs.bug_status import BugStatusWord, Point
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.kernel.policies.releases import version_key
@@ -37,7 +37,7 @@ class StableRelease(msgspec.Struct, frozen=True):
         return f"{self.version}{commit}{f', not yet in {self.after}' if self.after else ''}"
 
 
-class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
+class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     """A bug in the catalogue.
 
     :param id: its number, ``A06``

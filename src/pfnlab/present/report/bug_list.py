@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import ALWAYS, Printed, in_columns
+from pfnlab.base.result import ALWAYS, PrintedStruct, in_columns
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
@@ -77,7 +77,7 @@ class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
+class BugList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
     """Bugs, regressions, changes and rules in the catalogue.
 
     :param bugs: those that match the options

@@ -12,7 +12,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_path, visible_name
-from pfnlab.base.result import Count, Printed
+from pfnlab.base.result import Count, PrintedStruct
 from pfnlab.base.terminal_text import linkless, wrapped
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Family, families
@@ -44,7 +44,7 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
-class BugFindings(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
+class BugFindings(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
     """Entries that match a search, the best of each kind first.
 
     :param asked: the search text
