@@ -12,7 +12,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 from budgets import beyond, budgets_of, taken
 from comparing import COMPARED, NEWS
-from having import ROLE_NAMES, ROLES, asks_older, kernels_of, standing
+from having import ROLE_NAMES, ROLES, asks_older, kernels_of, status
 from hypothesis import HealthCheck, settings
 from targets import TARGET, TARGETS, is_left_out, target_of
 
@@ -84,7 +84,7 @@ def new_kernel(item: pytest.Item) -> str | None:
     if not kernels and item.get_closest_marker("lab"):
         named = (getattr(getattr(item, "module", None), name, None) for name in ROLE_NAMES)
         kernels = [one for one in named if isinstance(one, str)]
-    return next((one for one in kernels if standing(one) == "new"), None)
+    return next((one for one in kernels if status(one) == "new"), None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,7 +128,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         for line in sorted(set(lines), key=lambda line: [*map(int, re.findall(r"\d+", line)[:2]), line]):
             terminalreporter.write_line(line)
     for role in ROLES:
-        if role.standing == "gone":
+        if role.status == "gone":
             terminalreporter.write_line(f"{role.name} is unavailable: recorded runs replace it")
     news = sorted(set(said(terminalreporter, NEWS)))
     if news:

@@ -23,7 +23,7 @@ from pfnlab.kernel.policies.known_kernels import nearest
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, series_of
 from pfnlab.lab.images.archive import Unverified, read_listing
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.kernel_offers import SUITES, Role, offered, roles_for
+from pfnlab.lab.images.kernel_offers import SUITES, Role, available_offers, roles_for
 from pfnlab.lab.images.kernels import KernelImage, cached_versions, kernel_for, read_lists
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def roles() -> tuple[Role, ...]:
             raise
         except Undecided as nobody:
             print(f"{nobody}; continuing with the lists fetched before", file=sys.stderr)
-    found = roles_for(offered(), cached_versions())
+    found = roles_for(available_offers(), cached_versions())
     if REQUIRED or lists_were_read():
         return tuple(found)
     return tuple(Role(one.name, "known") for one in found)
@@ -87,9 +87,9 @@ def asks_older(item: pytest.Item) -> bool:
     return any(one != NEW for one in kernels_of(item))
 
 
-def standing(name: str) -> str:
+def status(name: str) -> str:
     """How a kernel is to be had; that of every series is known."""
-    return next((one.standing for one in ROLES if one.name == name), "known")
+    return next((one.status for one in ROLES if one.name == name), "known")
 
 
 def model_of(name: str) -> str:
@@ -119,7 +119,7 @@ def have(what: Callable[[], T]) -> T:
 
 def bootable(name: str) -> KernelImage:
     """A kernel, and QEMU to boot it in."""
-    if standing(name) == "gone":
+    if status(name) == "gone":
         pytest.skip(f"{name} is not to be had any more: recorded runs stand in for it")
     if shutil.which("qemu-system-x86_64") is None:
         lacking("no QEMU: apt-get install --no-install-recommends qemu-system-x86")

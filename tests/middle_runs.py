@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.base.errors import Why
-from pfnlab.programs.lang.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program
+from pfnlab.programs.lang.ops import Device, Expect, LeakedEntry, Mmap, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, Reason, Run, Step, VmaSeen
 
@@ -19,7 +19,7 @@ PROGRAM = Program(
         Op(Munmap(Span("a", 0, 16))),
     ),
     expects=(
-        Expect("6.1", "6.12", (Leaked(Span("bar", 0, 8), "wc"),)),
+        Expect("6.1", "6.12", (LeakedEntry(Span("bar", 0, 8), "wc"),)),
         Expect("6.16", None),
     ),
 )

@@ -23,7 +23,7 @@ OTHER = TOLD.replace("model:6.1, qemu:6.1 |\n  model:7.3", "model:6.1 | qemu:6.1
 KNOWN = [Role("6.1.192", "known"), Role("6.12.117", "known"), Role("7.3.4", "known")]
 
 
-class Shown:
+class FakeCommand:
     """Stands for the command: what it was asked, and what it answers."""
 
     def __init__(self, text: str, code: int = 1) -> None:
@@ -41,14 +41,14 @@ class Shown:
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What can be had, to be set; nothing is asked for."""
-    now = SimpleNamespace(roles=KNOWN, trouble=None, shown=Shown(TOLD))
+    now = SimpleNamespace(roles=KNOWN, trouble=None, shown=FakeCommand(TOLD))
 
     def lists(**_: object) -> None:
         if now.trouble:
             raise now.trouble
 
     monkeypatch.setattr(demo, "read_lists", lists)
-    monkeypatch.setattr(demo, "offered", lambda: ())
+    monkeypatch.setattr(demo, "available_offers", lambda: ())
     monkeypatch.setattr(demo, "cached_versions", lambda: ())
     monkeypatch.setattr(demo, "roles_for", lambda offers, cached: now.roles)
     monkeypatch.setattr(demo.subprocess, "run", lambda *words, **more: now.shown(*words, **more))
@@ -71,14 +71,14 @@ def test_another_story_of_known_kernels_is_a_failure(
     archive: SimpleNamespace, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Machines that agree, or side otherwise, are not what was promised."""
-    archive.shown = Shown(OTHER if code else "agree", code)
+    archive.shown = FakeCommand(OTHER if code else "agree", code)
 
     assert (1, demo.NOT_THE_STORY) == (demo.main(), last(capsys))
 
 
 def test_what_the_command_could_not_do_is_its_code(archive: SimpleNamespace) -> None:
     """A kernel that does not boot, for instance."""
-    archive.shown = Shown("", 3)
+    archive.shown = FakeCommand("", 3)
 
     assert 3 == demo.main()
 
@@ -88,7 +88,7 @@ def test_a_new_kernel_may_tell_another_story(
 ) -> None:
     """That is news, and its own exact version is asked."""
     archive.roles = [*KNOWN[:2], Role("7.4.1", "new")]
-    archive.shown = Shown(OTHER)
+    archive.shown = FakeCommand(OTHER)
 
     assert 0 == demo.main()
     assert "What changed: pfnlab kernels meet 7.4.1" == last(capsys)

@@ -49,7 +49,7 @@ each_folder = pytest.mark.parametrize(
 golden_of = cache(lambda path: read_golden(golden_path(path)))
 
 
-class Judged(NamedTuple):
+class RunFaults(NamedTuple):
     """What is wrong with a run.
 
     :ivar unmet: why it is not as the program expects it
@@ -61,14 +61,14 @@ class Judged(NamedTuple):
 
 
 @cache
-def judged(path: Path, version: str) -> Judged:
+def judged(path: Path, version: str) -> RunFaults:
     """The run on the model of an exact version, looked at as the golden was, every invariant checked."""
     golden, program = golden_of(path), program_of(path)
     look = golden.look if golden is not None else LookLevel.PROC
     run = ModelMachine(version, look).run_one(program, check=True)
     unmet = expectation_failures(program, run, version)
     asked = golden is not None and version in golden.kernels
-    return Judged(
+    return RunFaults(
         unmet if run.unfinished is None else [str(run.unfinished)],
         golden_differences(path, run, version) if asked else [],
     )

@@ -18,7 +18,7 @@ from pfnlab.base.errors import PfnlabError, Undecided
 from pfnlab.kernel.policies.known_kernels import nearest
 from pfnlab.kernel.policies.releases import RELEASES, series_of
 from pfnlab.lab.images.archive import Unverified
-from pfnlab.lab.images.kernel_offers import Role, offered, roles_for
+from pfnlab.lab.images.kernel_offers import Role, available_offers, roles_for
 from pfnlab.lab.images.kernels import cached_versions, read_lists
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
@@ -39,10 +39,10 @@ def machines(roles: Sequence[Role]) -> list[str]:
     for role in (roles[0], roles[-1]):
         series = series_of(role.name)
         # A series represents its known kernel on offer, and has the shorter name.
-        name = series if role.standing == "known" else role.name
+        name = series if role.status == "known" else role.name
         model = name if series in RELEASES else nearest(name)
         chosen.append(f"model:{model}")
-        if role.standing != "gone":
+        if role.status != "gone":
             chosen.append(f"qemu:{name}")
     return chosen
 
@@ -73,7 +73,7 @@ def main() -> int:
         raise
     except Undecided as trouble:
         print(f"{trouble}; continuing with the lists fetched before", file=sys.stderr)
-    roles = roles_for(offered(), cached_versions())
+    roles = roles_for(available_offers(), cached_versions())
     asked = machines(roles)
     command = [str(Path(sys.executable).parent / "pfnlab"), "run", STORY.stem]
     answer = subprocess.run(
@@ -88,7 +88,7 @@ def main() -> int:
     print(answer.stdout)
     if answer.returncode > 1:
         return answer.returncode
-    gone = [role for role in (roles[0], roles[-1]) if role.standing == "gone"]
+    gone = [role for role in (roles[0], roles[-1]) if role.status == "gone"]
     if gone:
         held = [recorded(role) for role in gone]
         print("The models do what was recorded." if all(held) else NOT_THE_STORY)
@@ -96,7 +96,7 @@ def main() -> int:
     if told(answer.stdout, asked):
         print(STORY_HOLDS)
         return 0
-    new = [role.name for role in (roles[0], roles[-1]) if role.standing == "new"]
+    new = [role.name for role in (roles[0], roles[-1]) if role.status == "new"]
     if new:
         print(f"NEWS: nobody met {', '.join(new)} yet, and it tells another story.")
         print(f"What changed: pfnlab kernels meet {new[0]}")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pfnlab.kernel.policies
 from pfnlab.base.processes import in_order
 from pfnlab.hunt.meeting.holding import Programs
-from pfnlab.hunt.meeting.rules_between import first_seen, run_with_rules
+from pfnlab.hunt.meeting.rules_between import first_change, run_with_rules
 from pfnlab.kernel.policies.changes import FILE, field_of, key_of, single_changes
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -44,7 +44,7 @@ def shown_on(series: str) -> dict[str, str]:
             if run.unfinished is not None or field_of(change) not in asked:
                 continue
             (changed,) = machine(f"{series},{change}", name).run([programs.litmus[name]])
-            seen = None if changed.unfinished is not None else first_seen((run, changed))
+            seen = None if changed.unfinished is not None else first_change((run, changed))
             if seen is not None and seen.by_user:
                 found[change] = name
                 break

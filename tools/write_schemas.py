@@ -16,20 +16,20 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.base.result import Printed
+from pfnlab.base.result import PrintedStruct
 from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.joined_explanation import JoinedExplanation
-from pfnlab.discussions.asked_again import ClaimResult
+from pfnlab.discussions.claim_results import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
-from pfnlab.discussions.reviewed import PostedReviews
 from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
+from pfnlab.discussions.thread_reviews import PostedReviews
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.meeting.bisect import BisectResult
-from pfnlab.hunt.meeting.bug_shown import BugRunResult
+from pfnlab.hunt.meeting.bug_run import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
@@ -44,7 +44,7 @@ from pfnlab.programs.lang.problems import FmtResult
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "schemas"
 
 #: The structure of each file.
-RESULTS: dict[str, type[Printed]] = {
+RESULTS: dict[str, type[PrintedStruct]] = {
     "check": CheckResult,
     "review": ReviewResult,
     "kernels-diff-model": RulesBetween,
@@ -79,7 +79,7 @@ _WIDTH = 110
 _PARAM = re.compile(r"^:(?:param|ivar) (\w+): (.+?)(?=^:|^\S|\Z)", re.DOTALL | re.MULTILINE)
 
 
-def schema_of(kind: type[Printed]) -> dict[str, Any]:
+def schema_of(kind: type[PrintedStruct]) -> dict[str, Any]:
     """The schema of a result: requires every key of this version without a default, allows no others."""
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
@@ -149,7 +149,7 @@ def _structs(kind: Any) -> list[type[msgspec.Struct]]:
     return list(found)
 
 
-def schema_text_of(kind: type[Printed]) -> str:
+def schema_text_of(kind: type[PrintedStruct]) -> str:
     """The schema as the text of its file."""
     return _laid_out(schema_of(kind)) + "\n"
 

@@ -28,7 +28,7 @@ from measuring.history import (
     BadHistory,
     BenchmarkRun,
     Comparison,
-    Measured,
+    MeasuredFigure,
     append,
     commit_of,
     compare,
@@ -72,7 +72,7 @@ def run(name: str, times: int, arguments: Sequence[str]) -> BenchmarkRun:
     """Several runs of a benchmark as one; figures missing from any of them are dropped."""
     runs = [run_once(name, arguments) for _ in range(times)]
     figures = {
-        figure: Measured(unit, [one[figure][1] for one in runs])
+        figure: MeasuredFigure(unit, [one[figure][1] for one in runs])
         for figure, (unit, _) in runs[0].items()
         if all(figure in one for one in runs)
     }

@@ -27,7 +27,7 @@ SCOPES = {"standard": (15, 8), "leaves": (15, 8), "wide": (6, 6)}
 SEEDS = 3
 
 
-class Watched(KernelModel):
+class WatchedKernel(KernelModel):
     """A modelled kernel that records which steps walks took."""
 
     def __init__(self, scope: Scope) -> None:
@@ -51,7 +51,7 @@ class Watched(KernelModel):
 
 def reached(scope: Scope, walks: int, length: int, seed: int, *, guided: bool) -> tuple[int, ...]:
     """Distinct states, pairs of kinds, and branches."""
-    model = Watched(scope)
+    model = WatchedKernel(scope)
     watch = watch_rules()
     with watch:
         found: Any = simulate(model, seed=seed, walks=walks, length=length, guided=guided)

@@ -42,7 +42,7 @@ from pfnlab.campaign.store.store import Store
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.discussions import asking
+from pfnlab.discussions import claim_questions
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -121,7 +121,7 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
     """A page, without any search stored from before."""
-    asking._results.clear()
+    claim_questions._results.clear()
     return make(jobs)
 
 
@@ -148,7 +148,7 @@ def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
         yield "claims", partial(paged, partial(discussion_page, "002"))
 
 
-class Measured(NamedTuple):
+class MeasuredWork(NamedTuple):
     """Seconds used by a piece of work.
 
     :param passed: from start to end
@@ -161,7 +161,7 @@ class Measured(NamedTuple):
     made: float
 
 
-def measured(work: Work, jobs: int) -> tuple[Any, Measured]:
+def measured(work: Work, jobs: int) -> tuple[Any, MeasuredWork]:
     """The outcome of *work*, and the time used."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     begun = time.monotonic()
@@ -172,10 +172,10 @@ def measured(work: Work, jobs: int) -> tuple[Any, Measured]:
         new.ru_utime + new.ru_stime - old.ru_utime - old.ru_stime
         for old, new in zip(before, after, strict=True)
     )
-    return out, Measured(seconds, own, made)
+    return out, MeasuredWork(seconds, own, made)
 
 
-def both(name: str, work: Work, jobs: int) -> tuple[Measured, Measured]:
+def both(name: str, work: Work, jobs: int) -> tuple[MeasuredWork, MeasuredWork]:
     """The seconds of *work* with one process, and with several.
 
     :raises AssertionError: several processes and one give different results
@@ -186,7 +186,7 @@ def both(name: str, work: Work, jobs: int) -> tuple[Measured, Measured]:
     return alone, together
 
 
-def row(name: str, taken: Sequence[tuple[Measured, Measured]], jobs: int) -> list[str]:
+def row(name: str, taken: Sequence[tuple[MeasuredWork, MeasuredWork]], jobs: int) -> list[str]:
     """The line of one piece of work, from the times of each round."""
     shares, bounds = [], []
     for one, several in taken:
@@ -218,14 +218,14 @@ def rows_of_both(tree: Path, words: Sequence[str], number: int, jobs: int) -> It
             yield row(f"{name}, {side}", [_of_figures(name, figures) for figures in of_side], jobs)
 
 
-def _figures(name: str, taken: tuple[Measured, Measured]) -> dict[str, float]:
+def _figures(name: str, taken: tuple[MeasuredWork, MeasuredWork]) -> dict[str, float]:
     """The figures that a worker reports for one piece of work."""
     return {f"{name}, {at}": seconds for at, seconds in enumerate((*taken[0], *taken[1]))}
 
 
-def _of_figures(name: str, figures: Mapping[str, float]) -> tuple[Measured, Measured]:
+def _of_figures(name: str, figures: Mapping[str, float]) -> tuple[MeasuredWork, MeasuredWork]:
     numbers = [figures[f"{name}, {at}"] for at in range(6)]
-    return Measured(*numbers[:3]), Measured(*numbers[3:])
+    return MeasuredWork(*numbers[:3]), MeasuredWork(*numbers[3:])
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from pfnlab.base.units import PfnRange, phys_to_pfn
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.ops import Program
@@ -66,7 +66,7 @@ def loop_request(guest: Guest, program: Program, times: int) -> str:
     placement = Windows(PfnRange(start, start + guest.hello.bar_pages)).place(program)
     if placement is None:
         raise Defect("an empty BAR has no room")
-    lines = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
+    lines = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)).splitlines()
     kept = [line for line in lines if not line.startswith(("observe", "watch", "area", "name", "op 1 "))]
     return "\n".join([kept[0], f"loop {times:x}", *kept[1:], ""])
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.hunt.meeting.bug_shown import held_answer, is_as_expected, program_file, shown_program
+from pfnlab.hunt.meeting.bug_run import held_answer, is_as_expected, program_file, shown_program
 from pfnlab.kernel.bugs.known_bugs import Bug
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program
@@ -24,7 +24,7 @@ _KERNEL = "qemu:"
 _WORDS = ("broken", "differs", "before", "mended", "after", "holds", "neither")
 
 
-class SeenOn(NamedTuple):
+class KernelWord(NamedTuple):
     """The word of one kernel for one program of an entry.
 
     :param program: its name
@@ -44,7 +44,7 @@ class SeenOn(NamedTuple):
         return is_as_expected(self.word, self.expected)
 
 
-def seen_on(bug: Bug) -> tuple[SeenOn, ...]:
+def seen_on(bug: Bug) -> tuple[KernelWord, ...]:
     """The words for all kernels in the goldens of the programs that show *bug* or hold its rule."""
     return (*_shown(bug), *_held(bug))
 
@@ -63,7 +63,7 @@ def word_of_entry(words: Iterable[str]) -> str:
     return next((word for word in _WORDS if word in found), "")
 
 
-def _shown(bug: Bug) -> Iterator[SeenOn]:
+def _shown(bug: Bug) -> Iterator[KernelWord]:
     for row in bug.shown:
         path = program_file(row.program)
         golden = read_golden(golden_path(path))
@@ -78,17 +78,17 @@ def _shown(bug: Bug) -> Iterator[SeenOn]:
         shown = shown_program(bug, row, program, [*models, *kernels])
         for machine in shown.machines[len(models) :]:
             version = machine.machine.removeprefix(_KERNEL)
-            yield SeenOn(row.program, version, machine.word, machine.expected)
+            yield KernelWord(row.program, version, machine.word, machine.expected)
 
 
-def _held(bug: Bug) -> Iterator[SeenOn]:
+def _held(bug: Bug) -> Iterator[KernelWord]:
     """The results of kernels of the series on whose models a rule holds."""
     for row in bug.holds:
         golden = read_golden(golden_path(program_file(row.program)))
         for version, run in _runs_of(golden) if golden is not None else ():
             if f"model:{series_of(version)}" in row.on:
                 word = "holds" if held_answer(row, run) == row.says else "differs"
-                yield SeenOn(row.program, version, word, "holds")
+                yield KernelWord(row.program, version, word, "holds")
 
 
 def _runs_of(golden: Golden) -> Iterator[tuple[str, Run]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from evidence.pages.bug_seen import SeenOn, seen_on, shown_word, word_of_entry
+from evidence.pages.bug_seen import KernelWord, seen_on, shown_word, word_of_entry
 from evidence.pages.held_reverts import HELD, HeldRevert, read_held
 from evidence.pages.markdown import table
 from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, SettledWord, all_bugs
@@ -39,7 +39,7 @@ Each row is an entry of [the catalogue](../bugs.md).
 
 class _Row(NamedTuple):
     bug: Bug
-    seen: Sequence[SeenOn]
+    seen: Sequence[KernelWord]
     #: The name of a patch, and the words for its kernel and for the stock kernel of its series.
     without: Mapping[str, tuple[str, str]]
 
@@ -122,7 +122,7 @@ def _kernels(rows: Iterable[_Row]) -> list[str]:
     return sorted({one.version for row in rows for one in _newest(row.seen)}, key=version_key)
 
 
-def _newest(seen: Iterable[SeenOn]) -> list[SeenOn]:
+def _newest(seen: Iterable[KernelWord]) -> list[KernelWord]:
     """For each program, the words for the newest kernel of each series; one may have a newer kernel."""
     ordered = sorted(seen, key=lambda one: version_key(one.version))
     newest = {(one.program, series_of(one.version)): one.version for one in ordered}

@@ -13,7 +13,7 @@ from evidence.pages.markdown import code, table
 from pfnlab.checker.check import HOLDS
 from pfnlab.checker.review.review import plan, review
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
-from pfnlab.discussions.asking import DEPTH, searched
+from pfnlab.discussions.claim_questions import DEPTH, searched
 from pfnlab.kernel.policies.commits import machine_without
 from pfnlab.programs.model.model_machine import ModelMachine
 

@@ -9,11 +9,11 @@ from typing import NamedTuple, TypeVar
 
 from evidence.pages.markdown import table
 from pfnlab.base.errors import Discovery
-from pfnlab.discussions.asking import ClaimQuestion, Finds, QuestionResult
-from pfnlab.discussions.evidence import Evidence, Seen, series_words
+from pfnlab.discussions.claim_questions import ClaimQuestion, PropertyQuestion, QuestionResult
+from pfnlab.discussions.evidence import Evidence, StepEvidence, series_words
 from pfnlab.discussions.form import Claim, Message
 from pfnlab.discussions.patch_evidence import PatchedAnswers, by_kernel, has_patch
-from pfnlab.discussions.posted import LaterWord, archive_address, date_words, later_words
+from pfnlab.discussions.posted_threads import LaterWord, archive_address, date_words, later_words
 
 #: The most columns of either line, without the addresses of its links.
 LINE = 100
@@ -58,7 +58,7 @@ class _Cell(NamedTuple):
         return self.form.replace("{}", shown)
 
 
-class Explained:
+class WordExplanations:
     """The words explained so far on a page."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def anchor(number: str) -> str:
     return number.replace(".", "-")
 
 
-def block(number: str, message: Message, claim: Claim, explained: Explained) -> str:
+def block(number: str, message: Message, claim: Claim, explained: WordExplanations) -> str:
     """The claim as a part of its page, with links as on a page of docs/.
 
     :param number: ``004.22``
@@ -152,7 +152,7 @@ def _model(claim: Claim) -> tuple[_Cell, _Cell]:
     asked = _telling(claim.asks)
     answer = answered(asked)
     # A search is about a property; a program shows a part of a step, which its answer names.
-    shown = f"{asked.name} {answer.value}" if isinstance(asked, Finds) else answer.value
+    shown = f"{asked.name} {answer.value}" if isinstance(asked, PropertyQuestion) else answer.value
     return _Cell(asked.machine, f"`{{}}`{_more(claim.asks)}"), _Cell(shown, f"{_but(asked.against)}`{{}}`")
 
 
@@ -233,7 +233,7 @@ def patched(claim: Claim) -> list[PatchedAnswers]:
 
 def _program(seen: Evidence) -> tuple[str, str]:
     """The name and address of a program, or of the page of sizes."""
-    if isinstance(seen, Seen):
+    if isinstance(seen, StepEvidence):
         return seen.program.rpartition("/")[2], f"../litmus/{seen.program}.pfn"
     return "sizes", "sizes.md"
 

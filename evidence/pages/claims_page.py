@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from evidence.pages.claim_block import Explained, anchor, block, linked_date, plain, quotation
+from evidence.pages.claim_block import WordExplanations, anchor, block, linked_date, plain, quotation
 from evidence.pages.markdown import table
-from pfnlab.discussions.asking import Finds, search_ahead
+from pfnlab.discussions.claim_questions import PropertyQuestion, search_ahead
 from pfnlab.discussions.evidence import range_words
 from pfnlab.discussions.form import MOST_WORDS, Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.patch_evidence import has_patch
-from pfnlab.discussions.posted import PostedThread, posted_threads
+from pfnlab.discussions.posted_threads import PostedThread, posted_threads
 from pfnlab.discussions.reading import discussions
 
 _INTRO = f"""\
@@ -103,7 +103,7 @@ def discussion_page(number: str, jobs: int | None = 1, said: Sequence[Discussion
     """
     (discussion,) = (one for one in (discussions() if said is None else said) if one.number == number)
     asked = (question for _, _, claim in discussion.numbered() for question in claim.asks)
-    search_ahead((question.search for question in asked if isinstance(question, Finds)), jobs)
+    search_ahead((question.search for question in asked if isinstance(question, PropertyQuestion)), jobs)
     parts = [
         _HEADING.format(number=number, title=discussion.title, short=discussion.short),
         *_threads(number),
@@ -111,7 +111,7 @@ def discussion_page(number: str, jobs: int | None = 1, said: Sequence[Discussion
     rows = list(discussion.numbered())
     surprises = [row for row in rows if row[2].status is not ClaimStatus.CONFIRMED]
     others = [row for row in rows if row[2].status is ClaimStatus.CONFIRMED]
-    explained = Explained()
+    explained = WordExplanations()
     for heading, found in (("Surprises", surprises), ("Confirmed, in the order of the thread", others)):
         if found:
             parts += [f"## {heading}\n", *(block(*row, explained) for row in found)]

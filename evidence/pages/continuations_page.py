@@ -93,7 +93,7 @@ def stops(series: Iterable[str]) -> Iterator[Stop]:
     for machine in map(ModelMachine, series):
         for race in races:
             ground = Ground(race)
-            for task in dict.fromkeys(op.task for op in race.beside):
+            for task in dict.fromkeys(op.task for op in race.concurrent):
                 yield from _alone(Live(machine, race, ground), task)
 
 

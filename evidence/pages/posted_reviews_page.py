@@ -13,8 +13,14 @@ from pathlib import Path
 import msgspec
 
 from evidence.pages.markdown import code, table
-from pfnlab.discussions.posted import PostedReview, posted_threads
-from pfnlab.discussions.reviewed import PostedReviews, PostedRow, ReviewedRow, ShownProperty, posted_rows
+from pfnlab.discussions.posted_threads import PostedReview, posted_threads
+from pfnlab.discussions.thread_reviews import (
+    PostedReviews,
+    PostedRow,
+    ReviewedRow,
+    ShownProperty,
+    posted_rows,
+)
 from pfnlab.present.document.part import operations_of
 
 RECORD = Path(__file__).parent / "posted_reviews.json"

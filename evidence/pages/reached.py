@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pfnlab.programs.lang.ops import MAIN_TASK, Munmap, Op, Program, Thread
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -38,7 +38,7 @@ def model_reach(machine: str, program: Program, processors: int) -> Reach:
     platform, devices, whole = place(program)
     kernel = ModelMachine(machine).boot(platform, devices)
     kernel.start_task(MAIN_TASK)
-    running = OneByOne(kernel, replace(Places.of(program, devices), whole=whole))
+    running = SequentialExecution(kernel, replace(Places.of(program, devices), whole=whole))
     reached = Reach(0, 0, 0)
     for op in (*(Op(Thread(f"cpu{number}")) for number in range(1, processors)), *program.ops):
         threads = [task for task in kernel.tasks.values() if task.comm != op.task]

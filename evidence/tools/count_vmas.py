@@ -40,7 +40,7 @@ _LINE = re.compile(
 _SAID = {"booted": "-", "resource": "`resource4_wc`", "vfio": "and vfio-pci"}
 
 
-class Counted(NamedTuple):
+class VmaCount(NamedTuple):
     """The VMAs of a guest at one moment.
 
     :param what: the mappings of its processes: ``booted`` for none of a device
@@ -87,20 +87,20 @@ def compiled(into: Path) -> bytes:
     return (into / "init").read_bytes()
 
 
-def counts_of(console: str) -> list[Counted]:
+def counts_of(console: str) -> list[VmaCount]:
     """The counts that a guest printed, in order.
 
     :raises Undecided: one is missing
     """
     found = [
-        Counted(seen["what"], *(int(seen[name]) for name in _COUNTS)) for seen in _LINE.finditer(console)
+        VmaCount(seen["what"], *(int(seen[name]) for name in _COUNTS)) for seen in _LINE.finditer(console)
     ]
     if [counted.what for counted in found] != list(_SAID):
         raise Undecided(f"the guest did not count all: {console.strip()[-300:]}")
     return found
 
 
-def table_of(rows: dict[str, list[Counted]]) -> str:
+def table_of(rows: dict[str, list[VmaCount]]) -> str:
     """One row per kernel and moment."""
     return table(
         ["kernel", "mapped", "processes", "VMAs", "with PFNs", "tracked"],

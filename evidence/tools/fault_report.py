@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from faults.disturbed import Disturbed
+from faults.disturbed import DisturbedCampaign
 from faults.on_cluster import OnCluster
 from faults.on_kernel import OnKernel
 from faults.on_models import FAKETIME, OnModels
@@ -44,7 +44,15 @@ FAULTS = {
 CAMPAIGNS, LEAST = 20, 200
 
 #: The kinds of campaigns, in turn.
-KINDS: tuple[type[Disturbed], ...] = (OnModels, OnModels, OnCluster, OnModels, OnKernel, OnModels, OnModels)
+KINDS: tuple[type[DisturbedCampaign], ...] = (
+    OnModels,
+    OnModels,
+    OnCluster,
+    OnModels,
+    OnKernel,
+    OnModels,
+    OnModels,
+)
 
 
 @contextmanager

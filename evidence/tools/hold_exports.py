@@ -28,7 +28,7 @@ from page_tables import put, table
 
 from pfnlab.base.errors import LostGuest, PfnlabError, Undecided
 from pfnlab.base.units import PHYSICAL_BITS
-from pfnlab.export.c_plan import left_text, seen_text
+from pfnlab.export.c_plan import leftover_text, outcome_text
 from pfnlab.export.formats import export
 from pfnlab.export.subject import Subject
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
@@ -96,7 +96,7 @@ class GuestKind(NamedTuple):
     alone: str
 
 
-class Exported(NamedTuple):
+class ExportedProgram(NamedTuple):
     """A program with its golden.
 
     :param run: the golden's run
@@ -120,18 +120,18 @@ class Exported(NamedTuple):
         once = any(device.kind in ONLY_KINDS for device in self.program.devices)
         # The first page of a BAR belongs to one program alone if the kernel checks for claims.
         first = bool(needs.first_page) and not needs.vfio
-        alone = first or needs.slot or (once and left_text(self.run) != "nothing")
+        alone = first or needs.slot or (once and leftover_text(self.run) != "nothing")
         large = room > 1, room >= _MIB_PER_GIB
         return GuestKind(bool(needs.vfio), needs.reset, needs.wide, *large, self.name if alone else "")
 
     @property
     def wanted(self) -> list[str]:
         """The lines that it must print, without numbers."""
-        steps = [f"{step.op}: {seen_text(step)}" for step in self.run.steps[:-1]]
-        return [*steps, f"left reserved: {left_text(self.run)}"]
+        steps = [f"{step.op}: {outcome_text(step)}" for step in self.run.steps[:-1]]
+        return [*steps, f"left reserved: {leftover_text(self.run)}"]
 
 
-class Told(NamedTuple):
+class ProgramOutput(NamedTuple):
     """The output of a program.
 
     :param text: all of it
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str]) -> int:
     return int(bool(differences))
 
 
-def with_goldens(paths: Sequence[Path], series: str) -> list[Exported]:
+def with_goldens(paths: Sequence[Path], series: str) -> list[ExportedProgram]:
     """The programs that can be exported and have a golden of a series."""
     found = []
     for path in paths:
@@ -197,7 +197,7 @@ def with_goldens(paths: Sequence[Path], series: str) -> list[Exported]:
             export(Subject(path.stem, program, run), "c")
         except Undecided:
             continue
-        found.append(Exported(path.stem, program, run))
+        found.append(ExportedProgram(path.stem, program, run))
     return found
 
 
@@ -212,14 +212,14 @@ def looking_changes(program: Program, run: Run) -> bool:
     )
 
 
-def spoiled(one: Exported) -> Exported:
+def spoiled(one: ExportedProgram) -> ExportedProgram:
     """The same with a first step that must fail as no call does."""
     first, *others = one.run.steps
     wrong = msgspec.structs.replace(first, result="EDOM")
     return one._replace(run=msgspec.structs.replace(one.run, steps=(wrong, *others)))
 
 
-def difference(one: Exported, told: Told | None, wrong: bool = False) -> Iterator[str]:
+def difference(one: ExportedProgram, told: ProgramOutput | None, wrong: bool = False) -> Iterator[str]:
     """Lines of a program that its golden lacks, and vice versa.
 
     :param wrong: its first expectation was wrong, so it must report that, and nothing else
@@ -236,7 +236,7 @@ def difference(one: Exported, told: Told | None, wrong: bool = False) -> Iterato
         yield f"{one.name}: {told.failed} tests say `not ok`, exit code {told.status}"
 
 
-def run_in_guests(kernel: KernelImage, programs: Sequence[Exported]) -> dict[str, Told]:
+def run_in_guests(kernel: KernelImage, programs: Sequence[ExportedProgram]) -> dict[str, ProgramOutput]:
     """The output of every program in a guest; those that need the same kind share one.
 
     :raises Undecided: one does not compile, or its module does not
@@ -251,15 +251,15 @@ def run_in_guests(kernel: KernelImage, programs: Sequence[Exported]) -> dict[str
             with tempfile.TemporaryDirectory(prefix="pfnlab-exports-") as name:
                 console = _console(kernel, some, built, Path(name))
             for found in _PROGRAM.finditer(console):
-                told[found["name"]] = Told(found["name"], found["text"], int(found["status"]))
+                told[found["name"]] = ProgramOutput(found["name"], found["text"], int(found["status"]))
             if "exports ended with" not in console:
                 raise LostGuest(f"the guest did not end by itself: {console.strip()[-300:]}")
     return told
 
 
-def _batches(programs: Sequence[Exported]) -> Iterator[Sequence[Exported]]:
+def _batches(programs: Sequence[ExportedProgram]) -> Iterator[Sequence[ExportedProgram]]:
     """Batches limited by a guest's RAM, and its BAR; the one with the largest part comes last."""
-    some: list[Exported] = []
+    some: list[ExportedProgram] = []
     for one in programs:
         if len(some) == BATCH or bar_mib_for(one.program) * (len(some) + 1) > _MOST_BAR:
             yield some
@@ -268,13 +268,13 @@ def _batches(programs: Sequence[Exported]) -> Iterator[Sequence[Exported]]:
     yield some
 
 
-def compiled(programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
+def compiled(programs: Sequence[ExportedProgram], folder: Path) -> dict[str, bytes]:
     """Each program as a static executable, by its name.
 
     :raises Undecided: one does not compile without a warning
     """
 
-    def one_of(one: Exported) -> bytes:
+    def one_of(one: ExportedProgram) -> bytes:
         files = one.files
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -286,7 +286,7 @@ def compiled(programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
         return dict(zip((one.name for one in programs), pool.map(one_of, programs), strict=True))
 
 
-def modules(kernel: KernelImage, programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
+def modules(kernel: KernelImage, programs: Sequence[ExportedProgram], folder: Path) -> dict[str, bytes]:
     """The modules next to programs, built together for a kernel, by the names of the programs.
 
     :param folder: an empty folder to build in
@@ -307,7 +307,7 @@ def modules(kernel: KernelImage, programs: Sequence[Exported], folder: Path) -> 
 
 
 def _console(
-    kernel: KernelImage, programs: Sequence[Exported], built: Mapping[str, bytes], folder: Path
+    kernel: KernelImage, programs: Sequence[ExportedProgram], built: Mapping[str, bytes], folder: Path
 ) -> str:
     binaries = compiled(programs, folder)
     extra = {f"{number:03}-{one.name}": binaries[one.name] for number, one in enumerate(programs)}

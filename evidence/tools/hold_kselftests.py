@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hold_exports import KERNELS, Exported, spoiled, with_goldens
+from hold_exports import KERNELS, ExportedProgram, spoiled, with_goldens
 from own_guest import compile_in, console_of
 from page_tables import table
 
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     return int(not (whole and all(word == wanted for row in rows for word in row[1:])))
 
 
-def installed(series: str, programs: Sequence[Exported], into: Path) -> bytes:
+def installed(series: str, programs: Sequence[ExportedProgram], into: Path) -> bytes:
     """The folders of the programs, built and installed by the kernel's Makefile, as an archive.
 
     :raises Undecided: they do not build

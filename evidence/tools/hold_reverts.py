@@ -24,10 +24,10 @@ from evidence.pages.bug_seen import shown_word
 from evidence.pages.held_reverts import HELD, HeldProgram, HeldRevert, read_held
 from pfnlab.base.errors import Undecided
 from pfnlab.base.progress import say
-from pfnlab.hunt.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
+from pfnlab.hunt.meeting.bug_run import BugRunResult, ShownProgram, program_file, show_bug
 from pfnlab.hunt.meeting.sign import ended_at
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
-from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.lab.building.build import build
@@ -107,7 +107,7 @@ def bugs_of(revert: Revert) -> list[Bug]:
         for bug in all_bugs()
         if bug.shown
         and (
-            bug.standing(stock).word is StandingWord.HAS
+            bug.status(stock).word is BugStatusWord.HAS
             if bug.introduced == revert.commit
             else bug.commit == revert.commit or bug.number in by_switch
         )

@@ -57,7 +57,7 @@ class Defect(msgspec.Struct, frozen=True):
     options: tuple[str, ...] = ()
 
 
-class Hunted(msgspec.Struct, frozen=True, kw_only=True):
+class HuntFinding(msgspec.Struct, frozen=True, kw_only=True):
     """
     The finding of a hunt for one defect.
 
@@ -116,14 +116,14 @@ def read_defects() -> list[Defect]:
     return msgspec.convert(tomllib.loads(DEFECTS.read_text())["defect"], list[Defect])
 
 
-def read_hunted() -> dict[int, Hunted]:
+def read_hunted() -> dict[int, HuntFinding]:
     """The findings, by the number of the defect."""
     if not KEPT.exists():
         return {}
-    return {one.number: one for one in msgspec.json.decode(KEPT.read_bytes(), type=list[Hunted])}
+    return {one.number: one for one in msgspec.json.decode(KEPT.read_bytes(), type=list[HuntFinding])}
 
 
-def keep(hunted: Hunted) -> None:
+def keep(hunted: HuntFinding) -> None:
     """Record the results, replacing earlier ones."""
     known = {**read_hunted(), hunted.number: hunted}
     ordered = [known[number] for number in sorted(known)]
@@ -140,7 +140,7 @@ def words(defect: Defect, programs: int, seconds: int) -> list[str]:
     ]
 
 
-def hunt(defect: Defect, programs: int, seconds: int) -> Hunted:
+def hunt(defect: Defect, programs: int, seconds: int) -> HuntFinding:
     """Hunt for a defect."""
     pfnlab = str(Path(sys.executable).with_name("pfnlab"))
     if find(NAME) is None:
@@ -154,7 +154,7 @@ def hunt(defect: Defect, programs: int, seconds: int) -> Hunted:
     return read(defect, "pfnlab " + " ".join(asked), done.stdout, round(time.monotonic() - begin))
 
 
-def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
+def read(defect: Defect, command: str, answer: bytes, seconds: int) -> HuntFinding:
     """The result of a hunt.
 
     :param answer: its result, as printed by ``--json``
@@ -168,7 +168,7 @@ def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
     if passed and not findings:
         raise Undecided(f"some programs did not run: {passed[0]}")
     found = findings[0] if findings else None
-    return Hunted(
+    return HuntFinding(
         number=defect.number,
         kernel=kernel.origin if kernel is not None else NAME,
         command=command,
@@ -181,7 +181,7 @@ def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
     )
 
 
-def text(defects: Sequence[Defect], hunted: dict[int, Hunted]) -> str:
+def text(defects: Sequence[Defect], hunted: dict[int, HuntFinding]) -> str:
     """The table, and the number of defects found."""
     rows = []
     for defect in defects:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import msgspec
-from known_machines import EQUIPMENT, Equipped, Kind
+from known_machines import EQUIPMENT, EquippedMachine, Kind
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.units import PAGE_SHIFT
@@ -207,7 +207,13 @@ def equipped_state(name: str, series: str, folder: Path, *, live: Sequence[str] 
 
 
 def _taken(
-    name: str, program: Program, series: str, folder: Path, equipped: Equipped | None, *, live: Sequence[str]
+    name: str,
+    program: Program,
+    series: str,
+    folder: Path,
+    equipped: EquippedMachine | None,
+    *,
+    live: Sequence[str],
 ) -> dict[str, Counter[Kind]]:
     # The findings of each view, by its field of State.
     [kernel], equipment = fetch(series), None

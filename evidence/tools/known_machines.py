@@ -12,7 +12,7 @@ from typing import NamedTuple
 Kind = tuple[str, int]
 
 
-class Equipped(NamedTuple):
+class EquippedMachine(NamedTuple):
     """Real drivers next to an empty program.
 
     :param devices: QEMU devices, as arguments of ``-device``
@@ -60,18 +60,20 @@ done | sort | uniq -d | head -n 1)
 
 #: Displays and other devices: their driver, and their process if they show a buffer.
 _HEALTHY = {
-    "bochs display, mapped": Equipped(("bochs-display",), ("bochs",), _CARD + _BUFFER),
-    "standard VGA, mapped": Equipped(("VGA",), ("bochs",), _CARD + _BUFFER),
-    "qxl display, mapped": Equipped(("qxl-vga",), ("qxl",), _CARD + _BUFFER),
-    "virtio display, mapped": Equipped(("virtio-gpu-pci",), ("virtio_pci", "virtio_gpu"), _CARD + _BUFFER),
-    "NVMe disk": Equipped(("nvme,serial=x",), ("nvme",), _NVME),
-    "NVMe disk with its own memory": Equipped(("nvme,serial=x,cmb_size_mb=16",), ("nvme",), _NVME),
-    "display, its driver unbound": Equipped(
+    "bochs display, mapped": EquippedMachine(("bochs-display",), ("bochs",), _CARD + _BUFFER),
+    "standard VGA, mapped": EquippedMachine(("VGA",), ("bochs",), _CARD + _BUFFER),
+    "qxl display, mapped": EquippedMachine(("qxl-vga",), ("qxl",), _CARD + _BUFFER),
+    "virtio display, mapped": EquippedMachine(
+        ("virtio-gpu-pci",), ("virtio_pci", "virtio_gpu"), _CARD + _BUFFER
+    ),
+    "NVMe disk": EquippedMachine(("nvme,serial=x",), ("nvme",), _NVME),
+    "NVMe disk with its own memory": EquippedMachine(("nvme,serial=x,cmb_size_mb=16",), ("nvme",), _NVME),
+    "display, its driver unbound": EquippedMachine(
         ("bochs-display",),
         ("bochs",),
         _CARD + "for one in /sys/bus/pci/drivers/bochs*/0000:*; do echo ${one##*/} >${one%/*}/unbind; done",
     ),
-    "two hundred processes": Equipped(
+    "two hundred processes": EquippedMachine(
         setup="at=0\nwhile [ $at -lt 200 ]; do\n"
         f"    /init --map {_UNDER_TEST}/resource2_wc $((at * 8192)) 4096 &\n    at=$((at + 1))\ndone\nsleep 3"
     ),
@@ -80,36 +82,36 @@ _HEALTHY = {
 #: Machines with a fault.
 _WRONG = {
     # Without PAT nothing is reserved (S2.1): a mapping without a reservation is then correct.
-    "nopat": Equipped(
+    "nopat": EquippedMachine(
         setup=_mapped(f"{_UNDER_TEST}/resource2"),
         parameters=("nopat",),
         expected=(("pat_without_wc", 0),),
         expected_of_nobody=(("pat_without_wc", 0),),
     ),
     # With UC- the MTRR decides (S1.6): the eight pages are write-combining.
-    "MTRR over a mapping": Equipped(
+    "MTRR over a mapping": EquippedMachine(
         setup="echo disable=0 >/proc/mtrr\n" + _COMBINING + _mapped(f"{_UNDER_TEST}/resource2"),
         expected=(("mtrr_decides", 8),),
     ),
     # The firmware's own register covers all memory below 4 GiB after RAM: where two overlap, UC wins (S1.7).
-    "MTRRs that overlap": Equipped(setup=_COMBINING + _mapped(f"{_UNDER_TEST}/resource2")),
+    "MTRRs that overlap": EquippedMachine(setup=_COMBINING + _mapped(f"{_UNDER_TEST}/resource2")),
     # WC wins over every MTRR (S1.6).
-    "MTRR over write-combining": Equipped(
+    "MTRR over write-combining": EquippedMachine(
         setup="grep -q uncachable /proc/mtrr\n" + _mapped(f"{_UNDER_TEST}/resource2_wc"),
     ),
     # /dev/mem maps unclaimed memory (S9.3): four pages of each of two BARs, in one reservation.
-    "two BARs": Equipped(
+    "two BARs": EquippedMachine(
         ("secondary-vga", "secondary-vga"),
         setup=_NEIGHBOURS + _mapped("/dev/mem", "$((next - 0x4000))"),
         expected=(("spans_bars", 8),),
     ),
     # The process keeps its VMA, and thereby the reservation.
-    "removed device": Equipped(
+    "removed device": EquippedMachine(
         setup=_mapped(f"{_UNDER_TEST}/resource2") + f"echo 1 >{_UNDER_TEST}/remove",
         expected=(("removed_device", 8),),
     ),
     # vesafb claims all the memory of the card, of which the firmware reports 16 MiB.
-    "boot framebuffer": Equipped(
+    "boot framebuffer": EquippedMachine(
         ("VGA,addr=2",),
         ("uio_pci_generic",),
         "echo uio_pci_generic >/sys/bus/pci/devices/0000:00:02.0/driver_override\n"

@@ -20,14 +20,14 @@ from hold_patches import FOLDER, ROOT, built_kernel, chosen
 
 from pfnlab.base.errors import Discovery, PfnlabError
 from pfnlab.base.progress import say
-from pfnlab.discussions.asking import ClaimQuestion
-from pfnlab.discussions.patch_evidence import HOLD, AskedProgram, asked_programs, is_about, lacking, predicted
+from pfnlab.discussions.claim_questions import ClaimQuestion
+from pfnlab.discussions.patch_evidence import HOLD, PatchProgram, is_about, lacking, patch_programs, predicted
 from pfnlab.discussions.patch_goldens import (
     RECORD,
     PatchGolden,
     RecordedRun,
     TrackerSizes,
-    configuration_beside,
+    configuration_differences,
     patch_golden_path,
     read_patch_golden,
     write_patch_golden,
@@ -115,7 +115,7 @@ def record(patch: PatchFile, commit: str) -> None:
     :raises Discovery: the kernel raised an alarm, or differs from its model; it is stored nevertheless
     """
     name, machine = patch.path.stem, machine_like(patch)
-    asked = asked_programs(asks_of(patch))
+    asked = patch_programs(asks_of(patch))
     kernel = built_kernel(patch, None)
     with QemuMachine(kernel.image, guests=1, name=f"qemu:{name}", say=say) as guests:
         living = alive(guests)
@@ -131,7 +131,7 @@ def record(patch: PatchFile, commit: str) -> None:
         kernel=living.kernel,
         source=kernel.source,
         configured=kernel.configuration,
-        configuration=configuration_beside(living.configuration),
+        configuration=configuration_differences(living.configuration),
         unobserved=tuple(sorted(living.unobserved)),
         commit=commit,
         made_by=f"{RECORD} {name}",
@@ -158,7 +158,7 @@ def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
     return TrackerSizes(members, context.size if context is not None else 0)
 
 
-def one_run(guests: QemuMachine, asked: AskedProgram) -> Run:
+def one_run(guests: QemuMachine, asked: PatchProgram) -> Run:
     """A run in which no one-time message was printed before."""
     (run,) = guests.run([asked.program])
     if run.once:

@@ -14,7 +14,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.posted_reviews_page import RECORD, record
-from pfnlab.discussions.reviewed import PostedReviews
+from pfnlab.discussions.thread_reviews import PostedReviews
 
 
 def main(names: Sequence[str]) -> int:

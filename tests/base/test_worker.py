@@ -15,7 +15,7 @@ import pytest
 
 from pfnlab.base.errors import Defect, LostGuest, Misuse
 from pfnlab.base.progress import say
-from pfnlab.base.worker import End, Ended, Worker, executed, fork, forked, hear
+from pfnlab.base.worker import End, Worker, WorkerEnded, executed, fork, forked, hear
 
 Begun = Callable[[Worker], Worker]
 
@@ -162,7 +162,7 @@ def test_an_end_is_noticed_though_another_process_has_its_stream(begun: Begun) -
     worker = begun(forked(obeys))
     began = time.monotonic()
 
-    with pytest.raises(Ended, match=r"^its process ended without an answer \(exit 9\)$"):
+    with pytest.raises(WorkerEnded, match=r"^its process ended without an answer \(exit 9\)$"):
         worker.ask(left_behind)
 
     assert time.monotonic() - began < 50
@@ -173,7 +173,7 @@ def test_one_that_has_ended_answers_nothing_more(begun: Begun) -> None:
     worker = begun(forked(lambda: os._exit))
 
     for _ in range(2):
-        with pytest.raises(Ended, match="exit 7"):
+        with pytest.raises(WorkerEnded, match="exit 7"):
             worker.ask(7)
 
 

@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, int]
         return seen(store)
 
 
-class Made:
+class PreparedExecutor:
     """An executor that answers what it was told to, without processes.
 
     :param ends: how the attempts at each shard end, by its seed; done where there is no more
@@ -74,7 +74,7 @@ class Made:
         content = ShardResults(results=(result,)) if end is AttemptEnd.DONE else None
         return Attempt(key=shard.key, end=end, content=content, reason=f"{end} {seed}")
 
-    def __enter__(self) -> Made:
+    def __enter__(self) -> PreparedExecutor:
         return self
 
     def __exit__(
@@ -104,7 +104,7 @@ def states(store: Store) -> list[str]:
 
 def test_shards_go_out_in_their_order(store: Store) -> None:
     """And are done."""
-    executor = Made()
+    executor = PreparedExecutor()
 
     assert CampaignEnd.OVER is run_campaign(store, "small", executor)
     assert ([0, 1, 2, 3, 4, 5], [DONE] * 6) == (executor.submitted, states(store))
@@ -112,8 +112,8 @@ def test_shards_go_out_in_their_order(store: Store) -> None:
 
 def test_what_is_done_does_not_go_out_again(store: Store) -> None:
     """A campaign that is over has nothing to do."""
-    run_campaign(store, "small", Made())
-    executor = Made()
+    run_campaign(store, "small", PreparedExecutor())
+    executor = PreparedExecutor()
 
     assert CampaignEnd.OVER is run_campaign(store, "small", executor)
     assert [] == executor.submitted
@@ -123,7 +123,7 @@ def test_what_is_done_does_not_go_out_again(store: Store) -> None:
 def test_a_shard_that_always_fails_is_isolated(store: Store, end: AttemptEnd) -> None:
     """The others go on, and it is reported."""
     progress: list[CampaignProgress] = []
-    executor = Made({2: [end] * 9})
+    executor = PreparedExecutor({2: [end] * 9})
     run_campaign(store, "small", executor, on_progress=progress.append)
 
     assert [DONE, DONE, ISOLATED, DONE, DONE, DONE] == states(store)
@@ -134,7 +134,7 @@ def test_a_shard_that_always_fails_is_isolated(store: Store, end: AttemptEnd) ->
 
 def test_a_shard_that_fails_once_is_tried_again(store: Store) -> None:
     """And is done."""
-    run_campaign(store, "small", Made({2: [AttemptEnd.FAILED]}))
+    run_campaign(store, "small", PreparedExecutor({2: [AttemptEnd.FAILED]}))
 
     assert [DONE] * 6 == states(store)
 
@@ -142,14 +142,14 @@ def test_a_shard_that_fails_once_is_tried_again(store: Store) -> None:
 def test_a_lost_attempt_is_no_try(store: Store) -> None:
     """It goes out again, up to the bound of lost ones."""
     lost = AttemptEnd.LOST
-    run_campaign(store, "small", Made({1: [lost, lost, AttemptEnd.FAILED], 4: [lost] * 3}))
+    run_campaign(store, "small", PreparedExecutor({1: [lost, lost, AttemptEnd.FAILED], 4: [lost] * 3}))
 
     assert [DONE, DONE, DONE, DONE, ISOLATED, DONE] == states(store)
 
 
 def test_an_attempt_that_is_handed_over_twice_counts_once(store: Store) -> None:
     """Done or failed."""
-    executor = Made({2: [AttemptEnd.FAILED]})
+    executor = PreparedExecutor({2: [AttemptEnd.FAILED]})
     executor.twice = True
     run_campaign(store, "small", executor)
 
@@ -164,13 +164,15 @@ def test_shards_that_need_qemu_do_not_keep_the_others_waiting(tmp_path: Path) ->
     with Store(str(tmp_path / "q.db")) as store:
         begin_campaign(store, plan)
 
-        assert CampaignEnd.NO_WORKER is run_campaign(store, "small", Made(has_qemu=False), idle=0.0)
+        assert CampaignEnd.NO_WORKER is run_campaign(
+            store, "small", PreparedExecutor(has_qemu=False), idle=0.0
+        )
         assert [WAITING] * 2 + [DONE] * 6 == states(store)
 
 
 def test_a_campaign_stops_when_somebody_asks(store: Store) -> None:
     """The rest is done when it goes on."""
-    executor = Made()
+    executor = PreparedExecutor()
 
     def ask(progress: CampaignProgress) -> None:
         with Store(store.address) as other:
@@ -188,7 +190,7 @@ def test_a_budget_of_seconds_begins_nothing_new(tmp_path: Path) -> None:
     with Store(str(tmp_path / "b.db")) as store:
         begin_campaign(store, plan)
 
-        assert CampaignEnd.OUT_OF_TIME is run_campaign(store, "small", Made())
+        assert CampaignEnd.OUT_OF_TIME is run_campaign(store, "small", PreparedExecutor())
         assert [WAITING] * 6 == states(store)
 
 
@@ -198,7 +200,7 @@ def test_a_jump_of_the_clock_changes_nothing(store: Store, monkeypatch: pytest.M
     begin_campaign(store, plan)
     clock = iter([0.0, 4e9, -1e9, 2e9] * 1000)
     monkeypatch.setattr(time, "time", lambda: next(clock))
-    executor = Made()
+    executor = PreparedExecutor()
 
     assert CampaignEnd.OVER is run_campaign(store, "small", executor)
     assert [0, 1, 2, 3, 4, 5] == executor.submitted
@@ -207,7 +209,7 @@ def test_a_jump_of_the_clock_changes_nothing(store: Store, monkeypatch: pytest.M
 def test_a_campaign_that_is_not_there_is_misuse(store: Store) -> None:
     """It says which there are."""
     with pytest.raises(Misuse, match=r"no campaign 'large': it has small"):
-        run_campaign(store, "large", Made())
+        run_campaign(store, "large", PreparedExecutor())
 
 
 def test_the_plan_comes_back_from_the_store(store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.model import Model
-from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
+from pfnlab.checker.search.owner import ChoiceWay, Owner, OwnerData, OwnerProgress, Round, RoundAnswer
 from pfnlab.checker.search.partitioned import PartsLostError
 
 
@@ -35,24 +35,24 @@ class OwnersHere:
         self._owners: dict[int, Owner[Any]] = {}
         self.calls = self.hosted = 0
 
-    def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
+    def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
         for part, holding in holdings.items():
             self._owners[part] = Owner(self._make(), self._properties, part, self.parts)
             self._owners[part].take_over(round_, holding)
             self.hosted += 1
 
-    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
+    def expand(self, request: Round, numbers: Sequence[array[int]]) -> dict[int, OwnerProgress]:
         lost = self._lose()
         answers = {}
         for part, owner in self._owners.items():
-            answers[part] = owner.expand(asked, numbers[part])
+            answers[part] = owner.expand(request, numbers[part])
         self._end(lost)
         return answers
 
-    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, OwnerProgress]:
         return {part: self._owners[part].go_on(way) for part, way in ways.items()}
 
-    def settle(self, end: int) -> list[Settled]:
+    def settle(self, end: int) -> list[RoundAnswer]:
         lost = self._lose()
         settled = []
         for part in sorted(self._owners):

@@ -9,7 +9,7 @@ from asking import Ask, Fake, open_with
 
 from pfnlab.lab.running import qemu_machine as lab
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import Named, name_machine, open_machine
+from pfnlab.programs.runs.named_machines import NamedMachine, name_machine, open_machine
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Accel]:
     """What kernels were opened with; they and models answer without a kernel."""
     accels = list[Accel]()
 
-    def open_fake(named: Named, accel: Accel = Accel.TCG, *others: object, **more: object) -> Fake:
+    def open_fake(named: NamedMachine, accel: Accel = Accel.TCG, *others: object, **more: object) -> Fake:
         if named.kind == "qemu":
             accels.append(accel)
         return Fake(named.spec)

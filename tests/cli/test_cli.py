@@ -230,14 +230,14 @@ def test_an_unknown_machine_says_what_to_write(ask: Ask, program: Path, spec: st
 
 def test_a_kernel_file_is_a_machine(tmp_path: Path) -> None:
     """qemu:FILE has the series --profile says, and is nothing goldens may be made from."""
-    from pfnlab.programs.runs.named_machines import Named, name_machine
+    from pfnlab.programs.runs.named_machines import NamedMachine, name_machine
 
     image = tmp_path / "bzImage"
     image.touch()
 
     named = name_machine(f"qemu:{image}", "6.12")
 
-    assert named == Named(f"qemu:{image}", "6.12", stock=False)
+    assert named == NamedMachine(f"qemu:{image}", "6.12", stock=False)
     assert (named.kind, named.rest) == ("qemu", str(image))
 
 

@@ -10,10 +10,10 @@ from asking import Ask
 from for_each import for_each
 
 from pfnlab.discussions import lookup
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.discussions.observed import book
-from pfnlab.discussions.posted import posted_threads
+from pfnlab.discussions.claim_questions import StepQuestion
+from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
+from pfnlab.discussions.posted_threads import posted_threads
+from pfnlab.discussions.step_parts import book
 
 
 def test_every_claim_is_listed(ask: Ask) -> None:
@@ -124,9 +124,9 @@ def test_what_there_is_not_is_one_line(ask: Ask, words: tuple[str, ...], said: s
 
 def test_another_answer_ends_with_a_discovery(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A claim rests on an answer that the model does not give."""
-    wrong = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
+    wrong = StepQuestion("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
     claim = Claim("So.", "", "So.", ClaimStatus.CONFIRMED, asks=[wrong], model_only="a test")
-    said = [Said(Message("A test", "today", "A. Nobody", "tester"), [claim])]
+    said = [AuthorClaims(Message("A test", "today", "A. Nobody", "tester"), [claim])]
     monkeypatch.setattr(lookup, "discussions", lambda: (Discussion("009", "a test", "", said),))
 
     answer = ask("discussions", "show", "009.1")

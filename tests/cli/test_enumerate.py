@@ -182,7 +182,7 @@ def test_without_machines_it_is_the_newest_kernel(ask: Ask, monkeypatch: pytest.
     """With the model of its series."""
     asked: list[object] = []
 
-    def missing(machines: list[named_machines.Named]) -> None:
+    def missing(machines: list[named_machines.NamedMachine]) -> None:
         asked.extend(machine.spec for machine in machines)
         raise KeyboardInterrupt
 

@@ -19,13 +19,13 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import Named, settle_look
+from pfnlab.programs.runs.named_machines import NamedMachine, settle_look
 from pfnlab.programs.runs.observation import Run
 
 KERNEL = "qemu:6.1"
 
 
-class Looked(Fake):
+class FakeMachine(Fake):
     """A machine that says how it was looked at; it has memory to look at, or has not."""
 
     sees_memory = True
@@ -41,25 +41,25 @@ class Looked(Fake):
         return [msgspec.structs.replace(run, look=self.look) for run in super().run(programs)]
 
 
-class Blind(Looked):
+class Blind(FakeMachine):
     """A kernel without types."""
 
     sees_memory = False
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[Looked]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeMachine]:
     """The machines that were opened; those whose name has `7.2` in it have no types."""
-    machines = list[Looked]()
+    machines = list[FakeMachine]()
 
     def open_fake(
-        named: Named,
+        named: NamedMachine,
         accel: Accel = Accel.TCG,
         look: LookLevel = LookLevel.PROC,
         guests: int | None = None,
         **more: object,
-    ) -> Looked:
-        machines.append(Blind(named.spec) if "7.2" in named.spec else Looked(named.spec))
+    ) -> FakeMachine:
+        machines.append(Blind(named.spec) if "7.2" in named.spec else FakeMachine(named.spec))
         machines[-1].look = look
         return machines[-1]
 
@@ -78,7 +78,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Looked]:
     ],
 )
 def test_how_run_looks(
-    ask: Ask, program: Path, opened: list[Looked], words: list[str], look: LookLevel
+    ask: Ask, program: Path, opened: list[FakeMachine], words: list[str], look: LookLevel
 ) -> None:
     """In memory, unless a kernel has no types, or the user says otherwise; at all machines alike."""
     ask("run", program, *words)
@@ -88,7 +88,7 @@ def test_how_run_looks(
 
 @pytest.mark.parametrize("look", [LookLevel.PROC, LookLevel.MEMORY])
 def test_a_golden_is_made_again_as_it_was_made(
-    ask: Ask, program: Path, opened: list[Looked], look: LookLevel
+    ask: Ask, program: Path, opened: list[FakeMachine], look: LookLevel
 ) -> None:
     """Whatever the usual way is."""
     ask("run", program, "--on", KERNEL, "--promote", "--look", look)
@@ -99,7 +99,7 @@ def test_a_golden_is_made_again_as_it_was_made(
     assert look is golden_look(program)
 
 
-def test_a_first_golden_is_made_the_usual_way(ask: Ask, program: Path, opened: list[Looked]) -> None:
+def test_a_first_golden_is_made_the_usual_way(ask: Ask, program: Path, opened: list[FakeMachine]) -> None:
     """It says so."""
     ask("run", program, "--on", KERNEL, "--promote")
 
@@ -107,7 +107,7 @@ def test_a_first_golden_is_made_the_usual_way(ask: Ask, program: Path, opened: l
 
 
 def test_programs_with_different_goldens_are_looked_at_differently(
-    ask: Ask, program: Path, opened: list[Looked]
+    ask: Ask, program: Path, opened: list[FakeMachine]
 ) -> None:
     """Each run is that of its program."""
     other = program.with_name("other.pfn")
@@ -120,7 +120,7 @@ def test_programs_with_different_goldens_are_looked_at_differently(
     assert (LookLevel.MEMORY, LookLevel.PROC) == (golden_look(program), golden_look(other))
 
 
-def test_a_golden_of_the_end_holds_nothing(ask: Ask, program: Path, opened: list[Looked]) -> None:
+def test_a_golden_of_the_end_holds_nothing(ask: Ask, program: Path, opened: list[FakeMachine]) -> None:
     """It is misuse."""
     answer = ask("run", program, "--on", KERNEL, "--promote", "--look", "end")
 
@@ -160,7 +160,7 @@ def kept_looking(folder: Path) -> Looks:
     ],
 )
 def test_how_a_hunt_looks(
-    ask: Ask, tmp_path: Path, opened: list[Looked], kernels: list[str], words: list[str], looking: Looks
+    ask: Ask, tmp_path: Path, opened: list[FakeMachine], kernels: list[str], words: list[str], looking: Looks
 ) -> None:
     """At mixed levels, unless a kernel has no types, or the user says otherwise."""
     ask("fuzz", *hunt(tmp_path, *kernels), "--programs", 1, *words)
@@ -168,7 +168,7 @@ def test_how_a_hunt_looks(
     assert looking == kept_looking(tmp_path)
 
 
-def test_a_hunt_goes_on_as_it_began(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
+def test_a_hunt_goes_on_as_it_began(ask: Ask, tmp_path: Path, opened: list[FakeMachine]) -> None:
     """Without --look, whatever the usual way is by now."""
     options = hunt(tmp_path, KERNEL)
     ask("fuzz", *options, "--programs", 1, "--look", "proc")
@@ -180,7 +180,7 @@ def test_a_hunt_goes_on_as_it_began(ask: Ask, tmp_path: Path, opened: list[Looke
     assert {LookLevel.PROC} == {look for machine in opened for look in machine.looks}
 
 
-def test_a_hunt_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
+def test_a_hunt_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: list[FakeMachine]) -> None:
     """What it has met would not show again."""
     options = hunt(tmp_path, KERNEL)
     ask("fuzz", *options, "--programs", 1)
@@ -193,7 +193,7 @@ def test_a_hunt_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: li
 
 @pytest.mark.parametrize("look", [LookLevel.MEMORY, LookLevel.PROC])
 def test_a_finding_is_replayed_as_it_was_looked_at(
-    ask: Ask, tmp_path: Path, opened: list[Looked], look: LookLevel
+    ask: Ask, tmp_path: Path, opened: list[FakeMachine], look: LookLevel
 ) -> None:
     """Its data say how."""
     program = load_text(

@@ -13,7 +13,7 @@ from asking import Ask
 
 from pfnlab.base import progress
 from pfnlab.base.errors import MissingTool
-from pfnlab.hunt.meeting import by_name, holding
+from pfnlab.hunt.meeting import holding, kernel_meeting
 from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images import changelog
 from pfnlab.lab.images.archive import Package
@@ -75,12 +75,12 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     def on_offer(**_: object) -> list[Any]:
         return [SimpleNamespace(package=Package("linux", one, "trixie", 0), known=False) for one in offers]
 
-    monkeypatch.setattr(by_name, "kernel_for", had)
+    monkeypatch.setattr(kernel_meeting, "kernel_for", had)
     monkeypatch.setattr("pfnlab.lab.images.kernels.read_lists", on_offer)
-    monkeypatch.setattr(by_name, "offered", list[Offer])
-    for module in (changelog, by_name):
+    monkeypatch.setattr(kernel_meeting, "available_offers", list[Offer])
+    for module in (changelog, kernel_meeting):
         monkeypatch.setattr(module, "changelog_of", lambda kernel, say: None)
-    for module in (qemu_machine, by_name):
+    for module in (qemu_machine, kernel_meeting):
         monkeypatch.setattr(module, "QemuMachine", Guest)
     monkeypatch.setattr("pfnlab.lab.images.kernels.suites_of", lambda kernel: ["trixie"])
     cells = dict(list(holding.walker_programs().items())[:1])
@@ -195,7 +195,7 @@ def test_a_file_that_does_not_say_which_kernel_it_is(
     image = tmp_path / "bzImage"
     image.write_bytes(b"")
     own = KernelImage("", "", "next-20261120", "next-20261120", image, "")
-    monkeypatch.setattr(by_name, "from_file", lambda path: own)
+    monkeypatch.setattr(kernel_meeting, "from_file", lambda path: own)
     lost = ask("kernels", "meet", image, *FEW)
     told = ask("kernels", "meet", image, *FEW, "--profile", "6.12.117")
 
@@ -288,7 +288,7 @@ def test_a_single_kernel_has_all_guests(ask: Ask, monkeypatch: pytest.MonkeyPatc
             counts.append(guests)
             super().__init__(kernel)
 
-    monkeypatch.setattr(by_name, "QemuMachine", Counted)
+    monkeypatch.setattr(kernel_meeting, "QemuMachine", Counted)
     ask("kernels", "meet", "6.12.117", *FEW, "--jobs", 3)
     ask("kernels", "meet", "6.12.117", "6.12.117", *FEW, "--jobs", 1)
 

@@ -10,7 +10,7 @@ from asking import Ask, open_with
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
-from pfnlab.programs.runs.named_machines import Named
+from pfnlab.programs.runs.named_machines import NamedMachine
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.touch()
 
     def open_model(
-        named: Named,
+        named: NamedMachine,
         accel: Accel = Accel.TCG,
         look: LookLevel = LookLevel.PROC,
         guests: int | None = None,

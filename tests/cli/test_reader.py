@@ -46,7 +46,7 @@ class CountedRequest(msgspec.Struct, frozen=True, kw_only=True):
     inner: int = 7
 
 
-class Counted(msgspec.Struct):
+class CountedQuestion(msgspec.Struct):
     """What was asked, as it reached the verb."""
 
     request: CountedRequest
@@ -60,9 +60,9 @@ class Counted(msgspec.Struct):
         return str(msgspec.structs.asdict(self.request))
 
 
-def perform(request: CountedRequest, say: object) -> Iterator[Counted]:
+def perform(request: CountedRequest, say: object) -> Iterator[CountedQuestion]:
     """Give back the request."""
-    yield Counted(request)
+    yield CountedQuestion(request)
 
 
 #: The help of the verb that is made up, which has no file.

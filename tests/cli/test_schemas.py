@@ -18,13 +18,13 @@ from for_each import for_each
 from pfnlab.base.result import Made
 from pfnlab.base.schema_files import FORMS, schema, schema_text
 from pfnlab.campaign.campaigns import ListedResults, StatusResult, status_of
-from pfnlab.campaign.store.rows import HostClass, SeenWith, StoredResult, StoredShard
+from pfnlab.campaign.store.rows import HostClass, SightingContext, StoredResult, StoredShard
 from pfnlab.campaign.store.store import Store
 from pfnlab.cli.verbs import verb_pages
 from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.hunt.meeting.explain import Explanation
 from pfnlab.hunt.meeting.holding import KernelDifference
-from pfnlab.hunt.meeting.meet import Explained, Meeting, MeetingResult
+from pfnlab.hunt.meeting.meet import ExplainedDifference, Meeting, MeetingResult
 from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.load import load_program
@@ -110,7 +110,7 @@ def trial() -> dict[str, Any]:
 
 def meeting() -> dict[str, Any]:
     """A meeting with something in every list, as an object."""
-    explained = Explained(difference(), (EXPLANATION,))
+    explained = ExplainedDifference(difference(), (EXPLANATION,))
     held = {"litmus": HeldCount(3, 12, 1, 1, 1), "random": HeldCount(3, 12, seed=7)}
     found = Meeting(
         ("model:6.1", "qemu:6.1"),
@@ -140,7 +140,7 @@ def campaign(verb: str) -> dict[str, Any]:
     with TemporaryDirectory() as folder, Store(f"{folder}/results.db") as store:
         store.begin("c", {"form": 1, "name": "c"}, shards)
         store.finish(
-            "c", 0, [one], SeenWith(version="0.1.0", kernels={"model:7.2": "7.2"}, seed=1, host=host)
+            "c", 0, [one], SightingContext(version="0.1.0", kernels={"model:7.2": "7.2"}, seed=1, host=host)
         )
         store.failed("c", 1, "it crashed", lost=False, most=1, most_lost=1)
         statuses = [status_of(store, "c")]

@@ -152,7 +152,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
         ),
         (
             "discussions show",
-            "pfnlab.discussions.asked_again.ask_again",
+            "pfnlab.discussions.claim_results.ask_again",
             {"number": ("001.1",)},
             "pfnlab discussions show",
         ),

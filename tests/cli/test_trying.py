@@ -12,9 +12,9 @@ from toy_tree import toy_tree
 
 from pfnlab.base.errors import Undecided
 from pfnlab.discussions import lookup
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.discussions.observed import flushes
+from pfnlab.discussions.claim_questions import StepQuestion
+from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
+from pfnlab.discussions.step_parts import flushes
 from pfnlab.hunt.meeting import holding
 from pfnlab.hunt.meeting.trial import TriedKernel
 from pfnlab.programs.lang.ops import Program
@@ -35,9 +35,9 @@ DIFF = "--- a/x\n+++ b/x\n@@ -1,1 +1,1 @@\n-a\n+b\n"
 
 
 #: One claim, which rests on the flushes of a munmap.
-SHOWN = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a"], flushes, "2")
+SHOWN = StepQuestion("7.2", ["a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a"], flushes, "2")
 CLAIM = Claim("So it is.", "", "So.", ClaimStatus.CONFIRMED, asks=[SHOWN])
-SAID = [Said(Message("A test", "today", "A. Nobody", "tester"), [CLAIM])]
+SAID = [AuthorClaims(Message("A test", "today", "A. Nobody", "tester"), [CLAIM])]
 DISCUSSION = Discussion("009", "a test", "", SAID)
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from pfnlab.discussions import patch_evidence
-from pfnlab.discussions.asking import ClaimQuestion
-from pfnlab.discussions.patch_evidence import asked_programs
+from pfnlab.discussions.claim_questions import ClaimQuestion
+from pfnlab.discussions.patch_evidence import patch_programs
 from pfnlab.discussions.patch_goldens import PatchGolden, RecordedRun, TrackerSizes
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -23,7 +23,7 @@ def made_golden(patch: str, asks: Sequence[ClaimQuestion], does: str = "") -> Pa
     held = patched_kernels()[patch]
     model = ModelMachine(does or f"{held.series},{held.policy}")
     runs = (
-        RecordedRun.of(one.text, one.violates, model.run_one(one.program)) for one in asked_programs(asks)
+        RecordedRun.of(one.text, one.violates, model.run_one(one.program)) for one in patch_programs(asks)
     )
     return PatchGolden(
         **{"patch": patch, "file": f"{patch}.patch", "sha256": "0", "policy": held.policy},

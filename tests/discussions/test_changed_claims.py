@@ -10,11 +10,11 @@ from kernels_of_models import Kernel
 
 from pfnlab.base.errors import Why
 from pfnlab.discussions import lookup
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.changed_claims import AskedClaims, ask_claims
-from pfnlab.discussions.evidence import Seen
-from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.discussions.observed import Observed, book, flushes
+from pfnlab.discussions.changed_claims import ClaimComparison, ask_claims
+from pfnlab.discussions.claim_questions import StepQuestion
+from pfnlab.discussions.evidence import StepEvidence
+from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
+from pfnlab.discussions.step_parts import StepPart, book, flushes
 from pfnlab.hunt.meeting.holding import Pair
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -24,27 +24,30 @@ from pfnlab.programs.runs.observation import Reason, Run
 LINES = ("a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a")
 
 #: A step of a program that comes with pfnlab: three mappings, one munmap.
-NEIGHBOURS = Seen("unmapping/munmap-neighbours", ["7.2"], "munmap a[0:6]", flushes, "2")
+NEIGHBOURS = StepEvidence("unmapping/munmap-neighbours", ["7.2"], "munmap a[0:6]", flushes, "2")
 
 
-def shows(part: Observed, expected: str, machine: str = "7.2") -> Shows:
+def shows(part: StepPart, expected: str, machine: str = "7.2") -> StepQuestion:
     """A question to a model."""
-    return Shows(machine, LINES, part, expected)
+    return StepQuestion(machine, LINES, part, expected)
 
 
 def asked(
-    monkeypatch: pytest.MonkeyPatch, kernel: Machine, *questions: Shows | Seen, like: str = "7.2"
-) -> AskedClaims:
+    monkeypatch: pytest.MonkeyPatch,
+    kernel: Machine,
+    *questions: StepQuestion | StepEvidence,
+    like: str = "7.2",
+) -> ClaimComparison:
     """The claims that *kernel* changes, one a question."""
     claims = [
         Claim(
             *("So.", "", "So.", ClaimStatus.CONFIRMED),
-            asks=[question] if isinstance(question, Shows) else [],
-            kernels=[question] if isinstance(question, Seen) else [],
+            asks=[question] if isinstance(question, StepQuestion) else [],
+            kernels=[question] if isinstance(question, StepEvidence) else [],
         )
         for question in questions
     ]
-    said = [Said(Message("A test", "today", "A. Nobody", "tester"), claims)]
+    said = [AuthorClaims(Message("A test", "today", "A. Nobody", "tester"), claims)]
     monkeypatch.setattr(lookup, "discussions", lambda: (Discussion("009", "a test", "", said),))
     return ask_claims(Pair({f"model:{like}": ModelMachine(like), "qemu:tried": kernel}), like)
 
@@ -67,7 +70,7 @@ def test_a_stock_kernel_changes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every claim was asked."""
     found = asked(monkeypatch, Kernel("7.2"), shows(flushes, "2"), NEIGHBOURS)
 
-    assert AskedClaims(asked=2, undecided=0, changed=()) == found
+    assert ClaimComparison(asked=2, undecided=0, changed=()) == found
 
 
 def test_a_claim_that_changes_is_named_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,10 +97,10 @@ def test_a_step_of_a_golden_is_asked_too(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("other", [shows(flushes, "2", "7.2,flush=end_vma"), shows(flushes, "2", "6.1")])
 def test_only_what_a_stock_kernel_of_the_series_shows_is_asked(
-    monkeypatch: pytest.MonkeyPatch, other: Shows
+    monkeypatch: pytest.MonkeyPatch, other: StepQuestion
 ) -> None:
     """Not what a design shows, nor another series."""
-    assert AskedClaims(asked=0, undecided=0, changed=()) == asked(
+    assert ClaimComparison(asked=0, undecided=0, changed=()) == asked(
         monkeypatch, Kernel("7.2,flush=none"), other
     )
 
@@ -126,7 +129,7 @@ def test_a_lost_run_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted."""
     lost = Odd(steps=(), lost=Reason("the guest ended", Why.GUEST))
 
-    assert AskedClaims(asked=1, undecided=1, changed=()) == asked(monkeypatch, lost, shows(flushes, "2"))
+    assert ClaimComparison(asked=1, undecided=1, changed=()) == asked(monkeypatch, lost, shows(flushes, "2"))
 
 
 def test_what_does_not_show_again_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:

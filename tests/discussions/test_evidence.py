@@ -8,13 +8,20 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.discussions.evidence import SERIES, VM_PAT, Seen, Sized, SourceSays, series_words
-from pfnlab.discussions.observed import book, result
+from pfnlab.discussions.evidence import (
+    SERIES,
+    VM_PAT,
+    SizeEvidence,
+    SourceStatement,
+    StepEvidence,
+    series_words,
+)
+from pfnlab.discussions.step_parts import book, result
 
 LITMUS = Path(__file__).parents[2] / "litmus"
 
-WHOLE = Seen("unmapping/munmap-whole", SERIES["all"], "munmap a", book, "empty")
-READ = Seen("vfio/vfio-fork", ["6.1"], "c: read a[0]", result, "ok 3")
+WHOLE = StepEvidence("unmapping/munmap-whole", SERIES["all"], "munmap a", book, "empty")
+READ = StepEvidence("vfio/vfio-fork", ["6.1"], "c: read a[0]", result, "ok 3")
 
 
 def test_a_kernel_and_its_model_show_the_same() -> None:
@@ -39,7 +46,7 @@ def test_the_last_of_equal_operations_is_meant_unless_said() -> None:
         (WHOLE._replace(op="munmap b"), "6.1", "unmapping/munmap-whole has no operation 'munmap b'"),
     ],
 )
-def test_what_is_not_there_is_said(seen: Seen, series: str, said: str) -> None:
+def test_what_is_not_there_is_said(seen: StepEvidence, series: str, said: str) -> None:
     """No golden, no such series, no such operation."""
     with pytest.raises(Misuse, match=said):
         seen.on_kernel(series, LITMUS)
@@ -60,14 +67,14 @@ def test_a_kernel_that_shows_something_else_is_noticed() -> None:
 
 def test_a_size_is_that_of_the_kernels() -> None:
     """A VMA has 152 bytes on 6.1, and 192 from 6.16 on."""
-    assert [] == Sized("vm_area_struct", SERIES["ctx"], 192).unlike()
-    assert ["6.1: 152 bytes"] == Sized("vm_area_struct", ["6.1", "6.16"], 192).unlike()
-    assert ["6.12: none"] == Sized("pfnmap_track_ctx", ["6.12", "6.16"], 24).unlike()
+    assert [] == SizeEvidence("vm_area_struct", SERIES["ctx"], 192).unlike()
+    assert ["6.1: 152 bytes"] == SizeEvidence("vm_area_struct", ["6.1", "6.16"], 192).unlike()
+    assert ["6.12: none"] == SizeEvidence("pfnmap_track_ctx", ["6.12", "6.16"], 24).unlike()
 
 
 def test_what_was_shown_in_words() -> None:
     """The part of a step with its value, or the size."""
-    assert ["result: ok 3", "56 bytes"] == [READ.shown, Sized("memtype", ["6.1"], 56).shown]
+    assert ["result: ok 3", "56 bytes"] == [READ.shown, SizeEvidence("memtype", ["6.1"], 56).shown]
 
 
 @for_each(
@@ -86,7 +93,7 @@ def test_series_in_words(series: tuple[str, ...], said: str) -> None:
 
 def test_source_says_where_to_read_it() -> None:
     """The file of each release, in the tree of stable releases."""
-    source = SourceSays("mm/memory.c", "zap_page_range", ["2.6.32.67", "3.0.27"], "untracks")
+    source = SourceStatement("mm/memory.c", "zap_page_range", ["2.6.32.67", "3.0.27"], "untracks")
 
     assert ["mm/memory.c?h=v2.6.32.67", "mm/memory.c?h=v3.0.27"] == [
         place.partition("/tree/")[2] for place in source.places

@@ -5,14 +5,14 @@ from __future__ import annotations
 from for_each import for_each
 
 from pfnlab.checker.check import VIOLATED
-from pfnlab.discussions.asking import Finds
-from pfnlab.discussions.evidence import Seen, SourceSays
+from pfnlab.discussions.claim_questions import PropertyQuestion
+from pfnlab.discussions.evidence import SourceStatement, StepEvidence
 from pfnlab.discussions.form import Claim, ClaimStatus, faults
-from pfnlab.discussions.observed import book
+from pfnlab.discussions.step_parts import book
 
-FOR = Finds("6.1", "no_leak", VIOLATED)
+FOR = PropertyQuestion("6.1", "no_leak", VIOLATED)
 AGAINST = FOR._replace(against=True)
-SHOWN = Seen("unmapping/munmap-whole", ["6.1"], "munmap a", book, "empty")
+SHOWN = StepEvidence("unmapping/munmap-whole", ["6.1"], "munmap a", book, "empty")
 
 GOOD = Claim("It might be so.", "might", "It is so.", ClaimStatus.CONFIRMED, kernels=[SHOWN])
 
@@ -22,7 +22,7 @@ def test_a_good_claim_has_no_faults() -> None:
     assert [] == faults(GOOD)
 
 
-READ = SourceSays("mm/memory.c", "zap_page_range", ["3.0.27"], "untracks", against=True)
+READ = SourceStatement("mm/memory.c", "zap_page_range", ["3.0.27"], "untracks", against=True)
 
 
 @for_each(

@@ -9,19 +9,19 @@ from made_goldens import made_golden, only, with_value
 
 from pfnlab.base.errors import Misuse
 from pfnlab.checker.check import HOLDS, VIOLATED
-from pfnlab.discussions.asking import Costs, Finds, Shows
-from pfnlab.discussions.observed import book, flushes, log
-from pfnlab.discussions.patch_evidence import asked_programs, by_kernel, has_patch, patched_answers
+from pfnlab.discussions.claim_questions import CostQuestion, PropertyQuestion, StepQuestion
+from pfnlab.discussions.patch_evidence import by_kernel, has_patch, patch_programs, patched_answers
 from pfnlab.discussions.patch_goldens import TrackerSizes
+from pfnlab.discussions.step_parts import book, flushes, log
 from pfnlab.kernel.policies.patched import patched_kernels
 
 MACHINE = "7.2,flush=end_vma"
 LINES = ["a = mmap bar[0:4] wc shared rw", "munmap a"]
-FLUSHES = Shows(MACHINE, LINES, flushes, "2")
+FLUSHES = StepQuestion(MACHINE, LINES, flushes, "2")
 BOOK = FLUSHES._replace(observed=book, expected="empty")
-HELD = Finds(MACHINE, "told_free", HOLDS, scope="race")
-LEAK = Finds("6.1,tracker=unmap_only", "no_leak", VIOLATED, scope="small")
-RACE = Finds("7.2,flush=none", "told_free", VIOLATED, scope="race")
+HELD = PropertyQuestion(MACHINE, "told_free", HOLDS, scope="race")
+LEAK = PropertyQuestion("6.1,tracker=unmap_only", "no_leak", VIOLATED, scope="small")
+RACE = PropertyQuestion("7.2,flush=none", "told_free", VIOLATED, scope="race")
 
 
 def test_a_stock_kernel_is_no_patched_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_what_no_run_shows_is_compared_with_the_model(
     monkeypatch: pytest.MonkeyPatch, does: str, right: bool
 ) -> None:
     """What a mapping may still map is the model's knowledge; the kernel's run is the same run, or not."""
-    asked = Finds("7.2,tracker=ctx_adjust", "exact", VIOLATED, scope="small")
+    asked = PropertyQuestion("7.2,tracker=ctx_adjust", "exact", VIOLATED, scope="small")
     only(monkeypatch, made_golden("tracker-ctx_adjust", [asked], does))
 
     (answer,) = patched_answers([asked])
@@ -161,7 +161,7 @@ def test_a_cost_is_read_from_the_kernel(
     monkeypatch: pytest.MonkeyPatch, sizes: TrackerSizes, right: bool
 ) -> None:
     """The members of a VMA together, and the context."""
-    asked = Costs("ctx_adjust", (24, 48))
+    asked = CostQuestion("ctx_adjust", (24, 48))
     golden = made_golden("tracker-ctx_adjust", [asked])
     only(monkeypatch, msgspec.structs.replace(golden, sizes=sizes))
 
@@ -196,7 +196,7 @@ def test_what_speaks_against_a_claim_stands_apart(monkeypatch: pytest.MonkeyPatc
 
 def test_a_program_that_is_asked_twice_runs_once() -> None:
     """Also where a search finds what a row writes out."""
-    found = asked_programs([FLUSHES, BOOK, FLUSHES._replace(observed=log), LEAK, LEAK])
+    found = patch_programs([FLUSHES, BOOK, FLUSHES._replace(observed=log), LEAK, LEAK])
 
     assert [(), ("small no_leak",)] == [one.violates for one in found]
 

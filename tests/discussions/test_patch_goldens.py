@@ -12,18 +12,18 @@ from for_each import for_each
 from made_goldens import made_golden
 
 from pfnlab.base.errors import Misuse
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.observed import flushes
+from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.patch_evidence import is_about, lacking
 from pfnlab.discussions.patch_goldens import (
     PatchGolden,
-    configuration_beside,
+    configuration_differences,
     patch_golden_text,
     patch_goldens,
     read_patch_golden,
     write_patch_golden,
 )
 from pfnlab.discussions.reading import discussions
+from pfnlab.discussions.step_parts import flushes
 from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import read_patch
@@ -31,7 +31,7 @@ from pfnlab.programs.lang.load import load_text
 
 PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
 
-ASKED = Shows("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
+ASKED = StepQuestion("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
 
 
 def recorded() -> dict[str, PatchGolden]:
@@ -77,7 +77,7 @@ def test_only_what_is_otherwise_is_kept_of_a_configuration() -> None:
     """The distribution's kernels have none of it."""
     odd = replace(DISTRIBUTION, ksm=False)
 
-    kept = configuration_beside(odd)
+    kept = configuration_differences(odd)
 
     assert {"ksm": False} == kept
     golden = msgspec.structs.replace(made_golden("flush-end_vma", [ASKED]), configuration=kept)

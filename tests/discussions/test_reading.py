@@ -6,11 +6,16 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.discussions.asking import Costs, Finds, HoldsWord, Shows
-from pfnlab.discussions.evidence import SERIES, Seen, Sized, SourceSays
+from pfnlab.discussions.claim_questions import (
+    CostQuestion,
+    PropertyQuestion,
+    SharedWordQuestion,
+    StepQuestion,
+)
+from pfnlab.discussions.evidence import SERIES, SizeEvidence, SourceStatement, StepEvidence
 from pfnlab.discussions.form import Claim, ClaimStatus, Message
-from pfnlab.discussions.observed import book, left, log
 from pfnlab.discussions.reading import read_discussion
+from pfnlab.discussions.step_parts import book, left, log
 
 HEAD = """\
 title = "a test"
@@ -82,7 +87,7 @@ def test_a_message_may_have_its_id() -> None:
 
 def test_a_claim_has_its_words_and_its_status() -> None:
     """As they are written, and what is left out is empty."""
-    seen = Seen("unmapping/munmap-whole", SERIES["vm_pat"], "munmap a", book, "empty")
+    seen = StepEvidence("unmapping/munmap-whole", SERIES["vm_pat"], "munmap a", book, "empty")
 
     assert claim_of(KERNELS) == Claim(
         "It might be so.", "might", "It is so.", ClaimStatus.CONFIRMED, "", [], [seen], ""
@@ -92,28 +97,32 @@ def test_a_claim_has_its_words_and_its_status() -> None:
 @for_each(
     ("line", "asks"),
     [
-        (RUN, [Shows("7.2", ("munmap a",), book, "empty")]),
+        (RUN, [StepQuestion("7.2", ("munmap a",), book, "empty")]),
         (
             '{ on = ["6.1", "7.2"], run = ["munmap a"], expected = { log = "x", left = "y" } }',
             [
-                Shows(machine, ("munmap a",), part, expected)
+                StepQuestion(machine, ("munmap a",), part, expected)
                 for machine in ("6.1", "7.2")
                 for part, expected in ((log, "x"), (left, "y"))
             ],
         ),
         (
             '{ on = "7.2", header = ["area a: 9 pages"], run = ["look"], expected = { book = "empty" } }',
-            [Shows("7.2", ("look",), book, "empty", head=("device bar: pci, 16 pages", "area a: 9 pages"))],
+            [
+                StepQuestion(
+                    "7.2", ("look",), book, "empty", head=("device bar: pci, 16 pages", "area a: 9 pages")
+                )
+            ],
         ),
         (
             '{ on = "7.2", search = "race", expected = { told_free = "violated" } }',
-            [Finds("7.2", "told_free", "violated", scope="race")],
+            [PropertyQuestion("7.2", "told_free", "violated", scope="race")],
         ),
         (
             '{ tracker = "track_ctx", expected = { per_vma = 8, per_context = 24 } }',
-            [Costs("track_ctx", (8, 24))],
+            [CostQuestion("track_ctx", (8, 24))],
         ),
-        ('{ shared_word = "7.2", expected = { able = 8, unable = 4 } }', [HoldsWord("7.2", (8, 4))]),
+        ('{ shared_word = "7.2", expected = { able = 8, unable = 4 } }', [SharedWordQuestion("7.2", (8, 4))]),
     ],
 )
 def test_a_question_to_models(line: str, asks: list[object]) -> None:
@@ -126,11 +135,14 @@ def test_a_question_to_models(line: str, asks: list[object]) -> None:
     [
         (
             '{ on = "6.1", litmus = "a/b", op = "look", nth = 0, expected = { book = "x", log = "y" } }',
-            [Seen("a/b", ("6.1",), "look", part, said, nth=0) for part, said in ((book, "x"), (log, "y"))],
+            [
+                StepEvidence("a/b", ("6.1",), "look", part, said, nth=0)
+                for part, said in ((book, "x"), (log, "y"))
+            ],
         ),
         (
             '{ on = ["6.1", "7.2"], structure = "vm_area_struct", expected = { bytes = 192 } }',
-            [Sized("vm_area_struct", ("6.1", "7.2"), 192)],
+            [SizeEvidence("vm_area_struct", ("6.1", "7.2"), 192)],
         ),
     ],
 )
@@ -145,7 +157,7 @@ def test_what_source_says() -> None:
 
     claim = claim_of(f"sources = [{line}]", KERNELS)
 
-    assert (SourceSays("mm/memory.c", "f", ["3.0.27"], "untracks"),) == claim.sources
+    assert (SourceStatement("mm/memory.c", "f", ["3.0.27"], "untracks"),) == claim.sources
 
 
 def test_what_speaks_against_a_claim_says_so() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from for_each import for_each
 
-from pfnlab.discussions.posted import (
+from pfnlab.discussions.posted_threads import (
     LaterWord,
     PostedDefect,
     PostedThread,

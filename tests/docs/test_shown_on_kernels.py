@@ -10,7 +10,7 @@ import re
 
 import pytest
 import tooling
-from having import bootable, standing
+from having import bootable, status
 
 shown = tooling.shown()
 pages = tooling.markdown_pages()
@@ -46,7 +46,7 @@ LONG = [name for name in PAGES if any({"slow", "network"} & needs for needs in n
 def test_commands_on_kernels_print_what_the_page_shows(name: str) -> None:
     """One page after the other, for they share the kernels' guests."""
     for kernel in kernels_of(PAGES[name]):
-        if standing(kernel) == "gone":
+        if status(kernel) == "gone":
             pytest.skip(f"{kernel} is not to be had any more")
         bootable(kernel)
 

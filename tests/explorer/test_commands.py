@@ -27,7 +27,7 @@ PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 
 
-class Begun:
+class BegunCommand:
     """The command that was begun: its words, its program, and what reads its output."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def pfnlab(*words: str) -> str:
 def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program goes in a file, and what the command printed is a machine like any other."""
     kept: list[KeptRun] = []
-    begun = Begun(monkeypatch)
+    begun = BegunCommand(monkeypatch)
     commands(kept).kernel(questions.KernelRunQuestion(MIDDLE, "qemu:6.1"))
     path = str(find_program("munmap-middle"))
 
@@ -78,7 +78,7 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
 @pytest.mark.target("long")
 def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to a violation is one of the graph's, and what it should break is broken at its end."""
-    begun, answers = Begun(monkeypatch), Answers(Storyteller())
+    begun, answers = BegunCommand(monkeypatch), Answers(Storyteller())
     commands().search(questions.SearchQuestion("model:6.1", "small"))
 
     found = begun.read(pfnlab(*begun.words))
@@ -94,7 +94,7 @@ def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends after some time and some states, whatever the scope is, and has a bound of its memory."""
-    begun = Begun(monkeypatch)
+    begun = BegunCommand(monkeypatch)
 
     commands().search(questions.SearchQuestion("model:6.1", "wide"))
 

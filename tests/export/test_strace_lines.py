@@ -8,7 +8,7 @@ from pfnlab.export.strace_lines import (
     InjectedCall,
     LoggedCall,
     TracedEnd,
-    Unread,
+    UnreadLine,
     events_of,
     looks_like_strace,
 )
@@ -165,7 +165,7 @@ def test_the_old_name_of_a_call_is_read() -> None:
 )
 def test_a_line_that_is_no_call_is_said(line: str) -> None:
     """Output of the traced program, and lines that were cut."""
-    assert [Unread(1, line.rstrip())] == list(events_of([line]))
+    assert [UnreadLine(1, line.rstrip())] == list(events_of([line]))
 
 
 @for_each(

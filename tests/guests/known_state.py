@@ -29,7 +29,7 @@ from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply
 from pfnlab.lab.running.stepper import Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.lab.vm.qmp import CoreForm
@@ -152,7 +152,7 @@ class _Taking:
 
         if not self._program.ops:
             look(Stage())
-        observed = Observed(vmas=False, ptes=False)
+        observed = ObservationRequest(vmas=False, ptes=False)
         request = compile_program(self._program, self._placement, observed)
         reply = ask_stepwise(request, self._ask, look, preparations(self._program), nop_first=True)
         parsed = parse_reply(reply, self._program, self._placement, observed)

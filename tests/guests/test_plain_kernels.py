@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from pfnlab.base.errors import MissingTool, Undecided
-from pfnlab.lab.images.archive import Offered, Package
+from pfnlab.lab.images.archive import Package, PackageOffer
 from pfnlab.lab.images.kernels import KernelImage
 from tests.guests import plain_kernels
 from tests.guests.plain_kernels import plain_kernel, plain_modules
@@ -54,8 +54,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., K
             )
             debs[name.replace("_", "-")] = deb
 
-        def find(suites: object, name: str, *_: object, **__: object) -> Offered | None:
-            return Offered(Package(name, "7.5-1", "sid", 1)) if name in debs else None
+        def find(suites: object, name: str, *_: object, **__: object) -> PackageOffer | None:
+            return PackageOffer(Package(name, "7.5-1", "sid", 1)) if name in debs else None
 
         def download(package: Package, into: Path) -> Path:
             return Path(shutil.copy(debs[package.name], into))

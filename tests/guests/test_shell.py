@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from pfnlab.base.errors import MissingTool, Undecided
-from pfnlab.lab.images.archive import Offered, Package
+from pfnlab.lab.images.archive import Package, PackageOffer
 from pfnlab.lab.images.image import extended
 from tests.guests import shell as module
 from tests.guests.shell import shell
@@ -34,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             (tree / name).write_bytes(content)
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
-        found = Offered(Package("busybox-static", "1", "sid", 1)) if files else None
+        found = PackageOffer(Package("busybox-static", "1", "sid", 1)) if files else None
         archive = SimpleNamespace(find=lambda *_, **__: found, download=lambda *_: deb)
         monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(module, "opened_archive", lambda say: nullcontext(archive))

@@ -18,7 +18,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import bench
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.wire import Observed
+from pfnlab.lab.running.wire import ObservationRequest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import Alarm
@@ -48,7 +48,7 @@ def harm(monkeypatch: pytest.MonkeyPatch) -> Harm:
     compiled = bench.compile_program
 
     def arrange(munmap: int, how: int) -> None:
-        def compile_program(program: Program, placement: Placement, observed: Observed) -> str:
+        def compile_program(program: Program, placement: Placement, observed: ObservationRequest) -> str:
             text = compiled(program, placement, observed)
             place = list(re.finditer(r"(?m)^(op \d+) munmap .*$", text))[munmap]
             return f"{text[: place.start()]}{place[1]} driver oops {how:x}{text[place.end() :]}"

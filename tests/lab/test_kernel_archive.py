@@ -391,7 +391,7 @@ def test_available_names_what_the_lists_offer(debian: DebianOnDisk) -> None:
     (row,) = [one for one in kernels.inventory() if one.package_version == VERSION]
 
     assert (kernel, VERSION, True) == (row.cached, row.offer and row.offer.package.version, row.confirmed)
-    assert "known" == row.standing
+    assert "known" == row.status
 
 
 def test_a_mirror_for_pfnlab_alone(

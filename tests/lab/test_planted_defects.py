@@ -18,7 +18,7 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 from pfnlab.checker.judging.judge import violations
-from pfnlab.lab.lens.in_use import InUse
+from pfnlab.lab.lens.resource_use import ResourceUse
 from pfnlab.lab.lens.snapshot import Lens
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.inside_state import LensState
@@ -428,7 +428,7 @@ def test_what_a_program_leaves_behind_is_called(
             hands.append(Hand(inside, pids, places))
         return look(inside, pids, places)
 
-    def used(inside: Inside) -> InUse:
+    def used(inside: Inside) -> ResourceUse:
         if looks == 2 * steps and not hands[0].has_acted:
             planted(hands[0])
         return in_use(inside)

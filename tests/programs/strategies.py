@@ -35,7 +35,7 @@ from pfnlab.programs.lang.ops import (
     Expect,
     Fork,
     Kill,
-    Leaked,
+    LeakedEntry,
     Look,
     Mmap,
     Mremap,
@@ -382,7 +382,7 @@ def expects(draw: st.DrawFn, devices: list[Device]) -> Expect:
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, 99))
         span = Span(draw(st.sampled_from(devices)).name, start, start + draw(st.integers(1, 99)))
-        leaked.append(Leaked(span, draw(st.sampled_from(MODES))))
+        leaked.append(LeakedEntry(span, draw(st.sampled_from(MODES))))
     keeps = "" if leaked else draw(st.sampled_from(("", "no_leak", "freed_once")))
     return Expect(SERIES[first], None if last is None else SERIES[last], tuple(leaked), keeps)
 

@@ -61,7 +61,7 @@ def _find_tests() -> None:
     sys.path.append(str(TESTS.parent))
 
 
-class Found(NamedTuple):
+class ReaderHunt(NamedTuple):
     """
     What a hunt of one reader came to.
 
@@ -149,10 +149,10 @@ class _Hunt:
         self._seed += 1
         return bool(code and ended and self.left > 1)
 
-    def found(self) -> Found:
+    def found(self) -> ReaderHunt:
         """All that it came to."""
         seconds = time.monotonic() - self._begun
-        return Found(self._reader.name, self._inputs, seconds, self._covered, self._faults.lines())
+        return ReaderHunt(self._reader.name, self._inputs, seconds, self._covered, self._faults.lines())
 
     def _ended(self) -> list[Path]:
         """The inputs with which a process ended, as libFuzzer names them."""
@@ -227,7 +227,7 @@ def followed_readers() -> dict[str, Any]:
 
 def hunt(
     readers: Sequence[Any], seconds: float, *, jobs: int = 2, seed: int = 1, runs: int = -1
-) -> Iterator[Found]:
+) -> Iterator[ReaderHunt]:
     """
     Hunt readers, in processes that are forked of this one; what each came to, as it ends.
 
@@ -290,7 +290,7 @@ def _kind(words: str) -> str:
     return re.sub(r"\d+|'[^']*'|`[^`]*`|\"[^\"]*\"", "", words)
 
 
-def _row(found: Found) -> str:
+def _row(found: ReaderHunt) -> str:
     faults = len(found.faults) or "no"
     covered = f"{found.covered:,} branches" if found.covered else "unknown"
     return (

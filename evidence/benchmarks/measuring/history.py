@@ -37,7 +37,7 @@ class MachineClass(msgspec.Struct, frozen=True):
     python: str
 
 
-class Measured(msgspec.Struct, frozen=True):
+class MeasuredFigure(msgspec.Struct, frozen=True):
     """One figure of a run: its unit, and its value each time."""
 
     unit: str
@@ -67,7 +67,7 @@ class BenchmarkRun(msgspec.Struct, frozen=True):
     commit: str
     date: str
     machine: MachineClass
-    figures: dict[str, Measured]
+    figures: dict[str, MeasuredFigure]
     format: str = FORMAT
 
 
@@ -213,7 +213,9 @@ def _wanted(run: BenchmarkRun, last: BenchmarkRun, since: str | None) -> bool:
     return run.commit != last.commit if since is None else run.commit.startswith(since)
 
 
-def _change(name: str, figure: str, before: Measured, after: Measured, floor: float) -> Change | str | None:
+def _change(
+    name: str, figure: str, before: MeasuredFigure, after: MeasuredFigure, floor: float
+) -> Change | str | None:
     by = worse(after.unit, before.middle, after.middle)
     if by is None:
         return None

@@ -87,7 +87,7 @@ class Other(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
-class Explained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CallerTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All explained callers."""
 
     caller: Sequence[Caller]
@@ -111,18 +111,18 @@ def calls() -> Calls:
     return msgspec.json.decode(CALLS.read_bytes(), type=Calls)
 
 
-def explained() -> Explained:
+def explained() -> CallerTables:
     """The explained callers.
 
     :raises Misuse: the file is malformed
     """
     try:
-        return msgspec.convert(toml_content(CALLERS.read_text(encoding="utf-8"), CALLERS.name), Explained)
+        return msgspec.convert(toml_content(CALLERS.read_text(encoding="utf-8"), CALLERS.name), CallerTables)
     except msgspec.ValidationError as wrong:
         raise Misuse(f"{CALLERS.name}: {wrong}") from None
 
 
-def faults(found: Calls, read: Explained) -> list[str]:
+def faults(found: Calls, read: CallerTables) -> list[str]:
     """Calling places without an explanation, or with two, and explained places that do not exist."""
     groups = (*(caller.places for caller in read.caller), *(other.places for other in read.other))
     places = [place for group in groups for place in group]

@@ -61,7 +61,7 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     functions: Sequence[str]
 
 
-class _Reasons(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ReasonGroups(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group: Sequence[Group]
 
 
@@ -72,7 +72,7 @@ def page() -> str:
     """
     reached = msgspec.json.decode(REACHED.read_bytes(), type=ReachedFunctions)
     content = toml_content(REASONS.read_text(encoding="utf-8"), REASONS.name)
-    groups = msgspec.convert(content, type=_Reasons).group
+    groups = msgspec.convert(content, type=_ReasonGroups).group
     functions = kernel_files().functions
     reasons = reasons_of(functions, reached.functions, groups)
     return "\n".join([*_head(reached), *_counts(functions, reached), *_files(functions, reached, reasons)])

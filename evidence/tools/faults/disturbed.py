@@ -40,7 +40,7 @@ _NAME = "faults"
 Found = tuple[dict[int, frozenset[str]], frozenset[int]]
 
 
-class Disturbed:
+class DisturbedCampaign:
     """One campaign in a folder, run undisturbed and disturbed; subclasses define the faults.
 
     :param number: the random seed

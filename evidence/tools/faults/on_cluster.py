@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from faults.disturbed import Disturbed, found
+from faults.disturbed import DisturbedCampaign, found
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "tests" / "campaign" / "cluster"))
 
@@ -32,7 +32,7 @@ _WORKERS = ("one", "two")
 _MOMENT = 30.0
 
 
-class OnCluster(Disturbed):
+class OnCluster(DisturbedCampaign):
     """A scheduler and two workers of dask; the undisturbed run has none."""
 
     def tables(self) -> str:

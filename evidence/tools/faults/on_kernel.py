@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from faults.disturbed import Disturbed, children_of
+from faults.disturbed import DisturbedCampaign, children_of
 
 _TABLES = """\
 [[catalogue]]
@@ -30,7 +30,7 @@ _MOMENT = 60.0
 _ENDS = 15.0
 
 
-class OnKernel(Disturbed):
+class OnKernel(DisturbedCampaign):
     """Two shards at a time, each with its own guests."""
 
     seconds = 300

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from faults.disturbed import Disturbed, children_of, found
+from faults.disturbed import DisturbedCampaign, children_of, found
 from pfnlab.base.errors import Misuse
 
 #: Seconds to wait for something to disturb.
@@ -62,7 +62,7 @@ class Bad(Exact):
 """
 
 
-class OnModels(Disturbed):
+class OnModels(DisturbedCampaign):
     """One process runs two shards at a time, on this host."""
 
     seconds = 4

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.api.live import Policies, names_own
-from pfnlab.api.records import Record, Recorded
+from pfnlab.api.records import Record, RowResult
 from pfnlab.api.runs import On, machine_names
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import say, silent
-from pfnlab.base.result import Outcome, beside
+from pfnlab.base.result import Outcome, other_fields
 from pfnlab.base.supervised import supervised
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.programs.lang.ops import Program
@@ -18,7 +18,7 @@ from pfnlab.programs.runs.named_machines import name_machine
 from pfnlab.verbs.check import CheckRequest, checks
 
 
-class CheckReport(Recorded):
+class CheckReport(RowResult):
     """The checks of one or more models; it prints as ``pfnlab check`` does.
 
     :ivar checks: one check per model, in the order they were given
@@ -79,7 +79,7 @@ class CheckReport(Recorded):
                 "length": answer.length,
                 "states": checked.states,
                 "complete": checked.complete,
-                **beside(checked, SHOWN_APART),
+                **other_fields(checked, SHOWN_APART),
             }
             for checked in self.checks
             for answer in checked.answers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pfnlab.api.acting import Acting, LiveTask
-from pfnlab.api.step import Listed, Pages, StepSeen, Where, seen_steps
+from pfnlab.api.step import ObservationTuple, Pages, StepSeen, Where, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.own_code import is_served
 from pfnlab.base.supervised import supervised
@@ -84,25 +84,25 @@ class LiveMachine(Acting):
         return steps[-1] if steps else None
 
     @property
-    def book(self) -> Listed[BookEntry]:
+    def book(self) -> ObservationTuple[BookEntry]:
         """The memtype list: reserved ranges of devices and their cache modes."""
-        return (self.state and self.state.book) or Listed()
+        return (self.state and self.state.book) or ObservationTuple()
 
     @property
-    def vmas(self) -> Listed[VmaSeen] | None:
+    def vmas(self) -> ObservationTuple[VmaSeen] | None:
         """The VMAs of all tasks in the program's areas; None while a processor is held."""
-        return Listed() if self.state is None else self.state.vmas
+        return ObservationTuple() if self.state is None else self.state.vmas
 
     @property
-    def ptes(self) -> Listed[PteSeen] | None:
+    def ptes(self) -> ObservationTuple[PteSeen] | None:
         """The runs of equal page-table entries of those VMAs."""
-        return Listed() if self.state is None else self.state.ptes
+        return ObservationTuple() if self.state is None else self.state.ptes
 
     @property
-    def log(self) -> Listed[str]:
+    def log(self) -> ObservationTuple[str]:
         """The kernel log of all operations so far; each observation has only the lines of one operation."""
         lines = [line for step in self.steps for line in step.log]
-        return Listed.of(lines, lines) or Listed()
+        return ObservationTuple.of(lines, lines) or ObservationTuple()
 
     @property
     def flushes(self) -> int:

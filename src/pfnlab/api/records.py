@@ -37,7 +37,7 @@ def records_html(records: Sequence[Record], empty: str) -> str:
     return fragment((Table("Rows", tuple(records[0]), tuple(rows)),))
 
 
-class Recorded:
+class RowResult:
     """A result that can be converted to rows."""
 
     def to_records(self) -> list[Record]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import msgspec
 
 from pfnlab.api.live import LiveMachine, Policies, names_own, with_own
-from pfnlab.api.records import Record, Recorded, RowsOf, field_text, records_html, step_records
+from pfnlab.api.records import Record, RowResult, RowsOf, field_text, records_html, step_records
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import cannot_write, write_whole
@@ -103,7 +103,7 @@ _FIELDS = ("value", "log", "book", "vmas")
 _WIDTH = 120
 
 
-class RunReport(Recorded):
+class RunReport(RowResult):
     """One program on one or more machines; it prints as ``pfnlab run`` does.
 
     :ivar program: the program that was run
@@ -194,7 +194,7 @@ class RunReport(Recorded):
         return fragment((Paragraph(shown.says), *shown.blocks, *shown.more))
 
 
-class Differences(Recorded, Sequence[Difference]):
+class Differences(RowResult, Sequence[Difference]):
     """The fields in which machines differ, in the order of steps; empty, and thus false, if they agree."""
 
     def __init__(self, result: RunReport) -> None:

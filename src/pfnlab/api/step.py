@@ -24,7 +24,7 @@ T = TypeVar("T")
 _FIELDS = tuple(field for field in STEP_ROWS if field not in ("levels", "mode"))
 
 
-class Listed(tuple[T, ...]):
+class ObservationTuple(tuple[T, ...]):
     """A tuple of observations that prints as in the terminal: one per line, ``-`` if empty."""
 
     _texts: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Listed(tuple[T, ...]):
         return "\n".join(self._texts or map(repr, self)) or NOTHING
 
 
-class DriverKeeps(NamedTuple):
+class DriverReservations(NamedTuple):
     """The reservations that drivers hold after a step without a mapping.
 
     :param some: there may be some that the program does not declare
@@ -67,7 +67,7 @@ class StepSeen:
     :param keeps: the reservations that drivers hold for themselves at that point, which are not leaked
     """
 
-    def __init__(self, step: Step, keeps: DriverKeeps) -> None:
+    def __init__(self, step: Step, keeps: DriverReservations) -> None:
         self.step = step
         self._keeps = keeps
 
@@ -92,24 +92,24 @@ class StepSeen:
         return self.step.value
 
     @property
-    def book(self) -> Listed[BookEntry] | None:
+    def book(self) -> ObservationTuple[BookEntry] | None:
         """The memtype list: reserved ranges of devices and their cache modes."""
-        return Listed.of(self.step.book, self._keeps.cell(self.step, "book"))
+        return ObservationTuple.of(self.step.book, self._keeps.cell(self.step, "book"))
 
     @property
-    def log(self) -> Listed[str]:
+    def log(self) -> ObservationTuple[str]:
         """The kernel log lines of this operation."""
-        return Listed.of(self.step.log, self.step.log) or Listed()
+        return ObservationTuple.of(self.step.log, self.step.log) or ObservationTuple()
 
     @property
-    def vmas(self) -> Listed[VmaSeen] | None:
+    def vmas(self) -> ObservationTuple[VmaSeen] | None:
         """The VMAs in the program's areas, of every task."""
-        return Listed.of(self.step.vmas, cell(self.step, "vmas"))
+        return ObservationTuple.of(self.step.vmas, cell(self.step, "vmas"))
 
     @property
-    def ptes(self) -> Listed[PteSeen] | None:
+    def ptes(self) -> ObservationTuple[PteSeen] | None:
         """The runs of equal page-table entries of those VMAs."""
-        return Listed.of(self.step.ptes, cell(self.step, "ptes"))
+        return ObservationTuple.of(self.step.ptes, cell(self.step, "ptes"))
 
     @property
     def flushes(self) -> int | None:
@@ -173,7 +173,7 @@ def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
     # vfio-pci maps its device for itself as long as it is open; the program does not mention that.
     some = program.needs.vfio
     steps = zip(run.steps, kept_after(program, run), strict=False)
-    return tuple(StepSeen(step, DriverKeeps(some, kept)) for step, kept in steps)
+    return tuple(StepSeen(step, DriverReservations(some, kept)) for step, kept in steps)
 
 
 @dataclasses.dataclass(frozen=True)

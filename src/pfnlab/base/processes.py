@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.base.progress import say
-from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
+from pfnlab.base.worker import Worker, WorkerEnded, end_all, forked, hear
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -106,7 +106,7 @@ class Processes(Generic[Piece, Result]):
                 hear(self._workers)
             try:
                 result = results.pop(place).result()
-            except Ended as lost:
+            except WorkerEnded as lost:
                 raise Undecided(f"{self._named(piece)}: {lost}") from None
             yield result
 

@@ -79,7 +79,7 @@ class PlainText(NamedTuple):
         return cls(f"{text}\n")
 
 
-class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
+class PrintedStruct(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
     """A structure printed by ``--json``: its ``tag`` is its ``format``, and keys are only ever added."""
 
     @classmethod
@@ -98,7 +98,7 @@ class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
         return json_line(content) if indent is None else json.dumps(content, indent=indent)
 
 
-class Result(Printed, frozen=True, kw_only=True):
+class Result(PrintedStruct, frozen=True, kw_only=True):
     """A result of work, with the version and command line that made it.
 
     :param made: version and command line; missing in results of early versions
@@ -107,9 +107,9 @@ class Result(Printed, frozen=True, kw_only=True):
     made: Annotated[Made, ALWAYS] = Made("", None)
 
 
-def beside(result: msgspec.Struct, said: Collection[str]) -> dict[str, Any]:
-    """Fields of *result* other than *said*, by name, so that new fields show up everywhere."""
-    return {name: getattr(result, name) for name in result.__struct_fields__ if name not in said}
+def other_fields(result: msgspec.Struct, names: Collection[str]) -> dict[str, Any]:
+    """Fields of *result* other than *names*, by name, so that new fields show up everywhere."""
+    return {name: getattr(result, name) for name in result.__struct_fields__ if name not in names}
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:

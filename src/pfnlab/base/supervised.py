@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 from pfnlab.base import own_code
 from pfnlab.base.endings import end_with, ending
 from pfnlab.base.errors import Killed, PfnlabError, PolicyError, Undecided
-from pfnlab.base.worker import End, Ended, fork, hear, tell
+from pfnlab.base.worker import End, WorkerEnded, fork, hear, tell
 
 Result = TypeVar("Result")
 
@@ -100,7 +100,7 @@ class _Watch:
                 os.close(descriptor)
         try:
             return answer.result()
-        except Ended as lost:
+        except WorkerEnded as lost:
             raise self._lost(lost.code) from None
 
     def _look_for_interrupts(self) -> None:
@@ -143,7 +143,7 @@ class _Watch:
             signal.set_wakeup_fd(self._signalling, warn_on_full_buffer=False)
             # All output except pfnlab's own, which is sent, goes to standard error.
             os.dup2(2 if own_code.is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
-            sys.stdout = _Diverted(sys.stdout, end.say)
+            sys.stdout = _DivertedOutput(sys.stdout, end.say)
             own_code.serve(self._beats)
             end.answer(_checked, work)
             code = 0
@@ -174,7 +174,7 @@ def _checked(work: Callable[[], Any]) -> Any:
     return result
 
 
-class _Diverted(io.TextIOBase):
+class _DivertedOutput(io.TextIOBase):
     """Standard output of pfnlab, with the properties of *like*; user output goes to standard error."""
 
     def __init__(self, like: Any, write: Callable[[str], None]) -> None:

@@ -41,7 +41,7 @@ _LENGTH = struct.Struct("Q")
 _READ = 1 << 18
 
 
-class Ended(Undecided):
+class WorkerEnded(Undecided):
     """A worker ended without an answer, with this exit code, negative for a signal."""
 
     def __init__(self, code: int | None) -> None:
@@ -191,7 +191,7 @@ class Worker:
 
         :param hearer: receives the progress lines
         :return: future for the result, set by :func:`hear`, or for the error: that of the work, a PolicyError
-            if user code ended the process, else :class:`Ended`
+            if user code ended the process, else :class:`WorkerEnded`
         """
         result = Future[Any]()
         self.owed.append((result, hearer))
@@ -229,7 +229,7 @@ class Worker:
         if self._lost is None:
             self.end(_END_LIMIT)
             code = self.process.returncode
-            self._lost = mistake_ended(code) or Ended(code)
+            self._lost = mistake_ended(code) or WorkerEnded(code)
         while self.owed:
             self.owed.popleft()[0].set_exception(self._lost)
 

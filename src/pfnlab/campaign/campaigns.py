@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, beside
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, other_fields
 from pfnlab.base.units import number_of
 from pfnlab.campaign.store.rows import (
     DISCOVERIES,
@@ -157,7 +157,7 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
     ) -> ListedResults:
         """The printed form of *results*, from the campaigns in *statuses*."""
         listed = (
-            ListedResult(digest=one.digest, **beside(one.result, ()), sightings=one.sightings)
+            ListedResult(digest=one.digest, **other_fields(one.result, ()), sightings=one.sightings)
             for one in results
         )
         return cls(made=Made.now(), store=address, campaigns=tuple(statuses), results=tuple(listed))

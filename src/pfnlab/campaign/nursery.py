@@ -17,7 +17,7 @@ from pfnlab.base.errors import Killed, PfnlabError
 from pfnlab.base.progress import silent
 from pfnlab.base.supervised import supervised
 from pfnlab.base.version import VERSION
-from pfnlab.base.worker import End, Ended, Worker, executed, forked, hear
+from pfnlab.base.worker import End, Worker, WorkerEnded, executed, forked, hear
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 from pfnlab.campaign.store.rows import this_host
 
@@ -81,7 +81,7 @@ class Nursery:
             return None if self.left else self._over(AttemptEnd.HUNG, f"it did not end within {limit:g} s")
         try:
             attempt = msgspec.json.decode(self._answer.result(), type=Attempt)
-        except Ended:
+        except WorkerEnded:
             return self._over(AttemptEnd.LOST, "the process that runs shards was ended")
         except PfnlabError as trouble:
             return self._over(AttemptEnd.FAILED, f"it did not answer: {trouble}")
@@ -123,7 +123,7 @@ def _in_a_fork(shard: Shard) -> Attempt:
     try:
         attempt: Attempt = worker.ask((shard, began))
         return attempt
-    except Ended as lost:
+    except WorkerEnded as lost:
         code = lost.code or 0
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         end = AttemptEnd.LOST if -code in _FROM_OUTSIDE else AttemptEnd.FAILED
@@ -133,10 +133,10 @@ def _in_a_fork(shard: Shard) -> Attempt:
         worker.end()
 
 
-def _attempted(asked: tuple[Shard, float]) -> Attempt:
+def _attempted(request: tuple[Shard, float]) -> Attempt:
     from pfnlab.campaign.work import perform
 
-    shard, began = asked
+    shard, began = request
     # A policy that changes this handler is at fault, and the search checks for it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

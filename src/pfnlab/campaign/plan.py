@@ -37,7 +37,7 @@ from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.printer import format_program
 
 
-class Beside:
+class PlanFiles:
     """The files next to the plan, each read once.
 
     :param folder: the folder of the campaign's file
@@ -166,7 +166,7 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         """The operations that programs may contain."""
         return Vocabulary(*(getattr(self, field) for field in Vocabulary.__struct_fields__))
 
-    def works(self, beside: Beside) -> Iterator[tuple[int, FuzzWork]]:
+    def works(self, files: PlanFiles) -> Iterator[tuple[int, FuzzWork]]:
         """The work of each shard, and its number of programs."""
         how: dict[str, Any] = {"vocabulary": self.vocabulary, "look": self.look, "coverage": self.coverage}
         for machines in self.machines:
@@ -188,10 +188,10 @@ class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     depth: Depth | None = None
     states: Count | None = None
 
-    def works(self, beside: Beside) -> Iterator[tuple[int, CheckWork]]:
+    def works(self, files: PlanFiles) -> Iterator[tuple[int, CheckWork]]:
         """The work of each shard; it has no programs."""
         changes = [change for policy in self.policies for change in changes_of(policy)] or [""]
-        texts = {scope: beside.scope_text(scope) for scope in self.scopes}
+        texts = {scope: files.scope_text(scope) for scope in self.scopes}
         how: dict[str, Any] = {"properties": self.properties, "depth": self.depth, "states": self.states}
         for machine, change in product(self.machines, dict.fromkeys(changes)):
             for scope, text in texts.items():
@@ -211,9 +211,9 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     programs_per_shard: Count = 50
     look: str = ""
 
-    def works(self, beside: Beside) -> Iterator[tuple[int, CatalogueWork]]:
+    def works(self, files: PlanFiles) -> Iterator[tuple[int, CatalogueWork]]:
         """The work of each shard, and its number of programs."""
-        texts = beside.programs(self.programs)
+        texts = files.programs(self.programs)
         names = list(texts)
         for machines in self.machines:
             for first in range(0, len(names), self.programs_per_shard):
@@ -235,7 +235,7 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     programs: Count = PROGRAMS
     seed: Seed = SEED
 
-    def works(self, beside: Beside) -> Iterator[tuple[int, MeetWork]]:
+    def works(self, files: PlanFiles) -> Iterator[tuple[int, MeetWork]]:
         """The work of each shard, and its number of random programs."""
         for kernel in self.kernels:
             work = MeetWork(kernel=kernel, profile=self.profile, programs=self.programs, seed=self.seed)
@@ -254,7 +254,7 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     cells_per_shard: Count = 500
     look: str = ""
 
-    def works(self, beside: Beside) -> Iterator[tuple[int, SweepWork]]:
+    def works(self, files: PlanFiles) -> Iterator[tuple[int, SweepWork]]:
         """The work of each shard, and its number of programs."""
         for machines in (group for named in self.machines for group in compared_together(named)):
             for scope in self.scopes:
@@ -279,7 +279,7 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     core: bool = False
     pieces_per_shard: Count = 100
 
-    def works(self, beside: Beside) -> Iterator[tuple[int, ReviewWork]]:
+    def works(self, files: PlanFiles) -> Iterator[tuple[int, ReviewWork]]:
         """The work of each shard; it has no programs."""
         pieces = review_plan()
         digest = plan_digest(pieces)
@@ -317,12 +317,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
         :raises Misuse: if there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
-        beside = Beside(folder)
+        plan_files = PlanFiles(folder)
         # Before they are created, which takes longer than counting them.
-        self.check_number(beside)
+        self.check_number(plan_files)
         found: dict[str, Shard] = {}
         of_machines = cache(_of_machines)
-        for task, work in self._works(beside):
+        for task, work in self._works(plan_files):
             needs_qemu, files = of_machines(_machines(work))
             content: dict[str, Any] = msgspec.to_builtins(work)
             if files:
@@ -331,20 +331,20 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             found.setdefault(shard.key, shard)
         return list(found.values())
 
-    def check_number(self, beside: Beside) -> None:
+    def check_number(self, files: PlanFiles) -> None:
         """Check the number of shards.
 
         :raises Misuse: if there are more than :data:`MOST_SHARDS`
         """
-        if any(number == MOST_SHARDS for number, _ in enumerate(self._works(beside))):
+        if any(number == MOST_SHARDS for number, _ in enumerate(self._works(files))):
             raise Misuse(f"these are more than {MOST_SHARDS:,} shards: raise programs_per_shard")
 
-    def _works(self, beside: Beside) -> Iterator[tuple[str, Any]]:
+    def _works(self, files: PlanFiles) -> Iterator[tuple[str, Any]]:
         """The work of each shard within the budget of programs, with its task."""
         programs = 0
         for task in ("check", "fuzz", "catalogue", "meet", "sweep", "review"):
             for table in getattr(self, task):
-                for count, work in table.works(beside):
+                for count, work in table.works(files):
                     if count and self.budget.programs is not None and programs >= self.budget.programs:
                         # All later work in this table consists of programs too.
                         break

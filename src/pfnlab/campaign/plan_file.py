@@ -11,7 +11,7 @@ from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import MOST_WRITTEN, check_regular, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.campaign.plan import Beside, Plan, changes_of
+from pfnlab.campaign.plan import Plan, PlanFiles, changes_of
 from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.checker.review.designs import is_file, models_reviewed
@@ -68,9 +68,9 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
     mistakes = [line for line, _ in of_form]
     plan = plan_without(content, [place for _, place in of_form])
     if plan is not None:
-        beside = Beside(folder)
-        mistakes += islice(_Meaning(plan, places, beside, trust).mistakes(), _SAID + 1)
-        if not mistakes and (too_many := _refused(partial(plan.check_number, beside))):
+        files = PlanFiles(folder)
+        mistakes += islice(_Meaning(plan, places, files, trust).mistakes(), _SAID + 1)
+        if not mistakes and (too_many := _refused(partial(plan.check_number, files))):
             mistakes = [f"{source}: {too_many}"]
         if not mistakes:
             return plan
@@ -82,8 +82,8 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
 class _Meaning:
     """Checks for names that do not exist, and for values that do not go together."""
 
-    def __init__(self, plan: Plan, places: KeyPlaces, beside: Beside, trust: bool) -> None:
-        self._plan, self._places, self._beside, self._trust = plan, places, beside, trust
+    def __init__(self, plan: Plan, places: KeyPlaces, files: PlanFiles, trust: bool) -> None:
+        self._plan, self._places, self._files, self._trust = plan, places, files, trust
         # A machine or a scope may occur in many tables.
         self._known: dict[Hashable, str] = {}
 
@@ -124,7 +124,7 @@ class _Meaning:
             if table.look:
                 yield "look", self._refusal(looking_named, table.look)
         elif name == "catalogue":
-            yield "programs", self._refusal(self._beside.programs, table.programs)
+            yield "programs", self._refusal(self._files.programs, table.programs)
             if table.look:
                 yield "look", self._refusal(look_named, table.look)
         elif name == "sweep":
@@ -149,7 +149,7 @@ class _Meaning:
         yield "designs", self._refusal(_check_design, base, design, self._trust)
 
     def _check_scope(self, scope: str, properties: tuple[str, ...]) -> None:
-        questions(list(properties), self._beside.scope(scope))
+        questions(list(properties), self._files.scope(scope))
 
     def _refusal(self, what: Callable[..., Any], *arguments: Hashable) -> str:
         """The error message of *what* for these arguments; empty if it accepts them."""

@@ -50,12 +50,12 @@ class KeyPlaces:
         # A table may also be written as a value: name = {key = 1}.
         row = rows.get((table, number, key)) or rows.get((table, number, "")) or rows.get(("", 0, table))
         head = f"[[{table}]] {number + 1}" if table in TASK_NAMES else f"[{table}]" * bool(table)
-        words = ", ".join(filter(None, (head, shown_key(key) if key else "")))
+        words = ", ".join(filter(None, (head, key_text(key) if key else "")))
         place = f"{self._source}:{row}" if row else self._source
         return f"{place}: {words}" if words else place
 
 
-def shown_key(key: str) -> str:
+def key_text(key: str) -> str:
     """A key in a message: as written, on one line, and shortened."""
     if _BARE.fullmatch(key):
         return key
@@ -121,7 +121,7 @@ def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistak
     elif type(form := content["form"]) is not int or form != FORM:
         newer = type(form) is int and form > FORM
         remedy = "use the newer pfnlab that wrote it" if newer else f"write form = {FORM}"
-        said = f"{places.at(key='form')}: the form of the file is {FORM}, not {shown(form)}: {remedy}"
+        said = f"{places.at(key='form')}: the form of the file is {FORM}, not {value_text(form)}: {remedy}"
         yield said, ("", 0, "form")
     fields = {field.name: field for field in msgspec.structs.fields(Plan)}
     for key in content:
@@ -176,7 +176,7 @@ def sample(table: str, key: str) -> str:
     return f"{key} = {samples.of_table.get(table, {}).get(key) or samples.of_key[key]}"
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value in a message: in TOML, on one line, and shortened."""
     text = one_line(_toml(value))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
@@ -212,8 +212,8 @@ def _table_mistakes(
             msgspec.convert(value, fields[key].type)
         except msgspec.ValidationError:
             bound = _bound(value, fields[key].type)
-            wrong = f"this is {bound}, not {shown(value)}: " if bound else ""
-            instead = "" if bound else f", not {shown(value)}"
+            wrong = f"this is {bound}, not {value_text(value)}: " if bound else ""
+            instead = "" if bound else f", not {value_text(value)}"
             yield f"{at}: {wrong}write {sample(name, key)}{instead}", (name, number, key)
         else:
             required = fields[key].required
@@ -249,6 +249,6 @@ def _list_mistakes(value: Any, table: str, key: str, *, required: bool) -> Itera
         seen = set()
         for item in items:
             if str(item) in seen:
-                yield f"{shown(item)} is named twice: leave one out"
+                yield f"{value_text(item)} is named twice: leave one out"
                 break
             seen.add(str(item))

@@ -18,7 +18,7 @@ from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
 from pfnlab.campaign.store.database import damaged
-from pfnlab.campaign.store.rows import DONE, WAITING, SeenWith, StoredShard, this_host
+from pfnlab.campaign.store.rows import DONE, WAITING, SightingContext, StoredShard, this_host
 from pfnlab.campaign.store.store import Store
 from pfnlab.campaign.work import TASKS, work_of
 
@@ -136,10 +136,10 @@ def run_campaign(
     with store.running(name):
         # An earlier request to stop was for an earlier run.
         store.go_on(name)
-        return _Running(store, name, executor, on_progress, idle).run()
+        return _CampaignRun(store, name, executor, on_progress, idle).run()
 
 
-class _Running:
+class _CampaignRun:
     """One run: the waiting and the running shards."""
 
     def __init__(
@@ -211,7 +211,7 @@ class _Running:
                 self._name,
                 stored.number,
                 content.results,
-                SeenWith(
+                SightingContext(
                     version=attempt.version,
                     kernels=content.kernels,
                     seed=content.seed,

@@ -31,14 +31,14 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
         return digest_of([self.task, self.work])
 
 
-class _Worked(Protocol):
+class _ShardWork(Protocol):
     """A new or a stored shard, with its work."""
 
     @property
     def work(self) -> dict[str, Any]: ...
 
 
-def policies_of(shards: Iterable[_Worked]) -> list[str]:
+def policies_of(shards: Iterable[_ShardWork]) -> list[str]:
     """The policy files that *shards* name, each once: running the shards runs them."""
     texts = (text for shard in shards for text in _texts(shard.work))
     return list(dict.fromkeys(file for text in texts for file in files_in(text)))
@@ -54,7 +54,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for part in value for text in _texts(part))
 
 
-def check_trust(shards: Iterable[_Worked], source: str) -> None:
+def check_trust(shards: Iterable[_ShardWork], source: str) -> None:
     """Check that *shards* name no policy file, since running them would run it.
 
     :param source: the name of their store, for the message

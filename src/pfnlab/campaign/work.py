@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import MOST_RECORDED, read_bytes
-from pfnlab.base.result import beside
+from pfnlab.base.result import other_fields
 from pfnlab.base.units import number_of
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork, fuzz_shard
 from pfnlab.campaign.review_work import ReviewWork, review_shard
@@ -22,9 +22,9 @@ from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.scopes.meanings import verdict_words
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope, read_scope
-from pfnlab.hunt.meeting.by_name import meet_named, named_kernel
 from pfnlab.hunt.meeting.holding import PROGRAMS, SEED, Programs
-from pfnlab.hunt.meeting.meet import Explained, Meeting
+from pfnlab.hunt.meeting.kernel_meeting import meet_named, named_kernel
+from pfnlab.hunt.meeting.meet import ExplainedDifference, Meeting
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import model_of
@@ -129,13 +129,13 @@ def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, 
         scope=work.scope,
         subject="search",
         says=f"{number_of(checked.states, 'state')}, {number_of(checked.transitions, 'step')}",
-        detail=msgspec.to_builtins({"work": work, **beside(checked, _OF_RUN)}),
+        detail=msgspec.to_builtins({"work": work, **other_fields(checked, _OF_RUN)}),
     )
     return (search, *(_answered(work, checked, answer) for answer in checked.answers))
 
 
 def _answered(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> StoredResult:
-    detail = {**beside(answer, _OF_VERDICT), "depth": checked.depth, "ended": checked.ended}
+    detail = {**other_fields(answer, _OF_VERDICT), "depth": checked.depth, "ended": checked.ended}
     unreached = answer.kind == "sometimes" and answer.verdict == VIOLATED
     says = verdict_words(answer.name, answer.asks, violated=answer.verdict == VIOLATED)
     return StoredResult(
@@ -184,7 +184,7 @@ def meet_shard(work: MeetWork) -> ShardResults:
     return ShardResults(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
 
 
-def _differing(meeting: Meeting, explained: Explained) -> StoredResult:
+def _differing(meeting: Meeting, explained: ExplainedDifference) -> StoredResult:
     difference = explained.difference
     return StoredResult(
         kind="difference",

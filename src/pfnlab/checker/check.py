@@ -177,14 +177,14 @@ SHOWN_APART = (
 )
 
 
-class Elsewhere(Protocol):
+class RemoteSearch(Protocol):
     """Searches a model elsewhere, with the same result as :func:`pfnlab.checker.search.explore.explore`."""
 
     def __call__(
         self,
         model: KernelModel,
         predicates: Sequence[Property[Any]],
-        asked: Sequence[Question],
+        selection: Sequence[Question],
         depth: int | None,
     ) -> Exploration[Any]: ...
 
@@ -199,33 +199,33 @@ def depth_of(scope: Scope | RaceScope, limits: CheckLimits) -> int | None:
 def check(
     machine: ModelMachine,
     scope: Scope | RaceScope,
-    asked: Sequence[Question] | None = None,
+    selection: Sequence[Question] | None = None,
     limits: CheckLimits = UNLIMITED,
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
     jobs: int = 1,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: RemoteSearch | None = None,
     counted: PartCount = UNCOUNTED,
 ) -> CheckResult:
-    """Try every sequence of the scope's operations on *machine*, and judge every state by *asked*.
+    """Try every sequence of the scope's operations on *machine*, and judge every state by *selection*.
 
     In a scope of races, try every schedule of its operations.
 
-    :param asked: the properties; None for all that apply to the scope
+    :param selection: the properties; None for all that apply to the scope
     :param watch: also find branches of the policies that were never taken; takes about twice as long
     :param jobs: the number of processes that try operations or races in parallel; 1 if branches are watched
     :param elsewhere: searches a model of sequences instead of this process
     :param counted: counts walks, and the searches of a swarm
     """
-    asked = questions(scope=scope) if asked is None else asked
+    selection = questions(scope=scope) if selection is None else selection
     model: KernelModel | RaceModel
     predicates: list[Property[Any]]
     if isinstance(scope, RaceScope):
-        model, predicates, depth = RaceModel(machine, scope), list(race_properties(asked)), limits.depth
+        model, predicates, depth = RaceModel(machine, scope), list(race_properties(selection)), limits.depth
     else:
         model = KernelModel(machine, scope)
-        predicates = list(properties(model, asked))
+        predicates = list(properties(model, selection))
         depth = depth_of(scope, limits)
     members: list[SwarmMember] = []
     policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
@@ -245,13 +245,13 @@ def check(
                 done=counted.advance,
             )
         elif elsewhere is not None and isinstance(model, KernelModel):
-            found = elsewhere(model, predicates, asked, depth)
+            found = elsewhere(model, predicates, selection, depth)
         else:
             found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
     cut = (*found.passed, *without_rule(model.unmodelled))
     # Before counterexamples are rerun.
     fired = _fired(model)
-    answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
+    answers = tuple(_answer(model, found, question, complete=not cut) for question in selection)
     return CheckResult(
         made=Made.now(),
         machine=f"model:{machine.spec}",
@@ -285,7 +285,7 @@ def _swarmed(
         raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
 
     def member(found: Exploration[Any], without: tuple[str, ...]) -> None:
-        violated = [asked.name for asked in predicates if found.verdict(asked.name) == "violated"]
+        violated = [one.name for one in predicates if found.verdict(one.name) == "violated"]
         members.append(SwarmMember(found.states, found.transitions, without, tuple(violated)))
 
     counted.expect(limits.searches)

@@ -20,7 +20,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 def check_all(
     machines: Sequence[ModelMachine],
     scope: Scope | RaceScope,
-    asked: Sequence[Question],
+    selection: Sequence[Question],
     limits: CheckLimits = UNLIMITED,
     *,
     jobs: int,
@@ -32,8 +32,8 @@ def check_all(
         with working(f"checking model:{machine.spec}") as work:
             return [
                 check(
-                    *(machine, scope, asked, limits),
-                    progress=shown_in(work, scope, limits),
+                    *(machine, scope, selection, limits),
+                    progress=progress_display(work, scope, limits),
                     watch=watch,
                     jobs=jobs,
                     counted=work,
@@ -41,7 +41,7 @@ def check_all(
             ]
 
     def checked(machine: ModelMachine) -> CheckResult:
-        return check(machine, scope, asked, limits, watch=watch)
+        return check(machine, scope, selection, limits, watch=watch)
 
     with working(f"checking {number_of(len(machines), 'model')}", len(machines)) as work:
         return list(
@@ -49,7 +49,9 @@ def check_all(
         )
 
 
-def shown_in(work: Work, scope: Scope | RaceScope, limits: CheckLimits) -> Callable[[Exploration[Any]], None]:
+def progress_display(
+    work: Work, scope: Scope | RaceScope, limits: CheckLimits
+) -> Callable[[Exploration[Any]], None]:
     """A function that shows the progress of a search in *work*."""
     depth = depth_of(scope, limits)
     return lambda exploration: work.show(forecast_line(exploration, depth))

@@ -43,7 +43,7 @@ _FORM = f"write it as check printed it: `{TAG} MODEL SCOPE PROPERTY 0/1abc/2def`
 SILENT, KEPT, BROKEN, AHEAD, REACHED = "-", "holds", "VIOLATED", "not reached", "reached"
 
 
-class Differs(Discovery):
+class ReplayDifference(Discovery):
     """A replay differs from the recording.
 
     :param step: the number of the step that differs, counted from 1
@@ -141,7 +141,7 @@ class Replay:
     :ivar title: a line that describes the replay
     :ivar program: its steps, in the names of one program; None for a race
     :raises Misuse: if it names an unknown model, scope or property
-    :raises Differs: if a step has changed
+    :raises ReplayDifference: if a step has changed
     """
 
     def __init__(self, recorded: RecordedPath) -> None:
@@ -157,7 +157,7 @@ class Replay:
     def on(self, machine: str) -> Iterator[JudgedStep]:
         """The steps on *machine*, which is a model.
 
-        :raises Differs: if it has no such step
+        :raises ReplayDifference: if it has no such step
         """
         model = self._model(machine)
         if isinstance(model, RaceModel):
@@ -212,12 +212,12 @@ def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[Jud
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
-    """:raises Differs: if the property is not decided after the last step, or was decided before it"""
+    """:raises ReplayDifference: if the property is undecided after the last step, or was decided before"""
     decides = BROKEN if question.kind == "always" else REACHED
     for number, step in enumerate(steps, 1):
         if (step.word == decides) != (number == len(steps)):
             recorded = decides if number == len(steps) else "undecided"
-            raise Differs(
+            raise ReplayDifference(
                 number, f"behind `{step.step}` {question.name} was {recorded}, and now is {step.word}"
             )
 
@@ -250,16 +250,18 @@ def _retraced(model: KernelModel | RaceModel, recorded: RecordedPath) -> Path[An
     """The path, with every step compared with its letters."""
     states: list[Any] = list(model.initial())
     if recorded.start >= len(states):
-        raise Differs(1, f"there is no beginning {recorded.start}, only {len(states)}")
+        raise ReplayDifference(1, f"there is no beginning {recorded.start}, only {len(states)}")
     state, actions = states[recorded.start], []
     for number, (choice, letters) in enumerate(recorded.steps, 1):
         steps: list[Any] = list(model.successors(state))
         if choice >= len(steps):
-            raise Differs(number, f"{number_of(len(steps), 'step')} can be taken, and {choice} was recorded")
+            raise ReplayDifference(
+                number, f"{number_of(len(steps), 'step')} can be taken, and {choice} was recorded"
+            )
         action, state = steps[choice]
         actions.append(action)
         if letters != list(_letters(map(str, actions)))[-1]:
-            raise Differs(number, f"`{action}` is another step than the one recorded")
+            raise ReplayDifference(number, f"`{action}` is another step than the one recorded")
     return Path(recorded.start, tuple(choice for choice, _ in recorded.steps), tuple(actions))
 
 
@@ -270,10 +272,10 @@ def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, RaceStat
         assert isinstance(turn, Turn)
         steps = {action.task: (action, after) for action, after in model.successors(state)}
         if turn.task not in steps:
-            raise Differs(number, f"`{turn}` was recorded, but {turn.task} cannot continue here")
+            raise ReplayDifference(number, f"`{turn}` was recorded, but {turn.task} cannot continue here")
         action, state = steps[turn.task]
         if str(action) != str(turn):
-            raise Differs(number, f"`{turn}` was recorded, but here it is `{action}`")
+            raise ReplayDifference(number, f"`{turn}` was recorded, but here it is `{action}`")
         yield str(action), state
 
 

@@ -224,7 +224,7 @@ def claim_numbers(typed: str) -> Iterator[Candidate]:
 
 def thread_numbers(typed: str) -> Iterator[Candidate]:
     """List the numbers of threads with their titles, and the numbers of defects with their effects."""
-    from pfnlab.discussions.posted import posted_threads
+    from pfnlab.discussions.posted_threads import posted_threads
 
     for one in posted_threads():
         yield Candidate(one.number, one.title)

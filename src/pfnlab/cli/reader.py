@@ -55,30 +55,30 @@ def perform_words(words: Sequence[str], *, pager: bool = False) -> int:
 
         print(f"pfnlab {VERSION}")
         return 0
-    asked = read(words)
-    if asked.request is None:
+    line = read(words)
+    if line.request is None:
         from pfnlab.cli.help import help_text
         from pfnlab.cli.verbs import page_of
 
-        if not asked.is_help:
-            print(help_text(page_of(asked.verb)), end="", file=sys.stderr)
+        if not line.is_help:
+            print(help_text(page_of(line.verb)), end="", file=sys.stderr)
             return Misuse.exit_code
-        with _paged(pager, asked):
-            print(help_text(page_of(asked.verb)), end="")
+        with _paged(pager, line):
+            print(help_text(page_of(line.verb)), end="")
         return 0
-    if asked.of_group is not None:
-        loaded(asked.verb.split()[0]).prepare(asked.of_group)
-    with _paged(pager, asked) as say:
-        return performed(asked.verb, asked.request, say)
+    if line.of_group is not None:
+        loaded(line.verb.split()[0]).prepare(line.of_group)
+    with _paged(pager, line) as say:
+        return performed(line.verb, line.request, say)
 
 
-def _paged(pager: bool, asked: CommandLine) -> AbstractContextManager[Say | None]:
+def _paged(pager: bool, line: CommandLine) -> AbstractContextManager[Say | None]:
     """Return the context for a command's output; its value, if any, takes progress lines."""
     # The pager module takes longer to import than a small program takes to run.
     if pager and sys.stdout.isatty():
         from pfnlab.cli.paging import paged, pages
 
-        if pages(asked.verb, asked.request):
+        if pages(line.verb, line.request):
             return paged()
     return nullcontext()
 

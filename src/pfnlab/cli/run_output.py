@@ -104,7 +104,7 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
         print(document(results, request, form), end="")
         return
     if not sys.stdout.isatty() and not any(name in os.environ for name in _AS_TERMINAL):
-        text = _asked(results, request, terminal_width(_PIPED_WIDTH))
+        text = _selected_text(results, request, terminal_width(_PIPED_WIDTH))
         print(text.plain.expandtabs(), end="")
         return
     # rich is only for terminals, and takes longer to import than a small program takes to run.
@@ -113,11 +113,11 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
 
     console = Console(highlight=False, markup=False, emoji=False)
     width = console.width if console.is_terminal else _PIPED_WIDTH
-    text = _asked(results, request, width)
+    text = _selected_text(results, request, width)
     console.print(Text.assemble(*text.pieces), end="", soft_wrap=True)
 
 
-def _asked(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
+def _selected_text(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
     """Return the text to print; with ``--quiet``, only problems."""
     if not request.quiet:
         return _text(results, request, width)

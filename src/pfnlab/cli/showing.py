@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pfnlab.base.progress import waited
-from pfnlab.base.result import PlainText, Printed
+from pfnlab.base.result import PlainText, PrintedStruct
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
@@ -23,9 +23,9 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             show_runs(request, waited(what, results))
         case "kernels meet" | "kernels diff":
             from pfnlab.base.files import write_output
-            from pfnlab.verbs.kernels_compared import Unmet
+            from pfnlab.verbs.kernels_compared import FailedMeeting
 
-            met = (result for result in results if not isinstance(result, Unmet))
+            met = (result for result in results if not isinstance(result, FailedMeeting))
             for text in waited(what, (_text(verb, request, result) for result in met)):
                 write_output(request.output, text, append=True)
         case _:
@@ -87,11 +87,11 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
             text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
         case _:
-            text = _lines(result, apart) if isinstance(result, Printed) else str(result)
+            text = _lines(result, apart) if isinstance(result, PrintedStruct) else str(result)
     return f"{text}\n"
 
 
-def _lines(result: Printed, apart: bool) -> str:
+def _lines(result: PrintedStruct, apart: bool) -> str:
     """Return the lines of a result."""
     from pfnlab.present.document.part import KINDS, part_of, terminal
 

@@ -11,16 +11,16 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from pfnlab.base.result import Count
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.evidence import Seen
+from pfnlab.discussions.claim_questions import StepQuestion
+from pfnlab.discussions.evidence import StepEvidence
 from pfnlab.discussions.lookup import NumberedClaim, claims_of
-from pfnlab.discussions.observed import Observed, said
+from pfnlab.discussions.step_parts import StepPart, part_text
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.runs.compare import comparable, seen_by_all, spent_messages
+from pfnlab.programs.runs.compare import common_events, comparable, spent_messages
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step, undecided
@@ -59,7 +59,7 @@ class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
     observed: str
 
 
-class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimComparison(msgspec.Struct, frozen=True, kw_only=True):
     """The claims compared on a kernel.
 
     :param asked: number of claims
@@ -72,7 +72,7 @@ class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
     changed: tuple[ChangedClaim, ...]
 
 
-class _AskedStep(NamedTuple):
+class _ClaimStep(NamedTuple):
     """A part of a step that a claim compares on kernels of one series, at observation level *look*."""
 
     claim: NumberedClaim
@@ -80,11 +80,11 @@ class _AskedStep(NamedTuple):
     look: LookLevel | None
     op: str
     step_of: Callable[[Run], Step]
-    observed: Observed
+    observed: StepPart
     answer: str
 
 
-def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
+def ask_claims(pair: TwoMachines, like: str) -> ClaimComparison:
     """The claims whose answer changes on a kernel; each change has been reproduced.
 
     :param pair: the stock model configured like the kernel, and the kernel
@@ -94,54 +94,54 @@ def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
     found, without = _changed(questions, pair)
     again, _ = _changed([questions[place] for place in found], pair)
     seen_twice = {place: found[place] for at, place in enumerate(found) if again.get(at) == found[place]}
-    return AskedClaims(
+    return ClaimComparison(
         asked=len({question.claim.number for question in questions}),
         undecided=without,
         changed=tuple(_change(questions[place], observed) for place, observed in seen_twice.items()),
     )
 
 
-def _questions(series: str) -> Iterator[_AskedStep]:
+def _questions(series: str) -> Iterator[_ClaimStep]:
     """The programs and litmus steps that claims compare on stock kernels of *series*."""
     for one in claims_of():
-        for asked in one.claim.asks:
-            if isinstance(asked, Shows) and asked.machine == series:
-                looked_at = asked.subject, asked.step_of, asked.observed, asked.answer
-                yield _AskedStep(one, asked.program, None, *looked_at)
+        for question in one.claim.asks:
+            if isinstance(question, StepQuestion) and question.machine == series:
+                looked_at = question.subject, question.step_of, question.observed, question.answer
+                yield _ClaimStep(one, question.program, None, *looked_at)
         for seen in one.claim.kernels:
-            if isinstance(seen, Seen) and series in seen.series:
+            if isinstance(seen, StepEvidence) and series in seen.series:
                 path = library_folder() / f"{seen.program}.pfn"
                 looked_at = seen.op, seen.step_of, seen.observed, seen.shown
-                yield _AskedStep(one, load_program(path), golden_look(path), *looked_at)
+                yield _ClaimStep(one, load_program(path), golden_look(path), *looked_at)
 
 
-def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
+def _changed(questions: Sequence[_ClaimStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
     """The changed answers by the place of their question, and the number of programs without an answer."""
     runs: dict[tuple[Program, LookLevel | None], tuple[Run, ...]] = {}
     for look in dict.fromkeys(question.look for question in questions):
         programs = list(dict.fromkeys(one.program for one in questions if one.look is look))
         with pair.looking(look):
             runs |= {(one, look): both for one, both in zip(programs, pair.runs(programs), strict=True)}
-    without = {asked for asked, both in runs.items() if undecided(both) or any(run.lost for run in both)}
+    without = {key for key, both in runs.items() if undecided(both) or any(run.lost for run in both)}
     found = {}
     for place, question in enumerate(questions):
-        asked = question.program, question.look
+        key = question.program, question.look
         # Differences of the configuration, or of later rules, are not effects of the patch.
-        if asked not in without and _answer(question, question.step_of(runs[asked][0])) == question.answer:
-            expected, observed = (_answer(question, step) for step in _alike(runs[asked], question.step_of))
+        if key not in without and _answer(question, question.step_of(runs[key][0])) == question.answer:
+            expected, observed = (_answer(question, step) for step in _alike(runs[key], question.step_of))
             if observed != expected:
                 found[place] = observed
     return found, len(without)
 
 
-def _answer(question: _AskedStep, step: Step) -> str:
-    return said(question.observed, step)
+def _answer(question: _ClaimStep, step: Step) -> str:
+    return part_text(question.observed, step)
 
 
 def _alike(runs: Sequence[Run], step_of: Callable[[Run], Step]) -> Iterator[Step]:
     """The step of each run, without parts that one of the machines cannot observe or no longer prints."""
     spent = spent_messages(runs)
-    steps = [step_of(run) for run in seen_by_all(runs)]
+    steps = [step_of(run) for run in common_events(runs)]
     unseen = {
         name
         for name in Step.__struct_fields__
@@ -152,7 +152,7 @@ def _alike(runs: Sequence[Run], step_of: Callable[[Run], Step]) -> Iterator[Step
         yield msgspec.structs.replace(blank, log=comparable(blank, "log", spent))
 
 
-def _change(question: _AskedStep, observed: str) -> ChangedClaim:
+def _change(question: _ClaimStep, observed: str) -> ChangedClaim:
     number, _, message, claim = question.claim
     return ChangedClaim(
         number=number,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.base.errors import Misuse
-from pfnlab.discussions.observed import Observed, part_words
+from pfnlab.discussions.step_parts import StepPart, part_words
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.sizes.kernel_sizes import known_sizes
 from pfnlab.programs.lang.library_list import library_folder
@@ -46,7 +46,7 @@ SERIES: dict[str, tuple[str, ...]] = {
 }
 
 
-class Seen(NamedTuple):
+class StepEvidence(NamedTuple):
     """A step of a golden, as evidence for some series.
 
     :param program: its path without suffix, below the folder of programs
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
     program: str
     series: Sequence[str]
     op: str
-    observed: Observed
+    observed: StepPart
     expected: str
     against: bool = False
     nth: int = -1
@@ -100,7 +100,7 @@ class Seen(NamedTuple):
         return self.step_of(_predicted(path, _version(golden, series, self.program), golden.look))
 
 
-class Sized(NamedTuple):
+class SizeEvidence(NamedTuple):
     """The size of a structure in bytes, read from a kernel of some series."""
 
     structure: str
@@ -124,7 +124,7 @@ class Sized(NamedTuple):
         return f"{kept[self.structure].size} bytes" if self.structure in kept else "none"
 
 
-class SourceSays(NamedTuple):
+class SourceStatement(NamedTuple):
     """A statement about the source of old releases that have no kernel in the archive.
 
     :param file: its path in the tree, ``mm/memory.c``
@@ -147,7 +147,7 @@ class SourceSays(NamedTuple):
 #: The tree of stable releases, file by file.
 _STABLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git/tree"
 #: Evidence from kernels.
-Evidence = Seen | Sized
+Evidence = StepEvidence | SizeEvidence
 
 
 def series_words(series: Sequence[str]) -> str:

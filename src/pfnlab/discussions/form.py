@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from pfnlab.discussions.asking import ClaimQuestion
-from pfnlab.discussions.evidence import Evidence, SourceSays
+from pfnlab.discussions.claim_questions import ClaimQuestion
+from pfnlab.discussions.evidence import Evidence, SourceStatement
 from pfnlab.discussions.patch_evidence import has_patch
 
 #: The maximum number of words quoted from a message at a time.
@@ -65,10 +65,10 @@ class Claim(NamedTuple):
     asks: Sequence[ClaimQuestion] = ()
     kernels: Sequence[Evidence] = ()
     model_only: str = ""
-    sources: Sequence[SourceSays] = ()
+    sources: Sequence[SourceStatement] = ()
 
 
-class Said(NamedTuple):
+class AuthorClaims(NamedTuple):
     """The claims of one author in one message."""
 
     message: Message
@@ -85,7 +85,7 @@ class Discussion(NamedTuple):
     number: str
     title: str
     short: str
-    said: Sequence[Said]
+    said: Sequence[AuthorClaims]
 
     def numbered(self) -> Iterator[tuple[str, Message, Claim]]:
         """Every claim with its number, ``002.17``, and its message."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import Printed, in_columns
+from pfnlab.base.result import PrintedStruct, in_columns
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.reading import discussions
 from pfnlab.programs.lang.words import did_you_mean, nearest
@@ -64,7 +64,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
+class ClaimList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
     """Claims of the discussions that pfnlab rests on.
 
     :param claims: the claims that match ``--discussion`` and the author

@@ -13,11 +13,17 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import VIOLATED
 from pfnlab.checker.judging.judge import violations
-from pfnlab.checker.judging.seen_moment import ASKED
+from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
 from pfnlab.checker.races.race import still_read
-from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows, searched
-from pfnlab.discussions.observed import said
+from pfnlab.discussions.claim_questions import (
+    ClaimQuestion,
+    CostQuestion,
+    PropertyQuestion,
+    StepQuestion,
+    searched,
+)
 from pfnlab.discussions.patch_goldens import PatchGolden, RecordedRun, patch_goldens
+from pfnlab.discussions.step_parts import part_text
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.programs.lang.load import load_text, program_hash
@@ -32,7 +38,7 @@ HOLD = "python evidence/tools/hold_patches.py"
 #: The property of a race, which is decided by a read through a stale TLB entry.
 _TOLD_FREE = "told_free"
 #: Properties of a state that a kernel's own run shows, regardless of the model.
-_JUDGED = frozenset(asked.name for asked in ASKED)
+_JUDGED = frozenset(question.name for question in JUDGED_PROPERTIES)
 
 
 class PatchedAnswer(NamedTuple):
@@ -81,7 +87,7 @@ def _compared(programs: int, differing: int) -> str:
     return f"{number_of(programs, 'program')}, {number_of(differing, 'difference')}"
 
 
-class AskedProgram(NamedTuple):
+class PatchProgram(NamedTuple):
     """A program from claims, to run on a patched kernel.
 
     :param violates: each search whose shortest counterexample it is, e.g. ``standard no_leak``
@@ -98,36 +104,36 @@ class AskedProgram(NamedTuple):
 
 def has_patch(asks: Iterable[ClaimQuestion]) -> bool:
     """True if a patched kernel answers one of the questions."""
-    return any(golden_of(asked) is not None for asked in asks)
+    return any(golden_of(question) is not None for question in asks)
 
 
-def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
+def golden_of(question: ClaimQuestion) -> PatchGolden | None:
     """The golden that answers; None without a patch, or if a search finds "holds" without a comparison."""
     for golden in patch_goldens():
-        if is_about(asked, golden.series, golden.policy):
-            return None if _only_holds(asked) and golden.patch not in patched_kernels() else golden
+        if is_about(question, golden.series, golden.policy):
+            return None if _only_holds(question) and golden.patch not in patched_kernels() else golden
     return None
 
 
-def is_about(asked: ClaimQuestion, series: str, policy: str) -> bool:
+def is_about(question: ClaimQuestion, series: str, policy: str) -> bool:
     """True if a kernel of *series* with *policy* answers; a tracker's cost is the same in any series."""
-    if isinstance(asked, Costs):
-        return policy == f"tracker={asked.tracker}"
-    return isinstance(asked, Shows | Finds) and asked.machine == f"{series},{policy}"
+    if isinstance(question, CostQuestion):
+        return policy == f"tracker={question.tracker}"
+    return isinstance(question, StepQuestion | PropertyQuestion) and question.machine == f"{series},{policy}"
 
 
 def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
     """A patched kernel's answers to a claim, empty without a patch; raises Misuse if a golden lacks one."""
-    for asked in asks:
-        answer = patched_answer(asked)
+    for question in asks:
+        answer = patched_answer(question)
         if answer is not None:
             yield answer
 
 
-def patched_answer(asked: ClaimQuestion) -> PatchedAnswer | None:
+def patched_answer(question: ClaimQuestion) -> PatchedAnswer | None:
     """A patched kernel's answer, None without a patch; raises Misuse if a golden lacks a program."""
-    golden = golden_of(asked)
-    return None if golden is None else _answer(golden, asked)
+    golden = golden_of(question)
+    return None if golden is None else _answer(golden, question)
 
 
 def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
@@ -141,113 +147,121 @@ def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
     return list(found.values())
 
 
-def _only_holds(asked: ClaimQuestion) -> bool:
-    return isinstance(asked, Finds) and asked.expected != VIOLATED
+def _only_holds(question: ClaimQuestion) -> bool:
+    return isinstance(question, PropertyQuestion) and question.expected != VIOLATED
 
 
-def _answer(golden: PatchGolden, asked: ClaimQuestion) -> PatchedAnswer:
-    match asked:
-        case Shows():
-            return _shown(golden, asked)
-        case Finds(expected="violated"):
-            return _violated(golden, asked)
-        case Finds():
-            return _rests(golden, asked)
-        case Costs():
-            return _costs(golden, asked)
-    raise Misuse(f"no kernel answers {asked}")
+def _answer(golden: PatchGolden, question: ClaimQuestion) -> PatchedAnswer:
+    match question:
+        case StepQuestion():
+            return _step_answer(golden, question)
+        case PropertyQuestion(expected="violated"):
+            return _violated(golden, question)
+        case PropertyQuestion():
+            return _rests(golden, question)
+        case CostQuestion():
+            return _costs(golden, question)
+    raise Misuse(f"no kernel answers {question}")
 
 
-def asked_programs(asks: Iterable[ClaimQuestion]) -> list[AskedProgram]:
+def patch_programs(asks: Iterable[ClaimQuestion]) -> list[PatchProgram]:
     """The programs of questions; for a search, the program is found by searching."""
-    found: dict[str, AskedProgram] = {}
-    for asked in asks:
+    found: dict[str, PatchProgram] = {}
+    for question in asks:
         violates: tuple[str, ...] = ()
-        if isinstance(asked, Shows):
-            program = asked.program
-        elif isinstance(asked, Finds) and asked.expected == VIOLATED:
-            program, violates = counterexample(asked), (_violates(asked),)
+        if isinstance(question, StepQuestion):
+            program = question.program
+        elif isinstance(question, PropertyQuestion) and question.expected == VIOLATED:
+            program, violates = counterexample(question), (_violates(question),)
         else:
             continue
-        before = found.setdefault(program_hash(program), AskedProgram(program, ()))
+        before = found.setdefault(program_hash(program), PatchProgram(program, ()))
         names = dict.fromkeys((*before.violates, *violates))
         found[program_hash(program)] = before._replace(violates=tuple(names))
     return list(found.values())
 
 
-def counterexample(asked: Finds) -> Program:
+def counterexample(question: PropertyQuestion) -> Program:
     """The shortest program that violates the property; raises Misuse if the search has none."""
-    (answer,) = (answer for answer in searched(*asked.search).answers if answer.name == asked.name)
+    (answer,) = (answer for answer in searched(*question.search).answers if answer.name == question.name)
     if answer.program is None:
-        raise Misuse(f"model:{asked.machine} has no program that violates {_violates(asked)}")
+        raise Misuse(f"model:{question.machine} has no program that violates {_violates(question)}")
     return answer.program
 
 
 def lacking(golden: PatchGolden, asks: Iterable[ClaimQuestion]) -> list[str]:
     """The reasons why *golden* does not answer questions to its model, with the commands that record them."""
     found = []
-    for asked in asks:
+    for question in asks:
         try:
-            if is_about(asked, golden.series, golden.policy) and not _only_holds(asked):
-                _answer(golden, asked)
+            if is_about(question, golden.series, golden.policy) and not _only_holds(question):
+                _answer(golden, question)
         except Misuse as reason:
             found.append(str(reason))
     return list(dict.fromkeys(found))
 
 
-def _shown(golden: PatchGolden, asked: Shows) -> PatchedAnswer:
-    recorded = golden.recorded(asked.program)
-    step = asked.step_of(golden.run_of(recorded))
-    shown, right = said(asked.observed, step), asked.observed(step) == asked.expected
-    return _of_program(golden, recorded, shown, right=right, against=asked.against)
+def _step_answer(golden: PatchGolden, question: StepQuestion) -> PatchedAnswer:
+    recorded = golden.recorded(question.program)
+    step = question.step_of(golden.run_of(recorded))
+    words, right = part_text(question.observed, step), question.observed(step) == question.expected
+    return _of_program(golden, recorded, words, right=right, against=question.against)
 
 
-def _violated(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
+def _violated(golden: PatchGolden, question: PropertyQuestion) -> PatchedAnswer:
     """The kernel's run of the shortest program, which itself violates the property if a run can show that."""
-    recorded = golden.violation(_violates(asked))
+    recorded = golden.violation(_violates(question))
     program, run = recorded.program, golden.run_of(recorded)
-    read = still_read(program, run) if asked.name == _TOLD_FREE else None
+    read = still_read(program, run) if question.name == _TOLD_FREE else None
     if read is not None:
         broken = read
-        shown = f"{'a processor still' if broken else 'no processor'} reads a frame reported free"
-    elif asked.name in _JUDGED:
-        broken = any(found.name == asked.name for found in violations(program, run, golden.series))
-        shown = f"`{asked.name}` violated" if broken else f"`{asked.name}` not violated"
+        words = f"{'a processor still' if broken else 'no processor'} reads a frame reported free"
+    elif question.name in _JUDGED:
+        broken = any(found.name == question.name for found in violations(program, run, golden.series))
+        words = f"`{question.name}` violated" if broken else f"`{question.name}` not violated"
     else:
         broken = not _differences(golden, recorded)
-        shown = f"`{asked.name}`: as the model that violates it" if broken else f"`{asked.name}`: otherwise"
-    return _of_program(golden, recorded, shown, right=broken, against=asked.against)
+        words = (
+            f"`{question.name}`: as the model that violates it" if broken else f"`{question.name}`: otherwise"
+        )
+    return _of_program(golden, recorded, words, right=broken, against=question.against)
 
 
 def _of_program(
-    golden: PatchGolden, recorded: RecordedRun, shown: str, *, right: bool, against: bool
+    golden: PatchGolden, recorded: RecordedRun, words: str, *, right: bool, against: bool
 ) -> PatchedAnswer:
     differs = int(bool(_differences(golden, recorded)))
-    asked = "; ".join(op_lines(recorded.program))
-    return PatchedAnswer(golden, asked, shown, right, against, 1, differs, recorded.text)
+    operations = "; ".join(op_lines(recorded.program))
+    return PatchedAnswer(golden, operations, words, right, against, 1, differs, recorded.text)
 
 
-def _rests(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
+def _rests(golden: PatchGolden, question: PropertyQuestion) -> PatchedAnswer:
     """The answer to a search that finds a property to hold: the programs that kernel and model have run."""
     held = patched_kernels()[golden.patch]
     right = held.kernel == golden.kernel and not held.differences
     return PatchedAnswer(
-        *(golden, f"`{asked.name}` in the scope `{asked.scope}`", f"`{asked.name}`", right, asked.against),
+        *(
+            golden,
+            f"`{question.name}` in the scope `{question.scope}`",
+            f"`{question.name}`",
+            right,
+            question.against,
+        ),
         *(held.programs, held.differences),
     )
 
 
-def _costs(golden: PatchGolden, asked: Costs) -> PatchedAnswer:
+def _costs(golden: PatchGolden, question: CostQuestion) -> PatchedAnswer:
     """The sizes of the members and objects that the patched kernel adds."""
     members = " + ".join(f"`{name}` {size}" for name, size in golden.sizes.members.items())
     context = f"`pfnmap_track_ctx` {golden.sizes.context}" if golden.sizes.context else "no context"
-    shown = f"{members or 'nothing'} bytes in every VMA, {context}"
-    right = golden.sizes.price == asked.expected
-    return PatchedAnswer(golden, "bytes it takes", shown, right, asked.against, 0, 0)
+    words = f"{members or 'nothing'} bytes in every VMA, {context}"
+    right = golden.sizes.price == question.expected
+    return PatchedAnswer(golden, "bytes it takes", words, right, question.against, 0, 0)
 
 
-def _violates(asked: Finds) -> str:
-    return f"{asked.scope} {asked.name}"
+def _violates(question: PropertyQuestion) -> str:
+    return f"{question.scope} {question.name}"
 
 
 def _differences(golden: PatchGolden, recorded: RecordedRun) -> int:

@@ -152,7 +152,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         )
 
 
-def configuration_beside(configuration: Configuration) -> dict[str, bool | None]:
+def configuration_differences(configuration: Configuration) -> dict[str, bool | None]:
     """The fields in which *configuration* differs from that of the distribution's kernels."""
     return {
         field.name: value

@@ -13,10 +13,18 @@ from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.discussions.asking import ALWAYS, DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
-from pfnlab.discussions.evidence import SERIES, Evidence, Seen, Sized, SourceSays
-from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said, faults
-from pfnlab.discussions.observed import OBSERVED, Observed
+from pfnlab.discussions.claim_questions import (
+    ALWAYS,
+    DEVICE,
+    ClaimQuestion,
+    CostQuestion,
+    PropertyQuestion,
+    SharedWordQuestion,
+    StepQuestion,
+)
+from pfnlab.discussions.evidence import SERIES, Evidence, SizeEvidence, SourceStatement, StepEvidence
+from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message, faults
+from pfnlab.discussions.step_parts import STEP_PARTS, StepPart
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.lang.words import did_you_mean
@@ -62,7 +70,7 @@ class _Question(msgspec.Struct, Generic[A], forbid_unknown_fields=True, kw_only=
 
     against: bool = False
 
-    def asks(self) -> Iterator[A]:
+    def questions(self) -> Iterator[A]:
         """One question for each machine and each part of the answer."""
         raise NotImplementedError
 
@@ -73,26 +81,26 @@ class _Run(_Question[ClaimQuestion], kw_only=True):
     expected: _Expected
     header: list[str] = []
 
-    def asks(self) -> Iterator[ClaimQuestion]:
+    def questions(self) -> Iterator[ClaimQuestion]:
         head = (DEVICE, *self.header)
         for machine in _names(self.on):
             for part, expected in self.expected.items():
-                yield Shows(machine, tuple(self.run), _observed(part), expected, self.against, head)
+                yield StepQuestion(machine, tuple(self.run), _step_part(part), expected, self.against, head)
 
 
-class _SearchAsked(_Question[ClaimQuestion], kw_only=True):
+class _SearchTable(_Question[ClaimQuestion], kw_only=True):
     on: _Names
     search: str
     expected: _Expected
 
-    def asks(self) -> Iterator[ClaimQuestion]:
+    def questions(self) -> Iterator[ClaimQuestion]:
         for machine in _names(self.on):
             for name, expected in self.expected.items():
                 _check_property(name, self.search)
                 if expected not in (HOLDS, ALWAYS, VIOLATED):
                     verdicts = f"{HOLDS}, {ALWAYS} or {VIOLATED}"
                     raise Misuse(f"{name} = {expected!r} is not a verdict: write {verdicts}")
-                yield Finds(machine, name, expected, self.against, self.search)
+                yield PropertyQuestion(machine, name, expected, self.against, self.search)
 
 
 class _Price(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,9 +112,9 @@ class _Tracker(_Question[ClaimQuestion], kw_only=True):
     tracker: str
     expected: _Price
 
-    def asks(self) -> Iterator[ClaimQuestion]:
+    def questions(self) -> Iterator[ClaimQuestion]:
         _check_name("tracker", self.tracker, TRACKERS)
-        yield Costs(self.tracker, (self.expected.per_vma, self.expected.per_context), self.against)
+        yield CostQuestion(self.tracker, (self.expected.per_vma, self.expected.per_context), self.against)
 
 
 class _Configurations(msgspec.Struct, forbid_unknown_fields=True):
@@ -118,9 +126,9 @@ class _SharedWord(_Question[ClaimQuestion], kw_only=True):
     shared_word: str
     expected: _Configurations
 
-    def asks(self) -> Iterator[ClaimQuestion]:
+    def questions(self) -> Iterator[ClaimQuestion]:
         _check_name("series", self.shared_word, CONFIRMED)
-        yield HoldsWord(self.shared_word, (self.expected.able, self.expected.unable), self.against)
+        yield SharedWordQuestion(self.shared_word, (self.expected.able, self.expected.unable), self.against)
 
 
 class _Litmus(_Question[Evidence], kw_only=True):
@@ -130,10 +138,12 @@ class _Litmus(_Question[Evidence], kw_only=True):
     expected: _Expected
     nth: int = -1
 
-    def asks(self) -> Iterator[Evidence]:
+    def questions(self) -> Iterator[Evidence]:
         series = _series(self.on)
         for part, expected in self.expected.items():
-            yield Seen(self.litmus, series, self.op, _observed(part), expected, self.against, self.nth)
+            yield StepEvidence(
+                self.litmus, series, self.op, _step_part(part), expected, self.against, self.nth
+            )
 
 
 class _Size(msgspec.Struct, forbid_unknown_fields=True):
@@ -145,29 +155,29 @@ class _Structure(_Question[Evidence], kw_only=True):
     structure: str
     expected: _Size
 
-    def asks(self) -> Iterator[Evidence]:
-        yield Sized(self.structure, _series(self.on), self.expected.bytes, self.against)
+    def questions(self) -> Iterator[Evidence]:
+        yield SizeEvidence(self.structure, _series(self.on), self.expected.bytes, self.against)
 
 
-class _Source(_Question[SourceSays], kw_only=True):
+class _Source(_Question[SourceStatement], kw_only=True):
     on: Annotated[list[str], _Some]
     source: str
     function: str
     says: str
 
-    def asks(self) -> Iterator[SourceSays]:
-        yield SourceSays(self.source, self.function, self.on, self.says, self.against)
+    def questions(self) -> Iterator[SourceStatement]:
+        yield SourceStatement(self.source, self.function, self.on, self.says, self.against)
 
 
 #: The kinds of questions, by the key that identifies them.
 _MODELS: dict[str, type[_Question[ClaimQuestion]]] = {
     "run": _Run,
-    "search": _SearchAsked,
+    "search": _SearchTable,
     "tracker": _Tracker,
     "shared_word": _SharedWord,
 }
 _KERNELS: dict[str, type[_Question[Evidence]]] = {"litmus": _Litmus, "structure": _Structure}
-_SOURCES: dict[str, type[_Question[SourceSays]]] = {"source": _Source}
+_SOURCES: dict[str, type[_Question[SourceStatement]]] = {"source": _Source}
 
 
 def discussion_numbers() -> list[str]:
@@ -195,7 +205,7 @@ def read_discussion(text: str, number: str) -> Discussion:
         for written in message.claim:
             count += 1
             claims.append(_claim(written, f"{source}: claim {number}.{count}"))
-        said.append(Said(_message_of(message), claims))
+        said.append(AuthorClaims(_message_of(message), claims))
     return Discussion(number, file.title, file.short, said)
 
 
@@ -206,9 +216,9 @@ def _message_of(read: _Message) -> Message:
 def _claim(table: dict[str, Any], where: str) -> Claim:
     written = _read(_Claim, table, where)
     _check_name("status", written.status, list(ClaimStatus), where)
-    asks = _asked(_MODELS, written.models, f"{where}, models")
-    kernels = _asked(_KERNELS, written.kernels, f"{where}, kernels")
-    sources = _asked(_SOURCES, written.sources, f"{where}, sources")
+    asks = _questions_of(_MODELS, written.models, f"{where}, models")
+    kernels = _questions_of(_KERNELS, written.kernels, f"{where}, kernels")
+    sources = _questions_of(_SOURCES, written.sources, f"{where}, sources")
     claim = Claim(
         *(written.words, written.hedge, written.reading, ClaimStatus(written.status), written.because),
         *(asks, kernels, written.model_only, tuple(sources)),
@@ -218,9 +228,11 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
     return claim
 
 
-def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, Any]], where: str) -> list[A]:
+def _questions_of(
+    kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, Any]], where: str
+) -> list[A]:
     """The questions of a list; the key that a table has determines its kind."""
-    asked: list[A] = []
+    questions: list[A] = []
     for place, table in enumerate(tables, start=1):
         line = f"{where}, question {place}"
         found = [kind for key, kind in kinds.items() if key in table]
@@ -228,10 +240,10 @@ def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, A
             raise Misuse(f"{line} asks nothing: write one of {', '.join(kinds)}")
         question = _read(found[0], table, line)
         try:
-            asked += question.asks()
+            questions += question.questions()
         except Misuse as wrong:
             raise Misuse(f"{line}: {wrong}") from None
-    return asked
+    return questions
 
 
 def _read(kind: type[T], table: dict[str, Any], where: str) -> T:
@@ -263,9 +275,9 @@ def _series(on: str | list[str]) -> tuple[str, ...]:
     return tuple(_names(on))
 
 
-def _observed(part: str) -> Observed:
-    _check_name("part of a step", part, OBSERVED)
-    return OBSERVED[part]
+def _step_part(part: str) -> StepPart:
+    _check_name("part of a step", part, STEP_PARTS)
+    return STEP_PARTS[part]
 
 
 @cache

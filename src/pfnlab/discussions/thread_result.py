@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pfnlab.base.inert import shell_word
-from pfnlab.base.result import Count, Printed, in_columns
+from pfnlab.base.result import Count, PrintedStruct, in_columns
 from pfnlab.base.units import number_of
 from pfnlab.discussions.form import ClaimStatus, Discussion
 from pfnlab.discussions.lookup import ListedClaim, claims_of
-from pfnlab.discussions.posted import (
+from pfnlab.discussions.posted_threads import (
     PostedDefect,
     PostedThread,
     PostedVersion,
@@ -30,7 +30,7 @@ _WIDTH = 100
 _NAME = 13
 
 
-class ThreadResult(Printed, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
+class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
     """A thread with its versions, their defects, and the claims about it.
 
     :param thread: its data
@@ -86,7 +86,7 @@ class ThreadResult(Printed, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
         return f"{found[0].number} to {found[-1].number}: {counts}; {listed}"
 
 
-class DefectResult(Printed, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
+class DefectResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
     """A defect of posted versions, with its thread.
 
     :param thread: the number of the thread
@@ -135,15 +135,15 @@ def _version_lines(version: PostedVersion) -> Iterator[str]:
     yield from _messages("mail", version.message_ids, version.mail, version.named_in)
 
 
-def _in_version(defect: PostedDefect, version: PostedVersion, shown: dict[str, str]) -> Iterator[str]:
+def _in_version(defect: PostedDefect, version: PostedVersion, printed: dict[str, str]) -> Iterator[str]:
     """A defect, printed in full below its first version, and by number below the others.
 
-    :param shown: the version below which each defect is printed in full; this one is added
+    :param printed: the version below which each defect is printed in full; this one is added
     """
-    if defect.number in shown:
-        yield from _row(defect.number, f"as in {shown[defect.number]}")
+    if defect.number in printed:
+        yield from _row(defect.number, f"as in {printed[defect.number]}")
         return
-    shown[defect.number] = version.name
+    printed[defect.number] = version.name
     yield from _defect_row(defect)
 
 
@@ -256,7 +256,7 @@ class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class DiscussionList(Printed, frozen=True, kw_only=True, tag="pfnlab-discussions/1"):
+class DiscussionList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-discussions/1"):
     """The threads that pfnlab rests on, and the discussions whose claims can be re-evaluated.
 
     :param threads: all threads, by number

@@ -69,7 +69,7 @@ _QUESTION = _Form("a question", "application/json", MOST_ASKED)
 _BUNDLE = _Form("a bundle", "application/octet-stream", MOST_SENT)
 
 
-class _Refused(Exception):
+class _Refusal(Exception):
     """Raised if a request is refused."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -104,31 +104,31 @@ class Gate:
         try:
             headers = _single(scope["headers"])
             if headers.get("host") not in self._hosts:
-                raise _Refused(421, "this server answers to its own address only")
+                raise _Refusal(421, "this server answers to its own address only")
             body = b""
             if scope["path"].startswith(QUESTIONS):
                 form = _BUNDLE if scope["path"] == BUNDLES else _QUESTION
                 self._check_question(scope["method"], headers, form)
                 body = await _bounded(headers, receive, form)
             elif scope["method"] not in ("GET", "HEAD"):
-                raise _Refused(405, "files are only read")
-        except _Refused as refused:
+                raise _Refusal(405, "files are only read")
+        except _Refusal as refused:
             await _answer(guarded, refused)
             return
         await self._app(scope, _whole(body, receive), guarded)
 
     def _check_question(self, method: str, headers: dict[str, str], form: _Form) -> None:
         if headers.get("origin", f"http://{headers['host']}") != f"http://{headers['host']}":
-            raise _Refused(403, "another page may not ask")
+            raise _Refusal(403, "another page may not ask")
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            raise _Refused(403, "another page may not ask")
+            raise _Refusal(403, "another page may not ask")
         given = headers.get("authorization", "").encode("utf-8", "replace")
         if not secrets.compare_digest(given, f"Bearer {self._token}".encode()):
-            raise _Refused(401, "the token is missing or old: open the address that the terminal shows")
+            raise _Refusal(401, "the token is missing or old: open the address that the terminal shows")
         if method != "POST":
-            raise _Refused(405, f"{form.noun} is a POST")
+            raise _Refusal(405, f"{form.noun} is a POST")
         if headers.get("content-type") != form.media_type:
-            raise _Refused(415, f"{form.noun} is {form.media_type}")
+            raise _Refusal(415, f"{form.noun} is {form.media_type}")
 
 
 def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -137,7 +137,7 @@ def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     for name, value in pairs:
         key = name.decode("latin-1").lower()
         if key in headers and key in ("host", "origin", "authorization", "content-length", "content-type"):
-            raise _Refused(400, f"{key} is given twice")
+            raise _Refusal(400, f"{key} is given twice")
         headers[key] = value.decode("latin-1")
     return headers
 
@@ -157,7 +157,7 @@ def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
 
 async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> bytes:
     """Return the whole body, storing it only up to the limit of its form, whatever its stated length."""
-    too_large = _Refused(413, f"{form.noun} has at most {form.most} bytes")
+    too_large = _Refusal(413, f"{form.noun} has at most {form.most} bytes")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > form.most:
         raise too_large
@@ -165,7 +165,7 @@ async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> by
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise _Refused(400, "the question ended early")
+            raise _Refusal(400, "the question ended early")
         body += message.get("body", b"")
         if len(body) > form.most:
             raise too_large
@@ -187,7 +187,7 @@ def _whole(body: bytes, receive: Receive) -> Receive:
     return hand_out
 
 
-async def _answer(send: Send, refused: _Refused) -> None:
+async def _answer(send: Send, refused: _Refusal) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": refused.reason.encode()})

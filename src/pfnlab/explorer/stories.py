@@ -196,9 +196,9 @@ class Storyteller:
         """Run *text* on *machines*; raise ProgramError, NotRunYet, or Misuse for an invalid machine."""
         files = " ".join(filter(None, map(self._files, machines)))
         key = text, tuple(machines), files
-        return self._stories.kept(key, lambda: self._told(text, machines, files))
+        return self._stories.kept(key, lambda: self._run_story(text, machines, files))
 
-    def _told(self, text: str, machines: Sequence[str], files: str) -> Story:
+    def _run_story(self, text: str, machines: Sequence[str], files: str) -> Story:
         if not 1 <= len(machines) <= MOST_MACHINES:
             raise Misuse(f"name one machine, or {MOST_MACHINES} to compare")
         program = load_text(text, _SOURCE)

@@ -41,7 +41,7 @@ class NextOp(msgspec.Struct, frozen=True):
     back: bool
 
 
-class PropertySeen(msgspec.Struct, frozen=True):
+class StateProperty(msgspec.Struct, frozen=True):
     """A property in a state.
 
     :param holds: None if the property does not apply
@@ -66,11 +66,11 @@ class GraphPlace(msgspec.Struct, frozen=True):
     program: Program | None
     text: str
     lacking: str
-    properties: tuple[PropertySeen, ...]
+    properties: tuple[StateProperty, ...]
     successors: tuple[NextOp, ...]
 
 
-class _Expanded(msgspec.Struct, frozen=True):
+class _ExpandedState(msgspec.Struct, frozen=True):
     state: Any
     actions: tuple[Any, ...]
     after: tuple[tuple[Any, Any], ...]
@@ -86,30 +86,32 @@ class Walker:
 
     def __init__(self) -> None:
         self._models: Recent[tuple[str, str, str], tuple[KernelModel, list[Question]]] = Recent(_MODELS)
-        self._states: Recent[tuple[str, str, str, tuple[int, ...]], _Expanded] = Recent(_STATES)
+        self._states: Recent[tuple[str, str, str, tuple[int, ...]], _ExpandedState] = Recent(_STATES)
 
     def place(self, machine: ModelMachine, scope: str, path: tuple[int, ...]) -> GraphPlace:
         """Return the state at the end of *path*; raise Misuse if there is no such scope or path."""
         if scope not in walkable_scopes():
             raise Misuse(f"there is no such graph: write one of {', '.join(walkable_scopes())}")
-        model, asked = self._model(machine, scope)
+        model, questions = self._model(machine, scope)
         here = self._expanded(model, scope, path)
         on_the_way = {model.key(self._expanded(model, scope, path[:at]).state) for at in range(len(path) + 1)}
         way = tuple(map(str, here.actions))
         program, text, lacking = self._program(model, scope, path, here)
         successors = tuple(
-            NextOp(str(action), self._violated(model, asked, after), model.key(after) in on_the_way)
+            NextOp(str(action), self._violated(model, questions, after), model.key(after) in on_the_way)
             for action, after in here.after
         )
         moment = model.moment(here.state)
-        properties = tuple(_seen(question, question.judge(moment), program, machine) for question in asked)
+        properties = tuple(
+            _seen(question, question.judge(moment), program, machine) for question in questions
+        )
         if program is not None and way:
             way = tuple(op_lines(program))
         return GraphPlace(way, program, text, lacking, properties, successors)
 
     @staticmethod
     def _program(
-        model: KernelModel, scope: str, path: tuple[int, ...], here: _Expanded
+        model: KernelModel, scope: str, path: tuple[int, ...], here: _ExpandedState
     ) -> tuple[Program | None, str, str]:
         """Return the path as a program and its text, or the reason why it cannot be one."""
         title = " then ".join(str(action) for action in here.actions[-2:]) or "before the first operation"
@@ -131,11 +133,11 @@ class Walker:
 
         return self._models.kept((*_identity(machine), scope), made)
 
-    def _expanded(self, model: KernelModel, scope: str, path: tuple[int, ...]) -> _Expanded:
-        def made() -> _Expanded:
+    def _expanded(self, model: KernelModel, scope: str, path: tuple[int, ...]) -> _ExpandedState:
+        def made() -> _ExpandedState:
             if not path:
                 (state,) = model.initial()
-                return _Expanded(state, (), tuple(model.successors(state)))
+                return _ExpandedState(state, (), tuple(model.successors(state)))
             before = self._expanded(model, scope, path[:-1])
             if path[-1] >= len(before.after):
                 raise Misuse(
@@ -143,14 +145,14 @@ class Walker:
                     "the way is of another model or scope, go back to its beginning"
                 )
             action, state = before.after[path[-1]]
-            return _Expanded(state, (*before.actions, action), tuple(model.successors(state)))
+            return _ExpandedState(state, (*before.actions, action), tuple(model.successors(state)))
 
         return self._states.kept((*_identity(model.machine), scope, path), made)
 
     @staticmethod
-    def _violated(model: KernelModel, asked: list[Question], state: KernelState) -> tuple[str, ...]:
+    def _violated(model: KernelModel, questions: list[Question], state: KernelState) -> tuple[str, ...]:
         moment = model.moment(state)
-        always = (question for question in asked if question.kind == "always")
+        always = (question for question in questions if question.kind == "always")
         return tuple(question.name for question in always if question.judge(moment) is False)
 
 
@@ -161,7 +163,7 @@ def _identity(machine: ModelMachine) -> tuple[str, str]:
 
 def _seen(
     question: Question, holds: bool | None, program: Program | None, machine: ModelMachine
-) -> PropertySeen:
+) -> StateProperty:
     broken = question.kind == "always" and holds is False and program is not None
     why = ""
     if broken and program is not None:
@@ -170,4 +172,4 @@ def _seen(
         why = known(Causes(program, run.steps, len(program.ops) - 1, machine.profile), question.name)
     violated = question.kind == "always" and holds is False
     says = verdict_words(question.name, question.asks, violated=violated)
-    return PropertySeen(question.name, question.kind, says, holds, why)
+    return StateProperty(question.name, question.kind, says, holds, why)

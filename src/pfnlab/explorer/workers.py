@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import PfnlabError
-from pfnlab.base.worker import Ended, Worker, executed, hear, tell
+from pfnlab.base.worker import Worker, WorkerEnded, executed, hear, tell
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked, is_refused, refused
 from pfnlab.kernel.policies.own import files_in
@@ -169,7 +169,7 @@ class _Answerer:
             await self._give_up(working)
             if self._over:
                 return refused("the explorer has ended")
-            if not isinstance(error, Ended):
+            if not isinstance(error, WorkerEnded):
                 return refused(str(error).splitlines()[-1])
             code = error.code or 0
             how = f"killed by {signal_name(-code)}" if code < 0 else f"exit {code}"
@@ -185,7 +185,7 @@ class _Answerer:
     async def _work(self, subject: str, question: Worked | BundleQuestion) -> bytes:
         worker = self.begin()
         if worker is None:
-            raise Ended(None)
+            raise WorkerEnded(None)
         while self.untold:
             await _reply_of(worker, self.untold[0])
             self.untold.pop(0)
@@ -211,7 +211,7 @@ class _Answerer:
 
 
 async def _reply_of(worker: Worker, request: object) -> bytes:
-    """Return a worker's reply without blocking other tasks; raise Ended if it ends before replying."""
+    """Return a worker's reply without blocking other tasks; raise WorkerEnded if it ends before replying."""
     # A large request can be sent only after the worker has started.
     result = await asyncio.to_thread(worker.post, request)
     loop, descriptor = asyncio.get_running_loop(), worker.fileno()

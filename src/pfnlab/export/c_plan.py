@@ -13,7 +13,7 @@ from pfnlab.export.subject import Subject
 from pfnlab.kernel.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM
-from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, Leaked, tasks_of, uses_vfio
+from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, LeakedEntry, tasks_of, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
@@ -94,7 +94,7 @@ class CPlan:
         self.reads = self.run is not None and any(call.reads for call in calls)
 
     def _expected(self, number: int) -> str:
-        return "NULL" if self.run is None else c_string(seen_text(self.run.steps[number]))
+        return "NULL" if self.run is None else c_string(outcome_text(self.run.steps[number]))
 
     @property
     def by_release(self) -> list[Expect]:
@@ -113,7 +113,7 @@ class CPlan:
     def expected_left(self) -> str:
         """The C expression for the entries expected to stay reserved."""
         if self.run is not None:
-            return c_string(left_text(self.run))
+            return c_string(leftover_text(self.run))
         if self.subject.right is not None:
             return c_string(entries_text(self.subject.right))
         return "leak_of_release()" if self.by_release else "NULL"
@@ -277,17 +277,17 @@ class CPlan:
         return " &\n\t     ".join(asked) or "true"
 
 
-def seen_text(step: Step) -> str:
+def outcome_text(step: Step) -> str:
     """Result and value of a step, as a reproducer prints them: ``ok 7``."""
     return step.result if step.value is None else f"{step.result} {step.value}"
 
 
-def left_text(run: Run) -> str:
+def leftover_text(run: Run) -> str:
     """The entries left reserved after the last step, as a reproducer prints them: ``bar[0:8] wc``."""
     return entries_text(run.steps[-1].book or ())
 
 
-def entries_text(entries: Sequence[BookEntry | Leaked]) -> str:
+def entries_text(entries: Sequence[BookEntry | LeakedEntry]) -> str:
     """Entries as a reproducer prints them: ``bar[0:8] wc``, or ``nothing``."""
     return ", ".join(map(str, entries)) or "nothing"
 

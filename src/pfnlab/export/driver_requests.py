@@ -120,7 +120,7 @@ class DriverWork(msgspec.Struct, frozen=True):
         return bool(self.ways or self.requests or self.binds)
 
     @property
-    def asked(self) -> bool:
+    def has_arguments(self) -> bool:
         """True if a request has an argument: a range of bytes."""
         return bool(self.requests) or self.tells_pages
 

@@ -38,7 +38,7 @@ class FollowedPages(NamedTuple):
         return FollowedPages(first, min(end, self.end), self.area, self.at + first - self.start)
 
 
-class FoundOp(NamedTuple):
+class RecoveredOp(NamedTuple):
     """An operation of the resulting program.
 
     :param task: the acting task, as named in the trace
@@ -88,7 +88,7 @@ class Follower:
     """All address spaces of a trace, and the operations so far."""
 
     def __init__(self) -> None:
-        self.steps: list[FoundOp] = []
+        self.steps: list[RecoveredOp] = []
         #: The number of calls that cannot be expressed, by kind.
         self.unsaid: Counter[str] = Counter()
         self._spaces: list[AddressSpace] = []
@@ -111,7 +111,7 @@ class Follower:
 
     def add(self, task: str, call: Call, says: str, *, copied: bool = True, always: bool = False) -> None:
         """Add one operation."""
-        self.steps.append(FoundOp(task, call, says, copied, always))
+        self.steps.append(RecoveredOp(task, call, says, copied, always))
 
     # mmap.
 

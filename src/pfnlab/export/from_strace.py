@@ -11,14 +11,14 @@ from pfnlab.export.file_calls import Descriptors, TracedTask, says
 from pfnlab.export.memory_calls import LEAST
 from pfnlab.export.printed_values import CLONE, bits, string
 from pfnlab.export.process_calls import ProcessCalls
-from pfnlab.export.recovered import Recovered
+from pfnlab.export.recovered import RecoveredProgram
 from pfnlab.export.strace_lines import (
     RESTARTED,
     InjectedCall,
     LogEvent,
     LoggedCall,
     TracedEnd,
-    Unread,
+    UnreadLine,
     events_of,
 )
 from pfnlab.export.windows import KnownBar
@@ -30,7 +30,7 @@ _FORKS = ("fork", "vfork", "clone", "clone3")
 _CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile(r"pidfd=\[(\d+)")}
 
 
-def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
+def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> RecoveredProgram:
     """Convert a log to a program.
 
     :param known: BARs by device, where their sizes are known; the key ``""`` stands for the only device
@@ -63,7 +63,7 @@ def _root_pid(events: list[LogEvent]) -> int | None:
     pids = (
         event.pid
         for event in events
-        if not isinstance(event, Unread | InjectedCall) and event.pid is not None
+        if not isinstance(event, UnreadLine | InjectedCall) and event.pid is not None
     )
     return next((pid for pid in pids if pid not in children), None)
 
@@ -87,7 +87,7 @@ class _Trace(ProcessCalls):
 
     def event(self, event: LogEvent) -> None:
         """Apply one event of the log."""
-        if isinstance(event, Unread):
+        if isinstance(event, UnreadLine):
             self._unread += 1
             return
         if isinstance(event, InjectedCall):
@@ -104,14 +104,14 @@ class _Trace(ProcessCalls):
             if act is None or not whole or not act(task, event):
                 self._dropped[event.name] += 1
 
-    def recovered(self, lines: int, source: str) -> Recovered:
+    def recovered(self, lines: int, source: str) -> RecoveredProgram:
         """The recovered program."""
         unsaid = Counter(self.follower.unsaid)
         if self._injected:
             unsaid["calls with a result that strace injected: the kernel did not run them"] = self._injected
         if self._unread:
             unsaid["lines that are not a system call: output of the traced program, or damage"] = self._unread
-        return Recovered(
+        return RecoveredProgram(
             source=source,
             form="strace",
             lines=lines,

@@ -13,7 +13,7 @@ from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.export.following import pages_in
 from pfnlab.export.printed_values import CLONE, MAP, MBIND, OPEN, number, prot_letters
-from pfnlab.export.recovered import Heading, Recovered
+from pfnlab.export.recovered import Heading, RecoveredProgram
 from pfnlab.export.syz_lines import (
     SyzCall,
     SyzPlaces,
@@ -39,7 +39,7 @@ _NO_KEY = (1 << 64) - 1
 _FORKS = ("fork", "vfork", "clone", "clone3", "syz_clone", "syz_clone3")
 
 
-def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
+def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> RecoveredProgram:
     """Convert a syzkaller program.
 
     :param known: BARs by device, where their sizes are known
@@ -54,7 +54,7 @@ def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> R
     for call in calls:
         reading.call(call)
     heading = _heading(comments, places)
-    return Recovered(
+    return RecoveredProgram(
         source=source,
         form="syz",
         lines=len(text.splitlines()),

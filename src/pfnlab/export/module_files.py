@@ -77,10 +77,10 @@ def _header(subject: Subject, work: DriverWork) -> str:
     guard = f"{name.upper()}_H"
     lines = [f"/* {_LICENSE} */", f"/* What {c_comment(subject.identifier)}.c asks of its driver. */"]
     lines += [f"#ifndef {guard}", f"#define {guard}", ""]
-    if work.asked or work.chooses:
-        lines += ["#include <linux/ioctl.h>"] + ["#include <linux/types.h>"] * work.asked + [""]
+    if work.has_arguments or work.chooses:
+        lines += ["#include <linux/ioctl.h>"] + ["#include <linux/types.h>"] * work.has_arguments + [""]
     lines += [f"#define DRIVER_NAME {c_string(name)}", '#define DRIVER_DEVICE "/dev/" DRIVER_NAME', ""]
-    if work.asked:
+    if work.has_arguments:
         lines += ["/* Bytes of physical memory, or of the process that asks. */"]
         lines += ["struct driver_request {", "\t__u64 start, len;", "};", ""]
     numbers = [f"#define {request.name} {_number('_IOW', i)}" for i, request in enumerate(work.requests, 2)]
@@ -100,7 +100,7 @@ def _source(subject: Subject, work: DriverWork) -> str:
     names += [piece for request in work.requests for piece in request.pieces]
     names += ["ram"] * work.own_pages + ["set_memory"] * work.own_pages + ["pci_driver"] * work.binds
     pieces = with_needs(dict.fromkeys(names), {}, "module")
-    asks = ["<linux/uaccess.h>"] * work.asked
+    asks = ["<linux/uaccess.h>"] * work.has_arguments
     headers = sorted({*_HEADERS, *asks, *(header for piece in pieces for header in piece.includes)})
     own = f"#include {c_string(f'{module_name(subject)}.h')}"
     describes = c_string(f"What {subject.identifier}.c asks of a driver")
@@ -134,7 +134,7 @@ def _device(work: DriverWork) -> Iterator[str]:
     if work.ways:
         yield function("static int driver_mmap(struct file *file, struct vm_area_struct *vma)", _mmap(work))
         fields.append(".mmap = driver_mmap,")
-    if work.asked or work.chooses:
+    if work.has_arguments or work.chooses:
         head = "static long driver_ioctl(struct file *file, unsigned int command, unsigned long argument)"
         yield function(head, _ioctl(work))
         fields.append(".unlocked_ioctl = driver_ioctl,")
@@ -167,7 +167,7 @@ def _way(way: DriverMap) -> list[str]:
 
 def _ioctl(work: DriverWork) -> list[str]:
     lines = []
-    if work.asked:
+    if work.has_arguments:
         lines += ["struct driver_request ask;", ""]
     if work.chooses:
         lines += [

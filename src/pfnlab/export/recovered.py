@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.base.inert import line_comment, one_line
-from pfnlab.export.following import FoundOp
+from pfnlab.export.following import RecoveredOp
 from pfnlab.export.windows import DeviceWindows
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import VfioReset
@@ -47,7 +47,7 @@ class Heading(NamedTuple):
     expects: tuple[ops.Expect, ...] = ()
 
 
-class Recovered(NamedTuple):
+class RecoveredProgram(NamedTuple):
     """The result of reading another tool's text.
 
     :param form: ``strace`` or ``syz``
@@ -60,7 +60,7 @@ class Recovered(NamedTuple):
     form: str
     lines: int
     commands: dict[str, str]
-    steps: tuple[FoundOp, ...]
+    steps: tuple[RecoveredOp, ...]
     areas: tuple[ops.Area, ...]
     windows: DeviceWindows
     unsaid: Counter[str]
@@ -86,7 +86,7 @@ class Recovered(NamedTuple):
         program = self._program(steps, acts)
         return _laid_out(program, steps, self._remarks(unsaid), self.source)
 
-    def _reached(self, steps: list[FoundOp]) -> tuple[list[FoundOp], Counter[str]]:
+    def _reached(self, steps: list[RecoveredOp]) -> tuple[list[RecoveredOp], Counter[str]]:
         """The steps, limited to the distance that a program can reach past a device's end.
 
         A mapping that ends beyond that is shortened to the maximum, and still fails; one that begins beyond
@@ -123,7 +123,7 @@ class Recovered(NamedTuple):
             return f"{problem}: a program of pfnlab needs one of /dev/mem or a PCI resource file"
         return f"{problem}: trace with strace -f -y -o FILE, from the beginning of the process on"
 
-    def _program(self, steps: list[FoundOp], acts: tuple[ops.Op, ...]) -> ops.Program:
+    def _program(self, steps: list[RecoveredOp], acts: tuple[ops.Op, ...]) -> ops.Program:
         said = self.heading
         command = one_line(self.commands.get(steps[0].task, "").rpartition("/")[2])
         title = said.title or (f"From a trace of {command}" if command else "")
@@ -140,7 +140,7 @@ class Recovered(NamedTuple):
             said.expects,
         )
 
-    def _op(self, step: FoundOp, renamed: dict[str, str]) -> ops.Op:
+    def _op(self, step: RecoveredOp, renamed: dict[str, str]) -> ops.Op:
         call: Any = step.call
         found = not self.heading.devices
         if found and isinstance(call, (ops.Mmap, ops.RemapFilePages)) and call.source.name != ANON:
@@ -173,7 +173,7 @@ def _listed(counted: Counter[str]) -> str:
     return "; ".join(f"{kind} ({count})" for kind, count in counted.items())
 
 
-def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
+def _kept(steps: tuple[RecoveredOp, ...]) -> list[RecoveredOp]:
     """The steps of tasks that matter."""
     children: dict[str, str] = {}
     strong: set[str] = set()
@@ -200,12 +200,12 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
     return kept
 
 
-def _tasks_of(step: FoundOp) -> set[str]:
+def _tasks_of(step: RecoveredOp) -> set[str]:
     """The acting task, and any other task that the step names, except a child that it starts."""
     return {step.task, *tasks_named(step.call).values()}
 
 
-def _matters(step: FoundOp, strong: set[str]) -> bool:
+def _matters(step: RecoveredOp, strong: set[str]) -> bool:
     if step.task not in strong:
         return False
     if isinstance(step.call, (ops.Fork, ops.Thread)):
@@ -215,11 +215,11 @@ def _matters(step: FoundOp, strong: set[str]) -> bool:
     return True
 
 
-def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter[str]]:
+def _named(steps: list[RecoveredOp]) -> tuple[list[RecoveredOp], dict[str, str], Counter[str]]:
     """The steps that fit into a program, the names of their tasks, and the kinds of steps left out."""
     renamed: dict[str, str] = {}
     lost: Counter[str] = Counter()
-    kept: list[FoundOp] = []
+    kept: list[RecoveredOp] = []
     behind = ""
     for step in steps:
         if not renamed:
@@ -242,7 +242,7 @@ def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter
     return kept, renamed, lost
 
 
-def _laid_out(program: ops.Program, steps: list[FoundOp], remarks: Iterator[str], source: str) -> str:
+def _laid_out(program: ops.Program, steps: list[RecoveredOp], remarks: Iterator[str], source: str) -> str:
     lines = [*header_lines(program), ""]
     for remark in remarks:
         folded = textwrap.wrap(one_line(remark), _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

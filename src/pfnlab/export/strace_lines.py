@@ -46,7 +46,7 @@ class TracedEnd(NamedTuple):
     signal: str
 
 
-class Unread(NamedTuple):
+class UnreadLine(NamedTuple):
     """A line that is not a system call: output of the traced program, or damage."""
 
     line: int
@@ -60,7 +60,7 @@ class InjectedCall(NamedTuple):
     text: str
 
 
-LogEvent = LoggedCall | TracedEnd | Unread | InjectedCall
+LogEvent = LoggedCall | TracedEnd | UnreadLine | InjectedCall
 
 #: The acting process, before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
 _PID = re.compile(r"\[pid\s+(\d+)(?:<[^>]*>)?\]\s+|(\d+)(?:<[^>]*>)?\s+(?=\S)")
@@ -117,7 +117,7 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
         resumed = _RESUMED.match(text)
         if resumed is not None:
             if pid not in waiting:
-                yield Unread(number, text)
+                yield UnreadLine(number, text)
                 continue
             begun, first = waiting.pop(pid)
             text = first + resumed[2]
@@ -128,7 +128,7 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
         if call is not None and _INJECTED.search(text):
             yield InjectedCall(number, text)
         else:
-            yield Unread(number, text) if call is None else call
+            yield UnreadLine(number, text) if call is None else call
 
 
 def _without_prefix(text: str) -> tuple[int | None, str]:

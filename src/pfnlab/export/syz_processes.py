@@ -6,7 +6,7 @@ Processes and descriptors are results of calls: ``r0 = getpid()``, ``r1 = syz_pi
 from collections import Counter
 from collections.abc import Callable
 
-from pfnlab.export.following import FoundOp
+from pfnlab.export.following import RecoveredOp
 from pfnlab.export.printed_values import PAGEMAP_SCAN, RLIMIT, number
 from pfnlab.export.syz_lines import SyzCall, SyzPlaces, address, members, pointed, pointed_text
 from pfnlab.export.to_syz import NO_LIMIT
@@ -29,7 +29,7 @@ class SyzProcessCalls:
     """
 
     def __init__(self, places: SyzPlaces) -> None:
-        self.steps: list[FoundOp] = []
+        self.steps: list[RecoveredOp] = []
         self.unsaid: Counter[str] = Counter()
         self.places = places
         #: The tasks of variables that hold pids or pidfds, and the variables that hold descriptors of page
@@ -40,7 +40,7 @@ class SyzProcessCalls:
 
     def add(self, made: Call, call: SyzCall, more: str = "") -> bool:
         """Add one operation; always True."""
-        self.steps.append(FoundOp(MAIN_TASK, made, f"line {call.line}{more}"))
+        self.steps.append(RecoveredOp(MAIN_TASK, made, f"line {call.line}{more}"))
         return True
 
     def left_out(self, kind: str) -> bool:

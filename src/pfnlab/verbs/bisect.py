@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pfnlab.verbs.option import JOBS, AsJson, Option, Request, Say, refuse_beside
+from pfnlab.verbs.option import JOBS, AsJson, Option, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bisect import BisectResult
@@ -56,7 +56,7 @@ def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
     from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
 
     if request.tree is None:
-        refuse_beside(request, "without --tree", "nothing is built", but="config jobs series")
+        refuse_ineffective(request, "without --tree", "nothing is built", but="config jobs series")
     options = BisectOptions(
         tree=request.tree,
         repeat=request.repeat,

@@ -11,7 +11,7 @@ import msgspec
 from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Request, Say
 
 if TYPE_CHECKING:
-    from pfnlab.hunt.meeting.bug_shown import BugRunResult
+    from pfnlab.hunt.meeting.bug_run import BugRunResult
     from pfnlab.present.report.affected import AffectsResult
     from pfnlab.present.report.bug_entry import BugEntry
     from pfnlab.present.report.bug_list import BugList
@@ -164,7 +164,7 @@ class BugRunRequest(Request, frozen=True, kw_only=True):
 
 def perform_run(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
     """Run the programs of the bug; Misuse if the bug, a machine or a program does not exist."""
-    from pfnlab.hunt.meeting.bug_shown import show_bug
+    from pfnlab.hunt.meeting.bug_run import show_bug
     from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named

@@ -22,7 +22,7 @@ from pfnlab.verbs.option import (
     ShardsOf,
     StoreOf,
     TrustOf,
-    refuse_beside,
+    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | P
     :raises Undecided: if no worker can run the remaining shards
     """
     if request.check:
-        refuse_beside(request, "--check", "runs nothing", takes=("file", "check", "trust"))
+        refuse_ineffective(request, "--check", "runs nothing", takes=("file", "check", "trust"))
         yield from map(PlainText.line, _plan_lines(request))
         return
     from pfnlab.campaign.plan_file import read_plan
@@ -152,7 +152,7 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
 
     total = len(store.shards(name))
     with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
-        end = run_campaign(store, name, executor, on_progress=_Shown(work, say).show)
+        end = run_campaign(store, name, executor, on_progress=_CampaignDisplay(work, say).show)
     if end is CampaignEnd.NO_WORKER:
         raise Undecided(
             f"campaign {name}: the remaining shards need QEMU, which no worker has: "
@@ -180,8 +180,8 @@ def executor_of(jobs: int | None, cluster: str | None) -> Executor:
 _HOW_QEMU = ("install qemu-system-x86", 'start a worker that has it with --resources "qemu=1"')
 
 
-class _Shown:
-    """Shows the progress of a campaign."""
+class _CampaignDisplay:
+    """The display of the progress of a campaign."""
 
     def __init__(self, work: Work, say: Say) -> None:
         self._work, self._say, self._done = work, say, 0

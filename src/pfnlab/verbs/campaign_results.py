@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Request, Say, StoreOf, VerdictOf, refuse_beside
+from pfnlab.verbs.option import AsJson, Option, Request, Say, StoreOf, VerdictOf, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import ListedResults
@@ -90,9 +90,9 @@ def _check(request: CampaignResultsRequest) -> None:
         if value is not None and value not in known:
             raise Misuse(f"{option} {value}: write one of {', '.join(known)}")
     if request.backup is not None:
-        refuse_beside(request, "--backup", "copies the whole store", takes=("backup", "store"))
+        refuse_ineffective(request, "--backup", "copies the whole store", takes=("backup", "store"))
     if request.output is not None:
-        refuse_beside(request, "-o", "writes all columns", but="full")
+        refuse_ineffective(request, "-o", "writes all columns", but="full")
     if request.form is not None and request.output is None:
         raise Misuse(f"--format {request.form} is for a file: add -o FILE")
     if request.output is not None and request.as_json:

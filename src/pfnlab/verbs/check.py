@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say, refuse_beside
+from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
@@ -83,7 +83,9 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     :raises Misuse: if an option is wrong or conflicts with another
     """
     if request.random is None and request.swarm is None:
-        refuse_beside(request, "a search without --random and --swarm", "has no random numbers", but="seed")
+        refuse_ineffective(
+            request, "a search without --random and --swarm", "has no random numbers", but="seed"
+        )
     yield from checks(request, say)
 
 
@@ -98,7 +100,7 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     limits, accel = limits_of(request), accel_named(request.accel)
     scope = load_scope(request.scope)
     specs = _specs(request)
-    asked = questions(list(request.properties), scope)
+    selection = questions(list(request.properties), scope)
     machines = [_model(spec) for spec in specs]
     name_machines(request.confirm, request.profile)
     if request.cluster is not None:
@@ -107,14 +109,14 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
         if request.jobs is not None:
             raise Misuse("--cluster and --jobs exclude each other: drop one")
         found = check_all_on_cluster(
-            *(request.cluster, machines, scope, asked, limits), watch=request.untaken
+            *(request.cluster, machines, scope, selection, limits), watch=request.untaken
         )
     else:
         from pfnlab.base.processes import processors
         from pfnlab.checker.check_all import check_all
 
         found = check_all(
-            machines, scope, asked, limits, jobs=request.jobs or processors(), watch=request.untaken
+            machines, scope, selection, limits, jobs=request.jobs or processors(), watch=request.untaken
         )
     for checked in found:
         yield confirm(checked, request.confirm, accel)

@@ -9,10 +9,10 @@ from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import SECONDS, AsJson, DiscussionOf, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
-    from pfnlab.discussions.asked_again import ClaimResult
+    from pfnlab.discussions.claim_results import ClaimResult
     from pfnlab.discussions.lookup import ClaimList, NumberedClaim
-    from pfnlab.discussions.reviewed import PostedReviews
     from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
+    from pfnlab.discussions.thread_reviews import PostedReviews
 
 
 VERBS = ("list", "show", "by", "review")
@@ -61,7 +61,7 @@ def perform_show(request: ShowRequest, say: Say) -> Iterator[ThreadResult | Defe
 
     :raises Misuse: if the number is unknown, two formats are given, or an option is for claims only
     """
-    from pfnlab.discussions.asked_again import ask_again
+    from pfnlab.discussions.claim_results import ask_again
     from pfnlab.discussions.lookup import NumberedClaim
 
     if request.mail and request.as_json:
@@ -82,7 +82,7 @@ def _numbered(number: str) -> ThreadResult | DefectResult | NumberedClaim:
     :raises Misuse: if the number is unknown
     """
     from pfnlab.discussions.lookup import claim_numbered
-    from pfnlab.discussions.posted import defect_numbered, thread_numbered
+    from pfnlab.discussions.posted_threads import defect_numbered, thread_numbered
     from pfnlab.discussions.thread_result import DefectResult, ThreadResult
 
     match number[:1].upper():
@@ -130,7 +130,7 @@ def perform_review(request: PostedReviewRequest, say: Say) -> Iterator[PostedRev
     from pfnlab.base.processes import processors
     from pfnlab.checker.review.review import ReviewSoFar, review
     from pfnlab.checker.review.review_result import ReviewResult
-    from pfnlab.discussions.reviewed import posted_rows, review_rows
+    from pfnlab.discussions.thread_reviews import posted_rows, review_rows
     from pfnlab.programs.model.model_machine import ModelMachine
 
     def reviewed(base: str, design: str, enough: Callable[[ReviewSoFar], bool]) -> ReviewResult:

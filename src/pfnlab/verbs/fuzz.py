@@ -23,7 +23,7 @@ from pfnlab.verbs.option import (
     ResumeOf,
     Say,
     StopAfterOf,
-    refuse_beside,
+    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     from pfnlab.programs.runs.named_machines import newest_series
 
     if request.enumerate is not None:
-        refuse_beside(request, "--enumerate", "draws nothing", but=_DRAWN)
+        refuse_ineffective(request, "--enumerate", "draws nothing", but=_DRAWN)
     elif request.cells is not None:
         raise Misuse("--cells needs a scope: add --enumerate pci")
     specs = request.on or (f"qemu:{newest_series()}",)
@@ -199,12 +199,12 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
             cells=cells,
         )
         state.measure = measure
-        shown = _Kept(work, state, request.resume, None if programs else request.seconds)
+        display = _HuntDisplay(work, state, request.resume, None if programs else request.seconds)
         hunt = Hunt(
             lab.machines,
             state,
             folder,
-            on_progress=shown.show,
+            on_progress=display.show,
             predicting=lab.predicting,
             jobs=request.jobs or processors(),
         )
@@ -215,7 +215,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
             interrupted = False
         except KeyboardInterrupt:
             # In the middle of a program; the state after the last complete one is valid.
-            state, interrupted = shown.latest, True
+            state, interrupted = display.latest, True
             make_folder(_state_file(request).parent)
             write_state(_state_file(request), state)
         seconds = max(time.monotonic() - began, 0.001)
@@ -288,7 +288,7 @@ def _kept(
     return state
 
 
-class _Kept:
+class _HuntDisplay:
     """Shows the progress of a hunt limited to *limit* seconds, and keeps its state, optionally in a file."""
 
     def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:

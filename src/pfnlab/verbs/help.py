@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Request, Say, refuse_beside
+from pfnlab.verbs.option import Option, Request, Say, refuse_ineffective
 
 #: The shells for which there is a completion script.
 SHELLS = ("bash", "zsh", "fish")
@@ -42,7 +42,7 @@ def perform(request: HelpRequest, say: Say) -> Iterator[PlainText]:
     """
     word = " ".join(request.words)
     if request.completion is not None:
-        refuse_beside(request, "--completion", "prints a script", takes=("completion",))
+        refuse_ineffective(request, "--completion", "prints a script", takes=("completion",))
         yield PlainText(_script(request.completion))
         return
     if request.schema:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import SECONDS, AsJson, Option, Request, Say, refuse_beside
+from pfnlab.verbs.option import SECONDS, AsJson, Option, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
@@ -115,11 +115,11 @@ def _check(request: InspectRequest) -> None:
     if request.form is not None and request.as_json:
         raise Misuse("--json and --format are two formats: drop one")
     if request.script:
-        refuse_beside(request, "--script", "prints a script", takes=("script", "output"))
+        refuse_ineffective(request, "--script", "prints a script", takes=("script", "output"))
     if request.collect is not None:
-        refuse_beside(request, "--collect", "inspects nothing", takes=("collect", "redact"))
+        refuse_ineffective(request, "--collect", "inspects nothing", takes=("collect", "redact"))
     if request.watch is not None:
-        refuse_beside(request, "--watch", "prints continuously", but="as_json form output")
+        refuse_ineffective(request, "--watch", "prints continuously", but="as_json form output")
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:
@@ -147,7 +147,7 @@ def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
     from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 
     machine = JoinedHost(snapshot)
-    asked = request.device
+    device = request.device
     with working(f"reading the reservations and mappings of {snapshot.origin}"):
-        answer = None if asked is None else device_answer(machine, asked, bar=request.bar, pid=request.pid)
+        answer = None if device is None else device_answer(machine, device, bar=request.bar, pid=request.pid)
         return inspected(machine, answer)

@@ -13,10 +13,10 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.kernels_compared import perform_diff as perform_diff
 from pfnlab.verbs.kernels_compared import perform_meet as perform_meet
-from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, refuse_beside
+from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
-    from pfnlab.lab.images.inside_cache import Stored
+    from pfnlab.lab.images.inside_cache import CacheEntry
     from pfnlab.lab.sizes.kernel_sizes import ListedSizes
 
 
@@ -64,7 +64,7 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     if request.newest and not request.tested:
         raise Misuse("--newest is one of the tested kernels: add --tested")
     if request.cache:
-        refuse_beside(request, "--cache", "lists files", takes=("cache",))
+        refuse_ineffective(request, "--cache", "lists files", takes=("cache",))
         yield from _cache_lines()
         return
     if request.refresh:
@@ -79,7 +79,7 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
         origin = f"{package.name} from {package.suite}" if package else "not offered"
         if package is None and not kernel.confirmed:
             origin = "lists incomplete: --refresh"
-        rows.append((kernel.version, kernel.standing, in_cache, f"{kernel.package_version} {origin}"))
+        rows.append((kernel.version, kernel.status, in_cache, f"{kernel.package_version} {origin}"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -91,13 +91,13 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
 
 def _tested_lines(request: KernelsRequest) -> Iterator[PlainText]:
     """Yield each tested version and its state; nothing if only the newest is wanted and none is available."""
-    from pfnlab.lab.images.kernel_offers import offered, roles_for
+    from pfnlab.lab.images.kernel_offers import available_offers, roles_for
     from pfnlab.lab.images.kernels import cached_versions
 
-    roles = roles_for(offered(), cached_versions())
+    roles = roles_for(available_offers(), cached_versions())
     if request.newest:
-        roles = [role for role in roles if role.standing != "gone"][-1:]
-    yield from (PlainText.line(f"{role.name} {role.standing}") for role in roles)
+        roles = [role for role in roles if role.status != "gone"][-1:]
+    yield from (PlainText.line(f"{role.name} {role.status}") for role in roles)
 
 
 def _cache_lines() -> Iterator[PlainText]:
@@ -129,7 +129,7 @@ def _cache_lines() -> Iterator[PlainText]:
         )
 
 
-def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
+def _row(kind: str, things: list[CacheEntry]) -> tuple[str, str, str, str]:
     import time
 
     from pfnlab.base.units import in_mib
@@ -139,7 +139,7 @@ def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
 
 
 #: The fallback for each role in the tests.
-_STANDINGS = {
+_STATUSES = {
     "new": "which is new: differences from the model there are news",
     "cached": "from the cache, because it is no longer offered",
     "gone": "unavailable: recorded runs replace it",
@@ -197,7 +197,7 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
     from pfnlab.lab.images.archive import Unverified
-    from pfnlab.lab.images.kernel_offers import offered, roles_for
+    from pfnlab.lab.images.kernel_offers import available_offers, roles_for
     from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists
 
     try:
@@ -206,14 +206,14 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
         raise
     except Undecided as trouble:
         say(f"{trouble}; continuing with the lists fetched before")
-    roles = roles_for(offered(), cached_versions())
+    roles = roles_for(available_offers(), cached_versions())
     with working("fetching the kernels of demo and tests", len(roles)) as work:
         for role in roles:
-            if role.standing in ("known", "new") and not (request.missing and cached(role.name)):
+            if role.status in ("known", "new") and not (request.missing and cached(role.name)):
                 fetch(role.name, say=say)
             work.advance()
     for role in roles:
-        yield PlainText.line(f"{role.name}: {_STANDINGS.get(role.standing, 'known and on offer')}")
+        yield PlainText.line(f"{role.name}: {_STATUSES.get(role.status, 'known and on offer')}")
 
 
 class RemoveRequest(Request, frozen=True, kw_only=True):
@@ -353,7 +353,7 @@ def perform_sizes(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
     )
 
     if request.write is not None:
-        refuse_beside(request, "--write", "prints no sizes", but="as_json")
+        refuse_ineffective(request, "--write", "prints no sizes", but="as_json")
     if request.write is None:
         found = []
         with working("reading sizes of structures", len(request.names)) as work:

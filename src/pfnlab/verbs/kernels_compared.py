@@ -18,7 +18,7 @@ from pfnlab.verbs.option import (
     Request,
     Say,
     SeedOf,
-    refuse_beside,
+    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ class MeetRequest(Request, frozen=True, kw_only=True):
     as_json: AsJson = False
 
 
-class Unmet(NamedTuple):
+class FailedMeeting(NamedTuple):
     """One of several kernels, which could not be compared; the reason has been reported."""
 
     name: str
     outcome: Outcome = Outcome.UNDECIDED
 
 
-def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
+def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | FailedMeeting]:
     """Compare every kernel; add it to the known ones after its result has been consumed.
 
     If one of several cannot be compared, that is reported, and the others are compared.
@@ -78,8 +78,8 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
     from pfnlab.base.processes import in_order, processors
     from pfnlab.base.progress import working
     from pfnlab.base.units import number_of
-    from pfnlab.hunt.meeting.by_name import NamedKernel, meet_named, named_kernel
     from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.kernel_meeting import NamedKernel, meet_named, named_kernel
     from pfnlab.hunt.meeting.meet import MeetingResult
     from pfnlab.lab.images.kernels import read_lists
 
@@ -98,7 +98,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
     programs = Programs.of(request.litmus, request.programs, request.seed)
     jobs = request.jobs or processors()
 
-    def met(name: str) -> tuple[NamedKernel, Meeting] | Unmet:
+    def met(name: str) -> tuple[NamedKernel, Meeting] | FailedMeeting:
         try:
             kernel = named_kernel(name)
             guests = max(1, jobs // len(names))
@@ -107,9 +107,9 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
             if len(names) == 1:
                 raise
             say(f"{name} could not be compared: {trouble}")
-            return Unmet(name)
+            return FailedMeeting(name)
 
-    def answers() -> Iterator[tuple[NamedKernel, Meeting] | Unmet]:
+    def answers() -> Iterator[tuple[NamedKernel, Meeting] | FailedMeeting]:
         if len(names) == 1:
             yield met(names[0])
             return
@@ -117,7 +117,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
             yield from in_order(met, names, jobs, done=work.advance)
 
     for answer in answers():
-        if isinstance(answer, Unmet):
+        if isinstance(answer, FailedMeeting):
             yield answer
             continue
         kernel, meeting = answer
@@ -131,7 +131,7 @@ def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say)
 
     :param path: the file of known kernels; None for the one in the package
     """
-    from pfnlab.hunt.meeting.meet import known_of
+    from pfnlab.hunt.meeting.meet import known_kernel
     from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
     from pfnlab.lab.images.kernels import suites_of
 
@@ -139,7 +139,7 @@ def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say)
         raise Misuse("your own kernels do not become known: only packages of the archive do")
     path = path or KNOWN
     try:
-        known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
+        known = known_kernel(meeting, kernel, next(iter(suites_of(kernel)), ""))
         write_known(path, known)
         say(f"{known.package_version} added to {path}")
     except Discovery as discovery:
@@ -175,7 +175,7 @@ def perform_diff(request: DiffRequest, say: Say) -> Iterator[MeetingResult | Rul
     if request.jobs is not None and not request.model:
         raise Misuse("--jobs is for --model: each kernel has only one guest")
     if request.model:
-        refuse_beside(request, "--model", "has no random programs", but="programs seed")
+        refuse_ineffective(request, "--model", "has no random programs", but="programs seed")
     yield from _models(request) if request.model else _kernels(request, say)
 
 
@@ -196,8 +196,8 @@ def _models(request: DiffRequest) -> Iterator[RulesBetween]:
 def _kernels(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
     from pfnlab.base.files import check_output
     from pfnlab.base.progress import working
-    from pfnlab.hunt.meeting.by_name import named_kernel
     from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.kernel_meeting import named_kernel
     from pfnlab.hunt.meeting.meet import MeetingResult, diff
     from pfnlab.kernel.policies.releases import version_key
     from pfnlab.lab.images.changelog import changelog_of

@@ -41,7 +41,7 @@ class Option(NamedTuple):
         return self.names[-1] if self.names else f"--{field.replace('_', '-')}"
 
 
-def refuse_beside(
+def refuse_ineffective(
     request: Any, option: str, reason: str, *, takes: Iterable[str] = (), but: str = ""
 ) -> None:
     """Refuse the options of *request* that have no effect with *option*.

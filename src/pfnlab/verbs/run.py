@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pfnlab.present.report.run_result import RunResults
     from pfnlab.programs.lang.ops import Program
     from pfnlab.programs.runs.look import LookLevel
-    from pfnlab.programs.runs.named_machines import Named
+    from pfnlab.programs.runs.named_machines import NamedMachine
     from pfnlab.programs.runs.observation import Run
 
 
@@ -102,7 +102,7 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     # Goldens that will be recorded again are read too.
     goldens = map(golden_path, paths) if request.promote else ()
     check_output(request.output, [*paths, *map(Path, files_named(one.spec for one in machines)), *goldens])
-    programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
+    programs = dict(zip(program_names(paths), map(load_found, paths), strict=True))
     # A golden that is recorded again is observed in the same way as before.
     looks = [look or (golden_look(path) if request.promote else None) for path in paths]
     results = programs_run(request, programs, machines, looks)
@@ -115,7 +115,7 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
 def programs_run(
     request: RunRequest,
     programs: Mapping[str, Program],
-    machines: Sequence[Named] | None = None,
+    machines: Sequence[NamedMachine] | None = None,
     looks: Sequence[LookLevel | None] | None = None,
 ) -> RunResults:
     """Run programs that were already read, and return the results.
@@ -149,14 +149,14 @@ def _fields(request: RunRequest) -> tuple[str, ...]:
     return FIELDS if request.compare is None else fields_listed(request.compare)
 
 
-def _named(request: RunRequest) -> list[Named]:
+def _named(request: RunRequest) -> list[NamedMachine]:
     from pfnlab.programs.runs.named_machines import name_machines, newest_series, spread, with_policies
 
     specs = with_policies(spread(request.on) or [f"model:{newest_series()}"], request.policy)
     return name_machines(specs, request.profile)
 
 
-def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ...]) -> list[Named]:
+def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ...]) -> list[NamedMachine]:
     from pfnlab.programs.runs.compare import FIELDS
     from pfnlab.programs.runs.look import LookLevel
 
@@ -172,7 +172,7 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
     return machines
 
 
-def shown_names(paths: Sequence[Path]) -> list[str]:
+def program_names(paths: Sequence[Path]) -> list[str]:
     """Return a unique name for each program: the file's name, with its path if two files share a name, and a
     number if a file is given several times."""
     names = []
@@ -187,7 +187,7 @@ def _promote(
     request: RunRequest,
     path: Path,
     program: Program,
-    machines: Sequence[Named],
+    machines: Sequence[NamedMachine],
     runs: Sequence[Run],
     say: Say,
 ) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.campaign.store.rows import HostClass, SeenWith, StoredResult, StoredShard
+from pfnlab.campaign.store.rows import HostClass, SightingContext, StoredResult, StoredShard
 
 HOST = HostClass("a processor", 2, 4096)
 
-SEEN = SeenWith(version="0.1.0", kernels={"model:7.2": "7.2.13"}, seed=3, host=HOST)
+SEEN = SightingContext(version="0.1.0", kernels={"model:7.2": "7.2.13"}, seed=3, host=HOST)
 
 
 def result(number: int = 0, **changed: object) -> StoredResult:

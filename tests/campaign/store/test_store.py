@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from made_results import HOST, SEEN, result, shards
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, ResultFilter, SeenWith, StoredResult
+from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, ResultFilter, SightingContext, StoredResult
 from pfnlab.campaign.store.store import Store
 
 
@@ -75,7 +75,7 @@ def test_two_equal_results_of_one_shard_are_one(store: Store) -> None:
 
 def test_what_a_shard_found_comes_whole_or_not_at_all(store: Store) -> None:
     """A value that cannot be kept undoes the shard."""
-    impossible = SeenWith(version="0.1.0", kernels={}, seed=1 << 70, host=HOST)
+    impossible = SightingContext(version="0.1.0", kernels={}, seed=1 << 70, host=HOST)
 
     with pytest.raises(Exception, match=r"."):
         store.finish("c", 0, [result(1)], impossible)

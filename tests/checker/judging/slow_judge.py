@@ -18,9 +18,9 @@ from pfnlab.checker.judging.entries import (
     mode_asked,
 )
 from pfnlab.checker.judging.history import History, has_moved
-from pfnlab.checker.judging.seen import Layout, SeenEntry
-from pfnlab.checker.judging.seen_moment import ASKED, SeenMoment
-from pfnlab.checker.scopes.moment import Shown
+from pfnlab.checker.judging.observed_spaces import Layout, SeenEntry
+from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES, SeenMoment
+from pfnlab.checker.scopes.moment import FrameMode
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
@@ -60,11 +60,11 @@ def slowly_judged(program: Program, run: Run) -> list[Broken]:
         held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
         says: dict[str, str] = {}
         if held or step.vmas is None or step.ptes is None:
-            asked = [one for one in ASKED if one.name in _EVENTS]
+            asked = [one for one in JUDGED_PROPERTIES if one.name in _EVENTS]
             moment = SeenMoment(msgspec.structs.replace(step, vmas=(), ptes=(), book=()), history, layout)
             before = None
         else:
-            asked, moment = list(ASKED), SeenMoment(step, history, layout)
+            asked, moment = list(JUDGED_PROPERTIES), SeenMoment(step, history, layout)
             moment.mappings = list(_mappings(step, history, layout))
             for name, text in _of_entries(program, run, number, before, op, history, layout):
                 says.setdefault(name, text)
@@ -88,7 +88,7 @@ def _mappings(step: Step, history: History, layout: Layout) -> Iterator[SeenMapp
         if vma.offset is None or frames is None or not {"pf", "mm"} & set(vma.flags.split()):
             continue
         shown = [
-            Shown(entry_frames, CacheMode.from_short(entry.entry.mode.lower()))
+            FrameMode(entry_frames, CacheMode.from_short(entry.entry.mode.lower()))
             for entry in _entries_in(vma, step.ptes or ())
             if entry.entry.maps and entry.target is not None
             for entry_frames in [layout.frames(entry.target)]

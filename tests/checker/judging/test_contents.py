@@ -10,7 +10,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import MemorySeen, PageHeld, Run
+from pfnlab.programs.runs.observation import MemoryObservation, PageData, Run
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 8 pages\narea a: 8 pages\n"
 ANON = "a = mmap anon[0:2] private rw\nwrite a[0] 5\nlook\n"
@@ -40,10 +40,10 @@ def broken(text: str, held: Held, *, value: int | None = None) -> list[tuple[str
     steps = len(found.steps)
     spaces = {"main": (1, 0), "t1": (2, 0)}
     memory = [
-        MemorySeen(
+        MemoryObservation(
             {task: (space, number) for task, (space, _) in spaces.items()},
             pages=tuple(
-                PageHeld(task, "a", 0, pfn, word, rest) for task, pfn, word, rest in held.get(number, [])
+                PageData(task, "a", 0, pfn, word, rest) for task, pfn, word, rest in held.get(number, [])
             ),
         )
         for number in range(steps)

@@ -12,7 +12,7 @@ from for_each import for_each
 from litmus_files import litmus_file
 
 from pfnlab.checker.judging.judge import SEEN, violations
-from pfnlab.checker.judging.seen_moment import ASKED
+from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
 from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.load import load_program, load_text
@@ -24,9 +24,9 @@ from pfnlab.programs.runs.observation import (
     PHYSICAL,
     BookEntry,
     MemoryFault,
-    MemorySeen,
-    NotifierSeen,
-    PageHeld,
+    MemoryObservation,
+    NotifierRecord,
+    PageData,
     PteSeen,
     Run,
     Step,
@@ -47,7 +47,7 @@ def run(text: str, spec: str = "7.2") -> tuple[Program, Run]:
     program = load_text(HEAD + text)
     (found,) = ModelMachine(spec, LookLevel.MEMORY).run([program])
     assert found.unfinished is None, found.unfinished
-    memory = tuple(MemorySeen({"main": (1, number)}) for number in range(len(found.steps)))
+    memory = tuple(MemoryObservation({"main": (1, number)}) for number in range(len(found.steps)))
     return program, msgspec.structs.replace(found, memory=memory)
 
 
@@ -147,7 +147,7 @@ def test_an_entry_that_goes_without_a_flush_is_noticed(call: str) -> None:
     """The generation of the address space stays as it was."""
     program, found = run(f"a = mmap bar[0:8] wc shared rw\nread a[2]\n{call}\n")
     assert ("flushed", 2) not in broken(program, found)
-    still = msgspec.structs.replace(found, memory=(MemorySeen({"main": (1, 5)}),) * len(found.steps))
+    still = msgspec.structs.replace(found, memory=(MemoryObservation({"main": (1, 5)}),) * len(found.steps))
     assert ("flushed", 2) in broken(program, still)
 
 
@@ -158,8 +158,8 @@ COPY = "mmap bar[0:4] wc private rw over a[0:4]\nwrite a[2] 1\nread a[2]\n"
 def test_another_page_of_ram_without_a_flush_is_noticed(pfn: int, noticed: bool) -> None:
     """In entries both are RAM; the frames of the pages tell them apart."""
     program, found = run(COPY)
-    pages = [(PageHeld("main", "a", 2, number, 1),) for number in (7, 7, pfn, pfn)]
-    memory = tuple(MemorySeen({"main": (1, 5)}, pages=page) for page in pages)
+    pages = [(PageData("main", "a", 2, number, 1),) for number in (7, 7, pfn, pfn)]
+    memory = tuple(MemoryObservation({"main": (1, 5)}, pages=page) for page in pages)
 
     places = broken(program, msgspec.structs.replace(found, memory=memory))
 
@@ -170,7 +170,7 @@ def test_a_copy_of_the_zero_page_without_a_flush_is_noticed() -> None:
     """Its entry is special, and that of a page is not; nobody read what the pages hold."""
     program, found = run("mmap anon[0:4] private rw over a[0:4]\nread a[2]\nwrite a[2] 1\n")
     assert ("flushed", 2) not in broken(program, found)
-    still = msgspec.structs.replace(found, memory=(MemorySeen({"main": (1, 5)}),) * len(found.steps))
+    still = msgspec.structs.replace(found, memory=(MemoryObservation({"main": (1, 5)}),) * len(found.steps))
 
     assert ("flushed", 2) in broken(program, still)
 
@@ -178,20 +178,26 @@ def test_a_copy_of_the_zero_page_without_a_flush_is_noticed() -> None:
 def test_pages_in_place_of_others_without_a_notifier_are_noticed() -> None:
     """As of flushes: another page of RAM is another frame."""
     program, found = run(COPY)
-    pages = [(PageHeld("main", "a", 2, number, 1),) for number in (7, 7, 8, 8)]
-    told = {"main": NotifierSeen(0, ())}
-    memory = tuple(MemorySeen({"main": (1, n)}, pages=page, notifiers=told) for n, page in enumerate(pages))
+    pages = [(PageData("main", "a", 2, number, 1),) for number in (7, 7, 8, 8)]
+    told = {"main": NotifierRecord(0, ())}
+    memory = tuple(
+        MemoryObservation({"main": (1, n)}, pages=page, notifiers=told) for n, page in enumerate(pages)
+    )
 
     assert ("notified", 2) in broken(program, msgspec.structs.replace(found, memory=memory))
 
 
-def notified(ranges: list[list[tuple[int, int]]], spaces: list[int] | None = None) -> tuple[MemorySeen, ...]:
+def notified(
+    ranges: list[list[tuple[int, int]]], spaces: list[int] | None = None
+) -> tuple[MemoryObservation, ...]:
     """Of each step what memory shows: the ranges told of in it, all of one area, and the address space."""
     start = FIRST_AREA_PAGE
     told = [(start + first, start + end) for step in ranges for first, end in step]
     counts = [sum(map(len, ranges[: number + 1])) for number in range(len(ranges))]
     return tuple(
-        MemorySeen({"main": (space, count)}, notifiers={"main": NotifierSeen(count, tuple(told[:count]))})
+        MemoryObservation(
+            {"main": (space, count)}, notifiers={"main": NotifierRecord(count, tuple(told[:count]))}
+        )
         for count, space in zip(counts, spaces or [1] * len(ranges), strict=True)
     )
 
@@ -223,7 +229,7 @@ def test_more_ranges_than_are_kept_are_not_judged() -> None:
     """The one that counts may be among those overwritten."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nread a[2]\nmunmap a[2:4]\n")
     memory = list(notified([[], [], [(9, 10)] * 2, []]))
-    some = NotifierSeen(2, memory[2].notifiers["main"].ranges[1:])
+    some = NotifierRecord(2, memory[2].notifiers["main"].ranges[1:])
     lost = msgspec.structs.replace(memory[2], notifiers={"main": some})
     assert ("notified", 2) in broken(program, msgspec.structs.replace(found, memory=tuple(memory)))
     memory[2] = lost
@@ -250,7 +256,7 @@ def test_a_run_that_was_lost_is_judged_as_far_as_memory_was_seen() -> None:
 def test_another_address_space_needs_no_flush() -> None:
     """After exec the task has a new one."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nexec\n")
-    spaces = tuple(MemorySeen({"main": (number, 5)}) for number in range(len(found.steps)))
+    spaces = tuple(MemoryObservation({"main": (number, 5)}) for number in range(len(found.steps)))
     assert broken(program, msgspec.structs.replace(found, memory=spaces)) == []
 
 
@@ -258,7 +264,7 @@ def test_another_address_space_needs_no_flush() -> None:
 def test_a_thing_that_is_left_is_noticed(name: str) -> None:
     """Also where the program had asked the driver for one: that has been given back by then."""
     program, found = run("ioremap bar[0:2] wc\nrequest_mem_region bar[4]\n")
-    memory = (*found.memory[:-1], MemorySeen({}, (MemoryFault(name, "one"),)))
+    memory = (*found.memory[:-1], MemoryObservation({}, (MemoryFault(name, "one"),)))
     found = msgspec.structs.replace(found, memory=memory)
 
     assert (name, 2) in broken(program, found)
@@ -438,7 +444,11 @@ def test_low_memory_that_stays_changed_is_noticed_and_known() -> None:
 def test_a_fault_in_memory_is_handed_on() -> None:
     """What the lens found wrong is a violation with that name."""
     program, found = run(MAPPED)
-    memory = (MemorySeen(), MemorySeen(faults=(MemoryFault("tables_counted", "one too many"),)), MemorySeen())
+    memory = (
+        MemoryObservation(),
+        MemoryObservation(faults=(MemoryFault("tables_counted", "one too many"),)),
+        MemoryObservation(),
+    )
     (violation,) = violations(program, msgspec.structs.replace(found, memory=memory), "7.2")
     assert (violation.place, violation.says) == (("tables_counted", 1), "one too many")
 
@@ -453,8 +463,8 @@ def test_a_fault_in_memory_is_handed_on() -> None:
 def test_a_move_that_was_held_or_not_is_a_move(move: str) -> None:
     """Its value has words behind, or is one of those of the release."""
     program, found = run(f"mmap anon[0:1] private rw over a[0:1]\nread a[0]\n{move}\nrelease\nlook\n")
-    fault = MemorySeen(faults=(MemoryFault("counts_left", "2 and 1"),))
-    found = msgspec.structs.replace(found, memory=(*(MemorySeen(),) * 4, fault, MemorySeen()))
+    fault = MemoryObservation(faults=(MemoryFault("counts_left", "2 and 1"),))
+    found = msgspec.structs.replace(found, memory=(*(MemoryObservation(),) * 4, fault, MemoryObservation()))
 
     assert ("counts_left", 4) not in broken(program, found)
 
@@ -463,7 +473,11 @@ def test_a_move_that_was_held_or_not_is_a_move(move: str) -> None:
 def test_counts_are_not_judged_where_entries_are_not_seen(where: str, noticed: bool) -> None:
     """The kernel has chosen a place outside of the program's areas."""
     program, found = run(f"mmap anon[0:1] private rw over a[0:1]\nmremap a[0] 1 page {where}\n")
-    memory = (MemorySeen(), MemorySeen(faults=(MemoryFault("counts_left", "2 and 1"),)), MemorySeen())
+    memory = (
+        MemoryObservation(),
+        MemoryObservation(faults=(MemoryFault("counts_left", "2 and 1"),)),
+        MemoryObservation(),
+    )
     found = msgspec.structs.replace(found, memory=memory)
     assert (("counts_left", 1) in broken(program, found)) == noticed
 
@@ -520,9 +534,9 @@ def test_what_litmus_programs_break_is_known(series: str) -> None:
 
 def test_every_property_has_a_sentence() -> None:
     """Names are not used twice."""
-    names = [asked.name for asked in ASKED]
+    names = [question.name for question in JUDGED_PROPERTIES]
     assert len({*names, *SEEN}) == len(names) + len(SEEN)
-    assert all([asked.asks for asked in ASKED] + list(SEEN.values()))
+    assert all([question.asks for question in JUDGED_PROPERTIES] + list(SEEN.values()))
 
 
 def test_a_device_is_removed_where_it_is() -> None:

@@ -10,12 +10,12 @@ from for_each import for_each
 
 from pfnlab.checker.judging.judge import SEEN, violations
 from pfnlab.checker.judging.known import KNOWN, LEFT_OUT
-from pfnlab.checker.judging.seen_moment import ASKED
+from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen
+from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemoryObservation
 from pfnlab.programs.runs.violation import Violation
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -342,7 +342,7 @@ def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(name: str, why: str
     """Each reason names a property that is asked, and a row of bugs.md or a rule of docs/semantics."""
     page = (DOCS / "judging.md").read_text(encoding="utf-8")
     of_memory = re.search(rf"^\|.*`{name}`.* \| memory\b.* \|", page, re.M)
-    assert name in {asked.name for asked in ASKED} | set(SEEN) or of_memory
+    assert name in {question.name for question in JUDGED_PROPERTIES} | set(SEEN) or of_memory
     reference = why.partition(":")[0]
     if reference.startswith("S"):
         pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "semantics").glob("*.md"))
@@ -355,7 +355,7 @@ def why_committed(asked: Program, series: str) -> str:
     """The identifier of the reason why a kernel of *series* ends a program with other memory committed."""
     run = ModelMachine(series, LookLevel.MEMORY).run_one(asked)
     fault = MemoryFault("committed_left", "as many committed pages as before, and one")
-    memory = (*(MemorySeen() for _ in run.steps[1:]), MemorySeen(faults=(fault,)))
+    memory = (*(MemoryObservation() for _ in run.steps[1:]), MemoryObservation(faults=(fault,)))
     seen = msgspec.structs.replace(run, memory=memory, machine="qemu:a-kernel", kernel="")
     (violation,) = violations(asked, seen, series)
     assert violation.name == "committed_left"

@@ -16,16 +16,16 @@ from slow_judge import Broken, slowly_judged
 from strategies import programs
 
 from pfnlab.checker.judging import device_mappings, entries
-from pfnlab.checker.judging import seen as seen_module
+from pfnlab.checker.judging import observed_spaces as seen_module
 from pfnlab.checker.judging.device_mappings import DeviceMappings
 from pfnlab.checker.judging.judge import violations
-from pfnlab.checker.judging.seen import SeenSpaces
+from pfnlab.checker.judging.observed_spaces import SeenSpaces
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import BookEntry, MemorySeen, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, MemoryObservation, PteSeen, Run, Step, VmaSeen
 
 SPECS = ("6.1", "6.12", "7.2", "7.2,tracker=exact", "7.2,tracker=vm_pat")
 
@@ -38,7 +38,7 @@ def quickly_judged(program: Program, run: Run) -> list[Broken]:
 def modelled(program: Program, spec: str) -> Run:
     """A run on a model, with the flushes of each address space counted."""
     (run,) = ModelMachine(spec, LookLevel.MEMORY).run([program])
-    memory = tuple(MemorySeen({"main": (1, number // 2)}) for number in range(len(run.steps)))
+    memory = tuple(MemoryObservation({"main": (1, number // 2)}) for number in range(len(run.steps)))
     return msgspec.structs.replace(run, memory=memory)
 
 

@@ -18,7 +18,7 @@ from pfnlab.kernel.mm.table_locks import TableLocks
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.vma_locks import VmaLocks
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -37,7 +37,7 @@ class Driven:
         platform, devices, _ = place(PROGRAM)
         self.kernel: Kernel = machine.boot(platform, devices)
         self.kernel.start_task("main")
-        self.running = OneByOne(self.kernel, Places.of(PROGRAM, devices))
+        self.running = SequentialExecution(self.kernel, Places.of(PROGRAM, devices))
         self.ops = list(PROGRAM.ops)
         for op in self.ops[:done]:
             self.running.step(op)

@@ -224,7 +224,7 @@ def test_the_named_races_are_programs() -> None:
     for race in scope.races:
         assert isinstance(race, Race)
         assert isinstance(race.program, Program)
-        assert race.program.ops == race.setup + race.beside
+        assert race.program.ops == race.setup + race.concurrent
 
 
 def test_a_control_leaves_the_flush_out_by_force() -> None:

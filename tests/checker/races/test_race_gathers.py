@@ -26,7 +26,8 @@ def verdicts(machine: str, scope: RaceScope) -> dict[str, tuple[str, bool]]:
 
 #: The first operation of each race, by its word.
 BY_WORD = {
-    f"{race.beside[0].call.__class__.__name__} {number}": race for number, race in enumerate(scope_of().races)
+    f"{race.concurrent[0].call.__class__.__name__} {number}": race
+    for number, race in enumerate(scope_of().races)
 }
 
 #: The races whose mappings stay, and those of them whose entries go.

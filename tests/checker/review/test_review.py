@@ -515,7 +515,7 @@ def test_a_triple_has_a_third_task_beside_both() -> None:
     """Three operations, each of a task of its own."""
     made = [piece.pair.race() for piece in plan() if piece.stage == 6 and piece.pair is not None]
 
-    assert {3} == {len({op.task for op in race.beside}) for race in made if race is not None}
+    assert {3} == {len({op.task for op in race.concurrent}) for race in made if race is not None}
 
 
 def test_an_operation_that_waits_for_a_lock_of_its_own_is_a_deadlock() -> None:

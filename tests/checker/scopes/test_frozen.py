@@ -11,13 +11,13 @@ from litmus_files import FOLDERS, program_of, without_holds
 
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.frozen import freeze, thaw
-from pfnlab.checker.scopes.naming import LeftOut, Naming
+from pfnlab.checker.scopes.naming import Naming, Omissions
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs.places import Places
@@ -33,7 +33,7 @@ def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[obj
     for line, op in zip(op_lines(program), program.ops, strict=True):
         if thawing:
             kernel = thaw(freeze(kernel), lambda: machine.boot(platform, devices))
-        said = OneByOne(kernel, places).step(op)
+        said = SequentialExecution(kernel, places).step(op)
         seen.append(Observer(kernel, places).step(line, op.task, said.result, said.value, None))
     return seen
 
@@ -65,7 +65,7 @@ def after(text: str) -> Kernel:
     program = parse(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{text}")
     kernel, devices = booted()
     kernel.start_task(MAIN_TASK)
-    running = OneByOne(kernel, Places.of(program, devices))
+    running = SequentialExecution(kernel, Places.of(program, devices))
     for op in program.ops:
         assert running.step(op).result == "ok", op
     return kernel
@@ -73,7 +73,7 @@ def after(text: str) -> Kernel:
 
 def canonical(kernel: Kernel, *, symmetry: bool = True) -> bytes:
     """What identifies a kernel's state."""
-    return freeze(kernel, Naming(kernel, LeftOut(names=symmetry)))
+    return freeze(kernel, Naming(kernel, Omissions(names=symmetry)))
 
 
 MAPPED = "a = mmap bar[0:2] wc shared rw\nb = mmap bar[2:4] uc shared rw\n"
@@ -123,7 +123,7 @@ NEVER_FILLED = "a = mmap bar[0:2] vfio shared rw"
 
 def leafless(kernel: Kernel) -> tuple[bytes, ...]:
     """The same where no leaf can be and no fork fails."""
-    return freeze(kernel, Naming(kernel, LeftOut(starts=True, addresses=True, empty_tables=True)))
+    return freeze(kernel, Naming(kernel, Omissions(starts=True, addresses=True, empty_tables=True)))
 
 
 def test_an_empty_page_table_makes_no_difference() -> None:

@@ -18,7 +18,7 @@ from pfnlab.checker.scopes.scope import Scope, load_scope
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.lang.ops import MAIN_TASK, Op
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -26,7 +26,7 @@ from pfnlab.programs.runs.places import Places
 def stepped(kernel: Kernel, places: Places, op: Op) -> tuple[object, ...] | None:
     """All that comes of *op*; None where the model has no rule for it."""
     try:
-        step = OneByOne(kernel, places).step(op)
+        step = SequentialExecution(kernel, places).step(op)
     except Undecided:
         return None
     events, log = kernel.trace.take()

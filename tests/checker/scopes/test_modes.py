@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.base.units import PfnRange
-from pfnlab.checker.scopes.modes import ReachedAt, agree, differing, modes_agree, remembered_in
+from pfnlab.checker.scopes.modes import FrameReach, agree, differing, modes_agree, remembered_in
 from pfnlab.checker.scopes.moment import StateView
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -43,17 +43,17 @@ def test_pieces_agree_where_each_frame_has_one_mode(pieces: list[tuple[PfnRange,
 @for_each(
     ("remembered", "left"),
     [
-        (ReachedAt(0, 5, PfnRange(15, 16), WC), False),
-        (ReachedAt(0, 5, PfnRange(15, 16), UC), True),
-        (ReachedAt(0, 5, PfnRange(16, 17), WC), True),
-        (ReachedAt(0, 9, PfnRange(19, 20), WC), True),
-        (ReachedAt(1, 5, PfnRange(15, 16), WC), True),
+        (FrameReach(0, 5, PfnRange(15, 16), WC), False),
+        (FrameReach(0, 5, PfnRange(15, 16), UC), True),
+        (FrameReach(0, 5, PfnRange(16, 17), WC), True),
+        (FrameReach(0, 9, PfnRange(19, 20), WC), True),
+        (FrameReach(1, 5, PfnRange(15, 16), WC), True),
     ],
     ids=["as an entry", "another mode", "another frame", "no entry", "another address space"],
 )
-def test_a_translation_that_an_entry_has_is_no_other(remembered: ReachedAt, left: bool) -> None:
+def test_a_translation_that_an_entry_has_is_no_other(remembered: FrameReach, left: bool) -> None:
     """Frames 12 to 17 are at pages 2 to 7."""
-    entry = ReachedAt(0, 2, PfnRange(12, 18), WC)
+    entry = FrameReach(0, 2, PfnRange(12, 18), WC)
 
     assert [remembered] * left == differing([entry], [remembered, remembered])
 
@@ -64,7 +64,7 @@ def _kernel(*lines: str) -> Kernel:
     platform, devices, _ = place(program)
     kernel = ModelMachine("7.3").boot(platform, devices)
     kernel.start_task("main")
-    running = OneByOne(kernel, Places.of(program, devices))
+    running = SequentialExecution(kernel, Places.of(program, devices))
     for op in program.ops:
         running.step(op)
     return kernel

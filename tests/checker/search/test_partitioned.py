@@ -16,16 +16,16 @@ from owners_here import OwnersHere
 from small_models import Counters, Graph, told
 
 from pfnlab.base.errors import Defect, Misuse, PfnlabError, Undecided
-from pfnlab.checker.search import steps_met
+from pfnlab.checker.search import known_steps
 from pfnlab.checker.search.exploration import Property, always, sometimes
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.owner import (
-    Holding,
     LostPartError,
     Owner,
-    Reached,
+    OwnerData,
+    OwnerProgress,
     Round,
-    Settled,
+    RoundAnswer,
     part_of,
     states_along,
 )
@@ -111,7 +111,7 @@ def test_the_result_is_that_of_one_process(
     assert expected == found
 
 
-def the_last_met(self: Owner[int], boxes: Any, end: int) -> Settled:
+def the_last_met(self: Owner[int], boxes: Any, end: int) -> RoundAnswer:
     """Broken: a state belongs to the last step met, not to the first one of all."""
     boxes = [pickle.loads(box) for box in boxes]
     own = self._boxes[self._part]
@@ -120,7 +120,7 @@ def the_last_met(self: Owner[int], boxes: Any, end: int) -> Settled:
     return settle(self, [pickle.dumps(list(last.values()))], end)
 
 
-def without_marks(self: Owner[int], round_: int, holding: Holding) -> None:
+def without_marks(self: Owner[int], round_: int, holding: OwnerData) -> None:
     """Broken: who takes a part over does not know its states."""
     take_over(self, round_, holding._replace(marks=array("Q")))
 
@@ -189,7 +189,7 @@ def test_a_state_is_sent_once_by_each_owner(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert len(sent) == len(set(sent))
     sent.clear()
-    monkeypatch.setattr(steps_met, "_PLACES", 5)
+    monkeypatch.setattr(known_steps, "_PLACES", 5)
     assert told(whole) == told(search(dense(), (), Noting(dense, (), 3)))
     assert len(sent) > len(set(sent))
 
@@ -215,14 +215,14 @@ def test_only_the_lost_part_is_made_again() -> None:
 def test_an_owner_that_does_not_have_the_round_says_so() -> None:
     """As one that was started again and has nothing, or one that missed a round."""
     fresh = Owner(Counters(), (), 0, 1)
-    fresh.take_over(4, Holding(array("Q"), {}))
+    fresh.take_over(4, OwnerData(array("Q"), {}))
     asked = Round(4, next=0, end=0, decided=set(), seconds=1.0)
 
     for round_ in (3, 6):
         with pytest.raises(LostPartError):
             fresh.expand(asked._replace(number=round_), [])
     for round_ in (4, 4, 5):
-        assert Reached(0, None) == fresh.expand(asked._replace(number=round_), [])
+        assert OwnerProgress(0, None) == fresh.expand(asked._replace(number=round_), [])
 
 
 def test_states_are_made_from_their_ways() -> None:

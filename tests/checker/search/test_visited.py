@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.search.visited import Fingerprints, Numbered, PartTable, Spilling, fingerprint
+from pfnlab.checker.search.visited import (
+    Fingerprints,
+    NumberedFingerprints,
+    PartTable,
+    SpillingFingerprints,
+    fingerprint,
+)
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 KEYS = [(), (0,), ((0,),), (0, 0), "a", b"a", ("a", None, True), (1 << 70,), -1, 1 << 64, ("a", ("b", 2))]
@@ -75,8 +81,8 @@ def test_a_named_tuple_is_its_values() -> None:
     assert fingerprint((1, (2, 3))) == fingerprint(Place(1, (2, 3)))
 
 
-@pytest.mark.parametrize("visited", [Fingerprints(), Numbered()])
-def test_a_key_is_new_once(visited: Fingerprints | Numbered) -> None:
+@pytest.mark.parametrize("visited", [Fingerprints(), NumberedFingerprints()])
+def test_a_key_is_new_once(visited: Fingerprints | NumberedFingerprints) -> None:
     """Then it is known."""
     assert [True, True, False] == [visited.add(key, number) for number, key in enumerate(["a", "b", "a"])]
     assert 2 == len(visited)
@@ -84,7 +90,7 @@ def test_a_key_is_new_once(visited: Fingerprints | Numbered) -> None:
 
 def test_numbers_are_remembered() -> None:
     """The first one a key got."""
-    visited = Numbered()
+    visited = NumberedFingerprints()
     visited.add("a", 0)
     visited.add("b", 1)
     visited.add("a", 2)
@@ -94,7 +100,7 @@ def test_numbers_are_remembered() -> None:
 
 def test_what_spills_is_still_known(tmp_path: Path) -> None:
     """20,000 keys in random order, each asked twice, of which a few hundred fit in memory."""
-    visited = Spilling(32_768, tmp_path)
+    visited = SpillingFingerprints(32_768, tmp_path)
     random = Random(1)
     keys = [random.randrange(1 << 64) for _ in range(20_000)]
 
@@ -105,7 +111,7 @@ def test_what_spills_is_still_known(tmp_path: Path) -> None:
 
 def test_files_are_merged(tmp_path: Path) -> None:
     """Some are there, but few: about the logarithm of what was spilled."""
-    visited = Spilling(32_768, tmp_path)
+    visited = SpillingFingerprints(32_768, tmp_path)
 
     for key in range(20_000):
         visited.add(key, 0)
@@ -115,7 +121,7 @@ def test_files_are_merged(tmp_path: Path) -> None:
 
 def test_memory_stays_within_the_limit(tmp_path: Path) -> None:
     """But for the last step in which the set grew."""
-    visited = Spilling(1 << 20, tmp_path)
+    visited = SpillingFingerprints(1 << 20, tmp_path)
 
     for key in range(50_000):
         visited.add(key, 0)
@@ -125,7 +131,7 @@ def test_memory_stays_within_the_limit(tmp_path: Path) -> None:
 
 def test_spilled_keys_come_back_from_a_dump(tmp_path: Path) -> None:
     """Those in memory and those in files."""
-    first, second = Spilling(32_768, tmp_path), Spilling(32_768, tmp_path)
+    first, second = SpillingFingerprints(32_768, tmp_path), SpillingFingerprints(32_768, tmp_path)
     for key in range(5000):
         first.add(key, 0)
 

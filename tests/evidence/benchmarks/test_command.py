@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from measuring.history import BenchmarkRun, MachineClass, Measured, append, read
+from measuring.history import BenchmarkRun, MachineClass, MeasuredFigure, append, read
 
 ROOT = Path(__file__).parents[3]
 MACHINE = MachineClass("Toy CPU", 2, 16, "3.11")
@@ -23,7 +23,7 @@ def benchmarks(*words: str) -> subprocess.CompletedProcess[str]:
 def history(folder: Path, *medians: float) -> str:
     """A history of one benchmark, a commit each."""
     for number, median in enumerate(medians):
-        figures = {"t: 6.1: took": Measured("ms", [median, median * 1.01])}
+        figures = {"t: 6.1: took": MeasuredFigure("ms", [median, median * 1.01])}
         append(
             folder / "h",
             BenchmarkRun("states", f"commit{number}", "2026-01-01T00:00:00Z", MACHINE, figures),
@@ -71,7 +71,7 @@ def test_this_commit_is_measured_and_compared_in_one_run(tmp_path: Path) -> None
     assert 0 == benchmarks("book", "--quick", "--times", "2", "--history", str(kept)).returncode
     (run,) = read(kept)
     figures = {
-        name: Measured(one.unit, [value * (1e3 if one.unit == "/s" else 1e-3) for value in one.values])
+        name: MeasuredFigure(one.unit, [value * (1e3 if one.unit == "/s" else 1e-3) for value in one.values])
         for name, one in run.figures.items()
     }
     kept.unlink()

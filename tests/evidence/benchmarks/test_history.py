@@ -11,7 +11,7 @@ from measuring.history import (
     BadHistory,
     BenchmarkRun,
     MachineClass,
-    Measured,
+    MeasuredFigure,
     append,
     commit_of,
     compare,
@@ -27,7 +27,9 @@ def ran(
     commit: str, *values: float, unit: str = "ms", name: str = "states", machine: MachineClass = MACHINE
 ) -> BenchmarkRun:
     """A run with one figure."""
-    return BenchmarkRun(name, commit, "2026-01-01T00:00:00Z", machine, {"t": Measured(unit, list(values))})
+    return BenchmarkRun(
+        name, commit, "2026-01-01T00:00:00Z", machine, {"t": MeasuredFigure(unit, list(values))}
+    )
 
 
 def test_more_time_than_scatter_is_slower() -> None:

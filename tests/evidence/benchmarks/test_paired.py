@@ -41,7 +41,7 @@ def test_trees_take_turns(tmp_path: Path) -> None:
     """
     turns: list[str] = []
 
-    class Told:
+    class PreparedTimes:
         def __init__(self, name: str) -> None:
             self.name = name
 
@@ -49,7 +49,7 @@ def test_trees_take_turns(tmp_path: Path) -> None:
             turns.append(self.name)
             return {"it": float(len(turns))}
 
-    rounds = rounds_in_turn({HERE: Told("a"), OTHER: Told("b")}, 2)  # type: ignore[dict-item]
+    rounds = rounds_in_turn({HERE: PreparedTimes("a"), OTHER: PreparedTimes("b")}, 2)  # type: ignore[dict-item]
 
     assert turns == ["b", "a", "a", "b", "b", "a"]
     assert rounds == {HERE: [{"it": 3.0}, {"it": 6.0}], OTHER: [{"it": 4.0}, {"it": 5.0}]}

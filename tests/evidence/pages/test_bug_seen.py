@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from for_each import for_each
 
-from evidence.pages.bug_seen import SeenOn, seen_on, word_of_entry
+from evidence.pages.bug_seen import KernelWord, seen_on, word_of_entry
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
 from pfnlab.kernel.policies.releases import series_of
 
@@ -78,5 +78,5 @@ def test_the_word_for_an_entry_is_that_of_what_is_wrong(found: list[str], word: 
 
 def test_a_word_that_decides_nothing_contradicts_nothing() -> None:
     """Another change hides the sign."""
-    assert SeenOn("munmap-middle", "7.3.4", "neither", "mended").as_expected
-    assert not SeenOn("munmap-middle", "7.3.4", "broken", "mended").as_expected
+    assert KernelWord("munmap-middle", "7.3.4", "neither", "mended").as_expected
+    assert not KernelWord("munmap-middle", "7.3.4", "broken", "mended").as_expected

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from evidence.pages.__main__ import made
 from evidence.pages.bugs_page import bugs_page
+from pfnlab.kernel.bugs.bug_status import Point
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, SettledWord, ShownBy, all_bugs
-from pfnlab.kernel.bugs.standing import Point
 
 PAGE = Path(__file__).parents[3] / "docs" / "bugs.md"
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from evidence.pages.__main__ import made
-from evidence.pages.bug_seen import SeenOn
+from evidence.pages.bug_seen import KernelWord
 from evidence.pages.bugs_seen_page import bugs_seen_page
 from evidence.pages.held_reverts import HeldProgram, HeldRevert
 from pfnlab.kernel.bugs.known_bugs import Bug, bug
@@ -56,8 +56,8 @@ def test_a_row_has_models_kernels_and_what_became_of_it() -> None:
 def test_a_program_that_a_newer_kernel_was_not_asked_has_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one golden alone was made on a new kernel, the others are of the kernel before, and count."""
     seen = {
-        "A01": (SeenOn("one", "6.12.117", "mended", ""), SeenOn("one", "6.12.90", "broken", "")),
-        "A06": (SeenOn("two", "6.12.117", "broken", ""), SeenOn("two", "6.12.118", "mended", "")),
+        "A01": (KernelWord("one", "6.12.117", "mended", ""), KernelWord("one", "6.12.90", "broken", "")),
+        "A06": (KernelWord("two", "6.12.117", "broken", ""), KernelWord("two", "6.12.118", "mended", "")),
     }
     monkeypatch.setattr("evidence.pages.bugs_seen_page.seen_on", lambda bug: seen[bug.number])
 

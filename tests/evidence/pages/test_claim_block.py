@@ -5,12 +5,21 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from evidence.pages.claim_block import LINE, Explained, _Cell, anchor, block, columns_of, fitting, quotation
+from evidence.pages.claim_block import (
+    LINE,
+    WordExplanations,
+    _Cell,
+    anchor,
+    block,
+    columns_of,
+    fitting,
+    quotation,
+)
 from pfnlab.base.errors import Discovery
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.evidence import Seen, SourceSays
+from pfnlab.discussions.claim_questions import StepQuestion
+from pfnlab.discussions.evidence import SourceStatement, StepEvidence
 from pfnlab.discussions.form import Claim, ClaimStatus, Message
-from pfnlab.discussions.observed import book, left, result
+from pfnlab.discussions.step_parts import book, left, result
 
 MESSAGE = Message("[PATCH] nothing", "21 January 2025", "A. Nobody", "tester", "a@b")
 
@@ -18,14 +27,14 @@ MESSAGE = Message("[PATCH] nothing", "21 January 2025", "A. Nobody", "tester", "
 GONE = ("a = mmap bar[0:4] wc shared rw", "munmap a")
 
 
-def claim(*asks: Shows, status: ClaimStatus = ClaimStatus.CONFIRMED, because: str = "") -> Claim:
+def claim(*asks: StepQuestion, status: ClaimStatus = ClaimStatus.CONFIRMED, because: str = "") -> Claim:
     """A claim that asks models."""
     return Claim("It is so.", "", "It is so.", status, because, asks, model_only="a test")
 
 
 def made(one: Claim, message: Message = MESSAGE) -> str:
     """The block of a claim on a page that has none before."""
-    return block("004.99", message, one, Explained())
+    return block("004.99", message, one, WordExplanations())
 
 
 def rows(text: str) -> list[list[str]]:
@@ -57,7 +66,7 @@ def test_a_message_without_an_address_has_its_date() -> None:
 
 def test_what_came_later_is_told() -> None:
     """By the thread that the claim is about."""
-    text = block("004.21", MESSAGE, claim(), Explained())
+    text = block("004.21", MESSAGE, claim(), WordExplanations())
 
     assert "Later, [21 May 2025](https://lore.kernel.org/all/CAG48ez39SaJe" in text
     assert ", Jann Horn: Of v5, where the call comes before the loop: " in text
@@ -65,8 +74,10 @@ def test_what_came_later_is_told() -> None:
 
 def test_the_two_lines_have_what_speaks_against_the_claim() -> None:
     """Whatever stands before it; the others are counted."""
-    against = Shows("7.2", GONE, result, "ok", against=True)
-    text = made(claim(Shows("7.2", GONE, book, "empty"), against, Shows("6.1", GONE, book, "empty")))
+    against = StepQuestion("7.2", GONE, result, "ok", against=True)
+    text = made(
+        claim(StepQuestion("7.2", GONE, book, "empty"), against, StepQuestion("6.1", GONE, book, "empty"))
+    )
 
     (where, shown) = rows(text)
 
@@ -76,14 +87,14 @@ def test_the_two_lines_have_what_speaks_against_the_claim() -> None:
 
 def test_the_two_lines_have_the_first_answer_else() -> None:
     """Of one there are no others."""
-    where, shown = rows(made(claim(Shows("7.2", GONE, book, "empty"))))
+    where, shown = rows(made(claim(StepQuestion("7.2", GONE, book, "empty"))))
 
     assert ("`7.2`", "`book: empty`") == (where[0], shown[0])
 
 
 def test_a_kernel_has_its_program_as_a_link() -> None:
     """With the series that ran it."""
-    seen = Seen("unmapping/munmap-whole", ("6.1", "6.12"), "munmap a", book, "empty")
+    seen = StepEvidence("unmapping/munmap-whole", ("6.1", "6.12"), "munmap a", book, "empty")
     one = Claim("It is so.", "", "It is so.", ClaimStatus.CONFIRMED, kernels=[seen])
 
     where, shown = rows(made(one))
@@ -95,7 +106,7 @@ def test_a_kernel_has_its_program_as_a_link() -> None:
 
 def test_source_stands_where_no_kernel_does() -> None:
     """Its file leads to the release."""
-    read = SourceSays("mm/memory.c", "f", ["3.0.27"], "untracks")
+    read = SourceStatement("mm/memory.c", "f", ["3.0.27"], "untracks")
     one = Claim("It is so.", "", "It is so.", ClaimStatus.CONFIRMED, sources=[read])
 
     where, shown = rows(made(one))
@@ -106,7 +117,7 @@ def test_source_stands_where_no_kernel_does() -> None:
 
 def test_an_answer_that_is_not_shown_is_checked_too() -> None:
     """The deciding one is right, and another one is wrong."""
-    right, wrong = Shows("7.2", GONE, book, "empty"), Shows("7.2", GONE, left, "bar[0:4] wc")
+    right, wrong = StepQuestion("7.2", GONE, book, "empty"), StepQuestion("7.2", GONE, left, "bar[0:4] wc")
 
     with pytest.raises(Discovery, match=r"answers otherwise: .* shows left: nothing"):
         made(claim(right, wrong))
@@ -114,8 +125,8 @@ def test_an_answer_that_is_not_shown_is_checked_too() -> None:
 
 def test_a_word_is_explained_where_it_first_stands() -> None:
     """And nowhere behind."""
-    explained = Explained()
-    asks = claim(Shows("7.2", GONE, book, "empty"))
+    explained = WordExplanations()
+    asks = claim(StepQuestion("7.2", GONE, book, "empty"))
 
     first, second = (block("004.99", MESSAGE, asks, explained) for _ in range(2))
 
@@ -125,7 +136,7 @@ def test_a_word_is_explained_where_it_first_stands() -> None:
 
 def test_a_word_that_stands_nowhere_is_not_explained() -> None:
     """A page explains what it says."""
-    assert ["*left*"] == [line.partition(":")[0] for line in Explained().lines("left: nothing")]
+    assert ["*left*"] == [line.partition(":")[0] for line in WordExplanations().lines("left: nothing")]
 
 
 @for_each("cores", [("a" * 300, "-", "-"), ("a" * 60, "b" * 60, "c" * 60), ("a", "b" * 300, "c" * 40)])

@@ -17,11 +17,11 @@ from evidence.pages.claim_block import LINE, MOST, anchor, columns_of, linked_da
 from evidence.pages.claims_page import claims, discussion_page
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.checker.check import VIOLATED
-from pfnlab.discussions.asking import ClaimQuestion, Finds, Shows
-from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.discussions.observed import book, flushes
+from pfnlab.discussions.claim_questions import ClaimQuestion, PropertyQuestion, StepQuestion
+from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.patch_evidence import counterexample, has_patch, patched_answer, patched_answers
 from pfnlab.discussions.reading import discussion_numbers, discussions
+from pfnlab.discussions.step_parts import book, flushes
 from pfnlab.programs.lang.load import load_text
 
 LITMUS = Path(__file__).parents[3] / "litmus"
@@ -60,7 +60,7 @@ def patched() -> list[str]:
 
 
 #: A program and an answer that it does not give.
-WRONG = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
+WRONG = StepQuestion("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
 
 
 def unlike(asked: ClaimQuestion) -> str:
@@ -105,7 +105,11 @@ def test_patched_kernels_answer_as_the_claim_says(number: str) -> None:
 @for_each("number", searched)
 def test_patched_kernels_ran_what_searches_find(number: str) -> None:
     """The recorded program is the shortest that violates the property."""
-    asks = [one for one in all_claims()[number].asks if isinstance(one, Finds) and one.expected == VIOLATED]
+    asks = [
+        one
+        for one in all_claims()[number].asks
+        if isinstance(one, PropertyQuestion) and one.expected == VIOLATED
+    ]
     answers = [(asked, found) for asked in asks if (found := patched_answer(asked)) is not None]
 
     assert [] == [
@@ -212,14 +216,14 @@ def test_an_answer_that_does_not_come_is_noticed() -> None:
 
 def test_a_search_with_another_verdict_is_noticed() -> None:
     """A violated property does not hold."""
-    assert "violated" in unlike(Finds("6.1", "freed_once", "holds", scope="small"))
+    assert "violated" in unlike(PropertyQuestion("6.1", "freed_once", "holds", scope="small"))
 
 
 def test_a_wrong_claim_makes_no_page() -> None:
     """The row says which answer is another one."""
     claim = Claim("So.", "", "So.", ClaimStatus.CONFIRMED, asks=[WRONG], model_only="a test")
     message = Message("A test", "today", "Nobody", "tester")
-    discussion = Discussion("000", "a test", "Nothing.\n", [Said(message, [claim])])
+    discussion = Discussion("000", "a test", "Nothing.\n", [AuthorClaims(message, [claim])])
 
     with pytest.raises(Discovery, match="answers otherwise"):
         discussion_page("000", said=[discussion])
@@ -228,8 +232,8 @@ def test_a_wrong_claim_makes_no_page() -> None:
 def test_the_index_counts_every_author_and_status() -> None:
     """Numbers that follow each other are a range, and lead to the page of their discussion."""
     claim = Claim("So.", "", "So.", ClaimStatus.OPEN, "who knows", model_only="a test")
-    of_one = Said(Message("A test", "today", "A. Nobody", "tester"), [claim] * 4)
-    of_other = Said(Message("A test", "today", "B. Nobody", "tester"), [claim])
+    of_one = AuthorClaims(Message("A test", "today", "A. Nobody", "tester"), [claim] * 4)
+    of_other = AuthorClaims(Message("A test", "today", "B. Nobody", "tester"), [claim])
 
     index = claims([Discussion("009", "a test", "Nothing.\n", [of_one, of_other, of_one])])
 
@@ -248,14 +252,14 @@ def test_links_of_a_page_below_go_up_first() -> None:
 
 
 #: A question that a patched kernel answers too.
-PLACED = Shows("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
+PLACED = StepQuestion("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
 
 
 def placed() -> Discussion:
     """A discussion of one claim, which asks that."""
     claim = Claim("So.", "", "So.", ClaimStatus.CONFIRMED, asks=[PLACED])
     return Discussion(
-        "000", "a test", "Nothing.\n", [Said(Message("A test", "today", "Nobody", "tester"), [claim])]
+        "000", "a test", "Nothing.\n", [AuthorClaims(Message("A test", "today", "Nobody", "tester"), [claim])]
     )
 
 

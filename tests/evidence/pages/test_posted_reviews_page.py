@@ -10,8 +10,8 @@ import pytest
 from evidence.pages import posted_reviews_page
 from evidence.pages.__main__ import made
 from evidence.pages.posted_reviews_page import page, record, recorded_reviews
-from pfnlab.discussions.posted import posted_threads
-from pfnlab.discussions.reviewed import PostedReviews, ReviewedRow, posted_rows
+from pfnlab.discussions.posted_threads import posted_threads
+from pfnlab.discussions.thread_reviews import PostedReviews, ReviewedRow, posted_rows
 
 PAGE = Path(__file__).parents[3] / "docs" / "posted-reviews.md"
 

@@ -50,7 +50,7 @@ def test_the_page_is_made_of_what_was_found() -> None:
 def test_a_defect_that_was_not_found_is_shown_as_such() -> None:
     """Its row says so."""
     defect = TOOL.Defect(number=1, rule="r", where="mm/memory.c")
-    hunted = TOOL.Hunted(number=1, kernel="k", command="c", programs=9, seconds=2)
+    hunted = TOOL.HuntFinding(number=1, kernel="k", command="c", programs=9, seconds=2)
 
     assert "| 1 | r | `mm/memory.c` | 9 | 2 | not found |  |" in TOOL.text([defect], {1: hunted})
 

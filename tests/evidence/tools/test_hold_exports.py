@@ -21,7 +21,7 @@ ok 4 - left reserved: bar[0:8] wc
 
 def differing(text: str, status: int = 0) -> list[str]:
     """What is said of an output."""
-    return list(TOOL.difference(MIDDLE, TOOL.Told("munmap-middle", text, status)))
+    return list(TOOL.difference(MIDDLE, TOOL.ProgramOutput("munmap-middle", text, status)))
 
 
 def test_what_the_golden_says_agrees() -> None:

@@ -9,7 +9,7 @@ import pytest
 import tooling
 from for_each import for_each
 
-from pfnlab.hunt.meeting.bug_shown import program_file, show_bug
+from pfnlab.hunt.meeting.bug_run import program_file, show_bug
 from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.lab.building.patch_file import Revert
 from pfnlab.programs.lang.load import load_program

@@ -12,9 +12,9 @@ import pytest
 import tooling
 
 from pfnlab.base.errors import Discovery, Undecided
-from pfnlab.discussions.asking import ClaimQuestion, Shows
-from pfnlab.discussions.observed import flushes
+from pfnlab.discussions.claim_questions import ClaimQuestion, StepQuestion
 from pfnlab.discussions.patch_goldens import TrackerSizes, read_patch_golden
+from pfnlab.discussions.step_parts import flushes
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -23,7 +23,7 @@ from pfnlab.programs.runs.observation import Reason, Run, Why
 TOOL = tooling.record_claims()
 PATCH = read_patch(TOOL.FOLDER / "flush-end_vma.patch")
 LINES = ("a = mmap bar[0:4] wc shared rw", "munmap a")
-ASKED = Shows("7.2,flush=end_vma", LINES, flushes, "2")
+ASKED = StepQuestion("7.2,flush=end_vma", LINES, flushes, "2")
 SIZES = TrackerSizes({"pfnmap_track_ctx": 8}, 24)
 
 

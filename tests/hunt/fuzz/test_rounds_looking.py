@@ -20,7 +20,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
-from pfnlab.programs.runs.named_machines import Named, name_machine
+from pfnlab.programs.runs.named_machines import NamedMachine, name_machine
 from pfnlab.programs.runs.observation import Run
 
 MEMORY, PROC, END = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
@@ -168,7 +168,7 @@ def test_one_kernel_serves_two_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     opened_at: list[tuple[str, LookLevel]] = []
 
     def open_machine(
-        named: Named, accel: Accel, look: LookLevel, guests: int | None, *, blocks: bool
+        named: NamedMachine, accel: Accel, look: LookLevel, guests: int | None, *, blocks: bool
     ) -> object:
         opened_at.append((named.spec, look))
         return object()

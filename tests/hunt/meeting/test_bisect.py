@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.hunt.meeting.bisect import boundary, least
-from pfnlab.hunt.meeting.sought import BisectWord, of_all
+from pfnlab.hunt.meeting.bisect_target import BisectWord, of_all
 
 
 @given(st.integers(2, 200), st.data())

@@ -15,14 +15,14 @@ from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.base.result import Outcome
 from pfnlab.hunt.meeting import bisection
 from pfnlab.hunt.meeting.bisect import BisectResult
+from pfnlab.hunt.meeting.bisect_target import PropertyTarget
 from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
-from pfnlab.hunt.meeting.sought import PropertySought
 from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.named_machines import Named
+from pfnlab.programs.runs.named_machines import NamedMachine
 from pfnlab.programs.runs.observation import Run
 
 MIDDLE = load_program(find_program("munmap-middle"))
@@ -35,13 +35,13 @@ def on(version: str) -> Run:
     return ModelMachine(version).run_one(MIDDLE)
 
 
-def models(sought: str, good: str, bad: str) -> BisectResult:
+def models(name: str, good: str, bad: str) -> BisectResult:
     """A bisection of models."""
-    return bisected(sought, good, bad, BisectOptions(), lambda line: None)
+    return bisected(name, good, bad, BisectOptions(), lambda line: None)
 
 
 @for_each(
-    ("sought", "good", "bad", "rule"),
+    ("name", "good", "bad", "rule"),
     [
         ("munmap-middle", "7.3", "6.1", ("f8e97613fed2", "tracker=track_ctx", True)),
         ("munmap-middle", "model:7.3", "model:6.12", ("f8e97613fed2", "tracker=track_ctx", True)),
@@ -51,16 +51,16 @@ def models(sought: str, good: str, bad: str) -> BisectResult:
         ("CVE-2024-35877", "6.1.85", "6.1.84", ("04c35ab3bdae", "cow_knows_its_pfn=on", True)),
     ],
 )
-def test_models_end_at_the_commit(sought: str, good: str, bad: str, rule: tuple[str, str, bool]) -> None:
+def test_models_end_at_the_commit(name: str, good: str, bad: str, rule: tuple[str, str, bool]) -> None:
     """Named as the newer of the two brought it, and whether it mends or breaks."""
-    result = models(sought, good, bad)
+    result = models(name, good, bad)
 
     assert [(one.commit, one.change, one.mends) for one in result.rules] == [rule]
     assert result.outcome is Outcome.AS_EXPECTED
 
 
 @for_each(
-    ("sought", "good", "bad", "says"),
+    ("name", "good", "bad", "says"),
     [
         ("munmap-middle", "7.3", "7.2", "munmap-middle behaves the same on model:7.3.4 and model:7.2.13"),
         ("no_leak", "6.1", "7.3", "no program of scope small violates no_leak"),
@@ -70,16 +70,18 @@ def test_models_end_at_the_commit(sought: str, good: str, bad: str, rule: tuple[
         ("no-such-program", "7.3", "6.1", "no-such-program"),
     ],
 )
-def test_wrong_words(sought: str, good: str, bad: str, says: str) -> None:
+def test_wrong_words(name: str, good: str, bad: str, says: str) -> None:
     """One line says what is wrong."""
     with pytest.raises(Misuse, match=says):
-        models(sought, good, bad)
+        models(name, good, bad)
 
 
-def modelled(named: Sequence[Named], programs: Sequence[Program], look: object) -> list[tuple[Run, ...]]:
+def modelled(
+    named: Sequence[NamedMachine], programs: Sequence[Program], look: object
+) -> list[tuple[Run, ...]]:
     """What kernels answer, by their models; a kernel that was built has its version as its name."""
 
-    def run(one: Named, program: Program) -> Run:
+    def run(one: NamedMachine, program: Program) -> Run:
         return msgspec.structs.replace(
             ModelMachine(one.rest).run_one(program), machine=one.spec, kernel=one.spec
         )
@@ -93,7 +95,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
     mute: set[str] = set()
 
     def side_by_side(
-        named: Sequence[Named], programs: Sequence[Program], look: object
+        named: Sequence[NamedMachine], programs: Sequence[Program], look: object
     ) -> list[tuple[Run, ...]]:
         if any(one.rest in mute for one in named):
             raise Undecided("it does not come up")
@@ -102,16 +104,18 @@ def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(bisection, "side_by_side", side_by_side)
     monkeypatch.setattr(bisection, "fetch_missing", lambda named: None)
-    monkeypatch.setattr(bisection, "offered", lambda: [SimpleNamespace(version=one) for one in VERSIONS])
+    monkeypatch.setattr(
+        bisection, "available_offers", lambda: [SimpleNamespace(version=one) for one in VERSIONS]
+    )
     return mute
 
 
 def kernel_bisection(
-    sought: str = "munmap-middle", *, repeat: int | None = None, afresh: bool = False
+    name: str = "munmap-middle", *, repeat: int | None = None, afresh: bool = False
 ) -> BisectResult:
     """A bisection of all kernels on offer."""
     options = BisectOptions(repeat=repeat, afresh=afresh)
-    return bisected(sought, "qemu:7.3.4", "qemu:6.1.192", options, lambda line: None)
+    return bisected(name, "qemu:7.3.4", "qemu:6.1.192", options, lambda line: None)
 
 
 def test_versions_end_where_the_answer_turns(kernels: set[str]) -> None:
@@ -202,6 +206,6 @@ def test_commits_end_at_the_cause(tree: Path, kernels: set[str]) -> None:
 def test_an_end_that_is_not_so() -> None:
     """The good end may not break the property, and the bad one has to."""
     with pytest.raises(Misuse, match="keeps no_leak in this program: it is not the bad end"):
-        PropertySought("no_leak", MIDDLE, on("7.2.13"), on("7.3.4"))
+        PropertyTarget("no_leak", MIDDLE, on("7.2.13"), on("7.3.4"))
     with pytest.raises(Misuse, match="breaks no_leak in this program: it is not the good end"):
-        PropertySought("no_leak", MIDDLE, on("6.1.192"), on("6.12.117"))
+        PropertyTarget("no_leak", MIDDLE, on("6.1.192"), on("6.12.117"))

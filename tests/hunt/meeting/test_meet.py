@@ -19,7 +19,7 @@ from pfnlab.hunt.meeting.meet import (
     MeetingResult,
     diff,
     kernel_before,
-    known_of,
+    known_kernel,
     meet,
     model_version,
     verdicts,
@@ -203,7 +203,7 @@ def test_a_kernel_is_met_by_a_model_of_its_configuration(tmp_path: Path) -> None
 
 def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path: Path) -> None:
     """Its line has the counts, the titles and the package."""
-    known = known_of(met(Kernel("6.12.117")), package, "trixie")
+    known = known_kernel(met(Kernel("6.12.117")), package, "trixie")
     write_known(tmp_path / "known.jsonl", known)
 
     assert '"package_version":"6.12.117-1"' in (tmp_path / "known.jsonl").read_text()
@@ -219,7 +219,7 @@ def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path:
 def test_a_kernel_that_differs_does_not(package: Package, kernel: Kernel, why: str) -> None:
     """Whether it is explained or not, or showed only once."""
     with pytest.raises(Discovery, match=why):
-        known_of(met(kernel), package, "trixie")
+        known_kernel(met(kernel), package, "trixie")
 
 
 def test_two_kernels() -> None:

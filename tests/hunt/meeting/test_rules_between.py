@@ -10,7 +10,7 @@ from litmus_files import FILES, program_of
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.hunt.meeting.holding import Programs
-from pfnlab.hunt.meeting.rules_between import RulesBetween, SeenChange, first_seen, rules_between
+from pfnlab.hunt.meeting.rules_between import RulesBetween, SeenChange, first_change, rules_between
 from pfnlab.hunt.meeting.sign import USER_FIELDS
 from pfnlab.kernel.policies.changes import changes_between
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -57,7 +57,7 @@ def effect(name: str, rest: list[str], change: str) -> SeenChange | None:
         ModelMachine(",".join((OLD, *changes))).run_one(FEW.litmus[name])
         for changes in (rest, [*rest, change])
     )
-    return first_seen((without, with_it))
+    return first_change((without, with_it))
 
 
 def test_a_program_names_all_rules_it_needs() -> None:

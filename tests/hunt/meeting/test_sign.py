@@ -7,9 +7,9 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse, Why
-from pfnlab.hunt.meeting.bug_shown import program_file
+from pfnlab.hunt.meeting.bisect_target import SignTarget
+from pfnlab.hunt.meeting.bug_run import program_file
 from pfnlab.hunt.meeting.sign import END, answer_in, ended_at, sign_of, sign_word
-from pfnlab.hunt.meeting.sought import SignSought
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
@@ -89,9 +89,9 @@ def test_the_answers_say_who_ends() -> None:
 def test_a_search_can_be_for_the_end_of_a_kernel() -> None:
     """A model that has no rule is still no end of a search."""
     program = load_program(program_file(PROGRAM))
-    sought = SignSought(PROGRAM, program, run_on(GOES_ON), run_on(ENDS))
+    target = SignTarget(PROGRAM, program, run_on(GOES_ON), run_on(ENDS))
     unknown = msgspec.structs.replace(run_on(ENDS), undecided=Reason("no rule", Why.NO_RULE))
 
-    assert ("bad", "good") == (sought.word(run_on(ENDS)), sought.word(run_on("7.3")))
+    assert ("bad", "good") == (target.word(run_on(ENDS)), target.word(run_on("7.3")))
     with pytest.raises(Misuse, match="does not run to its end"):
-        SignSought(PROGRAM, program, run_on(GOES_ON), unknown)
+        SignTarget(PROGRAM, program, run_on(GOES_ON), unknown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.hunt.meeting.titles import concerning, titles_between, touches
+from pfnlab.hunt.meeting.titles import titles_about, titles_between, touches
 
 CHANGELOG = """\
 linux (6.12.23-2~deb12u1) bookworm; urgency=medium
@@ -153,7 +153,7 @@ LISTED = [
 )
 def test_titles_that_concern_a_change(said: str, places: list[int]) -> None:
     """They touch a function that is named, or are quoted; the best match first."""
-    assert [LISTED[place] for place in places] == list(concerning(LISTED, said))
+    assert [LISTED[place] for place in places] == list(titles_about(LISTED, said))
 
 
 @for_each(
@@ -163,11 +163,11 @@ def test_titles_that_concern_a_change(said: str, places: list[int]) -> None:
 )
 def test_titles_that_concern_nothing(said: str) -> None:
     """Words alone are no match, nor is a part of a function's name."""
-    assert () == concerning(LISTED, said)
+    assert () == titles_about(LISTED, said)
 
 
 def test_at_most_three_titles_concern_a_change() -> None:
     """However many touch its function."""
     many = [f"6.12.118: mm: change copy_page_range() for the {number}th time" for number in range(9)]
 
-    assert tuple(many[:3]) == concerning(many, "copy_page_range() copies less")
+    assert tuple(many[:3]) == titles_about(many, "copy_page_range() copies less")

@@ -13,10 +13,10 @@ from pfnlab.base.result import Outcome
 from pfnlab.checker.review.grounds import KINDS
 from pfnlab.checker.review.review import ReviewPiece, review
 from pfnlab.discussions import lookup
-from pfnlab.discussions.asking import Shows
-from pfnlab.discussions.changed_claims import AskedClaims
-from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.discussions.observed import flushes
+from pfnlab.discussions.changed_claims import ClaimComparison
+from pfnlab.discussions.claim_questions import StepQuestion
+from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
+from pfnlab.discussions.step_parts import flushes
 from pfnlab.hunt.meeting import holding
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.trial import TrialResult, try_kernel
@@ -189,9 +189,9 @@ def test_a_patch_that_is_not_what_it_says() -> None:
 
 def test_claims_that_change_are_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the words, the answer on which the claim rests, and that of this kernel."""
-    shown = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a"], flushes, "2")
+    shown = StepQuestion("7.2", ["a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a"], flushes, "2")
     claim = Claim("So it is.", "", "So.", ClaimStatus.CONFIRMED, asks=[shown])
-    said = [Said(Message("A test", "today", "A. Nobody", "tester"), [claim])]
+    said = [AuthorClaims(Message("A test", "today", "A. Nobody", "tester"), [claim])]
     monkeypatch.setattr(lookup, "discussions", lambda: (Discussion("009", "a test", "", said),))
 
     first, second = (page(tried(Kernel(model), claims=True)) for model in ("7.2,flush=none", "7.2"))
@@ -208,7 +208,7 @@ def test_claims_that_change_are_named_first(monkeypatch: pytest.MonkeyPatch) -> 
 def test_claims_without_an_answer_are_counted() -> None:
     """The rules of the model end, or the kernel lacks something: a claim that was not asked did not hold."""
     trial = msgspec.structs.replace(
-        tried(Kernel("7.2")), claims=AskedClaims(asked=3, undecided=2, changed=())
+        tried(Kernel("7.2")), claims=ClaimComparison(asked=3, undecided=2, changed=())
     )
 
     assert "- none of 3 claims\n\n2 programs undecided: " in page(trial)

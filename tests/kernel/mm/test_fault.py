@@ -22,7 +22,7 @@ from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -307,7 +307,7 @@ def test_the_emulator_marks_a_leaf_of_a_gigabyte_that_refuses_a_store(
     platform, devices, _ = place(program)
     kernel = ModelMachine("7.3").boot(replace(platform, marks_refused_gigabytes=emulated), devices)
     kernel.start_task("main")
-    running = OneByOne(kernel, Places.of(program, devices))
+    running = SequentialExecution(kernel, Places.of(program, devices))
     for op in program.ops:
         running.step(op)
 

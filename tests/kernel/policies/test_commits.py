@@ -9,7 +9,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.commits import (
     NO_SWITCH,
-    check_asked,
+    check_trackers,
     known_commits,
     machine_without,
     with_commit,
@@ -116,9 +116,9 @@ def test_a_mistake_is_told_what_to_write(series: str, change: str, answer: str) 
 def test_a_commit_of_another_tracker() -> None:
     """It would change nothing, so it is refused."""
     with pytest.raises(Misuse, match="write tracker=vm_pat as well"):
-        check_asked(PROFILES["7.2"], ["04c35ab3bdae"])
+        check_trackers(PROFILES["7.2"], ["04c35ab3bdae"])
 
-    check_asked(PROFILES["6.1"], ["04c35ab3bdae"])
+    check_trackers(PROFILES["6.1"], ["04c35ab3bdae"])
 
 
 def test_no_commit_is_both_had_and_not() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from for_each import for_each
 from litmus_files import LITMUS
 
-from pfnlab.kernel.policies.switches import ERAS, SWITCHES, KnownBy
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, SwitchEvidence
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
@@ -27,12 +27,12 @@ SWITCHES_KNOWN = {switch.name: switch.known_by for switch in SWITCHES}
 ERAS_KNOWN = {f"{era.seam}={era.name}": era.known_by for era in ERAS}
 
 
-def measured(known: dict[str, tuple[KnownBy, ...]]) -> list[tuple[str, KnownBy]]:
+def measured(known: dict[str, tuple[SwitchEvidence, ...]]) -> list[tuple[str, SwitchEvidence]]:
     """Each that is called measured, with its programs."""
     return [(name, by) for name, several in known.items() for by in several if by.how == "measured"]
 
 
-def seen(by: KnownBy, series: str, other: str) -> bool:
+def seen(by: SwitchEvidence, series: str, other: str) -> bool:
     """True where the kernel of *series* differs from its model with the change *other*."""
     path = LITMUS / f"{by.program}.pfn"
     golden = read_golden(golden_path(path))
@@ -56,7 +56,7 @@ def test_of_every_switch_it_is_said_what_it_means() -> None:
 
 
 @for_each(("name", "by"), measured(SWITCHES_KNOWN))
-def test_a_switch_that_is_measured_is_seen_on_a_kernel(name: str, by: KnownBy) -> None:
+def test_a_switch_that_is_measured_is_seen_on_a_kernel(name: str, by: SwitchEvidence) -> None:
     """With the switch the other way, the model of that kernel is not that kernel."""
     switch = next(switch for switch in SWITCHES if switch.name == name)
 
@@ -69,7 +69,7 @@ def test_a_switch_that_is_measured_is_seen_on_a_kernel(name: str, by: KnownBy) -
 
 
 @for_each(("name", "by"), measured(ERAS_KNOWN))
-def test_a_policy_that_is_measured_is_seen_on_a_kernel(name: str, by: KnownBy) -> None:
+def test_a_policy_that_is_measured_is_seen_on_a_kernel(name: str, by: SwitchEvidence) -> None:
     """With another policy the model of that kernel is not that kernel."""
     for series in by.on:
         assert seen(by, series, OTHER[name]), series

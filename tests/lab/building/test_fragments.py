@@ -9,12 +9,12 @@ import pytest
 from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.fragments import (
     REQUIRED,
-    asked_for,
     configuration_name,
     fragment_text,
     lacking,
     merged,
     options_of,
+    requested_options,
 )
 
 
@@ -61,12 +61,12 @@ def test_what_nobody_asks_for_is_not_lacking() -> None:
 def test_a_file_of_ones_own_is_asked_for(tmp_path: Path) -> None:
     """Every option of a user's file counts as asked for."""
     (tmp_path / "mine.config").write_text("CONFIG_KASAN=y\n")
-    assert "KASAN" in asked_for((str(tmp_path / "mine.config"),))
+    assert "KASAN" in requested_options((str(tmp_path / "mine.config"),))
 
 
 def test_so_is_what_a_rule_asks() -> None:
     """So does every option on which a rule of the model depends."""
-    assert "KSM" in asked_for(())
+    assert "KSM" in requested_options(())
 
 
 def test_a_module_in_place_of_a_built_in_is_not_lacking() -> None:

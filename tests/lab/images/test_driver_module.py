@@ -13,7 +13,7 @@ from having import bootable, have
 
 from pfnlab.base.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab.images import driver_module
-from pfnlab.lab.images.archive import Offered, Package
+from pfnlab.lab.images.archive import Package, PackageOffer
 from pfnlab.lab.images.driver_module import MODULE, driver_for, modules_for
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
@@ -71,7 +71,7 @@ def made_up(own_kernel: KernelImage, monkeypatch: pytest.MonkeyPatch) -> KernelI
     def build(kernel: KernelImage, sources: object, kit: Path, module: Path) -> None:
         module.write_bytes(b"built")
 
-    packages = [Offered(Package("linux-headers", "1", "suite", 3000000), 5000)]
+    packages = [PackageOffer(Package("linux-headers", "1", "suite", 3000000), 5000)]
     monkeypatch.setattr(driver_module, "suites_of", lambda kernel: ["suite"])
     monkeypatch.setattr(driver_module.Archive, "of_this_machine", lambda root: None)
     monkeypatch.setattr(driver_module, "_header_packages", lambda *_: packages)
@@ -135,14 +135,14 @@ class Suite:
     def __init__(self, *packages: tuple[str, str], depends: str = "") -> None:
         self.packages, self.depends = packages, depends
 
-    def find(self, suites: list[str], name: str, version: str = "", *, say: object) -> Offered | None:
+    def find(self, suites: list[str], name: str, version: str = "", *, say: object) -> PackageOffer | None:
         """The package of that version, or the last of that name."""
         found = [
             Package(name, each, suites[0], 1)
             for known, each in self.packages
             if known == name and version in ("", each)
         ]
-        return Offered(found[-1], 1, self.depends) if found else None
+        return PackageOffer(found[-1], 1, self.depends) if found else None
 
 
 def _needed(own_kernel: KernelImage, *others: tuple[str, str]) -> list[tuple[str, str]]:

@@ -46,7 +46,7 @@ def names(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 def asked(*rows: tuple[str, str], cached: Sequence[str] = ()) -> list[tuple[str, str]]:
     """What the tests run, for lists with these packages."""
-    return [(one.name, one.standing) for one in roles_for(offers_in(packages(*rows)), cached)]
+    return [(one.name, one.status) for one in roles_for(offers_in(packages(*rows)), cached)]
 
 
 @needs_dpkg

@@ -16,7 +16,7 @@ from having import OLD, bootable, have
 
 from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images import modules
-from pfnlab.lab.images.archive import Offered, Package
+from pfnlab.lab.images.archive import Package, PackageOffer
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import load_order, vfio_modules
 
@@ -61,7 +61,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ke
             (tree / name).write_bytes(content)
         deb = tmp_path / "package.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
-        found = Offered(Package("linux-modules-6.5.0-mine", "6.5-1", "sid", 1))
+        found = PackageOffer(Package("linux-modules-6.5.0-mine", "6.5-1", "sid", 1))
         archive = SimpleNamespace(find=lambda *_, **__: found, download=lambda *_: deb)
         monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(modules, "opened_archive", lambda say: nullcontext(archive))

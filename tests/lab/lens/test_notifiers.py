@@ -9,7 +9,7 @@ from typing import Any, cast
 from for_each import for_each
 
 from pfnlab.lab.lens.notifiers import Notifiers
-from pfnlab.lab.lens.plain import Told
+from pfnlab.lab.lens.plain import NotifierRanges
 from pfnlab.lab.lens.view import KernelView
 
 MM, LIST, OTHER, OWN = 0x1000, 0x2000, 0x3000, 0x4000
@@ -39,7 +39,7 @@ class Memory:
         return self._bytes[start][address - start : address - start + size]
 
 
-def seen(memory: Memory) -> Told | None:
+def seen(memory: Memory) -> NotifierRanges | None:
     """What the notifier of the address space was told."""
     return Notifiers(cast(KernelView, cast(Any, memory))).of(MM)
 
@@ -49,7 +49,7 @@ def test_the_last_ranges_are_told_in_their_order(told: int, first: int) -> None:
     """Behind a notifier of somebody else; the newest have overwritten the oldest."""
     expected = tuple((number, number + 1) for number in range(first, told))
 
-    assert Told(told, expected) == seen(Memory(told))
+    assert NotifierRanges(told, expected) == seen(Memory(told))
 
 
 def test_an_address_space_without_the_driver_s_notifier_has_none() -> None:

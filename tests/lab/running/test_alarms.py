@@ -10,7 +10,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.notes import Noise
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.stepper import Stepped, Stepper, operation_begun
+from pfnlab.lab.running.stepper import SteppedRun, Stepper, operation_begun
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -104,7 +104,7 @@ def test_a_crash_under_a_hold_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -
     """Others than the kernel may be the reason for noise, but not for its alarm."""
     lab = Dying(OOPS, 0)
 
-    def run(self: Stepper, request: str, program: Program, placement: Placement) -> Stepped:
+    def run(self: Stepper, request: str, program: Program, placement: Placement) -> SteppedRun:
         self.at = 1
         raise Noise("it waits for nothing that is known")
 
@@ -119,7 +119,7 @@ def test_a_crash_under_a_hold_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -
 def test_who_waits_for_a_held_processor_raises_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel says that something takes long, which is the program's doing."""
 
-    def run(self: Stepper, request: str, program: Program, placement: Placement) -> Stepped:
+    def run(self: Stepper, request: str, program: Program, placement: Placement) -> SteppedRun:
         raise LostGuest("the guest was lost: it did not answer within 30 s")
 
     monkeypatch.setattr(Stepper, "run", run)

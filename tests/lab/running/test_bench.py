@@ -31,7 +31,7 @@ from pfnlab.lab.running.guests import Guests
 from pfnlab.lab.running.notes import Noise
 from pfnlab.lab.running.placement import BAR_MIB, Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
+from pfnlab.lab.running.stepper import NO_LENS, SteppedRun, Stepper
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
@@ -62,10 +62,10 @@ def test_a_guest_that_does_not_answer_is_lost_and_a_question_without_answer_is_n
 ) -> None:
     """A limit that passed is a guest that hangs."""
 
-    def fail(*_: object) -> Stepped:
+    def fail(*_: object) -> SteppedRun:
         raise error
 
-    monkeypatch.setattr(Stepper, "wanted", lambda *_: True)
+    monkeypatch.setattr(Stepper, "needs_steps", lambda *_: True)
     monkeypatch.setattr(Stepper, "run", fail)
 
     (run,) = Lab().run(PROGRAM)
@@ -294,11 +294,11 @@ def test_a_schedule_that_met_noise_is_repeated(
     """Each time in a guest of several CPUs that had just booted; three times at most."""
     lab, met = Lab(), list[str]()
 
-    def run(self: Stepper, request: str, program: Program, placement: Placement) -> Stepped:
+    def run(self: Stepper, request: str, program: Program, placement: Placement) -> SteppedRun:
         met.append(request)
         if len(met) <= noises:
             raise Noise("a scheduler's lock")
-        return Stepped("program 1\n")
+        return SteppedRun("program 1\n")
 
     monkeypatch.setattr(Stepper, "run", run)
     with QemuMachine(KERNEL, guests=1, lens=True, factory=lab) as machine:
@@ -327,7 +327,7 @@ def test_programs_whose_device_goes_have_guests_of_their_own(monkeypatch: pytest
     """One each, with a slot, after those that can share one."""
     lab = Lab()
     reply = with_lines().replace("step end", "step 1\nr 0 0\nstep end")
-    monkeypatch.setattr(Stepper, "run", lambda *_: Stepped(reply))
+    monkeypatch.setattr(Stepper, "run", lambda *_: SteppedRun(reply))
 
     lab.run(SLOT, PROGRAM, PROGRAM, SLOT)
 

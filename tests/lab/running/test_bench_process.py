@@ -15,7 +15,7 @@ from pfnlab.base.worker import End
 from pfnlab.lab.running import bench_process
 from pfnlab.lab.running import qemu_machine as of_machines
 from pfnlab.lab.running.bench_process import BenchProcess
-from pfnlab.lab.vm.boots import Stopped
+from pfnlab.lab.vm.boots import AbandonedBoot
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
@@ -23,7 +23,7 @@ from pfnlab.programs.runs.observation import Reason, Run
 RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
 
 
-class Made:
+class FakeMachine:
     """A machine that notes in a file what is asked of it, and does what it was made for."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Made:
 
 def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
     """What the process runs, with a machine that needs no guest."""
-    of_machines.QemuMachine = Made  # type: ignore[assignment, misc]
+    of_machines.QemuMachine = FakeMachine  # type: ignore[assignment, misc]
     return bench_process.machine(end, settings)
 
 
@@ -204,7 +204,7 @@ def test_a_process_that_was_killed_stops_the_run(bench: Make) -> None:
 
     one.kill()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(AbandonedBoot):
         one.run(PROGRAM)
 
 

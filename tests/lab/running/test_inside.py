@@ -18,9 +18,9 @@ from pfnlab.lab.running import inside
 from pfnlab.lab.running.inside import TRIES, can_look_inside, disagreements, has_types, look, with_inside
 from pfnlab.lab.running.inside_state import LensState, Words
 from pfnlab.lab.running.placement import Placement
-from pfnlab.lab.running.preparations import Around
+from pfnlab.lab.running.preparations import FramingLines
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.stepper import Stepped, Stepper
+from pfnlab.lab.running.stepper import SteppedRun, Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_program, load_text
@@ -119,7 +119,7 @@ class TestStepwise:
             "program 1\nop 0 driver map 0\nop 0 mmap driver\nend\n",
             agent,
             lambda stage: looked.append(len(agent.asked)),
-            [Around(before=["op 0 driver map 0"])],
+            [FramingLines(before=["op 0 driver map 0"])],
         )
 
         assert [2, 3] == looked
@@ -335,8 +335,8 @@ def test_a_kernel_that_cannot_be_looked_into(demanded: bool, tmp_path: Path) -> 
             stepper.run("program 1\nend\n", program, NOWHERE)
     else:
         stepped = stepper.run("program 1\nend\n", program, NOWHERE)
-        assert stepped == Stepped("program 1\nbefore\nstep end\nr 0 0\ndone 1\n")
-        assert not stepper.wanted(program)
+        assert stepped == SteppedRun("program 1\nbefore\nstep end\nr 0 0\ndone 1\n")
+        assert not stepper.needs_steps(program)
 
 
 def test_a_kernel_that_could_not_be_looked_into_is_not_passed_over(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_a_kernel_that_could_not_be_looked_into_is_not_passed_over(tmp_path: Pat
     stepper.demanded = True
 
     with pytest.raises((LensError, MissingTool)):
-        stepper.wanted(program)
+        stepper.needs_steps(program)
 
 
 def test_what_is_no_kernel_has_no_types(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.hardware import USUAL, Hardware
-from pfnlab.programs.runs.named_machines import Named, name_machine, open_machine
+from pfnlab.programs.runs.named_machines import NamedMachine, name_machine, open_machine
 
 
-def hardware_of(named: Named) -> Hardware:
+def hardware_of(named: NamedMachine) -> Hardware:
     """The hardware of the guests of a machine."""
     machine = open_machine(named)
     assert isinstance(machine, QemuMachine)

@@ -12,7 +12,7 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
 from pfnlab.programs.lang.ops import Munmap, Op
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, MemorySeen, PteSeen, Step
+from pfnlab.programs.runs.observation import BookEntry, MemoryObservation, PteSeen, Step
 
 BAR = BookEntry("bar", 0, 4, "wc")
 ENTRY = PteSeen("main", "a", 0, 4, None, "none@L1")
@@ -21,7 +21,7 @@ STEP = Step("munmap a", "main", "ok", None, book=(), log=("said",), vmas=(), pte
 
 def state(**generations: int) -> LensState:
     """A state of tasks with these flush generations."""
-    memory = MemorySeen({task: (0, generation) for task, generation in generations.items()})
+    memory = MemoryObservation({task: (0, generation) for task, generation in generations.items()})
     return LensState(book=(BAR,), ptes=(ENTRY,) * ("main" in generations), memory=memory)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.lab.running.pending import Pending, guest_needed
+from pfnlab.lab.running.pending import PendingPrograms, guest_needed
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 
@@ -19,7 +19,7 @@ HELD = load_text(HEAD + "t = thread\na = mmap bar[0:4] wc shared rw\nhold memtyp
 
 def test_a_bench_stays_with_its_kind_of_guest() -> None:
     """The two take turns, and each boots one guest; what sorts first is begun first."""
-    pending = Pending([DRIVER, PLAIN, DRIVER, PLAIN, DRIVER])
+    pending = PendingPrograms([DRIVER, PLAIN, DRIVER, PLAIN, DRIVER])
 
     taken = [pending.take(bench) for bench in "ababab"]
 
@@ -28,7 +28,7 @@ def test_a_bench_stays_with_its_kind_of_guest() -> None:
 
 def test_a_bench_goes_on_to_what_no_other_has() -> None:
     """While another is at the many that need no special guest, it takes all the others."""
-    pending = Pending([PLAIN] * 9 + [VFIO, DRIVER, HELD])
+    pending = PendingPrograms([PLAIN] * 9 + [VFIO, DRIVER, HELD])
 
     taken = [pending.take("ab"[number % 2]) for number in range(6)]
 
@@ -37,7 +37,7 @@ def test_a_bench_goes_on_to_what_no_other_has() -> None:
 
 def test_a_bench_helps_where_nothing_else_is_left() -> None:
     """It would stand idle otherwise: the fullest kind is shared."""
-    pending = Pending([PLAIN] * 5)
+    pending = PendingPrograms([PLAIN] * 5)
 
     taken = [pending.take(bench) for bench in "abab"]
 
@@ -55,7 +55,7 @@ def test_schedules_of_other_processors_need_another_guest() -> None:
 
 def test_none_is_handed_out_after_the_end() -> None:
     """A run that is given up begins nothing."""
-    pending = Pending([PLAIN, DRIVER])
+    pending = PendingPrograms([PLAIN, DRIVER])
 
     pending.clear()
 
@@ -68,7 +68,7 @@ def test_none_is_handed_out_after_the_end() -> None:
 )
 def test_each_is_handed_out_once(programs: list[Program], turns: list[str]) -> None:
     """Whoever comes when, and with its own index."""
-    pending = Pending(programs)
+    pending = PendingPrograms(programs)
 
     taken = [entry for bench in turns if (entry := pending.take(bench)) is not None]
 

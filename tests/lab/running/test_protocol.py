@@ -10,7 +10,7 @@ from table_lines import LINES, path_end, program_with
 
 from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.placement import Windows
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 
 _GUEST = files("pfnlab.lab") / "guest"
 
@@ -32,7 +32,7 @@ def request(word: str, line: str) -> list[str]:
     program = program_with(word, line)
     placement = Windows(PfnRange(0xF8000, 0xF8000 + 1024)).place(program)
     assert placement is not None
-    lines = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
+    lines = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)).splitlines()
     return [line for line in lines if line.startswith("op ")][path_end(word)].split()[2:]
 
 

@@ -22,7 +22,7 @@ from pfnlab.base import extras
 from pfnlab.base.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import PROGRAMS_PER_GUEST, QemuMachine
-from pfnlab.lab.running.stepper import Stepped, Stepper
+from pfnlab.lab.running.stepper import SteppedRun, Stepper
 from pfnlab.lab.vm.boots import MAX_FAILED_BOOTS, GuestShape
 from pfnlab.lab.vm.hardware import Hardware
 from pfnlab.programs.lang.load import load_text
@@ -249,7 +249,7 @@ def test_a_program_no_guest_holds_is_undecided_among_others() -> None:
 def test_programs_that_hold_have_guests_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others need one CPU, and come first."""
     lab = Lab()
-    monkeypatch.setattr(Stepper, "run", lambda *_: Stepped("program 1\n"))
+    monkeypatch.setattr(Stepper, "run", lambda *_: SteppedRun("program 1\n"))
 
     with QemuMachine(KERNEL, guests=1, lens=True, factory=lab) as machine:
         machine.run([HELD, PROGRAM, HELD])
@@ -261,7 +261,7 @@ def test_programs_that_hold_have_guests_of_their_own(monkeypatch: pytest.MonkeyP
 def test_every_guest_has_the_hardware_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """And more processors where a program holds one."""
     lab = Lab()
-    monkeypatch.setattr(Stepper, "run", lambda *_: Stepped("program 1\n"))
+    monkeypatch.setattr(Stepper, "run", lambda *_: SteppedRun("program 1\n"))
     hardware = Hardware(cpus=2, memory=768)
 
     with QemuMachine(KERNEL, guests=1, lens=True, hardware=hardware, factory=lab) as machine:

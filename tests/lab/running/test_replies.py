@@ -12,7 +12,7 @@ from pfnlab.base.errors import LostGuest
 from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
-from pfnlab.lab.running.wire import Observed
+from pfnlab.lab.running.wire import ObservationRequest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen, VmaSeen
@@ -274,7 +274,7 @@ def test_what_was_not_asked_for_is_none() -> None:
     """A machine that did not look does not say that there is nothing."""
     text, program, placement = recorded("middle-stays-reserved")
 
-    step = parse_reply(text, program, placement, Observed(vmas=False, ptes=False)).steps[0]
+    step = parse_reply(text, program, placement, ObservationRequest(vmas=False, ptes=False)).steps[0]
 
     assert (step.vmas, step.ptes) == (None, None)
 

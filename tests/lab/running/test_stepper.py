@@ -15,8 +15,8 @@ from pfnlab.lab.running import stepper as stepper_module
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.preparations import preparations
-from pfnlab.lab.running.stepper import Stepped, Stepper
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.stepper import SteppedRun, Stepper
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
@@ -60,15 +60,15 @@ class Noting:
         """Nothing is left of it anyway."""
 
 
-def run(guest: Noting) -> Stepped:
+def run(guest: Noting) -> SteppedRun:
     """The program on *guest*."""
     program = load_text(SWAP)
     placement = Windows(PfnRange(0xF8000, 0xF8040)).place(program)
     assert placement is not None
     stepper = Stepper(guest, Path("/no/vmlinuz"))
-    assert stepper.wanted(program)
+    assert stepper.needs_steps(program)
     return stepper.run(
-        compile_program(program, placement, Observed(vmas=False, ptes=False)), program, placement
+        compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)), program, placement
     )
 
 
@@ -108,7 +108,7 @@ FORKS = (
 )
 
 
-class Standing(Noting):
+class StoppableGuest(Noting):
     """A guest that stands after each operation, and may be lost at one."""
 
     ram = Path("/no/ram")
@@ -117,7 +117,7 @@ class Standing(Noting):
         super().__init__()
         self.lost_at = lost_at
 
-    def request_standing(
+    def request_with_stops(
         self,
         text: str,
         stops: Sequence[int],
@@ -153,7 +153,7 @@ class Eye:
         return LensState()
 
 
-def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, Stepped]:
+def stand(guest: StoppableGuest, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, SteppedRun]:
     """The forking program on *guest*."""
     monkeypatch.setattr(stepper_module, "Inside", Eye)
     program = load_text(FORKS)
@@ -161,13 +161,13 @@ def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, St
     assert placement is not None
     stepper = Stepper(guest, Path("/no/vmlinuz"))
     assert stepper.stands(program)
-    request = compile_program(program, placement, Observed(vmas=False, ptes=False, stand=True))
+    request = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False, stand=True))
     return stepper, stepper.run(request, program, placement)
 
 
 def test_a_look_after_every_operation_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task is looked at from the operation on that made it."""
-    _, stepped = stand(Standing(), monkeypatch)
+    _, stepped = stand(StoppableGuest(), monkeypatch)
 
     main, both = {"main": 70}, {"main": 70, "c": 71}
     assert [main, both, both, both] == Eye.asked
@@ -178,7 +178,7 @@ def test_only_a_guest_that_is_steered_may_be_asked_while_it_is_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No other one polls then."""
-    guest = Standing()
+    guest = StoppableGuest()
 
     stand(guest, monkeypatch)
 
@@ -187,7 +187,7 @@ def test_only_a_guest_that_is_steered_may_be_asked_while_it_is_looked_at(
 
 def test_steps_before_a_loss_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the states seen until then, and the operation the guest was lost in."""
-    stepper, stepped = stand(Standing(lost_at=2), monkeypatch)
+    stepper, stepped = stand(StoppableGuest(lost_at=2), monkeypatch)
 
     assert 2 == stepper.at == len(stepped.states)
     assert stepped.reply.endswith("pid 1 71\nlost the guest was lost: a cable\n")
@@ -235,9 +235,9 @@ def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch
     program = load_text(FORCED)
     placement = Windows(PfnRange(0xF8000, 0xF8040)).place(program)
     assert placement is not None
-    guest = Standing()
+    guest = StoppableGuest()
     stepper = Forcing(guest, Path("/no/vmlinuz"))
-    request = compile_program(program, placement, Observed(vmas=False, ptes=False, stand=True))
+    request = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False, stand=True))
 
     stepped = stepper.run(request, program, placement)
 
@@ -254,4 +254,4 @@ def test_a_steered_program_is_taken_apart(line: str) -> None:
     """Where the host acts in the first operation, or at the slot, each is a request of its own."""
     program = load_text(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{line}\n")
 
-    assert not Stepper(Standing(), Path("/no/vmlinuz")).stands(program)
+    assert not Stepper(StoppableGuest(), Path("/no/vmlinuz")).stands(program)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pfnlab.lab.running.preparations import StandingPoint, can_stand, stops_of
+from pfnlab.lab.running.preparations import StopPoint, can_stand, stops_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 
@@ -16,7 +16,7 @@ def test_the_guest_stands_after_each_operation() -> None:
     """It is looked at there."""
     stops = stops_of(program("a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a"))
 
-    assert [StandingPoint(1, True), StandingPoint(2, True), StandingPoint(3, True)] == stops
+    assert [StopPoint(1, True), StopPoint(2, True), StopPoint(3, True)] == stops
 
 
 def test_a_forced_operation_is_apart_from_its_preparation() -> None:

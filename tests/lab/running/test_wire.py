@@ -8,7 +8,7 @@ from for_each import for_each
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.placement import Placement, Windows
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Fork, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
@@ -30,7 +30,7 @@ def placed(program: Program) -> Placement:
 def request(text: str, *, vmas: bool = False, ptes: bool = False) -> list[str]:
     """The request's lines for a program text without its head."""
     program = load_text(HEAD + text)
-    return compile_program(program, placed(program), Observed(vmas=vmas, ptes=ptes)).splitlines()
+    return compile_program(program, placed(program), ObservationRequest(vmas=vmas, ptes=ptes)).splitlines()
 
 
 def ops(text: str) -> list[str]:
@@ -235,7 +235,7 @@ def test_struct_pages_are_asked_for_whole_sections(word: str, flag: int) -> None
     placement = windows.place(program)
     assert placement is not None
 
-    lines = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
+    lines = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)).splitlines()
 
     assert f"op 0 driver memremap-pages f8400000 200000 {flag}" in lines
 
@@ -245,7 +245,7 @@ def test_too_many_tasks_are_misuse() -> None:
     program = Program("t", "", (), tuple(Op(Fork(f"t{number}")) for number in range(16)))
 
     with pytest.raises(Misuse, match="at most 16"):
-        compile_program(program, placed(program), Observed(vmas=False, ptes=False))
+        compile_program(program, placed(program), ObservationRequest(vmas=False, ptes=False))
 
 
 def test_an_unknown_area_is_misuse() -> None:
@@ -253,7 +253,7 @@ def test_an_unknown_area_is_misuse() -> None:
     program = Program("t", "", (), (Op(Munmap(Span("ghost", 0, 1))),))
 
     with pytest.raises(Misuse, match="no area ghost"):
-        compile_program(program, placed(program), Observed(vmas=False, ptes=False))
+        compile_program(program, placed(program), ObservationRequest(vmas=False, ptes=False))
 
 
 def test_an_unknown_task_is_misuse() -> None:
@@ -261,7 +261,7 @@ def test_an_unknown_task_is_misuse() -> None:
     program = Program("t", "", (), (Op(Munmap(Span("a", 0, 1)), task="ghost"),))
 
     with pytest.raises(Misuse, match="no task ghost"):
-        compile_program(program, placed(program), Observed(vmas=False, ptes=False))
+        compile_program(program, placed(program), ObservationRequest(vmas=False, ptes=False))
 
 
 @for_each(("word", "number"), [("set_tid", 1), ("overcommit_memory", 2), ("pids_max", 3)])
@@ -287,7 +287,7 @@ def test_vfio_offsets_lie_in_the_region_of_bar_two() -> None:
     placement = Windows(BAR).place(program)
     assert placement is not None
 
-    lines = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
+    lines = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)).splitlines()
 
     assert "op 0 mmap vfio 100000000000 8000 3 100001 20000002000" in lines
 
@@ -306,7 +306,7 @@ def test_what_is_done_to_a_slot(lines: str, sent: list[str]) -> None:
     placement = Windows(BAR).place(program)
     assert placement is not None
 
-    request = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
+    request = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)).splitlines()
 
     assert [f"op 0 {one}" for one in sent] == [line for line in request if line.startswith("op ")]
 
@@ -330,6 +330,6 @@ def test_what_is_done_to_a_device_as_a_whole(line: str, sent: str) -> None:
     placement = Windows(BAR).place(program)
     assert placement is not None
 
-    lines = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
+    lines = compile_program(program, placement, ObservationRequest(vmas=False, ptes=False)).splitlines()
 
     assert f"op 0 {sent}" in lines

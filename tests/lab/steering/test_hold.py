@@ -56,13 +56,13 @@ def test_a_stack_without_a_semaphore_stays() -> None:
 BUSY_STACK, STACK = USER_END + 0x1000, USER_END + 0x2000
 
 
-class Standing(Calls):
+class StoppedMachine(Calls):
     """A machine that stands: one processor in the kernel, for task 7, and the stack of a task that sleeps."""
 
     threads = (1,)
 
     @property
-    def stub(self) -> Standing:
+    def stub(self) -> StoppedMachine:
         """It reads its own memory."""
         return self
 
@@ -90,7 +90,7 @@ def test_the_wait_of_an_exec_is_read_from_its_stack() -> None:
     tasks = Cast(cast(Any, None))
     tasks.verbs = {0: "exec", 1: "exec"}
     tasks.pids = {0: 7, 1: 8}
-    free_cpus = FreeCpus(cast(Steering, Standing()), {8: STACK}.__getitem__)
+    free_cpus = FreeCpus(cast(Steering, StoppedMachine()), {8: STACK}.__getitem__)
 
     assert [Obstacle.BOOK, Obstacle.I_MMAP] == [free_cpus.wait_of(tasks, task).need for task in (0, 1)]
 
@@ -100,4 +100,4 @@ def test_nothing_is_known_of_an_exec_whose_stack_nobody_knows() -> None:
     tasks = Cast(cast(Any, None))
     tasks.verbs, tasks.pids = {1: "exec"}, {1: 8}
 
-    assert Obstacle.NOTHING is FreeCpus(cast(Steering, Standing())).wait_of(tasks, 1).need
+    assert Obstacle.NOTHING is FreeCpus(cast(Steering, StoppedMachine())).wait_of(tasks, 1).need

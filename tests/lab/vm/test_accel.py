@@ -14,7 +14,7 @@ from pfnlab.base.errors import LostGuest, MissingTool
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.stepper import Stepped, Stepper
+from pfnlab.lab.running.stepper import SteppedRun, Stepper
 from pfnlab.lab.vm import accel
 from pfnlab.lab.vm.accel import Acceleration
 from pfnlab.lab.vm.boots import GuestShape
@@ -163,7 +163,7 @@ def test_programs_that_steer_run_without(
 ) -> None:
     """Said once where KVM was asked for."""
     lab = Kvm(works=True)
-    monkeypatch.setattr(Stepper, "run", lambda *_: Stepped("program 1\n"))
+    monkeypatch.setattr(Stepper, "run", lambda *_: SteppedRun("program 1\n"))
 
     said = asked(lab, wanted, program, program)
 

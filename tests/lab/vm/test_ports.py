@@ -142,8 +142,8 @@ def test_an_agent_at_the_gate_does_not_poll(guest: Guest) -> None:
             time.sleep(NAP)
         beats.append(words(guest)[HEARTBEAT] - before)
 
-    guest.request_standing(PROGRAM, [1], look)
-    guest.request_standing(PROGRAM, [1], look, through=lambda stop, go_on: go_on())
+    guest.request_with_stops(PROGRAM, [1], look)
+    guest.request_with_stops(PROGRAM, [1], look, through=lambda stop, go_on: go_on())
 
     assert beats[0] == 0 < beats[1]
 
@@ -154,7 +154,7 @@ def test_a_guest_that_stood_for_too_long_is_disturbed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(qemu, "_STAND_LIMIT", -1.0)
 
     with Guest(bootable(OLD).vmlinuz) as guest, pytest.raises(LostGuest, match="was stopped for too long"):
-        guest.request_standing(PROGRAM, [1], lambda answered: None)
+        guest.request_with_stops(PROGRAM, [1], lambda answered: None)
 
     assert guest.is_disturbed
 
@@ -197,7 +197,7 @@ def test_an_agent_that_is_busy_does_not_rest(guest: Guest) -> None:
     """In the middle of a program it waits for no request."""
     rested: list[bool] = []
 
-    guest.request_standing(PROGRAM, [1], lambda answered: rested.append(_rests(guest)))
+    guest.request_with_stops(PROGRAM, [1], lambda answered: rested.append(_rests(guest)))
 
     assert rested == [False]
 

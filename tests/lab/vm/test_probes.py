@@ -19,7 +19,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.replies import ParsedReply, parse_reply
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.probes import address_of, read_order, symbols, trace_request
 from pfnlab.lab.vm.qemu import Guest
@@ -57,7 +57,7 @@ def recorded(name: str) -> tuple[str, Program, Placement]:
 
 def read(name: str) -> ParsedReply:
     """The recorded reply, read with its orders."""
-    return parse_reply(*recorded(name), Observed(vmas=False, ptes=False, order=True))
+    return parse_reply(*recorded(name), ObservationRequest(vmas=False, ptes=False, order=True))
 
 
 def events(step: Step) -> str:
@@ -144,7 +144,7 @@ class TestRecorded:
         text, program, placement = recorded("split-fork-exec-6.1")
         broken = re.sub("^e tlb_gather_mmu .*", "e tlb_gather 1", text, count=1, flags=re.M)
 
-        reply = parse_reply(broken, program, placement, Observed(order=True))
+        reply = parse_reply(broken, program, placement, ObservationRequest(order=True))
 
         assert (len(reply.steps), reply.lost) == (1, "step 2 has an invalid order: 'tlb_gather'")
 
@@ -399,7 +399,7 @@ class TestKernels:
             placement = Windows(PfnRange(first, first + guest.hello.bar_pages)).place(program)
             assert placement is not None
             asked, unasked = (
-                compile_program(program, placement, Observed(vmas=False, ptes=False, order=order))
+                compile_program(program, placement, ObservationRequest(vmas=False, ptes=False, order=order))
                 for order in (True, False)
             )
             too_early = guest.request(asked)

@@ -476,7 +476,7 @@ def test_guest_stands_after_each_operation(guest: Guest):
     text = f"program 1\nobserve stand\n{MAP}\nop 0 nop\n{UNMAP}\nend\n"
     seen: list[tuple[int, int]] = []
 
-    reply = guest.request_standing(
+    reply = guest.request_with_stops(
         text, [1, 2, 3], lambda answered: seen.append((guest.begun, answered.count("\nr ")))
     )
 
@@ -491,8 +491,8 @@ def test_guest_stands_only_where_it_is_told(guest: Guest):
     """
     seen: list[str] = []
 
-    guest.request_standing("program 1\nobserve stand\nop 0 nop\nop 0 nop\nend\n", [2], seen.append)
-    guest.request_standing("program 1\nobserve stand\nsing\nend\n", [1], seen.append)
+    guest.request_with_stops("program 1\nobserve stand\nop 0 nop\nop 0 nop\nend\n", [2], seen.append)
+    guest.request_with_stops("program 1\nobserve stand\nsing\nend\n", [1], seen.append)
 
     assert [2] == [text.count("\nr ") for text in seen]
 

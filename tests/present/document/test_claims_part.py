@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sample_reports import sample_contents
 
-from pfnlab.discussions.asked_again import ClaimAnswer, ClaimProgram, ClaimResult
+from pfnlab.discussions.claim_results import ClaimAnswer, ClaimProgram, ClaimResult
 from pfnlab.discussions.form import ClaimStatus
 from pfnlab.discussions.lookup import ListedClaim
 from pfnlab.present.document.claims_part import claim_mail

@@ -12,7 +12,16 @@ from sample_reports import content_of, parts
 
 from pfnlab.base.result import Outcome
 from pfnlab.present.document import html
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Contents, Drawn, Facts, Figure, Table
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Chapter,
+    Contents,
+    DrawnFigures,
+    Facts,
+    Figure,
+    Table,
+)
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.part import Part, part_of
 from pfnlab.present.document.read import result_of
@@ -84,12 +93,14 @@ def test_a_title_of_the_users_own() -> None:
 def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """The place says so."""
     document = document_of([parts()["check"]])
-    drawn = [block for block in every_block(html.drawn(document.blocks)) if isinstance(block, Figure)]
+    with_figures = [
+        block for block in every_block(html.with_figures(document.blocks)) if isinstance(block, Figure)
+    ]
     monkeypatch.setattr(html, "MOST_DRAWN", 10)
 
-    blocks = list(every_block(html.drawn(document.blocks)))
+    blocks = list(every_block(html.with_figures(document.blocks)))
 
-    assert drawn and not [block for block in blocks if isinstance(block, Figure)]
+    assert with_figures and not [block for block in blocks if isinstance(block, Figure)]
     assert 1 == sum("left out" in getattr(block, "text", "") for block in blocks)
 
 
@@ -100,9 +111,9 @@ def test_a_drawing_that_is_left_out_is_not_made(monkeypatch: pytest.MonkeyPatch)
     def drawing() -> Iterator[Figure]:
         raise AssertionError("it was made")
 
-    blocks = (Drawn(lambda: [Figure("first", "<svg>is too large</svg>")]), Drawn(drawing))
+    blocks = (DrawnFigures(lambda: [Figure("first", "<svg>is too large</svg>")]), DrawnFigures(drawing))
 
-    assert ["left out" in getattr(block, "text", "") for block in html.drawn(blocks)] == [True]
+    assert ["left out" in getattr(block, "text", "") for block in html.with_figures(blocks)] == [True]
 
 
 def test_what_all_results_share_is_said_once() -> None:

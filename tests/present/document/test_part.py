@@ -6,7 +6,17 @@ import subprocess
 import sys
 
 from pfnlab.base.result import Outcome
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, Drawn, Facts, Paragraph, Table, cell
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Chapter,
+    Code,
+    DrawnFigures,
+    Facts,
+    Paragraph,
+    Table,
+    cell,
+)
 from pfnlab.present.document.part import Part, terminal
 
 
@@ -86,7 +96,7 @@ def test_what_is_folded_or_drawn_is_for_a_report() -> None:
     """Nothing is drawn for a terminal."""
     folded = Chapter("More", (Paragraph("two"),), folded=True)
 
-    assert ["one"] == shown(Paragraph("one"), folded, Drawn(lambda: [][0]))
+    assert ["one"] == shown(Paragraph("one"), folded, DrawnFigures(lambda: [][0]))
 
 
 def test_facts_come_last_without_what_made_it() -> None:

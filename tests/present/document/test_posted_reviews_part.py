@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.base.result import Outcome
-from pfnlab.discussions.reviewed import PostedReviews, ReviewedRow, ShownProperty
+from pfnlab.discussions.thread_reviews import PostedReviews, ReviewedRow, ShownProperty
 from pfnlab.present.document.part import part_of, terminal
 from pfnlab.present.document.read import result_of
 

@@ -8,7 +8,7 @@ from for_each import for_each
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs, bug
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.present.report import bug_entry
-from pfnlab.present.report.bug_entry import BugEntry, kernels_seen, sources_of
+from pfnlab.present.report.bug_entry import BugEntry, affected_kernels, sources_of
 from pfnlab.programs.runs.golden import NO_GOLDENS
 
 
@@ -31,12 +31,12 @@ def test_a_measurement_has_the_dates_of_its_bug() -> None:
 
 def test_it_was_seen_on_kernels_that_have_it() -> None:
     """Kernels ran its programs on all series, and those of 6.16 and later do not have it."""
-    assert {"6.1", "6.12"} == {series_of(version) for version in kernels_seen(bug("A06"))}
+    assert {"6.1", "6.12"} == {series_of(version) for version in affected_kernels(bug("A06"))}
 
 
 def test_what_was_mended_before_the_first_kernel_was_never_seen() -> None:
     """No golden is that old."""
-    assert [] == kernels_seen(bug("A12"))
+    assert [] == affected_kernels(bug("A12"))
 
 
 def test_stable_releases_of_a_switch_are_there_too() -> None:

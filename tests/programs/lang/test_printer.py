@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Device, Expect, Leaked, Look, Mmap, Munmap, Op, Program
+from pfnlab.programs.lang.ops import Device, Expect, LeakedEntry, Look, Mmap, Munmap, Op, Program
 from pfnlab.programs.lang.printer import format_program, op_lines, op_text
 from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.lang.span import Span
@@ -106,7 +106,7 @@ def test_the_first_call_goes_without_saying() -> None:
 
 def test_results_are_aligned() -> None:
     """The widest range of kernels sets the column of all results."""
-    expects = (Expect("6.12", "6.18"), Expect("7.2", None, (Leaked(Span("bar", 0, 1), "wc"),)))
+    expects = (Expect("6.12", "6.18"), Expect("7.2", None, (LeakedEntry(Span("bar", 0, 1), "wc"),)))
     program = Program("", "", (Device("bar", "pci", 1),), (Op(Look()),), expects=expects)
 
     lines = format_program(program).splitlines()[-2:]

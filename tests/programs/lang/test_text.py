@@ -21,7 +21,7 @@ from pfnlab.programs.lang.ops import (
     Expect,
     Fork,
     Kill,
-    Leaked,
+    LeakedEntry,
     Look,
     Madvise,
     Mbind,
@@ -246,7 +246,9 @@ def test_the_setting_of_huge_pages_is_read(setting: str) -> None:
     [
         (
             "expect 6.1..6.12   leaked bar[0:8] wc, bar[9:10] uc-",
-            Expect("6.1", "6.12", (Leaked(Span("bar", 0, 8), "wc"), Leaked(Span("bar", 9, 10), "uc-"))),
+            Expect(
+                "6.1", "6.12", (LeakedEntry(Span("bar", 0, 8), "wc"), LeakedEntry(Span("bar", 9, 10), "uc-"))
+            ),
         ),
         ("expect 6.16.. nothing left", Expect("6.16", None)),
         ("expect 7.2 nothing left", Expect("7.2", "7.2")),

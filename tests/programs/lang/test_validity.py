@@ -17,7 +17,7 @@ from pfnlab.programs.lang.ops import (
     Exit,
     Expect,
     Fork,
-    Leaked,
+    LeakedEntry,
     Madvise,
     Mmap,
     Mremap,
@@ -90,11 +90,11 @@ def test_a_correct_program_passes() -> None:
             "expectation 1: `No leak` is not a property: write e.g. `keeps no_leak`",
         ),
         (
-            {"expects": (Expect("6.1", None, (Leaked(Span("bar", 0, 1), "wc"),), "no_leak"),)},
+            {"expects": (Expect("6.1", None, (LeakedEntry(Span("bar", 0, 1), "wc"),), "no_leak"),)},
             "expectation 1: an expectation is about entries or about a property: write two lines",
         ),
         (
-            {"expects": (Expect("6.1", None, (Leaked(Span("bar", 4, 4), "wc"),)),)},
+            {"expects": (Expect("6.1", None, (LeakedEntry(Span("bar", 4, 4), "wc"),)),)},
             "expectation 1: bar[4:4] holds no page: write bar[4] for one",
         ),
     ],

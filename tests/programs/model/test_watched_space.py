@@ -83,7 +83,9 @@ def worded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """How many VMAs and runs of entries were put into words."""
     counted: Counter[str] = Counter()
     monkeypatch.setattr(observe, "smap_counts", counting(counted, "VMAs", observe.smap_counts))
-    monkeypatch.setattr(watched_space, "pte_seen", counting(counted, "entries", watched_space.pte_seen))
+    monkeypatch.setattr(
+        watched_space, "pte_seen", counting(counted, "entries", watched_space.observed_entries)
+    )
     yield counted
 
 

@@ -10,7 +10,7 @@ from pfnlab.base.progress import working
 from pfnlab.campaign.cluster.connection import connected
 from pfnlab.campaign.cluster.owners import ClusterOwners
 from pfnlab.checker.check import CheckResult, check
-from pfnlab.checker.check_all import shown_in
+from pfnlab.checker.check_all import progress_display
 from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
 from pfnlab.checker.scopes.domain import KernelModel
 from pfnlab.checker.scopes.properties import Question, properties
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 class KernelSearch:
     """A factory for the model and the properties of a check, on any worker."""
 
-    def __init__(self, machine: ModelMachine, scope: Scope, asked: Sequence[Question]) -> None:
-        self._machine, self._scope, self._asked = machine, scope, tuple(asked)
+    def __init__(self, machine: ModelMachine, scope: Scope, selection: Sequence[Question]) -> None:
+        self._machine, self._scope, self._selection = machine, scope, tuple(selection)
 
     def __call__(self) -> tuple[KernelModel, Sequence[Property[Any]]]:
         model = KernelModel(self._machine, self._scope)
-        return model, list(properties(model, self._asked))
+        return model, list(properties(model, self._selection))
 
 
 def limits_on_cluster(
@@ -67,7 +67,7 @@ def check_on_cluster(
     client: Client,
     machine: ModelMachine,
     scope: Scope | RaceScope,
-    asked: Sequence[Question] | None = None,
+    selection: Sequence[Question] | None = None,
     limits: CheckLimits = UNLIMITED,
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
@@ -80,26 +80,29 @@ def check_on_cluster(
     searched = limits_on_cluster(machine, scope, limits)
 
     def elsewhere(
-        model: KernelModel, predicates: Sequence[Property[Any]], asked: Sequence[Question], depth: int | None
+        model: KernelModel,
+        predicates: Sequence[Property[Any]],
+        selection: Sequence[Question],
+        depth: int | None,
     ) -> Exploration[Any]:
         return explore_partitioned(
             model,
             predicates,
-            ClusterOwners(client, KernelSearch(machine, model.scope, asked)),
+            ClusterOwners(client, KernelSearch(machine, model.scope, selection)),
             depth=depth,
             states=searched.states,
             seconds=searched.seconds,
             progress=progress,
         )
 
-    return check(machine, scope, asked, limits, elsewhere=elsewhere)
+    return check(machine, scope, selection, limits, elsewhere=elsewhere)
 
 
 def check_all_on_cluster(
     address: str,
     machines: Sequence[ModelMachine],
     scope: Scope | RaceScope,
-    asked: Sequence[Question],
+    selection: Sequence[Question],
     limits: CheckLimits = UNLIMITED,
     *,
     watch: bool = False,
@@ -116,6 +119,6 @@ def check_all_on_cluster(
     with connected(address) as client:
         for machine in machines:
             with working(f"checking model:{machine.spec}") as work:
-                progress = shown_in(work, scope, limits)
-                found.append(check_on_cluster(client, machine, scope, asked, limits, progress=progress))
+                progress = progress_display(work, scope, limits)
+                found.append(check_on_cluster(client, machine, scope, selection, limits, progress=progress))
     return found

@@ -21,7 +21,15 @@ from pfnlab.base.errors import Defect, PfnlabError, Undecided
 from pfnlab.campaign.cluster.connection import check_same, dask_distributed, versions, worker_addresses
 from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.model import Model
-from pfnlab.checker.search.owner import ChoiceWay, Holding, LostPartError, Owner, Reached, Round, Settled
+from pfnlab.checker.search.owner import (
+    ChoiceWay,
+    LostPartError,
+    Owner,
+    OwnerData,
+    OwnerProgress,
+    Round,
+    RoundAnswer,
+)
 from pfnlab.checker.search.partitioned import PartsLostError
 
 if TYPE_CHECKING:
@@ -79,17 +87,17 @@ def _held(search: str, part: int, attempt: int) -> Iterator[Owner[Any]]:
         yield holder.owner
 
 
-def _take_over(search: str, part: int, attempt: int, actor: object, round_: int, holding: Holding) -> None:
+def _take_over(search: str, part: int, attempt: int, actor: object, round_: int, holding: OwnerData) -> None:
     with _held(search, part, attempt) as owner:
         owner.take_over(round_, holding)
 
 
-def _asked(search: str, part: int, attempt: int, method: str, *arguments: Any) -> Any:
+def _call_owner(search: str, part: int, attempt: int, method: str, *arguments: Any) -> Any:
     with _held(search, part, attempt) as owner:
         return getattr(owner, method)(*arguments)
 
 
-def _settle(search: str, part: int, attempt: int, end: int, *boxes: bytes) -> Settled:
+def _settle(search: str, part: int, attempt: int, end: int, *boxes: bytes) -> RoundAnswer:
     with _held(search, part, attempt) as owner:
         return owner.settle(boxes, end)
 
@@ -113,32 +121,34 @@ class ClusterOwners:
         #: The owners live as long as these references.
         self._actors: dict[int, Future] = {}
 
-    def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
+    def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
         workers = self._workers()
         self._attempt += 1
         self._homes = {part: home for part, home in self._homes.items() if part not in holdings}
-        asked = {}
+        futures = {}
         for part, holding in holdings.items():
             homes = list(self._homes.values())
             home = self._homes[part] = min(workers, key=lambda worker: (homes.count(worker), worker))
             arguments = (self._search, part, self.parts, self._make, versions())
             self._actors[part] = self._submit(home, PartHolder, *arguments, actor=True)
-            asked[part] = self._task(part, _take_over, self._actors[part], round_, holding)
-        self._answers(asked)
+            futures[part] = self._task(part, _take_over, self._actors[part], round_, holding)
+        self._answers(futures)
 
-    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
+    def expand(self, request: Round, numbers: Sequence[array[int]]) -> dict[int, OwnerProgress]:
         self._attempt += 1
         return self._answers(
-            {part: self._task(part, _asked, "expand", asked, numbers[part]) for part in self._homes}
+            {part: self._task(part, _call_owner, "expand", request, numbers[part]) for part in self._homes}
         )
 
-    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
-        return self._answers({part: self._task(part, _asked, "go_on", way) for part, way in ways.items()})
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, OwnerProgress]:
+        return self._answers(
+            {part: self._task(part, _call_owner, "go_on", way) for part, way in ways.items()}
+        )
 
-    def settle(self, end: int) -> list[Settled]:
+    def settle(self, end: int) -> list[RoundAnswer]:
         parts = range(self.parts)
         boxes = {
-            part: [self._task(sender, _asked, "box", part) for sender in parts if sender != part]
+            part: [self._task(sender, _call_owner, "box", part) for sender in parts if sender != part]
             for part in parts
         }
         answers = self._answers({part: self._task(part, _settle, end, *boxes[part]) for part in parts})
@@ -163,31 +173,31 @@ class ClusterOwners:
             function, *arguments, workers=[home], allow_other_workers=False, pure=False, **options
         )
 
-    def _answers(self, asked: Mapping[int, Future]) -> dict[int, Any]:
+    def _answers(self, futures: Mapping[int, Future]) -> dict[int, Any]:
         """The answers of tasks, by part.
 
         :raises PartsLostError: if some cannot be computed, because workers are gone
         """
         until = time.monotonic() + _ANSWERS
         # An answer may be lost with its worker, and fetching it has no timeout either.
-        fetching = self._client.gather(list(asked.values()), asynchronous=True)
+        fetching = self._client.gather(list(futures.values()), asynchronous=True)
         got = asyncio.run_coroutine_threadsafe(fetching, self._client.loop.asyncio_loop)
         try:
             while not wait([got], timeout=_LOOKS).done:
-                late = [part for part, future in asked.items() if not future.done()]
-                self._check_homes(asked, late if time.monotonic() > until else [])
-            return dict(zip(asked, got.result(), strict=True))
+                late = [part for part, future in futures.items() if not future.done()]
+                self._check_homes(futures, late if time.monotonic() > until else [])
+            return dict(zip(futures, got.result(), strict=True))
         except (PfnlabError, PartsLostError):
             raise
         except Exception as error:
             self._check_homes(
-                asked, [part for part, future in asked.items() if future.done() and _lost(future)]
+                futures, [part for part, future in futures.items() if future.done() and _lost(future)]
             )
             raise Defect(f"a worker cannot do its part: {type(error).__name__}: {error}") from error
         finally:
             got.cancel()
 
-    def _check_homes(self, asked: Mapping[int, Future], lost: Sequence[int]) -> None:
+    def _check_homes(self, futures: Mapping[int, Future], lost: Sequence[int]) -> None:
         """Check that the workers of all parts are still there.
 
         :param lost: additional parts known to be lost
@@ -196,7 +206,7 @@ class ClusterOwners:
         here = set(worker_addresses(self._client))
         parts = {*lost, *(part for part, home in self._homes.items() if home not in here)}
         if parts:
-            self._client.cancel(list(asked.values()), force=True)
+            self._client.cancel(list(futures.values()), force=True)
             raise PartsLostError(sorted(parts))
 
 

@@ -32,11 +32,11 @@ class PostgresDatabase(Database):
             self._connection = psycopg.connect(address, autocommit=True, connect_timeout=_ANSWERS)
 
     def _run(self, statement: str, values: Sequence[Any]) -> Any:
-        return self._connection.execute(_asked(statement), tuple(values))
+        return self._connection.execute(_driver_statement(statement), tuple(values))
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         with self._errors(), self._connection.cursor() as cursor:
-            cursor.executemany(_asked(statement), rows)
+            cursor.executemany(_driver_statement(statement), rows)
 
     def columns(self) -> set[tuple[str, str]]:
         # Query the catalogue: the session's cached names may predate the lock it has just taken.
@@ -86,5 +86,5 @@ class PostgresDatabase(Database):
             ) from trouble
 
 
-def _asked(statement: str) -> Any:
+def _driver_statement(statement: str) -> Any:
     return statement.replace("%", "%%").replace("?", "%s")

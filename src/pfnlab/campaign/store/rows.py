@@ -160,7 +160,7 @@ class StoredCampaign(msgspec.Struct, frozen=True):
     stop: bool
 
 
-class SeenWith(msgspec.Struct, frozen=True, kw_only=True):
+class SightingContext(msgspec.Struct, frozen=True, kw_only=True):
     """The circumstances that all results of one shard share.
 
     :param version: the version of pfnlab that saw them

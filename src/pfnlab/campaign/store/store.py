@@ -145,7 +145,7 @@ class Store:
         campaign: str,
         number: int,
         results: Sequence[StoredResult],
-        seen: stored.SeenWith,
+        seen: stored.SightingContext,
         *,
         took: float = 0.0,
         programs: int = 0,
@@ -250,12 +250,12 @@ class Store:
 
     # Results
 
-    def results(self, asked: stored.ResultFilter | None = None) -> list[stored.SeenResult]:
-        """The results that match *asked*, with their sightings, ordered by campaign and place."""
-        asked = asked or stored.ResultFilter()
+    def results(self, criteria: stored.ResultFilter | None = None) -> list[stored.SeenResult]:
+        """The results that match *criteria*, with their sightings, ordered by campaign and place."""
+        criteria = criteria or stored.ResultFilter()
         conditions, values = [], []
         for name in ("campaign", "kind", "task", "verdict", "scope"):
-            if (value := getattr(asked, name)) is not None:
+            if (value := getattr(criteria, name)) is not None:
                 conditions.append(f"{'sightings' if name == 'campaign' else 'results'}.{name} = ?")
                 values.append(value)
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
@@ -273,7 +273,7 @@ class Store:
             if digest not in found:
                 found[digest] = (self._result(digest, row[:9]), [])
             result, seen = found[digest]
-            if asked.machine is None or any(_is(asked.machine, name) for name in result.machines):
+            if criteria.machine is None or any(_is(criteria.machine, name) for name in result.machines):
                 seen.append(self._sighting(digest, row[9:]))
         return [
             stored.SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items() if seen
@@ -303,8 +303,8 @@ def _lock_number(campaign: str) -> int:
     return int(digest_of(campaign)[:12], 16)
 
 
-def _is(asked: str, name: str) -> bool:
-    return name == asked or name.startswith((f"{asked}.", f"{asked},"))
+def _is(machine: str, name: str) -> bool:
+    return name == machine or name.startswith((f"{machine}.", f"{machine},"))
 
 
 def _columns(result: StoredResult) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import ByPlace, entries_in
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, entries_in
 from pfnlab.checker.scopes.state_judges import REVOKED
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Mmap, Op, RemapFilePages
@@ -72,8 +72,8 @@ class ClaimedPages:
         )
 
     @cached_property
-    def _ptes(self) -> ByPlace[PteSeen]:
-        return ByPlace(self._step.ptes or ())
+    def _ptes(self) -> PlaceIndex[PteSeen]:
+        return PlaceIndex(self._step.ptes or ())
 
     def _all(self, explains: Callable[[Span], bool]) -> bool:
         return bool(self._left) and all(map(explains, self._left))

@@ -6,12 +6,12 @@ as long as nothing else may have changed it.
 
 from collections.abc import Iterator, Mapping
 
-from pfnlab.checker.judging.seen import ByPlace, SeenSpaces
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
-from pfnlab.programs.runs.observation import MemorySeen, PageHeld, PteSeen, Step
+from pfnlab.programs.runs.observation import MemoryObservation, PageData, PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
 
 #: A place: task, area and page of the area.
@@ -43,7 +43,7 @@ class PageContents:
             else {name for name, kind in kinds.items() if kind == "pci"}
         )
         self._stored: dict[tuple[str, int], int] = {}
-        self._pages: dict[_Place, PageHeld] | None = None
+        self._pages: dict[_Place, PageData] | None = None
         self._ptes: tuple[PteSeen, ...] = ()
 
     def forget(self) -> None:
@@ -52,7 +52,7 @@ class PageContents:
         self._stored = {}
 
     def look(
-        self, step: Step, op: Op | None, process: str, memory: MemorySeen | None, spaces: SeenSpaces
+        self, step: Step, op: Op | None, process: str, memory: MemoryObservation | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
         """Yield the name and sentence of each property that the contents show to be violated after a step.
 
@@ -91,7 +91,7 @@ class PageContents:
                 if place[:2] != (process, area) or place[2] not in replaced
             }
 
-    def _changed(self, pages: Mapping[_Place, PageHeld], store: _Store | None) -> Iterator[tuple[str, str]]:
+    def _changed(self, pages: Mapping[_Place, PageData], store: _Store | None) -> Iterator[tuple[str, str]]:
         # A page that was mapped at a place and still is.
         assert self._pages is not None
         if store is not None and store.value is None:
@@ -101,36 +101,36 @@ class PageContents:
             reached = {of[store.place].pfn for of in (self._pages, pages) if store.place in of}
         for place, page in pages.items():
             before = self._pages.get(place)
-            if before is None or before.pfn != page.pfn or before.held == page.held:
+            if before is None or before.pfn != page.pfn or before.data == page.data:
                 continue
             if page.pfn not in reached:
                 yield (
                     "contents_kept",
-                    f"{_named(place)} holds {_says(page.held)}, held {_says(before.held)}, without a store",
+                    f"{_named(place)} holds {_says(page.data)}, held {_says(before.data)}, without a store",
                 )
             elif store is not None and page.word != store.value:
                 yield (
                     "contents_kept",
-                    f"{_named(place)} holds {_says(page.held)} after a store of {store.value:#x}",
+                    f"{_named(place)} holds {_says(page.data)} after a store of {store.value:#x}",
                 )
 
     def _begun(
-        self, pages: Mapping[_Place, PageHeld], op: Op, process: str, store: _Store | None, spaces: SeenSpaces
+        self, pages: Mapping[_Place, PageData], op: Op, process: str, store: _Store | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
         # A page newly mapped at a place, whose earlier content is unknown.
         assert self._pages is not None
-        known = {page.pfn: page.held for page in self._pages.values()}
+        known = {page.pfn: page.data for page in self._pages.values()}
         for place, page in pages.items():
             before = self._pages.get(place)
-            if (before is not None and before.pfn == page.pfn) or known.get(page.pfn) == page.held:
+            if (before is not None and before.pfn == page.pfn) or known.get(page.pfn) == page.data:
                 continue
             if store is not None and store.value is None:
                 continue
             name, expected = self._expected(place, op, process, spaces)
             if store is not None and store.place == place and store.value is not None:
                 expected = [(store.value, rest) for _, rest in expected]
-            if expected and not any(_equal(page.held, held) for held in expected):
-                yield name, f"{_named(place)} begins with {_says(page.held)}, not {_says(expected[0])}"
+            if expected and not any(_equal(page.data, data) for data in expected):
+                yield name, f"{_named(place)} begins with {_says(page.data)}, not {_says(expected[0])}"
 
     def _expected(self, place: _Place, op: Op, process: str, spaces: SeenSpaces) -> tuple[str, list[_Held]]:
         # The property of a new page at a place, and its possible contents; nothing if these are unknown.
@@ -142,12 +142,12 @@ class PageContents:
             return "", []
         if isinstance(op.call, Fork) and op.call.child == task:
             parents = self._pages.get((process, area, number))
-            return "copied_whole", [] if parents is None else [parents.held]
+            return "copied_whole", [] if parents is None else [parents.data]
         # A page that the call itself maps there and fills at once is not a copy of anything.
         anew = isinstance(op.call, Mmap | Mremap)
         copied = self._pages.get(place)
         if copied is not None:
-            return "copied_whole", [copied.held, *([_ZEROS] if anew and vma.file == "anon" else [])]
+            return "copied_whole", [copied.data, *([_ZEROS] if anew and vma.file == "anon" else [])]
         run = next((run for run in self._ptes if run.task == task and run.span.meets(span)), None)
         target = run.target if run is not None and run.table_entry.maps else None
         if target is not None and target != RAM and run is not None and not anew:
@@ -158,7 +158,7 @@ class PageContents:
         return "", []
 
     def _given(
-        self, pages: Mapping[_Place, PageHeld], step: Step, op: Op | None, process: str, spaces: SeenSpaces
+        self, pages: Mapping[_Place, PageData], step: Step, op: Op | None, process: str, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
         # The result of a load.
         if op is None or step.result != "ok" or not isinstance(step.value, int):
@@ -207,7 +207,12 @@ def _store(op: Op | None, process: str) -> _Store | None:
 
 
 def _shared(
-    pages: Mapping[_Place, PageHeld], op: Op, process: str, step: Step, memory: MemorySeen, spaces: SeenSpaces
+    pages: Mapping[_Place, PageData],
+    op: Op,
+    process: str,
+    step: Step,
+    memory: MemoryObservation,
+    spaces: SeenSpaces,
 ) -> Iterator[tuple[str, str]]:
     # A page that took a store through a private mapping belongs to that mapping alone.
     call = op.call
@@ -234,7 +239,7 @@ def _is_clock(place: _Place, spaces: SeenSpaces) -> bool:
     return any(vma.file == VVAR for vma in spaces.vmas.overlapping(place[0], span))
 
 
-def _frame(place: _Place, ptes: ByPlace[PteSeen]) -> tuple[str, int] | None:
+def _frame(place: _Place, ptes: PlaceIndex[PteSeen]) -> tuple[str, int] | None:
     # The device page mapped at a place.
     task, area, number = place
     run = next(iter(ptes.overlapping(task, Span(area, number, number + 1))), None)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from pfnlab.base.units import PfnRange, pfn_to_phys
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces, entries_in
-from pfnlab.checker.scopes.moment import Shown
+from pfnlab.checker.judging.observed_spaces import Layout, SeenChanges, SeenSpaces, entries_in
+from pfnlab.checker.scopes.moment import FrameMode
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.programs.lang.device_ops import DRIVER_FILES, REMAPPED_WHOLE
 from pfnlab.programs.lang.span import Span
@@ -27,7 +27,7 @@ class SeenMapping(NamedTuple):
 
     kind: str
     frames: PfnRange
-    shown: list[Shown]
+    frame_modes: list[FrameMode]
     booked_whole: bool
 
 
@@ -96,10 +96,10 @@ class DeviceMappings:
         booked_whole = self._booked_whole(vma, vma.offset, frames, users)
         return SeenMapping(vma.file, frames, self._shown(vma, spaces), booked_whole)
 
-    def _shown(self, vma: VmaSeen, spaces: SeenSpaces) -> list[Shown]:
+    def _shown(self, vma: VmaSeen, spaces: SeenSpaces) -> list[FrameMode]:
         pieces = ((entry, entry.target) for entry in entries_in(vma, spaces.ptes) if entry.entry.maps)
         return [
-            Shown(frames, MODES[entry.entry.mode.upper()])
+            FrameMode(frames, MODES[entry.entry.mode.upper()])
             for entry, target in pieces
             if target is not None
             for frames in [self._layout.frames(target)]
@@ -127,4 +127,4 @@ class DeviceMappings:
 
 
 def _modes(mappings: Iterable[SeenMapping]) -> Iterable[CacheMode]:
-    return (shown.mode for mapping in mappings for shown in mapping.shown)
+    return (one.mode for mapping in mappings for one in mapping.frame_modes)

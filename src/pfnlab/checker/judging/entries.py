@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import ByPlace, Layout, SeenEntry, SeenSpaces, entries_in
+from pfnlab.checker.judging.observed_spaces import Layout, PlaceIndex, SeenEntry, SeenSpaces, entries_in
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.device_ops import OWN_RAM, Ioremap
@@ -15,7 +15,15 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.lang.words import PERF
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, REGION, BookEntry, MemorySeen, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import (
+    PHYSICAL,
+    REGION,
+    BookEntry,
+    MemoryObservation,
+    PteSeen,
+    Step,
+    VmaSeen,
+)
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
@@ -52,7 +60,7 @@ def entries_inside(
                 )
 
 
-def _outside(run: PteSeen, vmas: ByPlace[VmaSeen]) -> Span | None:
+def _outside(run: PteSeen, vmas: PlaceIndex[VmaSeen]) -> Span | None:
     """The first pages of a run of entries that lie in no VMA."""
     spans = sorted((vma.span.start, vma.span.end) for vma in vmas.overlapping(run.task, run.span))
     at = run.span.start
@@ -116,7 +124,7 @@ class RamFrames:
     :param memory: the memory observed before and after the step
     """
 
-    def __init__(self, memory: tuple[MemorySeen, MemorySeen]) -> None:
+    def __init__(self, memory: tuple[MemoryObservation, MemoryObservation]) -> None:
         self._looks = [
             {(page.task, page.area, page.page): page.pfn for page in seen.pages or ()} for seen in memory
         ]
@@ -133,7 +141,9 @@ class RamFrames:
         )
 
 
-def flushed(before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, MemorySeen]) -> Iterator[str]:
+def flushed(
+    before: Step, ptes: PlaceIndex[PteSeen], memory: tuple[MemoryObservation, MemoryObservation]
+) -> Iterator[str]:
     """No entry that a processor may have cached is removed, or loses a right, without a flush.
 
     An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` assumes this
@@ -158,41 +168,44 @@ def flushed(before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, Memo
 
 
 def notified(
-    before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, MemorySeen], starts: Mapping[str, int]
+    before: Step,
+    ptes: PlaceIndex[PteSeen],
+    memory: tuple[MemoryObservation, MemoryObservation],
+    starts: Mapping[str, int],
 ) -> Iterator[str]:
     """No entry is removed, or maps another frame, without the address space's notifier being told.
 
     :param starts: the number of the first page of each area
     """
-    told_of, frames = _told_of(*memory), RamFrames(memory)
-    for old in (before.ptes or ()) if told_of else ():
-        if old.task not in told_of or not old.table_entry.is_present:
+    notified, frames = _notified_pages(*memory), RamFrames(memory)
+    for old in (before.ptes or ()) if notified else ():
+        if old.task not in notified or not old.table_entry.is_present:
             continue
         at = starts.get(old.span.name, 0)
         for span, entry in _now(old, ptes):
             stays = entry is not None and entry.table_entry.is_present
             if stays and entry is not None and not _shows_other(old, span, entry, frames):
                 continue
-            if not told_of[old.task].covers(at + span.start, at + span.end):
+            if not notified[old.task].covers(at + span.start, at + span.end):
                 change = "nothing" if entry is None else entry.entry
                 yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and no notifier was told"
                 break
 
 
-def _told_of(before: MemorySeen, after: MemorySeen) -> dict[str, SpanSet]:
+def _notified_pages(before: MemoryObservation, after: MemoryObservation) -> dict[str, SpanSet]:
     """The ranges notified between two looks, by task, for tasks that had a notifier and the same address
     space in both. Tasks with more ranges than are kept are left out, because those ranges are unknown.
     """
-    told = {}
+    pages = {}
     for task, now in after.notifiers.items():
         was = before.notifiers.get(task)
         spaces = [seen.tlb_gens.get(task, (0, 0))[0] for seen in (before, after)]
-        if was is not None and spaces[0] == spaces[1] and 0 <= now.told - was.told <= len(now.ranges):
-            told[task] = SpanSet(now.ranges[len(now.ranges) - (now.told - was.told) :])
-    return told
+        if was is not None and spaces[0] == spaces[1] and 0 <= now.total - was.total <= len(now.ranges):
+            pages[task] = SpanSet(now.ranges[len(now.ranges) - (now.total - was.total) :])
+    return pages
 
 
-def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
+def _now(old: PteSeen, ptes: PlaceIndex[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
     """The pieces of a run of entries, each with the run it now belongs to."""
     at = old.span.start
     for run in ptes.overlapping(old.task, old.span):
@@ -243,12 +256,12 @@ def fork_failed(step: Step, op: Op) -> Iterator[str]:
         yield f"fork of {op.task} failed ({step.result}), although nothing made it fail"
 
 
-def fork_changed(before: Step, ptes: ByPlace[PteSeen], process: str) -> Iterator[str]:
+def fork_changed(before: Step, ptes: PlaceIndex[PteSeen], process: str) -> Iterator[str]:
     """A fork changes no entry of a shared mapping of the parent.
 
     During the fork, processors may mark entries as accessed or dirty.
     """
-    shared = ByPlace(vma for vma in before.vmas or () if vma.perms.endswith("s"))
+    shared = PlaceIndex(vma for vma in before.vmas or () if vma.perms.endswith("s"))
     for old in before.ptes or ():
         if old.task != process or not old.table_entry.is_present or not shared.overlapping(process, old.span):
             continue
@@ -265,7 +278,7 @@ def _by_kernel(run: PteSeen) -> tuple[int, str, str, frozenset[str]]:
     return entry.level, entry.mode, entry.absent, frozenset(entry.flags) - {"A", "D"}
 
 
-def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
+def revoked_pages(spaces: SeenSpaces, span: Span) -> Iterator[str]:
     """Pages that unmap_mapping_range removed from every mapping of the file are no longer mapped."""
     for vma in spaces.vmas.things:
         if vma.file != "driver":
@@ -276,7 +289,7 @@ def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
                 yield f"{vma_name(vma.task, entry.span)} maps {target}, which was removed from all mappings"
 
 
-def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
+def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
     """Memory is reached through an entry that exists and permits the access.
 
     :param process: the task that represents the acting task's address space
@@ -295,7 +308,7 @@ def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: Look
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
 
 
-def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
+def requested_mode(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
     """Pages requested as uncached are not write-combining, unless they were already reserved that way."""
     call = op.call
     if step.result != "ok" or None in (before.book, step.book):

@@ -6,7 +6,7 @@ from itertools import chain, pairwise, permutations
 from types import UnionType
 
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import ByPlace
+from pfnlab.checker.judging.observed_spaces import PlaceIndex
 from pfnlab.programs.lang import device_ops, ops
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span
@@ -266,11 +266,11 @@ def lost_entries(before: Step, after: Step) -> bool:
     )
 
 
-def _mapped(step: Step) -> ByPlace[PteSeen]:
-    return ByPlace(run for run in step.ptes or () if run.table_entry.maps)
+def _mapped(step: Step) -> PlaceIndex[PteSeen]:
+    return PlaceIndex(run for run in step.ptes or () if run.table_entry.maps)
 
 
-def _pages(ptes: ByPlace[PteSeen], vma: VmaSeen) -> int:
+def _pages(ptes: PlaceIndex[PteSeen], vma: VmaSeen) -> int:
     return sum(
         min(run.span.end, vma.span.end) - max(run.span.start, vma.span.start)
         for run in ptes.overlapping(vma.task, vma.span)
@@ -278,7 +278,7 @@ def _pages(ptes: ByPlace[PteSeen], vma: VmaSeen) -> int:
 
 
 def _was_cut(before: Sequence[VmaSeen], after: Sequence[VmaSeen]) -> bool:
-    now = ByPlace(after)
+    now = PlaceIndex(after)
     return any(
         old.span.contains(new.span) and new.span != old.span
         for old in before

@@ -72,7 +72,7 @@ class History:
         return list(self._booked)
 
     @property
-    def asked(self) -> list[Span]:
+    def requests(self) -> list[Span]:
         """The device pages that a driver asks to map or reserve in operations that are held or waiting."""
         return [
             call.span
@@ -175,7 +175,7 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
     for number, step in enumerate(run.steps):
         if number < len(program.ops):
             history.follow(program.ops[number], step, run.steps[number - 1 : number + 1] if number else ())
-        yield [*history.kept, *history.asked]
+        yield [*history.kept, *history.requests]
 
 
 def has_moved(op: Op, step: Step) -> bool:

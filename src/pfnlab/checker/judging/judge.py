@@ -11,10 +11,16 @@ from pfnlab.checker.judging.device_mappings import DeviceMappings
 from pfnlab.checker.judging.first_steps import FirstSteps
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.known import known
+from pfnlab.checker.judging.observed_spaces import Layout, SeenChanges, SeenSpaces
 from pfnlab.checker.judging.reached_modes import ReachedModes
 from pfnlab.checker.judging.run_causes import Causes
-from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces
-from pfnlab.checker.judging.seen_moment import ASKED, ASKED_OF_EVENTS, AskedOnce, SeenMoment, events_broken
+from pfnlab.checker.judging.seen_moment import (
+    EVENT_PROPERTIES,
+    JUDGED_PROPERTIES,
+    JudgeCache,
+    SeenMoment,
+    events_broken,
+)
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.known_kernels import version_of_release
@@ -30,8 +36,8 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Expectation, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import Named, side_by_side
-from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemorySeen, Run, Step, standings
+from pfnlab.programs.runs.named_machines import NamedMachine, side_by_side
+from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemoryObservation, Run, Step, standings
 from pfnlab.programs.runs.violation import Violation
 
 #: Properties of an operation and of page-table entries, with the sentence for each.
@@ -56,17 +62,19 @@ SEEN: dict[str, str] = {
 
 
 #: The properties that runs are judged by.
-RUN_PROPERTIES = frozenset((*SEEN, *(asked.name for asked in ASKED)))
+RUN_PROPERTIES = frozenset((*SEEN, *(question.name for question in JUDGED_PROPERTIES)))
 
 
 def sentence_of(name: str) -> str:
     """The sentence of the property *name*, or an empty string if only kernel memory shows the property."""
-    return SEEN.get(name) or next((asked.asks for asked in ASKED if asked.name == name), "")
+    return SEEN.get(name) or next(
+        (question.asks for question in JUDGED_PROPERTIES if question.name == name), ""
+    )
 
 
 #: Properties of an operation, not of a state: each occurrence counts.
 _EVENTS = {
-    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "notified", "fork_whole"),
+    *(*EVENT_PROPERTIES, "told_free", "reached", "flushed", "notified", "fork_whole"),
     *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
     *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
 }
@@ -129,7 +137,7 @@ def _decided(expectation: Expectation, broken: Sequence[Violation]) -> Expectati
 
 
 def judged_runs(
-    machines: Sequence[Named],
+    machines: Sequence[NamedMachine],
     programs: Sequence[Program],
     looks: LookLevel | Sequence[LookLevel | None] | None = None,
     accel: Accel = Accel.TCG,
@@ -197,7 +205,7 @@ class _Judging:
         self._spaces = SeenSpaces()
         self._kinds = {device.name: device.kind for device in program.devices}
         self._mappings = DeviceMappings(self._layout, self._history)
-        self._asking = AskedOnce(self._mappings)
+        self._asking = JudgeCache(self._mappings)
         self._contents = PageContents(program)
         self._modes = ReachedModes(run, self._layout, self._history)
         self._starts = area_starts(program)
@@ -255,7 +263,7 @@ class _Judging:
             look = self._run.look
             found.append(("reached", entries.reached(step, spaces.ptes, op, history.process(op.task), look)))
             if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
-                found.append(("told_free", entries.told(spaces, op.call.span)))
+                found.append(("told_free", entries.revoked_pages(spaces, op.call.span)))
         if self._before is not None:
             before, memory_before = self._run.steps[self._before], _memory(self._run, self._before)
             if memory is not None and memory_before is not None:
@@ -264,7 +272,7 @@ class _Judging:
                 found.append(("notified", entries.notified(before, spaces.ptes, seen, self._starts)))
             if op is not None and op.hold is None:
                 found.append(("looks_only", entries.looks_only(before, step, op)))
-                found.append(("mode_asked", entries.mode_asked(before, step, op, self._kinds)))
+                found.append(("mode_asked", entries.requested_mode(before, step, op, self._kinds)))
             if op is not None and isinstance(op.call, Fork):
                 if step.result != "ok":
                     found.append(("fork_whole", entries.fork_whole(before, step, op)))
@@ -307,6 +315,6 @@ class _Judging:
             yield name, texts
 
 
-def _memory(run: Run, number: int) -> MemorySeen | None:
+def _memory(run: Run, number: int) -> MemoryObservation | None:
     # If the run was lost, its last step may have none.
     return run.memory[number] if number < len(run.memory) else None

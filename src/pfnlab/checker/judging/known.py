@@ -216,7 +216,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     "removed_unmapped": (
         (
             "S9.3: /proc/bus/pci has no separate address space",
-            lambda c: c.done("remove", "unplug") and c.shown_by("proc") and not c.shown_by("wc", "uc"),
+            lambda c: c.done("remove", "unplug") and c.maps_device("proc") and not c.maps_device("wc", "uc"),
         ),
     ),
     "booked_mode": (

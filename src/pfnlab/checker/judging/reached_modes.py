@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.checker.judging.device_mappings import MODES
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import Layout
-from pfnlab.checker.scopes.modes import ReachedAt, agree, differing
-from pfnlab.checker.scopes.moment import Shown
+from pfnlab.checker.judging.observed_spaces import Layout
+from pfnlab.checker.scopes.modes import FrameReach, agree, differing
+from pfnlab.checker.scopes.moment import FrameMode
 from pfnlab.programs.lang.ops import Op, Read, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PteSeen, Run, TlbSeen
+from pfnlab.programs.runs.observation import CachedTranslations, PteSeen, Run
 from pfnlab.programs.runs.pte_text import RAM
 
 
@@ -28,7 +28,7 @@ class ReachedModes:
         self._run, self._layout, self._history = run, layout, history
         #: The entries of the steps since the last one without a held processor.
         self._had: list[Sequence[PteSeen]] = []
-        self.remembered: list[Shown] = []
+        self.remembered: list[FrameMode] = []
 
     def look(self, number: int, op: Op | None, *, held: bool) -> None:
         """Observe a step; earlier steps must have been observed.
@@ -44,16 +44,16 @@ class ReachedModes:
         self._had = [*(self._had if held else ()), step.ptes or ()]
         pages = [page for one in found for page in _single_pages(one)]
         differ = differing(self._entries(), pages) if pages else []
-        self.remembered = [Shown(one.frames, one.mode) for one in differ]
+        self.remembered = [FrameMode(one.frames, one.mode) for one in differ]
 
     def agree(self) -> bool | None:
         """True if each frame reached in two ways has one mode; None if no frame is reached in two ways."""
         return agree([*((one.frames, one.mode) for one in self._entries()), *self.remembered])
 
-    def _entries(self) -> list[ReachedAt]:
+    def _entries(self) -> list[FrameReach]:
         return [one for run in self._had[-1] for one in self._reaches(run, run.task)]
 
-    def _answered(self, process: str, span: Span) -> Iterator[ReachedAt]:
+    def _answered(self, process: str, span: Span) -> Iterator[FrameReach]:
         """The entry by which a task reached a page, if that entry is now gone."""
         first = Span(span.name, span.start, span.start + 1)
         for ptes in reversed(self._had):
@@ -63,14 +63,14 @@ class ReachedModes:
                     yield from (page for page in _single_pages(one) if page.start == first.start)
                     return
 
-    def _reaches(self, seen: PteSeen | TlbSeen, space: str) -> Iterator[ReachedAt]:
+    def _reaches(self, seen: PteSeen | CachedTranslations, space: str) -> Iterator[FrameReach]:
         target, entry = seen.target, seen.table_entry
         frames = self._layout.frames(target) if target is not None and target != RAM else None
         if frames is not None and entry.is_present:
-            yield ReachedAt(f"{space}:{seen.span.name}", seen.span.start, frames, MODES[entry.mode])
+            yield FrameReach(f"{space}:{seen.span.name}", seen.span.start, frames, MODES[entry.mode])
 
 
-def _single_pages(one: ReachedAt) -> Sequence[ReachedAt]:
+def _single_pages(one: FrameReach) -> Sequence[FrameReach]:
     frames = one.frames
     return [
         one._replace(start=one.start + at, frames=type(frames)(frames.start + at, frames.start + at + 1))

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from pfnlab.checker.judging.claimed_pages import ClaimedPages
 from pfnlab.checker.judging.first_steps import ZAPS, FirstSteps, names_in
-from pfnlab.checker.judging.seen import ByPlace, entries_in
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, entries_in
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.releases import series_key
 from pfnlab.kernel.policies.trackers import TRACKERS
@@ -38,7 +38,7 @@ _CUTS = (
 _UNMAPS = ops.Munmap | ops.Mremap | ops.RemapFilePages | ops.Exit | ops.Kill | ops.Exec
 
 
-class _Since:
+class _EventTest:
     """True if the event of that name in :class:`FirstSteps` happened at the step or before it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -57,21 +57,21 @@ class Causes:
     :param first: the first occurrence of each event of the run, shared by the causes of several steps
     """
 
-    left_out = _Since()
-    unreserved = _Since()
-    driver = _Since()
-    vfio = _Since()
-    moved = _Since()
-    forked = _Since()
-    zapped = _Since()
-    zapped_beside_change = _Since()
-    zapped_beside_zap = _Since()
-    refilled = _Since()
-    fork_failed = _Since()
-    freed_part = _Since()
-    freed_foreign = _Since()
-    took_foreign = _Since()
-    copied_first = _Since()
+    left_out = _EventTest()
+    unreserved = _EventTest()
+    driver = _EventTest()
+    vfio = _EventTest()
+    moved = _EventTest()
+    forked = _EventTest()
+    zapped = _EventTest()
+    zapped_beside_change = _EventTest()
+    zapped_beside_zap = _EventTest()
+    refilled = _EventTest()
+    fork_failed = _EventTest()
+    freed_part = _EventTest()
+    freed_foreign = _EventTest()
+    took_foreign = _EventTest()
+    copied_first = _EventTest()
 
     def __init__(
         self,
@@ -152,10 +152,10 @@ class Causes:
         named = names_in(self.op.call) if self.op is not None else set()
         return any(kinds.get(name, name) in ("lowmem", "isa", "ram") for name in named)
 
-    def shown_by(self, *files: str) -> bool:
+    def maps_device(self, *files: str) -> bool:
         """True if a VMA of one of these files, as observations name them, shows pages of a device."""
         step = self._steps[-1]
-        ptes = ByPlace(step.ptes or ())
+        ptes = PlaceIndex(step.ptes or ())
         return any(
             entry.entry.maps and entry.target not in (None, RAM)
             for vma in step.vmas or ()

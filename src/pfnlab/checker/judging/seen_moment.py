@@ -12,8 +12,8 @@ import msgspec
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.judging.device_mappings import DeviceMappings, SeenMapping
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import Layout
-from pfnlab.checker.scopes.moment import CountedUsers, Moment, Shown, StateView, facts_of
+from pfnlab.checker.judging.observed_spaces import Layout
+from pfnlab.checker.scopes.moment import CountedUsers, FrameMode, Moment, StateView, facts_of
 from pfnlab.checker.scopes.properties import QUESTIONS, Question
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.spans import SpanSet
@@ -37,7 +37,7 @@ class SeenMoment:
         history: History,
         layout: Layout,
         mappings: DeviceMappings | None = None,
-        remembered: Sequence[Shown] = (),
+        remembered: Sequence[FrameMode] = (),
     ) -> None:
         self.step, self._history, self._layout = step, history, layout
         self._mappings, self.remembered = mappings, remembered
@@ -87,9 +87,9 @@ class SeenMoment:
         return [frames for span in spans for frames in [layout.frames(span)] if frames is not None]
 
     @cached_property
-    def booked(self) -> list[Shown]:
+    def booked(self) -> list[FrameMode]:
         return [
-            Shown(frames, CacheMode.from_short(entry.mode))
+            FrameMode(frames, CacheMode.from_short(entry.mode))
             for entry in self.step.book or ()
             for frames in [self._layout.frames(entry.span)]
             if frames is not None
@@ -103,12 +103,12 @@ class SeenMoment:
         return SpanSet(self.reservations)
 
     @cached_property
-    def _direct_map(self) -> list[Shown] | None:
+    def _direct_map(self) -> list[FrameMode] | None:
         """The frames of the program's devices not write-back in the direct map; None if not observed."""
         if self.step.direct_map is None:
             return None
         return [
-            Shown(frames, CacheMode.from_short(mode))
+            FrameMode(frames, CacheMode.from_short(mode))
             for span, mode in direct_map_spans(self.step.direct_map)
             # A page that is missing from the direct map is compared, but has no mode.
             if mode != "absent"
@@ -161,7 +161,7 @@ class SeenMoment:
         return [self._layout.devices[name] for name in sorted(self._history.off)]
 
     @cached_property
-    def counted(self) -> list[CountedUsers]:
+    def user_counts(self) -> list[CountedUsers]:
         """The user counts of tracked ranges."""
         return [
             CountedUsers(tracked.refs, len(tracked.users))
@@ -176,7 +176,7 @@ class SeenMoment:
 #: The properties that `check` also applies to modelled kernels: all except those that only a model can
 #: decide, and those judged here in a special form with the evidence, e.g. `entries_inside`, which has the
 #: frames.
-ASKED: tuple[Question, ...] = tuple(
+JUDGED_PROPERTIES: tuple[Question, ...] = tuple(
     question
     for question in QUESTIONS
     if question.kind == "always"
@@ -188,7 +188,7 @@ ASKED: tuple[Question, ...] = tuple(
 )
 
 #: The properties of effects of the last operation, which are judged even if the state was not observed.
-ASKED_OF_EVENTS = ("freed_once", "no_warning", "freed_unmapped", "right_file")
+EVENT_PROPERTIES = ("freed_once", "no_warning", "freed_unmapped", "right_file")
 
 #: Properties that hold if they hold for each mapping, with their other dependencies.
 _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
@@ -211,7 +211,7 @@ _DEPENDS = {**_OF_MAPPINGS, **_OF_OTHERS}
 
 def events_broken(moment: SeenMoment) -> list[Question]:
     """The violated properties of the effects of the last operation."""
-    asked = (question for question in ASKED if question.name in ASKED_OF_EVENTS)
+    asked = (question for question in JUDGED_PROPERTIES if question.name in EVENT_PROPERTIES)
     return [question for question in asked if _breaks(question, moment)]
 
 
@@ -220,7 +220,7 @@ def _breaks(question: Question, moment: Moment) -> bool:
     return question.judge(cast(StateView, moment)) is False
 
 
-class AskedOnce:
+class JudgeCache:
     """The properties that held when they were last judged, with their dependencies.
 
     :param mappings: the mappings of the last observed step; it observes every step to be judged
@@ -232,7 +232,7 @@ class AskedOnce:
 
     def broken(self, moment: SeenMoment) -> Iterator[Question]:
         """The properties that do not hold at *moment*."""
-        for question in ASKED:
+        for question in JUDGED_PROPERTIES:
             name = question.name
             part = self._part(name, moment)
             if part is not None and _breaks(question, part):

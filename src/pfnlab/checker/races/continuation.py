@@ -21,12 +21,12 @@ from pfnlab.kernel.hw.tlb import Tlb
 from pfnlab.kernel.mm import processors
 from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.mm.kernel import Kernel, Task
-from pfnlab.kernel.mm.locks import Locked, RwLock
+from pfnlab.kernel.mm.locks import LockGuard, RwLock
 from pfnlab.kernel.mm.memtype import MemtypeBook
 from pfnlab.kernel.mm.processors import Operation, Processors
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.mm.space import MmStruct
-from pfnlab.kernel.mm.table_locks import TableLocks, TablePiece, TablesLocked
+from pfnlab.kernel.mm.table_locks import TableLockGuard, TableLocks, TablePiece
 from pfnlab.kernel.mm.users.driver import DriverState
 from pfnlab.kernel.mm.users.pci import PciDevice
 from pfnlab.kernel.mm.users.vfio import VfioDevice
@@ -158,8 +158,8 @@ _CONVERSIONS: dict[type, _Conversion] = {
         *[(_plain(key, name), _plain(item, name)) for key, item in value.items()],
     ),
     MmuGather: lambda gather, name: ("gather", name(gather.mm), gather.state()),
-    Locked: lambda locked, name: (*_name_of(locked.lock, name), locked.write),
-    TablesLocked: lambda locked, name: (*_name_of(locked.locks, name), _plain(locked.tables, name)),
+    LockGuard: lambda locked, name: (*_name_of(locked.lock, name), locked.write),
+    TableLockGuard: lambda locked, name: (*_name_of(locked.locks, name), _plain(locked.tables, name)),
     TablePiece: lambda piece, name: (
         *_name_of(piece.locks, name),
         *(piece.start, piece.end, _plain(piece.table, name)),

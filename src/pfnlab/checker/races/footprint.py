@@ -16,7 +16,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 from pfnlab.checker.races.noting import Note, notable, noting
-from pfnlab.checker.scopes.modes import ReachedAt, reaches
+from pfnlab.checker.scopes.modes import FrameReach, reaches
 from pfnlab.checker.scopes.moment import USED_VMA
 from pfnlab.checker.scopes.packing import Packing
 from pfnlab.kernel.hw.pgtable import EntryRun, Page, PageTables
@@ -69,7 +69,7 @@ class Parts:
         self._object_parts: dict[int, int] = {}
         self._space_parts: dict[int, int] = {}
         #: For the parts by which frames are reached: the places, by entries and by translations.
-        self._reaching: dict[int, Callable[[], tuple[list[ReachedAt], list[ReachedAt]]]] = {}
+        self._reaching: dict[int, Callable[[], tuple[list[FrameReach], list[FrameReach]]]] = {}
         self._vma_parts: dict[int, int] = {}
         self._gather_parts: dict[int, int] = {}
         self._lookup_parts: dict[int, int] = {}
@@ -152,18 +152,18 @@ class Parts:
         """The numbers of the parts by which frames are reached: page tables, and cached translations."""
         return tuple(self._reaching)
 
-    def reached(self, number: int) -> tuple[list[ReachedAt], list[ReachedAt]]:
+    def reached(self, number: int) -> tuple[list[FrameReach], list[FrameReach]]:
         """The places where one of :attr:`reaching` reaches frames: by entries, and by translations."""
         return self._reaching[number]()
 
-    def _reached_by_tlbs(self, tasks: Iterable[Task]) -> tuple[list[ReachedAt], list[ReachedAt]]:
+    def _reached_by_tlbs(self, tasks: Iterable[Task]) -> tuple[list[FrameReach], list[FrameReach]]:
         spaces = {id(mm): number for number, mm in enumerate(self._mms)}
         spaces |= {id(mm): number for number, mm in enumerate(self._new_mms(), len(self._mms))}
         return [], [
             one for task in tasks for one in reaches(task.mm, task.tlb.state(), spaces.get(id(task.mm), -1))
         ]
 
-    def _reached_by_new_tasks(self) -> tuple[list[ReachedAt], list[ReachedAt]]:
+    def _reached_by_new_tasks(self) -> tuple[list[FrameReach], list[FrameReach]]:
         entries = [
             one
             for number, mm in enumerate(self._new_mms(), len(self._mms))

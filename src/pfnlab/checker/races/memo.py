@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.checker.races.continuation import UnsayableError
 from pfnlab.checker.races.turns import Ground, Live, Position, TurnResult
-from pfnlab.checker.scopes.modes import ReachedAt, agree, differing
+from pfnlab.checker.scopes.modes import FrameReach, agree, differing
 from pfnlab.checker.scopes.scope import Race
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -110,7 +110,7 @@ class Turns:
         parts = tuple(digest(live.parts.value(number)) for number in range(len(self.names)))
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
         #: The places where a part reaches frames, by its number and the digest of its value.
-        self._reached: dict[tuple[int, int], tuple[list[ReachedAt], list[ReachedAt]]] = {}
+        self._reached: dict[tuple[int, int], tuple[list[FrameReach], list[FrameReach]]] = {}
         #: The answers that depend on all parts.
         self._modes: dict[tuple[int, ...], bool | None] = {}
         self._reaching = live.parts.reaching

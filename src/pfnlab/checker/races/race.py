@@ -46,7 +46,7 @@ from pfnlab.programs.lang.forced import Hold, Skip
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Fork, Op, Program, Read, Release
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
-from pfnlab.programs.model.execution import OneByOne, SideBySide
+from pfnlab.programs.model.execution import ConcurrentExecution, SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
@@ -65,7 +65,7 @@ class RaceState(NamedTuple):
     :param able: the numbers of the tasks that can run
     :param told_free: whether an owner was told that a frame is free while a processor could still reach it
     :param stuck: whether no task can run although not all are done
-    :param beside: whether an owner was told so while another operation was under way
+    :param overlapping: whether an owner was told so while another operation was under way
     :param free: whether an owner was told at all that a frame is free
     :param facts: effects of the turns so far that the kernel does not show
     :param answers: the answer to each of :data:`STATE_QUESTIONS`, once all operations are done
@@ -78,7 +78,7 @@ class RaceState(NamedTuple):
     able: tuple[int, ...]
     told_free: bool = False
     stuck: bool = False
-    beside: bool = False
+    overlapping: bool = False
     free: bool = False
     facts: tuple[str, ...] = ()
     answers: tuple[bool | None, ...] = ()
@@ -194,7 +194,7 @@ class RaceModel:
             able,
             told_free=state.told_free or bool(result.told_free),
             stuck=not able and not done,
-            beside=state.beside or (owner_told and others_under_way),
+            overlapping=state.overlapping or (owner_told and others_under_way),
             free=state.free or owner_told,
             facts=facts,
             answers=self._ending(state.race, joint, facts).answers if done else (),
@@ -206,7 +206,7 @@ class RaceModel:
         joint = state.joint
         digests = array("Q", [position.value for position in joint.positions])
         digests.extend(joint.parts)
-        flags = bytes((state.race, state.told_free, state.beside, state.exited))
+        flags = bytes((state.race, state.told_free, state.overlapping, state.exited))
         return flags + digests.tobytes() + "".join(state.facts).encode()
 
     def packed(self, state: RaceState) -> tuple[Any, ...]:
@@ -279,7 +279,7 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
     platform, devices, _ = place(program)
     kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
-    running = SideBySide(kernel, Places.of(program, devices))
+    running = ConcurrentExecution(kernel, Places.of(program, devices))
     driven = driven_pages(program)
     answers: list[bool | None] = []
     for op in program.ops:
@@ -304,7 +304,9 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
     places = replace(Places.of(program, devices), whole=whole)
-    running = SideBySide(kernel, places) if program.needs.held else OneByOne(kernel, places)
+    running = (
+        ConcurrentExecution(kernel, places) if program.needs.held else SequentialExecution(kernel, places)
+    )
     answers: list[bool | None] = []
     facts: tuple[str, ...] = ()
     for op in program.ops:
@@ -347,7 +349,7 @@ def still_read(program: Program, run: Run) -> bool | None:
 
 def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
     """The operations of *race*, with one of them held at one of its functions while the others run."""
-    for op in race.beside:
+    for op in race.concurrent:
         for function in HOLD_FUNCTIONS:
             for nth in range(1, _MOST_CALLS):
                 yield _with_hold(race, op, Hold(function, nth), title, asks)
@@ -379,7 +381,7 @@ def _readable(program: Program) -> bool:
 
 
 def _with_hold(race: Race, op: Op, hold: Hold, title: str, asks: str) -> Program:
-    others = [other for other in race.beside if other is not op and other.task != op.task]
+    others = [other for other in race.concurrent if other is not op and other.task != op.task]
     revocations = [other for other in others if isinstance(other.call, UnmapMappingRange)]
     rest = [other for other in others if not isinstance(other.call, UnmapMappingRange)]
     held = msgspec.structs.replace(op, hold=hold)
@@ -392,16 +394,18 @@ def _of(race: Race, title: str, asks: str, ops: tuple[Op, ...]) -> Program:
     return msgspec.structs.replace(race.program, title=title, asks=asks, ops=ops)
 
 
-def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
-    """The properties for the questions *asked*, on states of races."""
+def race_properties(selection: Sequence[Question]) -> list[Property[RaceState]]:
+    """The properties for the questions in *selection*, on states of races."""
     table: dict[str, Property[RaceState]] = {
         "told_free": Property(
             "told_free", "always", lambda state: not state.told_free, lambda state: state.free
         ),
         "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
-        "told_beside": Property("told_beside", "sometimes", lambda state: state.beside),
+        "told_beside": Property("told_beside", "sometimes", lambda state: state.overlapping),
     }
-    return [table[question.name] if question.name in table else _at_the_end(question) for question in asked]
+    return [
+        table[question.name] if question.name in table else _at_the_end(question) for question in selection
+    ]
 
 
 def _at_the_end(question: Question) -> Property[RaceState]:

@@ -22,7 +22,7 @@ from pfnlab.programs.lang.areas import area_starts, areas_of_driver
 from pfnlab.programs.lang.device_ops import REVOKING, Revoking, UnmapMappingRange
 from pfnlab.programs.lang.ops import FAULTING, MAIN_TASK, Exit, Op, Program
 from pfnlab.programs.lang.printer import op_text
-from pfnlab.programs.model.execution import OneByOne, Returned
+from pfnlab.programs.model.execution import SequentialExecution, StepOutcome
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
 
@@ -61,7 +61,7 @@ class TurnResult(NamedTuple):
     """
 
     turn: Turn
-    outcome: Returned | None
+    outcome: StepOutcome | None
     told_free: bool | None
     facts: tuple[str, ...] = ()
 
@@ -94,16 +94,16 @@ class Live:
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
         #: True if a fault may restore an entry that the guest driver has revoked, which no kernel prevents.
-        self._faults = any(isinstance(op.call, FAULTING) for op in race.beside)
+        self._faults = any(isinstance(op.call, FAULTING) for op in race.concurrent)
         self._devices, self._driven, self._vfio = ground.devices, ground.driven, ground.vfio
         self.kernel = machine.boot(ground.platform, self._devices)
         self.kernel.start_task(MAIN_TASK)
-        self._one_by_one = OneByOne(self.kernel, ground.places)
+        self._one_by_one = SequentialExecution(self.kernel, ground.places)
         for op in race.setup:
             self._one_by_one.step(op)
         self.kernel.trace.take()
         self._ops: dict[str, list[Op]] = {}
-        for op in race.beside:
+        for op in race.concurrent:
             self._ops.setdefault(op.task, []).append(op)
         self.tasks = tuple(self._ops)
         self._done: Counter[str] = Counter()

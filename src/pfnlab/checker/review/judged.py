@@ -21,7 +21,7 @@ from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.kernel.mm.walk_policy import Walkers
 from pfnlab.programs.lang.ops import MAIN_TASK, Op, Program
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
 
@@ -109,7 +109,7 @@ class JudgedKernel:
         self.kernel: Kernel = machine.boot(platform, devices)
         self.kernel.start_task(MAIN_TASK)
         places = Places.of(program, devices)
-        self._one_by_one = OneByOne(self.kernel, Places(**{**vars(places), "whole": whole}))
+        self._one_by_one = SequentialExecution(self.kernel, Places(**{**vars(places), "whole": whole}))
 
     def mark(self) -> Mark:
         """A mark of the current state, to return to later."""

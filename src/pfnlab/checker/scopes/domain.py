@@ -21,7 +21,7 @@ from pfnlab.checker.scopes.moment import (
     facts_of,
     warn_again,
 )
-from pfnlab.checker.scopes.naming import LeftOut, Naming, area_base
+from pfnlab.checker.scopes.naming import Naming, Omissions, area_base
 from pfnlab.checker.scopes.operations import Renaming, ScopeStep, area_name, operations
 from pfnlab.checker.scopes.packing import registered_numbers
 from pfnlab.checker.scopes.scope import Scope
@@ -37,7 +37,7 @@ from pfnlab.kernel.policies.guard import Guard, check_deterministic
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.words import MAX_AREAS
-from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
@@ -104,9 +104,9 @@ class KernelModel:
         self._watched_kinds: set[tuple[str, str]] = set()
         self._register_files()
         tracker = type(self.booted().tracker)
-        self._left_out = _all_left_out(scope, tracker) if merging else LeftOut(orders=False)
+        self._omissions = _all_omissions(scope, tracker) if merging else Omissions(orders=False)
         if not symmetry:
-            self._left_out = self._left_out._replace(names=False)
+            self._omissions = self._omissions._replace(names=False)
 
     def initial(self) -> Iterable[KernelState]:
         """A kernel that has just booted, with one task."""
@@ -210,9 +210,9 @@ class KernelModel:
             assert isinstance(action, ScopeStep)
             op = renaming.op(action.op, kernel, self._naming_of(kernel, state))
             ops.append(op)
-            OneByOne(kernel, self.places).step(op)
+            SequentialExecution(kernel, self.places).step(op)
             in_state = self.thawed(state)
-            OneByOne(in_state, self.places).step(action.op)
+            SequentialExecution(in_state, self.places).step(action.op)
             state = self.frozen(in_state)
         return ops
 
@@ -251,12 +251,12 @@ class KernelModel:
             model
         :raises Undecided: if the model has no rule for it
         """
-        effect = performed(kernel, OneByOne(kernel, places or self.places), op)
+        effect = performed(kernel, SequentialExecution(kernel, places or self.places), op)
         self.outcomes[ScopeStep(op).kind, effect.result] += 1
         return effect
 
     def _naming(self, kernel: Kernel) -> Naming:
-        return Naming(kernel, self._left_out)
+        return Naming(kernel, self._omissions)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
         """The state of *kernel*."""
@@ -278,17 +278,17 @@ class KernelModel:
             if isinstance(template.op.call, Mmap):
                 kernel = self.booted()
                 try:
-                    OneByOne(kernel, self.places).step(_renamed(template.op, area_name(0)))
+                    SequentialExecution(kernel, self.places).step(_renamed(template.op, area_name(0)))
                 except Undecided:
                     continue
                 freeze(kernel)
 
 
-def _all_left_out(scope: Scope, tracker: type) -> LeftOut:
+def _all_omissions(scope: Scope, tracker: type) -> Omissions:
     """Everything that a state of *scope* can leave out, on kernels with *tracker*."""
     ops = [template.op for template in scope.templates]
     leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
-    return LeftOut(
+    return Omissions(
         zaps=zaps_in_any_order(tracker),
         starts=leafless,
         addresses=areas_in_any_order(tracker) and not any(_fails_midway(op) for op in ops),
@@ -322,7 +322,7 @@ def _renamed(op: Op, area: str) -> Op:
     return Op(mmap, op.task)
 
 
-def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
+def performed(kernel: Kernel, running: SequentialExecution, op: Op) -> OperationEffect:
     """The effect of *op* in *kernel*.
 
     :raises Undecided: if the model has no rule for it

@@ -10,11 +10,11 @@ def booked_mode(moment: Moment) -> bool | None:
     if not booked:
         return None
     modes = [
-        (shown.mode, reserved.mode)
+        (frame_mode.mode, reserved.mode)
         for mapping in moment.mappings
-        for shown in mapping.shown
+        for frame_mode in mapping.frame_modes
         for reserved in booked
-        if reserved.frames.overlaps(shown.frames)
+        if reserved.frames.overlaps(frame_mode.frames)
     ]
     return all(mode == reserved for mode, reserved in modes) if modes else None
 

@@ -53,7 +53,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True)
     vmas = [vma for part in vmas_of for vma in part]
     packing = Packing(kernel, mms, vmas, naming)
     numbers = {id(mm): number for number, mm in enumerate(mms)}
-    merging = naming is not None and naming.left_out.orders
+    merging = naming is not None and naming.omissions.orders
     empty_tables = [naming is None or _empty_tables_show(mm, naming) for mm in mms]
     spaces = [
         _space(mm, vmas_inside, packing, name, join=merging, empty_tables=with_empty)
@@ -103,7 +103,7 @@ def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
 
     A table that is removed may take with it a translation left by mistake.
     """
-    return not naming.left_out.empty_tables or any(
+    return not naming.omissions.empty_tables or any(
         task.mm is mm and task.tlb.stale(mm.tables) for task in naming.tasks
     )
 
@@ -122,7 +122,7 @@ def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tup
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
-    if naming is None or not naming.left_out.zaps:
+    if naming is None or not naming.omissions.zaps:
         return tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap])
     linked = [(vma.pgoff, packing.vmas[id(vma)]) for vma in kernel.i_mmap]
     linked.sort()
@@ -142,7 +142,7 @@ def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[BookRow
     mode, and a free finds its reservation by the bounds (S2.3, S2.4).
     """
     entries, ram_types, direct_map = book.rows()
-    if naming is not None and naming.left_out.orders:
+    if naming is not None and naming.omissions.orders:
         entries.sort()
     return tuple(entries), tuple(ram_types), tuple(direct_map)
 

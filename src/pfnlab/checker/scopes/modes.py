@@ -18,7 +18,7 @@ from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.space import MmStruct
 
 
-class ReachedAt(NamedTuple):
+class FrameReach(NamedTuple):
     """Consecutive virtual pages at which frames that are not ordinary pages are reached.
 
     :param space: the identity of the address space
@@ -30,7 +30,7 @@ class ReachedAt(NamedTuple):
     frames: PfnRange
     mode: CacheMode
 
-    def shows(self, other: ReachedAt) -> bool:
+    def shows(self, other: FrameReach) -> bool:
         """True if *other*, a single page, is part of this."""
         at = other.start - self.start
         return (
@@ -40,16 +40,16 @@ class ReachedAt(NamedTuple):
         )
 
 
-def reaches(mm: MmStruct, runs: Iterable[EntryRun], space: int) -> Iterator[ReachedAt]:
+def reaches(mm: MmStruct, runs: Iterable[EntryRun], space: int) -> Iterator[FrameReach]:
     """The places where *runs* of entries, or of translations, reach frames that are not ordinary pages."""
     mode_of = mm.kernel.platform.pat.pgprot2cachemode
     for run in runs:
         if run.page is None and run.pfn != ZERO_PFN and pte_present(run.bits):
             frames = PfnRange(run.pfn, run.pfn + run.end - run.start)
-            yield ReachedAt(space, run.start, frames, mode_of(run.bits))
+            yield FrameReach(space, run.start, frames, mode_of(run.bits))
 
 
-def differing(entries: Iterable[ReachedAt], remembered: Iterable[ReachedAt]) -> list[ReachedAt]:
+def differing(entries: Iterable[FrameReach], remembered: Iterable[FrameReach]) -> list[FrameReach]:
     """The translations cached by processors that differ from all entries, each once."""
     shown = list(entries)
     return [one for one in dict.fromkeys(remembered) if not any(entry.shows(one) for entry in shown)]
@@ -77,7 +77,7 @@ def modes_agree(kernel: Kernel) -> bool | None:
     return agree((one.frames, one.mode) for one in [*entries, *differing(entries, remembered_in(kernel))])
 
 
-def remembered_in(kernel: Kernel) -> Iterator[ReachedAt]:
+def remembered_in(kernel: Kernel) -> Iterator[FrameReach]:
     """The translations cached by the processors of all tasks."""
     for task in kernel.tasks.values():
         yield from reaches(task.mm, task.tlb.state(), id(task.mm))

@@ -67,7 +67,7 @@ def warn_again(kernel: Kernel) -> None:
 _MODES = tuple(CacheMode)
 
 
-class Shown(NamedTuple):
+class FrameMode(NamedTuple):
     """Frames that entries of a mapping show, and the cache mode they have there."""
 
     frames: PfnRange
@@ -89,7 +89,7 @@ class MappedDevice(Protocol):
         """The frames of the device for this mapping, whatever its entries map."""
 
     @property
-    def shown(self) -> Sequence[Shown]:
+    def frame_modes(self) -> Sequence[FrameMode]:
         """The frames of the device that its entries map."""
 
     @property
@@ -113,7 +113,7 @@ class Moment(Protocol):
         """Every mapping of device pages, of all tasks."""
 
     @property
-    def remembered(self) -> Sequence[Shown]:
+    def remembered(self) -> Sequence[FrameMode]:
         """The frames that processors reach by cached translations that match no entry."""
 
     @property
@@ -125,7 +125,7 @@ class Moment(Protocol):
         """The frames of :attr:`reservations`."""
 
     @property
-    def booked(self) -> Sequence[Shown]:
+    def booked(self) -> Sequence[FrameMode]:
         """Everything reserved in the book, for any user: frames, with the cache mode of the reservation."""
 
     def is_ram(self, pfn: int) -> bool:
@@ -155,7 +155,7 @@ class Moment(Protocol):
         """The ranges in which no device answers."""
 
     @property
-    def counted(self) -> Iterable[CountedUsers]:
+    def user_counts(self) -> Iterable[CountedUsers]:
         """The counters of pages and tracked ranges."""
 
 
@@ -165,7 +165,7 @@ class Mapping(NamedTuple):
     :param runs: its entries that map the device
     :param copies: its entries that map a page that was copied on write
     :param frames: the frames of the device for this mapping, whatever its entries map
-    :param shown: the frames its entries map, with the cache mode
+    :param frame_modes: the frames its entries map, with the cache mode
     :param booked_whole: whether one remap_pfn_range made the whole mapping, and the book accepts such frames
         (S3.1, S4.6)
     """
@@ -175,7 +175,7 @@ class Mapping(NamedTuple):
     runs: list[EntryRun]
     copies: list[EntryRun]
     frames: PfnRange
-    shown: list[Shown]
+    frame_modes: list[FrameMode]
     booked_whole: bool
 
     @property
@@ -201,15 +201,15 @@ class Mapping(NamedTuple):
 # Judges query a mapping repeatedly, so every answer is computed once.
 def _mapping(vma: Vma) -> Mapping:
     entries, frames = vma.mm.tables.runs(vma.start, vma.end), _frames(vma)
-    runs, copies, shown = [], [], []
+    runs, copies, frame_modes = [], [], []
     mode_of = vma.mm.kernel.platform.pat.pgprot2cachemode
     for run in entries:
         if run.page is not None:
             copies.append(run)
         elif pte_present(run.bits):
             runs.append(run)
-            shown.append(Shown(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)))
-    return Mapping(vma, entries, runs, copies, frames, shown, _booked_whole(vma, frames))
+            frame_modes.append(FrameMode(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)))
+    return Mapping(vma, entries, runs, copies, frames, frame_modes, _booked_whole(vma, frames))
 
 
 def _frames(vma: Vma) -> PfnRange:
@@ -252,10 +252,10 @@ class StateView:
         ]
 
     @cached_property
-    def remembered(self) -> list[Shown]:
+    def remembered(self) -> list[FrameMode]:
         remembered = list(remembered_in(self.kernel))
         entries = [one for mm in self.mms if remembered for one in reaches(mm, mm.tables.entries, id(mm))]
-        return [Shown(one.frames, one.mode) for one in differing(entries, remembered)]
+        return [FrameMode(one.frames, one.mode) for one in differing(entries, remembered)]
 
     @cached_property
     def reservations(self) -> list[PfnRange]:
@@ -270,9 +270,11 @@ class StateView:
         return ranges
 
     @cached_property
-    def booked(self) -> list[Shown]:
+    def booked(self) -> list[FrameMode]:
         rows = self.kernel.book.rows()[0]
-        return [Shown(PfnRange(phys_to_pfn(start), pages_of(end)), _MODES[mode]) for start, end, mode in rows]
+        return [
+            FrameMode(PfnRange(phys_to_pfn(start), pages_of(end)), _MODES[mode]) for start, end, mode in rows
+        ]
 
     @cached_property
     def walkers(self) -> list[WalkerPolicy]:
@@ -325,7 +327,7 @@ class StateView:
         return [*self.kernel.undecoded, *sleeping]
 
     @property
-    def counted(self) -> list[CountedUsers]:
+    def user_counts(self) -> list[CountedUsers]:
         """The counters of pages copied on write, and of tracked ranges."""
         page_users: dict[Page, int] = {}
         for mm in self.mms:

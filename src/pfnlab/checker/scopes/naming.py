@@ -33,7 +33,7 @@ EntryRow = tuple[int, int, int, int, int, int]
 AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[EntryRow, ...]]
 
 
-class LeftOut(NamedTuple):
+class Omissions(NamedTuple):
     """The parts that a state leaves out because no later step can show them (docs/states.md).
 
     :param orders: the order of reservations at one address, and the points where runs of equal entries are
@@ -53,7 +53,7 @@ class LeftOut(NamedTuple):
 
 
 #: The parts that every canonical state leaves out.
-_NAMES = LeftOut()
+_NAMES = Omissions()
 
 
 class AreaNames:
@@ -63,7 +63,7 @@ class AreaNames:
     order; otherwise by content. Addresses of two address spaces are never compared.
 
     :param tlbs: the translations of this address space that processors have cached
-    :param left_out: the parts left out; only ``starts``, ``addresses`` and ``orders`` apply to areas
+    :param omissions: the omitted parts; only ``starts``, ``addresses`` and ``orders`` apply to areas
     :ivar areas: the number of each area in use, by its new number
     :ivar unused: the number of pages before the first one in use, by the new number of an area; 0 if nothing
         slides
@@ -74,18 +74,18 @@ class AreaNames:
 
     __slots__ = ("_sorted", "areas", "moved", "shapes", "tables_moved", "unused")
 
-    def __init__(self, mm: MmStruct, tlbs: Sequence[Tlb], left_out: LeftOut, *, shaped: bool) -> None:
+    def __init__(self, mm: MmStruct, tlbs: Sequence[Tlb], omissions: Omissions, *, shaped: bool) -> None:
         first_pages: dict[int, int] = {}
         for vma in mm.vmas:
             first_pages.setdefault(area_number(vma.start), vma.start)
         unused = dict.fromkeys(first_pages, 0)
-        if left_out.starts and any(page % AREA_STRIDE != _FIRST_OFFSET for page in first_pages.values()):
+        if omissions.starts and any(page % AREA_STRIDE != _FIRST_OFFSET for page in first_pages.values()):
             unused = _unused(first_pages, tlbs)
         areas = list(first_pages)
         self.shapes: list[AreaShape] = []
-        self._sorted = left_out.addresses and len(areas) > 1
+        self._sorted = omissions.addresses and len(areas) > 1
         if self._sorted or shaped:
-            shapes = _shapes(mm, tlbs, unused, join=left_out.orders)
+            shapes = _shapes(mm, tlbs, unused, join=omissions.orders)
             if self._sorted:
                 areas.sort(key=shapes.__getitem__)
             self.shapes = [shapes[area] for area in areas]
@@ -169,16 +169,16 @@ class Naming:
     :ivar tasks: the tasks in the order of their new names
     """
 
-    def __init__(self, kernel: Kernel, left_out: LeftOut = _NAMES) -> None:
-        self.left_out = left_out
+    def __init__(self, kernel: Kernel, omissions: Omissions = _NAMES) -> None:
+        self.omissions = omissions
         self.tasks = list(kernel.tasks.values())
         self._names: dict[int, AreaNames] = {}
-        if not left_out.names:
+        if not omissions.names:
             return
         shaped = len(self.tasks) > 1
         for mm in {id(task.mm): task.mm for task in self.tasks}.values():
             tlbs = [task.tlb for task in self.tasks if task.mm is mm]
-            self._names[id(mm)] = AreaNames(mm, tlbs, left_out, shaped=shaped)
+            self._names[id(mm)] = AreaNames(mm, tlbs, omissions, shaped=shaped)
         if shaped:
             self.tasks.sort(key=lambda task: self._names[id(task.mm)].shapes)
 

@@ -24,7 +24,7 @@ _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 _PARTS = ("book", "trace", "processors", "tracker", "flushes", "profile")
 
 
-class _Registered(dict[int, Any]):
+class _Registry(dict[int, Any]):
     """The values that numbers refer to in this process; a number of another process is refused."""
 
     def __missing__(self, number: int) -> Any:
@@ -33,14 +33,14 @@ class _Registered(dict[int, Any]):
 
 #: The registered classes, and the registered values that never change, each once, with a short number. The
 #: first process of a search has registered all of them before any other begins.
-_CLASSES = _Registered()
+_CLASSES = _Registry()
 _CLASS_NAMES: dict[type, int] = {}
-_CONSTANTS = _Registered()
+_CONSTANTS = _Registry()
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
 #: The names of attributes by number, and the reverse.
-_LAYOUTS = _Registered()
+_LAYOUTS = _Registry()
 _LAYOUT_NUMBERS: dict[tuple[str, ...], int] = {}
 
 #: By class, the form in which :meth:`Packing.pack` packs its objects, and the number of the class. A form is

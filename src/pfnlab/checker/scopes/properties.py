@@ -265,9 +265,9 @@ def _words_of(scope: Scope | RaceScope) -> set[str]:
     return words | {"fork that fails" for op in forks if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
 
 
-def properties(model: KernelModel, asked: Sequence[Question]) -> list[Property[KernelState]]:
-    """The properties for the questions *asked*, on states of *model*."""
-    return [_property(model, question) for question in asked]
+def properties(model: KernelModel, selection: Sequence[Question]) -> list[Property[KernelState]]:
+    """The properties for the questions in *selection*, on states of *model*."""
+    return [_property(model, question) for question in selection]
 
 
 def _property(model: KernelModel, question: Question) -> Property[KernelState]:

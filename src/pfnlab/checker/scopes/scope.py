@@ -115,12 +115,12 @@ class Race(msgspec.Struct, frozen=True):
     """Operations that run concurrently.
 
     :param setup: the operations that run first
-    :param beside: the operations that run concurrently; those of one task run one after the other
+    :param concurrent: the operations that run concurrently; those of one task run one after the other
     """
 
     program: Program
     setup: tuple[Op, ...]
-    beside: tuple[Op, ...]
+    concurrent: tuple[Op, ...]
 
 
 class RaceScope(msgspec.Struct, frozen=True):

@@ -18,8 +18,8 @@ from pfnlab.checker.scopes.moment import (
     PCI_FILES,
     USED_VMA,
     WARNED,
+    FrameMode,
     Moment,
-    Shown,
     StateView,
 )
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES
@@ -42,10 +42,12 @@ def no_leak(moment: Moment) -> bool | None:
 
 def no_loss(moment: Moment) -> bool | None:
     """Every device page that a mapping shows is reserved."""
-    shown = [shown.frames for mapping in moment.mappings if mapping.booked_whole for shown in mapping.shown]
-    if not shown:
+    frames = [
+        one.frames for mapping in moment.mappings if mapping.booked_whole for one in mapping.frame_modes
+    ]
+    if not frames:
         return None
-    return all(moment.reserved.covers(*pfns) for pfns in shown)
+    return all(moment.reserved.covers(*pfns) for pfns in frames)
 
 
 def exact(moment: StateView) -> bool | None:
@@ -70,17 +72,17 @@ def no_warning(moment: Moment) -> bool | None:
 
 def one_mode(moment: Moment) -> bool | None:
     """All mappings of a frame, and all that processors remember of it, have one cache mode."""
-    return agree([*(shown for mapping in moment.mappings for shown in mapping.shown), *moment.remembered])
+    return agree([*(one for mapping in moment.mappings for one in mapping.frame_modes), *moment.remembered])
 
 
-def _ram_shown(moment: Moment) -> list[Shown]:
+def _ram_shown(moment: Moment) -> list[FrameMode]:
     return [
-        Shown(PfnRange(pfn, pfn + 1), shown.mode)
+        FrameMode(PfnRange(pfn, pfn + 1), one.mode)
         for mapping in moment.mappings
-        for shown in mapping.shown
+        for one in mapping.frame_modes
         # A range that neither begins nor ends in RAM has none.
-        if moment.is_ram(shown.frames.start) or moment.is_ram(shown.frames.end - 1)
-        for pfn in range(shown.frames.start, shown.frames.end)
+        if moment.is_ram(one.frames.start) or moment.is_ram(one.frames.end - 1)
+        for pfn in range(one.frames.start, one.frames.end)
         if moment.is_ram(pfn)
     ]
 
@@ -120,10 +122,10 @@ def claimed_unmapped(moment: Moment) -> bool | None:
 def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
     """True if a mapping of a file of one of these *kinds* shows one of these frames."""
     return any(
-        pfns.overlaps(shown.frames)
+        pfns.overlaps(one.frames)
         for mapping in moment.mappings
         if mapping.kind in kinds
-        for shown in mapping.shown
+        for one in mapping.frame_modes
     )
 
 
@@ -174,8 +176,8 @@ def committed_left(moment: Moment) -> bool | None:
 
 def counters(moment: Moment) -> bool | None:
     """The counters of pages and tracked ranges equal the number of their users."""
-    counted = list(moment.counted)
-    return all(count == users for count, users in counted) if counted else None
+    counts = list(moment.user_counts)
+    return all(count == users for count, users in counts) if counts else None
 
 
 def walks_tables(moment: Moment) -> bool | None:
@@ -215,7 +217,7 @@ def shared(moment: StateView) -> bool | None:
     if len(moment.mms) < 2:
         return False
     pieces = sorted(
-        (*shown.frames, id(mapping.vma.mm)) for mapping in moment.mappings for shown in mapping.shown
+        (*one.frames, id(mapping.vma.mm)) for mapping in moment.mappings for one in mapping.frame_modes
     )
     reached: dict[int, int] = {}
     for start, end, mm in pieces:

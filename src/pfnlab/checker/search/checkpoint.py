@@ -63,7 +63,7 @@ class Progress(Generic[State]):
     closed: bytearray
 
 
-class _Found(msgspec.Struct):
+class _SavedExploration(msgspec.Struct):
     """The part of an :class:`.exploration.Exploration` that is saved; discoveries are encoded paths."""
 
     states: int
@@ -93,7 +93,7 @@ class _Header(_Maker):
     model: str
     properties: tuple[str, ...]
     settings: Settings
-    found: _Found
+    found: _SavedExploration
     choices: Literal["H", "I"]
     tallies: bytes
 
@@ -140,14 +140,14 @@ class Checkpoint(Generic[State]):
         :raises Undecided: if there is no room for it
         """
         found, trail = search.found, search.trail
-        counts = {name: getattr(found, name) for name in _Found.__struct_fields__}
+        counts = {name: getattr(found, name) for name in _SavedExploration.__struct_fields__}
         counts["discoveries"] = {name: way.encode() for name, way in found.discoveries.items()}
         header = _Header(
             _maker(),
             self._likeness,
             self._names,
             self._settings,
-            _Found(**counts),
+            _SavedExploration(**counts),
             "H" if trail.choices.typecode == "H" else "I",
             plain_values.dumps(self._storable.tallies()),
         )
@@ -220,7 +220,7 @@ class Checkpoint(Generic[State]):
 
     def _take_over(self, search: Progress[State], header: _Header) -> None:
         found = search.found
-        for name in _Found.__struct_fields__:
+        for name in _SavedExploration.__struct_fields__:
             value = getattr(header.found, name)
             if name == "discoveries":
                 value = {question: path_of(self._model, way) for question, way in value.items()}

@@ -21,7 +21,7 @@ from pfnlab.checker.search.model import Model, State, kind
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.trail import Trail
-from pfnlab.checker.search.visited import Fingerprints, Numbered, Visited
+from pfnlab.checker.search.visited import Fingerprints, NumberedFingerprints, VisitedStates
 
 #: The prefix of the folders in which searches store states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"
@@ -78,7 +78,7 @@ def explore(
     with nullcontext() if memory is None else scratch(FOLDERS) as folder:
         search = _Search(model, properties, order, depth)
         if numbered:
-            search.visited = search.numbers = Numbered()
+            search.visited = search.numbers = NumberedFingerprints()
         else:
             search.visited, search.frontier = storage(model, order, memory, folder)
         settings: Settings = {"order": order}
@@ -188,7 +188,7 @@ class _Search(RunningSearch[State]):
 
     #: Breadth first, the first path to a state is a shortest one. Depth first, a later path may be shorter,
     #: and states after it may then be within the depth after all, so states are numbered and can be reopened.
-    numbers: Numbered | None = None
+    numbers: NumberedFingerprints | None = None
 
     def __init__(
         self, model: Model[State], properties: Sequence[Property[State]], order: Order, depth: int | None
@@ -197,7 +197,7 @@ class _Search(RunningSearch[State]):
         self.of_steps = [question for question in properties if question.of_step]
         self.found = Exploration(properties)
         self.frontier: Frontier[State] = Frontier(order)
-        self.visited: Visited = Fingerprints()
+        self.visited: VisitedStates = Fingerprints()
         self.trail = Trail()
         self.breadth = order == "breadth"
         self.depths = array("I")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path as File
 from typing import Any, Generic, Literal
 
-from pfnlab.checker.search.model import Composed, Model, State
+from pfnlab.checker.search.model import ComposedModel, Model, State
 from pfnlab.checker.search.scratch import ROOM, written
-from pfnlab.checker.search.visited import Fingerprints, PartTable, Spilling, Visited
+from pfnlab.checker.search.visited import Fingerprints, PartTable, SpillingFingerprints, VisitedStates
 
 Order = Literal["breadth", "depth"]
 
@@ -149,7 +149,7 @@ def _read(file: File) -> list[Any]:
 
 def storage(
     model: Model[State], order: Order, memory: int | None = None, folder: File | None = None
-) -> tuple[Visited, Frontier[State]]:
+) -> tuple[VisitedStates, Frontier[State]]:
     """Empty storage for fingerprints, and for waiting states.
 
     :param memory: about how many bytes both may take; the rest goes to files in *folder*
@@ -157,11 +157,11 @@ def storage(
     """
     if memory is not None and folder is not None:
         waiting = Frontier[State](order, folder, part=_part(model, memory // 4))
-        return Spilling(memory * 3 // 4, folder), waiting
-    return Fingerprints(), Frontier(order, codec=_codec(model) if isinstance(model, Composed) else None)
+        return SpillingFingerprints(memory * 3 // 4, folder), waiting
+    return Fingerprints(), Frontier(order, codec=_codec(model) if isinstance(model, ComposedModel) else None)
 
 
-def _codec(model: Composed[State]) -> StateCodec[State]:
+def _codec(model: ComposedModel[State]) -> StateCodec[State]:
     """States as words of one table of parts."""
     table = PartTable()
     return (lambda state: table.words(model.parts(state)), lambda words: model.composed(table.parts(words)))

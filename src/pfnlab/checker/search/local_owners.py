@@ -21,15 +21,15 @@ from pathlib import Path as File
 from typing import Any, Generic, Unpack
 
 from pfnlab.base.errors import Undecided
-from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
+from pfnlab.base.worker import Worker, WorkerEnded, end_all, forked, hear
 from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.explore import FOLDERS, SearchOptions, explore
 from pfnlab.checker.search.frontier import Waiting
-from pfnlab.checker.search.model import Counting, Model, State
-from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
+from pfnlab.checker.search.known_steps import KnownSteps
+from pfnlab.checker.search.model import CountingModel, Model, State
+from pfnlab.checker.search.owner import ChoiceWay, Owner, OwnerData, OwnerProgress, Round, RoundAnswer
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.scratch import ROOM, scratch, written
-from pfnlab.checker.search.steps_met import StepsMet
 
 #: The seconds that a search runs in this process alone.
 _ALONE_SECONDS = 0.1
@@ -86,9 +86,9 @@ class LocalOwners(Generic[State]):
     ) -> None:
         self._model, self._properties, self.parts = model, properties, parts
         self._memory, self._folder = None if memory is None else memory // parts, folder
-        self._met = StepsMet()
+        self._met = KnownSteps()
         #: The parts, as long as they are in this process.
-        self._hosted: list[_Hosted[State]] = []
+        self._hosted: list[_OwnerHost[State]] = []
         self._workers: list[Worker] = []
         self._began = time.monotonic()
         #: The boxes of this round: those from each part, for each part.
@@ -104,14 +104,14 @@ class LocalOwners(Generic[State]):
     def __exit__(self, *_: object) -> None:
         end_all(self._workers)
 
-    def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
+    def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
         """Do as :meth:`.partitioned.Owners.host`, but only once."""
         parts = range(self.parts)
-        self._hosted = [_Hosted(self._model, self._make, part, holdings[part]) for part in parts]
+        self._hosted = [_OwnerHost(self._model, self._make, part, holdings[part]) for part in parts]
         self._began = time.monotonic()
         if sum(len(holding.marks) for holding in holdings.values()) > _MOST_ALONE:
             self._fork()
-        self._answers({part: (_Hosted.take_over, round_) for part in holdings})
+        self._answers({part: (_OwnerHost.take_over, round_) for part in holdings})
 
     def _fork(self) -> None:
         """Give each part its own process, which inherits its data from this one."""
@@ -126,45 +126,47 @@ class LocalOwners(Generic[State]):
         options: dict[str, Any] = {"met": self._met, "memory": self._memory, "folder": folder}
         return Owner(self._model, self._properties, part, self.parts, **options)
 
-    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
+    def expand(self, request: Round, numbers: Sequence[array[int]]) -> dict[int, OwnerProgress]:
         if self._hosted and time.monotonic() - self._began >= _ALONE_SECONDS:
             self._fork()
-        return self._reached({part: (_Hosted.expand, asked, numbers[part]) for part in range(self.parts)})
+        return self._reached(
+            {part: (_OwnerHost.expand, request, numbers[part]) for part in range(self.parts)}
+        )
 
-    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
-        return self._reached({part: (_Hosted.go_on, way) for part, way in ways.items()})
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, OwnerProgress]:
+        return self._reached({part: (_OwnerHost.go_on, way) for part, way in ways.items()})
 
-    def _reached(self, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Reached]:
-        answers = self._answers(asked)
+    def _reached(self, requests: Mapping[int, tuple[Any, ...]]) -> dict[int, OwnerProgress]:
+        answers = self._answers(requests)
         self._boxes.update((part, boxes) for part, (_, boxes) in answers.items())
         return {part: reached for part, (reached, _) in answers.items()}
 
-    def settle(self, end: int) -> list[Settled]:
+    def settle(self, end: int) -> list[RoundAnswer]:
         parts = range(self.parts)
         boxes = {part: [self._boxes[other][part] for other in parts if other != part] for part in parts}
         self._boxes = {}
-        answers = self._answers({part: (_Hosted.settle, boxes[part], end) for part in parts})
+        answers = self._answers({part: (_OwnerHost.settle, boxes[part], end) for part in parts})
         return [answers[part] for part in parts]
 
     def waiting(self, numbers: Sequence[array[int]], next_: int) -> Iterator[Waiting[State]]:
-        self._answers({part: (_Hosted.begin_to_save, numbers[part], next_) for part in range(self.parts)})
+        self._answers({part: (_OwnerHost.begin_to_save, numbers[part], next_) for part in range(self.parts)})
         return merge(*map(self._waiting_of, range(self.parts)), key=itemgetter(0))
 
     def _waiting_of(self, part: int) -> Iterator[Waiting[State]]:
-        while states := self._answers({part: (_Hosted.save,)})[part]:
+        while states := self._answers({part: (_OwnerHost.save,)})[part]:
             yield from states
 
-    def _answers(self, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
+    def _answers(self, requests: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         """The answers of some parts, whose processes work in parallel."""
         if self._hosted:
             with _own_counts(self._model):
-                return {part: method(self._hosted[part], *rest) for part, (method, *rest) in asked.items()}
-        answers = {part: self._workers[part].post(request) for part, request in asked.items()}
+                return {part: method(self._hosted[part], *rest) for part, (method, *rest) in requests.items()}
+        answers = {part: self._workers[part].post(request) for part, request in requests.items()}
         while not all(answer.done() for answer in answers.values()):
             hear(self._workers)
         try:
             return {part: answer.result() for part, answer in answers.items()}
-        except Ended as lost:
+        except WorkerEnded as lost:
             says = f"a process of the search ended without an answer (exit {lost.code})"
             raise Undecided(says) from None
 
@@ -172,7 +174,7 @@ class LocalOwners(Generic[State]):
 @contextmanager
 def _own_counts(model: Model[Any]) -> Iterator[None]:
     """Let *model* count from zero, and restore the earlier counts afterwards."""
-    if not isinstance(model, Counting):
+    if not isinstance(model, CountingModel):
         yield
         return
     before = model.take_counts()
@@ -183,14 +185,14 @@ def _own_counts(model: Model[Any]) -> Iterator[None]:
         model.add_counts(before)
 
 
-class _Hosted(Generic[State]):
+class _OwnerHost(Generic[State]):
     """An owner in its process. Each of its methods except the first two answers a request."""
 
     _owner: Owner[State]
     _to_save: Iterator[Waiting[State]]
 
     def __init__(
-        self, model: Model[State], make: Callable[[int], Owner[State]], part: int, holding: Holding
+        self, model: Model[State], make: Callable[[int], Owner[State]], part: int, holding: OwnerData
     ) -> None:
         self._model, self._make, self._part, self._holding = model, make, part, holding
         #: Whether there is work to do between requests.
@@ -198,7 +200,7 @@ class _Hosted(Generic[State]):
 
     def begin(self) -> Callable[[tuple[Any, ...]], Any]:
         """Start in a separate process; return the handler of requests there."""
-        if isinstance(self._model, Counting):
+        if isinstance(self._model, CountingModel):
             # Counts from before the fork are already known.
             self._model.take_counts()
         return lambda request: request[0](self, *request[1:])
@@ -213,20 +215,20 @@ class _Hosted(Generic[State]):
         self._owner.take_over(round_, self._holding)
         del self._holding
 
-    def expand(self, asked: Round, numbers: Sequence[int]) -> tuple[Reached, dict[int, bytes]]:
+    def expand(self, request: Round, numbers: Sequence[int]) -> tuple[OwnerProgress, dict[int, bytes]]:
         """Expand states; return the progress of the owner, and its boxes for all others."""
-        return self._reached(self._owner.expand(asked, numbers))
+        return self._reached(self._owner.expand(request, numbers))
 
-    def go_on(self, way: ChoiceWay) -> tuple[Reached, dict[int, bytes]]:
+    def go_on(self, way: ChoiceWay) -> tuple[OwnerProgress, dict[int, bytes]]:
         return self._reached(self._owner.go_on(way))
 
-    def _reached(self, reached: Reached) -> tuple[Reached, dict[int, bytes]]:
+    def _reached(self, reached: OwnerProgress) -> tuple[OwnerProgress, dict[int, bytes]]:
         if reached.unmet is not None:
             return reached, {}
         self._ahead = True
         return reached, self._owner.boxes()
 
-    def settle(self, boxes: list[bytes], end: int) -> Settled:
+    def settle(self, boxes: list[bytes], end: int) -> RoundAnswer:
         self._ahead = True
         return self._owner.settle(boxes, end)
 

@@ -70,7 +70,7 @@ class Storable(Protocol[State]):
 
 
 @runtime_checkable
-class Composed(Protocol[State]):
+class ComposedModel(Protocol[State]):
     """Methods of a model whose states consist of parts that many states share.
 
     A search stores each part once (:class:`.visited.PartTable`).
@@ -86,7 +86,7 @@ class Composed(Protocol[State]):
 
 
 @runtime_checkable
-class Counting(Protocol):
+class CountingModel(Protocol):
     """Methods of a model that counts while it generates successors, to combine the counts of processes."""
 
     def take_counts(self) -> tuple[Any, ...]:

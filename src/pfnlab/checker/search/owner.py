@@ -25,9 +25,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pfnlab.base.errors import Defect, PfnlabError
 from pfnlab.checker.search.exploration import Property, broken_by_step, judgement
 from pfnlab.checker.search.frontier import Waiting, storage
-from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
+from pfnlab.checker.search.known_steps import KnownSteps, spread
+from pfnlab.checker.search.model import ComposedModel, CountingModel, Model, State, UnmetError, kind
 from pfnlab.checker.search.path import path_along
-from pfnlab.checker.search.steps_met import StepsMet, spread
 from pfnlab.checker.search.visited import fingerprint
 
 #: The number of an initial state, and the choices from there.
@@ -41,7 +41,7 @@ Judged = tuple[tuple[str, bool], ...]
 StepCounts = tuple[tuple[tuple[str, int], ...], tuple[Any, ...] | None, tuple[tuple[str, int], ...]]
 
 #: A state on the way to its owner: the tag of the step that leads to it, the fingerprint of its key, the
-#: state or its parts (:class:`.model.Composed`), and its judgement.
+#: state or its parts (:class:`.model.ComposedModel`), and its judgement.
 SentState = tuple[int, int, Any, Judged]
 
 Value = TypeVar("Value", bound=Hashable)
@@ -84,7 +84,7 @@ class Round(NamedTuple):
     states: int | None = None
 
 
-class Reached(NamedTuple):
+class OwnerProgress(NamedTuple):
     """The progress of an owner.
 
     :param end: the owner has expanded all its states with lower numbers, in this round or earlier
@@ -96,7 +96,7 @@ class Reached(NamedTuple):
     unmet: int | None
 
 
-class Settled(NamedTuple):
+class RoundAnswer(NamedTuple):
     """The answer of one owner in one round.
 
     :param tags: the tags of the new states of its part, in order
@@ -116,7 +116,7 @@ class Settled(NamedTuple):
     error: tuple[int, Exception] | None
 
 
-class Holding(NamedTuple):
+class OwnerData(NamedTuple):
     """All the data that an owner needs to adopt its part.
 
     :param marks: the fingerprints of its states
@@ -147,7 +147,7 @@ class Owner(Generic[State]):
         part: int,
         parts: int,
         *,
-        met: StepsMet | None = None,
+        met: KnownSteps | None = None,
         memory: int | None = None,
         folder: File | None = None,
     ) -> None:
@@ -155,12 +155,12 @@ class Owner(Generic[State]):
         self._of_steps = [question for question in properties if question.of_step]
         self._part, self._parts = part, parts
         self._memory, self._folder = memory, folder
-        self._met = StepsMet() if met is None else met
-        self._composed = model if isinstance(model, Composed) else None
+        self._met = KnownSteps() if met is None else met
+        self._composed = model if isinstance(model, ComposedModel) else None
         self._same: dict[Any, Any] = {}
         self._take_nothing_over(-1)
 
-    def take_over(self, round_: int, holding: Holding) -> None:
+    def take_over(self, round_: int, holding: OwnerData) -> None:
         """Adopt the part in its state at the beginning of a round, replacing any earlier one.
 
         :raises Undecided: if there is no room on disk
@@ -175,7 +175,7 @@ class Owner(Generic[State]):
 
     def _take_nothing_over(self, round_: int) -> None:
         self._round = round_
-        self._asked: Round | None = None
+        self._request: Round | None = None
         self._visited, self._waiting = storage(self._model, "breadth", self._memory, self._folder)
         #: States whose steps the search has not taken.
         self._expanded_states = deque[Waiting[State]]()
@@ -194,7 +194,7 @@ class Owner(Generic[State]):
         self._found, self._boxes = self._no_boxes(), self._no_boxes()
         self._early: list[SentState] = []
 
-    def expand(self, asked: Round, numbers: Sequence[int]) -> Reached:
+    def expand(self, request: Round, numbers: Sequence[int]) -> OwnerProgress:
         """Begin a round, or restart it: expand waiting states.
 
         :param numbers: the numbers assigned to the new states of the previous round; fewer if the search left
@@ -202,21 +202,21 @@ class Owner(Generic[State]):
         :raises LostPartError: if this owner's part is not in its state of that round
         :raises Undecided: if there is no room on disk
         """
-        if self._round == asked.number - 1:
-            self._close(numbers, asked.next)
-        elif self._round == asked.number:
+        if self._round == request.number - 1:
+            self._close(numbers, request.next)
+        elif self._round == request.number:
             self._begin_again()
         else:
             raise LostPartError
-        self._round, self._asked = asked.number, asked
-        return self._expand_round(asked)
+        self._round, self._request = request.number, request
+        return self._expand_round(request)
 
-    def go_on(self, way: ChoiceWay) -> Reached:
+    def go_on(self, way: ChoiceWay) -> OwnerProgress:
         """Continue to expand, after walking the path to the state that :meth:`expand` has named."""
         path_along(self._model, *way)
         self._drop_counts()
-        assert self._asked is not None
-        return self._expand_round(self._asked, just_walked=True)
+        assert self._request is not None
+        return self._expand_round(self._request, just_walked=True)
 
     def run_ahead(self) -> bool:
         """Expand one more state of the last round in advance, for the next; return False after the last."""
@@ -232,7 +232,7 @@ class Owner(Generic[State]):
         """The boxes for all other parts."""
         return {part: self.box(part) for part in range(self._parts) if part != self._part}
 
-    def settle(self, boxes: Iterable[bytes], end: int) -> Settled:
+    def settle(self, boxes: Iterable[bytes], end: int) -> RoundAnswer:
         """Decide which states are new.
 
         :param boxes: the box of every other owner for this part
@@ -256,7 +256,7 @@ class Owner(Generic[State]):
             number, counted = self._counts.popleft()
             numbers.append(number)
             counts.append(counted)
-        return Settled(
+        return RoundAnswer(
             array("Q", [tag for tag, *_ in self._settled]),
             array("Q", [mark for _, mark, *_ in self._settled]),
             [judged for *_, judged in self._settled],
@@ -272,7 +272,7 @@ class Owner(Generic[State]):
         :param next_: as :attr:`Round.next`
         """
         self._close(numbers, next_)
-        self._asked = None
+        self._request = None
         yield from self._expanded_states
         yield from self._waiting.everything()
 
@@ -292,32 +292,32 @@ class Owner(Generic[State]):
 
     def _end(self) -> int:
         """The number below which all requested states are expanded."""
-        assert self._asked is not None
+        assert self._request is not None
         if self._error is not None:
             return self._error[0] + 1
-        end = self._asked.end
+        end = self._request.end
         return min(end, self._waiting.first_number()) if self._waiting else end
 
-    def _expand_round(self, asked: Round, *, just_walked: bool = False) -> Reached:
-        until, count = time.monotonic() + asked.seconds, 0
+    def _expand_round(self, request: Round, *, just_walked: bool = False) -> OwnerProgress:
+        until, count = time.monotonic() + request.seconds, 0
         # If states were expanded ahead, one may be met that is unknown here.
         if just_walked or self._unmet is None:
             while self._expand_next(just_walked=just_walked and not count):
                 count += 1
-                if count == asked.states or time.monotonic() >= until:
+                if count == request.states or time.monotonic() >= until:
                     break
         for box, found in zip(self._boxes, self._found, strict=True):
             box.extend(found)
         self._found = self._no_boxes()
-        return Reached(self._end(), self._unmet)
+        return OwnerProgress(self._end(), self._unmet)
 
     def _expand_next(self, *, just_walked: bool = False) -> bool:
         """Expand the next state, if one may be expanded."""
         self._unmet = None
-        if self._asked is None or self._error is not None or not self._waiting:
+        if self._request is None or self._error is not None or not self._waiting:
             return False
         number = self._waiting.first_number()
-        if number >= self._asked.end:
+        if number >= self._request.end:
             return False
         waiting = self._waiting.take()
         found = [len(box) for box in self._found]
@@ -355,12 +355,12 @@ class Owner(Generic[State]):
             judged = tuple(judgement(self._properties, after, decided))
             content = after if self._composed is None else self._composed.parts(after)
             self._found[part].append((tag, mark, content, self._one(judged)))
-        counts = model.take_counts() if isinstance(model, Counting) else None
+        counts = model.take_counts() if isinstance(model, CountingModel) else None
         steps: StepCounts = (tuple(fired.items()), counts, tuple(broken.items()))
         return self._one(steps)
 
     def _decided(self) -> Set[str]:
-        return frozenset() if self._asked is None else self._asked.decided
+        return frozenset() if self._request is None else self._request.decided
 
     def _one(self, value: Value) -> Value:
         """Return the same object for equal values, so that a value is sent only once."""
@@ -369,7 +369,7 @@ class Owner(Generic[State]):
 
     def _drop_counts(self) -> None:
         """Steps walked to register something are not counted."""
-        if isinstance(self._model, Counting):
+        if isinstance(self._model, CountingModel):
             self._model.take_counts()
 
 

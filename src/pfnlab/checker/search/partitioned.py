@@ -21,8 +21,16 @@ from pfnlab.base.units import number_of
 from pfnlab.checker.search.exploration import Exploration, Property, judgement
 from pfnlab.checker.search.explore import RunningSearch, SearchOptions
 from pfnlab.checker.search.frontier import Frontier, Waiting, storage
-from pfnlab.checker.search.model import Counting, Model, State
-from pfnlab.checker.search.owner import ChoiceWay, Holding, Reached, Round, Settled, part_of, step_of
+from pfnlab.checker.search.model import CountingModel, Model, State
+from pfnlab.checker.search.owner import (
+    ChoiceWay,
+    OwnerData,
+    OwnerProgress,
+    Round,
+    RoundAnswer,
+    part_of,
+    step_of,
+)
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
@@ -59,22 +67,22 @@ class Owners(Protocol):
         """The duration of a round: long compared with its messages, short for a waiting user."""
         ...
 
-    def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
+    def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
         """Give each part of *holdings* to an owner, which adopts it (:meth:`.Owner.take_over`).
 
         :raises Undecided: if there is no owner for them
         """
         ...
 
-    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
+    def expand(self, request: Round, numbers: Sequence[array[int]]) -> dict[int, OwnerProgress]:
         """Call :meth:`.Owner.expand` for all parts, each with its *numbers*."""
         ...
 
-    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, OwnerProgress]:
         """Call :meth:`.Owner.go_on` for some parts."""
         ...
 
-    def settle(self, end: int) -> list[Settled]:
+    def settle(self, end: int) -> list[RoundAnswer]:
         """Send every part its boxes, and call :meth:`.Owner.settle` for all parts, in order."""
         ...
 
@@ -108,7 +116,7 @@ def explore_partitioned(
     :raises Undecided: if no owner can adopt the part of a lost one, or there is no room on disk
     """
     depth, seconds = options.get("depth"), options.get("seconds")
-    search = _Partitioned(model, properties, owners, depth, seconds, round_states)
+    search = _PartitionedSearch(model, properties, owners, depth, seconds, round_states)
     return search.searched({"order": "breadth"}, options)
 
 
@@ -132,7 +140,7 @@ class _Marks:
         self.all.extend(marks)
 
 
-class _Partitioned(RunningSearch[State]):
+class _PartitionedSearch(RunningSearch[State]):
     """A search with owners."""
 
     def __init__(
@@ -226,7 +234,7 @@ class _Partitioned(RunningSearch[State]):
             found.passed.append(reason)
         return reason is None
 
-    def _asked(self) -> Round:
+    def _request(self) -> Round:
         """The next round."""
         end = min(self._level_end, self._next + _MOST_AHEAD)
         seconds = self._owners.round_seconds
@@ -235,13 +243,13 @@ class _Partitioned(RunningSearch[State]):
         decided = frozenset(self.found.discoveries)
         return Round(self._round, self._next, end, decided, seconds, self._round_states)
 
-    def _settled(self) -> tuple[list[Settled], int]:
+    def _settled(self) -> tuple[list[RoundAnswer], int]:
         """Run one round; return the answers of all parts, and the number of the first state not expanded."""
         for _ in range(_ATTEMPTS):
             try:
                 if self._lost:
                     self._host()
-                reached = self._owners.expand(self._asked(), self._numbers)
+                reached = self._owners.expand(self._request(), self._numbers)
                 while unmet := [(part, at.unmet) for part, at in reached.items() if at.unmet is not None]:
                     ways = {part: self.trail.way_to(number) for part, number in unmet}
                     reached.update(self._owners.go_on(ways))
@@ -263,17 +271,17 @@ class _Partitioned(RunningSearch[State]):
         self._lost.clear()
         self._saved = None
 
-    def _holding(self, part: int) -> Holding:
+    def _holding(self, part: int) -> OwnerData:
         marks, parts, saved = self.visited.all, self._owners.parts, self._saved
         of_part = array("Q", [mark for mark in marks if part_of(mark, parts) == part])
         if saved is not None:
             states = (entry for entry in saved.everything() if part_of(marks[entry[0]], parts) == part)
-            return Holding(of_part, {}, states)
+            return OwnerData(of_part, {}, states)
         numbers = range(self._next, len(marks))
         ways = {n: self.trail.way_to(n) for n in numbers if part_of(marks[n], parts) == part}
-        return Holding(of_part, ways)
+        return OwnerData(of_part, ways)
 
-    def _take(self, settled: list[Settled], end: int) -> None:
+    def _take(self, settled: list[RoundAnswer], end: int) -> None:
         """Take the steps of a round, in the order of the states and their choices."""
         found = self.found
         counts = {
@@ -302,7 +310,7 @@ class _Partitioned(RunningSearch[State]):
                 found.transitions += count
                 found.fired[name] += count
             if counted is not None:
-                assert isinstance(self.model, Counting)
+                assert isinstance(self.model, CountingModel)
                 self.model.add_counts(counted)
             for name, choice in broken:
                 if name not in found.discoveries:

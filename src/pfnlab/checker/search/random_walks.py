@@ -14,7 +14,7 @@ from pfnlab.base.processes import in_order
 from pfnlab.base.units import number_of
 from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.model import Action, Counting, Model, State, kind
+from pfnlab.checker.search.model import Action, CountingModel, Model, State, kind
 from pfnlab.checker.search.path import Path, path_by_actions
 from pfnlab.checker.search.visited import fingerprint
 
@@ -196,7 +196,7 @@ def swarm(
     together = min(jobs, members)
 
     def search(number: int) -> tuple[Exploration[State], tuple[str, ...], tuple[Any, ...] | None]:
-        if isinstance(model, Counting):
+        if isinstance(model, CountingModel):
             model.take_counts()
         random = Random(f"{seed}/{number}")
         without = tuple(sorted(name for name in kinds if random.random() < _WITHOUT))
@@ -210,20 +210,20 @@ def swarm(
         )
         # Properties are functions, and the caller has them.
         found.properties = ()
-        return found, without, model.take_counts() if isinstance(model, Counting) else None
+        return found, without, model.take_counts() if isinstance(model, CountingModel) else None
 
-    kept = model.take_counts() if isinstance(model, Counting) else None
+    kept = model.take_counts() if isinstance(model, CountingModel) else None
     count = 0
     for found, without, counts in in_order(
         search, range(members), jobs, named=lambda number: f"search {number} of the swarm", done=done
     ):
         found.properties = properties
-        if isinstance(model, Counting) and counts is not None:
+        if isinstance(model, CountingModel) and counts is not None:
             kept = _with_counts(model, kept, counts)
         _merge(total, found, model)
         count += 1
         member(found, without)
-    if isinstance(model, Counting) and kept is not None:
+    if isinstance(model, CountingModel) and kept is not None:
         # Counts from replaying paths are dropped.
         model.take_counts()
         model.add_counts(kept)
@@ -235,7 +235,9 @@ def swarm(
     return total
 
 
-def _with_counts(model: Counting, kept: tuple[Any, ...] | None, counts: tuple[Any, ...]) -> tuple[Any, ...]:
+def _with_counts(
+    model: CountingModel, kept: tuple[Any, ...] | None, counts: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """The sum of both counts."""
     model.take_counts()
     for some in (kept, counts):

@@ -117,7 +117,7 @@ class Marks(Protocol):
         ...
 
 
-class Visited(Marks, Protocol):
+class VisitedStates(Marks, Protocol):
     """The fingerprints of the keys seen so far."""
 
     def add(self, key: Hashable, number: int) -> bool:
@@ -155,7 +155,7 @@ class Fingerprints:
         self._marks = set(_load(dumped))
 
 
-class Numbered:
+class NumberedFingerprints:
     """Like :class:`Fingerprints`, with the number of each key."""
 
     def __init__(self) -> None:
@@ -183,7 +183,7 @@ class Numbered:
         self._numbers = {mark: number for number, mark in enumerate(_load(dumped))}
 
 
-class Spilling:
+class SpillingFingerprints:
     """Fingerprints, with recent ones in memory and the others in sorted files.
 
     A look-up bisects each file, and the system's page cache decides how much of them is in memory. Files of

@@ -7,9 +7,9 @@ from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, FamilyVerdict
 from pfnlab.diagnosis.messages.message_event import MessageEvent
 from pfnlab.diagnosis.messages.resource_words import resource_word
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.here import BugHere
 from pfnlab.kernel.bugs.known_bugs import bug
-from pfnlab.kernel.bugs.standing import StandingWord
 
 #: Prefix of an event that the lines alone do not decide.
 MAYBE = "may be"
@@ -202,7 +202,7 @@ def ranked(event: MessageEvent, found: Iterable[BugHere]) -> tuple[tuple[BugHere
             continue
         told = " ".join((known.what, known.trigger, known.notes, *known.log))
         frames = sum(name in told for name in functions)
-        is_sure = f" {StandingWord.HAS.value} {one.id}" in one.says
+        is_sure = f" {BugStatusWord.HAS.value} {one.id}" in one.says
         fit = (known.kind.is_fault, frames, is_sure, len(names.intersection(known.log)))
         rows.append((fit, one))
     rows.sort(key=lambda row: row[0], reverse=True)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pfnlab.hunt.fuzz.causes import Weighed
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, Telling
+from pfnlab.programs.runs.machine import Machine, ObservableMachine, ReportingMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
 
@@ -93,7 +93,7 @@ class AskedMachines:
             found[index] = weigh(programs[index], runs)
 
         machine = self._machine(last, level)
-        if programs and isinstance(machine, Telling):
+        if programs and isinstance(machine, ReportingMachine):
             machine.run_telling(programs, told)
         else:
             for index, run in enumerate(self._known_or_run(last, programs, known, level)):
@@ -105,7 +105,7 @@ class AskedMachines:
     def _machine(self, name: str, level: LookLevel) -> Machine:
         machine = self.at[level][name]
         # One kernel may serve several levels.
-        if isinstance(machine, Looking) and machine.look is not level:
+        if isinstance(machine, ObservableMachine) and machine.look is not level:
             machine.look = level
         return machine
 

@@ -19,7 +19,7 @@ from pfnlab.base import inert
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
 from pfnlab.base.path_walk import make_folder
-from pfnlab.base.result import Outcome, Printed, beside
+from pfnlab.base.result import Outcome, PrintedStruct, other_fields
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, kernel_violations
 from pfnlab.hunt.fuzz.value_shape import NOTHING
@@ -104,7 +104,7 @@ def read_data(folder: Path) -> FiledData:
         raise Misuse(f"{file} is not the data of a finding: {inert.one_line(str(trouble))}") from None
 
 
-class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
+class FindingFolder(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
     """The folder of a finding, as reports show it.
 
     :param name: the folder's name
@@ -363,6 +363,6 @@ def _value(value: Any, difference: Difference) -> str:
 
 def _words(element: Any) -> str:
     if isinstance(element, VmaSeen | PteSeen):
-        seen = beside(element, ("task", "area", "start", "end"))
+        seen = other_fields(element, ("task", "area", "start", "end"))
         return " ".join(map(str, (element.task, element.span, *seen.values())))
     return str(element)

@@ -29,7 +29,7 @@ from pfnlab.hunt.fuzz.signature import (
 )
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine, Rebooting
+from pfnlab.programs.runs.machine import Machine, RebootableMachine
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 
 #: How often a program that shows a difference is run again.
@@ -368,7 +368,7 @@ class Hunt:
         if self.machines.lacks_rule(program, level):
             return None
         for machine in self.machines.at[level].values():
-            if fresh and isinstance(machine, Rebooting):
+            if fresh and isinstance(machine, RebootableMachine):
                 machine.reboot()
         try:
             runs = self.machines.runs(program, level)

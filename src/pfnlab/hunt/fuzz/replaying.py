@@ -19,7 +19,7 @@ from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.hunt.fuzz.rounds import changed_by_looking
 from pfnlab.hunt.fuzz.signature import LOST, Signature, signatures_of
 from pfnlab.kernel.policies.own import files_in
-from pfnlab.lab.running.confirm import AS_FOUND, Compared, comparison
+from pfnlab.lab.running.confirm import AS_FOUND, Confirmation, comparison
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
@@ -141,11 +141,11 @@ class Replaying(NamedTuple):
                     replay.check_same(case.recorded.question, steps)
                 else:
                     verdict = self._on_kernel(case.recorded.program, case.machine, spec)
-            except replay.Differs as difference:
+            except replay.ReplayDifference as difference:
                 verdict = _otherwise(str(difference))
             yield _result(case.recorded.title, spec, steps, verdict)
 
-    def _on_kernel(self, program: Program | None, machine: str, spec: str) -> Compared:
+    def _on_kernel(self, program: Program | None, machine: str, spec: str) -> Confirmation:
         """Compare a kernel with the model on which the program was found."""
         if program is None:
             raise Misuse(f"{spec} cannot follow a schedule: replay the program that `check --save` keeps")
@@ -197,17 +197,19 @@ def _said_of(source: str) -> Iterator[None]:
 def _same_schedule(schedule: Sequence[str], steps: Sequence[replay.JudgedStep]) -> None:
     for number, (recorded, step) in enumerate(zip(schedule, steps, strict=False), 1):
         if recorded != step.step:
-            raise replay.Differs(number, f"`{recorded}` was recorded, and it is `{step.step}`")
+            raise replay.ReplayDifference(number, f"`{recorded}` was recorded, and it is `{step.step}`")
     if schedule and len(schedule) != len(steps):
-        raise replay.Differs(min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded")
+        raise replay.ReplayDifference(
+            min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded"
+        )
 
 
-def _otherwise(says: str) -> Compared:
-    return Compared(Outcome.DISCOVERY, f"shows something else: {says}")
+def _otherwise(says: str) -> Confirmation:
+    return Confirmation(Outcome.DISCOVERY, f"shows something else: {says}")
 
 
 def _by_looking(
-    program: Program, machines: Sequence[named_machines.Named], runs: Mapping[LookLevel, Sequence[Run]]
+    program: Program, machines: Sequence[named_machines.NamedMachine], runs: Mapping[LookLevel, Sequence[Run]]
 ) -> list[Signature]:
     """The changes caused by observing that the models of *machines* do not explain."""
     found = []
@@ -220,7 +222,7 @@ def _by_looking(
 
 
 def _result(
-    title: str, machine: str, steps: Sequence[replay.JudgedStep], verdict: Compared
+    title: str, machine: str, steps: Sequence[replay.JudgedStep], verdict: Confirmation
 ) -> replay.ReplayResult:
     return replay.ReplayResult(
         made=Made.now(),

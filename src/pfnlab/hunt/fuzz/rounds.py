@@ -33,7 +33,13 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.machine import Accel, Machine
-from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
+from pfnlab.programs.runs.named_machines import (
+    NamedMachine,
+    fetch_missing,
+    name_machine,
+    open_machine,
+    see_memory,
+)
 from pfnlab.programs.runs.observation import Run
 
 if TYPE_CHECKING:
@@ -122,7 +128,7 @@ class Opened(NamedTuple):
 
 @contextmanager
 def opened(
-    named: Sequence[Named],
+    named: Sequence[NamedMachine],
     looking: Looks | None,
     accel: Accel = Accel.TCG,
     guests: int | None = 1,
@@ -142,7 +148,7 @@ def opened(
     # A kernel's guests can be observed at any level, except those that are observed only at the end.
     kernels: dict[tuple[str, bool], Machine] = {}
 
-    def opened_at(machine: Named, level: LookLevel) -> Machine:
+    def opened_at(machine: NamedMachine, level: LookLevel) -> Machine:
         if machine.kind == "model":
             return open_machine(machine, accel, level, guests, blocks=blocks)
         guests_of = machine.spec, level is LookLevel.END

@@ -18,8 +18,8 @@ from pfnlab.hunt.fuzz.signature import (
 )
 from pfnlab.hunt.fuzz.simplifications import simplifications
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.shorter import first_that_shows, shrink_steps
-from pfnlab.programs.runs.machine import Machine, Rebooting
+from pfnlab.programs.lang.shorter import first_match, shrink_steps
+from pfnlab.programs.runs.machine import Machine, RebootableMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
 
@@ -47,7 +47,7 @@ def is_shown(
     :param quick: also look for an alarm in guests that have run programs; the result must then be confirmed
         in new ones
     """
-    rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
+    rebooting = [machine for machine in machines if isinstance(machine, RebootableMachine)]
 
     def shows(runs: Sequence[Run]) -> bool:
         if undecided(runs) is not None:
@@ -146,8 +146,8 @@ def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Progr
         for shorter in shrink_steps(program, trial):
             program = shorter
             yield program
-        smaller = first_that_shows(simplifications(program), trial)
+        smaller = first_match(simplifications(program), trial)
         while smaller is not None:
             yield smaller
             program = smaller
-            smaller = first_that_shows(simplifications(program), trial)
+            smaller = first_match(simplifications(program), trial)

@@ -36,7 +36,7 @@ from pfnlab.hunt.fuzz.value_shape import lost_shape, plain, shape
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.compare import Difference, comparable, differences, seen_by_all, spent_messages
+from pfnlab.programs.runs.compare import Difference, common_events, comparable, differences, spent_messages
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
@@ -295,7 +295,7 @@ def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signatur
 
 def signature_between(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
     """The signature of one difference of *runs*."""
-    runs = seen_by_all(runs)
+    runs = common_events(runs)
     at, spent_lines = difference.step, spent_messages(runs)
     present = [run for run in runs if at < len(run.steps)]
     values = {run.machine: comparable(run.steps[at], difference.field, spent_lines) for run in present}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Count, Outcome, Result, Text
-from pfnlab.hunt.meeting.sought import BisectWord, Sought, of_all
+from pfnlab.hunt.meeting.bisect_target import BisectTarget, BisectWord, of_all
 from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, source_of
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.kernel.policies.releases import version_key
@@ -140,7 +140,7 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """Undecided if a candidate between the two is undecided, or if no rules were found though sought."""
+        """Undecided if a candidate between the two is undecided, or if a search for rules found none."""
         nothing = self.over == "rules" and not self.rules
         return Outcome.UNDECIDED if self.left or nothing else Outcome.AS_EXPECTED
 
@@ -149,16 +149,17 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
 _KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neither"}
 
 
-class Asking:
+class CandidateTests:
     """Tests of candidates; each answer is kept.
 
+    :param target: distinguishes the two ends
     :param repeat: the number of runs of each candidate: bad once is bad
     :param before: the answers of an earlier search
     """
 
     def __init__(
         self,
-        sought: Sought,
+        target: BisectTarget,
         run_on: RunOn,
         repeat: int,
         *,
@@ -166,7 +167,7 @@ class Asking:
         keep: Callable[[str, str], None] = lambda candidate, word: None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.sought, self._run_on, self._repeat = sought, run_on, repeat
+        self.target, self._run_on, self._repeat = target, run_on, repeat
         self._before, self._keep, self._say = before, keep, say
         self.tried: list[Tried] = []
 
@@ -177,7 +178,7 @@ class Asking:
             self._note(Tried(candidate=candidate, word=earlier, runs=0))
             return earlier
         runs = self._run_on(candidate, self._repeat)
-        word = of_all([self.sought.word(run) for run in runs]) if runs else "undecided"
+        word = of_all([self.target.word(run) for run in runs]) if runs else "undecided"
         says = next((str(run.unfinished) for run in runs if run.unfinished is not None), "")
         if word in _KEPT:
             self._keep(candidate, word)
@@ -202,13 +203,13 @@ def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
     return line if line[0] == exact(good) else line[::-1]
 
 
-def bisect_rules(ends: tuple[str, str], asking: Asking) -> tuple[BisectedRule, ...]:
+def bisect_rules(ends: tuple[str, str], tests: CandidateTests) -> tuple[BisectedRule, ...]:
     """A minimal set of rules that make the good model bad; empty if the models do not show the difference."""
     good, bad = map(exact, ends)
     changes = changes_between(good, bad)
 
     def suffice(some: Sequence[str]) -> bool:
-        return asking(",".join((f"model:{good}", *some))) == "bad"
+        return tests(",".join((f"model:{good}", *some))) == "bad"
 
     if not changes or suffice(()) or not suffice(changes):
         return ()

@@ -11,16 +11,16 @@ from pfnlab.checker.judging.judge import sentence_of
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.hunt.meeting import bisect
-from pfnlab.hunt.meeting.bug_shown import program_file
-from pfnlab.hunt.meeting.sought import PropertySought, SignSought, Sought, program_of_bug
+from pfnlab.hunt.meeting.bisect_target import BisectTarget, PropertyTarget, SignTarget, program_of_bug
+from pfnlab.hunt.meeting.bug_run import program_file
 from pfnlab.kernel.bugs.here import bug_called
 from pfnlab.kernel.bugs.kernel_name import version_named
 from pfnlab.kernel.policies.changes import changes_between
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
-from pfnlab.lab.images.cache import AskedBefore
-from pfnlab.lab.images.kernel_offers import offered
+from pfnlab.lab.images.cache import AnswerCache
+from pfnlab.lab.images.kernel_offers import available_offers
 from pfnlab.programs.lang.library import load_found, program_paths
 from pfnlab.programs.lang.load import load_program, program_hash
 from pfnlab.programs.lang.ops import Program
@@ -28,7 +28,7 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, side_by_side
+from pfnlab.programs.runs.named_machines import NamedMachine, fetch_missing, name_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
 #: The number of runs of a candidate for programs that hold processors, and for others.
@@ -69,34 +69,34 @@ class _Aim(NamedTuple):
     look: LookLevel
     prop: str = ""
 
-    def test(self, good: Run, bad: Run) -> Sought:
+    def target(self, good: Run, bad: Run) -> BisectTarget:
         """The test that distinguishes the two ends.
 
         :raises Misuse: if they behave the same
         """
         if self.prop:
-            return PropertySought(self.prop, self.program, good, bad)
-        return SignSought(self.label, self.program, good, bad)
+            return PropertyTarget(self.prop, self.program, good, bad)
+        return SignTarget(self.label, self.program, good, bad)
 
 
 def bisected(
-    sought: str, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
+    name: str, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
 ) -> bisect.BisectResult:
     """Find the boundary between a good end and a bad one.
 
-    :param sought: a program, a property, or a bug by its number
+    :param name: a program, a property, or a bug by its number
     :param good: a version or ``model:VERSION`` for the model, ``qemu:VERSION`` for available kernels, or a
         commit of the tree; *bad* has the same forms
     :raises Misuse: if an end or the target does not exist, or the ends behave the same
     :raises Undecided: if an end cannot be run
     """
     if options.tree is not None:
-        return _in_tree(_aim(sought, None), good, bad, options, say)
+        return _in_tree(_aim(name, None), good, bad, options, say)
     ends = _end(good), _end(bad)
     if ends[0].kind != ends[1].kind:
         raise Misuse(f"{good} and {bad} are a model and a kernel: name two of one kind")
     versions = _version(ends[0]), _version(ends[1])
-    aim = _aim(sought, versions[1])
+    aim = _aim(name, versions[1])
     if ends[0].kind == "model":
         return _of_models(aim, versions)
     return _of_kernels(aim, ends, versions, options, say)
@@ -108,14 +108,14 @@ def _of_models(aim: _Aim, versions: tuple[str, str]) -> bisect.BisectResult:
     if not changes:
         raise Misuse(f"the models of {good} and {bad} have the same rules: name two that differ")
     run_on, ends = _on_models(aim), (f"model:{good}", f"model:{bad}")
-    asking = bisect.Asking(aim.test(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
-    rules = bisect.bisect_rules(versions, asking)
-    return _result(aim, asking, "rules", ends, ends, unasked=len(changes), rules=rules)
+    tests = bisect.CandidateTests(aim.target(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
+    rules = bisect.bisect_rules(versions, tests)
+    return _result(aim, tests, "rules", ends, ends, unasked=len(changes), rules=rules)
 
 
 def _of_kernels(
     aim: _Aim,
-    ends: tuple[Named, Named],
+    ends: tuple[NamedMachine, NamedMachine],
     versions: tuple[str, str],
     options: BisectOptions,
     say: Callable[[str], None],
@@ -129,15 +129,15 @@ def _of_kernels(
 
     fetch_missing(ends)
     ((good, bad),) = side_by_side(ends, [aim.program], aim.look)
-    test = aim.test(good, bad)
-    line = bisect.versions_between(*versions, [offer.version for offer in offered()])
-    asking = _asking(aim, test, run_on, (good.kernel, bad.kernel), options, say)
-    place = bisect.boundary(line, asking)
-    beside = line[place.good], line[place.bad]
-    rules = bisect.bisect_rules(beside, bisect.Asking(test, _on_models(aim), 1))
+    target = aim.target(good, bad)
+    line = bisect.versions_between(*versions, [offer.version for offer in available_offers()])
+    tests = _candidate_tests(aim, target, run_on, (good.kernel, bad.kernel), options, say)
+    place = bisect.boundary(line, tests)
+    adjacent = line[place.good], line[place.bad]
+    rules = bisect.bisect_rules(adjacent, bisect.CandidateTests(target, _on_models(aim), 1))
     left = tuple(line[at] for at in place.left)
     named = ends[0].spec, ends[1].spec
-    return _result(aim, asking, "versions", named, beside, left, unasked=max(len(line) - 2, 0), rules=rules)
+    return _result(aim, tests, "versions", named, adjacent, left, unasked=max(len(line) - 2, 0), rules=rules)
 
 
 def _in_tree(
@@ -164,39 +164,39 @@ def _in_tree(
     runs = [run_on(commit, 1) for commit in ends]
     if not all(runs):
         raise Undecided("an end of the bisection cannot be run: name a commit that builds and boots")
-    test = aim.test(runs[0][0], runs[1][0])
-    asking = _asking(aim, test, run_on, ends, options, say)
+    target = aim.target(runs[0][0], runs[1][0])
+    tests = _candidate_tests(aim, target, run_on, ends, options, say)
     total = len(tree.by_halves(ends[newer], [ends[1 - newer]])) - 1
-    old, new, left = _halve_commits(tree, (ends[1 - newer], ends[newer]), asking, ("good", "bad")[newer])
+    old, new, left = _halve_commits(tree, (ends[1 - newer], ends[newer]), tests, ("good", "bad")[newer])
     first, second = (f"{commit} {tree.title(commit)}" for commit in ((old, new) if newer else (new, old)))
-    return _result(aim, asking, "commits", (good, bad), (first, second), left, unasked=total)
+    return _result(aim, tests, "commits", (good, bad), (first, second), left, unasked=total)
 
 
 def _halve_commits(
-    tree: TreeCommits, ends: tuple[str, str], asking: bisect.Asking, like_new: str
+    tree: TreeCommits, ends: tuple[str, str], tests: bisect.CandidateTests, like_new: str
 ) -> tuple[str, str, tuple[str, ...]]:
     """The last commit that behaves like the older end, the first that behaves like the newer, and the
     undecided ones.
     """
     target, without, passed = ends[1], [ends[0]], list[str]()
     while candidates := [one for one in tree.by_halves(target, without)[:-1] if one not in passed]:
-        word = asking(candidates[0])
+        word = tests(candidates[0])
         if word == like_new:
             target = candidates[0]
         elif word in ("good", "bad"):
             without.append(candidates[0])
         else:
             passed.append(candidates[0])
-    beside = next((one for one in reversed(without) if tree.comes_before(one, target)), ends[0])
-    return beside, target, tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed)
+    adjacent = next((one for one in reversed(without) if tree.comes_before(one, target)), ends[0])
+    return adjacent, target, tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed)
 
 
 def _result(
     aim: _Aim,
-    asking: bisect.Asking,
+    tests: bisect.CandidateTests,
     over: bisect.BisectOver,
     ends: tuple[str, str],
-    beside: tuple[str, str],
+    adjacent: tuple[str, str],
     left: tuple[str, ...] = (),
     **more: Any,
 ) -> bisect.BisectResult:
@@ -205,30 +205,32 @@ def _result(
         made=Made.now(),
         sought=aim.label,
         program=format_program(aim.program),
-        says=asking.sought.says(),
+        says=tests.target.description(),
         over=over,
         good=ends[0],
         bad=ends[1],
-        tried=tuple(asking.tried),
-        last_good=beside[0],
-        first_bad=beside[1],
+        tried=tuple(tests.tried),
+        last_good=adjacent[0],
+        first_bad=adjacent[1],
         left=left,
         **more,
     )
 
 
-def _asking(
+def _candidate_tests(
     aim: _Aim,
-    test: Sought,
+    target: BisectTarget,
     run_on: bisect.RunOn,
     ends: tuple[str, str],
     options: BisectOptions,
     say: Callable[[str], None],
-) -> bisect.Asking:
+) -> bisect.CandidateTests:
     """Tests of slow candidates: each answer is reported, and kept for later searches with the same ends."""
     repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
-    kept = AskedBefore(program_hash(aim.program), test.says(), *ends, str(repeat), afresh=options.afresh)
-    return bisect.Asking(test, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
+    kept = AnswerCache(
+        program_hash(aim.program), target.description(), *ends, str(repeat), afresh=options.afresh
+    )
+    return bisect.CandidateTests(target, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
 
 
 def _on_kernel(aim: _Aim, name: str, times: int) -> Sequence[Run]:
@@ -244,34 +246,34 @@ def _on_models(aim: _Aim) -> bisect.RunOn:
     return run_on
 
 
-def _end(text: str) -> Named:
+def _end(text: str) -> NamedMachine:
     """The machine of an end; a version means its model (Misuse if it is neither a machine nor a version)."""
     return name_machine(text if ":" in text else f"model:{version_named(text)}")
 
 
-def _version(end: Named) -> str:
+def _version(end: NamedMachine) -> str:
     """The version of an end (Misuse if it is the user's own kernel, or a model with changes)."""
     if end.series is None or end.built or "," in end.spec or (end.kind == "qemu" and not end.stock):
         raise Misuse(f"{end.spec} is not an available version: bisect your own tree with --tree")
     return end.series
 
 
-def _aim(sought: str, bad: str | None) -> _Aim:
+def _aim(name: str, bad: str | None) -> _Aim:
     """The program of a name or of a bug, or one that violates a property on the model of *bad*.
 
-    :raises Misuse: if *sought* is not a program, a bug or a property, or the property holds there
+    :raises Misuse: if *name* is not a program, a bug or a property, or the property holds there
     """
-    if sentence_of(sought):
+    if sentence_of(name):
         if bad is None:
-            raise Misuse(f"{sought} is a property: in a tree name a program that breaks it")
-        return _Aim(sought, _breaking(sought, bad), LookLevel.PROC, sought)
-    if sought[:1].isupper():
-        path = program_file(program_of_bug(bug_called(sought)))
-        return _Aim(sought, load_program(path), golden_look(path) or LookLevel.PROC)
-    paths = program_paths([sought])
+            raise Misuse(f"{name} is a property: in a tree name a program that breaks it")
+        return _Aim(name, _breaking(name, bad), LookLevel.PROC, name)
+    if name[:1].isupper():
+        path = program_file(program_of_bug(bug_called(name)))
+        return _Aim(name, load_program(path), golden_look(path) or LookLevel.PROC)
+    paths = program_paths([name])
     if len(paths) != 1:
-        raise Misuse(f"{sought} is {len(paths)} programs: name one")
-    return _Aim(sought, load_found(paths[0]), golden_look(paths[0]) or LookLevel.PROC)
+        raise Misuse(f"{name} is {len(paths)} programs: name one")
+    return _Aim(name, load_found(paths[0]), golden_look(paths[0]) or LookLevel.PROC)
 
 
 def _breaking(prop: str, version: str) -> Program:

@@ -30,7 +30,13 @@ from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, looking_at, run_telling
+from pfnlab.programs.runs.machine import (
+    Machine,
+    ObservableMachine,
+    RebootableMachine,
+    looking_at,
+    run_telling,
+)
 from pfnlab.programs.runs.observation import Run, undecided
 
 #: The number of random programs, and their seed, unless the user gives others.
@@ -240,11 +246,11 @@ class Pair:
 
     def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
         """Both runs of *program*, observed as closely as possible; None if one machine has no answer."""
-        looking = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
+        looking = [machine for machine in self.machines.values() if isinstance(machine, ObservableMachine)]
         closest = LookLevel.MEMORY if all(machine.sees_memory for machine in looking) else LookLevel.PROC
         with self.looking(closest):
             for machine in self.machines.values():
-                if fresh and isinstance(machine, Rebooting):
+                if fresh and isinstance(machine, RebootableMachine):
                     machine.reboot()
             try:
                 runs = self.runs([program])[0]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
-from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, beside
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, other_fields
 from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
@@ -20,23 +20,23 @@ from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations, explanations_between
 from pfnlab.hunt.meeting.gone_findings import gone_findings
 from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
-from pfnlab.hunt.meeting.titles import concerning, titles_between
+from pfnlab.hunt.meeting.titles import titles_about, titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.kernel.policies.changes import changes_between, said_of, source_of
+from pfnlab.kernel.policies.changes import changes_between, description_of, source_of
 from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.kernel.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
+from pfnlab.programs.runs.machine import Machine, ObservableMachine, RebootableMachine, run_telling
 from pfnlab.programs.runs.observation import Run
 
 #: The changes of a model that explain two runs of a program.
 Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
 
 
-class Explained(msgspec.Struct, frozen=True):
+class ExplainedDifference(msgspec.Struct, frozen=True):
     """A difference with all explanations found, if any."""
 
     difference: KernelDifference
@@ -60,7 +60,7 @@ class Meeting(msgspec.Struct, frozen=True):
     against: str
     version: str
     held: dict[str, HeldCount]
-    found: tuple[Explained, ...] = ()
+    found: tuple[ExplainedDifference, ...] = ()
     titles: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
     unstable: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
             commits=tuple(_commits(meeting, cause) for cause in meeting.causes),
             unexplained=meeting.unexplained,
             models=None if models is None else tuple(models),
-            **beside(meeting, ("against", "version", "found")),
+            **other_fields(meeting, ("against", "version", "found")),
         )
 
     @property
@@ -235,7 +235,7 @@ def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain:
     """The comparison of a pair, with the explanations of each difference."""
     counts = hold_all(pair, programs)
     explained = tuple(
-        Explained(difference, tuple(explain(difference.program, difference.runs)))
+        ExplainedDifference(difference, tuple(explain(difference.program, difference.runs)))
         for difference in pair.differences
     )
     first, second = pair.machines
@@ -246,7 +246,7 @@ def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain:
     )
 
 
-def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ...]:
+def _causes(pair: Pair, found: Sequence[ExplainedDifference]) -> tuple[tuple[int, ...], ...]:
     """The differences of *pair* by cause; differences that the same model change explains share a cause."""
     places = {explained.difference.signature: place for place, explained in enumerate(found)}
     causes: list[list[int]] = []
@@ -265,10 +265,10 @@ def _commits(meeting: Meeting, cause: Sequence[int]) -> tuple[str, ...]:
     """The titles of *meeting* that concern the explanation of the shortest program of a cause."""
     explained = meeting.found[cause[0]].explanations
     changes = dict.fromkeys(change for explanation in explained for change in explanation.changes)
-    return concerning(meeting.titles, "; ".join(map(said_of, changes)))
+    return titles_about(meeting.titles, "; ".join(map(description_of, changes)))
 
 
-def _changes_of(explained: Explained) -> set[tuple[str, ...]]:
+def _changes_of(explained: ExplainedDifference) -> set[tuple[str, ...]]:
     return {explanation.changes for explanation in explained.explanations}
 
 
@@ -299,18 +299,18 @@ class Comparable:
     @property
     def look(self) -> LookLevel:
         """The observation level of the kernel."""
-        return self._machine.look if isinstance(self._machine, Looking) else LookLevel.PROC
+        return self._machine.look if isinstance(self._machine, ObservableMachine) else LookLevel.PROC
 
     @look.setter
     def look(self, look: LookLevel) -> None:
         for machine in (self._machine, self._model):
-            if isinstance(machine, Looking):
+            if isinstance(machine, ObservableMachine):
                 machine.look = look
 
     @property
     def sees_memory(self) -> bool:
         """True if the kernel's memory can be observed."""
-        return isinstance(self._machine, Looking) and self._machine.sees_memory
+        return isinstance(self._machine, ObservableMachine) and self._machine.sees_memory
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run for each program; for a program withheld from the kernel, the model's refusal."""
@@ -336,7 +336,7 @@ class Comparable:
 
     def reboot(self) -> None:
         """Run later programs in fresh guests."""
-        if isinstance(self._machine, Rebooting):
+        if isinstance(self._machine, RebootableMachine):
             self._machine.reboot()
 
 
@@ -349,7 +349,7 @@ def kernel_before(version: str, others: Iterable[str]) -> str | None:
     return max(older_versions, key=version_key, default=None)
 
 
-def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
+def known_kernel(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
     """The record of a kernel that was compared.
 
     :raises Discovery: if it differs from its model, so it is not recorded as known

@@ -24,26 +24,26 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 
-class AskedProfile(Profile):
+class RecordingProfile(Profile):
     """A profile that records which fields are read; an unread field cannot affect a run.
 
-    :ivar asked: the fields read since the set was last cleared
+    :ivar fields_read: the fields read since the set was last cleared
     """
 
-    asked: set[str]
+    fields_read: set[str]
 
     @classmethod
-    def of(cls, profile: Profile) -> AskedProfile:
+    def of(cls, profile: Profile) -> RecordingProfile:
         """The same rules as *profile*."""
-        noting = object.__new__(cls)
+        recording = object.__new__(cls)
         # The profile is frozen, so this is the only way to set its fields.
-        vars(noting).update(vars(profile), asked=set())
-        return noting
+        vars(recording).update(vars(profile), fields_read=set())
+        return recording
 
     def __getattribute__(self, name: str) -> Any:
         fields = object.__getattribute__(self, "__dict__")
-        if name in fields and name != "asked":
-            fields["asked"].add(name)
+        if name in fields and name != "fields_read":
+            fields["fields_read"].add(name)
         return object.__getattribute__(self, name)
 
 
@@ -52,10 +52,10 @@ def run_with_rules(machine: ModelMachine, program: Program) -> tuple[Run, frozen
 
     A run that reads none of the changed fields is the same with the changes.
     """
-    noting = copy.copy(machine)
-    profile = noting.profile = AskedProfile.of(machine.profile)
-    (run,) = noting.run([program])
-    return run, frozenset(profile.asked)
+    recording = copy.copy(machine)
+    profile = recording.profile = RecordingProfile.of(machine.profile)
+    (run,) = recording.run([program])
+    return run, frozenset(profile.fields_read)
 
 
 #: The number of programs tried for a change without a visible effect, the shortest first.
@@ -157,7 +157,7 @@ class RulesBetween(Result, frozen=True, kw_only=True, tag="pfnlab-rules/1"):
         return Outcome.DISCOVERY if self.programs or self.inside else Outcome.AS_EXPECTED
 
 
-class _Asked(msgspec.Struct, frozen=True):
+class _ComparedProgram(msgspec.Struct, frozen=True):
     """A program run on both models.
 
     :param by_user: the first difference visible to user space
@@ -186,8 +186,8 @@ def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | 
     litmus = programs.litmus
     by_size = sorted(litmus if pair.changes else (), key=lambda name: (len(litmus[name].ops), name))
     pieces = [by_size[at : at + _PIECE] for at in range(0, len(by_size), _PIECE)]
-    asked = [one for several in in_order(pair.asked, pieces, jobs) for one in several]
-    decided = [one for one in asked if one.decided]
+    compared = [one for several in in_order(pair.compare, pieces, jobs) for one in several]
+    decided = [one for one in compared if one.decided]
     changes = in_order(lambda change: _change(pair, decided, change), pair.changes, jobs)
     return RulesBetween(
         made=Made.now(),
@@ -203,7 +203,7 @@ def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | 
         ),
         asked=len(decided),
         inside=tuple(one.program for one in decided if one.differs and one.by_user is None),
-        undecided=tuple(one.program for one in asked if not one.decided),
+        undecided=tuple(one.program for one in compared if not one.decided),
         titles=known_titles(exact(versions[0]), exact(versions[1])),
     )
 
@@ -219,24 +219,26 @@ class _Pair:
         self.programs = programs
         self.changes = changes_between(*versions)
 
-    def asked(self, names: Sequence[str]) -> list[_Asked]:
+    def compare(self, names: Sequence[str]) -> list[_ComparedProgram]:
         """Run each program on both models, and find the reasons of the differences."""
         return [self._compared(name) for name in names]
 
-    def _compared(self, name: str) -> _Asked:
+    def _compared(self, name: str) -> _ComparedProgram:
         program = self.programs.litmus[name]
         (first, fields), (second, more) = (
             run_with_rules(self._model(name, version), program) for version in self.versions
         )
         runs = first, second
         if any(run.unfinished is not None for run in runs):
-            return _Asked(name, decided=False)
+            return _ComparedProgram(name, decided=False)
         rules = [change for change in self.changes if field_of(change) in fields | more]
-        seen = first_seen(runs)
+        seen = first_change(runs)
         if seen is None or not seen.by_user:
-            return _Asked(name, decided=True, differs=seen is not None, rules=frozenset(rules))
+            return _ComparedProgram(name, decided=True, differs=seen is not None, rules=frozenset(rules))
         reasons = tuple(self._reasons(name, runs, rules))
-        return _Asked(name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules))
+        return _ComparedProgram(
+            name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules)
+        )
 
     def _reasons(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> Sequence[str]:
         """The change among *changes* that suffices for the visible difference, otherwise a minimal set."""
@@ -255,7 +257,7 @@ class _Pair:
         return ModelMachine(spec, self.programs.looks.get(name, LookLevel.PROC))
 
 
-def first_seen(runs: tuple[Run, Run]) -> SeenChange | None:
+def first_change(runs: tuple[Run, Run]) -> SeenChange | None:
     """The first field in which two runs diverge; None if they do not differ."""
     sign = sign_of(*runs)
     if not sign:
@@ -265,12 +267,14 @@ def first_seen(runs: tuple[Run, Run]) -> SeenChange | None:
     return SeenChange(found.step + 1, found.op, found.field, first, second)
 
 
-def _change(pair: _Pair, asked: Sequence[_Asked], change: str) -> RuleChange:
+def _change(pair: _Pair, compared: Sequence[_ComparedProgram], change: str) -> RuleChange:
     """A change with the shortest program that shows it."""
-    showing = [one.program for one in asked if change in one.reasons]
+    showing = [one.program for one in compared if change in one.reasons]
     known = [name for name in programs_of(change) if name in pair.programs.litmus]
-    shortest = [one.program for one in asked if one.differs and change in one.rules][:_MOST_TRIED]
-    program, seen = _shown(pair, change, list(dict.fromkeys((*showing[:_FIRST], *known, *shortest))))
+    shortest = [one.program for one in compared if one.differs and change in one.rules][:_MOST_TRIED]
+    program, seen = _shortest_program(
+        pair, change, list(dict.fromkeys((*showing[:_FIRST], *known, *shortest)))
+    )
     origin = origin_of(change)
     return RuleChange(
         change=change,
@@ -284,7 +288,9 @@ def _change(pair: _Pair, asked: Sequence[_Asked], change: str) -> RuleChange:
     )
 
 
-def _shown(pair: _Pair, change: str, names: Sequence[str]) -> tuple[str, SeenChange] | tuple[None, None]:
+def _shortest_program(
+    pair: _Pair, change: str, names: Sequence[str]
+) -> tuple[str, SeenChange] | tuple[None, None]:
     """The first program that shows a change, and its effect, visible fields first.
 
     The change is tried on the first model, then on the second.
@@ -295,7 +301,7 @@ def _shown(pair: _Pair, change: str, names: Sequence[str]) -> tuple[str, SeenCha
             runs = pair.changed(name, rest), pair.changed(name, (*rest, change))
             if any(run.unfinished is not None for run in runs):
                 continue
-            seen = first_seen(runs)
+            seen = first_change(runs)
             if seen is not None:
                 return name, seen
     return None, None

@@ -93,25 +93,29 @@ _ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|s|e)$")
 _TELLING = 3
 
 
-def concerning(titles: Iterable[str], said: str) -> tuple[str, ...]:
-    """The *titles* that concern the functions named in *said*, at most three, the best match first.
+def titles_about(titles: Iterable[str], description: str) -> tuple[str, ...]:
+    """The *titles* that concern the functions named in *description*, at most three, the best match first.
 
     A title concerns a function if it names it, or has more than half of the words of its name: "split huge
     PUDs when adjusting VMA boundaries" concerns vma_adjust_trans_huge() by its words alone. A title quoted in
-    *said* comes first. Equal matches are ordered by the number of further words of *said*.
+    *description* comes first. Equal matches are ordered by the number of further words of *description*.
 
     :param titles: as returned by :func:`titles_between`
-    :param said: the description of a change, with functions written like ``generic_access_phys()``
+    :param description: that of a change, with functions written like ``generic_access_phys()``
     """
-    functions = set(_FUNCTION.findall(said))
-    besides = _words(_FUNCTION.sub(" ", said))
+    functions = set(_FUNCTION.findall(description))
+    other_words = _words(_FUNCTION.sub(" ", description))
     ranked: list[tuple[float, int, int, str]] = []
     for title in titles:
         text = title.partition(": ")[2]
-        match = 2.0 if text in said else max((_match(function, text) for function in functions), default=0.0)
+        match = (
+            2.0
+            if text in description
+            else max((_match(function, text) for function in functions), default=0.0)
+        )
         if match:
             telling = {word for word in _words(_FUNCTION.sub(" ", text)) if len(word) >= _TELLING}
-            ranked.append((-match, -len(besides & telling), len(ranked), title))
+            ranked.append((-match, -len(other_words & telling), len(ranked), title))
     return tuple(title for *_, title in sorted(ranked)[:MOST_CONCERNING])
 
 

@@ -18,7 +18,7 @@ from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import ALWAYS, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.checker.review.review_result import ReviewResult
-from pfnlab.discussions.changed_claims import AskedClaims, ask_claims
+from pfnlab.discussions.changed_claims import ClaimComparison, ask_claims
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations
 from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
@@ -104,7 +104,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     meant: tuple[ShownCause, ...]
     verdicts: tuple[str, ...]
     unstable: tuple[str, ...]
-    claims: Annotated[AskedClaims | None, ALWAYS] = None
+    claims: Annotated[ClaimComparison | None, ALWAYS] = None
     review: Annotated[ReviewResult | None, ALWAYS] = None
 
     @property
@@ -126,14 +126,14 @@ def _headline(held: Mapping[str, HeldCount], causes: Sequence[ShownCause], unsta
     return f"No difference in {amount}."
 
 
-def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str, ...]:
+def policies_of(patches: Sequence[PatchFile], own_changes: Sequence[str]) -> tuple[str, ...]:
     """The changes of the model, as in a machine's name (``flush=end_vma``).
 
-    :param said: changes given by the user, which override those of the patches
+    :param own_changes: changes given by the user, which override those of the patches
     :raises Misuse: if a text is not a change, or two concern one seam
     """
-    sources = [(f"--policy {change}", change) for change in said]
-    if not said:
+    sources = [(f"--policy {change}", change) for change in own_changes]
+    if not own_changes:
         sources = [
             (f"{patch.path}, Policy: {patch.policy}", patch.policy) for patch in patches if patch.policy
         ]
@@ -142,7 +142,7 @@ def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str,
         for change in text.split(","):
             if _CHANGE.fullmatch(change) is None:
                 raise Misuse(f"{source}: write SEAM=POLICY, e.g. flush=end_vma")
-            if is_path(change) and not said:
+            if is_path(change) and not own_changes:
                 raise Misuse(f"{source}: it would be run: read that policy, then say --policy {text}")
             seam = change.partition("=")[0]
             if changes.setdefault(seam, change) != change:
@@ -179,11 +179,11 @@ def try_kernel(
     ModelMachine(model)
     living = alive(machine)
     modelled = ModelMachine(model, configuration=living.configuration)
-    asked = None
+    claim_answers = None
     if claims:
         say("claims of the discussions")
         stock = ModelMachine(like, configuration=living.configuration)
-        asked = ask_claims(Pair({f"model:{like}": stock, f"qemu:{name}": machine}), like)
+        claim_answers = ask_claims(Pair({f"model:{like}": stock, f"qemu:{name}": machine}), like)
     pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
     held = hold_all(pair, programs)
     causes = tuple(
@@ -193,7 +193,7 @@ def try_kernel(
     meant: tuple[ShownCause, ...] = ()
     if policies:
         say(f"what {', '.join(policies)} changes of the model")
-        meant = _meant((like, model), living.configuration, programs)
+        meant = _policy_effects((like, model), living.configuration, programs)
     outcome = Outcome.UNDECIDED if pair.unstable or not programs_in(held) else Outcome.AS_EXPECTED
     return TrialResult(
         made=Made.now(),
@@ -211,7 +211,7 @@ def try_kernel(
         meant=meant,
         verdicts=tuple(verdicts(like, list(policies))),
         unstable=tuple(pair.unstable),
-        claims=asked,
+        claims=claim_answers,
         review=review,
     )
 
@@ -233,7 +233,7 @@ def alive(machine: Machine) -> Run:
     return run
 
 
-def _meant(
+def _policy_effects(
     models: tuple[str, str], configuration: Configuration, programs: Programs
 ) -> tuple[ShownCause, ...]:
     """The differences of the second of two models from the first, by cause."""

@@ -7,9 +7,9 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
+from pfnlab.kernel.bugs.bug_status import ALL, BugStatusWord
 from pfnlab.kernel.bugs.kernel_name import release_key
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
-from pfnlab.kernel.bugs.standing import ALL, StandingWord
 
 
 class BugHere(msgspec.Struct, frozen=True):
@@ -37,9 +37,9 @@ def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = 
             if not (one.dates.never or _over_before(one.dated, since) or _after(one.dated, until)):
                 yield BugHere(number, one.what, f"{number}: {_dates(one.dated)}.")
             continue
-        standing = one.standing(kernel)
-        if standing.word in (StandingWord.HAS, StandingWord.NOT_KNOWN):
-            yield BugHere(number, one.what, standing.sentence)
+        status = one.status(kernel)
+        if status.word in (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN):
+            yield BugHere(number, one.what, status.sentence)
 
 
 def _over_before(one: Bug, since: str) -> bool:

@@ -51,7 +51,7 @@ from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible_name
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.kernel.bugs.standing import Dates, Point, Standing, standing_of
+from pfnlab.kernel.bugs.bug_status import BugStatus, Dates, Point, bug_status
 from pfnlab.kernel.policies.switches import SWITCHES, Backport
 
 
@@ -227,14 +227,14 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         """The entry with its dates: the bug it is a measurement of, otherwise itself."""
         return bug(self.same_as) if self.same_as else self
 
-    def standing(self, version: str) -> Standing:
+    def status(self, version: str) -> BugStatus:
         """The status of the kernel *version*: it has the bug, no longer has it, does not have it yet, or
         unknown.
 
         :param version: an upstream version, a distribution's package version, or as in ``uname -r``
         :raises Misuse: if it does not begin like a version
         """
-        return standing_of(msgspec.structs.replace(self.dated.dates, number=self.number), version)
+        return bug_status(msgspec.structs.replace(self.dated.dates, number=self.number), version)
 
 
 def bug(number: str) -> Bug:

@@ -9,9 +9,9 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.toml_text import package_tables
+from pfnlab.kernel.bugs.bug_status import Point
 from pfnlab.kernel.bugs.here import bug_called
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
-from pfnlab.kernel.bugs.standing import Point
 from pfnlab.kernel.policies.commits import NO_SWITCH
 from pfnlab.kernel.policies.switches import SWITCHES
 

@@ -73,7 +73,7 @@ class DirectMapModes:
     def _flush_all(self) -> None:
         self._processors.wait(Need.IPI, lambda: not self._processors.held)
 
-    def changed_beside(self, ram_types: Iterable[MemtypeEntry]) -> list[MemtypeEntry]:
+    def untyped_changes(self, ram_types: Iterable[MemtypeEntry]) -> list[MemtypeEntry]:
         """The pages, in pfns, that are not write-back and have no type in *ram_types*."""
         changed = self._modes.copy()
         for run in ram_types:

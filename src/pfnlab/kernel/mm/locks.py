@@ -49,13 +49,13 @@ class RwLock:
         self._queue: list[Waiter] = []
         self.written = False
 
-    def read(self) -> Locked:
+    def read(self) -> LockGuard:
         """Hold it for reading within this context."""
-        return Locked(self, False)
+        return LockGuard(self, False)
 
-    def write(self) -> Locked:
+    def write(self) -> LockGuard:
         """Hold it for writing within this context."""
-        return Locked(self, True)
+        return LockGuard(self, True)
 
     def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
         """The number of readers, the waiters in order as in `Waiter`, and True if it is held for writing."""
@@ -141,7 +141,7 @@ class RwLock:
         self._processors.gives_way(self.need, lambda: all(waiter is not first for waiter in self._queue))
 
 
-class Locked:
+class LockGuard:
     """Context manager that holds a lock."""
 
     __slots__ = ("lock", "write")
@@ -155,7 +155,7 @@ class Locked:
             self.lock.downgrade()
             self.write = False
 
-    def __enter__(self) -> Locked:
+    def __enter__(self) -> LockGuard:
         self.lock.take(self.write)
         return self
 

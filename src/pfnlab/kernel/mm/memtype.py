@@ -340,7 +340,7 @@ class MemtypeBook:
 
     def direct_map_changed(self) -> list[MemtypeEntry]:
         """The pfns of pages that are not write-back in the direct map, except those set by set_memory."""
-        return self._direct_map.changed_beside(self._ram_types.runs())
+        return self._direct_map.untyped_changes(self._ram_types.runs())
 
     def direct_map(self, paddr: int) -> CacheMode:
         """The mode of the page of RAM at *paddr* in the kernel's direct map."""

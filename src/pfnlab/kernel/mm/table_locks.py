@@ -72,9 +72,9 @@ class TableLocks:
         """True if any is held."""
         return bool(self._held)
 
-    def holding(self, *tables: PageTable) -> TablesLocked:
+    def holding(self, *tables: PageTable) -> TableLockGuard:
         """Hold the locks of *tables*, each once, within this context."""
-        return TablesLocked(self, tuple(dict.fromkeys(tables)))
+        return TableLockGuard(self, tuple(dict.fromkeys(tables)))
 
     def piece(self, start: int, end: int) -> TablePiece:
         """Hold the locks of the tables of the first pages of ``[start, end)`` within this context."""
@@ -150,7 +150,7 @@ class TableLocks:
         self._processors.gives_way(Need.PAGE_TABLE, lambda: first not in self._queue)
 
 
-class TablesLocked:
+class TableLockGuard:
     """Context manager that holds locks."""
 
     __slots__ = ("locks", "tables")

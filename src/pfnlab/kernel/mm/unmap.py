@@ -7,7 +7,7 @@ from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.kernel.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
 from pfnlab.kernel.mm.gather import GatherCall, MmuGather
-from pfnlab.kernel.mm.locks import Locked
+from pfnlab.kernel.mm.locks import LockGuard
 from pfnlab.kernel.mm.shmem import dirtied, is_dirty_file_page
 from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
@@ -269,7 +269,7 @@ def do_munmap(mm: MmStruct, start: int, end: int) -> None:
         unmap_range(mm, start, end, lock)
 
 
-def unmap_range(mm: MmStruct, start: int, end: int, lock: Locked | None = None) -> None:
+def unmap_range(mm: MmStruct, start: int, end: int, lock: LockGuard | None = None) -> None:
     """munmap(2) under mmap_lock: detach, then clear, unlink and free (S8.2).
 
     :param lock: downgraded to reading once the VMAs are out of the tree

@@ -59,7 +59,7 @@ def source_of(change: str, version: str) -> str:
     return _switch_source(switch)
 
 
-def said_of(change: str) -> str:
+def description_of(change: str) -> str:
     """The full description of a change: the behaviour, its source, and the titles of its backports."""
     switch = _BY_NAME.get(change.partition("=")[0])
     if switch is None:

@@ -66,7 +66,7 @@ def known_commits() -> dict[str, str]:
     return {commit: name for commit, name, _ in _entries()}
 
 
-def check_asked(profile: Profile, commits: list[str]) -> None:
+def check_trackers(profile: Profile, commits: list[str]) -> None:
     """Refuse commits that only affect another tracker.
 
     :raises Misuse: naming the tracker to add

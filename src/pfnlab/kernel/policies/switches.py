@@ -55,7 +55,7 @@ class Backport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not version_key(self.after) < version_key(version) < version_key(self.point)
 
 
-class KnownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SwitchEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The evidence for a switch, or for a policy of a release.
 
     Measured: kernels of the archive show its value. Seen: observed on kernels when it was found, but not
@@ -83,7 +83,7 @@ class KnownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.how
 
 
-def briefly(known: Sequence[KnownBy]) -> str:
+def briefly(known: Sequence[SwitchEvidence]) -> str:
     """A short form without programs: ``measured on 6.1, 7.2``."""
     if known[0].how != "measured":
         return str(known[0])
@@ -91,7 +91,7 @@ def briefly(known: Sequence[KnownBy]) -> str:
     return f"measured on {', '.join(sorted(found, key=series_key))}"
 
 
-def fully(known: Sequence[KnownBy]) -> str:
+def fully(known: Sequence[SwitchEvidence]) -> str:
     """The full form, with the programs that show it."""
     return "; ".join(map(str, known))
 
@@ -128,7 +128,7 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stable: tuple[Backport, ...] = ()
     ended_stable: tuple[Backport, ...] = ()
     tracker: str | None = None
-    known_by: tuple[KnownBy, ...] = ()
+    known_by: tuple[SwitchEvidence, ...] = ()
     says: str = ""
 
     def on(self, version: str) -> bool:
@@ -185,7 +185,7 @@ class Era(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit: str | None = None
     catalogue: str | None = None
     only: str | None = None
-    known_by: tuple[KnownBy, ...] = ()
+    known_by: tuple[SwitchEvidence, ...] = ()
 
     def reached(self, version: str) -> bool:
         """True if mainline had it by *version*."""

@@ -102,7 +102,7 @@ def build(
     with worktree(tree_source, say=say) as tree:
         tree.apply(read_patches)
         make = Make(tree.folder, tree.out(kernel.configuration), jobs or os.cpu_count() or 1)
-        return _build(kernel, make, (fragment, fragments.asked_for(configuration)), say, boot)
+        return _build(kernel, make, (fragment, fragments.requested_options(configuration)), say, boot)
 
 
 def _build(
@@ -155,7 +155,7 @@ def _check_options(kernel: BuiltKernel, lacks: Sequence[str], say: Callable[[str
         say(f"{kernel.source} does not have {', '.join(lacks)}: programs that need them stay undecided")
 
 
-def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
+def _configure(make: Make, fragment: str, requested: set[str]) -> list[str]:
     config, merged_fragment = make.out / ".config", make.out / "pfnlab.fragment"
     if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
         make.configure("tinyconfig")
@@ -163,7 +163,7 @@ def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
     # A patch may add options.
     make.configure("olddefconfig")
     write_cached(merged_fragment, fragment)
-    return fragments.lacking(config.read_text(), fragment, asked)
+    return fragments.lacking(config.read_text(), fragment, requested)
 
 
 def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) -> str:

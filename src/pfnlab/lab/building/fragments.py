@@ -89,20 +89,20 @@ def merged(base: str, fragment: str) -> str:
     return "\n".join([*lines, *(f"CONFIG_{name}={value}" for name, value in wanted.items()), ""])
 
 
-def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
+def lacking(config: str, fragment: str, requested: Container[str]) -> list[str]:
     """The options that *fragment* turns on but that are off in the tree's final *config*, or unknown to it.
 
-    :param asked: the options requested by name; any others were renamed, or are always on, in some series
+    :param requested: the options requested by name; any others were renamed, or are always on, in some series
     """
     has = options_of(config)
     return [
         name
         for name, value in options_of(fragment).items()
-        if name in asked and value in ("y", "m") and has.get(name, "n") not in ("y", "m")
+        if name in requested and value in ("y", "m") and has.get(name, "n") not in ("y", "m")
     ]
 
 
-def asked_for(words: Sequence[str]) -> set[str]:
+def requested_options(words: Sequence[str]) -> set[str]:
     """The options that the lab, the rules or programs require, plus those in the user's files in *words*."""
     of_rules = {name for rows in OPTIONS.values() for row in rows for name in row}
     own = [_own_text(word) for word in words if word not in PACKAGED]

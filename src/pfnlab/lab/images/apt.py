@@ -154,8 +154,8 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 
 @contextmanager
-def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """Create a temporary folder for apt: in *beside*, or as root where *user* can enter; or Undecided."""
+def apt_folder(user: str, parent: Path, mirror: Mirror) -> Iterator[AptFolder]:
+    """Create a temporary folder for apt: in *parent*, or as root where *user* can enter; or Undecided."""
     reason = _reason_against(user, mirror)
     places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
     for place in places:
@@ -175,7 +175,7 @@ def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
             return
     if places:
         reason = f"the user {user} cannot enter a folder in {' or '.join(filter(None, places))}"
-    with workplace(beside) as path:
+    with workplace(parent) as path:
         yield AptFolder(path, "root", "" if os.geteuid() else reason)
 
 

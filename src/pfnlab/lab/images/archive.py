@@ -85,7 +85,7 @@ class Listing:
     packages: tuple[Package, ...]
 
 
-class Offered(NamedTuple):
+class PackageOffer(NamedTuple):
     """A package of the archive, its installed size in KiB, and its dependencies."""
 
     package: Package
@@ -173,7 +173,7 @@ class Archive:
 
     def find(
         self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
-    ) -> Offered | None:
+    ) -> PackageOffer | None:
         """Package *name*, in *version* or the newest, from the first suite with it; errors as `listing`."""
         query = [f"{name}={version}"] if version else ["--no-all-versions", name]
         for suite in suites:
@@ -181,7 +181,7 @@ class Archive:
             for fields in self._stanzas(suite, query):
                 found = _package(fields, suite)
                 if found is not None and found.name == name and version in ("", found.version):
-                    return Offered(found, _number(fields, "installed-size"), fields.get("depends", ""))
+                    return PackageOffer(found, _number(fields, "installed-size"), fields.get("depends", ""))
         return None
 
     def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:

@@ -220,7 +220,7 @@ def forget(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-class AskedBefore:
+class AnswerCache:
     """Cached answers of a long search about *parts*, in ``<cache>/bisect/KEY.json``; ignored if *afresh*."""
 
     def __init__(self, *parts: str, afresh: bool = False) -> None:

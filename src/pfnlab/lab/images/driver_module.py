@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.base.errors import MissingTool, Misuse, Undecided
-from pfnlab.lab.images.archive import Archive, Offered, Package, opened_archive
+from pfnlab.lab.images.archive import Archive, Package, PackageOffer, opened_archive
 from pfnlab.lab.images.cache import cache_root, is_whole, kept, quiet
 from pfnlab.lab.images.deb import unpack
 from pfnlab.lab.images.image import guest_image
@@ -237,7 +237,7 @@ def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
     return _Kit(_headers(folder, kernel), folder, folder / _LIBRARY_FOLDER)
 
 
-def cost(packages: Iterable[Offered]) -> str:
+def cost(packages: Iterable[PackageOffer]) -> str:
     """The download and disk sizes of *packages*, in words."""
     packages = list(packages)
     size = sum(entry.package.size for entry in packages)
@@ -247,7 +247,7 @@ def cost(packages: Iterable[Offered]) -> str:
 
 def _header_packages(
     archive: Archive, kernel: KernelImage, suites: list[str], say: Callable[[str], None]
-) -> list[Offered]:
+) -> list[PackageOffer]:
     name = f"linux-headers-{kernel.release}"
     header = archive.find(suites, name, kernel.version, say=say)
     if header is None:

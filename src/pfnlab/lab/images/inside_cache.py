@@ -38,7 +38,7 @@ _BESIDE = (".sha256",)
 
 
 @dataclass(frozen=True)
-class Stored:
+class CacheEntry:
     """An entry of the cache, with its companion files.
 
     :param kind: the kind in words
@@ -52,7 +52,7 @@ class Stored:
     used: float
 
 
-def stored() -> list[Stored]:
+def stored() -> list[CacheEntry]:
     """All entries of the cache; folders and files unknown to pfnlab are skipped."""
     root = cache_root()
     things = []
@@ -65,11 +65,11 @@ def stored() -> list[Stored]:
             statuses = [file.lstat() for item in paths for file in _files(item)]
             size = sum(status.st_blocks * 512 for status in statuses)
             last_use = max(map(_last_use, statuses), default=path.lstat().st_mtime)
-            things.append(Stored(kind, paths, size, last_use))
+            things.append(CacheEntry(kind, paths, size, last_use))
     return things
 
 
-def clean(days: float) -> list[Stored]:
+def clean(days: float) -> list[CacheEntry]:
     """Remove entries unused for *days* days, each kind under its lock; return the removed entries.
 
     Entries in use by a process stay, e.g. the tree of a running build.
@@ -90,7 +90,7 @@ def clean(days: float) -> list[Stored]:
     return removed
 
 
-def _take_away(thing: Stored) -> bool:
+def _take_away(thing: CacheEntry) -> bool:
     """Remove an entry, unless a process holds the entry's own lock; return True if it was removed."""
     lock = thing.paths[0].with_name(f".{thing.paths[0].name}.lock")
     try:

@@ -99,12 +99,12 @@ def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
     return best_known(matching(name, offers))
 
 
-class _Known(Protocol):
+class _KernelRow(Protocol):
     @property
     def known(self) -> bool: ...
 
 
-_K = TypeVar("_K", bound=_Known)
+_K = TypeVar("_K", bound=_KernelRow)
 
 
 def best_known(kernels: Sequence[_K]) -> _K | None:
@@ -117,12 +117,12 @@ class Role:
     """The kernel used for a role in the demo and the tests.
 
     :param name: the exact version, or the role's series if none is available
-    :param standing: ``known`` and offered, ``new`` (offered, not yet known), ``cached`` (no longer offered),
+    :param status: ``known`` and offered, ``new`` (offered, not yet known), ``cached`` (no longer offered),
         or ``gone`` (not available)
     """
 
     name: str
-    standing: str
+    status: str
 
 
 def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
@@ -180,7 +180,7 @@ def _compare(left: str, right: str) -> int:
     return compare_versions(left, right)
 
 
-def offered() -> list[Offer]:
+def available_offers() -> list[Offer]:
     """All kernels in the lists fetched so far, oldest first; no network access."""
     listings = [read_listing(cache_root() / "apt", suite) for suite in SUITES]
     return offers_in(package for listing in listings if listing is not None for package in listing.packages)
@@ -190,7 +190,7 @@ def known_series(name: str) -> str:
     """The series of *name*, which may be a package version; Misuse if there is no such kernel."""
     version = name if is_version(name) else upstream(name)
     series = series_of(version) if version else name
-    if series in CONFIRMED or (version and any(offer.series == series for offer in offered())):
+    if series in CONFIRMED or (version and any(offer.series == series for offer in available_offers())):
         return series
     near_names = difflib.get_close_matches(series, CONFIRMED, n=1)
     hint = f"did you mean {near_names[0]}? " if near_names else ""

@@ -135,7 +135,7 @@ def read_lists(
 def kernel_for(name: str) -> KernelImage:
     """The kernel offered for *name* in the lists fetched so far, from cache or archive; else a cached one."""
     kernel = cached(name)
-    offer = kernel_offers.chosen(name, kernel_offers.offered())
+    offer = kernel_offers.chosen(name, kernel_offers.available_offers())
     if kernel is not None and (offer is None or kernel.version == offer.package.version or not offer.known):
         return kernel
     return fetch(name)[0]
@@ -298,7 +298,7 @@ class Availability:
     confirmed: bool
 
     @property
-    def standing(self) -> str:
+    def status(self) -> str:
         """In a word: ``known``, ``new`` (offered, not known yet) or ``gone`` (not offered any longer)."""
         if self.known:
             return "gone" if self.offer is None and self.confirmed else "known"
@@ -309,7 +309,7 @@ def inventory() -> list[Availability]:
     """All kernels that are known, cached or in the lists fetched so far, oldest first; no network access."""
     root = cache.cache_root()
     read_suites = {suite for suite in kernel_offers.SUITES if read_listing(root / "apt", suite) is not None}
-    offers = {offer.package.version: offer for offer in kernel_offers.offered()}
+    offers = {offer.package.version: offer for offer in kernel_offers.available_offers()}
     sound_kernels, damaged_files = {}, {}
     for folder in (root / "kernels").glob("[!.]*"):
         kernels, files = whole(folder.name)

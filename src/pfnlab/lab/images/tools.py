@@ -116,7 +116,9 @@ def run(
                     meanwhile()
                     continue
                 tell(process, signal.SIGKILL)
-                raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from error
+                raise TimedOut(
+                    f"`{command_text(command)}` did not end within {limit:g} s: {remedy}"
+                ) from error
     stderr = err.decode(errors="replace")
     if process.returncode:
         for number in NO_ROOM:
@@ -127,7 +129,7 @@ def run(
     )
 
 
-def shown(command: Sequence[str]) -> str:
+def command_text(command: Sequence[str]) -> str:
     """The first words of *command*, enough to recognise it."""
     return " ".join(command[:3]) + (" ..." if len(command) > 3 else "")
 

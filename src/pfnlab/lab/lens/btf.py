@@ -30,7 +30,7 @@ from pfnlab.lab.lens.btf_types import (
     Prototype,
     Reference,
 )
-from pfnlab.lab.lens.kept import read_kept, write_kept
+from pfnlab.lab.lens.result_cache import read_result, write_result
 
 MAGIC = 0xEB9F
 
@@ -84,7 +84,7 @@ class Btf:
             self._scan()
             if index:
                 packed = msgspec.msgpack.encode(_Index(self._offsets.tobytes(), self._names))
-                write_kept(index, stamp, packed)
+                write_result(index, stamp, packed)
 
     def __len__(self) -> int:
         """The number of type ids, including ``void``."""
@@ -332,7 +332,7 @@ class Btf:
 
 
 def _read_index(path: Path, stamp: bytes) -> _Index | None:
-    content = read_kept(path, stamp)
+    content = read_result(path, stamp)
     try:
         return None if content is None else msgspec.msgpack.decode(content, type=_Index)
     except msgspec.DecodeError:

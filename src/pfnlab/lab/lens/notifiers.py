@@ -7,7 +7,7 @@ their number, and a ring of the latest ones (first byte and end).
 import struct
 
 from pfnlab.base.units import PAGE_SHIFT, pages_of
-from pfnlab.lab.lens.plain import Told
+from pfnlab.lab.lens.plain import NotifierRanges
 from pfnlab.lab.lens.view import KernelView
 
 _MAGIC = int.from_bytes(b"pnftold1", "little")
@@ -37,7 +37,7 @@ class Notifiers:
             "struct mmu_notifier"
         )
 
-    def of(self, mm: int) -> Told | None:
+    def of(self, mm: int) -> NotifierRanges | None:
         """The ranges that the driver's notifier of an address space received; None without a notifier."""
         view = self._view
         subscriptions = view.word(mm + self._of_space)
@@ -46,18 +46,18 @@ class Notifiers:
             if not node:
                 return None
             behind = node - self._link + self._size
-            magic, told = _HEAD.unpack(view.read(behind, _HEAD.size))
+            magic, count = _HEAD.unpack(view.read(behind, _HEAD.size))
             if magic == _MAGIC:
-                return self._told(behind + _HEAD.size, told)
+                return self._ranges(behind + _HEAD.size, count)
             node = view.word(node)
         return None
 
-    def _told(self, ring: int, told: int) -> Told:
-        words = _RING.unpack(self._view.read(ring, _RING.size)) if told else ()
+    def _ranges(self, ring: int, count: int) -> NotifierRanges:
+        words = _RING.unpack(self._view.read(ring, _RING.size)) if count else ()
         kept = [
             (start >> PAGE_SHIFT, pages_of(end)) for start, end in zip(words[::2], words[1::2], strict=True)
         ]
         # In chronological order: the newest ranges have overwritten the oldest.
-        first = told % _RANGES if told > _RANGES else 0
-        ranges = [*kept[first:], *kept[:first]][: min(told, _RANGES)]
-        return Told(told, tuple(ranges))
+        first = count % _RANGES if count > _RANGES else 0
+        ranges = [*kept[first:], *kept[:first]][: min(count, _RANGES)]
+        return NotifierRanges(count, tuple(ranges))

@@ -36,10 +36,10 @@ class Fault(NamedTuple):
     says: str
 
 
-class Told(NamedTuple):
+class NotifierRanges(NamedTuple):
     """The ranges that a notifier received: their number, and the latest ones, end exclusive."""
 
-    told: int
+    total: int
     ranges: tuple[tuple[int, int], ...] = ()
 
 
@@ -111,7 +111,7 @@ class RawSpace(NamedTuple):
     vmas: tuple[RawVma, ...]
     entries: tuple[RawEntries, ...]
     tlb_gen: int
-    notifier: Told | None
+    notifier: NotifierRanges | None
     mm: int
 
 

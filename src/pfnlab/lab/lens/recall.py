@@ -10,7 +10,7 @@ W = TypeVar("W")
 Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 
-class _Recalled(NamedTuple):
+class _CachedValue(NamedTuple):
     value: Any
     given: tuple[object, ...]
     readings: list[Reading]
@@ -24,7 +24,7 @@ class Recall:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, _Recalled] = {}
+        self._kept: dict[Hashable, _CachedValue] = {}
         self._notes: list[Reading] | None = None
 
     def value(self, name: Hashable, make: Callable[[], T], *given: object) -> T:
@@ -42,7 +42,7 @@ class Recall:
         outer, self._notes = self._notes, []
         try:
             value = make()
-            self._kept[name] = _Recalled(value, given, self._notes)
+            self._kept[name] = _CachedValue(value, given, self._notes)
         finally:
             if outer is not None:
                 outer += self._notes
@@ -60,7 +60,7 @@ class Recall:
         self._kept.clear()
 
     @staticmethod
-    def _holds(kept: _Recalled, given: tuple[object, ...]) -> bool:
+    def _holds(kept: _CachedValue, given: tuple[object, ...]) -> bool:
         return [*map(id, given)] == [*map(id, kept.given)] and all(
             reader(address, what) == data for reader, address, what, data in kept.readings
         )

@@ -14,10 +14,10 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.flags import VM_PAT
 from pfnlab.lab.lens import plain
-from pfnlab.lab.lens.in_use import Counts
 from pfnlab.lab.lens.layout import Record
 from pfnlab.lab.lens.memory import MemorySource
 from pfnlab.lab.lens.notifiers import Notifiers
+from pfnlab.lab.lens.resource_use import Counts
 from pfnlab.lab.lens.structure import Structures
 from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lab.lens.view import KernelView, smaps_bits

@@ -14,7 +14,7 @@ from pfnlab.base.errors import MissingTool
 from pfnlab.base.extras import imported_from
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
-from pfnlab.lab.lens.kept import read_kept, write_kept
+from pfnlab.lab.lens.result_cache import read_result, write_result
 
 #: Maximum size of an unpacked kernel, and of an image, in bytes.
 MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
@@ -70,12 +70,12 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
         raise LensError(f"{vmlinuz} cannot be read: {trouble.strerror}") from trouble
     stamp = hashlib.sha256(image).digest()
     if cache is not None:
-        content = read_kept(cache, stamp)
+        content = read_result(cache, stamp)
         if content is not None:
             return content
     btf = section(vmlinux_of(image, str(vmlinuz)), ".BTF", str(vmlinuz))
     if cache is not None:
-        write_kept(cache, stamp, btf)
+        write_result(cache, stamp, btf)
     return btf
 
 

@@ -14,7 +14,7 @@ from pfnlab.base.units import PHYSICAL_BITS
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.cleaning import cleared, left_behind, low_devices, settled, stored_pages, turned_back
+from pfnlab.lab.running.cleaning import cleared, leftovers, low_devices, settled, stored_pages, turned_back
 from pfnlab.lab.running.guests import BootedGuest, Guests
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
@@ -22,8 +22,8 @@ from pfnlab.lab.running.notes import Noise, with_notes
 from pfnlab.lab.running.placement import Placement, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
-from pfnlab.lab.running.stepper import NO_LENS, Stepped, is_stall_of_hold
-from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.running.stepper import NO_LENS, SteppedRun, is_stall_of_hold
+from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import unobserved
@@ -172,7 +172,7 @@ class Bench:
         booted.stepper.demanded = self.sight.demanded
         booted.stepper.between = look is not LookLevel.END
         stands = booted.stepper.stands(program)
-        observed = Observed(
+        observed = ObservationRequest(
             look is LookLevel.PROC,
             look is LookLevel.PROC and booted.guest.hello.ptes == "ok",
             look is not LookLevel.END and booted.guest.hello.order == "ok",
@@ -184,7 +184,7 @@ class Bench:
         in_use = booted.in_use or settled(booted.stepper.in_use)
         if booted.reached is not None:
             booted.reached.begin()
-        if booted.stepper.wanted(program):
+        if booted.stepper.needs_steps(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
             booted.stepper.at = None
@@ -192,7 +192,7 @@ class Bench:
                 reply_text = booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
             except LostGuest as trouble:
                 reply_text = reply_until(trouble)
-            stepped = Stepped(reply_text)
+            stepped = SteppedRun(reply_text)
         blocks = () if booted.reached is None else booted.reached.end()
         reply = parse_reply(
             stepped.reply, program, placement, observed, ram_mib=self._ram_mib, ended=stepped.ended
@@ -225,7 +225,7 @@ class Bench:
                 if program.needs.driver:
                     # Resources that a program does not release belong to the driver.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
-                booted.in_use, left = left_behind(booted.stepper.in_use, in_use, placement)
+                booted.in_use, left = leftovers(booted.stepper.in_use, in_use, placement)
                 stepped.blame(-1, left)
             self._account(booted, placement, reply, program, steps, stepped.states)
             if alarm is not None or left:

@@ -10,9 +10,9 @@ from typing import Any
 
 from pfnlab.base.errors import Defect
 from pfnlab.base.progress import say
-from pfnlab.base.worker import End, Ended, Worker, executed, tell
+from pfnlab.base.worker import End, Worker, WorkerEnded, executed, tell
 from pfnlab.lab.images.cache import quiet
-from pfnlab.lab.vm.boots import Stopped
+from pfnlab.lab.vm.boots import AbandonedBoot
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -37,7 +37,7 @@ class BenchProcess:
     def run(self, program: Program) -> Run:
         """Run one program, or raise the error that the machine raised in the process.
 
-        :raises Stopped: if the process was killed in the meantime
+        :raises AbandonedBoot: if the process was killed in the meantime
         :raises Defect: if the process ended by itself
         """
         if self._worker is None:
@@ -81,10 +81,10 @@ class BenchProcess:
     def _ask(self, worker: Worker, request: Program | LookLevel | None) -> Any:
         try:
             return worker.ask(request, self._say)
-        except Ended as lost:
+        except WorkerEnded as lost:
             self._worker, self.is_up = None, False
             if self._killed:
-                raise Stopped from None
+                raise AbandonedBoot from None
             raise Defect(f"the process of a guest ended with status {lost.code}") from None
 
 

@@ -18,7 +18,7 @@ from pfnlab.programs.runs.observation import MemoryFault, PteSeen, Step, direct_
 from pfnlab.programs.runs.pte_text import RAM
 
 if TYPE_CHECKING:
-    from pfnlab.lab.lens.in_use import InUse
+    from pfnlab.lab.lens.resource_use import ResourceUse
 
 #: Maximum number of pages of a device to clear for the next program.
 MAX_CLEARED_PAGES = 2048
@@ -123,7 +123,7 @@ def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
     return [line for line in reply.splitlines() if line.startswith("r ")] == ["r 0 0"] * (operations + 1)
 
 
-def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
+def settled(in_use: Callable[[], ResourceUse | None]) -> ResourceUse | None:
     """The result of *in_use* once it is stable: after a boot the kernel still frees memory."""
     last, same = in_use(), 0
     end = time.monotonic() + _LIMIT
@@ -135,21 +135,21 @@ def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
     return last
 
 
-def left_behind(
-    in_use: Callable[[], InUse | None], before: InUse, placement: Placement
-) -> tuple[InUse, list[MemoryFault]]:
+def leftovers(
+    in_use: Callable[[], ResourceUse | None], before: ResourceUse, placement: Placement
+) -> tuple[ResourceUse, list[MemoryFault]]:
     """The resources in use after a program, and those that the program has left.
 
     Waits for a while, because the kernel frees some of them later.
 
     :param in_use: reads the guest; returns None if it cannot
     """
-    from pfnlab.lab.lens.in_use import left_behind
+    from pfnlab.lab.lens.resource_use import leftovers
 
     end = time.monotonic() + _LIMIT
     while True:
         after = in_use() or before
-        left = left_behind(before, after, placement.places.overlaps_device)
+        left = leftovers(before, after, placement.places.overlaps_device)
         faults = [MemoryFault(*fault) for fault in left]
         # Page tables are compared only if the number of address spaces is unchanged.
         if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:

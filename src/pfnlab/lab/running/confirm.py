@@ -67,22 +67,22 @@ def _of_frame(answer: PropertyResult) -> bool:
     return answer.name == "told_free"
 
 
-class Compared(NamedTuple):
+class Confirmation(NamedTuple):
     """The result of comparing a machine with another machine's finding, also in words."""
 
     outcome: Outcome
     says: str
 
 
-AS_FOUND = Compared(Outcome.AS_EXPECTED, SAME)
+AS_FOUND = Confirmation(Outcome.AS_EXPECTED, SAME)
 
 
-def comparison(program: Program, model: Run, kernel: Run) -> Compared:
+def comparison(program: Program, model: Run, kernel: Run) -> Confirmation:
     """Compare *kernel* with *model* for *program*: the same, an alarm, or the fields that differ."""
     verdict = judge(program, [model, kernel], {})
     fields = sorted({difference.field for difference in verdict.differences})
     if kernel.alarm is not None:
-        return Compared(Outcome.DISCOVERY, f"alarm: {kernel.alarm.title}")
+        return Confirmation(Outcome.DISCOVERY, f"alarm: {kernel.alarm.title}")
     if fields:
-        return Compared(Outcome.DISCOVERY, f"{DIFFERENT} in {', '.join(fields)}")
-    return AS_FOUND if kernel.unfinished is None else Compared(Outcome.UNDECIDED, kernel.unfinished)
+        return Confirmation(Outcome.DISCOVERY, f"{DIFFERENT} in {', '.join(fields)}")
+    return AS_FOUND if kernel.unfinished is None else Confirmation(Outcome.UNDECIDED, kernel.unfinished)

@@ -22,7 +22,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.places import bar_mib_for
 
 if TYPE_CHECKING:
-    from pfnlab.lab.lens.in_use import InUse
+    from pfnlab.lab.lens.resource_use import ResourceUse
     from pfnlab.lab.vm.qemu import Guest
 
 #: Maximum number of stopped guests of a bench, each of some 350 MiB.
@@ -50,7 +50,7 @@ class BootedGuest:
     leaked_entries: int = 0
     once_messages: dict[str, None] = field(default_factory=dict)
     #: Resources in use after the latest program.
-    in_use: InUse | None = None
+    in_use: ResourceUse | None = None
 
 
 class Guests:

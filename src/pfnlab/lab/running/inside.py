@@ -15,15 +15,15 @@ from pfnlab.base.extras import are_installed, need_packages
 from pfnlab.base.units import PfnRange
 from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted
 from pfnlab.lab.lens import THE_LENS, LensError
-from pfnlab.lab.lens.kept import read_kept, write_kept
+from pfnlab.lab.lens.result_cache import read_result, write_result
 from pfnlab.lab.running.inside_state import LensState, Words, vma_counted
 from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
 from pfnlab.programs.runs.places import Places
 
 if TYPE_CHECKING:
     from pfnlab.lab.lens.btf import Btf
-    from pfnlab.lab.lens.in_use import InUse
     from pfnlab.lab.lens.memory import GuestRam
+    from pfnlab.lab.lens.resource_use import ResourceUse
     from pfnlab.lab.lens.snapshot import Lens
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class Inside:
         """The kernel stack pointer of a process that is not running, in a stopped guest."""
         return self._lens.stack_pointer(pid)
 
-    def in_use(self) -> InUse:
+    def in_use(self) -> ResourceUse:
         """The resources currently in use."""
         return _steady(self._lens.in_use)
 
@@ -194,15 +194,15 @@ def _types(vmlinuz: Path, kept: Path) -> Btf:
 
 # Addresses of the kernel's objects, read from its symbol table once for each VMCOREINFO.
 def _symbols(ram: GuestRam, path: Path) -> dict[str, int]:
-    from pfnlab.lab.lens.in_use import SYMBOLS
     from pfnlab.lab.lens.program import OBJECTS, find_symbols
+    from pfnlab.lab.lens.resource_use import SYMBOLS
 
     names = (*OBJECTS, *SYMBOLS)
     stamp = hashlib.sha256(ram.info.text + " ".join(names).encode()).digest()
-    content = read_kept(path, stamp)
+    content = read_result(path, stamp)
     if content is not None:
         return msgspec.json.decode(content, type=dict[str, int])
     # Unpacking the names takes a tenth of a second.
     symbols = find_symbols(ram, names)
-    write_kept(path, stamp, msgspec.json.encode(symbols))
+    write_result(path, stamp, msgspec.json.encode(symbols))
     return symbols

@@ -16,9 +16,9 @@ from pfnlab.programs.runs.observation import (
     BookEntry,
     DeviceSpan,
     MemoryFault,
-    MemorySeen,
-    NotifierSeen,
-    PageHeld,
+    MemoryObservation,
+    NotifierRecord,
+    PageData,
     PteSeen,
     VmaSeen,
     direct_map_lines,
@@ -45,7 +45,7 @@ class LensState(msgspec.Struct, frozen=True):
     tracked: tuple[str, ...] = ()
     prots: tuple[str, ...] = ()
     direct_map: tuple[str, ...] = ()
-    memory: MemorySeen = MemorySeen()
+    memory: MemoryObservation = MemoryObservation()
 
 
 _PASSED_BY = frozenset({"pf", "io"})
@@ -106,11 +106,11 @@ class Words:
             tracked=tuple(map(str, (*_contexts(raw, places), *self._flagged(vmas, places)))),
             prots=tuple(f"{vma_name(seen.task, seen.span)} {_mode(vma.prot, 1)}" for seen, vma in vmas),
             direct_map=tuple(lines),
-            memory=MemorySeen(
+            memory=MemoryObservation(
                 {space.task: (space.mm, space.tlb_gen) for space in raw.spaces},
                 tuple(MemoryFault(*fault) for fault in raw.faults),
-                None if raw.pages is None else tuple(PageHeld(*page) for page in raw.pages),
-                {space.task: NotifierSeen(*space.notifier) for space in raw.spaces if space.notifier},
+                None if raw.pages is None else tuple(PageData(*page) for page in raw.pages),
+                {space.task: NotifierRecord(*space.notifier) for space in raw.spaces if space.notifier},
             ),
         )
 

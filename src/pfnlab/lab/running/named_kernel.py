@@ -13,26 +13,26 @@ from pfnlab.lab.building.built import built, built_kernels, find
 from pfnlab.lab.vm.hardware import read_hardware
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
-from pfnlab.programs.runs.named_machines import MachineKind, Named, is_file, kernel_and_words
+from pfnlab.programs.runs.named_machines import MachineKind, NamedMachine, is_file, kernel_and_words
 
 
-def _read(spec: str, profile: str | None) -> Named:
+def _read(spec: str, profile: str | None) -> NamedMachine:
     name, words = kernel_and_words(spec.partition(":")[2])
     read_hardware(spec, words)
     own_kernel = None if is_version(name) or is_file(name) else find(name)
     if own_kernel is not None:
-        return Named(spec, profile or own_kernel.series, stock=False, built=True)
+        return NamedMachine(spec, profile or own_kernel.series, stock=False, built=True)
     # In a package name, more text follows the version, but it is one line.
     version = name if is_version(name) else upstream(name) if name.isprintable() else None
     if version and series_of(version) in CONFIRMED and not is_file(name):
-        return Named(spec, version, stock=True)
+        return NamedMachine(spec, version, stock=True)
     if is_file(name):
-        return Named(spec, profile, stock=False)
+        return NamedMachine(spec, profile, stock=False)
     if version and series_of(version) == name:
-        from pfnlab.lab.images.kernel_offers import offered
+        from pfnlab.lab.images.kernel_offers import available_offers
 
-        if any(offer.series == name for offer in offered()):
-            return Named(spec, name, stock=True)
+        if any(offer.series == name for offer in available_offers()):
+            return NamedMachine(spec, name, stock=True)
     names = [kernel.name for kernel in built_kernels()]
     close = difflib.get_close_matches(name, [*CONFIRMED, *names], n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
@@ -53,7 +53,7 @@ def _modelled(name: str) -> str | None:
     return f"{version},config={kernel.config}"
 
 
-def _open(named: Named, accel: Accel, look: LookLevel, guests: int | None, blocks: bool) -> Machine:
+def _open(named: NamedMachine, accel: Accel, look: LookLevel, guests: int | None, blocks: bool) -> Machine:
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
     name = named.kernel
@@ -70,7 +70,7 @@ def _open(named: Named, accel: Accel, look: LookLevel, guests: int | None, block
     return machine
 
 
-def _fetch(machines: Sequence[Named]) -> None:
+def _fetch(machines: Sequence[NamedMachine]) -> None:
     """Fetch the stock kernels that are not cached."""
     from pfnlab.lab.images.kernels import cached, fetch, kernel_for
 

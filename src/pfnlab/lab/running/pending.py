@@ -12,7 +12,7 @@ from pfnlab.programs.lang.ops import Program
 Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
 
 
-class Pending:
+class PendingPrograms:
     """The pending programs of a run, by the kind of guest they need.
 
     A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has. It

@@ -46,7 +46,7 @@ _REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids
 
 
 @dataclass
-class Around:
+class FramingLines:
     """The lines of a request before and after the line of one operation."""
 
     before: list[str] = field(default_factory=list)
@@ -61,13 +61,13 @@ def steered_cpus(program: Program) -> int:
     return max(_LEAST_CPUS, processors.used + 1)
 
 
-def preparations(program: Program) -> list[Around]:
+def preparations(program: Program) -> list[FramingLines]:
     """The lines around each operation of *program*."""
     slots = {name: slot for slot, name in enumerate(tasks_of(program))}
     processors = _Processors(program, slots, steered_cpus(program) - 1) if program.needs.held else None
     lines_around = []
     for op in program.ops:
-        around = Around() if processors is None else processors.around(op)
+        around = FramingLines() if processors is None else processors.around(op)
         slot = slots.get(op.task, 0)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             if processors is None:
@@ -104,8 +104,8 @@ class _Processors:
         # Loading the driver waits for every processor, so it comes first.
         self._first_lines = ["op 0 driver faults"] * program.needs.driver
 
-    def around(self, op: Op) -> Around:
-        around = Around()
+    def around(self, op: Op) -> FramingLines:
+        around = FramingLines()
         if not self._process_of:
             self._process_of[MAIN_TASK] = MAIN_TASK
             around.before += [*self._first_lines, *self._pin(MAIN_TASK)]
@@ -163,7 +163,7 @@ def _is_forced(op: Op) -> bool:
     return op.fail is not None or op.skip is not None
 
 
-class StandingPoint(NamedTuple):
+class StopPoint(NamedTuple):
     """A point of a request at which the guest stops.
 
     :param operations: the number of operations completed, including preparations
@@ -177,21 +177,21 @@ class StandingPoint(NamedTuple):
     forced: Op | None = None
 
 
-def stops_of(program: Program) -> list[StandingPoint]:
+def stops_of(program: Program) -> list[StopPoint]:
     """A stop after each operation; if a call is forced in it, its preparations have separate stops."""
     stops, operations = [], 0
     for op, around in zip(program.ops, preparations(program), strict=True):
         if _is_forced(op):
             if around.before:
-                stops.append(StandingPoint(operations + len(around.before), looked_at=False))
+                stops.append(StopPoint(operations + len(around.before), looked_at=False))
             operations += len(around.before) + 1
-            stops.append(StandingPoint(operations, looked_at=not around.after, forced=op))
+            stops.append(StopPoint(operations, looked_at=not around.after, forced=op))
             if not around.after:
                 continue
             operations += len(around.after)
         else:
             operations += len(around.before) + 1 + len(around.after)
-        stops.append(StandingPoint(operations, looked_at=True))
+        stops.append(StopPoint(operations, looked_at=True))
     return stops
 
 

@@ -27,10 +27,10 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.pending import Pending
+from pfnlab.lab.running.pending import PendingPrograms
 from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
-from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
+from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestLike, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import trace_request
 from pfnlab.programs.lang.ops import Program
@@ -159,7 +159,7 @@ class QemuMachine:
         assert self.kernel  # looked up here, before threads ask for it
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
-        pending = Pending(programs)
+        pending = PendingPrograms(programs)
         results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
         threads = self._threads(len(programs), pending, results)
         try:
@@ -200,7 +200,10 @@ class QemuMachine:
         self.close()
 
     def _threads(
-        self, programs: int, pending: Pending, results: queue.SimpleQueue[tuple[int, Run] | BaseException]
+        self,
+        programs: int,
+        pending: PendingPrograms,
+        results: queue.SimpleQueue[tuple[int, Run] | BaseException],
     ) -> list[threading.Thread]:
         self._given += programs
         count = min(self._max_guests, programs, -(-self._given // PROGRAMS_PER_GUEST))
@@ -220,7 +223,7 @@ class QemuMachine:
             for bench in benches
         ]
 
-    def _give_up(self, pending: Pending, threads: list[threading.Thread]) -> None:
+    def _give_up(self, pending: PendingPrograms, threads: list[threading.Thread]) -> None:
         # No thread starts another program, and a thread that waits for a guest loses that guest.
         pending.clear()
         self._shared.stop.set()
@@ -237,7 +240,7 @@ class QemuMachine:
 def _work(
     bench: Bench | BenchProcess,
     stop: threading.Event,
-    pending: Pending,
+    pending: PendingPrograms,
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
     # A thread that runs programs until none is pending. Any other exception is passed to the caller.
@@ -248,7 +251,7 @@ def _work(
         index, program = taken
         try:
             results.put((index, bench.run(program)))
-        except Stopped:
+        except AbandonedBoot:
             return
         except BaseException as error:
             bench.drop()

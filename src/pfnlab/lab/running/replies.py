@@ -16,7 +16,7 @@ from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
-from pfnlab.lab.running.wire import COMM_LENGTH, USUAL, Observed, address_of
+from pfnlab.lab.running.wire import COMM_LENGTH, USUAL, ObservationRequest, address_of
 from pfnlab.lab.vm.probes import read_order
 from pfnlab.programs.lang.device_ops import DRIVER_FILES, MOVED_BAR
 from pfnlab.programs.lang.ops import MAIN_TASK, Mremap, Op, Program, tasks_of
@@ -102,7 +102,7 @@ def parse_reply(
     text: str,
     program: Program,
     placement: Placement,
-    observed: Observed = USUAL,
+    observed: ObservationRequest = USUAL,
     *,
     ram_mib: int = RAM_MIB,
     ended: Mapping[int, Sequence[Op]] = MappingProxyType({}),
@@ -125,7 +125,7 @@ class _Reader:
     program: Program
     placement: Placement
     ram: PfnRange
-    observed: Observed
+    observed: ObservationRequest
     ended: Mapping[int, Sequence[Op]]
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
 from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.functions import Functions
-from pfnlab.lab.steering.hold import Coming, FreeCpus, HeldCpu, HoldOutcome, HoldPoint, NotReached, hold
+from pfnlab.lab.steering.hold import FreeCpus, HeldCpu, HoldOutcome, HoldPoint, NextHold, NotReached, hold
 from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
@@ -86,7 +86,7 @@ class Schedule:
         #: Held CPUs, by the task stopped there.
         self._held: dict[str, HeldCpu[Any]] = {}
         #: The task that waits before it has reached the place where it is to be held.
-        self._coming: tuple[str, Coming] | None = None
+        self._coming: tuple[str, NextHold] | None = None
         #: The kernel's names for the functions at which the program holds tasks.
         self._names: dict[str, str | None] = {}
         self._cast = Cast(guest)
@@ -209,19 +209,19 @@ class Schedule:
         self._open_ops.append((op, slot))
         if coming is not None:
             self._coming = op.task, coming
-        result, value = self._standing(op, outcome)
+        result, value = self._progress(op, outcome)
         return self._memory_reply(stage, Note(alone=True, result=result, value=value))
 
     # The way of an operation to the place where it is to be held; None if this kernel has no such place.
-    def _way(self, op: Op, pid: int) -> Coming | None:
+    def _way(self, op: Op, pid: int) -> NextHold | None:
         function = self._names[op.hold.function] if op.hold is not None else None
         if op.hold is None or function is None:
             return None
         counts = partial(self._in_program_area, function)
-        return Coming(self._steering.way_to(_place(op.hold, function), counts), pid)
+        return NextHold(self._steering.way_to(_place(op.hold, function), counts), pid)
 
     # Result and value of an operation in progress; stores its CPU if it is held.
-    def _standing(self, op: Op, outcome: HoldOutcome) -> tuple[str, str | None]:
+    def _progress(self, op: Op, outcome: HoldOutcome) -> tuple[str, str | None]:
         if outcome.held is not None:
             self._held[op.task] = outcome.held
             self._coming = None
@@ -266,7 +266,7 @@ class Schedule:
                 settled = partial(self._free_cpus.settled, self._cast, slot, limit=limit)
                 outcome = HoldOutcome(held=came) if known else settled()
                 if outcome.answer is None:
-                    results[op.task] = ending(op, *self._standing(op, outcome))
+                    results[op.task] = ending(op, *self._progress(op, outcome))
                     continue
                 if self._coming is not None and self._coming[0] == op.task:
                     self._coming = None

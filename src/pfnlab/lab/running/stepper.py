@@ -36,7 +36,7 @@ from pfnlab.programs.runs.alarm import STALLS, Alarm
 from pfnlab.programs.runs.observation import MemoryFault
 
 if TYPE_CHECKING:
-    from pfnlab.lab.lens.in_use import InUse
+    from pfnlab.lab.lens.resource_use import ResourceUse
     from pfnlab.lab.vm.qemu import Guest
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ _SLOT_TROUBLES = {
 
 
 @dataclass(frozen=True)
-class Stepped:
+class SteppedRun:
     """A program that was run.
 
     :param reply: the agent's reply to the whole request, up to the point where the guest was lost
@@ -106,7 +106,7 @@ class Stepper:
         #: The latest requested operation; None before the first, and if the program was a single request.
         self.at: int | None = None
 
-    def wanted(self, program: Program) -> bool:
+    def needs_steps(self, program: Program) -> bool:
         """True if *program* has to be run one operation at a time.
 
         Undecided if it has to be, but an earlier program has shown that the kernel cannot be read.
@@ -121,7 +121,7 @@ class Stepper:
         The request asks for these stops: there are no requests between operations, but a call may be forced
         in one.
         """
-        if not (can_stand(program) and self._looks and hasattr(self._guest, "request_standing")):
+        if not (can_stand(program) and self._looks and hasattr(self._guest, "request_with_stops")):
             return False
         self._open_lens(needed=False)
         return self._inside is not None
@@ -130,7 +130,7 @@ class Stepper:
     def _looks(self) -> bool:
         return self.between and self._ram is not None
 
-    def run(self, request: str, program: Program, placement: Placement) -> Stepped:
+    def run(self, request: str, program: Program, placement: Placement) -> SteppedRun:
         """Run *program*, whose request is *request*.
 
         If the guest is lost, the result has the steps before that and the reason (:func:`reply_until`).
@@ -150,7 +150,7 @@ class Stepper:
         states: list[LensState] = []
         names = tasks_of(program)
         if self.stands(program):
-            return self._run_standing(request, program, placement)
+            return self._run_with_stops(request, program, placement)
 
         def snapshot(stage: Stage) -> LensState:
             assert self._inside is not None
@@ -178,11 +178,11 @@ class Stepper:
             return reply
 
         def watched(ask: Ask) -> Ask:
-            def asked(text: str, stage: Stage) -> str:
+            def ask_at(text: str, stage: Stage) -> str:
                 self.at = stage.done if stage.begun else None
                 return ask(text, stage)
 
-            return asked
+            return ask_at
 
         def look(stage: Stage) -> None:
             if self._inside is not None:
@@ -195,7 +195,7 @@ class Stepper:
                 reply = ask_stepwise(request, watched(ask), look, around, nop_first=nop_first)
             except LostGuest as lost:
                 reply = self._reply_until(lost)
-            return Stepped(reply, states)
+            return SteppedRun(reply, states)
         assert self._steering is not None and self._functions is not None and self._inside is not None
         free_cpus = FreeCpus(self._steering, self._inside.stack_pointer)
         schedule = Schedule(self._guest, free_cpus, self._functions, program, placement, snapshot, ask)
@@ -210,9 +210,9 @@ class Stepper:
                 )
         except LostGuest as lost:
             reply = self._reply_until(lost)
-        return Stepped(reply, states, schedule.notes)
+        return SteppedRun(reply, states, schedule.notes)
 
-    def _run_standing(self, request: str, program: Program, placement: Placement) -> Stepped:
+    def _run_with_stops(self, request: str, program: Program, placement: Placement) -> SteppedRun:
         inside, names = self._inside, tasks_of(program)
         assert inside is not None
         states: list[LensState] = []
@@ -246,7 +246,7 @@ class Stepper:
         self.at = 0
         forced = any(stop.forced is not None for stop in stops)
         try:
-            reply = cast("Guest", self._guest).request_standing(
+            reply = cast("Guest", self._guest).request_with_stops(
                 request,
                 [stop.operations for stop in stops],
                 look_after,
@@ -257,7 +257,7 @@ class Stepper:
                 look(reply)
         except LostGuest as lost:
             reply = self._reply_until(lost)
-        return Stepped(reply, states)
+        return SteppedRun(reply, states)
 
     def alarm(self, program: Program) -> Alarm | None:
         """The alarm that ended the guest during *program*, with its operation."""
@@ -265,7 +265,7 @@ class Stepper:
         if alarm is None or is_stall_of_hold(alarm, program):
             return None
         step = self.at
-        if step is None and not self.wanted(program):
+        if step is None and not self.needs_steps(program):
             step = operation_begun(program, self._guest.begun)
         return with_operation(alarm, program, step)
 
@@ -279,7 +279,7 @@ class Stepper:
         assert self._inside is not None
         self._inside.turn_back(frames)
 
-    def in_use(self) -> InUse | None:
+    def in_use(self) -> ResourceUse | None:
         """The resources in use in a guest in which no program is running; None if its memory is not read."""
         if self._inside is None:
             return None

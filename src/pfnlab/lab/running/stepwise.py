@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pfnlab.base.errors import LostGuest
-from pfnlab.lab.running.preparations import Around
+from pfnlab.lab.running.preparations import FramingLines
 
 
 @dataclass
@@ -38,7 +38,7 @@ Look = Callable[[Stage], None]
 
 
 def ask_stepwise(
-    request: str, ask: Ask, look: Look, preparations: Sequence[Around] = (), *, nop_first: bool = False
+    request: str, ask: Ask, look: Look, preparations: Sequence[FramingLines] = (), *, nop_first: bool = False
 ) -> str:
     """The reply to *request*, a whole program, whose operations are sent one by one.
 
@@ -58,7 +58,12 @@ def ask_stepwise(
 
 
 def _ask(
-    joined: _JoinedReply, request: str, ask: Ask, look: Look, preparations: Sequence[Around], nop_first: bool
+    joined: _JoinedReply,
+    request: str,
+    ask: Ask,
+    look: Look,
+    preparations: Sequence[FramingLines],
+    nop_first: bool,
 ) -> str:
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]
@@ -82,12 +87,12 @@ def _ask(
 
 
 def _parts(
-    lines: list[str], preparations: Sequence[Around]
+    lines: list[str], preparations: Sequence[FramingLines]
 ) -> Iterator[tuple[list[str], list[str], list[str]]]:
     remaining = iter(preparations)
     at = 0
     while at < len(lines):
-        around = next(remaining, Around())
+        around = next(remaining, FramingLines())
         op = at + len(around.before)
         end = op + 1 + len(around.after)
         yield lines[at:op], lines[op : op + 1], lines[op + 1 : end]

@@ -14,7 +14,7 @@ from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ROWS, is_by_hand
-from pfnlab.programs.runs.places import shows_unknown
+from pfnlab.programs.runs.places import reads_unknown
 
 #: Maximum number of tasks of the agent, and maximum length of a comm in the kernel.
 MAX_TASKS = 16
@@ -38,7 +38,7 @@ _UNLIMITED = (1 << 64) - 1
 _OF_RAM = _OF_VVAR = 1 << 63
 
 
-class Observed(NamedTuple):
+class ObservationRequest(NamedTuple):
     """Observations requested from the agent, by their words in a request; VMAs and PTEs after each step.
 
     :param order: the order of kernel calls, in a guest with probes
@@ -54,10 +54,10 @@ class Observed(NamedTuple):
 
 
 #: VMAs and page-table entries after every operation.
-USUAL = Observed()
+USUAL = ObservationRequest()
 
 
-def compile_program(program: ops.Program, placement: Placement, observed: Observed) -> str:
+def compile_program(program: ops.Program, placement: Placement, observed: ObservationRequest) -> str:
     """The request that runs *program* in *placement*; Misuse if the program has too many tasks."""
     tasks = ops.tasks_of(program)
     if len(tasks) > MAX_TASKS:
@@ -158,7 +158,7 @@ def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]
 def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
     assert call.bytes is not None
     # A read whose content must not be reported has this flag in place of the first byte to write.
-    silent = int(shows_unknown(call, placement.places))
+    silent = int(reads_unknown(call, placement.places))
     walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
     first = silent if isinstance(call, ProcessVmReadv) or call.value is None else call.value
     address = address_of(placement, call.span) + call.bytes.offset

@@ -62,7 +62,7 @@ class HoldOutcome:
 
 
 @dataclass
-class Coming:
+class NextHold:
     """Another task to hold: the way to its place, and its CPU once it is stopped there."""
 
     way: Way
@@ -83,7 +83,7 @@ class FreeCpus:
 
     def __init__(self, steering: Steering, stack_pointer: Callable[[int], int] | None = None) -> None:
         self.steering, self._stack_pointer = steering, stack_pointer
-        self.coming: Coming | None = None
+        self.coming: NextHold | None = None
 
     def others(self, call: Callable[[], U]) -> U:
         """Let all CPUs except held ones run until *call* has returned, and stop them again.
@@ -134,7 +134,7 @@ class FreeCpus:
         verb: str,
         *arguments: int | str,
         limit: float = 0.4,
-        coming: Coming | None = None,
+        coming: NextHold | None = None,
     ) -> HoldOutcome:
         """Let *task*, on another CPU, begin an operation; report its progress while CPUs are held.
 
@@ -153,7 +153,7 @@ class FreeCpus:
         return self._outcome(cast, task, self.others(partial(cast.collect, task, limit)), limit, coming)
 
     def _outcome(
-        self, cast: Cast, task: int, answer: Answer | None, limit: float, coming: Coming | None
+        self, cast: Cast, task: int, answer: Answer | None, limit: float, coming: NextHold | None
     ) -> HoldOutcome:
         previous_need = Obstacle.NOTHING
         for _ in range(_PATIENCE):

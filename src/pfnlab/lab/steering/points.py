@@ -42,7 +42,7 @@ class Injection:
 
 
 @dataclass(frozen=True)
-class Injected(Generic[T]):
+class InjectionOutcome(Generic[T]):
     """The outcome of an injection.
 
     :param result: the result of the operation

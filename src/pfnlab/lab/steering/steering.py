@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from pfnlab.base.errors import TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
-from pfnlab.lab.steering.points import Hit, Injected, Injection, Place, Way
+from pfnlab.lab.steering.points import Hit, Injection, InjectionOutcome, Place, Way
 from pfnlab.lab.steering.symbols import Symbols
 from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 
@@ -104,7 +104,7 @@ class Steering:
         task = self.stub.word(base + self.symbols.address(symbol) & _MASK)
         return int.from_bytes(self.stub.read(task + int(self._offsets[_PID], 16), 4), "little")
 
-    def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> Injected[T]:
+    def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> InjectionOutcome[T]:
         """Run the operation *call* with one call of a kernel function forced to return a value.
 
         The operation runs to its end whether or not the call is reached.
@@ -129,7 +129,7 @@ class Steering:
         if inlined:
             description = f"{injection.function} in {inside} here, nor a way to one but by pointers"
             raise Undecided(f"there is no call of {description}: this kernel may have inlined it")
-        return Injected(result, forced, hit.calls if hit else 0)
+        return InjectionOutcome(result, forced, hit.calls if hit else 0)
 
     def _leads_to(self, name: str, wanted: str) -> bool:
         """True if *name* calls *wanted*, directly or through others; function pointers are not followed."""

@@ -48,7 +48,7 @@ class Breakpoints:
 
 
 @dataclass(frozen=True)
-class _Replaced:
+class _ReplacedBytes:
     # The original first bytes of an instruction that a loop replaces, and its kind.
     code: bytes
     #: Its size if it has no effect.
@@ -66,7 +66,7 @@ class Loops:
 
     def __init__(self, stub: GdbStub) -> None:
         self._stub = stub
-        self._replaced: dict[int, _Replaced] = {}
+        self._replaced: dict[int, _ReplacedBytes] = {}
 
     def set(self, address: int) -> None:
         """Write the loop."""
@@ -105,11 +105,11 @@ class Loops:
             self.set(at)
 
 
-def _at(address: int, code: bytes) -> _Replaced:
+def _at(address: int, code: bytes) -> _ReplacedBytes:
     # Identifies the instruction at the beginning of the bytes at *address*.
     nothing = next((len(start) for start in _NOTHING if code.startswith(start)), 0)
     calls = 0
     if code.startswith(_CALL):
         distance = int.from_bytes(code[1:_CALL_SIZE], "little", signed=True)
         calls = address + _CALL_SIZE + distance
-    return _Replaced(code[: len(_LOOP)], nothing, calls)
+    return _ReplacedBytes(code[: len(_LOOP)], nothing, calls)

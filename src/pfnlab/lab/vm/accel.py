@@ -19,15 +19,15 @@ HELLO_LIMIT = 20.0
 class Acceleration:
     """The accelerator of one machine's guests, and whether KVM has worked there.
 
-    :param asked: the accelerator the user requested
+    :param requested: the accelerator the user requested
     :param say: called once, with the reason, if a different one is used
     :param device: the KVM device; replaced in tests
     """
 
     def __init__(
-        self, asked: Accel = Accel.TCG, say: Callable[[str], None] = quiet, *, device: Path | None = None
+        self, requested: Accel = Accel.TCG, say: Callable[[str], None] = quiet, *, device: Path | None = None
     ) -> None:
-        self._requested = Accel(asked)
+        self._requested = Accel(requested)
         self._say = say
         self._device = device or DEVICE
         self._lock = threading.Lock()

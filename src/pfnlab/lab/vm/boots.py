@@ -80,7 +80,7 @@ SMALL = GuestShape()
 GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
 
 
-class Stopped(Exception):
+class AbandonedBoot(Exception):
     """The run was abandoned while this guest was booting."""
 
 
@@ -122,7 +122,7 @@ class Boots:
                 self.guests.add(guest)
             if self.stop.is_set():
                 self.end(guest)
-                raise Stopped
+                raise AbandonedBoot
             return guest
         raise Defect("a boot neither worked nor failed")
 

@@ -57,7 +57,7 @@ def symbols() -> dict[str, list[EventSymbol]]:
     return msgspec.json.decode(text, type=dict[str, list[EventSymbol]])
 
 
-def _standing(release: str) -> Iterator[EventSymbol]:
+def _implementations(release: str) -> Iterator[EventSymbol]:
     """The functions that implement events in the kernel *release*."""
     for functions in symbols().values():
         yield from (function for function in functions if function.stands_in(release))
@@ -65,21 +65,22 @@ def _standing(release: str) -> Iterator[EventSymbol]:
 
 def address_of(symbol: str, release: str) -> str | None:
     """The location of the virtual address that a kernel function works on, in kprobe syntax, or None."""
-    candidates = (function for function in _standing(release) if function.symbol == symbol)
+    candidates = (function for function in _implementations(release) if function.symbol == symbol)
     return next((function.arguments.get("address") for function in candidates), None)
 
 
 def trace_request(release: str) -> str:
     """The request that prepares a guest of kernel *release* to observe orders (``guest/PROTOCOL.md``)."""
     probes = (
-        " ".join(["probe", function.symbol, *function.arguments.values()]) for function in _standing(release)
+        " ".join(["probe", function.symbol, *function.arguments.values()])
+        for function in _implementations(release)
     )
     return "\n".join(["trace", *probes, ""])
 
 
 def probed(release: str) -> frozenset[str]:
     """The functions that are probed in a kernel *release*."""
-    return frozenset(function.symbol for function in _standing(release))
+    return frozenset(function.symbol for function in _implementations(release))
 
 
 def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
@@ -87,8 +88,8 @@ def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
     return frozenset(
         word
         for word, functions in symbols().items()
-        if (standing := [function.symbol for function in functions if function.stands_in(release)])
-        and set(standing) <= set(uncalled)
+        if (implementations := [function.symbol for function in functions if function.stands_in(release)])
+        and set(implementations) <= set(uncalled)
     )
 
 

@@ -188,7 +188,7 @@ class Guest:
             raise Defect("a request to a guest that was closed")
         self._channel.send(text, allowed, turns)
 
-    def request_standing(
+    def request_with_stops(
         self,
         text: str,
         stops: Sequence[int],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.bisect import BisectedRule, BisectResult
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, cell, cells, headed
-from pfnlab.present.document.part import Part, program_code, told
+from pfnlab.present.document.part import Part, part_of_result, program_code
 
 #: The maximum number of changes to a model that are named.
 _CHANGES = 2
@@ -16,7 +16,7 @@ def part(content: BisectResult) -> Part:
     says = f"{content.sought}: {_found(content)}"
     title = f"{content.sought} from {content.good} to {content.bad}"
     ends = ("good", content.good), ("bad", content.bad)
-    return told(content, title, says, _blocks(content), *ends, first=says)
+    return part_of_result(content, title, says, _blocks(content), *ends, first=says)
 
 
 def _found(content: BisectResult) -> str:
@@ -44,7 +44,7 @@ def _rule(rule: BisectedRule) -> str:
 
 
 def _blocks(content: BisectResult) -> Iterator[Block]:
-    yield Paragraph(f"Sought: {content.says}.")
+    yield Paragraph(f"Difference: {content.says}.")
     rows = (
         cells(
             _short(tried.candidate),

@@ -109,12 +109,12 @@ def headed(
     caption: str,
     head: tuple[str, ...],
     rows: Iterable[tuple[Cell, ...]],
-    shown: int,
+    columns: int,
     below: Iterable[Chapter] = (),
 ) -> Iterator[Table]:
-    """Yield a table with its header; a terminal shows the first *shown* columns. Nothing without rows."""
+    """Yield a table with its header; a terminal shows the first *columns* columns. Nothing without rows."""
     if found := tuple(rows):
-        yield Table(caption, head, found, tuple(range(shown)), tuple(below), headed=True)
+        yield Table(caption, head, found, tuple(range(columns)), tuple(below), headed=True)
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ class Figure(msgspec.Struct, frozen=True):
     svg: str
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class DrawnFigures(msgspec.Struct, frozen=True):
     """Figures drawn on demand, because drawing takes time and a terminal shows none."""
 
     kind: ClassVar[str] = "drawn"
@@ -168,7 +168,7 @@ class Contents(msgspec.Struct, frozen=True):
     entries: tuple[ContentsEntry, ...]
 
 
-Block = Paragraph | Facts | Bullets | Table | Code | Figure | Drawn | Chapter | Contents
+Block = Paragraph | Facts | Bullets | Table | Code | Figure | DrawnFigures | Chapter | Contents
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pfnlab.base.terminal_text import linkless
 from pfnlab.base.units import number_of
-from pfnlab.hunt.meeting.bug_shown import BugRunResult, HeldMachine, ShownMachine, ShownProgram
+from pfnlab.hunt.meeting.bug_run import BugRunResult, HeldMachine, ShownMachine, ShownProgram
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells
-from pfnlab.present.document.part import Part, program_code, section, told
+from pfnlab.present.document.part import Part, part_of_result, program_code, section
 from pfnlab.present.report.affected import AffectedBy, AffectsResult
 
 
@@ -21,7 +21,9 @@ def affects_part(content: AffectsResult) -> Part:
     )
     says = _affected(content)
     shown = [(name, value) for name, value in facts if value]
-    return told(content, f"Bugs of {content.version}", says, _affects_blocks(content), *shown, first=says)
+    return part_of_result(
+        content, f"Bugs of {content.version}", says, _affects_blocks(content), *shown, first=says
+    )
 
 
 def _affected(content: AffectsResult) -> str:
@@ -102,7 +104,9 @@ def part(content: BugRunResult) -> Part:
     says = f"{content.id}, {content.title}: {_shown(content)}"
     first = f"{content.id}  {content.title}{cve}: {content.what}"
     breaks = ", ".join(content.breaks)
-    return told(content, f"Bug {content.id}", says, _run_blocks(content), ("breaks", breaks), first=first)
+    return part_of_result(
+        content, f"Bug {content.id}", says, _run_blocks(content), ("breaks", breaks), first=first
+    )
 
 
 def _shown(content: BugRunResult) -> str:

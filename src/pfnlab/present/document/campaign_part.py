@@ -19,7 +19,14 @@ from pfnlab.present.document.blocks import (
     cells,
     headed,
 )
-from pfnlab.present.document.part import Part, drawn, operations_of, program_code, short, told
+from pfnlab.present.document.part import (
+    Part,
+    figures_on_demand,
+    operations_of,
+    part_of_result,
+    program_code,
+    short,
+)
 
 #: The maximum number of reasons, files and kinds named in a line.
 _NAMED = 6
@@ -42,7 +49,7 @@ def part(content: FuzzResult) -> Part:
         says = f"{number_of(len(content.unstable), 'difference')} did not recur in {amount}."
     else:
         says = f"No difference in {amount}."
-    return told(content, title, says, _blocks(content), first=content.headline)
+    return part_of_result(content, title, says, _blocks(content), first=content.headline)
 
 
 def finding_part(content: FindingFolder) -> Part:
@@ -54,7 +61,7 @@ def finding_part(content: FindingFolder) -> Part:
         outcome=content.outcome,
         blocks=(
             *program_code(content.program),
-            drawn(lambda draw: draw.story_of_text(content.program, ())),
+            figures_on_demand(lambda draw: draw.story_of_text(content.program, ())),
             Code("The report that was filed", content.report.strip("\n")),
         ),
         facts=(("finding", (content.name,)),),
@@ -98,7 +105,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
     files = list(coverage.files.items())[:_DRAWN]
     lowest = [(name, round(100 * seen / all_)) for name, (seen, all_) in files if all_]
     title = "Branches reached in the least covered files, in percent"
-    yield drawn(lambda draw: draw.bars(title, lowest, "%"))
+    yield figures_on_demand(lambda draw: draw.bars(title, lowest, "%"))
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
@@ -132,7 +139,7 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
         f"{number}. {short(shown.says, content.machines)}",
         (
             *program_code(shown.program or "", glance=operations_of(shown.program or "")),
-            drawn(lambda draw: draw.story_of_text(shown.program, content.machines)),
+            figures_on_demand(lambda draw: draw.story_of_text(shown.program, content.machines)),
             *((Bullets((f"of the same cause: {alike}",)),) if alike else ()),
         ),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.inert import recorded_line
-from pfnlab.base.result import beside
+from pfnlab.base.result import other_fields
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.scopes.meanings import verdict_words
@@ -22,7 +22,7 @@ from pfnlab.present.document.blocks import (
     cell,
     cells,
 )
-from pfnlab.present.document.part import Part, drawn, program_code, section, told
+from pfnlab.present.document.part import Part, figures_on_demand, part_of_result, program_code, section
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 
@@ -34,12 +34,12 @@ def part(content: CheckResult) -> Part:
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
     says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
     cut = f"; the search was cut: {content.cut[0]}" if content.cut else ""
-    others = ((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value)
+    others = ((name, str(value)) for name, value in other_fields(content, SHOWN_APART).items() if value)
     bound = f"at most {number_of(content.depth, 'operation')}"
     if content.ended:
         bound = f"every sequence of operations: no state is farther than {content.depth}"
     blocks = (Paragraph(f"{title}: {bound}"), *_blocks(content))
-    return told(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
+    return part_of_result(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
 
 
 def _blocks(content: CheckResult) -> Iterator[Block]:
@@ -55,7 +55,7 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
     )
     if len(content.growth) > 1:
         labels = [(str(depth), count) for depth, count in enumerate(content.growth)]
-        yield drawn(lambda draw: draw.bars("New states by number of operations", labels, "state"))
+        yield figures_on_demand(lambda draw: draw.bars("New states by number of operations", labels, "state"))
     yield Bullets(tuple(_gaps(content)))
     fired = [
         (cell(name), Cell(tuple(f"{result} {count:,}" for result, count in results.items())))
@@ -94,7 +94,7 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
                 held = "with one held task" if program.needs.held else "without a held task"
                 blocks.append(Paragraph(f"as a program {held}:"))
         blocks += program_code(answer.text, "The shortest program", glance=ops)
-        blocks.append(drawn(lambda draw: draw.story_of_text(answer.text, [content.machine])))
+        blocks.append(figures_on_demand(lambda draw: draw.story_of_text(answer.text, [content.machine])))
     if answer.confirmed:
         blocks.append(Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items())))
     if answer.replay is not None:

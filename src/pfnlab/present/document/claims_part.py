@@ -10,10 +10,10 @@ from itertools import groupby
 from textwrap import indent
 
 from pfnlab.base.inert import one_line, recorded_line, visible, visible_name
-from pfnlab.discussions.asked_again import ClaimAnswer, ClaimResult
+from pfnlab.discussions.claim_results import ClaimAnswer, ClaimResult
 from pfnlab.present.document import blocks
 from pfnlab.present.document.mail import WIDTH
-from pfnlab.present.document.part import Part, told
+from pfnlab.present.document.part import Part, part_of_result
 
 
 def part(content: ClaimResult) -> Part:
@@ -22,7 +22,9 @@ def part(content: ClaimResult) -> Part:
     first = f"{claim.number}  {claim.author}, {content.role}, {claim.date}: {claim.message}"
     says = f"{claim.number}, {claim.author}: {content.says}"
     fact = "discussion", content.discussion
-    return told(content, f"Claim {claim.number}", says, _blocks(content), fact, first=one_line(first))
+    return part_of_result(
+        content, f"Claim {claim.number}", says, _blocks(content), fact, first=one_line(first)
+    )
 
 
 def commands_of(content: ClaimResult) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pfnlab.diagnosis.messages.explanation import (
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 from pfnlab.diagnosis.messages.kernel_said import KernelSure
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone, listed
-from pfnlab.present.document.part import Part, terminal, told
+from pfnlab.present.document.part import Part, part_of_result, terminal
 
 _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.LOOK: "lit",
@@ -44,7 +44,7 @@ _INDENT = "  "
 
 def part(content: ExplainResult) -> Part:
     """Return the boots with all of their events."""
-    return told(content, "Explanation", content.answer or content.says, everything(content))
+    return part_of_result(content, "Explanation", content.answer or content.says, everything(content))
 
 
 def screen(content: ExplainResult, *, full: bool) -> str:
@@ -54,7 +54,7 @@ def screen(content: ExplainResult, *, full: bool) -> str:
 
 def rows_of(content: ExplainResult, blocks: Iterable[Block]) -> str:
     """Return the rows of a screen: the answer, then *blocks*."""
-    shown = told(content, "Explanation", content.answer, blocks, first=content.answer)
+    shown = part_of_result(content, "Explanation", content.answer, blocks, first=content.answer)
     lines = terminal(shown).splitlines()
     return "\n".join(row for line in lines for row in _rows(line))
 

@@ -22,7 +22,7 @@ from pfnlab.present.document.blocks import (
     Contents,
     ContentsEntry,
     Document,
-    Drawn,
+    DrawnFigures,
     Facts,
     Figure,
     Paragraph,
@@ -79,7 +79,7 @@ def html(document: Document) -> str:
     main = (
         element("h1", document.title),
         element("p", document.says, class_="says"),
-        _blocks(drawn(document.blocks), 2),
+        _blocks(with_figures(document.blocks), 2),
     )
     made = together((f"Made by pfnlab {VERSION}. ", element("code", "<"), _SIGNS_MEAN))
     body = (_below("main", *main), element("footer", element("p", made)))
@@ -108,20 +108,20 @@ def fragment(blocks: Sequence[Block]) -> str:
 
 def unstyled(blocks: Sequence[Block]) -> str:
     """Return *blocks* as a part of a page that styles them. Texts are escaped; only drawings are markup."""
-    return str(_blocks(drawn(blocks), 3))
+    return str(_blocks(with_figures(blocks), 3))
 
 
-def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
+def with_figures(blocks: Sequence[Block]) -> Iterator[Block]:
     """Yield the same blocks with drawings, but make none beyond :data:`MOST_DRAWN` bytes."""
     left = MOST_DRAWN
 
-    def kept(block: Block) -> Iterator[Block]:
+    def expanded(block: Block) -> Iterator[Block]:
         nonlocal left
         if isinstance(block, Chapter):
-            yield replace(block, blocks=tuple(chain.from_iterable(map(kept, block.blocks))))
-        elif isinstance(block, Drawn):
+            yield replace(block, blocks=tuple(chain.from_iterable(map(expanded, block.blocks))))
+        elif isinstance(block, DrawnFigures):
             if left >= 0:
-                yield from chain.from_iterable(map(kept, block.figures()))
+                yield from chain.from_iterable(map(expanded, block.figures()))
         elif isinstance(block, Figure):
             if left >= 0:
                 left -= len(block.svg.encode())
@@ -129,7 +129,7 @@ def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
         else:
             yield block
 
-    return chain.from_iterable(map(kept, blocks))
+    return chain.from_iterable(map(expanded, blocks))
 
 
 def _blocks(blocks: Iterable[Block], level: int) -> Markup:

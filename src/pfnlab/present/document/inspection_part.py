@@ -23,7 +23,7 @@ from pfnlab.present.document.blocks import (
     cells,
     listed,
 )
-from pfnlab.present.document.part import Part, drawn, told
+from pfnlab.present.document.part import Part, figures_on_demand, part_of_result
 from pfnlab.present.report.affected import affecting
 
 #: The maximum number of a kernel's bugs that are named.
@@ -39,7 +39,9 @@ def part(content: InspectionResult) -> Part:
     first = f"{content.origin}: {name}{content.kernel or 'kernel not known'}"
     says = content.device.says if content.device else content.says
     facts = ("kernel", content.kernel), ("runs under", content.virtual)
-    return told(content, f"Inspection of {content.origin}", says, _blocks(content), *facts, first=first)
+    return part_of_result(
+        content, f"Inspection of {content.origin}", says, _blocks(content), *facts, first=first
+    )
 
 
 def _blocks(content: InspectionResult) -> Iterator[Block]:
@@ -72,7 +74,9 @@ def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
     yield Bullets((f"  {found.means}",))
     if shown.around:
         yield Code("The physical memory there", picture(shown.around))
-        yield drawn(lambda draw: draw.physical_memory(f"{title}: the memory around it", shown.around))
+        yield figures_on_demand(
+            lambda draw: draw.physical_memory(f"{title}: the memory around it", shown.around)
+        )
     yield Bullets(tuple(_below(shown)))
 
 

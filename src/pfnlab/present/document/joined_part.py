@@ -7,7 +7,7 @@ from pfnlab.diagnosis.joined_explanation import JoinedExplanation
 from pfnlab.present.document.blocks import Block, Paragraph
 from pfnlab.present.document.explanation_part import brief, everything, few, rows_of
 from pfnlab.present.document.inspection_part import TONES, finding_blocks
-from pfnlab.present.document.part import Part, told
+from pfnlab.present.document.part import Part, part_of_result
 
 #: The maximum number of findings on a screen.
 _MOST = 10
@@ -15,7 +15,7 @@ _MOST = 10
 
 def part(content: JoinedExplanation) -> Part:
     """Return the findings, then the boots with all of their events."""
-    return told(content, "Explanation", content.answer or content.says, _everything(content))
+    return part_of_result(content, "Explanation", content.answer or content.says, _everything(content))
 
 
 def screen(content: JoinedExplanation, *, full: bool) -> str:

@@ -43,7 +43,7 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
             yield from (*_wrapped(f"{block.caption}:"), "")
             for line in block.text.split("\n"):
                 yield f"    {visible(line)}".replace("\t", "    ").rstrip()
-        case blocks.Figure() | blocks.Drawn():
+        case blocks.Figure() | blocks.DrawnFigures():
             return
         case blocks.Contents():
             for entry in block.entries:

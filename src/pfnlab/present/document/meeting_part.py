@@ -13,7 +13,7 @@ from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells
-from pfnlab.present.document.part import Part, drawn, program_code, section, short, told
+from pfnlab.present.document.part import Part, figures_on_demand, part_of_result, program_code, section, short
 from pfnlab.present.document.review_part import chapters
 
 #: The maximum number of programs showing a difference, of other differences with its cause, and of commits.
@@ -32,7 +32,7 @@ def part(content: MeetingResult) -> Part:
         count = number_of(len(found), "difference")
         says = f"{count}{causes} in {amount}, {content.unexplained} unexplained{unstable}"
     facts = ("kernel", content.kernels), ("seed", seeds(content.held))
-    return told(content, names, f"{names}: {says}.", _blocks(content), *facts)
+    return part_of_result(content, names, f"{names}: {says}.", _blocks(content), *facts)
 
 
 def amount_of(held: dict[str, HeldCount]) -> str:
@@ -84,7 +84,7 @@ def difference_section(
         f"{number}. {short(first.says, machines)}",
         (
             *program_code(first.program),
-            drawn(lambda draw: draw.story_of_text(first.program, machines)),
+            figures_on_demand(lambda draw: draw.story_of_text(first.program, machines)),
             Bullets((*first.seen, by, *said)),
         ),
     )
@@ -105,7 +105,9 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
             yield difference_section(number, shown, content.machines, _UNEXPLAINED, commits.get(number, ()))
     if len(found) > 1:
         counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
-        yield drawn(lambda draw: draw.bars("Programs that show each difference", counts, "program"))
+        yield figures_on_demand(
+            lambda draw: draw.bars("Programs that show each difference", counts, "program")
+        )
     if content.models is not None:
         models = content.models or ("none: both have the same rules",)
         yield from section("Differences between their models", Bullets(models))
@@ -134,7 +136,7 @@ def trial_part(content: TrialResult) -> Part:
     kernel = "kernel", (content.kernel, content.built)
     policies = "said to be", ", ".join(content.policies)
     facts = kernel, ("patch", content.patches), policies, ("seed", str(content.seed))
-    return told(content, title, f"{title}: {content.says}", _trial_blocks(content), *facts)
+    return part_of_result(content, title, f"{title}: {content.says}", _trial_blocks(content), *facts)
 
 
 def replay_part(content: ReplayResult) -> Part:
@@ -147,7 +149,7 @@ def replay_part(content: ReplayResult) -> Part:
     blocks = (*((steps,) if rows else ()), Paragraph(one_line(content.verdict)))
     name = f"{content.machine}, {content.title}"
     says = f"{name}: {content.verdict}."
-    return told(content, f"{content.title}, again", says, blocks, first=one_line(name))
+    return part_of_result(content, f"{content.title}, again", says, blocks, first=one_line(name))
 
 
 def _trial_blocks(content: TrialResult) -> Iterator[Block]:

@@ -12,14 +12,14 @@ from typing import Any, get_type_hints
 import msgspec
 
 from pfnlab.base.inert import one_line, recorded_line, visible
-from pfnlab.base.result import Made, Outcome, Printed, Result
+from pfnlab.base.result import Made, Outcome, PrintedStruct, Result
 from pfnlab.base.terminal_text import wrapped
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
     Chapter,
     Code,
-    Drawn,
+    DrawnFigures,
     Facts,
     Figure,
     Paragraph,
@@ -65,11 +65,13 @@ class Part(msgspec.Struct, frozen=True):
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
-#: The facts that :func:`done` adds, and that a terminal omits.
+#: The facts that :func:`origin_rows` adds, and that a terminal omits.
 MADE = ("pfnlab", "again")
 
 
-def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def origin_rows(
+    made: Made, *more: tuple[str, str | Sequence[str]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the rows on how it was made: *more*, the command and others; rows without a value are
     omitted."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
@@ -77,7 +79,7 @@ def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str,
     return tuple((name, values) for name, values in rows if any(values))
 
 
-def told(
+def part_of_result(
     content: Result,
     title: str,
     says: str,
@@ -86,7 +88,7 @@ def told(
     first: str = "",
 ) -> Part:
     """Return the part for a result, with outcome and command; the other arguments are those of a part."""
-    return Part(title, says, content.outcome, tuple(blocks), done(content.made, *facts), first=first)
+    return Part(title, says, content.outcome, tuple(blocks), origin_rows(content.made, *facts), first=first)
 
 
 def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
@@ -107,7 +109,7 @@ def operations_of(text: str) -> str | None:
         return None
 
 
-def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
+def figures_on_demand(draw: Callable[[ModuleType], Iterable[Figure]]) -> DrawnFigures:
     """Return figures that *draw* makes on demand from :mod:`pfnlab.present.document.drawings`; not for
     terminals."""
 
@@ -116,7 +118,7 @@ def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
 
         return draw(drawings)
 
-    return Drawn(figures)
+    return DrawnFigures(figures)
 
 
 def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:
@@ -147,9 +149,9 @@ class ResultKind(msgspec.Struct, frozen=True):
         return part
 
     @property
-    def content(self) -> type[Printed]:
+    def content(self) -> type[PrintedStruct]:
         """The structure of its results."""
-        content: type[Printed] = get_type_hints(self.part)["content"]
+        content: type[PrintedStruct] = get_type_hints(self.part)["content"]
         return content
 
 
@@ -177,7 +179,7 @@ KINDS = {
 }
 
 
-def part_of(result: Printed) -> Part:
+def part_of(result: PrintedStruct) -> Part:
     """Return the part for a result."""
     return KINDS[result.form()].part(result)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
-from pfnlab.discussions.reviewed import PostedReviews, ReviewedRow
+from pfnlab.discussions.thread_reviews import PostedReviews, ReviewedRow
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Table, cell, cells
-from pfnlab.present.document.part import Part, program_code, told
+from pfnlab.present.document.part import Part, part_of_result, program_code
 
 #: The cell for a row's outcome.
 _CAME = {
@@ -18,7 +18,7 @@ _CAME = {
 def part(content: PostedReviews) -> Part:
     """Return a table of the rows, the programs that show them, and the rows that cannot be reviewed."""
     says = verdict(content)
-    return told(content, "Reviews of posted patches", says, _blocks(content), first=says)
+    return part_of_result(content, "Reviews of posted patches", says, _blocks(content), first=says)
 
 
 def verdict(content: PostedReviews) -> str:

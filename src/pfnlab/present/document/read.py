@@ -13,7 +13,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, read_text
 from pfnlab.base.inert import json_line, one_line
 from pfnlab.base.json_text import json_values
-from pfnlab.base.result import Printed
+from pfnlab.base.result import PrintedStruct
 from pfnlab.base.wildcards import searching
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
 from pfnlab.present.document.part import KINDS, takes
@@ -25,12 +25,12 @@ _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 _REPEATED = 40
 
 
-def read_results(paths: Sequence[Path]) -> list[Printed]:
+def read_results(paths: Sequence[Path]) -> list[PrintedStruct]:
     """Return the results in files (one or several each) or folders of findings; raise Misuse otherwise."""
     return [result for path in paths for result in _read(path)]
 
 
-def result_of(content: Any, source: str = "<result>") -> Printed:
+def result_of(content: Any, source: str = "<result>") -> PrintedStruct:
     """Return the result in a JSON object; if it is not one, raise Misuse naming the accepted formats."""
     name = content.get("format") if isinstance(content, dict) else None
     if not isinstance(name, str):
@@ -60,7 +60,7 @@ def _found(content: Any, said: str) -> str:
     return f", which is {shown if len(shown) <= _REPEATED else f'{shown[:_REPEATED]}…'}"
 
 
-def _read(path: Path) -> Iterator[Printed]:
+def _read(path: Path) -> Iterator[PrintedStruct]:
     if os.path.isdir(path):
         yield from map(FindingFolder.of, _places(path))
         return

@@ -9,7 +9,7 @@ from pfnlab.base.units import number_of
 from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults
 from pfnlab.campaign.store.rows import DISCOVERIES
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
-from pfnlab.present.document.part import Part, done, program_code, section
+from pfnlab.present.document.part import Part, origin_rows, program_code, section
 
 #: The tone of a verdict; all others are expected.
 _TONES: dict[str, Tone] = {
@@ -50,7 +50,7 @@ def part(content: ListedResults) -> Part:
         f"{number_of(shards, 'shard')} "
         "done."
     )
-    facts = done(
+    facts = origin_rows(
         content.made,
         ("made by pfnlab", sorted({name for campaign in content.campaigns for name in campaign.versions})),
         ("hosts", sorted({name for campaign in content.campaigns for name in campaign.hosts})),
@@ -109,13 +109,13 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
         yield f"retry: pfnlab campaign resume {shell_word(campaign.name)} --isolated"
 
 
-def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
+def _counts(results: Sequence[ListedResult]) -> Sequence[Block]:
     """Return the number of results by task and verdict."""
-    tasks = sorted({item.task for item in told})
-    counts = Counter((item.verdict, item.task) for item in told)
+    tasks = sorted({item.task for item in results})
+    counts = Counter((item.verdict, item.task) for item in results)
     rows = tuple(
         cells(cell(word, _TONES.get(word, "good")), *(str(counts[word, task] or "-") for task in tasks))
-        for word in sorted({item.verdict for item in told})
+        for word in sorted({item.verdict for item in results})
     )
     return [Table("Results by verdict and task", ("verdict", *tasks), rows)]
 

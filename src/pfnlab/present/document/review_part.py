@@ -15,7 +15,7 @@ from pfnlab.present.document.blocks import (
     cells,
     headed,
 )
-from pfnlab.present.document.part import Part, drawn, operations_of, program_code, told
+from pfnlab.present.document.part import Part, figures_on_demand, operations_of, part_of_result, program_code
 
 #: Words for changes, with their fields.
 _CHANGED: dict[str, tuple[ChangedField, ...]] = {
@@ -40,7 +40,9 @@ _SHOWN = 8
 def part(content: ReviewResult) -> Part:
     """Return the verdict, then violations, fixes, costs, changes, and questions not asked."""
     says = verdict(content)
-    return told(content, f"{content.design} against {content.base}", says, _blocks(content), first=says)
+    return part_of_result(
+        content, f"{content.design} against {content.base}", says, _blocks(content), first=says
+    )
 
 
 def verdict(content: ReviewResult) -> str:
@@ -97,7 +99,7 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
     if content.differs:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in content.differs.items())
         yield Paragraph(f"differences, by number of states and pairs: {kinds}")
-    yield Bullets(tuple(_asked(content)))
+    yield Bullets(tuple(_scope_lines(content)))
 
 
 def _shown(found: Broken, machine: str) -> Chapter:
@@ -109,7 +111,7 @@ def _shown(found: Broken, machine: str) -> Chapter:
             blocks.append(Paragraph("as a program:"))
     if found.text is not None:
         blocks += program_code(found.text, "The shortest program", glance=operations_of(found.text))
-        blocks.append(drawn(lambda draw: draw.story_of_text(found.text, [machine])))
+        blocks.append(figures_on_demand(lambda draw: draw.story_of_text(found.text, [machine])))
     return Chapter(f"{found.name} is newly broken", tuple(blocks))
 
 
@@ -143,7 +145,7 @@ def _changes(content: ReviewResult) -> Iterator[Block]:
         yield Paragraph(f"{number_of(len(more), 'more change')} (--json lists all)")
 
 
-def _asked(content: ReviewResult) -> Iterator[str]:
+def _scope_lines(content: ReviewResult) -> Iterator[str]:
     pairs = number_of(content.schedules, "pair")
     yield f"asked: {content.states:,} states of sequences, {pairs} concurrently"
     for stage in content.stages:

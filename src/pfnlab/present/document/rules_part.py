@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.rules_between import RuleChange, RulesBetween, SeenChange
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells, headed
-from pfnlab.present.document.part import Part, told
+from pfnlab.present.document.part import Part, part_of_result
 
 #: The maximum number of programs named for a rule.
 _NAMED = 6
@@ -25,7 +25,7 @@ def part(content: RulesBetween) -> Part:
     if not content.changes:
         says = "the same rules"
     whole = f"{names}: {says}."
-    return told(content, names, whole, _blocks(content), ("profile", content.profiles), first=whole)
+    return part_of_result(content, names, whole, _blocks(content), ("profile", content.profiles), first=whole)
 
 
 def _blocks(content: RulesBetween) -> Iterator[Block]:

@@ -6,7 +6,7 @@ from itertools import groupby
 from pfnlab.base.result import Made
 from pfnlab.base.units import number_of
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, cell
-from pfnlab.present.document.part import Part, done, drawn, program_code, section
+from pfnlab.present.document.part import Part, figures_on_demand, origin_rows, program_code, section
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.present.report.run_result import SHOWN, About, RunResult, RunStatus, statements
 from pfnlab.present.report.table import TableRow, rows_by_step
@@ -58,7 +58,7 @@ def _part(
         more=tuple(_tables(result, fields)),
         about=result.program.title,
         inside=result.status is RunStatus.INSIDE,
-        facts=done(
+        facts=origin_rows(
             made,
             ("program", f"{result.name}, {digest[:12]}"),
             ("machines", [f"{run.machine} is {run.kernel}" for run in result.runs]),
@@ -80,7 +80,7 @@ def _blocks(result: RunResult, text: str, is_read: bool) -> Iterator[Block]:
             yield Code(f"Log of {item.machine}", "\n".join(item.alarm.log))
     yield from program_code(text)
     if is_read:
-        yield drawn(lambda drawings: drawings.story(program, runs, result.name))
+        yield figures_on_demand(lambda drawings: drawings.story(program, runs, result.name))
     yield from _flushes(result)
 
 
@@ -103,7 +103,7 @@ def _flushes(result: RunResult) -> Iterator[Block]:
         len(row) == steps for row in counts.values()
     ):
         numbers = [str(number) for number in range(1, steps + 1)]
-        yield drawn(lambda drawings: drawings.lines("TLB flushes by step", numbers, counts))
+        yield figures_on_demand(lambda drawings: drawings.lines("TLB flushes by step", numbers, counts))
 
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:

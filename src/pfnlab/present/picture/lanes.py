@@ -9,7 +9,7 @@ from pfnlab.present.picture.scene import step_result
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, TlbSeen, standings
+from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, CachedTranslations, Run, standings
 
 
 class LaneBox(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
             LaneViolation(found.step, run.steps[found.step].task, found.name, found.says)
             for found in violations(program, run)
         )
-        + tuple(_told(program, run)),
+        + tuple(_violations(program, run)),
     )
 
 
@@ -197,7 +197,7 @@ def _holder(program: Program, run: Run, row: int) -> str:
 
 def _lives(run: Run) -> Iterator[LaneLife]:
     """Yield the lifetimes of cached translations, identified by their first page."""
-    open_: dict[tuple[str, str, int], tuple[int, TlbSeen, list[int]]] = {}
+    open_: dict[tuple[str, str, int], tuple[int, CachedTranslations, list[int]]] = {}
     slots: dict[str, dict[int, tuple[str, str, int]]] = {}
     for row in range(len(run.tlbs) + 1):
         seen = (
@@ -224,7 +224,7 @@ def _lives(run: Run) -> Iterator[LaneLife]:
                 open_[key][2].append(row)
 
 
-def _told(program: Program, run: Run) -> Iterator[LaneViolation]:
+def _violations(program: Program, run: Run) -> Iterator[LaneViolation]:
     """Yield the rows where a driver is told that its pages are unreachable, but a processor reaches them."""
     for row, (step, tlbs) in enumerate(zip(run.steps, run.tlbs, strict=False)):
         call = program.ops[row].call if row < len(program.ops) else None

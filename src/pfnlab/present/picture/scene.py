@@ -23,7 +23,7 @@ from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ROWS, verbs_of
 from pfnlab.programs.runs.cells import is_leaked
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, TlbSeen, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, CachedTranslations, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.texts import TableEntry
 
 #: The rules for an operation by its verb; those in the table have their rules there.
@@ -124,7 +124,7 @@ def _not_reached(run: Run, index: int, devices: Mapping[str, bool]) -> StateScen
     )  # fmt: skip
 
 
-def _tasks(step: Step, tlbs: Iterable[TlbSeen] | None) -> tuple[str, ...]:
+def _tasks(step: Step, tlbs: Iterable[CachedTranslations] | None) -> tuple[str, ...]:
     names = [vma.task for vma in step.vmas or ()] + [pte.task for pte in step.ptes or ()]
     names += [seen.space for seen in tlbs or ()]
     return tuple(dict.fromkeys(names))
@@ -329,8 +329,10 @@ def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span
     return found
 
 
-def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dict[str, tuple[TlbPart, ...]]:
-    before = set(run.tlbs[index - 1]) if index else set[TlbSeen]()
+def _tlb_parts(
+    step: Step, tlbs: Sequence[CachedTranslations], run: Run, index: int
+) -> dict[str, tuple[TlbPart, ...]]:
+    before = set(run.tlbs[index - 1]) if index else set[CachedTranslations]()
     by_task: dict[str, list[TlbPart]] = {}
     for seen in tlbs:
         entry = seen.table_entry

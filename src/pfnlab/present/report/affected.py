@@ -10,6 +10,7 @@ import msgspec
 
 from pfnlab.base.result import ALWAYS, Count, Made, Result
 from pfnlab.kernel.bugs.architectures import arch_named, arch_of_version, architectures_with
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, fix_of
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.doubt import is_future, newer_than_known, released_kernel
 from pfnlab.kernel.bugs.here import options_lacking
@@ -17,7 +18,6 @@ from pfnlab.kernel.bugs.kernel_name import KernelName
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.bugs.named_repairs import NamedRepairs, NamingLine, repairs_named_in
 from pfnlab.kernel.bugs.repairs import measurements_of
-from pfnlab.kernel.bugs.standing import StandingWord, fix_of
 from pfnlab.present.report.bug_entry import sources_of
 
 AffectedWord = Literal[
@@ -33,7 +33,7 @@ AffectedWord = Literal[
 OPEN: tuple[AffectedWord, ...] = ("has", "not known", "not with this configuration")
 #: Faults first, then differences, then rules.
 _ORDER = (BugKind.BUG, BugKind.REGRESSION, BugKind.CHANGE, BugKind.RULE, BugKind.PROPOSAL)
-_SEES = (StandingWord.HAS, StandingWord.NOT_KNOWN)
+_SEES = (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN)
 
 
 class NamedFix(msgspec.Struct, frozen=True):
@@ -202,7 +202,7 @@ def _about(kernel: _Kernel) -> Iterator[str]:
 
 
 def _row(one: Bug, kernel: _Kernel) -> AffectedBy:
-    word, sentence, named = _standing(one, kernel)
+    word, sentence, named = _status(one, kernel)
     fixed, note = fix_of(one.dated.dates, kernel.name)
     return AffectedBy(
         id=one.number,
@@ -221,12 +221,12 @@ def _row(one: Bug, kernel: _Kernel) -> AffectedBy:
     )
 
 
-def _standing(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
-    standing = one.standing(kernel.name.text)
-    word: AffectedWord = standing.word.value
-    sentence = standing.sentence
+def _status(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
+    status = one.status(kernel.name.text)
+    word: AffectedWord = status.word.value
+    sentence = status.sentence
     named: tuple[NamingLine, ...] = ()
-    if standing.word is StandingWord.HAS and is_future(kernel.name) and not one.dated.dates.change:
+    if status.word is BugStatusWord.HAS and is_future(kernel.name) and not one.dated.dates.change:
         word, sentence = "not known", f"It is not known if {kernel.name.text} has {one.number}."
     if kernel.repairs is not None:
         word, sentence, named = _by_changelog(one, kernel.repairs, word, sentence)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pfnlab.base.result import ALWAYS, Printed, beside
+from pfnlab.base.result import ALWAYS, PrintedStruct, other_fields
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, Point
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
-from pfnlab.kernel.bugs.standing import Point, StandingWord
 from pfnlab.kernel.policies.releases import version_key
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, read_golden
@@ -37,7 +37,7 @@ class StableRelease(msgspec.Struct, frozen=True):
         return f"{self.version}{commit}{f', not yet in {self.after}' if self.after else ''}"
 
 
-class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
+class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     """A bug in the catalogue.
 
     :param id: its number, ``A06``
@@ -123,9 +123,9 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
             id=one.number,
             group=one.group,
             stable_only=one.stable_only,
-            seen=tuple(kernels_seen(one)),
+            seen=tuple(affected_kernels(one)),
             **of_dates,
-            **beside(one, (*of_dates, "number", "measured", "on")),
+            **other_fields(one, (*of_dates, "number", "measured", "on")),
         )
 
     def __str__(self) -> str:
@@ -175,7 +175,7 @@ def sources_of(one: Bug) -> tuple[str, ...]:
     return tuple(found) or ((f"measured on {one.on}",) if one.on else ())
 
 
-def kernels_seen(one: Bug) -> list[str]:
+def affected_kernels(one: Bug) -> list[str]:
     """Return exact versions of the kernels that have *one* and ran one of its programs, oldest first."""
     if one.kind is BugKind.PROPOSAL:
         return []
@@ -187,7 +187,7 @@ def kernels_seen(one: Bug) -> list[str]:
         for observation in golden.observations
         for version in observation.versions
     }
-    having = (version for version in versions if one.standing(version).word is StandingWord.HAS)
+    having = (version for version in versions if one.status(version).word is BugStatusWord.HAS)
     return sorted(having, key=version_key)
 
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import ALWAYS, Printed, in_columns
+from pfnlab.base.result import ALWAYS, PrintedStruct, in_columns
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Family, families
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
-from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.programs.lang.words import did_you_mean
@@ -77,7 +77,7 @@ class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
+class BugList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
     """Bugs, regressions, changes and rules in the catalogue.
 
     :param bugs: those that match the options
@@ -120,7 +120,7 @@ def _left(wish: BugWish) -> Iterator[Bug]:
             continue
         if wish.log is not None and not _prints(one, wish.log, understood):
             continue
-        if point is None or one.standing(point).word is StandingWord.HAS:
+        if point is None or one.status(point).word is BugStatusWord.HAS:
             yield one
 
 

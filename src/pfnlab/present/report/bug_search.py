@@ -12,7 +12,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_path, visible_name
-from pfnlab.base.result import Count, Printed
+from pfnlab.base.result import Count, PrintedStruct
 from pfnlab.base.terminal_text import linkless, wrapped
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Family, families
@@ -44,7 +44,7 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
-class BugFindings(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
+class BugFindings(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
     """Entries that match a search, the best of each kind first.
 
     :param asked: the search text
@@ -102,13 +102,13 @@ _INSTEAD: dict[AskedFor, str] = {
 _MOST = 5
 
 
-def bug_findings(asked: str, *, every: bool = False) -> BugFindings:
+def bug_findings(query: str, *, every: bool = False) -> BugFindings:
     """Return the entries that match a commit, a CVE, an identifier, a log line, or words.
 
     :param every: return all of them; by default, the best of each kind
     :raises Misuse: if there is nothing to search for
     """
-    text = " ".join(asked.split())
+    text = " ".join(query.split())
     if not _TOKEN.search(text.lower()):
         raise Misuse("nothing to search for: write words, a commit, a CVE or a log line")
     read_as, found = _found(commit_titled(text) or text)

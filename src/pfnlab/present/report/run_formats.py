@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pfnlab.base.inert import one_line, tap_description, visible
 from pfnlab.base.result import Outcome
-from pfnlab.present.report.run_result import RunResult, RunStatus, asked, by_weight, counts
+from pfnlab.present.report.run_result import RunResult, RunStatus, by_weight, compared_machines, counts
 from pfnlab.present.report.table import FAILED, LIT, StyledText
 
 
@@ -29,7 +29,7 @@ def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> S
         line.rstrip()
         text.add(line)
         text.append("\n")
-    text.append(f"on {one_line(asked(results))}, {counts(results)}\n")
+    text.append(f"on {one_line(compared_machines(results))}, {counts(results)}\n")
     return text
 
 
@@ -40,7 +40,7 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
     bad = [result.verdict.outcome for result in results]
     suite = ElementTree.Element(
         "testsuite",
-        name=one_line(f"pfnlab run on {asked(results)}"),
+        name=one_line(f"pfnlab run on {compared_machines(results)}"),
         tests=str(len(results)),
         failures=str(bad.count(Outcome.DISCOVERY)),
         errors=str(bad.count(Outcome.UNDECIDED)),
@@ -67,7 +67,7 @@ def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
 def _tap_lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> Iterator[str]:
     yield "TAP version 14"
     yield f"1..{len(results)}"
-    yield f"# on {one_line(asked(results))}"
+    yield f"# on {one_line(compared_machines(results))}"
     for number, result in enumerate(results, 1):
         good = result.verdict.outcome is Outcome.AS_EXPECTED
         yield f"{'ok' if good else 'not ok'} {number} - {tap_description(result.name)}"

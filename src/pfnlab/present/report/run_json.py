@@ -15,7 +15,15 @@ from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import FIELDS, Difference, Expectation, MachineAlarm, Ran, Verdict, mismatch
+from pfnlab.programs.runs.compare import (
+    FIELDS,
+    Difference,
+    Expectation,
+    MachineAlarm,
+    RunProgress,
+    Verdict,
+    mismatch,
+)
 from pfnlab.programs.runs.observation import Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
@@ -128,7 +136,9 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     def __post_init__(self) -> None:
         """Raise ValueError if the machines' steps are not the same operations."""
         ran = [
-            Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
+            RunProgress(
+                one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None
+            )
             for one in self.machines
         ]
         if (said := mismatch(ran)) is not None:

@@ -121,7 +121,7 @@ def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SH
     if len(runs) > 1 and verdict.agree:
         yield Statement(About.AGREE, ", ".join(run.machine for run in runs))
     leaked = {run.machine: left for run in runs if (left := leaked_at_end(run, verdict))}
-    reasons = _Reasons()
+    reasons = _ExplainedReasons()
     yield from _leaks(leaked, verdict.violations, reasons)
     yield from _violations(
         [one for one in verdict.violations if one.name != LEAK or one.machine not in leaked], reasons
@@ -192,20 +192,20 @@ class KnownReason(NamedTuple):
         return f", fixed in {self.fixed_in}" if self.fixed_in else ""
 
 
-class _Reasons:
+class _ExplainedReasons:
     """The reasons in a report, each explained once."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._explained: set[str] = set()
 
     def words(self, known: str) -> str:
         """Return ``; known bug A06, fixed in 6.16: ...``, the next time only the name; empty for none."""
         if not known:
             return ""
         reason = KnownReason.of(known)
-        if known in self._told and reason.number:
+        if known in self._explained and reason.number:
             return f"; {reason.name}"
-        self._told.add(known)
+        self._explained.add(known)
         return f"; {reason.name}{reason.fixed}: {reason.text}"
 
 
@@ -219,7 +219,7 @@ def leaked_at_end(run: Run, verdict: Verdict) -> tuple[str, ...]:
 
 
 def _leaks(
-    leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation], reasons: _Reasons
+    leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation], reasons: _ExplainedReasons
 ) -> Iterator[Statement]:
     # Machines that leak the same for the same reason share a line.
     machines: dict[tuple[tuple[str, ...], str], list[str]] = {}
@@ -231,7 +231,7 @@ def _leaks(
         yield Statement(About.LEAK, f"{says}{reasons.words(why)}", "bad")
 
 
-def _violations(violations: Sequence[Violation], reasons: _Reasons) -> Iterator[Statement]:
+def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> Iterator[Statement]:
     # Machines with the same violation for the same reason share a line; one without a known reason has its
     # own.
     machines: dict[tuple[str, int, str, str, str], list[str]] = {}
@@ -377,7 +377,7 @@ def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
     return sorted(results, key=lambda result: order.index(result.status))
 
 
-def asked(results: Sequence[RunResult]) -> str:
+def compared_machines(results: Sequence[RunResult]) -> str:
     """Return the machines, and the fields that were compared if these are not all."""
     machines = ", ".join(dict.fromkeys(machine for result in results for machine in result.machines))
     narrowed = next((result.verdict.narrowed for result in results if result.verdict.narrowed), "")

@@ -95,10 +95,10 @@ def _of_glossary(word: str) -> Iterator[WordMeaning]:
 def _sentences() -> dict[str, str]:
     """Return the sentence that describes each property."""
     from pfnlab.checker.judging.judge import SEEN
-    from pfnlab.checker.judging.seen_moment import ASKED
+    from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
     from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
 
-    return SEEN | {one.name: one.asks for one in (*ALL_OF_RACES, *ASKED, *QUESTIONS)}
+    return SEEN | {one.name: one.asks for one in (*ALL_OF_RACES, *JUDGED_PROPERTIES, *QUESTIONS)}
 
 
 def _properties(word: str) -> Iterator[WordMeaning]:

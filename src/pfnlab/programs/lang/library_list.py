@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import Printed
+from pfnlab.base.result import PrintedStruct
 
 #: The name of the folder, in the package and in a checkout.
 FOLDER = "litmus"
@@ -44,7 +44,7 @@ class LibraryEntry(msgspec.Struct, frozen=True):
         return library_folder() / self.folder / f"{self.name}.pfn"
 
 
-class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
+class LibraryList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
     """Programs of the library.
 
     :param programs: the programs selected by ``--grep`` and ``--section``

@@ -389,11 +389,11 @@ class Expect(msgspec.Struct, frozen=True):
 
     first: str
     last: str | None
-    leaked: tuple[Leaked, ...] = ()
+    leaked: tuple[LeakedEntry, ...] = ()
     keeps: str = ""
 
 
-class Leaked(msgspec.Struct, frozen=True):
+class LeakedEntry(msgspec.Struct, frozen=True):
     """A book entry without a mapping: device pages and their mode (``wc``, ``uc-``, ``wb`` ...)."""
 
     span: Span

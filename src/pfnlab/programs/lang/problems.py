@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.inert import annotation
-from pfnlab.base.result import Outcome, Printed
+from pfnlab.base.result import Outcome, PrintedStruct
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import expect_lines, format_program, header_lines, op_lines
@@ -150,7 +150,7 @@ class TextProblem(msgspec.Struct, frozen=True):
     fix: str | None
 
 
-class FmtResult(Printed, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
+class FmtResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
     """The result of checking the layout of programs.
 
     :param problems: places that are not in canonical form, in the order of files and lines

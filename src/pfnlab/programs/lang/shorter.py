@@ -24,7 +24,7 @@ def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator
     """Shorter and shorter programs for which *shows* holds, each derived from the previous one."""
     size = max(1, len(program.ops) // 2)
     while True:
-        smaller = first_that_shows(_without_groups(program, size), shows)
+        smaller = first_match(_without_groups(program, size), shows)
         if smaller is not None:
             yield smaller
             program = smaller
@@ -35,7 +35,7 @@ def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator
             size //= 2
 
 
-def first_that_shows(candidates: Iterable[Program], shows: Callable[[Program], bool]) -> Program | None:
+def first_match(candidates: Iterable[Program], shows: Callable[[Program], bool]) -> Program | None:
     """The first of *candidates* that is a correct program and for which *shows* holds."""
     return next((candidate for candidate in candidates if _is_program(candidate) and shows(candidate)), None)
 

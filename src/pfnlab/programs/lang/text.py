@@ -21,7 +21,7 @@ from pfnlab.programs.lang.call_reader import CallReader
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.names import Wrong
-from pfnlab.programs.lang.ops import MAIN_TASK, Area, Device, Expect, Leaked, Op, Program, Thp
+from pfnlab.programs.lang.ops import MAIN_TASK, Area, Device, Expect, LeakedEntry, Op, Program, Thp
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import FIRST_LINE, KINDS, MODES, PREFIXES, THP, VERSION, quoted
 
@@ -191,7 +191,7 @@ class Reading(CallReader):
             last = self._kernel(line, example) if line.kind in ("series", "number") else None
         if line.next not in ("nothing", "leaked", "keeps"):
             line.choice("result", ("nothing", "leaked", "keeps"), example)
-        leaked: list[Leaked] = []
+        leaked: list[LeakedEntry] = []
         keeps = ""
         if line.accept("nothing"):
             line.need("left", example)
@@ -214,7 +214,7 @@ class Reading(CallReader):
             line.fail(f"{problem}: write {example}")
         return line.take()
 
-    def _leaks(self, line: Line, leaked: list[Leaked]) -> None:
+    def _leaks(self, line: Line, leaked: list[LeakedEntry]) -> None:
         """Read the list of book entries."""
         example = "`leaked bar[0:8] wc, bar[9:10] uc-`"
         while True:
@@ -223,7 +223,7 @@ class Reading(CallReader):
             span = self.bracket(line, name)
             if span is None:
                 line.fail(f"the pages are missing: write {example}")
-            leaked.append(Leaked(span, line.choice("cache mode", MODES, example)))
+            leaked.append(LeakedEntry(span, line.choice("cache mode", MODES, example)))
             if not line.next:
                 return
             line.need(",", example)

@@ -67,14 +67,14 @@ def _unknown(op: Op) -> str | None:
     return None
 
 
-class Returned(NamedTuple):
+class StepOutcome(NamedTuple):
     """Result and value of a step, in the words of observations."""
 
     result: str
     value: int | str | None = None
 
 
-class OneByOne:
+class SequentialExecution:
     """Every operation runs to its end before the next begins."""
 
     def __init__(self, kernel: Kernel, places: Places) -> None:
@@ -87,37 +87,37 @@ class OneByOne:
         """True if nothing is under way."""
         return True
 
-    def step(self, op: Op) -> Returned:
+    def step(self, op: Op) -> StepOutcome:
         """Run *op*."""
         self.ended = (op,)
         if isinstance(op.call, Release):
-            return Returned("ok")
+            return StepOutcome("ok")
         if op.skip is None or op.task not in self._kernel.tasks:
             return self.perform(op)
         _check_flushes(op)
         operation = Operation(op.task, partial(self.perform, op), skip=_skip(op.skip))
         self._kernel.processors.begin(operation)
-        returned: Returned = operation.result
+        returned: StepOutcome = operation.result
         return returned
 
     def comparable(self, step: Step) -> Step:
         """The comparable fields of *step*."""
         return step
 
-    def perform(self, op: Op) -> Returned:
+    def perform(self, op: Op) -> StepOutcome:
         task = self._kernel.tasks.get(op.task)
         if task is None:
-            return Returned(errno_name(NO_TASK))
+            return StepOutcome(errno_name(NO_TASK))
         if op.fail is not None:
             self._kernel.failures.force(op.fail.function, op.fail.nth, op.fail.inside)
         try:
             outcome = perform(self._kernel, task, op.call, self._places)
         finally:
             self._kernel.failures.unforce()
-        return Returned(errno_name(outcome.errno) if outcome.errno else "ok", outcome.value)
+        return StepOutcome(errno_name(outcome.errno) if outcome.errno else "ok", outcome.value)
 
 
-class SideBySide(OneByOne):
+class ConcurrentExecution(SequentialExecution):
     """Every task has its own processor, and some of them may be paused in the middle of an operation.
 
     In such a program a kernel's order of calls is not observed, and its flushes are observed only while a
@@ -139,16 +139,16 @@ class SideBySide(OneByOne):
         """True if nothing is under way."""
         return not self._processors.held
 
-    def step(self, op: Op) -> Returned:
+    def step(self, op: Op) -> StepOutcome:
         """Start *op* and run it as far as it gets."""
         self.ended = (op,)
         self._counts = not isinstance(op.call, ProcessMrelease | Release)
         if isinstance(op.call, Release):
             return self._release(op.call)
         if op.task not in self._kernel.tasks:
-            return Returned(errno_name(NO_TASK), NOT_HELD if op.hold is not None else None)
+            return StepOutcome(errno_name(NO_TASK), NOT_HELD if op.hold is not None else None)
         if any(operation.task == op.task for operation in self._processors.waiting):
-            return Returned(BUSY)
+            return StepOutcome(BUSY)
         _check_flushes(op)
         run = partial(self._on_its_stack, op)
         operation = Operation(op.task, run, hold=_hold(op.hold), skip=_skip(op.skip))
@@ -161,7 +161,7 @@ class SideBySide(OneByOne):
             self._open[op.task] = op
         return returned
 
-    def _release(self, release: Release) -> Returned:
+    def _release(self, release: Release) -> StepOutcome:
         """Let a task resume, and report the state of every task that was under way."""
         processors = self._processors
         operations = processors.release(release.held)
@@ -171,20 +171,20 @@ class SideBySide(OneByOne):
             raise Undecided(_OWN_MEMORY, Why.NO_RULE)
         self.ended += tuple(Op(Kill(), comm) for comm in sorted(buried))
         endings = [
-            f"{one.task} {KILLED}" if one.done and one.task in buried else self._standing(one)
+            f"{one.task} {KILLED}" if one.done and one.task in buried else self._progress(one)
             for one in operations
         ]
-        return Returned("ok", "; ".join(endings) or None)
+        return StepOutcome("ok", "; ".join(endings) or None)
 
-    def _standing(self, operation: Operation) -> str:
+    def _progress(self, operation: Operation) -> str:
         """A task and the result of its operation, final or so far."""
-        returned: Returned = operation.result
+        returned: StepOutcome = operation.result
         if not operation.done:
             returned = _so_far(operation, False, operation in self._processors.held)
         return " ".join(str(word) for word in (operation.task, *returned) if word is not None)
 
     # A task writes to its stack before it does anything else.
-    def _on_its_stack(self, op: Op) -> Returned:
+    def _on_its_stack(self, op: Op) -> StepOutcome:
         mm = self._kernel.tasks[op.task].mm
         if mm.stacks_shared:
             with mm.mmap_lock.read():
@@ -216,16 +216,18 @@ def _check_flushes(op: Op) -> None:
         raise Undecided(_OWN_MEMORY, Why.NO_RULE)
 
 
-def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
+def _so_far(operation: Operation, hold_requested: bool, is_held: bool) -> StepOutcome:
     """The result so far of an operation that has just begun."""
     if is_held:
-        return Returned(HELD)
+        return StepOutcome(HELD)
     if operation.waits is not None:
-        return Returned(WAITS, operation.waits.value)
-    returned: Returned = operation.result
-    if not hold_asked:
+        return StepOutcome(WAITS, operation.waits.value)
+    returned: StepOutcome = operation.result
+    if not hold_requested:
         return returned
-    return Returned(returned.result, NOT_HELD if returned.value is None else f"{returned.value}, {NOT_HELD}")
+    return StepOutcome(
+        returned.result, NOT_HELD if returned.value is None else f"{returned.value}, {NOT_HELD}"
+    )
 
 
 def _hold(hold: Hold | None) -> Call | None:

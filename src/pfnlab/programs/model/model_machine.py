@@ -26,20 +26,20 @@ from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
+from pfnlab.programs.model.execution import ConcurrentExecution, SequentialExecution, refuse_unknown
 from pfnlab.programs.model.named_profile import profile_named, version_in
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs import places
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
-from pfnlab.programs.runs.named_machines import MachineKind, Named, model_text
+from pfnlab.programs.runs.named_machines import MachineKind, NamedMachine, model_text
 from pfnlab.programs.runs.observation import (
+    CachedTranslations,
     MemoryFault,
-    MemorySeen,
+    MemoryObservation,
     Reason,
     Run,
     Step,
-    TlbSeen,
 )
 
 #: The place of BARs: below 4 GiB if they fit there, as firmware places them, otherwise above.
@@ -212,7 +212,7 @@ class ModelMachine:
             look=self.look,
             configuration=self.profile.configuration,
             tlbs=tuple(opened.tlbs),
-            memory=opened.left_behind,
+            memory=opened.leftovers,
         )
         return run, opened.guards, processors
 
@@ -245,10 +245,12 @@ class OpenRun:
         self.kernel.start_task(MAIN_TASK)
         self._first = next(iter(setting.places.devices.values())).start
         self.kernel.memory = {self._first + page: value for page, value in (memory or {}).items()}
-        self._running = (SideBySide if setting.held else OneByOne)(self.kernel, setting.places)
+        self._running = (ConcurrentExecution if setting.held else SequentialExecution)(
+            self.kernel, setting.places
+        )
         self._observer = Observer(self.kernel, setting.places, machine.look)
         self.steps: list[Step] = []
-        self.tlbs: list[tuple[TlbSeen, ...]] = []
+        self.tlbs: list[tuple[CachedTranslations, ...]] = []
 
     @property
     def memory(self) -> dict[int, int]:
@@ -283,7 +285,7 @@ class OpenRun:
         self._done(self._observer.step(END, MAIN_TASK, "ok", None, None), settled=True)
 
     @property
-    def left_behind(self) -> tuple[MemorySeen, ...]:
+    def leftovers(self) -> tuple[MemoryObservation, ...]:
         """For each step, the part visible only in memory, if the run leaves memory committed; otherwise
         empty.
         """
@@ -291,7 +293,7 @@ class OpenRun:
         if not left:
             return ()
         fault = MemoryFault("committed_left", than_before(left, "committed pages"))
-        return (*[MemorySeen()] * (len(self.steps) - 1), MemorySeen(faults=(fault,)))
+        return (*[MemoryObservation()] * (len(self.steps) - 1), MemoryObservation(faults=(fault,)))
 
     def _done(self, step: Step, *, settled: bool) -> None:
         self.steps.append(self._running.comparable(step))
@@ -375,7 +377,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
     return replace(platform, phys=phys), devices, whole
 
 
-def model_of(named: Named, look: LookLevel = LookLevel.PROC) -> ModelMachine:
+def model_of(named: NamedMachine, look: LookLevel = LookLevel.PROC) -> ModelMachine:
     """The model of that name.
 
     :raises Misuse: if there is no such model
@@ -383,11 +385,11 @@ def model_of(named: Named, look: LookLevel = LookLevel.PROC) -> ModelMachine:
     return ModelMachine(model_text(named.rest), look)
 
 
-def _read(spec: str, profile: str | None) -> Named:
-    return Named(spec, version_in(model_text(spec.partition(":")[2])), stock=False)
+def _read(spec: str, profile: str | None) -> NamedMachine:
+    return NamedMachine(spec, version_in(model_text(spec.partition(":")[2])), stock=False)
 
 
-def _open(named: Named, accel: Accel, look: LookLevel, guests: int | None, blocks: bool) -> Machine:
+def _open(named: NamedMachine, accel: Accel, look: LookLevel, guests: int | None, blocks: bool) -> Machine:
     return model_of(named, look)
 
 

@@ -11,7 +11,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.kernel.bugs.kernel_name import version_named
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.mm.profile import Profile
-from pfnlab.kernel.policies.commits import check_asked, same_commit, with_commit, without_commit
+from pfnlab.kernel.policies.commits import check_trackers, same_commit, with_commit, without_commit
 from pfnlab.kernel.policies.kconfig import configuration_of, configured
 from pfnlab.kernel.policies.profiles import PROFILES, profile_of
 from pfnlab.kernel.policies.releases import is_version, series_of
@@ -52,7 +52,7 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
         _check_once(change, changes[:at])
         profile = _changed(profile, change)
     written = [change.partition("=") for change in changes]
-    check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
+    check_trackers(profile, [value for name, _, value in written if name in ("with", "without")])
     return profile
 
 

@@ -10,11 +10,11 @@ from pfnlab.kernel.mm.more.readers import memory_counts, smap_counts, split_leav
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.guard import Guard
 from pfnlab.programs.lang.ops import Op
-from pfnlab.programs.model.watched_space import WatchedSpace, entry_seen
+from pfnlab.programs.model.watched_space import WatchedSpace, observed_run
 from pfnlab.programs.runs.events import event_text, is_flush, without_own_tables
 from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, Step, TlbSeen, direct_map_lines
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, CachedTranslations, Step, direct_map_lines
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import merge_ptes
 from pfnlab.programs.runs.texts import VM_PAT, tracked_text
@@ -69,18 +69,18 @@ class Observer:
             levels=levels,
         )
 
-    def tlbs(self) -> tuple[TlbSeen, ...]:
+    def tlbs(self) -> tuple[CachedTranslations, ...]:
         """The translations of the program's areas that each processor has cached (S8.3.8)."""
         return tuple(seen for task in self.kernel.tasks.values() for seen in self._remembered(task))
 
-    def _remembered(self, task: Task) -> Iterator[TlbSeen]:
+    def _remembered(self, task: Task) -> Iterator[CachedTranslations]:
         stale = {entry.start for entry in task.tlb.stale(task.mm.tables)}
         space = next(process.comm for process in self.kernel.processes() if process.mm is task.mm)
         for is_stale in (False, True):
             entries = (entry for entry in task.tlb.state() if (entry.start in stale) is is_stale)
             inside = (entry for entry in entries if self.places.area_span(entry.start, entry.end) is not None)
-            for pte in merge_ptes(entry_seen(self.kernel, self.places, task, entry) for entry in inside):
-                yield TlbSeen(task.comm, space, pte.span, pte.target, pte.entry, is_stale)
+            for pte in merge_ptes(observed_run(self.kernel, self.places, task, entry) for entry in inside):
+                yield CachedTranslations(task.comm, space, pte.span, pte.target, pte.entry, is_stale)
 
     def _read_smaps(self, tasks: list[Task]) -> None:
         """Read smaps before the entries, as an observer does, except while a processor is held."""

@@ -134,9 +134,9 @@ class WatchedSpace:
     def _entries(self, start: int, end: int) -> Iterator[PteSeen]:
         tables = self._mm.tables
         for run in tables.runs(start, end):
-            yield entry_seen(self._kernel, self._places, self._task, run)
+            yield observed_run(self._kernel, self._places, self._task, run)
         for first, last, level in tables.missing(start, end):
-            yield pte_seen(self._places, self._task, first, last, None, entry_text(0, level))
+            yield observed_entries(self._places, self._task, first, last, None, entry_text(0, level))
 
     def _vma(self, vma: Vma) -> VmaSeen | None:
         span = self._places.area_span(vma.start, vma.end)
@@ -189,14 +189,14 @@ def _cut(pte: PteSeen, start: int, end: int) -> PteSeen:
     return replace(pte, start=start, end=end, target=target)
 
 
-def entry_seen(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> PteSeen:
+def observed_run(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> PteSeen:
     """The observed form of a run of entries in a task's tables, or of its processor's translations."""
     raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
     target = _target(kernel, places, run)
-    return pte_seen(places, task, run.start, run.end, target, entry_text(raw, run.level))
+    return observed_entries(places, task, run.start, run.end, target, entry_text(raw, run.level))
 
 
-def pte_seen(
+def observed_entries(
     places: Places, task: Task, start: int, end: int, target: DeviceSpan | None, entry: str
 ) -> PteSeen:
     """The entries of pages *start* up to *end*, which lie in one of the program's areas."""

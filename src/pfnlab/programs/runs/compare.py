@@ -186,11 +186,11 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
     :raises Defect: if the runs are not of one program, or one is short without a reason
     """
     said = mismatch(
-        [Ran(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
+        [RunProgress(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
     )
     if said is not None:
         raise Defect(said)
-    runs = seen_by_all(runs)
+    runs = common_events(runs)
     spent = spent_messages(runs)
     found = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
@@ -202,7 +202,7 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
     return found
 
 
-def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
+def common_events(runs: Sequence[Run]) -> Sequence[Run]:
     """*runs* without the events that at least one of the machines cannot observe."""
     unobserved = frozenset[str]().union(*(run.unobserved for run in runs))
 
@@ -337,7 +337,7 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
     return any(value != values[0] for value in values[1:])
 
 
-class Ran(msgspec.Struct, frozen=True):
+class RunProgress(msgspec.Struct, frozen=True):
     """A machine's progress through a program.
 
     :param finished: nothing was lost, and the machine decided every step
@@ -348,7 +348,7 @@ class Ran(msgspec.Struct, frozen=True):
     finished: bool
 
 
-def mismatch(runs: Sequence[Ran]) -> str | None:
+def mismatch(runs: Sequence[RunProgress]) -> str | None:
     """The reason why *runs* cannot be of one program; None if they are, or may be, as far as they got."""
     whole = {len(run.ops) for run in runs if run.finished}
     if len(whole) > 1:

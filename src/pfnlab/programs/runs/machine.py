@@ -45,7 +45,7 @@ class Machine(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
+class ReportingMachine(Protocol):
     """A machine that runs several programs at a time and reports each run as soon as it is complete."""
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
@@ -61,7 +61,7 @@ def run_telling(
     machine: Machine, programs: Sequence[Program], on_done: Callable[[int, Run], None]
 ) -> list[Run]:
     """One run per program; for a machine without progress reports, *on_done* is called at the end."""
-    if isinstance(machine, Telling):
+    if isinstance(machine, ReportingMachine):
         return machine.run_telling(programs, on_done)
     runs = machine.run(programs)
     for index, run in enumerate(runs):
@@ -70,7 +70,7 @@ def run_telling(
 
 
 @runtime_checkable
-class Looking(Protocol):
+class ObservableMachine(Protocol):
     """A machine that can be observed in several ways.
 
     :ivar look: how later programs are observed, or are predicted to be observed
@@ -87,7 +87,7 @@ class Looking(Protocol):
 @contextmanager
 def looking_at(machines: Iterable[Machine], look: LookLevel | None) -> Iterator[None]:
     """Context manager that observes *machines* at this level; None leaves their levels unchanged."""
-    looked = [machine for machine in machines if isinstance(machine, Looking)]
+    looked = [machine for machine in machines if isinstance(machine, ObservableMachine)]
     before = [machine.look for machine in looked]
     try:
         for machine in looked:
@@ -99,7 +99,7 @@ def looking_at(machines: Iterable[Machine], look: LookLevel | None) -> Iterator[
 
 
 @runtime_checkable
-class Rebooting(Protocol):
+class RebootableMachine(Protocol):
     """A machine that may run several programs one after the other in one boot."""
 
     def reboot(self) -> None:

@@ -23,16 +23,16 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
 
     :param ops: the program's operations; *steps* are a machine's, one per operation and perhaps one more
     """
-    asked = _AskedModes()
+    requested = _RequestedModes()
     lines = []
     for number, step in enumerate(steps):
         if number < len(ops):
-            asked.note(ops[number])
-        lines.append(tuple(_lines(step, asked)))
+            requested.note(ops[number])
+        lines.append(tuple(_lines(step, requested)))
     return lines
 
 
-class _AskedModes:
+class _RequestedModes:
     """The modes requested by the mappings of areas, for each area's pages as mapped last."""
 
     def __init__(self) -> None:
@@ -60,12 +60,12 @@ class _AskedModes:
         return next((mode for mode, pages in modes.items() if span.start in pages), None)
 
 
-def _lines(step: Step, asked: _AskedModes) -> Iterator[str]:
+def _lines(step: Step, requested: _RequestedModes) -> Iterator[str]:
     entries = _by_place(step.ptes or ())
     for line in step.prots or ():
         place, _, prot = line.rpartition(" ")
         named = named_span(place)
-        wish = None if named is None else asked.at(named[1])
+        wish = None if named is None else requested.at(named[1])
         if named is None or wish is None:
             continue
         inside = entries.get((named[0], named[1].name), ())

@@ -16,7 +16,7 @@ from pfnlab.base.units import number_of
 from pfnlab.kernel.policies.releases import is_version, series_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Accel, Looking, Machine, run_telling
+from pfnlab.programs.runs.machine import Accel, Machine, ObservableMachine, run_telling
 from pfnlab.programs.runs.observation import Run
 
 #: The forms of a name, for messages.
@@ -32,7 +32,7 @@ FORMS = (
 KINDS = {"model": "pfnlab.programs.model.model_machine:KIND", "qemu": "pfnlab.lab.running.named_kernel:KIND"}
 
 
-class Named(msgspec.Struct, frozen=True):
+class NamedMachine(msgspec.Struct, frozen=True):
     """A machine as the user named it.
 
     :param series: the series or exact version of its kernel, real or modelled; None if the kernel has no
@@ -89,9 +89,9 @@ class MachineKind(NamedTuple):
         if this kind has no machine of that name
     """
 
-    read: Callable[[str, str | None], Named]
-    open: Callable[[Named, Accel, LookLevel, int | None, bool], Machine]
-    fetch: Callable[[Sequence[Named]], None] = lambda machines: None
+    read: Callable[[str, str | None], NamedMachine]
+    open: Callable[[NamedMachine, Accel, LookLevel, int | None, bool], Machine]
+    fetch: Callable[[Sequence[NamedMachine]], None] = lambda machines: None
     modelled: Callable[[str], str | None] = lambda name: None
 
 
@@ -105,7 +105,7 @@ def kind_of(prefix: str) -> MachineKind:
     return kind
 
 
-def name_machine(spec: str, profile: str | None = None) -> Named:
+def name_machine(spec: str, profile: str | None = None) -> NamedMachine:
     """Read a machine's name without starting anything.
 
     :param profile: the series that a kernel file should behave like
@@ -154,7 +154,7 @@ def kernel_and_words(rest: str) -> tuple[str, list[str]]:
     return kernel, words
 
 
-def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Named]:
+def name_machines(specs: Iterable[str], profile: str | None = None) -> list[NamedMachine]:
     """Read the names of machines used together, without starting anything.
 
     :param profile: the series that a user's own kernel among them should behave like
@@ -239,7 +239,7 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
 
 
 def open_machine(
-    named: Named,
+    named: NamedMachine,
     accel: Accel = Accel.TCG,
     look: LookLevel = LookLevel.PROC,
     guests: int | None = None,
@@ -262,32 +262,32 @@ def see_memory(machines: Sequence[Machine]) -> bool:
 
     Machines that can be observed in only one way do not count.
     """
-    return all(machine.sees_memory for machine in machines if isinstance(machine, Looking))
+    return all(machine.sees_memory for machine in machines if isinstance(machine, ObservableMachine))
 
 
-def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLevel:
+def settle_look(machines: Sequence[Machine], requested: LookLevel | None) -> LookLevel:
     """Set how all *machines* are observed from now on: as the user requested, otherwise in memory.
 
     If the memory of one of them cannot be observed, all are observed through /proc, because the result
     depends on how a machine is observed.
     """
-    look = asked
+    look = requested
     if look is None:
         look = LookLevel.MEMORY if see_memory(machines) else LookLevel.PROC
     for machine in machines:
-        if isinstance(machine, Looking):
+        if isinstance(machine, ObservableMachine):
             machine.look = look
     return look
 
 
-def fetch_missing(machines: Sequence[Named]) -> None:
+def fetch_missing(machines: Sequence[NamedMachine]) -> None:
     """Fetch the stock kernels of *machines* that are not in the cache, and report each new one."""
     for prefix in dict.fromkeys(named.kind for named in machines):
         kind_of(prefix).fetch([named for named in machines if named.kind == prefix])
 
 
 def side_by_side(
-    machines: Sequence[Named],
+    machines: Sequence[NamedMachine],
     programs: Sequence[Program],
     look: LookLevel | Sequence[LookLevel | None] | None = None,
     accel: Accel = Accel.TCG,
@@ -314,7 +314,7 @@ def side_by_side(
 
 
 def _run_all(
-    named: Named, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
+    named: NamedMachine, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
 ) -> list[Run]:
     """One run per program; programs observed in the same way run together."""
     runs: dict[int, Run] = {}
@@ -325,7 +325,7 @@ def _run_all(
     return [runs[index] for index in range(len(programs))]
 
 
-def _run_alike(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:
+def _run_alike(named: NamedMachine, machine: Machine, programs: Sequence[Program]) -> list[Run]:
     """One run per program, under the name the user gave the machine; no guest is left afterwards."""
     of = f"{number_of(len(programs), 'program')} on {named.spec}"
     with (
@@ -338,7 +338,7 @@ def _run_alike(named: Named, machine: Machine, programs: Sequence[Program]) -> l
     return [msgspec.structs.replace(run, machine=named.spec) for run in runs]
 
 
-def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], work: Work) -> list[Run]:
+def _run_telling(named: NamedMachine, machine: Machine, programs: Sequence[Program], work: Work) -> list[Run]:
     """The runs, each reported as soon as it is complete."""
     if named.kind == "model":
         # A model runs its programs one after the other in any case.

@@ -107,7 +107,7 @@ class BookEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
         return f"{self.span} {self.mode}"
 
 
-class _OfArea(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class _AreaPages(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     task: Text
     area: Text
     start: Page
@@ -119,7 +119,7 @@ class _OfArea(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
         return Span(self.area, self.start, self.end)
 
 
-class VmaSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
+class VmaSeen(_AreaPages, frozen=True, gc=False, forbid_unknown_fields=True):
     """One VMA; ``start`` and ``end`` are pages of ``area``.
 
     :param task: the task it belongs to
@@ -146,7 +146,7 @@ class VmaSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
     locked: Annotated[Page, ALWAYS] = 0
 
 
-class PteSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
+class PteSeen(_AreaPages, frozen=True, gc=False, forbid_unknown_fields=True):
     """A run of equal page-table entries; ``start`` and ``end`` are pages of ``area``.
 
     :param task: the task whose table it is in
@@ -267,7 +267,7 @@ class MemoryFault(msgspec.Struct, frozen=True):
     says: str
 
 
-class PageHeld(msgspec.Struct, frozen=True, gc=False):
+class PageData(msgspec.Struct, frozen=True, gc=False):
     """The contents of a page of ordinary memory that is mapped somewhere.
 
     :param task: the task in whose address space it is mapped
@@ -285,23 +285,23 @@ class PageHeld(msgspec.Struct, frozen=True, gc=False):
     rest: int = 0
 
     @property
-    def held(self) -> tuple[int, int]:
+    def data(self) -> tuple[int, int]:
         """Its first word and the checksum of the rest."""
         return self.word, self.rest
 
 
-class NotifierSeen(msgspec.Struct, frozen=True):
+class NotifierRecord(msgspec.Struct, frozen=True):
     """The ranges reported to an address space's notifier before their entries changed.
 
-    :param told: the number of ranges reported so far
+    :param total: the number of ranges reported so far
     :param ranges: the most recent ones, as first page number and the one after the last
     """
 
-    told: int
+    total: int
     ranges: tuple[tuple[int, int], ...] = ()
 
 
-class MemorySeen(msgspec.Struct, frozen=True):
+class MemoryObservation(msgspec.Struct, frozen=True):
     """The part of a step that is visible only in a kernel's memory; it is judged, not compared.
 
     :param tlb_gens: by task, the number of its address space and how often that was flushed so far
@@ -313,11 +313,11 @@ class MemorySeen(msgspec.Struct, frozen=True):
 
     tlb_gens: dict[str, tuple[int, int]] = {}
     faults: tuple[MemoryFault, ...] = ()
-    pages: tuple[PageHeld, ...] | None = None
-    notifiers: dict[str, NotifierSeen] = {}
+    pages: tuple[PageData, ...] | None = None
+    notifiers: dict[str, NotifierRecord] = {}
 
 
-class TlbSeen(msgspec.Struct, frozen=True):
+class CachedTranslations(msgspec.Struct, frozen=True):
     """Translations of consecutive pages cached by one processor, which are used until they are flushed.
 
     :param task: the task whose processor it is; each has its own
@@ -395,11 +395,11 @@ class Run(msgspec.Struct, frozen=True):
     once: tuple[str, ...] = ()
     alarm: Alarm | None = None
     warnings: tuple[Alarm, ...] = ()
-    memory: tuple[MemorySeen, ...] = ()
+    memory: tuple[MemoryObservation, ...] = ()
     look: LookLevel = LookLevel.PROC
     configuration: Configuration = DISTRIBUTION
     unobserved: frozenset[str] = frozenset()
-    tlbs: tuple[tuple[TlbSeen, ...], ...] = ()
+    tlbs: tuple[tuple[CachedTranslations, ...], ...] = ()
     undecided: Reason | None = None
     blocks: tuple[str, ...] = ()
 

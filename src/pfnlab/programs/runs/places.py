@@ -254,7 +254,7 @@ _COUNTING = ("futex_wake",)
 READING = (Read, ProcessVmReadv, Walk)
 
 
-def shows_unknown(call: Call, places: Places) -> bool:
+def reads_unknown(call: Call, places: Places) -> bool:
     """True if *call* reads from an area whose contents depend on the machine."""
     if not isinstance(call, READING) or call.span.name not in places.unknown:
         return False
@@ -263,7 +263,7 @@ def shows_unknown(call: Call, places: Places) -> bool:
 
 def without_contents(call: Call, value: int | str | None, places: Places) -> int | str | None:
     """The value of *call* without page contents that depend on the machine: only the number of bytes."""
-    if value is None or not shows_unknown(call, places):
+    if value is None or not reads_unknown(call, places):
         return value
     if isinstance(value, int):
         return None

@@ -56,7 +56,7 @@ class TableEntry(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def table_entry(text: str) -> TableEntry:
-    """The entry of ``PteSeen.entry`` or ``TlbSeen.entry``."""
+    """The entry of ``PteSeen.entry`` or ``CachedTranslations.entry``."""
     absent, at, level = text.partition("@L")
     if at:
         return TableEntry(_level(level), "", absent=absent or "none")

@@ -28,7 +28,7 @@ from pfnlab.kernel.mm.users.pci import PciBar
 from pfnlab.kernel.mm.vma import MappedFile, Vma
 from pfnlab.kernel.mm.zap import zap_page_range_single
 from pfnlab.kernel.policies.profiles import PROFILES
-from pfnlab.kernel.policies.trackers.exact import Counted, Exact
+from pfnlab.kernel.policies.trackers.exact import CountedFrames, Exact
 from pfnlab.programs.lang.device_ops import (
     DriverCall,
     ReleaseMemRegion,
@@ -454,10 +454,10 @@ def test_zaps_and_claims_are_among_the_programs() -> None:
 
 def test_counts_are_alike_in_every_order() -> None:
     """A state of the search does not show which part was counted first."""
-    whole = Counted(PfnRange(0, 6), 0)
+    whole = CountedFrames(PfnRange(0, 6), 0)
     whole.count(PfnRange(0, 6), 1)
     whole.count(PfnRange(0, 2), -1)
-    tail = Counted(PfnRange(0, 6), 0)
+    tail = CountedFrames(PfnRange(0, 6), 0)
     tail.count(PfnRange(2, 6), 1)
 
     assert list(whole.edges.items()) == list(tail.edges.items())

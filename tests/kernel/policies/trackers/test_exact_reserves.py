@@ -27,7 +27,7 @@ from pfnlab.kernel.policies.profiles import PROFILES
 from pfnlab.programs.lang.device_ops import ArchIoFreeMemtypeWc
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.execution import OneByOne, SideBySide
+from pfnlab.programs.model.execution import ConcurrentExecution, SequentialExecution
 from pfnlab.programs.runs.places import Places
 
 
@@ -56,7 +56,9 @@ def moments(tracker: str, program: Program) -> Iterator[Kernel]:
     starts = {device.name: 0x10 if device.kind == "lowmem" else BAR for device in program.devices}
     devices = {one.name: PfnRange(starts[one.name], starts[one.name] + one.pages) for one in program.devices}
     places = Places.of(program, devices)
-    running = SideBySide(kernel, places) if program.needs.held else OneByOne(kernel, places)
+    running = (
+        ConcurrentExecution(kernel, places) if program.needs.held else SequentialExecution(kernel, places)
+    )
     for op in program.ops:
         try:
             running.step(op)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
 
-class Counted:
+class CountedFrames:
     """The frames that one call put into a mapping, and the number of VMAs that cover each of them.
 
     :ivar offset: the difference between a frame and its file offset in pages
@@ -82,7 +82,7 @@ class Counted:
 class CoveredPart(NamedTuple):
     """The part of a context that a VMA covers."""
 
-    ctx: Counted
+    ctx: CountedFrames
     pfns: PfnRange
 
     @property
@@ -190,7 +190,7 @@ class Exact(Untracked):
             prot = pfnmap_track(self._kernel, pfns, prot)
         except ModelledErrno:
             raise ModelledErrno(errno.EINVAL) from None
-        part = CoveredPart(Counted(pfns, offset, booked=booked), pfns)
+        part = CoveredPart(CountedFrames(pfns, offset, booked=booked), pfns)
         self._uncover(vma, part.pgoff, pfns.nr)
         part.ctx.count(pfns, 1)
         vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda covered: covered.pgoff))
@@ -213,12 +213,12 @@ class Exact(Untracked):
             ctx.count(pfns, -1)
             self._settle(ctx)
 
-    def _settle(self, ctx: Counted) -> None:
+    def _settle(self, ctx: CountedFrames) -> None:
         """Keep only covered frames in the memtype list, correct even if two calls run concurrently."""
         with self._lock.write():
             self._shrink(ctx)
 
-    def _shrink(self, ctx: Counted) -> None:
+    def _shrink(self, ctx: CountedFrames) -> None:
         covered = ctx.covered()
         remaining: list[PfnRange] = []
         for entry in ctx.reserved:
@@ -254,7 +254,7 @@ class Exact(Untracked):
         return reservations
 
     def _check(self, vmas: list[Vma]) -> None:
-        recounts: dict[int, tuple[Counted, Counted]] = {}
+        recounts: dict[int, tuple[CountedFrames, CountedFrames]] = {}
         for vma in vmas:
             assert vma.pfnmap != (), vma
             parts: tuple[CoveredPart, ...] = vma.pfnmap or ()
@@ -262,7 +262,7 @@ class Exact(Untracked):
             for lower, upper in pairwise(parts):
                 assert lower.pgoff + lower.pfns.nr <= upper.pgoff, (vma, parts)
             for ctx, pfns in parts:
-                recounts.setdefault(id(ctx), (ctx, Counted(ctx.pfns, ctx.offset)))[1].count(pfns, 1)
+                recounts.setdefault(id(ctx), (ctx, CountedFrames(ctx.pfns, ctx.offset)))[1].count(pfns, 1)
         for ctx, recount in recounts.values():
             assert recount.edges == ctx.edges, (ctx.pfns, ctx.edges)
             covered = sum(run.nr for run in ctx.covered())

@@ -9,7 +9,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.hunt.meeting.bug_shown import held_answer, program_file
+from pfnlab.hunt.meeting.bug_run import held_answer, program_file
 from pfnlab.kernel.bugs.known_bugs import Bug, HeldBy, all_bugs, bug
 from pfnlab.present.report.bug_entry import BugEntry
 from pfnlab.programs.lang.load import load_program

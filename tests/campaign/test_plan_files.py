@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.plan import Beside, Plan
+from pfnlab.campaign.plan import Plan, PlanFiles
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.checker.scopes.scope import scope_names
 from pfnlab.programs.lang.library import find_program, library_paths
@@ -65,7 +65,7 @@ def plan(folder: Path, text: str) -> Plan:
 )
 def test_programs_are_of_the_folder_of_the_file(beside: Path, word: str, names: set[str]) -> None:
     """Or of the library."""
-    assert names == {*Beside(beside).programs((word,))}
+    assert names == {*PlanFiles(beside).programs((word,))}
 
 
 @pytest.mark.parametrize("word", ["mine.pfn", "more"])
@@ -74,22 +74,22 @@ def test_a_path_may_be_absolute(beside: Path, tmp_path: Path, word: str) -> None
     path = beside / word
     programs = {path} if path.is_file() else {*path.rglob("*.pfn")}
 
-    assert {str(program) for program in programs} == {*Beside(tmp_path / "other").programs((str(path),))}
+    assert {str(program) for program in programs} == {*PlanFiles(tmp_path / "other").programs((str(path),))}
     assert {str(program.relative_to(beside)) for program in programs} == {
-        *Beside(beside).programs((str(path),))
+        *PlanFiles(beside).programs((str(path),))
     }
 
 
 def test_without_words_the_programs_are_those_of_the_library(beside: Path) -> None:
     """Whatever lies beside the file."""
-    assert len(library_paths()) == len(Beside(beside).programs(()))
+    assert len(library_paths()) == len(PlanFiles(beside).programs(()))
 
 
 def test_a_program_of_the_library_has_one_name_however_it_is_named(beside: Path) -> None:
     """By its name or by its path."""
-    by_path = Beside(beside).programs((str(find_program("munmap-whole")),))
+    by_path = PlanFiles(beside).programs((str(find_program("munmap-whole")),))
 
-    assert Beside(beside).programs(("munmap-whole",)) == by_path
+    assert PlanFiles(beside).programs(("munmap-whole",)) == by_path
 
 
 def test_a_file_is_no_other_program_of_the_same_name(beside: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_file_is_no_other_program_of_the_same_name(beside: Path) -> None:
     (beside / "unmapping" / "munmap-whole").write_text(MINE, encoding="utf-8")
 
     with pytest.raises(Misuse, match="is both a program of pfnlab and a file: rename the file"):
-        Beside(beside).programs(("unmapping/munmap-whole", str(find_program("munmap-whole"))))
+        PlanFiles(beside).programs(("unmapping/munmap-whole", str(find_program("munmap-whole"))))
 
 
 @pytest.mark.parametrize(
@@ -152,5 +152,5 @@ def test_a_file_that_was_changed_is_other_work(beside: Path, file: str, place: i
 
 def test_a_scope_of_pfnlab_has_no_text(beside: Path) -> None:
     """Its name is enough; that of a file is its content."""
-    assert {""} == {Beside(beside).scope_text(name) for name in scope_names()}
-    assert SCOPE == Beside(beside).scope_text("one.toml")
+    assert {""} == {PlanFiles(beside).scope_text(name) for name in scope_names()}
+    assert SCOPE == PlanFiles(beside).scope_text("one.toml")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.checker.judging.seen import ByPlace, entries_in
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, entries_in
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import DeviceSpan, PteSeen, VmaSeen
 
@@ -31,7 +31,7 @@ THINGS = st.lists(st.builds(Thing, st.sampled_from(["main", "c"]), SPANS), max_s
 @given(THINGS, st.sampled_from(["main", "c", "d"]), SPANS)
 def test_what_overlaps_is_found_in_its_order(things: list[Thing], task: str, span: Span) -> None:
     """Whatever lies over each other, and in whatever order it was given."""
-    found = ByPlace(things).overlapping(task, span)
+    found = PlaceIndex(things).overlapping(task, span)
 
     assert [
         thing
@@ -65,7 +65,7 @@ def looks_at_entries(vmas: int) -> int:
         CountedEntry(PteSeen("main", *span.parts, DeviceSpan(*span.parts), "L1 WC P RW")) for span in spans
     ]
     CountedEntry.looks = 0
-    by_place = ByPlace(entries)
+    by_place = PlaceIndex(entries)
     for span in spans:
         entries_in(VmaSeen("main", *span.parts, "rw-s", "wc", None, "sh pf"), by_place)  # type: ignore[arg-type]
     return CountedEntry.looks

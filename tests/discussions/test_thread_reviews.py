@@ -15,15 +15,15 @@ from pfnlab.checker.review.grounds import KINDS, OPERATIONS
 from pfnlab.checker.review.review import ReviewPiece, ReviewSoFar, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.checker.scopes.meanings import MEANINGS
-from pfnlab.discussions.posted import PostedReview, posted_threads
-from pfnlab.discussions.reviewed import (
+from pfnlab.discussions.posted_threads import PostedReview, posted_threads
+from pfnlab.discussions.thread_reviews import (
     PostedReviews,
     PostedRow,
     ReviewedRow,
     Reviewer,
-    compared,
     posted_rows,
     review_rows,
+    reviewed_row,
 )
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -193,7 +193,7 @@ def test_what_was_cut_is_not_known(expected: str) -> None:
     same = ModelMachine("7.3")
     cut = review(same, same, seconds=0, pieces=of_kind("a PCI file", 0))
 
-    row = compared(PostedRow("R99", (), (asked,)), asked, cut)
+    row = reviewed_row(PostedRow("R99", (), (asked,)), asked, cut)
 
     assert row.as_expected is None
     result = PostedReviews(rows=(row,), not_reviewed={}, limit=0)

@@ -6,18 +6,18 @@ import pytest
 from counting import Parts
 from for_each import for_each
 
-from pfnlab.discussions import asking
-from pfnlab.discussions.asking import (
-    AskedSearch,
+from pfnlab.discussions import claim_questions
+from pfnlab.discussions.claim_questions import (
     ClaimQuestion,
-    Costs,
-    Finds,
-    HoldsWord,
-    Shows,
+    ClaimSearch,
+    CostQuestion,
+    PropertyQuestion,
+    SharedWordQuestion,
+    StepQuestion,
     search_ahead,
     searched,
 )
-from pfnlab.discussions.observed import book, left, log
+from pfnlab.discussions.step_parts import book, left, log
 
 WC = "a = mmap bar[0:4] wc shared rw"
 
@@ -25,22 +25,26 @@ WC = "a = mmap bar[0:4] wc shared rw"
 @for_each(
     ("asked", "shown", "right"),
     [
-        (Shows("7.2", [WC, "munmap a"], book, "empty"), "book: empty", True),
-        (Shows("7.2", [WC, "munmap a"], book, "bar[0:4] wc"), "book: empty", False),
-        (Shows("6.1", [WC, "munmap a[0]", "munmap a[1:4]"], left, "bar[0:1] wc"), "left: bar[0:1] wc", True),
-        (Shows("7.2", [WC, "look"], log, "nothing"), "log: nothing", True),
-        (Costs("track_ctx", (8, 24)), "8 in every VMA, 24 for each tracked mapping", True),
+        (StepQuestion("7.2", [WC, "munmap a"], book, "empty"), "book: empty", True),
+        (StepQuestion("7.2", [WC, "munmap a"], book, "bar[0:4] wc"), "book: empty", False),
         (
-            HoldsWord("6.1", (4, 4)),
+            StepQuestion("6.1", [WC, "munmap a[0]", "munmap a[1:4]"], left, "bar[0:1] wc"),
+            "left: bar[0:1] wc",
+            True,
+        ),
+        (StepQuestion("7.2", [WC, "look"], log, "nothing"), "log: nothing", True),
+        (CostQuestion("track_ctx", (8, 24)), "8 in every VMA, 24 for each tracked mapping", True),
+        (
+            SharedWordQuestion("6.1", (4, 4)),
             "costs nothing in 4 configurations, cannot in 4",
             True,
         ),
         (
-            HoldsWord("6.1", (8, 0)),
+            SharedWordQuestion("6.1", (8, 0)),
             "costs nothing in 4 configurations, cannot in 4",
             False,
         ),
-        (Costs("track_ctx", (8, 25)), "8 in every VMA, 24 for each tracked mapping", False),
+        (CostQuestion("track_ctx", (8, 25)), "8 in every VMA, 24 for each tracked mapping", False),
     ],
 )
 def test_an_answer_and_whether_it_was_expected(asked: ClaimQuestion, shown: str, right: bool) -> None:
@@ -55,12 +59,12 @@ def test_a_program_may_have_a_header_of_its_own() -> None:
     head = ("device bar: pci, 16 pages", "area a: 2048 pages")
     lines = (WC, "mmap bar[4:8] wc shared rw over a[2044:2048]", "munmap a[0:2048]")
 
-    assert Shows("7.2", lines, book, "empty", head=head).ask().right
+    assert StepQuestion("7.2", lines, book, "empty", head=head).ask().right
 
 
 def test_a_search_tells_its_counterexample() -> None:
     """As operations in one line."""
-    answer = Finds("6.1", "freed_once", "violated", scope="small").ask()
+    answer = PropertyQuestion("6.1", "freed_once", "violated", scope="small").ask()
 
     assert answer.right
     assert "violated by `a = mmap bar[0:4] wc shared rw; munmap a[0]`" == answer.shown
@@ -68,7 +72,7 @@ def test_a_search_tells_its_counterexample() -> None:
 
 def test_what_holds_in_a_scope_that_ends_holds_always() -> None:
     """No state is left that the search has not seen."""
-    asked = Finds("7.2", "no_leak", "always", scope="ends_modes")
+    asked = PropertyQuestion("7.2", "no_leak", "always", scope="ends_modes")
 
     assert ("always", True) == asked.ask()[2:4]
     assert not asked._replace(expected="holds").ask().right
@@ -76,43 +80,47 @@ def test_what_holds_in_a_scope_that_ends_holds_always() -> None:
 
 def test_what_holds_up_to_a_bound_does_not_hold_always() -> None:
     """The next operation might break it."""
-    answer = Finds("7.2", "no_leak", "always", scope="small").ask()
+    answer = PropertyQuestion("7.2", "no_leak", "always", scope="small").ask()
 
     assert ("holds", False) == answer[2:4]
 
 
 def test_a_race_tells_its_turns() -> None:
     """A schedule has no short program."""
-    answer = Finds("7.2,flush=none", "told_free", "violated", scope="race").ask()
+    answer = PropertyQuestion("7.2,flush=none", "told_free", "violated", scope="race").ask()
 
     assert "violated by 7 turns" == answer.shown
 
 
 def test_what_never_arose_does_not_hold() -> None:
     """With a tracker that counts nothing there are no counters to be right."""
-    answer = Finds("6.1", "counters", "holds", scope="vfio").ask()
+    answer = PropertyQuestion("6.1", "counters", "holds", scope="vfio").ask()
 
     assert ("never asked", False) == (answer.shown, answer.right)
 
 
 def test_only_searches_say_so() -> None:
     """They are asked with the page."""
-    asked = (Finds("6.1", "no_leak", "holds"), Shows("7.2", [WC], book, ""), Costs("exact", (0, 0)))
+    asked = (
+        PropertyQuestion("6.1", "no_leak", "holds"),
+        StepQuestion("7.2", [WC], book, ""),
+        CostQuestion("exact", (0, 0)),
+    )
 
     assert [True, False, False] == [one.searches for one in asked]
 
 
 def test_a_scope_without_a_depth_is_searched_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any other one as far as a page asks."""
-    monkeypatch.setattr(asking, "_results", {})
+    monkeypatch.setattr(claim_questions, "_results", {})
 
     assert [True, False] == [searched("7.2", scope).ended for scope in ("ends_modes", "small")]
 
 
 def test_a_search_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a tracker leaks, states pile up."""
-    monkeypatch.setattr(asking, "_results", {})
-    monkeypatch.setattr(asking, "MOST_STATES", 200)
+    monkeypatch.setattr(claim_questions, "_results", {})
+    monkeypatch.setattr(claim_questions, "MOST_STATES", 200)
 
     found = searched("6.12", "ends_areas")
 
@@ -122,9 +130,9 @@ def test_a_search_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_searches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are not there yet: what was asked twice is one."""
-    monkeypatch.setattr(asking, "_results", {})
+    monkeypatch.setattr(claim_questions, "_results", {})
     parts = Parts()
-    asked = [AskedSearch(model, "small", 1) for model in ("6.1", "7.2", "7.2")]
+    asked = [ClaimSearch(model, "small", 1) for model in ("6.1", "7.2", "7.2")]
 
     search_ahead(asked, 1, parts)
 

@@ -11,7 +11,7 @@ from pfnlab.base.path_walk import make_folder
 _DIGEST = 32
 
 
-def read_kept(path: Path, origin: bytes) -> bytes | None:
+def read_result(path: Path, origin: bytes) -> bytes | None:
     """The content stored at *path* for *origin* (a SHA-256 digest); None if missing or damaged."""
     try:
         content = path.read_bytes()
@@ -21,7 +21,7 @@ def read_kept(path: Path, origin: bytes) -> bytes | None:
     return payload if content[: 2 * _DIGEST] == origin + hashlib.sha256(payload).digest() else None
 
 
-def write_kept(path: Path, origin: bytes, content: bytes) -> None:
+def write_result(path: Path, origin: bytes, content: bytes) -> None:
     """Store *content* atomically; do nothing if it cannot be written."""
     with suppress(OSError, Misuse):
         make_folder(path.parent)

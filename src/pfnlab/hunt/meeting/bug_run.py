@@ -15,9 +15,9 @@ from pfnlab.base.inert import shell_word
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
 from pfnlab.hunt.meeting.sign import answer_in, sign_of, sign_word
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, HeldBy, ShownBy
 from pfnlab.kernel.bugs.known_bugs import bug as called
-from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known, version_of_release
 from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.building.built import find
@@ -30,7 +30,7 @@ from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import Named, name_machines, side_by_side
+from pfnlab.programs.runs.named_machines import NamedMachine, name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 
 
@@ -210,11 +210,13 @@ def show_bug(
             for row in bug.shown
             for specs in (dict.fromkeys((row.before, row.after, *on)),)
         ),
-        held=_held(bug, on, look, accel),
+        held=_rule_answers(bug, on, look, accel),
     )
 
 
-def _held(bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel) -> tuple[HeldMachine, ...]:
+def _rule_answers(
+    bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel
+) -> tuple[HeldMachine, ...]:
     """The answers of the machines in a rule's rows, and of the machines in *on*."""
     found: list[HeldMachine] = []
     for row in bug.holds:
@@ -228,7 +230,7 @@ def _held(bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel) -> 
 
 def _runs(
     rows: Sequence[ShownBy],
-    named: Sequence[Named],
+    named: Sequence[NamedMachine],
     on: Sequence[str],
     programs: Mapping[str, Program],
     look: LookLevel | None,
@@ -288,8 +290,8 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
             ShownMachine(
                 machine=run.machine,
                 kernel=run.kernel,
-                word=_worded(bug, sign_word(sign, before, after, run)),
-                expected=_expected(bug, row, run),
+                word=_word_of_kind(bug, sign_word(sign, before, after, run)),
+                expected=_expected_word(bug, row, run),
                 answers=() if step is None else _answers(run, step, fields),
                 violated=names,
             )
@@ -304,35 +306,35 @@ def _answers(run: Run, step: int, fields: Sequence[str]) -> tuple[tuple[str, ...
     return tuple(one for one in found if one is not None) if None not in found else ()
 
 
-def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:
+def _word_of_kind(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:
     if bug.kind in (BugKind.CHANGE, BugKind.PROPOSAL) or word in ("neither", "undecided"):
         return word
     return "broken" if word == "before" else "mended"
 
 
-def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
+def _expected_word(bug: Bug, row: ShownBy, run: Run) -> str:
     """The expected word for a machine: by its place in the row, otherwise by the bug's dates."""
     if run.machine in (row.before, row.after):
-        return _worded(bug, "before" if run.machine == row.before else "after")
-    lacked = _lacked(bug, run.machine)
+        return _word_of_kind(bug, "before" if run.machine == row.before else "after")
+    lacked = _word_without_commit(bug, run.machine)
     if lacked is not None:
-        return _worded(bug, lacked)
+        return _word_of_kind(bug, lacked)
     version = _version(run)
     # No kernel contains a proposal, so it has no dates.
     if version is None or bug.kind is BugKind.PROPOSAL:
         return ""
-    if row.needs and called(row.needs).standing(version).word is not StandingWord.HAS:
+    if row.needs and called(row.needs).status(version).word is not BugStatusWord.HAS:
         return ""
-    match bug.standing(version).word:
-        case StandingWord.NOT_KNOWN:
+    match bug.status(version).word:
+        case BugStatusWord.NOT_KNOWN:
             return ""
-        case StandingWord.HAS:
+        case BugStatusWord.HAS:
             # The machine after a change has it.
-            return _worded(bug, "after" if bug.kind is BugKind.CHANGE else "before")
-    return _worded(bug, "before" if bug.kind is BugKind.CHANGE else "after")
+            return _word_of_kind(bug, "after" if bug.kind is BugKind.CHANGE else "before")
+    return _word_of_kind(bug, "before" if bug.kind is BugKind.CHANGE else "after")
 
 
-def _lacked(bug: Bug, machine: str) -> Literal["before", "after"] | None:
+def _word_without_commit(bug: Bug, machine: str) -> Literal["before", "after"] | None:
     """The word for a kernel named as lacking the commit that fixes or introduces *bug*.
 
     None if the machine's name contains neither commit.

@@ -16,7 +16,7 @@ from pfnlab.programs.runs.observation import Run
 BisectWord = Literal["good", "bad", "neither", "undecided"]
 
 
-class Sought(Protocol):
+class BisectTarget(Protocol):
     """A test for runs of one program."""
 
     program: Program
@@ -24,11 +24,11 @@ class Sought(Protocol):
     def word(self, run: Run) -> BisectWord:
         """The word for a run."""
 
-    def says(self) -> str:
+    def description(self) -> str:
         """The difference between the ends, in words."""
 
 
-class SignSought:
+class SignTarget:
     """The first step in which the runs of both ends diverge.
 
     :param good: the run of the good end; *bad* is the run of the other
@@ -52,13 +52,13 @@ class SignSought:
         found = sign_word(self.sign, self._bad, self._good, run)
         return "bad" if found == "before" else "good" if found == "after" else found
 
-    def says(self) -> str:
+    def description(self) -> str:
         """The step and its fields."""
         fields = ", ".join(difference.field for difference in self.sign)
         return f"step {self.sign[0].step + 1}, {self.sign[0].op}: {fields}"
 
 
-class PropertySought:
+class PropertyTarget:
     """A property that the bad end violates and the good one does not.
 
     :raises Misuse: if it holds on the bad end, or the good one violates it
@@ -78,7 +78,7 @@ class PropertySought:
         broken = {violation.name for violation in violations(self.program, run)}
         return "bad" if self._property in broken else "good"
 
-    def says(self) -> str:
+    def description(self) -> str:
         """The property."""
         return f"breaks {self._property}"
 

@@ -9,24 +9,24 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
-Observed = Callable[[Step], str]
+StepPart = Callable[[Step], str]
 #: Kernel functions of a munmap whose order shows when it untracks and flushes.
 _ORDER = ("untrack", "clear", "flush", "free_pgtables", "unlink", "finish")
 #: Entries of the upper levels.
 _SIZES = {2: " 2 MiB", 3: " 1 GiB"}
 
 
-def said(observed: Observed, step: Step) -> str:
+def part_text(observed: StepPart, step: Step) -> str:
     """The observed part of *step*, and its value."""
     return part_words(observed, observed(step))
 
 
-def part_words(observed: Observed, value: str) -> str:
+def part_words(observed: StepPart, value: str) -> str:
     """A description of a part of a step, with its value."""
     return f"{part_name(observed)}: {value}"
 
 
-def part_name(observed: Observed) -> str:
+def part_name(observed: StepPart) -> str:
     """The name of the part."""
     return observed.__name__.replace("_", " ")
 
@@ -75,13 +75,13 @@ def _mode(entry: TableEntry) -> str:
     return f"{entry.mode}{_SIZES.get(entry.level, '')}"
 
 
-def _together(step: Step, told: Callable[[TableEntry], str]) -> str:
+def _together(step: Step, words: Callable[[TableEntry], str]) -> str:
     pieces: list[tuple[str, Span, str]] = []
     for pte in step.ptes or ():
         entry = pte.table_entry
         if not entry.maps:
             continue
-        task, span, kind = pte.task, pte.span, told(entry)
+        task, span, kind = pte.task, pte.span, words(entry)
         if pieces and pieces[-1][::2] == (task, kind):
             before = pieces[-1][1]
             if (before.name, before.end) == (span.name, span.start):
@@ -141,7 +141,7 @@ def direct_map(step: Step) -> str:
 
 
 #: Every part, by its name in claims.
-OBSERVED: dict[str, Observed] = {
+STEP_PARTS: dict[str, StepPart] = {
     part.__name__: part
     for part in (
         *(result, book, left, log, levels, tracked, entries, modes, anonymous, vmas),

@@ -7,15 +7,15 @@ import pytest
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
 from pfnlab.base.units import PfnRange
-from pfnlab.lab.lens.in_use import InUse
+from pfnlab.lab.lens.resource_use import ResourceUse
 from pfnlab.lab.running import cleaning as module
-from pfnlab.lab.running.cleaning import left_behind, settled
+from pfnlab.lab.running.cleaning import leftovers, settled
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.programs.lang.load import load_text
 
-BEFORE = InUse({"vmas_left": 10}, spaces=2)
-LATE = InUse({"vmas_left": 13}, spaces=2)
-PREPARING = InUse({"vmas_left": 10}, spaces=1)
+BEFORE = ResourceUse({"vmas_left": 10}, spaces=2)
+LATE = ResourceUse({"vmas_left": 13}, spaces=2)
+PREPARING = ResourceUse({"vmas_left": 10}, spaces=1)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def placement() -> Placement:
     return placed
 
 
-def seen(*looks: InUse | None) -> Callable[[], InUse | None]:
+def seen(*looks: ResourceUse | None) -> Callable[[], ResourceUse | None]:
     """Answers these one by one, the last one for ever."""
     rest = list(looks)
     return lambda: rest.pop(0) if len(rest) > 1 else rest[0]
@@ -42,12 +42,12 @@ def seen(*looks: InUse | None) -> Callable[[], InUse | None]:
 
 def test_what_is_freed_late_was_not_left(placement: Placement) -> None:
     """RCU frees VMAs some ticks after they went."""
-    assert (BEFORE, []) == left_behind(seen(LATE, LATE, BEFORE), BEFORE, placement)
+    assert (BEFORE, []) == leftovers(seen(LATE, LATE, BEFORE), BEFORE, placement)
 
 
 def test_the_task_of_the_next_program_is_waited_for(placement: Placement) -> None:
     """Page tables are compared where there are as many address spaces as before."""
-    after, _ = left_behind(seen(PREPARING, BEFORE), BEFORE, placement)
+    after, _ = leftovers(seen(PREPARING, BEFORE), BEFORE, placement)
 
     assert after == BEFORE
 
@@ -56,7 +56,7 @@ def test_what_stays_was_left(monkeypatch: pytest.MonkeyPatch, placement: Placeme
     """When the limit has passed, it is a fault of memory."""
     monkeypatch.setattr(module, "_LIMIT", 0.0)
 
-    after, faults = left_behind(seen(LATE), BEFORE, placement)
+    after, faults = leftovers(seen(LATE), BEFORE, placement)
 
     assert (LATE, ["vmas_left"]) == (after, [fault.name for fault in faults])
 

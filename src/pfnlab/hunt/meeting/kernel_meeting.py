@@ -13,7 +13,7 @@ from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.building.built import built, find
 from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.configured import configuration_of_kernel
-from pfnlab.lab.images.kernel_offers import offered
+from pfnlab.lab.images.kernel_offers import available_offers
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.running.qemu_machine import QemuMachine
 
@@ -68,7 +68,9 @@ def meet_named(
             configuration=configuration_of_kernel(kernel),
             changelog=changelog,
             findings=findings_folder(),
-            since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
+            since=kernel_before(
+                version, [*known_versions(), *(offer.version for offer in available_offers())]
+            ),
             say=say,
             counted=work,
         )

@@ -1,4 +1,4 @@
-"""The rules a run asks: it is the run of the plain model, and rules that it does not ask change nothing."""
+"""The rules that a run reads; rules that it does not read change nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litmus_files import FILES, program_of
 
-from pfnlab.hunt.meeting.rules_between import AskedProfile, run_with_rules
+from pfnlab.hunt.meeting.rules_between import RecordingProfile, run_with_rules
 from pfnlab.kernel.policies.changes import field_of, single_changes
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -19,27 +19,27 @@ PLAIN = sorted(name for name, path in FILES.items() if not program_of(path).need
 def test_it_notes_the_fields_that_are_read() -> None:
     """And has the rules of the profile."""
     profile = ModelMachine("6.1").profile
-    noting = AskedProfile.of(profile)
+    recording = RecordingProfile.of(profile)
 
-    assert (noting.mseal, noting.tracker) == (profile.mseal, profile.tracker)
-    assert noting.asked == {"mseal", "tracker"}
+    assert (recording.mseal, recording.tracker) == (profile.mseal, profile.tracker)
+    assert recording.fields_read == {"mseal", "tracker"}
 
 
 @for_each("version", ["6.1", "7.3"])
 def test_the_run_is_that_of_the_model(version: str) -> None:
-    """Noting changes nothing."""
+    """Recording changes nothing."""
     program, machine = program_of(FILES["munmap-middle"]), ModelMachine(version)
-    run, asked = run_with_rules(machine, program)
+    run, fields_read = run_with_rules(machine, program)
 
     assert run == machine.run_one(program)
-    assert "tracker" in asked and "mseal" not in asked
+    assert "tracker" in fields_read and "mseal" not in fields_read
 
 
 @given(st.sampled_from(PLAIN), st.sampled_from(sorted(single_changes("6.12"))))
-def test_a_rule_that_is_not_asked_changes_nothing(name: str, change: str) -> None:
-    """Whatever the program: who does not ask a rule runs the same with the other one."""
+def test_a_rule_that_is_not_read_changes_nothing(name: str, change: str) -> None:
+    """Whatever the program: a run that does not read a rule is the same with the other one."""
     program, version = program_of(FILES[name]), exact("6.12")
-    run, asked = run_with_rules(ModelMachine(version), program)
+    run, fields_read = run_with_rules(ModelMachine(version), program)
     (changed,) = ModelMachine(f"{version},{change}").run([program])
 
-    assert field_of(change) in asked or not differences((run, changed))
+    assert field_of(change) in fields_read or not differences((run, changed))

@@ -10,20 +10,20 @@ from made_goldens import made_golden, only, with_value
 
 from pfnlab.base.result import Outcome
 from pfnlab.checker.check import VIOLATED
-from pfnlab.discussions import asked_again, evidence
-from pfnlab.discussions.asked_again import ClaimResult, ask_again
-from pfnlab.discussions.asking import Costs, Finds, Shows
-from pfnlab.discussions.evidence import Seen, Sized, SourceSays
+from pfnlab.discussions import claim_results, evidence
+from pfnlab.discussions.claim_questions import CostQuestion, PropertyQuestion, StepQuestion
+from pfnlab.discussions.claim_results import ClaimResult, ask_again
+from pfnlab.discussions.evidence import SizeEvidence, SourceStatement, StepEvidence
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.lookup import NumberedClaim, claims_of
-from pfnlab.discussions.observed import book, flushes, log
+from pfnlab.discussions.step_parts import book, flushes, log
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.golden import NO_GOLDENS
 
 WC = "a = mmap bar[0:4] wc shared rw"
-EMPTY = Shows("7.2", [WC, "munmap a"], book, "empty")
-WHOLE = Seen("unmapping/munmap-whole", ["6.1", "6.12"], "munmap a", book, "empty")
-LEAKS = Finds("6.1", "freed_once", VIOLATED, scope="small")
+EMPTY = StepQuestion("7.2", [WC, "munmap a"], book, "empty")
+WHOLE = StepEvidence("unmapping/munmap-whole", ["6.1", "6.12"], "munmap a", book, "empty")
+LEAKS = PropertyQuestion("6.1", "freed_once", VIOLATED, scope="small")
 
 
 def asked(search: bool = False, **fields: Any) -> ClaimResult:
@@ -60,7 +60,7 @@ def test_another_answer_is_a_discovery() -> None:
 
 def test_without_goldens_the_models_alone_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a wheel, which says where the kernels' answers are."""
-    for module in (asked_again, evidence):
+    for module in (claim_results, evidence):
         monkeypatch.setattr(module, "has_goldens", lambda: False)
 
     found = asked(kernels=[WHOLE])
@@ -79,7 +79,7 @@ def test_a_kernel_stands_beside_its_model() -> None:
 
 def test_series_that_show_different_things_are_two_answers() -> None:
     """One of them is not what is expected."""
-    first = Seen("unmapping/munmap-middle", ["6.1", "7.2"], "munmap a", book, "empty")
+    first = StepEvidence("unmapping/munmap-middle", ["6.1", "7.2"], "munmap a", book, "empty")
 
     answers = asked(kernels=[first]).answers
 
@@ -88,7 +88,7 @@ def test_series_that_show_different_things_are_two_answers() -> None:
 
 def test_a_size_is_that_of_kernels_alone() -> None:
     """No model has it; the command that reads it is there."""
-    (answer,) = asked(kernels=[Sized("vm_area_struct", ["6.1"], 152)]).answers
+    (answer,) = asked(kernels=[SizeEvidence("vm_area_struct", ["6.1"], 152)]).answers
 
     assert ("152 bytes", None, "pfnlab kernels sizes 6.1") == (answer.kernel, answer.model, answer.command)
 
@@ -167,7 +167,7 @@ def test_the_result_in_one_sentence(asks: list[Any], says: str) -> None:
 
 def test_a_patched_kernel_stands_beside_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a patch has the policy: its answer, its name, how to build it, and the program runs on it too."""
-    placed = Shows("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")
+    placed = StepQuestion("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")
     only(monkeypatch, made_golden("flush-end_vma", [placed]))
 
     found = asked(asks=[placed])
@@ -182,7 +182,7 @@ def test_a_patched_kernel_stands_beside_the_model(monkeypatch: pytest.MonkeyPatc
 
 def test_a_patched_kernel_that_does_otherwise_is_a_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the model says."""
-    placed = Shows("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")
+    placed = StepQuestion("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")
     only(monkeypatch, with_value(made_golden("flush-end_vma", [placed]), -2, flushes=7))
 
     found = asked(asks=[placed])
@@ -194,7 +194,7 @@ def test_a_patched_kernel_that_was_not_asked_says_so(monkeypatch: pytest.MonkeyP
     """With the command that records it; nothing speaks against the claim."""
     only(monkeypatch, made_golden("flush-end_vma", []))
 
-    found = asked(asks=[Shows("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")])
+    found = asked(asks=[StepQuestion("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")])
 
     assert Outcome.AS_EXPECTED is found.outcome
     assert (found.answers[0].patched or "").startswith("not recorded: ")
@@ -203,14 +203,14 @@ def test_a_patched_kernel_that_was_not_asked_says_so(monkeypatch: pytest.MonkeyP
 
 def test_a_source_is_named_with_its_releases() -> None:
     """File and function."""
-    read = SourceSays("mm/memory.c", "unmap_vmas()", ("3.0.27", "3.2"), "untracks")
+    read = SourceStatement("mm/memory.c", "unmap_vmas()", ("3.0.27", "3.2"), "untracks")
 
     assert ("mm/memory.c, unmap_vmas(), 3.0.27, 3.2: untracks",) == asked(sources=[read]).sources
 
 
 def test_a_price_is_an_answer() -> None:
     """With the source that has it."""
-    (answer,) = asked(asks=[Costs("track_ctx", (8, 24))]).answers
+    (answer,) = asked(asks=[CostQuestion("track_ctx", (8, 24))]).answers
 
     assert ("bytes it takes", "pfnlab policies show track_ctx") == (answer.asked, answer.command)
     assert answer.expected == answer.model
@@ -227,11 +227,11 @@ def test_a_result_is_read_back() -> None:
 
 def test_the_programs_of_every_claim_have_a_title() -> None:
     """It is short enough, whatever is read into the words."""
-    from pfnlab.discussions.asked_again import _Programs
+    from pfnlab.discussions.claim_results import _Programs
 
     for found in claims_of():
         programs = _Programs(found.number, found.claim.reading, found.claim.asks)
         for question in found.claim.asks:
-            if isinstance(question, Shows):
+            if isinstance(question, StepQuestion):
                 programs.add(question.program, question.machine)
         assert all(load_text(program.text).title for program in programs.all())

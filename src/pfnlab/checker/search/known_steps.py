@@ -14,7 +14,7 @@ def spread(mark: int) -> int:
     return (mark * _SPREAD & _WORD) >> 32
 
 
-class StepsMet:
+class KnownSteps:
     """A known step to each state, by the state's fingerprint; old entries are forgotten.
 
     It is shared, without locks, by all processes forked from its maker. A place has the tag of a step, and

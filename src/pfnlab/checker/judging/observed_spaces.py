@@ -19,7 +19,7 @@ from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry
 
 
-class Placed(Protocol):
+class SpaceObject(Protocol):
     """An object in the address space of a task: a VMA, or a run of page-table entries."""
 
     @property
@@ -31,7 +31,7 @@ class Placed(Protocol):
         """Its pages."""
 
 
-T = TypeVar("T", bound=Placed)
+T = TypeVar("T", bound=SpaceObject)
 
 #: The number of an area of a task, and the pages of an object in it.
 _Place = tuple[int, int, int]
@@ -58,7 +58,7 @@ class _Area(NamedTuple):
         return sorted(self.indices[at] for at in range(first, behind) if self.ends[at] > span.start)
 
 
-class ByPlace(Generic[T]):
+class PlaceIndex(Generic[T]):
     """Objects that lie in address spaces, found by their pages; they may overlap.
 
     The objects of one task and area are usually listed together, in ascending order and without overlap. So
@@ -167,7 +167,7 @@ class SeenEntry(NamedTuple):
     entry: TableEntry
 
 
-def entries_in(vma: VmaSeen, ptes: ByPlace[PteSeen]) -> list[SeenEntry]:
+def entries_in(vma: VmaSeen, ptes: PlaceIndex[PteSeen]) -> list[SeenEntry]:
     """The parts of runs of entries that lie in a VMA."""
     entries = []
     for run in ptes.overlapping(vma.task, vma.span):
@@ -197,8 +197,8 @@ class SeenSpaces:
     """The VMAs and entries of the last observed step, by their places."""
 
     def __init__(self) -> None:
-        self.vmas: ByPlace[VmaSeen] = ByPlace()
-        self.ptes: ByPlace[PteSeen] = ByPlace()
+        self.vmas: PlaceIndex[VmaSeen] = PlaceIndex()
+        self.ptes: PlaceIndex[PteSeen] = PlaceIndex()
 
     def look(self, step: Step) -> SeenChanges:
         """Look at *step*, which has VMAs and entries."""
@@ -211,7 +211,7 @@ class SeenSpaces:
         )
 
 
-def _touched(by_place: ByPlace[T], part: ChangedPart, others: Iterable[VmaSeen | PteSeen]) -> list[int]:
+def _touched(by_place: PlaceIndex[T], part: ChangedPart, others: Iterable[VmaSeen | PteSeen]) -> list[int]:
     """The indices of objects that are in a part, or that overlap one of *others*."""
     found = set(range(part.start, part.end))
     for other in others:

@@ -71,7 +71,7 @@ class Dates(msgspec.Struct, frozen=True):
     partial: bool = False
 
 
-class StandingWord(StrEnum):
+class BugStatusWord(StrEnum):
     """The possible answers to whether a kernel has a bug."""
 
     HAS = "has"
@@ -81,7 +81,7 @@ class StandingWord(StrEnum):
     NOT_KNOWN = "not known"
 
 
-class Standing(msgspec.Struct, frozen=True):
+class BugStatus(msgspec.Struct, frozen=True):
     """The status of one bug in one kernel.
 
     :param sentence: the status with dates and commits, as a sentence for readers
@@ -89,11 +89,11 @@ class Standing(msgspec.Struct, frozen=True):
 
     number: str
     version: str
-    word: StandingWord
+    word: BugStatusWord
     sentence: str
 
 
-def standing_of(dates: Dates, version: str) -> Standing:
+def bug_status(dates: Dates, version: str) -> BugStatus:
     """The status of a bug in *version*.
 
     :raises Misuse: if *version* does not begin like a kernel version
@@ -101,59 +101,61 @@ def standing_of(dates: Dates, version: str) -> Standing:
     kernel = kernel_name(version)
     word, said = _backported(dates, kernel, *_judged(dates, kernel))
     sentence = f"{said[0].upper()}{said[1:]}."
-    if kernel.packaged and word in (StandingWord.HAS, StandingWord.NOT_YET, StandingWord.NOT_KNOWN):
+    if kernel.packaged and word in (BugStatusWord.HAS, BugStatusWord.NOT_YET, BugStatusWord.NOT_KNOWN):
         sentence += " A distribution's kernel may have taken repairs over that its version does not show."
-    return Standing(dates.number, kernel.text, word, sentence)
+    return BugStatus(dates.number, kernel.text, word, sentence)
 
 
-def _backported(dates: Dates, kernel: KernelName, word: StandingWord, said: str) -> tuple[StandingWord, str]:
+def _backported(
+    dates: Dates, kernel: KernelName, word: BugStatusWord, sentence: str
+) -> tuple[BugStatusWord, str]:
     """The status in a distribution's kernel that has more backports than its version shows."""
     family = kernel.distribution
     if family is None or family.backports is Backports.FEW:
-        return word, said
+        return word, sentence
     ends = bool(dates.mended or dates.commit or dates.stable)
     taken = bool(dates.stable) or (family.backports is Backports.ANY and ends)
     # A cause that one series got by a backport may be in other kernels too.
     brought = family.backports is Backports.ANY and bool(dates.came)
-    if (word is StandingWord.HAS and taken) or (word is StandingWord.NOT_YET and brought):
+    if (word is BugStatusWord.HAS and taken) or (word is BugStatusWord.NOT_YET and brought):
         unknown = f"whether {kernel.text} has {dates.number} is not known: {family.name} backports"
-        return StandingWord.NOT_KNOWN, "; ".join(filter(None, (unknown, _went(dates, kernel))))
-    return word, said
+        return BugStatusWord.NOT_KNOWN, "; ".join(filter(None, (unknown, _went(dates, kernel))))
+    return word, sentence
 
 
-def _judged(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
+def _judged(dates: Dates, kernel: KernelName) -> tuple[BugStatusWord, str]:
     name, number = kernel.text, dates.number
     if dates.never:
-        return StandingWord.NEVER, f"{number} was proposed only: no kernel has it"
+        return BugStatusWord.NEVER, f"{number} was proposed only: no kernel has it"
     if dates.measured:
         return _measured(dates, kernel)
     began = _began(dates, kernel)
     if began is False:
         if not dates.since and dates.came:
             series = ", ".join(f"{point.series}.y" for point in dates.came)
-            return StandingWord.NEVER, f"{name} never had {number}, which only {series} had"
+            return BugStatusWord.NEVER, f"{name} never had {number}, which only {series} had"
         came = _commit(dates.since, dates.introduced)
-        return StandingWord.NOT_YET, f"{name} does not have {number} yet: it came in {came}"
+        return BugStatusWord.NOT_YET, f"{name} does not have {number} yet: it came in {came}"
     ended = _ended(dates, kernel)
     if ended is True:
-        return StandingWord.MENDED, f"{name} no longer has {number}: {_went(dates, kernel)}"
+        return BugStatusWord.MENDED, f"{name} no longer has {number}: {_went(dates, kernel)}"
     if began is None or ended is None:
         known = (
             [f"it came in {_commit(dates.since, dates.introduced)}"] if began is None and dates.since else []
         )
         known += [_went(dates, kernel) or dates.remark]
-        return StandingWord.NOT_KNOWN, "; ".join(
+        return BugStatusWord.NOT_KNOWN, "; ".join(
             [f"whether {name} has {number} is not known", *filter(None, known)]
         )
     old = "" if dates.since or dates.came else " (since when is not known)"
-    return StandingWord.HAS, "; ".join(filter(None, [f"{name} has {number}{old}", _went(dates, kernel)]))
+    return BugStatusWord.HAS, "; ".join(filter(None, [f"{name} has {number}{old}", _went(dates, kernel)]))
 
 
-def _measured(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
+def _measured(dates: Dates, kernel: KernelName) -> tuple[BugStatusWord, str]:
     asked = f"measured on {', '.join(dates.measured)}"
     if kernel.release in dates.measured:
-        return StandingWord.HAS, f"{kernel.text} has {dates.number}, {asked}"
-    return StandingWord.NOT_KNOWN, f"unknown whether {kernel.text} has {dates.number}: {asked}"
+        return BugStatusWord.HAS, f"{kernel.text} has {dates.number}, {asked}"
+    return BugStatusWord.NOT_KNOWN, f"unknown whether {kernel.text} has {dates.number}: {asked}"
 
 
 def _began(dates: Dates, kernel: KernelName) -> bool | None:

@@ -11,7 +11,7 @@ from for_each import for_each
 
 from pfnlab.base.errors import Misuse
 from pfnlab.discussions.lookup import claims_of
-from pfnlab.discussions.posted import (
+from pfnlab.discussions.posted_threads import (
     PostedThread,
     PostedVersion,
     archive_address,

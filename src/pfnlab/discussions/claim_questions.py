@@ -14,7 +14,7 @@ from pfnlab.base.units import number_of
 from pfnlab.checker.check import HOLDS, CheckResult, check
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
-from pfnlab.discussions.observed import Observed, left, part_words, said
+from pfnlab.discussions.step_parts import StepPart, left, part_text, part_words
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.lab.sizes.kernel_sizes import known_sizes, sharing
 from pfnlab.programs.lang.load import load_text
@@ -29,7 +29,7 @@ DEPTH = 3
 MOST_STATES = 10_000
 
 
-class AskedSearch(NamedTuple):
+class ClaimSearch(NamedTuple):
     """A search for up to *depth* operations in a row; it is complete for races, or without a depth."""
 
     machine: str
@@ -54,29 +54,29 @@ class AskedSearch(NamedTuple):
         return f"pfnlab check {shell_line(('--on', f'model:{self.machine}', '--scope', self.scope))}{depth}"
 
 
-_results: dict[AskedSearch, CheckResult] = {}
+_results: dict[ClaimSearch, CheckResult] = {}
 
 
 def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
     """The result of searching *scope* on *machine*, for every property."""
-    asked = AskedSearch(machine, scope, depth)
-    if asked not in _results:
-        _results[asked] = _search(asked)
-    return _results[asked]
+    search = ClaimSearch(machine, scope, depth)
+    if search not in _results:
+        _results[search] = _search(search)
+    return _results[search]
 
 
 def search_ahead(
-    searches: Iterable[AskedSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
+    searches: Iterable[ClaimSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
 ) -> None:
     """Run *searches* for :func:`searched`, *jobs* at a time; None for the number of processors."""
-    missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
+    missing = [search for search in dict.fromkeys(searches) if search not in _results]
     counted.expect(len(missing))
-    for asked, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
-        _results[asked] = found
+    for search, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
+        _results[search] = found
 
 
-def _search(asked: AskedSearch) -> CheckResult:
-    return check(ModelMachine(asked.machine), load_scope(asked.scope), limits=asked.limits)
+def _search(search: ClaimSearch) -> CheckResult:
+    return check(ModelMachine(search.machine), load_scope(search.scope), limits=search.limits)
 
 
 #: The answer of a property that holds after any number of operations: the search was complete.
@@ -106,7 +106,7 @@ class QuestionResult(NamedTuple):
         return f"{self.value} by {self.by}" if self.by else self.value
 
 
-class Shows(NamedTuple):
+class StepQuestion(NamedTuple):
     """A program whose last operation shows something, or what is ``left``.
 
     The machine may be e.g. ``6.1,tracker=unmap_only``.
@@ -114,7 +114,7 @@ class Shows(NamedTuple):
 
     machine: str
     lines: Sequence[str]
-    observed: Observed
+    observed: StepPart
     expected: str
     against: bool = False
     head: Sequence[str] = (DEVICE,)
@@ -144,10 +144,10 @@ class Shows(NamedTuple):
     def ask(self) -> QuestionResult:
         step = self.step_of(ModelMachine(self.machine).run_one(self.program, check=True))
         right = self.observed(step) == self.expected
-        return QuestionResult(self.machine, _program(self.lines), said(self.observed, step), right)
+        return QuestionResult(self.machine, _program(self.lines), part_text(self.observed, step), right)
 
 
-class Finds(NamedTuple):
+class PropertyQuestion(NamedTuple):
     """A search that finds a property violated, or finds that it holds (``always`` if complete)."""
 
     machine: str
@@ -158,9 +158,9 @@ class Finds(NamedTuple):
     searches: bool = True
 
     @property
-    def search(self) -> AskedSearch:
+    def search(self) -> ClaimSearch:
         """The search that answers it."""
-        return AskedSearch(self.machine, self.scope)
+        return ClaimSearch(self.machine, self.scope)
 
     @property
     def subject(self) -> str:
@@ -194,7 +194,7 @@ def _program(lines: Iterable[str]) -> str:
     return f"`{'; '.join(lines)}`"
 
 
-class Costs(NamedTuple):
+class CostQuestion(NamedTuple):
     """The bytes that a tracker needs in every VMA, and for each tracked mapping."""
 
     tracker: str
@@ -228,7 +228,7 @@ class Costs(NamedTuple):
         return f"{price[0]} in every VMA, {price[1]} for each tracked mapping"
 
 
-class HoldsWord(NamedTuple):
+class SharedWordQuestion(NamedTuple):
     """The kernel configurations in which a word for a PFN mapping takes no extra space in its VMA.
 
     It replaces a member that such mappings do not use.
@@ -270,4 +270,4 @@ class HoldsWord(NamedTuple):
 #: A question to a machine. Each has the *machine*, its *subject* (an operation, a property with its scope, or
 #: a cost), the expected *answer*, and whether it is *against* the claim; and the *command* that asks it
 #: alone, empty if the command of its program does so. It *searches* if it may take seconds.
-ClaimQuestion = Shows | Finds | Costs | HoldsWord
+ClaimQuestion = StepQuestion | PropertyQuestion | CostQuestion | SharedWordQuestion

@@ -56,7 +56,7 @@ class Thing(NamedTuple):
     pfns: tuple[int, int] = (0, 0)
 
 
-class InUse(msgspec.Struct, frozen=True):
+class ResourceUse(msgspec.Struct, frozen=True):
     """The counts of one snapshot, by the names in :data:`COUNTED`, and its lists, by those in :data:`LISTED`.
 
     :param spaces: number of address spaces; each has page tables that are not counted for its process
@@ -67,8 +67,8 @@ class InUse(msgspec.Struct, frozen=True):
     spaces: int = 0
 
 
-def left_behind(
-    before: InUse, after: InUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
+def leftovers(
+    before: ResourceUse, after: ResourceUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
 ) -> Iterator[Fault]:
     """Resources in use after a program that were not in use before it.
 
@@ -92,7 +92,7 @@ def left_behind(
                 yield Fault(name, f"{words} {thing.says}, and had not before")
 
 
-class _Living(NamedTuple):
+class _LiveProcesses(NamedTuple):
     # Address spaces of live processes, and their total committed pages, page tables and VMAs.
     spaces: int
     committed: int
@@ -114,7 +114,7 @@ class Counts:
         #: The number of address spaces, and those tables, in the previous snapshot.
         self._last: tuple[int, int] | None = None
 
-    def look(self) -> InUse:
+    def look(self) -> ResourceUse:
         """The resources currently in use; LensError if memory is damaged or in the middle of a change."""
         living = self._living()
         counts = {}
@@ -130,9 +130,9 @@ class Counts:
         for listed, there in (("areas_left", self._areas()), ("resources_left", self._resources())):
             if there is not None:
                 lists[listed] = frozenset(map(Thing, there))
-        return InUse(counts, lists, living.spaces)
+        return ResourceUse(counts, lists, living.spaces)
 
-    def _living(self) -> _Living:
+    def _living(self) -> _LiveProcesses:
         committed = tables = vmas = 0
         view = self._view
         spaces = {mm for _, _, mm in view.tasks() if mm}
@@ -143,7 +143,7 @@ class Counts:
             for at in view.vma_addresses(root, 0, _ULONG_MAX):
                 start, end, flags = view.members(at, self._vma)
                 committed += (end - start >> PAGE_SHIFT) if flags & VM_ACCOUNT else 0
-        return _Living(len(spaces), committed, tables, vmas)
+        return _LiveProcesses(len(spaces), committed, tables, vmas)
 
     @cached_property
     def _cpus(self) -> tuple[int, ...]:
@@ -166,7 +166,7 @@ class Counts:
         count = view.word(at + view.layouts.offset(kind, "count"), signed=True)
         return count + sum(view.word(parts + offset & _ULONG_MAX, 4, signed=True) for offset in self._cpus)
 
-    def _tables(self, living: _Living) -> int | None:
+    def _tables(self, living: _LiveProcesses) -> int | None:
         # Page tables of exited processes: those of the kernel and of live processes are subtracted. An idle
         # processor may keep the table of an exited process.
         if not self._has("node_data", "__per_cpu_offset", "nr_cpu_ids") or len(self._cpus) > 1:

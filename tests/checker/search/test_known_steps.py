@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-from pfnlab.checker.search import steps_met
-from pfnlab.checker.search.steps_met import StepsMet
+from pfnlab.checker.search import known_steps
+from pfnlab.checker.search.known_steps import KnownSteps
 
 
 @pytest.mark.parametrize("mark", [0, 1, 7, 1 << 63, (1 << 64) - 1])
 def test_a_state_is_known_by_an_earlier_step_only(mark: int) -> None:
     """The same step is met again where an owner begins once more."""
-    met = StepsMet()
+    met = KnownSteps()
 
     assert not met.known(mark, 5)
     assert not met.known(mark, 5)
@@ -25,8 +25,8 @@ def test_a_state_is_known_by_an_earlier_step_only(mark: int) -> None:
 
 def test_what_was_met_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its place is taken by what is met now."""
-    monkeypatch.setattr(steps_met, "_PLACES", 1)
-    met = StepsMet()
+    monkeypatch.setattr(known_steps, "_PLACES", 1)
+    met = KnownSteps()
 
     assert not met.known(3, 1)
     assert not met.known(4, 2)
@@ -36,7 +36,7 @@ def test_what_was_met_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_forked_process_knows_what_another_one_met() -> None:
     """Without a message."""
-    met = StepsMet()
+    met = KnownSteps()
     child = os.fork()
     if not child:
         met.known(77, 2)
@@ -48,9 +48,9 @@ def test_a_forked_process_knows_what_another_one_met() -> None:
 
 def test_half_of_what_another_process_writes_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """A place with the tag of one step and the fingerprint of another fits neither."""
-    monkeypatch.setattr(steps_met, "_PLACES", 1)
+    monkeypatch.setattr(known_steps, "_PLACES", 1)
     for ours, theirs in [((3, 1), (3, 2)), ((3, 1), (4, 2)), ((3, 4), (0, 1 << 32))]:
-        met, other = StepsMet(), StepsMet()
+        met, other = KnownSteps(), KnownSteps()
         met.known(*ours)
         other.known(*theirs)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from for_each import for_each
 from msgspec.structs import replace
 
-from pfnlab.discussions.observed import (
+from pfnlab.discussions.step_parts import (
     anonymous,
     book,
     direct_map,
@@ -20,9 +20,9 @@ from pfnlab.discussions.observed import (
     map_syncs,
     modes,
     order,
+    part_text,
     reserves,
     result,
-    said,
     tracked,
     vm_pat,
     vmas,
@@ -106,4 +106,4 @@ def test_no_line_has_no_level() -> None:
 
 def test_what_is_looked_at_is_named() -> None:
     """A page prints both."""
-    assert "vm pat: set" == said(vm_pat, FULL)
+    assert "vm pat: set" == part_text(vm_pat, FULL)

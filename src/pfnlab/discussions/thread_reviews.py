@@ -17,7 +17,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Made, Outcome, Result
 from pfnlab.checker.review.review import ReviewSoFar
 from pfnlab.checker.review.review_result import Broken, Form, ReviewResult
-from pfnlab.discussions.posted import (
+from pfnlab.discussions.posted_threads import (
     PostedReview,
     PostedThread,
     ReviewOutcome,
@@ -140,29 +140,33 @@ def review_rows(rows: Sequence[PostedRow], reviewer: Reviewer, limit: float) -> 
     """
     pairs: dict[tuple[str, str], list[tuple[PostedRow, PostedReview]]] = {}
     for row in rows:
-        for asked in row.reviews:
-            pairs.setdefault((asked.base, asked.design), []).append((row, asked))
+        for review in row.reviews:
+            pairs.setdefault((review.base, review.design), []).append((row, review))
     answers = {pair: reviewer(*pair, partial(_enough, same)) for pair, same in pairs.items()}
-    found = [compared(row, asked, answers[asked.base, asked.design]) for row in rows for asked in row.reviews]
+    found = [
+        reviewed_row(row, review, answers[review.base, review.design])
+        for row in rows
+        for review in row.reviews
+    ]
     reasons = {row.row: row.not_reviewed for row in rows if row.not_reviewed}
     return PostedReviews(made=Made.now(), rows=tuple(found), not_reviewed=reasons, limit=limit)
 
 
-def _enough(asked_of: Sequence[tuple[PostedRow, PostedReview]], found: ReviewSoFar) -> bool:
+def _enough(pairs: Sequence[tuple[PostedRow, PostedReview]], found: ReviewSoFar) -> bool:
     """True if no further piece can change the outcome of these rows.
 
     A violation or a change is final. Their absence needs the core questions.
     """
-    return all(_known(row, asked, found) for row, asked in asked_of)
+    return all(_is_settled(row, review, found) for row, review in pairs)
 
 
-def _known(row: PostedRow, asked: PostedReview, found: ReviewSoFar) -> bool:
-    match asked.expected:
+def _is_settled(row: PostedRow, review: PostedReview, found: ReviewSoFar) -> bool:
+    match review.expected:
         case "broken":
-            return set(_wanted(row, asked)) <= found.broken
+            return set(_properties_of(row, review)) <= found.broken
         case "changed":
             return any(
-                word == asked.operation and field in _ANSWERS for word, field, _, _ in found.parted.changed
+                word == review.operation and field in _ANSWERS for word, field, _, _ in found.parted.changed
             )
     return found.core
 
@@ -171,56 +175,56 @@ def _known(row: PostedRow, asked: PostedReview, found: ReviewSoFar) -> bool:
 _ANSWERS = ("result", "log")
 
 
-def _wanted(row: PostedRow, asked: PostedReview) -> tuple[str, ...]:
+def _properties_of(row: PostedRow, review: PostedReview) -> tuple[str, ...]:
     """The properties that a row violates."""
-    return (asked.properties or row.properties) if asked.expected == "broken" else ()
+    return (review.properties or row.properties) if review.expected == "broken" else ()
 
 
-def compared(row: PostedRow, asked: PostedReview, came: ReviewResult) -> ReviewedRow:
+def reviewed_row(row: PostedRow, review: PostedReview, came: ReviewResult) -> ReviewedRow:
     """A row with the outcome of its review."""
-    wanted = _wanted(row, asked)
-    said, right = _said(asked, wanted, came)
+    properties = _properties_of(row, review)
+    said, right = _outcome(review, properties, came)
     if not right and not came.complete:
         # The missing outcome may be in the part that was cut.
         right = None
-    elif right and asked.expected in ("same", "holds") and not came.complete:
+    elif right and review.expected in ("same", "holds") and not came.complete:
         right = None
     return ReviewedRow(
-        *(row.row, came.base, came.design, asked.expected),
-        of=wanted or tuple(filter(None, (asked.operation, asked.kind))),
+        *(row.row, came.base, came.design, review.expected),
+        of=properties or tuple(filter(None, (review.operation, review.kind))),
         says=said,
         as_expected=right,
-        shown=tuple(_shown(found) for found in came.broken if found.name in wanted),
+        shown=tuple(_shown_property(found) for found in came.broken if found.name in properties),
         seconds=came.seconds,
     )
 
 
-def _said(asked: PostedReview, wanted: Sequence[str], came: ReviewResult) -> tuple[str, bool | None]:
+def _outcome(review: PostedReview, properties: Sequence[str], came: ReviewResult) -> tuple[str, bool | None]:
     """The outcome in words, and whether it is the expected one."""
     names = [found.name for found in came.broken]
     broken = f"broken: {', '.join(names)}" if names else "nothing newly broken"
-    match asked.expected:
+    match review.expected:
         case "broken":
-            return broken, bool(wanted) and set(wanted) <= set(names)
+            return broken, bool(properties) and set(properties) <= set(names)
         case "holds":
-            return broken, not set(names) & set(asked.properties or names)
+            return broken, not set(names) & set(review.properties or names)
         case "same":
-            differs = came.differs.get(asked.kind, 0)
-            return f"{asked.kind}: {f'differs in {differs:,}' if differs else 'the same'}", not differs
+            differs = came.differs.get(review.kind, 0)
+            return f"{review.kind}: {f'differs in {differs:,}' if differs else 'the same'}", not differs
         case "cost":
             flushes = [cost for cost in came.costs if cost.kind == "flushes"]
-            more = sum(cost.more for cost in flushes if cost.operation == asked.operation)
-            return f"{broken}; {asked.operation}: {more:,} with more flushes", bool(more) and not names
+            more = sum(cost.more for cost in flushes if cost.operation == review.operation)
+            return f"{broken}; {review.operation}: {more:,} with more flushes", bool(more) and not names
         case "changed":
             answers = [change for change in came.changes if change.field in _ANSWERS]
-            changes = [change for change in answers if change.operation == asked.operation]
+            changes = [change for change in answers if change.operation == review.operation]
             if not changes:
-                return f"{asked.operation}: answers as before", False
+                return f"{review.operation}: answers as before", False
             first = changes[0]
-            return f"{asked.operation}: {first.base or '-'} is {first.design or '-'}", True
+            return f"{review.operation}: {first.base or '-'} is {first.design or '-'}", True
 
 
-def _shown(found: Broken) -> ShownProperty:
+def _shown_property(found: Broken) -> ShownProperty:
     from pfnlab.programs.lang.load import load_text
 
     length = len(found.schedule) if found.text is None else len(load_text(found.text).ops)

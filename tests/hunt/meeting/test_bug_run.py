@@ -11,8 +11,8 @@ from for_each import for_each
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
-from pfnlab.hunt.meeting import bug_shown as showing
-from pfnlab.hunt.meeting.bug_shown import BugRunResult, program_file, show_bug
+from pfnlab.hunt.meeting import bug_run as showing
+from pfnlab.hunt.meeting.bug_run import BugRunResult, program_file, show_bug
 from pfnlab.hunt.meeting.sign import sign_of, sign_word
 from pfnlab.kernel.bugs.known_bugs import Bug, ShownBy, all_bugs, bug
 from pfnlab.programs.lang.load import load_program

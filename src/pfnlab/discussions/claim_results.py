@@ -10,12 +10,12 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line, shell_word
 from pfnlab.base.result import Made, Outcome, Result
 from pfnlab.base.units import number_of
-from pfnlab.discussions.asking import ClaimQuestion, Shows
-from pfnlab.discussions.evidence import Evidence, Seen, Sized, series_words
+from pfnlab.discussions.claim_questions import ClaimQuestion, StepQuestion
+from pfnlab.discussions.evidence import Evidence, SizeEvidence, StepEvidence, series_words
 from pfnlab.discussions.lookup import ListedClaim, NumberedClaim
-from pfnlab.discussions.observed import Observed, book, left, log, result, said
 from pfnlab.discussions.patch_evidence import PatchedAnswers, patched_answer
 from pfnlab.discussions.patch_goldens import PatchGolden
+from pfnlab.discussions.step_parts import StepPart, book, left, log, part_text, result
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.lang.ops import Program
@@ -24,7 +24,7 @@ from pfnlab.programs.runs.golden import NO_GOLDENS, has_goldens
 
 AnswerWord = Literal["as expected", "otherwise", "not asked"]
 #: The parts of a step that ``pfnlab run`` prints by default.
-_PRINTED: tuple[Observed, ...] = (result, book, left, log)
+_PRINTED: tuple[StepPart, ...] = (result, book, left, log)
 
 
 class ClaimProgram(msgspec.Struct, frozen=True):
@@ -106,12 +106,12 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
     answers = tuple(
         answer
         for answers in (
-            *(_asked(asked, programs, search=search) for asked in claim.asks),
-            *(_shown(shown, programs) for shown in claim.kernels),
+            *(_model_answers(question, programs, search=search) for question in claim.asks),
+            *(_kernel_answers(evidence, programs) for evidence in claim.kernels),
         )
         for answer in answers
     )
-    lacks = any(isinstance(shown, Seen) for shown in claim.kernels) and not has_goldens()
+    lacks = any(isinstance(evidence, StepEvidence) for evidence in claim.kernels) and not has_goldens()
     return ClaimResult(
         made=Made.now(),
         claim=ListedClaim.of(found),
@@ -134,13 +134,15 @@ class _Programs:
 
     def __init__(self, number: str, reading: str, asks: Sequence[ClaimQuestion]) -> None:
         self._title, self._number = f"claim {number}: {reading}", number
-        self._own = list(dict.fromkeys(asked.program for asked in asks if isinstance(asked, Shows)))
+        self._own = list(
+            dict.fromkeys(question.program for question in asks if isinstance(question, StepQuestion))
+        )
         self._texts: dict[str, str] = {}
         self._machines: dict[str, dict[str, None]] = {}
         self._traced: set[str] = set()
         self._builds: dict[str, None] = {}
 
-    def add(self, program: Program, machine: str, observed: Observed | None = None) -> str:
+    def add(self, program: Program, machine: str, observed: StepPart | None = None) -> str:
         """The file of a program of the claim, which will run on *machine*."""
         if program not in self._own:
             self._own.append(program)
@@ -148,7 +150,7 @@ class _Programs:
         text = format_program(msgspec.structs.replace(program, title=self._title))
         return self._keep(f"claim-{self._number}{place}.pfn", text, (machine,), observed)
 
-    def add_litmus(self, seen: Seen) -> str:
+    def add_litmus(self, seen: StepEvidence) -> str:
         """The name of a program that comes with pfnlab; it runs on kernels of the first and last series."""
         text = read_program_text(library_folder() / f"{seen.program}.pfn")
         ends = dict.fromkeys((seen.series[0], seen.series[-1]))
@@ -167,7 +169,7 @@ class _Programs:
         """The commands that build the patched kernels."""
         return tuple(self._builds)
 
-    def _keep(self, file: str, text: str, machines: Sequence[str], observed: Observed | None) -> str:
+    def _keep(self, file: str, text: str, machines: Sequence[str], observed: StepPart | None) -> str:
         self._texts[file] = text
         self._machines.setdefault(file, {}).update(dict.fromkeys(machines))
         self._traced |= {file} if observed is not None and observed not in _PRINTED else set()
@@ -191,19 +193,19 @@ class _Programs:
         )
 
 
-def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterator[ClaimAnswer]:
+def _model_answers(question: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterator[ClaimAnswer]:
     """The model's answer to a question; no answer if it needs a search that was not requested."""
-    answer = None if asked.searches and not search else asked.ask()
-    machine, file, model = f"model:{asked.machine}", "", None
-    if isinstance(asked, Shows):
-        file = programs.add(asked.program, machine, asked.observed)
+    answer = None if question.searches and not search else question.ask()
+    machine, file, model = f"model:{question.machine}", "", None
+    if isinstance(question, StepQuestion):
+        file = programs.add(question.program, machine, question.observed)
     elif answer is not None and answer.program is not None:
         file = programs.add(answer.program, machine)
     if answer is not None:
         model = answer.value if file else answer.shown
     patched, right = None, answer is None or answer.right
     try:
-        on_patch = patched_answer(asked)
+        on_patch = patched_answer(question)
     except Misuse as missing:
         # No result contradicts the claim; a message says what to record.
         on_patch, patched = None, f"not recorded: {missing}"
@@ -213,48 +215,48 @@ def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterat
         patched, right = f"{shown}; {golden.patch} on {golden.version}", right and on_patch.right
         programs.add_patch(golden, file)
     yield ClaimAnswer(
-        asked=asked.subject,
+        asked=question.subject,
         file=file,
         on=machine,
-        expected=asked.answer,
+        expected=question.answer,
         model=model,
         kernel=None,
         patched=patched,
-        against=asked.against,
+        against=question.against,
         word="not asked" if answer is None and right else _word(right=right),
-        command=asked.command,
+        command=question.command,
     )
 
 
-def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
+def _kernel_answers(evidence: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
     """Results of stock kernels, each with its model; series that agree are joined."""
     file, command = "", ""
-    if isinstance(shown, Sized):
-        command = f"pfnlab kernels sizes {shell_word(shown.series[-1])}"
+    if isinstance(evidence, SizeEvidence):
+        command = f"pfnlab kernels sizes {shell_word(evidence.series[-1])}"
     else:
-        file = programs.add_litmus(shown)
-    for (kernel, model), series in groupby(shown.series, lambda one: _on_series(shown, one)):
+        file = programs.add_litmus(evidence)
+    for (kernel, model), series in groupby(evidence.series, lambda one: _on_series(evidence, one)):
         answers = [answer for answer in (kernel, model) if answer is not None]
         yield ClaimAnswer(
-            asked=shown.op if isinstance(shown, Seen) else f"size of {shown.structure}",
+            asked=evidence.op if isinstance(evidence, StepEvidence) else f"size of {evidence.structure}",
             file=file,
             on=series_words(tuple(series)),
-            expected=shown.shown,
+            expected=evidence.shown,
             model=model,
             kernel=kernel,
             patched=None,
-            against=shown.against,
-            word=_word(right=all(answer == shown.shown for answer in answers)),
+            against=evidence.against,
+            word=_word(right=all(answer == evidence.shown for answer in answers)),
             command=command,
         )
 
 
-def _on_series(shown: Evidence, series: str) -> tuple[str | None, str | None]:
+def _on_series(evidence: Evidence, series: str) -> tuple[str | None, str | None]:
     """The recorded result of a series' kernel, if any, and its model's; a size has no model's result."""
-    if isinstance(shown, Sized):
-        return shown.on_kernel(series), None
-    kernel = said(shown.observed, shown.on_kernel(series)) if has_goldens() else None
-    return kernel, said(shown.observed, shown.on_model(series))
+    if isinstance(evidence, SizeEvidence):
+        return evidence.on_kernel(series), None
+    kernel = part_text(evidence.observed, evidence.on_kernel(series)) if has_goldens() else None
+    return kernel, part_text(evidence.observed, evidence.on_model(series))
 
 
 def _word(*, right: bool) -> AnswerWord:

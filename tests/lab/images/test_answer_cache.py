@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.lab.images.cache import AskedBefore
+from pfnlab.lab.images.cache import AnswerCache
 
 
 @pytest.fixture(autouse=True)
@@ -18,17 +18,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_later_search_has_the_answers() -> None:
     """One of the same parts, and no other."""
-    AskedBefore("a", "b").keep("6.12.94", "bad")
+    AnswerCache("a", "b").keep("6.12.94", "bad")
 
-    assert AskedBefore("a", "b")["6.12.94"] == "bad"
-    assert AskedBefore("a", "c")["6.12.94"] is None
-    assert AskedBefore("a", "b", afresh=True)["6.12.94"] is None
+    assert AnswerCache("a", "b")["6.12.94"] == "bad"
+    assert AnswerCache("a", "c")["6.12.94"] is None
+    assert AnswerCache("a", "b", afresh=True)["6.12.94"] is None
 
 
 def test_a_file_that_was_cut_is_no_answer(cache: Path) -> None:
     """It is asked again."""
-    AskedBefore("a").keep("6.12.94", "bad")
+    AnswerCache("a").keep("6.12.94", "bad")
     (file,) = (cache / "bisect").iterdir()
     file.write_bytes(file.read_bytes()[:5])
 
-    assert AskedBefore("a")["6.12.94"] is None
+    assert AnswerCache("a")["6.12.94"] is None
