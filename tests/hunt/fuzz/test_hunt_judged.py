@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import pytest
 from harmed import Harmed
 
 from pfnlab.base.errors import Why
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.filing import Folder
-from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt import Hunt, _ends_too
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.present.document.campaign_part import part
 from pfnlab.present.document.part import terminal
@@ -159,3 +160,38 @@ def test_a_finding_of_another_kernel_is_known(tmp_path: Path) -> None:
     assert [] == hunt.found
     (finding,) = state.findings.values()
     assert finding.met == state.alarming
+
+
+def test_programs_that_end_in_a_known_alarm_are_spared(tmp_path: Path) -> None:
+    """The model has the reason of the filed program for them; no kernel is lost; they are counted."""
+    known, new = tmp_path / "known", tmp_path / "new"
+    first, _ = hunted({MODEL: WithoutRule(), KERNEL: Harmed()}, folder=Folder(known))
+    kernel = Harmed()
+    state, _ = hunted({MODEL: WithoutRule(), KERNEL: kernel}, folder=Folder(new, [known]))
+
+    assert first.spared == 0 < first.alarming
+    assert (first.undecided, 0, {}) == (state.spared, state.judged, state.findings)
+    assert f"{state.spared} of them not run on kernels" in terminal(part(FuzzResult.of(state, watched=False)))
+
+
+def test_a_finding_of_its_own_spares_nothing(tmp_path: Path) -> None:
+    """A hunt that is resumed runs what one without a break would run."""
+    hunted({MODEL: WithoutRule(), KERNEL: Harmed()}, folder=Folder(tmp_path))
+    state, _ = hunted({MODEL: WithoutRule(), KERNEL: Harmed()}, folder=Folder(tmp_path))
+
+    assert (0, True) == (state.spared, state.judged > 0)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "spares"),
+    [
+        ("qemu:7.2", True),
+        ("qemu:7.1", True),
+        ("qemu:7.2.13", True),
+        ("qemu:6.1", False),
+        ("qemu:/a/b", False),
+    ],
+)
+def test_a_kernel_between_two_that_end_does_too(kernel: str, spares: bool) -> None:
+    """A series outside may have been fixed, and nothing is known of an own build."""
+    assert spares == _ends_too(kernel, ("qemu:6.12", "model:7.3", "qemu:7.3"))

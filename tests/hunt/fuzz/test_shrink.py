@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.hunt.fuzz.grammar import draw
-from pfnlab.hunt.fuzz.shrink import shrink, shrink_quickly
+from pfnlab.hunt.fuzz.shrink import AtOperation, shrink, shrink_quickly
 from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Call, Mmap, Munmap, Program
+from pfnlab.programs.lang.ops import Call, Mmap, Munmap, Program, Write
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shorter import without
 from pfnlab.programs.lang.validity import check_program
@@ -123,38 +123,41 @@ PROGRAM = load_text(
 class Asked:
     """Counts what was asked, and says what shows.
 
-    :param spoiled: guests that go on show it without munmap too
+    :param spoiled: guests that have run programs show it without a store too
     """
 
     def __init__(self, *, spoiled: bool = False) -> None:
         self.quick = self.slow = 0
         self._spoiled = spoiled
 
-    def __call__(self, program: Program, quick: bool) -> bool:
-        """Whether it shows."""
+    def __call__(self, program: Program, quick: bool) -> set[int | None]:
+        """The steps at which it shows."""
         self.quick += quick
         self.slow += not quick
-        return (quick and self._spoiled) or any(isinstance(op.call, Munmap) for op in program.ops)
+        writes = any(isinstance(op.call, Write) for op in program.ops)
+        if not (writes or (quick and self._spoiled)):
+            return set()
+        return {place for place, op in enumerate(program.ops) if isinstance(op.call, Munmap)}
 
 
 def test_one_new_guest_confirms() -> None:
-    """All others go on."""
+    """All other tries run in guests that have run programs."""
     asked = Asked()
 
-    small = shrink_quickly(PROGRAM, ALARM, asked)
+    small = shrink_quickly(PROGRAM, ALARM, 3, asked)
 
     assert 1 == asked.slow < asked.quick
-    assert [Mmap, Munmap] == [type(op.call) for op in small.program.ops]
+    assert [Mmap, Write, Munmap] == [type(op.call) for op in small.program.ops]
 
 
 def test_what_a_new_guest_does_not_confirm_is_tried_in_new_ones() -> None:
     """An earlier program had spoiled the guests."""
     asked = Asked(spoiled=True)
 
-    small = shrink_quickly(PROGRAM, ALARM, asked)
+    small = shrink_quickly(PROGRAM, ALARM, 3, asked)
 
     assert 1 < asked.slow
-    assert [Mmap, Munmap] == [type(op.call) for op in small.program.ops]
+    assert [Mmap, Write, Munmap] == [type(op.call) for op in small.program.ops]
 
 
 @pytest.mark.parametrize(("signature", "alarm"), [(ALARM, True), (LINE, False)])
@@ -162,6 +165,69 @@ def test_a_line_of_the_log_ends_no_guest(signature: Signature, alarm: bool) -> N
     """So nothing is asked quickly for it."""
     asked = Asked()
 
-    shrink_quickly(PROGRAM, signature, asked)
+    shrink_quickly(PROGRAM, signature, 3, asked)
 
     assert (alarm, alarm) == (signature.raises_alarm, asked.quick > 0)
+
+
+TWICE = load_text(
+    "pfnlab program 1\ndevice bar: pci, 4 pages\n\n"
+    "a = mmap bar[0] wc shared rw\nmunmap a\nb = mmap bar[1] wc shared rw\nwrite b[0] 1\nmunmap b\n"
+)
+
+
+def test_another_operation_of_the_kind_is_not_the_finding() -> None:
+    """The first munmap shows an equal signature, for another reason, once the rest is gone."""
+
+    def shown(program: Program) -> set[int | None]:
+        if any(isinstance(op.call, Write) for op in program.ops):
+            return {len(program.ops) - 1}
+        return {1} if kinds(program).count("mmap") == 2 else set()
+
+    small = shrink(TWICE, AtOperation(TWICE, 4, shown))
+
+    assert ["mmap", "write", "munmap"] == kinds(small.program)
+
+
+def test_a_program_without_the_operation_is_not_run() -> None:
+    """It cannot show the finding there."""
+    asked: list[Program] = []
+
+    def shown(program: Program) -> set[int | None]:
+        asked.append(program)
+        return {place for place, op in enumerate(program.ops) if isinstance(op.call, Munmap)}
+
+    shrink(PROGRAM, AtOperation(PROGRAM, 3, shown))
+
+    assert all(isinstance(program.ops[-1].call, Munmap) for program in asked)
+
+
+def test_equal_operations_stay_apart() -> None:
+    """The second of two equal operations shows the finding; the first can be left out."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\n\n"
+        "a = mmap bar[0] wc shared rw\nread a[0]\nread a[0]\nmunmap a\n"
+    )
+    accepts = AtOperation(program, 2, lambda candidate: {len(candidate.ops) - 2})
+
+    assert accepts(without(program, [1]) or program)
+    assert not accepts(
+        load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar[0] wc shared rw\n")
+    )
+
+
+@pytest.mark.parametrize("step", [None, 4])
+def test_before_the_first_operation_and_at_the_end(step: int | None) -> None:
+    """Neither is an operation, and every smaller program has both."""
+    accepts = AtOperation(PROGRAM, step, lambda program: {None, len(program.ops)})
+
+    assert accepts(without(PROGRAM, [2]) or PROGRAM)
+
+
+def test_a_late_search_ends_and_says_so() -> None:
+    """The program found by then is the answer."""
+    times = iter([False, True])
+
+    small = shrink(PROGRAM, lambda program: True, late=lambda: next(times))
+
+    assert (1, False) == (small.runs, small.minimal)

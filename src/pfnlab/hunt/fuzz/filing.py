@@ -8,7 +8,7 @@ difference in later hunts.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -141,16 +141,19 @@ class Folder:
 
     def known(self) -> dict[str, str]:
         """The name of each finding by the key of its signature."""
-        return {key: folder.name for key, folder in self._folders().items()}
+        return {key: folder.name for key, folder in self._all().items()}
 
-    def _folders(self) -> dict[str, Path]:
+    def _all(self) -> dict[str, Path]:
+        return self._folders((*self._known, self.path))
+
+    def _folders(self, paths: Sequence[Path]) -> dict[str, Path]:
         """The folder of each finding, by the keys of its signatures.
 
         :raises Misuse: if a folder has no data, though its report names a signature
         """
         return {
             signature.key: report.parent
-            for path in (*self._known, self.path)
+            for path in paths
             for report in sorted(path.glob(f"*/{REPORT}"))
             if _has_data(report)
             for signature in read_data(report.parent).signatures
@@ -161,11 +164,21 @@ class Folder:
 
         :raises ProgramError: if the program cannot be read
         """
-        folder = self._folders().get(key)
+        folder = self._all().get(key)
         if folder is None:
             return None
         file = folder / PROGRAM
         return folder.name, read_data(folder), load_program(file) if file.is_file() else None
+
+    def alarms(self) -> Iterator[tuple[Program, tuple[str, ...]]]:
+        """The program of each known finding that is an alarm, and the machines on which it runs.
+
+        :raises ProgramError: if a program cannot be read
+        """
+        for folder in dict.fromkeys(self._folders(self._known).values()):
+            data, file = read_data(folder), folder / PROGRAM
+            if file.is_file() and any(signature.raises_alarm for signature in data.signatures):
+                yield load_program(file), data.machines
 
     def file(self, finding: FoundDifference) -> str:
         """File *finding*, unless its signature is already filed; return the name of its folder.
@@ -177,7 +190,19 @@ class Folder:
         if known is not None:
             return known
         name = slug(finding.signature)
-        folder = self.path / name
+        self._write(self.path / name, finding)
+        return name
+
+    def refile(self, name: str, before: FoundDifference, now: FoundDifference) -> None:
+        """Replace a finding filed here by *now*, with a smaller program; errors as for :meth:`file`.
+
+        A folder that somebody has changed, or that is filed elsewhere, stays as it is.
+        """
+        file = self.path / name / PROGRAM
+        if file.is_file() and read_text(file, "program") == program_text(before):
+            self._write(self.path / name, now)
+
+    def _write(self, folder: Path, finding: FoundDifference) -> None:
         try:
             make_folder(folder)
             write_whole(folder / PROGRAM, program_text(finding))
@@ -186,7 +211,6 @@ class Folder:
             write_whole(folder / REPORT, report_text(finding, folder))
         except OSError as trouble:
             raise cannot_write(folder, trouble, "say --findings DIR") from trouble
-        return name
 
 
 def _has_data(report: Path) -> bool:

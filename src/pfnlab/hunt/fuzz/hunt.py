@@ -10,26 +10,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
-from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
-from pfnlab.hunt.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
+from pfnlab.hunt.fuzz.causes import Evidence, Weighed, weigh
 from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
-from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature, Unstable
+from pfnlab.hunt.fuzz.hunt_state import HuntState
+from pfnlab.hunt.fuzz.investigation import Investigation
 from pfnlab.hunt.fuzz.reach import note_known
-from pfnlab.hunt.fuzz.shrink import Shrunk, is_shown, machines_of, shrink_quickly
+from pfnlab.hunt.fuzz.shrink import Shrunk
 from pfnlab.hunt.fuzz.signature import (
     KERNELS_GO_ON,
-    LOOKING,
     Signature,
-    in_same_step,
     judged_signatures,
     kernel_violations,
 )
+from pfnlab.kernel.policies.releases import is_version, series_key, series_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine, RebootableMachine
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 
 #: How often a program that shows a difference is run again.
@@ -79,8 +78,9 @@ class Hunt:
     ) -> None:
         self.state, self.folder = state, folder
         self.machines = AskedMachines(machines, state.looking.levels, predicting or {})
-        self.repeats = repeats
-        self.found: list[FoundDifference] = []
+        self._investigation = Investigation(
+            *(self.machines, state, folder), repeats=repeats, smaller=smaller, agreed=agreed
+        )
         self._models = ModelProcesses(
             *(self.machines.models, self.machines.run_of),
             watched=watched and state.cells is None and state.measure is Measure.MODEL,
@@ -91,14 +91,17 @@ class Hunt:
         self._progress = on_progress
         self._most: int | None = None
         self._until: float | None = None
+        self._endings: frozenset[str] = frozenset()
         self._part = FIRST_PART
         self._compared = on_compared
-        self._shrinker = smaller
         self._agreed = agreed
         # Findings of cells are not grouped by cause: the cell itself says where they occur.
         self._grouped = grouped and state.cells is None
-        self._telling = next(level for level in MOST_TELLING if level in self.machines.at)
-        self._grouping = Grouping(self._ask_closely, agreed=agreed)
+
+    @property
+    def found(self) -> list[FoundDifference]:
+        """The new findings, in order."""
+        return self._investigation.found
 
     @property
     def watched(self) -> bool:
@@ -116,14 +119,13 @@ class Hunt:
         self._most = most
         self._until = None if seconds is None else time.monotonic() + seconds
         cells = self.state.cells
+        self._investigation.until = self._until
+        self._endings = self._known_endings()
         with self._models:
+            self._investigation.resume()
             self._rounds(programs if cells is None else cells.count)
         if self.state.findings and self._grouped:
-            self.state.causes = self._grouping.causes(
-                Found(key, known.signature, known.program, known.evidence)
-                for key, known in self.state.findings.items()
-                if known.signature is not None
-            )
+            self._investigation.causes()
             self._progress(self.state)
 
     def _rounds(self, programs: int | None) -> None:
@@ -204,7 +206,13 @@ class Hunt:
             for place, answer in zip(places, answers, strict=True):
                 runs[place][level] = answer
         # If only differences are findings, runs of kernels alone decide nothing.
-        goes_on = [self._agreed and reason is not None and reason.kind in KERNELS_GO_ON for reason in reasons]
+        goes_on = [
+            self._agreed
+            and reason is not None
+            and reason.kind in KERNELS_GO_ON
+            and reason.says not in self._endings
+            for reason in reasons
+        ]
         for level in self.machines.at:
             places = [place for place, goes in enumerate(goes_on) if goes and level is levels[place][0]]
             programs = [drawn_programs[place] for place in places]
@@ -214,6 +222,22 @@ class Hunt:
             asked or {levels[place][0]: self._weigh(drawn_programs[place], first[place])}
             for place, asked in enumerate(runs)
         ]
+
+    def _known_endings(self) -> frozenset[str]:
+        """The reasons for which the model has no answer to programs that end kernels in a known alarm.
+
+        A program with such a reason would cost each kernel a guest, and show nothing new.
+        """
+        model, kernels = self.machines.model, self.machines.kernels
+        if model is None or self.folder is None:
+            return frozenset()
+        level = next(iter(self.machines.at))
+        reasons = (
+            undecided([self.machines.run_of(model, program, level)])
+            for program, machines in self.folder.alarms()
+            if all(_ends_too(kernel, machines) for kernel in kernels)
+        )
+        return frozenset(reason.says for reason in reasons if reason is not None)
 
     def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
         """Judge the runs of kernels for which no model predicts anything."""
@@ -233,6 +257,7 @@ class Hunt:
         reason = next((reason for reason in reasons if reason is not None), None)
         if reason is not None and None not in reasons:
             state.undecided += 1
+            state.spared += reason.says in self._endings
             state.reasons[reason.says] = state.reasons.get(reason.says, 0) + 1
             if reason.kind is not None:
                 state.kinds[reason.says] = reason.kind
@@ -249,14 +274,12 @@ class Hunt:
                 shown.setdefault(signature, (level,))
         if len(answered) > 1:
             runs = {level: told.runs for level, told in answered.items()}
-            for pair, signature in self._looking(program, runs):
+            for pair, signature in self._investigation.looking(program, runs):
                 shown.setdefault(signature, pair)
         if shown:
             state.different += 1
-            self._note_differences(program, shown)
-            for signature, evidence in seen.items():
-                if signature.key in state.findings:
-                    state.findings[signature.key].evidence.add(evidence)
+            self._investigation.note(program, shown, lambda: self._enough)
+            self._investigation.add_evidence(seen)
         return bool(shown)
 
     def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
@@ -266,145 +289,16 @@ class Hunt:
         shown = {signature: (level,) for level, told in ran.items() for signature in told.signatures}
         if shown:
             self.state.alarming += 1
-            self._note_differences(program, shown)
+            self._investigation.note(program, shown, lambda: self._enough)
         return bool(shown)
 
-    def _looking(
-        self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
-    ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
-        """The changes that observing caused on kernels; those on models are known."""
-        found: list[tuple[tuple[LookLevel, ...], Signature]] = []
-        for name in self.machines.kernels:
-            own = {level: run for level in runs for run in runs[level] if run.machine == name}
-            asked = {level: self.machines.predicted(name, program, level) for level in runs}
-            predicted = {level: run for level, run in asked.items() if run is not None}
-            found += rounds.changed_by_looking(program, own, predicted)
-        return found
 
-    def _note_differences(
-        self, program: Program, signatures: Mapping[Signature, tuple[LookLevel, ...]]
-    ) -> None:
-        """Count the known differences of *program*; reproduce, minimize and file independent new ones."""
-        findings = self.state.findings
-        # Several kernels of a program may each show the same finding.
-        by_key: dict[str, Signature] = {}
-        for signature in signatures:
-            by_key.setdefault(signature.key, signature)
-        signatures = {signature: signatures[signature] for signature in by_key.values()}
-        for signature in signatures:
-            if signature.key not in findings:
-                self._note_filed(signature)
-            if signature.key in findings:
-                findings[signature.key].met += 1
-        # An alarm is expensive to reproduce, and often follows from another difference.
-        for signature in sorted(signatures, key=lambda signature: signature.raises_alarm):
-            known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
-            if signature.key in known or any(signature.key in with_it for with_it in known.values()):
-                continue
-            if self._enough:
-                return
-            if not self._note_new(program, signature, signatures[signature]):
-                # Further differences can only be judged in a program that behaves the same every time.
-                return
-
-    def _note_filed(self, signature: Signature) -> None:
-        """Mark a difference that an earlier hunt filed as known."""
-        filed = self.folder.filed(signature.key) if self.folder is not None else None
-        if filed is None:
-            return
-        name, data, program = filed
-        operations = len(program.ops) if program is not None else 0
-        self.state.findings[signature.key] = KnownSignature(
-            *(name, 0, self.state.compared, operations, str(signature), data.minimal),
-            *([other.key for other in data.with_it], signature, program),
-        )
-        if program is not None:
-            self.state.findings[signature.key].evidence = self._grouping.evidence(program, signature)
-
-    def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
-        """Reproduce, minimize and file a new difference; False if it is unstable."""
-        state = self.state
-        repeats = [self._shows(program, signature, levels, repeated=True) for _ in range(self.repeats)]
-        shown = 1 + sum(repeats)
-        if not all(repeats):
-            unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
-            state.unstable.append(unstable)
-            return False
-        shrunk = (
-            self._shrinker(program, signature)
-            if self._shrinker is not None
-            else shrink_quickly(
-                program,
-                signature,
-                lambda candidate, quick: self._shows(candidate, signature, levels, quick=quick),
-            )
-        )
-        if signature.kind == LOOKING:
-            asked = ((level, self.machines.runs(shrunk.program, level)) for level in levels)
-            named = (rounds.looked_at(run, level) for level, answers in asked for run in answers)
-            runs = tuple(run for run in named if run.machine in machines_of(signature))
-        else:
-            # The model may have no answer to a program in which a kernel shows it by itself.
-            answers = self.machines.runs(shrunk.program, levels[0])
-            runs = tuple(run for run in answers if run.undecided is None)
-        with_it = in_same_step(shrunk.program, runs, signature)
-        difference = FoundDifference(
-            *(signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown)),
-            *(shrunk.minimal, levels, with_it, state.verb),
-        )
-        self.found.append(difference)
-        name = self.folder.file(difference) if self.folder is not None else ""
-        operations = len(shrunk.program.ops)
-        state.findings[signature.key] = KnownSignature(
-            *(name, 1, state.compared, operations, str(signature), shrunk.minimal),
-            [other.key for other in with_it],
-            *(signature, shrunk.program, self._grouping.evidence(shrunk.program, signature)),
-        )
+def _ends_too(kernel: str, machines: Sequence[str]) -> bool:
+    """True if *kernel* is among *machines*, or its series is between two of theirs."""
+    if kernel in machines:
         return True
-
-    def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """The runs of *program*, observed as closely as possible; None if the machines have no answer."""
-        level = self._telling
-        if self.machines.lacks_rule(program, level):
-            return None
-        for machine in self.machines.at[level].values():
-            if fresh and isinstance(machine, RebootableMachine):
-                machine.reboot()
-        try:
-            runs = self.machines.runs(program, level)
-        except Misuse:
-            return None
-        return None if undecided(runs) else runs
-
-    def _shows(
-        self,
-        program: Program,
-        signature: Signature,
-        levels: tuple[LookLevel, ...],
-        *,
-        repeated: bool = False,
-        quick: bool = False,
-    ) -> bool:
-        """True if *program* shows the same difference; False at once if the model has no rule.
-
-        A finding that a kernel shows by itself needs no rule.
-        """
-        own = signature.by_itself
-        if not own and self.machines.lacks_rule(program, levels[0]):
-            return False
-        if signature.kind == LOOKING:
-            try:
-                runs = {level: self.machines.runs(program, level) for level in levels}
-            except Misuse:
-                return False
-            return signature in (found for _, found in self._looking(program, runs))
-        named = machines_of(signature) if own else self.machines.names
-        return is_shown(
-            program,
-            signature,
-            lambda: self.machines.runs(program, levels[0], named),
-            [self.machines.at[levels[0]][name] for name in named],
-            agreed=self._agreed,
-            repeated=repeated,
-            quick=quick,
-        )
+    versions = [name.removeprefix("qemu:") for name in (kernel, *machines)]
+    if not is_version(versions[0]):
+        return False
+    own, *others = (series_key(series_of(version)) for version in versions if is_version(version))
+    return bool(others) and min(others) <= own <= max(others)

@@ -17,6 +17,7 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Cause, Evidence
 from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure
+from pfnlab.hunt.fuzz.filing import FoundDifference
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
 from pfnlab.hunt.fuzz.reach import KnownRow, ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.rounds import Looks
@@ -54,11 +55,13 @@ class KnownSignature(ShownFinding):
 
     :ivar program: its smallest program; None if only a folder is known, which has none
     :ivar evidence: the evidence of its cause from programs that showed it
+    :ivar unfinished: without runs, the finding whose program a resumed hunt shrinks further, or None
     """
 
     signature: Signature | None = None
     program: Program | None = None
     evidence: Evidence = msgspec.field(default_factory=Evidence)
+    unfinished: FoundDifference | None = None
 
 
 class Unstable(msgspec.Struct, frozen=True):
@@ -84,6 +87,7 @@ class HuntState(msgspec.Struct):
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar judged: of these, programs that kernels still ran and that were judged
     :ivar alarming: of these, programs with a finding of a judge
+    :ivar spared: undecided programs that no kernel ran, because such programs end kernels in a known alarm
     :ivar causes: the findings by cause, once the hunt has ended
     :ivar reasons: the reasons for which programs were not compared, with their counts
     :ivar kinds: the kinds of these reasons; a reason counted by an earlier version has none
@@ -111,6 +115,7 @@ class HuntState(msgspec.Struct):
     causes: list[Cause] = msgspec.field(default_factory=list)
     looking: Looks = Looks()
     judged: Count = 0
+    spared: Count = 0
     alarming: Count = 0
     known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
     measure: Measure = Measure.MODEL
@@ -252,6 +257,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param models_own: those of the reasons that come from the model: it has no rule, or no answer exists
     :param judged: undecided programs that kernels still ran, each judged alone
     :param alarming: of these, those in which a kernel raised an alarm or violated a property
+    :param spared: undecided programs that no kernel ran, because such programs end kernels in a known alarm
     :param known: properties that kernels violated for a known reason, by property and reason
     :param kernels: the exact kernel or profile of each machine, by name
     :param vocabulary: the operations that random programs may have in addition to those of every process
@@ -274,6 +280,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     models_own: Annotated[tuple[str, ...], ALWAYS] = ()
     judged: Annotated[Count, ALWAYS] = 0
     alarming: Annotated[Count, ALWAYS] = 0
+    spared: Annotated[Count, ALWAYS] = 0
     known: Annotated[dict[str, KnownRow], ALWAYS] = msgspec.field(default_factory=dict)
     kernels: Annotated[dict[str, str], ALWAYS] = msgspec.field(default_factory=dict)
     vocabulary: Annotated[Vocabulary, ALWAYS] = Vocabulary()
@@ -284,7 +291,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     @classmethod
     def of(cls, state: HuntState, *, watched: bool, interrupted: bool = False) -> FuzzResult:
         """The result of a hunt."""
-        same = ("seed", "compared", "undecided", "reasons", "judged", "alarming", "vocabulary")
+        same = ("seed", "compared", "undecided", "reasons", "judged", "alarming", "spared", "vocabulary")
         return cls(
             made=Made.now(),
             machines=tuple(state.machines),

@@ -1,23 +1,27 @@
 """Reproduction of a finding, and minimization of its program: fewer operations, then simpler arguments.
 
+A smaller program has to show the finding at the same operation: another one may show an equal signature for
+another reason.
+
 Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shorter`). Then simpler values
 of every argument are tried, in orders that terminate (:mod:`pfnlab.hunt.fuzz.simplifications`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz.signature import (
     Signature,
-    judged_signatures,
+    placed_by_itself,
+    placed_signatures,
     rests_on_spent,
-    signatures_of,
     without_once,
 )
 from pfnlab.hunt.fuzz.simplifications import simplifications
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.shorter import first_match, shrink_steps
 from pfnlab.programs.runs.machine import Machine, RebootableMachine
 from pfnlab.programs.runs.observation import Run, undecided
@@ -28,7 +32,7 @@ def machines_of(signature: Signature) -> tuple[str, ...]:
     return tuple(machine for side in signature.sides for machine in side)
 
 
-def is_shown(
+def steps_shown(
     program: Program,
     signature: Signature,
     ask: Callable[[], Sequence[Run]],
@@ -37,11 +41,13 @@ def is_shown(
     agreed: bool = True,
     repeated: bool = False,
     quick: bool = False,
-) -> bool:
-    """True if *program* shows *signature*; in new guests if its guests have already printed a message of it.
+) -> frozenset[int | None]:
+    """The steps at which *program* shows *signature*, None for the time before the first; empty if nowhere.
+
+    The program runs in new guests if its guests have already printed a message of the signature.
 
     :param ask: runs the program on all *machines*
-    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
+    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.placed_signatures`
     :param repeated: whether the program has shown it before: then new guests decide, and a message that was
         already printed then may now be printed before the finding
     :param quick: also look for an alarm in guests that have run programs; the result must then be confirmed
@@ -49,14 +55,14 @@ def is_shown(
     """
     rebooting = [machine for machine in machines if isinstance(machine, RebootableMachine)]
 
-    def shows(runs: Sequence[Run]) -> bool:
+    def shown(runs: Sequence[Run]) -> frozenset[int | None]:
         if undecided(runs) is not None:
-            return False
+            return frozenset()
         if signature.by_itself:
-            found = judged_signatures(program, runs)
+            found = placed_by_itself(program, runs)
         else:
-            found = signatures_of(program, runs, agreed=agreed)
-        return signature.key in {other.key for other in found}
+            found = placed_signatures(program, runs, agreed=agreed)
+        return frozenset(step for step, other in found if other.key == signature.key)
 
     def reboot() -> None:
         for machine in rebooting:
@@ -68,13 +74,68 @@ def is_shown(
         if fresh:
             reboot()
         runs = ask()
-        if not shows(runs) and (rests_on_spent(signature, runs) or (repeated and rebooting and not fresh)):
+        if not shown(runs) and (rests_on_spent(signature, runs) or (repeated and rebooting and not fresh)):
             reboot()
             runs = ask()
     except Misuse:
         # No guest is large enough.
-        return False
-    return shows(runs) or (repeated and shows([without_once(run) for run in runs]))
+        return frozenset()
+    return shown(runs) or (shown([without_once(run) for run in runs]) if repeated else frozenset())
+
+
+def first_of(steps: Collection[int | None]) -> int | None:
+    """The first of *steps*; None, the time before the first step, precedes all."""
+    return min(steps, key=lambda step: -1 if step is None else step)
+
+
+class AtOperation:
+    """A test of candidates for :func:`shrink`: a candidate has to show a finding at the same operation.
+
+    Each accepted candidate is the program from which later ones are derived.
+
+    :param step: the step of *program* with the finding
+    :param steps_of: the steps at which a candidate shows it
+    """
+
+    def __init__(
+        self, program: Program, step: int | None, steps_of: Callable[[Program], Collection[int | None]]
+    ) -> None:
+        self._program, self._step, self._steps_of = program, step, steps_of
+
+    def __call__(self, candidate: Program) -> bool:
+        """True if *candidate* shows it; a candidate without that operation need not run."""
+        places = self._places(candidate)
+        shown = places and places & set(self._steps_of(candidate))
+        if shown:
+            self._program, self._step = candidate, first_of(shown)
+        return bool(shown)
+
+    def _places(self, candidate: Program) -> set[int | None]:
+        """The steps of *candidate* that may be the operation: operations were removed, or one replaced."""
+        at, ops = self._step, self._program.ops
+        if at is None or len(candidate.ops) == len(ops):
+            return {at}
+        if at >= len(ops):
+            return {len(candidate.ops)}
+        wanted = _unheld(ops[at])
+        return {
+            place
+            for place, op in enumerate(candidate.ops)
+            if _unheld(op) == wanted
+            and _is_part(candidate.ops[:place], ops[:at])
+            and _is_part(candidate.ops[place + 1 :], ops[at + 1 :])
+        }
+
+
+def _unheld(op: Op) -> Op:
+    # Without its release, an operation is not held.
+    return replace(op, hold=None)
+
+
+def _is_part(some: Sequence[Op], ops: Sequence[Op]) -> bool:
+    """True if *some* are *ops* in the same order, perhaps with others between them."""
+    remaining = map(_unheld, ops)
+    return all(_unheld(op) in remaining for op in some)
 
 
 #: The maximum number of programs run to minimize one.
@@ -84,7 +145,7 @@ MOST_RUNS = 600
 class Shrunk(msgspec.Struct, frozen=True):
     """A smaller program, and the cost of finding it.
 
-    :param minimal: whether every smaller program was tried; False if the limit was reached first
+    :param minimal: whether every smaller program was tried; False if a limit was reached first
     """
 
     program: Program
@@ -96,10 +157,16 @@ class _Enough(Exception):
     """Raised when the limit is reached."""
 
 
-def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_RUNS) -> Shrunk:
+def shrink(
+    program: Program,
+    shows: Callable[[Program], bool],
+    most: int = MOST_RUNS,
+    late: Callable[[], bool] = lambda: False,
+) -> Shrunk:
     """The smallest program found, starting from *program*, for which *shows* returns True.
 
     :param shows: whether a program shows the same difference as *program* does
+    :param late: whether to run no more programs; the program found by then is one to continue from
     """
     answers: dict[bytes, bool] = {}
 
@@ -107,7 +174,7 @@ def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_
         # Run each program only once.
         key = msgspec.json.encode(candidate)
         if key not in answers:
-            if len(answers) >= most:
+            if len(answers) >= most or late():
                 raise _Enough
             answers[key] = shows(candidate)
         return answers[key]
@@ -122,20 +189,26 @@ def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_
 
 
 def shrink_quickly(
-    program: Program, signature: Signature, shows: Callable[[Program, bool], bool], most: int = MOST_RUNS
+    program: Program,
+    signature: Signature,
+    step: int | None,
+    shows: Callable[[Program, bool], Collection[int | None]],
+    most: int = MOST_RUNS,
+    late: Callable[[], bool] = lambda: False,
 ) -> Shrunk:
-    """The smallest program that shows *signature*.
+    """The smallest program that shows *signature* at the operation of *step*.
 
     A new guest for each try takes long, so an alarm is first looked for in guests that have run other
     programs. If a new guest does not confirm the result, each try gets a new guest.
 
-    :param shows: whether a program shows it, quickly or not (:func:`is_shown`)
+    :param shows: the steps at which a program shows it, quickly or not (:func:`steps_shown`)
     """
     if signature.raises_alarm:
-        small = shrink(program, lambda candidate: shows(candidate, True), most)
+        quickly = AtOperation(program, step, lambda candidate: shows(candidate, True))
+        small = shrink(program, quickly, most, late)
         if shows(small.program, False):
             return small
-    return shrink(program, lambda candidate: shows(candidate, False), most)
+    return shrink(program, AtOperation(program, step, lambda candidate: shows(candidate, False)), most, late)
 
 
 def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Program]:

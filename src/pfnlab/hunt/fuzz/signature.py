@@ -192,12 +192,19 @@ def judged_signatures(
 
     :param broken: the result of :func:`kernel_violations`; None to compute it
     """
-    found: dict[Signature, None] = {}
+    return list(dict.fromkeys(signature for _, signature in placed_by_itself(program, runs, broken)))
+
+
+def placed_by_itself(
+    program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
+) -> list[tuple[int | None, Signature]]:
+    """The signatures of :func:`judged_signatures`, each with its step; None before the first."""
+    found: list[tuple[int | None, Signature]] = []
     for run in runs:
         own = None if broken is None else [one for one in broken if one.machine == run.machine]
         placed = _placed(program, [run], alarms=False, judged=True, broken=own)
-        found |= dict.fromkeys(signature for _, signature in placed if signature.by_itself)
-    return list(found)
+        found += [(step, signature) for step, signature in placed if signature.by_itself]
+    return found
 
 
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:

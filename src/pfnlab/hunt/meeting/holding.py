@@ -21,7 +21,7 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Evidence, Found, Grouping, sightings
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature
-from pfnlab.hunt.fuzz.shrink import Shrunk, is_shown, shrink, shrink_quickly
+from pfnlab.hunt.fuzz.shrink import AtOperation, Shrunk, first_of, shrink, shrink_quickly, steps_shown
 from pfnlab.hunt.fuzz.signature import Signature, in_same_step, signature_of
 from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.kernel.policies.known_kernels import HeldCount
@@ -214,14 +214,20 @@ class Pair:
     def smaller(self, program: Program, signature: Signature) -> Shrunk:
         """The smallest program that shows *signature*, found on the doubles if there are any."""
         doubles = self._doubles(program, self.runs([program])[0])
-        if doubles is not None and self._shows(program, signature, doubles):
-            small = shrink(program, lambda candidate: self._shows(candidate, signature, doubles))
-            if self._shows(small.program, signature):
+        steps = self._shown(program, signature, doubles)
+        if doubles is not None and steps:
+            same = AtOperation(
+                program, first_of(steps), lambda candidate: self._shown(candidate, signature, doubles)
+            )
+            small = shrink(program, same)
+            if self._shown(small.program, signature):
                 return small
+        steps = self._shown(program, signature)
+        if not steps:
+            return Shrunk(program, 1, False)
         return shrink_quickly(
-            program,
-            signature,
-            lambda candidate, quick: self._shows(candidate, signature, quick=quick),
+            *(program, signature, first_of(steps)),
+            lambda candidate, quick: self._shown(candidate, signature, quick=quick),
             _MOST_RUNS,
         )
 
@@ -267,7 +273,7 @@ class Pair:
             if difference.signature == signature:
                 self.differences[index] = _with_program(difference, name)
                 return
-        if not self._shows(program, signature, repeated=True):
+        if not self._shown(program, signature, repeated=True):
             self._add_unstable(f"{name}: {signature}; it could not be reproduced")
             return
         small = self.smaller(program, signature).program
@@ -284,7 +290,7 @@ class Pair:
         self.say(f"not stable, {text}")
         self.unstable.append(text)
 
-    def _shows(
+    def _shown(
         self,
         program: Program,
         signature: Signature,
@@ -292,9 +298,9 @@ class Pair:
         *,
         repeated: bool = False,
         quick: bool = False,
-    ) -> bool:
+    ) -> frozenset[int | None]:
         asked = machines or tuple(self.machines.values())
-        return is_shown(
+        return steps_shown(
             program,
             signature,
             lambda: self._runs([program], asked)[0],

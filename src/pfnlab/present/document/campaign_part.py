@@ -171,6 +171,8 @@ def _unanswered(content: FuzzResult) -> Iterator[str]:
         yield f"{content.undecided} undecided: {reasons}"
     if content.judged:
         yield f"{content.judged} of them judged on kernels alone, {content.alarming} with findings"
+    if content.spared:
+        yield f"{content.spared} of them not run on kernels: such programs end in a known alarm"
 
 
 def _reached(coverage: ReachedCoverage) -> Iterator[str]:

@@ -1,0 +1,249 @@
+"""A new finding: reproduced, shrunk, filed, and its evidence; a filed one is only counted.
+
+Shrinking ends with the hunt, or after :data:`MOST_SECONDS`. A resumed hunt continues from the smallest
+program so far.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from pfnlab.base.errors import Misuse
+from pfnlab.hunt.fuzz import rounds
+from pfnlab.hunt.fuzz.asked_machines import AskedMachines
+from pfnlab.hunt.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping
+from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
+from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature, Unstable
+from pfnlab.hunt.fuzz.shrink import Shrunk, first_of, machines_of, shrink_quickly, steps_shown
+from pfnlab.hunt.fuzz.signature import LOOKING, Signature, in_same_step
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import RebootableMachine
+from pfnlab.programs.runs.observation import Run, undecided
+
+#: Seconds for shrinking one program; a resumed hunt has as many again.
+MOST_SECONDS = 120.0
+
+
+class Investigation:
+    """The findings of one hunt.
+
+    :param state: the state of the hunt, which gets the findings
+    :param folder: the folder for findings, None to file none
+    :param repeats: how often a difference must show again
+    :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
+    :param agreed: as for :class:`~pfnlab.hunt.fuzz.hunt.Hunt`
+    :ivar found: the new findings, in order
+    :ivar until: the time (:func:`time.monotonic`) after which no program is shrunk further, or None
+    """
+
+    def __init__(
+        self,
+        machines: AskedMachines,
+        state: HuntState,
+        folder: Folder | None,
+        *,
+        repeats: int,
+        smaller: Callable[[Program, Signature], Shrunk] | None,
+        agreed: bool,
+    ) -> None:
+        self._machines, self._state, self._folder = machines, state, folder
+        self._repeats, self._smaller, self._agreed = repeats, smaller, agreed
+        self.found: list[FoundDifference] = []
+        self.until: float | None = None
+        self._telling = next(level for level in MOST_TELLING if level in machines.at)
+        self._grouping = Grouping(self._ask_closely, agreed=agreed)
+
+    def note(
+        self,
+        program: Program,
+        signatures: Mapping[Signature, tuple[LookLevel, ...]],
+        enough: Callable[[], bool],
+    ) -> None:
+        """Count the known differences of *program*; reproduce, minimize and file independent new ones.
+
+        :param signatures: each with the levels at which it showed
+        :param enough: whether the requested number of new findings has been reached
+        """
+        findings = self._state.findings
+        # Several kernels of a program may each show the same finding.
+        by_key: dict[str, Signature] = {}
+        for signature in signatures:
+            by_key.setdefault(signature.key, signature)
+        signatures = {signature: signatures[signature] for signature in by_key.values()}
+        for signature in signatures:
+            if signature.key not in findings:
+                self._note_filed(signature)
+            if signature.key in findings:
+                findings[signature.key].met += 1
+        # An alarm is expensive to reproduce, and often follows from another difference.
+        for signature in sorted(signatures, key=lambda signature: signature.raises_alarm):
+            known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
+            if signature.key in known or any(signature.key in with_it for with_it in known.values()):
+                continue
+            if enough():
+                return
+            if not self._note_new(program, signature, signatures[signature]):
+                # Further differences can only be judged in a program that behaves the same every time.
+                return
+
+    def _note_filed(self, signature: Signature) -> None:
+        """Mark a difference that an earlier hunt filed as known."""
+        filed = self._folder.filed(signature.key) if self._folder is not None else None
+        if filed is None:
+            return
+        name, data, program = filed
+        operations = len(program.ops) if program is not None else 0
+        self._state.findings[signature.key] = KnownSignature(
+            *(name, 0, self._state.compared, operations, str(signature), data.minimal),
+            *([other.key for other in data.with_it], signature, program),
+        )
+        if program is not None:
+            self._state.findings[signature.key].evidence = self._grouping.evidence(program, signature)
+
+    def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
+        """Reproduce, minimize and file a new difference; False if it is unstable."""
+        state = self._state
+        repeats = [self._shown(program, signature, levels, repeated=True) for _ in range(self._repeats)]
+        count = 1 + sum(map(bool, repeats))
+        if not all(repeats):
+            unstable = Unstable(program.title, str(signature), count, 1 + self._repeats)
+            state.unstable.append(unstable)
+            return False
+        steps = repeats[-1] if repeats else self._shown(program, signature, levels)
+        unshrunk = FoundDifference(
+            *(signature, program, (), program.title, len(program.ops), (count, count)),
+            minimal=False,
+            looks=levels,
+            verb=state.verb,
+        )
+        difference = self._shrunk(unshrunk, first_of(steps))
+        self.found.append(difference)
+        name = self._folder.file(difference) if self._folder is not None else ""
+        self._remember(difference, name, met=1)
+        return True
+
+    def resume(self) -> None:
+        """Continue shrinking the programs for which an earlier run of the hunt had no time."""
+        for known in list(self._state.findings.values()):
+            before = known.unfinished
+            if before is None:
+                continue
+            steps = self._shown(before.program, before.signature, before.looks, repeated=True)
+            if not steps:
+                continue
+            difference = self._shrunk(before, first_of(steps))
+            if self._folder is not None and difference.program != before.program:
+                self._folder.refile(known.folder, before, difference)
+            self._remember(difference, known.folder, met=known.met, first=known.first)
+
+    def causes(self) -> None:
+        """Group the findings by cause."""
+        state = self._state
+        state.causes = self._grouping.causes(
+            Found(key, known.signature, known.program, known.evidence)
+            for key, known in state.findings.items()
+            if known.signature is not None
+        )
+
+    def _shrunk(self, found: FoundDifference, step: int | None) -> FoundDifference:
+        """*found* with the smallest program that the time allows, and its runs."""
+        signature, levels = found.signature, found.looks
+        last = min(time.monotonic() + MOST_SECONDS, self.until or float("inf"))
+        shrunk = (
+            self._smaller(found.program, signature)
+            if self._smaller is not None
+            else shrink_quickly(
+                *(found.program, signature, step),
+                lambda candidate, quick: self._shown(candidate, signature, levels, quick=quick),
+                late=lambda: time.monotonic() > last,
+            )
+        )
+        if signature.kind == LOOKING:
+            asked = ((level, self._machines.runs(shrunk.program, level)) for level in levels)
+            named = (rounds.looked_at(run, level) for level, answers in asked for run in answers)
+            runs = tuple(run for run in named if run.machine in machines_of(signature))
+        else:
+            # The model may have no answer to a program in which a kernel shows it by itself.
+            answers = self._machines.runs(shrunk.program, levels[0])
+            runs = tuple(run for run in answers if run.undecided is None)
+        with_it = in_same_step(shrunk.program, runs, signature)
+        return replace(found, program=shrunk.program, runs=runs, minimal=shrunk.minimal, with_it=with_it)
+
+    def _remember(
+        self, difference: FoundDifference, name: str, *, met: int, first: int | None = None
+    ) -> None:
+        signature, program = difference.signature, difference.program
+        self._state.findings[signature.key] = KnownSignature(
+            *(name, met, self._state.compared if first is None else first, len(program.ops)),
+            *(str(signature), difference.minimal, [other.key for other in difference.with_it]),
+            *(signature, program, self._grouping.evidence(program, signature)),
+            unfinished=None if difference.minimal else replace(difference, runs=()),
+        )
+
+    def add_evidence(self, seen: Mapping[Signature, Evidence]) -> None:
+        """Add what one program showed to the evidence of known findings."""
+        for signature, evidence in seen.items():
+            if signature.key in self._state.findings:
+                self._state.findings[signature.key].evidence.add(evidence)
+
+    def looking(
+        self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
+    ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
+        """The changes that observing caused on kernels; those on models are known."""
+        found: list[tuple[tuple[LookLevel, ...], Signature]] = []
+        for name in self._machines.kernels:
+            own = {level: run for level in runs for run in runs[level] if run.machine == name}
+            asked = {level: self._machines.predicted(name, program, level) for level in runs}
+            predicted = {level: run for level, run in asked.items() if run is not None}
+            found += rounds.changed_by_looking(program, own, predicted)
+        return found
+
+    def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
+        """The runs of *program*, observed as closely as possible; None if the machines have no answer."""
+        level = self._telling
+        if self._machines.lacks_rule(program, level):
+            return None
+        for machine in self._machines.at[level].values():
+            if fresh and isinstance(machine, RebootableMachine):
+                machine.reboot()
+        try:
+            runs = self._machines.runs(program, level)
+        except Misuse:
+            return None
+        return None if undecided(runs) else runs
+
+    def _shown(
+        self,
+        program: Program,
+        signature: Signature,
+        levels: tuple[LookLevel, ...],
+        *,
+        repeated: bool = False,
+        quick: bool = False,
+    ) -> frozenset[int | None]:
+        """The steps at which *program* shows the same difference; none, unrun, if the model has no rule.
+
+        A finding that a kernel shows by itself needs no rule.
+        """
+        own = signature.by_itself
+        if not own and self._machines.lacks_rule(program, levels[0]):
+            return frozenset()
+        if signature.kind == LOOKING:
+            try:
+                runs = {level: self._machines.runs(program, level) for level in levels}
+            except Misuse:
+                return frozenset()
+            same = signature in (found for _, found in self.looking(program, runs))
+            return frozenset({None}) if same else frozenset()
+        named = machines_of(signature) if own else self._machines.names
+        return steps_shown(
+            program,
+            signature,
+            lambda: self._machines.runs(program, levels[0], named),
+            [self._machines.at[levels[0]][name] for name in named],
+            agreed=self._agreed,
+            repeated=repeated,
+            quick=quick,
+        )
