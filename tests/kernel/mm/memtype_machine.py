@@ -1,4 +1,4 @@
-"""The machine of the worked vectors, and a book kept the naive way to compare with."""
+"""The machine of the worked examples, and a book kept the naive way to compare with."""
 
 from dataclasses import dataclass, field, replace
 from errno import EBUSY, EINVAL

@@ -1,4 +1,4 @@
-"""The machine of the worked vectors (S11), and a kernel on it."""
+"""The machine of the worked examples (S11), and a kernel on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pfnlab.kernel.policies.trackers import TRACKERS
 
 
 def s11_machine(**changes: object) -> Platform:
-    """The machine of the worked vectors (S11)."""
+    """The machine of the worked examples (S11)."""
     mtrr = MtrrMap(
         default_type=MtrrType.UC,
         fixed=(MtrrRange(0, 0xA_0000, MtrrType.WB), MtrrRange(0xA_0000, 0x10_0000, MtrrType.UC)),

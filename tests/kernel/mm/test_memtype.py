@@ -1,4 +1,4 @@
-"""S2 and the worked vectors of S11 that concern only the book."""
+"""S2 and the worked examples of S11 that concern only the book."""
 
 import pytest
 from for_each import for_each

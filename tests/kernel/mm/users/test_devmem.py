@@ -1,4 +1,4 @@
-"""S9.1: /dev/mem on the machine of the worked vectors (S11)."""
+"""S9.1: /dev/mem on the machine of the worked examples (S11)."""
 
 from __future__ import annotations
 

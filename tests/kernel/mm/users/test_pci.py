@@ -1,4 +1,4 @@
-"""S9.2, S9.3: BARs through sysfs and /proc, on the machine of the worked vectors (S11)."""
+"""S9.2, S9.3: BARs through sysfs and /proc, on the machine of the worked examples (S11)."""
 
 from __future__ import annotations
 
