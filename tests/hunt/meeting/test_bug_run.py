@@ -90,7 +90,7 @@ def test_a_kernel_that_was_built_says_what_it_lacks(
         run_on("6.1", "copied-first-munmap"), machine="qemu:6.1-without-04c35ab3bdae"
     )
 
-    assert expected == showing._expected(bug("A01"), bug("A01").shown[0], run)
+    assert expected == showing._expected_word(bug("A01"), bug("A01").shown[0], run)
 
 
 def test_a_row_whose_machines_are_alike_fails() -> None:
