@@ -23,7 +23,7 @@ from pfnlab.lab.images.driver_module import MODULE, driver_for
 from pfnlab.lab.images.image import extended, guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.modules import vfio_modules
-from pfnlab.lab.running.bench import driver_pages
+from pfnlab.lab.running.guests import driver_pages
 from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply

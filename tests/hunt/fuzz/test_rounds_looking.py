@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from pfnlab.base.errors import Misuse
+from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.filing import Folder
 from pfnlab.hunt.fuzz.hunt import Hunt
@@ -18,7 +19,8 @@ from pfnlab.hunt.fuzz.rounds import MIXED, Looks, looking_named
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.named_machines import NamedMachine, name_machine
 from pfnlab.programs.runs.observation import Run
 
 MEMORY, PROC, END = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
@@ -159,3 +161,25 @@ def test_what_no_rule_explains_is_a_finding() -> None:
 
     (known,) = began.findings.values()
     assert known.says.startswith("looking ")
+
+
+def test_one_kernel_serves_two_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its guests look either way from one program to the next; at the end only, they have no probes."""
+    opened_at: list[tuple[str, LookLevel]] = []
+
+    def open_machine(
+        named: NamedMachine, accel: Accel, look: LookLevel, guests: int | None, *, blocks: bool
+    ) -> object:
+        opened_at.append((named.spec, look))
+        return object()
+
+    monkeypatch.setattr(rounds, "open_machine", open_machine)
+    monkeypatch.setattr(rounds, "fetch_missing", lambda named: None)
+    named = [name_machine("model:7.3"), name_machine("qemu:7.3")]
+
+    with rounds.opened(named, Looks((MEMORY, PROC, END))) as lab:
+        at = lab.machines
+
+    assert ["memory", "end"] == [str(look) for spec, look in opened_at if spec == "qemu:7.3"]
+    assert ["memory", "proc", "end"] == [str(look) for spec, look in opened_at if spec == "model:7.3"]
+    assert at[MEMORY]["qemu:7.3"] is at[PROC]["qemu:7.3"]

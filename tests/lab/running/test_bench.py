@@ -26,7 +26,8 @@ from having import NEW, OLD, bootable, model_of
 from pfnlab.base.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.bench import MAX_LEAKED, Bench
+from pfnlab.lab.running.bench import MAX_LEAKED
+from pfnlab.lab.running.guests import Guests
 from pfnlab.lab.running.notes import Noise
 from pfnlab.lab.running.placement import BAR_MIB, Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
@@ -112,14 +113,14 @@ def test_a_guest_that_is_disturbed_before_it_is_steered_is_nobodys_fault(
     """Whoever notices: its monitor, or what waits for a function."""
     troubles: list[Exception] = [LostGuest("QEMU's monitor did not accept `gdbserver`")]
 
-    def placed(bench: Bench, program: Program, image: Path | None) -> object:
-        found = place(bench, program, image)
+    def placed(guests: Guests, program: Program, shape: GuestShape, *, blocks: bool) -> object:
+        found = place(guests, program, shape, blocks=blocks)
         if troubles:
             raise troubles.pop()
         return found
 
-    place = Bench._place
-    monkeypatch.setattr(Bench, "_place", placed)
+    place = Guests.place
+    monkeypatch.setattr(Guests, "place", placed)
     lab = Lab()
 
     with QemuMachine(KERNEL, guests=1, factory=disturbing(lab, 1)) as machine:

@@ -102,6 +102,34 @@ def test_few_programs_need_one_guest() -> None:
     assert len(lab.guests) == 1
 
 
+def test_small_batches_add_up_to_a_second_guest() -> None:
+    """A hunt gives slow programs in small batches, and has two processors for them."""
+    lab, both = Lab(), threading.Barrier(2)
+
+    def together(number: int, text: str) -> str:
+        both.wait(30)
+        return clean(number, text)
+
+    with QemuMachine(KERNEL, guests=2, factory=lab) as machine:
+        for _ in range(PROGRAMS_PER_GUEST // 2):
+            machine.run([PROGRAM, PROGRAM])
+        machine.reboot()
+        lab.replies = (together,)
+        runs = machine.run([PROGRAM, PROGRAM])
+
+    assert ([None, None], 3) == ([run.unfinished for run in runs], len(lab.guests))
+
+
+def test_one_program_needs_one_guest() -> None:
+    """The shrinker runs one program at a time, and a second guest would have nothing to do."""
+    lab = Lab()
+    with QemuMachine(KERNEL, guests=2, factory=lab) as machine:
+        for _ in range(PROGRAMS_PER_GUEST + 1):
+            machine.run([PROGRAM])
+
+    assert len(lab.guests) == 1
+
+
 def test_every_program_is_reported_when_it_is_done() -> None:
     """Progress is told in the calling thread."""
     seen: list[tuple[int, threading.Thread]] = []

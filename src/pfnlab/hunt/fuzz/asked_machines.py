@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pfnlab.hunt.fuzz.causes import Weighed
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine, ReportingMachine
+from pfnlab.programs.runs.machine import Machine, ObservableMachine, ReportingMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
 
@@ -44,7 +44,7 @@ class AskedMachines:
 
     def runs_of(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
         """Run *programs* on the machine *name*."""
-        runs = self.at[level][name].run(programs) if programs else []
+        runs = self._machine(name, level).run(programs) if programs else []
         return [replace(run, machine=name) for run in runs]
 
     def run_of(self, name: str, program: Program, level: LookLevel) -> Run:
@@ -92,7 +92,7 @@ class AskedMachines:
             runs = [*(runs[index] for runs in by_machine), replace(run, machine=last)]
             found[index] = weigh(programs[index], runs)
 
-        machine = self.at[level][last]
+        machine = self._machine(last, level)
         if programs and isinstance(machine, ReportingMachine):
             machine.run_telling(programs, told)
         else:
@@ -101,6 +101,13 @@ class AskedMachines:
         count, seconds = self.timed.get(level, (0, 0.0))
         self.timed[level] = count + len(programs), seconds + time.monotonic() - began
         return [found[index] for index in range(len(programs))]
+
+    def _machine(self, name: str, level: LookLevel) -> Machine:
+        machine = self.at[level][name]
+        # One kernel may serve several levels.
+        if isinstance(machine, ObservableMachine) and machine.look is not level:
+            machine.look = level
+        return machine
 
     def _known_or_run(
         self, name: str, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel

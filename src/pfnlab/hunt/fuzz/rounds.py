@@ -136,7 +136,7 @@ def opened(
     *,
     blocks: bool = False,
 ) -> Iterator[Opened]:
-    """Open the machines *named*, one for each observation level; missing kernels are fetched.
+    """Open the machines *named* for every observation level; missing kernels are fetched.
 
     Their guests end with the block.
 
@@ -145,8 +145,19 @@ def opened(
     :param blocks: whether kernels report the blocks that programs reach
     """
 
+    # A kernel's guests can be observed at any level, except those that are observed only at the end.
+    kernels: dict[tuple[str, bool], Machine] = {}
+
+    def opened_at(machine: NamedMachine, level: LookLevel) -> Machine:
+        if machine.kind == "model":
+            return open_machine(machine, accel, level, guests, blocks=blocks)
+        guests_of = machine.spec, level is LookLevel.END
+        if guests_of not in kernels:
+            kernels[guests_of] = open_machine(machine, accel, level, guests, blocks=blocks)
+        return kernels[guests_of]
+
     def at(level: LookLevel) -> dict[str, Machine]:
-        return {machine.spec: open_machine(machine, accel, level, guests, blocks=blocks) for machine in named}
+        return {machine.spec: opened_at(machine, level) for machine in named}
 
     fetch_missing(named)
     machines: dict[LookLevel, dict[str, Machine]] = {}
@@ -163,7 +174,7 @@ def opened(
         level: {spec: open_machine(model, look=level) for spec, model in models.items()} for level in machines
     }
     with ExitStack() as stack:
-        for machine in (machine for at_level in machines.values() for machine in at_level.values()):
+        for machine in kernels.values():
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
         yield Opened(looking, machines, predicting)

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from pfnlab.base.errors import Defect, LostGuest, MissingTool, Misuse, TimedOut, Undecided, Why
-from pfnlab.base.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
+from pfnlab.base.errors import LostGuest, MissingTool, Misuse, TimedOut, Undecided, Why
+from pfnlab.base.units import PHYSICAL_BITS
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.cleaning import cleared, leftovers, low_devices, settled, stored_pages, turned_back
+from pfnlab.lab.running.guests import BootedGuest, Guests
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
-from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.notes import Noise, with_notes
-from pfnlab.lab.running.placement import Placement, Windows, bar_mib_given, check_placeable
+from pfnlab.lab.running.placement import Placement, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
-from pfnlab.lab.running.stepper import NO_LENS, SteppedRun, Stepper, is_stall_of_hold
+from pfnlab.lab.running.stepper import NO_LENS, SteppedRun, is_stall_of_hold
 from pfnlab.lab.running.wire import ObservationRequest, compile_program
-from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.boots import Boots, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import unobserved
-from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
+from pfnlab.programs.lang.device_ops import VfioClose
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import MemoryFault, Reason, Run, Step, direct_map_spans
-from pfnlab.programs.runs.places import bar_mib_for
 
 if TYPE_CHECKING:
-    from pfnlab.lab.lens.resource_use import ResourceUse
     from pfnlab.lab.vm.qemu import Guest
 
 #: The maximum number of leaked book entries before a guest is replaced: reading the list takes time
@@ -51,10 +48,6 @@ _PROGRAMS_OF_A_BAR = 64
 #: Time limit of a program: seconds, plus seconds per operation.
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
-
-#: The address of the driver's own pages: the request, and the pattern of the reply.
-_DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
-_DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
 
 #: Attempts to run a program if only noise (a held processor was stopped) or disturbed guests prevent it.
 TRIES = 3
@@ -73,22 +66,6 @@ class Sight:
     lens: bool
     demanded: bool
     blocks: bool = False
-
-
-@dataclass
-class BootedGuest:
-    """One guest, and the traces of the programs it has run."""
-
-    guest: GuestLike
-    windows: Windows
-    shape: GuestShape
-    stepper: Stepper
-    reached: ReachedBlocks | None = None
-    fresh: bool = True
-    leaked_entries: int = 0
-    once_messages: dict[str, None] = field(default_factory=dict)
-    #: Resources in use after the latest program.
-    in_use: ResourceUse | None = None
 
 
 class Bench:
@@ -111,7 +88,7 @@ class Bench:
         self._hardware = hardware
         self._ram_mib = hardware.memory or ram_mib(self._configuration)
         self._unobserved = unobserved(kernel.release, uncalled)
-        self.booted: BootedGuest | None = None
+        self._guests = Guests(shared, kernel.vmlinuz)
         #: An alarm that arrived after the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
 
@@ -144,7 +121,7 @@ class Bench:
             except Undecided as error:
                 alarm = self._alarm_of_guest(program)
                 disturbed = self.booted is not None and self.booted.guest.is_disturbed
-                self.drop()
+                self._guests.end_current()
                 if alarm is not None or not (disturbed or isinstance(error, Noise)):
                     return self._ended_by(error, str(error), alarm)
                 last = error
@@ -167,19 +144,21 @@ class Bench:
         return self.shared.driver.path() if program.needs.driver else None
 
     @property
+    def booted(self) -> BootedGuest | None:
+        """The guest that ran the latest program, unless it has ended."""
+        return self._guests.current
+
+    @property
     def is_up(self) -> bool:
         """True if it has a guest."""
-        return self.booted is not None
+        return self._guests.any
 
     def kill(self) -> None:
         """Do nothing: the source of its guests ends them."""
 
     def drop(self) -> None:
-        """End the guest."""
-        if self.booted is not None:
-            self.booted.stepper.close()
-            self.shared.end(self.booted.guest)
-            self.booted = None
+        """End its guests."""
+        self._guests.end_all()
 
     close = drop
 
@@ -187,8 +166,8 @@ class Bench:
         # One attempt; None if the guest was not clean before the program. Raises LostGuest if the guest was
         # disturbed from outside; if the guest itself fails, the run is lost.
         if again:
-            self.drop()
-        booted, placement = self._place(program, image)
+            self._guests.end_current()
+        booted, placement = self._guests.place(program, self._shape(program, image), blocks=self.sight.blocks)
         look = self.sight.look
         booted.stepper.demanded = self.sight.demanded
         booted.stepper.between = look is not LookLevel.END
@@ -238,7 +217,7 @@ class Bench:
                 lost = str(cast("Guest", booted.guest).lose(lost))
             if alarm is None and booted.guest.is_disturbed:
                 raise LostGuest(lost)
-            self.drop()
+            self._guests.end_current()
         else:
             left: Sequence[MemoryFault] = ()
             # After an alarm, leftovers are unlimited, and the driver may not answer.
@@ -251,7 +230,7 @@ class Bench:
             self._account(booted, placement, reply, program, steps, stepped.states)
             if alarm is not None or left:
                 # Later results in this guest may be consequences.
-                self.drop()
+                self._guests.end_current()
         if lost is not None:
             run = self._lost(lost, steps, messages, alarm)
             return msgspec.structs.replace(run, blocks=blocks)
@@ -276,35 +255,6 @@ class Bench:
     def _take_late_alarm(self) -> Alarm | None:
         alarm, self.late_alarm = self.late_alarm, None
         return alarm
-
-    def _place(self, program: Program, image: Path | None) -> tuple[BootedGuest, Placement]:
-        current = self.booted
-        shape = self._shape(program, image)
-        if current is not None and shape == current.shape:
-            placement = current.windows.place(program)
-            if placement is not None:
-                return current, placement
-        self.drop()
-        guest = self.shared.start(shape)
-        first_pfn = phys_to_pfn(guest.hello.bar_start)
-        bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
-        ram = driver_pages(guest) if program.needs.driver else None
-        stepper = Stepper(guest, self._kernel.vmlinuz)
-        # If KVM did not work, the shape has a different accelerator by now.
-        self.booted = BootedGuest(
-            guest,
-            Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
-            self._shape(program, image),
-            stepper,
-            ReachedBlocks(cast("Guest", guest), self._kernel.vmlinuz, has_module=program.needs.vfio)
-            if self.sight.blocks
-            else None,
-        )
-        placement = self.booted.windows.place(program)
-        if placement is None:
-            need = bar_mib_for(program)
-            raise Defect(f"a BAR of {shape.bar_mib} MiB has no room for a program that needs {need} MiB")
-        return self.booted, placement
 
     def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs
@@ -356,7 +306,7 @@ class Bench:
         booted.windows.release(placement, reply.left, written | changed)
         # vfio-pci reserves the whole BAR, and so conflicts with every leaked entry.
         if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:
-            self.drop()
+            self._guests.end_current()
 
     def _ended_by(self, error: Undecided, reason: str, alarm: Alarm | None = None) -> Run:
         # A guest that does not answer in time counts as lost, like one that ended.
@@ -380,16 +330,3 @@ class Bench:
             reason = f"the guest was lost: {alarm.title}; {reason}"
         alarm = alarm or self._take_late_alarm()
         return self._run(steps, lost=Reason(reason, Why.GUEST), once=once, alarm=alarm)
-
-
-def driver_pages(guest: GuestLike) -> PfnRange | None:
-    """The driver's own pages, loading it first; None if it cannot be loaded, as the program will report."""
-    try:
-        reply = guest.request(_DRIVER_RAM_REQUEST, PROGRAM_LIMIT)
-    except LostGuest:
-        return None
-    address = _DRIVER_RAM_ANSWER.search(reply)
-    if address is None:
-        return None
-    start = phys_to_pfn(int(address[1]))
-    return PfnRange(start, start + DRIVER_RAM_PAGES)

@@ -38,7 +38,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: Programs per additional guest: this many more for a second guest, and twice as many for a third.
+#: Programs per additional guest: after this many a second guest is booted, after twice as many a third.
 PROGRAMS_PER_GUEST = 32
 
 #: Seconds to wait for the threads of an interrupted run.
@@ -82,6 +82,8 @@ class QemuMachine:
         label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{label}"
         self._benches: list[Bench | BenchProcess] = []
+        #: The number of programs it was given so far.
+        self._given = 0
         self._lens, self._demanded = can_look_inside() if lens is None else lens, bool(lens)
         accel = Accel.TCG if blocks else accel
         self._blocks = blocks
@@ -203,7 +205,8 @@ class QemuMachine:
         pending: PendingPrograms,
         results: queue.SimpleQueue[tuple[int, Run] | BaseException],
     ) -> list[threading.Thread]:
-        count = min(self._max_guests, -(-programs // PROGRAMS_PER_GUEST))
+        self._given += programs
+        count = min(self._max_guests, programs, -(-self._given // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
             self._benches.append(
                 BenchProcess({"kernel": self.kernel, **self._settings}, self._say)

@@ -291,6 +291,24 @@ class Stepper:
         except Undecided:
             return None
 
+    def stop(self) -> bool:
+        """Stop the guest, in which no program is running, until `resume`; False if it cannot be stopped."""
+        return self._tell(lambda stub: stub.interrupt(), lambda guest: guest.stop())
+
+    def resume(self) -> bool:
+        """Let a stopped guest run again; False if it has ended."""
+        return self._tell(lambda stub: stub.cont(), lambda guest: guest.resume())
+
+    def _tell(self, by_stub: Callable[[GdbStub], object], by_monitor: Callable[[Guest], bool]) -> bool:
+        # A stop that the monitor requests is reported to a connected stub, which would not expect it.
+        if self._stub is None:
+            return hasattr(self._guest, "stop") and by_monitor(cast("Guest", self._guest))
+        try:
+            by_stub(self._stub)
+        except Undecided:
+            return False
+        return True
+
     def close(self) -> None:
         """Release the guest, which may already be gone."""
         if self._inside is not None:

@@ -6,7 +6,7 @@ import errno
 import re
 from typing import TYPE_CHECKING
 
-from pfnlab.base.errors import Undecided
+from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
@@ -44,7 +44,9 @@ class Functions:
     def __init__(self, guest: Guest, steering: Steering) -> None:
         self._guest = guest
         self._steering = steering
-        self._driver = self._vfio = False
+        #: Whether the driver's functions are known; None before they are first requested.
+        self._driver: bool | None = None
+        self._vfio = False
 
     def check(self, program: Program) -> None:
         """Check that the kernel has the functions that *program* names, as far as known; Undecided if not."""
@@ -102,10 +104,14 @@ class Functions:
         return value
 
     def _in_driver(self, name: str) -> bool:
-        if not self._driver and name.startswith("pfnlab_"):
+        # A guest loads its driver at its start, or never, and reading all symbols takes as long as a boot.
+        if self._driver is None and name.startswith("pfnlab_"):
             try:
                 text = module_symbols(self._guest, _DRIVER)
+            except LostGuest:
+                raise
             except Undecided:
+                self._driver = False
                 return False
             self._driver = True
             self._steering.symbols = self._steering.symbols.including(text)

@@ -23,7 +23,7 @@ from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import CHANNEL_SIZE, NAP, RING, STAND, Channel, Hello, Ports, read_hello
 from pfnlab.lab.vm.console import alarm_of, gave_up, keep_console, last_words, lines_of
 from pfnlab.lab.vm.counted_blocks import Blocks, plugin
-from pfnlab.lab.vm.qmp import CoreForm, Slot, dump_memory, tell_monitor
+from pfnlab.lab.vm.qmp import CoreForm, Slot, dump_memory, obeys, tell_monitor
 from pfnlab.lab.vm.saved_state import mark_used, save_state, state_file
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm
@@ -265,6 +265,14 @@ class Guest:
         if not socket.exists():
             tell_monitor(self._folder / "qmp", f"gdbserver unix:{socket},server=on,wait=off")
         return socket
+
+    def stop(self) -> bool:
+        """Stop its processors and its clock until `resume`; False if QEMU does not do so."""
+        return obeys(self._folder / "qmp", "stop")
+
+    def resume(self) -> bool:
+        """Let a stopped machine run again; False if QEMU does not do so."""
+        return obeys(self._folder / "qmp", "cont")
 
     def unplug(self) -> None:
         """Unplug the device under test from its slot; LostGuest if the guest keeps it."""

@@ -92,6 +92,16 @@ def tell_monitor(qmp: Path, command: str) -> str:
         ) from trouble
 
 
+def obeys(qmp: Path, command: str) -> bool:
+    """True if QEMU (socket *qmp*) executes a command without arguments."""
+    try:
+        with Qmp(qmp) as ask:
+            ask(command)
+    except (OSError, ValueError, QmpError):
+        return False
+    return True
+
+
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
     """Let QEMU (socket *qmp*) write all memory to the file *core*; LostGuest on failure."""
     try:

@@ -1,0 +1,174 @@
+"""The guests of one bench: the one that ran the latest program, and others stopped until they are needed.
+
+Programs need guests of different shapes, and a boot takes as long as many programs. So a guest is stopped,
+not ended, if the next program needs another shape; it uses memory, but no processor.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pfnlab.base.errors import Defect, LostGuest
+from pfnlab.base.units import PfnRange, phys_to_pfn
+from pfnlab.lab.running.kernel_blocks import ReachedBlocks
+from pfnlab.lab.running.placement import Placement, Windows
+from pfnlab.lab.running.stepper import Stepper
+from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.places import bar_mib_for
+
+if TYPE_CHECKING:
+    from pfnlab.lab.lens.resource_use import ResourceUse
+    from pfnlab.lab.vm.qemu import Guest
+
+#: Maximum number of stopped guests of a bench, each of some 350 MiB.
+MOST_STOPPED = 3
+
+#: Guests are ended instead of stopped if the host has less free memory than this, in MiB.
+LEAST_FREE_MIB = 4 << 10
+
+#: The address of the driver's own pages: the request, and the pattern of the reply.
+_DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
+_DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
+_DRIVER_LIMIT = 30.0
+
+
+@dataclass
+class BootedGuest:
+    """One guest, and the traces of the programs it has run."""
+
+    guest: GuestLike
+    windows: Windows
+    shape: GuestShape
+    stepper: Stepper
+    reached: ReachedBlocks | None = None
+    fresh: bool = True
+    leaked_entries: int = 0
+    once_messages: dict[str, None] = field(default_factory=dict)
+    #: Resources in use after the latest program.
+    in_use: ResourceUse | None = None
+
+
+class Guests:
+    """The guests of one bench, at most one of each shape.
+
+    :param shared: the source of guests
+    :param vmlinuz: their kernel
+    :ivar current: the guest that ran the latest program, unless it has ended
+    """
+
+    def __init__(self, shared: Boots, vmlinuz: Path) -> None:
+        self._shared, self._vmlinuz = shared, vmlinuz
+        self.current: BootedGuest | None = None
+        #: Stopped guests, the least recently used first.
+        self._stopped: dict[GuestShape, BootedGuest] = {}
+
+    @property
+    def any(self) -> bool:
+        """True if there is a guest."""
+        return self.current is not None or bool(self._stopped)
+
+    def place(
+        self, program: Program, shape: GuestShape, *, blocks: bool = False
+    ) -> tuple[BootedGuest, Placement]:
+        """A running guest of that shape with room for *program*, and the program's place in it.
+
+        :param blocks: whether a new guest reports the kernel blocks that programs reach
+        :raises LostGuest: if a new guest is needed, and does not boot
+        """
+        if self.current is None or self.current.shape != shape:
+            waiting = self._stopped.pop(shape, None)
+            self._stop_current()
+            self._resume(waiting)
+        if self.current is not None:
+            placement = self.current.windows.place(program)
+            if placement is not None:
+                return self.current, placement
+            self.end_current()
+        self.current = booted = self._boot(program, shape, blocks=blocks)
+        placement = booted.windows.place(program)
+        if placement is None:
+            need = bar_mib_for(program)
+            raise Defect(f"a BAR of {shape.bar_mib} MiB has no room for a program that needs {need} MiB")
+        return booted, placement
+
+    def end_current(self) -> None:
+        """End the guest that ran the latest program."""
+        if self.current is not None:
+            self._end(self.current)
+            self.current = None
+
+    def end_all(self) -> None:
+        """End all guests."""
+        self.end_current()
+        for booted in self._stopped.values():
+            self._end(booted)
+        self._stopped.clear()
+
+    def _end(self, booted: BootedGuest) -> None:
+        booted.stepper.close()
+        self._shared.end(booted.guest)
+
+    def _boot(self, program: Program, shape: GuestShape, *, blocks: bool) -> BootedGuest:
+        guest = self._shared.start(shape)
+        first_pfn = phys_to_pfn(guest.hello.bar_start)
+        bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
+        ram = driver_pages(guest) if program.needs.driver else None
+        return BootedGuest(
+            guest,
+            Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
+            # If KVM did not work, the guest has a different accelerator.
+            replace(shape, accel=self._shared.acceleration.still(shape.accel)),
+            Stepper(guest, self._vmlinuz),
+            ReachedBlocks(cast("Guest", guest), self._vmlinuz, has_module=program.needs.vfio)
+            if blocks
+            else None,
+        )
+
+    def _stop_current(self) -> None:
+        booted, self.current = self.current, None
+        if booted is None:
+            return
+        if _free_mib() < LEAST_FREE_MIB or not booted.stepper.stop():
+            self._end(booted)
+            return
+        self._stopped[booted.shape] = booted
+        if len(self._stopped) > MOST_STOPPED:
+            self._end(self._stopped.pop(next(iter(self._stopped))))
+
+    def _resume(self, booted: BootedGuest | None) -> None:
+        if booted is None:
+            return
+        if booted.stepper.resume():
+            self.current = booted
+        else:
+            self._end(booted)
+
+
+def driver_pages(guest: GuestLike) -> PfnRange | None:
+    """The driver's own pages, loading it first; None if it cannot be loaded, as the program will report."""
+    try:
+        reply = guest.request(_DRIVER_RAM_REQUEST, _DRIVER_LIMIT)
+    except LostGuest:
+        return None
+    address = _DRIVER_RAM_ANSWER.search(reply)
+    if address is None:
+        return None
+    start = phys_to_pfn(int(address[1]))
+    return PfnRange(start, start + DRIVER_RAM_PAGES)
+
+
+def _free_mib() -> int:
+    """The memory of the host that new processes can use, in MiB; 0 if unknown."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name == "MemAvailable":
+                return int(value.split()[0]) >> 10
+    except (OSError, ValueError, IndexError):
+        return 0
+    return 0
