@@ -84,7 +84,7 @@ def worded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     counted: Counter[str] = Counter()
     monkeypatch.setattr(observe, "smap_counts", counting(counted, "VMAs", observe.smap_counts))
     monkeypatch.setattr(
-        watched_space, "pte_seen", counting(counted, "entries", watched_space.observed_entries)
+        watched_space, "observed_entries", counting(counted, "entries", watched_space.observed_entries)
     )
     yield counted
 
