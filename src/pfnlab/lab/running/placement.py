@@ -158,10 +158,12 @@ def bar_mib_given(program: Program) -> int:
     if program.needs.past_end:
         return TAIL_BAR_MIB
     need = max(BAR_MIB, bar_mib_for(program))
-    # A slot reserves room for its device, and a device with resets must allocate its memory.
-    if need <= LOW_BAR_MIB or program.needs.slot or program.needs.reset:
+    # A slot reserves room for its device.
+    if need <= LOW_BAR_MIB or program.needs.slot:
         return need
-    return next((size for size in _HIGH_BARS_MIB if size >= need), need)
+    # A device with resets has its memory in QEMU, so the host must be able to promise that much.
+    sizes = _HIGH_BARS_MIB[:1] if program.needs.reset else _HIGH_BARS_MIB
+    return next((size for size in sizes if size >= need), need)
 
 
 def check_placeable(program: Program) -> None:
