@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fake_guests import BIG, KERNEL, PROGRAM, FakeGuest, Lab, clean, losing
 from having import NEW, bootable
@@ -136,6 +138,26 @@ def test_a_lost_guest_leaves_the_stopped_ones(lab: StoppableLab) -> None:
 
 def test_free_memory_is_read_from_the_host() -> None:
     """Every Linux host tells it."""
+    assert guests._free_mib() > 0
+
+
+def test_a_container_may_have_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its limit is the end of its processes, whatever the host has."""
+    monkeypatch.setattr(guests, "_CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text(f"{100 << 20}\n")
+    (tmp_path / "memory.current").write_text(f"{60 << 20}\n")
+
+    assert 40 == guests._free_mib()
+
+
+def test_a_container_without_limit_has_what_the_host_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The file then has a word."""
+    monkeypatch.setattr(guests, "_CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1\n")
+
     assert guests._free_mib() > 0
 
 

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
 #: Maximum number of stopped guests of a bench, each of some 350 MiB.
-MOST_STOPPED = 3
+MOST_STOPPED = 6
 
 #: Guests are ended instead of stopped if the host has less free memory than this, in MiB.
 LEAST_FREE_MIB = 4 << 10
+
+_CGROUP = Path("/sys/fs/cgroup")
 
 #: The address of the driver's own pages: the request, and the pattern of the reply.
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
@@ -163,12 +165,15 @@ def driver_pages(guest: GuestLike) -> PfnRange | None:
 
 
 def _free_mib() -> int:
-    """The memory of the host that new processes can use, in MiB; 0 if unknown."""
+    """The memory for new processes in MiB: that of the host, or of its container; 0 if unknown."""
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(":")
-            if name == "MemAvailable":
-                return int(value.split()[0]) >> 10
-    except (OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        available = next(int(line.split()[1]) >> 10 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, IndexError, StopIteration):
         return 0
-    return 0
+    try:
+        most, used = (int((_CGROUP / name).read_text()) >> 20 for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):
+        # There is no limit.
+        return available
+    return min(available, most - used)
