@@ -148,7 +148,7 @@ def record(patch: PatchFile, commit: str) -> None:
 def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
     """The sizes of the structures of a kernel's tracker.
 
-    The members are the tracker's own VMA field, and any VMA field that the archive's kernel of that series lacks.
+    The members are the tracker's VMA field, and any VMA field that the archive's kernel of that series lacks.
     """
     structures = structures_of(types_of(kernel))
     (archive,) = (sizes for sizes in known_sizes() if sizes.series == kernel.series)
