@@ -1,1 +1,1 @@
-"""Evidence: what the project's claims rest on, and how to ask again. The package imports none of it."""
+"""Evidence: what the project's claims rest on, and how to reproduce it. The package imports none of it."""

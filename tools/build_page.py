@@ -2,8 +2,8 @@
 
     python tools/build_page.py [--check]
 
-The built file is in the repository, so that using it needs only Python. Its first line has a hash of its
-sources; ``--check`` verifies it.
+The built file is kept in the repository so that using it takes only Python. Its first line has a hash of
+its sources, which ``--check`` verifies.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def sources_hash(web: Path = WEB) -> str:
 
 
 def built_of(built: Path = BUILT) -> str | None:
-    """The hash of its sources recorded in the built file; None if it has none."""
+    """The hash of the sources recorded in the built file; None if there is none."""
     with built.open(encoding="utf-8") as file:
         match = _HEAD.match(file.readline())
     return match["hash"] if match else None
 
 
 def build() -> None:
-    """Bundle, with the packages of ``package-lock.json``."""
+    """Bundle, using the packages in ``package-lock.json``."""
     if not (WEB / "node_modules" / "esbuild").is_dir():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB, check=True)
     bundled = subprocess.run(

@@ -1,8 +1,8 @@
-"""Build wheel and source archive of the checked-out commit, not of the files in the working tree.
+"""Build the wheel and source archive from the checked-out commit, not from the working tree.
 
 ``python tools/build_release.py dist`` exports git's files at HEAD to a separate folder, builds there, and
-compares every file of both archives with them. Uncommitted changes are listed, and not included. Exit code 0
-if they are built, 1 if a file in them is not git's, 2 if they cannot be built.
+compares every file in both archives with them. Uncommitted changes are listed but not included. Exit code 0
+if both are built, 1 if either contains a file that is not git's, 2 if they cannot be built.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def export(root: Path, into: Path) -> None:
 
 def uncommitted(root: Path) -> list[str]:
     """
-    A line per uncommitted change in *root*, as ``git status`` prints it.
+    A line for each uncommitted change in *root*, as printed by ``git status``.
 
     :raises Unreadable: *root* is not a checkout
     """
@@ -49,7 +49,7 @@ def uncommitted(root: Path) -> list[str]:
 
 def build(tree: Path, into: Path) -> list[Path]:
     """
-    Build wheel and source archive of *tree* in the folder *into*.
+    Build the wheel and source archive of *tree* in the folder *into*.
 
     :raises Unreadable: they cannot be built
     """
@@ -75,7 +75,7 @@ def strangers(archive: Path, tree: Path) -> list[str]:
 
 
 def _original(inside: str, tree: Path) -> Path:
-    """The file of *tree* that a wheel has as *inside*, which pyproject.toml may have moved."""
+    """The file in *tree* that a wheel contains as *inside*; pyproject.toml may have moved it."""
     settings = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.
@@ -100,7 +100,7 @@ def _git(root: Path, *words: str) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Build into the folder that *arguments* names; see the module."""
+    """Build into the folder named in *arguments*; see the module."""
     if len(arguments) != 1:
         print("name the folder for wheel and source archive: dist", file=sys.stderr)
         return 2

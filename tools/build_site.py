@@ -1,10 +1,10 @@
 """Build the documentation site: ``make docs``, offline, in ``build/site``.
 
-The pages are the repository's own, so that links have the same targets here and there.
-The reference is generated from the code (``tools/write_reference.py``) and not in git.
-They are staged: pages of ``docs/`` move to the top, files that a page links to (programs, patches, sources)
-become pages, links are adapted, and ``docs/site/contents.toml`` becomes the navigation.
-Sphinx then builds them; a warning is an error, and so are a page missing from the navigation and a dead link.
+The pages are those in the repository, so links have the same targets in both places.
+The reference is generated from the code (``tools/write_reference.py``) and is not in git. Staging moves the
+pages in ``docs/`` to the top, turns files that a page links to (programs, patches, sources) into pages,
+adapts links, and makes the navigation from ``docs/site/contents.toml``. Sphinx then builds the pages.
+Warnings, pages missing from the navigation and dead links are errors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TARGET = re.compile(r"(\]\()([^)\s]+)(\))")
 @dataclass(frozen=True)
 class Part:
     """
-    A part of the navigation.
+    One part of the navigation.
 
     :param caption: its heading
     :param pages: its pages in order, as paths in the repository
@@ -50,18 +50,18 @@ class Part:
 
 
 def page_names() -> list[str]:
-    """Every page of the site, as a path in the repository."""
+    """Every page in the site, as a path in the repository."""
     return sorted([*(str(path.relative_to(ROOT)) for path in page_files()), *PLACES])
 
 
 @cache
 def page_text(name: str) -> str:
-    """The text of a page of the repository or of the reference."""
+    """The text of a page, from the repository or from the reference."""
     return PLACES[name]() if name in PLACES else (ROOT / name).read_text(encoding="utf-8")
 
 
 def contents() -> list[Part]:
-    """The navigation, from ``contents.toml``; a pattern represents its files, by their numbers."""
+    """The navigation, from ``contents.toml``; a pattern stands for the matching files, ordered by number."""
     written = tomllib.loads((SITE / "contents.toml").read_text(encoding="utf-8"))
     return [
         Part(
@@ -83,7 +83,7 @@ def _files(patterns: Sequence[str]) -> Iterator[str]:
 
 
 def orphans(parts: Sequence[Part], pages: Sequence[str]) -> list[str]:
-    """The pages without a part, and the entries that are not pages."""
+    """Pages that belong to no part, and entries that are not pages."""
     listed = ["docs/index.md"]
     for part in parts:
         listed += [*part.pages, *(page for pages in part.below.values() for page in pages)]
@@ -92,12 +92,12 @@ def orphans(parts: Sequence[Part], pages: Sequence[str]) -> list[str]:
 
 
 def staged(name: str) -> str:
-    """The path of a file of the repository in the site."""
+    """The path that a repository file has in the site."""
     return name.removeprefix("docs/") if name != "docs/README.md" else name
 
 
 def followed(text: str, name: str) -> tuple[str, list[str]]:
-    """A page with its links as in the site, and the files that become pages for it."""
+    """A page with its links adapted to the site, and the files that become pages because of it."""
     wanted = []
     here = PurePosixPath(staged(name)).parent
 
@@ -152,7 +152,7 @@ def notebook_page(text: str) -> str:
 
 
 def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:
-    """A part of the navigation, in Sphinx's syntax, for the page *name*."""
+    """Part of the navigation, in Sphinx syntax, for the page *name*."""
     here = PurePosixPath(staged(name)).parent
     lines = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
     rows = [os.path.relpath(staged(page), here) for page in pages]
@@ -192,7 +192,7 @@ def stage(folder: Path) -> list[str]:
 
 
 class Targets(HTMLParser):
-    """The links of a page of the site, and its possible link targets."""
+    """A site page's links, and its possible link targets."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ class Targets(HTMLParser):
 
 
 def dead_targets(folder: Path) -> list[str]:
-    """The dead links of a built site, including anchors; links to other sites are not followed."""
+    """The dead links in a built site, including those to anchors; links to other sites are not followed."""
     pages = {path: Targets(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
     dead = []
     for path, page in pages.items():

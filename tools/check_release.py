@@ -1,8 +1,8 @@
 """Reject a release that contains a private finding.
 
 ``python tools/check_release.py dist/*.whl dist/*.tar.gz docs`` reads wheels, source archives, folders and
-files, and searches every file for data of private findings: names, titles, programs, goldens. Exit code 0 if
-there are none, 1 if there are, with a line for each, 2 if something cannot be judged.
+files, and searches every file for data from private findings: names, titles, programs and goldens. Exit
+code 0 if there is none, 1 if there is (with a line for each match), 2 if something cannot be judged.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Finding:
     A finding that must not be in a release.
 
     :param name: its folder
-    :param words: texts that only it has: name, heading of the report, titles and hashes of programs
+    :param words: texts found only in it: its name, the report's heading, program titles and hashes
     :param files: sha256 of its files
-    :param programs: hashes of its programs, which are independent of title and layout
+    :param programs: hashes of its programs, independent of title and layout
     """
 
     name: str
@@ -104,7 +104,7 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def held(files: Iterable[tuple[str, bytes]], findings: Iterable[Finding]) -> list[str]:
-    """A line for each of *files* that contains anything of *findings*."""
+    """A line for each of *files* that contains any part of *findings*."""
     findings = list(findings)
     return [
         f"{name} holds {what} of the private finding {finding.name}"

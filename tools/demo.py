@@ -1,8 +1,8 @@
 """``make demo``: one story on models and real kernels, side by side.
 
-The kernels are the oldest stable series' and the newest known one on offer
-(:func:`pfnlab.lab.images.kernel_offers.roles_for`). A new kernel may tell a different story: that is news. An
-unavailable one is replaced by its recording.
+The kernels are those of the oldest stable series and of the newest known series offered
+(:func:`pfnlab.lab.images.kernel_offers.roles_for`). A new kernel may tell a different story, which is news.
+The recording of an unavailable kernel takes its place.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOT_THE_STORY = "This is not the story: each model should side with its kernel, 
 
 
 def machines(roles: Sequence[Role]) -> list[str]:
-    """The machines of the demo: a model and its kernel for the first and the last available role."""
+    """The demo's machines: a model and its kernel for the first and for the last available role."""
     chosen = []
     for role in (roles[0], roles[-1]):
         series = series_of(role.name)
@@ -66,7 +66,7 @@ def recorded(role: Role) -> bool:
 
 
 def main() -> int:
-    """Show the story, and report whether kernels confirm it; return the exit code."""
+    """Show the story and report whether the kernels confirm it; return the exit code."""
     try:
         read_lists(say=lambda line: print(line, file=sys.stderr))
     except Unverified:

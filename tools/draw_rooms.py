@@ -1,6 +1,6 @@
-"""The order of imports, and its drawing in ``ARCHITECTURE.md``: ``draw_rooms.py [--write]``.
+"""The import order, and its drawing in ``ARCHITECTURE.md``: ``draw_rooms.py [--write]``.
 
-One line per package or room, in the order of imports: its number of modules, and the first sentence of its
+One line per package or room, in import order, with its number of modules and the first sentence of its
 docstring.
 """
 
@@ -112,9 +112,9 @@ WING_OF = {part: wing for wing, lines in WINGS.items() for line in lines for par
 
 
 def part_of(module: str) -> str | None:
-    """The part that a module belongs to, the narrowest; None if it is in none.
+    """The narrowest part that a module belongs to; None if it belongs to none.
 
-    :param module: its dotted name after ``pfnlab.``, which may continue to a name in the module
+    :param module: its dotted name after ``pfnlab.``; may include a name in the module
     """
     words = module.split(".")
     names = (".".join(words[:count]) for count in range(len(words), 0, -1))
@@ -145,7 +145,7 @@ def _rows(folder: Path, within: tuple[str, ...]) -> Iterator[tuple[str, str, str
 
 
 def _place(package: str) -> int:
-    """The position of a package in the drawing: at its own line, else at its first room with one."""
+    """The position of a package in the drawing: its own line, or else that of its first room that has one."""
     within = (rank for part, rank in RANK.items() if part.startswith(f"{package}."))
     return RANK.get(package, min(within, default=len(RANK)))
 

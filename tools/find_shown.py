@@ -1,8 +1,9 @@
 """The programs that show each switch: ``find_shown.py [--write]``.
 
-On the model of every confirmed series each program runs with a change and without. The shortest program that
-shows it to a user is kept, else the shortest that differs at all. With ``--write`` they go to
-``src/pfnlab/kernel/policies/shown_by.toml``; without it the file is compared. It takes some minutes.
+Runs each program on the model of every confirmed series, with and without each change. Keeps the shortest
+program in which a user sees the change, or else the shortest that differs at all. ``--write`` writes the
+result to ``src/pfnlab/kernel/policies/shown_by.toml``; without it the file is only compared. Takes several
+minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _HEAD = "# Made by `python tools/find_shown.py --write`; do not edit.\n"
 
 
 def shown_on(series: str) -> dict[str, str]:
-    """The shortest program that shows each change of the rules of a series, by change."""
+    """The shortest program that shows each change to a series' rules, by change."""
     programs = Programs.of()
     by_size = sorted(programs.litmus, key=lambda name: (len(programs.litmus[name].ops), name))
 
@@ -56,7 +57,7 @@ def shown_on(series: str) -> dict[str, str]:
 
 
 def found_text() -> str:
-    """The file: the programs of each change, those of the newest series first."""
+    """The text of the file: the programs for each change, newest series first."""
     by_key: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for found in reversed(list(in_order(shown_on, CONFIRMED))):
         for change, name in found.items():
@@ -65,7 +66,7 @@ def found_text() -> str:
 
 
 def main() -> int:
-    """Write the file, or report whether it is current."""
+    """Write the file, or report whether it is up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     found = found_text()

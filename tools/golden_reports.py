@@ -1,6 +1,6 @@
-"""The goldens of reports: ``tools/golden_reports.py`` lists changed ones, ``--write`` stores them.
+"""Report goldens: ``tools/golden_reports.py`` lists those that changed, ``--write`` stores them.
 
-Review changes before keeping them: ``git diff tests/present/document/golden``.
+Review the changes before keeping them: ``git diff tests/present/document/golden``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Count idioms that a native reader of technical English stops at: ``idioms.py [--list] [SURFACE...]``.
+"""Count phrasings that make a native reader of technical English stumble: ``idioms.py [--list]
+[SURFACE...]``.
 
 A surface is a set of texts: ``help`` (strings of verbs and the command line), ``messages`` (other strings of
 at least four words, and TOML), ``docstrings``, ``docs`` (Markdown that is not generated), ``programs``
 (titles and questions) and ``web`` (the explorer's page). Each idiom is a regular expression with a plain
-form. A hit is a place to review: a quotation or a name may be right as it is.
+form. A hit is only a place to review: a quotation or a name may be right as it is.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def hits(root: Path = ROOT) -> Iterator[Hit]:
 
 
 def counts() -> dict[str, int]:
-    """The number of hits on each surface."""
+    """The number of hits for each surface."""
     found = Counter(hit.surface for hit in hits())
     return {surface: found[surface] for surface in SURFACES}
 
@@ -145,7 +146,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def main() -> int:
-    """Print the hits, or their number by idiom."""
+    """Print the hits, or their count by idiom."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("surface", nargs="*", choices=[[], *SURFACES], help="default: all")
     parser.add_argument("--list", action="store_true", help="print each place")

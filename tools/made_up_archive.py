@@ -1,11 +1,11 @@
-"""Run a command on a machine whose Debian archive has moved on: ``made_up_archive.py CASE COMMAND...``.
+"""Run a command against a Debian archive that has moved on: ``made_up_archive.py CASE COMMAND...``.
 
-The package lists are the real ones, changed for the case and signed with a private key; packages come from
-the real mirror. Home and cache are new and empty. The cases:
+The package lists are the real ones, modified for the case and signed with a private key; packages come from
+the real mirror. The home and cache folders are new and empty. The cases:
 
-``newer``    no kernel is known any longer: each series has a new point release, and rolling suites one
-``gone``     no 6.12 and no rolling kernel is offered
-``expired``  the oldest stable suite declares itself too old
+``newer``    every kernel is unknown: each series has a new point release, and so do rolling suites
+``gone``     neither 6.12 nor any rolling kernel is offered
+``expired``  the oldest stable suite's lists have expired
 ``one``      only the oldest stable suite can be reached
 ``none``     nothing can be reached
 """
@@ -49,7 +49,7 @@ _LIMIT = 3600.0
 
 
 def changed(case: str, lists: Mapping[str, str]) -> dict[str, str]:
-    """The lists of all suites in this case; an unreachable suite has none."""
+    """The lists of all suites in this case; there are none for an unreachable suite."""
     if case == "none":
         return {}
     if case == "one":
@@ -84,7 +84,7 @@ def _field(stanza: str, name: str) -> str:
 
 
 def _called(stanza: str, version: str) -> str:
-    """The package of *stanza* under another version."""
+    """The package in *stanza* under another version."""
     # The package name of the actual kernel.
     kind = "binary" if "-binary-" in _field(stanza, "Package") else "image"
     name = f"linux-{kind}-{version.partition('-')[0]}+made-cloud-amd64"
@@ -103,11 +103,11 @@ class _Key:
         self._gpg("-o", str(self.keyring), "--export")
 
     def sign(self, text: str) -> bytes:
-        """*text* with its signature."""
+        """Sign *text*; return it with the signature."""
         return self._gpg("--clearsign", given=text.encode())
 
     def close(self) -> None:
-        """End the agent GnuPG has started for this home."""
+        """Stop the agent that GnuPG has started for this home."""
         subprocess.run(["gpgconf", "--homedir", str(self._home), "--kill", "all"], check=False, timeout=60)
 
     def _gpg(self, *arguments: str, given: bytes = b"") -> bytes:
@@ -137,7 +137,7 @@ def _suite(suite: str, packages: str, key: _Key, *, expired: bool) -> dict[str, 
 
 @contextmanager
 def serving(files: Mapping[str, bytes], pools: Mapping[str, str]) -> Iterator[str]:
-    """The URI of a server with *files* below ``dists`` of both archives; packages are elsewhere.
+    """The URI of a server that has *files* below ``dists`` for both archives; packages are elsewhere.
 
     :param pools: the real mirror of each archive
     """
@@ -185,7 +185,7 @@ def real_lists(archive: Archive) -> dict[str, str]:
 
 
 def main(case: str, command: list[str]) -> int:
-    """Run *command* on the archive of *case*; return its exit code."""
+    """Run *command* against the archive for *case*; return its exit code."""
     archive = Archive.of_this_machine(cache_root() / "apt")
     security = archive.security or archive.main
     pools = {"debian": archive.main.uri.rstrip("/"), "debian-security": security.uri.rstrip("/")}

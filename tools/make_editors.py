@@ -1,7 +1,7 @@
-"""The grammars for editors, made from the words of the language: ``make_editors.py --write``.
+"""Editor grammars, generated from the language's words: ``make_editors.py --write``.
 
-Without ``--write`` it lists outdated files, and returns 1 if there are any. They are made from
-``pfnlab.programs.lang.tokens``: a TextMate grammar (VS Code and others), a syntax file for Vim, and the table
+Without ``--write``, lists outdated files and returns 1 if there are any. The files are generated from
+``pfnlab.programs.lang.tokens``: a TextMate grammar (VS Code and others), a Vim syntax file, and the table
 itself as JSON, for highlighters that accept one.
 """
 
@@ -55,7 +55,7 @@ GROUPS: dict[TokenKind, str] = {
 
 
 def files() -> dict[Path, str]:
-    """Every generated file, with its content."""
+    """Every generated file with its content."""
     grammar = _json(textmate())
     return {
         ROOT / "src" / "pfnlab" / "programs" / "lang" / "tokens.json": _json(token_table()),
@@ -74,7 +74,7 @@ def scope_of(token: TokenKind) -> str:
 def textmate() -> dict[str, Any]:
     """The TextMate grammar.
 
-    A following context is a region up to the end of the line, inside the one before it.
+    A context that follows is a region up to the end of the line, inside the previous one.
     """
     return {
         "comment": "Made by tools/make_editors.py: change src/pfnlab/programs/lang/tokens.py.",
@@ -104,8 +104,8 @@ def _textmate_rule(rule: TokenRule) -> dict[str, Any]:
 def vim() -> str:
     """The syntax file for Vim.
 
-    Each rule is a group that names the groups that may follow it, those of its context. If several groups
-    match at one place, Vim uses the last, so they are in reverse order.
+    Each rule is a group that names the groups that may follow it, i.e. those of its context. If several
+    groups match in the same place, Vim uses the last one, so they are in reverse order.
     """
     lines = [
         '" Vim syntax file: pfnlab programs',

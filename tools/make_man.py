@@ -1,7 +1,8 @@
-"""The man pages, made from the help: ``make_man.py --write``; without it, returns 1 if they are out of date.
+"""The man pages, generated from the help: ``make_man.py --write``; without it, returns 1 if they are out of
+date.
 
-One page per verb, in ``man/``: ``pfnlab.1``, ``pfnlab-run.1``, ``pfnlab-kernels-build.1``. The wheel has them
-in ``share/man/man1``.
+One page per verb, in ``man/``: ``pfnlab.1``, ``pfnlab-run.1``, ``pfnlab-kernels-build.1``. The wheel
+installs them in ``share/man/man1``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _ENVIRONMENT = (
 
 
 def man_pages() -> dict[str, str]:
-    """Every page by the name of its file."""
+    """Every page, by file name."""
     pages = verb_pages()
     return {f"{_title(page)}.1": _page(page, pages) for page in pages}
 
@@ -74,7 +75,7 @@ def _page(page: VerbPage, pages: list[VerbPage]) -> str:
 
 
 def _wrapped(line: str) -> list[str]:
-    """Wrap a line of text; a request is unchanged."""
+    """Wrap a line of text; leave a request unchanged."""
     if line.startswith((".", "'")):
         return [line]
     lines = textwrap.wrap(line, 78, break_long_words=False, break_on_hyphens=False)

@@ -1,7 +1,7 @@
 """The methods of ``pfnlab.api.methods``, generated from the table of operations: ``make_methods.py --write``.
 
-Names and types of arguments are those of the fields; a flag is given by its name. Without ``--write`` it
-reports whether the file is up to date, and returns 1 if not.
+Arguments have the names and types of the fields; a flag is passed by its name. Without ``--write``, reports
+whether the file is up to date and returns 1 if not.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _annotations(base: type) -> dict[str, str]:
 
 
 def methods() -> str:
-    """A line per verb of the table, in its order."""
+    """A line for each verb in the table, in table order."""
     lines = []
     for kind in ROWS:
         words = ", ".join(("self", *arguments(kind)))

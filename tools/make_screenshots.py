@@ -1,7 +1,7 @@
 """Make the pictures of the explorer in ``docs/pictures``: ``python tools/make_screenshots.py``.
 
-The tests of the page take them, so a picture always shows a working page. Review each before keeping it: a
-test does not notice ugliness.
+The page's tests take them, so a picture always shows a working page. Review each one before keeping it: a
+test does not notice that a page looks bad.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PICTURES = ROOT / "docs" / "pictures"
 
 
 def main() -> int:
-    """Run the browser's tests, which store the pictures; return their exit code."""
+    """Run the browser tests, which store the pictures; return their exit code."""
     names = ("test_explorer.py", "test_steps.py", "test_bundle_view.py")
     tests = (str(ROOT / "tests" / "browser" / name) for name in names)
     words = ["-n0", *tests, *sys.argv[1:]]

@@ -1,7 +1,7 @@
 """The Markdown pages of the repository, parsed like GitHub and the site do: CommonMark with tables.
 
-One reader for all users of pages: the link test, the test that runs the commands in pages, and the builder of
-the site.
+A single reader for everything that uses pages: the link test, the test that runs commands in pages, and the
+site builder.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ APART = re.compile(r"evidence/findings/|tests/(?!recorded/)|build/|dist/")
 @dataclass(frozen=True)
 class Block:
     """
-    A block of code.
+    A code block.
 
     :param lang: the first word of its info string; empty if it is indented or has none
     :param info: the other words of its info string
     :param text: its lines, each ended
-    :param line: the line of the page where it begins, counted from 1; a fence is part of it
+    :param line: the page line where it begins, counted from 1, including its fence
     :param end: the line after it
     """
 
@@ -55,7 +55,7 @@ class Link:
 
 
 def page_files(root: Path = ROOT) -> list[Path]:
-    """Every page of documentation that git has or would add, by its path."""
+    """Every documentation page that git tracks or would add, by path."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
         cwd=root,
@@ -69,7 +69,7 @@ def page_files(root: Path = ROOT) -> list[Path]:
 
 
 def blocks(text: str) -> Iterator[Block]:
-    """The blocks of code of a page."""
+    """The code blocks in a page."""
     for token in _tokens(text):
         if token.type in ("fence", "code_block") and token.map:
             words = re.findall(r'[^\s"]+"[^"]*"|\S+', token.info)
@@ -79,7 +79,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def links(text: str) -> Iterator[Link]:
-    """The links and pictures of a page, including those to other sites."""
+    """The links and pictures in a page, including links to other sites."""
     for token in _tokens(text):
         line = token.map[0] + 1 if token.map else 0
         for child in token.children or ():
@@ -89,7 +89,9 @@ def links(text: str) -> Iterator[Link]:
 
 
 def prose(text: str) -> Iterator[tuple[int, str, str | None]]:
-    """The lines of the paragraphs and items of a page: number, text, and the next line of it."""
+    """The lines of a page's paragraphs and list items: number, text, and the line that follows in the same
+    paragraph.
+    """
     lines = text.split("\n")
     for token in _tokens(text):
         if token.type == "paragraph_open" and token.map:
@@ -98,13 +100,13 @@ def prose(text: str) -> Iterator[tuple[int, str, str | None]]:
 
 
 def spans(text: str) -> Iterator[str]:
-    """The texts in backquotes in the sentences of a page."""
+    """The texts in backquotes in a page's sentences."""
     for token in _tokens(text):
         yield from (child.content for child in token.children or () if child.type == "code_inline")
 
 
 def anchors(text: str) -> list[str]:
-    """The anchors of the headings of a page, in order, as GitHub generates them."""
+    """The anchors of a page's headings, in order, as GitHub generates them."""
     found: list[str] = []
     tokens = _tokens(text)
     for at, token in enumerate(tokens):
@@ -118,7 +120,7 @@ def anchors(text: str) -> list[str]:
 
 
 def title(text: str) -> str:
-    """The first heading of a page."""
+    """A page's first heading."""
     tokens = _tokens(text)
     return next((tokens[at + 1].content for at, one in enumerate(tokens) if one.type == "heading_open"), "")
 

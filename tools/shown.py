@@ -1,18 +1,20 @@
-"""Run the commands in the pages, and compare their output.
+"""Run the commands in pages and compare their output.
 
-A command appears in a page as in a terminal::
+A command appears in a page as it does in a terminal::
 
     ```console kernel $ pfnlab run munmap-middle --on model:6.1 --on qemu:6.1 ... ```
 
 After ``console`` come the block's requirements: ``kernel`` (a real kernel), ``slow`` (more than half a
 minute), ``network`` (more than cached kernels), ``exit=2`` (its commands end with that code, else 0 or 1),
 ``columns=126`` (the terminal's width). ``console synopsis`` is not an example but a list of forms, whose
-verbs, options and files must exist. A line of ``...`` matches any lines, ``...`` in a line any text. The
-point release of a machine, and the time of a search, match any. A command without output must run. A block
-with ``title="mine.pfn"`` is a file that commands below it use. Other blocks name their language, or ``text``.
+verbs, options and files must exist. A ``...`` line matches any lines, and ``...`` within a line any text. A
+machine's point release and a search's time match any value. A command without output only has to run. A
+block with ``title="mine.pfn"`` is a file used by commands below it. Other blocks name their language, or
+``text``.
 
-``python tools/shown.py PAGE...`` compares, ``--kinds kernel,slow`` includes blocks so marked, ``--write``
-puts the output into the page. Each page runs in a separate folder, with links to the files of a clone.
+``python tools/shown.py PAGE...`` compares, ``--kinds kernel,slow`` includes blocks marked that way,
+``--write`` puts the output into the page. Each page runs in a separate folder with links to a clone's
+files.
 """
 
 from __future__ import annotations
@@ -54,11 +56,11 @@ class Wrong(Exception):
 @dataclass(frozen=True)
 class Command:
     """
-    A command of a page.
+    A command in a page.
 
     :param typed: the text after ``$``, with continued lines joined
     :param output: the lines shown below it
-    :param first: the index of the first of those lines in the page
+    :param first: the index of the first such line in the page
     """
 
     typed: str
@@ -83,9 +85,9 @@ class Terminal:
 
 
 def terminals(text: str, name: str) -> list[Terminal]:
-    """The terminals of a page that are run.
+    """The terminals in a page that are to be run.
 
-    :raises Wrong: a block has an unknown word, or looks like a terminal and is not one
+    :raises Wrong: a block has an unknown word, or looks like a terminal but is not one
     """
     found = []
     for block in blocks(text):
@@ -161,7 +163,7 @@ def matches(shown: Sequence[str], printed: Sequence[str]) -> bool:
 
 
 def _any_day(line: str) -> str:
-    """Replace the parts that change from day to day: a series' point release, and the costs of a search."""
+    """Replace the parts that change from day to day: a series' point release, and a search's costs."""
     line = re.sub(r"\b[\d.]+ s( \([\d,]+ states/s\))?$", "some time", line)
     return re.sub(r"^((model|qemu):\S+) is (profile|linux-)\S* .*", r"\1 is its newest", line)
 
@@ -186,7 +188,7 @@ class Clone:
         (folder / "bin" / "pfnlab").chmod(0o755)
 
     def write(self, name: str, text: str) -> None:
-        """Write a file that a page shows."""
+        """Write a file shown in a page."""
         path = self.folder / name
         if path.parent.resolve() != self.folder.resolve():
             raise Wrong(f'title="{name}": a file of a page is in the folder itself')
@@ -195,8 +197,8 @@ class Clone:
     def run(self, typed: str, columns: int) -> tuple[int, list[str]]:
         """Run a typed command; return its exit code and its output.
 
-        Standard error is included if the command fails, or if it has an error of pfnlab; otherwise it is
-        progress output, which depends on timing.
+        Standard error is included if the command fails or reports a pfnlab error; otherwise it is progress
+        output, which depends on timing.
         """
         # A make that runs this does not concern the page.
         env = {
@@ -222,9 +224,9 @@ class Clone:
 def run_page(
     text: str, name: str, kinds: Collection[str] = (), folder: Path | None = None
 ) -> tuple[list[str], str]:
-    """Run the blocks of a page that need nothing but *kinds*, in order.
+    """Run, in order, the blocks of a page that need nothing beyond *kinds*.
 
-    :return: faults, each with its place, and the page with the actual output
+    :return: the faults, each with its place, and the page with the actual output
     """
     with tempfile.TemporaryDirectory() as fresh:
         clone = Clone(folder or Path(fresh))
@@ -256,7 +258,7 @@ def _with_printed(text: str, printed: Sequence[tuple[Command, list[str]]]) -> st
 
 
 def unknown_forms(text: str, name: str) -> list[str]:
-    """The forms of a page, in ``console synopsis`` or in backquotes, whose verb or option does not exist."""
+    """The forms in a page, in ``console synopsis`` or backquotes, whose verb or option does not exist."""
     forms = [line for one in blocks(text) if "synopsis" in one.info for line in one.text.splitlines()]
     forms += [
         span for span in spans(text) if span.startswith("pfnlab ") and not span.startswith("pfnlab program")

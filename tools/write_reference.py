@@ -1,7 +1,7 @@
 """The reference pages: ``python tools/write_reference.py`` writes ``docs/reference/`` from the code.
 
-Each page comes from the code: the help of the verbs, the docstrings of operations, observations, properties,
-policies and errors, the schemas of JSON. None of them is in git; all are in the site.
+Each page comes from the code: the verbs' help, the docstrings of operations, observations, properties,
+policies and errors, and the JSON schemas. None of the pages are in git; all are in the site.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ def _option(one: VerbOption) -> str:
 
 
 def _bars(cell: str) -> str:
-    """Escape the bars of a table's cell."""
+    """Escape the bars in a table cell."""
     return cell.replace("|", "\\|")
 
 
 def operations() -> str:
-    """Every operation of programs."""
+    """Every program operation."""
     examples = _examples()
     rows = []
     for kind in sorted(_kinds(Call), key=word_of):
@@ -100,7 +100,7 @@ def _kinds(union: Any) -> list[Any]:
 
 
 def _examples() -> dict[str, tuple[str, Path]]:
-    """The first operation of each kind in the shortest program that has it."""
+    """The first operation of each kind, from the shortest program that has one."""
     programs = [(load_program(path), path) for path in sorted((ROOT / "litmus").rglob("*.pfn"))]
     programs.sort(key=lambda pair: (len(pair[0].ops), pair[1].stem))
     found: dict[str, tuple[str, Path]] = {}
@@ -116,7 +116,7 @@ def _op_lines(program: Program) -> list[str]:
 
 
 def observations() -> str:
-    """The page of observations: the report of a machine."""
+    """The page on observations, i.e. what a machine reports."""
     said = "# Observations\n\n"
     said += (
         "What every machine, model or kernel, reports after an operation. `pfnlab run --json` has it too\n"
@@ -141,7 +141,7 @@ def _fields(kind: Any) -> Iterator[tuple[str, str]]:
 
 
 def properties() -> str:
-    """The page of properties of ``check``, and of scopes."""
+    """The page on the properties checked by ``check``, and on scopes."""
     said = "# Properties and scopes\n\n"
     said += (
         "What `pfnlab check` asks of every state, and of every schedule of a race; what each means and who\n"
@@ -170,7 +170,7 @@ def _size(scope: Scope | RaceScope) -> str:
 
 
 def policies() -> str:
-    """Every policy of each seam, and the eras of vm_pat."""
+    """Every policy for each seam, and the eras of vm_pat."""
     said = "# Policies\n\n"
     said += (
         "What may stand behind `tracker=`, `flush=`, `walker=` and `report=` of a model; the ideas behind\n"
@@ -192,7 +192,7 @@ def policies() -> str:
 
 
 def exit_codes() -> str:
-    """The page of exit codes, each with the errors that cause it."""
+    """The page on exit codes, each with the errors that cause it."""
     kinds = [
         one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, errors.PfnlabError)
     ]
@@ -213,7 +213,7 @@ def exit_codes() -> str:
 
 
 def schemas() -> str:
-    """The forms of JSON."""
+    """The JSON formats."""
     said = "# JSON\n\n"
     said += (
         "What `--json` prints. `pfnlab help --schema VERB` prints the whole JSON Schema (2020-12), with the\n"
@@ -232,7 +232,7 @@ def schemas() -> str:
 
 
 def _keys(name: str, part: dict[str, Any], content: dict[str, Any]) -> str:
-    """The table of an object's keys, and those of the objects in it."""
+    """The table of an object's keys, including those of nested objects."""
     keys = part.get("properties", {})
     said = f"\n`{name}`:\n\n" if name else "\n"
     rows = [(f"`{key}`", _type(one), _meaning(key, one, content)) for key, one in keys.items()]
@@ -311,7 +311,7 @@ PLACES = {f"docs/reference/{name}.md": partial(_made, make) for name, make in PA
 
 
 def main() -> int:
-    """Write all pages, and remove any others from their folder."""
+    """Write all pages and remove any others from their folder."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     for name, make in PLACES.items():

@@ -1,7 +1,7 @@
 """The schemas of ``--json`` output, generated from the results' structures: ``write_schemas.py [--write]``.
 
-A key is a field, its meaning is the field's ``:param`` in the docstring. Without ``--write`` files that
-differ are listed, and the exit code is 1.
+Each key is a field, and its description is the field's ``:param`` in the docstring. Without ``--write``,
+files that differ are listed and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ _PARAM = re.compile(r"^:(?:param|ivar) (\w+): (.+?)(?=^:|^\S|\Z)", re.DOTALL | r
 
 
 def schema_of(kind: type[PrintedStruct]) -> dict[str, Any]:
-    """The schema of a result: requires every key of this version without a default, allows no others."""
+    """The schema of a result: it requires every key of this version that has no default, and allows no
+    others.
+    """
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
     root = described.pop(kind.__name__)
@@ -100,7 +102,7 @@ def schema_of(kind: type[PrintedStruct]) -> dict[str, Any]:
 
 
 def _described(struct: type[msgspec.Struct], part: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a structure, with its description and those of its fields."""
+    """The schema of a structure, with descriptions of it and its fields."""
     says = dict(param for base in reversed(struct.__mro__) for param in _params(base))
     keys = part["properties"]
     for field in msgspec.structs.fields(struct):
@@ -124,13 +126,13 @@ def _params(kind: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _sentence(text: str) -> str:
-    """A text of a docstring as a sentence of Markdown."""
+    """Docstring text as a Markdown sentence."""
     words = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", " ".join(text.split())).replace("``", "`")
     return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else words
 
 
 def _structs(kind: Any) -> list[type[msgspec.Struct]]:
-    """A structure, and all those in its fields."""
+    """A structure and all structures in its fields."""
     found: dict[type[msgspec.Struct], None] = {}
 
     def look(info: Any) -> None:
@@ -150,7 +152,7 @@ def _structs(kind: Any) -> list[type[msgspec.Struct]]:
 
 
 def schema_text_of(kind: type[PrintedStruct]) -> str:
-    """The schema as the text of its file."""
+    """The schema as file text."""
     return _laid_out(schema_of(kind)) + "\n"
 
 

@@ -4,9 +4,10 @@
     python -m evidence.benchmarks compare [NAME...] [--measure] [--since COMMIT] [--floor PART]
         [--history FILE]
 
-Every benchmark runs several times, so that its figures show their current spread on this machine. A slowdown
-beyond that spread and beyond the floor is reported, and the exit code is 1. With --measure, benchmarks not
-run at this commit on such a machine run first: then the answer is about this tree.
+Every benchmark runs several times, so that its figures show their current spread on this machine. A
+slowdown that exceeds both that spread and the floor is reported, and the exit code is 1. With --measure,
+benchmarks that have not been run at this commit on such a machine are run first, so that the comparison is
+about this tree.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def names() -> list[str]:
 
 
 def run_once(name: str, arguments: Sequence[str]) -> dict[str, tuple[str, float]]:
-    """The figures of one run of a benchmark, which prints its tables: unit and value by name.
+    """Run a benchmark once, which prints its tables, and return its figures: unit and value by name.
 
     :raises RuntimeError: it failed, or printed no figure
     """
@@ -69,7 +70,7 @@ def run_once(name: str, arguments: Sequence[str]) -> dict[str, tuple[str, float]
 
 
 def run(name: str, times: int, arguments: Sequence[str]) -> BenchmarkRun:
-    """Several runs of a benchmark as one; figures missing from any of them are dropped."""
+    """Run a benchmark several times and combine the runs; figures missing from any of them are dropped."""
     runs = [run_once(name, arguments) for _ in range(times)]
     figures = {
         figure: MeasuredFigure(unit, [one[figure][1] for one in runs])

@@ -1,8 +1,8 @@
 """The memtype book with a million reservations: loading, and one further operation.
 
-The reservations of 1 to 16 pages have gaps between them. They are reserved one by one, sorted and in random
-order, and adopted as a list, like one from a real kernel's debugfs. Each operation is then timed with a
-thousand and with a million entries in the book, in turn.
+The reservations have 1 to 16 pages, with gaps between them. They are reserved one by one, in sorted and in
+random order, and loaded as a list like one from a real kernel's debugfs. Each operation is then timed
+alternately with a thousand and with a million entries in the book.
 
     python evidence/benchmarks/book.py [--quick]
 """
@@ -45,7 +45,7 @@ def empty_book() -> MemtypeBook:
 
 
 def load(book: MemtypeBook, entries: Sequence[Range]) -> float:
-    """Reserve all *entries*; return seconds."""
+    """Reserve all *entries*; return the time in seconds."""
     reserve, mode, trace = book.reserve, CacheMode.WC, book.trace
     begin = time.perf_counter()
     for at in range(0, len(entries), 1000):
@@ -56,7 +56,7 @@ def load(book: MemtypeBook, entries: Sequence[Range]) -> float:
 
 
 def take_over(entries: Sequence[MemtypeEntry]) -> float:
-    """Fill a book with *entries*, as read from a kernel; return seconds."""
+    """Fill a book with *entries*, as read from a kernel; return the time in seconds."""
     book = empty_book()
     begin = time.perf_counter()
     book.load(entries)
@@ -64,7 +64,7 @@ def take_over(entries: Sequence[MemtypeEntry]) -> float:
 
 
 def loaded(count: int) -> MemtypeBook:
-    """A book with *count* entries that were added in random order."""
+    """A book with *count* entries added in random order."""
     book = empty_book()
     entries = ranges(count)
     random.Random(2).shuffle(entries)
@@ -73,7 +73,7 @@ def loaded(count: int) -> MemtypeBook:
 
 
 def operations(book: MemtypeBook, count: int, seed: int, samples: int) -> dict[str, float]:
-    """Microseconds per operation, at *samples* random places of a book of *count* entries."""
+    """Microseconds per operation, at *samples* random places in a book with *count* entries."""
     choose = random.Random(seed)
     # In the gaps, two pages each, all different.
     places = choose.sample(range(count), min(samples, count))

@@ -22,7 +22,7 @@ ROUNDS, SECONDS = 5, 25.0
 
 
 def seconds_of(start: Callable[[], Guest]) -> float:
-    """Seconds that *start* takes; the guest is stopped afterwards."""
+    """The seconds *start* takes; the guest is stopped afterwards."""
     begin = time.perf_counter()
     guest = start()
     took = time.perf_counter() - begin
@@ -31,7 +31,7 @@ def seconds_of(start: Callable[[], Guest]) -> float:
 
 
 def measure(series: str) -> tuple[dict[str, float], int]:
-    """The median seconds of each way to start, and the number of rounds."""
+    """The median seconds for each way to start, and the number of rounds."""
     vmlinuz = kernel_for(series).vmlinuz
     with Guest(vmlinuz) as first:
         offsets = first.hello.offsets

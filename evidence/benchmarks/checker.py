@@ -1,9 +1,9 @@
 """The search compared with pan and TLC on one small specification: time, memory, states.
 
-One run of each, in turn and by processor time, so that the ratios hold on a busy machine too. Counts of
-states must be equal; there is no goal for times, because the kernel's states cost more than any of these.
-spin makes pan from the shared Promela text; TLC runs if its jar and a TLA+ text are given. Missing tools are
-named, and their rows omitted.
+Each runs once, in turn, and is measured in processor time, so that the ratios also hold on a busy machine.
+State counts must be equal; there is no goal for times, because the kernel's states cost more than any of
+these. spin builds pan from the shared Promela text; TLC runs if its jar and a TLA+ text are given. Missing
+tools are named and their rows omitted.
 
     python evidence/benchmarks/checker.py [--quick] [PAGES] [--promela book.pml]
         [--tlc tla2tools.jar --tla book.tla]
@@ -75,7 +75,7 @@ def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
 
 
 def build_pan(promela: Path | None, pages: int, folder: Path) -> None:
-    """Build pan as for the measurements behind the goals: exact, depth first, no reduction."""
+    """Build pan as it was for the measurements that set the goals: exact, depth first, without reduction."""
     for tool in ("spin", "gcc"):
         if shutil.which(tool) is None:
             raise MissingTool(f"no {tool}: apt-get install {tool}")
@@ -108,7 +108,7 @@ def tlc(jar: Path, tla: Path) -> Result:
 
 
 def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Result]]:
-    """Every search possible here; missing tools are reported."""
+    """Every search that can run here; missing tools are reported."""
     pages: int = options.pages
     found: dict[str, Callable[[], Result]] = {}
     try:

@@ -1,9 +1,10 @@
-"""A cluster of hosts: steps and programs a second on 1, 2 and 4 of them, compared with processes of one host.
+"""A cluster of hosts: steps and programs per second on 1, 2 and 4 hosts, compared with processes on a
+single host.
 
-Each host is a network namespace with its own address and a share of a processor (a control group), so that a
-second host adds capacity even on a machine of two processors. The scheduler and the command run on a separate
+Each host is a network namespace with its own address and a share of a processor (a control group), so that
+a second host adds capacity even on a two-processor machine. The scheduler and the command run on a separate
 host. A search and a campaign of random programs are timed as whole commands, in turn, and their results are
-compared. Then a host silently disappears in the middle of a search: its link is set down.
+compared. Then a host silently disappears in the middle of a search, because its link is set down.
 
 Without root, `ip` and the cpu controller, or without dask, nothing is measured.
 
@@ -158,7 +159,7 @@ def search_words(search: tuple[str, str, int]) -> list[str]:
 
 
 def found(output: str) -> tuple[int, int, object]:
-    """States, steps and answers of a search."""
+    """The states, steps and answers of a search."""
     (line,) = [line for line in output.splitlines() if line.startswith("{")]
     told = json.loads(line)
     return told["states"], told["transitions"], told["properties"]
@@ -181,7 +182,7 @@ def programs_in(output: str) -> int:
 
 
 def measure(search: tuple[str, str, int], programs: int, share: float, most: int) -> None:
-    """Print both tables, and the outcome of the search that loses a host."""
+    """Print both tables and the outcome of the search that loses a host."""
     places: list[tuple[str, int | None]] = [("a process of one host", None)]
     places += [(f"{count} host{'s' * (count > 1)}", count) for count in HOSTS]
     searched: dict[str, list[float]] = {name: [] for name, _ in places}

@@ -2,8 +2,9 @@
 
     python evidence/benchmarks/explorer_in_browser.py
 
-Measured in the browser, from the key or the address until the picture is laid out. The browser is the
-distribution's, without a window (``tools/install-missing browser``); without one nothing is measured.
+Measured in the browser, from the key or the address until the picture is laid out. The distribution's
+browser is used, without a window (``tools/install-missing browser``); if there is none, nothing is
+measured.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Guided walks compared with uniform ones: coverage by equally many steps, scope by scope.
+"""Guided walks compared with uniform ones: coverage for the same number of steps, scope by scope.
 
-Both start from the same seeds, in turn. Counted are distinct states, pairs of kinds of consecutive
-operations, and branches taken in the model. Nothing is timed, so the machine's load has no effect.
+Both start from the same seeds, in turn. Distinct states, pairs of consecutive kinds of operations, and
+branches taken in the model are counted. Nothing is timed, so the machine's load has no effect.
 
     python evidence/benchmarks/guided_walks.py [--quick]
 """
@@ -37,7 +37,7 @@ class WatchedKernel(KernelModel):
         self._kinds: dict[int, tuple[KernelState, str]] = {}
 
     def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
-        """The steps; asking for those of a state means having walked to it."""
+        """The steps; asking for a state's steps means that the walk has reached it."""
         _, before = self._kinds.get(id(state), (state, ""))
         came = before.split(" > ")
         if len(came) == 2:

@@ -1,4 +1,5 @@
-"""Programs that `pfnlab fuzz` compares a second, by kind: model against kernel, each step observed in memory.
+"""Programs that `pfnlab fuzz` compares per second, by kind: model against kernel, with each step observed
+in memory.
 
 A kind is a vocabulary of the fuzzer. All processors hunt; booting, repeating and shrinking are included.
 

@@ -1,11 +1,11 @@
-"""Several processes for a verb: how much faster than one, within the same minute.
+"""How much faster several processes are than one for a verb, measured within the same minute.
 
 Every piece of work runs with one process and with N, in turn; their outputs are compared. `ratio` is the
 median over the rounds, and only meaningful on an otherwise idle machine. The first row is a loop that only
-counts: the capacity that the machine currently offers N processes. `work` is the processor time of all
-processes together divided by that of one: above 1.00 is the cost of dividing the work. `at most` is the
-processor time of one process divided by that of the busiest of N, as if the others shared evenly: the limit
-of `ratio` on an idle machine.
+counts: it shows the capacity the machine currently offers to N processes. `work` is the processor time of
+all processes together divided by that of one: anything above 1.00 is the cost of dividing the work. `at
+most` is the processor time of one process divided by that of the busiest of N, as if the others shared
+evenly: the limit of `ratio` on an idle machine.
 
     python evidence/benchmarks/jobs.py [--quick] [--jobs N] [--only WORD] [--depth N] [--against TREE]
 
@@ -71,7 +71,7 @@ def searched(machine: str, scope: str, limits: CheckLimits, jobs: int) -> Any:
 
 
 def counted(seconds: float, jobs: int) -> None:
-    """Count, in eight pieces, for *seconds* of processor time in all."""
+    """Count, in eight pieces, for a total of *seconds* of processor time."""
 
     def count(_: int) -> None:
         until = time.process_time() + seconds / 8
@@ -120,7 +120,7 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
 
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
-    """A page, without any search stored from before."""
+    """A page, with no search stored from earlier."""
     claim_questions._results.clear()
     return make(jobs)
 
@@ -162,7 +162,7 @@ class MeasuredWork(NamedTuple):
 
 
 def measured(work: Work, jobs: int) -> tuple[Any, MeasuredWork]:
-    """The outcome of *work*, and the time used."""
+    """The outcome of *work*, and the time it used."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     begun = time.monotonic()
     out = work(jobs)

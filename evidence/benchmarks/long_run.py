@@ -1,4 +1,4 @@
-"""Cost growth of a long run: n operations that cut a mapping, each adding one or two VMAs.
+"""How the cost of a long run grows: n operations that cut a mapping, each adding one or two VMAs.
 
 The run on the model, its judging and its table are measured, in processor time; reading the program is not.
 `munmap` removes every second page, `mprotect` makes it read-only. A text has at most 1000 operations; these
@@ -74,7 +74,7 @@ def measure(series: Sequence[str], most: int) -> dict[str, float]:
 
 
 def exponents(medians: dict[str, float], most: int) -> list[float | None]:
-    """The power of n by which each figure grew since half as many operations; None for the fewest."""
+    """The power of n by which each figure grew compared with half as many operations; None for the fewest."""
     least, values = sizes(most)[0], list(medians.items())
     return [
         None if f", {least} " in name else math.log2(took / values[at - 1][1])

@@ -1,7 +1,7 @@
 """The cost of an operation does not grow with its mapping.
 
-One program runs on the model with a device of 64 KiB, of 1 GiB and of 1 TiB. Only the operations are timed,
-not reading the program; every run gets a new kernel. Rounds go through all sizes in turn.
+One program runs on the model with 64 KiB, 1 GiB and 1 TiB devices. Only the operations are timed, not
+reading the program; every run gets a new kernel. Each round goes through all sizes in turn.
 
     python evidence/benchmarks/mapping_size.py [--quick]
 """
@@ -46,7 +46,7 @@ _BAR = 0x80_0000_0000
 
 
 def program_of(pages: int) -> Program:
-    """The program for a device of *pages*; a line for each of :data:`OPERATIONS`."""
+    """The program for a device of *pages* pages, with a line for each of :data:`OPERATIONS`."""
     whole = Span("bar", 0, pages)
     calls: list[tuple[Call, str]] = [
         (Mmap("a", whole, "wc", True, "rw"), "main"),

@@ -114,7 +114,7 @@ def pan(folder: Path, before: float) -> Result:
 
 
 def searches(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Result]]:
-    """Every search possible here; missing tools are reported."""
+    """Every search that can run here; missing tools are reported."""
     found: dict[str, Callable[[], Result]] = {
         "one race": lambda: ours("7.2", 1),
         "one race, every order": lambda: ours("7.2", 1, True),

@@ -1,11 +1,12 @@
-"""The inspector against kernels in known states: ``inspect_states.py [--write] [NAME]...``.
+"""Test the inspector on kernels in known states: ``inspect_states.py [--write] [NAME]...``.
 
-A program runs in a guest to its end; a bundle and a core of that moment, with its tasks alive, are inspected.
-With ``--live`` pfnlab also runs inside the guest, as root, and as nobody, who may find no more than that PAT
-is off, or something hidden; with ``--deep`` also through its kernel's memory. The model of the same kernel
-predicts the reservations and the mappings, from which the expected findings follow: exactly these, in total.
-With ``--write`` the table goes to ``docs/evidence/inspector.md``; ``--on SERIES`` chooses kernels, ``--jobs
-N`` sets the number of parallel guests, ``--keep FOLDER`` keeps the bundles.
+A program runs to its end in a guest; a bundle and a core from that moment, with its tasks alive, are
+inspected. With ``--live``, pfnlab also runs inside the guest, as root and as nobody, who may find no more
+than that PAT is off or that something is hidden; with ``--deep``, it also reads the guest kernel's memory.
+The model of the same kernel predicts the reservations and the mappings, from which the expected findings
+follow: exactly these and no others. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
+``--on SERIES`` chooses kernels, ``--jobs N`` sets the number of parallel guests, ``--keep FOLDER`` keeps
+the bundles.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def found_in(path: Path) -> Counter[Kind]:
 
 
 def found_live(view: LiveView) -> Counter[Kind]:
-    """The findings of an inspection inside a guest; hiding something from nobody is right.
+    """The findings of an inspection inside a guest; for nobody, something being hidden is right.
 
     :raises Undecided: it ended with an error
     """
@@ -183,7 +184,7 @@ def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
 
 
 def program_state(name: str, series: str, folder: Path, *, live: Sequence[str] = ()) -> State:
-    """A state of a program.
+    """The state at the end of a program.
 
     :raises Undecided: this kernel cannot run it
     """
@@ -197,7 +198,7 @@ def program_state(name: str, series: str, folder: Path, *, live: Sequence[str] =
 
 
 def equipped_state(name: str, series: str, folder: Path, *, live: Sequence[str] = ()) -> State:
-    """A state of a machine with drivers."""
+    """The state of a machine with drivers."""
     machine = EQUIPMENT[name]
     expected = _summed(machine.expected)
     views = _taken(name, load_text(_NOTHING), series, folder, machine, live=live)
@@ -237,7 +238,7 @@ def _taken(
 def states(
     names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: Sequence[str] = ()
 ) -> Iterator[State | str]:
-    """Every state, or a line with the reason if one is unavailable."""
+    """Every state, or a line with the reason for each unavailable one."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:
@@ -251,7 +252,7 @@ def states(
 
 
 class Score(NamedTuple):
-    """Findings of one view: right ones, spurious ones, missing ones."""
+    """One view's findings: right, spurious and missing ones."""
 
     right: int
     invented: int

@@ -1,7 +1,6 @@
 """Machines in known states for the inspector: QEMU devices, Linux drivers, and the expected findings.
 
-An expectation follows from the cited rule, and from the effect of the setup; nothing of it comes from an
-inspection.
+Each expectation follows from the cited rule and the effect of the setup; none of it comes from an inspection.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The amount of code to understand: ``measure_house.py [CHECKOUT...]``, a column for each.
+"""How much code there is to understand: ``measure_house.py [CHECKOUT...]``, with a column for each checkout.
 
-Lines of Python below src, and those of them that are code: without docstrings, comments and blank lines. The
-imported modules, and the rooms with functions that run, come from the checkout's own command, in a separate
-process.
+Counts lines of Python below src, and how many of them are code, i.e. not docstrings, comments or blank
+lines. The imported modules, and the rooms whose functions run, come from the checkout's own command in a
+separate process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
 
 
 def code_lines(path: Path) -> int:
-    """Lines of a file without docstrings, comments and blank ones."""
+    """The number of lines in a file that are not docstrings, comments or blank."""
     text = path.read_text(encoding="utf-8")
     said: set[int] = set()
     for node in ast.walk(ast.parse(text)):
@@ -61,7 +61,7 @@ def lines_in(files: list[str]) -> int:
 
 
 def ran(checkout: Path, *words: str) -> tuple[list[str], list[str]]:
-    """The files that a command imports, and those whose functions run."""
+    """The files that a command imports, and the files whose functions run."""
     done = subprocess.run(
         [sys.executable, "-c", _WATCH, *words],
         env={**os.environ, "PYTHONPATH": str(checkout / "src")},

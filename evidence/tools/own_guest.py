@@ -44,11 +44,12 @@ def console_of(
     extra: Mapping[str, bytes] | None = None,
 ) -> str:
     """
-    The console of a guest of *kernel* whose first process is *program*, to its end or to the limit.
+    The console of a *kernel* guest whose first process is *program*, until the guest ends or reaches the
+    limit.
 
-    :param folder: for the files of the guest
+    :param folder: for the guest's files
     :param limit: in seconds
-    :param phys_bits: the width of a physical address; None for the emulator's default
+    :param phys_bits: the physical address width; None for the emulator's default
     :param devices: QEMU's arguments for them
     :param parameters: further kernel parameters
     :param extra: more files, by their names in the top folder
@@ -72,7 +73,7 @@ def console_of(
 def console_after(command: list[str], console: Path, limit: float) -> str:
     """Run a guest until it ends, or for *limit* seconds; return what it wrote to *console*.
 
-    :param command: QEMU with its arguments; the folder of *console* is its own
+    :param command: QEMU with its arguments; it runs with the folder of *console* as its own
     """
     guest, guard = start_qemu(command, console.parent)
     try:

@@ -1,4 +1,4 @@
-"""Tables in pages of the repository, each between marks that name the command which generates it."""
+"""Tables in the repository's pages, each between marks that name the command that generates it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["code", "put", "table"]
 
 
 def put(page: Path, marks: tuple[str, str], text: str) -> None:
-    """Replace the text between the marks of a page by *text*.
+    """Replace the text between a page's marks with *text*.
 
     :raises SystemExit: the marks are missing
     """

@@ -1,4 +1,4 @@
-"""Print the cells of a recorded sweep, a letter for each: ``print_sweep.py 6.1 all``."""
+"""Print the cells of a recorded sweep, one letter per cell: ``print_sweep.py 6.1 all``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evidence.pages.sweeps_page import printed
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the sweep that *words* name; return the exit code."""
+    """Print the sweep named by *words*; return the exit code."""
     sweeps = {(sweep.series, sweep.scope): sweep for sweep in recorded_sweeps()}
     if tuple(words) not in sweeps:
         names = ", ".join(" ".join(key) for key in sweeps)

@@ -1,9 +1,9 @@
-"""Processors that the flushes of a munmap reach: ``reached_processors.py KERNEL... [--write]``.
+"""Which processors the flushes in a munmap reach: ``reached_processors.py KERNEL... [--write]``.
 
 Boots each KERNEL, a name of `pfnlab kernels list`, with two, four and eight processors. A thread on each
-runs, or sleeps, while the first one unmaps four mappings of a device. The TLB line of the kernel's
-/proc/interrupts is read before and after. ``--write`` puts the counts into
-``evidence/pages/reached_processors.json``, from which ``docs/flush-distance.md`` is generated.
+processor runs or sleeps while the first one unmaps four device mappings. The TLB line in /proc/interrupts
+is read before and after. ``--write`` puts the counts into ``evidence/pages/reached_processors.json``, from
+which ``docs/flush-distance.md`` is generated.
 
 Exit codes: 0 everything was counted, 3 a guest did not reach its end.
 """
@@ -51,7 +51,7 @@ _WHOLE = re.compile(r"^reached the end with (\d+) processors", re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Count on every kernel, and print a line per guest."""
+    """Count on every kernel and print a line for each guest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="6.12, 7.2, flush-gather_v4")
     parser.add_argument("--write", action="store_true", help="put the counts into the file of the page")
@@ -109,10 +109,10 @@ def compiled(into: Path) -> bytes:
 
 def counts_of(console: str, processors: int) -> dict[tuple[str, int], Reach]:
     """
-    By mode and distance: the count that most repetitions agree on.
+    The count that most repetitions agree on, by mode and distance.
 
     :raises LostGuest: the guest did not reach its end, or not with that many processors
-    :raises Undecided: most repetitions interrupted a processor without an unmap, or there is no majority
+    :raises Undecided: most repetitions interrupted a processor even without an unmap, or there is no majority
     """
     end = _WHOLE.search(console)
     if end is None or int(end[1]) != processors:

@@ -1,7 +1,7 @@
-"""The calls in a kernel's source that remove entries from mappings that stay, for ``docs/callers.md``.
+"""Calls in a kernel's source that remove entries from mappings that remain, for ``docs/callers.md``.
 
-``read_callers.py [SERIES]`` reads the source package of the archive (default: the newest series that models
-are compared with) and writes ``evidence/pages/callers/calls.json``. Then ``python -m evidence.pages callers``
+``read_callers.py [SERIES]`` reads the archive's source package (default: the newest series that models are
+compared with) and writes ``evidence/pages/callers/calls.json``. Then ``python -m evidence.pages callers``
 lists the calls that ``evidence/pages/callers/callers.toml`` does not explain yet.
 """
 
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def calls_in(path: str, text: str) -> Iterator[Call]:
-    """The calls in the source *text* of the file *path*, each with the containing function."""
+    """The calls in *text*, the source of the file *path*, each with the function that contains it."""
     if not any(f"{name}(" in text for name in FUNCTIONS):
         return
     function = ""

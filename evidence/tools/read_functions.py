@@ -1,8 +1,8 @@
-"""The functions of a kernel by their source files, for ``src/pfnlab/lab/running/kernel_files.toml``.
+"""A kernel's functions by source file, for ``src/pfnlab/lab/running/kernel_files.toml``.
 
-``read_functions.py [SERIES]`` reads the source package of the archive (default: the newest series that models
-are compared with) and selects from each file the functions that the stock kernel of that series has as
-symbols, except functions used only at boot, and names that the kernel has twice.
+``read_functions.py [SERIES]`` reads the archive's source package (default: the newest series that models
+are compared with) and selects, from each file, the functions that are symbols in that series' stock kernel,
+except boot-only functions and names that occur twice in the kernel.
 """
 
 from __future__ import annotations
@@ -58,13 +58,15 @@ def main(words: Sequence[str]) -> int:
 
 
 def functions_once(symbols: Collection[str]) -> set[str]:
-    """The functions that the kernel has once; parts split off by the compiler count as their function."""
+    """The functions that occur once in the kernel; parts split off by the compiler count as their
+    function.
+    """
     counts = Counter(name.partition(".")[0] for name in symbols if ".cold" not in name)
     return {name for name, count in counts.items() if count == 1}
 
 
 def functions_of_module(module: Path) -> list[str]:
-    """The functions of a module that remain after loading."""
+    """A module's functions that remain after loading."""
     remedy = "apt-get install --no-install-recommends binutils"
     lines = run(["nm", "-f", "sysv", str(module)], limit=60, remedy=remedy).stdout.splitlines()
     rows = [[word.strip() for word in line.split("|")] for line in lines if line.count("|") == 6]
@@ -72,7 +74,7 @@ def functions_of_module(module: Path) -> list[str]:
 
 
 def functions_in(text: str) -> Iterator[str]:
-    """Names before parentheses at the heads of the blocks of a source: functions, and some other words."""
+    """Names before parentheses at the start of a source's blocks: functions, and a few other words."""
     code = _NO_CODE.sub(" ", text)
     depth = start = 0
     for sign in re.finditer(r"[{};]", code):

@@ -1,8 +1,8 @@
 """The messages that the kernel's PAT, MTRR, ioremap, memremap, resource and vfio-pci code can print.
 
 ``read_messages.py TREE...`` reads the sources in these folders, oldest first, and writes
-``tests/diagnosis/messages/formats.json``: every format string with the first and the last of these versions
-that has it. A TREE may be a series (``7.2``), whose source is fetched from the archive. Then
+``tests/diagnosis/messages/formats.json``: every format string with the first and last of these versions
+that have it. A TREE may be a series (``7.2``), whose source is then fetched from the archive. Then
 ``tests/diagnosis/messages/test_formats.py`` lists the formats that no family covers.
 """
 
@@ -76,7 +76,7 @@ class MessageFormat(msgspec.Struct, frozen=True):
     """One format string of a call.
 
     :param text: with the file's own prefix, and without the newline at its end
-    :param device: the names of a driver and a device precede it
+    :param device: whether the names of a driver and a device precede it
     :param first: the oldest version read that has it
     """
 
@@ -119,7 +119,7 @@ _VERSION_KEYS = ("VERSION", "PATCHLEVEL", "SUBLEVEL")
 
 
 def formats_in(text: str, module: str, headers: str = "") -> Iterator[tuple[str, bool]]:
-    """The formats of the calls in the source *text*, and whether a device's name precedes each.
+    """The formats of calls in the source *text*, and whether a device's name precedes each one.
 
     :param module: the source's module name in the kernel's build
     :param headers: the text of headers that define their own debug print

@@ -1,12 +1,12 @@
-"""Recordings on patched kernels of what claims ask of models with the same policy.
+"""Record, on patched kernels, what claims ask of models with the same policy.
 
-``record_claims.py [PATCH...]`` builds the kernels of patches (by default all that claims need), runs the
-programs there, and stores the runs in ``src/pfnlab/discussions/patched``. Searches are made for their
-shortest programs. ``--missing`` records nothing: it lists missing recordings, and those with an outdated
-patch.
+``record_claims.py [PATCH...]`` builds the patches' kernels (by default, all that claims need), runs the
+programs on them, and stores the runs in ``src/pfnlab/discussions/patched``. Searches contribute their
+shortest programs. ``--missing`` records nothing; it lists recordings that are missing or made with an
+outdated patch.
 
-A golden names the commit of the code that recorded it, so commit the code first. Exit codes: 0 all are
-recorded and equal to their models, 1 one is not, 2 misuse, 3 one could not be built or run.
+A golden names the commit of the code that recorded it, so commit the code first. Exit codes: 0 if all are
+recorded and match their models, 1 if one does not, 2 for misuse, 3 if one could not be built or run.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def machine_like(patch: PatchFile) -> str:
 
 
 def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
-    """The questions of claims to the model with the policy of *patch*."""
+    """The questions that claims ask of the model with the policy of *patch*."""
     return [asked for claim in claims_of(patch).values() for asked in claim]
 
 
@@ -111,8 +111,8 @@ def record(patch: PatchFile, commit: str) -> None:
     """Build the kernel of *patch*, run what claims ask of it, and store the runs.
 
     :param commit: the commit of this tool
-    :raises Undecided: it could not be built, or a program did not end
-    :raises Discovery: the kernel raised an alarm, or differs from its model; it is stored nevertheless
+    :raises Undecided: the kernel could not be built, or a program did not end
+    :raises Discovery: the kernel raised an alarm or differs from its model; the run is stored nevertheless
     """
     name, machine = patch.path.stem, machine_like(patch)
     asked = patch_programs(asks_of(patch))
@@ -148,7 +148,7 @@ def record(patch: PatchFile, commit: str) -> None:
 def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
     """The sizes of the structures of a kernel's tracker.
 
-    Its members are its own field, and fields of a VMA that the archive's kernel of that series lacks.
+    The members are the tracker's VMA field, and any VMA field that the archive's kernel of that series lacks.
     """
     structures = structures_of(types_of(kernel))
     (archive,) = (sizes for sizes in known_sizes() if sizes.series == kernel.series)
@@ -159,7 +159,7 @@ def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
 
 
 def one_run(guests: QemuMachine, asked: PatchProgram) -> Run:
-    """A run in which no one-time message was printed before."""
+    """A run before which no one-time message was printed."""
     (run,) = guests.run([asked.program])
     if run.once:
         guests.reboot()

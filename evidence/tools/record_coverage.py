@@ -1,9 +1,9 @@
-"""The functions of a kernel that programs reach, for ``docs/kernel-coverage.md``.
+"""The kernel functions that programs reach, for ``docs/kernel-coverage.md``.
 
 ``record_coverage.py [SERIES] [--drawn N]`` runs the programs of ``litmus/`` and N random
 programs of each of four vocabularies on the stock kernel (default: the newest series that models are compared
-with), and writes ``evidence/pages/coverage/reached.json``. With ``--part FILE`` finished programs are
-recorded in FILE, and skipped next time. Then run ``python -m evidence.pages kernel-coverage --write``.
+with), and writes ``evidence/pages/coverage/reached.json``. With ``--part FILE``, finished programs are
+recorded in FILE and skipped next time. Then run ``python -m evidence.pages kernel-coverage --write``.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def run_all(machine: QemuMachine, programs: dict[str, Program], part: Part) -> N
 
 
 def reached(part: Part, command: str) -> ReachedFunctions:
-    """The functions of all blocks reached."""
+    """The functions that contain the blocks reached."""
     blocks: dict[str, list[int]] = {}
     for block, programs in part.blocks.items():
         blocks.setdefault(function_of(block), []).append(programs)

@@ -1,9 +1,9 @@
 """Record the strace output of programs that map a BAR: ``record_strace.py [--on SERIES] [LOG...]``.
 
-The programs run in a guest of the lab, traced by the strace of this machine: a user of the resource files in
-Python (tests/export/recorded/bar_user.py), busybox's devmem, which maps /dev/mem, and a program of
-pfnlab as C (tests/export/recorded/processes.pfn). The logs, or only the named ones, and the sysfs resource
-file of the device go to tests/export/recorded/.
+The programs run in a lab guest, traced by this machine's strace: a Python user of the resource files
+(tests/export/recorded/bar_user.py), busybox's devmem, which maps /dev/mem, and a pfnlab program exported as
+C (tests/export/recorded/processes.pfn). The logs (all, or only those named) and the device's sysfs resource
+file go to tests/export/recorded/.
 """
 
 from __future__ import annotations

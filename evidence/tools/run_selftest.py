@@ -1,13 +1,13 @@
-"""The kernel's selftest pfnmap, as a folder of ``evidence/patches/upstream`` extends it, on kernels.
+"""Run the kernel's pfnmap selftest, as extended by a folder in ``evidence/patches/upstream``, on kernels.
 
-``run_selftest.py KERNEL... [--patches FOLDER] [--source SOURCE] [--write]`` compiles the test from the source
-(a series of the archive, or the folder of a tree) with the folder's change to it, and runs it in a guest of
-each kernel, with devices whose frames are in the memtype list. The folder is ``exact`` or ``per_vma``, series
-whose tests check what they promise, or ``selftests``, with independent tests. A KERNEL is a name of `pfnlab
-kernels list`: one that was built here, a series or a version. The last one is expected to pass. ``--write``
-puts the table into ``evidence/patches/upstream/README.md``.
+``run_selftest.py KERNEL... [--patches FOLDER] [--source SOURCE] [--write]`` compiles the test from the
+source (a series in the archive, or a tree's folder) with the folder's changes, and runs it in a guest of
+each kernel, with devices whose frames are in the memtype list. The folder is ``exact`` or ``per_vma``,
+whose tests check what the series promises, or ``selftests``, whose tests are independent. A KERNEL is a
+name of `pfnlab kernels list`: one that was built here, a series or a version. The last one is expected to
+pass. ``--write`` puts the table into ``evidence/patches/upstream/README.md``.
 
-Exit codes: 0 the last kernel passes all tests, 1 it does not, 3 a guest did not end the test.
+Exit codes: 0 if the last kernel passes all tests, 1 if it does not, 3 if a guest did not finish the test.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def compiled(source: str, patches: Sequence[Path], into: Path) -> bytes:
     """
-    The test with the first process of its guest, one static program.
+    The test together with its guest's first process, as one static program.
 
     :param source: a series of the archive, or the folder of a tree
     :param patches: of the test
@@ -129,7 +129,7 @@ def compiled(source: str, patches: Sequence[Path], into: Path) -> bytes:
 
 
 def selftest_patches(folder: str) -> list[Path]:
-    """The patches of a folder of ``evidence/patches/upstream`` that change nothing but the selftest."""
+    """The patches in a folder of ``evidence/patches/upstream`` that only change the selftest."""
     found = sorted((UPSTREAM / folder).glob("[0-9]*.patch"))
     paths = [path for path in found if not path.name.startswith("0000-")]
     return [path for path in paths if read_patch(path).files == (f"{_FOLDER}/pfnmap.c",)]
@@ -137,7 +137,7 @@ def selftest_patches(folder: str) -> list[Path]:
 
 def on_kernel(name: str, program: bytes, folder: Path) -> Outcome:
     """
-    Boot a kernel with the test, and read its output.
+    Boot a kernel with the test and read its output.
 
     :raises MissingTool: there is no QEMU, or no such kernel
     :raises LostGuest: the guest did not end the test in time
@@ -170,7 +170,7 @@ def console_with(kernel: KernelImage, program: bytes, folder: Path) -> str:
 
 def to_the_end(console: str) -> str:
     """
-    A guest's console, whose first process reports that it ended.
+    The console of a guest whose first process reports that it has ended.
 
     :raises LostGuest: it does not
     """

@@ -52,7 +52,7 @@ def test_what_a_redacted_bundle_lacks_is_said(ask: Ask, tmp_path: Path) -> None:
 
     lines = [line for line in ask("inspect", str(path)).out.splitlines() if line.startswith("redacted:")]
 
-    said = "redacted: 336 lines of no known form left out: 1 of /proc/cmdline, 335 of dmesg"
+    said = "redacted: 336 lines in unknown formats left out: 1 of /proc/cmdline, 335 of dmesg"
     assert [said] == lines
 
 

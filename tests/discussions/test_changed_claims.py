@@ -1,4 +1,4 @@
-"""Claims that change their answer on a kernel: which are asked, and what is no change."""
+"""Claims whose answer changes on a kernel: which are asked, and what is no change."""
 
 from __future__ import annotations
 

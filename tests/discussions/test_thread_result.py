@@ -150,7 +150,7 @@ def test_a_defect_is_shown_with_its_thread() -> None:
     text = " ".join(str(DefectResult.of(*defect_numbered("R11"))).split())
 
     assert text.startswith("R11 T2, mmu_gather: the flush moves to free_pgtables()")
-    assert "in v3, draft, v4, v5 scenario munmap of one mixed map" in text
+    assert "in v3, draft, v4, v5 scenario munmap of a mixed map" in text
     assert "breaks told_free" in text
 
 

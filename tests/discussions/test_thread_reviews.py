@@ -216,7 +216,7 @@ def test_reasons_stand_beside_the_rows() -> None:
     """Of what no review says anything."""
     result = review_rows(posted_rows("R47"), reviewer_of([]), LONG)
 
-    assert ((), {"R47": "the model has no assertions of lockdep"}) == (result.rows, result.not_reviewed)
+    assert ((), {"R47": "the model has no lockdep assertions"}) == (result.rows, result.not_reviewed)
     assert Outcome.AS_EXPECTED is result.outcome
 
 

@@ -85,5 +85,5 @@ class Key:
         subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def close(self) -> None:
-        """End the agent GnuPG has started for this home."""
+        """Stop the agent that GnuPG has started for this home."""
         subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=False, timeout=60)

@@ -1,4 +1,4 @@
-"""Two source trees measured alternately: figures of both in one run, so that their ratios are meaningful."""
+"""Two source trees measured alternately in one run, so that the ratios of their figures are meaningful."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Worker:
 
 
 def serve(measure: Callable[[], Mapping[str, float]]) -> None:
-    """Act as a worker: run a round for every line of standard input; print it as JSON."""
+    """Act as a worker: run a round for every line on standard input and print it as JSON."""
     answers = os.fdopen(os.dup(1), "w")
     # Other output goes where it does no harm.
     os.dup2(2, 1)

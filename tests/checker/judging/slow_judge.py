@@ -137,7 +137,7 @@ def _of_entries(
         for entry in _entries_in(vma, ptes):
             if entry.entry.maps and not _as_offset(entry, vma, layout, history):
                 maps = f"{vma_name(vma.task, entry.span)} maps {entry.target}"
-                yield "entries_inside", f"{maps}, and the VMA {vma.span} begins at {vma.offset}"
+                yield "entries_inside", f"{maps}, but the VMA {vma.span} starts at {vma.offset}"
     for pte in ptes:
         pages = LEAF_PAGES.get(pte.table_entry.level, 1) if pte.table_entry.maps else 1
         for vma in vmas:
@@ -145,8 +145,8 @@ def _of_entries(
                 inside = vma.task == pte.task and vma.span.meets(pte.span)
                 inside &= pte.span.start < border < pte.span.end
                 if inside and (border - pte.span.start) % pages:
-                    leaf = f"a leaf of {pages:,} pages in {vma_name(pte.task, pte.span)}"
-                    yield "leaves_fit", f"{leaf} reaches over {border}"
+                    leaf = f"a {pages:,}-page leaf in {vma_name(pte.task, pte.span)}"
+                    yield "leaves_fit", f"{leaf} extends past {border}"
     if op is not None:
         yield from _of_operation(run, step, op, history)
     if before is not None:
@@ -185,7 +185,7 @@ def _of_operation(run: Run, step: Step, op: Op, history: History) -> Iterator[tu
         allowed = entry.is_present and (isinstance(call, Read) or "RW" in entry.flags)
         if not dropped and not allowed:
             through = found[0].entry if found else "no entry"
-            yield "reached", f"{vma_name(op.task, call.span)} was reached through {through}"
+            yield "reached", f"{vma_name(op.task, call.span)} was accessed through {through}"
     if isinstance(call, UnmapMappingRange) and not call.keep_cows and step.result == "ok":
         for vma in step.vmas or ():
             for seen in _entries_in(vma, step.ptes or ()) if vma.file == "driver" else ():
@@ -211,7 +211,7 @@ def _flushed(run: Run, before: int, number: int) -> Iterator[tuple[str, str]]:
             if lost or now is None or _shows_other(old, span, now, frames):
                 change = now.entry if now is not None else "nothing"
                 name = vma_name(old.task, span)
-                yield "flushed", f"{name} was {old.entry}, is {change}, and nothing was flushed"
+                yield "flushed", f"{name} was {old.entry}, is {change}, but nothing was flushed"
                 break
 
 

@@ -45,5 +45,7 @@ def test_a_run_without_an_end_leaves_it_open() -> None:
 
 def test_a_property_that_no_run_is_judged_by_is_refused() -> None:
     """Before anything runs, with the nearest name."""
-    with pytest.raises(Misuse, match="freed_onc`: runs are not judged by it: did you mean `freed_once`"):
+    with pytest.raises(
+        Misuse, match="freed_onc`: this property is not checked on runs: did you mean `freed_once`"
+    ):
         judged_runs(name_machines(("model:7.3",)), [load_text(TEXT.format(name="freed_onc"))])

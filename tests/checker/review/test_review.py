@@ -490,8 +490,8 @@ def test_a_schedule_that_differs_counts_for_its_kind() -> None:
 @for_each(
     ("switch", "kind", "expected"),
     [
-        ("leaf_read_unlocked", "a leaf of 2 MiB", ["told_free"]),
-        ("walk_trusts_split", "a leaf of 1 GiB", ["walks_tables"]),
+        ("leaf_read_unlocked", "a 2 MiB leaf", ["told_free"]),
+        ("walk_trusts_split", "a 1 GiB leaf", ["walks_tables"]),
     ],
 )
 def test_who_looks_at_leaves_meets_what_takes_them_away(switch: str, kind: str, expected: list[str]) -> None:

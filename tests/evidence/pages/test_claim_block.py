@@ -69,7 +69,7 @@ def test_what_came_later_is_told() -> None:
     text = block("004.21", MESSAGE, claim(), WordExplanations())
 
     assert "Later, [21 May 2025](https://lore.kernel.org/all/CAG48ez39SaJe" in text
-    assert ", Jann Horn: Of v5, where the call comes before the loop: " in text
+    assert ", Jann Horn: On v5, where the call comes before the loop: " in text
 
 
 def test_the_two_lines_have_what_speaks_against_the_claim() -> None:

@@ -17,7 +17,7 @@ from pfnlab.hunt.fuzz.letters import AGREES, KNOWN, NEW, Cells, CellTable
 PAGE = Path(__file__).parents[3] / "docs" / "sweeps.md"
 
 #: A known reason of cells.
-A06 = "A06: the pieces of a split VMA free what was never reserved"
+A06 = "A06: the pieces of a split VMA free ranges that were never reserved"
 
 AGREED = CellTable("pci", "shared", ("munmap",), {"mprotect": ("..",)})
 WITH_KNOWN_ROW = CellTable("driver", "remap", ("zap",), {"fork exit": ("k.",)})

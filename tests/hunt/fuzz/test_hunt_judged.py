@@ -137,7 +137,7 @@ def test_it_is_said() -> None:
     state, _ = hunted({MODEL: WithoutRule(), KERNEL: Harmed()})
     result = FuzzResult.of(state, watched=False)
 
-    assert f"{state.judged} of them judged on kernels alone, {state.alarming} with findings" in terminal(
+    assert f"{state.judged} of them judged on kernels only, {state.alarming} with findings" in terminal(
         part(result)
     )
     assert (state.judged, state.alarming) == (result.judged, result.alarming)

@@ -127,7 +127,7 @@ def test_what_a_policy_describes() -> None:
     assert Outcome.AS_EXPECTED is trial.outcome
     assert "# linux against model:7.2,tracker=vm_pat" in said
     assert "## Changes by tracker=vm_pat" in said
-    assert "## Properties that change their verdict\n\n- " in said
+    assert "## Properties whose verdict changes\n\n- " in said
     assert trial.meant and trial.verdicts
 
 
@@ -197,12 +197,12 @@ def test_claims_that_change_are_named_first(monkeypatch: pytest.MonkeyPatch) -> 
     first, second = (page(tried(Kernel(model), claims=True)) for model in ("7.2,flush=none", "7.2"))
 
     chapters = [line for line in first.splitlines() if line.startswith("## ")]
-    assert "## Claims that change their answer" == chapters[0]
+    assert "## Claims whose answer changes" == chapters[0]
     assert (
         "- 009.1, A. Nobody: “So it is.”\n  - munmap a: expected flushes: 2\n  - observed flushes: 1\n"
         in first
     )
-    assert "## Claims that change their answer\n\n- none of 1 claim\n" in second
+    assert "## Claims whose answer changes\n\n- none of 1 claim\n" in second
 
 
 def test_claims_without_an_answer_are_counted() -> None:

@@ -74,6 +74,6 @@ def test_a_cut_core_is_not_an_all_clear() -> None:
 
     assert Outcome.UNDECIDED is cut.outcome
     assert (
-        "undecided, since the core questions were cut; so far no difference"
+        "undecided, because the core questions were cut short; so far no difference"
         in terminal(part(cut)).splitlines()[0]
     )

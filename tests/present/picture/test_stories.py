@@ -176,7 +176,7 @@ def test_what_differs_is_lit_and_what_is_the_same_folded() -> None:
     """The words of the head say which; the first step is the same but for how it is tracked."""
     svg = draw_story(*two("munmap-middle"))
 
-    assert title_of(parts_of(svg)["step:1"]).endswith("= the same, tracked in another way")
+    assert title_of(parts_of(svg)["step:1"]).endswith("= the same, tracked differently")
     assert "≠ book, log, flushes 3 ≠ 2" in words_of(svg)
 
 

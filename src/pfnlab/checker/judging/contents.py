@@ -106,7 +106,7 @@ class PageContents:
             if page.pfn not in reached:
                 yield (
                     "contents_kept",
-                    f"{_named(place)} holds {_says(page.data)}, held {_says(before.data)}, without a store",
+                    f"{_named(place)} holds {_says(page.data)} after {_says(before.data)}, without a store",
                 )
             elif store is not None and page.word != store.value:
                 yield (
@@ -179,7 +179,7 @@ class PageContents:
         if holds is not None and step.value != holds:
             yield (
                 "reads_shown",
-                f"a load from {_named(place)} gave {step.value:#x}, and the frame there holds {holds:#x}",
+                f"a load from {_named(place)} returned {step.value:#x}, but the frame there holds {holds:#x}",
             )
 
     def _note(self, step: Step, op: Op | None, store: _Store | None, spaces: SeenSpaces) -> None:
@@ -226,7 +226,7 @@ def _shared(
     for other, shown in pages.items():
         space = memory.tlb_gens.get(other[0], (own, 0))[0]
         if shown.pfn == page.pfn and space != own and _is_private(other, spaces):
-            yield "private_kept", f"{_named(place)} took a store, and {_named(other)} shows the same page"
+            yield "private_kept", f"{_named(place)} was stored to, but {_named(other)} shows the same page"
 
 
 def _is_private(place: _Place, spaces: SeenSpaces) -> bool:

@@ -55,8 +55,8 @@ def entries_inside(
             if entry.entry.maps and not _as_offset(entry, vma, layout, history):
                 offset = vma.offset
                 yield (
-                    f"{vma_name(vma.task, entry.span)} maps {entry.target}, and the VMA {vma.span} "
-                    f"begins at {offset}"
+                    f"{vma_name(vma.task, entry.span)} maps {entry.target}, but the VMA {vma.span} "
+                    f"starts at {offset}"
                 )
 
 
@@ -115,7 +115,7 @@ def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
         for vma in spaces.vmas.overlapping(run.task, run.span):
             for border in (vma.span.start, vma.span.end):
                 if run.span.start < border < run.span.end and (border - run.span.start) % pages:
-                    yield f"a leaf of {pages:,} pages in {vma_name(run.task, run.span)} reaches over {border}"
+                    yield f"a {pages:,}-page leaf in {vma_name(run.task, run.span)} extends past {border}"
 
 
 class RamFrames:
@@ -163,7 +163,7 @@ def flushed(
         for span, now in _now(old, ptes):
             if _lost(old, span, now, frames):
                 change = now.entry if now is not None else "nothing"
-                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and nothing was flushed"
+                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, but nothing was flushed"
                 break
 
 
@@ -188,7 +188,7 @@ def notified(
                 continue
             if not notified[old.task].covers(at + span.start, at + span.end):
                 change = "nothing" if entry is None else entry.entry
-                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and no notifier was told"
+                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, but no notifier was called"
                 break
 
 
@@ -253,7 +253,7 @@ def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
 def fork_failed(step: Step, op: Op) -> Iterator[str]:
     """A fork that the program does not make fail succeeds; a kill is a separate cause."""
     if op.fail is None and op.skip is None and step.result in _FORK_ERRORS:
-        yield f"fork of {op.task} failed ({step.result}), although nothing made it fail"
+        yield f"fork of {op.task} failed ({step.result}), although no failure was injected"
 
 
 def fork_changed(before: Step, ptes: PlaceIndex[PteSeen], process: str) -> Iterator[str]:
@@ -305,7 +305,7 @@ def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: L
         # Reading smaps, after the operation, has dropped a leaf of 1 GiB (S7.5.3).
         return
     if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
-        yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
+        yield f"{vma_name(op.task, span)} was accessed through {now.entry if now is not None else 'no entry'}"
 
 
 def requested_mode(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
@@ -323,7 +323,7 @@ def requested_mode(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -
         return
     for entry in step.book or ():
         if _is_wc(entry, span):
-            yield f"{step.op} asked for uncached pages, and the book has {entry}"
+            yield f"{step.op} asked for uncached pages, but the book has {entry}"
 
 
 def _is_wc(entry: BookEntry, span: Span) -> bool:

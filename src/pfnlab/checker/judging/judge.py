@@ -40,39 +40,39 @@ from pfnlab.programs.runs.named_machines import NamedMachine, side_by_side
 from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemoryObservation, Run, Step, standings
 from pfnlab.programs.runs.violation import Violation
 
-#: Properties of an operation and of page-table entries, with the sentence for each.
+#: Properties of operations and page-table entries, with the sentence for each.
 SEEN: dict[str, str] = {
-    "entries_inside": "Every entry lies in a VMA and maps the frames at its offset",
-    "leaves_fit": "A leaf of 2 MiB or 1 GiB lies in one VMA",
+    "entries_inside": "Every entry lies in a VMA and maps the frame at its offset",
+    "leaves_fit": "A 2 MiB or 1 GiB leaf lies within one VMA",
     "told_free": "A range removed from every mapping is no longer mapped",
-    "reached": "Memory is reached only through an entry that permits it",
-    "flushed": "An entry that a processor may have cached is flushed on removal",
-    "notified": "Notifiers are told of every removed entry",
+    "reached": "Memory is only accessed through an entry that permits it",
+    "flushed": "An entry that a TLB may hold is flushed when removed",
+    "notified": "Notifiers are told about every removed entry",
     "fork_whole": "A failed fork leaves mappings and reservations unchanged",
     "fork_works": "A fork without an injected failure succeeds",
-    "fork_keeps_parent": "A fork changes no entry of a shared mapping of the parent",
-    "looks_only": "Observing changes no state",
-    "mode_asked": "A request for uncached memory never gets write-combining",
-    "contents_kept": "A page changes only by a store through a mapping of it",
-    "fresh_zero": "A new page of anonymous memory is zero",
-    "copied_whole": "A private copy holds the original contents",
+    "fork_keeps_parent": "A fork does not change entries in the parent's shared mappings",
+    "looks_only": "Observing the state does not change it",
+    "mode_asked": "A request for uncached memory never yields write-combining",
+    "contents_kept": "A page only changes through a store to a mapping of it",
+    "fresh_zero": "A new anonymous page is zeroed",
+    "copied_whole": "A private copy has the original contents",
     "private_kept": "A page written through a private mapping is not shared",
     "reads_shown": "A load returns the contents of the mapped frame",
 }
 
 
-#: The properties that runs are judged by.
+#: The properties checked on runs.
 RUN_PROPERTIES = frozenset((*SEEN, *(question.name for question in JUDGED_PROPERTIES)))
 
 
 def sentence_of(name: str) -> str:
-    """The sentence of the property *name*, or an empty string if only kernel memory shows the property."""
+    """The sentence of the property *name*, or an empty string if the property only shows in kernel memory."""
     return SEEN.get(name) or next(
         (question.asks for question in JUDGED_PROPERTIES if question.name == name), ""
     )
 
 
-#: Properties of an operation, not of a state: each occurrence counts.
+#: Properties of an operation rather than a state: every occurrence counts.
 _EVENTS = {
     *(*EVENT_PROPERTIES, "told_free", "reached", "flushed", "notified", "fork_whole"),
     *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
@@ -81,13 +81,12 @@ _EVENTS = {
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
-    """The properties that *run* violates; those of a state are listed at the step where the violation begins.
+    """The properties that *run* violates; violations of a state are listed at the step where they begin.
 
     A step is judged if VMAs and entries were observed and no processor was held in it. Properties that only
-    memory shows are judged if the run recorded memory.
+    show in memory are judged if the run recorded memory.
 
-    :param series: the kernel series by which known violations are explained; None for the series named in the
-        run
+    :param series: the kernel series used to explain known violations; None for the series named in the run
     """
     broken = list(_judged(program, run))
     profile = _profile(run, series) if broken else None
@@ -104,9 +103,9 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
 def judged(
     program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
 ) -> Verdict:
-    """The verdict on one program's runs, with the properties that each of them violates.
+    """The verdict on one program's runs, with the properties that each run violates.
 
-    :param series: the kernel series of every machine by name, None if it is unknown
+    :param series: the kernel series of each machine by name; None if unknown
     :param fields: the fields of observations to compare
     """
     refuse_unknown(program)
@@ -117,18 +116,18 @@ def judged(
 
 
 def refuse_unknown(program: Program) -> None:
-    """Refuse an ``expect`` line about a property that no run is judged by.
+    """Refuse an ``expect`` line about a property that is not checked on runs.
 
     :raises Misuse: if there is one; the message suggests the nearest names
     """
     for expect in program.expects:
         if expect.keeps and expect.keeps not in RUN_PROPERTIES:
             meant = did_you_mean(expect.keeps, sorted(RUN_PROPERTIES))
-            raise Misuse(f"`expect ... keeps {expect.keeps}`: runs are not judged by it{meant}")
+            raise Misuse(f"`expect ... keeps {expect.keeps}`: this property is not checked on runs{meant}")
 
 
 def _decided(expectation: Expectation, broken: Sequence[Violation]) -> Expectation:
-    """An expectation about a property, decided if the run ended or violated it; any other is unchanged."""
+    """Decide an expectation about a property if the run ended or violated it; return any other unchanged."""
     if not expectation.keeps:
         return expectation
     violated = any((one.machine, one.name) == (expectation.machine, expectation.keeps) for one in broken)
@@ -160,7 +159,7 @@ def judged_runs(
 
 
 def _profile(run: Run, series: str | None) -> Profile | None:
-    """The rules of the machine named in *run*, including policies; None if they are unknown."""
+    """The rules, including policies, of the machine named in *run*; None if unknown."""
     kind, _, spec = run.machine.partition(":")
     try:
         if kind == "model":
@@ -172,12 +171,12 @@ def _profile(run: Run, series: str | None) -> Profile | None:
         profile = profile_of(version)
         return with_policy(profile, *patched.policy.split("=")) if patched is not None else profile
     except Misuse:
-        # It was recorded under a name that is unknown here.
+        # The run was recorded under a machine name unknown here.
         return None
 
 
 def _version(run: Run) -> str | None:
-    """The version named by a run, in its machine's name or as its kernel's release, or None."""
+    """The version named by a run, either in the machine's name or as the kernel release, or None."""
     name = run.machine.partition(":")[2].partition(",")[0]
     for version in (name, upstream(name), version_of_release(run.kernel.rpartition(" ")[2])):
         if is_version(version):
@@ -209,15 +208,17 @@ class _Judging:
         self._contents = PageContents(program)
         self._modes = ReachedModes(run, self._layout, self._history)
         self._starts = area_starts(program)
-        #: The tasks whose processors are held.
+        #: Tasks whose processors are held.
         self._held: set[str] = set()
         self._before: int | None = None
-        #: The properties of entries that held in the step looked at last, and the history's change count
-        #: then.
+        #: The entry properties that held at the last observed step, each with the history's change count at
+        #: that point.
         self._entries_held: set[tuple[str, int]] = set()
 
     def broken(self, number: int) -> dict[str, str]:
-        """The properties that a step violates, with the evidence; all earlier steps must have been judged."""
+        """The properties that a step violates, with evidence; all earlier steps must already have been
+        judged.
+        """
         run, history = self._run, self._history
         step = run.steps[number]
         op = self._program.ops[number] if number < len(self._program.ops) else None
@@ -235,7 +236,7 @@ class _Judging:
                 broken.setdefault(question.name, question.asks)
             if self._held and self._modes.agree() is False:
                 broken.setdefault(one_mode.__name__, sentence_of(one_mode.__name__))
-            # Structures may be in the middle of a change, and look so to every observer.
+            # Structures may be in the middle of a change, but observers must still agree on them.
             memory = _memory(run, number)
             for fault in memory.faults if memory is not None else ():
                 if fault.name == LOOKS_AGREE:
@@ -256,7 +257,7 @@ class _Judging:
     def _structure(
         self, number: int, step: Step, op: Op | None, changes: SeenChanges
     ) -> Iterator[tuple[str, str]]:
-        """Name and sentence of each property that page-table entries and structures in memory violate."""
+        """The name and sentence of each property violated by page-table entries or structures in memory."""
         history, spaces, memory = self._history, self._spaces, _memory(self._run, number)
         found = list(self._of_entries(changes))
         if op is not None:
@@ -289,16 +290,18 @@ class _Judging:
                 yield fault.name, fault.says
 
     def _is_excused(self, name: str) -> bool:
-        """True if the program itself explains a violation of the property *name*."""
+        """True if the program itself accounts for a violation of the property *name*."""
         history = self._history
         if name == "counts_left":
-            # Entries that the kernel placed outside the program's areas are not observed.
+            # Entries that the kernel placed outside the program's areas cannot be observed.
             return history.moved_away
-        # The kernel does not count its tables for pages that come and go.
+        # The kernel does not count its page tables for device pages added and removed at run time.
         return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
     def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
-        """The name and sentences of each property that entries violate; unchanged parts are not rejudged."""
+        """The name and sentences of each property that entries violate; unchanged parts are not judged
+        again.
+        """
         spaces, now = self._spaces, self._history.changes
         vmas, ptes = spaces.vmas.things, spaces.ptes.things
         new_vmas = [vmas[index] for index in changes.touched_vmas]
@@ -316,5 +319,5 @@ class _Judging:
 
 
 def _memory(run: Run, number: int) -> MemoryObservation | None:
-    # If the run was lost, its last step may have none.
+    # The last step of a lost run may have none.
     return run.memory[number] if number < len(run.memory) else None

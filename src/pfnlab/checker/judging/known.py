@@ -4,66 +4,64 @@ from collections.abc import Callable
 
 from pfnlab.checker.judging.run_causes import Causes
 
-_PIECES = "A06: the pieces of a split VMA free what was never reserved"
+_PIECES = "A06: the pieces of a split VMA free ranges that were never reserved"
 _BY_END = "A07: unmapping an end shrinks another mapping's reservation"
-_ZAPPED = "A08: zapping a part frees the whole reservation"
-_LOOKED_UP = "A09: after a zap of the first page `unmap_only` cannot find its reservation"
-_TWICE_BOOKED = "A20: a fault that remaps reserves again what `unmap_only` kept over a zap"
-_HALVED = "A16: a split or a move loses VM_PAT, and the reservation its owner"
-_COPIED_FIRST = "A01: a copied first page hides the reservation"
-_CHILD = "A03: a child that fork could not copy is untracked with an empty page table"
-_FORK = "A04: a fork that fails untracks the parent's mapping"
-_MOVED = "A12: the old range of a move is untracked after its entries are gone"
+_ZAPPED = "A08: zapping part of a mapping frees its whole reservation"
+_LOOKED_UP = "A09: once the first page is zapped, `unmap_only` cannot find the reservation"
+_TWICE_BOOKED = "A20: a fault that remaps reserves a range again that `unmap_only` kept across a zap"
+_HALVED = "A16: a split or a move loses VM_PAT, so the reservation loses its owner"
+_COPIED_FIRST = "A01: the reservation cannot be found once the first page is copied"
+_CHILD = "A03: when fork fails to copy, the child is untracked with an empty page table"
+_FORK = "A04: a failed fork untracks the parent's mapping"
+_MOVED = "A12: mremap untracks the old range after its entries are gone"
 _FOREIGN = "S4.10: a driver frees another driver's reservation"
-_PART = "S2.4: a driver frees a part of its reservation, and the book has the whole"
-_LOCKED_TWICE = "S5.8.9: a locked mapping that MREMAP_DONTUNMAP moves is counted in locked_vm twice"
+_PART = "S2.4: a driver frees part of its reservation, but the book still has the whole range"
+_LOCKED_TWICE = "S5.8.9: MREMAP_DONTUNMAP on a locked mapping counts it in locked_vm twice"
 _RAM = "S4.10: a driver cannot map RAM this way"
-_SECTION = "S4.10: two ranges in one section"
-_FIRST_PAGE = "S9.2.6: a claim stops a mapping only if it has the first page of the BAR"
-_ESCAPES = "S9.9.4: an mmap was allowed before the claim, and made after the revocation"
+_SECTION = "S4.10: the section already belongs to another range"
+_FIRST_PAGE = "S9.2.6: a claim blocks new mappings only if it includes the first page of the BAR"
+_ESCAPES = "S9.9.4: an mmap was permitted before the claim but completed after the revocation"
 _COPIED = "S9.4.5: a copied vfio-pci mapping loses its reservation"
-_FILLED = "S9.4.5: vfio-pci finds only the VMAs that it has filled"
-_UNMINDED = "E12: vfio-pci keeps its mappings when device memory is switched off"
+_FILLED = "S9.4.5: vfio-pci only finds VMAs that it has filled"
+_UNMINDED = "E12: vfio-pci keeps its mappings when device memory is disabled"
 _KEPT = "D02: unmapped pages stay reserved until the last VMA is gone"
-_ASSERTED = "S6.3.8: a leaf is split without mmap_lock, which the kernel asserts"
-_HANDLER = "G08: a fault handler remaps with mmap_lock held for reading only; the kernel warns"
+_ASSERTED = "S6.3.8: a leaf is split without mmap_lock, and the kernel asserts that it is held"
+_HANDLER = "G08: a fault handler remaps while mmap_lock is held only for reading; the kernel warns"
 _UNTRACKED = "A10: an entry is untracked without mmap_lock"
-_REVIVED = "A10: untracked without mmap_lock during a call, whose saved flags count as tracked again"
+_REVIVED = "A10: an entry is untracked without mmap_lock during a call that then restores the tracked flag"
 _LEAVES = "S7.5.3: smaps, smaps_rollup and numa_maps remove 1 GiB leaves"
-_ACCESS = "S7.6.3: access_phys maps the entry's frame, even ordinary RAM"
-_HOLE = "C09: the ISA hole is never reserved, and a range across its border is reserved whole"
-_DIRECT = "S2.10.2: memory that is not reserved may have any mode, and the direct map does not follow"
-_SET = "S2.9.6: the direct map changes from write-combining to UC, though UC- was reserved"
+_ACCESS = "S7.6.3: access_phys maps the entry's frame even if it is ordinary RAM"
+_HOLE = "C09: the ISA hole is never reserved, but a range that crosses its edge is reserved whole"
+_DIRECT = "S2.10.2: unreserved memory may be mapped in any mode, and the direct map does not follow"
+_SET = "S2.9.6: the direct map changes from write-combining to UC, although UC- was reserved"
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
-_SPANS = "S9.6.5: a range that exceeds its resource causes a warning"
-_FRAMES = "E03: vfio-pci installs a leaf of unaligned frames, and the low bits are lost"
-_BY_OFFSET = "A14: a mapping with an offset counts as tracked, and frees what it never reserved"
-_BARE = "F24: a mapping without operations counts as anonymous, and a move loses its place in the file"
+_SPANS = "S9.6.5: a range that extends beyond its resource triggers a warning"
+_FRAMES = "E03: vfio-pci installs a leaf with unaligned frames, whose low bits are lost"
+_BY_OFFSET = "A14: a mapping with an offset counts as tracked, and frees a range it never reserved"
+_BARE = "F24: a mapping without vm_ops counts as anonymous, and moving it loses its file offset"
 _LIMIT = "C05: a range that ends at physical address 2^52 can be reserved but not freed"
-_NO_LAST = "C05: the end of a range that ends at physical address 2^52 is taken for 0"
-_UNASKED = "C01: a driver maps in any mode without consulting the book"
-_UNCOUNTED = "S5.8.4a: a special VMA that cannot grow uncharges memory it never charged"
-_SHRUNK = "S5.8.13: a mapping that shrinks and moves stays charged for the part it lost"
-_UNCUT = "S5.8.15: an mremap that fails to split its source leaves it without VM_ACCOUNT"
-_GREW = (
-    "S5.8.15: an mremap that should grow a mapping, and gets no page table, keeps the difference committed"
-)
-_REPLACED = "S4.7.5: a failed mapping keeps committed what it would have replaced"
-_UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
-_REFUSED = "S4.7.6: a mapping refused in the first phase stays committed"
-_UNFLUSHED = "S8.2.6: a reservation is freed before the flush, while processors still cache the mode"
-_REFUSED_FORK = "A02: a fork fails if the first page of a private mapping was copied"
-_FIRST_FRAME = "C11: a leaf has the mode of its first frame"
-_LEAF_MODE = "C12: a leaf of 1 GiB ignores the mode that was looked up for it"
-_TWICE = "A17: a remap that fails halfway untracks twice"
+_NO_LAST = "C05: a range's end at physical address 2^52 is taken for 0"
+_UNASKED = "C01: the driver maps in its chosen mode without consulting the book"
+_UNCOUNTED = "S5.8.4a: a special VMA that fails to grow uncharges memory that was never charged"
+_SHRUNK = "S5.8.13: a mapping that shrinks and moves stays charged for the part cut off"
+_UNCUT = "S5.8.15: an mremap that fails to split its source leaves the source without VM_ACCOUNT"
+_GREW = "S5.8.15: an mremap that fails to grow a mapping for lack of a page table leaves the growth committed"
+_REPLACED = "S4.7.5: a failed mmap leaves the memory it would have replaced committed"
+_UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP clears VM_ACCOUNT on the source"
+_REFUSED = "S4.7.6: an mmap refused in the first phase stays committed"
+_UNFLUSHED = "S8.2.6: a reservation is freed before the flush, while TLBs still hold entries with its mode"
+_REFUSED_FORK = "A02: fork fails if the first page of a private mapping was copied"
+_FIRST_FRAME = "C11: a leaf takes the mode of its first frame"
+_LEAF_MODE = "C12: a 1 GiB leaf ignores the mode looked up for it"
+_TWICE = "A17: a remap that fails halfway is untracked twice"
 
-#: Trackers that have one book entry for all pieces of a mapping, and know only whole VMAs.
+#: Trackers that keep one book entry for all pieces of a mapping, and only know whole VMAs.
 _WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook", "vm_pgoff")
 
-#: Trackers that look up the first frame in the page tables, and keep the reservation over a zap.
+#: Trackers that look up the first frame in the page tables, and keep the reservation across a zap.
 _LOOK_UP = ("unmap_only", "driver_hook")
 
-#: Trackers that keep the reservation over a zap, and do not notice the next remap.
+#: Trackers that keep the reservation across a zap, and do not notice the next remap.
 _OVER_ZAPS = (*_LOOK_UP, "base_pfn", "vm_pgoff")
 
 
@@ -106,8 +104,8 @@ def _by_offset(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("vm_pat_flag")
 
 
-#: Known violations by property: the explanation, with an id of docs/bugs.md or a step of docs/semantics, and
-#: the event in the run to which it applies; the first that fits is used.
+#: Known violations by property: the explanation, with an id from docs/bugs.md or a step in docs/semantics,
+#: and the event in the run that it applies to; the first match is used.
 KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     "looks_only": ((_LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),),
     "entries_inside": (
@@ -187,7 +185,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_FILLED, lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved)),
     ),
     "mm_counts": (
-        # A double count stays: if more is locked later, the numbers differ.
+        # A double count persists: if more memory is locked later, the numbers still differ.
         (_LOCKED_TWICE, lambda c: c.left_mapped and c.within("6.16", "7.2")),
     ),
     "committed_left": (
@@ -215,7 +213,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
     "removed_unmapped": (
         (
-            "S9.3: /proc/bus/pci has no separate address space",
+            "S9.3: /proc/bus/pci has no address_space of its own",
             lambda c: c.done("remove", "unplug") and c.maps_device("proc") and not c.maps_device("wc", "uc"),
         ),
     ),
@@ -239,12 +237,12 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
 }
 
-#: The reason why a program that makes the kernel omit a call violates properties.
-LEFT_OUT = "the program left a call out"
+#: The explanation for violations by a program that makes the kernel skip a call.
+LEFT_OUT = "the program makes the kernel skip a call"
 
 
 def known(causes: Causes, name: str) -> str:
-    """The reason why the property *name* is violated, or an empty string if it is unknown."""
+    """Why the property *name* is violated, or an empty string if the cause is unknown."""
     if causes.left_out:
         return LEFT_OUT
     return next((why for why, cause in KNOWN.get(name, ()) if cause(causes)), "")

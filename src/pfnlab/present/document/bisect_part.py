@@ -21,7 +21,7 @@ def part(content: BisectResult) -> Part:
 
 def _found(content: BisectResult) -> str:
     if content.over == "rules":
-        return "; ".join(map(_rule, content.rules)) or "no rule makes the difference, alone or with others."
+        return "; ".join(map(_rule, content.rules)) or "no rule, alone or combined, explains it."
     what = "version" if content.over == "versions" else "commit"
     said = f"the last good {what} is {content.last_good}, the first bad one {content.first_bad}"
     left = f", {number_of(len(content.left), what)} between them could not be tested" if content.left else ""
@@ -53,7 +53,7 @@ def _blocks(content: BisectResult) -> Iterator[Block]:
         )
         for tried in content.tried
     )
-    caption = f"Candidates that were tested, of {content.unasked} between the ends"
+    caption = f"Candidates tested, of {content.unasked} between the ends"
     yield from headed(caption, ("candidate", "word", "runs", "why"), rows, 3)
     if content.left:
         yield Paragraph("Not known:")

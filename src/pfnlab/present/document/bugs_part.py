@@ -63,7 +63,8 @@ def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
     yield from (Paragraph(f"{mark} {note}", wrapped=True) for note, mark in marks.items())
     if content.left_out:
         number = number_of(content.left_out, "entry", "entries")
-        yield Paragraph(f"{number} not shown (fixed, not yet there, or rules): --all.", "pale", wrapped=True)
+        hidden = f"{number} not shown (fixed, not introduced yet, or rules): --all."
+        yield Paragraph(hidden, "pale", wrapped=True)
 
 
 def _affects_table(caption: str, rows: list[AffectedBy], marks: Mapping[str, str]) -> Iterator[Block]:

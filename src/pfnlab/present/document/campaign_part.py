@@ -118,7 +118,7 @@ def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
     )
     below = (Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known)
     head = ("property and reason", "operation", "programs", "first")
-    return headed("Known violations by operation, the rarest first", head, lines, 3, below)
+    return headed("Known violations by operation, rarest first", head, lines, 3, below)
 
 
 def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
@@ -170,7 +170,7 @@ def _unanswered(content: FuzzResult) -> Iterator[str]:
         reasons = "; ".join(f"{reason} ({count})" for reason, count in ordered)
         yield f"{content.undecided} undecided: {reasons}"
     if content.judged:
-        yield f"{content.judged} of them judged on kernels alone, {content.alarming} with findings"
+        yield f"{content.judged} of them judged on kernels only, {content.alarming} with findings"
     if content.spared:
         yield f"{content.spared} of them not run on kernels: such programs end in a known alarm"
 
@@ -199,7 +199,7 @@ def cell_tables(cells: PrintedCells) -> Iterator[Block]:
             yield _table(table)
     agreed = [table.name for table in cells.tables if table.letters <= QUIET]
     if agreed:
-        yield Bullets((f"agreement alone: {'; '.join(agreed)}",))
+        yield Bullets((f"only agreement: {'; '.join(agreed)}",))
 
 
 def _table(table: CellTable) -> Table:
@@ -208,7 +208,7 @@ def _table(table: CellTable) -> Table:
     caption = (
         f"{table.name}: two letters, at aligned and at odd places; first operations down, "
         f"last ones across; {len(rows)} of {number_of(len(table.rows), 'row')} and {len(columns)} of "
-        f"{number_of(len(table.columns), 'column')}, those with more than agreement"
+        f"{number_of(len(table.columns), 'column')}, only those with more than agreement"
     )
     return Table(
         caption,

@@ -33,11 +33,11 @@ def part(content: CheckResult) -> Part:
     broken = ", ".join(answer.name for answer in content.answered(VIOLATED))
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
     says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
-    cut = f"; the search was cut: {content.cut[0]}" if content.cut else ""
+    cut = f"; the search was cut short: {content.cut[0]}" if content.cut else ""
     others = ((name, str(value)) for name, value in other_fields(content, SHOWN_APART).items() if value)
     bound = f"at most {number_of(content.depth, 'operation')}"
     if content.ended:
-        bound = f"every sequence of operations: no state is farther than {content.depth}"
+        bound = f"every sequence of operations: no state is farther away than {content.depth}"
     blocks = (Paragraph(f"{title}: {bound}"), *_blocks(content))
     return part_of_result(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
 
@@ -63,7 +63,7 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
     ]
     if fired:
         table = Table("Outcomes of each operation", ("operation", "results"), tuple(fired))
-        yield from section("Operations that were tried", table, folded=True)
+        yield from section("Operations tried", table, folded=True)
 
 
 def _gaps(content: CheckResult) -> Iterator[str]:

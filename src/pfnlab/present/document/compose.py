@@ -35,7 +35,7 @@ _TONES: dict[Outcome, Tone] = {
     Outcome.AS_EXPECTED: "good",
 }
 _SHORT = (
-    "Each result shows its differences. Those without a link agree in all that a user of the kernel can see. "
+    "Each result shows its differences. Results without a link agree in everything a user can see. "
     "pfnlab run NAME with the same machines shows every step."
 )
 

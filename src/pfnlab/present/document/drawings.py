@@ -42,7 +42,7 @@ def checked(svg: str) -> str:
         styles = element.text or "" if name == "style" else ""
         acting = [value for word, value in element.attrib.items() if not word.startswith(_TEXTS)]
         if name in _REFUSED or foreign or running or any(map(_REFERENCE.search, (styles, *acting))):
-            raise Defect(f"a drawing may load or run something: its element {name}")
+            raise Defect(f"a drawing could load or run something through its element {name}")
     return text
 
 

@@ -82,7 +82,7 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
         lead = f"{number}. " if before + len(shown) > 1 else ""
         yield Paragraph("")
         if len(content.boots) > 1:
-            yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
+            yield Paragraph(f"{boot.host or 'an unnamed machine'}: {_kernel(boot)}")
         for line in _summary(lead, group, boot):
             yield Paragraph(line, _TONES[group[0].verdict])
     if len(shown) > _MOST_THINGS:
@@ -102,7 +102,7 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
     if content.strange:
         yield Paragraph(_cut(f"not understood: {content.strange[0]}"))
     if content.dropped:
-        yield Paragraph(f"not kept: {number_of(content.dropped, 'line')} of further events")
+        yield Paragraph(f"dropped: {number_of(content.dropped, 'line')} of further events")
     yield Paragraph(content.says if not events else f"{content.says} More: --long.")
 
 
@@ -191,7 +191,7 @@ def everything(content: ExplainResult) -> Iterator[Block]:
     """Yield all events of all boots."""
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:
-            yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
+            yield Paragraph(f"{boot.host or 'an unnamed machine'}: {_kernel(boot)}")
         quiet = [event for event in boot.events if event.verdict is FamilyVerdict.HARMLESS]
         is_long = len(boot.events) > _MOST_TOLD
         for event in boot.events:
@@ -204,7 +204,7 @@ def everything(content: ExplainResult) -> Iterator[Block]:
         yield Bullets(tuple(_of_cause(cause)))
     if content.strange:
         number = number_of(content.not_understood, "line")
-        yield Bullets(((f"{number} of this subject not understood:", *content.strange[:_MOST]),))
+        yield Bullets(((f"{number} about this subject not understood:", *content.strange[:_MOST]),))
     if content.says != content.answer:
         yield Paragraph(content.says)
 
@@ -232,7 +232,7 @@ def _kernel(boot: ExplainedBoot) -> str:
         case KernelSure.WORDING:
             since = f" from {boot.since} on" if boot.since else ""
             until = f" up to {boot.until}" if boot.until else ""
-            return f"a kernel{since}{until}, by the wording; no line names it"
+            return f"a kernel{since}{until}, judging by the wording; no line names it"
         case KernelSure.UNKNOWN:
             return "no line names the kernel"
 
@@ -248,7 +248,7 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     values = list(_values(event))
     if values:
         yield f"  here: {'; '.join(values)}"
-    yield from listed("  lines that belong to it:", event.more[:_MOST])
+    yield from listed("  related lines:", event.more[:_MOST])
     yield from listed("  together:", event.notes[:_MOST])
     yield from listed("  not said:", event.unsure)
     if event.leak:

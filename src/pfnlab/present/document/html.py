@@ -61,7 +61,7 @@ def markup_of(text: str) -> Markup:
 
 #: The maximum total size, in bytes, of a document's drawings, so that it can be mailed.
 MOST_DRAWN = 700_000
-_LEFT_OUT = "Pictures from here on are left out, to keep the file small: pfnlab draw makes them."
+_LEFT_OUT = "To keep the file small, pictures from here on are left out: pfnlab draw makes them."
 
 
 def html(document: Document) -> str:

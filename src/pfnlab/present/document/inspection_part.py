@@ -36,7 +36,7 @@ TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Seve
 def part(content: InspectionResult) -> Part:
     """Return the answer about a device or the findings, then the sources that were inspected."""
     name = f"{content.host}, " if content.host else ""
-    first = f"{content.origin}: {name}{content.kernel or 'kernel not known'}"
+    first = f"{content.origin}: {name}{content.kernel or 'unknown kernel'}"
     says = content.device.says if content.device else content.says
     facts = ("kernel", content.kernel), ("runs under", content.virtual)
     return part_of_result(
@@ -114,12 +114,12 @@ def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
             f"{'' if bar.prefetchable else 'not '}prefetchable",
             f"held by: {', '.join(bar.holders) or 'no known holder'}",
             *(
-                f"{user.comm}:{user.pid} {user.path}: {user.effective or 'mode not known'} "
+                f"{user.comm}:{user.pid} {user.path}: {user.effective or 'unknown mode'} "
                 f"by {'its entries' if user.known == 'entries' else 'the list'}, "
                 f"write-combining: {user.combining.value}"
                 for user in bar.users
             ),
-            f"accesses are {bar.effective or 'not of one mode'}; write-combining: {bar.combining.value}",
+            f"accesses are {bar.effective or 'in mixed modes'}; write-combining: {bar.combining.value}",
         ]
         yield Bullets(tuple(lines))
     if device.todo:
@@ -155,14 +155,14 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
     if content.left_out:
         lines = number_of(sum(one.lines for one in content.left_out), "line")
         files = ", ".join(f"{one.lines} of {one.name}" for one in content.left_out)
-        yield f"redacted: {lines} of no known form left out: {files}"
+        yield f"redacted: {lines} in unknown formats left out: {files}"
     if content.more:
         yield f"to see more: {one_line(content.more)}"
     missing = [source for source in content.sources if source.access is not Access.READ]
     if missing:
         yield ("not inspected:", *map(_unread, missing))
     if content.apart > APART:
-        yield f"its parts are {content.apart:.1f} seconds apart: changes between them may look wrong"
+        yield f"its parts are {content.apart:.1f} seconds apart: changes in between may look like errors"
 
 
 def _unread(source: LookedAt) -> str:

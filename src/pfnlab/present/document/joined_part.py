@@ -42,7 +42,7 @@ def _brief(content: JoinedExplanation) -> Iterator[Block]:
     # A single undecided finding is the answer.
     if wrong or content.to_review or len(content.undecided) > 1:
         for shown in content.undecided[:_MOST]:
-            yield Paragraph(f"not decided: {shown.finding.says}")
+            yield Paragraph(f"undecided: {shown.finding.says}")
     if content.untold and content.untold not in content.answer:
         yield Paragraph(content.untold)
     yield from brief(content, len(wrong))

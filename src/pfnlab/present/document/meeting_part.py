@@ -18,7 +18,7 @@ from pfnlab.present.document.review_part import chapters
 
 #: The maximum number of programs showing a difference, of other differences with its cause, and of commits.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
-_UNEXPLAINED = "UNEXPLAINED: no switch or pair of switches makes the model do this"
+_UNEXPLAINED = "UNEXPLAINED: no switch or pair of switches makes the model behave this way"
 
 
 def part(content: MeetingResult) -> Part:
@@ -48,7 +48,7 @@ def seeds(held: dict[str, HeldCount]) -> tuple[str, ...]:
 def held_table(held: dict[str, HeldCount]) -> Table:
     """Return the number of programs of each kind that were compared."""
     return Table(
-        "Compared after every step: whole state, order of kernel calls, flushes",
+        "Compared after every step: the whole state, the order of kernel calls, and flushes",
         ("held", "programs", "steps", "undecided", "differ"),
         tuple(
             cells(
@@ -114,7 +114,7 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
     if content.unstable:
         yield from section("Differences that did not recur", Bullets(content.unstable))
     if content.verdicts:
-        yield from section("Properties that change their verdict", Bullets(content.verdicts))
+        yield from section("Properties whose verdict changes", Bullets(content.verdicts))
     if content.gone:
         title = f"Findings that {content.machines[1]} no longer shows"
         yield from section(title, Bullets(content.gone))
@@ -159,7 +159,7 @@ def _trial_blocks(content: TrialResult) -> Iterator[Block]:
     yield from _causes(f"Differences from {content.model}", content.causes, content)
     yield from _causes(f"Changes by {', '.join(content.policies)}", content.meant, content)
     if content.policies:
-        yield from section("Properties that change their verdict", Bullets(content.verdicts or ("none",)))
+        yield from section("Properties whose verdict changes", Bullets(content.verdicts or ("none",)))
     if content.unstable:
         yield from section("Differences that did not recur", Bullets(content.unstable))
     yield held_table(content.held)
@@ -186,7 +186,7 @@ def _claims(content: TrialResult) -> Iterator[Chapter]:
     )
     none = f"none of {number_of(content.claims.asked, 'claim')}"
     undecided = _undecided(content.claims.undecided)
-    yield from section("Claims that change their answer", Bullets(changed or (none,)), *undecided)
+    yield from section("Claims whose answer changes", Bullets(changed or (none,)), *undecided)
 
 
 def _causes(title: str, causes: tuple[ShownCause, ...], content: TrialResult) -> Iterator[Chapter]:

@@ -34,7 +34,7 @@ def result_of(content: Any, source: str = "<result>") -> PrintedStruct:
     """Return the result in a JSON object; if it is not one, raise Misuse naming the accepted formats."""
     name = content.get("format") if isinstance(content, dict) else None
     if not isinstance(name, str):
-        raise Misuse(f"{source}: not a result of pfnlab (the key `format` is missing): {takes()}")
+        raise Misuse(f"{source}: not a pfnlab result (the key `format` is missing): {takes()}")
     if name not in KINDS:
         raise Misuse(f"{source}: unknown format {one_line(name)[:_REPEATED]}: {takes()}")
     kind = KINDS[name]

@@ -49,10 +49,10 @@ def verdict(content: ReviewResult) -> str:
     """Return the result in one line."""
     who = f"{content.design}, against {content.base}"
     # A cut core is not an all-clear, so this comes first.
-    so_far = "" if content.complete else "undecided, since the core questions were cut; so far "
+    so_far = "" if content.complete else "undecided, because the core questions were cut short; so far "
     if content.broken:
         names = ", ".join(found.name for found in content.broken)
-        more = "" if content.complete else "; the core questions were cut, so there may be more"
+        more = "" if content.complete else "; the core questions were cut short, so there may be more"
         return f"{who}: newly broken: {names}{more}."
     if content.is_unchanged:
         return f"{who}: {so_far}no difference in any question."

@@ -33,19 +33,19 @@ def _blocks(content: RulesBetween) -> Iterator[Block]:
     shown = [change for change in others if change.seen is not None]
     moot = [change for change in shown if change.seen is not None and change.seen.by_user]
     by_user = [change for change in content.changes if change.by_user]
-    yield from _rules("Rules with an effect on a user", by_user)
+    yield from _rules("Rules with an effect users can see", by_user)
     yield from _rules("Rules hidden by another rule", moot)
     inside = [change for change in shown if change not in moot]
-    yield from _rules("Rules inside the kernel: counters, entries, flushes, the order of calls", inside)
-    yield from _rules("Rules without effect in any program", [one for one in others if one.seen is None])
+    yield from _rules("Rules with an effect only inside the kernel", inside)
+    yield from _rules("Rules with no effect in any program", [one for one in others if one.seen is None])
     rows = (
         cells(one.program, str(one.seen.step), one.seen.field, ", ".join(one.rules), one.asks)
         for one in content.programs
     )
     head = ("program", "step", "in", "rules", "question")
-    yield from headed("Programs in which a user sees a difference", head, rows, 4)
+    yield from headed("Programs with a difference users can see", head, rows, 4)
     if content.titles:
-        yield Paragraph("Commits of the stable series between them that touch the area:")
+        yield Paragraph("Stable commits between them that touch this area:")
         yield Bullets(content.titles)
     if content.undecided:
         yield Paragraph(f"No rule for {', '.join(content.undecided)}.")

@@ -61,7 +61,7 @@ def step_index(step: int, steps: int) -> int:
     """Return *step* as an index; raise Misuse if there is no such step."""
     index = step + steps if step < 0 else step
     if not 0 <= index < steps:
-        last = f"0 to {steps - 1}" if steps else "none, for the run has no steps"
+        last = f"0 to {steps - 1}" if steps else "the run has no steps"
         raise Misuse(f"there is no step with the index {step}: {last}")
     return index
 
@@ -184,7 +184,7 @@ def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: 
 def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> str:
     if not set(differing) - {TRACKING}:
         same = "= the same" if len(row) > 1 else ""
-        return f"{same}, tracked in another way" if differing else same
+        return f"{same}, tracked differently" if differing else same
     flushes = ("?" if scene.flushes is None else str(scene.flushes) for scene in row)
     values = {"result": [scene.result for scene in row], "flushes": list(flushes)}
     words = (f"{word} {' ≠ '.join(values.get(word, ()))}".rstrip() for word in differing if word != TRACKING)
@@ -196,7 +196,7 @@ def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
     drawing = sheet.drawing
     number = text_width(f"{scene.number}", 13, "bold") + 8
     said = step_words(scene).partition(f"{scene.op}, ")[2].rstrip(".")
-    said = f"{said}  = the same{', tracked in another way' if words else ''}"
+    said = f"{said}  = the same{', tracked differently' if words else ''}"
     left, room = sheet.left + 12, sheet.width - 24
     lines = wrapped(scene.op, (room - number) / 1.02, 12)
     beside = number + max(text_width(line, 12) * 1.02 for line in lines) + text_width(said, 11) + 20 <= room
@@ -279,7 +279,7 @@ def _no_log(drawing: Canvas, left: float, top: float, rows: dict[RowName, float]
     """Draw the placeholder for a log that another machine has and this one does not."""
     for row, high in rows.items():
         if row[0] == "log":
-            drawing.text(left + 12, top + 16, "no line in the log", "quiet", face="sans")
+            drawing.text(left + 12, top + 16, "nothing in the log", "quiet", face="sans")
         top += high
 
 

@@ -103,7 +103,7 @@ def _boxes(program: Program, run: Run) -> Iterator[LaneBox]:
     for row, step in enumerate(run.steps):
         released = standings(step) if _releases(program, row) else {}
         for task, result in released.items():
-            yield LaneBox(row, task, _short(result), f"{task} goes on: {result}")
+            yield LaneBox(row, task, _short(result), f"{task} continues: {result}")
         if not released and step.op != "end":
             words = step_result(step)
             yield LaneBox(
@@ -234,5 +234,5 @@ def _violations(program: Program, run: Run) -> Iterator[LaneViolation]:
             seen for seen in tlbs if seen.stale and seen.target is not None and seen.target.meets(call.span)
         ]
         if reached:
-            says = ", ".join(f"the processor of {seen.task} still reaches {seen.target}" for seen in reached)
+            says = ", ".join(f"{seen.task}'s processor still reaches {seen.target}" for seen in reached)
             yield LaneViolation(row, step.task, "told free", says)

@@ -38,7 +38,7 @@ def draw_race(
     each = max((inner - words - across * SPACE) / max(across * len(tasks), 1), least)
     wide = max(inner, words + across * (len(tasks) * each + SPACE))
     sheet = Sheet(wide, scenes.key("race", width))
-    sheet.title(program.title or "A program", [program.asks, "Time runs down, a lane a processor."])
+    sheet.title(program.title or "A program", [program.asks, "Time runs down; each lane is a processor."])
     for chart in charts:
         _Chart(sheet, chart, words, each, slim=slim).draw()
         sheet.at += 16

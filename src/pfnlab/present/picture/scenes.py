@@ -252,7 +252,7 @@ class Scenes:
 def check_runs(program: Program, runs: Sequence[Run]) -> None:
     """Raise Misuse if there are no runs, or one is of another program or too long to draw."""
     if not runs:
-        raise Misuse("there is nothing to draw: give at least one run")
+        raise Misuse("nothing to draw: give at least one run")
     for run in runs:
         if len(run.steps) > len(program.ops) + 1:
             raise Misuse(

@@ -24,8 +24,8 @@ _MODE_WORDS = {
 _SIGNS = {
     "changed": "new or changed in this step",
     "gone": "gone in this step",
-    "absent-run": "no entry, and the depth of the tables",
-    "context": "context, with its references",
+    "absent-run": "no entry, with the depth of the tables",
+    "context": "context, with its reference count",
     "leaked": "reserved, not mapped",
     "stale": "stale: cached, gone from the page tables",
     "differs": "differs between the machines",

@@ -193,7 +193,7 @@ def _about(kernel: _Kernel) -> Iterator[str]:
         yield f"The version does not show which {name.release}.y it was built from."
     if newest := newer_than_known(name):
         yield (
-            f"{name.text} is not known here: the newest known is {newest}. "
+            f"{name.text} is unknown here: the newest known version is {newest}. "
             "Later fixes and bugs are not listed."
         )
     if kernel.repairs is not None:
@@ -227,7 +227,7 @@ def _status(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[NamingL
     sentence = status.sentence
     named: tuple[NamingLine, ...] = ()
     if status.word is BugStatusWord.HAS and is_future(kernel.name) and not one.dated.dates.change:
-        word, sentence = "not known", f"It is not known if {kernel.name.text} has {one.number}."
+        word, sentence = "not known", f"Whether {kernel.name.text} has {one.number} is unknown."
     if kernel.repairs is not None:
         word, sentence, named = _by_changelog(one, kernel.repairs, word, sentence)
     lacking = options_lacking(one, kernel.options) if kernel.options is not None else ()

@@ -87,13 +87,13 @@ _HEADINGS: dict[FoundKind, str] = {
     "bug": "Bugs and changes",
     "message": "Messages",
     "program": "Programs",
-    "claim": "Claims of discussions",
+    "claim": "Claims from discussions",
 }
 #: What to do if nothing was found.
 _INSTEAD: dict[AskedFor, str] = {
-    "commit": "A backport has its own commit: search for the subject. "
+    "commit": "A backport has a commit of its own: search for its subject. "
     "Only bugs of PFN mappings, cache modes and device memory are listed.",
-    "CVE": "Only bugs of PFN mappings, cache modes and device memory are listed: `pfnlab bugs list --cve`.",
+    "CVE": "Only bugs in PFN mappings, cache modes and device memory are listed: `pfnlab bugs list --cve`.",
     "bug": "",
     "log line": "",
     "words": "Use fewer or other words; `pfnlab explain` reads whole logs.",

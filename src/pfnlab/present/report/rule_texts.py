@@ -50,7 +50,7 @@ def _installed(name: str, noun: str) -> Path:
     for path in (_PACKAGE / name, _PACKAGE.parents[1] / "docs" / name):
         if path.exists():
             return path
-    raise Misuse(f"the {noun} of pfnlab are not installed: install it from its wheel")
+    raise Misuse(f"pfnlab's {noun} are not installed: install pfnlab from its wheel")
 
 
 @cache
@@ -75,7 +75,7 @@ def find_rule(number: str) -> Rule:
     while wanted and wanted not in rules:
         wanted = wanted.rpartition(".")[0]
     if not wanted:
-        raise Misuse("there is no such rule: they are called as S2.3.1 in docs/semantics, and bugs as A06")
+        raise Misuse("there is no such rule: rules in docs/semantics have names like S2.3.1, bugs like A06")
     rule, code = rules[wanted]
     # Only for this rule: finding a name requires reading its file.
     return msgspec.structs.replace(rule, places=_places(code))
