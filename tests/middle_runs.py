@@ -10,7 +10,7 @@ from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, Reason, Run,
 MAP = "a = mmap bar[0:16] wc shared rw"
 
 PROGRAM = Program(
-    title="The middle goes first",
+    title="Unmapping the middle first",
     asks="What stays reserved?",
     devices=(Device("bar", "pci", 16),),
     ops=(

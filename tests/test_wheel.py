@@ -85,7 +85,7 @@ def test_a_program_runs_by_its_name(command: Path) -> None:
     answer = ask(command, "run", "munmap-middle")
 
     assert (0, "") == (answer.returncode, answer.stderr)
-    assert answer.stdout.startswith("The middle goes first\n")
+    assert answer.stdout.startswith("Unmapping the middle first\n")
 
 
 def test_all_programs_are_there(command: Path) -> None:

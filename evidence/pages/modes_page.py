@@ -28,30 +28,30 @@ _PAGES = "[0:8]"
 _INTRO = """\
 # Which mode does my mapping get?
 
-A mapping of device memory asks for a cache mode, and the kernel may grant another one without a word.
+A mapping of device memory asks for a cache mode, and the kernel may silently grant another one.
 All mappings of a physical page should have the same mode.
-So the kernel keeps a list of reserved ranges and their modes, `pat_memtype_list`; here it is the *book*.
+So the kernel keeps a list of reserved ranges and their modes, `pat_memtype_list`; we call it the *book*.
 
 - **The book wins.** A new mapping of a reserved range gets the mode of the reservation, whatever it asks for.
   The call succeeds: only write-through over write-combining is refused.
 - **A BAR is never write-back.** The MTRRs say that it is uncached, so a request for `wb` becomes `uc-`.
-- **A fault looks up, it does not reserve.** `vmf_insert_pfn` takes the mode from the book.
-  Without a reservation that is `uc-`, even if the driver asked for `wc`: reserve first, e.g. by
+- **A fault looks up the mode but reserves nothing.** `vmf_insert_pfn` takes the mode from the book.
+  Without a reservation that is `uc-`, even if the driver asked for `wc`: reserve first, e.g. with
   `arch_io_reserve_memtype_wc`.
-- **Nothing stops a driver that writes entries itself.** `apply_to_page_range` gets what it writes, and a page
-  may then have two modes (bug C01).
+- **Nothing stops a driver that writes entries itself.** Its `apply_to_page_range` callback decides the
+  mode, so a page may have two modes (bug C01).
 
-For a BAR, by the mode in which the range is already reserved:
+Modes for a BAR, by the mode in which the range is already reserved:
 
 """
 
 _LEGEND = """\
 Modes: `wc` write-combining, `uc-` uncached unless an MTRR says write-combining, `uc` uncached,
 `wt` write-through, `wb` write-back.
-A cell is the mode of the page-table entries; for `ioremap` and `memremap` the mode of the reservation.
-**Bold** differs from the request, and an errno is a refusal.
-`-` cannot occur: a device of vfio-pci has no driver that could reserve its BAR before.
-Opening it takes away all mappings by `resourceN`, and up to 6.15 their reservation too (bug A08).
+A cell shows the mode of the page-table entries; for `ioremap` and `memremap`, the mode of the reservation.
+**Bold** means that it differs from the request; an errno is a refusal.
+`-` cannot occur: a vfio-pci device has no other driver that could have reserved its BAR.
+Opening it removes all mappings made through `resourceN`, and up to 6.15 their reservations too (bug A08).
 """
 
 _CHECK = """\

@@ -38,34 +38,35 @@ _ANON = "a = mmap anon[0:4] private rw"
 ORDINARY = (
     Absence(
         "hugetlb",
-        "unmap_vmas() has a path of its own for it, and no PFN mapping is one: what discussion 000 moves "
-        "stands beside hugetlb_zap_begin() and does not meet it.",
+        "unmap_vmas() handles it separately, and no PFN mapping is hugetlb: the code that discussion 000 "
+        "moves is next to hugetlb_zap_begin(), but does not interact with it.",
         (_BAR, "a = mmap hugetlb[0:512] wc private rw"),
     ),
     Absence(
-        "huge pages of ordinary memory",
-        "They have reverse maps and are split and collapsed by others; leaves of device memory are modelled.",
+        "huge pages in ordinary memory",
+        "They have reverse maps, and other code splits and collapses them; leaves in device memory are "
+        "modelled.",
         ("thp always", _BAR, "a = mmap anon[0:1024] private rw", "write a[512] 1"),
     ),
     Absence(
         "memory that may be freed, merged or swapped out",
-        "Guests have no swap, so MADV_PAGEOUT of copied pages is modelled as far as it comes without. Lazy "
-        "freeing takes pages away at a time of its own choice.",
+        "Guests have no swap, so MADV_PAGEOUT on copied pages is modelled only as far as it gets without "
+        "swap. Lazy freeing removes pages at unpredictable times.",
         (_BAR, _ANON, "write a[0] 1", "madvise a free"),
     ),
     Absence(
         "KSM",
-        "It merges pages at a time of its own choice; VM_PFNMAP mappings it leaves alone.",
+        "It merges pages at unpredictable times; it does not touch VM_PFNMAP mappings.",
         (_BAR, _ANON, "madvise a mergeable"),
     ),
     Absence(
         "userfaultfd on ordinary memory",
-        "A PFN mapping refuses it, which is modelled; what it does elsewhere is no question here.",
+        "A PFN mapping refuses it, which is modelled; its effects elsewhere are out of scope.",
         (_BAR, _ANON, "userfaultfd a"),
     ),
     Absence(
-        "remap_file_pages and MADV_PAGEOUT of shared anonymous memory",
-        "Its pages leave it and come back by ways that no PFN mapping has.",
+        "remap_file_pages and MADV_PAGEOUT on shared anonymous memory",
+        "Its pages are removed and brought back in ways that do not exist for PFN mappings.",
         (_BAR, "a = mmap anon[0:4] shared rw", "write a[0] 1", "madvise a pageout"),
     ),
 )
@@ -74,54 +75,55 @@ ORDINARY = (
 OTHERS = (
     Absence(
         "other callers of folio_walk_start (discussion 001)",
-        "move_pages is two, with a node and without, and is modelled. The others leave frame mappings out "
-        "before they walk, as move_pages to a node does: KSM by its test of the VMA's flags, "
-        "split_huge_pages by vma_is_special_huge(), make_device_exclusive() by get_user_pages; uprobes as "
-        "below; the rest is s390's.",
+        "move_pages accounts for two, with and without a node, and is modelled. The others skip frame "
+        "mappings before they walk, like move_pages to a node: KSM by testing the VMA's flags, "
+        "split_huge_pages by vma_is_special_huge(), make_device_exclusive() by get_user_pages. For uprobes "
+        "see below; the remaining callers are in s390 code.",
         (_BAR, "a = mmap bar[0] wc private rw", "split_huge_pages a[0]"),
     ),
     Absence(
         "uprobes",
-        "uprobe_munmap() looks for breakpoints in executable mappings of regular files alone.",
+        "uprobe_munmap() looks for breakpoints only in executable mappings of regular files.",
         (_BAR, "a = mmap bar[0] wc shared rw", "uprobe a[0]"),
     ),
     Absence(
         "io_uring",
-        "Up to 6.9 its rings were mapped by remap_pfn_range, from 6.10 on they are inserted as pages (F20 of "
-        "[bugs](bugs.md)); rings are RAM, for which nothing is booked.",
+        "Up to 6.9 its rings were mapped by remap_pfn_range; from 6.10 on they are inserted as pages (F20 "
+        "in [bugs](bugs.md)). Rings are RAM, which is never reserved in the book.",
         (_BAR, "io_uring"),
     ),
     Absence(
         "KVM",
-        "It reads frames of a PFN mapping (follow_pfnmap_start(), before that follow_pfn()) and hears of "
-        "what goes by MMU notifiers; the mapping does not change by that. Asking needs a guest in a guest.",
+        "It reads frames from a PFN mapping (follow_pfnmap_start(), formerly follow_pfn()) and learns of "
+        "removed entries through MMU notifiers; neither changes the mapping. Testing it needs a guest "
+        "inside a guest.",
         (_BAR, "kvm"),
     ),
     Absence(
-        "limits while a program maps memory of its own",
-        "A thread has a stack, and an exec maps another program, of sizes that depend on the program. For "
-        "other operations RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK are modelled; so are max_map_count and "
-        "the size of address space, with the kernel's defaults.",
+        "limits while a program maps its own memory",
+        "A thread has a stack, and an exec maps another program; their sizes depend on the program. For "
+        "other operations RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK are modelled, as are max_map_count and "
+        "the size of the address space, with the kernel's defaults.",
         (_BAR, "setrlimit as +16 pages", "t = thread"),
     ),
     Absence(
-        "allocations that fail for memory of the program's own",
-        "A thread has a stack, an exec another program, and a fork copies them last; how often they allocate "
-        "depends on the program. Where a page table or the copy of a VMA fails in any other operation is "
-        "modelled (S5.16).",
+        "failing allocations for the program's own memory",
+        "A thread has a stack, an exec another program, and a fork copies them last; how often they "
+        "allocate depends on the program. In any other operation, a failing allocation of a page table or a"
+        " VMA copy is modelled (S5.16).",
         (_BAR, "a = mmap bar[0] wc shared rw", "fail __pte_alloc 1: t = thread"),
     ),
     Absence(
-        "allocations that fail, but for five",
-        "A page table, the copy of a VMA, an entry of the book, what a VMA points to and a batch of page "
-        "tables can be made to fail, because the way back from there undoes PFN mappings; what else is "
-        "allocated, and where, changes with every release.",
+        "failing allocations, except for five",
+        "The allocation of a page table, a VMA copy, a book entry, a VMA's context or a batch of page "
+        "tables can be made to fail, because the error paths from there undo PFN mappings. Other "
+        "allocations, and their places, change with every release.",
         (_BAR, "a = mmap bar[0] wc shared rw", "fail kmem_cache_alloc 1: c = fork"),
     ),
     Absence(
         "devices that come or go while a driver claims pages",
-        "The guest driver's claim belongs to no device: which of the two gives up the resource first is the "
-        "driver's own fault. A real driver (`bind`) can be unplugged.",
+        "The guest driver's claim belongs to no device, so if the device or the claim gives up the resource"
+        " first, that is the driver's own fault. The device of a real driver (`bind`) can be unplugged.",
         (_BAR, "request_mem_region bar[0]", "unplug bar"),
     ),
 )
@@ -129,13 +131,13 @@ OTHERS = (
 #: Corner cases of the modelled parts that cannot be tested on a kernel without stopping it.
 CORNERS = (
     Absence(
-        "cutting a leaf of 1 GiB inside a page table",
-        "Splitting such a leaf twice has not been settled with kernels yet.",
+        "cutting a 1 GiB leaf inside a page table",
+        "Splitting such a leaf twice has not been tested on kernels yet.",
         ("thp always", "device bar: pci, 1 GiB", "a = mmap bar vfio shared rw", "read a[0]", "munmap a[1]"),
     ),
     Absence(
-        "a fork while a VMA has a part of a leaf of 1 GiB",
-        "What a child gets of such a leaf has not been settled with kernels yet.",
+        "a fork while a VMA has part of a 1 GiB leaf",
+        "What a child gets from such a leaf has not been tested on kernels yet.",
         (
             *("device bar: pci, 1 GiB", "a = mmap bar driver fault_pud shared rw", "write a[0] 1"),
             *("madvise a[0:512] dontfork", "c = fork"),
@@ -143,33 +145,33 @@ CORNERS = (
     ),
     Absence(
         "vvar while a processor is held, `[vvar_vclock]`, and time namespaces",
-        "`vvar` is modelled for a process of the first time namespace on a machine without the clocks of a "
-        "hypervisor (S9.11.3); those have pages of their own. Where it is, a task learns under locks that a "
-        "held one may have.",
+        "`vvar` is modelled for a process in the initial time namespace, on a machine without hypervisor "
+        "clocks (S9.11.3), which have separate pages. To find out where vvar is, a task takes locks that a "
+        "held task may have.",
         (
             *(_BAR, "a = mmap bar[0] wc shared rw", "t = thread", "hold unmap_vmas: munmap a"),
             *("t: v = mremap vvar 4 pages maymove fixed", "release"),
         ),
     ),
     Absence(
-        "buffers of perf of more than 129 pages",
-        "How many pages beyond that a user may lock depends on the number of processors (S9.10.7).",
+        "perf buffers of more than 129 pages",
+        "The number of pages that a user may lock beyond that depends on the number of processors (S9.10.7).",
         (_BAR, "a = mmap perf[0:65] shared rw", "b = mmap perf[0:65] shared rw"),
     ),
     Absence(
-        "the end of a process with just fewer page tables than are freed at once",
-        "From 6.15 on a flush comes whenever 509 tables wait, and those of the process's own memory count: "
-        "their number depends on the machine (S8.1.11).",
+        "the end of a process with slightly fewer page tables than are freed in one batch",
+        "From 6.15 on a flush comes whenever 509 tables are waiting. The tables of the process's own memory"
+        " count too, and their number depends on the machine (S8.1.11).",
         ("device bar: pci, 256000 pages", "a = mmap bar[0:256000] wc shared rw"),
     ),
     Absence(
-        "memory beyond what every machine has",
-        "Whether it is granted depends on the machine's RAM and its overcommit setting.",
+        "more memory than every machine has",
+        "Whether it is granted depends on the machine's RAM and overcommit setting.",
         (_BAR, "a = mmap anon[0:100000000] private rw"),
     ),
     Absence(
-        "more than 65,536 pages that are filled, or asked for, one by one",
-        "mlock, MAP_POPULATE, MADV_POPULATE_READ, pagemap, mincore and move_pages come to each page, and so "
+        "more than 65,536 pages filled or queried one by one",
+        "mlock, MAP_POPULATE, MADV_POPULATE_READ, pagemap, mincore and move_pages visit each page, and so "
         "does the model. PFN mappings are not filled, whatever their size.",
         (_BAR, "a = mmap anon[0:65537] private r", "mlock a"),
     ),
@@ -177,7 +179,7 @@ CORNERS = (
 
 #: Each chapter with its heading.
 CHAPTERS = (
-    ("Memory that is no PFN mapping", ORDINARY),
+    ("Memory that is not a PFN mapping", ORDINARY),
     ("Others that hold, change or watch a mapping", OTHERS),
     ("Corners", CORNERS),
 )
@@ -185,19 +187,19 @@ CHAPTERS = (
 _INTRO = """\
 # What is not modelled, and why
 
-What the model has no rule for it refuses:
-such a program is **undecided**, exit code 3, with the sentence below; on a kernel it runs all the same
-(`--on qemu:7.2`). What the language has no word for is a mistake in the program, exit code 2. Nothing is
-guessed.
+The model never guesses.
+A program that needs a rule it lacks is **undecided**: exit code 3, with the sentence below.
+On a kernel (`--on qemu:7.2`) such a program still runs.
+A program with a word that the language lacks is a mistake: exit code 2.
 """
 
 _ELSEWHERE = """\
 ## Other architectures
 
-pfnlab is about x86-64. Only there is there a book: `__HAVE_PFNMAP_TRACKING` is defined by x86 alone, so
-elsewhere `pfnmap_track()` and the context of a VMA, and VM_PAT before them, do nothing, and two mappings of a
-frame may disagree in their cache mode without a word, as under the policy `untracked`. What no architecture
-does by itself still holds:
+pfnlab is about x86-64, the only architecture with a book: only x86 defines `__HAVE_PFNMAP_TRACKING`.
+On others, `pfnmap_track()` and a VMA's context (formerly VM_PAT) do nothing.
+Two mappings of a frame may silently differ in cache mode there, as with the policy `untracked`.
+Everything that is not specific to an architecture still holds:
 """
 
 #: The rules on other architectures: subject, chapters, and the exceptions.
@@ -206,30 +208,31 @@ _CHAPTERS_ELSEWHERE = (
     (
         "when a flush is forced before a VMA is unlinked",
         "S8",
-        "the same code, in the generic mmu_gather; how a flush is carried out, and who hears of it, differs",
+        "the same code, in the generic mmu_gather; how a flush is carried out, and which processors receive"
+        " it, differs",
     ),
     (
         "faults and leaves",
         "S6",
-        "leaves where ARCH_SUPPORTS_HUGE_PFNMAP is selected: x86-64 and arm64, with transparent huge pages",
+        "leaves if ARCH_SUPPORTS_HUGE_PFNMAP is selected: x86-64 and arm64, with transparent huge pages",
     ),
     (
         "walkers and get_user_pages",
         "S7",
-        "the same where entries have a special bit; elsewhere vm_normal_page() counts from vm_pgoff",
+        "the same if entries have a special bit; otherwise vm_normal_page() counts from vm_pgoff",
     ),
-    ("claims, revocations, removal", "S9", "the same code; /dev/mem only where it is built"),
-    ("memtype list, PAT, MTRR, direct map", "S1 to S4", "nothing of it"),
+    ("claims, revocations, removal", "S9", "the same code; /dev/mem only if it is built"),
+    ("memtype list, PAT, MTRR, direct map", "S1 to S4", "not present"),
 )
 
 _SETTINGS = """\
-Nobody has asked a kernel of another architecture; this table is read, not measured.
+This table comes from reading the source: no kernel of another architecture was tested.
 
 ## Settings of a machine
 
-Guests have PAT, no IOMMU for ordinary programs, one node of memory, `iomem=relaxed`, and the distribution's
-configuration. Machines without PAT and with MTRRs of other types are in the model (`hw/platform.py`) and not
-confirmed on a kernel.
+Guests have PAT, no IOMMU for ordinary programs, one memory node, `iomem=relaxed`, and the distribution's
+configuration.
+Machines without PAT, or with other MTRR types, are modelled (`hw/platform.py`) but not confirmed on a kernel.
 """
 
 

@@ -252,7 +252,7 @@ def test_a_wrong_prediction_is_told(page: Any) -> None:
 
     wait_for_step(page, 3)
     assert "0 of 1 right" == page.text("#quiz-score")
-    assert "Not so: the book is bar[0:8] wc" in page.text("#quiz-said")
+    assert "Wrong: the book is bar[0:8] wc" in page.text("#quiz-said")
 
 
 def test_a_narrow_page_is_not_moved_sideways(page: Any) -> None:

@@ -18,7 +18,7 @@ from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 PROGRAM = """pfnlab program 1
-title   The middle goes first
+title   Unmapping the middle first
 asks    What stays reserved?
 device  bar: pci, 16 pages
 

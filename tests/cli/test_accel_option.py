@@ -38,7 +38,7 @@ def test_run_opens_machines_with_it(
 
 def test_replay_opens_machines_with_it(ask: Ask, program: Path, opened: list[Accel]) -> None:
     """The kernel has it, with which the model is compared."""
-    program.write_text(program.read_text().replace("The middle goes first", "no_leak on model:6.1"))
+    program.write_text(program.read_text().replace("Unmapping the middle first", "no_leak on model:6.1"))
 
     ask("replay", program, "--on", "qemu:6.1", "--accel", "auto")
 

@@ -168,13 +168,13 @@ def test_programs_of_one_name_are_told_apart(
 
     assert names == [json.loads(line)["program"]["name"] for line in lines.splitlines()]
     heads = " ".join(tables.split())
-    assert all(f"{name}: The middle goes first" in heads for name in names)
+    assert all(f"{name}: Unmapping the middle first" in heads for name in names)
 
 
 @pytest.mark.usefixtures("fakes")
 def test_one_program_needs_no_name(ask: Ask, program: Path) -> None:
     """Its title is the first line."""
-    assert "The middle goes first" == ask("run", program).out.splitlines()[0]
+    assert "Unmapping the middle first" == ask("run", program).out.splitlines()[0]
 
 
 def test_the_help_explains_the_table(ask: Ask) -> None:

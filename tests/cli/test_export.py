@@ -13,7 +13,7 @@ def test_c_is_printed(ask: Ask) -> None:
 
     assert answer.code == 0
     assert answer.out.startswith(
-        "// SPDX-License-Identifier: GPL-2.0-or-later\n/*\n * The middle goes first\n"
+        "// SPDX-License-Identifier: GPL-2.0-or-later\n/*\n * Unmapping the middle first\n"
     )
 
 

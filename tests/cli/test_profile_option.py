@@ -50,7 +50,7 @@ def test_a_kernel_file_without_a_profile_is_fuzzed(ask: Ask, image: Path, tmp_pa
 
 def test_replay_takes_a_kernel_file(ask: Ask, image: Path, program: Path) -> None:
     """What check kept shows the same on it."""
-    program.write_text(program.read_text().replace("The middle goes first", "no_leak on model:6.12"))
+    program.write_text(program.read_text().replace("Unmapping the middle first", "no_leak on model:6.12"))
 
     answer = ask("replay", program, "--on", f"qemu:{image}", "--profile", "6.12")
 

@@ -21,7 +21,7 @@ def test_a_program_runs_by_its_name(ask: Ask, tmp_path: Path, monkeypatch: pytes
     """Wherever one is."""
     monkeypatch.chdir(tmp_path)
 
-    assert "The middle goes first" == ask("run", "munmap-middle").out.splitlines()[0]
+    assert "Unmapping the middle first" == ask("run", "munmap-middle").out.splitlines()[0]
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_anything_runs(ask: Ask, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_all_tables_can_be_asked_for(ask: Ask, program: Path) -> None:
     """And are with options that are about tables."""
     for option in ("--full", "--steps", "--trace"):
         out = ask("run", program, "munmap-middle", *BOTH, option).out
-        assert 2 == out.count("The middle goes first"), option
+        assert 2 == out.count("Unmapping the middle first"), option
 
 
 def test_quiet_says_only_what_is_wrong(ask: Ask, program: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_written_is_misuse(ask: Ask, program: Path, tmp_pa
 @pytest.mark.parametrize(
     ("name", "begin"),
     [
-        ("text", "The middle goes first"),
+        ("text", "Unmapping the middle first"),
         ("json", '{"format": "pfnlab-run/1"'),
         ("junit", "<?xml"),
         ("tap", "TAP version 14"),

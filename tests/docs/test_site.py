@@ -61,7 +61,7 @@ def test_a_link_to_a_program_makes_a_page() -> None:
 
     assert "[a](litmus/unmapping/munmap-middle.pfn.md)" == moved
     assert ["litmus/unmapping/munmap-middle.pfn"] == files
-    assert "# The middle goes first\n" in site.file_page(files[0])
+    assert "# Unmapping the middle first\n" in site.file_page(files[0])
     assert "````pfn\npfnlab program 1\n" in site.file_page(files[0])
 
 

@@ -119,6 +119,6 @@ def test_the_program_stands_above_it() -> None:
 
     text = script_of(Subject("munmap-middle", PROGRAM, run))
 
-    assert "# title   The middle goes first\n" in text
+    assert "# title   Unmapping the middle first\n" in text
     assert "# munmap a\n#     model:6.1: book bar[0:8] wc\n" in text
     assert "# munmap a\n#\n" in SCRIPT

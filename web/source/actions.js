@@ -1,11 +1,11 @@
-// Saving and sharing: the picture, the address, the program, and the same as C.
+// Saving and sharing: the picture, the address, the program, and the program as C.
 
 import { inAddress, place, shownMachines } from "./place.js";
 import { work } from "./work.js";
 
 const byId = (id) => document.getElementById(id);
 
-/** Hear the buttons; `shown` returns the picture's SVG and the program that are shown. */
+/** Handle the buttons; `shown` returns the SVG and the program now shown. */
 export function hearActions(shown) {
   byId("save-picture").addEventListener("click", () => {
     const { svg } = shown();
@@ -19,7 +19,7 @@ export function hearActions(shown) {
   });
   byId("copy-link").addEventListener("click", () => {
     if (!inAddress()) return done("This program is too long for a link: download it instead.", true);
-    return copy(location.href, "Copied. The link works in this browser while this explorer runs.");
+    return copy(location.href, "Copied. The link works in this browser as long as this explorer is running.");
   });
   byId("as-c").addEventListener("click", async () => {
     const answer = await work("c", { program: place.text, machines: shownMachines() }).answer;
@@ -29,7 +29,7 @@ export function hearActions(shown) {
   });
 }
 
-/** Report what a button did, next to the buttons; nothing for an empty text. */
+/** Report the result of a button next to the buttons; an empty text clears it. */
 export function done(text, bad = false) {
   byId("done").textContent = text;
   byId("done").classList.toggle("bad", bad);
@@ -53,6 +53,6 @@ async function copy(text, said) {
     await navigator.clipboard.writeText(text);
     done(said);
   } catch {
-    done("The browser does not allow copying.", true);
+    done("The browser does not permit copying.", true);
   }
 }

@@ -1,8 +1,8 @@
-// Questions to the server. The token came behind # in the address and is kept for this origin alone.
+// Questions to the server. The token came after # in the address and is stored only for this origin.
 
 const KEY = "pfnlab token";
 
-/** Take the token out of the address, so that what is copied from there does not hold it. */
+/** Remove the token from the address, so that a copied address does not contain it. */
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1));
   const token = given.get("token");
@@ -12,13 +12,13 @@ export function takeToken() {
   history.replaceState(null, "", `#${given}`);
 }
 
-/** The answer to one question; what is refused has `refused`, a mistake in a program `mistake`, and what `signal` has
- * stopped `stopped`. The server stops work on an abandoned question. */
+/** The answer to one question: `refused` if it was refused, `mistake` for a mistake in the program, `stopped` if `signal`
+ * stopped it. The server stops work on an abandoned question. */
 export function ask(kind, question = {}, signal = undefined) {
   return post(kind, "application/json", JSON.stringify({ ask: kind, ...question }), signal);
 }
 
-/** The same about a bundle, sent unchanged; its name is for messages. */
+/** The same for a bundle, sent unchanged; its name is used in messages. */
 export function askOf(name, bytes, signal) {
   return post(`bundle?${new URLSearchParams({ name })}`, "application/octet-stream", bytes, signal);
 }
@@ -29,7 +29,7 @@ async function post(place, type, body, signal) {
     return await read(await fetch(`/api/${place}`, { method: "POST", headers, body, signal }));
   } catch {
     if (signal?.aborted) return { stopped: true };
-    return { refused: "the explorer has ended: start it again with `pfnlab explore`" };
+    return { refused: "the explorer is no longer running: restart it with `pfnlab explore`" };
   }
 }
 
@@ -38,7 +38,7 @@ async function read(reply) {
   return { refused: await reply.text() };
 }
 
-/** Of several questions of one kind that overtake each other only the last counts. */
+/** If questions of one kind overtake each other, only the last one counts. */
 export function latest(answer) {
   let number = 0;
   return async (...words) => {

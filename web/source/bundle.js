@@ -1,4 +1,4 @@
-// A bundle of the inspector: what is wrong on its machine, one device of it, and what a line of a log means.
+// An inspector bundle: problems on its machine, one of its devices, and the meaning of a log line.
 
 import { ask, askOf, latest } from "./ask.js";
 import { adoptStyles } from "./picture.js";
@@ -7,7 +7,7 @@ const byId = (id) => document.getElementById(id);
 const APPEARS = 700; // ms after which a wait has a button that ends it
 const COMMAND = /^pfnlab run ([\w/.-]+)$/;
 
-/** The view of bundles; `start` is what there is to choose from, `shown` says whether it is the view of the page. */
+/** The bundle view; `start` has the available choices, `shown` returns true if the page shows this view. */
 export function makeBundle(start, shown) {
   let opened = null; // the server's answer about the bundle that is open
   let resend = null; // sends the same bundle again
@@ -24,7 +24,7 @@ export function makeBundle(start, shown) {
       event.preventDefault();
       explain();
     });
-    // A file dropped outside the field would replace the page.
+    // Otherwise a file dropped outside the field would replace the page.
     addEventListener("dragover", (event) => {
       if (!holdsFile(event)) return;
       event.preventDefault();
@@ -58,7 +58,7 @@ export function makeBundle(start, shown) {
       const reply = await fetch("/sample.bundle", { signal });
       return askOf("sample.bundle", await reply.arrayBuffer(), signal);
     } catch {
-      return signal.aborted ? { stopped: true } : { refused: "the sample cannot be read: start the explorer again" };
+      return signal.aborted ? { stopped: true } : { refused: "cannot read the sample: restart the explorer" };
     }
   }
 
@@ -72,7 +72,7 @@ export function makeBundle(start, shown) {
     return askOf(file.name, bytes, signal);
   }
 
-  /** Open what `send` sends. */
+  /** Open the bundle that `send` sends. */
   const open = latest(async (current, name, send) => {
     giveUp("device");
     clear();
@@ -89,7 +89,7 @@ export function makeBundle(start, shown) {
     byId("lines-kernel").value = answer.kernel;
   });
 
-  /** The answer; a button may stop the work. */
+  /** Return the answer; a button can stop the work. */
   async function stoppable(kind, send) {
     giveUp(kind);
     const mine = new AbortController();
@@ -114,7 +114,7 @@ export function makeBundle(start, shown) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = address;
-    button.title = `Is ${address} write-combining, all of it?`;
+    button.title = `Is all of ${address} write-combining?`;
     button.addEventListener("click", () => device(address, button));
     cell.replaceChildren(button);
   }
@@ -124,7 +124,7 @@ export function makeBundle(start, shown) {
     button.setAttribute("aria-current", "true");
     let answer = await stoppable("device", (signal) => ask("device", { bundle: opened.bundle, device: address }, signal));
     if (answer.gone && current()) {
-      // Another page has opened another bundle, or the process was ended.
+      // Another page has opened another bundle, or the process has ended.
       const again = await stoppable("device", resend);
       if (again.bundle) opened = again;
       answer = again.bundle ? await ask("device", { bundle: again.bundle, device: address }) : again;
@@ -152,7 +152,7 @@ export function makeBundle(start, shown) {
     byId("bundle-said").classList.toggle("bad", bad);
   }
 
-  /** Show what the server wrote; texts of the bundle are escaped in it. */
+  /** Show the server's markup, in which texts from the bundle are escaped. */
   function fill(section, html) {
     const made = document.createElement("template");
     made.innerHTML = adoptStyles(html);
@@ -175,7 +175,7 @@ export function makeBundle(start, shown) {
     section.hidden = true;
   }
 
-  /** A command that runs a program of the library leads to its steps, on the model of the bundle's kernel. */
+  /** Link a command that runs a library program to its steps, on the model of the bundle's kernel. */
   function link(line) {
     const name = COMMAND.exec(line.textContent.trim())?.[1];
     if (!name || !start.programs.some((program) => program.name === name)) return;
@@ -185,7 +185,7 @@ export function makeBundle(start, shown) {
     const made = document.createElement("a");
     made.href = `#${words}`;
     made.textContent = line.textContent.trim();
-    made.title = `The steps of ${name} as pictures`;
+    made.title = `Show the steps of ${name} as pictures`;
     line.replaceChildren(made);
   }
 

@@ -1,4 +1,4 @@
-// The editor: CodeMirror with the words of the program language, which the server tells.
+// The editor: CodeMirror with the words of the program language, which come from the server.
 
 import { autocompletion, completeFromList } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
@@ -8,7 +8,7 @@ import { EditorState, StateEffect, StateField } from "@codemirror/state";
 import { Decoration, EditorView, WidgetType, drawSelection, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
-/* What the tokens of the language (pfnlab/programs/lang/tokens.py) are called here. */
+/* The editor's names for the tokens of the language (pfnlab/programs/lang/tokens.py). */
 const TAGS = {
   keyword: tags.heading,
   operation: tags.keyword,
@@ -54,7 +54,7 @@ const markStep = StateEffect.define();
 const markMade = StateEffect.define();
 const markCovered = StateEffect.define();
 
-/** The lines that the last `mark` named, with a class. */
+/** The lines named by the last `mark`, with a class. */
 function linesMarked(mark, name) {
   return StateField.define({
     create: () => Decoration.none,
@@ -72,7 +72,7 @@ function linesMarked(mark, name) {
   });
 }
 
-/** What is wrong with a line, below it. The page's own line says it to a screen reader. */
+/** The mistake in a line, shown below it. Screen readers get it from the page's own line. */
 class MistakeBelow extends WidgetType {
   constructor(message, column) {
     super();
@@ -89,7 +89,7 @@ class MistakeBelow extends WidgetType {
     below.className = "cm-mistake";
     below.setAttribute("aria-hidden", "true");
     below.style.paddingLeft = `calc(${Math.min(this.column - 1, FURTHEST)}ch + 6px)`;
-    // No wider than what is in sight, or its end would have to be looked for.
+    // No wider than the visible part, so that its end can be seen.
     const { scrollDOM, contentDOM } = view;
     below.style.maxWidth = `${Math.max(scrollDOM.clientWidth - contentDOM.offsetLeft - 8, 160)}px`;
     below.textContent = `↑ ${this.message}`;
@@ -97,7 +97,7 @@ class MistakeBelow extends WidgetType {
   }
 }
 
-/** The name that a line of a program gives, after whose it is and how it is held. */
+/** The name that a program line defines, after its task and its `hold`. */
 const GIVEN = /^\s*(?:[^#=]*:\s*)?(\w+)\s*=\s/;
 
 const FURTHEST = 16; // letters; further right there is no room to read in
@@ -122,7 +122,7 @@ const mistakeBelow = StateField.define({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-/** The language out of its table of tokens: the first rule of a context that matches gives the token. */
+/** The language, built from its token table: the first matching rule of a context gives the token. */
 function language(table, words) {
   const space = new RegExp(table.space, "y");
   const contexts = new Map();
@@ -148,7 +148,7 @@ function language(table, words) {
       for (const rule of contexts.get(state.context)) {
         if (!matchAt(rule.pattern, stream)) continue;
         state.context = rule.next;
-        // A mistake is marked with its reason, by the parser itself.
+        // The parser itself marks a mistake, with its reason.
         return rule.token === "error" ? null : rule.token;
       }
       stream.next();
@@ -159,7 +159,7 @@ function language(table, words) {
   });
 }
 
-/** The editor in `parent`; `changed` hears every text that a person wrote. */
+/** The editor in `parent`; `changed` is called with every text that the user writes. */
 export function makeEditor(parent, start, changed) {
   const nonce = document.querySelector('meta[name="nonce"]').content;
   let telling = true;
@@ -199,7 +199,7 @@ export function makeEditor(parent, start, changed) {
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
       telling = true;
     },
-    /** Mark a mistake under its place, and say below the line what is wrong; none without one. */
+    /** Underline a mistake and describe it below the line; without an argument, clear it. */
     mistake(mistake) {
       const { doc } = view.state;
       const marks = [];
@@ -213,11 +213,11 @@ export function makeEditor(parent, start, changed) {
       }
       view.dispatch(setDiagnostics(view.state, marks), { effects: markMistake.of(below) });
     },
-    /** Light the line of the step; none for 0. */
+    /** Highlight the line of the step; none for 0. */
     line(number) {
       view.dispatch({ effects: markStep.of([number]) });
     },
-    /** Mark the lines that gave mappings the `names` in the picture; none for no name. */
+    /** Mark the lines that define the mappings with these `names` in the picture; none if there are no names. */
     made(names) {
       const lines = view.state.doc.toString().split("\n");
       const found = lines.flatMap((line, at) => (names.has(GIVEN.exec(line)?.[1]) ? [at + 1] : []));

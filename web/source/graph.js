@@ -1,14 +1,14 @@
-// The checker's graph: where one is, what can follow, what is violated, and what a search has found.
+// The checker's graph: the current state, possible next operations, violations, and search results.
 
 import { ask } from "./ask.js";
 import { known } from "./violations.js";
 
-/** The view of a graph; `go` hears the way that is chosen, which has at most `most` operations. */
+/** The graph view; `go` is called with the chosen path, which has at most `most` operations. */
 export function makeGraph(go, most) {
   const byId = (id) => document.getElementById(id);
   let job = "";
 
-  /** Show one state; `here` is the server's answer. */
+  /** Show a state; `here` is the server's answer. */
   function show(here, path) {
     const way = [button("start", () => go([]))];
     here.ops.forEach((op, at) => way.push(button(op, () => go(path.slice(0, at + 1)))));
@@ -44,7 +44,7 @@ export function makeGraph(go, most) {
     );
   }
 
-  /** Search the whole scope in the background, and list what breaks a property. */
+  /** Search the whole scope in the background, and list the violations. */
   async function search(machine, scope) {
     if (job) {
       await ask("job", { job, stop: true });
@@ -66,7 +66,7 @@ export function makeGraph(go, most) {
     const broken = found.properties.filter((property) => property.verdict === "violated" && property.path);
     ended(
       `${found.states} states${found.complete ? ", all there are" : ", cut off"}: ` +
-        (broken.length ? `${broken.length} violated` : "nothing is violated"),
+        (broken.length ? `${broken.length} violated` : "no violations"),
     );
     byId("counterexamples").replaceChildren(
       ...broken.map((property) => {

@@ -1,9 +1,9 @@
-// A program on a real kernel, which boots in the background and may be stopped.
+// A program on a real kernel, which boots in the background and can be stopped.
 
 import { ask } from "./ask.js";
 import { place } from "./place.js";
 
-/** The buttons for a kernel that is shown; `ran` hears that it has run the program. */
+/** The buttons for a kernel that is shown; `ran` is called after it has run the program. */
 export function makeKernel(ran) {
   const byId = (id) => document.getElementById(id);
   let job = "";
@@ -36,7 +36,7 @@ export function makeKernel(ran) {
   });
 
   return {
-    /** Offer to run the program on the kernel `name`; on none for an empty name. */
+    /** Offer to run the program on the kernel `name`; no offer if the name is empty. */
     offer(name) {
       machine = name;
       byId("kernel-field").hidden = !name;

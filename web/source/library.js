@@ -1,6 +1,6 @@
 // The library: its programs by section, each with its question, and a filter.
 
-/** The list in its dialog, opened by a button that shows the current program; `choose` hears a name. */
+/** The list in its dialog, opened by a button that shows the current program; `choose` is called with a name. */
 export function makeLibrary(programs, choose) {
   const byId = (id) => document.getElementById(id);
   const [opener, dialog, filter, list] = ["library", "programs", "programs-filter", "programs-list"].map(byId);
@@ -28,7 +28,7 @@ export function makeLibrary(programs, choose) {
     return line;
   }
 
-  /** All sections; those without a match are left out, those with one are open. */
+  /** All sections; those without a match are hidden, those with a match are expanded. */
   function fill() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (program) => words.every((word) => `${program.name} ${program.asks} ${program.section}`.toLowerCase().includes(word));
@@ -49,7 +49,7 @@ export function makeLibrary(programs, choose) {
     );
   }
 
-  /** Scroll the list alone to the program, with the head of its section if there is room. */
+  /** Scroll only the list to the program, with the section heading if there is room. */
   function bringInSight(button) {
     if (!button) return;
     const head = button.closest("details").offsetTop - list.offsetTop;
@@ -67,11 +67,11 @@ export function makeLibrary(programs, choose) {
   });
 
   return {
-    /** Show which program is open; an empty name is a program of the user's own. */
+    /** Show which program is open; an empty name means the user's own program. */
     show(name) {
       current = name;
       const program = programs.find((one) => one.name === name);
-      opener.replaceChildren(...named(`${name || "Your own program"} ▾`, program ? program.asks : "Choose a program of the library"));
+      opener.replaceChildren(...named(`${name || "Your own program"} ▾`, program ? program.asks : "Choose a program from the library"));
     },
   };
 }

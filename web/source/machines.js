@@ -1,26 +1,26 @@
-// The fields that choose a machine: its name, and for a model the policies that replace the default ones.
+// The fields that choose a machine: its name, and for a model the policies that replace the defaults.
 
 import { shownMachines } from "./place.js";
 
 const SEAMS = ["tracker", "flush", "walker"];
 
-/* What each field is for, shown on pointing and read on focus. */
+/* The purpose of each field, shown on hover and read on focus. */
 const MEANINGS = {
-  which: "A model predicts; a recorded run is that of a real kernel; a kernel (qemu) boots on request",
-  tracker: "Tracker: how a kernel remembers which pages a mapping has reserved",
+  which: "A model predicts; a recorded run comes from a real kernel; a kernel (qemu) boots on request",
+  tracker: "Tracker: how the kernel records which pages a mapping has reserved",
   flush: "Flush placement: when pending TLB flushes of the mapping are forced",
   walker: "Walker: how readers of a task's pages recognize a page",
-  more: "Switches and commits of the model, separated by commas, e.g. mseal=off or without=04c35ab3bdae",
+  more: "Model switches and commits, separated by commas, e.g. mseal=off or without=04c35ab3bdae",
 };
 
-/** Fields in the `fieldset`; `changed` hears the machine's name. */
+/** Fields in the `fieldset`; `changed` is called with the machine's name. */
 export function machineFields(fieldset, start, changed) {
   const slot = fieldset.dataset.slot;
   const which = field("Machine", document.createElement("select"), "which");
   const policies = document.createElement("details");
   const summary = document.createElement("summary");
   summary.textContent = "Policies and changes";
-  summary.title = "Give this model another design, or leave out a commit";
+  summary.title = "Give this model a different design, or leave out a commit";
   const inside = document.createElement("div");
   inside.className = "fields";
   policies.append(summary, inside);
@@ -57,7 +57,7 @@ export function machineFields(fieldset, start, changed) {
   }
 
   return {
-    /** Offer what there is for a program that was recorded on `versions`, and show `name`. */
+    /** Offer the machines for a program that was recorded on `versions`, and show `name`. */
     show(name, versions) {
       which.replaceChildren();
       group("Given", start.given.map((given) => [given, given]));
@@ -92,7 +92,7 @@ export function machineFields(fieldset, start, changed) {
   }
 }
 
-/** Whether one of the machines that are shown is a real kernel that runs on request; its name. */
+/** The name of the shown machine that is a real kernel run on request, if any. */
 export function kernelShown() {
   return shownMachines().find((name) => name.startsWith("qemu:")) || "";
 }

@@ -56,7 +56,7 @@ async function begin() {
   document.documentElement.dataset.ready = "yes";
 }
 
-/** Show what the address says, and what is wrong with it. */
+/** Show the place in the address, and any mistakes in it. */
 async function restore() {
   const { text, damaged, wrong } = await read();
   let refused = "";
@@ -75,7 +75,7 @@ async function restore() {
   }
 }
 
-/** Take a program of the library; return the reason if it cannot be taken. */
+/** Load a program from the library; return the reason if that fails. */
 async function load(name) {
   const answer = await ask("program", { name });
   if (answer.refused) return answer.refused;
@@ -84,7 +84,7 @@ async function load(name) {
   return "";
 }
 
-/** Report what is wrong with the address, above the buttons: it stays until another program is chosen. */
+/** Report mistakes in the address above the buttons, until another program is chosen. */
 function notice(text) {
   byId("notice").textContent = text && text[0].toUpperCase() + text.slice(1);
 }
@@ -136,7 +136,7 @@ function listen() {
   hearActions(() => ({ svg: picture, program: place.view === "graph" ? story?.program : place.text }));
   byId("keys-on").addEventListener("click", () => byId("keys").showModal());
   reach(byId("picture"), selected, (part) => showRule(byId("rule"), part), (names) => editor.made(names));
-  // A bundle has no steps and no such picture: there these keys are the browser's.
+  // A bundle has no steps and no such picture, so these keys go to the browser.
   const inSteps = (act) => () => place.view !== "bundle" && act();
   hearKeys({
     ArrowLeft: inSteps(() => goTo(place.step - 1)),
@@ -181,7 +181,7 @@ function selected(part) {
   keep(false);
 }
 
-/** A step, or in the graph one operation back. */
+/** Move by a step, or in the graph one operation back. */
 function goTo(step) {
   if (place.view === "graph") {
     if (step < place.step && place.path.length) {
@@ -234,7 +234,7 @@ const again = latest(async (current, push) => {
   await show(push, current);
 });
 
-/** Show no program: the address names none that can be shown. */
+/** Show no program, because the address names none that can be shown. */
 async function nothing(push) {
   story = null;
   mistake(null);
@@ -245,13 +245,13 @@ async function nothing(push) {
   await keep(push);
 }
 
-/** Request again if a policy file of a machine was changed, e.g. in an editor. */
+/** Request again if a machine's policy file was changed, e.g. in an editor. */
 async function renew() {
   const inFiles = place.view !== "bundle" && shownMachines().some((name) => start.given.includes(name));
   if (!inFiles || !byId("stopped").hidden) return;
   const shown = story;
   const answer = await work(place.view === "graph" ? "graph" : "story", asked()).answer;
-  // A file that is no longer a policy has no state: the former state is not shown either.
+  // A file that is no longer a policy has no state, so do not show the previous one.
   if (!answer.stopped && story === shown && answer.files !== story?.files) again(false);
 }
 
@@ -261,7 +261,7 @@ function asked() {
   return { machine: place.machines[0], scope: place.scope, path: place.path, width: room() };
 }
 
-/** Show the parts of the page that the view has. */
+/** Show the parts of the page that belong to the view. */
 function arrange() {
   const inGraph = place.view === "graph";
   const inBundle = place.view === "bundle";
@@ -289,7 +289,7 @@ function offer(versions) {
   fields.forEach((field, at) => field.show(place.machines[at], versions));
 }
 
-/** The step one is at: caption, picture and table. */
+/** Show the current step: caption, picture and table. */
 async function show(push, current = () => true) {
   await keep(push);
   const step = story.steps[place.step];
@@ -321,12 +321,12 @@ async function show(push, current = () => true) {
     if (!current() || lanes.refused || !lanes.svg) return;
     putIn(byId("lanes"), prepare(lanes.svg));
     byId("race").hidden = false;
-    // Of the step one is at by now.
+    // For the step that is current by now.
     markLane(byId("lanes"), place.step + 1);
   }
 }
 
-/** The picture of a step of the story: the text may be another by now, which is wrong or was stopped. */
+/** The picture of a step in the story: the current text may differ, if it has a mistake or was stopped. */
 function pictureOf(step, ahead = false) {
   return pictures.of({ ...story.question, step, width: room() }, ahead);
 }
@@ -345,7 +345,7 @@ function draw(answer, names) {
   figure.classList.toggle("old", place.view !== "graph" && JSON.stringify(story?.question) !== JSON.stringify(asked()));
   putIn(figure, answer.svg);
   picture = answer.text || "";
-  if (answer.lacking) figure.textContent = `There is no picture: ${answer.lacking}.`;
+  if (answer.lacking) figure.textContent = `No picture: ${answer.lacking}.`;
   editor.made(new Set());
   if (focused) parts(figure).find((part) => part.dataset.part === focused)?.focus();
   fillTable(byId("table").querySelector("table"), answer.rows, names);
@@ -361,7 +361,7 @@ async function walk(current, push) {
   const broken = answer.properties.filter((property) => property.kind === "always" && property.holds === false);
   say(
     `${place.path.length ? `After ${place.path.length}` : "Before the first"} operation${place.path.length > 1 ? "s" : ""}, ` +
-      `${answer.next.length} can follow. ${broken.length ? `Violated here: ${broken.map((item) => item.name).join(", ")}.` : "Nothing is violated here."}`,
+      `${answer.next.length} possible next. ${broken.length ? `Violated here: ${broken.map((item) => item.name).join(", ")}.` : "No violations here."}`,
     broken.length > 0,
   );
   draw(prepared(answer), [place.machines[0]]);
@@ -386,7 +386,7 @@ async function askQuiz() {
   quiz.ask(next ? next.op : "", answer?.rows ? answer.rows : null);
 }
 
-/** The room for a picture, in pixels. */
+/** The space for a picture, in pixels. */
 function room() {
   const { clientWidth } = byId("picture");
   return Math.min(Math.max(clientWidth - BORDER, 300), 4000);

@@ -1,27 +1,27 @@
-// The picture, which the server draws: it is put in, its parts are reached, lit and told apart.
+// The picture drawn by the server: inserted, with parts that can be reached, highlighted and told apart.
 
 import { place } from "./place.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const sheets = new Map();
 
-/* What the row of each name shows, and the kind of its parts. */
+/* The contents of each named row, and the kind of its parts. */
 const ROWS = {
   vma: ["VMAs: the mapped address ranges of a task, with permissions and flags", "vma"],
   pte: ["PTEs: page-table entries with cache mode and level; W is writable, D dirty, A accessed", "run"],
   memory: ["memory: the pages of a device or of RAM, by page number", "mem"],
   book: ["book: the kernel's memtype list, i.e. reserved ranges and their cache modes", "book"],
-  tlb: ["TLBs: the translations that each processor remembers", "tlb"],
+  tlb: ["TLBs: the translations that each processor has cached", "tlb"],
 };
 
-/** The SVG `text` as an element, null for none. */
+/** The SVG `text` as an element, or null. */
 export function prepare(text) {
   if (!text) return null;
   const parsed = new DOMParser().parseFromString(adoptStyles(text), "image/svg+xml").documentElement;
   if (parsed.localName !== "svg") return null;
   for (const foreign of [...parsed.querySelectorAll("script, foreignObject")]) foreign.remove();
   const svg = document.adoptNode(parsed);
-  // An image hides what is in it from a screen reader; here its parts are reached one by one.
+  // An image hides its contents from a screen reader; here its parts can be reached one by one.
   svg.setAttribute("role", "group");
   for (const row of svg.querySelectorAll("[data-row]")) explainRow(svg, row);
   for (const part of svg.querySelectorAll("[data-part]")) {
@@ -35,7 +35,7 @@ export function prepare(text) {
   return svg;
 }
 
-/** Make the name of a row a part that shows what the row shows, and belongs with all that is in it. */
+/** Make a row's name a part that describes the row, and goes with everything in it. */
 function explainRow(svg, row) {
   const [meaning, kind] = ROWS[row.dataset.row];
   row.dataset.part = `row:${row.dataset.row}`;
@@ -57,7 +57,7 @@ export function markLane(figure, number) {
     const box = row.getBBox();
     const next = rows[at + 1]?.getBBox();
     const before = rows[at - 1]?.getBBox();
-    // A row reaches to the next one; the last is as high as the one before.
+    // A row extends to the next one; the last is as high as the one before.
     const high = next && next.y > box.y ? next.y - box.y : before && before.y < box.y ? box.y - before.y : box.height + 8;
     const band = document.createElementNS(SVG, "rect");
     const sizes = { class: "now-band", x: box.x - 6, y: box.y - 5, height: high - 2, rx: 3 };
@@ -73,8 +73,8 @@ export function putIn(figure, svg) {
   lightPart(figure, null);
 }
 
-/** The markup `text` without its style sheets, which become those of the page: inline ones are not allowed.
- * Taken out before it is parsed: a document that is parsed obeys the policy too, and logs refusals. */
+/** The markup `text` without its style sheets, which are added to the page, because inline ones are not allowed.
+ * They are removed before parsing: a parsed document obeys the policy too, and logs refusals. */
 export function adoptStyles(text) {
   return text.replace(/<style[^>]*>([^<]*)<\/style>/g, (_, css) => {
     adopt(css);
@@ -95,7 +95,7 @@ export function parts(figure) {
   return [...figure.querySelectorAll("[data-part]")];
 }
 
-/** Light `part` and all that has to do with it; everything again for none. */
+/** Highlight `part` and everything related to it; everything if there is no part. */
 export function lightPart(figure, part) {
   for (const lit of figure.querySelectorAll(".lit, .holds-lit")) lit.classList.remove("lit", "holds-lit");
   figure.classList.toggle("lights", Boolean(part));
@@ -110,15 +110,15 @@ export function lightPart(figure, part) {
   }
 }
 
-/** The names of mappings that `part` has to do with; none without one. */
+/** The names of mappings related to `part`; none if there is no part. */
 function namesOf(part) {
   if (!part) return new Set();
   const ids = [part.dataset.part, ...(part.dataset.with || "").split(" ")].map((id) => id.split(":"));
   return new Set(ids.filter(([kind]) => ["vma", "run", "link", "tlb"].includes(kind.replace("gone-", ""))).map((id) => id[2]));
 }
 
-/** Reach the parts by mouse and keyboard; `chosen` hears which rule is asked for, `selected` which part, `named`
- * the names of the mappings that are lit. */
+/** Make parts reachable by mouse and keyboard; `chosen` is called with the requested rule, `selected` with the part,
+ * `named` with the names of the highlighted mappings. */
 export function reach(figure, selected, chosen, named) {
   const light = (figure, part) => {
     lightPart(figure, part);
@@ -149,7 +149,7 @@ export function reach(figure, selected, chosen, named) {
   });
 }
 
-/** Focus the next part, or the one before. */
+/** Focus the next or the previous part. */
 export function move(figure, by) {
   const all = parts(figure);
   if (!all.length) return;

@@ -1,4 +1,4 @@
-// The pictures of steps, which are fetched ahead and kept until the story is another.
+// The pictures of steps, fetched ahead and kept until the story changes.
 
 import { prepare } from "./picture.js";
 import { place } from "./place.js";
@@ -15,7 +15,7 @@ export function makePictures() {
   const kept = new Map();
 
   return {
-    /** The picture and the table of a step; `ahead` of being asked for. */
+    /** The picture and table of a step; `ahead` if fetched in advance. */
     of(question, ahead) {
       const { step } = question;
       const key = JSON.stringify(question);

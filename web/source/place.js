@@ -1,4 +1,4 @@
-// The current place: kept in the address, so that it can be shared, and "back" undoes.
+// The current place: kept in the address, so that it can be shared and undone with "back".
 
 export const place = {
   view: "program",
@@ -17,7 +17,7 @@ let packedText = "";
 
 const MOST_IN_ADDRESS = 16000;
 
-/** Write the place into the address; as a new history entry if `push`. */
+/** Write the place to the address, as a new history entry if `push`. */
 export async function keep(push) {
   const words = new URLSearchParams();
   words.set("view", place.view);
@@ -39,22 +39,22 @@ export async function keep(push) {
   else history.replaceState(null, "", address);
 }
 
-/** Whether the address holds the program. */
+/** True if the address contains the program. */
 export function inAddress() {
   return place.view !== "program" || Boolean(place.name) || packed.length <= MOST_IN_ADDRESS;
 }
 
-/** Read the place out of the address; return the text of the program if it holds one, and what is wrong with it. */
+/** Read the place from the address; return the program text if it contains one, and the mistakes in it. */
 export async function read() {
   const words = new URLSearchParams(location.hash.slice(1));
   const wrong = [];
   const view = words.get("view") || "program";
-  if (!["program", "graph", "bundle"].includes(view)) wrong.push(`The address names the view ${view}, which does not exist.`);
+  if (!["program", "graph", "bundle"].includes(view)) wrong.push(`The address names a view that does not exist: ${view}.`);
   place.view = ["graph", "bundle"].find((one) => one === view) || "program";
   place.name = words.get("program") || "";
   const [first, second, ...others] = words.getAll("on");
   const machines = [first, second].filter(Boolean);
-  if (others.length) wrong.push(`The page shows two machines, without ${others.join(", ")}.`);
+  if (others.length) wrong.push(`The page can show only two machines; left out: ${others.join(", ")}.`);
   if (machines.length) {
     place.machines = [machines[0], machines[1] || place.machines[1]];
     place.compare = machines.length > 1;
@@ -65,11 +65,11 @@ export async function read() {
   place.path = (words.get("way") || "").split(".").filter(Boolean).map(Number).filter(Number.isInteger);
   const text = words.get("text") ? await unpack(words.get("text")) : "";
   const damaged = Boolean(words.get("text")) && !text;
-  if (damaged) wrong.push("The program in the address is damaged: copy the link again, or choose a program.");
+  if (damaged) wrong.push("The program in the address is damaged: copy the link again, or choose another program.");
   return { text, damaged, wrong: wrong.join(" ") };
 }
 
-/** The machines that are shown: of a graph and without a comparison, the first. */
+/** The shown machines: only the first in a graph or without a comparison. */
 export function shownMachines() {
   return place.compare && place.view !== "graph" ? place.machines : place.machines.slice(0, 1);
 }

@@ -2,13 +2,13 @@
 
 const KEY = "pfnlab quiz";
 
-/** What the rows of a state say of one part, on the first machine. */
+/** The rows of one part of a state, on the first machine. */
 function seen(rows, field) {
   const row = rows.find((item) => item.field === field);
   return row ? row.cells[0] : [];
 }
 
-/** Reservations as people write them: order, case and blanks do not count. */
+/** Reservations as people write them: order, case and spaces do not matter. */
 export function plainBook(lines) {
   return lines
     .map((line) => line.trim().toLowerCase().replace(/\s+/g, " ").replace(/ leaked$/, ""))
@@ -37,8 +37,8 @@ export function makeQuiz(form, onward) {
     if (bookRight && logRight) score.right += 1;
     localStorage.setItem(KEY, JSON.stringify(score));
     byId("quiz-said").textContent =
-      `${byId("quiz-op").textContent}: ${bookRight ? "Right" : "Not so"}: the book is ${book.join(", ") || "empty"}. ` +
-      `${logRight ? "Right" : "Not so"}: ${log.length ? `the log says ${log.join("; ")}` : "the log says nothing"}.`;
+      `${byId("quiz-op").textContent}: ${bookRight ? "Right" : "Wrong"}: the book is ${book.join(", ") || "empty"}. ` +
+      `${logRight ? "Right" : "Wrong"}: ${log.length ? `the log says ${log.join("; ")}` : "the log is empty"}.`;
     truth = null;
     showScore();
     onward();
@@ -48,7 +48,7 @@ export function makeQuiz(form, onward) {
     /** Ask about the step after this one; `rows` is its state, or null at the end. */
     ask(op, rows) {
       truth = rows;
-      byId("quiz-op").textContent = rows ? op : "That was the last step: go back for another round.";
+      byId("quiz-op").textContent = rows ? op : "That was the last step: go back to play again.";
       byId("quiz-book").value = "";
       byId("quiz-log").checked = false;
       for (const control of form.elements) control.disabled = !rows;

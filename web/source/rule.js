@@ -1,8 +1,8 @@
-// The rule behind a part: its text, what of the kernel it stands for, and where it is implemented.
+// The rule behind a part: its text, the kernel code it models, and where it is implemented.
 
 import { ask } from "./ask.js";
 
-/** Show the rules of `part` in `section`; nothing for none. */
+/** Show the rules of `part` in `section`; nothing without rules. */
 export async function showRule(section, part) {
   if (!part) {
     section.hidden = true;
@@ -16,7 +16,7 @@ export async function showRule(section, part) {
     return;
   }
   if (!numbers.length) {
-    section.replaceChildren(heading, text("p", "This part follows from no single rule."));
+    section.replaceChildren(heading, text("p", "No single rule explains this part."));
     return;
   }
   const rules = await Promise.all(numbers.map((rule) => ask("rule", { rule })));

@@ -2,7 +2,7 @@
 
 import { place } from "./place.js";
 
-/** The row of steps in `row`; `go` hears which one is chosen. */
+/** The row of steps in `row`; `go` is called with the chosen step. */
 export function makeSteps(row, go) {
   let covered = false;
 
@@ -35,7 +35,7 @@ export function makeSteps(row, go) {
     return line;
   }
 
-  /** What a later step does is not told before it is predicted. */
+  /** A later step's effects are hidden until the user has predicted them. */
   function cover() {
     [...row.children].forEach((line, at) => {
       const hidden = covered && at > place.step;
@@ -51,7 +51,7 @@ export function makeSteps(row, go) {
       row.replaceChildren(...story.steps.map((step, at) => tick(step, at, story.machines.map((machine) => machine.name))));
       cover();
     },
-    /** Mark the step that is shown, and have it in sight. */
+    /** Mark the shown step, and scroll it into view. */
     mark() {
       row.querySelector("[aria-current]")?.removeAttribute("aria-current");
       const line = row.children[place.step];
@@ -59,7 +59,7 @@ export function makeSteps(row, go) {
       if (line) bringInSight(row, line);
       cover();
     },
-    /** Hide what later steps do, or show it again. */
+    /** Hide the effects of later steps, or show them again. */
     cover(on) {
       covered = on;
       cover();
@@ -67,7 +67,7 @@ export function makeSteps(row, go) {
   };
 }
 
-/** The names of what a step breaks, and the machines: those that break the same stand together. */
+/** The names of the properties that a step violates, with machines grouped by the properties they violate. */
 function violated(step, machines) {
   const found = new Map();
   for (const machine of machines) {
@@ -78,7 +78,7 @@ function violated(step, machines) {
   return found;
 }
 
-/** Scroll `list` alone. `scrollIntoView` moves the page too, and in some browsers the starting point of Tab. */
+/** Scroll only `list`: `scrollIntoView` moves the page too, and in some browsers the starting point of Tab. */
 function bringInSight(list, line) {
   const left = line.offsetLeft - list.offsetLeft;
   // On a phone the row is one line.
@@ -88,13 +88,13 @@ function bringInSight(list, line) {
   else list.scrollTop = Math.max(list.scrollTop, top + line.offsetHeight - list.clientHeight);
 }
 
-/** The sentence on a step: what each machine did in it. */
+/** The sentence about a step: each machine's result. */
 export function captionOf(story, at) {
   const { machines } = story;
   const step = story.steps[at];
   const said = machines.map((machine, number) => {
     const log = step.log[number].length ? `, log: ${step.log[number].join("; ")}` : "";
-    return `${machine.name}: ${step.results[number] === null ? "did not get here" : step.results[number]}${log}`;
+    return `${machine.name}: ${step.results[number] === null ? "did not reach this step" : step.results[number]}${log}`;
   });
   const differs = step.differs.length ? ` They differ in ${step.differs.join(", ")}.` : "";
   return `Step ${at + 1} of ${story.steps.length}, ${step.op}. ${said.join(". ")}.${differs}`;

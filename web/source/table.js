@@ -1,6 +1,6 @@
 // The state as a table, in the order of the picture, for screen readers.
 
-/** Fill the table with rows of the server; `machines` are the names above its columns. */
+/** Fill the table with rows from the server; `machines` are its column headings. */
 export function fillTable(table, rows, machines) {
   const head = document.createElement("thead");
   head.append(row("th", ["Part", ...machines], "col"));

@@ -1,8 +1,8 @@
-// The properties that a step breaks: whose step, what the property says, and why that is known.
+// The properties that a step violates: the machine, the meaning, and the reason if known.
 
 import { ask } from "./ask.js";
 
-/** A line for each violation; machines that break a property in the same way share one. */
+/** A line for each violation; machines that violate a property in the same way share one. */
 export function violationLines(broken) {
   const shared = new Map();
   for (const one of broken) {
@@ -20,7 +20,7 @@ export function violationLines(broken) {
   });
 }
 
-/** The reason of a known violation; the bug or the rule that it names is shown on request. */
+/** The reason for a known violation; its bug or rule is shown on request. */
 export function known(why) {
   const match = /^([A-Z]\d+(?:\.\d+)*): /.exec(why);
   if (!match) return document.createTextNode(why && `Known: ${why}.`);

@@ -1,4 +1,4 @@
-// Questions that take work: what takes long is said, and may be stopped.
+// Long-running questions: the page shows their progress, and the user can stop them.
 
 import { ask } from "./ask.js";
 
@@ -8,7 +8,7 @@ const EVERY = 250; // ms
 const underWay = new Set();
 let said = 0;
 
-/** Ask. Return the answer, a function that cancels the question, and one that tells if it is awaited. */
+/** Ask. Return the answer, a function that cancels the question, and one that sets if the user waits for it. */
 export function work(kind, question) {
   const control = new AbortController();
   const one = { control, quiet: false, began: performance.now() };
@@ -25,7 +25,7 @@ export function work(kind, question) {
   return { answer, giveUp: () => control.abort(), waitFor };
 }
 
-/** Cancel all running work: it belongs to the former view. */
+/** Cancel all running work, which belongs to the previous view. */
 export function giveUpAll() {
   byId("stopped").hidden = true;
   for (const one of underWay) one.control.abort();

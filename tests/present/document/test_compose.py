@@ -145,8 +145,8 @@ def test_of_very_many_results_those_that_agree_are_a_line_each() -> None:
 
     assert 50 == len(chapters)
     assert [
-        ("middle: The middle goes first", "differing inside"),
-        ("same: The middle goes first", "as expected"),
+        ("middle: Unmapping the middle first", "differing inside"),
+        ("same: Unmapping the middle first", "as expected"),
     ] == [(entry.title, entry.word) for entry in contents.entries[50:]]
     assert [False, True] == [entry.says == "" for entry in contents.entries[50:]]
     assert {""} == {entry.anchor for entry in contents.entries[50:]}

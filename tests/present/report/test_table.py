@@ -110,7 +110,7 @@ def test_a_program_can_be_named() -> None:
     """Beside others its title may not be its alone."""
     text = table([careful()], name="a/middle.pfn", width=120)
 
-    assert "a/middle.pfn: The middle goes first" == text.splitlines()[0]
+    assert "a/middle.pfn: Unmapping the middle first" == text.splitlines()[0]
 
 
 def test_machines_that_agree_end_in_agree() -> None:

@@ -15,7 +15,7 @@ from pfnlab.programs.lang.load import from_json, load_program, load_text, progra
 
 TEXT = """\
 pfnlab program 1
-title   The middle goes first
+title   Unmapping the middle first
 asks    What stays?
 device  bar: pci, 16 pages
 

@@ -10,7 +10,7 @@ from pfnlab.programs.lang.span import Span
 
 WHOLE = """\
 pfnlab program 1
-title   The middle goes first
+title   Unmapping the middle first
 asks    What stays reserved when the middle of a write-combining mapping is unmapped?
 device  bar: pci, 16 pages
 device  big: pci, 1 TiB

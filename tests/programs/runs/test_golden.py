@@ -25,7 +25,7 @@ from pfnlab.programs.runs.golden import (
 from pfnlab.programs.runs.look import LookLevel
 
 TEXT = """pfnlab program 1
-title  The middle goes first
+title  Unmapping the middle first
 asks   What stays reserved?
 device bar: pci, 16 pages
 
