@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from pfnlab.base.errors import Misuse
+from pfnlab.base.errors import Misuse, PolicyError
+from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
@@ -159,11 +160,16 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A violation counts even if the search was cut off."""
+        """A violation counts even if the search was cut off; a check that asked nothing is undecided."""
         if self.answered(VIOLATED):
             return Outcome.DISCOVERY
-        undecided = self.answered(UNDECIDED) or not self.complete
+        undecided = self.answered(UNDECIDED) or not self.complete or self.asked_nothing
         return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
+
+    @property
+    def asked_nothing(self) -> bool:
+        """True if every property holds only because it never applied."""
+        return bool(self.answers) and all(answer.vacuous for answer in self.answers)
 
     def answered(self, verdict: PropertyVerdict) -> list[PropertyResult]:
         """The properties with that verdict."""
@@ -395,8 +401,9 @@ def expecting(program: Program, machine: ModelMachine, name: str) -> Program:
     program expects the properties that the run on *machine* violates, possibly none.
     """
     try:
-        (run,) = machine.run([program])
-    except Exception:
+        with own_mistakes():
+            (run,) = machine.run([program])
+    except PolicyError:
         # A design may fail where the search did not lead, e.g. at the end of a task.
         return program
     broken = {violation.name for violation in violations(program, run)}
