@@ -78,7 +78,7 @@ def _paged(pager: bool, asked: CommandLine) -> AbstractContextManager[Say | None
     if pager and sys.stdout.isatty():
         from pfnlab.cli.paging import paged, pages
 
-        if pages(asked.verb, asked.request):
+        if pages(asked.request):
             return paged()
     return nullcontext()
 
