@@ -40,7 +40,7 @@ def test_a_report_prints_as_the_verb_does(report: pl.CheckReport) -> None:
 
 def test_what_holds_holds() -> None:
     """With the exit code of the verb."""
-    report = pl.check("model:7.2", "small", 2, "one_mode")
+    report = pl.check("model:7.2", "small", 2, "no_loss")
 
     assert (True, (), {}, 0) == (report.holds, report.violated, report.counterexamples, report.exit_code)
 

@@ -265,7 +265,5 @@ def test_a_way_that_is_no_program_says_so(page: Any) -> None:
 
     page.until(lambda: "After 32 operations" in page.text("#says"))
 
-    assert "No picture: the path is not a program: a program has at most 16 tasks." == page.text(
-        "#picture"
-    )
+    assert "No picture: the path is not a program: a program has at most 16 tasks." == page.text("#picture")
     assert not page.one("#to-program").is_enabled()

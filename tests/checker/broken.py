@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from pfnlab.base.errors import PolicyError
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.check import CheckResult, PropertyResult, check
 from pfnlab.checker.scopes.properties import questions
@@ -15,8 +16,10 @@ from pfnlab.kernel.mm.tracker import Tracker
 from pfnlab.kernel.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
 from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 
 class Broken(ModelMachine):
@@ -38,6 +41,13 @@ class Broken(ModelMachine):
         kernel.tracker, kernel.flushes = self._tracker(kernel), Flushes.all(self._flushes())
         kernel.walkers = Walkers.all(self._walker())
         return kernel
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The runs; a policy that breaks the kernel under it fails as a user's file does."""
+        try:
+            return super().run(programs)
+        except ValueError as trouble:
+            raise PolicyError("broken.py", None, str(trouble)) from trouble
 
 
 def checked(

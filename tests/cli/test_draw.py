@@ -34,6 +34,7 @@ def test_a_picture_is_written(ask: Ask, program: Path, tmp_path: Path) -> None:
         (("--narrow",), 'width="400"'),
         (("--theme", "dark"), 'class="pfn-picture dark"'),
         (("--all",), 'data-step="4"'),
+        (("--all", "--on", "model:6.12", "--on", "model:7.2"), 'data-step="1"'),
     ],
 )
 def test_a_form_is_chosen(ask: Ask, program: Path, words: tuple[str | int, ...], shows: str) -> None:

@@ -91,3 +91,14 @@ def test_a_file_is_never_paged(pager: Path) -> None:
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
     assert "PAGED" not in printed
+
+
+def test_requests_that_print_as_they_go_say_so() -> None:
+    """A pager would hold their output back until the end."""
+    from pfnlab.cli.verb_modules import request_of
+    from pfnlab.cli.verbs import verb_pages
+
+    gradual = {page.name for page in verb_pages() if getattr(request_of(page.name), "gradual", False)}
+
+    assert {"explore", "fuzz", "campaign run", "campaign resume", "kernels build"} <= gradual
+    assert not gradual & {"run", "check", "bugs list", "kernels list", "help"}

@@ -44,7 +44,7 @@ def test_what_check_prints_can_be_typed(ask: Ask) -> None:
     for answer in (ask("replay", *words.split()), ask("replay", words)):
         assert 0 == answer.code
         assert ["holds", "holds", "VIOLATED"] == [line.split()[-1] for line in answer.out.splitlines()[2:5]]
-        assert "shows the same" == answer.out.splitlines()[-1]
+        assert "model:6.1 violates no_leak in step 3, as recorded" == answer.out.splitlines()[-1]
 
 
 def test_a_race_is_gone_through_turn_by_turn(ask: Ask) -> None:
@@ -66,7 +66,7 @@ def test_a_race_is_gone_through_turn_by_turn(ask: Ask) -> None:
         (LEAK.replace("/0alu", "/99alu"), 3, "and 99 was recorded"),
         (LEAK.replace("/0alu", ""), 2, "was VIOLATED, and now is holds"),
         (LEAK.replace("no_leak", "freed_once"), 2, "was undecided, and now is VIOLATED"),
-        (LEAK.replace("model:6.1", "model:7.2"), 3, "now is -"),
+        (LEAK.replace("model:6.1", "model:7.2"), 3, "now does not apply"),
         (LEAK.replace(" 0/", " 5/"), 1, "there is no beginning 5"),
     ],
 )
@@ -109,6 +109,27 @@ def test_another_model_does_otherwise(ask: Ask) -> None:
     assert "step 5: `main goes on in unlink` was recorded, but here it is" in race.out
 
 
+@pytest.mark.parametrize(
+    ("machine", "says"),
+    [
+        ("model:6.12", "violates no_leak in step 3, as recorded"),
+        ("model:7.3", "keeps no_leak, unlike the recording: step 3: after `munmap a[1:4]` it was VIOLATED"),
+    ],
+)
+def test_a_replay_ends_with_a_verdict(ask: Ask, machine: str, says: str) -> None:
+    """The last line says whether that machine keeps the property."""
+    last = ask("replay", LEAK, "--on", machine).out.splitlines()[-1]
+
+    assert last.startswith(f"{machine} {says}")
+
+
+def test_a_schedule_that_cannot_be_followed_is_no_verdict(ask: Ask) -> None:
+    """The last line gives the reason."""
+    last = ask("replay", printed(ask("check", *RACE).out)[0], "--on", "model:7.2").out.splitlines()[-1]
+
+    assert last.startswith("model:7.2 cannot be judged by told_free: step 5: ")
+
+
 def test_saved_programs_are_replayed(ask: Ask, tmp_path: Path) -> None:
     """Of sequences and of races; on a model that is right, something else is shown."""
     ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--save", tmp_path)
@@ -128,7 +149,7 @@ def test_a_saved_program_that_was_changed_is_noticed(ask: Ask, tmp_path: Path) -
     answer = ask("replay", file)
 
     assert 1 == answer.code
-    assert "step 3: behind `munmap a[1:3]` no_leak was VIOLATED" in answer.out
+    assert "step 3: after `munmap a[1:3]` it was VIOLATED" in answer.out
 
 
 def test_a_program_of_nothing_is_refused(ask: Ask, program: Path) -> None:
@@ -180,7 +201,7 @@ def test_a_finding_is_replayed(ask: Ask, tmp_path: Path) -> None:
     assert 0 == ask("replay", folder / "program.pfn").code
     other = ask("replay", folder, "--on", "model:7.2", "--on", "model:7.3")
     assert 1 == other.code
-    assert "the machines behave the same" in other.out
+    assert "the machines no longer differ" in other.out
 
 
 POLICY = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"

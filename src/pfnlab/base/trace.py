@@ -46,7 +46,8 @@ class Trace:
     """Events and kernel log lines since the last :meth:`take`.
 
     :ivar needless: unnecessary forced flushes since boot; informational, not part of the state
-    :ivar misuses: forbidden operations that no kernel logs, since the set was last emptied
+    :ivar misuses: forbidden operations that no kernel logs, and occasions for them, since the set was last
+        emptied
     """
 
     events: list[Event] = field(default_factory=list)

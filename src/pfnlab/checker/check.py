@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from pfnlab.base.errors import Misuse
+from pfnlab.base.errors import Misuse, PolicyError
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
@@ -26,6 +26,7 @@ from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.kernel.policies.boot import has_own
 from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Expect, Program
@@ -159,11 +160,16 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A violation counts even if the search was cut off."""
+        """A violation counts even if the search was cut off; a check that asked nothing is undecided."""
         if self.answered(VIOLATED):
             return Outcome.DISCOVERY
-        undecided = self.answered(UNDECIDED) or not self.complete
+        undecided = self.answered(UNDECIDED) or not self.complete or self.asked_nothing
         return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
+
+    @property
+    def asked_nothing(self) -> bool:
+        """True if every property holds only because it never applied."""
+        return bool(self.answers) and all(answer.vacuous for answer in self.answers)
 
     def answered(self, verdict: PropertyVerdict) -> list[PropertyResult]:
         """The properties with that verdict."""
@@ -396,8 +402,11 @@ def expecting(program: Program, machine: ModelMachine, name: str) -> Program:
     """
     try:
         (run,) = machine.run([program])
-    except Exception:
-        # A design may fail where the search did not lead, e.g. at the end of a task.
+    except Exception as trouble:
+        # A user's design may fail where the search did not lead, e.g. at the end of a task. A stock one may
+        # not.
+        if not (isinstance(trouble, PolicyError) or has_own(machine.profile)):
+            raise
         return program
     broken = {violation.name for violation in violations(program, run)}
     kept = [name] if name in broken else sorted(broken)

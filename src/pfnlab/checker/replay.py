@@ -211,15 +211,26 @@ def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[Jud
     return judged[: kept.index(False) + 1] if False in kept else judged
 
 
+def judgement(question: Question, machine: str, steps: Sequence[JudgedStep]) -> str:
+    """The property on *machine*, as a sentence: ``model:6.1 violates no_leak in step 3``."""
+    words, name = [step.word for step in steps], question.name
+    if question.kind == "sometimes":
+        return f"{machine} {'reaches' if REACHED in words else 'never reaches'} {name}"
+    if BROKEN in words:
+        return f"{machine} violates {name} in step {words.index(BROKEN) + 1}"
+    return (
+        f"{machine} keeps {name}" if KEPT in words else f"{machine} does not violate {name}: no step tests it"
+    )
+
+
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
     """:raises ReplayDifference: if the property is undecided after the last step, or was decided before"""
     decides = BROKEN if question.kind == "always" else REACHED
     for number, step in enumerate(steps, 1):
         if (step.word == decides) != (number == len(steps)):
             recorded = decides if number == len(steps) else "undecided"
-            raise ReplayDifference(
-                number, f"behind `{step.step}` {question.name} was {recorded}, and now is {step.word}"
-            )
+            now = "does not apply" if step.word == SILENT else f"is {step.word}"
+            raise ReplayDifference(number, f"after `{step.step}` it was {recorded}, and now {now}")
 
 
 def _question(name: str, scope: Scope | RaceScope | None) -> Question:

@@ -21,12 +21,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Say
 
-#: The verbs that print as they go.
-_GRADUAL = (
-    *("explore", "fmt", "fuzz", "try", "bisect", "litmus copy", "campaign run", "campaign resume"),
-    *("kernels fetch", "kernels build", "kernels meet", "kernels diff", "kernels rm"),
-)
-
 #: Pagers; without PAGER, the first one installed is used.
 _PAGERS = ("less", "more")
 
@@ -67,7 +61,7 @@ class HeldOutput(io.StringIO):
             say(line)
 
 
-def pages(verb: str, request: Any) -> bool:
+def pages(request: Any) -> bool:
     """Return True if the output of a command may go through a pager."""
     form = getattr(request, "form", None)
     is_data = (
@@ -75,7 +69,7 @@ def pages(verb: str, request: Any) -> bool:
         or getattr(request, "schema", False)
         or getattr(request, "completion", None)
     )
-    is_gradual = verb in _GRADUAL or getattr(request, "watch", None) is not None
+    is_gradual = getattr(request, "gradual", False) or getattr(request, "watch", None) is not None
     return sys.stdout.isatty() and not is_data and not is_gradual and form in (None, "text")
 
 

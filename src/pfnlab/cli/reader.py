@@ -78,7 +78,7 @@ def _paged(pager: bool, line: CommandLine) -> AbstractContextManager[Say | None]
     if pager and sys.stdout.isatty():
         from pfnlab.cli.paging import paged, pages
 
-        if pages(line.verb, line.request):
+        if pages(line.request):
             return paged()
     return nullcontext()
 

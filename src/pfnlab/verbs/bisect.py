@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 class BisectRequest(Request, frozen=True, kw_only=True):
+    gradual = True
+
     sought: Annotated[
         str, Option("A program, a property, or a bug, e.g. A06.", "PROGRAM|PROPERTY|BUG", positional=True)
     ]

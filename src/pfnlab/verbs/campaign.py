@@ -85,6 +85,8 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
     undecided.
     """
 
+    gradual = True
+
     file: Annotated[Path, CAMPAIGN_FILE]
     check: Annotated[bool, Option("Only check the file and print its plan.", names=("--check",))] = False
     store: StoreOf = None
@@ -204,6 +206,8 @@ class ResumeRequest(Request, frozen=True, kw_only=True):
     Exit codes: 0 as expected, 1 a discovery, 3 some shards did not run or are isolated, or a result is
     undecided.
     """
+
+    gradual = True
 
     name: CampaignName = None
     store: StoreOf = None

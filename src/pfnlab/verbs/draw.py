@@ -28,9 +28,9 @@ class DrawRequest(Request, frozen=True, kw_only=True):
         ),
     ] = ()
     step: Annotated[int | None, Option("Draw only the state after step N, counted from 1.", "N")] = None
-    all_steps: Annotated[bool, Option("Draw all steps (the default without --step).", names=("--all",))] = (
-        False
-    )
+    all_steps: Annotated[
+        bool, Option("Draw all steps in full, also those in which machines agree.", names=("--all",))
+    ] = False
     race: Annotated[
         bool, Option("Draw processor lanes: which are held, which wait, and what each has cached.")
     ] = False
@@ -84,7 +84,7 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     if request.race:
         svg = draw_race(program, runs, width=width, theme=theme)
     elif step is None:
-        svg = draw_story(program, runs, width=width, theme=theme)
+        svg = draw_story(program, runs, full=request.all_steps, width=width, theme=theme)
     elif len(runs) > 1:
         svg = draw_compare(program, runs, step - 1, width=width, theme=theme)
     else:

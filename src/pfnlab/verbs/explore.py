@@ -16,6 +16,8 @@ from pfnlab.verbs.option import Option, Request, Say
 
 
 class ExploreRequest(Request, frozen=True, kw_only=True):
+    gradual = True
+
     program: Annotated[
         str | None, Option("A program from the library by name, or a file.", "PROGRAM", positional=True)
     ] = None

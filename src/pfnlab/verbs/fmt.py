@@ -21,6 +21,8 @@ FORMATS = ("text", "json", "github")
 
 
 class FmtRequest(Request, frozen=True, kw_only=True):
+    gradual = True
+
     programs: Annotated[
         tuple[str, ...],
         Option("Files, folders or patterns; - is standard input.", "PROGRAM", positional=True),

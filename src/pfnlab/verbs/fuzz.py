@@ -46,6 +46,8 @@ _DRAWN = "seed programs driver schedules vfio slots fixed leaves failures covera
 
 
 class FuzzRequest(Request, frozen=True, kw_only=True):
+    gradual = True
+
     on: Annotated[
         tuple[str, ...],
         Option(

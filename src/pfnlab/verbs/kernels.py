@@ -150,6 +150,8 @@ class FetchRequest(Request, frozen=True, kw_only=True):
     """Fetch kernels from the distribution's archive, 13 to 50 MiB each, plus 40 MiB of package lists the
     first time."""
 
+    gradual = True
+
     names: Annotated[
         tuple[str, ...],
         Option(
@@ -222,6 +224,8 @@ class RemoveRequest(Request, frozen=True, kw_only=True):
     Removed files are fetched or rebuilt when they are needed.
     """
 
+    gradual = True
+
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)] = ()
     older: Annotated[
         float | None, Option("Remove all files, not only kernels, unused for this many days.", "DAYS", min=0)
@@ -266,6 +270,8 @@ class BuildRequest(Request, frozen=True, kw_only=True):
 
     Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 the kernel fails to build or boot.
     """
+
+    gradual = True
 
     source: Annotated[
         str,

@@ -38,6 +38,8 @@ class MeetRequest(Request, frozen=True, kw_only=True):
     recur.
     """
 
+    gradual = True
+
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or a kernel built here.", "K", positional=True)
     ] = ()
@@ -156,6 +158,8 @@ class DiffRequest(Request, frozen=True, kw_only=True):
 
     Exit codes: 0 no difference, 1 differences, 3 a kernel could not be run, or a difference did not recur.
     """
+
+    gradual = True
 
     first: Annotated[
         str, Option("6.12.94, a series, a bzImage, or a kernel built here.", "A", positional=True)

@@ -75,6 +75,8 @@ def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
 class CopyRequest(Request, frozen=True, kw_only=True):
     """Copy programs into this or another folder, to change them."""
 
+    gradual = True
+
     names: LibraryNames
     to: Annotated[Path, Option("Folder to copy to; created if missing.", "FOLDER")] = Path()
     force: ForceOf = False

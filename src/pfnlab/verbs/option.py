@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -13,7 +13,12 @@ Say = Callable[[str], None]
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The request of a verb."""
+    """The request of a verb.
+
+    :cvar gradual: whether the verb prints as it goes, so that its output must not wait for a pager
+    """
+
+    gradual: ClassVar[bool] = False
 
 
 class Option(NamedTuple):

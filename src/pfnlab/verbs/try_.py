@@ -21,6 +21,8 @@ _REVIEWED = 60.0
 
 
 class TryRequest(Request, frozen=True, kw_only=True):
+    gradual = True
+
     tree: Annotated[
         Path, Option("A kernel tree, 7.2 for its source package, or a bzImage.", "TREE", positional=True)
     ]

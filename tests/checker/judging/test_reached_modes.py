@@ -61,7 +61,10 @@ def test_the_same_mode_and_other_pages_break_nothing(second: str) -> None:
 
 @for_each(("machine", "found"), [("6.1", ["one_mode"]), ("6.12", ["one_mode"]), ("7.3", [])])
 def test_the_program_of_litmus_answers_its_question(machine: str, found: list[str]) -> None:
-    """Can the same pages be write-combining in one process and uncached in another? Its own processor remembers them."""
+    """Its question: can the same pages be write-combining in one process and uncached in another?
+
+    Its own processor remembers them.
+    """
     program = load_program(find_program("race-mapped-before-clearing"))
 
     run = ModelMachine(machine).run_one(program)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from broken import lines
 
+from pfnlab.base.result import Outcome
 from pfnlab.checker.check import PropertyResult, check
 from pfnlab.checker.judging.judge import violations
-from pfnlab.checker.scopes.scope import read_scope
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope, read_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
 RACE = """
@@ -43,6 +45,21 @@ def test_a_reservation_outlives_the_translations_from_6_16_on(machine: str, verd
 def test_a_translation_of_the_same_mode_or_none_breaks_nothing(mode: str, touched: str) -> None:
     """Where the pages were never touched, nobody remembers them."""
     assert "violated" != raced("6.1", mode, touched).verdict
+
+
+@pytest.mark.parametrize(("mode", "vacuous"), [("wc", True), ("uc", False)])
+def test_a_race_whose_mappings_ask_for_one_mode_never_asks(mode: str, vacuous: bool) -> None:
+    """No schedule can give a frame two modes if every mapping of the scope asks for the same."""
+    assert vacuous == raced("7.3", mode).vacuous
+
+
+def test_a_check_that_asked_nothing_is_undecided() -> None:
+    """Its exit code is not that of a property that holds."""
+    scope = load_scope("race")
+
+    found = [check(ModelMachine("7.3"), scope, questions([name], scope)) for name in ("one_mode", "no_leak")]
+
+    assert [Outcome.UNDECIDED, Outcome.AS_EXPECTED] == [result.outcome for result in found]
 
 
 def test_the_program_is_held_where_two_modes_are_reached() -> None:

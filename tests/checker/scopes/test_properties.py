@@ -645,6 +645,26 @@ def test_a_question_that_never_arose_is_no_proof() -> None:
     assert ("holds", True) == (found.verdict, found.vacuous)
 
 
+@for_each(
+    ("name", "ops", "vacuous"),
+    [
+        ("copied_flushed", ["new = mmap bar[0:3] wc private rw", "write <first> 1"], False),
+        ("copied_flushed", [MAPPED, "write <first> 1"], True),
+        ("fork_works", ["child = fork pids_max"], True),
+        ("fork_works", ["child = fork"], False),
+        ("fork_keeps_parent", ["child = fork pids_max"], True),
+        ("freed_unmapped", ["new = mmap bar[0:3] driver buffer shared rw"], True),
+    ],
+)
+def test_what_the_operations_never_brought_about_was_never_asked(
+    name: str, ops: list[str], vacuous: bool
+) -> None:
+    """A property of an event that no operation of the scope causes is never asked."""
+    found = answer(Broken(), name, *ops)
+
+    assert ("holds", vacuous) == (found.verdict, found.vacuous)
+
+
 def test_operations_and_their_results_are_counted() -> None:
     """A report can say what was tried and how it ended."""
     found = checked(Broken(NoPartial), "split", MAPPED, "munmap <first>", depth=2)

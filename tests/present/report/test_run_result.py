@@ -157,7 +157,7 @@ def test_a_summary_writes_control_characters_out() -> None:
 @pytest.mark.parametrize(
     ("result", "about"),
     [
-        (agreeing(), [About.AGREE, About.CLEAN, About.KERNEL, About.KERNEL]),
+        (agreeing(), [About.AGREE, About.CLEAN, About.UNJUDGED, About.KERNEL, About.KERNEL]),
         (lost(), [About.LOST, About.KERNEL]),
         (undecided(), [About.UNDECIDED, About.KERNEL]),
     ],
@@ -171,6 +171,17 @@ def test_each_statement_has_a_subject(result: RunResult, about: list[About]) -> 
     assert [line.text for line in verdict_lines(result.runs, result.verdict, 1000)] == [
         statement.line for statement in said
     ]
+
+
+def test_a_run_without_violations_names_the_steps_not_judged() -> None:
+    """A property that was not observed was not kept."""
+    blind = tuple(msgspec.structs.replace(step, ptes=None) for step in careful().steps)
+    run = msgspec.structs.replace(careful(), steps=blind)
+
+    said = [one.line for one in statements([run], judge(PROGRAM, [run], {}))]
+
+    assert said[0].startswith("no leak, no violation: ")
+    assert said[1].startswith("not judged in steps 1, 2, 3, 4: model:7.2; VMAs and entries are not observed")
 
 
 def test_steps_follow_the_machines_that_differ() -> None:

@@ -50,3 +50,24 @@ def test_a_section_has_its_steps_and_a_step_its_text() -> None:
     assert "S9.3 /proc/bus/pci" == section.name
     assert section.says[0] == "S9.3.1 The file offset is the physical address."
     assert step.says[1].startswith("A mapping that does not lie within the BAR")
+
+
+@for_each(
+    ("word", "rule", "properties"),
+    [
+        ("untrack", "S3.6 untrack_pfn (docs/semantics/S3.md)", "no_leak, no_loss"),
+        ("flush", "S8.3 Why the flush must come before unlinking", "no_stale, told_free"),
+        ("leaf", "S6.3 Leaves", "leaves_fit, walks_tables"),
+    ],
+)
+def test_a_word_leads_to_its_rules_and_properties(word: str, rule: str, properties: str) -> None:
+    """The rules are named with their pages."""
+    says = " ".join(meanings(word)[0].says).replace(", S3.7 untrack_pfn_moved", "")
+
+    assert f"Rules: {rule}" in says
+    assert f"Properties: {properties}" in says
+
+
+def test_a_word_that_no_rule_has_leads_nowhere() -> None:
+    """Its meaning is all there is."""
+    assert 1 == len(meanings("seam")[0].says) == len(meanings("seam"))

@@ -29,6 +29,9 @@ def lines(*ops: str) -> tuple[str, ...]:
             ["a = mmap bar[0:4] wc shared rw", "b = mmap bar[0:4] driver fault uc- shared rw", "read b[0]"],
             ("a[0:4] wc", "b[0:4] wc (asked uc-)"),
         ),
+        # Without entries there is no mode yet, whatever was asked for.
+        (["b = mmap bar[0:4] driver fault uc- shared rw"], ()),
+        (["a = mmap bar[0:4] wc shared rw", "zap_vma_ptes a[0:4]"], ()),
         # The last mapping of a page decides what it asked for, on both sides of it the first one.
         (
             [

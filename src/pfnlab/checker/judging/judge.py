@@ -30,15 +30,15 @@ from pfnlab.kernel.policies.releases import is_version, upstream
 from pfnlab.kernel.policies.seams import with_policy
 from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
-from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.lang.ops import Fork, Op, Program
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Expectation, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import NamedMachine, side_by_side
-from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemoryObservation, Run, Step, standings
-from pfnlab.programs.runs.violation import Violation
+from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryObservation, Run, Step
+from pfnlab.programs.runs.violation import Unjudged, Violation, unjudged_steps
 
 #: Properties of operations and page-table entries, with the sentence for each.
 SEEN: dict[str, str] = {
@@ -208,8 +208,7 @@ class _Judging:
         self._contents = PageContents(program)
         self._modes = ReachedModes(run, self._layout, self._history)
         self._starts = area_starts(program)
-        #: Tasks whose processors are held.
-        self._held: set[str] = set()
+        self._unjudged = unjudged_steps(run)
         self._before: int | None = None
         #: The entry properties that held at the last observed step, each with the history's change count at
         #: that point.
@@ -225,16 +224,14 @@ class _Judging:
         if op is not None:
             history.follow(op, step, run.steps[number - 1 : number + 1] if number else ())
             history.moved_away |= has_moved(op, step)
-        if op is not None and isinstance(op.call, Release):
-            self._held = {task for task, result in standings(step).items() if result == HELD}
-        elif step.result == HELD:
-            self._held.add(step.task)
         broken: dict[str, str] = {}
-        self._modes.look(number, op, held=bool(self._held))
-        if self._held or step.vmas is None or step.ptes is None:
+        unjudged = self._unjudged[number]
+        held = unjudged in (Unjudged.HELD_MODEL, Unjudged.HELD_KERNEL)
+        self._modes.look(number, op, held=held)
+        if unjudged is not None:
             for question in events_broken(SeenMoment(step, history, self._layout)):
                 broken.setdefault(question.name, question.asks)
-            if self._held and self._modes.agree() is False:
+            if held and self._modes.agree() is False:
                 broken.setdefault(one_mode.__name__, sentence_of(one_mode.__name__))
             # Structures may be in the middle of a change, but observers must still agree on them.
             memory = _memory(run, number)

@@ -63,6 +63,9 @@ class SeenMoment:
         part.step = msgspec.structs.replace(self.step, tracked=tracked)
         return part
 
+    #: Runs are judged for violations only, which the requests do not decide.
+    asked: Sequence[FrameMode] = ()
+
     @cached_property
     def mappings(self) -> list[SeenMapping]:
         return [] if self._mappings is None else self._mappings.all

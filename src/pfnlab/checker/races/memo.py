@@ -11,6 +11,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -126,7 +127,7 @@ class Turns:
         return tuple(task for task in range(len(self.tasks)) if self._able(joint, task))
 
     def modes_agree(self, joint: JointState) -> bool | None:
-        """True if each frame that can be reached in two ways has one cache mode; None if none can."""
+        """True if each frame has one cache mode although two were asked for; None if none could have two."""
         digests = tuple(joint.parts[number] for number in self._reaching)
         if digests not in self._modes:
             keys = list(zip(self._reaching, digests, strict=True))
@@ -136,8 +137,15 @@ class Turns:
             found = [self._reached[key] for key in keys]
             entries = [one for part, _ in found for one in part]
             remembered = differing(entries, (one for _, part in found for one in part))
-            self._modes[digests] = agree((one.frames, one.mode) for one in [*entries, *remembered])
+            answer = agree((one.frames, one.mode) for one in [*entries, *remembered])
+            self._modes[digests] = answer if not answer or self._asks_two_modes else None
         return self._modes[digests]
+
+    @cached_property
+    def _asks_two_modes(self) -> bool:
+        """True if the operations, one after the other, ask for two modes of a frame."""
+        live = Live(self._machine, self._race, self._ground)
+        return agree(live.asked_in_a_row()) is False
 
     def _note_reached(self, live: Live, values: Iterable[tuple[int, int]]) -> None:
         for number, value in values:

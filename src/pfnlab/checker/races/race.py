@@ -70,7 +70,8 @@ class RaceState(NamedTuple):
     :param facts: effects of the turns so far that the kernel does not show
     :param answers: the answer to each of :data:`STATE_QUESTIONS`, once all operations are done
     :param exited: whether every task has since exited
-    :param modes: whether each frame that can be reached in two ways has one cache mode; None if none can
+    :param modes: whether each frame has one cache mode although two were asked for; None if none could have
+        two
     """
 
     race: int

@@ -6,11 +6,19 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from pfnlab.base.errors import Undecided
 from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
-from pfnlab.checker.scopes.moment import LEFT_BEHIND, LOOKED_BEHIND, facts_since, warn_again
+from pfnlab.checker.scopes.moment import (
+    LEFT_BEHIND,
+    LOOKED_BEHIND,
+    FrameMode,
+    StateView,
+    facts_since,
+    warn_again,
+)
 from pfnlab.checker.scopes.scope import Race
 from pfnlab.kernel.hw.pgtable import EntryRun as Entry
 from pfnlab.kernel.hw.spans import SpanSet
@@ -101,7 +109,8 @@ class Live:
         self._one_by_one = SequentialExecution(self.kernel, ground.places)
         for op in race.setup:
             self._one_by_one.step(op)
-        self.kernel.trace.take()
+        # Facts of the setup belong to no turn.
+        facts_since(self.kernel.trace)
         self._ops: dict[str, list[Op]] = {}
         for op in race.concurrent:
             self._ops.setdefault(op.task, []).append(op)
@@ -177,6 +186,21 @@ class Live:
         with own_mistakes():
             exit_all(self.kernel)
         return facts_since(self.kernel.trace)
+
+    def asked_in_a_row(self) -> list[FrameMode]:
+        """Run the operations one after the other; return the frames mapped, with the modes asked for.
+
+        Operations from the first on that the model has no rule for are left out.
+        """
+        asked = list(StateView(self.kernel, ()).asked)
+        for op in (op for task in self.tasks for op in self._ops[task]):
+            try:
+                with own_mistakes():
+                    self._one_by_one.step(op)
+            except Undecided:
+                break
+            asked += StateView(self.kernel, ()).asked
+        return asked
 
     def variables(self, task: str) -> Any:
         """The function that the operation of *task* has reached, and its continuation; it must be under way.

@@ -6,7 +6,7 @@ is used until it is flushed, whatever the tables contain by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pfnlab.base.units import PfnRange
@@ -67,6 +67,19 @@ def agree(pieces: Iterable[tuple[PfnRange, CacheMode]]) -> bool | None:
         if last is None or frames.end > last[0].end:
             last = frames, mode
     return True if shared else None
+
+
+def one_mode_kept(
+    reached: Sequence[tuple[PfnRange, CacheMode]], asked: Iterable[tuple[PfnRange, CacheMode]]
+) -> bool | None:
+    """True if each frame has one mode although two were asked for; False if it has two.
+
+    None if no frame could have two modes: then an answer would mean nothing.
+
+    :param asked: the same pieces, each with the mode that its mapping asked for
+    """
+    answer = agree(reached)
+    return None if answer and agree(asked) is not False else answer
 
 
 def modes_agree(kernel: Kernel) -> bool | None:

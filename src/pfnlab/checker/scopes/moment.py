@@ -113,6 +113,10 @@ class Moment(Protocol):
         """Every mapping of device pages, of all tasks."""
 
     @property
+    def asked(self) -> Sequence[FrameMode]:
+        """The frames that entries map, each with the mode that its mapping asked for; empty if unknown."""
+
+    @property
     def remembered(self) -> Sequence[FrameMode]:
         """The frames that processors reach by cached translations that match no entry."""
 
@@ -249,6 +253,16 @@ class StateView:
             for mm in self.mms
             for vma in mm.vmas
             if vma.flags & VM_PFNMAP and vma.file is not None
+        ]
+
+    @property
+    def asked(self) -> list[FrameMode]:
+        mode_of = self.kernel.platform.pat.pgprot2cachemode
+        # vm_page_prot keeps what the driver asked for, whatever the memtype list granted.
+        return [
+            FrameMode(shown.frames, mode_of(mapping.vma.page_prot))
+            for mapping in self.mappings
+            for shown in mapping.frame_modes
         ]
 
     @cached_property

@@ -91,6 +91,21 @@ def fork_refused(outcomes: Outcomes) -> bool:
     return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
 
 
+def fork_tried(outcomes: Outcomes) -> bool:
+    """True if a fork was tried without an injected failure."""
+    return any(kind == "fork" for kind, _ in outcomes)
+
+
+def fork_done(outcomes: Outcomes) -> bool:
+    """True if a fork succeeded."""
+    return any(kind.startswith("fork") and result == "ok" for kind, result in outcomes)
+
+
+def mmap_refused(outcomes: Outcomes) -> bool:
+    """True if an mmap failed."""
+    return any(kind.startswith("mmap") and result != "ok" for kind, result in outcomes)
+
+
 def _always(seam: Seam | None, judge: Judge, *needs: str) -> Question:
     return Question(judge.__name__, "always", _sentence(judge), judge, needs, seam)
 
@@ -121,10 +136,10 @@ QUESTIONS: tuple[Question, ...] = (
     _always(None, claimed_unmapped, "request_mem_region or bind or vfio"),
     _always("tracker", claimed_free, "request_mem_region or bind or vfio"),
     _always("tracker", fork_whole, "fork that fails")._replace(occasion=fork_refused),
-    _always("tracker", fork_works, "fork"),
-    _always(None, fork_keeps_parent, "fork"),
-    _always(None, freed_unmapped, "buffer"),
-    _always(None, right_file, "stack"),
+    _always("tracker", fork_works, "fork")._replace(occasion=fork_tried),
+    _always(None, fork_keeps_parent, "fork")._replace(occasion=fork_done),
+    _always(None, freed_unmapped, "buffer")._replace(occasion=mmap_refused),
+    _always(None, right_file, "stack")._replace(occasion=mmap_refused),
     _always(None, committed_left, "private"),
     _always("walker", walks_pages),
     _always("walker", walks_all, "write", "private"),

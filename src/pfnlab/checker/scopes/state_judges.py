@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from pfnlab.base.units import PfnRange
-from pfnlab.checker.scopes.modes import agree
+from pfnlab.checker.scopes.modes import one_mode_kept
 from pfnlab.checker.scopes.moment import (
     COMMITTED,
     FORK_CHANGED,
@@ -24,7 +24,7 @@ from pfnlab.checker.scopes.moment import (
 )
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
-from pfnlab.kernel.mm.copy_on_write import COPIED_UNFLUSHED
+from pfnlab.kernel.mm.copy_on_write import COPIED, COPIED_UNFLUSHED
 from pfnlab.kernel.mm.gather import FREED_TABLE
 from pfnlab.kernel.mm.more.readers import WALKED_LEAF
 
@@ -72,7 +72,8 @@ def no_warning(moment: Moment) -> bool | None:
 
 def one_mode(moment: Moment) -> bool | None:
     """All mappings of a frame, and all that processors remember of it, have one cache mode."""
-    return agree([*(one for mapping in moment.mappings for one in mapping.frame_modes), *moment.remembered])
+    reached = [*(one for mapping in moment.mappings for one in mapping.frame_modes), *moment.remembered]
+    return one_mode_kept(reached, [*moment.asked, *moment.remembered])
 
 
 def _ram_shown(moment: Moment) -> list[FrameMode]:
@@ -166,7 +167,7 @@ def right_file(moment: Moment) -> bool | None:
 
 def copied_flushed(moment: Moment) -> bool | None:
     """No processor caches a translation of a page when its copy is installed."""
-    return COPIED_UNFLUSHED not in moment.facts
+    return COPIED_UNFLUSHED not in moment.facts if COPIED in moment.facts else None
 
 
 def committed_left(moment: Moment) -> bool | None:

@@ -15,6 +15,8 @@ from pfnlab.base.json_text import json_values
 from pfnlab.base.result import Made, Outcome
 from pfnlab.checker import replay
 from pfnlab.checker.check import VIOLATED, CheckResult
+from pfnlab.checker.judging.judge import RUN_PROPERTIES, violations
+from pfnlab.checker.scopes.properties import Question
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.hunt.fuzz.rounds import changed_by_looking
 from pfnlab.hunt.fuzz.signature import LOST, Signature, signatures_of
@@ -128,7 +130,6 @@ class Replaying(NamedTuple):
         for named in machines:
             spec = named.spec
             steps: list[replay.JudgedStep] = []
-            verdict = AS_FOUND
             model = named.kind == "model"
             # A kernel is compared with the machine on which the case was found.
             if case.source and not (model and self.on):
@@ -138,21 +139,35 @@ class Replaying(NamedTuple):
                     for step in case.recorded.on(spec):
                         steps.append(step)
                     _same_schedule(case.schedule, steps)
-                    replay.check_same(case.recorded.question, steps)
+                    verdict = _on_model(case.recorded.question, spec, steps)
                 else:
-                    verdict = self._on_kernel(case.recorded.program, case.machine, spec)
+                    verdict = self._on_kernel(case, named)
             except replay.ReplayDifference as difference:
-                verdict = _otherwise(str(difference))
+                name = case.recorded.question.name
+                says = f"{spec} cannot be judged by {name}: {difference}"
+                verdict = Confirmation(Outcome.DISCOVERY, says)
             yield _result(case.recorded.title, spec, steps, verdict)
 
-    def _on_kernel(self, program: Program | None, machine: str, spec: str) -> Confirmation:
-        """Compare a kernel with the model on which the program was found."""
+    def _on_kernel(self, case: Case, named: named_machines.NamedMachine) -> Confirmation:
+        """Judge a kernel by the property, and compare it with the model on which the program was found."""
+        program, question, spec = case.recorded.program, case.recorded.question, named.spec
         if program is None:
             raise Misuse(f"{spec} cannot follow a schedule: replay the program that `check --save` keeps")
         ((model, kernel),) = named_machines.side_by_side(
-            named_machines.name_machines([machine, spec]), [program], LookLevel.PROC, self.accel
+            named_machines.name_machines([case.machine, spec]), [program], LookLevel.PROC, self.accel
         )
-        return comparison(program, model, kernel)
+        compared = comparison(program, model, kernel)
+        broken = [one for one in violations(program, kernel, named.series) if one.name == question.name]
+        as_model = f"; it agrees with {case.machine}" if compared == AS_FOUND else f"; it {compared.says}"
+        if broken:
+            says = f"{spec} violates {question.name} in step {broken[0].step + 1}{as_model}"
+        elif kernel.unfinished is not None:
+            says = f"{spec} cannot be judged by {question.name}: {compared.says}"
+        elif question.name not in RUN_PROPERTIES or program.needs.held:
+            says = f"{spec} cannot be judged by {question.name}, which only a model shows{as_model}"
+        else:
+            says = f"{spec} keeps {question.name}{as_model}"
+        return Confirmation(compared.outcome, says)
 
     def _finding(self, folder: Path) -> replay.ReplayResult:
         data, program = read_data(folder), load_program(folder / PROGRAM)
@@ -173,11 +188,11 @@ class Replaying(NamedTuple):
             signatures = _by_looking(program, machines, runs_by_level)
         else:
             signatures = signatures_of(program, runs)
-        verdict = AS_FOUND
+        verdict = Confirmation(Outcome.AS_EXPECTED, "the machines differ as recorded")
         if not signatures:
-            verdict = _otherwise("the machines behave the same")
+            verdict = Confirmation(Outcome.DISCOVERY, "the machines no longer differ")
         elif not {one.key for one in signatures} & {one.key for one in data.signatures}:
-            verdict = _otherwise(str(signatures[0]))
+            verdict = Confirmation(Outcome.DISCOVERY, f"the machines differ in another way: {signatures[0]}")
         steps = [replay.JudgedStep(line, "") for line in op_lines(program)]
         specs = " and ".join(machine.spec for machine in machines)
         return _result(f"finding {folder.name}: {data.signatures[0]}", specs, steps, verdict)
@@ -204,8 +219,14 @@ def _same_schedule(schedule: Sequence[str], steps: Sequence[replay.JudgedStep]) 
         )
 
 
-def _otherwise(says: str) -> Confirmation:
-    return Confirmation(Outcome.DISCOVERY, f"shows something else: {says}")
+def _on_model(question: Question, spec: str, steps: Sequence[replay.JudgedStep]) -> Confirmation:
+    """The verdict on a model that has taken every step."""
+    says = replay.judgement(question, spec, steps)
+    try:
+        replay.check_same(question, steps)
+    except replay.ReplayDifference as difference:
+        return Confirmation(Outcome.DISCOVERY, f"{says}, unlike the recording: {difference}")
+    return Confirmation(Outcome.AS_EXPECTED, f"{says}, as recorded")
 
 
 def _by_looking(

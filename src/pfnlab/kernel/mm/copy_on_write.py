@@ -13,7 +13,7 @@ from pfnlab.kernel.mm.vma import AnonVma, Vma
 ZERO_PFN = 0
 
 #: A processor still has a translation of the page that a copy replaces.
-COPIED_UNFLUSHED = "copied a page that a processor remembers"
+COPIED, COPIED_UNFLUSHED = "copied a page", "copied a page that a processor remembers"
 
 
 def do_wp_page(vma: Vma, entry: EntryRun) -> None:
@@ -79,6 +79,7 @@ def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
         mm.kernel.trace.event("pte_clear_flush", entry.start)
         if mm.kernel.profile.copy_flushes_first:
             mm.flush_tlb(entry.start, entry.end)
+        mm.kernel.trace.misuses.add(COPIED)
         if any(task.mm is mm and task.tlb.remembers(entry.start) for task in mm.kernel.tasks.values()):
             mm.kernel.trace.misuses.add(COPIED_UNFLUSHED)
         install_page(vma, entry.start, value, write=write, dirty=write)

@@ -32,7 +32,8 @@ def part(content: CheckResult) -> Part:
     title = f"{content.machine}, scope {content.scope}"
     broken = ", ".join(answer.name for answer in content.answered(VIOLATED))
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
-    says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
+    clean = "nothing asked" if content.asked_nothing else "no violation"
+    says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: {clean}"
     cut = f"; the search was cut short: {content.cut[0]}" if content.cut else ""
     others = ((name, str(value)) for name, value in other_fields(content, SHOWN_APART).items() if value)
     bound = f"at most {number_of(content.depth, 'operation')}"

@@ -288,15 +288,22 @@ _IN_A_ROW, _LEAST_PANEL = 4, 300.0
 
 
 def draw_story(
-    program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
+    program: Program,
+    runs: Sequence[Run],
+    *,
+    full: bool = False,
+    width: float | None = None,
+    theme: Theme = "auto",
 ) -> str:
     """Draw all steps of a program, one panel per step or one column per machine; raise Misuse for bad runs.
 
+    :param full: draw steps in full in which machines agree; otherwise each is one line
     :param width: in pixels, as in :func:`draw_state`
     """
     scenes = Scenes(program, runs)
     if len(runs) > 1:
-        return draw_columns(scenes, width=width, theme=theme)
+        steps = range(scenes.steps) if full else ()
+        return draw_columns(scenes, steps, width=width, theme=theme)
     inner = max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
     columns = 1 if axis.is_narrow(width) else _columns(scenes, inner)
     each = (inner - (columns - 1) * axis.SPACE) / columns

@@ -6,6 +6,7 @@ found by its identifier in the same way.
 
 import ast
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +65,25 @@ def glossary() -> dict[str, str]:
 def rule_numbers() -> tuple[str, ...]:
     """Return the number of every section and step."""
     return tuple(_rules(_installed("semantics", "rules")))
+
+
+def rules_about(word: str, most: int = 4) -> list[Rule]:
+    """Return the sections with *word* in their titles, then those that mention it most often.
+
+    :param most: the maximum number of sections
+    """
+    pattern = re.compile(rf"(?<![a-z]){re.escape(word.casefold())}")
+    rules = _rules(_installed("semantics", "rules"))
+    mentions: Counter[str] = Counter()
+    for number, (rule, _) in rules.items():
+        mentions[".".join(number.split(".")[:2])] += len(pattern.findall(rule.text.casefold()))
+    sections = [rules[number][0] for number, count in mentions.most_common() if "." in number and count]
+    titled = [rule for rule, _ in rules.values() if rule.number.count(".") == 1 and _has(rule, pattern)]
+    return list({rule.number: rule for rule in (*titled, *sections)}.values())[:most]
+
+
+def _has(rule: Rule, pattern: re.Pattern[str]) -> bool:
+    return pattern.search(rule.title.casefold()) is not None
 
 
 def find_rule(number: str) -> Rule:

@@ -22,7 +22,7 @@ from pfnlab.programs.runs.alarm import first_alarm, when
 from pfnlab.programs.runs.cells import ROWS
 from pfnlab.programs.runs.compare import Expectation, MachineAlarm, Verdict
 from pfnlab.programs.runs.observation import Run
-from pfnlab.programs.runs.violation import Violation
+from pfnlab.programs.runs.violation import Unjudged, Violation, unjudged_steps
 
 #: The tone of a line: ``bad`` for a failed expectation, alarm or incomplete run, ``lit`` for a difference.
 Tone = Literal["", "lit", "bad"]
@@ -46,6 +46,7 @@ class About(Enum):
     LEAK = "LEAK: "
     VIOLATES = "VIOLATION: "
     CLEAN = "no leak, no violation: "
+    UNJUDGED = "not judged in "
     EXPECTED = "as expected, "
     UNEXPECTED = "not as expected, "
     ALARM = "alarm: "
@@ -136,6 +137,7 @@ def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SH
             yield Statement(About.UNDECIDED, f"{run.machine} {reached}: {run.undecided}", "bad")
     if clean := [run.machine for run in runs if _is_clean(run, verdict)]:
         yield Statement(About.CLEAN, ", ".join(clean))
+    yield from _unjudged(runs)
     yield from _expected(verdict.expectations)
     for run in runs:
         yield Statement(About.KERNEL, f"{run.machine} is {run.kernel}")
@@ -249,8 +251,8 @@ def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> 
         text = f"{happens} ({name}), in step {step + 1}, {op}: {', '.join(members)}{seen}; reason unknown"
         yield Statement(About.VIOLATES, text, "" if judged else "bad")
     for (happens, why, names), steps in known.items():
-        places = f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
-        yield Statement(About.VIOLATES, f"{happens}, in {places}: {', '.join(names)}{reasons.words(why)}")
+        says = f"{happens}, in {_steps(steps)}: {', '.join(names)}{reasons.words(why)}"
+        yield Statement(About.VIOLATES, says)
 
 
 def _is_clean(run: Run, verdict: Verdict) -> bool:
@@ -260,6 +262,23 @@ def _is_clean(run: Run, verdict: Verdict) -> bool:
         return False
     wrong = {one.machine for one in verdict.violations} | {one.machine for one in verdict.alarms}
     return run.machine not in wrong
+
+
+def _unjudged(runs: Sequence[Run]) -> Iterator[Statement]:
+    # Machines with the same steps for the same reason share a line.
+    machines: dict[tuple[Unjudged, tuple[int, ...]], list[str]] = {}
+    for run in runs:
+        reasons = unjudged_steps(run) if run.unfinished is None else []
+        for reason in dict.fromkeys(filter(None, reasons)):
+            steps = tuple(number for number, found in enumerate(reasons, 1) if found is reason)
+            machines.setdefault((reason, steps), []).append(run.machine)
+    for (reason, steps), names in machines.items():
+        yield Statement(About.UNJUDGED, f"{_steps(steps)}: {', '.join(names)}; {reason.value}")
+
+
+def _steps(numbers: Sequence[int]) -> str:
+    """The numbers of steps: ``step 3``, or ``steps 2, 3``."""
+    return f"step{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
 def _alarm(item: MachineAlarm) -> Iterator[Statement]:

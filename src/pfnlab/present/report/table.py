@@ -250,7 +250,7 @@ class _MachineCells:
 
 def _unlike_first(steps: Sequence[Step | None], seen: Sequence[tuple[str, ...]]) -> frozenset[int]:
     """Return the machines whose lines differ from those of the first machine that could be observed."""
-    looked = [at for at, step in enumerate(steps) if step is not None and step.prots is not None]
+    looked = [at for at, step in enumerate(steps) if step is not None and step.ptes is not None]
     return frozenset(at for at in looked if seen[at] != seen[looked[0]])
 
 

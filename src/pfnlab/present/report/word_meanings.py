@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pfnlab.base.inert import shell_word
 from pfnlab.base.terminal_text import linkless, wrapped
+
+if TYPE_CHECKING:
+    from pfnlab.present.report.rule_texts import Rule
 
 #: The maximum number of JSON keys with one name that are listed, and of lines of a rule's text.
 _MOST_KEYS, _MOST_LINES = 6, 16
@@ -84,11 +88,40 @@ def _is(word: str, name: str) -> bool:
 
 
 def _of_glossary(word: str) -> Iterator[WordMeaning]:
-    from pfnlab.present.report.rule_texts import glossary
+    from pfnlab.present.report.rule_texts import glossary, rules_about
 
     for name, meaning in glossary().items():
         if any(_is(word, part) for part in (name, *name.split(", "))):
-            yield WordMeaning("word", name, (meaning,))
+            rules = rules_about(word)
+            more = f"pfnlab help {rules[0].number}" if rules else ""
+            yield WordMeaning("word", name, (meaning, *_links(rules), *_related(word)), more)
+
+
+def _links(rules: Sequence[Rule]) -> Iterator[str]:
+    """Yield the rules and their pages: ``Rules: S3.6 untrack_pfn (docs/semantics/S3.md)``."""
+    if rules:
+        pages = groupby(rules, key=lambda rule: rule.number.partition(".")[0])
+        named = (
+            f"{', '.join(f'{rule.number} {rule.title}' for rule in members)} (docs/semantics/{page}.md)"
+            for page, members in pages
+        )
+        yield f"Rules: {'; '.join(named)}."
+
+
+def _related(word: str) -> Iterator[str]:
+    """Yield the properties for which the seam of a word is responsible, or whose sentences contain it."""
+    from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
+
+    plain = word.casefold()
+    # An untrack is the work of a tracker, a walk that of a walker.
+    names = [
+        one.name
+        for one in dict.fromkeys((*QUESTIONS, *ALL_OF_RACES))
+        if one.seam is not None and one.seam.removesuffix("er") in plain
+    ]
+    names = names or [name for name, asks in _sentences().items() if plain in asks.casefold()]
+    if names:
+        yield f"Properties: {', '.join(names)}."
 
 
 @cache

@@ -16,10 +16,9 @@ _FILES = {"wc": "wc", "proc-wc": "wc", "uc": "uc-", "proc-uc": "uc-", "devmem-sy
 
 
 def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]]:
-    """For each step, a line for each mapping of a device: ``b uc- (asked wc)``.
+    """For each step, a line for each mapping of a device with entries: ``b uc- (asked wc)``.
 
-    The mode is that of the entries if there are any, otherwise of vm_page_prot. A step with neither has no
-    lines.
+    A mapping without entries has no mode yet: vm_page_prot only says what was asked for.
 
     :param ops: the program's operations; *steps* are a machine's, one per operation and perhaps one more
     """
@@ -63,13 +62,15 @@ class _RequestedModes:
 def _lines(step: Step, requested: _RequestedModes) -> Iterator[str]:
     entries = _by_place(step.ptes or ())
     for line in step.prots or ():
-        place, _, prot = line.rpartition(" ")
+        place, _, _ = line.rpartition(" ")
         named = named_span(place)
         wish = None if named is None else requested.at(named[1])
         if named is None or wish is None:
             continue
         inside = entries.get((named[0], named[1].name), ())
-        got = list(dict.fromkeys(_modes(inside, named[1]))) or [prot.lower()]
+        got = list(dict.fromkeys(_modes(inside, named[1])))
+        if not got:
+            continue
         odd = wish not in ("", "asis") and got != [wish]
         yield f"{vma_name(*named)} {', '.join(got)}{f' (asked {wish})' if odd else ''}"
 
