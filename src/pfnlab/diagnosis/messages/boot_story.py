@@ -32,7 +32,7 @@ _FOR_GUESTS = "vfio"
 #: Families whose rows are BARs by device, groups whose range a module may hold, and groups with a trace.
 _LISTS = frozenset({"file_lspci", "file_iomem"})
 _OF_HOLDERS = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected"})
-_OF_TRACES = frozenset({"warn_bug", "bad_page_map"})
+_OF_TRACES = frozenset({"warn_bug", "bad_page_map", "ioremap_ram"})
 _LOCKDOWN, _LINK = "devmem_lockdown", "pcie_link"
 #: Tasks that probe at each boot, and manage without an answer.
 _SERVICES = re.compile(r"systemd|Xorg|X$|swapper|fwupd|dmidecode|lsmod|udev|biosdecode|kdump|smartd|lshw")
@@ -60,6 +60,8 @@ _SOON = 100
 _REFUSALS = frozenset({"conflict", "reserve_failed", "reserve_empty", "map_expected"})
 _CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_refused"})
 _TOGETHER = 12
+#: A probe that failed, and the errors of one whose device has a BAR without addresses.
+_GAVE_UP, _OF_LOST_BARS = "driver_gave_up", frozenset({"ENOMEM", "EINVAL", "ENODEV", "ENXIO", "EIO", "EPERM"})
 #: What a commit that broke something is to a bug.
 _OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
 #: A window of at least this size is not a spare one reserved for hot plug (pci=hpmemsize).
@@ -108,9 +110,17 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
         judged.append((event, family, event if key is None else key))
     groups = defaultdict[object, list[tuple[GrowingEvent, Family]]](list)
     reasons = [(event, key) for event, _, key in judged if event.match.family.name in _REFUSALS]
+    # A driver gives up for want of the BAR that its device lost.
+    lost = {
+        event.said.get("device"): key
+        for event, family, key in judged
+        if event.match.family.name == FAILURES and family.verdict is FamilyVerdict.LOOK
+    }
     for event, family, key in judged:
         if event.match.family.name in _CALLS:
             key = next((why for one, why in reasons if _is_near(event, one)), key)
+        elif event.match.family.name == _GAVE_UP and event.said.get("errno") in _OF_LOST_BARS:
+            key = lost.get(event.said.get("device"), key)
         groups[key].append((event, family))
     listed = [row for one in growing if one.match.family.name in _LISTS for row in one.rows]
     found: Iterator[MessageEvent] = map(_told, groups.values())
