@@ -40,6 +40,7 @@ def copied_modes() -> ModuleType:
 def inspect_states() -> ModuleType:
     """What compares the inspector with kernels in known states."""
     known_machines()
+    _tool("pasted_bundle")
     return _tool("inspect_states")
 
 

@@ -1,12 +1,12 @@
 """Test the inspector on kernels in known states: ``inspect_states.py [--write] [NAME]...``.
 
-A program runs to its end in a guest; a bundle and a core from that moment, with its tasks alive, are
-inspected. With ``--live``, pfnlab also runs inside the guest, as root and as nobody, who may find no more
-than that PAT is off or that something is hidden; with ``--deep``, it also reads the guest kernel's memory.
-The model of the same kernel predicts the reservations and the mappings, from which the expected findings
-follow: exactly these and no others. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
-``--on SERIES`` chooses kernels, ``--jobs N`` sets the number of parallel guests, ``--keep FOLDER`` keeps
-the bundles.
+A program runs to its end in a guest; a bundle and a core from that moment, with its tasks alive, and a paste
+of the bundle's lists are inspected. With ``--live``, pfnlab also runs inside the guest, as root and as
+nobody, who may find no more than that PAT is off or that something is hidden; with ``--deep``, it also reads
+the guest kernel's memory. The model of the same kernel predicts the reservations and the mappings, from which
+the expected findings follow: exactly these and no others. With ``--write`` the table goes to
+``docs/evidence/inspector.md``; ``--on SERIES`` chooses kernels, ``--jobs N`` sets the number of parallel
+guests, ``--keep FOLDER`` keeps the bundles.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import msgspec
 from known_machines import EQUIPMENT, EquippedMachine, Kind
+from pasted_bundle import expected_of_paste, pasted_text
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.units import PAGE_SHIFT
@@ -86,15 +87,22 @@ class State(NamedTuple):
     deep: Counter[Kind]
     bundle: Counter[Kind]
     core: Counter[Kind]
+    paste: Counter[Kind]
     live: Counter[Kind] | None = None
     nobody: Counter[Kind] | None = None
     live_deep: Counter[Kind] | None = None
     expected_of_nobody: Counter[Kind] | None = None
 
     @property
+    def expected_of_paste(self) -> Counter[Kind]:
+        """The expected findings of a paste."""
+        return expected_of_paste(self.expected.elements())
+
+    @property
     def right(self) -> bool:
         """True if all findings are exactly the expected ones."""
         seen = self.expected == self.bundle and self.deep == self.core
+        seen = seen and self.expected_of_paste == self.paste
         by_nobody = self.expected_of_nobody or Counter[Kind]()
         inside = self.live in (None, self.expected) and self.live_deep in (None, self.deep)
         return seen and inside and self.nobody in (None, by_nobody)
@@ -161,6 +169,12 @@ def _aliases(step: Step) -> Iterator[Kind]:
 def found_in(path: Path) -> Counter[Kind]:
     """The findings of a bundle or a core."""
     return _summed((one.kind, one.size >> PAGE_SHIFT) for one in findings(JoinedHost(open_origin(path))))
+
+
+def found_in_paste(bundle: Path, text: Path) -> Counter[Kind]:
+    """The findings of a paste of a bundle's lists, written to the file *text*."""
+    text.write_text(pasted_text(bundle), encoding="utf-8")
+    return found_in(text)
 
 
 def found_live(view: LiveView) -> Counter[Kind]:
@@ -230,7 +244,8 @@ def _taken(
     core.unlink(missing_ok=True)
     state = known_state(program, kernel, SCRIPT, core, equipment=equipment, live=live)
     bundle.write_text(state.bundle, encoding="utf-8")
-    found = {"bundle": found_in(bundle), "core": found_in(core)}
+    paste = found_in_paste(bundle, folder / f"{name}-{series}.txt")
+    found = {"bundle": found_in(bundle), "core": found_in(core), "paste": paste}
     core.unlink()
     return found | {_FIELDS[view]: found_live(state.live[view]) for view in live}
 
@@ -281,6 +296,7 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
     """The page."""
     outside = Score.of((state.expected, state.bundle) for state in taken)
     deep = Score.of((state.deep, state.core) for state in taken)
+    paste = Score.of((state.expected_of_paste, state.paste) for state in taken)
     inside = [state for state in taken if state.live is not None]
     live = Score.of((state.expected, state.live) for state in inside if state.live is not None)
     by_memory = [state for state in taken if state.live_deep is not None]
@@ -300,6 +316,7 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
         f"{len(taken)} states on {len(series)} kernels.",
         f"Bundles: {outside}.",
         f"Cores: {deep}.",
+        f"Pastes of lists, lspci and maps, in which a leak is perhaps one: {paste}.",
         *([f"Live, inside {len(inside)} of them: {live}.", _NOBODY] if inside else []),
         *([f"Live by the kernel's memory, inside {len(by_memory)} of them: {memory}."] if by_memory else []),
         "",
@@ -320,6 +337,8 @@ def _cell(state: State | None) -> str:
         return "not asked"
     bundle, core = _words(state.bundle), _words(state.core)
     words = bundle if bundle == core else f"{bundle}; core: {core}"
+    if state.paste != expected_of_paste(state.bundle.elements()):
+        words += f"; paste: {_words(state.paste)}"
     if state.live is not None and state.live != state.bundle:
         words += f"; live: {_words(state.live)}"
     if state.live_deep is not None and state.live_deep != state.core:

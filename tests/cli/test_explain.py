@@ -195,3 +195,49 @@ def test_a_kernel_that_never_was_is_refused(ask: Ask) -> None:
         answer.out,
         answer.err,
     )
+
+
+def test_nothing_is_said_once(tmp_path: Path, ask: Ask) -> None:
+    """An empty file is one line."""
+    empty = tmp_path / "empty"
+    empty.touch()
+
+    assert 1 == len(ask("explain", str(empty)).out.splitlines())
+
+
+def test_an_open_has_its_own_causes_of_an_errno(ask: Ask) -> None:
+    """STRICT_DEVMEM is none of them."""
+    opened, any_call = (ask("explain", "--errno", "EPERM", *words, "/dev/mem") for words in (("open",), ()))
+
+    assert ["CAP_SYS_RAWIO" in one.out for one in (opened, any_call)] == [True, True]
+    assert ["iomem=relaxed" in one.out for one in (opened, any_call)] == [False, True]
+
+
+def test_holes_and_neighbours_are_counted_on_the_screen(ask: Ask) -> None:
+    """The drawing is in --long."""
+    text = _LIST + _IOMEM + _LSPCI
+
+    assert "around the findings: 1 hole and 2 neighbours; --long draws them" in ask("explain", text).out
+
+
+def test_a_prefetchable_bar_that_is_reserved_uncached_is_a_finding_of_both(tmp_path: Path, ask: Ask) -> None:
+    """The same one, from the same place."""
+    text = tmp_path / "text"
+    listing = _LSPCI.replace("vfio-pci", "acmedrm")
+    text.write_text(_LIST.replace("91000000] write-combining", "a0000000] uncached-minus") + listing, "utf-8")
+
+    kinds = [
+        [one["finding"]["kind"] for one in json.loads(ask(verb, str(text), "--json").out)["findings"]]
+        for verb in ("explain", "inspect")
+    ]
+
+    assert [["uncached_prefetchable"]] * 2 == kinds
+
+
+def test_bugs_of_an_enterprise_kernel_are_not_taken_from_its_number(tmp_path: Path, ask: Ask) -> None:
+    """The screen says why."""
+    log = tmp_path / "log"
+    log.write_text(f"Linux version 5.14.0-503.11.1.el9_5.x86_64 (b@h) #1 SMP\n{LINE}\n", "utf-8")
+
+    assert "bug: perhaps A06, A01" in ask("explain", str(log)).out
+    assert "Enterprise Linux backports fixes to its 5.14" in " ".join(ask("explain", str(log)).out.split())

@@ -183,3 +183,21 @@ def test_watching_prints_what_changes(ask: Ask, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("time.sleep", stop)
 
     assert "inspected:" in ask("inspect", "--watch", "5").out
+
+
+def test_one_uncached_entry_is_not_several_modes(tmp_path: Path, ask: Ask) -> None:
+    """Without MTRRs its accesses are uncached, or as an MTRR decides; two entries have two modes."""
+    listing = (
+        "41:00.0 Display controller: Foo\n\tRegion 0: Memory at d0000000 (64-bit, prefetchable) [size=64K]\n"
+    )
+    head, half = "PAT memtype list:\n", "PAT: [mem 0x00000000d0000000-0x00000000d0008000] uncached-minus\n"
+    other = "PAT: [mem 0x00000000d0008000-0x00000000d0010000] write-combining\n"
+    text = tmp_path / "text"
+
+    said = []
+    for book in (half.replace("d0008000", "d0010000"), half + other):
+        text.write_text(head + book + listing, "utf-8")
+        said.append(ask("inspect", str(text), "--device", "41:00.0").out)
+
+    assert "accesses: uc-, unless an MTRR changes it (not known); write-combining: not known" in said[0]
+    assert "accesses: uc-, wc; write-combining: not known" in said[1]

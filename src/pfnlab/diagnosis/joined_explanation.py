@@ -55,7 +55,8 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
     )
     wrong = [one.finding for one in found if one.finding.severity is not Severity.NOTE]
     claimed = {one.device for one in wrong if one.kind == "claimed_by_another"}
-    boots = tuple(_without_claims(boot, claimed) for boot in lines.boots)
+    places = {place.start for one in wrong for place in one.places}
+    boots = tuple(_without_told(boot, claimed, places) for boot in lines.boots)
     things = [_sentence(one.says) for one in wrong]
     things += [group[0].thing for _, group in things_of(boots)]
     perhaps = [_sentence(one.finding.says) for one in found if one.finding.kind == "perhaps_leaked"]
@@ -79,12 +80,18 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
     )
 
 
-def _without_claims(boot: ExplainedBoot, claimed: set[str | None]) -> ExplainedBoot:
-    """*boot* without the review of resource rows that a finding already covers."""
+def _without_told(boot: ExplainedBoot, claimed: set[str | None], places: set[str]) -> ExplainedBoot:
+    """*boot* without the claims and the notes that a finding already covers.
+
+    :param claimed: the devices with a finding about a claim
+    :param places: the first addresses of findings
+    """
     events = tuple(
-        msgspec.structs.replace(event, review=False)
-        if event.family == "file_iomem" and event.device in claimed
-        else event
+        msgspec.structs.replace(
+            event,
+            review=event.review and not (event.family == "file_iomem" and event.device in claimed),
+            notes=tuple(note for note in event.notes if places.isdisjoint(note.split())),
+        )
         for event in boot.events
     )
     return msgspec.structs.replace(boot, events=events)

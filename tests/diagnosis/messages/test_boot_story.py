@@ -397,21 +397,3 @@ def test_a_large_uncached_entry_is_a_fact() -> None:
 
     assert FamilyVerdict.HARMLESS is found.family.verdict
     assert 1 == len(found.notes)
-
-
-def test_a_large_uncached_entry_of_a_prefetchable_bar_is_a_finding() -> None:
-    """Where lspci says so; one that it calls non-prefetchable is none."""
-    loud = told(
-        LIST,
-        "",
-        "09:00.0 3D controller: Foo",
-        "Region 2: Memory at 6000000000 (64-bit, prefetchable) [size=8G]",
-    )
-    quiet = told(
-        LIST,
-        "",
-        "09:00.0 3D controller: Foo",
-        "Region 2: Memory at 6000000000 (64-bit, non-prefetchable) [size=8G]",
-    )
-
-    assert [FamilyVerdict.LOOK, FamilyVerdict.HARMLESS] == [one[0].family.verdict for one in (loud, quiet)]

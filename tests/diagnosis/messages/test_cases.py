@@ -354,3 +354,20 @@ def test_a_failed_mmap_of_another_file_is_not_of_the_device_file() -> None:
     )
 
     assert [] == read(text)
+
+
+def test_an_open_of_dev_mem_is_not_refused_for_its_range() -> None:
+    """STRICT_DEVMEM lets a program open it; mmap and read are refused otherwise."""
+    opened = "devtool: cannot open /dev/mem: Operation not permitted"
+    mapped = "devtool: cannot mmap /dev/mem: Operation not permitted"
+
+    assert ["devmem_open", "devmem"] == [events(text)[0].way for text in (opened, mapped)]
+
+
+def test_an_enterprise_kernel_may_have_features_of_later_releases() -> None:
+    """Its number is a lower bound: nothing is ruled out by the release it began with."""
+    frozen, plain = "4.18.0-553.16.1.el8_10.x86_64", "4.18.20"
+
+    assert [None, False] == [KernelRange(version).within("5.15", "") for version in (frozen, plain)]
+    assert [True, True] == [KernelRange(version).within("4.10", "") for version in (frozen, plain)]
+    assert [None, True] == [KernelRange(version).within("", "5.14") for version in (frozen, plain)]

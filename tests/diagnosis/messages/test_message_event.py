@@ -15,6 +15,21 @@ from pfnlab.diagnosis.messages.kernel_said import narrowed, version_in
         ("CPU: 0 PID: 1 Comm: a Tainted: G        W  O      (2.6.32-5-amd64 #1)", "2.6.32-5-amd64"),
         ("WARNING: at /build/linux-3.2.41/mm/memory.c:100", "3.2.41"),
         ("version 6.1 of a driver", None),
+        (
+            "Linux version 5.10.0-23-arm64 (Debian 10.2.1-6) #1 SMP Debian 5.10.179-1 (2023-05-12)",
+            "5.10.0-23-arm64 (5.10.179)",
+        ),
+        (
+            "CPU: 3 PID: 9 Comm: a Not tainted 6.1.0-9-amd64 #1  Debian 6.1.27-1",
+            "6.1.0-9-amd64 (6.1.27)",
+        ),
+        (
+            "Linux version 5.15.0-107-generic (b@h) (gcc (Ubuntu 11.4.0-1ubuntu1) 11.4.0) #117-Ubuntu SMP "
+            "(Ubuntu 5.15.0-107.117-generic 5.15.149)",
+            "5.15.0-107-generic (5.15.149)",
+        ),
+        ("Linux version 6.11.10-amd64 (b@h) #1 SMP Debian 6.11.10-1", "6.11.10-amd64"),
+        ("Linux version 5.4.0-9-generic (b@h) (Ubuntu 9.4.0-1) #1 Debian 9.4.0-1", "5.4.0-9-generic"),
     ],
 )
 def test_a_line_says_the_version(line: str, version: str | None) -> None:

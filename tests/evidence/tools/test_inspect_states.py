@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_what_is_invented_and_what_is_missed_is_counted() -> None:
 def test_a_wrong_state_is_marked() -> None:
     """In its cell, and by the exit code."""
     none: Counter[tuple[str, int]] = Counter()
-    wrong = STATES.State("x", "6.1", Counter({("two_modes", 4): 1}), none, none, none)
+    wrong = STATES.State("x", "6.1", Counter({("two_modes", 4): 1}), none, none, none, none)
 
     assert not wrong.right
     assert "| x | - ! |" in STATES.page([wrong], [], ["6.1"])
@@ -84,7 +85,20 @@ def test_a_wrong_view_inside_the_guest_is_marked() -> None:
     none: Counter[tuple[str, int]] = Counter()
     wrong = Counter({("two_modes", 4): 1})
 
-    assert STATES.State("x", "6.1", none, none, none, none, none, none).right
-    assert not STATES.State("x", "6.1", none, none, none, none, wrong, none).right
-    assert not STATES.State("x", "6.1", none, none, none, none, none, wrong).right
+    assert STATES.State("x", "6.1", none, none, none, none, none, none, none).right
+    assert not STATES.State("x", "6.1", none, none, none, none, none, wrong, none).right
     assert not STATES.State("x", "6.1", none, none, none, none, none, none, wrong).right
+    assert not STATES.State("x", "6.1", none, none, none, none, none, none, none, wrong).right
+
+
+def test_a_paste_of_a_bundle_s_lists_is_a_view_too(tmp_path: Path) -> None:
+    """A leak is a maybe there, as not all processes are in it; a leak that is certain would be wrong."""
+    bundle = Path(files("pfnlab.explorer").joinpath("page", "munmap-middle-6.1.bundle"))
+    leak, maybe = Counter({("leaked_reservation", 8): 1}), Counter({("perhaps_leaked", 8): 1})
+    none: Counter[tuple[str, int]] = Counter()
+
+    paste = STATES.found_in_paste(bundle, tmp_path / "text")
+
+    assert maybe == paste
+    assert STATES.State("x", "6.1", leak, none, leak, none, paste).right
+    assert not STATES.State("x", "6.1", leak, none, leak, none, leak).right

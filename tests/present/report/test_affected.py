@@ -159,3 +159,14 @@ def test_rows_are_by_gravity() -> None:
     faults = [bool(row.cve) for row in affecting("6.1.20").bugs if row.kind.is_fault]
 
     assert faults == sorted(faults, reverse=True)
+
+
+def test_rows_show_the_severity_that_they_are_sorted_by() -> None:
+    """A CVE is high; a change is low."""
+    rows = affecting("6.1.20", every=True).bugs
+    faults = [("high", "medium", "low").index(row.severity) for row in rows if row.kind.is_fault]
+
+    assert faults == sorted(faults)
+    assert {0, 1, 2} == set(faults)
+    assert {"high"} == {row.severity for row in rows if row.cve and row.kind.is_fault}
+    assert {"low"} == {row.severity for row in rows if not row.kind.is_fault}

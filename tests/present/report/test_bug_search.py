@@ -103,3 +103,19 @@ def test_any_text_is_searched_or_refused(text: str) -> None:
     except Misuse:
         return
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", str(found))
+
+
+def test_six_digits_are_the_first_of_a_known_commit() -> None:
+    """The same as twelve of them."""
+    assert bug_findings("04c35ab3bdae").found == bug_findings("04c35a").found
+
+
+def test_six_digits_of_no_known_commit_are_too_few() -> None:
+    """They are no word, and nothing unrelated is found."""
+    with pytest.raises(Misuse, match="abc123: too few digits for a commit"):
+        bug_findings("abc123")
+
+
+def test_e820_is_a_word() -> None:
+    """It has digits and letters of a commit."""
+    assert "words" == bug_findings("e820").read_as

@@ -88,7 +88,8 @@ def _objects(event: MessageEvent) -> Iterator[tuple[re.Pattern[str] | None, str,
     elif device is not None and re.search(r"\ba BAR\b", event.family.title, re.IGNORECASE):
         yield _noun("an? BAR"), f"a BAR of {device}", device
     elif device is not None:
-        yield _noun("a device"), device, device
+        name = event.rows[0].name if event.rows and device in event.rows[0].name else device
+        yield _noun("a device"), name, name
     driver = _driver(event) if bars else ""
     if driver:
         yield _noun("a driver"), driver, ""

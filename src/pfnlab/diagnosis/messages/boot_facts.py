@@ -14,10 +14,19 @@ SEEN_WORDS = {
     "Command line: ": "command line",
     "command line: ": "command line",
     "Modules linked in:": "modules",
+    "Used by": "modules",
     "BIOS-e820:": "e820",
     "Hypervisor detected:": "hypervisor",
     "Linux version ": "boot",
 }
+#: Modules that map device memory, or hold a device for others.
+MODULES = frozenset(
+    (
+        *("amdgpu", "ast", "bochs", "gdrdrv", "hyperv_drm", "hyperv_fb", "i915", "igb_uio", "mgag200"),
+        *("nouveau", "nvidia", "nvidia_drm", "qxl", "radeon", "simpledrm", "uio_pci_generic", "vfio_pci"),
+        *("virtio_gpu", "vmwgfx", "xe"),
+    )
+)
 #: Texts of lines that state a fact and are of no family.
 FACT_WORDS = (
     *SEEN_WORDS,
@@ -32,6 +41,9 @@ FACT_WORDS = (
     "no VBIOS",
     "No VBIOS",
     "blacklisting initcall ",
+    ": reg ",
+    ": BAR ",
+    *(f"{name}  " for name in sorted(MODULES)),
 )
 #: Texts of lines that say whether a driver works.
 OUTCOME_WORDS = (
@@ -46,6 +58,8 @@ OUTCOME_WORDS = (
     "probe of ",
     ": probe with driver ",
 )
+#: Flags of modules that make a kernel's developers ask for a run without them.
+TAINTING = {"P": "proprietary", "O": "out-of-tree"}
 _DEVICE = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _XEN_PV = re.compile(r"kernel on Xen(?: PV)?\s*$|Xen version: .*preserve-AD")
 _NO_PAT = re.compile(r"[Cc]ommand line: .*\bnopat\b")
@@ -62,6 +76,17 @@ _CAME_UP = (
 _PROBE_FAILED = re.compile(
     r"probe of (?P<first>\S{1,60}) failed|^\S{1,40} (?P<second>\S{1,60}): probe with driver \S+ failed"
 )
+#: A BAR's place, before 6.9 by its register; the first register is 0x10, and each has four bytes.
+_BAR = re.compile(
+    rf"\b(?P<device>{_DEVICE}): (?:reg 0x(?P<register>[0-9a-f]{{2}})|BAR (?P<bar>[0-5])):?"
+    r"(?: (?:re)?assigned)? \[mem 0x(?P<start>[0-9a-f]{5,16})-0x(?P<last>[0-9a-f]{5,16})\b"
+    r"(?!.*(?:can't|failed))"
+)
+_FIRST_REGISTER, _BARS = 0x10, 6
+#: A row of lsmod; a module in the list of an oops, with its flags; and flags of a tainted kernel.
+_LSMOD = re.compile(r"^(?P<module>\w{2,40})\s{2,}\d{4,12}\s{1,8}-?\d{1,6}(?:\s{1,4}[\w,-]*)?$")
+_LINKED = re.compile(r"(?P<module>[a-z]\w{1,40})(?:\((?P<flags>[A-Z+-]{1,8})\))?(?=\s|$)")
+_TAINTED = re.compile(r"\bTainted: (?P<letters>[A-Z][A-Z ]{0,32}?)(?=\s{1,8}[\d(]|\s*$)")
 _OPTION, _MOST_OPTIONS = re.compile(r"(?<!\S)([\w.-]{1,40})=([\w:,.-]{1,80})"), 64
 _REAL = re.compile(r"\[(?P<vendor>[0-9a-f]{4}):[0-9a-f]{4}\] type 00 class 0x(?P<kind>[0-9a-f]{2})")
 #: Vendors of the devices that hypervisors emulate; no emulated Intel device is a display.
@@ -94,6 +119,13 @@ class BootFacts:
         self.has_real_device = False
         #: Devices whose BAR a driver failed to enlarge.
         self.resized: set[str] = set()
+        #: Loaded modules of ``MODULES``, and the first flag of modules that taint the kernel.
+        self.modules: dict[str, None] = {}
+        self.tainting: dict[str, str] = {}
+        #: Letters of a tainted kernel.
+        self.taints: set[str] = set()
+        #: The places of BARs, by device and number.
+        self.bars: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()
         self._is_xen = False
         self._bridges: OrderedDict[str, None] = OrderedDict()
         self._no_rom: OrderedDict[str, None] = OrderedDict()
@@ -106,12 +138,17 @@ class BootFacts:
                 self.seen.add(name)
         if "ommand line: " in text or "blacklisting initcall " in text:
             self._take_options(text)
+        if "Tainted:" in text and (found := _TAINTED.search(text)) is not None:
+            self.taints |= set(found["letters"]) - {" ", "G"}
+        if "[mem 0x" in text and (found := _BAR.search(text)) is not None:
+            self._take_bar(found)
         if match is not None:
             if "slots" in match.values:
                 self.slots = tuple(match.values["slots"].split())
             elif len(match.values.get("pat_msr", "")) >= _SHORTEST_MSR:
                 self.slots = _slots_of(int(match.values["pat_msr"], 16))
             return
+        self._take_modules(text)
         if "Xen" in text:
             self._is_xen = self._is_xen or _XEN_PV.search(text) is not None
         if "type 00 class" in text and not self.has_real_device:
@@ -123,6 +160,35 @@ class BootFacts:
             found = pattern.search(text)
             if found is not None:
                 self._remember(known, found["device"])
+
+    def _take_bar(self, found: re.Match[str]) -> None:
+        register = found["register"]
+        number = int(found["bar"]) if register is None else (int(register, 16) - _FIRST_REGISTER) // 4
+        if number in range(_BARS):
+            key = found["device"], number
+            self.bars[key] = int(found["start"], 16), int(found["last"], 16) + 1
+            if len(self.bars) > MOST_DEVICES:
+                self.bars.popitem(last=False)
+
+    def _take_modules(self, text: str) -> None:
+        if "Modules linked in:" not in text:
+            found = _LSMOD.match(text)
+            if found is not None and found["module"] in MODULES:
+                self.modules[found["module"]] = None
+            return
+        for one in _LINKED.finditer(text.partition("Modules linked in:")[2]):
+            if one["module"] in MODULES:
+                self.modules[one["module"]] = None
+            if one["flags"] and set(one["flags"]) & set(TAINTING) and len(self.tainting) < MOST_DEVICES:
+                self.tainting[one["module"]] = next(flag for flag in one["flags"] if flag in TAINTING)
+
+    def bar_at(self, start: int, end: int | None) -> tuple[str, str] | None:
+        """The BAR that contains a range's first byte: a description, and the device; None if unknown."""
+        for (device, number), (first, after) in self.bars.items():
+            if first <= start < after:
+                past = ", past its end" if end is not None and end > after else ""
+                return f"BAR {number} of {device}{past}", device
+        return None
 
     def _take_options(self, text: str) -> None:
         text = text.replace("blacklisting initcall ", "initcall_blacklist=")

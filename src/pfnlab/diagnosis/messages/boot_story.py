@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from pfnlab.diagnosis.messages.boot_facts import MOST_DEVICES, BootFacts
+from pfnlab.diagnosis.messages.boot_facts import MOST_DEVICES, TAINTING, BootFacts
 from pfnlab.diagnosis.messages.cases import KernelRange, possible, untried
 from pfnlab.diagnosis.messages.family_files import Family, FamilyEnding, FamilyKind, FamilyVerdict, ended
-from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps, uncached_prefetchable
+from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps
 from pfnlab.diagnosis.messages.matching import Match
-from pfnlab.diagnosis.messages.message_event import EventRow, GrowingEvent, MessageEvent
+from pfnlab.diagnosis.messages.message_event import EventRow, GrowingEvent, MessageEvent, is_pci_address
 from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, resource_word
 
 #: Families about one fact, whether page tables can select write-combining; the cause before its symptoms.
@@ -29,6 +29,10 @@ _ABOUT_PAT = frozenset(_SETUP[:5])
 #: Families about a claim that blocks a device; the claim's owner comes before the refused driver.
 _CLAIMS = ("file_iomem", "bar_not_reserved", "vmm_mmap_failed")
 _FOR_GUESTS = "vfio"
+#: Families whose rows are BARs by device, groups whose range a module may hold, and groups with a trace.
+_LISTS = frozenset({"file_lspci", "file_iomem"})
+_OF_HOLDERS = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected"})
+_OF_TRACES = frozenset({"warn_bug", "bad_page_map", "ioremap_ram"})
 _LOCKDOWN, _LINK = "devmem_lockdown", "pcie_link"
 #: Tasks that probe at each boot, and manage without an answer.
 _SERVICES = re.compile(r"systemd|Xorg|X$|swapper|fwupd|dmidecode|lsmod|udev|biosdecode|kdump|smartd|lshw")
@@ -56,6 +60,8 @@ _SOON = 100
 _REFUSALS = frozenset({"conflict", "reserve_failed", "reserve_empty", "map_expected"})
 _CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_refused"})
 _TOGETHER = 12
+#: A probe that failed, and the errors of one whose device has a BAR without addresses.
+_GAVE_UP, _OF_LOST_BARS = "driver_gave_up", frozenset({"ENOMEM", "EINVAL", "ENODEV", "ENXIO", "EIO", "EPERM"})
 #: What a commit that broke something is to a bug.
 _OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
 #: A window of at least this size is not a spare one reserved for hot plug (pci=hpmemsize).
@@ -88,14 +94,13 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
     read = [(event, family) for event, family in fitting if family is not None]
     growing = [event for event, _ in read]
     has_setup = any(one.match.family.name in _ABOUT_PAT for one in growing)
-    bars = [row for one in growing if one.match.family.name == "file_lspci" for row in one.rows]
     facts.resized = {
         one.said.get("device", "") for one in growing if one.match.family.name == FAILURES and _is_resize(one)
     }
     facts.has_lost_bar = any(_is_lost_bar(one) for one in growing if one.match.family.name == FAILURES)
     judged: list[tuple[GrowingEvent, Family, object]] = []
     for at, (event, fit) in enumerate(read):
-        ending = _ending(event, facts, bars)
+        ending = _ending(event, facts)
         if ending is None and _is_repaired(event, growing[at + 1 : at + 1 + _SOON]):
             ending = _BY_ITSELF
         family = possible(fit if ending is None else ended(fit, ending), kernel)
@@ -105,11 +110,23 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
         judged.append((event, family, event if key is None else key))
     groups = defaultdict[object, list[tuple[GrowingEvent, Family]]](list)
     reasons = [(event, key) for event, _, key in judged if event.match.family.name in _REFUSALS]
+    # A driver gives up for want of the BAR that its device lost.
+    lost = {
+        event.said.get("device"): key
+        for event, family, key in judged
+        if event.match.family.name == FAILURES and family.verdict is FamilyVerdict.LOOK
+    }
     for event, family, key in judged:
         if event.match.family.name in _CALLS:
             key = next((why for one, why in reasons if _is_near(event, one)), key)
+        elif event.match.family.name == _GAVE_UP and event.said.get("errno") in _OF_LOST_BARS:
+            key = lost.get(event.said.get("device"), key)
         groups[key].append((event, family))
-    return tuple(sorted(map(_told, groups.values()), key=lambda one: one.line))
+    listed = [row for one in growing if one.match.family.name in _LISTS for row in one.rows]
+    found: Iterator[MessageEvent] = map(_told, groups.values())
+    if facts.bars or listed:
+        found = (_located(event, facts, listed) for event in found)
+    return tuple(sorted(found, key=lambda one: one.line))
 
 
 def _is_near(call: GrowingEvent, reason: GrowingEvent) -> bool:
@@ -138,6 +155,28 @@ def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
     return head.event(family)
 
 
+def _located(event: MessageEvent, facts: BootFacts, listed: Sequence[EventRow]) -> MessageEvent:
+    """Name the BARs of an event's ranges, and their device, if its own lines name no device."""
+    if event.device is not None or event.family.kind is not FamilyKind.LOG or event.family.fact:
+        return event
+    places = [facts.bar_at(row.start, row.end) or _listed_at(listed, row) for row in event.rows]
+    devices = {None if place is None else place[1] for place in places}
+    rows = tuple(
+        row if place is None or row.name else msgspec.structs.replace(row, name=place[0])
+        for row, place in zip(event.rows, places, strict=True)
+    )
+    return msgspec.structs.replace(event, rows=rows, device=devices.pop() if len(devices) == 1 else None)
+
+
+def _listed_at(listed: Sequence[EventRow], row: EventRow) -> tuple[str, str] | None:
+    """The BAR at a range in pasted lists, whose rows begin with the device, as :meth:`BootFacts.bar_at`."""
+    for one in listed:
+        device = one.name.partition(",")[0]
+        if one.end is not None and one.start <= row.start < one.end and is_pci_address(device):
+            return f"a BAR of {device}", device
+    return None
+
+
 def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
     event, family = one
     place = next((names.index(family.name) for names in (_SETUP, _CLAIMS) if family.name in names), 0)
@@ -162,9 +201,9 @@ def _key(event: GrowingEvent, when: str, has_setup: bool) -> object | None:
     return name if name == _LOCKDOWN else None
 
 
-def _ending(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> FamilyEnding | None:
+def _ending(event: GrowingEvent, facts: BootFacts) -> FamilyEnding | None:
     by_name = {one.when: one for one in event.match.family.endings}
-    _note(event, facts, bars)
+    _note(event, facts)
     return next((by_name[when] for when in _whens(event, facts) if when in by_name), None)
 
 
@@ -216,14 +255,11 @@ def _is_resize(event: GrowingEvent) -> bool:
     return wanted.kind == "mem" and any(0 < (one.size or 0) < (wanted.size or 0) for one in given)
 
 
-def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> None:
+def _note(event: GrowingEvent, facts: BootFacts) -> None:
     """Add facts about an event that only several rows, or other lines, show."""
     match event.match.family.name:
         case "file_memtype_list":
-            wrong = uncached_prefetchable(event.rows, bars)
-            if wrong:
-                event.endings.append("prefetchable")
-            event.notes += [*wrong, *large_entries(event.rows)]
+            event.notes += large_entries(event.rows)
         case "file_mtrr":
             decided, undefined = overlaps(event.rows)
             if undefined:
@@ -231,8 +267,24 @@ def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> No
             event.notes += [*undefined, *decided]
         case name if name == FAILURES and facts.is_forgetful:
             event.doubts[_FORGETFUL] = None
+        case _ if facts.modules or facts.tainting or facts.taints:
+            event.notes += _of_modules(event.match.family, facts)
         case _:
             pass
+
+
+def _of_modules(family: Family, facts: BootFacts) -> Iterator[str]:
+    """Sentences about the loaded modules that matter to an event: who may hold its range, and who taints."""
+    if family.group in _OF_HOLDERS and facts.modules:
+        yield f"Loaded modules that map device memory: {', '.join(facts.modules)}."
+    if family.group not in _OF_TRACES:
+        return
+    named = [f"{name} ({TAINTING[flag]})" for name, flag in facts.tainting.items()]
+    others = [f"{TAINTING[letter]} module" for letter in sorted(facts.taints & TAINTING.keys())]
+    if named or others:
+        yield f"Tainted by {', '.join(named or others)}: reproduce without it before you report."
+    if "W" in facts.taints:
+        yield "The kernel had warned before (W): the first warning of the boot is the one to read."
 
 
 def _is_repaired(event: GrowingEvent, later: Sequence[GrowingEvent]) -> bool:

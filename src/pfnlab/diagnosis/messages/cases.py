@@ -10,6 +10,7 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.messages.family_files import Family, FamilyCase
 from pfnlab.diagnosis.messages.template_fields import error_of, mode_of
+from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 
 #: Flags of a VMA.
@@ -45,9 +46,14 @@ def _within(kernel: KernelRange, since: str, until: str) -> bool | None:
     first, last = _release(kernel.since), _release(kernel.until)
     if kernel.version:
         try:
-            first = last = kernel_name(kernel.version).mainline[:3]
+            name = kernel_name(kernel.version)
         except Misuse:
             first = last = None
+        else:
+            first = name.mainline[:3]
+            # Such a kernel has features of any later release.
+            is_frozen = name.distribution is not None and name.distribution.backports is Backports.ANY
+            last = None if is_frozen else first
     low, high = _release(since), _release(until)
     if (high and first and first > high) or (low and last and last < low):
         return False

@@ -19,6 +19,9 @@ _FILLING = frozenset(
     ("a", "an", "at", "by", "file", "for", "from", "in", "ioctl", "of", "on", "open", "the", "through")
 )
 
+#: The ending of the name of a way that is only the open of another.
+_OPEN = "_open"
+
 #: Maximum number of characters shown of a word.
 _MOST = 60
 
@@ -83,11 +86,15 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
 def ways_of(how: Sequence[str]) -> tuple[str, ...]:
     """The ways that words name, then those they resemble; raises Misuse for unknown words or no way."""
     found: dict[str, None] = {}
+    known = {way.name for way in all_causes().way}
+    opens = any("open" in text.lower().split() for text in how)
     for word in (part for text in how for part in text.split()):
         ways = [way for way in all_causes().way if _names(way, word)]
         if not ways and word.lower() not in _FILLING:
             raise Misuse(f"{visible_name(word)[:_MOST]!r} is not a known way to map: write {_offered()}")
-        found.update(dict.fromkeys(way.name for way in ways))
+        # Some files have causes of their own for open.
+        names = (way.name + _OPEN * (opens and way.name + _OPEN in known) for way in ways)
+        found.update(dict.fromkeys(names))
     if not found:
         raise Misuse(f"this names no way to map: write {_offered()}")
     return _special_first(tuple(found))
@@ -149,5 +156,5 @@ def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _offered() -> str:
-    titles = [way.title for way in all_causes().way]
+    titles = [way.title for way in all_causes().way if way.words]
     return f"{', '.join(titles[:-1])} or {titles[-1]}"

@@ -1,6 +1,5 @@
 """The explanation of a paste as a result: the meaning of each event, and what to do."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Annotated
@@ -21,7 +20,7 @@ from pfnlab.diagnosis.messages.errno_causes import ErrnoCause, causes, causes_of
 from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
 from pfnlab.diagnosis.messages.family_files import Advice, FamilyKind, FamilyVerdict, Remedy
 from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
-from pfnlab.diagnosis.messages.message_event import MessageEvent
+from pfnlab.diagnosis.messages.message_event import MessageEvent, is_pci_address
 from pfnlab.kernel.bugs.here import BugHere, bugs_here
 
 
@@ -340,9 +339,6 @@ def _remedies(event: MessageEvent) -> Iterator[str]:
         yield f"{remedy.text}{works}{fails}"
 
 
-_PCI = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-
-
 def _fits(one: Advice | Remedy, event: MessageEvent) -> bool:
     """False if it is meant for PCI devices, and the event names a device of another kind."""
-    return not one.pci_only or event.device is None or _PCI.fullmatch(event.device) is not None
+    return not one.pci_only or event.device is None or is_pci_address(event.device)

@@ -6,20 +6,20 @@ from pfnlab.base.units import size_text
 from pfnlab.diagnosis.messages.message_event import EventRow
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: An entry of at least this size, above 4 GiB, is the memory of a GPU or another large aperture.
-_LARGE, _HIGH = 128 << 20, 4 << 30
+#: Minimum size of the memory of a GPU or another large aperture.
+LARGE_APERTURE = 128 << 20
+#: Large entries below this address are mostly registers or configuration space.
+_HIGH = 4 << 30
 _UNCACHED = frozenset({CacheMode.UC, CacheMode.UC_MINUS})
 #: Maximum number of rows compared with each other: a processor has about ten MTRRs.
 _MOST = 64
-#: The last word of a row's name if lspci calls the range prefetchable.
-_PREFETCHABLE = "prefetchable"
 
 
 def large_entries(rows: Sequence[EventRow]) -> list[str]:
     """Sentences about large entries of the memtype list, each once."""
     found: dict[str, None] = {}
     for row in rows:
-        if row.end is None or row.end - row.start < _LARGE or row.start < _HIGH or row.mode is None:
+        if row.end is None or row.end - row.start < LARGE_APERTURE or row.start < _HIGH or row.mode is None:
             continue
         where = f"{size_text(row.end - row.start)} at {row.start:#x} in one entry"
         if row.mode is CacheMode.WC:
@@ -27,19 +27,6 @@ def large_entries(rows: Sequence[EventRow]) -> list[str]:
         elif row.mode in _UNCACHED:
             found[f"{where}: not write-combining. Right for registers, slow for a GPU's memory."] = None
     return list(found)
-
-
-def uncached_prefetchable(rows: Sequence[EventRow], bars: Sequence[EventRow]) -> list[str]:
-    """Sentences about large uncached entries in BARs that lspci calls prefetchable."""
-    wide = [bar for bar in bars if bar.name.rpartition(", ")[2] == _PREFETCHABLE]
-    return [
-        f"{size_text((row.end or 0) - row.start)} at {row.start:#x} are uncached, "
-        f"and lspci calls the BAR of {bar.name.partition(',')[0]} there prefetchable."
-        for row in rows
-        if row.mode in _UNCACHED and row.end is not None and row.end - row.start >= _LARGE
-        for bar in wide
-        if bar.end is not None and bar.start <= row.start and row.end <= bar.end
-    ]
 
 
 def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:

@@ -21,6 +21,13 @@ _SAID = (
     re.compile(r"/linux(?:-[a-z][\w.]{0,40}){0,3}-(\d\.\d{1,3}(?:\.\d{1,3})?)/(?:mm|arch|drivers|kernel)/"),
 )
 
+#: A version that hides its point release, and the release that a distribution's line says it was built from.
+_HIDDEN = re.compile(r"(?P<release>\d{1,2}\.\d{1,3})\.0-")
+_BUILT_FROM = re.compile(
+    r"\bDebian (?:\d+:)?(?P<debian>\d{1,2}\.\d{1,3}\.\d{1,4})-"
+    r"|\(Ubuntu \S{1,60} (?P<ubuntu>\d{1,2}\.\d{1,3}\.\d{1,4})\)"
+)
+
 #: Text of every line that may have a version.
 VERSION_WORDS = ("Linux version", "Not tainted", "Tainted:", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
 #: Text that these patterns require; nearly no line has it.
@@ -65,8 +72,19 @@ def version_in(text: str) -> str | None:
     for pattern in (BANNER, *_SAID):
         found = pattern.search(text)
         if found is not None:
-            return found[1].rstrip(".-")
+            version = found[1].rstrip(".-")
+            return f"{version} ({built})" if (built := _built_from(version, text)) else version
     return None
+
+
+def _built_from(version: str, text: str) -> str:
+    """The stable release of a packaged kernel, if its version hides the point and the line has it."""
+    hidden = _HIDDEN.match(version)
+    if hidden is None:
+        return ""
+    # The line names its compiler's package too.
+    said = (found["debian"] or found["ubuntu"] for found in _BUILT_FROM.finditer(text))
+    return next((one for one in said if one.startswith(f"{hidden['release']}.")), "")
 
 
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:

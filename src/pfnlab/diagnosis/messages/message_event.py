@@ -22,7 +22,7 @@ _LONGEST_COMM = 15
 
 #: The fields with an error.
 _ERRORS = frozenset({"errno", "failure"})
-#: A BAR in a table of resources, and a claim of the part with the firmware's screen.
+#: The name of a BAR in a table of resources, and a claim of the part with the firmware's screen.
 _BAR = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _BOOT_SCREEN = re.compile(r"BOOTFB|simple|efi(?:fb|drm)|vesa|offb|ofdrm|hyperv_fb|Video RAM")
 #: Text before the function in which the kernel was.
@@ -301,7 +301,7 @@ class GrowingEvent:
 
     def _claim(self, said: SaidRange, name: str) -> None:
         """Add a row of a table of resources that claims a part of the BAR in a row above it."""
-        if _BAR.fullmatch(name):
+        if is_pci_address(name):
             self._bar = (name, said)
             return
         bar, whole = self._bar or ("", said)
@@ -328,6 +328,11 @@ class GrowingEvent:
         if is_file and "prefetch" in match.values:
             name = ", ".join(filter(None, (self._device, match.values["prefetch"])))
         self.rows.append(EventRow(said.start, said.end, mode, name))
+
+
+def is_pci_address(name: str) -> bool:
+    """True for the address of a PCI device, with or without its domain."""
+    return _BAR.fullmatch(name) is not None
 
 
 def _is_boot_screen(name: str) -> bool:

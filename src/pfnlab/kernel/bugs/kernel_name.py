@@ -16,6 +16,9 @@ _NAMED = re.compile(
     r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|-|\.[a-z]))?(?![0-9.,]).*)?"
 )
 
+#: The release that a distribution's kernel was built from, after its name.
+_IN_BRACKETS = re.compile(r" \((?P<release>[0-9]+\.[0-9]+)\.(?P<point>[0-9]{1,4})\)$")
+
 #: A point release, for messages.
 _EXAMPLE = 147
 
@@ -71,7 +74,7 @@ def kernel_name(text: str) -> KernelName:
     """The kernel called *text*: ``6.1.85``, ``6.1.176-1``, ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``.
 
     A ``uname -r`` that hides its point release (``6.1.0-56-cloud-amd64``) is looked up among the known
-    kernels.
+    kernels, unless the release follows it: ``6.8.0-45-generic (6.8.12)``.
 
     :raises Misuse: if it does not begin like a version
     """
@@ -112,6 +115,9 @@ def version_named(text: str) -> str:
 
 def _hidden_point(text: str) -> int | None:
     """The point release hidden by a distribution's name; None if it is not known."""
+    said = _IN_BRACKETS.search(text)
+    if said is not None and text.startswith(f"{said['release']}."):
+        return int(said["point"])
     version = version_of_release(text)
     if not is_version(version):
         return None

@@ -68,10 +68,11 @@ def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
 
 
 def _affects_table(caption: str, rows: list[AffectedBy], marks: Mapping[str, str]) -> Iterator[Block]:
-    head = ("id", "what happens", "kind", "stands", "sentence", "sources")
+    head = ("id", "severity", "what happens", "kind", "stands", "sentence", "sources")
     if rows:
         cells_of = tuple(_affected_row(row, marks) for row in rows)
-        yield Table(caption, head, cells_of, glance=(0, 1), wrapped=True)
+        glance = (0, 1, 2) if any(row.kind.is_fault for row in rows) else (0, 2)
+        yield Table(caption, head, cells_of, glance=glance, wrapped=True)
 
 
 def _affected_row(row: AffectedBy, marks: Mapping[str, str]) -> tuple[Cell, ...]:
@@ -87,6 +88,7 @@ def _affected_row(row: AffectedBy, marks: Mapping[str, str]) -> tuple[Cell, ...]
     lines = tuple(filter(None, (what, says, ended, *named)))
     return (
         cell(row.id),
+        cell(row.severity),
         Cell(lines),
         cell(row.kind),
         word,

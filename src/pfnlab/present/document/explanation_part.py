@@ -16,6 +16,8 @@ from pfnlab.diagnosis.messages.explanation import (
 )
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 from pfnlab.diagnosis.messages.kernel_said import KernelSure
+from pfnlab.kernel.bugs.distributions import Backports
+from pfnlab.kernel.bugs.kernel_name import kernel_name
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone, listed
 from pfnlab.present.document.part import Part, part_of_result, terminal
 
@@ -103,7 +105,8 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
         yield Paragraph(_cut(f"not understood: {content.strange[0]}"))
     if content.dropped:
         yield Paragraph(f"dropped: {number_of(content.dropped, 'line')} of further events")
-    yield Paragraph(content.says if not events else f"{content.says} More: --long.")
+    if events or content.says != content.answer:
+        yield Paragraph(content.says if not events else f"{content.says} More: --long.")
 
 
 def _cut(text: str, most: int = _COLUMNS) -> str:
@@ -123,7 +126,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
     parts = {
         "here": "; ".join((*(note.rstrip(".") for note in event.notes[:1]), *_objects(event))),
         "do": _advice(event) or _first_check(event) or (f"send {asked}" if asked else ""),
-        "bug": _bug(event),
+        "bug": _bug(event, boot),
     }
     below = [line for name, text in parts.items() if text for line in few(f"{_INDENT}{name}: {text}")]
     yield from rows
@@ -141,7 +144,7 @@ def few(text: str, most: int = _MOST_PART) -> list[str]:
     rows = _wrapped(text, _INDENT * 2)
     if len(rows) <= most:
         return rows
-    return [*rows[: most - 1], _cut(f"{rows[most - 1]} {rows[most]}")]
+    return [*rows[: most - 1], _cut(f"{rows[most - 1]} {rows[most].lstrip()}")]
 
 
 def _meaning(event: ExplainedEvent, most: int) -> list[str]:
@@ -162,10 +165,15 @@ def _advice(event: ExplainedEvent) -> str:
     return event.advice[0].partition(" Costs: ")[0] if event.advice else ""
 
 
-def _bug(event: ExplainedEvent) -> str:
+def _bug(event: ExplainedEvent, boot: ExplainedBoot) -> str:
     """Return the bug that matches best, or the bugs that match equally well."""
     if not event.likely:
         return ""
+    name = kernel_name(boot.kernel) if boot.kernel else None
+    if name is not None and name.distribution is not None and name.distribution.backports is Backports.ANY:
+        family = name.distribution.name.partition(" (")[0]
+        some = ", ".join(event.likely)
+        return f"perhaps {some}: {family} backports fixes to its {name.release}, which the version hides"
     if len(event.likely) > 1:
         first = event.likely[0]
         return f"one of {', '.join(event.likely)} (`pfnlab bugs show {first}`)"

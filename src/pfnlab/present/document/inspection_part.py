@@ -119,11 +119,20 @@ def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
                 f"write-combining: {user.combining.value}"
                 for user in bar.users
             ),
-            f"accesses are {bar.effective or 'in mixed modes'}; write-combining: {bar.combining.value}",
+            f"accesses: {_accesses(bar)}; write-combining: {bar.combining.value}",
         ]
         yield Bullets(tuple(lines))
     if device.todo:
         yield Bullets((("To do", *device.todo),))
+
+
+def _accesses(bar: BarAnswer) -> str:
+    """Return the mode of accesses to a BAR, as far as it is known."""
+    modes = list(dict.fromkeys(place.mode or "not reserved" for place in bar.cover))
+    if bar.effective or not modes:
+        return bar.effective or "mode not known"
+    # One mode in the list, but none of accesses: an MTRR may weaken it.
+    return ", ".join(modes) if len(modes) > 1 else f"{modes[0]}, unless an MTRR changes it (not known)"
 
 
 def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:

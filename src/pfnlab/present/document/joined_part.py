@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pfnlab.base.units import number_of
 from pfnlab.diagnosis.inspector.inspection import PlacedFinding
 from pfnlab.diagnosis.joined_explanation import JoinedExplanation
 from pfnlab.present.document.blocks import Block, Paragraph
@@ -43,9 +44,20 @@ def _brief(content: JoinedExplanation) -> Iterator[Block]:
     if wrong or content.to_review or len(content.undecided) > 1:
         for shown in content.undecided[:_MOST]:
             yield Paragraph(f"undecided: {shown.finding.says}")
+    if around := _around(content):
+        yield Paragraph(around)
     if content.untold and content.untold not in content.answer:
         yield Paragraph(content.untold)
     yield from brief(content, len(wrong))
+
+
+def _around(content: JoinedExplanation) -> str:
+    """Return the numbers of holes and neighbours around the findings, or an empty string."""
+    rows = {row for shown in content.findings for row in shown.around if not row.found}
+    holes = sum(row.kind == "free" for row in rows)
+    words = [number_of(holes, "hole")] * (holes > 0)
+    words += [number_of(len(rows) - holes, "neighbour")] * (len(rows) > holes)
+    return f"around the findings: {' and '.join(words)}; --long draws them" if words else ""
 
 
 def _summary(lead: str, shown: PlacedFinding) -> Iterator[str]:

@@ -18,7 +18,14 @@ from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Family, families
 from pfnlab.discussions.lookup import claims_of
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
-from pfnlab.kernel.bugs.repairs import bugs_of_commit, commit_titled, fix_subjects, is_commit, subject_of
+from pfnlab.kernel.bugs.repairs import (
+    bugs_of_commit,
+    commit_titled,
+    fix_subjects,
+    is_commit,
+    named_commits,
+    subject_of,
+)
 from pfnlab.programs.lang.library_list import library_entries
 
 #: How a search was interpreted.
@@ -111,6 +118,8 @@ def bug_findings(query: str, *, every: bool = False) -> BugFindings:
     text = " ".join(query.split())
     if not _TOKEN.search(text.lower()):
         raise Misuse("nothing to search for: write words, a commit, a CVE or a log line")
+    if _SHORT_COMMIT.fullmatch(text):
+        text = _whole_commit(text)
     read_as, found = _found(commit_titled(text) or text)
     kept = found if every else [one for kind in _HEADINGS for one in _first(found, kind)]
     commits = (one.commit for one in bugs_of_commit(text)) if is_commit(text) else ()
@@ -119,6 +128,19 @@ def bug_findings(query: str, *, every: bool = False) -> BugFindings:
     return BugFindings(
         asked=shown, read_as=read_as, title=title, found=tuple(kept), left_out=len(found) - len(kept)
     )
+
+
+#: Digits that can only be the first ones of a commit; e820 and bdf are words.
+_SHORT_COMMIT = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{5,6}", re.IGNORECASE)
+
+
+def _whole_commit(digits: str) -> str:
+    """Return the known commit that begins with these digits; Misuse if there is none, or several."""
+    known = sorted({one for one in named_commits() if one.startswith(digits.lower())})
+    if len(known) != 1:
+        found = f"they begin {' and '.join(known)}" if known else "no commit of a known bug begins with them"
+        raise Misuse(f"{digits}: too few digits for a commit, and {found}: write at least 7")
+    return known[0]
 
 
 #: The maximum length of search text that is repeated in the output.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from for_each import for_each
 from inspector.machines import ADDRESS, BASE, DEVICE, SIZE, entries, entry, found, mapping, whole
@@ -11,11 +13,14 @@ from pfnlab.diagnosis.inspector.host_snapshot import (
     Bar,
     DirectAlias,
     IomemLine,
+    MtrrRegister,
     PciFunction,
     Process,
+    Reservation,
     SnapshotSource,
 )
 from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.mtrr import MtrrType
 
 
 def test_an_entry_without_an_owner_is_leaked() -> None:
@@ -163,3 +168,40 @@ def test_a_whole_mapping_has_no_note() -> None:
     all_of_it = mapping(0, 16, entries=entries(0, 16, CacheMode.WC))
 
     assert [] == found(book=(entry(0, 16),), mappings=(all_of_it,))
+
+
+APERTURE = 0x38_0000_0000
+
+
+def test_a_large_uncached_entry_of_a_prefetchable_bar_is_a_finding() -> None:
+    """Its driver did not ask for write-combining; a small entry, or another BAR, may be registers."""
+    card = _card()
+
+    assert ["uncached_prefetchable"] == _of_aperture(card)
+    assert [] == _of_aperture(card, size=64 << 20)
+    assert [] == _of_aperture(card, mode=CacheMode.WC)
+    assert [] == _of_aperture(_card(prefetchable=False))
+
+
+def test_a_bar_for_a_guest_is_rightly_uncached() -> None:
+    """vfio-pci maps all of a BAR that way."""
+    assert "uncached_prefetchable" not in _of_aperture(_card(driver="vfio-pci"))
+
+
+def test_an_mtrr_may_make_an_uncached_bar_write_combining() -> None:
+    """Then nothing is slow."""
+    combining = MtrrRegister(APERTURE, APERTURE + (256 << 20), MtrrType.WC)
+
+    assert ["mtrr_decides"] == _of_aperture(_card(), mtrrs=(combining,))
+
+
+def _card(*, driver: str = "carddrm", prefetchable: bool = True) -> PciFunction:
+    bar = Bar(1, APERTURE, APERTURE + (256 << 20), prefetchable=prefetchable)
+    return PciFunction("0000:65:00.0", "1234:2222", "030000", driver, (bar,))
+
+
+def _of_aperture(
+    card: PciFunction, *, size: int = 256 << 20, mode: CacheMode = CacheMode.UC_MINUS, **parts: Any
+) -> list[str]:
+    """The kinds of findings if one entry reserves the first bytes of the card's BAR."""
+    return found(book=(Reservation(APERTURE, APERTURE + size, mode),), devices=(card,), **parts)

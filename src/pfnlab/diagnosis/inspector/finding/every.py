@@ -253,6 +253,7 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
     mappings.aliased,
     mappings.of_removed,
     reservations.spanning,
+    reservations.uncached_prefetchable,
     whole_host.claimed,
     whole_host.no_write_combining,
     whole_host.mtrrs_decide,

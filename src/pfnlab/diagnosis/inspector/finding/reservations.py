@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,8 +16,18 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
 )
 from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, IomemLine, PciFunction, Reservation
 from pfnlab.diagnosis.inspector.intervals import Ranged, uncovered
-from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, driven_by_own, driver_words, of_stand_in
+from pfnlab.diagnosis.inspector.joined_host import (
+    STAND_INS,
+    BarOf,
+    JoinedHost,
+    driven_by_own,
+    driver_words,
+    of_stand_in,
+)
+from pfnlab.diagnosis.messages.file_notes import LARGE_APERTURE
+from pfnlab.kernel.hw.cachemode import CacheMode
 
+_UNCACHED = (CacheMode.UC, CacheMode.UC_MINUS)
 #: Paths by which a VMM opens a device: through its group, or its own file.
 _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
 
@@ -155,6 +166,42 @@ def _over_tracked(machine: JoinedHost, one: LooseEntry) -> RawFinding:
         pids=pids,
         evidence=lambda: evidence_of_book([(start, end, owner.mode)]),
     )
+
+
+def uncached_prefetchable(machine: JoinedHost) -> Iterator[RawFinding]:
+    """Large uncached entries in prefetchable BARs, unless an MTRR makes them write-combining."""
+    for bar in machine.bars:
+        place = bar.owner
+        # vfio-pci maps every BAR uncached; a leak of it is another finding.
+        if not place.bar.prefetchable or place.device.driver in STAND_INS:
+            continue
+        for entry in machine.book.over(bar.start, bar.end):
+            start, end, owner = entry
+            is_large = bar.start <= start and end <= bar.end and end - start >= LARGE_APERTURE
+            if not is_large or owner.mode not in _UNCACHED:
+                continue
+            if machine.effective(start, end, owner.mode) not in (*_UNCACHED, None):
+                continue
+            yield RawFinding(
+                "uncached_prefetchable",
+                partial(_uncached, machine, entry, place),
+                places=[(start, end, owner.mode)],
+                place=place,
+                evidence=partial(_lines_of_entry, start, end, place, owner.mode),
+            )
+
+
+def _uncached(machine: JoinedHost, entry: Ranged[Reservation], place: BarOf) -> str:
+    start, end, owner = entry
+    reserved = f"{size_text(end - start)} at {start:#x} are reserved {owner.mode.cattr}"
+    is_known = machine.effective(start, end, owner.mode) is not None
+    unless = "" if is_known else " Unless an MTRR makes it write-combining, which is not known, it is slow."
+    return f"{reserved}, and {place} is prefetchable.{unless}"
+
+
+def _lines_of_entry(start: int, end: int, place: BarOf, mode: CacheMode) -> Iterator[EvidenceLine]:
+    yield from evidence_of_book([(start, end, mode)])
+    yield device_line(place.device, place)
 
 
 def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
