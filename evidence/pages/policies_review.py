@@ -34,7 +34,7 @@ SEAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 #: The neighbours, first operations, kinds and readers of the reviewed pieces; the rest takes hours.
-_BESIDE = ("alone", "behind it, touching", "behind it, overlapping by a page", "in front of it")
+_BESIDE = ("alone", "after it, touching", "after it, overlapping by a page", "in front of it")
 _MUNMAPS = ("munmap a[510:514]", "munmap a[506:522]")
 _REVOKED = ("a driver's remap", "counted pages and frames")
 _AROUND = ("alone", "ordinary memory in front", "ordinary memory behind")

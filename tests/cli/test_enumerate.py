@@ -22,7 +22,7 @@ def test_machines_that_agree(ask: Ask, tmp_path: Path) -> None:
     assert [
         "40 cells, 0 differences",
         "40 cells of 220:260, by letter: 40 . (all machines agree, and no property is violated)",
-        "agreement alone: pci, UC-",
+        "only agreement: pci, UC-",
     ] == answer.out.splitlines()
     assert not (tmp_path / "found").exists()
 

@@ -431,7 +431,7 @@ def test_what_does_the_same_is_asked_once() -> None:
     assert {
         "ordinary memory in front",
         "ordinary memory behind",
-        "behind it, touching",
+        "after it, touching",
         "in front of it",
     } == near
 

@@ -304,7 +304,7 @@ def test_advice_for_older_kernels_is_dropped_only_if_it_is_ruled_out(
             "ENOENT",
             "resource_wc",
         ),
-        ("Could not open '/dev/vfio/41': Device or resource busy", "EBUSY", "vfio"),
+        ("Could not open '/dev/vfio/41': Device or resource busy", "EBUSY", "vfio_open"),
         (
             "EAL: pci_map_resource(): cannot mmap(31, 0x7e0000000000, 0x2000, 0x0): Invalid argument (0x0)",
             "EINVAL",

@@ -88,7 +88,7 @@ def test_a_folder_without_findings(tmp_path: Path) -> None:
         ('{"format": "\\u001b[2J"}', "result.json: unknown format \\x1b[2J: "),
         ("[" * 100_000, "result.json:1: values nested deeper than the 100 levels that a result may have"),
         ("[" * 300 + "]" * 300, "result.json:1: values nested deeper than the 100 levels that a result"),
-        ("{}\n" * 3 + "[" * 300 + "]" * 300, "result.json:1: not a result of pfnlab"),
+        ("{}\n" * 3 + "[" * 300 + "]" * 300, "result.json:1: not a pfnlab result"),
         ('{"format": "pfnlab-check/1"}', "result.json: not a pfnlab-check/1: "),
         (f'{{"format": {"1" * 5000}}}', "result.json:1: no result has a number of 5000 digits: they have"),
         (f"[1, {1 << 64}]", "result.json:1: no result has a number of 20 digits: they have 64 bits; print"),

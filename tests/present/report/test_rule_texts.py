@@ -53,7 +53,7 @@ def test_a_bug_is_found_by_its_identifier() -> None:
     bug = find_rule("A06")
 
     assert "tracking by VMA (VM_PAT)" == bug.title
-    assert bug.text.startswith("If a part of a tracked mapping is unmapped")
+    assert bug.text.startswith("If part of a tracked mapping is unmapped")
     assert "since 2.6.29; until 6.16, f8e97613fed2" == bug.kernel
 
 
