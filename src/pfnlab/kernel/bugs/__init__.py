@@ -1,1 +1,3 @@
-"""The bugs: affected kernels, and the commits that introduced and fixed them, one data file each."""
+"""The known bugs, one data file each: which kernels are affected, and which commits introduced and fixed
+them.
+"""
