@@ -1,3 +1,1 @@
-"""The known bugs, one data file each: which kernels are affected, and which commits introduced and fixed
-them.
-"""
+"""The known bugs, one data file each: the affected kernels, and the commits that caused and fixed them."""

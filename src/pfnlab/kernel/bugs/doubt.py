@@ -11,9 +11,8 @@ from pfnlab.kernel.policies.releases import RELEASES
 #: The last minor release of each major version that has ended.
 _LAST_MINOR = {"2.6": 39, "3": 19, "4": 20, "5": 19, "6": 19}
 
-#: The last kernel.org point release of each finished series, where a public text states it: the 4.19
-#: end-of-life announcement, and a table of releases. For other series, the newest point release known here is
-#: used.
+#: The last kernel.org point release of each finished series, where a public text states it: the end of 4.19,
+#: and a table of releases. For other series, the newest point release known here is used.
 _LAST_POINT = {"4.19": 325, "6.8": 12, "6.9": 12, "6.10": 14, "6.11": 11}
 
 
@@ -46,8 +45,8 @@ def released_kernel(text: str) -> KernelName:
 
 
 def newer_than_known(kernel: KernelName) -> str:
-    """The newest version known here, if *kernel* is newer than that: ``7.4`` for 9.1, ``6.12.118`` for
-    6.12.999.
+    """The newest version known here, if *kernel* is newer than that:
+    ``7.4`` for 9.1, ``6.12.118`` for 6.12.999.
 
     Package point releases are not checked.
     """

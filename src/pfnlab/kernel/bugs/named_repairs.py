@@ -176,8 +176,8 @@ def _all_subjects() -> Iterator[str]:
 
 
 def _pattern(subject: str) -> re.Pattern[str]:
-    """The pattern for a subject in a changelog, including its end, since a longer subject may start the same
-    way.
+    """The pattern for a subject in a changelog, including its end:
+    a longer subject may start the same way.
     """
     area, colon, rest = subject.partition(": ")
     areas = [area]
