@@ -45,8 +45,8 @@ def released_kernel(text: str) -> KernelName:
 
 
 def newer_than_known(kernel: KernelName) -> str:
-    """The newest version known here, if *kernel* is newer than that:
-    ``7.4`` for 9.1, ``6.12.118`` for 6.12.999.
+    """The newest version known here, if *kernel* is newer than that: ``7.4`` for 9.1,
+    ``6.12.118`` for 6.12.999.
 
     Package point releases are not checked.
     """

@@ -86,8 +86,8 @@ def bug_called(name: str) -> Bug:
 def options_lacking(one: Bug, options: Mapping[str, str]) -> tuple[str, ...]:
     """The options that *one* needs but a configuration does not set, e.g. ``LOCKDEP=y``.
 
-    :param options: the options that the configuration sets, each with ``y`` or ``m``; an option
-        that is needed as ``m`` may also be built in
+    :param options: the options that the configuration sets, each with ``y`` or ``m``; an option that is
+        needed as ``m`` may also be built in
     """
     return tuple(
         f"{name}={value}" for name, value in one.config.items() if not _has(options.get(name, "n"), value)

@@ -28,11 +28,11 @@ class KernelName(msgspec.Struct, frozen=True):
 
     :param text: the input, with control characters made harmless
     :param release: the mainline release it is based on: ``6.1``, ``2.6.32``
-    :param point: the stable point release; 0 for the release itself, None if the text
-        does not show it, e.g. ``5.15.0-91-generic``
+    :param point: the stable point release; 0 for the release itself, None if the text does not show it,
+        e.g. ``5.15.0-91-generic``
     :param candidate: the number of a release candidate, or None
-    :param packaged: more text follows the version: the kernel is a package or
-        private build, and may have extra commits
+    :param packaged: more text follows the version: the kernel is a package or private build,
+        and may have extra commits
     :param distribution: the distribution, if the version shows it
     """
 
@@ -45,8 +45,8 @@ class KernelName(msgspec.Struct, frozen=True):
 
     @property
     def mainline(self) -> tuple[int, ...]:
-        """Its position in mainline, as returned by :func:`release_key`; a point
-        release has the position of its release.
+        """Its position in mainline, as returned by :func:`release_key`; a point release has the
+        position of its release.
         """
         if self.candidate is not None:
             return (*release_key(self.release)[:3], -1, self.candidate)
@@ -54,8 +54,8 @@ class KernelName(msgspec.Struct, frozen=True):
 
 
 def release_key(release: str) -> tuple[int, ...]:
-    """Convert a mainline release to sortable numbers: ``6.16``, ``2.6.29``,
-    ``5.5-rc1``, or ``6.15-rc`` for any candidate.
+    """Convert a mainline release to sortable numbers: ``6.16``, ``2.6.29``, ``5.5-rc1``, or
+    ``6.15-rc`` for any candidate.
 
     :raises ValueError: if it is not a release
     """
@@ -73,8 +73,8 @@ def release_key(release: str) -> tuple[int, ...]:
 def kernel_name(text: str) -> KernelName:
     """Parse a kernel name: ``6.1.85``, ``6.1.176-1``, ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``.
 
-    A ``uname -r`` that hides the point release
-    (``6.1.0-56-cloud-amd64``) is looked up among the known kernels.
+    A ``uname -r`` that hides the point release (``6.1.0-56-cloud-amd64``) is looked up
+    among the known kernels.
 
     :raises Misuse: if *text* does not start like a version
     """
@@ -97,8 +97,8 @@ def version_named(text: str) -> str:
     """The version as used in machine names: ``6.12.117`` for ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7`` for
     ``7.3~rc7-1~exp1``; a series is returned unchanged.
 
-    :raises Misuse: if *text* does not start like a version, or hides its
-        point release, like ``5.15.0-91-generic``
+    :raises Misuse: if *text* does not start like a version, or hides its point release,
+        like ``5.15.0-91-generic``
     """
     name = kernel_name(text)
     if is_version(text.strip()):

@@ -32,10 +32,10 @@ Each file contains::
     shown        [{ program, before, after, field, needs }]: machines that the program distinguishes
     holds        [{ program, on, op, field, says }]: for a rule, the result of a step of the program
 
-If the fix or the cause has a switch (:mod:`pfnlab.kernel.policies.switches`), its stable releases
-are listed there, and the file has only what the switch lacks. ``version`` is a point release, or
-``5.10.y`` if only the series is known. ``after`` is the newest release known to lack the change,
-if the date comes from measurements only.
+If the fix or the cause has a switch (:mod:`pfnlab.kernel.policies.switches`), its stable releases are
+listed there, and the file has only what the switch lacks. ``version`` is a point release, or
+``5.10.y`` if only the series is known. ``after`` is the newest release known to lack the change, if
+the date comes from measurements only.
 """
 
 from __future__ import annotations

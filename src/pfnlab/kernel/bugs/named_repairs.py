@@ -176,9 +176,7 @@ def _all_subjects() -> Iterator[str]:
 
 
 def _pattern(subject: str) -> re.Pattern[str]:
-    """The pattern for a subject in a changelog, including its end:
-    a longer subject may start the same way.
-    """
+    """The pattern for a subject in a changelog, including its end: longer subjects may start the same way."""
     area, colon, rest = subject.partition(": ")
     areas = [area]
     for arch in ("x86", "arm64"):

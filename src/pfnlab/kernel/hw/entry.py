@@ -126,9 +126,7 @@ def pte_mkold(bits: int) -> int:
 
 
 def pte_modify(bits: int, prot: int, saved_dirty: bool) -> int:
-    """The entry with the permissions in *prot*; frame, cache mode,
-    accessed and dirty bits are kept (S1.3).
-    """
+    """The entry with the permissions in *prot*; frame, cache mode, accessed and dirty bits stay (S1.3)."""
     return _settle_dirty((bits & PAGE_CHG_MASK) | (prot & ~PAGE_CHG_MASK), saved_dirty)
 
 

@@ -38,8 +38,8 @@ class MtrrRange(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    # A range with a single type and no register boundary inside;
-    # `registers` counts the registers covering it.
+    # A range with a single type and no register boundary inside; `registers` counts the
+    # registers covering it.
     end: int
     type: MtrrType
     registers: int
@@ -78,8 +78,8 @@ class MtrrMap:
     def type_lookup(self, start: int, end: int, *, merged_map: bool) -> tuple[MtrrType, bool]:
         """The memory type of bytes *start* to *end* (half-open), and whether it is uniform (S1.7).
 
-        :param merged_map: search one map of all registers, as since 6.5; otherwise check the fixed and
-            then the variable registers, as 6.1 does
+        :param merged_map: search one map of all registers, as since 6.5; otherwise check the fixed and then
+            the variable registers, as 6.1 does
         """
         return self._lookup_merged(start, end) if merged_map else self._lookup_registers(start, end)
 
@@ -105,8 +105,8 @@ class MtrrMap:
         return mtrr_type, uniform
 
     def _lookup_registers(self, start: int, end: int) -> tuple[MtrrType, bool]:
-        # mtrr_type_lookup before 6.5 (S1.7.3): the fixed range containing the first
-        # byte determines the type of all bytes.
+        # mtrr_type_lookup before 6.5 (S1.7.3): the fixed range containing the first byte determines
+        # the type of all bytes.
         if not (self.known and self.enabled):
             return MtrrType.INVALID, True
         if start < _FIXED_END and self.fixed and self.fixed_enabled:

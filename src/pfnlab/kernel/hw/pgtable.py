@@ -27,8 +27,8 @@ class Page:
     :ivar anonymous: it does not belong to a file
     :ivar dirty: for a file page: the kernel knows that it was written
     :ivar maker: the task that created it; recorded only if every task runs on its own processor (S5.9.10)
-    :ivar batched: it was in a locked VMA and no longer is, so a
-        processor's batch may still hold a reference to it
+    :ivar batched: it was in a locked VMA and no longer is, so a processor's batch may
+        still hold a reference to it
     """
 
     __slots__ = ("anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value")
@@ -69,8 +69,8 @@ class EntryRun(NamedTuple):
 #: A run's level.
 _LEVEL = itemgetter(EntryRun._fields.index("level"))
 
-#: Pages spanned by one table at each level: 2 MiB for a PTE table, 1 GiB for
-#: a PMD table, 512 GiB for a PUD table.
+#: Pages spanned by one table at each level: 2 MiB for a PTE table, 1 GiB for a PMD table,
+#: 512 GiB for a PUD table.
 TABLE_PAGES = {1: 1 << 9, 2: 1 << 18, 3: 1 << 27}
 
 #: Pages mapped by one entry at each level.
@@ -195,9 +195,7 @@ class PageTables:
         return (high - low - present) // pages
 
     def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
-        """The first page in ``[start, end)`` of each PTE table there
-        that is *present*, or else that is missing.
-        """
+        """The first page in ``[start, end)`` of each PTE table there that is *present*, or is missing."""
         pages = TABLE_PAGES[1]
         firsts = range(start - start % pages, end, pages)
         return [max(first, start) for first in firsts if (first in self._tables[1]) == present]

@@ -153,8 +153,8 @@ class PhysicalMap:
     def may_request(self, start: int, end: int) -> bool:
         """True if a driver can claim bytes *start* to *end* (S9.1.6).
 
-        None of the bytes may be claimed already, and every resource
-        overlapping them must contain all of them.
+        None of the bytes may be claimed already, and every resource overlapping them
+        must contain all of them.
         """
         touched = [r for r in self.resources if r.overlaps(start, end)]
         return all(not r.busy and r.start <= start and end <= r.end for r in touched)
@@ -182,8 +182,8 @@ class PhysicalMap:
     def devmem_is_allowed(self, pfn: int, *, io_strict_devmem: bool) -> int:
         """The access to page *pfn* that /dev/mem grants under STRICT_DEVMEM (S1.13).
 
-        :return: 0 for none, 1 for full access, 2 if it can be mapped
-            but reads return zeros and writes are lost
+        :return: 0 for none, 1 for full access, 2 if it can be mapped but reads return
+            zeros and writes are lost
         """
         start = pfn_to_phys(pfn)
         if any(r.system_ram and r.overlaps(start, start + PAGE_SIZE) for r in self.resources):
@@ -193,9 +193,7 @@ class PhysicalMap:
         return 1
 
     def range_is_allowed(self, pfn: int, size: int, *, io_strict_devmem: bool) -> bool:
-        """True if :meth:`devmem_is_allowed` allows every page in
-        the *size* bytes starting at *pfn* (S1.14).
-        """
+        """True if :meth:`devmem_is_allowed` allows every page in the *size* bytes from *pfn* on (S1.14)."""
         start = pfn_to_phys(max(pfn, _LOW_PFN))
         end = pfn_to_phys(pfn + pages_of(size))
         return start >= end or not any(

@@ -8,8 +8,8 @@ from pfnlab.kernel.hw.pgtable import EntryRun, PageTables
 class Tlb:
     """A translation lookaside buffer of unlimited size: the translations used since the last flush.
 
-    :ivar flushed: how many flushes there were, including those of an empty
-        buffer; informational, not part of the state
+    :ivar flushed: how many flushes there were, including those of an empty buffer;
+        informational, not part of the state
     """
 
     def __init__(self) -> None:

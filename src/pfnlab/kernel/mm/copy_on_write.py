@@ -99,8 +99,8 @@ def meets_itself(vma: Vma, entry: EntryRun) -> bool:
 def prepare_anon(vma: Vma) -> None:
     """__anon_vma_prepare(): prepare a VMA for its first anonymous page (S5.3.2).
 
-    If a neighbour differs at most in protection, the VMA shares the neighbour's
-    reverse map so that they can merge later.
+    If a neighbour differs at most in protection, the VMA shares the neighbour's reverse map so
+    that they can merge later.
     """
     if vma.anon_vma is not None:
         return

@@ -36,8 +36,8 @@ class DirectMapModes:
         Write-combining is set via UC- (S2.9.5), and pages that would not change are left alone (S2.9.6).
         Every processor flushes after each change to a page (``change_page_attr_set_clr()``; S2.8.5, S2.9.3).
 
-        :raises Undecided: if it depends on the machine whether they also
-            flush before the change (S2.8.6, S2.9.4)
+        :raises Undecided: if it depends on the machine whether they also flush before
+            the change (S2.8.6, S2.9.4)
         """
         self._prepare(start, end)
 

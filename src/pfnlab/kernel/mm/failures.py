@@ -47,8 +47,8 @@ class Failures:
         return self._forced
 
     def force(self, function: str, nth: int, inside: str | None = None) -> None:
-        """Make *function* fail on its *nth* call from now on, or on the
-        *nth* call within the first of *inside*.
+        """Make *function* fail on its *nth* call from now on, or on the *nth* call
+        within the first of *inside*.
 
         :raises Undecided: if the model does not know the consequences
         """
@@ -67,9 +67,7 @@ class Failures:
         self._forced, self._outer = (function, nth), inside
 
     def inside(self, function: str) -> AbstractContextManager[None]:
-        """Mark the kernel as inside *function* within this context;
-        only its first call can cause a failure.
-        """
+        """Mark the kernel as inside *function* within this context; only the first call can fail."""
         return self._counting() if self._outer == function else _NOT_ASKED
 
     @contextmanager
@@ -128,8 +126,8 @@ def absent_tables(mm: MmStruct, start: int, end: int) -> int:
 
 
 def check_chosen(mm: MmStruct, vpn: int) -> None:
-    """Check that no page-table allocation fails if page *vpn* is at
-    an address chosen by the kernel (S5.16.6).
+    """Check that no page-table allocation fails if page *vpn* is at an address chosen
+    by the kernel (S5.16.6).
 
     :raises Undecided: if one fails
     """

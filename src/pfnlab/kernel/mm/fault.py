@@ -50,9 +50,9 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     :return: the word loaded or stored
     :raises Signal: if the task gets a signal instead
     :raises FaultOom: if an access by the kernel found no memory for a page table
-    :raises Undecided: if the processor may have cached an entry that has since been marked unused,
-        and may not mark it again (S7.7.3); or if it cached one that has since changed, and was
-        idle when other pages were flushed (S8.3.8)
+    :raises Undecided: if the processor may have cached an entry that has since been marked unused, and may
+        not mark it again (S7.7.3); or if it cached one that has since changed, and was idle when other
+        pages were flushed (S8.3.8)
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)

@@ -39,8 +39,8 @@ VM_MIXEDMAP = 1 << 28
 VM_HUGEPAGE = 1 << 29
 VM_NOHUGEPAGE = 1 << 30
 VM_MERGEABLE = 1 << 31
-#: The VMA has its process's protection key. Kernels store a 4-bit key from
-#: this bit on; smaps does not print it.
+#: The VMA has its process's protection key. Kernels store a 4-bit key from this bit on;
+#: smaps does not print it.
 VM_PKEY = 1 << 32
 #: Since 6.9; not printed in smaps.
 VM_ALLOW_ANY_UNCACHED = 1 << 39

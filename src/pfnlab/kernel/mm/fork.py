@@ -30,8 +30,8 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 
     :param commits: there is enough memory to commit for private writable mappings
     :raises ModelledErrno: ENOMEM for any failure; the incomplete child is torn down (S3.5.4)
-    :raises Undecided: if the forced failure hits a later page table, or a
-        later mapping, of the process's own memory
+    :raises Undecided: if the forced failure hits a later page table, or a later mapping, of
+        the process's own memory
     """
     child = MmStruct(parent.kernel)
     child.limit_as, child.limit_data = parent.limit_as, parent.limit_data

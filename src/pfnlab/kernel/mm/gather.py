@@ -59,8 +59,8 @@ _UNLINKING: tuple[GatherCall, ...] = ("munmap", "exit", "fork")
 #: A processor could walk a page table that has already been freed.
 FREED_TABLE = "freed a page table that a processor may walk"
 
-#: The number of page tables that fill a batch: as many as fit into a page
-#: along with its header (MAX_TABLE_BATCH).
+#: The number of page tables that fill a batch: as many as fit into a page along with its
+#: header (MAX_TABLE_BATCH).
 MAX_TABLE_BATCH = 509
 
 #: Upper bounds on the number of page tables for a process's own memory, and for each further thread's stack.
@@ -72,8 +72,8 @@ class MmuGather:
 
     :ivar flushes: the flush placement used for this call
     :ivar fullmm: the address space is being torn down: nothing is flushed before the end
-    :ivar vma_pfn: a PFN VMA is, or was, among the processed VMAs;
-        only the placement sets and clears this flag
+    :ivar vma_pfn: a PFN VMA is, or was, among the processed VMAs; only the placement
+        sets and clears this flag
     """
 
     def __init__(self, mm: MmStruct, call: GatherCall) -> None:
@@ -111,9 +111,7 @@ class MmuGather:
         self._end = max(self._end, end)
 
     def clear(self, vma: Vma, cleared: Iterable[EntryRun]) -> None:
-        """Record cleared entries of *vma* as pending; once it is
-        unlinked, an owner may ask for its frames.
-        """
+        """Record cleared entries of *vma* as pending; once unlinked, an owner may ask for its frames."""
         for run in cleared:
             self.extend(run.start, run.end)
             self._owned |= self._unlinks and run.page is None and vma.i_mapping is not None
@@ -179,8 +177,8 @@ class MmuGather:
     def flush_mmu_tlbonly(self) -> None:
         """tlb_flush_mmu_tlbonly: flush the pending range, if any, because a placement forces it (S8.1.6).
 
-        This is needed only if an owner may ask for the freed frames;
-        otherwise tlb_finish_mmu is early enough.
+        This is needed only if an owner may ask for the freed frames; otherwise
+        tlb_finish_mmu is early enough.
         """
         if self._start is not None and not self._owned:
             self.mm.kernel.trace.needless += 1
@@ -198,9 +196,7 @@ class MmuGather:
         self.flushes.tlb_reset_range(self)
 
     def finish(self) -> None:
-        """tlb_finish_mmu: flush the pending range, or everything
-        if another gather is in progress (S8.1.8).
-        """
+        """tlb_finish_mmu: flush the pending range, or everything if another gather is active (S8.1.8)."""
         with self.mm.kernel.processors.inside("tlb_finish_mmu"):
             self.mm.kernel.trace.event("finish")
             if self.fullmm or self.mm.tlb_flush_pending > 1:
@@ -300,9 +296,7 @@ class FlushPlacement(Protocol):
         """Called when entries of *vma* have been cleared or changed."""
 
     def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Called after all VMAs have been cleared and before
-        free_pgtables, but not in the teardown at exit.
-        """
+        """Called after all VMAs have been cleared, before free_pgtables, but not in the teardown at exit."""
 
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """Called at the start of free_pgtables, before any VMA is unlinked; *first* will be the first."""

@@ -1,7 +1,7 @@
 """vmf_insert_pfn and related functions: a driver fills a single entry (S5.4 .. S5.7).
 
-The tracker supplies the cache mode: at this point, both trackers found in kernels look the
-frame up in the memtype list (S3.2, S4.3).
+The tracker supplies the cache mode: at this point, both trackers found in kernels look the frame up in the
+memtype list (S3.2, S4.3).
 """
 
 import errno

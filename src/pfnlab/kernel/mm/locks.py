@@ -18,8 +18,8 @@ class Waiter:
 
     :param write: it waits to write
     :param granted: it owns the lock but has not resumed yet
-    :param spins: a writer spinning outside the queue, because when it arrived
-        a writer owned the sleeping lock (S8.5.5)
+    :param spins: a writer spinning outside the queue, because when it arrived a writer owned
+        the sleeping lock (S8.5.5)
     """
 
     task: str
@@ -33,9 +33,9 @@ class RwLock:
 
     While others are reading, a new reader queues after any waiting writer.
 
-    If a reader is first in the queue when a writer releases the lock, all waiting readers
-    get it; a spinlock goes to the first waiter only (S8.2.10). If that writer then wants
-    the lock again, it waits for the readers.
+    If a reader is first in the queue when a writer releases the lock, all waiting readers get it;
+    a spinlock goes to the first waiter only (S8.2.10). If that writer then wants the lock again,
+    it waits for the readers.
 
     :param unlocked: called when a writer releases the lock or downgrades it
     :ivar need: the reason shown for operations that wait for this lock

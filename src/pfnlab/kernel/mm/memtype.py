@@ -4,9 +4,9 @@ A reservation that overlaps existing ones gets their type if the caller allows t
 as a conflict. There are no reference counts: every reservation is a separate entry. RAM is not in the list:
 each RAM page's mode is in its page flags.
 
-Addresses are physical bytes, ranges are half-open, and ``who`` is ``comm:pid`` as in the kernel
-log. A WARN is logged with its text, if any, and its place in the source. WARNs that the kernel
-prints once per boot are logged once per list.
+Addresses are physical bytes, ranges are half-open, and ``who`` is ``comm:pid`` as in the kernel log. A
+WARN is logged with its text, if any, and its place in the source. WARNs that the kernel prints once per
+boot are logged once per list.
 """
 
 from __future__ import annotations
@@ -292,19 +292,17 @@ class MemtypeBook:
         return prot
 
     def free_pfn_range(self, paddr: int, size: int, *, who: str) -> None:
-        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`;
-        ranges containing RAM are ignored (S2.10.6).
-        """
+        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; ranges with any RAM are ignored (S2.10.6)."""
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + size) == 0:
             self.free(paddr, paddr + size, who=who)
 
     def shrink_pfn_range(self, paddr: int, size: int, rest: list[PfnRange], *, who: str) -> None:
         """Shrink the reservation of exactly these bytes to *rest*, with a separate entry for each range.
 
-        No kernel can do this: the remainder never loses its mode, even briefly. RAM is left alone. A
-        range inside the ISA hole gets no entry: mapping it by itself would not create one either, and the
-        entry would never be freed (S1.11.5). Addresses are computed as for reservations (S2.2.1), so an
-        entry ending with the last page is found.
+        No kernel can do this: the remainder never loses its mode, even briefly. RAM is left alone. A range
+        inside the ISA hole gets no entry: mapping it by itself would not create one either, and the entry
+        would never be freed (S1.11.5). Addresses are computed as for reservations (S2.2.1), so an entry
+        ending with the last page is found.
 
         :param rest: ordered, disjoint frame ranges within the reservation
         """
@@ -329,8 +327,8 @@ class MemtypeBook:
     def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
         """``memtype_kernel_map_sync()``: set the direct map to *mode* where it covers the range (S2.8).
 
-        Only the page at *base* is tested for being RAM, and freeing does not restore the mode. It
-        cannot fail here, so S2.8.4 never happens.
+        Only the page at *base* is tested for being RAM, and freeing does not restore the mode. It cannot fail
+        here, so S2.8.4 never happens.
         """
         self.trace.event("memtype_kernel_map_sync", base >> PAGE_SHIFT, pages_of(base + size))
         phys = self.platform.phys
@@ -369,9 +367,7 @@ class MemtypeBook:
         ]
 
     def debugfs(self) -> str:
-        """The text of ``x86/pat_memtype_list``; empty if PAT is off,
-        as the file does not exist then (S2.11).
-        """
+        """The text of ``x86/pat_memtype_list``; empty if PAT is off, as there is no file then (S2.11)."""
         if not self.platform.pat_enabled:
             return ""
         with self.lock.write():
@@ -440,7 +436,5 @@ def _never() -> bool:
 
 
 def mem_text(start: int, end: int) -> str:
-    """A byte range as the kernel log prints it, ending with its
-    last byte; 64 bits wide, so 0 wraps around.
-    """
+    """A byte range as the kernel log prints it, with its last byte; 64 bits wide, so 0 wraps around."""
     return f"[mem {start:#010x}-{end - 1 & _U64:#010x}]"

@@ -1,10 +1,10 @@
 """The data structure of the memtype list: intervals ordered by start, then by insertion (S2.1.1).
 
 The kernel uses an interval tree. Here, entries are kept in blocks of about a thousand, each block as four
-parallel lists. Overlaps, within a block and across blocks, are found through ``reach``, the largest end
-of an entry and all entries before it. Since ``reach`` never decreases, bisection finds the first entry
-that ends after an address, however entries of different lengths are mixed. Starts never decrease either,
-so if that entry does not overlap, none does.
+parallel lists. Overlaps, within a block and across blocks, are found through ``reach``, the largest end of an
+entry and all entries before it. Since ``reach`` never decreases, bisection finds the first entry that ends
+after an address, however entries of different lengths are mixed. Starts never decrease either, so if that
+entry does not overlap, none does.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class MemtypeIntervals:
         for i in range(0, len(ordered), LOAD):
             starts, ends, types = zip(*ordered[i : i + LOAD], strict=True)
             self._blocks.append(_Block(list(starts), list(ends), bytearray(types)))
-        # One item per block: its first start, its largest end, the largest end up to and including
-        # it, and its types as a bit set of modes.
+        # One item per block: its first start, its largest end, the largest end up to and including it, and
+        # its types as a bit set of modes.
         self._firsts = [block.starts[0] for block in self._blocks]
         self._tops = [block.reach[-1] for block in self._blocks]
         self._reach = list(accumulate(self._tops, max))

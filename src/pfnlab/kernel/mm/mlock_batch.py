@@ -6,10 +6,10 @@ from pfnlab.kernel.hw.pgtable import Page
 class MlockBatch:
     """The pages batched by munlock_folio(): the batch keeps a reference to each page until it is drained.
 
-    If the last process that maps such a page writes to it, the page is copied as if it had another user.
-    The program alone does not determine whether the batch has been drained by then, since a fault by any
-    process on that processor may drain it. :attr:`Page.batched` therefore means "possibly"; the calls
-    modelled here are those that certainly drain it.
+    If the last process that maps such a page writes to it, the page is copied as if it had another user. The
+    program alone does not determine whether the batch has been drained by then, since a fault by any process
+    on that processor may drain it. :attr:`Page.batched` therefore means "possibly"; the calls modelled here
+    are those that certainly drain it.
 
     :param drained_by_unmap: munmap, exit and zap drain it, as up to 6.12
     """

@@ -183,8 +183,8 @@ def _cut_out(vma: Vma) -> list[Vma]:
 def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
     """Check the limits for the pages by which the new mapping exceeds those it replaces (S5.14.3).
 
-    :param replaced: the replaced mappings; if not split yet (None), the
-        limits are first checked for all new pages
+    :param replaced: the replaced mappings; if not split yet (None), the limits are first
+        checked for all new pages
     :raises ModelledErrno: ENOMEM; splits are not undone
     """
     mm = vma.mm

@@ -43,8 +43,8 @@ def leaves_resource(kernel: Kernel, pfns: PfnRange) -> bool:
 
 
 def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """set_memory_wb, set_memory_wc or set_memory_uc on RAM pages:
-    change the direct map and the types (S2.9.1).
+    """set_memory_wb, set_memory_wc or set_memory_uc on RAM pages: change the direct
+    map and the types (S2.9.1).
 
     :param mode: UC reserves UC-; WB restores the direct map, then frees the reservation
     :raises ModelledErrno: EBUSY if any of them already has a mode

@@ -142,8 +142,6 @@ def mmget(mm: MmStruct) -> Iterator[None]:
 
 
 def _mmput(mm: MmStruct) -> None:
-    """Drop a reference to *mm*, held by its own tasks or by one
-    working on it; the last drop tears it down.
-    """
+    """Drop a reference to *mm*, held by its own tasks or one working on it; the last one tears it down."""
     if not mm.guests:
         exit_mmap(mm)

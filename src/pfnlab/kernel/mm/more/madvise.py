@@ -104,8 +104,8 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
 
     :param own: the caller's own address space
     :param target: the target process; None if it does not exist
-    :raises ModelledErrno: ESRCH if there is no such process, EINVAL for advice that a process may give
-        only for itself; otherwise as do_madvise
+    :raises ModelledErrno: ESRCH if there is no such process, EINVAL for advice that a process may give only
+        for itself; otherwise as do_madvise
     """
     if target is None:
         raise ModelledErrno(errno.ESRCH)
@@ -121,8 +121,8 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
 def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool = False) -> None:
     """Apply *advice* to pages ``[start, end)``, VMA by VMA.
 
-    Every mapped part is processed. The first error ends the call. If there is no error but
-    there is a hole, the call returns ENOMEM.
+    Every mapped part is processed. The first error ends the call. If there is no error but there is a hole,
+    the call returns ENOMEM.
 
     :param remote: called by another process, which does not use per-VMA locks
     :raises ModelledErrno: the system call's error
@@ -158,8 +158,8 @@ def _lock_for(
 ) -> AbstractContextManager[object]:
     """The lock that *advice* needs: mmap_lock, for writing if it changes VMAs.
 
-    To clear or guard entries within one VMA, that VMA's own lock is enough, unless it
-    is taken for writing (try_vma_read_lock).
+    To clear or guard entries within one VMA, that VMA's own lock is enough, unless it is taken for
+    writing (try_vma_read_lock).
     """
     if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
         return mm.mmap_lock.write()
@@ -244,8 +244,8 @@ def _remove(vma: Vma, start: int, end: int) -> None:
 
 
 def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """Programs use ordinary memory only to cover mappings with it, so
-    only the advice needed for that has a rule.
+    """Programs use ordinary memory only to cover mappings with it, so only the advice
+    needed for that has a rule.
 
     Shared anonymous memory belongs to a file, so nothing is freed or wiped, and pages are not merged.
     """
