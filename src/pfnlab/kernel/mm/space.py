@@ -155,9 +155,7 @@ class MmStruct:
         return CHOSEN_PAGE <= vpn < OWN_PAGE
 
     def gap_around(self, start: int, end: int) -> tuple[int, int]:
-        """The free range around an unmapped ``[start, end)``; in the process's own
-        memory, just that range.
-        """
+        """The free range around an unmapped ``[start, end)``; in the process's own memory, that range."""
         if start >= OWN_PAGE:
             return start, end
         at = bisect_left(self._starts, start)
@@ -271,9 +269,7 @@ class MmStruct:
             )
 
     def split_leaf(self, at: int) -> None:
-        """Clear the whole leaf around page *at*, which is not its first page, and
-        flush it at once (S6.3.3).
-        """
+        """Clear the whole leaf around page *at*, which is not its first page, and flush at once (S6.3.3)."""
         entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
         if entry is not None and leaf is not None:
             with self.table_locks.holding(PageTable.of(at, entry.level)):

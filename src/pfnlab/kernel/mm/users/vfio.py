@@ -248,9 +248,7 @@ class VfioDevice(PlainFile):
             self.asleep = asleep
 
     def reset(self) -> None:
-        """VFIO_DEVICE_RESET: entries are removed, the device wakes up, and the
-        memory bit is kept (S9.4.9).
-        """
+        """VFIO_DEVICE_RESET: entries are removed, the device wakes up, its memory bit is kept (S9.4.9)."""
         with self._changed(zapped=True):
             self.asleep = False
 
