@@ -1,4 +1,4 @@
-"""Whether a kernel has a bug, decided from the bug's dates and the kernel's version alone."""
+"""The status of a bug in a kernel, decided from the bug's dates and the kernel's version alone."""
 
 from enum import StrEnum
 
@@ -82,7 +82,7 @@ class BugStatusWord(StrEnum):
 
 
 class BugStatus(msgspec.Struct, frozen=True):
-    """Whether one kernel has one bug.
+    """The status of one bug in one kernel.
 
     :param sentence: the same for readers, as a sentence with dates and commits
     """
@@ -202,7 +202,7 @@ def _commit(release: str, commit: str) -> str:
 
 
 def _went(dates: Dates, kernel: KernelName) -> str:
-    """How the bug ended, in words; empty if it has not."""
+    """The end of the bug, in words; empty if it has not ended."""
     own = next((point for point in dates.stable if point.series == kernel.release), None)
     ended = "ended" if dates.change else "fixed"
     mainline = _commit(dates.mended, dates.commit)

@@ -11,7 +11,7 @@ import msgspec
 
 
 class Backports(Enum):
-    """How much a distribution backports without the kernel version showing it."""
+    """The extent to which a distribution backports without the kernel version showing it."""
 
     #: The version names the stable release, and few commits are added to it.
     FEW = "few"

@@ -16,7 +16,7 @@ _NAMED = re.compile(
     r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|-|\.[a-z]))?(?![0-9.,]).*)?"
 )
 
-#: How messages show a point release.
+#: A point release as messages show it.
 _EXAMPLE = 147
 
 #: The number of characters of a version that are read.

@@ -57,7 +57,7 @@ from pfnlab.kernel.policies.switches import SWITCHES, Backport
 
 
 class BugReach(StrEnum):
-    """How a bug can be triggered.
+    """The ways in which a bug can be triggered.
 
     "user" needs only files that any user may open; "privileged" needs /dev/mem, sysfs or vfio. A "fault" is a
     failing allocation or real memory pressure. "driver" means that a driver's own actions trigger the bug.
@@ -114,7 +114,7 @@ class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 _FOLDER = Path(__file__).parent / "data"
 
-#: What the letter in an identifier means.
+#: The meaning of the letter in an identifier.
 GROUPS = {
     "A": "tracking by VMA (VM_PAT)",
     "B": "flushes of the TLB",

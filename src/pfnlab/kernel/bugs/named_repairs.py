@@ -19,7 +19,7 @@ from pfnlab.base.units import size_text
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.kernel.bugs.repairs import fix_commits, fix_subjects, named_commits, subject_of
 
-#: How a line names a fix.
+#: The ways in which a line can name a fix.
 NamingWord = Literal["commit", "subject", "CVE"]
 
 
@@ -90,7 +90,7 @@ def repairs_named(lines: Iterable[str]) -> NamedRepairs:
     return NamedRepairs(named, number)
 
 
-#: How many characters of a line are read; no changelog line is that long.
+#: Number of characters read per line; no changelog line is that long.
 _MOST_READ = 4000
 
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
@@ -235,5 +235,5 @@ def _unpacked(path: Path) -> Iterator[bytes]:
     raise Misuse(f"{path}: damaged gzip file: unpack it first")
 
 
-#: How many bytes are decompressed at a time.
+#: Number of bytes decompressed at a time.
 _PIECE = 1 << 20

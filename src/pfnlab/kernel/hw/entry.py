@@ -38,7 +38,7 @@ PAGE_CHG_MASK = (
     | PAGE_UFFD_WP
 )
 
-#: How many address bits one table level resolves.
+#: Number of address bits that one table level resolves.
 _LEVEL_BITS = 9
 
 

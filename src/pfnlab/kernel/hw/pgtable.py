@@ -188,7 +188,7 @@ class PageTables:
                 self._tables[level].add(start - start % pages, end + -end % pages)
 
     def absent(self, start: int, end: int) -> int:
-        """How many PTE tables are missing for entries in ``[start, end)``."""
+        """Number of PTE tables missing for entries in ``[start, end)``."""
         pages = TABLE_PAGES[1]
         low, high = start - start % pages, end + -end % pages
         present = sum(last - first for first, last in self._tables[1].within(low, high))

@@ -12,7 +12,7 @@ _MIB = 1 << 20
 #: The names of resources that are busy from boot.
 FIRMWARE = ("Reserved", "Video ROM")
 
-#: How many bytes at the end of the physical address space have no device.
+#: Number of bytes at the end of the physical address space that have no device.
 _TOP_BYTES = 2048 * _MIB
 
 

@@ -1,4 +1,4 @@
-"""How a kernel's configuration changes its behaviour.
+"""The ways in which a kernel's configuration changes its behaviour.
 
 The rules read these fields, never an option by name; :mod:`pfnlab.kernel.policies.kconfig` reads them from a
 ``.config`` and lists the options behind each field. A field that no rule reads still affects what a program

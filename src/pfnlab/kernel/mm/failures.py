@@ -26,7 +26,7 @@ _INSIDE = ("copy_page_range", "free_pgtables", "remap_pfn_range")
 _NOT_ASKED = nullcontext()
 
 
-#: Those among them that allocate memory themselves.
+#: The functions among them that allocate memory themselves.
 _ALLOCATIONS = frozenset(_CAN_FAIL) - {"pfnmap_track"}
 
 
@@ -87,7 +87,7 @@ class Failures:
         return self.failing(function, calls) is not None
 
     def failing(self, function: str, calls: int) -> int | None:
-        """How many of the next *calls* calls to *function* precede the one that fails; None if none fails."""
+        """Number of the next *calls* calls to *function* before the one that fails; None if none fails."""
         if function in _ALLOCATIONS:
             self.allocations += max(0, calls)
         if self._outer or self._forced is None or self._forced[0] != function or calls <= 0:
@@ -115,7 +115,7 @@ class Failures:
 
 
 def absent_tables(mm: MmStruct, start: int, end: int) -> int:
-    """How many page tables are missing in ``[start, end)``, i.e. how often filling it calls ``__pte_alloc``.
+    """Number of page tables missing in ``[start, end)``, i.e. of ``__pte_alloc`` calls needed to fill it.
 
     :raises Undecided: if one of them fails, and the kernel chose the address (S5.16.6)
     """

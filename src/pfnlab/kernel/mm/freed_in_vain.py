@@ -1,4 +1,4 @@
-"""How a kernel reports freeing a range that is not in the memtype list (S2.4.5)."""
+"""The kernel's report on freeing a range that is not in the memtype list (S2.4.5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class FreedInVain(Protocol):
-    """How a kernel reports freeing a range that is not in the memtype list."""
+    """The kernel's report on freeing a range that is not in the memtype list."""
 
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
         """Report *line*, which names the range and the task that freed it; more lines may be printed."""

@@ -270,7 +270,7 @@ def is_pfn_vma(vma: Vma) -> bool:
 
 
 class FlushPlacement(Protocol):
-    """Where pending flushes of PFN VMAs are forced: one method for each place where the kernel could do so.
+    """The places where pending flushes of PFN VMAs are forced: one method for each possible place.
 
     The gather's flag ``vma_pfn`` is set, ORed, cleared and read only by the placement.
 

@@ -28,7 +28,7 @@ from pfnlab.kernel.mm.tracker import Tracker
 from pfnlab.kernel.mm.vma import AddressSpace, Vma, accounted
 from pfnlab.kernel.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 
-#: Where mmap starts looking for free space: the top of user space, below the stack.
+#: The page from which mmap looks for free space: the top of user space, below the stack.
 _MMAP_BASE = (0x7FFFF0000000) >> 12
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.users.vfio import VfioDevice
 
 
-#: How many pages fit into the memory of any machine (128 MiB); more may not fit on all of them.
+#: Number of pages that fit into the memory of any machine (128 MiB); more may not fit on all of them.
 GRANTED_PAGES = 1 << 15
 
 

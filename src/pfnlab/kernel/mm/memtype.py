@@ -71,7 +71,7 @@ class MemtypeBook:
         self.end_match = end_match
         self.mtrr_merged_map = mtrr_merged_map
         self._reserve_keeps_top = reserve_keeps_top
-        #: How many bytes after a range the overlap check still counts as part of it.
+        #: Number of bytes after a range that the overlap check still counts as part of it.
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
@@ -417,7 +417,7 @@ class MemtypeBook:
             self._warn()
 
     def _check(self) -> None:
-        # What holds between any two operations. That every entry has a user is not part of it.
+        # Invariants between any two operations. That every entry has a user is not one of them.
         for part in (self._entries, self._ram_types, self._direct_map):
             part._check()
         assert self.platform.pat_enabled or not len(self._entries), self.entries()

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: How many entries a new block has; a block is split when it reaches twice as many.
+#: Number of entries in a new block; a block is split when it reaches twice as many.
 LOAD = 1000
 
 # Indexing a tuple is faster than calling the enum.

@@ -21,7 +21,7 @@ from pfnlab.base.errors import Defect, Undecided, Why
 
 
 class Need(Enum):
-    """Why an operation waits."""
+    """The reasons for an operation to wait."""
 
     IPI = "IPI"
     MMAP_LOCK = "mmap_lock"

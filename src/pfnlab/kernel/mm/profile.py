@@ -1,4 +1,4 @@
-"""How kernels differ: switches named after what they do.
+"""The differences between kernels: switches named after what they do.
 
 A profile is data (``policies/profiles.py``, ``policies/switches.toml``); the model only tests
 switches, never a version number.

@@ -34,7 +34,7 @@ OWN_PAGE = TASK_PAGES + 1 - 64
 #: have page tables there.
 CHOSEN_PAGE = 1 << 34
 
-#: How many VMAs a newly started process has (program, heap, stack, vdso, vvar ...).
+#: Number of VMAs that a newly started process has (program, heap, stack, vdso, vvar ...).
 OWN_VMAS = 8
 
 
@@ -102,12 +102,12 @@ class MmStruct:
 
     @property
     def locked(self) -> int:
-        """How many pages are in its VMAs with VM_LOCKED."""
+        """Number of pages in its VMAs with VM_LOCKED."""
         return sum(vma.nr for vma in self._vmas if vma.flags & VM_LOCKED)
 
     @property
     def map_count(self) -> int:
-        """How many VMAs the kernel would count."""
+        """Number of VMAs that the kernel would count."""
         return len(self._vmas) + OWN_VMAS - (self.kernel.additional_pages is not None)
 
     def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:

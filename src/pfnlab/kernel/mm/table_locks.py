@@ -64,7 +64,7 @@ class TableLocks:
 
     @property
     def held(self) -> int:
-        """How many locks are held."""
+        """Number of locks held."""
         return len(self._held)
 
     @property

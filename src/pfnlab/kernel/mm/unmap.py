@@ -13,7 +13,7 @@ from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.vma import Vma, accounted
 
-#: How many VMAs can leave a file's reverse map at once (struct unlink_vma_file_batch).
+#: Number of VMAs that can leave a file's reverse map at once (struct unlink_vma_file_batch).
 _BATCH = 8
 
 

@@ -187,7 +187,7 @@ class SpecialMapping:
         """Do nothing, as programs cannot map it."""
 
 
-#: Why VMAs might merge: a VMA's flags changed, it grew, mremap copied it, or it is new.
+#: The reasons for VMAs to merge: a VMA's flags changed, it grew, mremap copied it, or it is new.
 Origin = Literal["changed", "grown", "copied", "mapped"]
 
 
@@ -204,7 +204,7 @@ class AnonVma:
 
 
 def accounted(vmas: Iterable[Vma]) -> int:
-    """How many pages are committed for *vmas* (VM_ACCOUNT)."""
+    """Number of pages committed for *vmas* (VM_ACCOUNT)."""
     return sum(vma.nr for vma in vmas if vma.flags & VM_ACCOUNT)
 
 
@@ -270,7 +270,7 @@ class Vma:
 
     @property
     def nr(self) -> int:
-        """How many pages it has."""
+        """Number of pages."""
         return self.end - self.start
 
     @property

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class WalkerPolicy(Protocol):
-    """Which VMAs and entries a walker accepts."""
+    """The VMAs and entries that a walker accepts."""
 
     def walk_page_test(self, vma: Vma) -> bool:
         """True if the entries of *vma* are visited at all."""

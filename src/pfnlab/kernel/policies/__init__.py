@@ -1,4 +1,4 @@
-"""How kernels differ: profiles made of switches, and seams with one policy each (tracker, flush, walker)."""
+"""The differences between kernels: profiles of switches, and one policy per seam (tracker, flush, walker)."""
 
 #: The folder that holds each seam's policies, by the seam's name in machine names.
 FOLDERS = {"tracker": "trackers", "flush": "flushes", "walker": "walkers"}

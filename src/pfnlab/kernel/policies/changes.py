@@ -70,7 +70,7 @@ def description_of(change: str) -> str:
 
 
 class Origin(NamedTuple):
-    """Where a change came from.
+    """The origin of a change.
 
     :ivar commit: 12 digits; None if unknown
     :ivar catalogue: its entry in the bug catalogue; None if it has none

@@ -44,12 +44,12 @@ class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def programs_in(held: Mapping[str, HeldCount]) -> int:
-    """How many programs both machines ran, over all kinds in *held*."""
+    """Number of programs that both machines ran, over all kinds in *held*."""
     return sum(count.programs for count in held.values())
 
 
 def steps_in(held: Mapping[str, HeldCount]) -> int:
-    """How many steps of these programs were compared; steps with an order count as one of them."""
+    """Number of steps compared in these programs; steps with an order count as one of them."""
     return sum(count.steps for name, count in held.items() if name != "orders")
 
 

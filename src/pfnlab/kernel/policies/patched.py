@@ -52,7 +52,7 @@ class PatchedKernel(
 
     @property
     def programs(self) -> int:
-        """How many programs both ran."""
+        """Number of programs that both ran."""
         return self.litmus + self.random
 
 

@@ -85,7 +85,7 @@ def assumed(version: str) -> list[str]:
 
 @cache
 def described(version: str) -> str:
-    """How reports describe a profile: its kernel, and how far it can be trusted."""
+    """A profile as reports describe it: its kernel, and how far it can be trusted."""
     if version in CONFIRMED:
         return f"profile {exact(version)}, the newest known of {version}"
     if version in known_versions():

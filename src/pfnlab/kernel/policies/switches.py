@@ -56,7 +56,7 @@ class Backport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SwitchEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the value of a switch, or a release's policy, is known.
+    """The evidence for the value of a switch, or for a release's policy.
 
     Measured: kernels in the archive show it. Seen: observed on kernels when it was found, but not shown by a
     litmus program. Source: taken from the source code or image of a release. Commit message: known only from

@@ -78,7 +78,7 @@ _REFUSED_SPECIAL = (
     *_GUARD_ADVICE,
 )
 
-#: Those of them that a VM_MIXEDMAP without VM_PFNMAP accepts.
+#: The advice in this set that a VM_MIXEDMAP without VM_PFNMAP accepts.
 _ALLOWED_MIXED = ("dontneed", "dontneed_locked", "cold", "pageout")
 
 #: Advice that faults pages in; accepted by mappings with neither VM_IO nor VM_PFNMAP.

@@ -177,7 +177,7 @@ def _walked_runs(vma: Vma) -> list[EntryRun]:
 
 
 def map_count(run: EntryRun) -> int:
-    """How many entries map the page; a bare frame, which no walker should accept, counts as one."""
+    """Number of entries that map the page; a bare frame, which no walker should accept, counts as one."""
     return run.page.mapcount if run.page is not None else 1
 
 
@@ -240,14 +240,14 @@ def _smap(vma: Vma) -> Smap:
 
 
 class Rollup(NamedTuple):
-    """What some VMAs contribute to the sums in /proc/PID/smaps_rollup, in kB."""
+    """The amounts that some VMAs contribute to the sums in /proc/PID/smaps_rollup, in kB."""
 
     rss: int
     anonymous: int
 
 
 def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
-    """What the VMAs overlapping ``[start, end)`` contribute to /proc/self/smaps_rollup (S7.5.11).
+    """The amounts that VMAs overlapping ``[start, end)`` contribute to /proc/self/smaps_rollup (S7.5.11).
 
     Every kernel walks all of the task's VMAs, holding mmap_lock throughout.
     """

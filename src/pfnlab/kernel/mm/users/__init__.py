@@ -1,1 +1,1 @@
-"""Where PFN mappings come from: the files that a program can map (S9)."""
+"""The sources of PFN mappings: the files that a program can map (S9)."""

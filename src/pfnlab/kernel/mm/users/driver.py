@@ -42,7 +42,7 @@ RAM_PFN, RAM_PAGES = 0x4000, 16
 #: The ways of mapping that use other frames than the offset selects.
 OTHER_FRAMES = ("ram", "narrowed", "buffer", "fault_moved")
 
-#: Where ``fault_moved`` inserts from: this many pages, XORed into the frame number.
+#: The offset at which ``fault_moved`` inserts: this many pages, XORed into the frame number.
 MOVED_BY = 4
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: The frames used for every buffer in the model. Their content is never observed, so all buffers share them.
 PERF_PFN = 0x5000
 
-#: How many buffer pages a user may lock on a machine with one processor (perf_event_mlock_kb).
+#: Number of buffer pages that a user may lock on a machine with one processor (perf_event_mlock_kb).
 LOCKED_PAGES = 129
 
 

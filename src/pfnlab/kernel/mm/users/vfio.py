@@ -27,10 +27,10 @@ from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
 REGION_PAGES = 1 << 28
 BAR_OFFSET = 2 * REGION_PAGES
 
-#: Where the BAR regions end and the expansion ROM begins.
+#: The end of the BAR regions, where the expansion ROM begins.
 _ROM_OFFSET = 6 * REGION_PAGES
 
-#: Where the regions that every PCI device may have end (VFIO_PCI_NUM_REGIONS).
+#: The end of the regions that every PCI device may have (VFIO_PCI_NUM_REGIONS).
 _REGIONS_END = 9 * REGION_PAGES
 
 #: The device's other BAR, its registers: one page, far from the BAR that is mapped.

@@ -28,7 +28,7 @@ from pfnlab.kernel.mm.vma import SpecialMapping, Vma
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: How many pages it usually has, and their place in the model while they are frames.
+#: Its usual number of pages, and their place in the model while they are frames.
 VVAR_PAGES = 4
 VVAR_PFN = 0x5800
 
@@ -100,5 +100,5 @@ def _install(mapping: VvarMapping, mm: MmStruct) -> None:
 
 
 def _size(profile: Profile) -> int:
-    """How many pages it has: fewer after the hypervisor pages went and before later additions (S9.11.1)."""
+    """Its number of pages: fewer after the hypervisor pages went and before later additions (S9.11.1)."""
     return 2 if profile.vvar_clocks_apart and not profile.vvar_rng_page else VVAR_PAGES

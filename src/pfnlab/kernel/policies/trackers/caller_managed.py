@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class FileReservation:
-    """What one driver has reserved for one of its files, and how many VMAs the file has."""
+    """One driver's reservations for one of its files, and the number of VMAs of that file."""
 
     __slots__ = ("file", "reserved", "vmas")
 
@@ -68,7 +68,7 @@ class CallerManaged(Untracked):
         """Do nothing: the VMA counts until it is freed."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """Whoever owns the struct pages records the range."""
+        """The owner of the struct pages records the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:

@@ -131,7 +131,7 @@ class Exact(Untracked):
         self._cover(vma, [part for part in vma.pfnmap or () if part.ctx.pfns != pfns])
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """Whoever owns the struct pages records the range."""
+        """The owner of the struct pages records the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:

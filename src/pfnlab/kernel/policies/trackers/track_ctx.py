@@ -71,7 +71,7 @@ class TrackCtx(Untracked):
             pfnmap_untrack(self._kernel, pfns)
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """pfnmap_track (S4.4): whoever owns the struct pages records the range."""
+        """pfnmap_track (S4.4): the owner of the struct pages records the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
