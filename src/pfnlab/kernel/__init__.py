@@ -1,1 +1,1 @@
-"""The modelled kernel, its designs, and the bugs of each version."""
+"""The modelled kernel: its memory code, its designs, and the bugs of each version."""

@@ -24,9 +24,9 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
         Mutant(
             "no flush is forced while an address space dies",
             "policies/flushes/free_vmas.py",
-            """        \"\"\"Flush everything cleared so far if a PFN VMA was among it.\"\"\"
+            """        \"\"\"Flush everything cleared so far if it included a PFN VMA.\"\"\"
         if not tlb.fullmm and tlb.vma_pfn:""",
-            """        \"\"\"Flush everything cleared so far if a PFN VMA was among it.\"\"\"
+            """        \"\"\"Flush everything cleared so far if it included a PFN VMA.\"\"\"
         if tlb.vma_pfn:""",
         ),
         "with fullmm the flag is never set in the first place",

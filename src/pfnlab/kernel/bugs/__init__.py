@@ -1,1 +1,1 @@
-"""The bugs: affected kernels, and the commits that introduced and fixed them, one data file each."""
+"""The known bugs, one data file each: the affected kernels, and the commits that caused and fixed them."""

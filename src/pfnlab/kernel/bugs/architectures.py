@@ -1,4 +1,4 @@
-"""Architectures: of a kernel, from its version or a user's name for it, and those a bug can exist on."""
+"""Kernel architectures: the one a version or a user names, and those on which a bug can exist."""
 
 import re
 
@@ -6,7 +6,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.kernel.bugs.known_bugs import Bug
 
-#: The names of ``uname -m`` and of packages, by the kernel's architecture.
+#: The names used by ``uname -m`` and in package versions, by the kernel's own name for the architecture.
 _NAMES = {
     "x86_64": ("x86_64", "x86-64", "amd64", "x86"),
     "i386": ("i386", "i486", "i586", "i686", "686"),
@@ -33,7 +33,7 @@ _WORD = re.compile(r"[a-z0-9_]+")
 def arch_named(text: str) -> str:
     """The architecture called *text*, e.g. ``arm64`` for ``aarch64``.
 
-    :raises Misuse: if it is not a known architecture
+    :raises Misuse: if *text* names no known architecture
     """
     arch = _BY_NAME.get(text.strip().lower())
     if arch is None:
@@ -48,7 +48,7 @@ def arch_of_version(version: str) -> str:
 
 
 def architectures_with(one: Bug) -> tuple[str, ...]:
-    """The architectures on which a bug can exist; empty if its options exclude none."""
+    """The architectures on which a bug can exist; empty if none of the options it needs exclude any."""
     for option in one.config:
         if option in _OPTIONS:
             return _OPTIONS[option]

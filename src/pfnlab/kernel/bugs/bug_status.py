@@ -1,4 +1,4 @@
-"""The status of a bug in a kernel, which follows from the bug's dates and the kernel's version alone."""
+"""The status of a bug in a kernel, decided from the bug's dates and the kernel's version alone."""
 
 from enum import StrEnum
 
@@ -7,16 +7,16 @@ import msgspec
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
 
-#: The word for "since" if every release has the bug.
+#: The value of "since" for a bug that every release has.
 ALL = "all"
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The first release of a stable series with a change.
+    """The first release in a stable series to contain a change.
 
     :param version: ``6.1.85``, or ``5.10.y`` if only the series is known
     :param commit: the stable commit, 12 digits, if known
-    :param after: the newest release known to be without it, if the date is only measured
+    :param after: the newest release known to lack it, if the date comes from measurements only
     """
 
     version: str
@@ -29,10 +29,10 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return self.version.rpartition(".")[0]
 
     def reached(self, kernel: KernelName) -> bool | None:
-        """Return whether *kernel*, which must be of this series, has the change; None if unknown."""
+        """Return whether *kernel*, which must belong to this series, has the change; None if unknown."""
         number = self.version.rpartition(".")[2]
         if kernel.point is None or not number.isdigit():
-            # The mainline release itself has no backports.
+            # The mainline release itself contains no backports.
             return False if kernel.point == 0 else None
         if kernel.point >= int(number):
             return True
@@ -47,13 +47,13 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Dates(msgspec.Struct, frozen=True):
-    """The dates of a bug; the fields are those of :class:`~pfnlab.kernel.bugs.known_bugs.Bug`.
+    """The dates of a bug. The fields have the same meaning as in :class:`~pfnlab.kernel.bugs.known_bugs.Bug`.
 
     :param stable: every stable release that backported the fix
     :param came: every stable release that backported the cause
-    :param never: no kernel has it
-    :param change: it is a change rather than a fault, so it ends instead of being fixed
-    :param partial: *stable* does not list every release that backported the fix
+    :param never: no kernel has the bug
+    :param change: a change rather than a fault: it ends, but is never "fixed"
+    :param partial: releases not in *stable* may have backported the fix too
     """
 
     number: str
@@ -72,7 +72,7 @@ class Dates(msgspec.Struct, frozen=True):
 
 
 class BugStatusWord(StrEnum):
-    """The possible answers to whether a kernel has a bug."""
+    """The possible answers to "does this kernel have the bug?"."""
 
     HAS = "has"
     NOT_YET = "not yet"
@@ -84,7 +84,7 @@ class BugStatusWord(StrEnum):
 class BugStatus(msgspec.Struct, frozen=True):
     """The status of one bug in one kernel.
 
-    :param sentence: the status with dates and commits, as a sentence for readers
+    :param sentence: the same for readers, as a sentence with dates and commits
     """
 
     number: str
@@ -94,9 +94,9 @@ class BugStatus(msgspec.Struct, frozen=True):
 
 
 def bug_status(dates: Dates, version: str) -> BugStatus:
-    """The status of a bug in *version*.
+    """Return whether the kernel *version* has a bug.
 
-    :raises Misuse: if *version* does not begin like a kernel version
+    :raises Misuse: if *version* does not start like a kernel version
     """
     kernel = kernel_name(version)
     word, said = _backported(dates, kernel, *_judged(dates, kernel))
@@ -109,13 +109,13 @@ def bug_status(dates: Dates, version: str) -> BugStatus:
 def _backported(
     dates: Dates, kernel: KernelName, word: BugStatusWord, sentence: str
 ) -> tuple[BugStatusWord, str]:
-    """The status in a distribution's kernel that has more backports than its version shows."""
+    """The status for a distribution kernel with more backports than its version shows."""
     family = kernel.distribution
     if family is None or family.backports is Backports.FEW:
         return word, sentence
     ends = bool(dates.mended or dates.commit or dates.stable)
     taken = bool(dates.stable) or (family.backports is Backports.ANY and ends)
-    # A cause that one series got by a backport may be in other kernels too.
+    # If one series got the cause by backport, other kernels may have it too.
     brought = family.backports is Backports.ANY and bool(dates.came)
     if (word is BugStatusWord.HAS and taken) or (word is BugStatusWord.NOT_YET and brought):
         unknown = f"whether {kernel.text} has {dates.number} is not known: {family.name} backports"
@@ -165,7 +165,7 @@ def _began(dates: Dates, kernel: KernelName) -> bool | None:
     points = [point for point in dates.came if point.series == kernel.release]
     by_points = points[0].reached(kernel) if points else False
     if not dates.since:
-        # Only in stable series, or older than any tested kernel.
+        # Only in stable series, or older than any kernel tested.
         return by_points if dates.came else None if not dates.mended else True
     by_mainline = _passed(dates.since, kernel)
     return True if True in (by_points, by_mainline) else None if None in (by_points, by_mainline) else False
@@ -179,7 +179,7 @@ def _ended(dates: Dates, kernel: KernelName) -> bool | None:
     if points:
         return points[0].reached(kernel)
     if dates.remark and not (dates.mended or dates.commit or dates.stable or dates.change):
-        # It ended, or may have ended; the remark has the known facts.
+        # It has ended, or may have; the remark says what is known.
         return None
     listed = bool(dates.stable) and not dates.partial
     if dates.no_stable or listed or kernel.point == 0 or not (dates.mended or dates.commit or dates.stable):
@@ -189,7 +189,7 @@ def _ended(dates: Dates, kernel: KernelName) -> bool | None:
 
 
 def _passed(release: str, kernel: KernelName) -> bool | None:
-    """True if *kernel* is not before *release*; None (unknown) for a candidate of that release."""
+    """Return whether *kernel* has reached *release*; None (unknown) for a candidate of that release."""
     key = release_key(release)
     if kernel.candidate is not None and key == release_key(kernel.release):
         return None
@@ -229,7 +229,7 @@ def _went(dates: Dates, kernel: KernelName) -> str:
 
 
 def fix_of(dates: Dates, kernel: KernelName) -> tuple[str, str]:
-    """The releases that fixed a bug, and what this means for the series of a kernel; both may be empty.
+    """The releases that fixed a bug, and what that means for the kernel's own series; either may be empty.
 
     E.g. ``Fixed in 6.16 (f8e97613fed2).`` and ``No stable series has the fix.``
     """

@@ -1,7 +1,7 @@
-"""Kernels of distributions: the packager named by a version, and the fixes that the version implies.
+"""Distribution kernels: which distribution a version belongs to, and which fixes the version implies.
 
-Most follow a stable series, so their version determines their fixes. Enterprise kernels keep the number of a
-release for years and backport thousands of commits, so their version says nothing about a fix.
+Most follow a stable series, so the version determines the fixes. Enterprise kernels keep a release number for
+years while thousands of commits are backported, so the version says nothing about any one fix.
 """
 
 import re
@@ -11,22 +11,22 @@ import msgspec
 
 
 class Backports(Enum):
-    """The extent of backports that a distribution's kernel version does not show."""
+    """The extent to which a distribution backports without the kernel version showing it."""
 
-    #: The version names its stable release, and few commits are added.
+    #: The version names the stable release, and few commits are added to it.
     FEW = "few"
-    #: Fixes of stable series are added for years after the number stopped changing.
+    #: Fixes from stable series are still added years after the version number stopped changing.
     STABLE = "stable"
-    #: Fixes and features of any later release are added.
+    #: Fixes and features from any later release are added.
     ANY = "any"
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """A family of packaged kernels.
+    """A family of kernel packages.
 
-    :param name: the distribution
-    :param backports: what is added to the release that the version names
-    :param changelog: the command that prints the package's changelog, with VERSION in place of the version
+    :param name: the distribution's name
+    :param backports: what is added to the release named in the version
+    :param changelog: the command that prints the package's changelog, with VERSION where the version goes
     """
 
     name: str
@@ -34,9 +34,9 @@ class Distribution(msgspec.Struct, frozen=True):
     changelog: str = ""
 
     def about(self, base: str) -> str:
-        """A sentence on what the version reveals and what it does not.
+        """Say in one sentence what the version reveals and what it does not.
 
-        :param base: the release it names, ``6.6.87`` or ``5.14``
+        :param base: the release named in the version, ``6.6.87`` or ``5.14``
         """
         match self.backports:
             case Backports.FEW:
@@ -55,7 +55,7 @@ class Distribution(msgspec.Struct, frozen=True):
 _RPM = "rpm -q --changelog {}"
 _APT = "apt changelog {}"
 
-#: A pattern in the version, and its family; the first match counts.
+#: A pattern to look for in the version, and the family it indicates; the first match counts.
 _FAMILIES: tuple[tuple[re.Pattern[str], Distribution], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), Distribution(name, backports, changelog))
     for pattern, name, backports, changelog in (
@@ -95,5 +95,5 @@ _FAMILIES: tuple[tuple[re.Pattern[str], Distribution], ...] = tuple(
 
 
 def distribution_of(rest: str) -> Distribution | None:
-    """The family of kernels named in *rest*, the text after the release and any point release."""
+    """The kernel family named in *rest*, the part of the version after the release and point release."""
     return next((family for pattern, family in _FAMILIES if pattern.search(rest)), None)

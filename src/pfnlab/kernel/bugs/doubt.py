@@ -1,4 +1,4 @@
-"""Versions that no kernel has: releases and points that never existed, or are newer than known here."""
+"""Versions that no kernel has: releases that never existed, or that are newer than any known here."""
 
 from functools import cache
 
@@ -8,18 +8,18 @@ from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.releases import RELEASES
 
-#: The last minor release of each finished major one.
+#: The last minor release of each major version that has ended.
 _LAST_MINOR = {"2.6": 39, "3": 19, "4": 20, "5": 19, "6": 19}
 
-#: The last point release on kernel.org of finished series, if a public text states it: the end of 4.19, and
-#: a table of releases. For any other series the newest point known here counts.
+#: The last kernel.org point release of each finished series, where a public text states it: the end of 4.19,
+#: and a table of releases. For other series, the newest point release known here is used.
 _LAST_POINT = {"4.19": 325, "6.8": 12, "6.9": 12, "6.10": 14, "6.11": 11}
 
 
 def never_released(kernel: KernelName) -> str:
-    """The reason why no kernel has this version, e.g. ``the last 3.x is 3.19``; empty if one may have it.
+    """The reason no kernel has this version, e.g. ``the last 3.x is 3.19``; empty if one may.
 
-    Point releases of packages are not checked: distributions continue finished series.
+    Package point releases are not checked: distributions continue series that have ended upstream.
     """
     major, minor = _parts(kernel.release)
     last = _LAST_MINOR.get(major)
@@ -36,7 +36,7 @@ def never_released(kernel: KernelName) -> str:
 def released_kernel(text: str) -> KernelName:
     """The kernel that *text* names.
 
-    :raises Misuse: if it is not a version, or no kernel has it
+    :raises Misuse: if it is not a version, or no kernel has that version
     """
     name = kernel_name(text)
     if why := never_released(name):
@@ -45,9 +45,10 @@ def released_kernel(text: str) -> KernelName:
 
 
 def newer_than_known(kernel: KernelName) -> str:
-    """The newest version known here, if *kernel* is newer: ``7.4`` for 9.1, ``6.12.118`` for 6.12.999.
+    """The newest version known here, if *kernel* is newer than that: ``7.4`` for 9.1,
+    ``6.12.118`` for 6.12.999.
 
-    Point releases of packages are not checked.
+    Package point releases are not checked.
     """
     newest = _newest_release()
     if release_key(kernel.release) > release_key(newest):
@@ -58,7 +59,7 @@ def newer_than_known(kernel: KernelName) -> str:
 
 
 def is_future(kernel: KernelName) -> bool:
-    """True if its release is newer than any known here, so that no dates apply to it."""
+    """True if the kernel's release is newer than any known here, so that no dates apply to it."""
     return release_key(kernel.release) > release_key(_newest_release())
 
 

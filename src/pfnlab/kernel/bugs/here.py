@@ -1,4 +1,4 @@
-"""Bug lookup by number, CVE or title, and selection of the possible causes that a kernel may have."""
+"""Look up bugs by number, CVE or title, and select the possible causes that a kernel may have."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +13,11 @@ from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
 
 
 class BugHere(msgspec.Struct, frozen=True):
-    """A bug that may be the cause.
+    """A bug that may be the cause of a finding.
 
     :param id: its identifier in docs/bugs.md
     :param what: what happens
-    :param says: a sentence on whether this kernel has it, and on its fix
+    :param says: one sentence: whether this kernel has it, and where it is fixed
     """
 
     id: str
@@ -26,10 +26,10 @@ class BugHere(msgspec.Struct, frozen=True):
 
 
 def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = "") -> Iterator[BugHere]:
-    """The bugs among *ids* that a kernel has or may have, each with its fix.
+    """Of the bugs *ids*, those that a kernel has or may have, each with its fix.
 
     :param kernel: a version as in ``uname -r``; empty if unknown
-    :param since: if the version is unknown, the first release it may be, as *until* is the last
+    :param since: if the version is unknown, the oldest release it may be; *until* is the newest
     """
     for number in ids:
         one = bug(number)
@@ -84,10 +84,10 @@ def bug_called(name: str) -> Bug:
 
 
 def options_lacking(one: Bug, options: Mapping[str, str]) -> tuple[str, ...]:
-    """The options that *one* needs and a configuration lacks, e.g. ``LOCKDEP=y``.
+    """The options that *one* needs but a configuration does not set, e.g. ``LOCKDEP=y``.
 
-    :param options: the options that the configuration sets, each with ``y`` or ``m``; a built-in option also
-        satisfies a need for ``m``
+    :param options: the options that the configuration sets, each with ``y`` or ``m``; an option that is
+        needed as ``m`` may also be built in
     """
     return tuple(
         f"{name}={value}" for name, value in one.config.items() if not _has(options.get(name, "n"), value)

@@ -1,4 +1,4 @@
-"""The version of a kernel in any of its usual forms: upstream's, a distribution's, ``uname -r``."""
+"""Kernel versions in any of their usual forms: upstream, distribution, ``uname -r``."""
 
 import re
 
@@ -10,7 +10,7 @@ from pfnlab.kernel.bugs.distributions import Distribution, distribution_of
 from pfnlab.kernel.policies.known_kernels import version_of_release
 from pfnlab.kernel.policies.releases import is_version, version_key
 
-#: 2.6.32 is a release, and its fourth number the point release; in other versions the third is.
+#: 2.6.32 is a release, so its point release is the fourth number; in all other versions it is the third.
 _NAMED = re.compile(
     r"v?(?P<release>2\.6\.[0-9]{1,3}|(?!2\.6)[0-9]{1,3}\.[0-9]{1,3})(?:\.(?P<point>[0-9]{1,4}))?"
     r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|-|\.[a-z]))?(?![0-9.,]).*)?"
@@ -22,21 +22,21 @@ _IN_BRACKETS = re.compile(r" \((?P<release>[0-9]+\.[0-9]+)\.(?P<point>[0-9]{1,4}
 #: A point release, for messages.
 _EXAMPLE = 147
 
-#: The maximum number of characters of a version that are read.
+#: The number of characters of a version that are read.
 _MOST = 200
 
 
 class KernelName(msgspec.Struct, frozen=True):
-    """A kernel identified by its version.
+    """A kernel, identified by its version.
 
     :param text: the input, with control characters made harmless
-    :param release: the mainline release it comes from: ``6.1``, ``2.6.32``
-    :param point: the point release of its stable series; 0 for the release itself, None if the text does not
-        show it, e.g. ``5.15.0-91-generic``
+    :param release: the mainline release it is based on: ``6.1``, ``2.6.32``
+    :param point: the stable point release; 0 for the release itself, None if the text does not show it,
+        e.g. ``5.15.0-91-generic``
     :param candidate: the number of a release candidate, or None
-    :param packaged: the version is followed by more text: a package or private build, which may have other
-        commits
-    :param distribution: its distribution, as far as the version names it
+    :param packaged: more text follows the version: the kernel is a package or private build,
+        and may have extra commits
+    :param distribution: the distribution, if the version shows it
     """
 
     text: str
@@ -48,14 +48,17 @@ class KernelName(msgspec.Struct, frozen=True):
 
     @property
     def mainline(self) -> tuple[int, ...]:
-        """Its position in mainline, as from :func:`release_key`; a point release has that of its release."""
+        """Its position in mainline, as returned by :func:`release_key`; a point release has the
+        position of its release.
+        """
         if self.candidate is not None:
             return (*release_key(self.release)[:3], -1, self.candidate)
         return release_key(self.release)
 
 
 def release_key(release: str) -> tuple[int, ...]:
-    """A mainline release as numbers: ``6.16``, ``2.6.29``, ``5.5-rc1``, or ``6.15-rc`` for all candidates.
+    """Convert a mainline release to sortable numbers: ``6.16``, ``2.6.29``, ``5.5-rc1``, or
+    ``6.15-rc`` for any candidate.
 
     :raises ValueError: if it is not a release
     """
@@ -71,12 +74,12 @@ def release_key(release: str) -> tuple[int, ...]:
 
 
 def kernel_name(text: str) -> KernelName:
-    """The kernel called *text*: ``6.1.85``, ``6.1.176-1``, ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``.
+    """Parse a kernel name: ``6.1.85``, ``6.1.176-1``, ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``.
 
-    A ``uname -r`` that hides its point release (``6.1.0-56-cloud-amd64``) is looked up among the known
+    A ``uname -r`` that hides the point release (``6.1.0-56-cloud-amd64``) is looked up among the known
     kernels, unless the release follows it: ``6.8.0-45-generic (6.8.12)``.
 
-    :raises Misuse: if it does not begin like a version
+    :raises Misuse: if *text* does not start like a version
     """
     shown = visible_name(text.strip()[:_MOST])
     match = _NAMED.fullmatch(text.strip()[:_MOST])
@@ -94,11 +97,11 @@ def kernel_name(text: str) -> KernelName:
 
 
 def version_named(text: str) -> str:
-    """The version to use in a machine's name: ``6.12.117`` for ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7``
-    for ``7.3~rc7-1~exp1``; a series is returned unchanged.
+    """The version as used in machine names: ``6.12.117`` for ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7`` for
+    ``7.3~rc7-1~exp1``; a series is returned unchanged.
 
-    :raises Misuse: if it does not begin like a version, or hides its point release, like
-        ``5.15.0-91-generic``
+    :raises Misuse: if *text* does not start like a version, or hides its point release,
+        like ``5.15.0-91-generic``
     """
     name = kernel_name(text)
     if is_version(text.strip()):
@@ -114,7 +117,7 @@ def version_named(text: str) -> str:
 
 
 def _hidden_point(text: str) -> int | None:
-    """The point release hidden by a distribution's name; None if it is not known."""
+    """The point release that a distribution's kernel name hides; None if unknown."""
     said = _IN_BRACKETS.search(text)
     if said is not None and text.startswith(f"{said['release']}."):
         return int(said["point"])
@@ -122,5 +125,5 @@ def _hidden_point(text: str) -> int | None:
     if not is_version(version):
         return None
     point = version_key(version)[2]
-    # A package 7.3-1 is the release itself; 7.3.0-1-amd64 does not show its point release.
+    # Package 7.3-1 is the release itself; 7.3.0-1-amd64 does not show which point release it is.
     return point if point > 0 else 0 if re.match(r"[0-9]+\.[0-9]+(?![0-9.])", text) else None

@@ -1,6 +1,6 @@
 """The known bugs, regressions and changes: one reviewed file each, ``data/A06.toml``.
 
-A file has::
+Each file contains::
 
     what         what happens, one or two sentences in Markdown
     kind         bug | regression | rule | change | proposal
@@ -32,9 +32,10 @@ A file has::
     shown        [{ program, before, after, field, needs }]: machines that the program distinguishes
     holds        [{ program, on, op, field, says }]: for a rule, the result of a step of the program
 
-If a fix or a cause has a switch (:mod:`pfnlab.kernel.policies.switches`), its stable releases are listed
-there, and the file has only what the switch lacks. ``version`` is a point release; ``5.10.y`` if only
-the series is known. ``after`` is the newest release known not to have it, if the date is only measured.
+If the fix or the cause has a switch (:mod:`pfnlab.kernel.policies.switches`), its stable releases are
+listed there, and the file has only what the switch lacks. ``version`` is a point release, or
+``5.10.y`` if only the series is known. ``after`` is the newest release known to lack the change, if
+the date comes from measurements only.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ from pfnlab.kernel.policies.switches import SWITCHES, Backport
 class BugReach(StrEnum):
     """The ways in which a bug can be triggered.
 
-    A user needs only files that every user may open; a privileged one uses /dev/mem, sysfs or vfio. A fault
-    is a failing allocation or real memory pressure; a driver triggers the bug by its own actions.
+    "user" needs only files that any user may open; "privileged" needs /dev/mem, sysfs or vfio. A "fault" is a
+    failing allocation or real memory pressure. "driver" means that a driver's own actions trigger the bug.
     """
 
     USER = "user"
@@ -70,7 +71,7 @@ class BugReach(StrEnum):
 
 
 class SettledWord(StrEnum):
-    """The verdicts on an entry."""
+    """The possible verdicts on an entry."""
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
@@ -78,13 +79,13 @@ class SettledWord(StrEnum):
 
 
 class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A program that shows a bug, with a machine that has it and one that does not.
+    """A program that demonstrates a bug, with one machine that has it and one that does not.
 
     :param program: its name in litmus/, or ``history/NAME``
     :param before: the machine that has the bug: ``model:6.1.84``, ``model:6.1,without=COMMIT``
     :param after: the machine that does not: ``model:6.1.85``
-    :param field: the field of a step to compare, if others differ earlier
-    :param needs: another bug that a kernel must have for the program to show this one
+    :param field: the step field to compare, if other fields differ earlier
+    :param needs: another bug that a kernel must have for the program to demonstrate this one
     """
 
     program: str
@@ -95,13 +96,13 @@ class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A program whose result demonstrates a rule, which has no machines before and after.
+    """A program whose result demonstrates a rule, for which there is no "before" and "after".
 
     :param program: its name in litmus/, or ``history/NAME``
     :param on: the machines on which the rule holds: ``model:6.1``
-    :param op: the first step with this text in the printed program: ``madvise a dodump``
-    :param field: the field of that step that the rule is about: ``result``
-    :param says: the field's lines, separated by commas; ``-`` if it has none
+    :param op: the first step that has this text in the printed program: ``madvise a dodump``
+    :param field: the field of that step which the rule is about: ``result``
+    :param says: the lines of that field, separated by commas; ``-`` if it has none
     """
 
     program: str
@@ -113,7 +114,7 @@ class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 _FOLDER = Path(__file__).parent / "data"
 
-#: The meaning of an identifier's letter.
+#: The meaning of the letter in an identifier.
 GROUPS = {
     "A": "tracking by VMA (VM_PAT)",
     "B": "flushes of the TLB",
@@ -128,7 +129,7 @@ GROUPS = {
 
 
 class BugKind(StrEnum):
-    """The kinds of entries: bugs, regressions and mere differences."""
+    """The kinds of entries: bugs, regressions, and differences that are neither."""
 
     BUG = "bug"
     REGRESSION = "regression"
@@ -138,14 +139,14 @@ class BugKind(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """True for bugs and regressions; others only differ."""
+        """True for bugs and regressions; other entries are only differences."""
         return self in (BugKind.BUG, BugKind.REGRESSION)
 
 
 class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One entry; the module docstring documents each field.
+    """One entry; the module docstring explains each field.
 
-    :param number: ``A06``, the name of the file
+    :param number: ``A06``, which is also the name of the file
     """
 
     what: str
@@ -187,26 +188,26 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def since_in_words(self) -> str:
-        """The release and the commit that introduced it: ``4.5, 2039e6acaf94``; empty if both are unknown."""
+        """The release and commit that introduced it: ``4.5, 2039e6acaf94``; empty if neither is known."""
         return ", ".join(filter(None, (self.since, self.introduced))) or ", ".join(
             point.version for point in self.came
         )
 
     @property
     def until_in_words(self) -> str:
-        """The first release without it, with the commit and the remark on that."""
+        """The first release without it, the commit, and the remark on that commit."""
         ended = ", ".join(filter(None, (self.mended, self.commit)))
         return f"{ended} ({self.remark})" if ended and self.remark else ended or self.remark
 
     @property
     def having(self) -> str:
-        """The kernels that have it, in words: ``since 2.6.29; until 6.16, f8e97613fed2``."""
+        """The affected kernels in words: ``since 2.6.29; until 6.16, f8e97613fed2``."""
         words = (("on", self.on), ("since", self.since_in_words), ("until", self.until_in_words))
         return "; ".join(f"{word} {said}" for word, said in words if said and (word == "on" or not self.on))
 
     @property
     def dates(self) -> Dates:
-        """Its dates, including the stable releases of its switches."""
+        """Its dates, including those stable releases that are listed with its switches."""
         repaired = (*_points_of(self.commit), *_points_of_undated(self), *self.stable)
         came = (*_points_of(self.introduced), *self.came)
         return Dates(
@@ -219,12 +220,12 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def stable_only(self) -> bool:
-        """True if no mainline release ever had it: a stable series backported its cause."""
+        """True if no mainline release ever had it because only a stable series backported its cause."""
         return not self.since and bool(self.dates.came)
 
     @property
     def dated(self) -> Bug:
-        """The entry with its dates: the bug it is a measurement of, otherwise itself."""
+        """The entry that has the dates: the bug of which this is a measurement, otherwise itself."""
         return bug(self.same_as) if self.same_as else self
 
     def status(self, version: str) -> BugStatus:

@@ -1,7 +1,7 @@
-"""Fixes named in the changelog of a Debian or RPM package, or in the log of a git tree.
+"""Find fixes in the changelog of a Debian or RPM package, or in the log of a git tree.
 
-A fix is named by its commit, its subject or its CVE. Changelogs begin with the newest entry, so the first
-line about a commit decides: if it is a revert, the fix was reverted.
+A fix is named by its commit, subject or CVE. Changelogs start with the newest entry, so the first line about
+a commit decides: if it is a revert, the fix has been reverted.
 """
 
 import re
@@ -19,17 +19,17 @@ from pfnlab.base.units import size_text
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.kernel.bugs.repairs import fix_commits, fix_subjects, named_commits, subject_of
 
-#: The way in which a line names a fix.
+#: The ways in which a line can name a fix.
 NamingWord = Literal["commit", "subject", "CVE"]
 
 
 class NamingLine(msgspec.Struct, frozen=True):
-    """The newest line of a changelog that names a commit.
+    """The newest changelog line that names a commit.
 
-    :param line: its number
-    :param how: the kind of name
-    :param text: the commit, the subject or the CVE
-    :param reverted: it reverts the commit
+    :param line: the line number
+    :param how: how the line names the commit
+    :param text: the commit, subject or CVE as it appears there
+    :param reverted: the line is about a revert of that commit
     """
 
     line: int
@@ -39,7 +39,7 @@ class NamingLine(msgspec.Struct, frozen=True):
 
 
 class NamedRepairs(msgspec.Struct, frozen=True):
-    """All commits, subjects and CVEs of the bugs that a changelog names.
+    """Every commit, subject and CVE of a known bug that a changelog names.
 
     :param lines: the number of lines in the changelog
     """
@@ -48,9 +48,9 @@ class NamedRepairs(msgspec.Struct, frozen=True):
     lines: int
 
     def of_fix(self, one: Bug) -> tuple[NamingLine, ...]:
-        """The lines that name the fix of a bug, or the newer line that reverts it; possibly empty.
+        """The lines that name a bug's fix, or the newer line that reverts it; possibly empty.
 
-        A fix that consists of several commits is named only if all of them are.
+        A fix made up of several commits counts only if all of them are named.
         """
         found = [self.named[key] for key in (*fix_commits(one), one.cve) if key in self.named]
         subjects = fix_subjects(one)
@@ -61,22 +61,22 @@ class NamedRepairs(msgspec.Struct, frozen=True):
         return tuple(newest[:1] if not newest or newest[0].reverted else found[:1] or newest)
 
     def of_cause(self, one: Bug) -> tuple[NamingLine, ...]:
-        """The line that names the commit that introduced a bug; possibly empty."""
+        """The line that names the commit which introduced a bug; possibly empty."""
         introduced = one.dated.introduced
         keys = (introduced, subject_of(introduced), *(point.commit for point in one.dated.came))
         return tuple(self.named[key] for key in keys if key and key in self.named)[:1]
 
 
 def repairs_named_in(path: Path) -> NamedRepairs:
-    """The fixes named in the changelog *path*, gzipped or not, in constant memory.
+    """The fixes named in the changelog file *path*, which may be gzipped; uses constant memory.
 
-    :raises Misuse: if it cannot be read, or it is not text
+    :raises Misuse: if the file cannot be read, or is not text
     """
     return repairs_named(_lines(path))
 
 
 def repairs_named(lines: Iterable[str]) -> NamedRepairs:
-    """The fixes named in the lines of a changelog, newest entry first."""
+    """The fixes named in a changelog's lines, newest entry first."""
     named: dict[str, NamingLine] = {}
     window = ["", "", ""]
     number = 0
@@ -84,17 +84,17 @@ def repairs_named(lines: Iterable[str]) -> NamedRepairs:
         window = [*window[1:], line[:_MOST_READ]]
         for naming in _of_line(number, window):
             named.setdefault(naming.text, naming)
-    # After the last line, an empty one closes the window.
+    # An empty line after the last one closes the window.
     for naming in _of_line(number + 1, [*window[1:], ""]):
         named.setdefault(naming.text, naming)
     return NamedRepairs(named, number)
 
 
-#: The number of characters read of a line; no changelog entry is as long.
+#: Number of characters read per line; no changelog line is that long.
 _MOST_READ = 4000
 
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
-#: A commit that a changelog or a log lists, rather than only mentions.
+#: A commit that a changelog or log lists, as opposed to mentions.
 _COMMIT = re.compile(
     r"(?:^[\s>*+|\\/-]*(?P<header>commit[ :]+)?|upstream(?: commit)?[ :]+|\[ ?upstream commit "
     r"|(?:cherry[ -]?picked|back-?ported) from (?:commit )?|\(commit |(?P<revert>reverts (?:commit )?))"
@@ -103,12 +103,12 @@ _COMMIT = re.compile(
 )
 _REFERENCE = re.compile(r"^\s*(?:fixes|closes|link|stable-dep-of|references)\s*:", re.IGNORECASE)
 _TOKEN = re.compile(r"[a-z0-9_]{3,}")
-#: Words that begin many subjects.
+#: Words with which many subjects begin.
 _COMMON = ("fix", "add", "use")
 
 
 def _of_line(number: int, window: list[str]) -> Iterator[NamingLine]:
-    """The commits named by the middle one of three lines, which may continue on the third."""
+    """The commits named by the middle line of three; the name may continue on the third."""
     _, line, below = window
     lowered = line.lower()
     if "cve-" in lowered:
@@ -158,10 +158,10 @@ def _by_digits() -> dict[str, tuple[str, ...]]:
 
 @cache
 def _by_word() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
-    """Each subject with its pattern, by the longest of its first words."""
+    """Each subject and its pattern, keyed by the longest of the subject's first words."""
     found: dict[str, tuple[tuple[str, re.Pattern[str]], ...]] = {}
     for subject in dict.fromkeys(_all_subjects()):
-        # A subject may wrap after any word, so its search word is one of the first words.
+        # A subject may wrap after any word, so only its first words are used for the search.
         first = _TOKEN.findall(" ".join(subject.lower().split()[:3]))
         word = max(first, key=lambda token: (len(token), token not in _COMMON))
         found[word] = (*found.get(word, ()), (subject, _pattern(subject)))
@@ -176,7 +176,7 @@ def _all_subjects() -> Iterator[str]:
 
 
 def _pattern(subject: str) -> re.Pattern[str]:
-    """The pattern of a subject in changelogs, including its end: longer subjects may begin the same."""
+    """The pattern for a subject in a changelog, including its end: longer subjects may start the same way."""
     area, colon, rest = subject.partition(": ")
     areas = [area]
     for arch in ("x86", "arm64"):
@@ -208,7 +208,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _unpacked(path: Path) -> Iterator[bytes]:
-    """The text in pieces, decompressed if gzipped, up to the size limit of a log."""
+    """The text in pieces, decompressed if necessary, up to the size limit for logs."""
     pieces = log_pieces(path, "changelog")
     first = next(pieces, b"")
     if not first.startswith(b"\x1f\x8b"):
@@ -235,5 +235,5 @@ def _unpacked(path: Path) -> Iterator[bytes]:
     raise Misuse(f"{path}: damaged gzip file: unpack it first")
 
 
-#: The number of bytes decompressed at a time.
+#: Number of bytes decompressed at a time.
 _PIECE = 1 << 20

@@ -1,4 +1,4 @@
-"""The commits related to bugs: the bug that each fixes or introduces, and the subjects of fixes."""
+"""Commits related to bugs: which bug each one fixes or introduces, and the subjects of fixes."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,18 @@ from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.kernel.policies.commits import NO_SWITCH
 from pfnlab.kernel.policies.switches import SWITCHES
 
-#: A commit as users write it.
+#: A commit as users type it.
 COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 
-#: The relations of a commit to a bug.
+#: The ways in which a commit can relate to a bug.
 CommitRole = Literal["fixes", "backports the fix of", "introduced", "backported the cause of", "is about"]
 
 
 class BugCommit(msgspec.Struct, frozen=True):
-    """A bug that a commit relates to.
+    """A bug and the commit that relates to it.
 
-    :param commit: the commit, as far as its digits are known
-    :param where: the stable release that has it; empty for mainline
+    :param commit: the commit, with as many digits as are known
+    :param where: the stable release that contains it; empty for mainline
     """
 
     bug: Bug
@@ -46,19 +46,19 @@ def _subjects() -> _Subjects:
 
 
 def subject_of(commit: str) -> str:
-    """The subject of a commit; empty if it is not known."""
+    """The subject of a commit; empty if unknown."""
     return _subjects().commits.get(commit, "")
 
 
 def fix_subjects(one: Bug) -> tuple[str, ...]:
-    """The subjects of the commits that fix a bug, all of which are required; empty if unknown."""
+    """The subjects of the commits that together fix a bug; empty if unknown."""
     dated = one.dated
     subject = subject_of(dated.commit)
     return (subject,) if subject else tuple(_subjects().unpinned.get(dated.number, ()))
 
 
 def fix_commits(one: Bug) -> tuple[str, ...]:
-    """The commits that each fix a bug: the mainline commit and its known backports."""
+    """The commits each of which fixes a bug: the mainline commit and its known backports."""
     dates = one.dated.dates
     return tuple(filter(None, (dates.commit, *(point.commit for point in dates.stable))))
 
@@ -70,9 +70,9 @@ def named_commits() -> Iterator[str]:
 
 
 def bugs_of_commit(text: str) -> list[BugCommit]:
-    """The bugs that a commit fixes, introduces or is mentioned with, in this order.
+    """The bugs that a commit fixes, introduces or is mentioned with, in that order.
 
-    :param text: the first 7 to 40 digits of the commit
+    :param text: the first 7 to 40 digits of the commit id
     """
     wanted = text.strip().lower()
     found = [one for each in all_bugs() for one in _commits_of(each) if _same(one.commit, wanted)]
@@ -87,12 +87,12 @@ def bugs_of_commit(text: str) -> list[BugCommit]:
 
 
 def is_commit(text: str) -> bool:
-    """True if *text* looks like a commit's digits, and not like a word of the letters a to f."""
+    """True if *text* looks like a commit id rather than a word made of the letters a to f."""
     return COMMIT.fullmatch(text) is not None and any(letter.isdigit() for letter in text)
 
 
 def bugs_called(name: str) -> list[Bug]:
-    """The bug called *name*, or those that a commit fixes or introduces, e.g. ``04c35ab3bdae``.
+    """The bug called *name*, or the bugs that the commit *name* fixes or introduces, e.g. ``04c35ab3bdae``.
 
     :raises Misuse: if there is no such bug
     """
@@ -102,7 +102,7 @@ def bugs_called(name: str) -> list[Bug]:
     found = bugs_of_commit(wanted)
     if not found:
         raise Misuse(f"no bug of the list is about commit {wanted}: `pfnlab bugs find WORDS` searches it")
-    # Bugs that only mention the commit are ignored if others are fixed or introduced by it.
+    # If the commit fixes or introduces some bugs, those that only mention it are ignored.
     meant = [one.bug for one in found if one.role != "is about"] or [one.bug for one in found]
     return list({one.number: one for one in meant}.values())
 
@@ -114,7 +114,7 @@ _ROLES: tuple[CommitRole, ...] = (
 
 def _commits_of(one: Bug) -> Iterator[BugCommit]:
     if one.same_as:
-        # It shares the dates of another bug.
+        # This entry shares another bug's dates.
         return
     if one.commit:
         yield BugCommit(one, "fixes", one.commit)
@@ -129,7 +129,7 @@ def _commits_of(one: Bug) -> Iterator[BugCommit]:
 
 
 def _other_commits() -> Iterator[tuple[str, str]]:
-    """The commits that a model switch names, or that have no switch for a known reason, with the bug."""
+    """Commits that a model switch names, or that deliberately have no switch, each with its bug."""
     for switch in SWITCHES:
         for commit in (switch.commit, switch.ended_by):
             if commit and switch.catalogue:
@@ -139,7 +139,7 @@ def _other_commits() -> Iterator[tuple[str, str]]:
 
 
 def commit_titled(subject: str) -> str:
-    """The commit with this subject; empty if none of the bugs has it."""
+    """The commit with this subject; empty if no bug refers to it."""
     wanted = subject.strip().casefold()
     return next((one for one, title in _subjects().commits.items() if title.casefold() == wanted), "")
 

@@ -1,1 +1,1 @@
-"""The processor and the firmware: cache modes, PAT, MTRRs, page tables and the TLB."""
+"""The processor and firmware: cache modes, PAT, MTRRs, page tables and the TLB."""

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class CacheMode(IntEnum):
-    """A page cache mode; two kernel messages print its value in hex."""
+    """A page cache mode. Two kernel messages print its value in hex."""
 
     WB = 0
     WC = 1
@@ -17,20 +17,20 @@ class CacheMode(IntEnum):
 
     @property
     def cattr(self) -> str:
-        """The name in debugfs and in the kernel log, e.g. ``write-combining`` (``cattr_name()``)."""
+        """The mode's name in debugfs and the kernel log, e.g. ``write-combining`` (``cattr_name()``)."""
         return _CATTR[self]
 
     @property
     def short(self) -> str:
-        """The name in programs and reports, e.g. ``wc``."""
+        """The mode's name in programs and reports, e.g. ``wc``."""
         return _SHORT[self]
 
     @classmethod
     def from_short(cls, text: str) -> CacheMode:
-        """The mode with the short name *text*, e.g. ``uc-``; KeyError for any other text."""
+        """The mode whose short name is *text*, e.g. ``uc-``; any other text raises KeyError."""
         return {mode.short: mode for mode in cls}[text]
 
 
-# Both tables are in the order of the values above.
+# Both tables follow the order of the values above.
 _CATTR = ("write-back", "write-combining", "uncached-minus", "uncached", "write-through", "write-protected")
 _SHORT = ("wb", "wc", "uc-", "uc", "wt", "wp")

@@ -1,10 +1,10 @@
 """Operations on the bits of one page-table entry (S1.3).
 
-An entry is stored as only its flag bits, in the 4K layout; its frame is stored separately. Only the hardware
-format inverts the frame of a PROT_NONE entry, so the inversion never appears here.
+Only an entry's flag bits are stored, in the 4K layout; its frame is stored separately. Only the hardware
+format inverts the frame of a PROT_NONE entry, so inverted frames never appear here.
 
-Since 6.6, an entry that loses its write permission keeps its dirty bit in a software bit, and gets it back
-with the permission (S1.3, measured); ``saved_dirty`` is True if the kernel does that.
+Since 6.6, the kernel moves the dirty bit of an entry that loses write permission to a software bit, and moves
+it back when the permission returns (S1.3, measured). ``saved_dirty`` is True for these kernels.
 """
 
 from pfnlab.base.units import PAGE_SHIFT, PHYSICAL_MASK
@@ -24,10 +24,10 @@ from pfnlab.kernel.hw.bits import (
     PAGE_USER,
 )
 
-#: The dirty bit of an entry without write permission (_PAGE_SAVED_DIRTY).
+#: Dirty bit for entries without write permission (_PAGE_SAVED_DIRTY).
 PAGE_SAVED_DIRTY = 1 << 58
 
-#: The bits mprotect preserves (_PAGE_CHG_MASK): changing permissions never changes the cache mode.
+#: The bits that mprotect preserves (_PAGE_CHG_MASK): changing permissions never changes the cache mode.
 PAGE_CHG_MASK = (
     PAGE_CACHE_MASK
     | PAGE_SPECIAL
@@ -38,7 +38,7 @@ PAGE_CHG_MASK = (
     | PAGE_UFFD_WP
 )
 
-#: The number of address bits resolved by one table level.
+#: Number of address bits that one table level resolves.
 _LEVEL_BITS = 9
 
 
@@ -48,12 +48,12 @@ def pte_present(bits: int) -> bool:
 
 
 def pte_write(bits: int) -> bool:
-    """True if the entry lets user space write."""
+    """True if user space may write through the entry."""
     return bool(bits & PAGE_RW)
 
 
 def pte_dirty(bits: int) -> bool:
-    """True if the entry is dirty, according to either bit."""
+    """True if either dirty bit is set."""
     return bool(bits & (PAGE_DIRTY | PAGE_SAVED_DIRTY))
 
 
@@ -63,12 +63,12 @@ def pte_keyed(bits: int) -> bool:
 
 
 def pte_special(bits: int) -> bool:
-    """True if the entry maps no ordinary page."""
+    """True if the entry does not map an ordinary page."""
     return bool(bits & PAGE_SPECIAL)
 
 
 def _settle_dirty(bits: int, saved_dirty: bool) -> int:
-    """Move the dirty bit to where the kernel stores it for the entry's write permission."""
+    """Move the dirty bit to where the kernel keeps it for an entry with this write permission."""
     if not saved_dirty or not pte_dirty(bits):
         return bits
     bits &= ~(PAGE_DIRTY | PAGE_SAVED_DIRTY)
@@ -76,12 +76,12 @@ def _settle_dirty(bits: int, saved_dirty: bool) -> int:
 
 
 def pte_wrprotect(bits: int, saved_dirty: bool) -> int:
-    """The entry without write permission."""
+    """The entry with write permission removed."""
     return _settle_dirty(bits & ~PAGE_RW, saved_dirty)
 
 
 def pte_mkwrite(bits: int, saved_dirty: bool) -> int:
-    """The entry with write permission."""
+    """The entry with write permission added."""
     return _settle_dirty(bits | PAGE_RW, saved_dirty)
 
 
@@ -91,7 +91,7 @@ def pte_mkdirty(bits: int, saved_dirty: bool) -> int:
 
 
 def pte_written(bits: int) -> int:
-    """A writable entry after a write: the hardware sets the dirty bit only, not the soft-dirty bit."""
+    """A writable entry after a write: the hardware sets only the dirty bit, not the soft-dirty bit."""
     return bits | PAGE_DIRTY
 
 
@@ -101,12 +101,12 @@ def pte_mksoft_dirty(bits: int) -> int:
 
 
 def pte_clear_soft_dirty(bits: int) -> int:
-    """The entry with its soft-dirty mark cleared."""
+    """The entry with the soft-dirty mark cleared."""
     return bits & ~PAGE_SOFT_DIRTY
 
 
 def pte_soft_dirty(bits: int) -> bool:
-    """True if, according to the entry, the page was written since the mark was last cleared."""
+    """True if the entry says the page was written since the mark was last cleared."""
     return bool(bits & PAGE_SOFT_DIRTY)
 
 
@@ -126,22 +126,22 @@ def pte_mkold(bits: int) -> int:
 
 
 def pte_modify(bits: int, prot: int, saved_dirty: bool) -> int:
-    """The entry with the permissions of *prot*; frame, cache mode, accessed and dirty bits stay (S1.3)."""
+    """The entry with the permissions in *prot*; frame, cache mode, accessed and dirty bits stay (S1.3)."""
     return _settle_dirty((bits & PAGE_CHG_MASK) | (prot & ~PAGE_CHG_MASK), saved_dirty)
 
 
-#: The bits of a protection key used here.
+#: The protection key bits used here.
 PAGE_PKEY = PAGE_PKEY_BIT0 | PAGE_PKEY_BIT1
 
-#: Clearing one of these leaves a cached translation that allows too much.
+#: Clearing any of these makes a cached translation too permissive.
 _FLUSH_ON_CLEAR = PAGE_DIRTY | PAGE_PRESENT | PAGE_ACCESSED
 
-#: Changing one of these, either way, leaves a cached translation that is wrong.
+#: Changing any of these, in either direction, makes a cached translation wrong.
 _FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_PKEY | PAGE_NX
 
 
 def pte_needs_flush(old: int, new: int) -> bool:
-    """True if changing *old* to *new* requires flushing its cached translation (x86's rule, same frame).
+    """True if a change from *old* to *new*, with the same frame, requires a TLB flush (x86's rule).
 
     The accessed bit is ignored: mprotect preserves it.
     """
@@ -152,12 +152,12 @@ def pte_needs_flush(old: int, new: int) -> bool:
 
 
 def pgprot_modify(old: int, new: int) -> int:
-    """Page protection *new* with the cache bits of *old*."""
+    """The page protection *new* with the cache bits taken from *old*."""
     return (old & PAGE_CACHE_MASK) | (new & ~PAGE_CACHE_MASK)
 
 
 def entry_pfn(raw: int, level: int) -> int:
-    """The first page frame a leaf maps; an entry that is not present stores it inverted."""
+    """The first page frame that a leaf maps; an entry that is not present stores it inverted."""
     shift = PAGE_SHIFT + _LEVEL_BITS * (level - 1)
     mask = PHYSICAL_MASK >> shift << shift
     phys = raw & mask if raw & PAGE_PRESENT else ~raw & mask

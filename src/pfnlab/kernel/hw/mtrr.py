@@ -1,7 +1,7 @@
-"""Memory type range registers (MTRRs): the memory types set by the firmware (S1.6 to S1.9).
+"""Memory type range registers (MTRRs): the memory types that the firmware sets (S1.6 to S1.9).
 
-The memtype list consults them only to weaken a write-back request. Older and newer kernels interpret the
-same registers differently: with ``merged_map`` (newer), one map of all registers is built once and searched.
+The memtype list consults them only to weaken a write-back request. Older and newer kernels interpret the same
+registers differently: newer ones (``merged_map``) build one map of all registers and search that.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ _TOM2_START = 1 << 32
 
 
 class MtrrType(IntEnum):
-    """A memory type as the registers encode it (S1.2); in older kernels INVALID means "no MTRRs"."""
+    """A memory type as encoded in the registers (S1.2); INVALID means "no MTRRs" in older kernels."""
 
     UC = 0
     WC = 1
@@ -30,7 +30,7 @@ class MtrrType(IntEnum):
 
 
 class MtrrRange(NamedTuple):
-    """One register: its memory type, for bytes ``start`` up to and not including ``end``."""
+    """One register: the memory type of bytes ``start`` up to but not including ``end``."""
 
     start: int
     end: int
@@ -38,14 +38,15 @@ class MtrrRange(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    # A range of one type without a register boundary inside; registers is the number of those that cover it.
+    # A range with a single type and no register boundary inside; `registers` counts the
+    # registers covering it.
     end: int
     type: MtrrType
     registers: int
 
 
 def merge_types(a: MtrrType, b: MtrrType) -> MtrrType:
-    """The type of memory that *a* and *b* both claim (S1.8)."""
+    """The type of memory claimed by both *a* and *b* (S1.8)."""
     if a == b:
         return a
     if {a, b} == {MtrrType.WB, MtrrType.WT}:
@@ -55,15 +56,15 @@ def merge_types(a: MtrrType, b: MtrrType) -> MtrrType:
 
 @dataclass(frozen=True)
 class MtrrMap:
-    """The registers of one machine.
+    """The MTRRs of one machine.
 
-    :param default_type: type of memory that no register covers
-    :param fixed: disjoint ranges that cover the first MiB, in order
-    :param variable: base/size registers; they may overlap
+    :param default_type: the type of memory not covered by any register
+    :param fixed: disjoint ranges covering the first MiB, in order
+    :param variable: base/size registers, which may overlap
     :param known: the kernel has read the registers ("state set")
-    :param enabled: the registers have an effect
-    :param fixed_enabled: the fixed ranges have an effect
-    :param tom2: AMD's top of memory: everything from 4 GiB up to here is WB; 0 if absent
+    :param enabled: the registers are in effect
+    :param fixed_enabled: the fixed ranges are in effect
+    :param tom2: AMD's top of memory: everything from 4 GiB up to this address is WB; 0 if absent
     """
 
     default_type: MtrrType
@@ -75,15 +76,15 @@ class MtrrMap:
     tom2: int = 0
 
     def type_lookup(self, start: int, end: int, *, merged_map: bool) -> tuple[MtrrType, bool]:
-        """The type of bytes *start* to *end*, half-open, and whether it is uniform (S1.7).
+        """The memory type of bytes *start* to *end* (half-open), and whether it is uniform (S1.7).
 
-        :param merged_map: search one map of all registers, as since 6.5; otherwise check the fixed
-            registers, then the variable ones, as in 6.1
+        :param merged_map: search one map of all registers, as since 6.5; otherwise check the fixed and then
+            the variable registers, as 6.1 does
         """
         return self._lookup_merged(start, end) if merged_map else self._lookup_registers(start, end)
 
     def allows_huge(self, start: int, end: int, *, merged_map: bool) -> bool:
-        """True if the kernel itself would map bytes *start* to *end* with one large leaf (S1.9)."""
+        """True if the kernel itself may map bytes *start* to *end* with one large leaf (S1.9)."""
         mtrr, uniform = self.type_lookup(start, end, merged_map=merged_map)
         return uniform or (not merged_map and mtrr in (MtrrType.INVALID, MtrrType.WB))
 
@@ -104,7 +105,8 @@ class MtrrMap:
         return mtrr_type, uniform
 
     def _lookup_registers(self, start: int, end: int) -> tuple[MtrrType, bool]:
-        # mtrr_type_lookup before 6.5 (S1.7.3): the fixed range of the first byte determines the type of all.
+        # mtrr_type_lookup before 6.5 (S1.7.3): the fixed range containing the first byte determines
+        # the type of all bytes.
         if not (self.known and self.enabled):
             return MtrrType.INVALID, True
         if start < _FIXED_END and self.fixed and self.fixed_enabled:
@@ -123,7 +125,7 @@ class MtrrMap:
 
     @cached_property
     def _merged(self) -> tuple[list[int], list[_Piece]]:
-        # Fixed ranges and TOM2 are not merged with variable registers but replace them.
+        # Fixed ranges and TOM2 replace the variable registers instead of being merged with them.
         winners = list(self.fixed) if self.fixed_enabled else []
         if self.tom2 > _TOM2_START:
             winners.append(MtrrRange(_TOM2_START, self.tom2, MtrrType.WB))
@@ -133,7 +135,7 @@ class MtrrMap:
 def _cut(
     registers: tuple[MtrrRange, ...], default_type: MtrrType, winners: tuple[MtrrRange, ...] = ()
 ) -> tuple[list[int], list[_Piece]]:
-    # All physical memory as pieces, and the sorted list of their starts for bisection.
+    # All of physical memory in pieces, and the sorted starts of the pieces for bisection.
     borders = sorted({0, 1 << 64} | {border for r in registers + winners for border in (r.start, r.end)})
     pieces = []
     for start, end in pairwise(borders):
@@ -166,8 +168,8 @@ _EFFECTIVE = {
 
 
 def effective_type(mtrr: MtrrType, pat_mode: CacheMode) -> CacheMode:
-    """The effective cache mode of a page, given its MTRR type and the mode of its entry (S1.6).
+    """A page's effective cache mode, given its MTRR type and the mode in its entry (S1.6).
 
-    :raises KeyError: if *mtrr* is INVALID, which no register contains
+    :raises KeyError: if *mtrr* is INVALID, a type that no register can hold
     """
     return CacheMode.from_short(_EFFECTIVE[mtrr].split()[pat_mode])

@@ -1,4 +1,4 @@
-"""The page attribute table: the cache mode each combination of cache bits selects (S1.2, S1.4)."""
+"""The page attribute table: which cache mode each combination of cache bits selects (S1.2, S1.4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.kernel.hw.bits import PAGE_CACHE_MASK, PAGE_PAT, PAGE_PCD, PAGE_PWT
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-# Memory type codes of one byte of IA32_CR_PAT (S1.2).
+# Memory type codes in a byte of IA32_CR_PAT (S1.2).
 _CODE = {
     CacheMode.UC: 0,
     CacheMode.WC: 1,
@@ -39,7 +39,7 @@ class PatConfig:
 
     @classmethod
     def from_msr(cls, value: int) -> PatConfig:
-        """The configuration described by the 64-bit MSR *value*; reserved codes read as WB (S1.2)."""
+        """The configuration encoded in the 64-bit MSR *value*; reserved codes read as WB (S1.2)."""
         return cls(tuple(_MODE.get((value >> 8 * slot) & 0xFF, CacheMode.WB) for slot in range(8)))
 
     @property
@@ -48,23 +48,23 @@ class PatConfig:
         return sum(_CODE[mode] << 8 * slot for slot, mode in enumerate(self.slots))
 
     def boot_line(self) -> str:
-        """The line the kernel logs at boot, with every slot padded to four characters (S1.2)."""
+        """The line logged at boot, with each slot padded to four characters (S1.2)."""
         return "x86/PAT: Configuration [0-7]: " + "".join(f"{mode.short.upper():4}" for mode in self.slots)
 
     def cachemode2protval(self, mode: CacheMode) -> int:
-        """The cache bits, in 4K layout, of the lowest slot with *mode* (S1.4).
+        """The cache bits, in 4K layout, of the lowest slot that holds *mode* (S1.4).
 
-        If no slot has the mode, it gets the bits of UC-.
+        A mode that is in no slot gets the bits of UC-.
         """
         return self._protval[mode]
 
     def pgprot2cachemode(self, prot: int) -> CacheMode:
-        """The mode that the cache bits of *prot*, in 4K layout, select (S1.4)."""
+        """The mode selected by the cache bits of *prot*, in 4K layout (S1.4)."""
         return self._cachemode[prot & PAGE_CACHE_MASK]
 
     @cached_property
     def _protval(self) -> tuple[int, ...]:
-        # Indexed by mode. The default is the kernel's static table; only WB and UC differ from it.
+        # Indexed by mode. The default is the kernel's static table, from which only WB and UC differ.
         protval = [PAGE_PCD] * len(CacheMode)
         for slot in reversed(range(8)):
             protval[self.slots[slot]] = _slot_bits(slot)
@@ -81,9 +81,9 @@ def _slot_bits(slot: int) -> int:
     return PAGE_PAT * (slot >> 2 & 1) | PAGE_PCD * (slot >> 1 & 1) | PAGE_PWT * (slot & 1)
 
 
-#: The PAT of every CPU of the last two decades.
+#: The PAT of every CPU made in the last two decades.
 FULL_PAT = PatConfig.from_msr(0x0407_0506_0007_0106)
-#: The PAT of early CPUs whose PAT bit is unreliable: the upper half repeats the lower.
+#: The PAT of early CPUs, whose PAT bit is unreliable: the upper half repeats the lower half.
 ERRATA_PAT = PatConfig.from_msr(0x0007_0106_0007_0106)
-#: The PAT of a CPU at power-on; with PAT disabled, the kernel emulates it.
+#: A CPU's PAT at power-on, which the kernel emulates if PAT is disabled.
 NO_PAT = PatConfig.from_msr(0x0007_0406_0007_0406)

@@ -1,11 +1,11 @@
-"""One process's page tables, as runs of equal entries.
+"""The page tables of one process, stored as runs of equal entries.
 
-A run is a range of virtual pages whose entries have the same bits and consecutive frames, so a mapping of 1
-TiB costs the same as one of 64 KiB. The tables themselves are recorded too, i.e. which spans have a PTE, PMD
-and PUD table, because a walker can tell an empty entry from a missing table (S12.3.5).
+A run is a range of virtual pages whose entries have the same bits and consecutive frames, so a 1 TiB mapping
+costs no more than a 64 KiB one. The tables themselves (which spans have a PTE, PMD and PUD table) are
+recorded too, because a walker can tell an empty entry from a missing table (S12.3.5).
 
-An entry above the lowest level is a leaf, e.g. of 2 MiB: a run of leaves keeps its level, and clearing or
-changing a part of a leaf clears or changes all of it.
+An entry above the lowest level is a leaf, e.g. of 2 MiB. A run of leaves keeps its level, and clearing or
+changing part of a leaf clears or changes all of it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from pfnlab.kernel.hw.spans import SpanSet
 
 
 class Page:
-    """A page of ordinary memory: an anonymous page, or a page of a file or of a driver.
+    """An ordinary memory page: anonymous, or belonging to a file or a driver.
 
-    :ivar value: its content; loads and stores access the first 32 bits
-    :ivar mapcount: number of entries that map it, in all processes
-    :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
+    :ivar value: its content, of which loads and stores access the first 32 bits
+    :ivar mapcount: how many entries map it, in all processes together
+    :ivar exclusive: PG_anon_exclusive: a single process owns it and may write to it without copying (S6.4.3)
     :ivar anonymous: it does not belong to a file
-    :ivar dirty: for a file page, the kernel knows that it was written
-    :ivar maker: the task that created it, recorded if every task runs on its own processor (S5.9.10)
-    :ivar batched: it left a locked VMA, and a processor's batch of such pages may still hold a reference
+    :ivar dirty: for a file page: the kernel knows that it was written
+    :ivar maker: the task that created it; recorded only if every task runs on its own processor (S5.9.10)
+    :ivar batched: it was in a locked VMA and no longer is, so a processor's batch may
+        still hold a reference to it
     """
 
     __slots__ = ("anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value")
@@ -42,12 +43,12 @@ class Page:
 
 
 class EntryRun(NamedTuple):
-    """A run of equal entries, for the virtual pages ``[start, end)``.
+    """A run of equal entries for the virtual pages ``[start, end)``.
 
-    :param pfn: the frame of the first page; the others follow consecutively (unused when ``page`` is set)
-    :param bits: the entry's flag bits, 4K layout
-    :param page: the ordinary page of a one-page run, or None for a special entry
-    :param level: 1 for 4K entries, 2 for leaves of 2 MiB
+    :param pfn: the first page's frame; the others follow consecutively (unused if ``page`` is set)
+    :param bits: the entries' flag bits in the 4K layout
+    :param page: the ordinary page, if the run has just one; None for special entries
+    :param level: 1 for 4K entries, 2 for 2 MiB leaves
     """
 
     start: int
@@ -65,18 +66,19 @@ class EntryRun(NamedTuple):
         return EntryRun(start, end, self.pfn + start - self.start, self.bits, self.page, self.level)
 
 
-#: The level of a run.
+#: A run's level.
 _LEVEL = itemgetter(EntryRun._fields.index("level"))
 
-#: Pages spanned by one table of each level: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
+#: Pages spanned by one table at each level: 2 MiB for a PTE table, 1 GiB for a PMD table,
+#: 512 GiB for a PUD table.
 TABLE_PAGES = {1: 1 << 9, 2: 1 << 18, 3: 1 << 27}
 
-#: Pages mapped by one entry of each level.
+#: Pages mapped by one entry at each level.
 LEAF_PAGES = {1: 1, 2: TABLE_PAGES[1], 3: TABLE_PAGES[2]}
 
 
 class PageTables:
-    """The entries and tables of one address space."""
+    """The entries and page tables of one address space."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
@@ -85,17 +87,17 @@ class PageTables:
 
     @property
     def entries(self) -> Sequence[EntryRun]:
-        """All runs, in address order; read-only."""
+        """All runs in address order, read-only."""
         return self._runs
 
     def state(self) -> tuple[list[EntryRun], list[tuple[tuple[int, int], ...]]]:
-        """All runs, and for each level, lowest first, the pages that have a table."""
+        """All runs, and per level (lowest first) the pages that have a table."""
         return list(self._runs), [tuple(self._tables[level]) for level in TABLE_PAGES]
 
     def load(self, runs: list[EntryRun], tables: Sequence[Iterable[tuple[int, int]]]) -> None:
-        """Restore a state that :meth:`state` returned, unchecked.
+        """Restore a state returned by :meth:`state`, without checking it.
 
-        :param tables: if empty, assume only the tables that contain an entry
+        :param tables: if empty, only tables that contain an entry are assumed to exist
         """
         self._runs, self._starts = runs, [run.start for run in runs]
         if tables:
@@ -115,14 +117,14 @@ class PageTables:
         return [run.cut(start, end) for run in self._runs[first:last]]
 
     def entry(self, vpn: int) -> EntryRun | None:
-        """The entry of one virtual page, or None if it is empty."""
+        """The entry for one virtual page, or None if it is empty."""
         at = bisect_right(self._starts, vpn) - 1
         return self._runs[at].cut(vpn, vpn + 1) if at >= 0 and vpn < self._runs[at].end else None
 
     def clear(self, start: int, end: int) -> list[EntryRun]:
-        """Empty the entries of ``[start, end)`` and return them; the tables stay.
+        """Empty the entries in ``[start, end)`` and return them; the tables stay.
 
-        A leaf is cleared as a whole even if only a part of it lies in the range.
+        A leaf is cleared as a whole even if only part of it lies in the range.
         """
         if start >= end:
             return []
@@ -144,7 +146,7 @@ class PageTables:
         return cleared
 
     def _whole(self, start: int, end: int) -> tuple[int, int]:
-        """The range extended to include the whole of the leaves at its ends."""
+        """The range, extended to include all of any leaf at either end."""
         first, last = self.entry(start), self.entry(end - 1)
         if first is not None:
             start -= start % LEAF_PAGES[first.level]
@@ -153,47 +155,47 @@ class PageTables:
         return start, end
 
     def leaf_around(self, vpn: int) -> tuple[int, int] | None:
-        """The pages of the large leaf around *vpn*; None without one, or if *vpn* is its first page."""
+        """The pages of the large leaf around *vpn*; None if there is none, or if *vpn* is its first page."""
         entry = self.entry(vpn)
         if entry is None or vpn % LEAF_PAGES[entry.level] == 0:
             return None
         return self._whole(vpn, vpn + 1)
 
     def has_leaf(self, level: int) -> bool:
-        """True if any entry of *level* maps something."""
+        """True if any entry at *level* maps something."""
         return level in map(_LEVEL, self._runs)
 
     def has_table(self, vpn: int, level: int) -> bool:
-        """True if there is a table for entries of *level* at *vpn*."""
+        """True if there is a table for *level* entries at *vpn*."""
         return vpn in self._tables[level]
 
     def set(self, run: EntryRun) -> None:
-        """Install a run over empty entries, creating the tables it needs."""
+        """Install a run where all entries are empty, creating the tables it needs."""
         at = bisect_left(self._starts, run.start)
         self._runs.insert(at, run)
         self._starts.insert(at, run.start)
         self.allocate(run.start, run.end, run.level)
 
     def change(self, start: int, end: int, bits: Callable[[EntryRun], int]) -> None:
-        """Set the bits of each entry in ``[start, end)`` to the result of *bits*; frames stay."""
+        """Replace the bits of each entry in ``[start, end)`` by the result of *bits*; frames stay."""
         for run in self.clear(start, end):
             self.set(run._replace(bits=bits(run)))
 
     def allocate(self, start: int, end: int, lowest: int = 1) -> None:
-        """Create the tables for entries of ``[start, end)``, down to level *lowest*."""
+        """Create the tables for entries in ``[start, end)``, down to level *lowest*."""
         for level, pages in TABLE_PAGES.items():
             if level >= lowest:
                 self._tables[level].add(start - start % pages, end + -end % pages)
 
     def absent(self, start: int, end: int) -> int:
-        """The number of PTE tables missing for entries of ``[start, end)``."""
+        """Number of PTE tables missing for entries in ``[start, end)``."""
         pages = TABLE_PAGES[1]
         low, high = start - start % pages, end + -end % pages
         present = sum(last - first for first, last in self._tables[1].within(low, high))
         return (high - low - present) // pages
 
     def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
-        """The first page in ``[start, end)`` of each PTE table there that exists, or is missing."""
+        """The first page in ``[start, end)`` of each PTE table there that is *present*, or is missing."""
         pages = TABLE_PAGES[1]
         firsts = range(start - start % pages, end, pages)
         return [max(first, start) for first in firsts if (first in self._tables[1]) == present]
@@ -205,9 +207,9 @@ class PageTables:
                 self.allocate(low + shift, high + shift, level)
 
     def move_table(self, start: int, shift: int, level: int) -> bool:
-        """Move the table of *level* at *start*, if there is one, with all its contents, by *shift* pages.
+        """Move the *level* table at *start*, if any, with all its contents, by *shift* pages.
 
-        :return: True if there was one
+        :return: True if there was a table
         """
         if start not in self._tables[level]:
             return False
@@ -222,11 +224,11 @@ class PageTables:
         return True
 
     def free_tables(self, floor: int, ceiling: int, highest: int = 3) -> list[tuple[int, int, int]]:
-        """Free every table whose whole span lies in ``[floor, ceiling)``, which has no entries left.
+        """Free every table whose whole span lies in ``[floor, ceiling)``, where no entries are left.
 
-        :param highest: the highest level to free
-        :return: for each run of tables, the pages a flush must cover (from the first page of its first table
-            to that of its last one), and the number of pages one table spans
+        :param highest: the highest table level to free
+        :return: for each run of tables, the pages that a flush must cover (from the first page of the first
+            table to that of the last), and the number of pages spanned by each table
         """
         freed = []
         for level, pages in TABLE_PAGES.items():
@@ -238,10 +240,10 @@ class PageTables:
         return freed
 
     def missing(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """The empty entries of ``[start, end)`` as ``(start, end, level)``.
+        """The empty entries in ``[start, end)``, as ``(start, end, level)``.
 
-        *level* is where the walk stops: 1 at an empty entry in a PTE table, 2 at a missing PTE table,
-        3 at a missing PMD table, 4 at a missing PUD table.
+        *level* tells where the walk stops: 1 at an empty entry in a PTE table, 2 at a missing PTE table, 3 at
+        a missing PMD table, 4 at a missing PUD table.
         """
         at = start
         for run in [*self.runs(start, end), EntryRun(end, end, 0, 0)]:
@@ -252,7 +254,7 @@ class PageTables:
             at = run.end
 
     def _walk(self, vpn: int, end: int) -> tuple[int, int]:
-        """The level at which the walk of *vpn* stops, and the end of the range with the same result."""
+        """The level at which a walk to *vpn* stops, and the end of the range with the same result."""
         for level in (3, 2, 1):
             spans = self._tables[level].within(vpn, end)
             if not spans or spans[0][0] > vpn:

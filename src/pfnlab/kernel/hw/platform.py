@@ -1,4 +1,4 @@
-"""One machine: the hardware properties that the kernel's rules depend on."""
+"""One machine: the hardware properties that kernel rules depend on."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,25 @@ from pfnlab.kernel.hw.physmap import PhysicalMap, Resource, system_ram
 
 _MIB = 1 << 20
 
-#: Names of resources that are busy from boot on.
+#: The names of resources that are busy from boot.
 FIRMWARE = ("Reserved", "Video ROM")
 
-#: The number of bytes at the end of physical address space where there is no device.
+#: Number of bytes at the end of the physical address space that have no device.
 _TOP_BYTES = 2048 * _MIB
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A machine and the configuration of its kernel.
+    """A machine and its kernel's configuration.
 
-    :param pat_enabled: the result of ``pat_enabled()``; if False, the memtype list stays empty (S1.10)
+    :param pat_enabled: what ``pat_enabled()`` returns; if False, the memtype list stays empty (S1.10)
     :param strict_devmem: CONFIG_STRICT_DEVMEM
     :param io_strict_devmem: CONFIG_IO_STRICT_DEVMEM
-    :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never``, the kernel's default with
-        less than 512 MiB of memory
-    :param marks_refused_gigabytes: the processor marks a 1 GiB leaf as accessed before it checks whether
-        the leaf allows the access, like QEMU's emulator (S12.1.5)
-    :param phys_bits: width of a physical address on this CPU, in bits
+    :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never`` (the kernel's default with
+        less than 512 MiB of memory)
+    :param marks_refused_gigabytes: the processor marks a 1 GiB leaf as accessed before checking whether the
+        leaf allows the access, like QEMU's emulator (S12.1.5)
+    :param phys_bits: physical address width on this CPU, in bits
     """
 
     pat: PatConfig
@@ -55,15 +55,15 @@ class Platform:
     def range_is_allowed(self, pfn: int, size: int) -> bool:
         """:meth:`PhysicalMap.range_is_allowed` under this kernel's configuration (S1.14).
 
-        Callers apply it depending on ``strict_devmem`` and on the version.
+        Whether callers apply it depends on ``strict_devmem`` and on the version.
         """
         return self.phys.range_is_allowed(pfn, size, io_strict_devmem=self.io_strict_devmem)
 
 
 def qemu_q35(ram_bytes: int = 256 * _MIB) -> Platform:
-    """The machine of the recorded runs: QEMU's q35 with SeaBIOS and one big prefetchable BAR (S12.1).
+    """The machine used for the recorded runs: QEMU's q35 with SeaBIOS and one big prefetchable BAR (S12.1).
 
-    :param ram_bytes: guest memory; from 2816 MiB on, the part above 2 GiB moves above 4 GiB
+    :param ram_bytes: guest memory; from 2816 MiB on, whatever exceeds 2 GiB is placed above 4 GiB
     """
     low_end = ram_bytes if ram_bytes < 0xB000_0000 else 0x8000_0000
     resources = [

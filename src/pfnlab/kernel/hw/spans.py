@@ -1,4 +1,4 @@
-"""A set of page numbers or frames as disjoint, sorted runs; the cost depends on the number of runs."""
+"""A set of page numbers or frames, stored as disjoint sorted runs; costs depend on the number of runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 
 class SpanSet:
-    """A set of pages, as maximal half-open runs."""
+    """A set of pages, stored as maximal half-open runs."""
 
     def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
         starts: list[int] = []
@@ -25,7 +25,7 @@ class SpanSet:
 
     @classmethod
     def load(cls, runs: Iterable[tuple[int, int]]) -> SpanSet:
-        """A set with exactly these runs, which must be sorted and must not touch."""
+        """Create a set from exactly these runs, which must be sorted and must not touch."""
         spans = cls()
         for start, end in runs:
             spans._starts.append(start)
@@ -44,11 +44,11 @@ class SpanSet:
         return bool(self._starts)
 
     def __or__(self, other: SpanSet) -> SpanSet:
-        """The union of both sets."""
+        """The union of the two sets."""
         return SpanSet([*self, *other])
 
     def __le__(self, other: SpanSet) -> bool:
-        """True if *other* contains all these pages."""
+        """True if *other* contains all of these pages."""
         return all(other.covers(start, end) for start, end in self)
 
     def covers(self, start: int, end: int) -> bool:

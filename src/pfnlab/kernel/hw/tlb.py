@@ -1,4 +1,4 @@
-"""The translations cached by one processor: used until they are flushed (S8.3)."""
+"""The translations that one processor has cached, which it uses until they are flushed (S8.3)."""
 
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED, PAGE_DIRTY
 from pfnlab.kernel.hw.entry import pte_write
@@ -8,7 +8,8 @@ from pfnlab.kernel.hw.pgtable import EntryRun, PageTables
 class Tlb:
     """A translation lookaside buffer of unlimited size: the translations used since the last flush.
 
-    :ivar flushed: number of flushes, including those of an empty buffer; for readers, not part of the state
+    :ivar flushed: how many flushes there were, including those of an empty buffer;
+        informational, not part of the state
     """
 
     def __init__(self) -> None:
@@ -18,35 +19,35 @@ class Tlb:
         self.flushed = 0
 
     def state(self) -> list[EntryRun]:
-        """All translations, one page each, in the order they were filled."""
+        """All translations, one page each, in the order in which they were filled."""
         return list(self._entries.values())
 
     def lookup(self, vpn: int, write: bool) -> EntryRun | None:
-        """The translation of page *vpn*; None if missing, or if a first write has to walk the tables."""
+        """The translation for page *vpn*; None if missing, or if a first write has to walk the tables."""
         entry = self._entries.get(vpn)
         if entry is None or (write and not (pte_write(entry.bits) and entry.bits & PAGE_DIRTY)):
             return None
         return entry
 
     def remembers(self, vpn: int) -> bool:
-        """True if page *vpn* has a translation, whatever it allows."""
+        """True if page *vpn* has a translation, whatever access it allows."""
         return vpn in self._entries
 
     def fill(self, entry: EntryRun) -> None:
-        """Cache the one-page *entry* found by a walk."""
+        """Cache the one-page *entry* that a walk found."""
         self._entries[entry.start] = entry
         self._aged.discard(entry.start)
         self._spared.discard(entry.start)
 
     def age(self, tables: PageTables) -> None:
-        """Record the translations whose entry in *tables* is no longer marked as accessed."""
+        """Note which translations have an entry in *tables* that is no longer marked as accessed."""
         for vpn in self._entries:
             entry = tables.entry(vpn)
             if entry is not None and not entry.bits & PAGE_ACCESSED:
                 self._aged.add(vpn)
 
     def seems_unused(self, vpn: int) -> bool:
-        """True if the translation's entry has lost its accessed mark since the walk."""
+        """True if the entry has lost its accessed mark since the walk cached it."""
         return vpn in self._aged
 
     def was_spared(self, vpn: int) -> bool:
@@ -67,7 +68,7 @@ class Tlb:
             self._spared = set(self._entries)
 
     def stale(self, tables: PageTables) -> list[EntryRun]:
-        """The translations that differ from *tables*, or whose entry no longer exists."""
+        """The translations that differ from *tables*, or whose entry is gone."""
         return [
             translation
             for vpn, translation in self._entries.items()

@@ -1,1 +1,1 @@
-"""The memory core of the modelled kernel; files are named after the kernel's functions and structures."""
+"""The memory code of the modelled kernel; files are named after kernel functions and structures."""

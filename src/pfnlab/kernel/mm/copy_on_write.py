@@ -1,4 +1,4 @@
-"""Copy on write: a write to a page that must not be written in place copies it (S6.4)."""
+"""Copy on write: writing to a page that must not be modified in place copies it (S6.4)."""
 
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED
@@ -9,15 +9,15 @@ from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.unmap import unmap_pages
 from pfnlab.kernel.mm.vma import AnonVma, Vma
 
-#: The frame of the zero page in this model; no device has it, and its content is 0.
+#: The zero page's frame in this model; no device uses it, and its content is 0.
 ZERO_PFN = 0
 
-#: A processor still has a translation of the page that a copy replaces.
+#: A processor still has a cached translation to the page that a copy replaces.
 COPIED, COPIED_UNFLUSHED = "copied a page", "copied a page that a processor remembers"
 
 
 def do_wp_page(vma: Vma, entry: EntryRun) -> None:
-    """Write to a read-only entry (S6.4).
+    """Handle a write to a read-only entry (S6.4).
 
     :raises Signal: SIGBUS if the driver of a shared mapping does not allow the write (S6.4.2b)
     """
@@ -45,7 +45,7 @@ def do_wp_page(vma: Vma, entry: EntryRun) -> None:
 def _sole_user(page: Page) -> bool:
     """wp_can_reuse_anon_folio(): only one entry refers to *page* (S6.4.3).
 
-    :raises Undecided: if one entry maps it, but the batch in which it left a locked VMA may also refer to it
+    :raises Undecided: if one entry maps it, but a batch may also refer to it because it was in a locked VMA
     """
     if page.mapcount == 1 and page.batched:
         raise Undecided(
@@ -65,17 +65,17 @@ def unshare(vma: Vma, entry: EntryRun) -> None:
 
 
 def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
-    """Replace a shared or special page by an ordinary one."""
+    """Replace a shared or special page with an ordinary one."""
     mm = vma.mm
     # A special entry has no struct page: the kernel copies through the user address (S6.4.3).
     value = mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
     prepare_anon(vma)
     with mm.table_locks.holding(PageTable.of(entry.start)):
         if mm.tables.entry(entry.start) != entry:
-            # Another fault was faster.
+            # Another fault got there first.
             return
         mm.tables.clear(entry.start, entry.end)
-        # ptep_clear_flush: before the new entry is set, so that two are never cached (S8.1.10).
+        # ptep_clear_flush: before the new entry is set, so that the two are never cached at once (S8.1.10).
         mm.kernel.trace.event("pte_clear_flush", entry.start)
         if mm.kernel.profile.copy_flushes_first:
             mm.flush_tlb(entry.start, entry.end)
@@ -83,24 +83,25 @@ def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
         if any(task.mm is mm and task.tlb.remembers(entry.start) for task in mm.kernel.tasks.values()):
             mm.kernel.trace.misuses.add(COPIED_UNFLUSHED)
         install_page(vma, entry.start, value, write=write, dirty=write)
-        # Only now: until here this entry still counts as a user of the page.
+        # Only now: up to here, this entry still counts as a user of the page.
         unmap_pages(vma, [entry])
 
 
 def meets_itself(vma: Vma, entry: EntryRun) -> bool:
-    """True if copying a PFN page makes the fault happen twice.
+    """True if copying a PFN page takes two faults.
 
-    The kernel reads the page through its user address, so the hardware marks an entry that was not yet
-    accessed. The entry then differs from the one that faulted, and the fault is repeated.
+    The kernel reads the page through its user address, which makes the hardware mark the entry as accessed if
+    it was not yet. The entry then differs from the one that faulted, so the fault is repeated.
     """
     copies = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
     return copies and not entry.bits & PAGE_ACCESSED
 
 
 def prepare_anon(vma: Vma) -> None:
-    """__anon_vma_prepare(): a VMA's first anonymous page (S5.3.2).
+    """__anon_vma_prepare(): prepare a VMA for its first anonymous page (S5.3.2).
 
-    A neighbour that differs at most in its protection shares its reverse map, so that they can merge later.
+    If a neighbour differs at most in protection, the VMA shares the neighbour's reverse map so
+    that they can merge later.
     """
     if vma.anon_vma is not None:
         return
@@ -113,7 +114,7 @@ def prepare_anon(vma: Vma) -> None:
 
 
 def install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
-    """Install a new ordinary page; vm_page_prot sets its cache bits, not the earlier entry (S6.4.4)."""
+    """Install a new ordinary page; its cache bits come from vm_page_prot, not the earlier entry (S6.4.4)."""
     profile = vma.mm.kernel.profile
     saved_dirty = profile.saved_dirty
     prepare_anon(vma)

@@ -1,4 +1,4 @@
-"""The direct map, i.e. the kernel's own mapping of all RAM, and the mode of each page in it (S2.8, S2.9)."""
+"""The direct map, i.e. the kernel's own mapping of all RAM, with the cache mode of each page (S2.8, S2.9)."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from pfnlab.kernel.mm.processors import Need, Processors
 
 _WB, _WC, _UC_MINUS = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS
 
-# Size of a leaf of the direct map, as a power of two.
+# log2 of the size of a direct map leaf.
 _LEAF_SHIFT = 21
 
 
 class DirectMapModes:
-    """The modes of the direct map, initially write-back."""
+    """The cache modes of pages in the direct map, initially write-back."""
 
     def __init__(self, processors: Processors) -> None:
         self._processors = processors
         self._modes = PageModes()
-        # The 2 MiB blocks that are certainly mapped as single pages.
+        # The 2 MiB blocks that are known to be mapped as single pages.
         self._cut: frozenset[int] = frozenset()
 
     def __getitem__(self, paddr: int) -> CacheMode:
         return self._modes[paddr >> PAGE_SHIFT]
 
     def set(self, start: int, end: int, mode: CacheMode, pat: PatConfig) -> None:
-        """``_set_memory_uc()``, ``_wc()``, ``_wt()``, ``_wb()``: change the cache bits of these bytes.
+        """``_set_memory_uc()``, ``_wc()``, ``_wt()``, ``_wb()``: change the cache bits for these bytes.
 
         Write-combining is set via UC- (S2.9.5), and pages that would not change are left alone (S2.9.6).
-        After each change of a page every processor flushes (``change_page_attr_set_clr()``; S2.8.5, S2.9.3).
+        Every processor flushes after each change to a page (``change_page_attr_set_clr()``; S2.8.5, S2.9.3).
 
-        :raises Undecided: if it depends on the machine whether they flush before the change (S2.8.6, S2.9.4)
+        :raises Undecided: if it depends on the machine whether they also flush before
+            the change (S2.8.6, S2.9.4)
         """
         self._prepare(start, end)
 
@@ -51,9 +52,9 @@ class DirectMapModes:
             change(lambda old: mode)
 
     def _prepare(self, start: int, end: int) -> None:
-        """Flush the kernel's own pending unmaps, and split leaves; no wait unless a processor is held."""
+        """Flush the kernel's own pending unmaps and split leaves; waits only if a processor is held."""
         processors = self._processors
-        # The first block always consists of single pages because it contains the ISA hole.
+        # The first block always consists of single pages because the ISA hole is in it.
         blocks = frozenset(range(start >> _LEAF_SHIFT, (end - 1 >> _LEAF_SHIFT) + 1)) - {0}
         if processors.held and not blocks <= self._cut:
             raise Undecided(
@@ -74,14 +75,14 @@ class DirectMapModes:
         self._processors.wait(Need.IPI, lambda: not self._processors.held)
 
     def untyped_changes(self, ram_types: Iterable[MemtypeEntry]) -> list[MemtypeEntry]:
-        """The pages, in pfns, that are not write-back and have no type in *ram_types*."""
+        """The pfns of pages that are not write-back although *ram_types* has no type for them."""
         changed = self._modes.copy()
         for run in ram_types:
             changed.set(run.start, run.end, _WB)
         return changed.runs()
 
     def runs(self) -> list[MemtypeEntry]:
-        """All runs that are not write-back, bounds in pfns."""
+        """All runs that are not write-back, with bounds in pfns."""
         return self._modes.runs()
 
     def rows(self) -> list[BookRow]:
@@ -89,7 +90,7 @@ class DirectMapModes:
         return self._modes.rows()
 
     def load(self, runs: Iterable[MemtypeEntry]) -> None:
-        """Restore *runs*, as :meth:`runs` returned them, unchecked."""
+        """Restore *runs*, as returned by :meth:`runs`, unchecked."""
         self._modes.load(runs)
 
     def copy(self) -> DirectMapModes:

@@ -13,28 +13,27 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.space import MmStruct
     from pfnlab.kernel.mm.vma import Vma
 
-#: Functions that can be forced to fail: the allocation of a page table, of an entry of the memtype list, or
-#: of a copy of a VMA.
+#: Functions that can be forced to fail: they allocate a page table, a memtype list entry, or a copy of a VMA.
 _CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
 
-#: Functions with many callers, each with the only caller whose every call the model knows: for the memtype
-#: entry and the context (S4.6.2), and for a batch of page tables (S8.1.12).
+#: Functions with many callers, each with the only caller for which the model knows every call: one for the
+#: memtype entry and the context (S4.6.2), one for a batch of page tables (S8.1.12).
 _ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
 
-#: The only functions within which calls may be counted.
+#: The only functions within which calls can be counted.
 _INSIDE = ("copy_page_range", "free_pgtables", "remap_pfn_range")
 
 _NOT_ASKED = nullcontext()
 
 
-#: Those of them that allocate memory themselves.
+#: The functions among them that allocate memory themselves.
 _ALLOCATIONS = frozenset(_CAN_FAIL) - {"pfnmap_track"}
 
 
 class Failures:
-    """The function that is forced to fail, if any, and the call that will fail.
+    """The function that is forced to fail, if any, and which of its calls will fail.
 
-    :ivar allocations: number of allocations so far; for readers, not part of the state
+    :ivar allocations: how many allocations there were so far; informational, not part of the state
     """
 
     def __init__(self) -> None:
@@ -44,11 +43,12 @@ class Failures:
         self.allocations = 0
 
     def state(self) -> tuple[str, int] | None:
-        """The function and the number of its calls until it fails; None if no failure is forced."""
+        """The function and the number of calls left until it fails; None if no failure is forced."""
         return self._forced
 
     def force(self, function: str, nth: int, inside: str | None = None) -> None:
-        """Make *function* fail on its *nth* call from now on, or on the *nth* within the first of *inside*.
+        """Make *function* fail on its *nth* call from now on, or on the *nth* call
+        within the first of *inside*.
 
         :raises Undecided: if the model does not know the consequences
         """
@@ -67,7 +67,7 @@ class Failures:
         self._forced, self._outer = (function, nth), inside
 
     def inside(self, function: str) -> AbstractContextManager[None]:
-        """Mark the kernel as inside *function* for this context; only the first time can cause a failure."""
+        """Mark the kernel as inside *function* within this context; only the first call can fail."""
         return self._counting() if self._outer == function else _NOT_ASKED
 
     @contextmanager
@@ -83,11 +83,11 @@ class Failures:
         self._forced = self._outer = None
 
     def fails(self, function: str, calls: int = 1) -> bool:
-        """True if one of the next *calls* calls of *function* fails."""
+        """True if one of the next *calls* calls to *function* fails."""
         return self.failing(function, calls) is not None
 
     def failing(self, function: str, calls: int) -> int | None:
-        """The number of the next *calls* calls of *function* before the one that fails; None if none does."""
+        """Number of the next *calls* calls to *function* before the one that fails; None if none fails."""
         if function in _ALLOCATIONS:
             self.allocations += max(0, calls)
         if self._outer or self._forced is None or self._forced[0] != function or calls <= 0:
@@ -115,7 +115,7 @@ class Failures:
 
 
 def absent_tables(mm: MmStruct, start: int, end: int) -> int:
-    """The number of page tables missing in ``[start, end)``, i.e. of calls of ``__pte_alloc`` to fill it.
+    """Number of page tables missing in ``[start, end)``, i.e. of ``__pte_alloc`` calls needed to fill it.
 
     :raises Undecided: if one of them fails, and the kernel chose the address (S5.16.6)
     """
@@ -126,7 +126,8 @@ def absent_tables(mm: MmStruct, start: int, end: int) -> int:
 
 
 def check_chosen(mm: MmStruct, vpn: int) -> None:
-    """Check that no page-table allocation fails if the kernel chose the address of page *vpn* (S5.16.6).
+    """Check that no page-table allocation fails if page *vpn* is at an address chosen
+    by the kernel (S5.16.6).
 
     :raises Undecided: if one fails
     """
@@ -138,9 +139,9 @@ def check_chosen(mm: MmStruct, vpn: int) -> None:
 
 
 def pte_alloc(mm: MmStruct, vpn: int) -> bool:
-    """Create the page table for the entry of page *vpn*, unless it exists.
+    """Create the page table for page *vpn*'s entry, unless it exists.
 
-    :return: False if it cannot be allocated (``__pte_alloc``); those above it exist
+    :return: False if it cannot be allocated (``__pte_alloc``); the tables above it then exist
     """
     fails = mm.kernel.failures.fails("__pte_alloc", absent_tables(mm, vpn, vpn + 1))
     mm.tables.allocate(vpn, vpn + 1, lowest=2 if fails else 1)
@@ -148,9 +149,9 @@ def pte_alloc(mm: MmStruct, vpn: int) -> bool:
 
 
 def vm_area_dup(vma: Vma, mm: MmStruct) -> Vma:
-    """A copy of *vma* for *mm*, without the tracker's part.
+    """A copy of *vma* for *mm*, without the tracker's part of the work.
 
-    :raises ModelledErrno: ENOMEM if it cannot be allocated
+    :raises ModelledErrno: ENOMEM if the copy cannot be allocated
     """
     if mm.kernel.failures.fails("vm_area_dup"):
         raise ModelledErrno(errno.ENOMEM)

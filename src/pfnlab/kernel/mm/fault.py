@@ -18,11 +18,11 @@ from pfnlab.kernel.mm.vma import SpecialMapping, Vma
 
 @dataclass(frozen=True)
 class Signal(Exception):
-    """A signal with which an access ends.
+    """A signal that ends an access.
 
     :param name: ``SIGSEGV`` or ``SIGBUS``
-    :param code: si_code: 1 if there is no mapping; 2 if the access is not allowed (SEGV) or there is no such
-        address (BUS); 4 if a protection key blocks it
+    :param code: si_code: 1 if there is no mapping; 2 if the access is not allowed (SEGV) or the address does
+        not exist (BUS); 4 if a protection key blocks it
     """
 
     name: str
@@ -34,9 +34,9 @@ class Signal(Exception):
 
 @dataclass(frozen=True)
 class FaultOom(Exception):
-    """A fault that ends with VM_FAULT_OOM (S5.5.2b); the caller decides how to continue.
+    """A fault that ends in VM_FAULT_OOM (S5.5.2b); the caller decides how to continue.
 
-    :param vpn: the page that faulted
+    :param vpn: the page on which it faulted
     """
 
     vpn: int
@@ -45,14 +45,14 @@ class FaultOom(Exception):
 def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
     """Load the first word of page *vpn*, or store *store* there.
 
-    :param tlb: the translations of the current processor; used even if the page tables have changed
-    :param user: the task itself makes the access, not the kernel on its behalf
+    :param tlb: the current processor's translations, used even if the page tables have changed
+    :param user: the access is made by the task itself, not by the kernel on its behalf
     :return: the word loaded or stored
     :raises Signal: if the task gets a signal instead
-    :raises FaultOom: if a kernel access found no memory for a page table
+    :raises FaultOom: if an access by the kernel found no memory for a page table
     :raises Undecided: if the processor may have cached an entry that has since been marked unused, and may
-        not mark it again (S7.7.3); or one that has changed, and it was idle during a flush of other pages
-        (S8.3.8)
+        not mark it again (S7.7.3); or if it cached one that has since changed, and was idle when other
+        pages were flushed (S8.3.8)
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)
@@ -83,8 +83,8 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
 
 
 def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRun:
-    """The translation in the page tables, faulted in if necessary; the processor caches it."""
-    # A handler may fill a private entry read-only, which a write must then copy: one more fault.
+    """The translation from the page tables, faulted in if necessary; the processor caches it."""
+    # A handler may fill a private entry read-only; a write must then copy it, which takes one more fault.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
         if entry is not None and entry.level == 3 and pte_present(entry.bits):
             _mark_refused(mm, vpn)
@@ -93,7 +93,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
         except FaultOom:
             if not user:
                 raise
-            # pagefault_out_of_memory: no process is killed, and the access is repeated (S5.5.2b).
+            # pagefault_out_of_memory: no process is killed, and the access is retried (S5.5.2b).
             mm.kernel.trace.printk("Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF")
     bits = pte_mkyoung(entry.bits)
     if writes:
@@ -106,7 +106,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
 
 
 def _mark_refused(mm: MmStruct, vpn: int) -> None:
-    """A 1 GiB leaf that refuses an access is still marked as accessed, on some processors (S12.1.5)."""
+    """Mark a 1 GiB leaf as accessed although it refuses the access, as some processors do (S12.1.5)."""
     if mm.kernel.platform.marks_refused_gigabytes:
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
 
@@ -116,7 +116,7 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> N
     vma = mm.vma_lookup(vpn)
     if user and vma is not None and _has_own_lock(vma):
         contended = mm.mmap_lock.contended
-        # A reverse map is made under mmap_lock, try-locked for just that (vmf_anon_prepare).
+        # A reverse map is created under mmap_lock, which is try-locked just for that (vmf_anon_prepare).
         if _needs_no_handler(vma, vpn) and not (contended and _lacks_reverse_map(vma, vpn, write)):
             with mm.vma_locks.read(vma):
                 handle_mm_fault(mm, vpn, write, keyed=keyed)
@@ -131,9 +131,9 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> N
 
 
 def _first_attempt(vma: Vma, vpn: int, write: bool, keyed: bool) -> bool:
-    """Try a fault under the VMA's own lock if mmap_lock is contended; return True if that was enough.
+    """If mmap_lock is contended, try the fault under the VMA's own lock; return True if that was enough.
 
-    Before it needs mmap_lock it creates page tables, and a leaf if one fits.
+    Before it needs mmap_lock, it creates page tables, and a leaf if one fits.
     """
     _check_access(vma, write, keyed)
     trace, tables = vma.mm.kernel.trace, vma.mm.tables
@@ -151,12 +151,12 @@ def _first_attempt(vma: Vma, vpn: int, write: bool, keyed: bool) -> bool:
 
 
 def _has_own_lock(vma: Vma) -> bool:
-    """True if a fault tries the VMA's own lock first, and gets it (lock_vma_under_rcu)."""
+    """True if the fault tries the VMA's own lock first, and gets it (lock_vma_under_rcu)."""
     return vma.mm.kernel.profile.faults_drop_the_vma_lock and not vma.mm.vma_locks.is_written(vma)
 
 
 def _needs_no_handler(vma: Vma, vpn: int) -> bool:
-    """True if a fault involves no driver: ordinary memory, a changed entry, or no handler."""
+    """True if the fault involves no driver: ordinary memory, a changed entry, or a file with no handler."""
     entry = vma.mm.tables.entry(vpn)
     if entry is None and _gives_nothing(vma):
         return True
@@ -164,12 +164,12 @@ def _needs_no_handler(vma: Vma, vpn: int) -> bool:
 
 
 def _gives_nothing(vma: Vma) -> bool:
-    """True if empty entries stay empty: the file has no handler."""
+    """True if empty entries stay empty because the file has no handler."""
     return vma.file is not None and not vma.file.has_fault
 
 
 def _lacks_reverse_map(vma: Vma, vpn: int, write: bool) -> bool:
-    """True if a write creates the VMA's first anonymous page."""
+    """True if a write would create the VMA's first anonymous page."""
     if vma.flags & (VM_SHARED | VM_MAYSHARE) or vma.anon_vma is not None:
         return False
     return write and not (_gives_nothing(vma) and vma.mm.tables.entry(vpn) is None)
@@ -181,11 +181,11 @@ def _allows(entry: EntryRun, write: bool) -> bool:
 
 
 def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, keyed: bool = False) -> None:
-    """Prepare the entry of page *vpn* for an access (S6.2).
+    """Make the entry of page *vpn* ready for an access (S6.2).
 
-    :param user: a task's own access
+    :param user: the access is the task's own
     :param keyed: a protection key blocked the access, whatever the VMA allows by now
-    :raises Signal: SIGSEGV if the VMA forbids it or is absent, SIGBUS if no handler fills the entry
+    :raises Signal: SIGSEGV if there is no VMA or it forbids the access, SIGBUS if no handler fills the entry
     :raises FaultOom: if no page table could be allocated
     """
     vma = mm.vma_lookup(vpn)
@@ -208,9 +208,9 @@ def fault_in(
 ) -> None:
     """The fault proper, for an access that is allowed or forced.
 
-    :param user: a task's own access, which first tries the VMA's own lock
-    :param unshare: make the page private to the task, without an access (FAULT_FLAG_UNSHARE)
-    :param remote: access by another process, or a debugger (FAULT_FLAG_REMOTE)
+    :param user: the access is the task's own, so the VMA's own lock is tried first
+    :param unshare: make the page private to the task without accessing it (FAULT_FLAG_UNSHARE)
+    :param remote: the access is made by another process, or a debugger (FAULT_FLAG_REMOTE)
     :raises Signal: SIGBUS if no handler fills the entry
     :raises FaultOom: if no page table could be allocated for it
     """
@@ -218,7 +218,7 @@ def fault_in(
     mm.kernel.trace.event("fault", vpn)
     entry = mm.tables.entry(vpn)
     if entry is not None and mm.table_locks.changed(vpn, entry):
-        # The access itself finds out whether there is still a reason for a fault (S8.6.3).
+        # The access itself finds out whether it still needs to fault (S8.6.3).
         return
     if entry is not None and unshare:
         mm.kernel.trace.event("wp_fault", vpn)
@@ -240,16 +240,16 @@ def fault_in(
     elif vma.file is not None:
         if _huge_fault(vma, vpn):
             return
-        # The tables down to the handler's level exist by now, even if it refuses (S12.3.5).
+        # The tables down to the handler's level exist by now, even if the handler refuses (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
         file = vma.file
-        assert file is not None  # anonymous memory was handled above
+        assert file is not None  # anonymous memory has been handled above
         if user and file.has_fault and _has_own_lock(vma):
-            # The first attempt holds the VMA's own lock and may not call a handler, so it is repeated.
+            # The first attempt, under the VMA's own lock, may not call a handler, so the fault is repeated.
             mm.kernel.trace.event("fault", vpn)
         if file.fault is None:
-            # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
-            # If the file has no handler, the kernel checks again; sysfs's handler simply refuses (S8.6.3).
+            # A driver without a handler fills everything at mmap, so an empty entry stays empty (S6.2.3). If
+            # the file has no handler, the kernel checks again; the sysfs handler simply refuses (S8.6.3).
             if not file.has_fault and mm.table_locks.changed(vpn, None):
                 return
             raise Signal("SIGBUS", 2)
@@ -259,7 +259,7 @@ def fault_in(
 
 
 def _huge_fault(vma: Vma, vpn: int) -> bool:
-    """Request leaves from the handler, largest first, if no lower table exists (S6.2.2)."""
+    """Ask the handler for leaves, largest first, if no lower table exists (S6.2.2)."""
     handler = vma.file.huge_fault if vma.file is not None else None
     if handler is None or not _allows_leaves(vma):
         return False
@@ -273,7 +273,7 @@ def _huge_fault(vma: Vma, vpn: int) -> bool:
 
 
 def _allows_leaves(vma: Vma) -> bool:
-    """thp_vma_allowable_orders(): advice and transparent_hugepage allow a leaf at a fault (S6.2.2)."""
+    """thp_vma_allowable_orders(): advice and transparent_hugepage allow a leaf on a fault (S6.2.2)."""
     if vma.flags & VM_NOHUGEPAGE:
         return False
     if vma.file is not None and vma.mm.kernel.profile.huge_faults_ignore_thp:
@@ -287,9 +287,9 @@ def _allows_leaves(vma: Vma) -> bool:
 
 
 def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
-    """True if the driver handles a first write (S6.4.2a), which is impossible under the VMA's own lock.
+    """True if a first write calls the driver (S6.4.2a), which is impossible under the VMA's own lock.
 
-    The first attempt is abandoned, and the second holds mmap_lock.
+    The first attempt is then abandoned; the second holds mmap_lock.
     """
     file = vma.file
     if not _has_own_lock(vma) or file is None or not vma.flags & VM_SHARED or entry.level > 1:
@@ -298,11 +298,11 @@ def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
 
 
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
-    """Handle the first access to anonymous memory: map the zero page for a read, a new page for a write.
+    """First access to anonymous memory: map the zero page for a read, a new page for a write.
 
-    :raises Signal: SIGBUS in a shared mapping, which here means a file without operations (S6.2.5a)
+    :raises Signal: SIGBUS in a shared mapping, which here means that the file has no operations (S6.2.5a)
     :raises FaultOom: if no page table could be allocated
-    :raises Undecided: if a huge page would fit, and the setting allows it
+    :raises Undecided: if a huge page would fit and the setting allows it
     """
     if vma.flags & VM_SHARED:
         raise Signal("SIGBUS", 2)
@@ -323,9 +323,9 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
 
 
 def finish_fault(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
-    """Map the page returned by a handler: the page itself, or a copy for a private write (S6.2.7).
+    """Map the page that a handler returned: the page itself, or a copy for a private write (S6.2.7).
 
-    In a shared mapping, page_mkwrite is called before a write if the driver has it.
+    Before a write to a shared mapping, page_mkwrite is called if the driver has it.
     """
     if vma.mm.table_locks.changed(vpn, None):
         return

@@ -1,4 +1,4 @@
-"""VMA flag bits (``VM_*``), the derived tests on them, and their letters in smaps (S5.1, S10.3)."""
+"""VMA flag bits (``VM_*``), the tests derived from them, and their letters in smaps (S5.1, S10.3)."""
 
 from pfnlab.kernel.hw.bits import (
     PAGE_ACCESSED,
@@ -20,7 +20,7 @@ VM_MAYWRITE = 1 << 5
 VM_MAYEXEC = 1 << 6
 VM_MAYSHARE = 1 << 7
 VM_PFNMAP = 1 << 10
-#: Since 6.19: shared memory may have guard regions. The bit was unused before; no modelled VMA has it.
+#: Since 6.19: shared memory may have guard regions. Previously unused; no modelled VMA has this bit.
 VM_MAYBE_GUARD = 1 << 11
 VM_LOCKED = 1 << 13
 VM_IO = 1 << 14
@@ -39,8 +39,8 @@ VM_MIXEDMAP = 1 << 28
 VM_HUGEPAGE = 1 << 29
 VM_NOHUGEPAGE = 1 << 30
 VM_MERGEABLE = 1 << 31
-#: The VMA has its process's protection key. A kernel stores a 4-bit key from this bit on; smaps does not
-#: print it.
+#: The VMA has its process's protection key. Kernels store a 4-bit key from this bit on;
+#: smaps does not print it.
 VM_PKEY = 1 << 32
 #: Since 6.9; not printed in smaps.
 VM_ALLOW_ANY_UNCACHED = 1 << 39
@@ -82,17 +82,17 @@ _CODES = (
     (VM_SEALED, "sl"),
 )
 
-#: PROT_READ, PROT_WRITE and PROT_EXEC have the values of the matching VM flags.
+#: PROT_READ, PROT_WRITE and PROT_EXEC have the same values as the corresponding VM flags.
 _PROT_LETTERS = {"r": VM_READ, "w": VM_WRITE, "x": VM_EXEC}
 
 
 def prot_flags(prot: str) -> int:
-    """The access bits of a program's ``rw``, ``rx`` ... or ``none``."""
+    """The access bits for a program's ``rw``, ``rx`` ... or ``none``."""
     return 0 if prot == "none" else sum(_PROT_LETTERS[letter] for letter in prot)
 
 
 def is_execute_only(flags: int) -> bool:
-    """True for PROT_EXEC alone: the kernel assigns such memory a protection key that blocks all reads.
+    """True for PROT_EXEC alone, in which case the kernel assigns a protection key that blocks all reads.
 
     False if pkey_mprotect has already assigned a key.
     """
@@ -100,12 +100,12 @@ def is_execute_only(flags: int) -> bool:
 
 
 def is_cow_mapping(flags: int) -> bool:
-    """True if private and potentially writable, like every MAP_PRIVATE mapping (S5.1.1)."""
+    """True if private and potentially writable, as every MAP_PRIVATE mapping is (S5.1.1)."""
     return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
 
 
 def vm_flags_text(flags: int) -> str:
-    """The codes of smaps' VmFlags line, space separated (S10.3)."""
+    """The codes in the VmFlags line of smaps, separated by spaces (S10.3)."""
     return " ".join(code for bit, code in _CODES if flags & bit)
 
 
@@ -122,7 +122,7 @@ def perms_text(flags: int) -> str:
 
 
 def vm_get_page_prot(flags: int, *, keys: bool = True) -> int:
-    """The page protection (4K layout) for a VMA's access bits; never writable if private.
+    """The page protection (4K layout) that a VMA's access bits give; never writable if private.
 
     :param keys: whether the kernel has protection keys (S13.5)
     """

@@ -1,4 +1,4 @@
-"""fork(2): the VMAs and entries that it copies, and the state after a failure (S3.5, S4.8, S5.11)."""
+"""fork(2): which VMAs and entries it copies, and what a failure leaves (S3.5, S4.8, S5.11)."""
 
 import errno
 from typing import NoReturn
@@ -21,17 +21,17 @@ from pfnlab.kernel.mm.space import OWN_PAGE, MmStruct
 from pfnlab.kernel.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
 from pfnlab.kernel.mm.vma import AnonVma, Vma, accounted
 
-#: The functions called to copy the program's own memory, in order, with the objects they create.
+#: The functions called to copy the program's own memory, in order, with what each one creates.
 _OWN_NEEDS = {"vm_area_dup": "mappings", "__pte_alloc": "page tables"}
 
 
 def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
-    """Copy the address space for a child.
+    """Copy the address space to a child.
 
-    :param commits: there is enough memory to commit to private writable mappings
-    :raises ModelledErrno: ENOMEM for every failure; the incomplete child is torn down (S3.5.4)
-    :raises Undecided: if a later page table, or a later mapping, of the process's own memory is forced to
-        fail
+    :param commits: there is enough memory to commit for private writable mappings
+    :raises ModelledErrno: ENOMEM for any failure; the incomplete child is torn down (S3.5.4)
+    :raises Undecided: if the forced failure hits a later page table, or a later mapping, of
+        the process's own memory
     """
     child = MmStruct(parent.kernel)
     child.limit_as, child.limit_data = parent.limit_as, parent.limit_data
@@ -49,7 +49,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             if not commits:
                 # The program's own memory, which is not modelled, comes last.
                 _refuse_commit(parent)
-            # It consists of several mappings and needs page tables too.
+            # That memory consists of several mappings, and needs page tables too.
             for function, things in _OWN_NEEDS.items():
                 if parent.kernel.failures.fails(function):
                     own_memory = function == "__pte_alloc"
@@ -65,12 +65,12 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             failed = True
             if unmaps:
                 _unmap(child, own_memory)
-        # The stacks come last, so they are copied only if everything else is.
+        # The stacks come last, so they are copied only if everything else was.
         parent.forking = not failed
         parent.flush_tlb()
         parent.forking = parent.stacks_shared = False
     if failed:
-        # fork returns ENOMEM for every failure; the incomplete child has no task (S3.5.4).
+        # fork returns ENOMEM for any failure; the incomplete child has no task (S3.5.4).
         if not unmaps:
             exit_mmap(child, whole=own_memory)
         raise ModelledErrno(errno.ENOMEM)
@@ -78,7 +78,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 
 
 def _unmap(child: MmStruct, own_memory: bool) -> None:
-    """Unmap the copied VMAs as munmap would (S3.5.7).
+    """Unmap the copied VMAs like munmap (S3.5.7).
 
     :param own_memory: part of the program's own memory was also copied
     """
@@ -91,7 +91,7 @@ def _unmap(child: MmStruct, own_memory: bool) -> None:
 
 
 def _clear_own_memory(child: MmStruct) -> None:
-    """Clear a copy that contains only the process's own mappings."""
+    """Clear a copy that contains nothing but the process's own mappings."""
     tlb = MmuGather(child, "fork")
     child.kernel.trace.event("free_pgtables")
     free_own_tables(tlb)
@@ -113,7 +113,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     committed = accounted([src])
     if committed and not commits:
         _refuse_commit(src.mm)
-    # The parent was granted the same amount.
+    # The parent was granted the same amount before.
     kernel.committed += committed
     try:
         dst = _linked_copy(src, child)
@@ -155,7 +155,7 @@ def _open(dst: Vma, src: Vma) -> None:
 
 
 def _vma_needs_copy(src: Vma) -> bool:
-    """vma_needs_copy(): no fault would restore its entries, or the kernel does not rely on it (S5.11.1a)."""
+    """vma_needs_copy(): a fault would not restore its entries, or the kernel cannot rely on it (S5.11.1a)."""
     if src.anon_vma is not None:
         return True
     left = src.file is not None and src.file.fault_reconstructs and not src.mm.kernel.profile.fork_copies_vfio
@@ -163,10 +163,10 @@ def _vma_needs_copy(src: Vma) -> bool:
 
 
 def _copy_page_range(dst: Vma, src: Vma) -> None:
-    """Copy entries: COW entries lose write permission on both sides, shared ones start clean (S5.11.2).
+    """Copy entries: COW entries become read-only on both sides, shared ones start clean (S5.11.2).
 
-    :raises ModelledErrno: if the tracker refuses, or no page table could be allocated
-    :raises Undecided: if the VMA contains a part of a 1 GiB leaf
+    :raises ModelledErrno: if the tracker refuses, or a page table could not be allocated
+    :raises Undecided: if the VMA contains part of a 1 GiB leaf
     """
     kernel = src.mm.kernel
     if any(src.mm.tables.leaf_around(border) is not None for border in (src.start, src.end)):
@@ -175,15 +175,15 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
             "the model has no rule for a fork of a VMA with a part of a leaf of 1 GiB", Why.NO_RULE
         )
     kernel.tracker.copy_page_range(dst, src)
-    # A preceding VMA may share a table with it.
+    # A VMA below it may share a table with it.
     there = src.mm.tables.table_starts(src.start, src.end, present=True)
     needed = [first for first in there if not dst.mm.tables.has_table(first, 1)]
     if needed:
-        # At an address the kernel chose, the child may share a table with the program's own memory.
+        # At an address chosen by the kernel, the child may share a table with the program's own memory.
         check_chosen(src.mm, src.start)
     table_count = kernel.failures.failing("__pte_alloc", len(needed))
     if table_count is not None:
-        # What exists already decides what the teardown finds (A03) and flushes (S3.5.8).
+        # What already exists determines what the teardown finds (A03) and flushes (S3.5.8).
         reached = needed[table_count]
         if reached > src.start:
             _copy_entries(dst, src, reached)
@@ -203,7 +203,7 @@ def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
             src.mm.tables.change(start, stop, lambda run: pte_wrprotect(run.bits, saved_dirty))
         dst.mm.tables.copy_tables(src.mm.tables, start, stop)
         for run in src.mm.tables.runs(start, stop):
-            # A leaf is copied unchanged (S5.11.4).
+            # A leaf is copied as it is (S5.11.4).
             bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits
             if run.page is not None:
                 run.page.mapcount += 1

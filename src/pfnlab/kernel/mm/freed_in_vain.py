@@ -1,4 +1,4 @@
-"""The report of a free whose range is not in the memtype list (S2.4.5)."""
+"""The kernel's report on freeing a range that is not in the memtype list (S2.4.5)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class FreedInVain(Protocol):
-    """The report of a free whose range is not in the memtype list."""
+    """The kernel's report on freeing a range that is not in the memtype list."""
 
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
-        """Report *line*, which names the range and the task that freed it; more may be printed."""
+        """Report *line*, which names the range and the task that freed it; more lines may be printed."""
 
 
 class PrInfo:
-    """A log line each time, as in every kernel (S2.4.5)."""
+    """Log one line each time, as every kernel does (S2.4.5)."""
 
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
         """Print the line."""

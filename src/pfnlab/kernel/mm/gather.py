@@ -1,6 +1,6 @@
-"""mmu_gather: the entries an operation has cleared but not yet flushed (S8.1).
+"""mmu_gather: the entries that an operation has cleared but not yet flushed (S8.1).
 
-When a flush is forced does not depend on who owns a reservation, so this is a separate seam,
+When a flush is forced is independent of who owns a reservation, so it is a separate seam,
 :class:`FlushPlacement`. The bookkeeping here is the same for every placement.
 """
 
@@ -26,14 +26,14 @@ GatherCall = Literal["munmap", "exit", "zap", "madvise", "mprotect", "fork"]
 
 
 class Flushes(NamedTuple, Generic[T]):
-    """A value for each kernel call that uses a gather.
+    """One value for each kernel call that uses a gather.
 
-    :param munmap: munmap(2) and everything else that removes VMAs: MAP_FIXED, mremap(2), a failing mmap(2)
-    :param exit: the end of an address space, by exit or exec
-    :param zap: zap_page_range_single(), for drivers and unmap_mapping_range()
+    :param munmap: munmap(2) and all other calls that remove VMAs: MAP_FIXED, mremap(2), a failing mmap(2)
+    :param exit: the end of an address space, through exit or exec
+    :param zap: zap_page_range_single(), for drivers and for unmap_mapping_range()
     :param madvise: madvise(2)
     :param mprotect: mprotect(2)
-    :param fork: the teardown after a failed fork
+    :param fork: teardown after a failed fork
     """
 
     munmap: T
@@ -53,25 +53,27 @@ class Flushes(NamedTuple, Generic[T]):
         return list({id(value): value for value in self}.values())
 
 
-#: Calls that unlink VMAs from their files' reverse maps, in which an owner looks for mappings to revoke.
+#: Calls that unlink VMAs from the file's reverse map, where an owner looks for mappings to revoke.
 _UNLINKING: tuple[GatherCall, ...] = ("munmap", "exit", "fork")
 
-#: A processor could walk a page table after it was freed.
+#: A processor could walk a page table that has already been freed.
 FREED_TABLE = "freed a page table that a processor may walk"
 
-#: The number of page tables that fill a batch: as many as fit in a page with its header (MAX_TABLE_BATCH).
+#: The number of page tables that fill a batch: as many as fit into a page along with its
+#: header (MAX_TABLE_BATCH).
 MAX_TABLE_BATCH = 509
 
-#: Upper bounds on a process's page tables for its own memory, and for the stack of each further thread.
+#: Upper bounds on the number of page tables for a process's own memory, and for each further thread's stack.
 _OWN_TABLES, _THREAD_TABLES = 16, 4
 
 
 class MmuGather:
     """One gather, from tlb_gather_mmu to tlb_finish_mmu.
 
-    :ivar flushes: the flush placement for the call
+    :ivar flushes: the flush placement used for this call
     :ivar fullmm: the address space is being torn down: nothing is flushed before the end
-    :ivar vma_pfn: a PFN VMA is or was among the processed VMAs; only the placement sets and clears this
+    :ivar vma_pfn: a PFN VMA is, or was, among the processed VMAs; only the placement
+        sets and clears this flag
     """
 
     def __init__(self, mm: MmStruct, call: GatherCall) -> None:
@@ -83,7 +85,7 @@ class MmuGather:
         self._start: int | None = None
         self._end = 0
         self._tables = 0
-        #: True if an owner may be told that frames are free although their entries have not been flushed yet.
+        #: True if an owner may be told that frames are free before their entries have been flushed.
         self._owned = False
         #: The pages spanned by the tables that the next flush will free.
         self._waiting: list[tuple[int, int]] = []
@@ -104,12 +106,12 @@ class MmuGather:
         return self._start is not None
 
     def extend(self, start: int, end: int) -> None:
-        """Record that entries of pages ``[start, end)`` changed, and that old translations may be cached."""
+        """Record that entries for pages ``[start, end)`` changed, so old translations may be cached."""
         self._start = start if self._start is None else min(self._start, start)
         self._end = max(self._end, end)
 
     def clear(self, vma: Vma, cleared: Iterable[EntryRun]) -> None:
-        """Record cleared entries of *vma* as pending; if it is unlinked, an owner may ask for its frames."""
+        """Record cleared entries of *vma* as pending; once unlinked, an owner may ask for its frames."""
         for run in cleared:
             self.extend(run.start, run.end)
             self._owned |= self._unlinks and run.page is None and vma.i_mapping is not None
@@ -120,7 +122,7 @@ class MmuGather:
             self.extend(start, end)
 
     def free_tables(self, floor: int, ceiling: int) -> None:
-        """tlb_remove_table for the page tables of ``[floor, ceiling)`` (S8.1.11, S8.1.12)."""
+        """tlb_remove_table for the page tables in ``[floor, ceiling)`` (S8.1.11, S8.1.12)."""
         self._remove_tables(self.mm.tables.free_tables(floor, ceiling))
 
     def remove_zapped_tables(self, freed: Iterable[tuple[int, int, int]]) -> None:
@@ -140,13 +142,13 @@ class MmuGather:
         waiting = self._tables + sum(-(-(end - start) // pages) for start, end, pages in freed)
         if self.fullmm:
             self._leave_room(waiting)
-        # Their order decides whether a batch is flushed before the last of them.
+        # The order decides whether a batch is flushed before the last table is added.
         if waiting > MAX_TABLE_BATCH:
             freed = in_walk_order(freed)
         for start, end, pages in freed:
             while start < end:
                 if not self._tables and kernel.failures.fails("__get_free_page"):
-                    # No batch can be allocated: the table is freed alone.
+                    # No batch can be allocated, so the table is freed alone.
                     self.extend(start, start + 1)
                     if kernel.profile.lone_table_flushes:
                         self.flush_pending()
@@ -163,7 +165,7 @@ class MmuGather:
                     self.flush_pending()
 
     def _leave_room(self, waiting: int) -> None:
-        """Undecided if the number of full batches depends on the process's own tables."""
+        """Raise Undecided if the number of full batches depends on the process's own tables."""
         tasks = sum(task.mm is self.mm for task in self.mm.kernel.exiting.values())
         own = _OWN_TABLES + _THREAD_TABLES * max(0, tasks - 1)
         if waiting % MAX_TABLE_BATCH + own >= MAX_TABLE_BATCH:
@@ -173,17 +175,17 @@ class MmuGather:
             )
 
     def flush_mmu_tlbonly(self) -> None:
-        """tlb_flush_mmu_tlbonly: flush the pending range, if there is one, because a placement forces it
-        (S8.1.6).
+        """tlb_flush_mmu_tlbonly: flush the pending range, if any, because a placement forces it (S8.1.6).
 
-        It is needed only if an owner may ask for the freed frames; otherwise tlb_finish_mmu is soon enough.
+        This is needed only if an owner may ask for the freed frames; otherwise
+        tlb_finish_mmu is early enough.
         """
         if self._start is not None and not self._owned:
             self.mm.kernel.trace.needless += 1
         self.flush_pending()
 
     def flush_pending(self) -> None:
-        """Flush the pending range, if there is one."""
+        """Flush the pending range, if any."""
         if self._start is None:
             return
         if self.fullmm:
@@ -194,7 +196,7 @@ class MmuGather:
         self.flushes.tlb_reset_range(self)
 
     def finish(self) -> None:
-        """tlb_finish_mmu: flush the pending range; if another gather is in progress, everything (S8.1.8)."""
+        """tlb_finish_mmu: flush the pending range, or everything if another gather is active (S8.1.8)."""
         with self.mm.kernel.processors.inside("tlb_finish_mmu"):
             self.mm.kernel.trace.event("finish")
             if self.fullmm or self.mm.tlb_flush_pending > 1:
@@ -206,7 +208,7 @@ class MmuGather:
             self.mm.gathers.remove(self)
 
     def _let_tables_go(self) -> None:
-        """Free the tables, which a processor that has cached translations from one may still walk."""
+        """Free the tables, which a processor may still walk if it has cached translations from them."""
         kernel = self.mm.kernel
         if not self._waiting:
             return
@@ -217,14 +219,14 @@ class MmuGather:
 
 
 def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Runs of freed tables in the order of free_pgd_range(), each after the tables below it (S8.1.11)."""
+    """Sort runs of freed tables into free_pgd_range() order, each after the tables below it (S8.1.11)."""
     runs = sorted((-pages, start, end - 1 + pages) for start, end, pages in freed)
     least = -runs[-1][0] if runs else 0
     spans: list[tuple[int, int, int]] = []
     borders: list[int] = []
     for negated, start, stop in runs:
         pages = -negated
-        # The lowest tables stay together until one above them is freed.
+        # The lowest tables stay together until a table above them is freed.
         lowest = pages == least
         within = borders[bisect_right(borders, start) : bisect_left(borders, stop)]
         cuts = [start, *(within if lowest else range(start + pages, stop, pages)), stop]
@@ -237,11 +239,11 @@ def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int,
 class NoForcedFlush:
     """Never force a flush for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3).
 
-    Other placements describe only their differences.
+    Other placements document only how they differ from this one.
     """
 
     def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """Leave the flag in its initial state, clear."""
+        """Leave the flag clear, as it starts."""
 
     def tlb_reset_range(self, tlb: MmuGather) -> None:
         """Leave the flag unchanged."""
@@ -263,28 +265,28 @@ class NoForcedFlush:
 
 
 def is_pfn_vma(vma: Vma) -> bool:
-    """True if pages of *vma* may be frames without a reference count (VM_PFNMAP, VM_MIXEDMAP)."""
+    """True if *vma* may map frames without a reference count (VM_PFNMAP, VM_MIXEDMAP)."""
     return bool(vma.flags & (VM_PFNMAP | VM_MIXEDMAP))
 
 
 class FlushPlacement(Protocol):
-    """Where pending flushes of PFN VMAs are forced: one method for each place the kernel could do it.
+    """The places where pending flushes of PFN VMAs are forced: one method for each possible place.
 
-    Only the placement sets, ors, clears and reads the flag of the gather, ``vma_pfn``.
+    The gather's flag ``vma_pfn`` is set, ORed, cleared and read only by the placement.
 
-    A user-defined policy may omit tlb_gather_mmu, tlb_reset_range and unmap_region.
+    A user-defined policy may leave out tlb_gather_mmu, tlb_reset_range and unmap_region.
 
-    Every placement must flush after the entries are cleared and before the VMA leaves the file's reverse
-    map; otherwise unmap_mapping_range can return while old translations are still used (S8.3).
+    Every placement must flush after the entries are cleared and before the VMA leaves the file's reverse map.
+    Otherwise unmap_mapping_range can return while old translations are still in use (S8.3).
     """
 
     def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """Called when a gather begins, with the flag clear."""
+        """Called at the start of a gather, with the flag clear."""
 
     def tlb_reset_range(self, tlb: MmuGather) -> None:
-        """Called after a flush of the pending range, whatever caused it (__tlb_reset_range).
+        """Called after the pending range has been flushed, for whatever reason (__tlb_reset_range).
 
-        The flush may have come in the middle of a VMA. One that finds nothing pending does not get here.
+        The flush may have happened in the middle of a VMA. A flush with nothing pending does not call this.
         """
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
@@ -294,10 +296,10 @@ class FlushPlacement(Protocol):
         """Called when entries of *vma* have been cleared or changed."""
 
     def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Called when all VMAs have been cleared, before free_pgtables, but not in the teardown at exit."""
+        """Called after all VMAs have been cleared, before free_pgtables, but not in the teardown at exit."""
 
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """Called at the start of free_pgtables: no VMA is unlinked yet, and *first* will be the first."""
+        """Called at the start of free_pgtables, before any VMA is unlinked; *first* will be the first."""
 
     def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Called in the loop of free_pgtables, before *vma* is unlinked; no kernel flushes here."""
+        """Called in the free_pgtables loop, before *vma* is unlinked; no kernel flushes here."""

@@ -1,7 +1,7 @@
-"""vmf_insert_pfn and related functions: a driver fills one entry (S5.4 .. S5.7).
+"""vmf_insert_pfn and related functions: a driver fills a single entry (S5.4 .. S5.7).
 
-The tracker supplies the cache mode; both trackers found in kernels look the frame up in the memtype
-list at this point (S3.2, S4.3).
+The tracker supplies the cache mode: at this point, both trackers found in kernels look the frame up in the
+memtype list (S3.2, S4.3).
 """
 
 import errno
@@ -19,14 +19,14 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = False) -> None:
-    """Fill the entry of page *vpn* with *pfn* if it is empty; an existing one is kept (S5.5.2a).
+    """Map *pfn* at page *vpn* if the entry is empty; an existing entry is kept (S5.5.2a).
 
-    If another fault has filled a leaf in the meantime, there is no table for the entry (S5.5.2b).
+    If another fault has meanwhile filled a leaf, there is no table for the entry (S5.5.2b).
 
-    :param prot: the protection requested (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
-    :param mkwrite: the new entry is writable immediately, and dirty (vmf_insert_mixed_mkwrite, S5.7.2)
-    :raises Undecided: if the kernel hits a BUG because the VMA is private or not marked as a PFN mapping
-    :raises Signal: SIGBUS if the tracker refuses, which no kernel's tracker does
+    :param prot: the requested protection (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
+    :param mkwrite: make the new entry writable and dirty at once (vmf_insert_mixed_mkwrite, S5.7.2)
+    :raises Undecided: if the kernel would hit a BUG because the VMA is private or not marked as a PFN mapping
+    :raises Signal: SIGBUS if the tracker refuses, which no real kernel's tracker does
     :raises FaultOom: if a leaf is in the table's place, or no table could be allocated
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
@@ -53,9 +53,9 @@ def _writable(vma: Vma, prot: int) -> int:
 
 
 def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
-    """Map *page*, which has a struct page, at page *vpn*, without a cache mode lookup (S5.7.3).
+    """Map *page*, which has a struct page, at page *vpn*, without looking up a cache mode (S5.7.3).
 
-    :raises ModelledErrno: EBUSY if an entry exists, ENOMEM without a page table
+    :raises ModelledErrno: EBUSY if an entry exists, ENOMEM if there is no page table
     """
     if not vma.flags & VM_MIXEDMAP:
         vm_flags_set(vma, VM_MIXEDMAP)
@@ -70,12 +70,12 @@ def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
 def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:
     """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
 
-    An entry has no room for the low bits of an unaligned frame: it maps the frames from the aligned one on
-    (pfn_pmd, pfn_pud), in the mode of *pfn*. The PAT bit is not moved to its place in a leaf: it becomes the
-    bit that marks a leaf, so write-through becomes UC.
+    A leaf entry has no room for the low bits of an unaligned frame, so it maps frames from the preceding
+    aligned one on (pfn_pmd, pfn_pud), with the mode of *pfn*. The PAT bit is not moved to its place in a
+    leaf: it becomes the bit that marks a leaf, so write-through turns into UC.
 
-    :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
-    :raises ModelledErrno: if the tracker refuses; smaller entries may succeed
+    :param level: 2 for a 2 MiB leaf, 3 for 1 GiB; it is installed at *start* and maps frames from *pfn* on
+    :raises ModelledErrno: if the tracker refuses; smaller entries may still succeed
     """
     pages = LEAF_PAGES[level]
     pfns = PfnRange(pfn, pfn + pages)
@@ -84,7 +84,7 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
         if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
             granted = prot
         if vma.mm.tables.entry(start) is not None:
-            # Another fault has filled it in the meantime, with the same leaf.
+            # Another fault has meanwhile filled it with the same leaf.
             return
         bits = granted & ~PAGE_PAT | PAGE_SPECIAL
         vma.mm.tables.set(EntryRun(start, start + pages, pfn - pfn % pages, bits, level=level))

@@ -1,4 +1,4 @@
-"""A running kernel: its components from boot on, the tasks, and the entry to every system call."""
+"""A running kernel: its components from boot on, the tasks, and the entry point for every system call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pfnlab.kernel.mm.tracker import Tracker
 from pfnlab.kernel.mm.vma import AddressSpace, Vma, accounted
 from pfnlab.kernel.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 
-#: Where mmap starts its search for free space: the top of user space, below the stack.
+#: The page from which mmap looks for free space: the top of user space, below the stack.
 _MMAP_BASE = (0x7FFFF0000000) >> 12
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.users.vfio import VfioDevice
 
 
-#: The number of pages that fit into the memory of every machine (128 MiB); more may not fit everywhere.
+#: Number of pages that fit into the memory of any machine (128 MiB); more may not fit on all of them.
 GRANTED_PAGES = 1 << 15
 
 
 @dataclass
 class Task:
-    """A process, or a further thread of one, running on its own processor.
+    """A process, or one of its further threads, running on its own processor.
 
-    :ivar comm: its name, as kernel messages print it
-    :ivar mm: its address space, shared by the threads of a process
-    :ivar exec_update_lock: the lock under which an exec replaces its address space
+    :ivar comm: the name that kernel messages print
+    :ivar mm: the address space, shared by all threads of a process
+    :ivar exec_update_lock: the lock under which an exec replaces the address space
     """
 
     comm: str
@@ -61,16 +61,16 @@ class Task:
 
 
 class Kernel:
-    """One modelled kernel from its boot on.
+    """One modelled kernel, from boot on.
 
-    :param tracker: creates the tracker, which needs the kernel to work on
-    :param flushes: the policies that force flushes of PFN VMAs, by call
-    :param walkers: the policies that decide which pages walkers accept
+    :param tracker: creates the tracker for this kernel
+    :param flushes: the policies that force flushes of PFN VMAs, by kernel call
+    :param walkers: the policies that decide which pages each walker accepts
     :ivar current: the running task
-    :ivar next_pid: the pid of the next task
-    :ivar warned: the once-per-boot lines printed so far
-    :ivar i_mmap_rwsems: the lock of the reverse map of each address space object
-    :ivar device_lock: the mutex of the one device that a driver binds to
+    :ivar next_pid: the next task's pid
+    :ivar warned: the once-per-boot lines that have been printed
+    :ivar i_mmap_rwsems: the reverse map lock of each address space object
+    :ivar device_lock: the mutex of the one device to which a driver can bind
     """
 
     def __init__(
@@ -104,28 +104,28 @@ class Kernel:
         #: Device pages that do not respond: loads return 0 and stores are lost.
         self.undecoded: tuple[PfnRange, ...] = ()
         self.tasks: dict[str, Task] = {}
-        #: The state of a loaded driver between calls; used only by the driver.
+        #: A loaded driver's state between calls, used only by the driver.
         self.driver: DriverState | None = None
-        #: Devices that were opened through vfio-pci, by name; used only by vfio.
+        #: Devices opened through vfio-pci, by name; used only by vfio.
         self.vfio: dict[str, VfioDevice] = {}
         #: Devices on the PCI bus, by name; used only by the PCI files.
         self.pci: dict[str, PciDevice] = {}
         #: Maps the kernel's pages into every new program, if that is modelled (S9.11).
         self.additional_pages: Callable[[MmStruct], None] | None = None
         self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
-        #: Pages committed for the VMAs of tasks (vm_committed_as), without those of their own memory.
+        #: Pages committed for the tasks' VMAs (vm_committed_as), not counting the tasks' own memory.
         self.committed = 0
         self._later: list[Callable[[], None]] = []
-        #: All file VMAs in the order of a reverse-map walk: by offset, then in link order.
+        #: All file VMAs in the order of a reverse map walk: by offset, then in the order they were linked.
         self.i_mmap: list[Vma] = []
         self.i_mmap_rwsems = {
             mapping: RwLock(self.processors, Need.I_MMAP) for mapping in get_args(AddressSpace)
         }
         self.device_lock = RwLock(self.processors, Need.DEVICE)
         self.current: Task | None = None
-        #: Tasks removed from `tasks` whose address space is not torn down yet.
+        #: Tasks removed from `tasks` whose address space has not been torn down yet.
         self.exiting: dict[str, Task] = {}
-        #: Tasks of killed processes that an operation keeps in the kernel.
+        #: Tasks of killed processes that some operation keeps in the kernel.
         self.doomed: set[str] = set()
         self.next_pid = 100
         self.warned: set[str] = set()
@@ -140,11 +140,11 @@ class Kernel:
         return busy, self.failures.state(), len(self._later), sorted(self.doomed)
 
     def start_task(self, comm: str) -> Task:
-        """Start a new process with its own address space."""
+        """Start a new process with a new address space."""
         return self.add_task(comm, self.new_space())
 
     def new_space(self) -> MmStruct:
-        """The address space of a new program, with the pages that the kernel maps into it."""
+        """A new program's address space, with the pages that the kernel maps into it."""
         mm = MmStruct(self)
         if self.additional_pages is not None:
             self.additional_pages(mm)
@@ -163,7 +163,7 @@ class Kernel:
 
     @contextmanager
     def as_init(self) -> Iterator[None]:
-        """Run the operations within this context as the first process, which is not part of the program."""
+        """Run the operations inside this context as the first process, which is not part of the program."""
         current = self.current
         assert current is not None
         self.current = replace(current, comm="init", pid=1)
@@ -174,21 +174,21 @@ class Kernel:
 
     @property
     def current_comm(self) -> str:
-        """The name of the running task."""
+        """The running task's name."""
         return self.current.comm if self.current else "swapper"
 
     @property
     def current_pid(self) -> int:
-        """The pid of the running task."""
+        """The running task's pid."""
         return self.current.pid if self.current else 0
 
     @property
     def who(self) -> str:
-        """The running task as printed in messages of the PAT code: ``comm:pid``."""
+        """The running task as PAT code messages print it: ``comm:pid``."""
         return f"{self.current_comm}:{self.current_pid}"
 
     def pr_warn_once(self, line: str) -> None:
-        """Print a line at most once per boot, from whatever task; its text identifies the call site."""
+        """Print a line at most once per boot, whichever task it is; its text identifies the call site."""
         self.pr_once(line, "warning")
 
     def pr_once(self, line: str, level: str) -> None:
@@ -198,20 +198,20 @@ class Kernel:
             self.trace.printk(line, level)
 
     def warn_once(self, source: str, line: str) -> None:
-        """A WARN_ONCE with a text: *line* and its place in the *source*."""
+        """A WARN_ONCE with text: *line*, and its place in the *source*."""
         if line.split(" 0x")[0] not in self.warned:
             self.warned.add(line.split(" 0x")[0])
             self.trace.printk(line)
             self.trace.printk(f"WARNING at {source}")
 
     def warn_on_once(self, source: str, function: str) -> None:
-        """A WARN_ON_ONCE, which has no text and is identified by its site in *function*."""
+        """A WARN_ON_ONCE, which has no text, so its place in *function* identifies it."""
         if function not in self.warned:
             self.warned.add(function)
             self.trace.printk(f"WARNING at {source}")
 
     def lru_cache_disable(self) -> None:
-        """Wait for a grace period, and for every processor to empty its batches of pages (S7.5.10)."""
+        """Wait for a grace period, and for every processor to empty its page batches (S7.5.10)."""
         self.processors.wait(Need.IPI, lambda: not self.processors.held)
         self.mlock_batch.drain()
 
@@ -231,19 +231,19 @@ class Kernel:
         self.committed -= nr
 
     def take_uncovered(self) -> int:
-        """Forget and return the committed pages that no VMA accounts for; negative if there are too few."""
+        """Return and forget the committed pages that no VMA accounts for; negative if there are too few."""
         uncovered = self.committed - sum(accounted(task.mm.vmas) for task in self.processes())
         self.committed -= uncovered
         return uncovered
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
-        """Insert the VMA into its file's reverse map."""
+        """Insert the VMA into the file's reverse map."""
         assert vma.i_mapping is not None
         with self.i_mmap_rwsem(vma.i_mapping).write():
             self.insert_file(vma, parent)
 
     def insert_file(self, vma: Vma, parent: Vma | None = None) -> None:
-        """vma_interval_tree_insert, or insert_after for the copy a fork makes; the lock is held (S6.7.2)."""
+        """vma_interval_tree_insert, or insert_after for a copy made by fork; the lock is held (S6.7.2)."""
         with self.processors.inside("rmap_add"):
             if parent is not None:
                 self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
@@ -251,28 +251,28 @@ class Kernel:
                 insort(self.i_mmap, vma, key=lambda linked: linked.pgoff)
 
     def unlink_file(self, vma: Vma) -> None:
-        """Remove the VMA from its file's reverse map."""
+        """Remove the VMA from the file's reverse map."""
         assert vma.i_mapping is not None
         with self.i_mmap_rwsem(vma.i_mapping).write():
             self.remove_file(vma)
 
     def remove_file(self, vma: Vma) -> None:
-        """vma_interval_tree_remove; the lock is held."""
+        """vma_interval_tree_remove; the caller holds the lock."""
         with self.processors.inside("rmap_del"):
             self.i_mmap.remove(vma)
 
     def i_mmap_rwsem(self, mapping: AddressSpace) -> RwLock:
-        """The lock of the reverse map of an address space object."""
+        """The reverse map lock of an address space object."""
         return self.i_mmap_rwsems[mapping]
 
     def flush_tlbs(self, mm: MmStruct, start: int | None, end: int | None) -> None:
-        """Flush pages ``[start, end)``, or everything, on the processors that run in *mm*."""
+        """Flush pages ``[start, end)``, or everything, on the processors running in *mm*."""
         for task in self.tasks.values():
             if task.mm is mm:
                 task.tlb.flush(start, end)
 
     def stands_in(self, mm: MmStruct) -> bool:
-        """True if a processor that runs in *mm* is held and so takes no interrupts."""
+        """True if a processor running in *mm* is held, and so takes no interrupts."""
         return any(self.tasks[held.task].mm is mm for held in self.processors.held)
 
     def _turn_to(self, task: str) -> None:
@@ -283,34 +283,34 @@ class Kernel:
         return self.platform.phys.may_request(resource.start, resource.end)
 
     def claim(self, resource: Resource) -> None:
-        """Add a driver's resource to the map of physical memory."""
+        """Add a driver's resource to the physical memory map."""
         self._replug(self.platform.phys.with_resource(resource))
 
     def release(self, resource: Resource) -> None:
-        """Remove a driver's resource from the map of physical memory."""
+        """Remove a driver's resource from the physical memory map."""
         self._replug(self.platform.phys.without_resource(resource))
 
     def _replug(self, phys: PhysicalMap) -> None:
         self.platform = self.book.platform = replace(self.platform, phys=phys)
 
     def unmapped_area(self, mm: MmStruct, nr: int) -> int:
-        """A free address for *nr* pages, top down; programs never see the address itself."""
+        """A free address for *nr* pages, searched top down; programs never see the address itself."""
         at = _MMAP_BASE - nr
         while vmas := mm.vmas_in(at, at + nr):
             at = vmas[0].start - nr
         return at
 
     def processes(self) -> list[Task]:
-        """The first task of every address space, oldest first."""
+        """The first task in each address space, oldest first."""
         first: dict[int, Task] = {}
         for task in sorted(self.tasks.values(), key=lambda task: task.pid):
             first.setdefault(id(task.mm), task)
         return list(first.values())
 
     def call(self, task: Task, body: Callable[[], object]) -> tuple[int, object]:
-        """Run one system call of *task* to its end.
+        """Run one of *task*'s system calls to its end.
 
-        :return: errno (0 for success) and the return value of the call
+        :return: the call's errno (0 for success) and return value
         """
         self.current = task
         try:
@@ -327,13 +327,13 @@ class Kernel:
         self._later.append(work)
 
     def load(self, pfn: int) -> int:
-        """The content of a page of a device, or of one of the driver's own pages."""
+        """The content of a device page, or of one of the driver's own pages."""
         if (page := self._own_page(pfn)) is not None:
             return page.value
         return 0 if self._silent(pfn) else self.memory.get(pfn, 0)
 
     def store(self, pfn: int, value: int) -> None:
-        """Replace the content of a page of a device, or of one of the driver's own pages."""
+        """Replace the content of a device page, or of one of the driver's own pages."""
         if (page := self._own_page(pfn)) is not None:
             page.value = value
         elif not self._silent(pfn):
@@ -361,5 +361,5 @@ class Kernel:
         self.tracker._check(self.vmas())
 
 
-#: The errno of an operation whose task does not exist or has exited.
+#: The errno of an operation by a task that does not exist or has exited.
 NO_TASK = errno.ESRCH

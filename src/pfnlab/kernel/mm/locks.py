@@ -1,4 +1,4 @@
-"""The kernel locks for which operations wait (S8.2.10)."""
+"""The kernel locks that operations may wait for (S8.2.10)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from types import TracebackType
 
 from pfnlab.kernel.mm.processors import Need, Processors
 
-#: Spinlocks: a waiter keeps running.
+#: Spinlocks: their waiters keep running.
 _SPINNING = frozenset({Need.BOOK, Need.PAGE_TABLE})
 
 
 @dataclass
 class Waiter:
-    """A place in the queue of a lock.
+    """A place in a lock's queue.
 
     :param write: it waits to write
-    :param granted: it has been given the lock but has not resumed yet
-    :param spins: it is a writer that spins outside the queue, as a writer owned the sleeping lock when it
-        came (S8.5.5)
+    :param granted: it owns the lock but has not resumed yet
+    :param spins: a writer spinning outside the queue, because when it arrived a writer owned
+        the sleeping lock (S8.5.5)
     """
 
     task: str
@@ -29,16 +29,17 @@ class Waiter:
 
 
 class RwLock:
-    """A lock held by one operation for writing, or by many for reading.
+    """A lock held by one operation for writing, or by any number for reading.
 
-    While others are reading, a new reader queues after a waiting writer.
+    While others are reading, a new reader queues after any waiting writer.
 
-    When a writer releases it and a reader is first in the queue, all waiting readers get it; a spinlock goes
-    to the first waiter (S8.2.10). If the writer then takes the lock again, it waits for them.
+    If a reader is first in the queue when a writer releases the lock, all waiting readers get it;
+    a spinlock goes to the first waiter only (S8.2.10). If that writer then wants the lock again,
+    it waits for the readers.
 
-    :param unlocked: called when a writer releases it, or downgrades it
-    :ivar need: the reason shown for an operation that waits for it
-    :ivar written: an operation holds it for writing
+    :param unlocked: called when a writer releases the lock or downgrades it
+    :ivar need: the reason shown for operations that wait for this lock
+    :ivar written: an operation holds the lock for writing
     """
 
     def __init__(
@@ -50,15 +51,15 @@ class RwLock:
         self.written = False
 
     def read(self) -> LockGuard:
-        """Hold it for reading within this context."""
+        """Hold the lock for reading inside this context."""
         return LockGuard(self, False)
 
     def write(self) -> LockGuard:
-        """Hold it for writing within this context."""
+        """Hold the lock for writing inside this context."""
         return LockGuard(self, True)
 
     def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
-        """The number of readers, the waiters in order as in `Waiter`, and True if it is held for writing."""
+        """The number of readers, the waiters in order (as in `Waiter`), and True if held for writing."""
         queue = tuple((waiter.task, waiter.write, waiter.granted) for waiter in self._queue)
         return self._readers, queue, self.written
 
@@ -69,17 +70,17 @@ class RwLock:
 
     @property
     def held(self) -> tuple[int, bool]:
-        """The number of readers, and True if it is held for writing."""
+        """The number of readers, and True if held for writing."""
         return self._readers, self.written
 
     @property
     def taken(self) -> bool:
-        """True if it is held."""
+        """True if anyone holds the lock."""
         return self.written or self._readers > 0
 
     def take(self, write: bool) -> None:
-        """Wait for it and take it."""
-        # A running task takes a free lock before a writer that was woken, but queues after readers.
+        """Wait for the lock and take it."""
+        # A running task takes a free lock ahead of a writer that was woken, but queues after readers.
         if self.written or (self._readers and (write or self.contended)):
             spins = self.written and self.need not in _SPINNING
             waiter = Waiter(self._processors.task, write, spins=spins)
@@ -96,7 +97,7 @@ class RwLock:
             self._readers += 1
 
     def give(self, write: bool) -> None:
-        """Release it."""
+        """Release the lock."""
         if write:
             self._unlocked()
             self.written = False
@@ -107,7 +108,7 @@ class RwLock:
                 self._grant()
 
     def downgrade(self) -> None:
-        """Turn the lock for writing into one for reading."""
+        """Turn a write lock into a read lock."""
         self._unlocked()
         self.written = False
         self._readers += 1
@@ -121,13 +122,13 @@ class RwLock:
             others = not overtakes and any(other.write for other in self._queue)
         return waiter.granted or not (self.written or others)
 
-    # Readers, even those queued after writers, own the lock when they wake up. A writer that slept must still
+    # Readers own the lock when they wake up, even those queued after writers. A writer that slept must still
     # take it; one that spins takes it at once.
     def _grant(self) -> None:
         waiting = [waiter for waiter in self._queue if not waiter.granted]
         if not waiting:
             return
-        # A spinning writer may come before them.
+        # A spinning writer may get it before them.
         spun = self._processors.last_first and not self._readers
         if not waiting[0].write and not (spun and any(waiter.write and waiter.spins for waiter in waiting)):
             for waiter in waiting:
@@ -150,7 +151,7 @@ class LockGuard:
         self.lock, self.write = lock, write
 
     def downgrade(self) -> None:
-        """Continue with the lock held for reading (mmap_write_downgrade)."""
+        """Keep the lock, for reading only (mmap_write_downgrade)."""
         if self.write:
             self.lock.downgrade()
             self.write = False

@@ -1,12 +1,12 @@
-"""The memtype list, or "book": the reserved physical ranges with their cache modes (S2).
+"""The memtype list, or "book": the reserved physical ranges and their cache modes (S2).
 
-A reservation that overlaps existing ones gets their type if the caller allows it; otherwise it is refused
-as a conflict. There are no reference counts: every reservation is a separate entry. RAM is not in
-the list: the mode of each RAM page is in its page flags.
+A reservation that overlaps existing ones gets their type if the caller allows that; otherwise it is refused
+as a conflict. There are no reference counts: every reservation is a separate entry. RAM is not in the list:
+each RAM page's mode is in its page flags.
 
-Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as in the kernel log. A WARN is
-logged with its text, if any, and its place in the sources; if the kernel prints it once per boot, it is
-logged once per list.
+Addresses are physical bytes, ranges are half-open, and ``who`` is ``comm:pid`` as in the kernel log. A
+WARN is logged with its text, if any, and its place in the source. WARNs that the kernel prints once per
+boot are logged once per list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pfnlab.kernel.mm.processors import Need, Processors
 
 __all__ = ["MemtypeBook", "MemtypeEntry", "mem_text"]
 
-# Enum members as plain names: the class would look them up on every access.
+# Enum members as plain names: looking them up in the class on every access would be slow.
 _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
 _WT, _WP = CacheMode.WT, CacheMode.WP
 
@@ -40,19 +40,19 @@ _U64 = (1 << 64) - 1
 
 
 class MemtypeBook:
-    """The reservations, RAM page types and direct map of one booted machine.
+    """One booted machine's reservations, RAM page types and direct map.
 
-    :param platform: the hardware; may be replaced when a driver claims a resource
-    :param trace: receives ``memtype_reserve`` on every call of that function, ``memtype_erase`` when the
-        entries are searched for one to remove, and the kernel log
-    :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
+    :param platform: the hardware; replaced when a driver claims a resource
+    :param trace: receives ``memtype_reserve`` on every call of that function, ``memtype_erase`` when looking
+        for an entry to remove, and the kernel log
+    :param end_match: freeing the tail of an entry shrinks the entry, as before 6.16 (S2.4.4)
     :param mtrr_merged_map: how the MTRRs are read; see :meth:`MtrrMap.type_lookup`
-    :param neighbours_apart: a range does not overlap the entry that begins where it ends
-    :param reserve_keeps_top: reserving checks a range's last byte, not the byte after it (S2.2.1)
-    :param processors: the processors of the list's kernel; without a kernel, the list creates its own
-    :ivar warned: the functions that have already printed their one-time warning
-    :ivar report: reports a free without an entry
-    :ivar entry_fails: whether allocation of the next entry fails (kzalloc)
+    :param neighbours_apart: a range does not overlap an entry that begins where the range ends
+    :param reserve_keeps_top: reserving masks a range's last byte, not the byte after it (S2.2.1)
+    :param processors: the kernel's processors; a list without a kernel creates its own
+    :ivar warned: the functions that have printed their one-time warning
+    :ivar report: reports freeing a range that has no entry
+    :ivar entry_fails: returns True if allocating the next entry fails (kzalloc)
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class MemtypeBook:
         self.end_match = end_match
         self.mtrr_merged_map = mtrr_merged_map
         self._reserve_keeps_top = reserve_keeps_top
-        #: The number of bytes after a range that still count as part of it in overlap checks.
+        #: Number of bytes after a range that the overlap check still counts as part of it.
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
@@ -85,15 +85,15 @@ class MemtypeBook:
     # Reserving
 
     def reserve(self, start: int, end: int, req: CacheMode, *, who: str) -> CacheMode:
-        """``memtype_reserve()`` for a caller that accepts a type other than the requested one (S2.2).
+        """``memtype_reserve()`` for a caller that accepts types other than the requested one (S2.2).
 
-        :return: the granted mode; the caller decides whether to accept it
-        :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict, ENOMEM
+        :return: the granted mode; it is up to the caller to accept it
+        :raises ModelledErrno: EINVAL for an empty or partly-RAM range, EBUSY for a conflict, ENOMEM
         """
         return self._reserve(start, end, req, who, True)
 
     def reserve_exact(self, start: int, end: int, req: CacheMode, *, who: str) -> None:
-        """``memtype_reserve()`` for a caller that accepts no other type: EBUSY (S2.2).
+        """``memtype_reserve()`` for a caller that accepts no other type and gets EBUSY instead (S2.2).
 
         :raises ModelledErrno: as :meth:`reserve`
         """
@@ -117,14 +117,14 @@ class MemtypeBook:
             return req
         if platform.phys.is_untracked(start, end):
             return _WB
-        # S2.2.5 and 6: RAM gets the requested mode, other memory gets what the MTRRs allow.
+        # S2.2.5 and 6: RAM gets the requested mode; other memory gets what the MTRRs allow.
         is_ram = platform.phys.pat_pagerange_is_ram(start, end)
         if is_ram > 0:
             return self._reserve_ram_pages_type(start, end, req)
         if is_ram < 0:
             raise ModelledErrno(EINVAL)
         actual = req if req is not _WB else self._pat_x_mtrr_type(start, end)
-        # S2.2.7: the entry is allocated first; most ranges overlap nothing.
+        # S2.2.7: the entry is allocated first. Most ranges overlap nothing.
         if self.entry_fails():
             raise ModelledErrno(ENOMEM)
         mode = actual
@@ -136,12 +136,12 @@ class MemtypeBook:
         return mode
 
     def _sanitize(self, start: int, end: int) -> tuple[int, int]:
-        # S2.2.1: the significant bits of an address; since 5.15 those of the last byte.
+        # S2.2.1: keep the significant address bits; since 5.15, those of the last byte.
         start &= PHYSICAL_MASK
         return start, ((end - 1) & PHYSICAL_MASK) + 1 if self._reserve_keeps_top else end & PHYSICAL_MASK
 
     def _pat_x_mtrr_type(self, start: int, end: int) -> CacheMode:
-        # The type granted to a write-back request (S1.7.2).
+        # The type granted for a write-back request (S1.7.2).
         mtrr, _ = self.platform.mtrr.type_lookup(start, end, merged_map=self.mtrr_merged_map)
         return _WB if mtrr == MtrrType.WB else _UC_MINUS
 
@@ -155,8 +155,8 @@ class MemtypeBook:
         who: str,
         adopts: bool,
     ) -> CacheMode:
-        # The type of a new entry that overlaps overlap, the first such entry (S2.3). An entry that begins
-        # inside overlap already agrees with it, so only entries that begin after it can have another type.
+        # The type for a new entry that overlaps `overlap`, the first such entry (S2.3). Entries beginning
+        # inside `overlap` already agree with it, so only entries that begin after it can have another type.
         mode, conflict = actual, overlap
         if adopts or overlap.type == actual:
             mode = overlap.type
@@ -175,7 +175,7 @@ class MemtypeBook:
         raise ModelledErrno(EBUSY)
 
     def _reserve_ram_pages_type(self, start: int, end: int, req: CacheMode) -> CacheMode:
-        # S2.5: page flags hold one type per page, so reservations of RAM never nest.
+        # S2.5: page flags hold one type per page, so RAM reservations never nest.
         if req is _WP:
             raise ModelledErrno(EINVAL)
         if req is _UC:
@@ -195,10 +195,10 @@ class MemtypeBook:
     # Freeing
 
     def free(self, start: int, end: int, *, who: str) -> bool:
-        """``memtype_free()``, also as ``memtype_free_io()`` (S2.4, S2.7).
+        """``memtype_free()``, also called ``memtype_free_io()`` (S2.4, S2.7).
 
-        :return: False if the kernel returns -EINVAL because the range is partly RAM or has no entry, which is
-            also logged as "freeing invalid memtype"
+        :return: False if the kernel returns -EINVAL because the range is partly RAM or has no entry; the
+            latter is also logged as "freeing invalid memtype"
         """
         if not self.platform.pat_enabled:
             return True
@@ -224,7 +224,7 @@ class MemtypeBook:
         self.report.freed_in_vain(self, f"x86/PAT: {who} freeing invalid memtype {mem_text(start, end)}")
 
     def _erase(self, start: int, end: int) -> bool:
-        # S2.4.4: an exact match; older kernels otherwise accept an entry of which this is the tail.
+        # S2.4.4: an exact match; failing that, older kernels accept an entry of which this is the tail.
         if self._entries.remove(start, end):
             return True
         if not self.end_match or start >= end:
@@ -236,7 +236,7 @@ class MemtypeBook:
         return True
 
     def _shrink(self, entry: MemtypeEntry, end: int) -> None:
-        # Removed and inserted again, so it moves after entries with the same start (S2.4.4, measured).
+        # Removed and re-inserted, so it moves behind entries with the same start (S2.4.4, measured).
         self._entries.remove(entry.start, entry.end)
         self._entries.insert(entry.start, end, entry.type)
 
@@ -252,18 +252,18 @@ class MemtypeBook:
             overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE + self._overhang)
         return overlap.type if overlap else _UC_MINUS
 
-    # Mappings of a physical range into a process
+    # Mapping physical ranges into a process
 
     def reserve_pfn_range(self, paddr: int, size: int, prot: int, *, strict: bool, who: str) -> int:
         """``reserve_pfn_range()``: reserve *size* bytes for a mapping with the pgprot *prot* (S2.10).
 
-        :param strict: accept only the requested mode, like fork in older kernels
-        :return: the pgprot to map with; its cache bits may have changed
+        :param strict: accept only the requested mode, as fork does in older kernels
+        :return: the pgprot to map with, whose cache bits may have changed
         :raises ModelledErrno: EINVAL if the granted mode is not acceptable, or as :meth:`reserve`
         """
         pat, phys = self.platform.pat, self.platform.phys
         want_pcm = pat.pgprot2cachemode(prot)
-        # S2.10.2: a range with any RAM keeps its mode and is not reserved.
+        # S2.10.2: a range containing any RAM keeps its mode and is not reserved.
         if phys.pat_pagerange_is_ram(paddr, paddr + size):
             if not self.platform.pat_enabled:
                 return prot
@@ -292,19 +292,19 @@ class MemtypeBook:
         return prot
 
     def free_pfn_range(self, paddr: int, size: int, *, who: str) -> None:
-        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; ignores a range with any RAM (S2.10.6)."""
+        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; ranges with any RAM are ignored (S2.10.6)."""
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + size) == 0:
             self.free(paddr, paddr + size, who=who)
 
     def shrink_pfn_range(self, paddr: int, size: int, rest: list[PfnRange], *, who: str) -> None:
-        """Reduce the reservation of exactly these bytes to *rest*, each range as a separate entry.
+        """Shrink the reservation of exactly these bytes to *rest*, with a separate entry for each range.
 
         No kernel can do this: the remainder never loses its mode, even briefly. RAM is left alone. A range
-        inside the ISA hole gets no entry: it would not get one if mapped by itself, and the entry would never
-        be freed (S1.11.5). Addresses are computed as for reservations (S2.2.1), so an entry that ends with
-        the last page is found.
+        inside the ISA hole gets no entry: mapping it by itself would not create one either, and the entry
+        would never be freed (S1.11.5). Addresses are computed as for reservations (S2.2.1), so an entry
+        ending with the last page is found.
 
-        :param rest: ranges of frames, ordered and disjoint, all within the reservation
+        :param rest: ordered, disjoint frame ranges within the reservation
         """
         paddr, end = self._sanitize(paddr, paddr + size)
         if not self.platform.pat_enabled or self.platform.phys.is_untracked(paddr, end):
@@ -325,10 +325,10 @@ class MemtypeBook:
     # The direct map
 
     def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
-        """``memtype_kernel_map_sync()``: set the direct map to *mode* where it maps the range (S2.8).
+        """``memtype_kernel_map_sync()``: set the direct map to *mode* where it covers the range (S2.8).
 
-        Only the page at *base* is checked for RAM, and the mode is not restored on free.
-        It cannot fail here, so S2.8.4 never happens.
+        Only the page at *base* is tested for being RAM, and freeing does not restore the mode. It cannot fail
+        here, so S2.8.4 never happens.
         """
         self.trace.event("memtype_kernel_map_sync", base >> PAGE_SHIFT, pages_of(base + size))
         phys = self.platform.phys
@@ -339,15 +339,15 @@ class MemtypeBook:
         self.change_direct_map(base, end, direct_mode)
 
     def direct_map_changed(self) -> list[MemtypeEntry]:
-        """The pfns of pages that are not write-back in the direct map, except those set by set_memory."""
+        """The pfns of pages that are not write-back in the direct map, except pages changed by set_memory."""
         return self._direct_map.untyped_changes(self._ram_types.runs())
 
     def direct_map(self, paddr: int) -> CacheMode:
-        """The mode of the page of RAM at *paddr* in the kernel's direct map."""
+        """The mode in the kernel's direct map of the RAM page at *paddr*."""
         return self._direct_map[paddr]
 
     def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """Set the mode of the bytes from *start* to *end* in the direct map.
+        """Set the direct-map mode of bytes *start* to *end*.
 
         :raises Undecided: as :meth:`DirectMapModes.set`
         """
@@ -356,18 +356,18 @@ class MemtypeBook:
     # Reading the list
 
     def entries(self) -> list[MemtypeEntry]:
-        """All reservations in the order of debugfs: by start, then in order of insertion (S2.1.1)."""
+        """All reservations in debugfs order: by start, then in order of insertion (S2.1.1)."""
         return list(self._entries)
 
     def ram_types(self) -> list[MemtypeEntry]:
-        """The runs of RAM pages whose flags hold a type other than WB, bounds in bytes (S2.1.2)."""
+        """Runs of RAM pages whose flags hold a type other than WB, with bounds in bytes (S2.1.2)."""
         return [
             MemtypeEntry(run.start << PAGE_SHIFT, run.end << PAGE_SHIFT, run.type)
             for run in self._ram_types.runs()
         ]
 
     def debugfs(self) -> str:
-        """The text of ``x86/pat_memtype_list``; empty if PAT is off, because the file is missing (S2.11)."""
+        """The text of ``x86/pat_memtype_list``; empty if PAT is off, as there is no file then (S2.11)."""
         if not self.platform.pat_enabled:
             return ""
         with self.lock.write():
@@ -391,7 +391,7 @@ class MemtypeBook:
         ram_types: Iterable[MemtypeEntry] = (),
         direct_map: Iterable[MemtypeEntry] = (),
     ) -> None:
-        """Restore a state from :meth:`state` or from a real kernel, unchecked."""
+        """Restore, unchecked, a state returned by :meth:`state` or taken from a real kernel."""
         self._entries = MemtypeIntervals(entries)
         self._ram_types.load(ram_types)
         self._direct_map.load(direct_map)
@@ -411,17 +411,17 @@ class MemtypeBook:
         self.trace.printk("WARNING at arch/x86/mm/pat/memtype.c")
 
     def warn_once(self, function: str) -> None:
-        """A WARN_ON_ONCE, identified by its site in *function*."""
+        """A WARN_ON_ONCE, which is identified by its place in *function*."""
         if function not in self.warned:
             self.warned |= {function}
             self._warn()
 
     def _check(self) -> None:
-        # Invariants between any two operations; that every entry has a user is not one of them.
+        # Invariants between any two operations. That every entry has a user is not one of them.
         for part in (self._entries, self._ram_types, self._direct_map):
             part._check()
         assert self.platform.pat_enabled or not len(self._entries), self.entries()
-        # Overlapping entries agree: no entry of another type may extend past this start (S2.1.1).
+        # Overlapping entries agree: no entry of another type may extend beyond this start (S2.1.1).
         reach = dict.fromkeys(CacheMode, 0)
         for entry in self._entries:
             for mode, end in reach.items():
@@ -436,5 +436,5 @@ def _never() -> bool:
 
 
 def mem_text(start: int, end: int) -> str:
-    """The byte range as the kernel log prints it, ending with its last byte; 64 bits, so 0 wraps around."""
+    """A byte range as the kernel log prints it, with its last byte; 64 bits wide, so 0 wraps around."""
     return f"[mem {start:#010x}-{end - 1 & _U64:#010x}]"

@@ -1,10 +1,10 @@
-"""The memtype list's data structure: intervals ordered by start, then by insertion (S2.1.1).
+"""The data structure of the memtype list: intervals ordered by start, then by insertion (S2.1.1).
 
-The kernel uses an interval tree. Here the entries are stored in blocks of about a thousand, each block as
-four parallel lists. Overlaps, inside a block and across blocks, are found with ``reach``, the largest end of
-an entry and all entries before it. It never decreases, so bisection finds the first entry that ends after an
-address, however entries of different lengths mix. Starts never decrease either, so if that entry does not
-overlap, none does.
+The kernel uses an interval tree. Here, entries are kept in blocks of about a thousand, each block as four
+parallel lists. Overlaps, within a block and across blocks, are found through ``reach``, the largest end of an
+entry and all entries before it. Since ``reach`` never decreases, bisection finds the first entry that ends
+after an address, however entries of different lengths are mixed. Starts never decrease either, so if that
+entry does not overlap, none does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: The number of entries of a new block; a block with twice as many is split.
+#: Number of entries in a new block; a block is split when it reaches twice as many.
 LOAD = 1000
 
 # Indexing a tuple is faster than calling the enum.
@@ -25,7 +25,7 @@ _MODES = tuple(CacheMode)
 
 
 class MemtypeEntry(NamedTuple):
-    """One reservation: bytes ``start`` up to and not including ``end``."""
+    """One reservation: bytes ``start`` up to but not including ``end``."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ _start = attrgetter("start")
 
 
 class _Block:
-    # Neighbouring entries, one list per field; reach is computed from the start of this block only.
+    # Adjacent entries, one list per field; reach is computed from the start of this block only.
 
     __slots__ = ("ends", "reach", "starts", "types")
 
@@ -69,7 +69,7 @@ class _Block:
         return twin
 
     def cut(self) -> _Block:
-        # Keep the lower half, return the upper.
+        # Keep the lower half and return the upper half.
         half = len(self.starts) // 2
         upper = _Block(self.starts[half:], self.ends[half:], self.types[half:])
         del self.starts[half:], self.ends[half:], self.types[half:], self.reach[half:]
@@ -79,7 +79,7 @@ class _Block:
 class MemtypeIntervals:
     """A multiset of :class:`MemtypeEntry` in tree order.
 
-    :param entries: the initial entries; equal starts keep their order
+    :param entries: the initial entries; those with equal starts keep their order
     """
 
     def __init__(self, entries: Iterable[MemtypeEntry] = ()) -> None:
@@ -95,7 +95,7 @@ class MemtypeIntervals:
             starts, ends, types = zip(*ordered[i : i + LOAD], strict=True)
             self._blocks.append(_Block(list(starts), list(ends), bytearray(types)))
         # One item per block: its first start, its largest end, the largest end up to and including it, and
-        # its types as one bit per mode.
+        # its types as a bit set of modes.
         self._firsts = [block.starts[0] for block in self._blocks]
         self._tops = [block.reach[-1] for block in self._blocks]
         self._reach = list(accumulate(self._tops, max))
@@ -124,7 +124,7 @@ class MemtypeIntervals:
         return twin
 
     def insert(self, start: int, end: int, mode: CacheMode) -> None:
-        """Add one entry, after all that start at the same address."""
+        """Add an entry, after all others that start at the same address."""
         if not self._firsts:
             self._blocks.append(_Block([start], [end], bytearray((mode,))))
             self._firsts.append(start)
@@ -139,7 +139,7 @@ class MemtypeIntervals:
         block = self._blocks[b]
         starts, reach = block.starts, block.reach
         if start >= starts[-1]:
-            # Loading in order ends up here, without a search or a call.
+            # Loading in order always ends up here, without a search or a call.
             starts.append(start)
             block.ends.append(end)
             block.types.append(mode)
@@ -165,11 +165,11 @@ class MemtypeIntervals:
         return block.entry(i) if block.starts[i] < end else None
 
     def first_other(self, start: int, end: int, mode: CacheMode) -> MemtypeEntry | None:
-        """The first entry that **begins** in *start* to *end* and has a type other than *mode*."""
+        """The first entry that **begins** within *start* to *end* and has a type other than *mode*."""
         b = max(bisect_left(self._firsts, start) - 1, 0)
         behind = bisect_left(self._firsts, end, b)
         while b < behind:
-            # Blocks with this mode only are skipped together.
+            # Blocks with only this mode are skipped as a whole.
             b = behind - len(self._kinds[b:behind].lstrip(bytes((1 << mode,))))
             if b == behind:
                 break
@@ -195,7 +195,7 @@ class MemtypeIntervals:
         return None
 
     def remove(self, start: int, end: int) -> MemtypeEntry | None:
-        """Remove the first entry with exactly these bounds and return it, or return None."""
+        """Remove the first entry with exactly these bounds and return it; return None if there is none."""
         b = max(bisect_left(self._firsts, start) - 1, 0)
         while b < len(self._blocks) and self._firsts[b] <= start:
             block = self._blocks[b]
@@ -247,7 +247,7 @@ class MemtypeIntervals:
 
 
 def _raise(reach: list[int], i: int, end: int) -> None:
-    # Everything from place i on reaches at least to end, so the smaller values are adjacent.
+    # From place i on, everything reaches at least to end, so the smaller values are contiguous.
     j = bisect_left(reach, end, i)
     if j == i + 1:
         reach[i] = end
@@ -256,7 +256,7 @@ def _raise(reach: list[int], i: int, end: int) -> None:
 
 
 def _lower(reach: list[int], i: int, ends: list[int], removed: int) -> None:
-    # An end before place i was removed; from i on, it remains wherever it was the largest.
+    # An end before place i is gone; from i on, it stays the reach wherever it was the largest.
     j = bisect_right(reach, removed, i)
     if i < j and reach[i] == removed:
         reach[i:j] = list(accumulate(ends[i:j], max, initial=reach[i - 1] if i else 0))[1:]
@@ -267,7 +267,7 @@ def _kinds(block: _Block) -> int:
 
 
 def _index(ends: list[int], end: int, lo: int, hi: int) -> int | None:
-    # list.index() that returns None instead of raising.
+    # Like list.index(), but returns None instead of raising.
     try:
         return ends.index(end, lo, hi)
     except ValueError:

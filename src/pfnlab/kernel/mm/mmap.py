@@ -41,9 +41,9 @@ def do_mmap(
 
     :param access: VM_READ, VM_WRITE, VM_EXEC
     :param file: the file to map, open for reading and writing; None for anonymous memory
-    :param pgoff: file offset in pages
+    :param pgoff: the file offset, in pages
     :param fixed: MAP_FIXED, which replaces existing mappings; otherwise MAP_FIXED_NOREPLACE
-    :raises ModelledErrno: as the system call; a failing MAP_FIXED leaves a hole (S4.7.4, measured)
+    :raises ModelledErrno: the system call's error; a MAP_FIXED that fails leaves a hole (S4.7.4, measured)
     """
     if nr <= 0:
         raise ModelledErrno(errno.EINVAL)
@@ -72,9 +72,9 @@ def map_locked(
     fixed: bool,
     locked: bool,
 ) -> bool:
-    """Map as :func:`do_mmap` does, with mmap_lock held for writing, and without populating the mapping.
+    """Map like :func:`do_mmap`, with mmap_lock held for writing, and without populating the mapping.
 
-    :return: True if it must be populated because locking was requested, even if it is not locked in the end
+    :return: True if it must be populated because locking was requested, even if it ends up not locked
     :raises ModelledErrno: as :func:`do_mmap`
     """
     end = start + nr
@@ -112,7 +112,7 @@ def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) 
 
 
 def _mmap_region(vma: Vma) -> None:
-    """Remove existing mappings, let the file fill the new VMA, and link it."""
+    """Remove existing mappings, have the file fill the new VMA, and link it."""
     mm, file, profile = vma.mm, vma.file, vma.mm.kernel.profile
     two_phases = file is not None and file.mmap_prepare
     if profile.fixed_frees_before_mmap:
@@ -122,7 +122,7 @@ def _mmap_region(vma: Vma) -> None:
         _check_limits(vma, replaced)
     mm.kernel.commit(accounted([vma]))
     taken_over = accounted(replaced) if vma.flags & VM_ACCOUNT else 0
-    # Replaced VMAs stay in the tree until the new VMA replaces them, except in the oldest kernels.
+    # Replaced VMAs stay in the tree until the new VMA takes their place, except in the oldest kernels.
     in_tree = replaced
     if profile.fixed_frees_before_mmap:
         detach(mm, replaced)
@@ -141,7 +141,7 @@ def _mmap_region(vma: Vma) -> None:
             mm.kernel.uncommit(accounted([vma]))
         raise
     if two_phases:
-        # The new VMA is linked, and the old ones are removed, before it is filled (S4.7).
+        # The new VMA is linked, and the old ones removed, before it is filled (S4.7).
         _enter(vma, in_tree)
         free_vmas(mm, replaced)
         in_tree = replaced = []
@@ -156,11 +156,11 @@ def _mmap_region(vma: Vma) -> None:
         detach(mm, in_tree)
         free_vmas(mm, replaced)
         if profile.replaced_stays_committed and not two_phases:
-            # The new mapping only uncommits its pages beyond those of the replaced ones.
+            # The new mapping uncommits only the pages it has beyond those of the replaced mappings.
             mm.kernel.commit(taken_over)
         raise
     if not two_phases:
-        # The file may have filled it, but a revocation cannot find it yet (S8.3.10).
+        # The file may have filled it, but revocation cannot find it yet (S8.3.10).
         with mm.kernel.processors.inside("vma_link"):
             _enter(vma, in_tree)
     _finish(vma)
@@ -168,10 +168,9 @@ def _mmap_region(vma: Vma) -> None:
 
 
 def _cut_out(vma: Vma) -> list[Vma]:
-    """Return the VMAs to be replaced, split where the new one begins and ends.
+    """Return the VMAs to be replaced, split at both ends of the new one.
 
-    :raises ModelledErrno: if one cannot be split; the oldest kernels return ENOMEM whatever the reason
-        (S9.10.4)
+    :raises ModelledErrno: if one cannot be split; the oldest kernels return ENOMEM for any reason (S9.10.4)
     """
     try:
         return gather_munmap(vma.mm, vma.start, vma.end)
@@ -182,9 +181,10 @@ def _cut_out(vma: Vma) -> list[Vma]:
 
 
 def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
-    """Check the limits for the pages that the new mapping has more than those it replaces (S5.14.3).
+    """Check the limits for the pages by which the new mapping exceeds those it replaces (S5.14.3).
 
-    :param replaced: the replaced mappings; if not split yet (None), all of the new pages are tried first
+    :param replaced: the replaced mappings; if not split yet (None), the limits are first
+        checked for all new pages
     :raises ModelledErrno: ENOMEM; splits are not undone
     """
     mm = vma.mm
@@ -201,14 +201,14 @@ def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
 
 
 def _enter(vma: Vma, replaced: list[Vma]) -> None:
-    """Put the VMA in place of *replaced* in the address space, and into its file's reverse map."""
+    """Put the VMA into the address space in place of *replaced*, and into its file's reverse map."""
     with vma.mm.entering(vma):
         detach(vma.mm, replaced)
         vma.mm.link(vma)
 
 
 def _teardown(vma: Vma, *, linked: bool) -> None:
-    """Remove a VMA whose mmap failed, with its entries; it was linked only in a two-phase mmap (S4.7)."""
+    """Remove a VMA whose mmap failed, with its entries; it is linked only in a two-phase mmap (S4.7)."""
     mm, kernel, processors = vma.mm, vma.mm.kernel, vma.mm.kernel.processors
     if linked:
         detach(mm, [vma])
@@ -231,7 +231,7 @@ def _teardown(vma: Vma, *, linked: bool) -> None:
 
 
 def _finish(vma: Vma) -> None:
-    """The last steps of mmap; special VMAs stay unlocked (S5.10.1)."""
+    """The final steps of mmap; special VMAs stay unlocked (S5.10.1)."""
     if vma.mm.kernel.profile.configuration.soft_dirty:
         vma.flags |= VM_SOFTDIRTY
     if vma.special:

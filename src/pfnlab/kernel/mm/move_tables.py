@@ -1,4 +1,4 @@
-"""Moving the entries of a mapping, or their page tables, to another address (S8.1.10)."""
+"""Moving a mapping's entries, or its page tables, to another address (S8.1.10)."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -20,7 +20,7 @@ _GIGABYTE = 3
 def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
     """Move entries with their bits, creating tables where the source has them (S12.3.5).
 
-    :return: the number of pages moved, which is less than *nr* if a table could not be allocated
+    :return: the number of pages moved, less than *nr* if a table could not be allocated
     """
     mm, shift = vma.mm, to - start
     if mm.kernel.profile.mremap_loses_gigabytes:
@@ -39,7 +39,8 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
         level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first, 0)
         if not (level and mm.tables.has_table(first, level)):
             level = 0
-        # A moving table is found at neither address, so the file's reverse map is locked (take_rmap_locks).
+        # A table on the move is found at neither address, so the file's reverse map is
+        # locked (take_rmap_locks).
         mapping = vma.i_mapping
         rmap = mm.kernel.i_mmap_rwsem(mapping).write() if level and mapping is not None else nullcontext()
         with rmap, mm.table_locks.holding(*_tables_moved(mm, first, shift, level)):
@@ -65,9 +66,9 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
 
 
 def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[PageTable, PageTable]:
-    """The tables on both sides whose entries change when the piece from page *first* on moves.
+    """The tables on both sides whose entries change when the piece from page *first* on is moved.
 
-    :param level: the level of the table that is moved as a whole; 0 if entries are moved
+    :param level: the level of the table that moves as a whole; 0 if entries move
     """
     entry = mm.tables.entry(first)
     changed = level + 1 if level else entry.level if entry is not None else 1
@@ -75,15 +76,15 @@ def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[Pag
 
 
 def _moved(mm: MmStruct, run: EntryRun, shift: int) -> EntryRun:
-    """The entries of *run*, moved one by one: each becomes soft-dirty (move_soft_dirty_pte, S7.7.4)."""
+    """The entries of *run*, moved one by one, each becoming soft-dirty (move_soft_dirty_pte, S7.7.4)."""
     bits = pte_mksoft_dirty(run.bits) if mm.kernel.profile.configuration.soft_dirty else run.bits
     return run._replace(start=run.start + shift, end=run.end + shift, bits=bits)
 
 
 def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
-    """Drop leaves of 1 GiB instead of moving them: they are mistaken for broken page tables (S6.3.10).
+    """Drop 1 GiB leaves instead of moving them: they are mistaken for broken page tables (S6.3.10).
 
-    Undecided if other tasks use them at the same time.
+    Undecided if other tasks are using them at the same time.
     """
     for run in mm.tables.runs(start, end):
         if run.level == _GIGABYTE:
@@ -95,8 +96,8 @@ def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
 
 
 def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
-    """Move leaves of 1 GiB as a whole, or drop them, with a flush each (S6.3.10)."""
-    # Part of a leaf is moved as far as both sides are in one level-2 table.
+    """Move 1 GiB leaves as a whole, or drop them, with one flush each (S6.3.10)."""
+    # A partial leaf is moved for as long as both sides stay within one level-2 table.
     leaves = [run for run in mm.tables.runs(start, end) if run.level == _GIGABYTE]
     for vpn in [vpn for run in leaves for vpn in _tables_of(run.start, run.end)]:
         with mm.table_locks.holding(PageTable.of(vpn, _GIGABYTE)):
@@ -109,13 +110,13 @@ def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
 
 
 def _tables_of(start: int, end: int) -> range:
-    """The first pages of the 1 GiB pieces that ``[start, end)`` overlaps."""
+    """The first pages of the 1 GiB pieces overlapping ``[start, end)``."""
     return range(start - start % _PMD_TABLE, end, _PMD_TABLE)
 
 
 def _check_alone(mm: MmStruct, start: int, end: int) -> None:
     # pud_clear_bad() does not flush. On one processor, the caller's own translations had no visible effect
-    # afterwards; what another processor can still access through its own was never tested.
+    # afterwards; what another processor can still access through its cached ones was never tested.
     for task in mm.kernel.tasks.values():
         elsewhere = task.mm is mm and task is not mm.kernel.current
         if elsewhere and any(start <= translation.start < end for translation in task.tlb.state()):
@@ -127,9 +128,9 @@ def _check_alone(mm: MmStruct, start: int, end: int) -> None:
 
 
 def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
-    """The pieces that move_page_tables moves at once: neither side crosses a page table (S8.1.10).
+    """The pieces that move_page_tables moves at once: neither side crosses a page table boundary (S8.1.10).
 
-    If both sides span a whole table of 2 MiB or 1 GiB, it is one piece.
+    If both sides span a whole 2 MiB or 1 GiB table, that is one piece.
     """
     while start < end:
         if not (start % _PMD_TABLE or shift % _PMD_TABLE) and end - start >= _PMD_TABLE:

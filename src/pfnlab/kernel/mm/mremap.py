@@ -1,6 +1,6 @@
-"""mremap(2) in every form (S5.8).
+"""mremap(2) in all its forms (S5.8).
 
-Up to 6.16 a fixed destination is unmapped before the source is checked; since 6.17 everything is checked
+Up to 6.16, a fixed destination is unmapped before the source is checked. Since 6.17 everything is checked
 first, and a same-size move may move several VMAs.
 """
 
@@ -33,9 +33,9 @@ _PTE_TABLE = TABLE_PAGES[1]
 
 @dataclass(frozen=True)
 class Remap:
-    """One call: pages ``old`` at ``start`` become ``new`` pages, possibly at ``to``.
+    """One call: the ``old`` pages at ``start`` become ``new`` pages, possibly at ``to``.
 
-    :ivar shrunk: the number of following pages that it has already unmapped
+    :ivar shrunk: how many pages after them have been unmapped so far
     """
 
     start: int
@@ -49,14 +49,14 @@ class Remap:
 
     @property
     def elsewhere(self) -> bool:
-        """True if the caller requests another address."""
+        """True if the caller requests a different address."""
         return self.fixed or self.dontunmap
 
 
 def do_mremap(mm: MmStruct, call: Remap) -> int:
     """Resize or move a mapping; return its new first virtual page.
 
-    :raises ModelledErrno: as the system call
+    :raises ModelledErrno: the system call's error
     """
     if (call.elsewhere and not call.maymove) or (call.dontunmap and call.old != call.new):
         raise ModelledErrno(errno.EINVAL)
@@ -75,7 +75,7 @@ def do_mremap(mm: MmStruct, call: Remap) -> int:
 
 
 def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
-    """The order of steps up to 6.16."""
+    """The order of steps used up to 6.16."""
     vma = mm.vma_lookup(call.start)
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
@@ -92,7 +92,7 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
 
 
 def _mremap_checked_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
-    """The order of steps since 6.17."""
+    """The order of steps used since 6.17."""
     if call.elsewhere:
         _check_count(mm)
         if mm.kernel.profile.mremap_many_vmas and call.fixed and call.old == call.new:
@@ -104,7 +104,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
         raise ModelledErrno(errno.EPERM)
     if not call.elsewhere:
         return _resize(mm, vma, call, lock)
-    # The part cut off by a shrink may extend beyond the VMA; the remaining part may not.
+    # The part that a shrink cuts off may extend beyond the VMA; the part that remains may not.
     _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
     call = _clear_the_way(mm, call)
     vma = _source(mm, call)
@@ -113,7 +113,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
 
 
 def _move_many(mm: MmStruct, call: Remap) -> int:
-    """A same-size move (S5.8, since 6.17): move the part of each VMA separately and preserve holes."""
+    """Same-size move (S5.8, since 6.17): move each VMA's part separately, preserving holes."""
     end = call.start + call.old
     first = mm.vma_lookup(call.start)
     if first is None:
@@ -137,7 +137,7 @@ def _move_many(mm: MmStruct, call: Remap) -> int:
 
 
 def _check_place(call: Remap) -> None:
-    """Check the destination address; since 6.17 this comes before mmap_lock is taken."""
+    """Check the destination address; since 6.17 this precedes taking mmap_lock."""
     if call.to + call.new > TASK_PAGES:
         raise ModelledErrno(errno.EINVAL)
     if call.fixed and call.start + call.old > call.to and call.to + call.new > call.start:
@@ -145,13 +145,13 @@ def _check_place(call: Remap) -> None:
 
 
 def _check_count(mm: MmStruct) -> None:
-    """Check the number of VMAs before anything is changed."""
+    """Check the number of VMAs before changing anything."""
     if mm.map_count + 2 >= MAX_MAP_COUNT - 3:
         raise ModelledErrno(errno.ENOMEM)
 
 
 def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
-    """Unmap a fixed destination, and the tail of a source that also shrinks."""
+    """Unmap a fixed destination, and the tail of the source if it also shrinks."""
     if call.fixed:
         unmap_range(mm, call.to, call.to + call.new)
     if call.old > call.new:
@@ -168,7 +168,7 @@ def _place(vma: Vma, call: Remap) -> int:
 
 
 def _source(mm: MmStruct, call: Remap) -> Vma:
-    """The source VMA after the destination is unmapped; EFAULT if its first page was unmapped too."""
+    """The source VMA after the destination was unmapped; EFAULT if its first page was unmapped with it."""
     vma = mm.vma_lookup(call.start)
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
@@ -176,7 +176,7 @@ def _source(mm: MmStruct, call: Remap) -> Vma:
 
 
 def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
-    """Check the source VMA, in the kernel's order (S5.8)."""
+    """Check the source VMA, in the same order as the kernel (S5.8)."""
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
     if call.old == 0 and not vma.flags & (VM_SHARED | VM_MAYSHARE):
@@ -197,13 +197,13 @@ def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
 
 
 def _check_copy(vma: Vma, call: Remap) -> None:
-    """Check the limit: a copy whose source stays adds its whole size (S5.14.4); ENOMEM if exceeded."""
+    """Check the limit: if the source stays, the copy adds its whole size (S5.14.4); ENOMEM if exceeded."""
     if call.dontunmap and not may_expand_vm(vma.mm, vma.flags, call.old):
         raise ModelledErrno(errno.ENOMEM)
 
 
 def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: LockGuard) -> int:
-    """Resize without a given destination: shrink in place, grow in place, or grow at another address."""
+    """Resize with no destination given: shrink in place, grow in place, or grow elsewhere."""
     if call.old >= call.new:
         if call.old > call.new:
             unmap_range(mm, call.start + call.new, call.start + call.old, lock)
@@ -212,7 +212,8 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: LockGuard) -> int:
     _, ceiling = mm.gap_around(vma.end, vma.end)
     if call.start + call.old == vma.end and call.start + call.new <= ceiling:
         if vma.special:
-            # The kernel grows a VMA by merging the following pages into it, and such a VMA never merges.
+            # The kernel grows a VMA by merging the following pages into it; a VMA grown
+            # this way never merges.
             if mm.kernel.profile.vain_growth_uncommits and not vma.flags & VM_ACCOUNT:
                 mm.kernel.uncommit(call.new - call.old)
             raise ModelledErrno(errno.ENOMEM)
@@ -232,7 +233,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     mm = vma.mm
     tracker = mm.kernel.tracker
     trace = mm.kernel.trace
-    # The rest of the source must be allowed to exist alone (vm_ops->may_split in the kernel).
+    # The rest of the source must be allowed to exist on its own (vm_ops->may_split in the kernel).
     for at in (call.start, call.start + call.old):
         if call.old and vma.start < at < vma.end:
             mm.check_split(vma, at)
@@ -255,7 +256,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     merges = mm.would_merge(new, "copied", excluded)
     try:
         if not merges:
-            # By now, the copy checked here is the new VMA.
+            # The copy checked here is the new VMA by now.
             vm_area_dup(vma, mm)
         new.tracked_like(vma)
     except ModelledErrno:
@@ -274,7 +275,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         vma = source
     moved = _move_entries(vma, new, call, to)
     if moved < call.old:
-        # Everything moved goes back, where the tables still exist, and the copy is unmapped, not the source.
+        # Everything that moved is moved back, as the tables still exist there, and the copy is unmapped
+        # instead of the source.
         _move_entries(new, vma, replace(call, start=to, old=moved), call.start)
         tracker.move_vma(new, vma)
         unmap_range(mm, to, to + call.new)
@@ -297,7 +299,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
 
 
 def _move_entries(vma: Vma, new: Vma, call: Remap, to: int) -> int:
-    """Move the page tables of the old range; return the number of its pages that moved."""
+    """Move the page tables of the old range; return how many of its pages moved."""
     with vma.mm.kernel.processors.inside("move_page_tables"):
         vma.mm.kernel.trace.event("move_tables", call.start)
         back = _pages_in_front(vma, new, call, to)
@@ -305,9 +307,9 @@ def _move_entries(vma: Vma, new: Vma, call: Remap, to: int) -> int:
 
 
 def _unmap_source(vma: Vma, call: Remap) -> None:
-    """Unmap the old range; if it cannot be split, it stays without entries, and the move succeeds.
+    """Unmap the old range; if it cannot be split it stays, without entries, and the move still succeeds.
 
-    Then neither it nor any other part of the VMA that contains it is accounted any longer (VM_ACCOUNT).
+    From then on, neither it nor the rest of the VMA that contains it is accounted (VM_ACCOUNT).
     """
     mm, (start, end) = vma.mm, (vma.start, vma.end)
     try:
@@ -320,7 +322,7 @@ def _unmap_source(vma: Vma, call: Remap) -> None:
 
 
 def _pages_in_front(vma: Vma, new: Vma, call: Remap, to: int) -> int:
-    """The pages before a mapping that move with it, so that its first page table moves whole (S5.8.12)."""
+    """The pages before a mapping that move along, so that its first page table can move whole (S5.8.12)."""
     back = call.start % _PTE_TABLE
     if not vma.mm.kernel.profile.mremap_aligns_down or not back or back != to % _PTE_TABLE:
         return 0

@@ -1,8 +1,8 @@
-"""Ranges that the model processes page by page, because each page may have a different result."""
+"""Ranges that the model processes page by page because each page may give a different result."""
 
 from pfnlab.base.errors import Undecided, Why
 
-#: Maximum number of pages in one such range (256 MiB): each costs the model ten microseconds, and memory.
+#: The most pages allowed in one such range (256 MiB): each costs the model ten microseconds, and memory.
 MOST_PAGES = 1 << 16
 
 

@@ -1,4 +1,4 @@
-"""One cache mode for every page of RAM, stored as runs: page flags (S2.1.2) and the direct map (S2.8)."""
+"""One cache mode for each page of RAM, stored as runs: for page flags (S2.1.2) and the direct map (S2.8)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class PageModes:
     """A mode for every pfn, initially WB."""
 
     def __init__(self) -> None:
-        # Disjoint and never WB; adjacent runs of one mode are merged. Bounds are pfns here.
+        # Disjoint and never WB; adjacent runs with the same mode are merged. Bounds are pfns here.
         self._runs = MemtypeIntervals()
 
     def __getitem__(self, pfn: int) -> CacheMode:
@@ -21,11 +21,11 @@ class PageModes:
         return run.type if run else CacheMode.WB
 
     def first_set(self, start: int, end: int) -> MemtypeEntry | None:
-        """The first run, in pfns, of pages between *start* and *end* that are not WB."""
+        """The first run, in pfns, of non-WB pages between *start* and *end*."""
         return self._runs.first_overlap(start, end)
 
     def set(self, start: int, end: int, mode: CacheMode) -> None:
-        """Set the mode of pages *start* to *end*, half-open, to *mode*."""
+        """Set the mode of pages *start* to *end* (half-open) to *mode*."""
         if start >= end:
             return
         while run := self._runs.first_overlap(start, end):
@@ -36,7 +36,7 @@ class PageModes:
                 self._runs.insert(end, run.end, run.type)
         if mode == CacheMode.WB:
             return
-        # Nothing overlaps any longer; neighbours with the same mode are merged.
+        # Nothing overlaps any more; merge neighbours that have the same mode.
         for neighbour in (self.first_set(start - 1, start), self.first_set(end, end + 1)):
             if neighbour and neighbour.type == mode:
                 self._runs.remove(neighbour.start, neighbour.end)
@@ -44,9 +44,9 @@ class PageModes:
         self._runs.insert(start, end, mode)
 
     def change(self, start: int, end: int, new: Callable[[CacheMode], CacheMode]) -> bool:
-        """Map the mode of every page from *start* to *end*, half-open, through *new*.
+        """Pass the mode of every page from *start* to *end* (half-open) through *new*.
 
-        :return: True if the mode of any page changed
+        :return: True if any page's mode changed
         """
         changed = False
         while start < end:
@@ -62,7 +62,7 @@ class PageModes:
         return changed
 
     def runs(self) -> list[MemtypeEntry]:
-        """All runs that are not WB, bounds in pfns."""
+        """All runs that are not WB, with bounds in pfns."""
         return list(self._runs)
 
     def rows(self) -> list[BookRow]:
@@ -70,7 +70,7 @@ class PageModes:
         return self._runs.rows()
 
     def load(self, runs: Iterable[MemtypeEntry]) -> None:
-        """Restore *runs*, as :meth:`runs` returned them, unchecked."""
+        """Restore *runs*, as returned by :meth:`runs`, unchecked."""
         self._runs = MemtypeIntervals(runs)
 
     def copy(self) -> PageModes:

@@ -1,6 +1,6 @@
-"""pfnmap_track and pfnmap_untrack: reserve and free frames for a caller that records them (S4.4).
+"""pfnmap_track and pfnmap_untrack: reserve and free frames for a caller that keeps track of them (S4.4).
 
-Partial remaps and inserts reserve nothing; they look the cache mode up (S3.1.2, S4.2).
+Partial remaps and inserts reserve nothing and only look up the cache mode (S3.1.2, S4.2).
 """
 
 import errno
@@ -13,10 +13,10 @@ from pfnlab.kernel.mm.memtype import MemtypeBook
 
 
 def pfnmap_track(kernel: Kernel, pfns: PfnRange, prot: int) -> int:
-    """Reserve *pfns* for a mapping with the protection *prot*.
+    """Reserve *pfns* for a mapping with protection *prot*.
 
-    :return: the protection to map with; its cache mode is the one granted
-    :raises ModelledErrno: EINVAL if that mode is not acceptable, otherwise the error of the memtype list;
+    :return: the protection to map with, containing the granted cache mode
+    :raises ModelledErrno: EINVAL if that mode is not acceptable, otherwise the memtype list's error;
         ENOMEM if forced to fail
     """
     if kernel.failures.fails("pfnmap_track"):
@@ -28,17 +28,17 @@ def pfnmap_track(kernel: Kernel, pfns: PfnRange, prot: int) -> int:
 
 
 def pfnmap_untrack(kernel: Kernel, pfns: PfnRange) -> None:
-    """Free *pfns*, with exactly the range that was reserved."""
+    """Free *pfns*, which must be exactly the range that was reserved."""
     with kernel.processors.inside("pfnmap_untrack"):
         kernel.trace.event("untrack_pfn", pfns.start)
         kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
 
 
 def pfnmap_is_tracked(kernel: Kernel, pfns: PfnRange) -> bool:
-    """True if :func:`pfnmap_track` of exactly these frames creates a memtype entry.
+    """True if calling :func:`pfnmap_track` for exactly these frames creates a memtype entry.
 
-    It creates none without PAT, for the ISA range, and for a range with any RAM. No kernel tests this. Test
-    the whole range: a part of it without RAM would seem to have an entry (S2.10.2).
+    It creates none without PAT, for the ISA range, or for a range containing any RAM. No kernel tests this.
+    Pass the whole range: a part of it without RAM would seem to have an entry (S2.10.2).
     """
     platform, start, end = kernel.book.platform, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
     return (
@@ -49,9 +49,9 @@ def pfnmap_is_tracked(kernel: Kernel, pfns: PfnRange) -> bool:
 
 
 def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
-    """*prot* with the one cache mode looked up for every page of *pfns*; the requested mode is ignored.
+    """*prot* with the one cache mode that the lookup finds for all of *pfns*; the requested mode is ignored.
 
-    :raises ModelledErrno: EINVAL if the pages disagree
+    :raises ModelledErrno: EINVAL if pages have different modes
     """
     if not book.platform.pat_enabled:
         return prot
@@ -62,7 +62,7 @@ def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
 
 
 def _borders(book: MemtypeBook, pfns: PfnRange) -> set[int]:
-    """The pages of *pfns* at which the cache mode may change; the cost is proportional to their number."""
+    """The pages in *pfns* where the cache mode may change; the cost is proportional to their number."""
     edges = [(entry.start, entry.end) for entry in (*book.entries(), *book.ram_types())]
     edges += [(resource.start, resource.end) for resource in book.platform.phys.resources]
     borders = {pfns.start}

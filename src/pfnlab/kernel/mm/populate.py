@@ -1,4 +1,4 @@
-"""Pages faulted in ahead of use, for mlock, MAP_POPULATE and advice (S5.10.1)."""
+"""Faulting pages in ahead of use, for mlock, MAP_POPULATE and advice (S5.10.1)."""
 
 import errno
 from contextlib import nullcontext, suppress
@@ -13,9 +13,9 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = True) -> None:
-    """Fault in pages of whatever is mapped by the time a call has released mmap_lock (S5.10.1a).
+    """Fault in pages of whatever is mapped once a call has released mmap_lock (S5.10.1a).
 
-    :param ignore_errors: in each VMA, stop at the first page that cannot be filled, then go to the next VMA
+    :param ignore_errors: in each VMA, stop at the first page that cannot be filled and go on to the next VMA
     :raises ModelledErrno: as :func:`populate`, if errors are not ignored
     """
     with mm.mmap_lock.read():
@@ -25,11 +25,11 @@ def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = Tru
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
-    """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
+    """Fault pages in as mlock and MAP_POPULATE do, skipping PFN mappings (S5.10.1).
 
-    A page that cannot be filled is retried once, after the pages before it.
+    If a page cannot be filled, it is retried once, after the pages before it.
 
-    :param write: fault as a write or a read; None for a write if the mapping is private and writable
+    :param write: fault as a write or a read; None: write if the mapping is private and writable
     :raises ModelledErrno: EFAULT if no handler fills an entry, or if no access is allowed; ENOMEM if no page
         table could be allocated
     :raises Undecided: if there are too many pages
@@ -39,9 +39,9 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 
 
 def populate_once(vma: Vma, start: int, end: int, *, write: bool | None = None) -> int:
-    """Fault pages in, in one attempt (populate_vma_page_range, faultin_page_range).
+    """Fault pages in, making a single attempt (populate_vma_page_range, faultin_page_range).
 
-    :return: number of pages before the first that cannot be filled
+    :return: how many pages come before the first that cannot be filled
     :raises ModelledErrno: if the first page cannot be filled
     """
     if vma.flags & (VM_IO | VM_PFNMAP):
@@ -66,6 +66,6 @@ def populate_once(vma: Vma, start: int, end: int, *, write: bool | None = None) 
 
 
 def _populate_page(vma: Vma, vpn: int, write: bool) -> None:
-    # A handler fills an entry of a private mapping read-only; a write then copies it.
+    # A handler fills an entry in a private mapping read-only; a write then copies it.
     while (entry := vma.mm.table_locks.entry(vpn)) is None or (write and not pte_write(entry.bits)):
         handle_mm_fault(vma.mm, vpn, write)

@@ -1,9 +1,9 @@
-"""Processors: concurrent operations, some of them held while others wait (S8).
+"""Processors: concurrent operations, some of which are held while others wait (S8).
 
-The code of an operation is written straight through. It enters a kernel function at which it can be held by
-``with processors.inside("unmap_vmas"):``. If it needs a lock of another operation, or a response from another
-processor, it waits. Both suspend it and return to the code that drives the operations; they are greenlets, so
-the functions in between are unaffected.
+An operation's code is written straight through. ``with processors.inside("unmap_vmas"):`` enters a kernel
+function in which the operation can be held. An operation waits if it needs a lock that another one holds, or
+a response from another processor. Being held and waiting both suspend the operation and return to the code
+that drives the operations. Operations are greenlets, so the functions in between are unaffected.
 
 If nothing drives the operations, as in programs without holds, all of this is skipped.
 """
@@ -21,7 +21,7 @@ from pfnlab.base.errors import Defect, Undecided, Why
 
 
 class Need(Enum):
-    """A reason for an operation to wait."""
+    """The reasons for an operation to wait."""
 
     IPI = "IPI"
     MMAP_LOCK = "mmap_lock"
@@ -42,10 +42,10 @@ class WaitsForeverError(Defect):
 
 @dataclass
 class Call:
-    """One call of a kernel function within an operation.
+    """One call to a kernel function within an operation.
 
-    :param nth: the number of the call, counted from 1
-    :param at_return: hold when it returns, not when it starts
+    :param nth: which call to that function it is, counted from 1
+    :param at_return: hold the operation when the function returns, not when it starts
     """
 
     function: str
@@ -55,13 +55,13 @@ class Call:
 
 @dataclass
 class Operation:
-    """An operation in progress.
+    """An operation that has begun and not ended.
 
     :param hold: the call at which to stop
-    :param skip: a call to omit on the way there; `hold` does not count it
-    :param everywhere: stop at the start of every function, to be driven with :meth:`Processors.step`
-    :ivar at: the function at whose start it has stopped
-    :ivar waits: the reason it waits, or None
+    :param skip: a call to omit on the way there, which `hold` does not count
+    :param everywhere: stop at the start of every function; driven with :meth:`Processors.step`
+    :ivar at: the function at whose start it is stopped
+    :ivar waits: why it is waiting, or None
     :ivar yields: it waits only to let others resume first
     """
 
@@ -82,14 +82,14 @@ class Operation:
         self.run = greenlet(self.body)
 
     def pause(self) -> None:
-        """Return from inside the operation to the driving code."""
+        """Return from within the operation to the driving code."""
         assert self.run.parent is not None
         self.run.parent.switch()
 
 
 @dataclass
 class _Access:
-    # An object that *by* has read or changed, and the tasks that were waiting at that time.
+    # An object that *by* has read or changed, and the tasks that were waiting at that moment.
     thing: object
     by: Operation
     changes: bool
@@ -100,17 +100,19 @@ class Processors:
     """All operations of one kernel.
 
     :param on_turn: called with the task whose operation resumes
-    :ivar held: the operations that are held, in the order they stopped
-    :ivar waiting: the operations that wait, in the order they began
-    :ivar under_way: the operations that have begun and not been reported as done, in the order they began
-    :ivar omitted: a call was forcibly skipped, so the rules may no longer hold
-    :ivar unflushed: the kernel removed one of its mappings, which may stay in TLBs until the direct map
+    :ivar held: held operations, in the order in which they stopped
+    :ivar waiting: waiting operations, in the order in which they began
+    :ivar under_way: operations that have begun and have not been reported as done, in the
+        order in which they began
+    :ivar omitted: a call was forcibly skipped, so the rules may no longer apply
+    :ivar unflushed: the kernel has removed one of its own mappings, which TLBs may keep until the direct map
         changes (S2.8.6); None if that depends on the machine
-    :ivar waiters_first: after a release or a response, the waiter resumes first, not second
-    :ivar last_first: if several can resume, the last that began to wait goes first (S8.5.5)
-    :ivar raced: an operation ran concurrently with one it had waited for, or several could resume at once
-    :ivar crowded: several have waited at once, so that `last_first` may matter
-    :ivar turns: how many times an operation began or resumed
+    :ivar waiters_first: after a lock is released or a response arrives, the waiter resumes first, not second
+    :ivar last_first: if several operations can resume, the last to begin waiting goes first (S8.5.5)
+    :ivar raced: an operation ran concurrently with one that it had waited for, or
+        several could resume at once
+    :ivar crowded: several operations were waiting at once, so `last_first` may matter
+    :ivar turns: how often an operation began or resumed
     """
 
     def __init__(self, on_turn: Callable[[str], None] = lambda task: None) -> None:
@@ -123,27 +125,28 @@ class Processors:
         self.unflushed: bool | None = False
         self.waiters_first = self.last_first = self.raced = self.crowded = False
         self.turns = 0
-        #: True since the release; before it no two operations run concurrently.
+        #: True from the release on; until then, no two operations run concurrently.
         self._releasing = False
         self._shared: dict[int, list[_Access]] = {}
 
-    # Driving.
+    # Driving
 
     def begin(self, operation: Operation) -> None:
-        """Run *operation* as far as possible: to its end, to where it is held, or to where it waits."""
+        """Run *operation* as far as possible: to its end, or to where it is held or has to wait."""
         self._go(operation)
         self._settle()
         if not operation.done:
             self.under_way.append(operation)
 
     def release(self, task: str | None = None) -> list[Operation]:
-        """Resume a held operation, and all that waited only for it (S8.5).
+        """Resume a held operation, and all others that waited only for it (S8.5).
 
-        An operation that waits before reaching its hold is no longer held there.
+        An operation that has to wait before reaching its hold is no longer held there.
 
         :param task: the task to resume; None for the only one
-        :returns: every operation that was under way, in the order they began; empty if *task* was not held
-        :raises Defect: if operations wait for each other
+        :returns: all operations that were under way, in the order in which they began;
+            empty if *task* was not held
+        :raises Defect: if operations are waiting for each other
         """
         coming = next((operation for operation in self.waiting if operation.task == task), None)
         if coming is not None:
@@ -154,7 +157,7 @@ class Processors:
         self.held.remove(held)
         self._releasing = True
         self._shared.clear()
-        # An operation that waited for its processor now runs in parallel.
+        # An operation that had to wait for its processor now runs in parallel.
         self.raced |= any(waiter.ready() for waiter in self.waiting)
         if self.waiters_first:
             self._settle()
@@ -170,7 +173,7 @@ class Processors:
         return operations
 
     def step(self, operation: Operation) -> None:
-        """Run only *operation*, to the next function, to its end, or to where it waits."""
+        """Run *operation* alone, to the next function, its end, or where it has to wait."""
         self._run(operation)
 
     def _go(self, operation: Operation) -> None:
@@ -199,7 +202,7 @@ class Processors:
             self.waiting.remove(operation)
             self._go(operation)
 
-    # Called by operations.
+    # Called by operations
 
     @property
     def driven(self) -> bool:
@@ -213,12 +216,12 @@ class Processors:
 
     @property
     def place(self) -> str:
-        """The function at which the running operation is to be held; empty if it is not to be held."""
+        """The function in which the running operation is to be held; empty if it is not to be held."""
         operation = self._running
         return operation.hold.function if operation is not None and operation.hold is not None else ""
 
     def inside(self, function: str) -> AbstractContextManager[None]:
-        """Mark the operation as inside *function* for this context: it may be held at its start or return."""
+        """Mark the operation as inside *function* within this context: it may be held at start or return."""
         operation = self._running
         if operation is None:
             return _NOWHERE
@@ -232,7 +235,7 @@ class Processors:
         return _Place(self, operation)
 
     def skips(self, function: str) -> bool:
-        """True if this call of *function* is the one to omit."""
+        """True if this call to *function* is the one to omit."""
         operation = self._running
         if operation is None or operation.skip is None or operation.skip.function != function:
             return False
@@ -249,7 +252,7 @@ class Processors:
         operation.pause()
 
     def gives_way(self, need: Need, gone: Callable[[], bool]) -> None:
-        """Let others resume after releasing a lock that they wait for; *gone* returns True once they have."""
+        """Let others resume after releasing a lock they wait for; *gone* returns True once they have."""
         self.raced = True
         operation = self._running
         if self.waiters_first and operation is not None:
@@ -260,7 +263,7 @@ class Processors:
     def shares(self, thing: object, *, changes: bool) -> None:
         """Record that the operation reads, or changes, a part of *thing* that no lock protects.
 
-        :raises Undecided: if a concurrent operation does so too, and at least one of them changes it
+        :raises Undecided: if a concurrent operation accesses it too, and at least one of them changes it
         """
         operation = self._running
         # The other orders run the same operations.
@@ -300,7 +303,7 @@ _NOWHERE: AbstractContextManager[None] = nullcontext()
 
 
 class _Place:
-    # The call at which an operation is held.
+    # The call in which an operation is held.
 
     def __init__(self, processors: Processors, operation: Operation) -> None:
         self._processors, self._operation = processors, operation
@@ -313,13 +316,13 @@ class _Place:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # An operation that waited inside the call may have been released in the meantime.
+        # An operation that waited within the call may have been released in the meantime.
         if self._operation.hold is not None and self._operation.hold.at_return:
             self._processors.stand(self._operation)
 
 
 class _Anywhere:
-    # A call at which an operation stops because it stops at every call.
+    # A call in which an operation stops because it stops at every call.
 
     def __init__(self, operation: Operation, function: str) -> None:
         self._operation, self._function = operation, function

@@ -1,6 +1,6 @@
-"""The differences between kernels: switches named after their effect.
+"""The differences between kernels: switches named after what they do.
 
-A profile is data (``policies/profiles.py``, ``policies/switches.toml``); the model tests only its
+A profile is data (``policies/profiles.py``, ``policies/switches.toml``); the model only tests
 switches, never a version number.
 """
 
@@ -15,14 +15,15 @@ from pfnlab.kernel.mm.walk_policy import Walkers
 
 @dataclass(frozen=True)
 class Profile:
-    """The rules of one kernel; ``policies/switches.toml`` explains each switch, in this order.
+    """The rules of one kernel; ``policies/switches.toml`` explains the switches, in the same order.
 
     :ivar series: ``6.1``, ``7.2`` ...
-    :ivar version: the exact kernel version, ``6.1.176``; for a release that was never run, its series
-    :ivar tracker: the policy that records which pfns a mapping reserved
-    :ivar flushes: the policies that place forced flushes of PFN VMAs, by call
+    :ivar version: the exact kernel version, ``6.1.176``; for a release that was never run, the series
+    :ivar tracker: the policy that records which pfns a mapping has reserved
+    :ivar flushes: the policies that place forced flushes of PFN VMAs, by kernel call
     :ivar walkers: the policies of walkers, by place
-    :ivar freed_in_vain: how a free without a memtype entry is reported, the same in all kernels
+    :ivar freed_in_vain: how the kernel reports freeing a range without a memtype
+        entry; the same in all kernels
     :ivar configuration: how the kernel was configured (S13)
     """
 
@@ -34,7 +35,7 @@ class Profile:
     freed_in_vain: str
     configuration: Configuration
 
-    # Mappings: creation, removal and merging.
+    # Mappings: creating, removing and merging them.
     fixed_frees_before_mmap: bool
     mmap_locks_rmap_first: bool
     mmap_tries_above_first: bool
@@ -53,7 +54,7 @@ class Profile:
     anon_inodes_noexec: bool
     error_puts_vm_file: bool
 
-    # Memory that stays committed, or is never committed.
+    # Memory that stays committed, or never gets committed.
     replaced_stays_committed: bool
     refused_stays_committed: bool
     shrunk_committed_again: bool
@@ -110,7 +111,7 @@ class Profile:
     cut_keeps_gigabyte: bool
     mremap_loses_gigabytes: bool
 
-    # Zaps, and the removal of page tables.
+    # Zaps, and removing page tables.
     zap_takes_mixed: bool
     zap_asserts_mmap_lock: bool
     flags_assert_mmap_lock: bool

@@ -1,4 +1,4 @@
-"""remap_pfn_range: fill entries of a VMA with consecutive frames (S3.3, S4.6)."""
+"""remap_pfn_range: fill a VMA's entries with consecutive frames (S3.3, S4.6)."""
 
 import errno
 
@@ -13,14 +13,14 @@ from pfnlab.kernel.mm.zap import zap_page_range_single
 
 
 def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared: bool = False) -> None:
-    """Map *pfns* at virtual page *start* of *vma* with protection *prot*.
+    """Map *pfns* at virtual page *start* of *vma*, with protection *prot*.
 
-    Entries are always 4K, special and accessed; the tracker grants the cache mode, and vm_page_prot keeps the
+    Entries are always 4K, special and accessed. The tracker grants the cache mode; vm_page_prot keeps the
     driver's value (S3.3.4).
 
-    :param prepared: this is the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
-    :raises ModelledErrno: EINVAL if the tracker refuses or only part of a private mapping is mapped, ENOMEM
-        if no page table could be allocated
+    :param prepared: the call is the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
+    :raises ModelledErrno: EINVAL if the tracker refuses, or if a private mapping is only partly mapped;
+        ENOMEM if no page table could be allocated
     """
     kernel = vma.mm.kernel
     if not pfns.nr:
@@ -36,7 +36,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
 def _remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
     kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
     end = start + pfns.nr
-    # A private mapping must be mapped whole, because a single vm_pgoff identifies its frames.
+    # A private mapping must be mapped whole, because its frames are identified by a single vm_pgoff.
     private = is_cow_mapping(vma.flags)
     partial_private = private and (start != vma.start or end != vma.end)
     if partial_private and kernel.profile.remap_prepares_first:
@@ -58,9 +58,9 @@ def _remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
 
 
 def fill(vma: Vma, run: EntryRun) -> bool:
-    """Fill the entries of *run*, one table after the other.
+    """Fill the entries of *run*, one table after another.
 
-    :return: False if a table could not be allocated; the entries before it are filled
+    :return: False if a table could not be allocated; the entries before it are then filled
     """
     tables, end = vma.mm.tables, run.end
     made = vma.mm.kernel.failures.failing("__pte_alloc", absent_tables(vma.mm, run.start, end))
@@ -86,7 +86,7 @@ def vm_flags_clear(vma: Vma, flags: int) -> None:
 def _lock_flags(vma: Vma) -> None:
     """Take the VMA's own lock, which requires mmap_lock for writing.
 
-    A fault handler holds mmap_lock for reading only, which causes a warning.
+    A fault handler holds mmap_lock only for reading, which causes a warning.
     """
     mm = vma.mm
     if mm.kernel.profile.flags_assert_mmap_lock and not mm.mmap_lock.written:
@@ -97,7 +97,7 @@ def _lock_flags(vma: Vma) -> None:
 def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:
     """Turn the VMA into a PFN mapping; a private one stores its first frame in vm_pgoff (S3.3.2, S4.6.1).
 
-    Before 2.6.30, any VMA that is mapped as a whole does so (S3.6.6).
+    Before 2.6.30, any VMA that is mapped whole does so (S3.6.6).
     """
     whole = start == vma.start and pfns.nr == vma.nr
     if is_cow_mapping(vma.flags) or (whole and not vma.mm.kernel.profile.vm_pat_flag):
@@ -106,7 +106,7 @@ def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:
 
 
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
-    """After a failure, zap the filled entries and have the tracker free the range (S3.3.3, S4.6.4)."""
+    """After a failure, zap the filled entries and make the tracker free the range (S3.3.3, S4.6.4)."""
     if vma.mm.kernel.profile.failed_remap_zaps:
         zap_page_range_single(vma, start, start + pfns.nr)
     vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

@@ -1,4 +1,4 @@
-"""Memory limits of a process: RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK (S5.14)."""
+"""A process's memory limits: RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK (S5.14)."""
 
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.mm.flags import VM_SHARED, VM_WRITE
@@ -6,10 +6,10 @@ from pfnlab.kernel.mm.space import MmStruct
 
 
 def do_setrlimit(mm: MmStruct, resource: str, room: int | None) -> None:
-    """setrlimit(2) for the process of *mm*: *room* pages more than it has, or None for no limit (S5.14.1).
+    """setrlimit(2) for *mm*'s process: *room* pages more than it has now, or None for no limit (S5.14.1).
 
     :param resource: ``as``, ``data`` or ``memlock``; the last does not restrict tasks with CAP_IPC_LOCK,
-        which every task of a program has
+        which every program's tasks have
     """
     match resource:
         case "as":
@@ -33,7 +33,7 @@ def may_expand_vm(mm: MmStruct, flags: int, nr: int) -> bool:
 
 
 def check_own_memory(mm: MmStruct, call: str) -> None:
-    """Check that no limit applies to *call*, which maps the program's own memory (S5.14.6).
+    """Check that no limit applies to *call*, which maps memory of the program's own (S5.14.6).
 
     :raises Undecided: if a limit applies
     """
@@ -42,12 +42,12 @@ def check_own_memory(mm: MmStruct, call: str) -> None:
 
 
 def _total_vm(mm: MmStruct) -> int:
-    """Its pages, without the program's own, whose number is constant (total_vm)."""
+    """Its pages, not counting the program's own, whose number is constant (total_vm)."""
     return sum(vma.nr for vma in mm.vmas)
 
 
 def _data_vm(mm: MmStruct) -> int:
-    """Its private writable pages, also without the program's own (data_vm)."""
+    """Its private writable pages, again not counting the program's own (data_vm)."""
     return sum(vma.nr for vma in mm.vmas if _is_data(vma.flags))
 
 

@@ -10,16 +10,16 @@ from pfnlab.kernel.hw.pgtable import EntryRun, Page
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 
-#: Size of the aligned block of pages that a read maps, if they exist (fault_around_bytes).
+#: Size of the aligned block of pages that a read maps, where they exist (fault_around_bytes).
 FAULT_AROUND = 16
 
 
 @dataclass(eq=False)
 class ShmemFile(PlainFile):
-    """The file of one mmap(MAP_SHARED | MAP_ANONYMOUS), shared with children.
+    """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), shared with children.
 
-    :param size: the size of the file in pages, which is that of the mmap
-    :ivar pages: every page that was touched, by offset in pages
+    :param size: the file size in pages, which is the size of the mmap
+    :ivar pages: every page ever touched, by offset in pages
     """
 
     size: int
@@ -48,13 +48,13 @@ class ShmemFile(PlainFile):
         """shmem_zero_setup: map nothing yet."""
 
     def punch_hole(self, pages: PfnRange) -> None:
-        """shmem_truncate_range(): remove these pages, by offset; they read as zero from now on."""
+        """shmem_truncate_range(): remove these pages, given by offset; they read as zero from now on."""
         for offset in [offset for offset in self.pages if pages.start <= offset < pages.end]:
             del self.pages[offset]
 
 
 def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
-    """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours.
+    """Map the page at *vpn*, creating it on first touch; a read also maps its neighbours.
 
     :return: False past the end of the file, where a read still maps the neighbours
     """
@@ -75,7 +75,7 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
 
 
 def set_file_page(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
-    """set_pte_range: map *page*, which is not anonymous, at an empty entry (S6.2.6, S6.2.7)."""
+    """set_pte_range: map *page*, which is not anonymous, in an empty entry (S6.2.6, S6.2.7)."""
     profile = vma.mm.kernel.profile
     page.mapcount += 1
     page.dirty |= write
@@ -88,9 +88,9 @@ def set_file_page(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
 
 
 def dirtied(cleared: Iterable[EntryRun]) -> bool:
-    """Mark the file pages of dirty entries dirty; True if there are any.
+    """Mark the file pages of dirty entries as dirty; True if there are any.
 
-    Such a page must no longer be writable through any translation (S8.1.9).
+    By then, no translation may allow writing to such a page any more (S8.1.9).
     """
     dirty_runs = [run for run in cleared if is_dirty_file_page(run)]
     for run in dirty_runs:
@@ -100,14 +100,14 @@ def dirtied(cleared: Iterable[EntryRun]) -> bool:
 
 
 def is_dirty_file_page(run: EntryRun) -> bool:
-    """True for an entry through which a page of a file was written."""
+    """True for an entry through which a file page was written."""
     return run.page is not None and not run.page.anonymous and pte_dirty(run.bits)
 
 
 def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:
-    """Refuse remap_file_pages on memory whose file offsets are not device pages: its effect is unknown.
+    """Refuse remap_file_pages on memory whose file offsets are not device pages, where its effect is unknown.
 
-    :raises Undecided: if there is such memory in ``[start, end)``
+    :raises Undecided: if ``[start, end)`` contains such memory
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
         raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)

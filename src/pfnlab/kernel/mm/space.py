@@ -1,4 +1,4 @@
-"""mm_struct: one address space, its VMAs and page tables, and how VMAs split and merge."""
+"""mm_struct: one address space with its VMAs and page tables, and how VMAs split and merge."""
 
 from __future__ import annotations
 
@@ -22,38 +22,39 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.gather import MmuGather
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: Pages of user address space without five-level hints (TASK_SIZE), and vm.max_map_count.
+#: Pages in the user address space without five-level hints (TASK_SIZE), and vm.max_map_count.
 TASK_PAGES = (1 << 47) // 4096 - 1
 MAX_MAP_COUNT = 65530
 
-#: The first page of a process's own memory, above everything that programs map; the process has page tables
-#: there while it lives. Only vvar is modelled.
+#: The first page of a process's own memory, above everything that programs map. The process has page tables
+#: there for as long as it lives. Of this memory, only vvar is modelled.
 OWN_PAGE = TASK_PAGES + 1 - 64
 
-#: Addresses chosen by the kernel, top down, start at this page; every area is below.
-#: The process's own memory may have page tables there.
+#: Addresses chosen by the kernel start here and go down; every area lies below. The process's own memory may
+#: have page tables there.
 CHOSEN_PAGE = 1 << 34
 
-#: The number of VMAs that a newly started process has (program, heap, stack, vdso, vvar ...).
+#: Number of VMAs that a newly started process has (program, heap, stack, vdso, vvar ...).
 OWN_VMAS = 8
 
 
 class MmStruct:
-    """An address space.
+    """One address space.
 
-    :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of future mappings
+    :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags for future mappings
     :ivar limit_as: RLIMIT_AS, and
-    :ivar limit_data: RLIMIT_DATA of its process, in pages of its VMAs here; None without a limit (S5.14)
-    :ivar locked_leak: pages that locked_vm counts although no VMA has them locked (S5.8.9)
-    :ivar tlb_gen: number of flushes of its translations (mm->context.tlb_gen)
-    :ivar tlb_flush_pending: number of gathers in progress (S8.1.1)
-    :ivar lookups: entries that the kernel has looked up and is still using (S7.6.3)
-    :ivar mmap_lock: the lock under which its VMAs do not change
-    :ivar forking: fork has copied it but has not finished
-    :ivar stacks_shared: the next write to its threads' stacks will copy them, which needs mmap_lock
-    :ivar guests: number of tasks of other processes that are working on it and so delay its teardown
-    :ivar visible: a task runs in it; an unfinished copy by fork has no task yet, and its whole flushes are
-        not observed
+    :ivar limit_data: RLIMIT_DATA of its process, both in pages of the VMAs here; None if
+        there is no limit (S5.14)
+    :ivar locked_leak: pages that locked_vm counts although they are in no locked VMA (S5.8.9)
+    :ivar tlb_gen: how often its translations have been flushed (mm->context.tlb_gen)
+    :ivar tlb_flush_pending: how many gathers are in progress (S8.1.1)
+    :ivar lookups: entries that the kernel has looked up and still uses (S7.6.3)
+    :ivar mmap_lock: the lock under which the VMAs do not change
+    :ivar forking: fork has copied it but is not finished
+    :ivar stacks_shared: the next write to a thread's stack will copy it, which needs mmap_lock
+    :ivar guests: how many tasks of other processes are working on it, which delays its teardown
+    :ivar visible: a task runs in it; an unfinished copy by fork has no task yet, and flushes
+        of all of it go unobserved
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -79,11 +80,11 @@ class MmStruct:
 
     @property
     def vmas(self) -> Sequence[Vma]:
-        """All VMAs in address order; read-only."""
+        """All VMAs in address order, read-only."""
         return self._vmas
 
     def state(self) -> tuple[object, ...]:
-        """Its state, except that of its components: tables, locks, gathers and lookups."""
+        """Its state, not including its components: tables, locks, gathers and lookups."""
         return (
             (self.limit_as, self.limit_data),
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),
@@ -92,27 +93,28 @@ class MmStruct:
         )
 
     def start_write(self, *vmas: Vma) -> None:
-        """vma_start_write: take the VMAs' own locks, waiting for their holders (S8.3.9a)."""
+        """vma_start_write: take the VMAs' own locks, waiting for whoever holds them (S8.3.9a)."""
         self.vma_locks.write(vmas)
 
     def load(self, vmas: list[Vma]) -> None:
-        """Restore exactly these VMAs, in address order, unchecked."""
+        """Restore exactly these VMAs, given in address order, unchecked."""
         self._vmas, self._starts = vmas, [vma.start for vma in vmas]
 
     @property
     def locked(self) -> int:
-        """The number of pages in its VMAs with VM_LOCKED."""
+        """Number of pages in its VMAs with VM_LOCKED."""
         return sum(vma.nr for vma in self._vmas if vma.flags & VM_LOCKED)
 
     @property
     def map_count(self) -> int:
-        """The number of VMAs that the kernel would count."""
+        """Number of VMAs that the kernel would count."""
         return len(self._vmas) + OWN_VMAS - (self.kernel.additional_pages is not None)
 
     def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:
-        """flush_tlb_mm_range: flush translations of pages ``[start, end)``, or of the whole address space.
+        """flush_tlb_mm_range: flush the translations for pages ``[start, end)``, or for
+        the whole address space.
 
-        It returns once every processor that runs in the address space has flushed them.
+        Returns once every processor running in the address space has flushed them.
         """
         processors = self.kernel.processors
         if processors.skips("flush_tlb_mm_range"):
@@ -124,24 +126,24 @@ class MmStruct:
             elif self.visible:
                 self.kernel.trace.event("flush_all")
             self.kernel.flush_tlbs(self, start, end)
-            # Until now the threads wrote through translations from before the copy.
+            # Until now, the threads wrote through translations from before the copy.
             self.stacks_shared |= self.forking and start is None
             processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
 
     def find_vma(self, vpn: int) -> Vma | None:
-        """The VMA that contains page *vpn*, or else the next one above it."""
+        """The VMA containing page *vpn*, or else the next one above it."""
         at = bisect_right(self._starts, vpn) - 1
         if at >= 0 and vpn < self._vmas[at].end:
             return self._vmas[at]
         return self._vmas[at + 1] if at + 1 < len(self._vmas) else None
 
     def vma_lookup(self, vpn: int) -> Vma | None:
-        """The VMA that contains page *vpn*, or None."""
+        """The VMA containing page *vpn*, or None."""
         vma = self.find_vma(vpn)
         return vma if vma is not None and vma.start <= vpn else None
 
     def vmas_in(self, start: int, end: int) -> list[Vma]:
-        """Every VMA that overlaps ``[start, end)``, in address order."""
+        """Every VMA overlapping ``[start, end)``, in address order."""
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self._vmas[first].end <= start:
             first += 1
@@ -149,11 +151,11 @@ class MmStruct:
 
     @staticmethod
     def kernel_chose(vpn: int) -> bool:
-        """True if page *vpn* belongs to a mapping whose address the kernel chose."""
+        """True if page *vpn* is in a mapping whose address the kernel chose."""
         return CHOSEN_PAGE <= vpn < OWN_PAGE
 
     def gap_around(self, start: int, end: int) -> tuple[int, int]:
-        """The free range around an unmapped ``[start, end)``; in the process's own memory, the same range."""
+        """The free range around an unmapped ``[start, end)``; in the process's own memory, that range."""
         if start >= OWN_PAGE:
             return start, end
         at = bisect_left(self._starts, start)
@@ -173,13 +175,14 @@ class MmStruct:
         del self._vmas[at], self._starts[at]
 
     def split_vma(self, vma: Vma, at: int, *, new_below: bool) -> tuple[Vma, Vma]:
-        """Split a VMA at page *at* (S5.3.1); return both parts, the lower one first.
+        """Split a VMA at page *at* (S5.3.1); return both parts, lower part first.
 
         A 2 MiB leaf across the split is cleared (S6.3.5, S6.3.7).
 
-        :param new_below: *vma* keeps the upper part, otherwise the lower one; the other is a new VMA
-        :raises ModelledErrno: ENOMEM at the VMA limit, or an error of the file or tracker; the VMA then stays
-            whole
+        :param new_below: *vma* keeps the upper part; otherwise it keeps the lower part;
+            a new VMA gets the other
+        :raises ModelledErrno: ENOMEM at the VMA limit, or an error from the file or tracker;
+            the VMA then stays whole
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
@@ -201,7 +204,8 @@ class MmStruct:
             raise
         if vma.file is not None and vma.file.opened is not None:
             vma.file.opened(new, vma)
-        # The new VMA enters the file's reverse map before the old one shrinks, and the address space after.
+        # The new VMA enters the file's reverse map before the old one shrinks, and the
+        # address space afterwards.
         mapping = vma.i_mapping
         with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
             if mapping is not None:
@@ -223,7 +227,7 @@ class MmStruct:
     def check_split(self, vma: Vma, at: int) -> None:
         """vm_ops->may_split: check that *vma* may be split at page *at*.
 
-        :raises ModelledErrno: if its file or the tracker forbids it
+        :raises ModelledErrno: if the file or the tracker forbids it
         """
         if vma.file is not None and vma.file.may_split_errno:
             raise ModelledErrno(vma.file.may_split_errno)
@@ -231,8 +235,8 @@ class MmStruct:
 
     @contextmanager
     def entering(self, vma: Vma) -> Iterator[None]:
-        """Insert *vma* into its file's reverse map; the context's body inserts it into the address space
-        (vma_link, S8.2.7).
+        """Insert *vma* into its file's reverse map; the body of the context inserts it into the address
+        space (vma_link, S8.2.7).
         """
         kernel, mapping = self.kernel, vma.i_mapping
         rmap_first = kernel.profile.mmap_locks_rmap_first
@@ -249,9 +253,9 @@ class MmStruct:
             kernel.trace.event("link", vma.start)
 
     def adjust_leaf(self, at: int) -> None:
-        """vma_adjust_trans_huge: clear a leaf that crosses the border *at*; a 1 GiB leaf stays (S6.3.7).
+        """vma_adjust_trans_huge: clear a leaf that crosses *at*, the new border; a 1 GiB leaf stays (S6.3.7).
 
-        :raises Undecided: if the border is inside a 1 GiB leaf, and not aligned to 2 MiB
+        :raises Undecided: if the border is inside a 1 GiB leaf and not aligned to 2 MiB
         """
         leaf = self.tables.leaf_around(at)
         stays = leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2]
@@ -265,7 +269,7 @@ class MmStruct:
             )
 
     def split_leaf(self, at: int) -> None:
-        """Clear the whole leaf around page *at*, which is not its first, and flush it at once (S6.3.3)."""
+        """Clear the whole leaf around page *at*, which is not its first page, and flush at once (S6.3.3)."""
         entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
         if entry is not None and leaf is not None:
             with self.table_locks.holding(PageTable.of(at, entry.level)):
@@ -281,11 +285,11 @@ class MmStruct:
         return vma
 
     def modify(self, vma: Vma, start: int, end: int, flags: int, mempolicy: str | None = None) -> Vma:
-        """vma_modify(): give ``[start, end)`` of *vma* these flags; return the VMA that then contains it
-        (S5.3.2).
+        """vma_modify(): give ``[start, end)`` of *vma* these flags; return the VMA it
+        is in afterwards (S5.3.2).
 
-        If the range continues a neighbour, only the border between the two moves, and a VMA that becomes
-        empty is removed; otherwise *vma* is split first.
+        If the range merges with a neighbour, only the border between the two moves, and a VMA left empty is
+        removed; otherwise *vma* is split first.
 
         :param mempolicy: a new memory policy; None to keep the old one
         :raises ModelledErrno: ENOMEM at the VMA limit
@@ -322,17 +326,17 @@ class MmStruct:
         return grown
 
     def would_merge(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> bool:
-        """True if *vma*, not linked yet, would merge with a neighbour other than *excluded*."""
+        """True if *vma*, not yet linked, would merge with a neighbour other than *excluded*."""
         return self._merging_around(vma, origin, excluded) != (None, None)
 
     def merge_around(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> Vma:
-        """Merge *vma* with its neighbours as the kernel would (S5.3.2), except *excluded*.
+        """Merge *vma* with its neighbours, except *excluded*, as the kernel would (S5.3.2).
 
         :return: the VMA that now contains it
         """
         below, above = self._merging_around(vma, origin, excluded)
         self.start_write(*(side for side in (below, vma, above) if side is not None))
-        # A new VMA that merges never existed as a VMA; a VMA that grows absorbs the other one.
+        # A new VMA that merges never existed as a VMA of its own; a VMA that grows absorbs the other.
         if (below or above) and origin == "changed":
             self.kernel.trace.event("free", vma.start)
         if above and (below or origin == "grown"):
@@ -357,7 +361,7 @@ class MmStruct:
 
     @contextmanager
     def relinked(self, *vmas: Vma) -> Iterator[None]:
-        """Remove these VMAs from the file's reverse map within this context, while their borders change."""
+        """Inside this context, these VMAs are out of the file's reverse map, because their borders change."""
         mapping = vmas[0].i_mapping
         if mapping is None:
             yield
@@ -371,7 +375,8 @@ class MmStruct:
 
     def _absorb(self, lower: Vma, upper: Vma, copy: Vma | None) -> None:
         mapping = lower.i_mapping
-        # A copy is not in its file's reverse map yet, so only the other VMA is re-inserted with new borders.
+        # A copy is not yet in its file's reverse map, so only the other VMA is
+        # re-inserted with its new borders.
         with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
             if mapping is not None:
                 self.kernel.remove_file(upper if lower is copy else lower)
@@ -404,19 +409,20 @@ class MmStruct:
 
 
 def _merging(vma: Vma, below: Vma | None, above: Vma | None, origin: Origin) -> tuple[Vma | None, Vma | None]:
-    """The neighbours with which *vma* merges (S5.3.2)."""
+    """The neighbours that *vma* merges with (S5.3.2)."""
     if vma.special or not (vma.file is None or vma.is_shmem):
         return None, None
     if origin == "grown":
         below = None
     if above is not None and not (above.continues(vma) and vma.joins(above, origin)):
         above = None
-    # The oldest kernels first try the VMA above a new mapping, then the result with the VMA below.
+    # The oldest kernels first try to merge a new mapping with the VMA above, then the
+    # result with the one below.
     first = above if origin == "mapped" and vma.mm.kernel.profile.mmap_tries_above_first else None
     if below is not None and not (vma.continues(below) and (first or vma).joins(below, origin)):
         below = None
     if below is not None and above is not None:
-        # Each can merge with the range, but that does not imply that they can merge with each other.
+        # That each can merge with the range does not mean that they can merge with each other.
         differ = below.anon_vma is not above.anon_vma
         if differ and None not in (below.anon_vma, above.anon_vma):
             above = None

@@ -1,7 +1,7 @@
-"""The locks of page tables: one per table (split page-table locks, S8.6).
+"""Page table locks: one per table (split page-table locks, S8.6).
 
-A lock is held while entries of its table are changed or read. It is rarely held during a wait: only in code
-that flushes before releasing it. So only such locks are recorded here; all others are skipped.
+A lock is held while entries in its table are changed or read. Few are held during a wait: only in code that
+flushes before releasing the lock. Only these are recorded here; all others are skipped.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import NamedTuple
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
 from pfnlab.kernel.mm.processors import Need, Processors
 
-#: Above this level, one lock serves the whole address space (mm->page_table_lock).
+#: Above this level, the whole address space shares one lock (mm->page_table_lock).
 _SPLIT_LEVELS = 2
 
 
 class PageTable(NamedTuple):
-    """A page table that has a lock.
+    """A page table that has its own lock.
 
-    :param start: the first page that its entries map
+    :param start: the first page mapped by its entries
     :param level: the level of its entries
     """
 
@@ -30,15 +30,15 @@ class PageTable(NamedTuple):
 
     @classmethod
     def of(cls, vpn: int, level: int = 1) -> PageTable:
-        """The table of the entry of *level* that maps page *vpn*."""
+        """The table containing the *level* entry that maps page *vpn*."""
         return cls(vpn - vpn % TABLE_PAGES[level] if level <= _SPLIT_LEVELS else 0, level)
 
 
 @dataclass(eq=False)
 class TableWaiter:
-    """A place in the queue of a lock.
+    """A place in a lock's queue.
 
-    :param granted: it has been given the lock but has not resumed yet
+    :param granted: it owns the lock but has not resumed yet
     """
 
     task: str
@@ -47,9 +47,9 @@ class TableWaiter:
 
 
 class TableLocks:
-    """The locks of the page tables of one address space.
+    """The page table locks of one address space.
 
-    They are spinlocks: the first waiter owns the lock from the moment it is released (S8.2.10).
+    They are spinlocks: once a lock is released, its first waiter owns it (S8.2.10).
     """
 
     def __init__(self, processors: Processors, tables: PageTables) -> None:
@@ -58,13 +58,13 @@ class TableLocks:
         self._queue: list[TableWaiter] = []
 
     def state(self) -> tuple[list[tuple[int, int]], list[tuple[str, tuple[int, int], bool]]]:
-        """The tables whose locks are held, and the waiters in order, with the fields of `TableWaiter`."""
+        """The tables whose locks are held, and the waiters in order, as the fields of `TableWaiter`."""
         queue = [(waiter.task, (*waiter.table,), waiter.granted) for waiter in self._queue]
         return [(*table,) for table in sorted(self._held)], queue
 
     @property
     def held(self) -> int:
-        """The number of locks held."""
+        """Number of locks held."""
         return len(self._held)
 
     @property
@@ -73,30 +73,30 @@ class TableLocks:
         return bool(self._held)
 
     def holding(self, *tables: PageTable) -> TableLockGuard:
-        """Hold the locks of *tables*, each once, within this context."""
+        """Hold the locks of *tables*, each only once, within this context."""
         return TableLockGuard(self, tuple(dict.fromkeys(tables)))
 
     def piece(self, start: int, end: int) -> TablePiece:
-        """Hold the locks of the tables of the first pages of ``[start, end)`` within this context."""
+        """Within this context, hold the locks of the tables for the first pages of ``[start, end)``."""
         return TablePiece(self, start, end)
 
     def pass_by(self, vpn: int) -> None:
-        """Hold the lock of the table of page *vpn* briefly, to read its entry."""
+        """Briefly hold the lock of page *vpn*'s table, to read the entry."""
         self.pass_all(vpn, vpn + 1)
 
     def entry(self, vpn: int) -> EntryRun | None:
-        """The entry of page *vpn*, or None, read under its table's lock (follow_page_pte)."""
+        """The entry for page *vpn*, or None, read under the table's lock (follow_page_pte)."""
         self.pass_by(vpn)
         return self._tables.entry(vpn)
 
     def pass_all(self, start: int, end: int) -> None:
-        """Hold the locks of the tables of the pages ``[start, end)`` briefly, one after the other."""
+        """Briefly hold the locks of the tables for pages ``[start, end)``, one after another."""
         self.in_pieces(start, end, lambda first, stop: None)
 
     def in_pieces(self, start: int, end: int, work: Callable[[int, int], object]) -> None:
-        """Call *work* on the pages ``[start, end)``, piece by piece, holding the locks of the piece's tables.
+        """Call *work* for pages ``[start, end)`` piece by piece, holding the locks of each piece's tables.
 
-        :param work: called with the first page of a piece and the page after its last
+        :param work: called with a piece's first page and the page after its last
         """
         while start < end:
             with self.piece(start, end) as stop:
@@ -106,16 +106,16 @@ class TableLocks:
     def changed(self, vpn: int, entry: EntryRun | None) -> bool:
         """Return whether page *vpn* no longer has *entry* once its table is locked (vmf_pte_changed).
 
-        If so, code that has read *entry* without the lock abandons its work.
+        If so, code that read *entry* without the lock gives up.
         """
         return self.entry(vpn) != entry
 
     def first_held(self, start: int, end: int) -> tuple[int, int, PageTable] | None:
-        """The start and end of the first pages of ``[start, end)`` whose lock is held, and their table."""
+        """Start and end of the first pages in ``[start, end)`` whose lock is held, and their table."""
         return min((place for table in self._held for place in self._within(table, start, end)), default=None)
 
     def _within(self, table: PageTable, start: int, end: int) -> Iterator[tuple[int, int, PageTable]]:
-        """The pages of ``[start, end)`` that *table* maps by its own entries."""
+        """The pages in ``[start, end)`` that *table* maps with entries of its own."""
         if table.level == 1:
             first, stop = max(start, table.start), min(end, table.start + TABLE_PAGES[1])
             if first < stop and self._tables.has_table(table.start, 1):
@@ -126,7 +126,7 @@ class TableLocks:
                 yield run.start, run.end, table
 
     def take(self, table: PageTable) -> None:
-        """Wait for the lock of *table* and take it."""
+        """Wait for *table*'s lock and take it."""
         if table not in self._held:
             self._held.add(table)
             return
@@ -141,7 +141,7 @@ class TableLocks:
         return any(other is waiter and other.granted for other in self._queue)
 
     def give(self, table: PageTable) -> None:
-        """Release it."""
+        """Release *table*'s lock."""
         first = next((waiter for waiter in self._queue if waiter.table == table and not waiter.granted), None)
         if first is None:
             self._held.discard(table)
@@ -172,12 +172,14 @@ class TableLockGuard:
 
 
 class TablePiece:
-    """The first pages of a range; a context manager that holds their tables' locks and returns their end.
+    """The first pages of a range; a context manager that holds the locks of their tables
+    and returns where they end.
 
-    The piece extends as far as locks are free, up to a table whose lock is held. If that is the first table,
-    its lock is waited for, and the piece ends with it. Work on a piece neither stops nor waits.
+    The piece extends as far as locks are free, up to a table whose lock is held. If the very first
+    table's lock is held, it is waited for, and the piece ends with that table. Work on a piece
+    neither stops nor waits.
 
-    :ivar table: the table that was waited for
+    :ivar table: the table whose lock was waited for
     """
 
     __slots__ = ("end", "locks", "start", "table")

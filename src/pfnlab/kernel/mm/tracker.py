@@ -1,12 +1,12 @@
-"""The seam between the memory core and the policy that records which pfns a mapping reserved.
+"""The seam between the memory core and the policy that records which pfns a mapping has reserved.
 
-mm writes page tables and a tracker the memtype list; neither writes the other's. A tracker may read page
-tables, as the old get_pat_info() does. The kernel has renamed its tracker functions repeatedly while their
-call sites stayed, so the methods are named after the call sites. At four of them the kernel never called a
-tracker: ``may_split``, where it has only vm_ops->may_split, ``vma_prepare``, ``split_vma``, and
-``zap_page_range_single_flushed``, after its tlb_finish_mmu().
+mm writes page tables, and a tracker writes the memtype list; neither writes the other's. A tracker may read
+page tables, as the old get_pat_info() does. The kernel has renamed its tracker functions repeatedly but kept
+their call sites, so the methods are named after the call sites. At four of these, no kernel ever called a
+tracker: ``may_split``, where it has only vm_ops->may_split; ``vma_prepare``; ``split_vma``; and
+``zap_page_range_single_flushed``, after the tlb_finish_mmu() there.
 
-Any method may raise :class:`~pfnlab.base.errors.ModelledErrno`; mm then unwinds as the kernel would.
+Any method may raise :class:`~pfnlab.base.errors.ModelledErrno`; mm then backs out as the kernel would.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Tracked(NamedTuple):
-    """One reservation recorded by a tracker.
+    """One reservation that a tracker has recorded.
 
-    :param vmas: the VMAs that share it, in no particular order
-    :param pfns: the range it reserved, or None if it is known only from the page tables
-    :param refs: its count of VMAs, or None for a tracker that does not count
+    :param vmas: the VMAs sharing it, in no particular order
+    :param pfns: the reserved range, or None if only the page tables tell
+    :param refs: how many VMAs the tracker counts, or None if it does not count
     """
 
     vmas: list[Vma]
@@ -34,9 +34,10 @@ class Tracked(NamedTuple):
 
 
 class Tracker(Protocol):
-    """The calls of mm to a pfnmap tracker: one method per call site.
+    """The calls that mm makes to a pfnmap tracker: one method per call site.
 
-    :cvar END_MATCH: in the memtype lists of its time, a free may shrink an entry with the same end (S2.4.4)
+    :cvar END_MATCH: in memtype lists of its time, a free may shrink an entry that ends at
+        the same address (S2.4.4)
     :cvar BYTES_PER_VMA: its cost in every VMA of the system, in bytes on a 64-bit kernel :cvar
     BYTES_PER_CONTEXT: its allocation for each tracked mapping, excluding the memtype entry, in bytes
     """
@@ -48,103 +49,107 @@ class Tracker(Protocol):
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
         """Called when remap_pfn_range is about to fill entries.
 
-        :param start: the first virtual page to be filled
-        :param pfns: the frames, one for each page to be filled
+        :param start: the first virtual page that will be filled
+        :param pfns: the frames, one per page to be filled
         :param prot: the requested protection
-        :return: the protection to use, with the granted cache mode
+        :return: the protection to use, containing the granted cache mode
         :raises ModelledErrno: if the mapping is refused
         """
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """Called if filling failed after the tracker agreed; the entries have been removed again."""
+        """Called if filling fails after the tracker agreed; the entries have been removed again."""
 
     def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
-        """Called when the entries have been filled, in a range of the VMA that had none."""
+        """Called when the entries have been filled, in a part of the VMA where all entries were empty."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """Called when struct pages are about to be created for *pfns* of a device; there is no VMA (S4.9).
+        """Called when struct pages are about to be created for the device frames
+        *pfns*; there is no VMA (S4.9).
 
         :return: the protection to use, as for :meth:`remap_pfn_range`
-        :raises ModelledErrno: the error of the memtype list
+        :raises ModelledErrno: the memtype list's error
         """
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
-        """Called when the struct pages of *pfns* are being removed."""
+        """Called when the struct pages for *pfns* are being removed."""
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """Called when a fault handler is about to fill the entry at *vpn*, if it is empty.
+        """Called when a fault handler is about to fill the entry at *vpn*, provided it is empty.
 
-        :param pfns: the frame, or those of a whole leaf
+        :param pfns: the frame, or all frames of a leaf
         :param prot: the requested protection
-        :return: the protection to use, with the granted cache mode
-        :raises ModelledErrno: to refuse, which causes SIGBUS for a page, and smaller entries for a leaf
+        :return: the protection to use, containing the granted cache mode
+        :raises ModelledErrno: to refuse, which leads to SIGBUS for a page, and to smaller entries for a leaf
         """
 
     def may_split(self, vma: Vma, at: int) -> None:
-        """Called when a VMA is about to be split at page *at* because a part is unmapped, moved or changed.
+        """Called when a VMA is about to be split at page *at* because part of it is
+        unmapped, moved or changed.
 
         :raises ModelledErrno: to refuse the split
         """
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """Called when a VMA was copied, for a split, move or fork; in a split both have the whole range."""
+        """Called after a VMA was copied, for a split, move or fork; in a split, both have the whole range."""
 
     def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """Called when a split may fail for the last time: the copy *new* has its range, *vma* still the
-        whole.
+        """Called at the last point where a split can fail; the copy *new* has its final
+        range, *vma* the old one.
 
-        :raises ModelledErrno: to fail; the VMA then stays whole, and *new* is freed
+        :raises ModelledErrno: to make the split fail; the VMA then stays whole, and *new* is freed
         """
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Called when a VMA has been split: one part is a copy of the other, and the ranges are final."""
+        """Called after a VMA was split: one part is a copy of the other, and both ranges are final."""
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """Called when fork is about to copy the entries of *src* to *dst*."""
+        """Called when fork is about to copy *src*'s entries to *dst*."""
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """Called when copying the entries has failed half-way; the child is torn down next."""
+        """Called if copying the entries failed half-way; the child is torn down next."""
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Called when the entries of pages ``[start, end)`` of a live VMA are about to be cleared.
+        """Called when the entries for pages ``[start, end)`` of a live VMA are about to be cleared.
 
-        :raises ModelledErrno: to refuse this
+        :raises ModelledErrno: to refuse
         """
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """Called when they are cleared, except copied pages to be kept, and flushed from every processor."""
+        """Called when these entries are cleared, except copied pages to be kept, and flushed everywhere."""
 
     def unmap_vmas(self, vma: Vma) -> None:
-        """Called when the entries of a VMA that is being unmapped are about to be cleared."""
+        """Called when the entries of a VMA being unmapped are about to be cleared."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
         """Called when mremap has moved entries from *old* to *new*; *old* is unmapped next."""
 
     def vm_area_free(self, vma: Vma) -> None:
-        """Called when the VMA itself is being freed, after flushing and unlinking."""
+        """Called when the VMA itself is freed, after flushing and unlinking."""
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """The reservations recorded for *vmas*, all existing VMAs, in the given order."""
+        """The reservations recorded for *vmas*, which are all existing VMAs in the given order."""
 
     def _check(self, vmas: list[Vma]) -> None:
         """Assert the tracker's own invariants over all existing VMAs."""
 
 
 class TrackerPolicy(Protocol):
-    """A tracker's class: its costs, and its constructor for a kernel."""
+    """A tracker class: its costs, and its constructor for a kernel."""
 
     END_MATCH: bool
     BYTES_PER_VMA: int
     BYTES_PER_CONTEXT: int
 
     def __call__(self, kernel: Kernel) -> Tracker:
-        """The tracker of one kernel."""
+        """Create the tracker for one kernel."""
 
 
-#: The calls of a tracker at a zap, and the name of its class's declaration about their order.
+#: The calls made to a tracker during a zap, and the class attribute that declares
+#: whether their order matters.
 _ZAPS = frozenset(("zap_page_range_single", "zap_page_range_single_flushed", "ZAPS_IN_ANY_ORDER"))
 
-#: The calls of a tracker in a fork and an exit, and the name of its class's declaration about their order.
+#: The calls made to a tracker in fork and exit, and the class attribute that declares
+#: whether their order matters.
 _AREAS = frozenset(
     (
         *("vm_area_dup", "copy_page_range", "copy_page_range_failed"),
@@ -154,25 +159,25 @@ _AREAS = frozenset(
 
 
 def zaps_in_any_order(policy: type) -> bool:
-    """True if the order in which several VMAs are zapped does not matter, as the class with the zaps
-    declares.
+    """True if several VMAs may be zapped in any order, according to the class that defines the zap methods.
 
-    The declaration is ``ZAPS_IN_ANY_ORDER = True``. Without it, a zap may be refused after earlier ones were
-    done (S6.7.2).
+    That class declares ``ZAPS_IN_ANY_ORDER = True``. Otherwise a zap may be refused after earlier
+    ones were done (S6.7.2).
     """
     return _says(policy, "ZAPS_IN_ANY_ORDER", _ZAPS)
 
 
 def areas_in_any_order(policy: type) -> bool:
-    """True if the order of VMAs in fork and exit does not matter, as the class with these calls declares.
+    """True if fork and exit may go through VMAs in any order, according to the class
+    that defines these methods.
 
-    The declaration is ``AREAS_IN_ANY_ORDER = True``. Without it, a fork may fail in the middle (S3.5.3), or a
-    call may free a reservation that belongs to another VMA (S2.4.4).
+    That class declares ``AREAS_IN_ANY_ORDER = True``. Otherwise a fork may fail half-way (S3.5.3), or a call
+    may free a reservation that belongs to another VMA (S2.4.4).
     """
     return _says(policy, "AREAS_IN_ANY_ORDER", _AREAS)
 
 
 def _says(policy: type, word: str, calls: frozenset[str]) -> bool:
-    """*word* in the first class that overrides one of *calls*."""
+    """The value of *word* in the first class that overrides one of *calls*."""
     owner = next((cls for cls in policy.__mro__ if not calls.isdisjoint(vars(cls))), None)
     return owner is not None and bool(vars(owner).get(word, False))

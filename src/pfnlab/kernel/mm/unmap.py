@@ -1,4 +1,4 @@
-"""Removing mappings: munmap, the end of a process, and their common steps (S8.2)."""
+"""Removing mappings: munmap, process exit, and the steps they share (S8.2)."""
 
 import errno
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.vma import Vma, accounted
 
-#: Maximum number of VMAs that leave a file's reverse map at once (struct unlink_vma_file_batch).
+#: Number of VMAs that can leave a file's reverse map at once (struct unlink_vma_file_batch).
 _BATCH = 8
 
 
@@ -22,9 +22,9 @@ def _zap_page_range(
 ) -> None:
     """Clear the entries of ``[start, end)``, one page table after another (zap_pte_range, S6.7.1).
 
-    If a table maps dirty pages of files, it is flushed before its lock is released (S8.1.9).
+    If a table maps dirty file pages, it is flushed before its lock is released (S8.1.9).
 
-    :param empties: a table that becomes empty is unlinked under its lock, and then freed (S5.9.11)
+    :param empties: unlink a table that becomes empty under its lock, and then free it (S5.9.11)
     """
     tables, locks = vma.mm.tables, vma.mm.table_locks
     while start < end:
@@ -47,7 +47,7 @@ def _zap_page_range(
 def _first_dirty_table(
     vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
 ) -> PageTable | None:
-    """The first table in ``[start, end)`` with an entry to clear that maps a dirty file page."""
+    """The first table in ``[start, end)`` where an entry to be cleared maps a dirty file page."""
     for run in vma.mm.tables.runs(start, end):
         if is_dirty_file_page(run) and not (keep is not None and keep(run)):
             return PageTable.of(run.start)
@@ -57,7 +57,7 @@ def _first_dirty_table(
 def _clear(
     tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
 ) -> list[EntryRun]:
-    """Clear and return the entries of ``[start, end)`` except those to *keep*; the tables are locked."""
+    """Clear and return the entries in ``[start, end)``, except those to *keep*; the tables are locked."""
     tables = vma.mm.tables
     cleared = tables.clear(start, end)
     if keep is not None:
@@ -71,7 +71,7 @@ def _clear(
 
 
 def unmap_pages(vma: Vma, cleared: list[EntryRun]) -> None:
-    """Remove one mapping from each ordinary page of the cleared entries (folio_remove_rmap_pte)."""
+    """Remove one mapping from every ordinary page that the cleared entries mapped (folio_remove_rmap_pte)."""
     for run in cleared:
         if run.page is not None:
             run.page.mapcount -= 1
@@ -88,10 +88,10 @@ def zap_vma(
     keep: Callable[[EntryRun], bool] | None = None,
     empties: bool = False,
 ) -> None:
-    """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma.
+    """Clear entries of one VMA within a gather, between tlb_start_vma and tlb_end_vma.
 
     :param keep: returns True for entries that stay
-    :param empties: free page tables that become empty, if the kernel does so (S5.9.11)
+    :param empties: free page tables that become empty, if this kernel does so (S5.9.11)
     """
     kernel = vma.mm.kernel
     kernel.trace.event("clear", start)
@@ -108,7 +108,7 @@ def zap_vma(
 
 
 def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
-    """True if *cut* is inside a 1 GiB leaf that would be zapped in part without mmap_lock.
+    """True if *cut* is inside a 1 GiB leaf, part of which would be zapped without mmap_lock.
 
     The kernel's zap_pud_range asserts the lock (S6.3.8).
     """
@@ -117,10 +117,10 @@ def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
 
 
 def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
-    """The VMAs in ``[start, end)`` after the ends are split, still mapped.
+    """The VMAs in ``[start, end)``, split at both ends of the range but still mapped.
 
-    :raises ModelledErrno: EPERM if any is sealed, possibly after a VMA before it was split;
-        ENOMEM at the VMA limit
+    :raises ModelledErrno: EPERM if any is sealed, possibly after a VMA below it was
+        split; ENOMEM at the VMA limit
     """
     keeps_middle = mm.kernel.profile.munmap_keeps_the_middle
     vmas = mm.vmas_in(start, end)
@@ -145,13 +145,13 @@ def clear_vmas(
     whole: bool = True,
     own_tables: bool = False,
 ) -> None:
-    """Clear entries, unlink VMAs and free page tables; the VMA objects and their reservations stay (S8.2).
+    """Clear entries, unlink VMAs and free page tables; VMA objects and their reservations remain (S8.2).
 
-    The caller decides whether the VMAs stay in the address space's tree during the call.
+    The caller decides whether the VMAs stay in the address space's tree meanwhile.
 
-    :param call: the call that removes them; ``exit`` for the teardown of an address space
+    :param call: the call that removes them; ``exit`` when an address space is torn down
     :param whole: in a teardown, also clear all of the program's own mappings
-    :param own_tables: also free the page tables of the program's own mappings
+    :param own_tables: also free the page tables for the program's own mappings
     """
     if not vmas:
         return
@@ -182,15 +182,16 @@ def clear_vmas(
 
 
 def free_own_tables(tlb: MmuGather) -> None:
-    """Free the tables of the program's own mappings, which lie above all others and are not modelled."""
+    """Free the tables for the program's own mappings, which lie above all others and are not modelled."""
     tlb.extend(0, TASK_PAGES)
 
 
 def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
     """Clear the program's own mappings, which are not modelled (S8.2.8).
 
-    One of them is a PFN VMA, the vDSO's clocks, represented here for the flush placement: ``[vvar]``, unless
-    that is modelled, or ``[vvar_vclock]``. The incomplete copy of a failed fork does not have it.
+    One of them is a PFN VMA for the vDSO's clocks. It is represented here, for the flush placement,
+    as ``[vvar]``, or as ``[vvar_vclock]`` if ``[vvar]`` is modelled. The incomplete copy left by a
+    failed fork does not have it.
     """
     kernel = tlb.mm.kernel
     clocks = Vma(tlb.mm, 0, 1, pgoff=0, flags=VM_READ | VM_IO | VM_PFNMAP, page_prot=0, file=None)
@@ -204,7 +205,7 @@ def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
 
 
 def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
-    """*vmas* in groups less than a page table apart; each is unlinked, then its page tables are freed."""
+    """*vmas* in groups less than a page table apart; tables are freed after each group is unlinked."""
     groups = [[vmas[0]]]
     for vma in vmas[1:]:
         if vma.start <= groups[-1][-1].end + TABLE_PAGES[1]:
@@ -215,9 +216,9 @@ def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
 
 
 def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
-    """Remove file VMAs from their files' reverse maps, singly (unlink_file_vma) or in batches.
+    """Remove file VMAs from their files' reverse maps, one by one (unlink_file_vma) or in batches.
 
-    A batch has at most 8 VMAs, all of one open file. It is unlinked when the next one begins, and the last
+    A batch has at most 8 VMAs, all from one open file. It is unlinked when the next batch begins; the last
     one at the end (unlink_file_vma_batch_final).
     """
     kernel = tlb.mm.kernel
@@ -247,7 +248,7 @@ def _leave_files(vmas: list[Vma]) -> None:
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
-    """remove_vma for each VMA: uncommit its memory; the tracker frees its reservations (S4.5.4)."""
+    """remove_vma for each VMA: its memory is uncommitted, and the tracker frees its reservations (S4.5.4)."""
     mm.kernel.uncommit(accounted(vmas))
     for vma in vmas:
         with mm.kernel.processors.inside(function):
@@ -259,7 +260,7 @@ def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> 
 
 
 def do_munmap(mm: MmStruct, start: int, end: int) -> None:
-    """munmap(2) of pages ``[start, end)`` (S5.10.5); holes are allowed.
+    """munmap(2) for pages ``[start, end)`` (S5.10.5); holes are allowed.
 
     :raises ModelledErrno: EINVAL for an empty range, EPERM if sealed, ENOMEM at the VMA limit
     """
@@ -292,7 +293,7 @@ def detach(mm: MmStruct, vmas: list[Vma]) -> None:
 def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
     """Tear down the address space: all VMAs in address order, including sealed ones (S8.2).
 
-    :param whole: False for the copy of a failed fork, which may lack the process's own VMAs
+    :param whole: False for a failed fork's copy, which may lack the process's own VMAs
     """
     vmas = list(mm)
     if not vmas and whole:

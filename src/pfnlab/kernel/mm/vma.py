@@ -1,4 +1,4 @@
-"""A virtual memory area, and its file as far as the memory core uses it."""
+"""A virtual memory area, and as much of its file as the memory core uses."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.space import MmStruct
 
 
-#: The reverse map of a mapping: the one of all physical memory, which revocations search, the one of its
-#: file, or the one of shared anonymous memory. In a kernel, every mapping of shared anonymous memory has a
-#: separate one.
+#: The reverse map that a mapping is in: that of all physical memory, which revocations search, that
+#: of its file, or that of shared anonymous memory. In a kernel, every mapping of shared anonymous
+#: memory has a separate one.
 AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "export", "vfio", "shmem", "perf"]
 
 
 class MappedFile(Protocol):
-    """The file of a mapping, as far as the memory core uses it (S9)."""
+    """A mapping's file, as far as the memory core uses it (S9)."""
 
     @property
     def kind(self) -> str:
-        """Its name in an observation: ``wc uc mem proc``."""
+        """The name used in observations: ``wc uc mem proc``."""
 
     @property
     def noexec(self) -> bool:
@@ -53,19 +53,19 @@ class MappedFile(Protocol):
 
     @property
     def may_split_errno(self) -> int:
-        """The errno with which vm_ops->may_split forbids splitting its mappings; 0 if absent (S5.3.1)."""
+        """The errno with which vm_ops->may_split refuses to split its mappings; 0 if absent (S5.3.1)."""
 
     @property
     def own_placement(self) -> bool:
-        """True if it has a get_unmapped_area hook, so mremap moves its mappings only one at a time (S5.8)."""
+        """True if it has a get_unmapped_area hook, so mremap only moves its mappings one at a time (S5.8)."""
 
     @property
     def placement_errno(self) -> int:
-        """The errno that hook returns once the file was removed, otherwise 0."""
+        """The errno that this hook returns once the file has been removed; 0 before that."""
 
     @property
     def mmap_prepare(self) -> bool:
-        """True if it maps in two phases (S4.7), with the replaced mapping completely removed in between."""
+        """True if it maps in two phases (S4.7), with replaced mappings completely removed in between."""
 
     @property
     def fsync_errno(self) -> int:
@@ -73,60 +73,60 @@ class MappedFile(Protocol):
 
     @property
     def fallocate_errno(self) -> int:
-        """The errno of MADV_REMOVE (S5.9)."""
+        """The errno that MADV_REMOVE returns (S5.9)."""
 
     @property
     def mapping(self) -> AddressSpace | None:
-        """The address space object of its mappings; None if it is not a file (a special mapping)."""
+        """The address space object for its mappings; None if it is not a file (a special mapping)."""
 
     @property
     def has_fault(self) -> bool:
-        """True if its vm_ops have a fault handler, even one that only refuses (like the sysfs wrapper)."""
+        """True if its vm_ops have a fault handler, even one that only refuses (like the sysfs wrapper's)."""
 
     @property
     def has_access(self) -> bool:
-        """True if its vm_ops have access: a debugger can reach frames through it (generic_access_phys)."""
+        """True if its vm_ops have access, through which a debugger can reach frames (generic_access_phys)."""
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The fault handler, which fills the entry of a virtual page for a read, or for a write if passed
-        True.
+        """The fault handler: it fills the entry for a virtual page, for a write if
+        passed True, else for a read.
 
         It may raise a signal instead. The property is None if the file has no handler.
         """
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Call page_mkwrite or pfn_mkwrite, if any; raises a signal if it does not allow the write."""
+        """Call page_mkwrite or pfn_mkwrite, if any, which raises a signal if it does not allow the write."""
 
     @property
     def huge_fault(self) -> Callable[[Vma, int, int], bool] | None:
-        """vm_ops->huge_fault: fill an entry above the lowest level; return False to fall back."""
+        """vm_ops->huge_fault: fill an entry above the lowest level; return False to use smaller ones."""
 
     @property
     def fault_reconstructs(self) -> bool:
-        """True if its fault handlers restore every entry of a mapping, even in a child (S5.11.1a)."""
+        """True if its fault handlers restore every entry of a mapping, in a child too (S5.11.1a)."""
 
     @property
     def opened(self) -> Callable[[Vma, Vma], None] | None:
-        """vm_ops->open, called with a copied VMA and its original, before the copy can be found."""
+        """vm_ops->open, called with a copied VMA and its original before the copy can be found."""
 
     @property
     def closed(self) -> Callable[[Vma], None] | None:
-        """vm_ops->close and the reference to the file, both released with a VMA."""
+        """vm_ops->close, and the reference to the file; a VMA releases both."""
 
     @property
     def base_pfn(self) -> Callable[[Vma], int] | None:
-        """The frame of a mapping's first page, if the driver provides it; no kernel has this hook."""
+        """The frame of a mapping's first page, if the driver supplies it; no kernel has this hook."""
 
     def prepare(self, vma: Vma) -> None:
-        """The first phase of a two-phase mmap: errors raised before there is a VMA (S4.7.1)."""
+        """The first phase of a two-phase mmap: errors that come before there is a VMA (S4.7.1)."""
 
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap; raises :class:`~pfnlab.base.errors.ModelledErrno` to refuse."""
 
 
 class PlainFile:
-    """Files whose mappings may be split anywhere, and that allow every first write."""
+    """A file whose mappings may be split anywhere, and which allows every first write."""
 
     @property
     def may_split_errno(self) -> int:
@@ -137,13 +137,14 @@ class PlainFile:
         """Allow the write."""
 
     def prepare(self, vma: Vma) -> None:
-        """Do nothing: there is only one phase."""
+        """Do nothing, as there is only one phase."""
 
 
 class SpecialMapping:
-    """A mapping installed in every process by the kernel (vm_special_mapping): it has operations but no file.
+    """A mapping that the kernel installs in every process (vm_special_mapping): it
+    has operations but no file.
 
-    It cannot be split, and first writes do not call a handler.
+    It cannot be split, and first writes call no handler.
     """
 
     kind: str = "special"
@@ -168,32 +169,32 @@ class SpecialMapping:
 
     @property
     def refuses_remote(self) -> bool:
-        """True if its handler does not fill entries for other processes."""
+        """True if its handler fills no entries for other processes."""
         return False
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The fault handler of the mapping."""
+        """The mapping's fault handler."""
         return None
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Do nothing: it has no such handler."""
+        """Do nothing, as it has no such handler."""
 
     def prepare(self, vma: Vma) -> None:
-        """Do nothing: programs cannot map it."""
+        """Do nothing, as programs cannot map it."""
 
     def mmap(self, vma: Vma) -> None:
-        """Do nothing: programs cannot map it."""
+        """Do nothing, as programs cannot map it."""
 
 
-#: The reason for a possible merge: the VMA's flags changed, it grew, mremap copied it, or it is new.
+#: The reasons for VMAs to merge: a VMA's flags changed, it grew, mremap copied it, or it is new.
 Origin = Literal["changed", "grown", "copied", "mapped"]
 
 
 class AnonVma:
-    """The identity of a reverse map of anonymous pages, which decides whether VMAs may merge.
+    """The identity of a reverse map for anonymous pages, which decides whether VMAs may merge.
 
-    :ivar inherited: created by fork, so it may contain pages of the parent (vma_is_fork_child)
+    :ivar inherited: created by fork, so it may contain pages from the parent (vma_is_fork_child)
     """
 
     __slots__ = ("inherited",)
@@ -203,27 +204,27 @@ class AnonVma:
 
 
 def accounted(vmas: Iterable[Vma]) -> int:
-    """The number of pages committed for *vmas* (VM_ACCOUNT)."""
+    """Number of pages committed for *vmas* (VM_ACCOUNT)."""
     return sum(vma.nr for vma in vmas if vma.flags & VM_ACCOUNT)
 
 
-#: The memory policy of a VMA without one of its own.
+#: The memory policy of a VMA that has none of its own.
 DEFAULT_POLICY = "default"
 
 
 class Vma:
-    """One VMA of one address space.
+    """One VMA in one address space.
 
     :ivar start: first virtual page
-    :ivar end: the page after its last
+    :ivar end: the page after the last
     :ivar pgoff: vm_pgoff, in pages
     :ivar flags: VM_* bits
-    :ivar page_prot: vm_page_prot, 4K layout
+    :ivar page_prot: vm_page_prot, in the 4K layout
     :ivar file: None for anonymous memory
     :ivar anon_vma: set once it contains anonymous pages
-    :ivar mempolicy: vm_policy, as written in programs: ``default``, ``preferred`` or ``bind``, of node 0
-    :ivar pfnmap: the tracker's record of this VMA, private to the tracker
-    :ivar freed: it has been freed and must not be used
+    :ivar mempolicy: vm_policy for node 0, as programs write it: ``default``, ``preferred`` or ``bind``
+    :ivar pfnmap: the tracker's record for this VMA, private to the tracker
+    :ivar freed: the VMA has been freed and must not be used
     """
 
     __slots__ = (
@@ -261,7 +262,7 @@ class Vma:
         self.file = file
         self.mempolicy = DEFAULT_POLICY
         self.anon_vma: AnonVma | None = None
-        #: The tracker's own record of this VMA; only that tracker knows the type.
+        #: The tracker's own record for this VMA, whose type only that tracker knows.
         self.pfnmap: Any = None
 
     def __repr__(self) -> str:
@@ -269,17 +270,17 @@ class Vma:
 
     @property
     def nr(self) -> int:
-        """The number of its pages."""
+        """Number of pages."""
         return self.end - self.start
 
     @property
     def special(self) -> bool:
-        """True if it has any flag of VM_SPECIAL: it is never merged and never locked (S5.1.2)."""
+        """True if it has any VM_SPECIAL flag, so it never merges and is never locked (S5.1.2)."""
         return bool(self.flags & VM_SPECIAL)
 
     @property
     def i_mapping(self) -> AddressSpace | None:
-        """The address space object whose reverse map contains it; None without a file (vm_file)."""
+        """The address space object whose reverse map contains it; None if it has no file (vm_file)."""
         return None if self.file is None else self.file.mapping
 
     @property
@@ -289,7 +290,9 @@ class Vma:
 
     @property
     def is_anonymous(self) -> bool:
-        """vma_is_anonymous(): it has no file, or one without operations if there is no dummy (S6.2.5a)."""
+        """vma_is_anonymous(): it has no file, or a file without operations where the kernel adds
+        no dummy ones (S6.2.5a).
+        """
         if self.file is None:
             return True
         bare = not (self.file.has_fault or self.file.has_access or self.file.write_notify)
@@ -297,12 +300,12 @@ class Vma:
 
     @property
     def has_file_pages(self) -> bool:
-        """True if the pages of its file record which file they belong to (folio->mapping)."""
+        """True if the pages of its file know which file they belong to (folio->mapping)."""
         return self.file is not None and self.file.mapping in ("shmem", "perf")
 
     @property
     def refills(self) -> bool:
-        """True if the file's handler may refill a cleared entry of this PFN mapping (S6.2.3)."""
+        """True if the file's handler may refill a cleared entry in this PFN mapping (S6.2.3)."""
         return self.file is not None and (self.file.fault is not None or self.file.huge_fault is not None)
 
     def dup(self, mm: MmStruct) -> Vma:
@@ -332,7 +335,7 @@ class Vma:
             raise
 
     def wants_writenotify(self) -> bool:
-        """vma_wants_writenotify: shared writable entries start read-only so that writes fault."""
+        """vma_wants_writenotify: shared writable entries start out read-only so that writes fault."""
         shared = self.flags & (VM_WRITE | VM_SHARED) == VM_WRITE | VM_SHARED
         return shared and (self.file_wants_writenotify or self.tracks_soft_dirty)
 
@@ -343,21 +346,21 @@ class Vma:
 
     @property
     def tracks_soft_dirty(self) -> bool:
-        """vma_soft_dirty_enabled: its entries record the pages written since the mark was cleared."""
+        """vma_soft_dirty_enabled: its entries record which pages were written since the mark was cleared."""
         return self.mm.kernel.profile.configuration.soft_dirty and not self.flags & VM_SOFTDIRTY
 
     def set_page_prot(self) -> None:
-        """vma_set_page_prot: set page_prot according to the flags, keeping its cache mode (S5.10.2)."""
+        """vma_set_page_prot: set page_prot from the flags, keeping its cache mode (S5.10.2)."""
         flags = self.flags & ~VM_SHARED if self.wants_writenotify() else self.flags
         self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags, keys=self._keys))
 
     def flags_page_prot(self) -> int:
-        """vma_get_page_prot: page_prot from the flags alone, so write-back whatever mode a driver chose."""
+        """vma_get_page_prot: page_prot from the flags alone, so write-back, whatever mode a driver chose."""
         return vm_get_page_prot(self.flags, keys=self._keys)
 
     @property
     def execute_only(self) -> bool:
-        """True if a protection key prevents all reads (S5.10.2e; not without keys, S13.5)."""
+        """True if a protection key prevents all reads (S5.10.2e; not if there are no keys, S13.5)."""
         return self._keys and is_execute_only(self.flags)
 
     @property
@@ -365,7 +368,8 @@ class Vma:
         return self.mm.kernel.profile.configuration.protection_keys
 
     def continues(self, below: Vma, ignored: int = VM_SOFTDIRTY) -> bool:
-        """True if it continues *below* as if both were one VMA, apart from their reverse maps (S5.3.2).
+        """True if it continues *below* as if the two were one VMA, not considering
+        their reverse maps (S5.3.2).
 
         :param ignored: flags that may differ
         """
@@ -391,5 +395,5 @@ class Vma:
         return not (anon_vma.inherited and minds_fork)
 
     def reusable_anon_vma(self) -> AnonVma | None:
-        """Its reverse map, if a neighbour may put its first anonymous page there."""
+        """Its reverse map, if a neighbour's first anonymous page may go there too."""
         return None if self.anon_vma is None or self.anon_vma.inherited else self.anon_vma

@@ -1,4 +1,4 @@
-"""The per-VMA locks, which allow faults without mmap_lock (S8.3.9)."""
+"""The per-VMA locks, which let faults do without mmap_lock (S8.3.9)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 class VmaLocks:
-    """The per-VMA locks of one address space.
+    """The per-VMA locks in one address space.
 
-    They are taken for writing only while mmap_lock is held for writing, and released together with it. So at
-    most one operation waits for any of them, and a reader that cannot get one takes mmap_lock.
+    They are taken for writing only while mmap_lock is held for writing, and are released together with it. So
+    at most one operation waits for any of them, and a reader that cannot get one takes mmap_lock instead.
     """
 
     def __init__(self, processors: Processors) -> None:
@@ -22,7 +22,7 @@ class VmaLocks:
         self._awaited: Vma | None = None
 
     def state(self) -> tuple[object, ...]:
-        """The locks taken for writing, the number of readers of each, and the one a writer waits for."""
+        """The locks taken for writing, how many readers each has, and the one a writer is waiting for."""
         awaited = self._awaited
         return (
             [(vma.start, vma.end) for vma in self._written],
@@ -35,7 +35,7 @@ class VmaLocks:
         return vma in self._written
 
     def write(self, vmas: tuple[Vma, ...]) -> None:
-        """vma_start_write: take the locks one after the other.
+        """vma_start_write: take the locks one after another.
 
         From then on no other operation gets them; existing readers are waited for.
         """
@@ -56,7 +56,7 @@ class VmaLocks:
         self._written.clear()
 
     def read(self, vma: Vma) -> VmaRead:
-        """Hold the lock, which must not be taken for writing, for reading within this context."""
+        """Within this context, hold the lock for reading; it must not be taken for writing."""
         return VmaRead(self, vma)
 
     def start_read(self, vma: Vma) -> None:
@@ -64,7 +64,7 @@ class VmaLocks:
         self._readers[vma] = self._readers.get(vma, 0) + 1
 
     def end_read(self, vma: Vma) -> None:
-        """vma_end_read: resume a waiting writer."""
+        """vma_end_read: resume a writer that waits."""
         self._readers[vma] -= 1
         if not self._readers[vma]:
             del self._readers[vma]

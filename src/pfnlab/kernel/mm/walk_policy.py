@@ -1,10 +1,10 @@
-"""The seam between page-table walkers and their test for an ordinary page (S7).
+"""The seam between page-table walkers and how they recognize an ordinary page (S7).
 
 A PFN mapping has no pages to count, pin or move, but a private one may have copied pages among its entries.
-Whether a walker finds those depends on where it refuses: at the VMA, or at the single entry. Kernels do
-both, in different places; a profile lists the policy of each place.
+Whether a walker finds those depends on whether it refuses the whole VMA or single entries. Kernels do both,
+in different places; a profile lists the policy for each place.
 
-get_user_pages_fast is not among the places: it never sees the VMA and has only the special bit.
+get_user_pages_fast is not among these places: it never sees the VMA and can only look at the special bit.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ T = TypeVar("T")
 
 
 class WalkerPolicy(Protocol):
-    """The VMAs and entries a walker accepts."""
+    """The VMAs and entries that a walker accepts."""
 
     def walk_page_test(self, vma: Vma) -> bool:
         """True if the entries of *vma* are visited at all."""
 
     def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
-        """True if *entry*, of *vma*, maps an ordinary page, i.e. one with a struct page."""
+        """True if *entry*, in *vma*, maps an ordinary page, i.e. one with a struct page."""
 
 
 class Walkers(NamedTuple, Generic[T]):
-    """A value for each place of the kernel that uses a policy.
+    """One value for each place in the kernel that uses such a policy.
 
     :param folio_walk_start: move_pages(2)
     :param walk_page_vma: smaps and numa_maps
     :param walk_page_range: pagemap and mincore(2)
-    :param get_user_pages: process_vm_readv and similar, /proc/PID/mem, and pages left by the fast lookup
+    :param get_user_pages: process_vm_readv and similar, /proc/PID/mem, and pages left over by the fast lookup
     """
 
     folio_walk_start: T
@@ -49,12 +49,12 @@ class Walkers(NamedTuple, Generic[T]):
 
 
 class SpecialBits:
-    """Every VMA is entered, and the entry decides: pfn entries carry _PAGE_SPECIAL (vm_normal_page)."""
+    """Every VMA is entered, and entries decide: those for pfns have _PAGE_SPECIAL (vm_normal_page)."""
 
     def walk_page_test(self, vma: Vma) -> bool:
         """Always True."""
         return True
 
     def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
-        """True unless the special bit is set, which has the same position at every level (S6.6)."""
+        """True unless the special bit is set, which is the same bit at every level (S6.6)."""
         return not pte_special(entry.bits)

@@ -1,4 +1,4 @@
-"""Clearing entries of live VMAs: by a driver, or by a revocation (S6.7)."""
+"""Clearing entries in live VMAs: by a driver, or to revoke mappings (S6.7)."""
 
 import errno
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.unmap import zap_vma
 from pfnlab.kernel.mm.vma import AddressSpace, MappedFile, Vma
 
-#: The page after the last one that a file offset can address.
+#: The page after the last that a file offset can address.
 END_OF_FILE = 1 << 52
 
 
 def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = True) -> None:
-    """Clear entries of pages ``[start, end)`` of a live VMA, with its own gather.
+    """Clear the entries for pages ``[start, end)`` of a live VMA, in a separate gather.
 
-    :param even_cows: also clear copied pages
-    :raises ModelledErrno: if the tracker refuses, which no kernel's tracker does
+    :param even_cows: clear copied pages too
+    :raises ModelledErrno: if the tracker refuses, which no real kernel's tracker does
     """
     tlb = MmuGather(vma.mm, "zap")
     keep: Callable[[EntryRun], bool] | None = None if even_cows else _is_copy
@@ -35,12 +35,12 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
 
 
 def _is_copy(run: EntryRun) -> bool:
-    """True for an entry that stays if copied pages stay, as its page belongs to neither file nor driver."""
+    """True for an entry that stays if copied pages stay: its page is neither the file's nor the driver's."""
     return run.page is not None and run.page.anonymous
 
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
-    """zap_vma_ptes (zap_special_vma_range), without effect unless the range is in a PFN VMA (S6.7.4)."""
+    """zap_vma_ptes (zap_special_vma_range); has no effect unless the range is in a PFN VMA (S6.7.4)."""
     flags = VM_PFNMAP | VM_MIXEDMAP if vma.mm.kernel.profile.zap_takes_mixed else VM_PFNMAP
     if not vma.flags & flags or start < vma.start or end > vma.end:
         return
@@ -50,12 +50,12 @@ def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
 def unmap_mapping_range(
     kernel: Kernel, pages: PfnRange, mapping: AddressSpace, *, even_cows: bool, file: MappedFile | None = None
 ) -> None:
-    """Clear the entries of *pages* in every mapping of a file, of any process (S6.7.2).
+    """Clear the entries for *pages* in every mapping of a file, in any process (S6.7.2).
 
     :param pages: file offsets in pages, as in vm_pgoff; up to END_OF_FILE for a truncation
-    :param mapping: the address space object of the file
-    :param file: needed for shared anonymous memory, whose files share one such object here
-    :raises ModelledErrno: if the tracker refuses for a mapping; those before it are cleared
+    :param mapping: the file's address space object
+    :param file: needed for shared anonymous memory, where all files share one such object here
+    :raises ModelledErrno: if the tracker refuses for some mapping; those before it have been cleared
     """
     with kernel.i_mmap_rwsem(mapping).read():
         vmas = [vma for vma in kernel.i_mmap if vma.file is not None and vma.file.mapping == mapping]
@@ -68,12 +68,13 @@ def unmap_mapping_range(
 
 
 def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
-    """Revoke user mappings of *pages*, which a driver claims, if the kernel is strict (S9.1.5).
+    """Revoke user mappings of *pages* when a driver claims them, if the kernel is strict (S9.1.5).
 
     /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
-    If /dev/mem may still map the first and the last page, as below 1 MiB, nothing is revoked.
+    If /dev/mem may still map the first and last page, as it may below 1 MiB, nothing is revoked.
 
-    :raises ModelledErrno: EBUSY if the tracker refuses for a mapping; the claimer does not learn the reason
+    :raises ModelledErrno: EBUSY if the tracker refuses for some mapping; the claiming
+        driver does not learn why
     """
     borders = (pages.start, pages.end - 1)
     if all(kernel.platform.devmem_is_allowed(pfn) for pfn in borders):

@@ -1,4 +1,4 @@
-"""A kernel with the policies its profile names, from this package or user-defined."""
+"""A kernel with the policies its profile names, whether from this package or user-defined."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from pfnlab.kernel.policies.seams import POLICIES
 
 
 def boot(profile: Profile, platform: Platform) -> Kernel:
-    """Boot a kernel with *profile* on *platform*, without tasks.
+    """Boot a kernel with *profile* on *platform*, without any tasks.
 
     :raises PolicyError: if a user-defined policy cannot be loaded
     """
@@ -31,7 +31,7 @@ def boot(profile: Profile, platform: Platform) -> Kernel:
 
 
 def configured_platform(platform: Platform, configuration: Configuration) -> Platform:
-    """The machine as seen by a kernel with this configuration (S13.2, S13.7, S13.8)."""
+    """The machine as a kernel with this configuration sees it (S13.2, S13.7, S13.8)."""
     return replace(
         platform,
         strict_devmem=platform.strict_devmem and configuration.strict_devmem,
@@ -41,7 +41,7 @@ def configured_platform(platform: Platform, configuration: Configuration) -> Pla
 
 
 def guard_own(kernel: Kernel) -> list[Guard]:
-    """Replace each user-defined policy of *kernel* with a guard around it; return the guards."""
+    """Replace each of *kernel*'s user-defined policies with a guard around it; return the guards."""
     profile = kernel.profile
     named: list[tuple[str, str, object]] = [("tracker", profile.tracker, kernel.tracker)]
     named += [("flush", name, policy) for name, policy in zip(profile.flushes, kernel.flushes, strict=True)]
@@ -56,14 +56,14 @@ def guard_own(kernel: Kernel) -> list[Guard]:
 
 
 def has_own(profile: Profile) -> bool:
-    """True if a policy of *profile* is user-defined."""
+    """True if any policy in *profile* is user-defined."""
     return any(map(is_path, (profile.tracker, *profile.flushes, *profile.walkers)))
 
 
 def check_own(kernel: Kernel) -> None:
     """Let a user-defined tracker assert its invariants over all VMAs, between two operations.
 
-    :raises PolicyError: if an invariant does not hold
+    :raises PolicyError: if an invariant is violated
     """
     tracker = kernel.tracker
     if isinstance(tracker, Guard) or has_own_check(type(tracker)):
@@ -72,7 +72,7 @@ def check_own(kernel: Kernel) -> None:
 
 
 def _policies(seam: str, names: Sequence[str], kernel: Kernel) -> list[Any]:
-    """The policies with these names, one object for each name, because a policy may have state."""
+    """The policies with these names: one object per name, because a policy may have state."""
     policies = {name: _policy(seam, name, kernel) for name in dict.fromkeys(names)}
     return [policies[name] for name in names]
 

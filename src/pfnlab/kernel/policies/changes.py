@@ -1,4 +1,4 @@
-"""The differences between two kernels' rules, as changes in a machine's name, with sources and programs."""
+"""The differences between two kernels' rules, as changes in a machine name, with sources and programs."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -16,7 +16,8 @@ _BY_NAME = {switch.name: switch for switch in SWITCHES}
 def changes_between(before: str, after: str) -> list[str]:
     """The changes that turn the rules of *before* into those of *after*, e.g. ``fork_opens_first=on``.
 
-    Policies come first: a tracker determines how the memtype list is used, which switches may then change.
+    Policies come first, because the tracker determines how the memtype list is used;
+    switches may then change that.
     """
     first, second = profile_of(before), profile_of(after)
     changes = [
@@ -33,7 +34,7 @@ def changes_between(before: str, after: str) -> list[str]:
 
 
 def single_changes(version: str) -> Iterator[str]:
-    """Every change to *version* of one switch, or to another policy that some kernel has."""
+    """Every change to *version* that flips one switch, or uses another policy that some kernel has."""
     profile = profile_of(version)
     for name in _BY_NAME:
         yield f"{name}={_word(not getattr(profile, name))}"
@@ -43,7 +44,7 @@ def single_changes(version: str) -> Iterator[str]:
 
 
 def source_of(change: str, version: str) -> str:
-    """The source of a change: the release that introduced it, or the backport in the series of *version*."""
+    """The source of a change: the release that introduced it, or the backport in *version*'s series."""
     switch = _BY_NAME.get(change.partition("=")[0])
     if switch is None:
         eras = _eras_of(change)
@@ -60,7 +61,7 @@ def source_of(change: str, version: str) -> str:
 
 
 def description_of(change: str) -> str:
-    """The full description of a change: the behaviour, its source, and the titles of its backports."""
+    """A full description of a change: the behaviour, its source, and the titles of its backports."""
     switch = _BY_NAME.get(change.partition("=")[0])
     if switch is None:
         return "; ".join(era.source for era in _eras_of(change))
@@ -72,7 +73,7 @@ class Origin(NamedTuple):
     """The origin of a change.
 
     :ivar commit: 12 digits; None if unknown
-    :ivar catalogue: its entry among the bugs; None if it has none
+    :ivar catalogue: its entry in the bug catalogue; None if it has none
     """
 
     commit: str | None
@@ -80,7 +81,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(change: str) -> Origin:
-    """The commit and the bug of a change; for a switch that is turned off, the commit that ended it."""
+    """The commit and the bug behind a change; for a switch being turned off, the commit that ended it."""
     name, _, value = change.partition("=")
     switch = _BY_NAME.get(name)
     if switch is not None:
@@ -91,7 +92,7 @@ def origin_of(change: str) -> Origin:
 
 
 def field_of(change: str) -> str:
-    """The field of a profile that a change sets."""
+    """The profile field that a change sets."""
     name = change.partition("=")[0]
     return {"flush": "flushes", "walker": "walkers", **dict.fromkeys(_BY_COMMIT, "walkers")}.get(name, name)
 
@@ -102,21 +103,21 @@ def _eras_of(change: str) -> list[Era]:
 
 
 def is_of(change: str, series: str) -> bool:
-    """True if a point release of *series* is known to have made that change."""
+    """True if a point release in *series* is known to have made that change."""
     switch = _BY_NAME.get(change.partition("=")[0])
     points = () if switch is None else (*switch.stable, *switch.ended_stable)
     return any(series_of(backport.point) == series for backport in points)
 
 
-#: The change of a single place's walker in a machine's name, which is by commit only.
+#: A machine name can change the walker of a single place only through its commit.
 _BY_COMMIT = ("with", "without")
 
 
 def _policy(seam: str, name: str) -> str:
     if seam != "walker":
         return f"{seam}={name}"
-    # walker=NAME would change all walkers, but only walk_page_vma() ever changed between releases, in one
-    # commit.
+    # walker=NAME would change all walkers, but between releases only walk_page_vma() ever
+    # changed, in one commit.
     (era,) = (era for era in ERAS if era.seam == seam and era.before is not None)
     return f"with={era.commit}" if era.name == name else f"without={era.commit}"
 
@@ -137,15 +138,15 @@ def _switch_source(switch: Switch) -> str:
     return f"since {switch.since}{until}: {switch.source}{commit}"
 
 
-#: The programs that show each change, written by ``python tools/find_shown.py --write``, which tries every
-#: program on the models of all confirmed series, each with the change and without.
+#: The programs that show each change. ``python tools/find_shown.py --write`` writes them, after running every
+#: program on the models of all confirmed series, with and without each change.
 FILE = "shown_by.toml"
 
 
 def programs_of(change: str) -> tuple[str, ...]:
-    """The programs known to show a change, the shortest first.
+    """The programs known to show a change, shortest first.
 
-    :param change: as in a machine's name: ``mseal=off``, ``tracker=track_ctx``, ``with=c31783eeae7b``
+    :param change: as in a machine name: ``mseal=off``, ``tracker=track_ctx``, ``with=c31783eeae7b``
     """
     return tuple(_shown().get(key_of(change), ()))
 

@@ -1,7 +1,7 @@
 """Kernels with one commit added or removed: ``with=COMMIT`` and ``without=COMMIT``.
 
-A commit is abbreviated as in git, to at least 7 digits. The commits that introduced or ended a switch or a
-policy are supported; for some others there is a stated reason why they are not.
+As in git, a commit is abbreviated to at least 7 digits. Any commit that introduced or ended a switch or a
+policy can be used; for some others, there is a stated reason why not.
 """
 
 import re
@@ -17,7 +17,7 @@ from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
-#: Commits of the bug catalogue that no switch can express, and why.
+#: Commits in the bug catalogue that no switch can express, and why not.
 NO_SWITCH = {
     "2ab640379a0a": "A03: it made fork track at all, before every kernel modelled here",
     "5899329b1910": "A06: it began the tracking (2.6.29), before every kernel modelled here",
@@ -37,7 +37,7 @@ NO_SWITCH = {
 def machine_without(machine: str, commit: str) -> str:
     """The name of *machine* (``6.1``, ``5.15,with=526a9ce7e134``) without a commit that it has.
 
-    A change that added the commit is dropped from the name.
+    If the name has a change that added the commit, that change is dropped.
     """
     version, *changes = machine.split(",")
     remaining = [change for change in changes if change != f"with={commit}"]
@@ -48,7 +48,7 @@ def machine_without(machine: str, commit: str) -> str:
 def with_commit(profile: Profile, text: str) -> Profile:
     """*profile* with the commit *text* applied.
 
-    :raises Misuse: if there is no such commit, there is no switch for it, or it is already applied
+    :raises Misuse: if there is no such commit, no switch for it, or it is already applied
     """
     return _changed(profile, text, wanted=True)
 
@@ -56,20 +56,20 @@ def with_commit(profile: Profile, text: str) -> Profile:
 def without_commit(profile: Profile, text: str) -> Profile:
     """*profile* with the commit *text* removed.
 
-    :raises Misuse: if there is no such commit, there is no switch for it, or it is not applied
+    :raises Misuse: if there is no such commit, no switch for it, or it is not applied
     """
     return _changed(profile, text, wanted=False)
 
 
 def known_commits() -> dict[str, str]:
-    """Every commit that can be added or removed, with its switch or ``seam=policy``."""
+    """Every commit that can be added or removed, with its switch or its ``seam=policy``."""
     return {commit: name for commit, name, _ in _entries()}
 
 
 def check_trackers(profile: Profile, commits: list[str]) -> None:
-    """Refuse commits that only affect another tracker.
+    """Refuse commits that only affect a different tracker.
 
-    :raises Misuse: naming the tracker to add
+    :raises Misuse: the message names the tracker to add
     """
     for commit in commits:
         for _, _, source in _matching_entries(commit):
@@ -95,7 +95,7 @@ def _matching_entries(text: str) -> list[tuple[str, str, Switch | Era]]:
 
 
 def same_commit(commit: str, text: str) -> bool:
-    """True if two spellings of a commit, of which one may be shorter, can mean the same commit."""
+    """True if two spellings of a commit, one of which may be shorter, can mean the same commit."""
     return commit.startswith(text) or text.startswith(commit)
 
 
@@ -143,7 +143,7 @@ def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
             f"and here it is {current}: write {era.seam}={target}"
         )
     if era.seam == "walker":
-        # Of the walkers, only this one changed.
+        # The only walker that ever changed.
         return with_policy(profile, era.seam, target, "walk_page_vma")
     return with_policy(profile, era.seam, target)
 

@@ -1,10 +1,11 @@
-"""The guard around a user-defined policy, which checks every call for effects its seam's protocol forbids.
+"""The guard around a user-defined policy, which checks each call for effects that the
+seam's protocol forbids.
 
 Program runs guard the policies of their kernels; searches guard only the first of many similar steps. A
-tracker may write the memtype list, but not page tables or VMAs; a flush placement may flush, but writes none
-of these; a walker must not write anything. The protocol also defines which methods may refuse, and their
-return types. Calls are recorded so that two runs of a program can be compared, because a policy must be
-deterministic.
+tracker may write the memtype list, but not page tables or VMAs. A flush placement may flush, but may
+write none of these. A walker must not write anything. The protocol also defines which methods may
+refuse, and what they return. Calls are recorded so that two runs of a program can be compared, because a
+policy must be deterministic.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from pfnlab.kernel.mm.table_locks import TableLocks
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.own import RETURNS, hooks_of
 
-#: Methods that may raise ModelledErrno; in any other, the kernel can no longer back out.
+#: Methods that may raise ModelledErrno; after any other, the kernel could no longer back out.
 _REFUSES = (
     *("remap_pfn_range", "memremap_pages", "vmf_insert_pfn", "may_split", "vm_area_dup"),
     *("vma_prepare", "copy_page_range", "zap_page_range_single"),
@@ -39,10 +40,10 @@ _WRITES_BOOK = ("tracker",)
 
 
 class HookCall(NamedTuple):
-    """One call of a policy's method.
+    """One call to a policy's method.
 
-    :param arguments: its arguments, in words that have the same meaning in another run
-    :param outcome: its result or refusal, and the memtype list afterwards
+    :param arguments: the arguments, in words that mean the same in another run
+    :param outcome: the result or refusal, and the memtype list after the call
     """
 
     hook: str
@@ -51,11 +52,11 @@ class HookCall(NamedTuple):
 
 
 class Guard:
-    """Replacement of a user-defined policy in one kernel: it has its methods, and checks each call.
+    """Stands in for a user-defined policy in one kernel: it has the same methods, and checks each call.
 
-    :param policy: the object of the user's class
+    :param policy: an object of the user's class
     :ivar path: the policy's file
-    :ivar made: every call so far
+    :ivar made: every call made so far
     """
 
     def __init__(self, path: str, seam: str, policy: object, kernel: Kernel) -> None:
@@ -81,7 +82,7 @@ class Guard:
             except (ModelledErrno, Undecided) as error:
                 refusal = error
             finally:
-                # If it was held, other operations have run meanwhile and changed both.
+                # If it was held, other operations have run in the meantime and changed both.
                 alone = turns == self._kernel.processors.turns
                 if alone:
                     self._check_parts(hook, parts)
@@ -102,7 +103,7 @@ class Guard:
         return call
 
     def _check_parts(self, hook: str, before: dict[str, object]) -> None:
-        """Check that no part of the kernel was replaced, and restore one that was, as others use it."""
+        """Check that no part of the kernel was replaced, and put back one that was, because others use it."""
         for name, part in before.items():
             if getattr(self._kernel, name, None) is not part:
                 setattr(self._kernel, name, part)
@@ -134,9 +135,9 @@ class Guard:
 
 
 def check_deterministic(path: str, first: Sequence[HookCall], second: Sequence[HookCall]) -> None:
-    """Check that two runs of one program made the same calls, with the same results.
+    """Check that two runs of one program made the same calls and got the same results.
 
-    :raises PolicyError: naming the method of the first call that differs
+    :raises PolicyError: the message names the method of the first call that differs
     """
     for call, repeat in zip_longest(first, second):
         if call != repeat:
@@ -162,7 +163,7 @@ def _space(argument: object) -> MmStruct | None:
 
 
 def _fields(vma: Vma) -> tuple[object, ...]:
-    """The fields of a VMA that belong to mm: all except the tracker's flag and record."""
+    """The fields of a VMA that belong to mm, which is all but the tracker's flag and record."""
     return vma.start, vma.end, vma.pgoff, vma.flags & ~VM_PAT, vma.page_prot, vma.file, vma.anon_vma
 
 

@@ -14,7 +14,7 @@ from pfnlab.base.files import MOST_WRITTEN, Unreadable, read_bytes
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.mm.profile import Profile
 
-#: The options of each field, which is on if all options of one of its alternatives are set.
+#: The options behind each field, which is on if every option of one of its alternatives is set.
 OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "soft_dirty": (("MEM_SOFT_DIRTY",),),
     "huge_pages": (("TRANSPARENT_HUGEPAGE",),),
@@ -45,10 +45,10 @@ OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "kasan": (("KASAN",),),
 }
 
-#: The other choices for forced accesses through /proc/PID/mem; older kernels have none and always force.
+#: The other choices for forced access through /proc/PID/mem; older kernels lack them and always force.
 _FORCES_NOT = ("PROC_MEM_FORCE_PTRACE", "PROC_MEM_NO_FORCE")
 
-#: Switches of a profile that are on only if a configuration field is.
+#: Profile switches that are on only if a configuration field is.
 _NEEDED_BY = {
     "huge_pages": ("huge_pfnmap", "huge_faults_ignore_thp"),
     "frees_tables": ("zap_frees_tables", "zap_flushes_behind"),
@@ -64,14 +64,14 @@ _NEEDED_BY = {
 _SET = re.compile(r"^CONFIG_(?P<name>\w+)=[ym]$", re.M)
 _CHOSEN = re.compile(r"^CONFIG_(?P<name>\w+)=(?P<value>[ym])$", re.M)
 
-#: The option that every configuration of a modelled kernel sets.
+#: The option that is set in every configuration of a modelled kernel.
 _ARCHITECTURE = "X86_64"
 
 _GZIP = b"\x1f\x8b"
 
 
 def read_configuration(text: str) -> Configuration:
-    """The configuration described by the text of a ``.config``; an option it does not set is off.
+    """The configuration described by the text of a ``.config``; options that it does not set are off.
 
     :raises Misuse: if it is not the configuration of an x86-64 kernel
     """
@@ -91,7 +91,7 @@ def read_configuration(text: str) -> Configuration:
 def configuration_of(path: Path) -> Configuration:
     """The configuration in a ``.config`` file, which may be gzipped.
 
-    :raises Misuse: if it cannot be read, or is not a configuration; the message names it
+    :raises Misuse: if the file cannot be read or is not a configuration; the message names the file
     """
     return _read(path)[1]
 
@@ -105,7 +105,7 @@ def options_of(path: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> tuple[str, Configuration]:
-    """The text of a configuration, which can be read only once from a pipe, and its meaning."""
+    """The text of a configuration, which can be read only once from a pipe, and what it says."""
     text = _text_of(path)
     try:
         return text, read_configuration(text)
@@ -117,7 +117,7 @@ def _text_of(path: Path) -> str:
     content = read_bytes(path, "configuration", MOST_WRITTEN)
     if content.startswith(_GZIP):
         try:
-            # Decompress no more than the limit for any file: a small one could expand to any size.
+            # Decompress no more than the size limit for any file, as a small one could expand to any size.
             with gzip.open(io.BytesIO(content)) as file:
                 content = file.read(MOST_WRITTEN)
         except (OSError, EOFError, zlib.error):
@@ -126,7 +126,7 @@ def _text_of(path: Path) -> str:
 
 
 def configured(profile: Profile, configuration: Configuration) -> Profile:
-    """*profile* in a kernel with this configuration."""
+    """*profile* for a kernel with this configuration."""
     changed: dict[str, Any] = {
         switch: False
         for field, switches in _NEEDED_BY.items()
@@ -141,7 +141,7 @@ def configured(profile: Profile, configuration: Configuration) -> Profile:
 
 @cache
 def option_names(field: str) -> str:
-    """The options of a field, as named in messages: ``CONFIG_NUMA and CONFIG_MIGRATION``."""
+    """The options behind a field, as messages name them: ``CONFIG_NUMA and CONFIG_MIGRATION``."""
     return " or ".join(
         " and ".join(f"CONFIG_{name}" for name in alternative) for alternative in OPTIONS[field]
     )

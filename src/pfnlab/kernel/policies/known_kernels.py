@@ -25,14 +25,14 @@ _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 
 
 class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The result of a comparison with the model.
+    """The result of one comparison with the model.
 
-    :param programs: number of programs that both machines ran
-    :param steps: number of their steps that were compared
-    :param undecided: number of programs not compared because headers, modules or a rule are missing
-    :param differences: number of programs in which model and kernel differed
-    :param unexplained: number of these that no switch explains
-    :param seed: the seed of the random programs
+    :param programs: how many programs both machines ran
+    :param steps: how many of their steps were compared
+    :param undecided: how many programs were not compared because headers, modules or a rule are missing
+    :param differences: in how many programs the model and the kernel differed
+    :param unexplained: how many of these no switch explains
+    :param seed: the seed for the random programs
     """
 
     programs: Count
@@ -44,26 +44,27 @@ class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def programs_in(held: Mapping[str, HeldCount]) -> int:
-    """The number of programs that both machines ran, over all kinds in *held*."""
+    """Number of programs that both machines ran, over all kinds in *held*."""
     return sum(count.programs for count in held.values())
 
 
 def steps_in(held: Mapping[str, HeldCount]) -> int:
-    """The number of steps of these programs that were compared; steps with an order count as one of them."""
+    """Number of steps compared in these programs; steps with an order count as one of them."""
     return sum(count.steps for name, count in held.items() if name != "orders")
 
 
 class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One kernel that was compared with the model of its version.
+    """A kernel that has been compared with the model of its version.
 
     :param version: the upstream version: ``6.12.107``
-    :param package_version: the distribution's, ``6.12.107-1``
+    :param package_version: the distribution's version, ``6.12.107-1``
     :param release: the output of ``uname -r``
     :param sha256: the hash of its vmlinuz
-    :param met: the day of the comparison, e.g. ``2026-11-21``
-    :param held: the counts by comparison: ``litmus``, ``walkers``, ``orders``, ``random``, ``schedules``
-    :param titles: the relevant stable commits since the previous known kernel of its series, each as
-        ``6.12.107: title``
+    :param met: the date of the comparison, e.g. ``2026-11-21``
+    :param held: the counts for each comparison: ``litmus``, ``walkers``, ``orders``,
+        ``random``, ``schedules``
+    :param titles: the relevant stable commits since the previous known kernel in its series,
+        each as ``6.12.107: title``
     """
 
     version: str
@@ -85,7 +86,7 @@ class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 @cache
 def known_kernels() -> tuple[KnownKernel, ...]:
-    """Every known kernel, oldest first."""
+    """All known kernels, oldest first."""
     return tuple(_read(KNOWN))
 
 
@@ -96,7 +97,7 @@ def known_packages() -> tuple[str, ...]:
 
 @cache
 def known_versions() -> tuple[str, ...]:
-    """The exact known versions, oldest first."""
+    """All known exact versions, oldest first."""
     return tuple(dict.fromkeys(map(upstream, known_packages())))
 
 
@@ -108,8 +109,8 @@ def newest_known(series: str) -> str | None:
 def nearest(version: str) -> str | None:
     """The known version whose rules apply to *version*.
 
-    This is the newest in its series that is not newer, otherwise the oldest; if none of its series is known,
-    the newest before it.
+    This is the newest in its series that is not newer, or else the oldest in its series; if none in its
+    series is known, it is the newest known version before it.
     """
     key = version_key(version)
     same = [known for known in known_versions() if series_of(known) == series_of(version)]
@@ -120,8 +121,8 @@ def nearest(version: str) -> str | None:
 def version_of_release(release: str) -> str:
     """The version in a ``uname -r``, e.g. ``6.12.107`` for ``6.12.107+deb13-cloud-amd64``, or in a version.
 
-    A release such as ``6.1.0-56-cloud-amd64`` does not contain one; it is looked up among the known kernels,
-    and if it is not found, its series is returned.
+    A release such as ``6.1.0-56-cloud-amd64`` contains no version, so it is looked up among the known
+    kernels; if it is not found, the result is its series.
     """
     if is_version(release):
         return release
@@ -136,9 +137,9 @@ def version_of_release(release: str) -> str:
 
 
 def known_titles(first: str, second: str) -> tuple[str, ...]:
-    """The titles of stable commits between two versions of one series, from its known kernels.
+    """The titles of stable commits between two versions in a series, collected from its known kernels.
 
-    Empty if the two are of different series.
+    Empty if the two are in different series.
     """
     if series_of(first) != series_of(second):
         return ()
@@ -154,7 +155,7 @@ def known_titles(first: str, second: str) -> tuple[str, ...]:
 
 
 def write_known(path: Path, known: KnownKernel) -> None:
-    """Write the line for *known* into the file at *path*, replacing an older one.
+    """Write *known* as a line in the file at *path*, replacing an older line for it.
 
     :raises Misuse: if the file is damaged
     """

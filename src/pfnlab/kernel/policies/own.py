@@ -1,7 +1,7 @@
-"""A user-defined policy: one file with one class, which has the methods of a seam.
+"""A user-defined policy: a file with a single class, which has the methods of a seam.
 
-The file is run as a module; the methods of its class determine its seam. No registration is
-needed: ``model:7.2,tracker=path/to/mine.py`` names the file.
+The file is run as a module, and the methods of its class show which seam it is for. There is nothing to
+register: ``model:7.2,tracker=path/to/mine.py`` names the file.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from pfnlab.kernel.mm.gather import FlushPlacement
 from pfnlab.kernel.mm.tracker import Tracker
 from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 
-#: The protocol of each seam, by the seam's name in the name of a machine.
+#: The protocol of each seam, by the seam's name in machine names.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
 
 #: The type that each method must return; methods not listed return nothing.
@@ -33,12 +33,12 @@ RETURNS: dict[str, type] = {
     "vm_normal_page": bool,
 }
 
-#: Methods that a policy may omit.
+#: Methods that a policy may leave out.
 OPTIONAL = ("unmap_region", "tlb_gather_mmu", "tlb_reset_range", "remap_pfn_range_filled", "vma_prepare")
 
 
 def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:
-    """The methods required by the protocol of *seam*, in its order."""
+    """The methods that *seam*'s protocol requires, in the protocol's order."""
     members = vars(PROTOCOLS[seam]).items()
     return {
         name: member
@@ -48,11 +48,11 @@ def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:
 
 
 class OwnPolicy(NamedTuple):
-    """A policy from a file.
+    """A policy loaded from a file.
 
     :param path: the file, as the user named it
     :param seam: ``tracker``, ``flush`` or ``walker``
-    :param make: its class; that of a tracker is called with the kernel, others without arguments
+    :param make: the class; a tracker's is called with the kernel, all others without arguments
     """
 
     path: str
@@ -61,25 +61,26 @@ class OwnPolicy(NamedTuple):
 
 
 def is_path(name: str) -> bool:
-    """True if *name* is the name of a file, not of a policy in this package."""
+    """True if *name* is a file name rather than a policy in this package."""
     return name.endswith(".py")
 
 
 def files_in(machine: str) -> list[str]:
-    """The policy files in the name of a machine, e.g. ``model:7.2,tracker=mine.py``.
+    """The policy files in a machine name, e.g. ``model:7.2,tracker=mine.py``.
 
-    Creating that machine executes them.
+    Creating that machine executes these files.
     """
     values = [change.partition("=")[2] for change in machine.split(",")]
     return [value for value in values if is_path(value)]
 
 
 def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
-    """The policy in the file at *path*, which is run once as long as it does not change.
+    """The policy in the file at *path*, which is run only once unless it changes.
 
     :param seam: the seam that it must be for; None for any
     :raises Misuse: if there is no such file, or it is for another seam
-    :raises PolicyError: if the file cannot be run, has no policy or several, or its policy lacks a method
+    :raises PolicyError: if the file cannot be run, has no policy or more than one, or
+        its policy lacks a method
     """
     if not is_path(path):
         raise Misuse(f"{visible_name(path)} is not a Python file: name one, FILE.py, with a policy in it")
@@ -106,7 +107,7 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
     cls, seam = policies[0]
     for hook, method in hooks_of(seam).items():
         if hook in OPTIONAL and not hasattr(cls, hook):
-            # The protocol's method does nothing.
+            # The protocol's own method, which does nothing.
             setattr(cls, hook, method)
         _check_hook(path, cls, hook, method)
     for part in [part for base in _own_bases(cls) for part in vars(base).values()]:
@@ -119,11 +120,11 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
 
 
 def _own_bases(cls: type) -> list[type]:
-    """The class and its bases, except those from this package and from Python."""
+    """The class and its bases, without those from this package and from Python itself."""
     return [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in _NOT_OWN]
 
 
-#: The modules whose classes are not user-defined.
+#: The modules whose classes do not count as user-defined.
 _NOT_OWN = ("pfnlab", "builtins", "typing", "abc")
 
 
@@ -133,12 +134,12 @@ def _is_own(method: Any) -> bool:
 
 @cache
 def has_own_check(kind: type) -> bool:
-    """True if *kind* has a user-defined check where a class of this package has none."""
+    """True if *kind* has a user-defined check where this package's classes have none."""
     return _is_own(getattr(kind, "_check", None))
 
 
 def _returning(path: str, hook: str, method: Callable[..., Any], expected: type) -> Callable[..., Any]:
-    """*method* with a check of its result, because otherwise mm would fail far from the cause."""
+    """*method* with a check on its result, because mm would otherwise fail far from the cause."""
 
     @wraps(method)
     def call(*arguments: Any) -> Any:
@@ -160,7 +161,7 @@ def _run(path: str) -> ModuleType:
 
 
 def _seam_of(cls: type) -> str | None:
-    """The seam that most methods of *cls* belong to, not counting the check."""
+    """The seam to which most methods of *cls* belong, not counting the check."""
     hooks = {
         seam: sum(hasattr(cls, hook) for hook in hooks_of(seam) if hook != "_check") for seam in PROTOCOLS
     }
@@ -169,7 +170,7 @@ def _seam_of(cls: type) -> str | None:
 
 
 def _check_hook(path: str, cls: type, hook: str, method: Callable[..., Any]) -> None:
-    """Check that *cls* has the method, and that it accepts the parameters of its calls."""
+    """Check that *cls* has the method, and that it accepts the arguments it is called with."""
     names = list(inspect.signature(method).parameters)[1:]
     if not callable(getattr(cls, hook, None)):
         raise PolicyError(

@@ -1,4 +1,4 @@
-"""Comparisons on kernels patched with a policy that no kernel has (``evidence/patches/``).
+"""Comparisons with kernels that were patched to have a policy no kernel has (``evidence/patches/``).
 
 ``python evidence/tools/hold_patches.py`` writes ``patched.json`` next to this module.
 """
@@ -14,24 +14,24 @@ import msgspec
 class PatchedKernel(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
-    """One patched kernel, and its comparison with the model that has the policy.
+    """One patched kernel, and how it compared with the model that has the policy.
 
     :param policy: ``flush=end_vma``
-    :param series: the kernel's series, ``7.2``
-    :param kernel: the kernel's name
-    :param source: the package with its source
+    :param series: the series of the kernel, ``7.2``
+    :param kernel: the name of the kernel
+    :param source: the package containing its source
     :param configuration: the name of its configuration, ``lab``
-    :param build_seconds: the build time of the kernel, usually from a previously built tree
-    :param seed: the seed of the random programs
-    :param litmus: hand-written programs that both ran: litmus, walkers, orders, schedules
-    :param random: random programs
-    :param steps: number of steps of all these
-    :param changed: the hand-written programs whose result the policy changes on the model
-    :param schedules: those of ``changed`` that hold a processor
+    :param build_seconds: how long it took to build, usually from a tree that had been built before
+    :param seed: the seed for the random programs
+    :param litmus: how many hand-written programs both ran: litmus, walkers, orders, schedules
+    :param random: how many random programs both ran
+    :param steps: how many steps all of these have
+    :param changed: the hand-written programs whose result on the model the policy changes
+    :param schedules: those in ``changed`` that hold a processor
     :param undecided: programs without a rule, or whose machine was lost
     :param differences: programs that differ
-    :param stale: schedules in which the model predicts a stale read, and in which it was seen; None if not
-        checked
+    :param stale: in how many schedules the model predicts a stale read, and in how many one was
+        seen; None if not checked
     """
 
     policy: str
@@ -52,18 +52,18 @@ class PatchedKernel(
 
     @property
     def programs(self) -> int:
-        """The number of programs both ran."""
+        """Number of programs that both ran."""
         return self.litmus + self.random
 
 
 @cache
 def patched_kernels() -> Mapping[str, PatchedKernel]:
-    """The kernels that were compared, by the name of the patch."""
+    """The kernels that were compared, by patch name."""
     return read_patched(Path(str(files("pfnlab.kernel.policies") / "patched.json")))
 
 
 def read_patched(path: Path) -> dict[str, PatchedKernel]:
-    """The content of a file like ``patched.json``; empty if there is no file."""
+    """The content of a file like ``patched.json``; empty if the file does not exist."""
     if not path.exists():
         return {}
     return msgspec.json.decode(path.read_bytes(), type=dict[str, PatchedKernel])

@@ -1,11 +1,10 @@
-"""Kernel profiles: the policy and the switches of each release.
+"""Kernel profiles: the policies and switches of each release.
 
-A profile follows from its release, and from the table of switches (``switches.toml``).
+A profile is derived from the release and the table of switches (``switches.toml``).
 
-A kernel is named by an exact version, ``6.1.176``. The bare name of a confirmed series (:data:`CONFIRMED`)
-means its newest known version (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is
-mainline at its release; the exact version, or ``with=COMMIT``, includes what its stable series backported
-later.
+A kernel is named by its exact version, ``6.1.176``. The name of a confirmed series alone (:data:`CONFIRMED`)
+means its newest known version (:mod:`pfnlab.kernel.policies.known_kernels`). Any other release alone means
+mainline at that release; an exact version, or ``with=COMMIT``, adds what its stable series backported later.
 """
 
 from functools import cache
@@ -21,12 +20,12 @@ from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Backport, Era
 #: The series that have goldens.
 SERIES = CONFIRMED
 
-#: The seams with eras, as in a machine's name. Among walkers, only smaps and numa_maps changed.
+#: The seams that have eras, as in machine names. Among walkers, only smaps and numa_maps ever changed.
 SEAMS = ("tracker", "flush", "walker")
 
 
 def era_of(seam: str, version: str) -> Era:
-    """The policy of *version* for *seam*: mainline's, unless its stable series has another."""
+    """The policy that *version* has for *seam*: mainline's, unless its stable series has a different one."""
     mainline = [era for era in ERAS if era.seam == seam and era.reached(version)][-1]
     if version == series_of(version):
         return mainline
@@ -41,7 +40,7 @@ def era_of(seam: str, version: str) -> Era:
 
 
 def exact(version: str) -> str:
-    """The version whose rules apply to *version*: for a confirmed series the newest known one."""
+    """The version whose rules apply to *version*; for a confirmed series, the newest known one."""
     if version in CONFIRMED:
         return newest_known(version) or version
     return version
@@ -49,7 +48,7 @@ def exact(version: str) -> str:
 
 @cache
 def profile_of(version: str) -> Profile:
-    """The profile of a series or an exact version, even if it is not one of :data:`RELEASES`."""
+    """The profile of a series or an exact version, even one not in :data:`RELEASES`."""
     version = exact(version)
     return Profile(
         series=series_of(version),
@@ -69,7 +68,7 @@ def profile_of(version: str) -> Profile:
 
 
 def assumed(version: str) -> list[str]:
-    """The switches and policies of *version* that are only assumed, in the form of a machine's name."""
+    """The switches and policies of *version* that are only assumed, written as in a machine name."""
     version = exact(version)
     unsure = [
         f"{seam}={era_of(seam, version).name}"
@@ -86,7 +85,7 @@ def assumed(version: str) -> list[str]:
 
 @cache
 def described(version: str) -> str:
-    """The description of a profile in reports: its kernel, and how far it can be trusted."""
+    """A profile as reports describe it: its kernel, and how far it can be trusted."""
     if version in CONFIRMED:
         return f"profile {exact(version)}, the newest known of {version}"
     if version in known_versions():
@@ -99,7 +98,7 @@ def described(version: str) -> str:
 
 
 def _around(version: str) -> str:
-    """The known versions next to *version* in its series."""
+    """The known versions on either side of *version* in its series."""
     same_series = [known for known in known_versions() if series_of(known) == series_of(version)]
     older = [known for known in same_series if version_key(known) < version_key(version)]
     newer = [known for known in same_series if version_key(known) > version_key(version)]

@@ -1,18 +1,17 @@
-"""The mainline releases with a profile, those confirmed on kernels, and the comparison of versions.
+"""The mainline releases that have a profile, those confirmed on kernels, and comparing versions.
 
-A *series* is ``6.1``; a *version* is one kernel of it: ``6.1.176``, ``7.3-rc7``, and ``7.3.0``, which is the
-release itself. The version of a distribution's package (``6.1.176-1``, ``7.3~rc7-1~exp1``) is a *package
-version*.
+A *series* is ``6.1``; a *version* is one kernel in it: ``6.1.176``, ``7.3-rc7``, or ``7.3.0`` for the release
+itself. The version of a distribution package (``6.1.176-1``, ``7.3~rc7-1~exp1``) is a *package version*.
 """
 
 import re
 from functools import cache
 from itertools import pairwise
 
-#: The series whose profile was compared with kernels, oldest first.
+#: The series whose profile has been compared with kernels, oldest first.
 CONFIRMED = ("6.1", "6.12", "6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3")
 
-#: Every release with a profile, oldest first.
+#: Every release that has a profile, oldest first.
 RELEASES = (
     *("5.10", "5.15"),
     *(f"6.{minor}" for minor in range(1, 20)),
@@ -42,7 +41,7 @@ def series_of(version: str) -> str:
 
 @cache
 def version_key(version: str) -> tuple[int, ...]:
-    """A version as numbers: release candidates come before the release, point releases after it.
+    """A version as numbers that sort: candidates before the release, point releases after it.
 
     :raises ValueError: if it is not a version
     """
@@ -56,8 +55,8 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 def upstream(package_version: str) -> str:
-    """The version of a package: ``6.1.192`` for ``6.1.192-2``, ``7.3-rc7`` for ``7.3~rc7-1~exp1``, ``7.3.0``
-    for ``7.3-1``; empty if it does not begin with one.
+    """The upstream version of a package: ``6.1.192`` for ``6.1.192-2``, ``7.3-rc7`` for ``7.3~rc7-1~exp1``,
+    ``7.3.0`` for ``7.3-1``; empty if the text does not start with a version.
     """
     match = _PACKAGED.match(package_version)
     if match is None:
@@ -69,17 +68,17 @@ def upstream(package_version: str) -> str:
 
 @cache
 def series_key(series: str) -> tuple[int, ...]:
-    """A series as numbers, so that 6.9 comes before 6.12."""
+    """A series as numbers that sort, with 6.9 before 6.12."""
     return tuple(int(part) for part in series.split("."))
 
 
 def confirmed_before(series: str) -> str | None:
-    """The confirmed series before *series*; None if that is the oldest or not confirmed."""
+    """The confirmed series before *series*; None if *series* is the oldest or is not confirmed."""
     return next((older for older, newer in pairwise(CONFIRMED) if newer == series), None)
 
 
 def between(older: str, newer: str) -> tuple[str, ...]:
-    """The releases with a profile strictly between two others."""
+    """The releases with a profile that lie strictly between two others."""
     return tuple(
         release for release in RELEASES if series_key(older) < series_key(release) < series_key(newer)
     )

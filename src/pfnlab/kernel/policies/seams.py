@@ -1,4 +1,4 @@
-"""The seams of a profile and their policies: from this package, eras of vm_pat, or a user's file."""
+"""A profile's seams and policies: from this package, from eras of vm_pat, or from a user's file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,15 +15,15 @@ from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 
-#: The policies of this package by seam and name, each created for a kernel.
+#: This package's policies by seam and name, each with its constructor for a kernel.
 POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "tracker": TRACKERS,
     "flush": FLUSHES,
     "walker": WALKERS,
 }
 
-#: vm_pat at the end of each of its eras, by name, with that era's characteristic: the same tracker with the
-#: fixes it had by then, so each switch it reads is as it was in mainline, on any profile.
+#: vm_pat as it was at the end of each era, by name, with what characterizes the era: the same tracker with
+#: the fixes it had by then. Every switch that it reads is as it was in mainline, on any profile.
 VM_PAT_ERAS = {
     "vm_pat@3.7": "as it began: a free takes whole entries only, every copy carries the flag",
     "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",
@@ -32,30 +32,30 @@ VM_PAT_ERAS = {
     "vm_pat@6.15": "all repairs it ever had",
 }
 
-#: Switches of the tracker in addition to those that only it reads.
+#: Tracker switches other than those that only the tracker reads.
 _ALSO = ("end_match", "failed_remap_zaps")
 
-#: The places of each seam that may have separate policies: ``walker.folio_walk_start=early_refusal``.
+#: The places in each seam that may have a policy of their own: ``walker.folio_walk_start=early_refusal``.
 PLACES: dict[str, tuple[str, ...]] = {"flush": Flushes._fields, "walker": Walkers._fields}
 
 
 def policy_names(seam: str) -> tuple[str, ...]:
-    """The policies of this package for *seam*; a tracker may be an era of vm_pat."""
+    """This package's policies for *seam*; a tracker may be an era of vm_pat."""
     return tuple(sorted([*TRACKERS, *VM_PAT_ERAS]) if seam == "tracker" else POLICIES[seam])
 
 
 def policy_of(profile: Profile, seam: str) -> str:
-    """The policy of *profile*.
+    """The policy that *profile* has for a seam.
 
-    For walkers, this is the policy of walk_page_vma(), the only one that ever changed; for flushes, that of
-    munmap.
+    For walkers, this is the one in walk_page_vma(), the only place that ever changed; for
+    flushes, the one for munmap.
     """
     policies = {"tracker": profile.tracker, "flush": profile.flushes.munmap}
     return policies.get(seam, profile.walkers.walk_page_vma)
 
 
 def seam_and_place(name: str) -> tuple[str, str | None] | None:
-    """The seam called *name*, and its place if *name* is ``SEAM.PLACE``; None if it is not a seam.
+    """The seam called *name*, plus the place if *name* is ``SEAM.PLACE``; None if it is not a seam.
 
     :raises Misuse: if the seam has no such place
     """
@@ -75,10 +75,10 @@ def seam_and_place(name: str) -> tuple[str, str | None] | None:
 
 
 def with_policy(profile: Profile, seam: str, name: str, place: str | None = None) -> Profile:
-    """*profile* with the policy *name*, a file or an existing one; a tracker brings the memtype list of its
-    time.
+    """*profile* with the policy *name*, a file or an existing one; a tracker brings the memtype
+    list of its time with it.
 
-    :param place: the one of :data:`PLACES` that gets it; None for all
+    :param place: the place in :data:`PLACES` that gets the policy; None for all
     :raises Misuse: if there is no such policy, or the file has none for *seam*
     """
     if is_path(name):
@@ -101,7 +101,7 @@ def with_policy(profile: Profile, seam: str, name: str, place: str | None = None
 
 
 def era_switches(name: str) -> dict[str, bool]:
-    """The switches of the era *name*, one of :data:`VM_PAT_ERAS`: ``vm_pat@4.5``."""
+    """The switches in the era *name*, one of :data:`VM_PAT_ERAS`: ``vm_pat@4.5``."""
     release = series_key(name.partition("@")[2])
     return {
         switch.name: (
@@ -115,7 +115,7 @@ def era_switches(name: str) -> dict[str, bool]:
 
 
 def _reached(since: str, release: tuple[int, ...]) -> bool:
-    """True if *release* is *since* or a later one: a point release only for its own series."""
+    """True if *release* is *since* or later; a point release counts only within its own series."""
     first = series_key(since)
     if len(first) == 3 and first[0] > 2:
         return release[:2] == first[:2] and release >= first

@@ -1,4 +1,4 @@
-"""The policies that come with pfnlab: modules in a folder of each seam, whose docstrings describe them."""
+"""The policies that come with pfnlab: modules in one folder per seam, each described by its docstring."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Policy(NamedTuple):
-    """A policy: a module in a folder named after its seam, e.g. ``trackers``; its docstring describes it."""
+    """A policy: a module in its seam's folder, e.g. ``trackers``, described by its docstring."""
 
     seam: str
     name: str
@@ -17,7 +17,7 @@ class Policy(NamedTuple):
 
 
 def all_policies() -> Iterator[Policy]:
-    """Return every policy, by seam and name."""
+    """Return all policies, by seam and name."""
     for seam in sorted(files("pfnlab.kernel.policies").iterdir(), key=_name):
         if seam.is_dir() and seam.joinpath("__init__.py").is_file():
             for module in sorted(seam.iterdir(), key=_name):

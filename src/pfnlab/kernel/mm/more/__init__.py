@@ -1,1 +1,1 @@
-"""More of the memory core: parts to skip on a first reading."""
+"""More of the memory code: parts to skip on a first reading."""

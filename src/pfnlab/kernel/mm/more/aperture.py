@@ -1,4 +1,4 @@
-"""Apertures that graphics drivers reserve before any mapping (S2.7, S9.8), and modes of memory (S2.9)."""
+"""Apertures that graphics drivers reserve before mapping anything (S2.7, S9.8), and set_memory (S2.9)."""
 
 import errno
 
@@ -11,9 +11,9 @@ from pfnlab.kernel.mm.memtype import mem_text
 
 
 def arch_io_reserve_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
-    """Reserve *pfns* as write-combining, so that inserts use that mode (``memtype_reserve_io()``, S2.7).
+    """Reserve *pfns* as write-combining so that inserts use that mode (``memtype_reserve_io()``, S2.7).
 
-    :raises ModelledErrno: EBUSY if they already have a weaker mode, or two modes
+    :raises ModelledErrno: EBUSY if they already have a weaker mode, or two different modes
     """
     book, start, end = kernel.book, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
     if leaves_resource(kernel, pfns):
@@ -26,12 +26,12 @@ def arch_io_reserve_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
 
 
 def arch_io_free_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
-    """Free an entry of exactly *pfns*, regardless of its owner."""
+    """Free an entry for exactly *pfns*, whoever owns it."""
     kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
 
 
 def leaves_resource(kernel: Kernel, pfns: PfnRange) -> bool:
-    """``iomem_map_sanity_check()``: True, with a log line, if a range crosses a resource (S9.6.5)."""
+    """``iomem_map_sanity_check()``: True, with a log line, if a range crosses a resource's edge (S9.6.5)."""
     start, end = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
     resource = kernel.platform.phys.iomem_map_sanity_check(start, end - start)
     if resource is not None and kernel.profile.spanning_told:
@@ -43,10 +43,11 @@ def leaves_resource(kernel: Kernel, pfns: PfnRange) -> bool:
 
 
 def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """set_memory_wb, set_memory_wc or set_memory_uc on pages of RAM: change direct map and types (S2.9.1).
+    """set_memory_wb, set_memory_wc or set_memory_uc on RAM pages: change the direct
+    map and the types (S2.9.1).
 
     :param mode: UC reserves UC-; WB restores the direct map, then frees the reservation
-    :raises ModelledErrno: EBUSY if one of them already has a mode
+    :raises ModelledErrno: EBUSY if any of them already has a mode
     """
     book, start, end = kernel.book, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
     if mode is CacheMode.WB:
@@ -59,10 +60,10 @@ def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
 
 def set_pages_array(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """set_pages_array_wb, _wc or _uc: types change page by page, the direct map at once (S2.9.7).
+    """set_pages_array_wb, _wc or _uc: types change page by page, the direct map all at once (S2.9.7).
 
     :param mode: as for :func:`set_memory`
-    :raises ModelledErrno: EINVAL if one of them already has a mode
+    :raises ModelledErrno: EINVAL if any of them already has a mode
     """
     book = kernel.book
     pages = [(pfn_to_phys(pfn), pfn_to_phys(pfn + 1)) for pfn in range(pfns.start, pfns.end)]

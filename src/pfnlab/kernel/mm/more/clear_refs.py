@@ -8,7 +8,7 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def clear_refs(mm: MmStruct, kind: str) -> None:
-    """Clear the marks selected by *kind*, a word of programs, in all VMAs, under mmap_lock for writing."""
+    """Clear the marks selected by *kind* (as programs write it) in all VMAs, under mmap_lock for writing."""
     with mm.mmap_lock.write():
         if kind == "peak":
             return
@@ -23,7 +23,7 @@ def clear_refs(mm: MmStruct, kind: str) -> None:
 
 
 def _unmark(mm: MmStruct) -> None:
-    """Remove the mark of every VMA, even of a PFN mapping; new entries of shared ones are read-only."""
+    """Remove the mark from every VMA, even a PFN mapping; new entries in shared ones are read-only."""
     for vma in mm:
         if vma.flags & VM_SOFTDIRTY:
             mm.start_write(vma)
@@ -32,10 +32,10 @@ def _unmark(mm: MmStruct) -> None:
 
 
 def _clear(vma: Vma, kind: str) -> None:
-    """clear_refs_pte_range() for the entries of *vma*; the walk skips PFN mappings (walk_page_test)."""
+    """clear_refs_pte_range() for *vma*'s entries; the walk skips PFN mappings (walk_page_test)."""
     mm = vma.mm
     walker, configuration = mm.kernel.walkers.walk_page_range, mm.kernel.profile.configuration
-    # The walk locks each VMA for writing (PGWALK_WRLOCK), even one that it skips.
+    # The walk locks every VMA for writing (PGWALK_WRLOCK), even one that it skips.
     mm.start_write(vma)
     if not walker.walk_page_test(vma) or kind == ("anon" if vma.i_mapping is not None else "mapped"):
         return
@@ -53,8 +53,8 @@ def _clear(vma: Vma, kind: str) -> None:
 def _forget(mm: MmStruct) -> None:
     """Forget translations: without a flush, a processor drops them only when it switches address spaces.
 
-    That happens before the task's next operation, unless every task has its own processor: then an access may
-    find the entry cached (:func:`pfnlab.kernel.mm.fault.access`).
+    That happens before the task's next operation unless every task has its own processor. In that case an
+    access may find the entry cached (:func:`pfnlab.kernel.mm.fault.access`).
     """
     kernel = mm.kernel
     for task in kernel.tasks.values():

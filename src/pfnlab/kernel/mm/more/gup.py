@@ -1,4 +1,4 @@
-"""get_user_pages: the kernel looks up a task's page through its VMA, or (fast) by its entry alone (S7.1)."""
+"""get_user_pages: look up a task's page through its VMA, or (fast) through the entry alone (S7.1)."""
 
 import errno
 
@@ -21,13 +21,12 @@ def get_user_page(
     pin: bool = False,
     remote: bool = False,
 ) -> EntryRun:
-    """The entry of page *vpn*, faulted in if necessary; kernels refuse PFN mappings outright (S7.1.1).
+    """The entry for page *vpn*, faulted in if necessary; kernels refuse PFN mappings outright (S7.1.1).
 
-    :param force: ignore the protection of the VMA (FOLL_FORCE)
+    :param force: ignore the VMA's protection (FOLL_FORCE)
     :param pin: copy a shared page first, so that the task keeps the pinned page (FOLL_PIN)
-    :param remote: access by another process, or a debugger (FOLL_REMOTE)
-    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page; ENOMEM if it needs a page table that is
-        missing
+    :param remote: the access is made by another process, or a debugger (FOLL_REMOTE)
+    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page; ENOMEM if a page table is missing
     """
     walker = mm.kernel.walkers.get_user_pages
     with mm.mmap_lock.read():
@@ -57,7 +56,7 @@ def get_user_page(
 
 
 def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryRun:
-    """The entry of page *vpn*, without checking the VMA if there is an ordinary page (S7.2).
+    """The entry for page *vpn*; the VMA is not checked if the entry maps an ordinary page (S7.2).
 
     :raises ModelledErrno: as :func:`get_user_page`
     """
@@ -95,9 +94,9 @@ def _permits(vma: Vma, write: bool, force: bool) -> bool:
 
 
 def _suits(vma: Vma, entry: EntryRun, write: bool, force: bool) -> bool:
-    """True if the entry needs no fault (can_follow_write_pte).
+    """True if the entry can be used without a fault (can_follow_write_pte).
 
-    If the VMA is not writable, a forced write goes through a read-only entry of a private page.
+    If the VMA is not writable, a forced write may use a read-only entry for a private page.
     """
     if not write:
         return force or pte_present(entry.bits)

@@ -1,4 +1,4 @@
-"""Life cycle of processes: fork, threads, exec and exit, with their address spaces."""
+"""The life cycle of processes (fork, threads, exec, exit) and their address spaces."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> int:
     """fork(2): create a child called *comm*; return an errno.
 
-    :param reason: the reason why it fails in the end, if any
+    :param reason: why the fork fails in the end, if it does
     """
-    # Tasks are listed in the order in which their forks began, even if one of these is held.
+    # Tasks are listed in the order in which their forks began, even if one of the forks is held.
     pid = kernel.take_pid()
     error, mm = kernel.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
     if error or reason is not None:
@@ -42,7 +42,7 @@ def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> in
 
 
 def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
-    """Tear down the finished copy of the address space, because a later step failed."""
+    """Tear down the finished copy of the address space because a later step failed."""
     if reason == "pids_max":
         kernel.pr_once("cgroup: fork rejected by pids controller in /t", "info")
     kernel.call(task, lambda: exit_mmap(mm))
@@ -50,7 +50,7 @@ def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
 
 
 def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
-    """pthread_create: create *comm*, a new thread in the process of *task*.
+    """pthread_create: create *comm*, a new thread of *task*'s process.
 
     :raises Undecided: if a page-table allocation is forced to fail, and the thread's stack needs one
     """
@@ -60,11 +60,11 @@ def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
 
 
 def exit_group(kernel: Kernel, task: Task) -> None:
-    """End the process, by itself or by SIGKILL, with its threads and its address space.
+    """End the process with all its threads and its address space, by itself or through SIGKILL.
 
-    :raises Undecided: if one of its threads waits
+    :raises Undecided: if one of its threads is waiting
     """
-    # exit_mm() comes first: the address space can no longer be found through its tasks.
+    # exit_mm() comes first: from then on, tasks no longer lead to the address space.
     threads = [thread.comm for thread in kernel.tasks.values() if thread.mm is task.mm]
     if any(operation.task in threads for operation in kernel.processors.under_way):
         raise Undecided(
@@ -80,9 +80,9 @@ def exit_group(kernel: Kernel, task: Task) -> None:
 def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
     """End the killed processes that nothing keeps in the kernel any longer.
 
-    :param kept: the tasks of processes that are held or wait
-    :returns: the tasks of the processes that ended, or had ended before
-    :raises Undecided: if the end of one may wait for a processor that is held
+    :param kept: the tasks of processes that are held or waiting
+    :returns: the tasks of processes that have ended, now or earlier
+    :raises Undecided: if ending one may have to wait for a held processor
     """
     ended = kernel.doomed - set(kept)
     if ended and kernel.processors.held:
@@ -97,14 +97,14 @@ def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
 
 
 def _free_stack(kernel: Kernel) -> None:
-    """Unmap the stack of a task, or keep it for the next one if the processor has room (S2.8.6)."""
+    """Unmap a task's stack, or keep it for the next task if the processor has room (S2.8.6)."""
     kernel.processors.unflushed = kernel.processors.unflushed or None
 
 
 def execve(kernel: Kernel, task: Task) -> None:
-    """execve(2): the old address space is torn down; messages still show the old comm and pid (S3.8.16).
+    """execve(2): tear down the old address space; messages still show the old comm and pid (S3.8.16).
 
-    :raises Undecided: if an allocation is forced to fail, and the new program's memory needs one
+    :raises Undecided: if an allocation is forced to fail and the new program's memory needs one
     """
     check_own_memory(task.mm, "an exec")
     kernel.failures.check_unawaited("an exec", "__pte_alloc", "vm_area_dup")
@@ -112,7 +112,7 @@ def execve(kernel: Kernel, task: Task) -> None:
     kernel.trace.event("exec_begin")
     if late:
         kernel.trace.event("exec_done")
-    # exec_mmap() comes first: the task has its new address space during teardown of the old (S8.2.9).
+    # exec_mmap() comes first: the task has its new address space while the old one is torn down (S8.2.9).
     old = task.mm
     with old.mmap_lock.read():
         task.mm = kernel.new_space()
@@ -131,7 +131,7 @@ def _end_of_old(kernel: Kernel, task: Task, old: MmStruct, *, late: bool) -> Non
 
 @contextmanager
 def mmget(mm: MmStruct) -> Iterator[None]:
-    """Keep *mm* alive within this context while a task of another process works on it (S8.2.9b)."""
+    """Keep *mm* alive inside this context while a task of another process works on it (S8.2.9b)."""
     mm.guests += 1
     try:
         yield
@@ -142,6 +142,6 @@ def mmget(mm: MmStruct) -> Iterator[None]:
 
 
 def _mmput(mm: MmStruct) -> None:
-    """Drop the reference of *mm*'s tasks, or of a task that worked on it; the last one tears it down."""
+    """Drop a reference to *mm*, held by its own tasks or one working on it; the last one tears it down."""
     if not mm.guests:
         exit_mmap(mm)

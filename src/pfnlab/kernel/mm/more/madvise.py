@@ -1,4 +1,4 @@
-"""madvise(2): the effect of each advice (S5.9)."""
+"""madvise(2): what each advice does (S5.9)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pfnlab.kernel.hw.pgtable import Page
     from pfnlab.kernel.mm.kernel import Task
 
-#: Advice that only changes flags: the flags to clear, the flags to set.
+#: Advice that only changes flags: which ones to clear, and which to set.
 _FLAG_ADVICE = {
     "normal": (VM_RAND_READ | VM_SEQ_READ, 0),
     "random": (VM_SEQ_READ, VM_RAND_READ),
@@ -62,7 +62,7 @@ _GUARD_ADVICE = ("guard_install", "guard_remove")
 #: Advice that clears entries; since 6.16 the whole call uses one gather, even if it is refused.
 _ZAPPING = ("dontneed", "dontneed_locked", "free")
 
-#: Refused on every PFN mapping, whatever its state; `dofork` on every VM_IO mapping.
+#: Refused on every PFN mapping, in whatever state; `dofork` on every VM_IO mapping.
 _REFUSED_SPECIAL = (
     "dontneed",
     "dontneed_locked",
@@ -78,34 +78,34 @@ _REFUSED_SPECIAL = (
     *_GUARD_ADVICE,
 )
 
-#: Those among them that a VM_MIXEDMAP without VM_PFNMAP accepts.
+#: The advice in this set that a VM_MIXEDMAP without VM_PFNMAP accepts.
 _ALLOWED_MIXED = ("dontneed", "dontneed_locked", "cold", "pageout")
 
-#: Advice that faults pages in, accepted by mappings without VM_IO and VM_PFNMAP.
+#: Advice that faults pages in; accepted by mappings with neither VM_IO nor VM_PFNMAP.
 _POPULATING = ("populate_read", "populate_write")
 
-#: Advice not supported by a kernel without KSM, or without huge pages (S13.2, S13.3).
+#: Advice that a kernel without KSM, or without huge pages, does not support (S13.2, S13.3).
 _MERGING_ADVICE = ("mergeable", "unmergeable")
 _LEAF_ADVICE = ("hugepage", "nohugepage", "collapse")
 
 #: Advice that discards contents: refused for sealed memory that is not writable (S5.10.7).
 _DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wipeonfork", "guard_install")
 
-#: Accepted on a PFN mapping, without effect.
+#: Accepted on a PFN mapping, but without effect.
 _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 
 
-#: Advice allowed for the memory of another task (process_madvise_remote_valid).
+#: Advice that one task may give for another's memory (process_madvise_remote_valid).
 REMOTE_ADVICE = ("cold", "pageout", "willneed", "collapse")
 
 
 def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, advice: str) -> None:
-    """Apply *advice* to memory of any process (S5.15).
+    """Apply *advice* to the memory of any process (S5.15).
 
-    :param own: the memory of the caller
+    :param own: the caller's own address space
     :param target: the target process; None if it does not exist
-    :raises ModelledErrno: ESRCH if there is no such process, EINVAL for advice that only the process itself
-        may give; otherwise as do_madvise
+    :raises ModelledErrno: ESRCH if there is no such process, EINVAL for advice that a process may give only
+        for itself; otherwise as do_madvise
     """
     if target is None:
         raise ModelledErrno(errno.ESRCH)
@@ -121,10 +121,11 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
 def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool = False) -> None:
     """Apply *advice* to pages ``[start, end)``, VMA by VMA.
 
-    Every mapped part is processed. The first error ends the call; without errors, any hole causes ENOMEM.
+    Every mapped part is processed. The first error ends the call. If there is no error but there is a hole,
+    the call returns ENOMEM.
 
     :param remote: called by another process, which does not use per-VMA locks
-    :raises ModelledErrno: as the system call
+    :raises ModelledErrno: the system call's error
     :raises Undecided: for advice on anonymous memory that the model has no rule for
     """
     if advice in _unknown_advice(mm):
@@ -142,7 +143,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool 
 
 
 def _unknown_advice(mm: MmStruct) -> Collection[str]:
-    """madvise_behavior_valid(): the advice that this kernel's release or configuration does not support."""
+    """madvise_behavior_valid(): the advice not supported by this kernel's release or configuration."""
     profile, configuration = mm.kernel.profile, mm.kernel.profile.configuration
     known = (
         (_GUARD_ADVICE, profile.guard_regions),
@@ -155,10 +156,10 @@ def _unknown_advice(mm: MmStruct) -> Collection[str]:
 def _lock_for(
     mm: MmStruct, start: int, end: int, advice: str, *, remote: bool
 ) -> AbstractContextManager[object]:
-    """The lock for *advice*: mmap_lock, for writing if it changes VMAs.
+    """The lock that *advice* needs: mmap_lock, for writing if it changes VMAs.
 
-    Clearing or guarding entries of one VMA needs only that VMA's own lock, unless it is taken for writing
-    (try_vma_read_lock).
+    To clear or guard entries within one VMA, that VMA's own lock is enough, unless it is taken for
+    writing (try_vma_read_lock).
     """
     if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
         return mm.mmap_lock.write()
@@ -173,7 +174,7 @@ def _lock_for(
 
 
 def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """madvise_walk_vmas: go through the VMAs one by one, recording holes."""
+    """madvise_walk_vmas: go through the VMAs one by one, noting any holes."""
     at, hole = start, False
     while at < end:
         vma = mm.find_vma(at)
@@ -198,7 +199,7 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
 
 
 def _guards_contents(vma: Vma) -> bool:
-    """True if read-only contents are the mapping's own (is_ro_anon, can_madvise_modify)."""
+    """True if the mapping is read-only and its contents are its own (is_ro_anon, can_madvise_modify)."""
     own = vma.is_anonymous if vma.mm.kernel.profile.seal_guards_anonymous else vma.i_mapping is None
     return own and not vma.flags & (VM_SHARED | VM_WRITE)
 
@@ -230,7 +231,7 @@ def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather 
 
 
 def _remove(vma: Vma, start: int, end: int) -> None:
-    """MADV_REMOVE: calls the file's fallocate, supported only by shared anonymous memory (S5.9)."""
+    """MADV_REMOVE: call the file's fallocate, which only shared anonymous memory supports (S5.9)."""
     if vma.flags & VM_LOCKED or vma.file is None or vma.i_mapping is None:
         raise ModelledErrno(errno.EINVAL)
     if vma.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
@@ -243,17 +244,17 @@ def _remove(vma: Vma, start: int, end: int) -> None:
 
 
 def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """Programs use ordinary memory only to cover mappings with it, so only the advice needed for that has a
-    rule.
+    """Programs use ordinary memory only to cover mappings with it, so only the advice
+    needed for that has a rule.
 
-    Shared anonymous memory belongs to a file: nothing is freed or wiped there, and pages are not merged.
+    Shared anonymous memory belongs to a file, so nothing is freed or wiped, and pages are not merged.
     """
     shared = vma.file is not None
     if shared and advice in ("free", "wipeonfork"):
         raise ModelledErrno(errno.EINVAL)
     if advice == "willneed":
         if not shared:
-            # The walk looks for entries of swapped pages (swapin_walk_ops).
+            # The walk looks for the entries of swapped pages (swapin_walk_ops).
             vma.mm.table_locks.pass_all(start, end)
         vma.mm.kernel.mlock_batch.drain()
         return
@@ -289,7 +290,7 @@ def _holds_leaf(vma: Vma) -> bool:
 
 
 def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_populate: fault the pages in, as reads or writes would."""
+    """madvise_populate: fault the pages in as reads or writes would."""
     if not vma.flags & (VM_READ if advice == "populate_read" else VM_WRITE):
         raise ModelledErrno(errno.EINVAL)
     populate(vma, start, end, write=advice == "populate_write")
@@ -305,9 +306,9 @@ def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
 
 
 def _age(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_cold, madvise_pageout: mark ordinary pages with one mapping as unused.
+    """madvise_cold, madvise_pageout: mark ordinary pages that are mapped once as unused.
 
-    There is no swap, so no page is evicted. walk_page_range() calls walk_page_test() for the VMA,
+    There is no swap, so nothing is paged out. walk_page_range() calls walk_page_test() for the VMA;
     walk_page_range_vma() does not (S5.9.7).
     """
     mm, profile = vma.mm, vma.mm.kernel.profile
@@ -328,7 +329,7 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
 def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     tables = vma.mm.tables
     for run in tables.runs(start, end):
-        # A driver's page is not in an LRU list.
+        # A driver's page is not on an LRU list.
         page = run.page
         if page is None or not (page.anonymous or vma.is_shmem) or page.mapcount != 1:
             continue
@@ -339,7 +340,7 @@ def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
 
 
 def _check_listed(mm: MmStruct, page: Page) -> None:
-    """Check that a page is in an LRU list, not in the batch of another processor (S5.9.10).
+    """Check that a page is on an LRU list, not in another processor's batch (S5.9.10).
 
     :raises Undecided: if it may be in a batch
     """
@@ -352,9 +353,9 @@ def _check_listed(mm: MmStruct, page: Page) -> None:
 
 
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_update_vma: split at the range ends only if the flags really change (S5.9).
+    """madvise_update_vma: split at the ends of the range, but only if the flags really change (S5.9).
 
-    :raises ModelledErrno: EAGAIN if a split fails with ENOMEM, because ENOMEM is reserved for holes
+    :raises ModelledErrno: EAGAIN if a split fails with ENOMEM, which madvise reserves for holes
     """
     cleared, added = _FLAG_ADVICE[advice]
     flags = (vma.flags & ~cleared) | added

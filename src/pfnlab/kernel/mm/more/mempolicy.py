@@ -13,11 +13,11 @@ from pfnlab.kernel.mm.vma import DEFAULT_POLICY, Vma
 def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> None:
     """Set the policy of pages ``[start, end)`` for node 0, the only one.
 
-    :param policy: as written in programs: ``default``, ``preferred`` or ``bind``
+    :param policy: as programs write it: ``default``, ``preferred`` or ``bind``
     :param move: MPOL_MF_MOVE: move pages that are on other nodes
-    :raises ModelledErrno: EFAULT at a hole (for ``default``, only if nothing is mapped); ENOMEM if a split
-        fails, with the VMAs before it staying changed
-    :raises Undecided: if pages would be moved to the node where they already are
+    :raises ModelledErrno: EFAULT at a hole (for ``default``, only if nothing at all is mapped); ENOMEM if a
+        split fails, in which case the VMAs before it stay changed
+    :raises Undecided: if pages would be moved to the node they are already on
     """
     if start == end:
         return

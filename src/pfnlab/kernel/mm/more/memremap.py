@@ -1,4 +1,4 @@
-"""memremap and memremap_pages: mapping memory for the kernel, or a device as memory (S9.7, S4.9)."""
+"""memremap and memremap_pages: map memory for the kernel, or use a device as memory (S9.7, S4.9)."""
 
 import errno
 
@@ -15,7 +15,7 @@ SECTION_PAGES = 1 << 15
 
 
 def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """Map *pfns* as memory: RAM is already in the direct map, anything else is ioremapped.
+    """Map *pfns* as memory: RAM is in the direct map already, anything else is ioremapped.
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
@@ -38,22 +38,22 @@ def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
 
 
 def _is_ram(kernel: Kernel, pfns: PfnRange) -> bool | None:
-    """True if *pfns* are System RAM, even below 1 MiB; None if only a part of them is."""
+    """True if *pfns* are System RAM, even below 1 MiB; None if only part of them is."""
     return kernel.platform.phys.region_intersects(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end))
 
 
 def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool = False) -> None:
-    """Create struct pages for *pfns* of a device, and reserve them as remap_pfn_range does (S4.9).
+    """Create struct pages for the device frames *pfns*, and reserve them like remap_pfn_range (S4.9).
 
-    :param mode: the mode requested by the kind of memory
-    :param taken: some of them already have struct pages
-    :raises ModelledErrno: the error of the memtype list: EBUSY if another mode is present, EINVAL if the
-        granted mode is not acceptable; EEXIST if some are taken
-    :raises Undecided: if they lie in more than one section, so that only some would be done
+    :param mode: the mode that this kind of memory requests
+    :param taken: some of the frames already have struct pages
+    :raises ModelledErrno: the memtype list's error: EBUSY if another mode is present, EINVAL if the granted
+        mode is not acceptable; EEXIST if some frames are taken
+    :raises Undecided: if they span more than one section, so that only some would be done
     """
     prot = kernel.platform.pat.cachemode2protval(mode)
     if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:
-        # The direct map gets large entries, in which this bit marks a leaf (prot_sethuge).
+        # The direct map gets large entries, where this bit marks a leaf (prot_sethuge).
         kernel.warn_on_once("arch/x86/mm/init_64.c", "prot_sethuge")
     if taken:
         if pfns.nr > SECTION_PAGES:
@@ -73,12 +73,12 @@ def memunmap_pages(kernel: Kernel, pfns: PfnRange) -> None:
 
 
 def warn_about_ram(kernel: Kernel) -> None:
-    """Warn once that ordinary memory in use is not mapped again (S9.6)."""
+    """Warn once that ordinary memory in use cannot be mapped again (S9.6)."""
     kernel.warn_once("arch/x86/mm/ioremap.c", "ioremap on RAM at 0x100000000 - 0x100000fff")
 
 
 def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """Map *pfns* for the kernel; the memtype list grants *mode* or an acceptable one.
+    """Map *pfns* for the kernel, with *mode* or an acceptable one that the memtype list grants.
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
@@ -105,14 +105,14 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
 
 def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:
-    """True if *pfns* are ordinary memory, which is in the direct map (S9.6.1).
+    """True if *pfns* are ordinary memory, which the direct map contains (S9.6.1).
 
-    RAM below 1 MiB is not in use, so it may be mapped, and the memtype list's test is good enough.
+    RAM below 1 MiB is not in use and may be mapped, so the memtype list's test is good enough.
     """
     return kernel.platform.phys.pat_pagerange_is_ram(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)) != 0
 
 
 def iounmap(kernel: Kernel, pfns: PfnRange) -> None:
-    """Remove the kernel's own mapping and its one entry; TLBs keep it for a while (S2.8.6)."""
+    """Remove the kernel's own mapping and its single entry; TLBs keep it for a while (S2.8.6)."""
     kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
     kernel.processors.unflushed = True

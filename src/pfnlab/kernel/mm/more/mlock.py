@@ -8,15 +8,15 @@ from pfnlab.kernel.mm.populate import mm_populate
 from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.vma import Vma
 
-#: mlock's error if a page cannot be faulted in (__mlock_posix_error_return).
+#: The error mlock returns if a page cannot be faulted in (__mlock_posix_error_return).
 _POSIX_ERRNO = {errno.EFAULT: errno.ENOMEM, errno.ENOMEM: errno.EAGAIN}
 
 
 def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
-    """mlock or munlock pages ``[start, end)``: special VMAs silently stay unlocked (S5.10.1).
+    """mlock or munlock pages ``[start, end)``; special VMAs silently stay unlocked (S5.10.1).
 
-    :raises ModelledErrno: ENOMEM at a hole, and for memory without any access, which cannot be faulted
-        in; EAGAIN if there is no page table for it; the VMAs before it stay changed
+    :raises ModelledErrno: ENOMEM at a hole, and for memory that allows no access and so cannot be faulted in;
+        EAGAIN if a page table is missing; the VMAs before it stay changed
     """
     with mm.mmap_lock.write():
         at = start
@@ -43,7 +43,7 @@ def do_mlockall(mm: MmStruct) -> None:
 
 
 def do_munlockall(mm: MmStruct) -> None:
-    """munlockall(2): existing memory is unlocked, and future memory is not locked (S5.10.1)."""
+    """munlockall(2): unlock existing memory, and stop locking future memory (S5.10.1)."""
     with mm.mmap_lock.write():
         mm.def_flags &= ~VM_LOCKED
         _mlock_fixup_all(mm, False)
@@ -51,7 +51,7 @@ def do_munlockall(mm: MmStruct) -> None:
 
 def _mlock_fixup_all(mm: MmStruct, locked: bool) -> None:
     for vma in mm:
-        # The previous VMA may have merged with it.
+        # The VMA below may have merged with it.
         if vma in mm.vmas:
             _mlock_fixup(vma, vma.start, vma.end, locked)
 
@@ -61,13 +61,13 @@ def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
     if flags == vma.flags or vma.special:
         return
     vma.mm.modify(vma, start, end, flags)
-    # Existing pages are counted as locked, or as unlocked (mlock_vma_pages_range).
+    # Existing pages are counted as locked or unlocked (mlock_vma_pages_range).
     vma.mm.table_locks.pass_all(start, end)
     vma.mm.kernel.mlock_batch.drain()
 
 
 def do_msync(mm: MmStruct, start: int, end: int) -> None:
-    """msync(MS_SYNC): shared file parts are synced in order; a hole is ENOMEM at the end (S5.10.1).
+    """msync(MS_SYNC): sync the shared file parts in order; a hole returns ENOMEM at the end (S5.10.1).
 
     :raises ModelledErrno: the errno of the file's fsync, or ENOMEM
     """
@@ -87,7 +87,7 @@ def do_msync(mm: MmStruct, start: int, end: int) -> None:
 
 
 def do_mseal(mm: MmStruct, start: int, end: int) -> None:
-    """mseal(2): all or nothing; splits at the range ends (S5.10.7).
+    """mseal(2): all or nothing; VMAs are split at the ends of the range (S5.10.7).
 
     :raises ModelledErrno: ENOSYS before 6.10, ENOMEM at a hole
     """
@@ -107,11 +107,11 @@ def do_mseal(mm: MmStruct, start: int, end: int) -> None:
 
 def _mseal_apply(mm: MmStruct, start: int, end: int) -> None:
     for vma in mm.vmas_in(start, end):
-        if mm.vma_lookup(vma.start) is not vma:  # it has merged with the previous one
+        if mm.vma_lookup(vma.start) is not vma:  # it has merged with the VMA below
             continue
         stop, flags = min(vma.end, end), vma.flags | VM_SEALED
-        # The previous VMA has merged with the sealed one after it, and the kernel mistakes its old end for
-        # the start of this one, which therefore merges with nothing.
+        # The VMA below has merged with the sealed one after it. The kernel mistakes its old end for the start
+        # of this VMA, which therefore merges with nothing.
         apart = start < vma.start and mm.kernel.profile.mseal_keeps_old_end
         if apart and flags != vma.flags:
             vma = mm.isolate(vma, vma.start, stop)

@@ -1,4 +1,4 @@
-"""mprotect(2), which works VMA by VMA, so changes made before an error stay (S5.10.2)."""
+"""mprotect(2), which works VMA by VMA, so changes made before an error remain (S5.10.2)."""
 
 import errno
 from contextlib import suppress
@@ -33,7 +33,7 @@ from pfnlab.kernel.mm.vma import Vma
 #: The level of a 1 GiB leaf.
 _GIGABYTE = 3
 
-#: VM_MAYREAD is VM_READ shifted by this; the same holds for the other two.
+#: VM_MAYREAD is VM_READ shifted by this much; likewise for the other two.
 _MAY_SHIFT = 4
 
 
@@ -41,7 +41,7 @@ def do_mprotect(mm: MmStruct, start: int, end: int, access: int, *, keyed: bool 
     """Set the access bits of pages ``[start, end)`` to *access*.
 
     :param keyed: also set the protection key that the process has allocated (S5.13)
-    :raises ModelledErrno: ENOMEM at a hole, EACCES beyond what the file allows, EPERM if sealed
+    :raises ModelledErrno: ENOMEM at a hole, EACCES for more access than the file allows, EPERM if sealed
     """
     if start == end:
         return
@@ -68,7 +68,7 @@ def _mprotect(tlb: MmuGather, start: int, end: int, access: int, keyed: bool) ->
         if keyed:
             flags |= VM_PKEY
         elif access == VM_EXEC and mm.kernel.profile.configuration.protection_keys:
-            # The key of execute-only memory replaces any other.
+            # An execute-only key replaces any other key.
             flags &= ~VM_PKEY
         if access & ~(flags >> _MAY_SHIFT) & VM_ACCESS:
             raise ModelledErrno(errno.EACCES)
@@ -81,11 +81,11 @@ def _mprotect(tlb: MmuGather, start: int, end: int, access: int, keyed: bool) ->
 
 
 def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) -> None:
-    """Split the VMA, change it, and change its entries."""
+    """Split the VMA, change it, and then change its entries."""
     mm = vma.mm
     committed = 0
     if flags & VM_WRITE:
-        # If neither the old nor the new kind may grow, the kind is not the reason for a refusal.
+        # If neither the old nor the new kind of memory may grow, the kind is not the reason for a refusal.
         nr = end - start
         if not may_expand_vm(mm, flags, nr) and may_expand_vm(mm, vma.flags, nr):
             raise ModelledErrno(errno.ENOMEM)
@@ -111,9 +111,9 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
 
 
 def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
-    """Adapt entries to vm_page_prot; they become writable at once only if no write fault is required.
+    """Adapt entries to vm_page_prot; they become writable at once only if writes need not fault.
 
-    A 1 GiB leaf is flushed at the end as well, whatever changed (S6.3.9).
+    A 1 GiB leaf is also flushed at the end, whatever changed (S6.3.9).
     """
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     needs_dirty = bool(vma.flags & VM_SHARED) or vma.mm.kernel.profile.upgrades_dirty_only
@@ -125,7 +125,7 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
             owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
             if owned and (pte_soft_dirty(bits) or not vma.tracks_soft_dirty):
                 bits = pte_mkwrite(bits, saved_dirty)
-        # change_huge_pud does not check whether a 1 GiB leaf needs it.
+        # change_huge_pud does not check whether a 1 GiB leaf needs this.
         if run.level == _GIGABYTE or pte_needs_flush(run.bits, bits):
             tlb.extend(run.start, run.end)
         return bits
@@ -142,7 +142,7 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
 
 
 def _flush_gigabytes(vma: Vma, start: int, end: int) -> None:
-    """change_pud_range: each 1 GiB leaf is flushed as it changes; one changed in part is cleared (S6.3.9)."""
+    """change_pud_range: flush each 1 GiB leaf as it changes; one changed only in part is cleared (S6.3.9)."""
     cuts = start, end
     for cut in cuts:
         vma.mm.split_leaf(cut)

@@ -1,4 +1,4 @@
-"""process_mrelease(2): the memory of a dying process is reaped before it exits (S8.4)."""
+"""process_mrelease(2): reap the memory of a dying process before it exits (S8.4)."""
 
 import errno
 
@@ -12,11 +12,11 @@ from pfnlab.kernel.mm.unmap import zap_vma
 
 
 def process_mrelease(kernel: Kernel, victim: str, *, killed: bool) -> None:
-    """Reap the process of task *victim*, which was killed and still has its memory.
+    """Reap the process of task *victim*, which has been killed but still has its memory.
 
     :param killed: kill it first
-    :raises ModelledErrno: ESRCH if it no longer has memory, EINVAL if it is not dying
-    :raises Undecided: if timing decides whether it still has memory by then
+    :raises ModelledErrno: ESRCH if its memory is already gone, EINVAL if it is not dying
+    :raises Undecided: if it depends on timing whether its memory is still there
     """
     task = kernel.tasks.get(victim)
     if task is None:
@@ -45,7 +45,7 @@ def _check_stays(kernel: Kernel, task: Task) -> None:
 
 
 def _oom_reap_task_mm(mm: MmStruct) -> None:
-    """__oom_reap_task_mm: clears private memory, with a gather for each VMA; PFN mappings are left alone."""
+    """__oom_reap_task_mm: clear private memory, with one gather per VMA; PFN mappings are left alone."""
     reverse = mm.kernel.profile.reaps_backwards
     if reverse:
         _reap_own(mm)
@@ -60,5 +60,5 @@ def _oom_reap_task_mm(mm: MmStruct) -> None:
 
 
 def _reap_own(mm: MmStruct) -> None:
-    """Reap the program's own memory, above all of its areas, too; its flushes are not counted."""
+    """Also reap the program's own memory, which lies above all its areas; its flushes are not counted."""
     mm.flush_tlb()

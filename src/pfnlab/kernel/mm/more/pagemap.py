@@ -1,4 +1,4 @@
-"""Readers of a page map: single pages, or regions of equal pages (S7.5)."""
+"""Reading a page map: page by page, or as regions of equal pages (S7.5)."""
 
 import errno
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 
 
 class Pagemap(NamedTuple):
-    """One page of /proc/PID/pagemap."""
+    """One page in /proc/PID/pagemap."""
 
     present: bool = False
     exclusive: bool = False
@@ -28,10 +28,10 @@ class Pagemap(NamedTuple):
 
 
 def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
-    """Entries of /proc/self/pagemap from *start* on, as many as ``[start, end)`` has pages.
+    """Entries of /proc/self/pagemap from *start* on, as many as there are pages in ``[start, end)``.
 
-    PFN mappings appear as holes, or without ``skipped_are_holes`` not at all: then entries of later pages
-    take their place (pagemap_read, S7.5.4).
+    PFN mappings appear as holes or, without ``skipped_are_holes``, not at all; in that case the entries of
+    later pages take their place (pagemap_read, S7.5.4).
 
     :raises Undecided: if there are too many pages
     """
@@ -44,7 +44,7 @@ def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
 
 
 def _reported(mm: MmStruct, start: int) -> Iterator[int]:
-    """The pages from *start* on that walk_page_range reports."""
+    """The pages that walk_page_range reports, from *start* on."""
     vpn = start
     while True:
         vma = mm.vma_lookup(vpn)
@@ -73,9 +73,9 @@ def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
 
 
 class Region(NamedTuple):
-    """Pages ``[start, end)`` found by PAGEMAP_SCAN, all of the same categories.
+    """Pages ``[start, end)``, all in the same categories, found by PAGEMAP_SCAN.
 
-    :param written: not write-protected, as far as the kernel knows
+    :param written: not write-protected as far as the kernel knows
     :param zero: the zero page (PAGE_IS_PFNZERO)
     :param huge: a leaf
     """
@@ -90,7 +90,7 @@ class Region(NamedTuple):
     softdirty: bool = False
 
     def categories(self) -> list[str]:
-        """The categories as written in observations."""
+        """The categories as observations write them."""
         named = {
             "present": self.present,
             "file": self.file,
@@ -103,9 +103,9 @@ class Region(NamedTuple):
 
 
 def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
-    """The ioctl PAGEMAP_SCAN of /proc/self/pagemap, for pages of any category (S7.5.12).
+    """ioctl PAGEMAP_SCAN on /proc/self/pagemap, for pages in any category (S7.5.12).
 
-    Equal neighbours form one region, even across two VMAs.
+    Equal neighbours form one region, even across the border between VMAs.
 
     :raises ModelledErrno: ENOTTY if the kernel does not support it
     """
@@ -115,7 +115,7 @@ def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
     regions: list[Region] = []
     with mm.mmap_lock.read():
         for vma in mm.vmas_in(start, end):
-            # pagemap_scan_test_walk: to this walk, a skipped VMA is not a hole.
+            # pagemap_scan_test_walk: a VMA that this walk skips is not a hole.
             if not walker.walk_page_test(vma):
                 continue
             first, last = max(vma.start, start), min(vma.end, end)
@@ -132,7 +132,7 @@ def _scan(regions: list[Region], vma: Vma, walker: WalkerPolicy, start: int, end
 
 
 def _scanned(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> Iterator[Region]:
-    """pagemap_page_category: pages by their entries and their VMA, one run of entries at a time."""
+    """pagemap_page_category: categorize pages by entry and VMA, one run of entries at a time."""
     tables, profile = vma.mm.tables, vma.mm.kernel.profile
     always, written = bool(vma.flags & VM_SOFTDIRTY), profile.scan_takes_present_for_written
     at = start
@@ -148,7 +148,7 @@ def _scanned(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> Iterator[R
 
 
 def _empty(vma: Vma, start: int, end: int) -> Iterator[Region]:
-    """Pages without an entry, one page table at a time: a table that exists may matter."""
+    """Pages without an entry, one page table at a time, because it may matter whether the table exists."""
     softdirty, counts = bool(vma.flags & VM_SOFTDIRTY), vma.mm.kernel.profile.scan_takes_empty_for_written
     while start < end:
         stop = min(end, (start // LEAF_PAGES[2] + 1) * LEAF_PAGES[2]) if counts else end

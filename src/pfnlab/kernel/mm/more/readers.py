@@ -1,4 +1,4 @@
-"""Other readers of a mapping: page-table walkers and readers in other processes (S7)."""
+"""Other ways of reading a mapping: page-table walkers, and reads by other processes (S7)."""
 
 import errno
 from contextlib import suppress
@@ -22,15 +22,15 @@ from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 
-#: A fault has restored a leaf between its split and the walk (S7.5.3a): the kernel stops with an oops.
+#: A fault has restored a leaf between its being split and walked (S7.5.3a): the kernel stops with an oops.
 WALKED_LEAF = "walked a leaf as a table"
 
-#: Size of a page in kB.
+#: Page size in kB.
 _PAGE_KB = PAGE_SIZE // 1024
 
 
 def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
-    """Write a word of the page into a pipe: copy_from_user, which faults like a load (S7.6.4).
+    """Write one word of the page to a pipe: copy_from_user, which faults like a load (S7.6.4).
 
     :raises ModelledErrno: EFAULT
     """
@@ -49,9 +49,9 @@ def vmsplice(mm: MmStruct, vpn: int) -> int:
 
 
 def futex_wake(mm: MmStruct, vpn: int) -> int:
-    """Wake the waiters of a shared futex in the page, which has no waiters here.
+    """Wake the waiters of a shared futex in the page; there are none here.
 
-    The key is derived from the page, which must be writable; if not, a second attempt only reads it.
+    The key is derived from the page, which must be writable; if it is not, a second attempt only reads it.
 
     :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
@@ -62,7 +62,7 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
             raise
         entry = get_user_page_fast(mm, vpn)
         if entry.page is None or entry.page.anonymous:
-            # A private page, or the zero page: its content could never change.
+            # A private page, or the zero page, whose content could never change.
             raise
     vma = mm.vma_lookup(vpn)
     if entry.page is not None and not entry.page.anonymous and not (vma is not None and vma.has_file_pages):
@@ -72,10 +72,10 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
 
 
 def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
-    """move_pages(2): the place of each page, ``node0`` or an errno (S7.5).
+    """move_pages(2): where each page is: ``node0``, or an errno (S7.5).
 
-    :param moves: True to move to node 0, where all pages are (do_pages_move); False to pass NULL for the
-        nodes (do_pages_stat)
+    :param moves: True to move pages to node 0, where they all are (do_pages_move); False to pass NULL as
+        the nodes (do_pages_stat)
     :raises Undecided: if there are too many pages
     """
     pages = page_by_page(start, end)
@@ -87,7 +87,7 @@ def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
 
 
 def _moved_status(mm: MmStruct, vpn: int) -> str:
-    """add_folio_for_migration: a VMA that is not migratable is refused, whatever its content (S7.5.10)."""
+    """add_folio_for_migration: VMAs that are not migratable are refused, whatever they contain (S7.5.10)."""
     with mm.mmap_lock.read():
         vma = mm.vma_lookup(vpn)
         if vma is None or vma.flags & (VM_IO | VM_PFNMAP):
@@ -115,7 +115,7 @@ def _status(mm: MmStruct, vpn: int) -> str:
 
 
 class NumaCounts(NamedTuple):
-    """The counts of one VMA in /proc/PID/numa_maps."""
+    """The counts for one VMA in /proc/PID/numa_maps."""
 
     start: int
     pages: int
@@ -125,9 +125,9 @@ class NumaCounts(NamedTuple):
 
 
 def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
-    """The VMAs that begin in ``[start, end)`` and have pages that /proc/self/numa_maps counts (S7.5).
+    """The VMAs beginning in ``[start, end)`` for which /proc/self/numa_maps counts any pages (S7.5).
 
-    The task reads the file to its end, so all VMAs are walked.
+    The task reads the whole file, so all VMAs are walked.
     """
     with mm.mmap_lock.read():
         vmas = list(mm)
@@ -147,9 +147,9 @@ def _numa_counts(vma: Vma, runs: list[EntryRun]) -> NumaCounts:
 
 
 def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None = None) -> list[EntryRun]:
-    """The runs of entries of *vma* that *walker* treats as ordinary pages.
+    """The runs of *vma*'s entries that *walker* treats as ordinary pages.
 
-    :param entries: the entries to test; None for all
+    :param entries: the entries to test; None means all
     """
     if not walker.walk_page_test(vma):
         return []
@@ -159,9 +159,9 @@ def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None =
 
 
 def _walked_runs(vma: Vma) -> list[EntryRun]:
-    """The ordinary pages found by the walk of smaps, smaps_rollup and numa_maps, one page table at a time.
+    """The ordinary pages that the smaps, smaps_rollup and numa_maps walk finds, one page table at a time.
 
-    It ignores leaves of 1 GiB (S7.5.3).
+    The walk ignores 1 GiB leaves (S7.5.3).
     """
     mm, walker = vma.mm, vma.mm.kernel.walkers.walk_page_vma
     if not walker.walk_page_test(vma):
@@ -177,17 +177,17 @@ def _walked_runs(vma: Vma) -> list[EntryRun]:
 
 
 def map_count(run: EntryRun) -> int:
-    """The number of entries that map the page; a bare frame, which no walker should accept, counts as one."""
+    """Number of entries that map the page; a bare frame, which no walker should accept, counts as one."""
     return run.page.mapcount if run.page is not None else 1
 
 
 def smap_counts(vma: Vma) -> SmapCounts:
-    """The pages counted in smaps: ordinary ones, which not every kernel counts in PFN mappings (S7.5)."""
+    """The pages that smaps counts: ordinary ones, which not every kernel counts in PFN mappings (S7.5)."""
     return _counted(normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma))
 
 
 def memory_counts(vma: Vma) -> SmapCounts:
-    """The same counts by the pages themselves: a walker must not take a device frame for ordinary."""
+    """The same counts, from the pages themselves: a walker must not mistake a device frame for memory."""
     return _counted([run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None])
 
 
@@ -199,7 +199,7 @@ def _counted(runs: list[EntryRun]) -> SmapCounts:
 
 
 class Smap(NamedTuple):
-    """A VMA in /proc/PID/smaps: its pages ``[start, end)``, and Rss in kB."""
+    """A VMA in /proc/PID/smaps: pages ``[start, end)``, and Rss in kB."""
 
     start: int
     end: int
@@ -207,12 +207,12 @@ class Smap(NamedTuple):
 
 
 def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
-    """The VMAs that overlap ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5)."""
+    """The VMAs overlapping ``[start, end)`` in /proc/self/smaps, which the task reads to the end (S7.5)."""
     return [found for found in _smaps(mm) if found.end > start and found.start < end]
 
 
 def _smaps(mm: MmStruct) -> list[Smap]:
-    """All VMAs one by one, under mmap_lock, or each under its own lock (S7.5.9)."""
+    """All VMAs one by one, under mmap_lock or under each VMA's own lock (S7.5.9)."""
     found: list[Smap] = []
     if not mm.kernel.profile.smaps_locks_vmas:
         with mm.mmap_lock.read():
@@ -226,7 +226,7 @@ def _smaps(mm: MmStruct) -> list[Smap]:
             with mm.vma_locks.read(next_vma):
                 found.append(_smap(next_vma))
         else:
-            # It waits for the lock; the VMA may be gone by then.
+            # It waits for the lock, by which time the VMA may be gone.
             with mm.mmap_lock.read():
                 if (left := mm.find_vma(at)) is None:
                     return found
@@ -240,16 +240,16 @@ def _smap(vma: Vma) -> Smap:
 
 
 class Rollup(NamedTuple):
-    """The contribution of some VMAs to the sums in /proc/PID/smaps_rollup, in kB."""
+    """The amounts that some VMAs contribute to the sums in /proc/PID/smaps_rollup, in kB."""
 
     rss: int
     anonymous: int
 
 
 def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
-    """The contribution of the VMAs that overlap ``[start, end)`` to /proc/self/smaps_rollup (S7.5.11).
+    """The amounts that VMAs overlapping ``[start, end)`` contribute to /proc/self/smaps_rollup (S7.5.11).
 
-    Every kernel walks all VMAs of the task under one mmap_lock.
+    Every kernel walks all of the task's VMAs, holding mmap_lock throughout.
     """
     with mm.mmap_lock.read():
         vmas = list(mm)
@@ -262,7 +262,7 @@ def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
 
 
 def split_leaves(mm: MmStruct) -> None:
-    """Split 1 GiB leaves, which the walk of smaps, smaps_rollup and numa_maps cannot use (S7.5.3)."""
+    """Split 1 GiB leaves, which the smaps, smaps_rollup and numa_maps walk cannot handle (S7.5.3)."""
     walker, vmas = mm.kernel.walkers.walk_page_vma, list(mm)
     for vma in vmas:
         split_leaves_between(vma, vma.start, vma.end, walker)
@@ -295,9 +295,9 @@ def answers(vma: Vma) -> bool:
 
 
 def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
-    """mincore(2) with a vector of zeros (S7.5.6).
+    """mincore(2), with a vector filled with zeros (S7.5.6).
 
-    :return: the errno and a digit per page; at a hole ENOMEM and the digits before it
+    :return: the errno, and one digit per page; at a hole, ENOMEM and the digits before it
     :raises Undecided: if the walk reports nothing for a VMA, or there are too many pages
     """
     digits: list[str] = []
@@ -315,8 +315,8 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
                     Why.MACHINE_DECIDES,
                 )
             if vma.file is not None and vma.i_mapping is None:
-                # Only the file's owner can see which pages are in memory; without a file, this is hidden
-                # (can_do_mincore).
+                # Only the file's owner may see which pages are in memory; without a file, this is
+                # hidden (can_do_mincore).
                 digits.append("1")
                 continue
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
@@ -326,7 +326,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
 
 
 def _in_memory(vma: Vma | None, vpn: int) -> bool:
-    """True if the file has the page in memory, mapped here or not."""
+    """True if the file has the page in memory, whether or not it is mapped here."""
     file = vma.file if vma is not None else None
     return vma is not None and isinstance(file, ShmemFile) and vma.pgoff + vpn - vma.start in file.pages
 
@@ -334,8 +334,8 @@ def _in_memory(vma: Vma | None, vpn: int) -> bool:
 def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
     """Register the pages with a userfaultfd for missing pages, then close it again.
 
-    :raises ModelledErrno: EINVAL if some mapped memory is not ordinary, or nothing is mapped
-    :raises Undecided: if all of it is ordinary memory, whose VMAs split and merge during the call
+    :raises ModelledErrno: EINVAL if any of the mapped memory is not ordinary, or if nothing is mapped
+    :raises Undecided: if all of it is ordinary memory, as its VMAs would split and merge during the call
     """
     with mm.mmap_lock.write():
         vmas = mm.vmas_in(start, end)
@@ -345,7 +345,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
 
 
 class LockedMemory(NamedTuple):
-    """Locked and pinned memory as counted in /proc/PID/status, in kB.
+    """Locked and pinned memory as shown in /proc/PID/status, in kB.
 
     :param locked: unknown (``None``) if mlockall has locked the program's own memory too
     """
@@ -355,7 +355,7 @@ class LockedMemory(NamedTuple):
 
 
 def status(mm: MmStruct) -> LockedMemory:
-    """Return VmLck and VmPin; the latter is 0, because nothing modelled pins pages."""
+    """Return VmLck and VmPin; VmPin is 0 because nothing modelled pins pages."""
     if mm.def_flags & VM_LOCKED:
         return LockedMemory(None, 0)
     return LockedMemory((mm.locked + mm.locked_leak) * _PAGE_KB, 0)

@@ -1,4 +1,4 @@
-"""remap_file_pages(2), now emulated by a MAP_FIXED mmap of the same file (S5.10.8)."""
+"""remap_file_pages(2), now emulated as a MAP_FIXED mmap of the same file (S5.10.8)."""
 
 import errno
 
@@ -11,10 +11,10 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
-    """Map pages ``[start, end)`` of a shared mapping to its file's pages from *pgoff* on.
+    """Remap pages ``[start, end)`` of a shared mapping to its file's pages from *pgoff* on.
 
-    :raises ModelledErrno: EINVAL unless all of it is mapped shared, from one file, with the same flags;
-        otherwise the error of mmap, which leaves a hole
+    :raises ModelledErrno: EINVAL unless the whole range is mapped shared, from one file, with the same flags;
+        otherwise the error from mmap, which leaves a hole
     """
     kernel = mm.kernel
     kernel.pr_warn_once(
@@ -46,7 +46,7 @@ def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
 
 
 def _continues(mm: MmStruct, vma: Vma, end: int) -> bool:
-    """True if the mapping that begins with *vma* extends to page *end*, in any number of VMAs."""
+    """True if the mapping that begins with *vma* extends to page *end*, through any number of VMAs."""
     at = vma.end
     while at < end:
         next_vma = mm.vma_lookup(at)

@@ -1,4 +1,4 @@
-"""Reading and writing a task's memory as another process does: process_vm_readv, /proc/PID/mem (S7.6)."""
+"""Access to a task's memory as other processes do it: process_vm_readv, /proc/PID/mem (S7.6)."""
 
 import errno
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from pfnlab.kernel.mm.space import MmStruct
 
 
 def process_vm_readv(mm: MmStruct, start: int, length: int) -> bytes:
-    """Read *length* bytes from byte *start* on by get_user_pages, up to a page that is refused (S7.6.1).
+    """Read *length* bytes from byte *start* on via get_user_pages, stopping at a refused page (S7.6.1).
 
     :raises ModelledErrno: EFAULT if the first page is refused
     """
@@ -28,7 +28,7 @@ def process_vm_readv(mm: MmStruct, start: int, length: int) -> bytes:
 
 
 def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
-    """Write bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
+    """Write bytes from byte *start* on via get_user_pages, stopping at a refused page (S7.6.1).
 
     :return: the number of bytes written
     :raises ModelledErrno: EFAULT if the first page is refused
@@ -42,9 +42,9 @@ def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
 
 
 def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[EntryRun]:
-    """The pages of the bytes, up to the first that is refused twice.
+    """The pages containing the bytes, up to the first one that is refused twice.
 
-    Those before a refused page are copied, and the rest is retried (process_vm_rw_single_vec).
+    Pages before a refused one are copied, and the rest is retried (process_vm_rw_single_vec).
     """
     pinned: list[EntryRun] = []
     refused = -1
@@ -63,7 +63,7 @@ def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[Entry
 
 
 def _parts(start: int, length: int) -> Iterator[tuple[int, int]]:
-    """The bytes from *start* on, page by page, as an offset in the page and a length."""
+    """The bytes from *start* on, page by page, as pairs of offset in the page and length."""
     while length:
         offset = start % PAGE_SIZE
         part = min(length, PAGE_SIZE - offset)
@@ -74,7 +74,7 @@ def _parts(start: int, length: int) -> Iterator[tuple[int, int]]:
 def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -> bytes:
     """Read or write bytes of /proc/self/mem, 4096 at a time, until one is not accessible (S7.6.5).
 
-    :param stored: *length* bytes to write; None to read
+    :param stored: the *length* bytes to write; None to read
     :return: the bytes read or written
     :raises ModelledErrno: EIO if the first part is not accessible
     """
@@ -117,7 +117,7 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
 def _finds_vma(mm: MmStruct, vpn: int) -> bool:
     """True if there is a VMA.
 
-    Otherwise the kernel looks for a stack to expand, under the lock for writing.
+    If not, the kernel looks for a stack to expand, under the lock for writing.
     """
     with mm.mmap_lock.read():
         if mm.vma_lookup(vpn) is not None:
@@ -161,9 +161,9 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
 
 
 def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = None) -> EntryRun | None:
-    """The entry of page *vpn*, with its table locked; a leaf is read before that (S7.6.6).
+    """The entry for page *vpn*, with its table locked; a leaf is read before locking (S7.6.6).
 
-    :param expected: the entry whose frame is to be accessed, if it is still this one
+    :param expected: access the frame of this entry, if the page still has this entry
     """
     while (seen := mm.tables.entry(vpn)) is not None and seen.level > 1:
         unlocked = mm.kernel.profile.leaf_read_unlocked
@@ -172,7 +172,7 @@ def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = Non
         with mm.kernel.processors.inside("follow_pfnmap_start"):
             locked = mm.table_locks.entry(vpn)
         if unlocked:
-            # Whatever happened to it meanwhile.
+            # Whatever has happened to it in the meantime.
             mm.lookups[:] = [other for other in mm.lookups if other is not seen]
             return seen
         if locked is not None and locked.level > 1:
@@ -181,7 +181,7 @@ def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = Non
 
 
 def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
-    """Map the frame of *entry* and those after it for the kernel, in the entry's mode; EIO if it has none."""
+    """Map the frame of *entry* and the following ones for the kernel, in its mode; EIO if it has none."""
     if entry is None or (writes and not pte_write(entry.bits)):
         raise ModelledErrno(errno.EIO)
     frames = PfnRange(entry.pfn, entry.pfn + pages)
@@ -197,12 +197,12 @@ def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: b
 
 
 def _load(mm: MmStruct, pfn: int, page: Page | None, offset: int, length: int) -> bytes:
-    """Bytes of a page, or of a device frame if there is no page."""
+    """Bytes from a page, or from a device frame if there is no page."""
     return bytes_at(mm.kernel.load(pfn) if page is None else page.value, offset, length)
 
 
 def _store(mm: MmStruct, pfn: int, page: Page | None, offset: int, stored: bytes) -> None:
-    """Set bytes of a page, or of a device frame if there is no page."""
+    """Set bytes in a page, or in a device frame if there is no page."""
     if page is None:
         mm.kernel.store(pfn, with_bytes(mm.kernel.load(pfn), offset, stored))
     else:

@@ -1,1 +1,1 @@
-"""The users of PFN mappings: the files a program can map (S9)."""
+"""The sources of PFN mappings: the files that a program can map (S9)."""

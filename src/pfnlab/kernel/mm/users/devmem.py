@@ -1,4 +1,4 @@
-"""/dev/mem (S9.1): physical memory by address, for device ranges and below 1 MiB."""
+"""/dev/mem (S9.1): physical memory by address; device ranges, and memory below 1 MiB."""
 
 import errno
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 class DevMem(PlainFile):
     """An open /dev/mem.
 
-    :param sync: opened with O_SYNC, so mappings request UC- instead of write-back (S1.15)
-    :param mmap_prepare: the kernel maps it in two phases (S4.7)
+    :param sync: opened with O_SYNC, so that mappings request UC- instead of write-back (S1.15)
+    :param mmap_prepare: this kernel maps it in two phases (S4.7)
     """
 
     sync: bool
@@ -40,14 +40,14 @@ class DevMem(PlainFile):
     fallocate_errno: int = errno.ENODEV
 
     def base_pfn(self, vma: Vma) -> int:
-        """The offset, which is the frame."""
+        """The offset, which is also the frame number."""
         return vma.pgoff
 
     def prepare(self, vma: Vma) -> None:
-        """Check the request before a page is mapped; the offset is the physical page.
+        """Check the request before any page is mapped; the offset is the physical page.
 
-        :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space must not
-            access (S9.1.2)
+        :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory that user space
+            must not access (S9.1.2)
         """
         platform = vma.mm.kernel.platform
         pfns = PfnRange(vma.pgoff, vma.pgoff + vma.nr)
@@ -58,9 +58,9 @@ class DevMem(PlainFile):
         self._phys_mem_access_prot_allowed(vma, pfns)
 
     def mmap(self, vma: Vma) -> None:
-        """mmap_mem, or the second phase of it.
+        """mmap_mem, or its second phase.
 
-        :raises ModelledErrno: EAGAIN if the mapping itself fails, otherwise as :meth:`prepare`
+        :raises ModelledErrno: EAGAIN if the mapping itself fails; otherwise as :meth:`prepare`
         """
         if not self.mmap_prepare:
             self.prepare(vma)
@@ -71,7 +71,7 @@ class DevMem(PlainFile):
             raise ModelledErrno(errno.EAGAIN) from None
 
     def _phys_mem_access_prot_allowed(self, vma: Vma, pfns: PfnRange) -> None:
-        """Set the requested mode; up to 6.15 apply a second guard against aliases of RAM (S1.14, S1.15)."""
+        """Set the requested mode; up to 6.15, apply a second guard against aliases of RAM (S1.14, S1.15)."""
         kernel = vma.mm.kernel
         platform = kernel.platform
         guards = kernel.profile.devmem_guards_aliases

@@ -1,4 +1,4 @@
-"""A driver with every way to map a device: the model of the guest driver's /dev/pfnlab."""
+"""A driver that can map a device in every way: the model of the guest driver behind /dev/pfnlab."""
 
 import errno
 from dataclasses import dataclass, field
@@ -36,18 +36,18 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, zap_vma_ptes
 
-#: The ordinary pages that the driver maps for kinds without a device: the first, and their number.
+#: The ordinary pages mapped by kinds that use no device: the first page, and how many.
 RAM_PFN, RAM_PAGES = 0x4000, 16
 
-#: The ways to map that use frames other than those the offset selects.
+#: The ways of mapping that use other frames than the offset selects.
 OTHER_FRAMES = ("ram", "narrowed", "buffer", "fault_moved")
 
-#: Frame offset, in pages, of the frame inserted by ``fault_moved``: XORed into the frame number.
+#: The offset at which ``fault_moved`` inserts: this many pages, XORed into the frame number.
 MOVED_BY = 4
 
 
 def prot_of(vma: Vma, mode: str) -> int:
-    """Return vm_page_prot with the mode requested from the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
+    """Return vm_page_prot with the mode that the driver is asked for: ``asis``, ``wc``, ``uc-`` or ``wt``."""
     kernel = vma.mm.kernel
     pat, prot = kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
     match mode:
@@ -61,9 +61,9 @@ def prot_of(vma: Vma, mode: str) -> int:
 
 
 class DriverDeviceFile(PlainFile):
-    """An open /dev/pfnlab, for any way of mapping; offsets are physical pages.
+    """An open /dev/pfnlab, whatever the way of mapping; offsets are physical pages.
 
-    :ivar mode: cache mode of vm_page_prot
+    :ivar mode: the cache mode in vm_page_prot
     """
 
     mode: str
@@ -84,17 +84,17 @@ class DriverDeviceFile(PlainFile):
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """True if its vm_ops have pfn_mkwrite, which depends on the way of mapping."""
+        """True if its vm_ops have pfn_mkwrite, which depends on how it maps."""
         return False
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """True if its vm_ops have page_mkwrite, which depends on the way of mapping."""
+        """True if its vm_ops have page_mkwrite, which depends on how it maps."""
         return False
 
     @property
     def write_notify(self) -> bool:
-        """True if it has one of these two."""
+        """True if it has either of these."""
         return self.has_pfn_mkwrite or self.has_page_mkwrite
 
     def mmap(self, vma: Vma) -> None:
@@ -110,16 +110,17 @@ class DriverDeviceFile(PlainFile):
 
 @dataclass(frozen=True)
 class DriverFile(DriverDeviceFile):
-    """An open /dev/pfnlab, for a mapping with operations.
+    """An open /dev/pfnlab, for a mapping with vm_ops.
 
     :param how: ``remap`` everything, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the
-        device (``narrowed``: page by page, narrowing the VMA to each; ``buffer``: at once, and freed if that
+        device (``narrowed``: page by page, narrowing the VMA to each; ``buffer``: at once, freed if that
         fails), ``apply`` without requesting a cache mode, on ``fault`` (``fault_prot`` with the driver's own
         mode, ``fault_pmd`` and ``fault_pud`` by leaves, ``fault_remap`` all at once, ``fault_moved`` all at
         mmap and other frames on fault, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite`` if
         first writes call the driver), or ``refuse``; ``iomap_memory`` and ``export`` also map everything
-    :param mode: cache mode of vm_page_prot
-    :param part: for ``part``, the first page and the page after the last, counted in the mapping
+    :param mode: the cache mode in vm_page_prot
+    :param part: for ``part``: the first page, and the page after the last, counted from
+        the start of the mapping
     """
 
     how: str
@@ -127,7 +128,7 @@ class DriverFile(DriverDeviceFile):
     part: tuple[int, int] = (0, 0)
 
     def _fill(self, vma: Vma) -> None:
-        """Fill entries according to ``how``."""
+        """Fill entries as ``how`` says."""
         device, half = vma.pgoff, vma.nr // 2
         match self.how:
             case "refuse":
@@ -164,10 +165,10 @@ class DriverFile(DriverDeviceFile):
         return self.how in ("fault_mkwrite", "mixed_mkwrite")
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """The driver's fault handler, which every kind has: insert the frame at the offset, or all frames.
+        """The driver's fault handler, the same for every kind: insert the frame at the offset, or all frames.
 
-        :raises Signal: SIGBUS in a private mapping, where inserting would hit a BUG, and if
-            remap_pfn_range fails
+        :raises Signal: SIGBUS in a private mapping, where inserting would hit a BUG, or
+            if remap_pfn_range fails
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
             if self.how == "fault_remap":
@@ -183,7 +184,7 @@ class DriverFile(DriverDeviceFile):
             vmf_insert_pfn(vma, vpn, pfn, prot, mkwrite=mkwrite)
 
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
-        """The driver's handler for leaves; if no leaf fits, or its kind has none, small entries are used.
+        """The driver's handler for leaves; if no leaf fits, or this kind has none, small entries are used.
 
         :return: False to fall back to smaller entries
         """
@@ -201,7 +202,7 @@ class DriverFile(DriverDeviceFile):
         return True
 
     def _remap_all(self, vma: Vma) -> None:
-        """remap_pfn_range of the whole VMA; over existing entries the kernel would hit a BUG."""
+        """remap_pfn_range of the whole VMA; where entries exist, the kernel would hit a BUG."""
         if vma.mm.tables.runs(vma.start, vma.end):
             raise Signal("SIGBUS", 2)
         try:
@@ -224,12 +225,12 @@ class BareDriverFile(DriverDeviceFile):
     huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
-        """Remap all."""
+        """Remap everything."""
         remap_pfn_range(vma, vma.start, PfnRange(vma.pgoff, vma.pgoff + vma.nr), vma.page_prot)
 
 
 def _remap_narrowed(vma: Vma) -> None:
-    """Remap RAM page by page; each call sees a VMA of only that page.
+    """Remap RAM page by page, each call seeing a VMA of just that page.
 
     dma_mmap_coherent() maps a whole VMA, so drivers with several buffers in one mapping (hfi1, comedi) narrow
     the VMA to each in turn.
@@ -244,7 +245,7 @@ def _remap_narrowed(vma: Vma) -> None:
 
 
 def _remap_buffer(vma: Vma) -> None:
-    """Remap a buffer of RAM, which the driver frees on failure, although entries may still map it (A18)."""
+    """Remap a RAM buffer. On failure the driver frees it, although entries may still map it (A18)."""
     try:
         remap_pfn_range(vma, vma.start, PfnRange(RAM_PFN, RAM_PFN + vma.nr), vma.page_prot)
     except ModelledErrno:
@@ -254,7 +255,7 @@ def _remap_buffer(vma: Vma) -> None:
 
 
 def _may_insert(vma: Vma) -> bool:
-    """True if vmf_insert_pfn does not hit a BUG, as it does in private PFN mappings."""
+    """True if vmf_insert_pfn does not hit a BUG, as it would in private PFN mappings."""
     return not is_cow_mapping(vma.flags) or bool(vma.flags & VM_MIXEDMAP)
 
 
@@ -263,12 +264,12 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 
 @dataclass
 class DriverState:
-    """The driver's state between calls: one claimed region, and its mappings by kind, newest last.
+    """The driver's state between calls: one claimed region, and its own mappings by kind, newest last.
 
-    Methods that map something for the driver itself raise ENOMEM if the kernel returns a null pointer.
+    Methods that map something for the driver itself raise ENOMEM where the kernel returns a null pointer.
 
-    :ivar pages: its own pages that were ever mapped as pages, by frame
-    :ivar unlisted: ranges with struct pages that the kernel no longer finds by their frames (S4.9.1)
+    :ivar pages: the driver's own pages that have ever been mapped as pages, by frame
+    :ivar unlisted: ranges with struct pages that the kernel can no longer find by frame number (S4.9.1)
     """
 
     held: dict[str, list[PfnRange]] = field(default_factory=dict)
@@ -277,10 +278,10 @@ class DriverState:
     pages: dict[int, Page] = field(default_factory=dict)
 
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
-        """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
+        """Claim *pfns*, revoking mappings of them through /dev/mem and the PCI files.
 
-        :raises ModelledErrno: EBUSY if a region is already claimed, another driver has claimed some of *pfns*
-            (S9.1.6), or a mapping of them must not be revoked
+        :raises ModelledErrno: EBUSY if a region is already claimed, if another driver has claimed some of
+            *pfns* (S9.1.6), or if a mapping of them must not be revoked
         """
         resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
         if self.resource is not None or not kernel.may_claim(resource):
@@ -294,7 +295,7 @@ class DriverState:
             raise
 
     def release_mem_region(self, kernel: Kernel) -> None:
-        """Release the claimed region."""
+        """Release the region that was claimed."""
         if self.resource is not None:
             kernel.release(self.resource)
             self.resource = None
@@ -305,12 +306,12 @@ class DriverState:
         self._hold("ioremap", pfns)
 
     def memremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-        """Map *pfns* for the driver as memory."""
+        """Map *pfns* for the driver, as memory."""
         memremap(kernel, pfns, mode)
         self._hold("memremap", pfns)
 
     def io_mapping_create_wc(self, kernel: Kernel, pfns: PfnRange) -> None:
-        """Create an io_mapping, on this processor an ioremap_wc with a name (S4.10.1)."""
+        """Create an io_mapping, which on this processor is an ioremap_wc with a name (S4.10.1)."""
         ioremap(kernel, pfns, CacheMode.WC)
         self._hold("io_mapping", pfns)
 
@@ -335,7 +336,7 @@ class DriverState:
         self._hold("memremap_pages", pfns)
 
     def let_go(self, kernel: Kernel, kind: str) -> None:
-        """Undo the newest mapping of a kind, named after the function that creates it.
+        """Undo the newest mapping of a kind, which is named after the function that creates it.
 
         :raises ModelledErrno: ENOENT if no such mapping exists
         """
@@ -350,18 +351,19 @@ class DriverState:
         self.held.setdefault(kind, []).append(pfns)
 
     def zap(self, mm: MmStruct, start: int, end: int) -> None:
-        """zap_vma_ptes on the VMA at *start*.
+        """zap_vma_ptes for the VMA at *start*.
 
-        :raises ModelledErrno: EFAULT without a VMA
+        :raises ModelledErrno: EFAULT if there is no VMA
         """
         with mm.mmap_lock.read():
             zap_vma_ptes(_vma_at(mm, start), start, end)
 
     def remap_pfn_range(self, mm: MmStruct, start: int, end: int, mode: str) -> None:
-        """Repeat remap_pfn_range on the live VMA at *start*, with the frames at its offset.
+        """Repeat remap_pfn_range for the live VMA at *start*, with the frames at its offset.
 
-        :raises ModelledErrno: EFAULT without a VMA, EINVAL if part of it is not the driver's, EBUSY if there
-            are entries already, where the kernel would hit a BUG; otherwise the error of remap_pfn_range
+        :raises ModelledErrno: EFAULT if there is no VMA, EINVAL if part of it is not the driver's,
+            EBUSY if there are entries already, where the kernel would hit a BUG; otherwise the
+            error from remap_pfn_range
         """
         with mm.mmap_lock.write():
             vma = _vma_at(mm, start)

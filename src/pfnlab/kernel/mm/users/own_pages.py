@@ -1,4 +1,4 @@
-"""The guest driver's own pages, mapped as reference-counted pages with a struct page (S5.7.3)."""
+"""The guest driver's own pages, which have a struct page and are mapped reference-counted (S5.7.3)."""
 
 import errno
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from pfnlab.kernel.mm.vma import Vma
 
 @dataclass(frozen=True)
 class OwnPagesFile(DriverDeviceFile):
-    """An open /dev/pfnlab, for a mapping of the driver's own pages by vm_insert_page and similar.
+    """An open /dev/pfnlab, for a mapping of the driver's own pages through vm_insert_page and similar.
 
     :param how: ``insert_page`` one by one, ``insert_pages`` several at once, ``map_pages`` all that fit;
         ``page_mkwrite`` returns them to the kernel on fault, and first writes call the driver;
-        ``mixed_pages`` inserts every second one on fault, and device frames between them
-    :param mode: cache mode of vm_page_prot
-    :param first: the offset in pages of the file's first mapping, where the driver's pages begin
+        ``mixed_pages`` inserts every second one on fault, with device frames in between
+    :param mode: the cache mode in vm_page_prot
+    :param first: the offset in pages of the file's first mapping, which is where the driver's pages begin
     """
 
     how: str
@@ -31,9 +31,9 @@ class OwnPagesFile(DriverDeviceFile):
     huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
-        """Insert a page for each page of the mapping.
+        """Insert a page for every page of the mapping.
 
-        :raises ModelledErrno: EINVAL if there are not enough, ENXIO from vm_map_pages; ENOMEM if no
+        :raises ModelledErrno: EINVAL if there are too few (ENXIO from vm_map_pages); ENOMEM if no
             page table can be allocated
         """
         at = vma.pgoff - self.first
@@ -56,12 +56,13 @@ class OwnPagesFile(DriverDeviceFile):
         return self.how == "page_mkwrite"
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """vmf_insert_page of the page that was mapped there before; an existing page stays.
+        """vmf_insert_page for the page that was mapped there before; an existing entry stays.
 
-        In ``mixed_pages`` every second one is the device's frame (vmf_insert_mixed).
-        With page_mkwrite the kernel maps the page that the handler returns.
+        In ``mixed_pages``, every second page is a device frame (vmf_insert_mixed). With page_mkwrite, the
+        kernel maps the page that the handler returns.
 
-        :raises Signal: SIGBUS if mremap has made the mapping larger than the driver has pages
+        :raises Signal: SIGBUS if mremap has made the mapping larger than the number of
+            pages that the driver has
         :raises FaultOom: if no page table could be allocated
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):

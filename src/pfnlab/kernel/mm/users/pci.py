@@ -1,4 +1,4 @@
-"""The BAR of a PCI device in sysfs and /proc/bus/pci (S9.2, S9.3); the device's driver and removal (S9.9)."""
+"""A PCI device's BAR in sysfs and /proc/bus/pci (S9.2, S9.3); the device's driver and removal (S9.9)."""
 
 import errno
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range
 
 @dataclass(eq=False)
 class PciDevice:
-    """A device in a slot, as found by one enumeration of the bus; the next enumeration creates a new object.
+    """A device in a slot, as one bus enumeration finds it; the next enumeration creates a new object.
 
     :param bar: the pages of its BAR
-    :ivar known: the kernel knows it, and its files exist
-    :ivar bound: the guest driver is bound to it, or is being bound
-    :ivar claimed: the resource that the driver claimed for its BAR
+    :ivar known: the kernel knows the device, and its files exist
+    :ivar bound: the guest driver is bound to it, or is just being bound
+    :ivar claimed: the resource that the driver claimed for the BAR
     """
 
     bar: PfnRange
@@ -31,16 +31,17 @@ class PciDevice:
     def open(self) -> None:
         """Open one of its files.
 
-        :raises ModelledErrno: ENOENT if the kernel no longer knows it
+        :raises ModelledErrno: ENOENT if the kernel no longer knows the device
         """
         if not self.known:
             raise ModelledErrno(errno.ENOENT)
 
     def bind(self, kernel: Kernel) -> None:
-        """bind_store: the driver's probe claims the BAR, and other mappings of it are revoked (S9.9.1).
+        """bind_store: the driver's probe function claims the BAR, which revokes other
+        mappings of it (S9.9.1).
 
-        :raises ModelledErrno: ENODEV if the kernel does not know it, EBUSY while a driver is bound or has
-            claimed pages of it, or if a mapping of them must not be revoked
+        :raises ModelledErrno: ENODEV if the kernel does not know the device; EBUSY if a driver is bound, or
+            has claimed pages of the BAR, or if a mapping of them must not be revoked
         """
         if not self.known:
             raise ModelledErrno(errno.ENODEV)
@@ -79,16 +80,17 @@ class PciDevice:
             self.claimed = None
 
     def remove(self, kernel: Kernel) -> None:
-        """pci_stop_and_remove_bus_device: call its driver's remove function and remove its files.
+        """pci_stop_and_remove_bus_device: call the driver's remove function and remove the device's files.
 
         :raises ModelledErrno: ENOENT if it is gone already
-        :raises Undecided: if a driver has claimed pages of it
+        :raises Undecided: if a driver has claimed pages of the BAR
         """
         self.open()
         _check_unclaimed(kernel)
         self._let_go(kernel)
         self.known = False
-        # kernfs_drain_open_files: the address space object of each file's own inode; /proc has no equivalent.
+        # kernfs_drain_open_files uses the address space object of each file's own inode;
+        # /proc has no equivalent.
         for mapping in _SYSFS_FILES:
             unmap_mapping_range(kernel, self.bar, mapping, even_cows=True)
 
@@ -96,7 +98,7 @@ class PciDevice:
 def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -> PciDevice:
     """Scan the bus and find a device; its BAR is assigned the pages *bar* (S9.2.8).
 
-    :param before: its previous pages; None for a new device
+    :param before: the pages it had before; None for a new device
     :raises Undecided: if a driver has claimed pages of it
     """
     _check_unclaimed(kernel)
@@ -110,14 +112,14 @@ def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -
 
 
 def unplugged(kernel: Kernel, bar: PfnRange) -> None:
-    """Empty the slot: nothing responds at *bar*, and its memory is gone."""
+    """Empty the slot: nothing responds at *bar*, and the memory there is gone."""
     kernel.undecoded = (*kernel.undecoded, bar)
     for pfn in [pfn for pfn in kernel.memory if bar.start <= pfn < bar.end]:
         del kernel.memory[pfn]
 
 
 def plugged(kernel: Kernel, bar: PfnRange) -> None:
-    """Add a new device at *bar*, with its memory zeroed."""
+    """Add a new device at *bar*, with zeroed memory."""
     kernel.undecoded = tuple(pfns for pfns in kernel.undecoded if pfns != bar)
 
 
@@ -129,7 +131,7 @@ def _check_unclaimed(kernel: Kernel) -> None:
         )
 
 
-#: The resource files of a BAR, in the order of their removal.
+#: The resource files for a BAR, in the order in which they are removed.
 _SYSFS_FILES: tuple[AddressSpace, ...] = ("uc", "wc")
 
 
@@ -139,9 +141,9 @@ class PciBar(PlainFile):
 
     :param bar: its pages
     :param proc: opened through /proc/bus/pci, with physical offsets; otherwise a sysfs resource file
-    :param write_combine: the ``_wc`` file, or write combining enabled by ioctl
-    :param fallocate_errno: see :class:`~pfnlab.kernel.mm.profile.Profile` ``fallocate_checks_op_first``
-    :param device: the device of the BAR; None if it is never removed
+    :param write_combine: the ``_wc`` file, or write combining was enabled by ioctl
+    :param fallocate_errno: see ``fallocate_checks_op_first`` in :class:`~pfnlab.kernel.mm.profile.Profile`
+    :param device: the device that has the BAR; None if it is never removed
     :param revoked: see ``pci_files_revoked`` there: its mappings are among those of all physical memory
     """
 
@@ -168,7 +170,7 @@ class PciBar(PlainFile):
 
     @property
     def mapping(self) -> AddressSpace:
-        """The address space object of all physical memory, or that of the file's inode."""
+        """The address space object of all physical memory, or the one of the file's inode."""
         if self.revoked:
             return "iomem"
         if self.proc:
@@ -187,27 +189,27 @@ class PciBar(PlainFile):
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """Always False: the wrapper has none, so a frame is made writable without a call."""
+        """Always False: the wrapper has no pfn_mkwrite, so a frame becomes writable without a call."""
         return False
 
     @property
     def has_fault(self) -> bool:
-        """True for sysfs, which wraps the vm_ops and has its own handler."""
+        """True for sysfs, which wraps the vm_ops and has a handler of its own."""
         return not self.proc
 
     @property
     def own_placement(self) -> bool:
-        """True for /proc files, which place mappings themselves (S5.8)."""
+        """True for /proc files, which choose where they are mapped (S5.8)."""
         return self.proc
 
     @property
     def placement_errno(self) -> int:
-        """proc_reg_get_unmapped_area does not call a file that was removed."""
+        """proc_reg_get_unmapped_area does not call a file that has been removed."""
         return errno.EIO if self._gone and self.own_placement else 0
 
     @property
     def has_access(self) -> bool:
-        """generic_access_phys; the wrapper in sysfs does not call it for a file that was removed."""
+        """generic_access_phys; the sysfs wrapper does not call it for a file that has been removed."""
         return self.proc or not self._gone
 
     @property
@@ -220,11 +222,11 @@ class PciBar(PlainFile):
         return errno.EINVAL if self.proc else 0
 
     def base_pfn(self, vma: Vma) -> int:
-        """vm_pgoff, which is the frame from the time of mapping on."""
+        """vm_pgoff, which is the frame once it is mapped."""
         return vma.pgoff
 
     def mmap(self, vma: Vma) -> None:
-        """pci_mmap_resource_range: map the whole VMA at once, with the cache mode of the interface.
+        """pci_mmap_resource_range: map the whole VMA at once, with the interface's cache mode.
 
         :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL if claimed or in
             conflict, ENODEV if the file was removed

@@ -1,4 +1,4 @@
-"""The buffer of perf_event_open(2): ordinary kernel pages, mapped as frames or as pages (S9.10)."""
+"""The perf_event_open(2) buffer: ordinary kernel pages, mapped as frames or as pages (S9.10)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from pfnlab.kernel.mm.zap import zap_page_range_single
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: The frames of every buffer in the model. Their content is never observed, so all buffers share them.
+#: The frames used for every buffer in the model. Their content is never observed, so all buffers share them.
 PERF_PFN = 0x5000
 
-#: The number of buffer pages that a user may lock on a machine with one processor (perf_event_mlock_kb).
+#: Number of buffer pages that a user may lock on a machine with one processor (perf_event_mlock_kb).
 LOCKED_PAGES = 129
 
 
 @dataclass(eq=False)
 class PerfFile:
-    """An open event, which is disabled and belongs to the task that opened it.
+    """An open event; it is disabled, and belongs to the task that opened it.
 
-    :param profile: the rules of the kernel
-    :ivar pages: if faults map pages, those that were touched, by number
+    :param profile: the kernel's rules
+    :ivar pages: if faults map pages: those that were touched, by number
     """
 
     profile: Profile
@@ -59,12 +59,12 @@ class PerfFile:
 
     @property
     def has_pfn_mkwrite(self) -> bool:
-        """True if mapped as frames."""
+        """True if the buffer is mapped as frames."""
         return self.profile.perf_maps_ahead
 
     @property
     def has_page_mkwrite(self) -> bool:
-        """True if mapped as pages."""
+        """True if the buffer is mapped as pages."""
         return not self.profile.perf_maps_ahead
 
     @property
@@ -74,18 +74,18 @@ class PerfFile:
 
     @property
     def noexec(self) -> bool:
-        """Its file system became noexec in some release."""
+        """Some release made its file system noexec."""
         return self.profile.anon_inodes_noexec
 
     def prepare(self, vma: Vma) -> None:
-        """Do nothing: there is only one phase."""
+        """Do nothing, as there is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
-        """perf_mmap: map the event's page and a power of two, or zero, data pages.
+        """perf_mmap: map the event's page, followed by zero or a power of two data pages.
 
-        :raises ModelledErrno: EINVAL for a private mapping and for other numbers of pages; ENOMEM if no
-            page table could be allocated
-        :raises Undecided: with this many pages, it depends on the machine how they are locked
+        :raises ModelledErrno: EINVAL for a private mapping or any other number of pages; ENOMEM if no page
+            table could be allocated
+        :raises Undecided: if there are so many pages that it depends on the machine how they are locked
         """
         data = vma.nr - 1
         if not vma.flags & VM_SHARED or data & (data - 1):
@@ -105,16 +105,16 @@ class PerfFile:
             raise
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """perf_mmap_fault, perf_mmap_pfn_mkwrite: a task may write only the event's page.
+        """perf_mmap_fault, perf_mmap_pfn_mkwrite: a task may write only to the event's page.
 
-        :raises Signal: SIGBUS for a page of data
+        :raises Signal: SIGBUS for a data page
         """
         if vma.pgoff + vpn - vma.start:
             raise Signal("SIGBUS", 2)
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The handler, if there is one."""
+        """The fault handler, if there is one."""
         return self._fault if self.has_fault else None
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
@@ -128,8 +128,8 @@ class PerfFile:
 def open_event(kernel: Kernel) -> PerfFile:
     """perf_event_open(2) of a disabled event (S9.10).
 
-    :raises Undecided: if a processor is held that must be notified of code patching for the first event, or
-        this one is to be held at a flush, because patching flushes
+    :raises Undecided: if the first event needs code patched, of which a held processor must be notified; or
+        if this operation is to be held at a flush, because patching flushes
     """
     if kernel.processors.held:
         raise Undecided("the model has no rule for opening an event while a processor is held", Why.NO_RULE)
@@ -142,7 +142,7 @@ def open_event(kernel: Kernel) -> PerfFile:
 
 
 def _check_locked(vma: Vma) -> None:
-    """Check that all buffers stay within what any user may lock, so that no page is pinned (S9.10.7)."""
+    """Check that all buffers stay below what any user may lock, so that no page is pinned (S9.10.7)."""
     kernel = vma.mm.kernel
     mapped = [other for task in kernel.processes() for other in task.mm if isinstance(other.file, PerfFile)]
     if sum(other.nr for other in mapped) + vma.nr > LOCKED_PAGES:

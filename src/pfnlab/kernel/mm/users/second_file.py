@@ -1,4 +1,4 @@
-"""A second file of the guest driver's device, with a separate address space, like a dma-buf (S9.12)."""
+"""A second file of the guest driver's device with a separate address space, like a dma-buf (S9.12)."""
 
 import errno
 
@@ -10,33 +10,33 @@ from pfnlab.kernel.mm.vma import AddressSpace, Vma
 
 
 class ExportFile(DriverFile):
-    """An open /dev/pfnlab_export: it maps like /dev/pfnlab, but a revocation of that file misses it."""
+    """An open /dev/pfnlab_export: it maps like /dev/pfnlab, but revoking that file's mappings misses it."""
 
     kind = "export"
     mapping: AddressSpace = "export"
 
 
 class StackFile(ExportFile):
-    """An open /dev/pfnlab_export for a stacked mmap: it passes the VMA to a file of /dev/pfnlab."""
+    """An open /dev/pfnlab_export for a stacked mmap: it passes the VMA on to a /dev/pfnlab file."""
 
     def mmap(self, vma: Vma) -> None:
-        """vma_set_file, and the mmap of that file.
+        """vma_set_file, and then the other file's mmap.
 
-        :raises ModelledErrno: EOPNOTSUPP if a kernel has no such files; otherwise that mmap's error
+        :raises ModelledErrno: EOPNOTSUPP if this kernel has no such files; otherwise the error from that mmap
         """
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
             if self.how == "stack_prepare" and not vma.mm.kernel.profile.devmem_mmap_prepare:
                 raise ModelledErrno(errno.EOPNOTSUPP)
             inner = (PrepareFile if self.how == "stack_prepare" else DriverFile)("remap", self.mode)
             vma.file = inner
-            # compat_vma_mmap() runs both phases of a file that has two, one after the other.
+            # If a file has two phases, compat_vma_mmap() runs both, one after the other.
             if inner.mmap_prepare:
                 inner.prepare(vma)
             inner.mmap(vma)
 
 
 class PrepareFile(DriverFile):
-    """/dev/pfnlab, opened by a stacked mmap as a file with mmap_prepare; the kernel remaps (S4.7)."""
+    """/dev/pfnlab, opened by a stacked mmap as a file with mmap_prepare; the kernel does the remap (S4.7)."""
 
     mmap_prepare = True
 

@@ -1,4 +1,4 @@
-"""A PCI device opened through vfio-pci (S9.4): faults fill its mappings, disabled memory empties them."""
+"""A PCI device opened through vfio-pci (S9.4): faults fill its mappings, disabling memory empties them."""
 
 import errno
 from collections.abc import Iterator
@@ -23,39 +23,40 @@ from pfnlab.kernel.mm.remap import remap_pfn_range
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
 
-#: The file offset of a BAR's first page, in pages: the high bits are the index of the region, here BAR2.
+#: The file offset of a BAR's first page, in pages: the high bits are the region index, here BAR2.
 REGION_PAGES = 1 << 28
 BAR_OFFSET = 2 * REGION_PAGES
 
-#: The end of the BAR regions, and the start of the expansion ROM.
+#: The end of the BAR regions, where the expansion ROM begins.
 _ROM_OFFSET = 6 * REGION_PAGES
 
 #: The end of the regions that every PCI device may have (VFIO_PCI_NUM_REGIONS).
 _REGIONS_END = 9 * REGION_PAGES
 
-#: The device's other BAR, its registers: a page far from the mapped BAR.
+#: The device's other BAR, its registers: one page, far from the BAR that is mapped.
 REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 
 
 @dataclass(eq=False)
 class VfioDevice(PlainFile):
-    """The open device; mappings keep it open when its descriptor is closed.
+    """The open device; mappings keep it open after its descriptor is closed.
 
-    Methods that need the descriptor raise EBADF if it is closed: ``set_memory``, ``set_power`` and ``reset``.
+    Methods that need the descriptor, ``set_memory``, ``set_power`` and ``reset``,
+    raise EBADF if it is closed.
 
     :param bar: its only BAR
     :param pages: its first pages, which may be mapped
-    :ivar memory: the memory space bit of its command register
+    :ivar memory: the memory space bit in its command register
     :ivar asleep: its power state is D3hot, not D0
-    :ivar open: a descriptor is open
-    :ivar claimed: its BAR, once it is claimed: when the device is opened, or at its first mapping
-    :ivar mapped: ranges that its driver has mapped for itself, in the order of mapping
-    :ivar refused: errno of the attempt to claim its BAR when the device was opened; 0 if it succeeded
-    :ivar users: number of VMAs of its file, including those being created or removed
-    :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
-    :ivar zapping: up to 6.9, True while entries of filled VMAs are being removed
-    :ivar memory_lock: held by a fault for reading, by a change of the command register for writing
-    :ivar vma_lock: up to 6.9, a mutex around *filled*, also held by a fault
+    :ivar open: there is an open descriptor
+    :ivar claimed: the BAR, once claimed, which is when the device is opened or first mapped
+    :ivar mapped: ranges that the driver has mapped for itself, in order
+    :ivar refused: the errno from trying to claim the BAR when the device was opened; 0 if that succeeded
+    :ivar users: how many VMAs its file has, including those being created or removed
+    :ivar filled: up to 6.9: the VMAs that have faulted and not been zapped since, newest first
+    :ivar zapping: up to 6.9: True while entries of filled VMAs are being removed
+    :ivar memory_lock: held for reading by a fault, for writing by a change to the command register
+    :ivar vma_lock: up to 6.9: the mutex that protects *filled*, also held by a fault
     """
 
     kernel: Kernel
@@ -92,31 +93,31 @@ class VfioDevice(PlainFile):
             )
         self.memory_lock = RwLock(processors, Need.MEMORY)
         self.vma_lock = RwLock(processors, Need.VFIO_VMAS)
-        # The agent opens it, unobserved.
+        # The agent opens the device, which is not observed.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
                 self._ioremap(REGISTERS)
                 try:
                     self._claim()
                 except ModelledErrno as error:
-                    # The device is still opened, and mmap returns the error.
+                    # The device is opened all the same, and mmap returns the error.
                     self.refused = error.errno
 
     @property
     def noexec(self) -> bool:
-        """Its file system became noexec in some release."""
+        """Some release made its file system noexec."""
         return self.kernel.profile.anon_inodes_noexec
 
     def base_pfn(self, vma: Vma) -> int:
-        """The frame at the offset within the BAR's region."""
+        """The frame at the given offset within the BAR region."""
         return self._pfn(vma, vma.start)
 
     def mmap(self, vma: Vma) -> None:
-        """vfio_pci_core_mmap: fill nothing, but claim the BAR if this was not done before (S9.4.6).
+        """vfio_pci_core_mmap: fill nothing, but claim the BAR if that has not been done yet (S9.4.6).
 
-        :raises ModelledErrno: EINVAL for private mappings or pages outside the BAR, EBUSY if another driver
-            has the BAR, ENOMEM if the kernel cannot map it for itself
-        :raises Undecided: if the kernel stops with an oops, because it assumes a region that does not exist
+        :raises ModelledErrno: EINVAL for private mappings and for pages outside the BAR, EBUSY if another
+            driver has the BAR, ENOMEM if the kernel cannot map it for itself
+        :raises Undecided: if the kernel stops with an oops because it assumes a region that does not exist
         """
         # A VMA whose mmap fails is closed too.
         self.users += 1
@@ -137,7 +138,7 @@ class VfioDevice(PlainFile):
             vma.flags |= VM_ALLOW_ANY_UNCACHED
 
     def _claim(self) -> None:
-        """Claim the BAR for the driver: revoke other mappings, and map it for the driver itself."""
+        """Claim the BAR for the driver, which revokes other mappings, and map it for the driver itself."""
         if self.claimed is not None:
             return
         kernel = self.kernel
@@ -158,7 +159,7 @@ class VfioDevice(PlainFile):
         self.mapped.append(pfns)
 
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """vfio_pci_mmap_fault: up to 6.9 remap the whole VMA, later insert only this page (S9.4.2).
+        """vfio_pci_mmap_fault: up to 6.9 remap the whole VMA, later insert just this page (S9.4.2).
 
         :raises Signal: SIGBUS while memory is disabled or the device is asleep
         """
@@ -167,16 +168,16 @@ class VfioDevice(PlainFile):
             self._fill(vma, vpn)
 
     def _fill(self, vma: Vma, vpn: int) -> None:
-        """Fill the page, or up to 6.9 the whole VMA, which may already be filled without ``vfio_fills_once``.
+        """Fill the page or, up to 6.9, the whole VMA, even if already filled unless ``vfio_fills_once``.
 
-        :raises Undecided: if it is already filled, so that the kernel stops with BUG
+        :raises Undecided: if it is already filled, so the kernel stops with a BUG
         """
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
             return
         if self.kernel.profile.vfio_fills_once and vma in self.filled:
             if vma.mm.tables.runs(vpn, vpn + 1):
-                # Another fault, for which this one has waited, has filled it.
+                # Another fault, for which this one waited, has filled it.
                 return
             raise Undecided(
                 "the fault repeats for ever: vfio-pci takes the mapping for filled already", Why.NO_END
@@ -190,10 +191,10 @@ class VfioDevice(PlainFile):
         self.filled.insert(0, vma)
 
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
-        """vfio_pci_mmap_huge_fault: insert a leaf if it lies in the VMA and its frames are equally aligned.
+        """vfio_pci_mmap_huge_fault: insert a leaf if it fits into the VMA and its frames are equally aligned.
 
-        Kernels without ``vfio_checks_leaf_pfn`` accept any frames; those without ``vfio_aligns_leaf`` accept
-        only a fault of the leaf's first page (S9.4.2a).
+        Kernels without ``vfio_checks_leaf_pfn`` accept any frames. Those without ``vfio_aligns_leaf`` accept
+        only faults on the leaf's first page (S9.4.2a).
 
         :return: False to fall back to smaller entries
         :raises Signal: SIGBUS while memory is disabled or the device is asleep
@@ -207,7 +208,7 @@ class VfioDevice(PlainFile):
         if profile.vfio_checks_leaf_pfn and self._pfn(vma, start) % pages:
             return False
         if self.memory_lock.contended:
-            # The first attempt requests leaves, under the VMA's own lock instead of mmap_lock.
+            # The first attempt asks for leaves, under the VMA's own lock instead of mmap_lock.
             raise Undecided("the model has no rule for a fault of a leaf that waits for a lock", Why.NO_RULE)
         with self.memory_lock.read():
             self._check_memory()
@@ -218,17 +219,17 @@ class VfioDevice(PlainFile):
             return True
 
     def opened(self, new: Vma, orig: Vma) -> None:
-        """Handle a copied VMA: up to 6.9 the copy loses its entries (S9.4.5)."""
+        """Handle a copied VMA: up to 6.9, the copy loses its entries (S9.4.5)."""
         self.users += 1
         if not self.kernel.profile.vfio_remaps:
             return
         if new in self.filled:
-            # After a split, the lower part may be the new VMA; the object here is then the old one.
+            # After a split, the new VMA may be the lower part; the object here is then the old one.
             self.filled[self.filled.index(new)] = orig
         zap_vma_ptes(new, new.start, new.end)
 
     def closed(self, vma: Vma) -> None:
-        """Handle a freed VMA; with the last reference the device is closed."""
+        """Handle a freed VMA; dropping the last reference closes the device."""
         self.users -= 1
         with self._vma_locked():
             if vma in self.filled:
@@ -236,7 +237,7 @@ class VfioDevice(PlainFile):
         self.kernel.later(self._release)
 
     def set_memory(self, enabled: bool) -> None:
-        """Write the command register; entries are removed before decoding is off, or remains off (S9.4.4)."""
+        """Write the command register; entries are removed before decoding is off, or stays off (S9.4.4)."""
         with self._changed(zapped=not enabled):
             self.memory = enabled
             self.kernel.undecoded = () if enabled else (self.bar,)
@@ -247,15 +248,15 @@ class VfioDevice(PlainFile):
             self.asleep = asleep
 
     def reset(self) -> None:
-        """VFIO_DEVICE_RESET: entries are removed, the device wakes, and its memory bit is kept (S9.4.9)."""
+        """VFIO_DEVICE_RESET: entries are removed, the device wakes up, its memory bit is kept (S9.4.9)."""
         with self._changed(zapped=True):
             self.asleep = False
 
     @contextmanager
     def _changed(self, *, zapped: bool) -> Iterator[None]:
-        """Allow changes of the device within this context; if *zapped*, its entries are removed first.
+        """Allow the device to be changed within this context; if *zapped*, its entries are removed first.
 
-        Without ``vfio_minds_memory`` they stay.
+        Without ``vfio_minds_memory``, they stay.
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
@@ -271,9 +272,9 @@ class VfioDevice(PlainFile):
 
     @contextmanager
     def _none_filled(self) -> Iterator[None]:
-        """vfio_pci_zap_and_vma_lock: zap one address space after the other, until no VMA is listed.
+        """vfio_pci_zap_and_vma_lock: zap one address space after another until no VMA is listed.
 
-        Up to 6.9 the list stays empty within this context.
+        Up to 6.9, the list stays empty within this context.
         """
         while True:
             with self._vma_locked():
@@ -291,7 +292,7 @@ class VfioDevice(PlainFile):
     def close(self) -> None:
         """Close the descriptor.
 
-        :raises ModelledErrno: EBADF if it is closed already
+        :raises ModelledErrno: EBADF if it is already closed
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
@@ -299,7 +300,7 @@ class VfioDevice(PlainFile):
         self._release()
 
     def _release(self) -> None:
-        """Close the device, once, when descriptor and mappings are gone: the driver releases its BARs."""
+        """Close the device, once the descriptor and all mappings are gone; the driver releases its BARs."""
         if self.open or self.users:
             return
         if self.kernel.processors.held:
@@ -320,7 +321,7 @@ class VfioDevice(PlainFile):
     def _vma_locked(self) -> AbstractContextManager[object]:
         """Hold vma_lock, up to 6.9.
 
-        :raises Undecided: if entries are being removed, and the lock is released and retaken in between
+        :raises Undecided: if entries are being removed, and the lock is released and taken again in between
         """
         if self.zapping and self.vma_lock.written:
             raise Undecided(

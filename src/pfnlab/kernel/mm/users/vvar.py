@@ -1,4 +1,4 @@
-"""The clock pages, ``[vvar]`` of the vDSO, which every process has from its start (S9.11)."""
+"""The vDSO's clock pages, ``[vvar]``, which every process has from the start (S9.11)."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from pfnlab.kernel.mm.vma import SpecialMapping, Vma
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: Its usual number of pages, and their position in the model while they are frames.
+#: Its usual number of pages, and their place in the model while they are frames.
 VVAR_PAGES = 4
 VVAR_PFN = 0x5800
 
-#: The page of the time, and that of the random numbers.
+#: The page for the time, and the page for random numbers.
 _TIME, _RNG = 0, 2
 
 
 @dataclass(eq=False)
 class VvarMapping(SpecialMapping):
-    """The special mapping of one kernel: every process has the same pages.
+    """The special mapping in one kernel: the same pages in every process.
 
-    :param profile: the rules of the kernel
-    :ivar pages: if pages are reference-counted, those that were touched, by number
+    :param profile: the kernel's rules
+    :ivar pages: if pages are reference-counted: those that were touched, by number
     """
 
     profile: Profile
@@ -51,7 +51,7 @@ class VvarMapping(SpecialMapping):
 
     @property
     def refuses_remote(self) -> bool:
-        """True if other processes must be refused because VM_IO does not keep them out."""
+        """True if other processes must be refused, as VM_IO does not keep them out."""
         return self.profile.vvar_whole
 
     @property
@@ -60,7 +60,7 @@ class VvarMapping(SpecialMapping):
         return self._fault
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """Map the page if it exists, otherwise raise SIGBUS; no page is writable."""
+        """Map the page if it exists, otherwise raise SIGBUS. None of the pages is writable."""
         number = vma.pgoff + vpn - vma.start
         if number not in _existing(self.profile):
             raise Signal("SIGBUS", 2)
@@ -72,14 +72,14 @@ class VvarMapping(SpecialMapping):
 
 
 def _existing(profile: Profile) -> tuple[int, ...]:
-    """The numbers of the existing pages (S9.11.3)."""
+    """The numbers of the pages that exist (S9.11.3)."""
     if profile.vvar_whole:
         return tuple(range(VVAR_PAGES))
     return (_TIME, _RNG) if profile.vvar_rng_page else (_TIME,)
 
 
 def give_vvar(kernel: Kernel) -> None:
-    """Give every process the pages at OWN_PAGE; to be called before the first process starts."""
+    """Give every process the pages at OWN_PAGE; call this before the first process starts."""
     kernel.additional_pages = partial(_install, VvarMapping(kernel.profile, {}))
 
 
@@ -94,11 +94,11 @@ def _install(mapping: VvarMapping, mm: MmStruct) -> None:
         flags |= VM_SOFTDIRTY
     prot = vm_get_page_prot(flags, keys=profile.configuration.protection_keys)
     end = start + _size(profile)
-    # Other memory of the process has entries near it.
+    # Other memory of the process has entries nearby.
     mm.tables.allocate(start, end)
     mm.link(Vma(mm, start, end, pgoff=0, flags=flags, page_prot=prot, file=mapping))
 
 
 def _size(profile: Profile) -> int:
-    """Its number of pages, smaller between the removal of hypervisor pages and later additions (S9.11.1)."""
+    """Its number of pages: fewer after the hypervisor pages went and before later additions (S9.11.1)."""
     return 2 if profile.vvar_clocks_apart and not profile.vvar_rng_page else VVAR_PAGES

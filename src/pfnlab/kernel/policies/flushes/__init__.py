@@ -1,8 +1,8 @@
-"""The flush placements: when pending TLB flushes of PFN VMAs are forced. One module per policy.
+"""Flush placements: when pending TLB flushes for PFN VMAs are forced. One module per policy.
 
-Those from the two mail threads are named after their versions: ``force_*`` is "mmu_gather: Force tlb-flush
-VM_PFNMAP vmas" of 2022, ``gather_*`` "mmu_gather: move tlb flush ... into free_pgtables()" of 2025
-(discussion 004).
+Those from the two mail threads are named after patch versions: ``force_*`` is "mmu_gather: Force
+tlb-flush VM_PFNMAP vmas" of 2022, ``gather_*`` is "mmu_gather: move tlb flush ... into free_pgtables()"
+of 2025 (discussion 004).
 """
 
 from collections.abc import Callable

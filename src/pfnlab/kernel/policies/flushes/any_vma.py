@@ -1,9 +1,9 @@
-"""One flush before VMAs are unlinked, if any of them is a PFN VMA: the second stable form of 2022.
+"""One flush before VMAs are unlinked if any of them is a PFN VMA: the second stable form of the 2022 fix.
 
-Posted by Jann Horn in September 2022 and landed in 4.9.y to 5.15.y (891f03f688de; for 4.9
-<20220916100441.352669614@linuxfoundation.org>). unmap_region goes through the list of VMAs, where
-``first_vma`` checks only the first. All of them have been cleared by then, so the flags recorded by
-tlb_start_vma here are equivalent.
+Posted by Jann Horn in September 2022; landed in 4.9.y to 5.15.y (891f03f688de; for 4.9
+<20220916100441.352669614@linuxfoundation.org>). unmap_region goes through the whole list of VMAs, where
+``first_vma`` checks only the first. By then all of them have been cleared, so it is equivalent to use the
+flags that tlb_start_vma records here.
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
@@ -18,6 +18,6 @@ class AnyVma(NoForcedFlush):
         tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
 
     def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Flush everything cleared so far if one of them is a PFN VMA."""
+        """Flush everything cleared so far if any of the VMAs is a PFN VMA."""
         if tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()

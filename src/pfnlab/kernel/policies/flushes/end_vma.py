@@ -1,9 +1,9 @@
 """A flush at the end of every PFN VMA, as in 6.1.y and 6.12.y (5.19 .. 6.15) (S8.1.4).
 
-The landed version of the thread of 2022: b67fbebd4cf9, of 9 July. It has the bit of v1 (``force_v1``) and
-both flags of the second respin (``force_respin_b``).
+The version from the 2022 thread that landed: b67fbebd4cf9, of 9 July. It has the bit from v1 (``force_v1``)
+and tests both flags, like the second respin (``force_respin_b``).
 
-The flag follows the current VMA, so one call over three PFN VMAs flushes three times, and so does a call
+The flag follows the current VMA, so one call covering three PFN VMAs flushes three times, as does a call
 that frees no VMA at all.
 """
 
@@ -15,7 +15,7 @@ class EndVma(NoForcedFlush):
     """Flush in tlb_end_vma."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Assign the flag."""
+        """Set the flag to this VMA's value."""
         if not tlb.fullmm:
             tlb.vma_pfn = is_pfn_vma(vma)
 

@@ -1,7 +1,7 @@
-"""The first respin of the patch of 2022: v1 without its bit.
+"""First respin of the 2022 patch: v1 without its bit.
 
-8 July 2022, Peter Zijlstra, <Ysg5JSxiq21ippRl@worktop.programming.kicks-ass.net>.
-Its difference from v1 (``force_v1``): tlb_end_vma tests the flags of its VMA, which it has as a parameter.
+8 July 2022, Peter Zijlstra, <Ysg5JSxiq21ippRl@worktop.programming.kicks-ass.net>. Unlike v1 (``force_v1``),
+tlb_end_vma tests the flags of the VMA that it gets as a parameter.
 """
 
 from pfnlab.kernel.mm.flags import VM_PFNMAP
@@ -10,7 +10,7 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 class ForceRespinA(NoForcedFlush):
-    """Flush in tlb_end_vma of a VMA with VM_PFNMAP."""
+    """Flush in tlb_end_vma for a VMA with VM_PFNMAP."""
 
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Flush now if the VMA has VM_PFNMAP."""

@@ -1,8 +1,8 @@
-"""``free_vmas`` without its exception: at exit, too, PFN VMAs are flushed before they are unlinked.
+"""``free_vmas`` without its exception: PFN VMAs are flushed before they are unlinked at exit too.
 
-Every placement in a kernel skips fullmm, since no processor runs in an address space that is torn down at
-exit. Here the end of a process is like any munmap. Each process has a PFN VMA, ``[vvar]`` of the vDSO, so
-each exit and exec costs an additional flush, whatever was mapped.
+Every placement found in a kernel skips fullmm, since no processor runs in an address space being torn down at
+exit. Here, the end of a process is treated like any munmap. Each process has a PFN VMA, the vDSO's
+``[vvar]``, so each exit and exec costs an extra flush, whatever was mapped.
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
@@ -17,6 +17,6 @@ class FullMm(NoForcedFlush):
         tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
 
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """Flush everything cleared so far if a PFN VMA was among it."""
+        """Flush everything cleared so far if it included a PFN VMA."""
         if tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()

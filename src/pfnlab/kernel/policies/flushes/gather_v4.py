@@ -1,13 +1,14 @@
-"""Version 4 of the patch of 2025: a flush in the loop that unlinks, before the first PFN VMA.
+"""Version 4 of the 2025 patch: a flush in the loop that unlinks VMAs, before the first PFN VMA.
 
 27 January 2025, Roman Gushchin, <20250127195321.35779-1-roman.gushchin@linux.dev>; dropped on 16 March.
-Its difference from the draft: tlb_free_vma() is called for every VMA, before it is unlinked. "Right, I
-misplaced it -- it should be in the vma loop." Ordinary VMAs before the first PFN VMA are unlinked before the
-flush, which is harmless: their pages are reference-counted.
+Unlike in the draft, tlb_free_vma() is called for every VMA, before it is unlinked. "Right, I misplaced it --
+it should be in the vma loop." Ordinary VMAs before the first PFN VMA are unlinked before the flush, which is
+harmless because their pages are reference-counted.
 
-The flag is cleared as in v3, so one flush serves all PFN VMAs of a call, however far apart they are: page
-tables of earlier ones, which the loop frees group by group (S8.2.4), are pending when the next is unlinked,
-and no flush is forced for them. As in v3, a flush in the middle of a VMA clears the flag too early.
+The flag is cleared as in v3, so one flush serves all PFN VMAs in a call, however far apart they are.
+Page tables of the earlier ones, which the loop frees group by group (S8.2.4), are still pending when
+the next VMA is unlinked, and no flush is forced for them. As in v3, a flush in the middle of a VMA
+clears the flag too early.
 """
 
 from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
@@ -22,6 +23,6 @@ class GatherV4(GatherV3):
         """Do nothing yet."""
 
     def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Flush what is pending before a PFN VMA is unlinked, if the flag is set."""
+        """If the flag is set, flush what is pending before a PFN VMA is unlinked."""
         if not tlb.fullmm and is_pfn_vma(vma) and tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()

@@ -1,4 +1,4 @@
-"""The reports: the message on freeing a range that is not in the memtype list. One module per policy."""
+"""Reports: what the kernel prints on freeing a range not in the memtype list. One module per policy."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""The same line at error level (discussion 002).
+"""The same line, but at error level (discussion 002).
 
-"I think that should be a pr_err() at least?": it is also seen when only errors are read from the log; nothing
-else changes, and test systems do not stop.
+"I think that should be a pr_err() at least?": the line now also shows if only errors are read from the log.
+Nothing else changes, and test systems do not stop.
 """
 
 from pfnlab.kernel.mm.memtype import MemtypeBook

@@ -1,17 +1,17 @@
-"""The line, preceded once per boot by a WARNING (discussion 002).
+"""The line, preceded by a WARNING the first time after boot (discussion 002).
 
 "I was wondering if that is actually a WARN_ON_ONCE(). Now, it should be much harder to actually trigger":
-with ``track_ctx`` no mapping of a process triggers it. With ``vm_pat`` the first partial munmap does, and a
-machine with panic_on_warn stops there. Later frees without an entry print the line alone.
+with ``track_ctx``, no process mapping triggers it. With ``vm_pat``, the first partial munmap does, and a
+machine with panic_on_warn stops there. Later frees without an entry only print the line.
 """
 
 from pfnlab.kernel.mm.memtype import MemtypeBook
 
 
 class WarnOnOnce:
-    """WARN_ON_ONCE, which has no text, before the line."""
+    """A WARN_ON_ONCE, which has no text, before the line."""
 
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
-        """Print the WARNING if it was not printed since boot, then the line."""
+        """Print the WARNING unless it has been printed since boot, then the line."""
         book.warn_once("memtype_free")
         book.trace.printk(line, "info")

@@ -1,4 +1,4 @@
-"""The trackers: policies that record which pfns a mapping reserved. One module per policy, sorted by name."""
+"""Trackers: policies that record which pfns a mapping has reserved. One module per policy, sorted by name."""
 
 from pfnlab.kernel.mm.tracker import TrackerPolicy
 from pfnlab.kernel.policies.trackers.base_pfn import BasePfn

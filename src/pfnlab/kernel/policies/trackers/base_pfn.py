@@ -1,11 +1,11 @@
-"""VM_PAT with the base pfn stored in every VMA, updated by splits and moves (discussion 003).
+"""VM_PAT with the base pfn stored in every VMA and kept up to date by splits and moves (discussion 003).
 
-The pfn is no longer read from page tables, so zapping untracks nothing and untracking cannot fail. A
-split gives each piece its own base, but the memtype list still has one entry: pieces unmapped from the wrong
-end are "freeing invalid memtype" as before. A fork reads the cache mode from the first entry, or if that is
-gone, from vm_page_prot ("the pgprot part should be easy"), which does not reflect an adopted mode.
+The pfn is no longer read from page tables, so a zap untracks nothing, and untracking cannot fail. A split
+gives each piece its own base, but the memtype list still has only one entry, so unmapping pieces from the
+wrong end still causes "freeing invalid memtype". A fork reads the cache mode from the first entry or, if that
+is gone, from vm_page_prot ("the pgprot part should be easy"), which does not reflect an adopted mode.
 
-Its author dropped it for its cost: 8 bytes in every VMA of the system for the few that are tracked.
+Its author dropped it because of the cost: 8 bytes in every VMA on the system, for the few that are tracked.
 """
 
 from typing import ClassVar
@@ -30,13 +30,13 @@ class BasePfn(UnmapOnly):
         return prot
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """A copy that begins later, e.g. for a move, begins at a later frame."""
+        """A copy that starts later, e.g. for a move, also starts at a later frame."""
         super().vm_area_dup(orig, new)
         if orig.pfnmap is not None:
             new.pfnmap = orig.pfnmap + new.pgoff - orig.pgoff
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """The "added complication": the upper piece begins after the lower."""
+        """The "added complication": the upper piece starts later than the lower."""
         if upper.pfnmap is not None:
             upper.pfnmap += lower.nr
 
@@ -54,6 +54,6 @@ class BasePfn(UnmapOnly):
         for vma in vmas:
             entry = vma.mm.tables.entry(vma.start)
             if vma.flags & VM_PAT and entry is not None and entry.page is None:
-                # A handler may have filled a zapped page with a frame other than the reserved one.
+                # A handler may have refilled a zapped page with a frame other than the reserved one.
                 has_handler = vma.file is not None and vma.file.fault is not None
                 assert has_handler or vma.pfnmap == entry.pfn, (vma, vma.pfnmap, entry)

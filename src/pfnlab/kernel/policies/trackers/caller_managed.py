@@ -1,10 +1,10 @@
-"""The mapping code itself reserves and frees; the memory core does nothing (discussion 003).
+"""The mapping code reserves and frees for itself; the memory core does nothing (discussion 003).
 
-"Maybe relevant/all? caller should just manage the PAT side independently" leaves the duration open. Here it
-is as long as the file has mappings. A driver reserves what it maps unless it has done so already, counts its
-VMAs (vm_ops->open and close), and frees all of it with the last one, like drivers that reserve an aperture
-with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever leaked or freed
-twice; but a range stays reserved while any other mapping of the same file exists.
+"Maybe relevant/all? caller should just manage the PAT side independently" does not say for how long. Here, it
+is for as long as the file has mappings. A driver reserves what it maps unless it has already done so, counts
+its VMAs (vm_ops->open and close), and frees everything with the last one, like drivers that reserve an
+aperture with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever leaked or
+freed twice. However, a range stays reserved as long as any other mapping of the same file exists.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class FileReservation:
-    """The reservations of one driver for one of its files, and the number of its VMAs."""
+    """One driver's reservations for one of its files, and the number of VMAs of that file."""
 
     __slots__ = ("file", "reserved", "vmas")
 
@@ -35,9 +35,9 @@ class FileReservation:
 
 
 class CallerManaged(Untracked):
-    """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`FileReservation` that filled it."""
+    """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`FileReservation` that covers the VMA."""
 
-    #: A reservation: its range, in a list.
+    #: One reservation: its range, as a list.
     BYTES_PER_CONTEXT: ClassVar = 32
 
     def __init__(self, kernel: Kernel) -> None:
@@ -45,7 +45,7 @@ class CallerManaged(Untracked):
         self._callers: list[FileReservation] = []
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """The driver reserves before it maps, both whole VMAs and parts."""
+        """The driver reserves before it maps, whether a whole VMA or a part."""
         caller = next(
             (reservation for reservation in self._callers if reservation.file == vma.file), None
         ) or FileReservation(vma.file)
@@ -86,7 +86,7 @@ class CallerManaged(Untracked):
             orig.pfnmap.vmas += 1
 
     def vm_area_free(self, vma: Vma) -> None:
-        """vm_ops->close: with the file's last VMA everything is freed."""
+        """vm_ops->close: with the file's last VMA, everything is freed."""
         caller: FileReservation | None = vma.pfnmap
         if caller is None:
             return
@@ -99,7 +99,7 @@ class CallerManaged(Untracked):
             pfnmap_untrack(self._kernel, pfns)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """Every reservation with all VMAs of its file."""
+        """Every reservation, with all VMAs of its file."""
         return [
             Tracked([vma for vma in vmas if vma.pfnmap is caller], pfns, caller.vmas)
             for caller in self._callers

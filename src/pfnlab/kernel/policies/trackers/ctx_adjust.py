@@ -1,10 +1,10 @@
 """track_ctx that adjusts its range when only one VMA is left (a remark in discussion 002).
 
 "If we run into issues, we could likely handle that (adjust the tracking) when our kref drops to 1 while
-freeing a VMA": the frames that the last sharer does not cover are then freed. A mapping trimmed at its ends
-is exact again; one in two pieces, or shared with a child, keeps everything, like ``track_ctx``. To find the
-remaining VMA, the context keeps a list of its VMAs; the frames a VMA covers follow from the file offset at
-which the range began.
+freeing a VMA": the frames that the last sharer does not cover are freed at that point. A mapping trimmed at
+either end is exact again; one in two pieces, or shared with a child, keeps everything, as with ``track_ctx``.
+To find the remaining VMA, a context keeps a list of its VMAs. Which frames a VMA covers follows from the file
+offset at which the range began.
 """
 
 from typing import ClassVar
@@ -16,9 +16,9 @@ from pfnlab.kernel.policies.trackers.track_ctx import PfnmapTrackCtx, TrackCtx
 
 
 class AdjustedCtx(PfnmapTrackCtx):
-    """A context with a list of its VMAs.
+    """A context that has a list of its VMAs.
 
-    :ivar offset: the difference between a frame and its file offset in pages
+    :ivar offset: frame number minus file offset in pages
     """
 
     __slots__ = ("offset", "vmas")
@@ -33,9 +33,9 @@ class AdjustedCtx(PfnmapTrackCtx):
 class CtxAdjust(TrackCtx):
     """The tracker since 6.16, with an additional step when a VMA is freed."""
 
-    #: The pointer, and a node of the context's list.
+    #: The pointer, and a node in the context's list.
     BYTES_PER_VMA: ClassVar = 24
-    #: Count, first frame, size; the offset and the head of the list.
+    #: Count, first frame, size; offset and list head.
     BYTES_PER_CONTEXT: ClassVar = 48
 
     def _context(self, vma: Vma, pfns: PfnRange) -> AdjustedCtx:

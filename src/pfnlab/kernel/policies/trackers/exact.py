@@ -1,23 +1,24 @@
-"""Exact tracking: a frame is reserved as long as a VMA covers the page it was mapped at. No kernel has it.
+"""Exact tracking: a frame stays reserved as long as a VMA covers the page it was mapped at. No kernel has it.
 
 Discussion 002 asks for it ("beef up the backend to support actually tracking the correct range") and fears
-splits: "a bit complicated if the pfnmap ctx has more than one ref". So contexts are not split: each call that
-fills entries creates one context, shared by all VMAs derived from it, which counts for each of its frames how
-many of these cover it. A copy made by fork or mremap adds one, a split gives each part to the VMA that keeps
-it, and freeing a VMA subtracts one. When a count drops to zero, the memtype entry is cut, after flushing and
-unlinking, in one operation per run of frames, so the remainder never loses its entry, even briefly.
+splits: "a bit complicated if the pfnmap ctx has more than one ref". So contexts are not split. Each call that
+fills entries creates one context, shared by all VMAs derived from the one it filled, and the context counts
+for each frame how many of them cover it. A copy made by fork or mremap adds one, a split gives each part to
+the VMA that keeps it, and freeing a VMA subtracts one. When counts drop to zero, after flushing and
+unlinking, those frames are cut out of the memtype entry, one operation per run of frames, so the remainder is
+never without its entry, even briefly.
 
-A zap removes entries that may come back (discussion 000), so the VMA continues to cover them, unless no fault
-can fill them again, as in PCI files and /dev/mem: then it stops covering them once they are flushed. So each
-VMA records which parts of a context it covers.
+A zap removes entries that may come back (discussion 000), so the VMA still covers them unless no fault can
+fill them again, as in PCI files and /dev/mem. In that case it stops covering them once they are flushed. So
+each VMA records which parts of a context it covers.
 
-Unlike any kernel, it also reserves frames mapped in part or inserted by a fault handler, with the mode from
-the memtype list, so that they cannot be mapped in another mode in the meantime. A fork needs no entry, so it
-cannot fail for lack of one. RAM has no memtype entries, so its pages need no context; they have one only if
-mapped as a whole VMA, as in every kernel.
+Unlike any kernel, it also reserves frames that are mapped in part or inserted by a fault handler, with the
+mode from the memtype list, so that nobody can map them in another mode in the meantime. A fork needs no
+memtype entry, so it cannot fail for want of one. RAM has no memtype entries, so its pages need no context; as
+in every kernel, they have one only if mapped as a whole VMA.
 
 The cost: a context for every call that fills entries, even for every faulting page; a part record in each VMA
-that covers some of it; another for every cut; and a search of the list for every run of freed frames.
+covering some of it; another one for every cut; and a search of the list for every run of freed frames.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
 
 
 class CountedFrames:
-    """The frames that one call put into a mapping, and the number of VMAs that cover each of them.
+    """The frames that one call put into a mapping, and how many VMAs cover each of them.
 
-    :ivar offset: the difference between a frame and its file offset in pages
-    :ivar edges: the frames where the count changes, and by how much; the count is initially 0
+    :ivar offset: frame number minus file offset in pages
+    :ivar edges: the frames where the count changes, and by how much; the count starts at 0
     :ivar reserved: the runs of counted frames, one memtype entry each
     :ivar booked: whether it has memtype entries, which RAM does not
     """
@@ -64,11 +65,11 @@ class CountedFrames:
             self.edges[at] = self.edges.get(at, 0) + change
             if not self.edges[at]:
                 del self.edges[at]
-        # The order in which they came is not recorded.
+        # The order in which they were added is not recorded.
         self.edges = dict(sorted(self.edges.items()))
 
     def covered(self) -> list[PfnRange]:
-        """The runs of frames covered by any VMA."""
+        """The runs of frames that any VMA covers."""
         runs, count, start = [], 0, 0
         for at in sorted(self.edges):
             previous, count = count, count + self.edges[at]
@@ -80,32 +81,32 @@ class CountedFrames:
 
 
 class CoveredPart(NamedTuple):
-    """The part of a context that a VMA covers."""
+    """The part of a context that one VMA covers."""
 
     ctx: CountedFrames
     pfns: PfnRange
 
     @property
     def pgoff(self) -> int:
-        """The file offset at which it begins, in pages."""
+        """The file offset where it begins, in pages."""
         return self.pfns.start - self.ctx.offset
 
     def within(self, pgoff: int, nr: int) -> CoveredPart | None:
-        """The part that lies within *nr* pages from file offset *pgoff* on."""
+        """The part lying within *nr* pages from file offset *pgoff* on."""
         first = pgoff + self.ctx.offset
         pages = PfnRange(first, first + nr)
         return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
 
 
 class Exact(Untracked):
-    """Counted ranges: ``vma.pfnmap`` is the parts of contexts that a VMA covers, in file order, or None."""
+    """Counted ranges: ``vma.pfnmap`` lists the context parts that a VMA covers, in file order, or is None."""
 
     ZAPS_IN_ANY_ORDER: ClassVar = True
     AREAS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
-    #: As in evidence/patches/tracker-exact.patch: the context is the root of a tree of its parts, the
-    #: offset and whether faults fill it again (32); a part is a node in that tree and in its VMA's, first
-    #: frame, last frame, the last one below it and the context (80).
+    #: As in evidence/patches/tracker-exact.patch: the context has the root of a tree of its parts, the
+    #: offset, and whether faults can refill it (32 bytes); a part is a node in that tree and in its VMA's
+    #: tree, with its first and last frame, the last one below it, and the context (80 bytes).
     BYTES_PER_CONTEXT: ClassVar = 112
 
     def __init__(self, kernel: Kernel) -> None:
@@ -113,7 +114,7 @@ class Exact(Untracked):
         self._lock = RwLock(kernel.processors, Need.TRACKER)
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Reserve the frames of whole VMAs and of parts; frames already covered keep their mode."""
+        """Reserve the frames, for whole VMAs and for parts; frames already covered keep their mode."""
         pgoff = vma.pgoff + start - vma.start
         parts = _within(vma, pgoff, pfns.nr)
         if any(part.pfns == pfns and part.ctx.offset == pfns.start - pgoff for part in parts):
@@ -138,7 +139,7 @@ class Exact(Untracked):
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """Reserve the frames with the looked-up mode, unless reserved for this page already, or RAM.
+        """Reserve the frames with the mode looked up, unless reserved for this page already, or RAM.
 
         :raises ModelledErrno: EINVAL if the frames of a leaf have different modes
         """
@@ -155,16 +156,16 @@ class Exact(Untracked):
         """Each half covers its own part of the frames that the VMA covered before the split."""
         new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)
         parts = cut.pfnmap or ()
-        # In this order, so that every frame is covered by a VMA at any time.
+        # In this order, so that every frame is covered by a VMA at all times.
         for vma in (new, cut):
             self._cover(vma, _clipped(parts, vma.pgoff, vma.nr))
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """The child covers the frames of the parent before it gets entries."""
+        """The child covers the parent's frames before it gets entries."""
         self._cover(dst, _within(src, dst.pgoff, dst.nr))
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """Stop covering frames that no fault can fill again; copied pages may have been kept."""
+        """Stop covering frames that no fault can refill; copied pages may have been kept."""
         if vma.refills:
             return
         covered = SpanSet()
@@ -176,15 +177,15 @@ class Exact(Untracked):
         self._cover(vma, [part for at, behind in covered for part in _within(vma, at + shift, behind - at)])
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """The new VMA covers the frames once they have moved; the old one still does until it is unmapped."""
+        """The new VMA covers the frames once they have moved; the old one does too until it is unmapped."""
         self._cover(new, _within(old, new.pgoff, new.nr))
 
     def vm_area_free(self, vma: Vma) -> None:
-        """Frames not covered by any other VMA leave the memtype list."""
+        """Frames that no other VMA covers leave the memtype list."""
         self._cover(vma, [])
 
     def _track(self, vma: Vma, pfns: PfnRange, offset: int, prot: int) -> int:
-        """Create a context for the frames *vma* is about to map."""
+        """Create a context for the frames that *vma* is about to map."""
         booked = pfnmap_is_tracked(self._kernel, pfns)
         try:
             prot = pfnmap_track(self._kernel, pfns, prot)
@@ -197,12 +198,12 @@ class Exact(Untracked):
         return prot
 
     def _uncover(self, vma: Vma, pgoff: int, nr: int) -> None:
-        """Stop covering the remapped frames of these pages for good: a fault handler inserts others."""
+        """Stop covering these pages' remapped frames for good, because a fault handler inserts others."""
         if _within(vma, pgoff, nr):
             self._cover(vma, _outside(vma, pgoff, nr))
 
     def _cover(self, vma: Vma, parts: list[CoveredPart]) -> None:
-        """Make *vma* cover exactly *parts*; frames without a VMA leave the memtype list."""
+        """Make *vma* cover exactly *parts*; frames that no VMA covers leave the memtype list."""
         before, after = vma.pfnmap or (), tuple(parts)
         if before == after:
             return
@@ -214,7 +215,7 @@ class Exact(Untracked):
             self._settle(ctx)
 
     def _settle(self, ctx: CountedFrames) -> None:
-        """Keep only covered frames in the memtype list, correct even if two calls run concurrently."""
+        """Keep only covered frames in the memtype list; correct even if two calls run concurrently."""
         with self._lock.write():
             self._shrink(ctx)
 
@@ -232,7 +233,7 @@ class Exact(Untracked):
         ctx.reserved = remaining
 
     def _cut(self, entry: PfnRange, hole: PfnRange) -> PfnRange:
-        """Cut *hole* out of an entry; return the remainder after it."""
+        """Cut *hole* out of an entry; return what remains after it."""
         kernel, behind = self._kernel, PfnRange(hole.end, entry.end)
         rest = [part for part in (PfnRange(entry.start, hole.start), behind) if part.nr]
         with kernel.processors.inside("pfnmap_untrack"):
@@ -241,7 +242,7 @@ class Exact(Untracked):
         return behind
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """Every reservation with the VMAs that cover part of it."""
+        """Every reservation, with the VMAs that cover part of it."""
         parts_by_context: dict[int, list[tuple[CoveredPart, Vma]]] = {}
         for vma in vmas:
             for part in vma.pfnmap or ():

@@ -1,13 +1,13 @@
 """track_ctx that refuses private frame mappings (discussion 001: "rip support for MAP_PRIVATE PFNMAP out").
 
-remap_pfn_range creates such mappings, and of the three seams only the tracker is called there and may refuse;
-so the design is a tracker, the newest one with an additional refusal. It refuses what is_cow_mapping()
-matches: private and potentially writable, even if it is only read. Page-by-page inserts are unaffected:
-vmf_insert_pfn hits a BUG in a private PFN mapping anyway, and a VM_MIXEDMAP may still be private.
+remap_pfn_range creates such mappings. Of the three seams, only the tracker is called there and may refuse, so
+this design is a tracker: the newest one, with one more refusal. It refuses whatever is_cow_mapping() matches,
+i.e. private and potentially writable mappings, even if they are only read. Page-by-page inserts are
+unaffected: vmf_insert_pfn hits a BUG in a private PFN mapping anyway, and a VM_MIXEDMAP may still be private.
 
-Frames are no longer replaced by copied pages, so walkers cannot miss one, and none hides the first
-frame of a mapping. The price is paid by programs that map /dev/mem or a PCI file privately, although "they
-might not actually write to these areas": the PCI files return EINVAL, /dev/mem EAGAIN as for any refusal.
+Copied pages no longer replace frames, so walkers cannot miss a copied page, and none can hide a mapping's
+first frame. The price is paid by programs that map /dev/mem or a PCI file privately, although "they might not
+actually write to these areas": PCI files return EINVAL, and /dev/mem EAGAIN, as for any refusal.
 """
 
 import errno
@@ -20,10 +20,10 @@ from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 
 
 class NoCow(TrackCtx):
-    """The tracker since 6.16, with one refusal."""
+    """The tracker since 6.16, with one more refusal."""
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Refuse a private mapping, whole or in part."""
+        """Refuse a private mapping, whole or partial."""
         if is_cow_mapping(vma.flags):
             raise ModelledErrno(errno.EINVAL)
         return super().remap_pfn_range(vma, start, pfns, prot)

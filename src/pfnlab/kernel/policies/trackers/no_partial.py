@@ -1,12 +1,13 @@
-"""VM_PAT with partial unmaps forbidden: a tracked mapping is only unmapped as a whole (discussion 003).
+"""VM_PAT with partial unmaps forbidden: a tracked mapping can only be unmapped whole (discussion 003).
 
 "We should forbid any partial unmappings in that model, just like we already disallow MADV_DONTNEED": a VMA
-with a reservation is never split (the kernel has vm_ops->may_split for such a refusal, and munmap, a move,
-mprotect and advice of a part all return EINVAL), and a driver's zap of a part is refused too. A region cannot
-be claimed if part of a mapping would have to be revoked: EBUSY, since request_mem_region() has one error for
-every reason. A whole zap or unmap is untracked as in ``vm_pat``, exactly.
+with a reservation is never split. The kernel has vm_ops->may_split for such a refusal, and munmap, a move,
+mprotect or advice for part of a mapping all return EINVAL. A driver's zap of part of it is refused too. A
+region cannot be claimed if that would revoke part of a mapping: EBUSY, because request_mem_region() has one
+error for every reason. A whole zap or unmap is untracked as in ``vm_pat``, and exactly.
 
-The price is paid by programs that unmap or protect parts, and by drivers whose revocations are refused.
+The price is paid by programs that unmap or protect part of a mapping, and by drivers whose
+revocations are refused.
 """
 
 import errno
@@ -18,15 +19,15 @@ from pfnlab.kernel.policies.trackers.vm_pat import VmPat
 
 
 class NoPartial(VmPat):
-    """The tracker of the VM_PAT era, with two refusals."""
+    """The tracker of the VM_PAT era, with two more refusals."""
 
     def may_split(self, vma: Vma, at: int) -> None:
-        """Refuse if it is tracked: the pieces could be unmapped one by one."""
+        """Refuse if the VMA is tracked, because the pieces could then be unmapped one by one."""
         if vma.flags & VM_PAT:
             raise ModelledErrno(errno.EINVAL)
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Refuse to zap a part."""
+        """Refuse a partial zap."""
         if vma.flags & VM_PAT and (start > vma.start or end < vma.end):
             raise ModelledErrno(errno.EINVAL)
         super().zap_page_range_single(vma, start, end)

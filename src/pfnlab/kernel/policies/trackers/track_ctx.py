@@ -1,7 +1,7 @@
 """struct pfnmap_track_ctx, since 6.16: a reference-counted range shared by all VMAs of a mapping (S4.5).
 
-One reservation is made when the mapping is made. Splits, moves and forks share it, and it is freed,
-with exactly its original range, when the last of those VMAs is freed. Unmapping a part frees nothing.
+A mapping makes one reservation when it is created. Splits, moves and forks share it, and it is freed, with
+exactly its original range, along with the last of these VMAs. Unmapping a part frees nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pfnlab.kernel.policies.trackers.untracked import Untracked
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
 
-#: The kernel refuses to count beyond this (REFCOUNT_MAX), and the copy of the VMA fails.
+#: The kernel refuses to count beyond this (REFCOUNT_MAX), so copying the VMA fails.
 REFCOUNT_MAX = (1 << 31) - 1
 
 
 class PfnmapTrackCtx:
-    """A reserved range and the number of VMAs that share it."""
+    """A reserved range, and how many VMAs share it."""
 
     __slots__ = ("pfns", "refs")
 
@@ -48,7 +48,7 @@ class TrackCtx(Untracked):
         self._kernel = kernel
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """remap_pfn_range_track (S4.6.2): a whole VMA gets a context; a part is only looked up."""
+        """remap_pfn_range_track (S4.6.2): a whole VMA gets a context; for a part, only look up the mode."""
         kernel = self._kernel
         if start == vma.start and pfns.nr == vma.nr:
             if vma.pfnmap is not None:
@@ -79,7 +79,7 @@ class TrackCtx(Untracked):
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """pfnmap_setup_cachemode_pfn (S4.3): look up the mode of the first frame; nothing is recorded."""
+        """pfnmap_setup_cachemode_pfn (S4.3): look up the first frame's mode; nothing is recorded."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
@@ -93,10 +93,10 @@ class TrackCtx(Untracked):
         new.pfnmap = ctx
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Entries may be cleared and filled again: the reservation stays (S4.8)."""
+        """Entries may be cleared and filled again, so the reservation stays (S4.8)."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """Both share the context until the old one is freed."""
+        """Both VMAs share the context until the old one is freed."""
 
     def vm_area_free(self, vma: Vma) -> None:
         """vma_pfnmap_track_ctx_release (S4.5.2, S4.5.4): the last VMA frees the whole range."""
@@ -113,9 +113,9 @@ class TrackCtx(Untracked):
         return PfnmapTrackCtx(pfns)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """Every context with the VMAs that point to it."""
+        """Every context, with the VMAs that point to it."""
         contexts: dict[int, Tracked] = {}
-        # VMAs that were split off one another mostly follow each other, and may be many.
+        # VMAs split off one another are mostly adjacent, and there may be many.
         identities = map(id, map(attrgetter("pfnmap"), vmas))
         for identity, following in groupby(zip(identities, vmas, strict=True), itemgetter(0)):
             sharing = list(map(itemgetter(1), following))

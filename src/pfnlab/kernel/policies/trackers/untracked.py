@@ -1,7 +1,7 @@
-"""No tracking and no lookups, as before 2.6.29: every mapping gets the mode it requests.
+"""No tracking and no lookups, as before 2.6.29: every mapping gets the mode that it requests.
 
-Two mappings of a page may have different cache modes without being detected. The memtype list contains only
-reservations that drivers made for the kernel itself.
+Two mappings of a page may have different cache modes, and nothing detects it. The memtype list contains only
+what drivers have reserved for the kernel itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Untracked:
-    """No tracking at all; also provides the default methods of other trackers."""
+    """No tracking at all; also the default methods for other trackers."""
 
     END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True
@@ -25,7 +25,7 @@ class Untracked:
     BYTES_PER_CONTEXT: ClassVar = 0
 
     def __init__(self, kernel: Kernel) -> None:
-        """Do nothing: it has no state."""
+        """Do nothing: there is no state."""
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
         """Grant *prot* as requested."""

@@ -1,10 +1,10 @@
-"""VM_PAT (3.7 .. 6.15): one flag, and everything else read from the page tables (S3).
+"""VM_PAT (3.7 .. 6.15): one flag, with everything else read from the page tables (S3).
 
-The flag says "one reservation covers exactly this VMA's pfns", but neither pfn nor size is recorded: when
-the VMA is unmapped, its first entry is read. A VMA that was split, moved or zapped since then yields a range
+The flag says "one reservation covers exactly this VMA's pfns", but neither pfn nor size is recorded: on
+unmapping, the VMA's first entry is read. If the VMA has since been split, moved or zapped, this gives a range
 that was never reserved, and the memtype list reports "freeing invalid memtype" or shrinks the wrong end.
 
-The switches it reads are fixes made at that time; 6.1.y and 6.12.y have all of them.
+The switches that it reads are fixes from its own time; 6.1.y and 6.12.y have all of them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class VmPat(Untracked):
             vm_flags_clear(vma, VM_PAT)
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """track_pfn_remap without a VMA (S3.1.1): the range is reserved, and no VMA is flagged."""
+        """track_pfn_remap without a VMA (S3.1.1): the range is reserved, but no VMA is flagged."""
         return self._kernel.book.reserve_pfn_range(
             pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=self._kernel.who
         )
@@ -70,18 +70,18 @@ class VmPat(Untracked):
         self._free(pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """track_pfn_insert (S3.2): the mode of the first frame is looked up; nothing is recorded."""
+        """track_pfn_insert (S3.2): look up the first frame's mode; nothing is recorded."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
         profile = self._kernel.profile
         if not profile.failed_fork_untracks:
-            # The child gets the flag at once, whether or not it gets a reservation later (A04).
+            # The child gets the flag at once, whether or not it later gets a reservation (A04).
             return
         forked = new.mm is not orig.mm
         if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
-            # The copy still has the range of its original.
+            # The copy still has the original's range.
             self._clear(new, orig.start)
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
@@ -97,18 +97,18 @@ class VmPat(Untracked):
             kernel.processors.shares(dst, changes=True)
             pfn, prot = self._get_pat_info(src, "track_pfn_copy")
             if prot is None:
-                # The first page was copied on write: its protection cannot be read back (S3.5.2b).
+                # The first page was copied on write, so its protection cannot be read back (S3.5.2b).
                 raise ModelledErrno(errno.EINVAL)
             start, size = pfn_to_phys(pfn), src.nr * PAGE_SIZE
             kernel.book.reserve_pfn_range(start, size, prot, strict=True, who=kernel.who)
             dst.flags |= VM_PAT
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """untrack_pfn_copy (S3.5.3): free the child's own reservation, identified through the parent."""
+        """untrack_pfn_copy (S3.5.3): free the child's own reservation, which is found through the parent."""
         profile = self._kernel.profile
         if not profile.failed_fork_untracks:
             if profile.failed_copy_clears_vm_pat and dst.flags & VM_PFNMAP:
-                # There is no warning now, but the reservation has lost its owner (A03).
+                # There is no longer a warning, but the reservation has lost its owner (A03).
                 self._kernel.trace.event("track_clear", dst.start)
                 dst.flags &= ~VM_PAT
         elif dst.flags & VM_PFNMAP:
@@ -122,7 +122,7 @@ class VmPat(Untracked):
             dst.flags &= ~VM_PAT
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Untrack the whole VMA, whatever the size of the zap (S3.6.1)."""
+        """Untrack the whole VMA, however small the zap (S3.6.1)."""
         self._untrack(vma)
 
     def unmap_vmas(self, vma: Vma) -> None:
@@ -130,7 +130,7 @@ class VmPat(Untracked):
         self._untrack(vma)
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """untrack_pfn_moved (S3.7): clear the flag of the *whole* old VMA, even if only a part moved."""
+        """untrack_pfn_moved (S3.7): clear the flag of the *whole* old VMA, even if only part of it moved."""
         if self._kernel.profile.move_clears_vm_pat and old.flags & VM_PFNMAP:
             self._clear(old, old.start)
 
@@ -161,11 +161,11 @@ class VmPat(Untracked):
             vma.flags &= ~VM_PAT
 
     def _counts(self, vma: Vma) -> bool:
-        """True if a PFN VMA counts as tracked: by its flag, before 2.6.30 by any offset (S3.6.6)."""
+        """True if a PFN VMA counts as tracked: by its flag, or before 2.6.30 by any offset (S3.6.6)."""
         return bool(vma.flags & VM_PAT if self._kernel.profile.vm_pat_flag else vma.pgoff)
 
     def _first_pfn(self, vma: Vma) -> int:
-        """The first frame of a VMA's reservation (S3.4), as untrack_pfn() computes it."""
+        """The first frame in a VMA's reservation (S3.4), as untrack_pfn() computes it."""
         if not self._kernel.profile.vm_pat_flag:
             return vma.pgoff
         pfn, _ = self._get_pat_info(vma, "untrack_pfn")
@@ -174,10 +174,10 @@ class VmPat(Untracked):
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
         """The first pfn and its protection, read from the first entry (S3.4).
 
-        If a private mapping's first page was copied, there is no protection (``None``), and only vm_pgoff
-        still has the pfn.
+        If a private mapping's first page was copied, there is no protection (``None``), and only
+        vm_pgoff still has the pfn.
 
-        :param caller: the calling kernel function; the compiler may inline get_pat_info() into it
+        :param caller: the kernel function that calls it; the compiler may inline get_pat_info() there
         :raises ModelledErrno: EINVAL if a shared mapping has no first entry; the kernel warns
         """
         if self._kernel.profile.lookup_asserts_mmap_lock and vma.mm.mmap_lock.held == (0, False):
@@ -187,7 +187,7 @@ class VmPat(Untracked):
             return entry.pfn, entry.bits
         by_pgoff = self._kernel.profile.cow_knows_its_pfn
         if entry is not None and not by_pgoff:
-            # The copy is mistaken for the device's page: reserving and freeing RAM does nothing (A01).
+            # The copy is mistaken for the device's page, and reserving and freeing RAM does nothing (A01).
             return _SOME_RAM_PFN, entry.bits
         if is_cow_mapping(vma.flags) and by_pgoff:
             return vma.pgoff, None

@@ -1,12 +1,13 @@
-"""VM_PAT with the base pfn in vm_pgoff, for shared mappings as well as private ones (discussion 003).
+"""VM_PAT with the base pfn in vm_pgoff, for shared as well as private mappings (discussion 003).
 
-"Maybe we can still re-define vm_pgoff for VM_SHARED pfnmaps?", wrote the author of the patch in discussion
-000 on 23 July 2024. That was the case from 2.6.29 to 3.6; since 3.7 only private mappings store their frame
-there. VMAs do not grow, and splits and moves keep vm_pgoff correct by themselves.
+"Maybe we can still re-define vm_pgoff for VM_SHARED pfnmaps?", the author of the patch in discussion 000
+wrote on 23 July 2024. Kernels did so from 2.6.29 to 3.6; since 3.7 only private mappings store their frame
+there. VMAs do not grow, and splits and moves keep vm_pgoff correct without extra code.
 
-A value stored there by a driver is overwritten: a fault handler that counts from it inserts other frames, and
-unmap_mapping_range() does not find the mapping at its offset in the file. Since 6.10 vfio-pci is such a
-driver, and is unaffected because it reserves nothing. The memtype list still has one entry for all pieces.
+The value that a driver has stored there is overwritten: a fault handler that counts from it inserts
+the wrong frames, and unmap_mapping_range() does not find the mapping at its offset in the file. Since
+6.10 vfio-pci is such a driver, but is unaffected because it reserves nothing. The memtype list still
+has one entry for all pieces.
 """
 
 from pfnlab.base.units import PfnRange

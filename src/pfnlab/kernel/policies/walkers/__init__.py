@@ -1,4 +1,4 @@
-"""The walkers: how readers of a task's pages recognize a page. One module per policy, sorted by name."""
+"""Walkers: how readers of a task's pages recognize a page. One module per policy, sorted by name."""
 
 from collections.abc import Callable
 
