@@ -51,7 +51,7 @@ _UNSIGNED = re.compile(
     re.IGNORECASE,
 )
 
-# What apt prints when a server does not answer, as opposed to when it lacks the file.
+# Messages from apt about a server that does not answer, as opposed to one that lacks the file.
 _UNREACHABLE = re.compile(
     r"(?:Could not|Unable to) (?:resolve|connect|wait for)|Temporary failure resolving|Something wicked"
     r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
