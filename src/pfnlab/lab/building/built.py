@@ -122,7 +122,7 @@ def uncalled_in(sha256: str) -> tuple[str, ...]:
 
 
 def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
-    """Store *kernel* in the cache, replacing any kernel of the same name; Undecided if it cannot be written."""
+    """Store *kernel* in the cache, replacing any kernel of that name; Undecided if it cannot be written."""
     home = _home(kernel.name)
     with usable(), new_folder(home) as part:
         shutil.copyfile(vmlinuz, part / "vmlinuz")

@@ -225,7 +225,7 @@ def read_revert(word: str, series: str) -> PatchFile:
 
 
 def word_of_revert(word: str) -> str:
-    """The name of a kernel without that commit: ``without-04c35ab3bdae``, or derived from the patch's name."""
+    """The name of a kernel without that commit: ``without-04c35ab3bdae``, or one based on the patch name."""
     commits = {one.commit for one in known_reverts() if _same(one.commit, word)}
     return f"without-{commits.pop() if len(commits) == 1 else Path(word).stem}"
 

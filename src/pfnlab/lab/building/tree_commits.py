@@ -17,7 +17,7 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 
 
 class TreeCommits:
-    """A clone that shares the objects of the git tree *tree*, with one commit checked out; Misuse on failure."""
+    """A clone that shares the objects of the git tree *tree* and has one commit checked out; else Misuse."""
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree.absolute()

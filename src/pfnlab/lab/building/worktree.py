@@ -63,7 +63,7 @@ class WorkTree:
             self._copy(say)
 
     def apply(self, patches: Sequence[PatchFile]) -> None:
-        """Apply *patches* in order; if one fails or reaches outside the tree, undo them all and raise Misuse."""
+        """Apply *patches* in order; if one fails or reaches outside the tree, undo all and raise Misuse."""
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)

@@ -97,7 +97,7 @@ DEFAULTS = AptSettings()
 
 
 class AptFolder(NamedTuple):
-    """A folder with an ``apt.conf`` for one command, the user that downloads, and the reason if that is root."""
+    """A folder with an ``apt.conf`` for one command; its downloading user, and the reason if that is root."""
 
     path: Path
     user: str

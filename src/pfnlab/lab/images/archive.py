@@ -174,7 +174,7 @@ class Archive:
     def find(
         self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
     ) -> PackageOffer | None:
-        """Package *name*, in *version* or the newest, from the first suite with it; errors as in `listing`."""
+        """Package *name*, in *version* or the newest, from the first suite with it; errors as `listing`."""
         query = [f"{name}={version}"] if version else ["--no-all-versions", name]
         for suite in suites:
             self.listing(suite, say=say)

@@ -1,4 +1,4 @@
-"""The configuration of a kernel to boot, from a file next to the image or from inside it (CONFIG_IKCONFIG)."""
+"""The configuration of a kernel to boot, from a file next to the image or inside it (CONFIG_IKCONFIG)."""
 
 import functools
 import zlib

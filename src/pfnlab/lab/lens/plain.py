@@ -1,4 +1,4 @@
-"""What the lens reads, in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` translates it."""
+"""Values read by the lens, in the kernel's own numbers; `pfnlab.lab.running.inside_state` translates them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
