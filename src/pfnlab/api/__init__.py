@@ -1,6 +1,6 @@
-"""The members of `import pfnlab`: machines for trying operations, programs, runs, checks and their results.
+"""The members of `import pfnlab`: machines to try operations on, programs, runs, checks and their results.
 
-``docs/api.md`` lists the stable part. ``pfnlab`` itself imports a name from here on first use.
+``docs/api.md`` lists the stable part. ``pfnlab`` itself imports a name from here when it is first used.
 """
 
 from pfnlab.api.acting import Forced, LiveTask

@@ -1,4 +1,4 @@
-"""A task of an interactive machine, and the operations it can do."""
+"""A task on an interactive machine, and the operations it can do."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pfnlab.programs.lang.words import NO_DEVICE
 
 
 class Acting(Operations, ABC):
-    """A task that does operations; the kernel may be forced to fail, to skip a call or to stop."""
+    """A task that does operations; the kernel can be forced to fail, to skip a call or to stop."""
 
-    #: Its name in the program, and what its prefix forces the kernel to do in its next operation.
+    #: Its name in the program, and what its prefix forces the kernel to do in the next operation.
     _task: str = MAIN_TASK
     _prefixes: Mapping[str, Fail | Skip | Hold] = MappingProxyType({})
 
@@ -34,7 +34,7 @@ class Acting(Operations, ABC):
 
     @abstractmethod
     def _free_name(self, letters: str) -> str:
-        """A name, made of one of *letters*, that the program does not use yet."""
+        """A name made from one of *letters* that the program does not use yet."""
 
     def _do(self, call: Call) -> StepSeen:
         forced: dict[str, Any] = {**self._prefixes}
@@ -53,15 +53,14 @@ class Acting(Operations, ABC):
         over: Where | None = None,
         driver: DriverMap | str | None = None,
     ) -> MappedPages:
-        """mmap(2) of device pages, or without *via* of ``"anon[0:4]"`` or ``"perf[0:5]"``.
+        """mmap(2) of device pages; without *via*, of ``"anon[0:4]"`` or ``"perf[0:5]"``.
 
-        :param via: the interface it is mapped through, e.g. ``"wc"``, ``"uc"`` or ``"devmem"``; optional with
-            *driver*
-        :param prot: ``"none"`` or letters of ``rwx``
+        :param via: the interface to map it through, e.g. ``"wc"``, ``"uc"`` or ``"devmem"``;
+            optional with *driver*
+        :param prot: ``"none"`` or some of the letters ``rwx``
         :param name: its name in the program; by default the next free letter
         :param over: map with MAP_FIXED over these pages, which keep their name
-        :param driver: how the guest driver maps it, in the words of a program: ``"remap wc"``,
-            ``"part[2:4]"``
+        :param driver: how the guest driver maps it, as written in a program: ``"remap wc"``, ``"part[2:4]"``
         :returns: its pages, which can be sliced: ``a[4:8]``; ``.seen`` is the observation
         """
         pages = self._span(source)
@@ -89,10 +88,10 @@ class Acting(Operations, ABC):
         name: str | None = None,
         over: Where | None = None,
     ) -> MappedPages:
-        """mremap(2): resize *span* to *pages*; the flags are passed unchanged.
+        """mremap(2): resize *span* to *pages*; the flags are passed on unchanged.
 
-        :param name: the area it moves to; by default, if *fixed* is set without *over*, the next free letter
-        :param over: exact destination instead of the start of an area
+        :param name: the area to move to; by default, if *fixed* is set without *over*, the next free letter
+        :param over: an exact destination instead of the start of an area
         :returns: the pages at the destination if the call succeeded and had one, otherwise the original pages
         """
         old = self._span(span)
@@ -104,11 +103,11 @@ class Acting(Operations, ABC):
         return _mapped(moved or Span(old.name, old.start, old.start + pages), seen)
 
     def fork(self, name: str | None = None, *, refused: ForkRefusal | None = None) -> LiveTask:
-        """fork(2); the child then has its own operations: ``c = m.fork(); c.munmap(a)``.
+        """fork(2); the child then has operations of its own: ``c = m.fork(); c.munmap(a)``.
 
         :param name: the child's name in the program
         :param refused: make the fork fail for a reason outside memory management
-        :returns: the child; ``.seen`` is the observation, and tells whether the child exists
+        :returns: the child; ``.seen`` is the observation, which shows whether the child exists
         """
         child = name or self._free_name("c")
         seen = self._do(Fork(child, refused))
@@ -127,7 +126,7 @@ class Acting(Operations, ABC):
     def fail(self, function: str, nth: int = 1, *, inside: str | None = None) -> Forced:
         """Make the kernel fail in the task's next operation: ``m.fail("__pte_alloc").fork()``.
 
-        :param nth: the call of *function* that fails, counted from 1
+        :param nth: which call of *function* fails, counted from 1
         :param inside: count only within the first call of this function
         """
         return Forced(self, {"fail": Fail(function, nth, inside)})
@@ -139,17 +138,17 @@ class Acting(Operations, ABC):
     def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
         """Stop the processor inside the task's next operation: ``m.hold("unmap_vmas").munmap(a)``.
 
-        Other tasks continue until ``m.release()``. One of them may be held too; each is then released by its
-        name, e.g. ``m.release("main")``.
+        Other tasks go on until ``m.release()``. One of them may be held too; each is then released by name,
+        e.g. ``m.release("main")``.
         """
         return Forced(self, {"hold": Hold(function, nth, at_return)})
 
 
 class LiveTask(Acting):
-    """A task of a machine: ``c = m.fork()``.
+    """A task on a machine: ``c = m.fork()``.
 
     :ivar name: its name in the program
-    :ivar seen: the observation after its creation; None for the task that every program starts with
+    :ivar seen: the observation after it was created; None for the task that every program starts with
     """
 
     def __init__(self, actor: Acting, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`pl.check`: every sequence of operations of a scope on models, checked for properties."""
+"""`pl.check`: every sequence of operations in a scope, on models, checked for properties."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pfnlab.verbs.check import CheckRequest, checks
 
 
 class CheckReport(RowResult):
-    """The checks of one or more models; it prints as ``pfnlab check`` does.
+    """The checks of one or more models; it prints like ``pfnlab check``.
 
-    :ivar checks: one check per model, in the order they were given
+    :ivar checks: one check per model, in the order the models were given
     """
 
     def __init__(self, checks: Sequence[CheckResult]) -> None:
@@ -40,7 +40,7 @@ class CheckReport(RowResult):
 
     @property
     def counterexamples(self) -> dict[str, Program]:
-        """The counterexample of each violated property, from the first model that has one."""
+        """The counterexample to each violated property, from the first model that has one."""
         found: dict[str, Program] = {}
         for checked in self.checks:
             for name, program in self.counterexamples_of(checked).items():
@@ -61,7 +61,7 @@ class CheckReport(RowResult):
 
     @staticmethod
     def counterexamples_of(checked: CheckResult) -> dict[str, Program]:
-        """The counterexample of each property that one check found violated."""
+        """The counterexample to each property that one check found violated."""
         found = {answer.name: answer.program for answer in checked.answered(VIOLATED)}
         return {name: program for name, program in found.items() if program is not None}
 
@@ -113,13 +113,13 @@ def check(
 ) -> CheckReport:
     """Try every sequence of a scope's operations on models, and check every state.
 
-    :param on: models; by default that of the newest kernel
+    :param on: models; by default the model of the newest kernel
     :param scope: the name of a scope, e.g. ``"small"`` or ``"standard"``, or a file
-    :param depth: maximum number of operations in a sequence; by default that of the scope
+    :param depth: maximum number of operations in a sequence; by default the scope's own
     :param properties: names of properties or seams; by default all that apply to the scope
-    :param policies: policies to use instead of those of the models
-    :param states: limit of states; *seconds*: time limit
-    :param walks: number of random walks, generated from *seed*, instead of a full search
+    :param policies: policies to use instead of the models' own
+    :param states: limit on states; *seconds* is a time limit
+    :param walks: number of random walks, generated from *seed*, to do instead of a full search
     :raises Misuse: if there is no such model, scope or property
     """
     for number, noun in ((depth, "depth"), (states, "states"), (walks, "walks")):

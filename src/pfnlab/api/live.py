@@ -31,21 +31,21 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 if TYPE_CHECKING:
     from pfnlab.api.runs import RunReport
 
-#: The device of a machine if none is named.
+#: The device that a machine has if none is named.
 DEVICE = "bar: pci, 16 pages"
 #: Devices for a machine, as a program declares them.
 Devices = str | Device | Sequence[str | Device]
-#: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
+#: Policies for models: files as `--policy` takes them, or names by seam (``{"tracker": "vm_pat"}``).
 Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
 
 
 class LiveMachine(Acting):
-    """A model of a kernel with one task, which runs operations one by one.
+    """A model of a kernel, with one task, that runs operations one by one.
 
-    Its methods are the operations of the program language; ``m.fork()`` and ``m.thread()`` give further tasks
-    with the same methods. All operations so far form a program (:attr:`program`).
+    Its methods are the operations of the program language; ``m.fork()`` and ``m.thread()`` return further
+    tasks with the same methods. All operations so far form a program (:attr:`program`).
 
-    :ivar name: the name given, e.g. ``model:7.2``
+    :ivar name: the name it was given, e.g. ``model:7.2``
     :ivar kernel: the kernel that the model describes
     """
 
@@ -60,7 +60,7 @@ class LiveMachine(Acting):
 
     @property
     def program(self) -> Program:
-        """Everything done so far as a program, to print, save or run on other machines."""
+        """Everything done so far, as a program to print, save or run on other machines."""
         return self._program
 
     @property
@@ -70,7 +70,7 @@ class LiveMachine(Acting):
 
     @property
     def story(self) -> RunReport:
-        """All steps so far, in the form of `pl.run`, but without the end of the program."""
+        """All steps so far, in the form that `pl.run` returns, but without the end of the program."""
         from pfnlab.api.runs import result_of
 
         return result_of(self._program, [self._as_run()], {self.name: name_machine(self.name).series})
@@ -85,7 +85,7 @@ class LiveMachine(Acting):
 
     @property
     def book(self) -> ObservationTuple[BookEntry]:
-        """The memtype list: reserved ranges of devices and their cache modes."""
+        """The memtype list: reserved device ranges and their cache modes."""
         return (self.state and self.state.book) or ObservationTuple()
 
     @property
@@ -95,18 +95,18 @@ class LiveMachine(Acting):
 
     @property
     def ptes(self) -> ObservationTuple[PteSeen] | None:
-        """The runs of equal page-table entries of those VMAs."""
+        """The page-table entries of those VMAs, as runs of equal entries."""
         return ObservationTuple() if self.state is None else self.state.ptes
 
     @property
     def log(self) -> ObservationTuple[str]:
-        """The kernel log of all operations so far; each observation has only the lines of one operation."""
+        """The kernel log from all operations so far; each observation has only its own operation's lines."""
         lines = [line for step in self.steps for line in step.log]
         return ObservationTuple.of(lines, lines) or ObservationTuple()
 
     @property
     def flushes(self) -> int:
-        """The observed TLB flushes of all operations so far."""
+        """The TLB flushes seen in all operations so far."""
         return sum(step.flushes or 0 for step in self.steps)
 
     @property
@@ -134,7 +134,7 @@ class LiveMachine(Acting):
         return self._next(read_op(line, self._program, self._source))
 
     def undo(self, operations: int = 1) -> None:
-        """Undo the last operations, by running the earlier ones again."""
+        """Undo the last operations by running the earlier ones again."""
         if not 1 <= operations <= len(self._program.ops):
             raise Misuse(f"{operations} operations cannot be undone: {len(self._program.ops)} were done")
         self._run = None
@@ -157,13 +157,13 @@ class LiveMachine(Acting):
         return self.steps[-1]
 
     def _rehearsed(self, program: Program) -> list[list[HookCall]]:
-        """The calls of the caller's own policies when *program* runs from boot."""
+        """The calls that *program* makes to the caller's own policies when it runs from boot."""
         run = OpenRun(self._model, program)
         run.go_on(program)
         return [guard.made for guard in run.guards]
 
     def _opened(self) -> OpenRun:
-        """A run of the program so far, open for further operations."""
+        """A run of the program so far, open for more operations."""
         if self._run is None:
             self._run = OpenRun(self._model, self._program)
             self._run.go_on(self._program)
@@ -244,15 +244,15 @@ def machine(
     thp: Thp | None = None,
     areas: Mapping[str, int] | None = None,
 ) -> LiveMachine:
-    """Create a model that runs operations one by one.
+    """Make a model that runs operations one by one.
 
-    :param name: a model as `--on` takes it, ``model:7.2`` or ``model:6.12.107,tracker=exact``; by default the
-        newest series
+    :param name: a model as `--on` takes it, e.g. ``model:7.2`` or ``model:6.12.107,tracker=exact``; by
+        default the newest series
     :param policies: policies to use instead of the kernel's: files (``["mine.py"]``), or names by seam
         (``{"tracker": "exact"}``)
     :param device: one or more devices, as a program declares them: ``"bar: pci, 16 pages"``
     :param thp: the setting of transparent_hugepage
-    :param areas: areas by name with their number of pages, to name more pages than are mapped
+    :param areas: areas by name, with their number of pages, to name more pages than are mapped
     :raises Misuse: if there is no such model, policy or device
     """
     name = name if name is not None else f"model:{newest_series()}"
@@ -269,7 +269,7 @@ def machine(
     devices = tuple(one if isinstance(one, Device) else read_device(one) for one in given)
     declared = tuple(Area(area, pages) for area, pages in (areas or {}).items())
     program = Program("", "", devices, (), declared, (), thp)
-    # Text knows every rule for headers; the operation is any that is right everywhere.
+    # As text, the header is checked by every rule for headers; the operation can be any that is always valid.
     from pfnlab.programs.lang.load import load_text
 
     load_text(f"{format_program(program)}\nlook\n", "<machine>")
@@ -279,7 +279,7 @@ def machine(
 
 
 def with_own(name: str, policies: Policies) -> str:
-    """The model *name* with *policies* instead of its default ones.
+    """The model *name*, with *policies* instead of its default ones.
 
     :raises Misuse: if a file is not a policy, or *name* is not a model
     """
@@ -292,7 +292,7 @@ def with_own(name: str, policies: Policies) -> str:
 
 
 def names_own(*given: Any) -> bool:
-    """True if any machine or policy in *given* uses the caller's own policy files."""
+    """True if any machine or policy in *given* uses policy files of the caller."""
     return any(is_path(word) for one in given for name in _names(one) for word in name.split(","))
 
 

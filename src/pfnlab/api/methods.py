@@ -1,6 +1,6 @@
 """The operations of the program language as methods, with their arguments.
 
-The structures in ``programs/lang`` describe each operation and its arguments; the methods take their
+The structures in ``programs/lang`` describe each operation and its arguments, and the methods get their
 docstrings from there. ``docs/programs.md`` has the whole language.
 """
 
@@ -33,13 +33,13 @@ def _filled(listed: type[T]) -> type[T]:
 
 
 def _operation(listed: Callable[..., StepSeen]) -> Callable[..., StepSeen]:
-    """The method that runs an operation: its arguments are the fields of the structure."""
+    """The method that runs an operation; its arguments are the fields of the structure."""
     kind, words = _kind(listed.__name__)
     signature = inspect.signature(listed)
 
     @wraps(listed)
     def method(machine: Any, *args: Any, **given: Any) -> StepSeen:
-        # Python reports a wrong number or wrong names of arguments.
+        # Python reports wrong names, or a wrong number, of arguments.
         listed(machine, *args, **given)
         values = {**signature.bind(machine, *args, **given).arguments, **words}
         del values["self"]
@@ -70,7 +70,7 @@ def _kind(verb: str) -> tuple[Callable[..., Call], dict[str, str]]:
 
 @_filled
 class Operations:
-    """The operations on a machine: each method runs one, and returns the observation after it.
+    """The operations on a machine; each method runs one, and returns the observation after it.
 
     Subclasses define ``_do``, which runs an operation, and ``_span``, which resolves pages.
 

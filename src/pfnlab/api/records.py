@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 #: The subject of a row: a step, or one entry of a list in a step.
 RowsOf = Literal["steps", "book", "vmas", "ptes"]
-#: One row; all rows of one result have the same keys and types, with None for unknown values.
+#: One row; all rows of a result have the same keys and types, with None for unknown values.
 Record = dict[str, str | int | bool | None]
-#: The fields of a step that a row contains as text, with their lines joined.
+#: The step fields that a row contains as text, with their lines joined.
 _TEXTS = ("log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "events")
 
 
 def records_html(records: Sequence[Record], empty: str) -> str:
-    """Rows as an HTML table for notebooks, with their keys as headings and all text escaped."""
+    """Rows as an HTML table for notebooks, with the keys as headings and all text escaped."""
     from pfnlab.present.document.blocks import Paragraph, Table
     from pfnlab.present.document.blocks import cell as text_cell
     from pfnlab.present.document.html import fragment
@@ -62,7 +62,7 @@ class RowResult:
 
 
 def step_records(runs: Sequence[Run], rows_of: RowsOf = "steps") -> list[Record]:
-    """Rows of *runs*: one per step, or one per entry of a list in each step.
+    """Rows from *runs*: one per step, or one per entry of a list in each step.
 
     :raises Misuse: if *rows_of* is not the name of such a list
     """
@@ -105,7 +105,7 @@ def _shown(span: Span | None) -> Record:
 
 
 def field_text(step: Step, field: str) -> str | None:
-    """A field of a step as one text: None if it was not observed, empty if there is nothing in it."""
+    """A step's field as a single text: None if it was not observed, empty if nothing is in it."""
     # Whether an entry is leaked depends on more than the step, so only the entries are given here.
     lines = cell(step, field, driver_keeps=True, kept=[entry.span for entry in step.book or ()])
     if lines == (NOT_SEEN,):

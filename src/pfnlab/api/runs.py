@@ -37,8 +37,8 @@ AnyProgram = Program | LiveMachine | str | Path
 def load(program: str | Path) -> Program:
     """The program with that name, path or text.
 
-    Anything longer than one line is text. A word is a path if there is such a file or it looks like a path;
-    otherwise it is the name of a program that comes with pfnlab (``pfnlab litmus list``).
+    Anything longer than one line is text. A word is a path if there is such a file or if it looks like a
+    path; otherwise it is the name of a program that comes with pfnlab (``pfnlab litmus list``).
 
     :raises ProgramError: if it cannot be read, or is not a valid program
     :raises Misuse: if it is of another type, or is more than one program
@@ -56,7 +56,7 @@ def load(program: str | Path) -> Program:
 def program_of(given: AnyProgram) -> Program:
     """The program that *given* stands for, checked as a whole.
 
-    :raises Misuse: if it is not a program, or not complete
+    :raises Misuse: if it is not a program, or is not complete
     """
     if isinstance(given, LiveMachine):
         given = given.program
@@ -97,18 +97,18 @@ On = str | Iterable[str]
 Look = LookLevel | Literal["memory", "proc", "end"] | None
 #: Fields of observations.
 Fields = str | Iterable[str] | None
-#: The rows of the table of steps in a notebook.
+#: The rows in a notebook's table of steps.
 _FIELDS = ("value", "log", "book", "vmas")
 #: The columns of a result as text.
 _WIDTH = 120
 
 
 class RunReport(RowResult):
-    """One program on one or more machines; it prints as ``pfnlab run`` does.
+    """One program on one or more machines; it prints like ``pfnlab run``.
 
     :ivar program: the program that was run
     :ivar runs: one run per machine, in the order the machines were given
-    :ivar verdict: the conclusions from comparing the runs
+    :ivar verdict: what comparing the runs showed
     """
 
     def __init__(self, program: Program, runs: Sequence[Run], verdict: Verdict) -> None:
@@ -133,7 +133,7 @@ class RunReport(RowResult):
 
     @property
     def differences(self) -> Differences:
-        """Every field of every step in which the machines differ."""
+        """Every field in every step in which the machines differ."""
         return Differences(self)
 
     @property
@@ -143,7 +143,7 @@ class RunReport(RowResult):
 
     @property
     def exit_code(self) -> int:
-        """The exit code of ``pfnlab run``: 0 as expected, 1 a discovery, 3 undecided."""
+        """The exit code of ``pfnlab run``: 0 if all is as expected, 1 for a discovery, 3 if undecided."""
         return self.verdict.outcome.value
 
     @overload
@@ -167,7 +167,7 @@ class RunReport(RowResult):
         """The machines side by side, as text.
 
         :param steps: include VMAs, tracked reservations, page-table entries and flushes
-        :param trace: include the order of kernel calls too
+        :param trace: include the order of kernel calls as well
         :param width: in columns
         """
         shown = render(
@@ -195,7 +195,7 @@ class RunReport(RowResult):
 
 
 class Differences(RowResult, Sequence[Difference]):
-    """The fields in which machines differ, in the order of steps; empty, and thus false, if they agree."""
+    """The fields in which machines differ, in step order; empty, and thus false, if the machines agree."""
 
     def __init__(self, result: RunReport) -> None:
         self._result = result
@@ -217,7 +217,7 @@ class Differences(RowResult, Sequence[Difference]):
         return self._result
 
     def to_records(self) -> list[Record]:
-        """One row per machine and field that differs."""
+        """One row for each machine and each field that differs."""
         return [
             {
                 "step": difference.step + 1,
@@ -258,15 +258,15 @@ def run(
     :param program: a program, its name, path or text, or a machine that has run it
     :param on: machines as ``--on`` takes them; by default the model of the newest kernel. Kernels that are
         not in the cache are fetched
-    :param policies: policies to use instead of those of every model
+    :param policies: policies to use instead of each model's own
     :param look: how kernel state is observed; by default from guest memory if possible
-    :param accel: the accelerator of guests: ``tcg``, ``kvm`` or ``auto``
+    :param accel: the guests' accelerator: ``tcg``, ``kvm`` or ``auto``
     :param profile: the series that a kernel file should behave like
-    :param compare: compare only these fields of observations, e.g. ``["result", "book", "log", "ptes"]``; by
-        default all
+    :param compare: compare only these fields of observations, e.g. ``["result", "book", "log",
+        "ptes"]``; by default all
     :raises Misuse: if there is no such program or machine
-    :raises Undecided: if a tool or kernel is missing. An operation without a rule in the model, or a lost
-        guest, does not raise: the result reports it
+    :raises Undecided: if a tool or kernel is missing. If the model has no rule for an operation, or a guest
+        is lost, nothing is raised: the result reports it
     """
 
     def done() -> RunReport:

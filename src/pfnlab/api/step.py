@@ -1,4 +1,4 @@
-"""The observation after one operation, and pages of a mapping or a device, sliced like a list: ``a[4:8]``."""
+"""The observation after one operation; and pages of a mapping or a device, sliced like a list: ``a[4:8]``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaS
 
 T = TypeVar("T")
 
-#: The fields of a step that a user reads; levels of messages and modes of mappings are in tables of `run`.
+#: The step fields that a user reads; message levels and mapping modes are in tables that `run` prints.
 _FIELDS = tuple(field for field in STEP_ROWS if field not in ("levels", "mode"))
 
 
@@ -43,10 +43,10 @@ class ObservationTuple(tuple[T, ...]):
 
 
 class DriverReservations(NamedTuple):
-    """The reservations that drivers hold after a step without a mapping.
+    """The reservations that drivers still hold after a step, without a mapping.
 
     :param some: there may be some that the program does not declare
-    :param kept: those that the program declares, once for each reservation
+    :param kept: those that the program declares, listed once for each reservation
     """
 
     some: bool = False
@@ -60,8 +60,8 @@ class DriverReservations(NamedTuple):
 class StepSeen:
     """The observation after one operation on one machine.
 
-    It prints as the terminal shows a step. All its parts are tuples of plain values; a part is None if the
-    machine cannot observe it.
+    It prints the way the terminal shows a step. All its parts are tuples of plain values; a part that the
+    machine cannot observe is None.
 
     :ivar step: the complete step, as stored in a run
     :param keeps: the reservations that drivers hold for themselves at that point, which are not leaked
@@ -93,27 +93,27 @@ class StepSeen:
 
     @property
     def book(self) -> ObservationTuple[BookEntry] | None:
-        """The memtype list: reserved ranges of devices and their cache modes."""
+        """The memtype list: reserved device ranges and their cache modes."""
         return ObservationTuple.of(self.step.book, self._keeps.cell(self.step, "book"))
 
     @property
     def log(self) -> ObservationTuple[str]:
-        """The kernel log lines of this operation."""
+        """The kernel log lines from this operation."""
         return ObservationTuple.of(self.step.log, self.step.log) or ObservationTuple()
 
     @property
     def vmas(self) -> ObservationTuple[VmaSeen] | None:
-        """The VMAs in the program's areas, of every task."""
+        """Every task's VMAs in the program's areas."""
         return ObservationTuple.of(self.step.vmas, cell(self.step, "vmas"))
 
     @property
     def ptes(self) -> ObservationTuple[PteSeen] | None:
-        """The runs of equal page-table entries of those VMAs."""
+        """The page-table entries of those VMAs, as runs of equal entries."""
         return ObservationTuple.of(self.step.ptes, cell(self.step, "ptes"))
 
     @property
     def flushes(self) -> int | None:
-        """The TLB flushes of this operation."""
+        """The TLB flushes in this operation."""
         return self.step.flushes
 
     @property
@@ -127,7 +127,7 @@ class StepSeen:
         return self.step.tracked
 
     def to_dict(self) -> dict[str, Any]:
-        """The step as plain values, with the keys of a step in ``pfnlab run --json``."""
+        """The step as plain values, with the same keys as a step in ``pfnlab run --json``."""
         item: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.step))
         return item
 
@@ -169,7 +169,7 @@ class StepSeen:
 
 
 def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
-    """The steps of *run*, with the reservations that the operations of *program* leave with drivers."""
+    """The steps of *run*, with the reservations that the operations in *program* leave with drivers."""
     # vfio-pci maps its device for itself as long as it is open; the program does not mention that.
     some = program.needs.vfio
     steps = zip(run.steps, kept_after(program, run), strict=False)
@@ -178,10 +178,10 @@ def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Pages:
-    """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``.
+    """Pages ``start`` up to (but not including) ``end`` of the area or device called ``name``.
 
-    ``a[4:8]`` and ``a[3]`` are some of its pages, counted from its first page; as in a list, ``a[4:8][0]`` is
-    ``a[4]``. A range may extend past the last page if the language allows it.
+    ``a[4:8]`` and ``a[3]`` are some of its pages, counted from its first page; as with a list, ``a[4:8][0]``
+    is ``a[4]``. A range may extend past the last page if the language allows it.
 
     >>> Pages("a", 0, 16)[4:8]
         a[4:8]
@@ -218,7 +218,7 @@ class Pages:
 class MappedPages(Pages):
     """The pages of a new mapping, and the observation after the operation that created it.
 
-    If the operation failed, the pages still have a name, with nothing mapped there: see ``seen.result``.
+    If the operation failed, the pages still have a name, but nothing is mapped there: see ``seen.result``.
     """
 
     seen: StepSeen = dataclasses.field(compare=False)
@@ -234,10 +234,10 @@ class MappedPages(Pages):
 
 #: Pages as arguments: a slice of a mapping or device, or program text such as ``"bar[0:16]"``.
 Where = Pages | str
-#: The bytes of a page as an argument: the first one, and how many.
+#: The bytes of a page, as an argument: the first byte, and how many.
 Bytes = tuple[int, int] | None
 
 
 def byte_range(part: tuple[int, int] | None) -> ByteRange | None:
-    """The bytes of a page that a walker reads or writes."""
+    """The bytes in a page that a walker reads or writes."""
     return None if part is None else ByteRange(*part)

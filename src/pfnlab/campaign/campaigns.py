@@ -36,14 +36,14 @@ _Verdicts = Annotated[
 
 
 class IsolatedShard(msgspec.Struct, frozen=True):
-    """A shard that was given up.
+    """A shard that was given up on.
 
-    :param number: its place in the campaign
+    :param number: its position in the campaign
     :param task: its task
-    :param what: its work, in words
-    :param tries: attempts that failed
-    :param lost: attempts that were lost
-    :param reason: the reason why the last attempt failed
+    :param what: a description of its work
+    :param tries: how many attempts failed
+    :param lost: how many attempts were lost
+    :param reason: why the last attempt failed
     """
 
     number: Count
@@ -59,19 +59,19 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     :param name: its name
     :param says: its purpose; may be empty
-    :param running: whether a process runs it now
-    :param shards: number of shards
+    :param running: whether a process is running it now
+    :param shards: the number of shards
     :param done: finished shards
     :param waiting: shards not yet finished
-    :param isolated: shards that were given up
-    :param programs: number of programs run
-    :param results: number of different results
-    :param verdicts: number of results with each verdict, without the runs themselves
+    :param isolated: shards that were given up on
+    :param programs: the number of programs run
+    :param results: the number of different results
+    :param verdicts: how many results have each verdict, not counting the runs themselves
     :param counts: the verdicts that count as a discovery
-    :param discoveries: number of results with one of these verdicts
+    :param discoveries: how many results have one of these verdicts
     :param versions: the versions of pfnlab that ran shards
     :param hosts: the classes of hosts that ran shards
-    :param known: programs in which kernels violated a property for a known reason, by property and reason
+    :param known: how many programs made kernels violate a property for a known reason, by property and reason
     """
 
     name: str
@@ -92,7 +92,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery if there is one, even if something is missing or undecided."""
+        """A discovery if there is one, even if other results are missing or undecided."""
         if self.discoveries:
             return Outcome.DISCOVERY
         undecided = self.waiting or self.isolated or self.verdicts.get("undecided")
@@ -102,7 +102,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
 class StatusResult(Result, frozen=True, kw_only=True, tag="pfnlab-campaign/1"):
     """The progress of campaigns.
 
-    :param store: the address of the store
+    :param store: the store's address
     :param campaigns: the requested campaigns
     """
 
@@ -113,7 +113,7 @@ class StatusResult(Result, frozen=True, kw_only=True, tag="pfnlab-campaign/1"):
 class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
     """One result, and the shards that saw it.
 
-    :param digest: the same for the same content, regardless of time and place
+    :param digest: identical for identical content, regardless of time and place
     :param kind: the run of one shard, a verdict on a property or program, or a difference between machines
     :param task: the task that found it
     :param machines: the machines it is about
@@ -121,7 +121,7 @@ class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
     :param scope: for a search, its scope; otherwise empty
     :param subject: for a verdict, the property or program; for a difference, the key of its signature
     :param program: the smallest program that shows it; may be empty
-    :param says: the result, in words
+    :param says: a description of the result
     :param detail: details, in a form that depends on the task
     :param sightings: the shards that saw it
     """
@@ -140,11 +140,11 @@ class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
-    """Results of a store.
+    """Results from a store.
 
-    :param store: the address of the store
-    :param campaigns: the campaigns of the results
-    :param results: the results, each once
+    :param store: the store's address
+    :param campaigns: the campaigns that the results are from
+    :param results: the results, each listed once
     """
 
     store: str
@@ -168,7 +168,7 @@ def status_of(store: Store, name: str) -> CampaignStatus:
 
     :raises Misuse: if the store has no such campaign
     """
-    # Readers of the structures above need neither import.
+    # Code that reads the structures above needs to import neither.
     from pfnlab.campaign.running import stored_plan, stored_shards
 
     plan = stored_plan(store, name)
@@ -197,7 +197,7 @@ def status_of(store: Store, name: str) -> CampaignStatus:
 
 
 def _known(results: Iterable[StoredResult]) -> dict[str, int]:
-    """The known violations that hunts have counted, by property and reason."""
+    """The known violations that hunts counted, by property and reason."""
     programs = Counter[str]()
     for result in results:
         for name, row in result.detail.get("known", {}).items():
@@ -206,7 +206,7 @@ def _known(results: Iterable[StoredResult]) -> dict[str, int]:
 
 
 def what_it_does(task: str, work: dict[str, Any]) -> str:
-    """A description of the work of a shard in a few words."""
+    """A short description of a shard's work."""
     machines = " | ".join(work.get("machines", ())) or work.get("machine", "")
     if task == "fuzz":
         return f"{machines}, seed {work['seed']}, {number_of(work['programs'], 'program')}"

@@ -1,4 +1,4 @@
-"""Hunts as shards, with random programs or cells: findings of :mod:`pfnlab.hunt.fuzz` become results."""
+"""Hunts as shards, with random programs or cells; what :mod:`pfnlab.hunt.fuzz` finds becomes results."""
 
 import msgspec
 
@@ -14,10 +14,10 @@ from pfnlab.hunt.fuzz.rounds import IN_MEMORY, MIXED, Looks, looking_named, open
 from pfnlab.hunt.fuzz.signature import VIOLATION
 from pfnlab.programs.runs.named_machines import name_machines
 
-#: The verdict of a run by its outcome.
+#: A run's verdict, by its outcome.
 _VERDICTS = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}
 
-#: The verdict of a finding by the kind of its signature; all others are ``differs``.
+#: A finding's verdict, by the kind of its signature; for kinds not listed it is ``differs``.
 _KINDS = {"alarm": "alarm", "lost": "lost", VIOLATION: "violated"}
 
 
@@ -25,7 +25,7 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with random programs.
 
     :param look: as for ``pfnlab fuzz``; empty for the default
-    :param coverage: whether coverage of the model's branches guides the generation of programs
+    :param coverage: whether coverage of the model's branches guides how programs are generated
     """
 
     machines: tuple[str, ...]
@@ -36,15 +36,15 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     coverage: bool = False
 
     def state(self, looking: Looks) -> HuntState:
-        """The initial state of the shard's hunt."""
+        """The state in which the shard's hunt starts."""
         return HuntState(list(self.machines), self.seed, self.vocabulary, looking=looking)
 
 
 class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
-    """The work of a shard with cells of a scope.
+    """The work of a shard with a scope's cells.
 
-    :param cells: the digest of the programs of all cells of the scope
-    :param first: the first cell; *end*: the number after the last
+    :param cells: the digest of the programs for all cells in the scope
+    :param first: the first cell; *end* is the number after the last
     :param look: as for ``pfnlab fuzz --enumerate``; empty for the default
     """
 
@@ -56,7 +56,7 @@ class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
     look: str = ""
 
     def state(self, looking: Looks) -> HuntState:
-        """The initial state of the shard's hunt."""
+        """The state in which the shard's hunt starts."""
         cells = Cells(self.scope, self.cells, self.first, self.end)
         return HuntState(list(self.machines), 0, Vocabulary(), looking=looking, cells=cells)
 
@@ -73,7 +73,7 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
             state,
             watched=drawn is not None and drawn.coverage,
             predicting=lab.predicting,
-            # Shards do not know each other's findings, so causes are grouped when all results are together.
+            # Shards do not know one another's findings, so causes are grouped once all results are together.
             grouped=False,
         )
         hunt.run(None if drawn is None else drawn.programs)
@@ -146,7 +146,7 @@ def difference_of(task: str, machines: tuple[str, ...], found: FoundDifference) 
         subject=signature.key,
         program=program_text(found),
         says=str(signature),
-        # Omit the program that first showed it: another shard that started from another program has the same
-        # result.
+        # Leave out the program that showed it first: another shard that started from another program
+        # gets the same result.
         detail={"signature": msgspec.to_builtins(signature)},
     )

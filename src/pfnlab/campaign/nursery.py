@@ -1,6 +1,6 @@
 """A process that runs shards, each in a fork.
 
-The process is a worker. It imports the modules that shards need once, so a fork of it starts at once, and no
+The process is a worker. It imports the modules that shards need once, so a fork starts right away, and no
 shard affects the next one.
 """
 
@@ -21,31 +21,31 @@ from pfnlab.base.worker import End, Worker, WorkerEnded, executed, forked, hear
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 from pfnlab.campaign.store.rows import this_host
 
-#: Seconds for a nursery to start, on a busy host.
+#: Seconds that a nursery has to start, on a busy host.
 BEGINS = 120.0
 
-#: Signals that others send, e.g. the kernel when memory is short.
+#: Signals that come from elsewhere, e.g. from the kernel when memory is short.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
 
 class Nursery:
     """The worker process, as seen from its parent. It runs one shard at a time.
 
-    It starts with the first shard, and restarts after it was ended. Use it only from one thread, which must
-    outlive it: the process ends with that thread.
+    It starts with the first shard, and starts again after it was ended. Use it from one thread only, which
+    must outlive it: the process ends with that thread.
     """
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._shard: Shard | None = None
-        # The messages that the process is ready, and of its attempt.
+        # The message that the process is ready, and the one with its attempt.
         self._hello, self._answer = Future[None](), Future[bytes]()
         self._ready = False
         self._began = self._until = 0.0
 
     @property
     def busy(self) -> bool:
-        """True while a shard runs."""
+        """True while a shard is running."""
         return self._shard is not None
 
     @property
@@ -59,10 +59,10 @@ class Nursery:
         return self._worker.fileno()
 
     def begin(self, shard: Shard) -> None:
-        """Start an attempt at *shard*; returns at once."""
+        """Start an attempt at *shard*, without waiting for it."""
         if self._worker is None or self._worker.process.poll() is not None:
             self.end()
-            # Results of a shard must not depend on the process.
+            # A shard's results must not depend on the process.
             self._worker = executed(_SHARDS, environment={"PYTHONHASHSEED": "0"})
             self._hello = self._worker.post()
         self._shard, self._answer = shard, self._worker.post(shard)
@@ -70,7 +70,7 @@ class Nursery:
         self._until = self._began + (shard.seconds if self._ready else BEGINS)
 
     def poll(self) -> Attempt | None:
-        """The attempt if it has ended or exceeded its limit; None while it runs."""
+        """The attempt, if it has ended or exceeded its limit; None while it is running."""
         shard, worker = self._shard, self._worker
         assert shard is not None and worker is not None
         hear([worker], 0.0)
@@ -106,12 +106,12 @@ def _attempt(shard: Shard, end: AttemptEnd, reason: str, began: float) -> Attemp
     return Attempt(key=shard.key, end=end, reason=reason, seconds=seconds, host=this_host(), version=VERSION)
 
 
-#: The code of the process.
+#: The code that runs in the process.
 _SHARDS = "pfnlab.campaign.nursery:shards"
 
 
 def shards(end: End) -> Callable[[Shard | None], bytes]:
-    """Run attempts at shards, each in a fork, exchanged as JSON as on a cluster; None stands for no shard."""
+    """Run attempts at shards, each in a fork, exchanged as JSON, as on a cluster; None is no shard."""
     from pfnlab.campaign import work  # noqa: F401  (imported once, for all forks)
 
     return lambda shard: encode(_in_a_fork(shard)) if shard is not None else b""
@@ -137,7 +137,7 @@ def _attempted(request: tuple[Shard, float]) -> Attempt:
     from pfnlab.campaign.work import perform
 
     shard, began = request
-    # A policy that changes this handler is at fault, and the search checks for it.
+    # A policy that changes this handler is at fault, and the search checks for that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with silent():

@@ -1,4 +1,4 @@
-"""Shards of campaigns on the workers of a cluster."""
+"""Campaign shards on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 #: Seconds until a scheduler that went away, or a first worker, must be available.
 COMES_BACK = 25.0
 
-#: Seconds between two checks that an attempt is still wanted.
+#: Seconds between checks that an attempt is still wanted.
 _LOOKS = 1.0
 
-#: Shards per thread of a worker: one running and one queued.
+#: Shards per worker thread: one running and one queued.
 _AHEAD = 2
 
-#: The process that runs the shards of this worker thread. It ends with the thread.
+#: The process that runs this worker thread's shards. It ends with the thread.
 _THREAD = threading.local()
 
 
@@ -45,7 +45,7 @@ def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
 
     :param client: the client's versions, see :func:`.connection.versions`
     :return: the attempt
-    :raises Misuse: if this worker has other versions
+    :raises Misuse: if this worker has different versions
     """
     worker = dask_distributed().get_worker()
     check_same(f"worker {worker.address}", client, versions())
@@ -66,10 +66,10 @@ def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
 
 
 class ClusterExecutor:
-    """An :class:`~pfnlab.campaign.executor.Executor` with the workers of a dask scheduler.
+    """An :class:`~pfnlab.campaign.executor.Executor` that uses the workers of a dask scheduler.
 
-    A shard that needs QEMU goes to workers that have it as a resource, ``--resources "qemu=1"``; others go to
-    any worker. If a worker goes away, dask moves its shards to another.
+    A shard that needs QEMU goes to a worker that has QEMU as a resource, ``--resources "qemu=1"``; other
+    shards go to any worker. If a worker goes away, dask moves its shards to another.
     """
 
     def __init__(self, address: str) -> None:
@@ -80,7 +80,7 @@ class ClusterExecutor:
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         #: Attempts that were lost before they started.
         self._refused: list[Attempt] = []
-        #: The time since which no worker can answer.
+        #: The time since which no worker has been able to answer.
         self._alone_since: float | None = None
         self._looked = float("-inf")
         self._threads = self._with_qemu = 0
@@ -110,7 +110,7 @@ class ClusterExecutor:
         future.add_done_callback(self._ended.put)
 
     def completed(self, seconds: float) -> Sequence[Attempt]:
-        """The attempts that ended.
+        """The attempts that have ended.
 
         :raises Misuse: if a worker has another version of pfnlab
         :raises Undecided: if the scheduler, or the last worker, has been gone too long
@@ -118,7 +118,7 @@ class ClusterExecutor:
         self._look()
         attempts, self._refused = self._refused, []
         with suppress(queue.Empty):
-            # Wait only for the first one.
+            # Wait only until one has ended.
             wait = seconds > 0 and not attempts
             while True:
                 future = self._ended.get(timeout=seconds) if wait else self._ended.get_nowait()
@@ -163,7 +163,7 @@ class ClusterExecutor:
         if self._alone_since is None:
             self._alone_since = now
         if self._client is None or self._client.status == "closed":
-            # Its futures are lost and already reported as such.
+            # Its futures are lost, and have already been reported as lost.
             self._client = None
             self._stack.close()
             with suppress(Undecided):
@@ -175,7 +175,7 @@ class ClusterExecutor:
             )
 
     def _attempts(self, future: Future) -> Sequence[Attempt]:
-        """The attempt of a task, if the campaign still waits for it."""
+        """The attempt that a task made, if the campaign is still waiting for it."""
         shard = next((shard for shard, other in self._running.values() if other is future), None)
         if shard is None:
             return []
@@ -184,7 +184,7 @@ class ClusterExecutor:
             try:
                 return [msgspec.json.decode(future.result(timeout=COMES_BACK), type=Attempt)]
             except Exception as trouble:
-                # Its answer was lost with its worker.
+                # Its answer was lost along with its worker.
                 return [_lost(shard.key, f"its answer is lost: {type(trouble).__name__}")]
         if future.status == "error":
             error = future.exception()
@@ -198,7 +198,7 @@ class ClusterExecutor:
 
 
 def _key(shard: Shard) -> str:
-    """A unique key for the task of an attempt."""
+    """A unique key for the task that makes an attempt."""
     return f"pfnlab-{shard.task}-{shard.key}-{time.monotonic_ns()}"
 
 

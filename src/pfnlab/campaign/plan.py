@@ -1,7 +1,7 @@
 """A plan: the work of a campaign and its bounds, to be split into shards.
 
-The content of programs and scopes next to the plan's file becomes part of the work: workers elsewhere need no
-file, and a changed file is different work.
+The content of programs and scopes next to the plan's file becomes part of the work, so workers elsewhere need
+no file, and a changed file means different work.
 """
 
 from collections.abc import Iterator
@@ -38,9 +38,9 @@ from pfnlab.programs.lang.printer import format_program
 
 
 class PlanFiles:
-    """The files next to the plan, each read once.
+    """The files next to the plan, each read only once.
 
-    :param folder: the folder of the campaign's file
+    :param folder: the folder that contains the campaign's file
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,8 +51,8 @@ class PlanFiles:
     def programs(self, words: tuple[str, ...]) -> dict[str, str]:
         """The text of the programs that *words* name, by unique names.
 
-        A program of pfnlab has its name in the library; a user's program has the path of its file, including
-        the suffix. The working directory makes no difference.
+        A program that comes with pfnlab has its name in the library; a user's program has the path of its
+        file, including the suffix. The working directory makes no difference.
 
         :param words: as for ``pfnlab run``; empty for all programs that come with pfnlab
         :raises Misuse: if there is no such program, or it is malformed
@@ -62,9 +62,9 @@ class PlanFiles:
         return self._programs[words]
 
     def scope(self, name: str) -> Scope | RaceScope:
-        """The scope of that name, or in the file of that name.
+        """The scope with that name, or in the file with that name.
 
-        :raises Misuse: if it does not exist, or it is malformed
+        :raises Misuse: if it does not exist or is malformed
         """
         return load_scope(name, self._folder)
 
@@ -97,28 +97,28 @@ class PlanFiles:
         return visible(str(relative))
 
 
-#: The maximum number of shards of a campaign: each is a row of its store, and a line of its status.
+#: The maximum number of shards in a campaign: each is a row in the store, and a line in the status.
 MOST_SHARDS = 100_000
 
 #: A number of attempts, programs or states.
 Tries = Annotated[int, Meta(ge=1, le=1_000_000)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
 
-#: A seed, as other tools read it from a JSON number; each shard has the next one.
+#: A seed as other tools read it from a JSON number; each shard uses the next one.
 Seed = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
 
-#: Number of operations in a row; 0 for any number.
+#: The number of operations in a row; 0 for any number.
 Depth = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 _HERE = Path()
 
 
 class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[limits]`` of one shard.
+    """``[limits]`` for one shard.
 
-    :param seconds: time limit of one attempt
-    :param tries: failed attempts before the shard is isolated
-    :param lost: lost attempts before the shard is isolated
+    :param seconds: time limit for one attempt
+    :param tries: how many attempts may fail before the shard is isolated
+    :param lost: how many attempts may be lost before the shard is isolated
     """
 
     seconds: Seconds = 3600.0
@@ -127,10 +127,10 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BudgetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[budget]`` of the whole campaign; None for no bound.
+    """``[budget]`` for the whole campaign; None for no bound.
 
     :param seconds: start no shard after this time in one ``run`` or ``resume``
-    :param programs: leave out the shards after the one that reaches this number of programs
+    :param programs: leave out all shards after the one that reaches this number of programs
     """
 
     seconds: Seconds | None = None
@@ -147,10 +147,10 @@ class CountTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[fuzz]]``: random programs on machines, with the keys of a vocabulary.
+    """``[[fuzz]]``: random programs on machines; its keys include those of a vocabulary.
 
     :param machines: lists of machines to compare
-    :param seed: the seed of the first shard; each later one has the next
+    :param seed: the seed for the first shard; each later shard has the next one
     :param look: as for ``pfnlab fuzz``; empty for the default
     """
 
@@ -167,7 +167,7 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return Vocabulary(*(getattr(self, field) for field in Vocabulary.__struct_fields__))
 
     def works(self, files: PlanFiles) -> Iterator[tuple[int, FuzzWork]]:
-        """The work of each shard, and its number of programs."""
+        """The work of each shard, with its number of programs."""
         how: dict[str, Any] = {"vocabulary": self.vocabulary, "look": self.look, "coverage": self.coverage}
         for machines in self.machines:
             for number, first in enumerate(range(0, self.programs, self.programs_per_shard)):
@@ -176,9 +176,9 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[check]]``: scopes on models, each with each policy.
+    """``[[check]]``: scopes on models, each with every policy.
 
-    :param policies: e.g. ``trackers`` or ``flushes/tlb_end_vma``; empty for the unchanged models
+    :param policies: e.g. ``trackers`` or ``flushes/tlb_end_vma``; empty for the models as they are
     """
 
     machines: tuple[str, ...]
@@ -189,7 +189,7 @@ class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     states: Count | None = None
 
     def works(self, files: PlanFiles) -> Iterator[tuple[int, CheckWork]]:
-        """The work of each shard; it has no programs."""
+        """The work of each shard; there are no programs in it."""
         changes = [change for policy in self.policies for change in changes_of(policy)] or [""]
         texts = {scope: files.scope_text(scope) for scope in self.scopes}
         how: dict[str, Any] = {"properties": self.properties, "depth": self.depth, "states": self.states}
@@ -202,8 +202,8 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """``[[catalogue]]``: programs on machines, side by side.
 
     :param machines: lists of machines that run side by side
-    :param programs: names, folders, patterns and files, as for ``pfnlab run``; empty for all programs that
-        come with pfnlab
+    :param programs: names, folders, patterns and files, as for ``pfnlab run``; empty for all programs
+        that come with pfnlab
     """
 
     machines: tuple[tuple[str, ...], ...]
@@ -212,7 +212,7 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     look: str = ""
 
     def works(self, files: PlanFiles) -> Iterator[tuple[int, CatalogueWork]]:
-        """The work of each shard, and its number of programs."""
+        """The work of each shard, with its number of programs."""
         texts = files.programs(self.programs)
         names = list(texts)
         for machines in self.machines:
@@ -227,7 +227,7 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """``[[meet]]``: kernels, each compared with the model of its version.
 
     :param kernels: versions, bzImage files, or names of locally built kernels
-    :param programs: number of random programs for each
+    :param programs: how many random programs to run for each
     """
 
     kernels: tuple[str, ...]
@@ -236,16 +236,17 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seed: Seed = SEED
 
     def works(self, files: PlanFiles) -> Iterator[tuple[int, MeetWork]]:
-        """The work of each shard, and its number of random programs."""
+        """The work of each shard, with its number of random programs."""
         for kernel in self.kernels:
             work = MeetWork(kernel=kernel, profile=self.profile, programs=self.programs, seed=self.seed)
             yield self.programs, work
 
 
 class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[sweep]]``: cells of scopes on machines.
+    """``[[sweep]]``: the cells of scopes on machines.
 
-    :param machines: lists of machines to compare; a single kernel is compared with the model of its series
+    :param machines: lists of machines to compare; a kernel on its own is compared with
+        the model of its series
     :param look: as for ``pfnlab fuzz --enumerate``; empty for the default
     """
 
@@ -255,7 +256,7 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     look: str = ""
 
     def works(self, files: PlanFiles) -> Iterator[tuple[int, SweepWork]]:
-        """The work of each shard, and its number of programs."""
+        """The work of each shard, with its number of programs."""
         for machines in (group for named in self.machines for group in compared_together(named)):
             for scope in self.scopes:
                 count = len(cells_of(scope))
@@ -267,11 +268,11 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[review]]``: reviews of designs, each against each base.
+    """``[[review]]``: reviews of designs, each against every base.
 
     :param designs: as for ``pfnlab review``
     :param bases: models
-    :param core: whether only the core questions are asked
+    :param core: whether to ask only the core questions
     """
 
     designs: tuple[str, ...]
@@ -280,7 +281,7 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     pieces_per_shard: Count = 100
 
     def works(self, files: PlanFiles) -> Iterator[tuple[int, ReviewWork]]:
-        """The work of each shard; it has no programs."""
+        """The work of each shard; there are no programs in it."""
         pieces = review_plan()
         digest = plan_digest(pieces)
         count = sum(piece.core for piece in pieces) if self.core else len(pieces)
@@ -292,11 +293,11 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The content of a campaign's file: the work of a campaign, and its bounds.
+    """The content of a campaign's file: the campaign's work and its bounds.
 
-    :param form: the format version of the file
-    :param name: the name of the campaign in a store
-    :param says: its purpose, one sentence
+    :param form: the file's format version
+    :param name: the campaign's name in a store
+    :param says: its purpose, in one sentence
     """
 
     form: int
@@ -318,7 +319,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         :raises Misuse: if there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
         plan_files = PlanFiles(folder)
-        # Before they are created, which takes longer than counting them.
+        # Checked before the shards are made, which takes longer than counting them.
         self.check_number(plan_files)
         found: dict[str, Shard] = {}
         of_machines = cache(_of_machines)
@@ -353,7 +354,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 def changes_of(policy: str) -> list[str]:
-    """The changes in a model's name for the policies that *policy* selects: ``,tracker=exact``.
+    """The changes to a model's name for the policies that *policy* selects, e.g. ``,tracker=exact``.
 
     :param policy: ``all``, a folder (``trackers``), or a policy in it (``trackers/exact``)
     :raises KeyError: if there is no such policy
@@ -377,5 +378,5 @@ def _machines(
 
 
 def _of_machines(machines: tuple[str, ...]) -> tuple[bool, dict[str, str]]:
-    """True if any of *machines* is booted; and the digests of the files of all machines."""
+    """True if any of *machines* is booted; also the digests of the files of all machines."""
     return any(spec.startswith("qemu:") for spec in machines), files_of(machines)

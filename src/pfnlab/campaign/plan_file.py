@@ -1,4 +1,4 @@
-"""The file of a campaign, read with one error line for every mistake."""
+"""A campaign's file, read with a one-line error for every mistake."""
 
 import re
 from collections.abc import Callable, Hashable, Iterator
@@ -36,7 +36,7 @@ _HERE = Path()
 
 
 class PlanMistakes(Misuse):
-    """A campaign file has mistakes, one line each."""
+    """A campaign file has mistakes; each gets a line."""
 
     def __init__(self, mistakes: list[str]) -> None:
         self.mistakes = mistakes
@@ -44,9 +44,9 @@ class PlanMistakes(Misuse):
 
 
 def read_plan(path: Path, *, trust: bool = False) -> Plan:
-    """The plan in the file at *path*; relative paths in it are relative to its folder.
+    """The plan in the file at *path*; relative paths in it start from its folder.
 
-    :param trust: run the policies that its machines name; otherwise they only have to exist
+    :param trust: run the policies that its machines name; otherwise it is enough that they exist
     :raises PlanMistakes: if it is not a plan
     :raises Unreadable: if it cannot be read
     """
@@ -104,7 +104,7 @@ class _Meaning:
                         yield f"{places.at(name, place, key)}: {what}"
 
     def _tried(self, name: str, table: Any) -> Iterator[tuple[str, str]]:
-        """Keys of one table whose values are refused by the code that uses them, with the reason."""
+        """The keys in one table whose values are refused by the code that uses them, with the reasons."""
         for machine in _machines(table):
             yield "machines", self._refusal(_check_machine, machine, self._trust)
         if name == "check":
@@ -152,7 +152,7 @@ class _Meaning:
         questions(list(properties), self._files.scope(scope))
 
     def _refusal(self, what: Callable[..., Any], *arguments: Hashable) -> str:
-        """The error message of *what* for these arguments; empty if it accepts them."""
+        """The error message that *what* gives for these arguments; empty if it accepts them."""
         asked = (what, arguments)
         if asked not in self._known:
             self._known[asked] = _refused(partial(what, *arguments))
@@ -170,7 +170,7 @@ def _refused(what: Callable[[], Any]) -> str:
 
 
 def _check_machine(spec: str, trust: bool) -> None:
-    """Check the name of a machine.
+    """Check a machine's name.
 
     :param trust: run the policy files that it names
     :raises Misuse: if there is no such machine
@@ -186,7 +186,7 @@ def _check_machine(spec: str, trust: bool) -> None:
     if named.kind == "model":
         open_machine(named)
     elif not (named.stock or named.built):
-        # Its name is that of a file, which would be booted.
+        # It has the name of a file, which would be booted.
         release_of(Path(named.kernel))
 
 
@@ -197,7 +197,7 @@ def _check_base(base: str, trust: bool) -> None:
 
 def _check_design(base: str, design: str, trust: bool) -> None:
     if is_file(design):
-        # The seam of a policy file is known only after running it.
+        # The seam that a policy file is for is known only after running it.
         raise Misuse(f"only running {design} tells its seam: write tracker={design}, or flush=")
     if base.startswith("model:"):
         machine = models_reviewed(design, base)[1]
@@ -207,7 +207,7 @@ def _check_design(base: str, design: str, trust: bool) -> None:
 
 
 def _packaged(change: str) -> str:
-    """A change in a machine's name, with a built-in policy in place of a file."""
+    """A change in a machine's name, with a built-in policy instead of a file."""
     name, _, value = change.partition("=")
     known = POLICIES.get(name.partition(".")[0])
     return f"{name}={next(iter(known))}" if known and is_path(value) else change

@@ -14,7 +14,7 @@ from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.store.rows import TASK_NAMES
 from pfnlab.programs.lang.words import did_you_mean
 
-#: Tokens that may contain the sign of a statement, the signs themselves, and ends of lines.
+#: Tokens that may contain a statement's sign, the signs themselves, and line ends.
 _PIECE = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|' r"'''.*?'''|" r'"(?:[^"\\\n]|\\.)*"|' r"'[^'\n]*'|#[^\n]*|[\[\]{}\n]", re.DOTALL
 )
@@ -24,12 +24,12 @@ _HEAD = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_NAME})[ \t]*([].])")
 _KEY = re.compile(rf"[ \t]*({_NAME})[ \t]*[.=]")
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
-#: The maximum number of characters of a key in a message.
+#: The maximum number of characters of a key that a message shows.
 _SHOWN_OF_KEY = 40
 
 
 class KeyPlaces:
-    """The lines of tables and keys."""
+    """The lines where tables and keys are."""
 
     def __init__(self, text: str, source: str) -> None:
         self._source = source
@@ -56,7 +56,7 @@ class KeyPlaces:
 
 
 def key_text(key: str) -> str:
-    """A key in a message: as written, on one line, and shortened."""
+    """A key for a message: as written, on one line, and shortened."""
     if _BARE.fullmatch(key):
         return key
     quoted = json.dumps(one_line(key), ensure_ascii=False)
@@ -80,7 +80,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _plain(name: str) -> str:
-    """A key without its quotes."""
+    """A key without quotes."""
     if name[0] == '"':
         try:
             return str(json.loads(name))
@@ -93,12 +93,12 @@ def _plain(name: str) -> str:
 #: The format version that this pfnlab reads.
 FORM = 1
 
-#: The maximum number of characters of a value in a message, and of bits of a number.
+#: The maximum number of characters of a value in a message, and of bits in a number.
 _SHOWN, _BITS = 60, 64
 
 
 class _Samples(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``samples.toml``: the samples and nouns of keys in messages."""
+    """``samples.toml``: samples of keys and nouns for them, for messages."""
 
     of_key: dict[str, str]
     of_table: dict[str, dict[str, str]]
@@ -110,7 +110,7 @@ def _samples() -> _Samples:
     return package_tables(__package__, "samples.toml", _Samples)
 
 
-#: A line, and the table, its number and the key whose value is left out of further checks.
+#: A line, and the table, its number and the key whose value is exempt from further checks.
 Mistake = tuple[str, tuple[str, int, str]]
 
 
@@ -152,7 +152,7 @@ def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistak
 
 
 def plan_without(content: dict[str, Any], left_out: Iterable[tuple[str, int, str]]) -> Plan | None:
-    """The plan without some values; None if the rest is not a plan."""
+    """The plan without some of its values; None if what remains is not a plan."""
     kept = {name: _copied(value) for name, value in content.items()}
     for name, number, key in left_out:
         table = kept if not name else kept[name][number] if name in TASK_NAMES else kept[name]
@@ -164,7 +164,7 @@ def plan_without(content: dict[str, Any], left_out: Iterable[tuple[str, int, str
 
 
 def _copied(value: Any) -> Any:
-    """A copy of one table, or of several, from which keys can be removed; nested ones are shared."""
+    """A copy of one table, or of several, from which keys can be removed; nested tables are shared."""
     if isinstance(value, list):
         return [dict(item) if isinstance(item, dict) else item for item in value]
     return dict(value) if isinstance(value, dict) else value
@@ -177,7 +177,7 @@ def sample(table: str, key: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value in a message: in TOML, on one line, and shortened."""
+    """A value for a message: in TOML, on one line, and shortened."""
     text = one_line(_toml(value))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
@@ -188,7 +188,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > _BITS:
         return f"a number of {value.bit_length()} bits"
     if isinstance(value, list):
-        # Convert only the part to be shown; deep nesting shows only its brackets.
+        # Convert only what will be shown; where the nesting is deep, only its brackets are.
         return f"[{', '.join(_inside(item) for item in value[:_SHOWN])}]"
     return "a table" if isinstance(value, dict) else str(value)
 

@@ -1,4 +1,4 @@
-"""Reviews as shards: pieces of one plan, whose answers are combined once all exist."""
+"""Reviews as shards: pieces of one plan, whose answers are combined once they all exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pfnlab.checker.review.review import plan, review
 from pfnlab.programs.model.model_machine import model_of
 from pfnlab.programs.runs.named_machines import name_machine
 
-#: In seconds: the campaign sets the limit of a shard.
+#: In seconds; the campaign sets a shard's limit.
 _LONG = 1e9
 
 
@@ -24,8 +24,8 @@ class ReviewWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with pieces of a review.
 
     :param machines: the base, and the model with the design
-    :param plan: the digest of all pieces
-    :param first: the first piece; *end*: the number after the last
+    :param plan: a digest of all pieces
+    :param first: the first piece; *end* is the number after the last
     """
 
     machines: tuple[str, str]
@@ -35,7 +35,7 @@ class ReviewWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def review_shard(work: ReviewWork) -> ShardResults:
-    """Ask the pieces; the results are their answers, and a verdict for each newly violated property.
+    """Ask the pieces; the results are their answers, plus a verdict for each newly violated property.
 
     :raises Misuse: if the pieces are from another version of pfnlab
     """
@@ -77,7 +77,7 @@ def review_shard(work: ReviewWork) -> ShardResults:
 
 
 def answers_in(store: Store, head: ReviewHead) -> dict[int, PieceAnswer]:
-    """The answers of campaigns in *store* to the pieces of a review, by place.
+    """The answers that campaigns in *store* have for the pieces of a review, by position.
 
     :raises Misuse: if the store does not exist
     """

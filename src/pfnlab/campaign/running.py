@@ -1,8 +1,8 @@
 """Running a campaign: an executor runs its shards, and their results go into the store.
 
-All progress is in the store after each shard, so the process that runs a campaign may be killed at any time;
-a resumed one runs the unfinished shards. Timeouts use a monotonic clock, and shards start in the order of
-their numbers.
+After each shard, all progress is in the store, so the process that runs a campaign may be killed at
+any time; a resumed campaign runs the unfinished shards. Timeouts use a monotonic clock, and shards
+start in numerical order.
 """
 
 import time
@@ -24,7 +24,7 @@ from pfnlab.campaign.work import TASKS, work_of
 
 _HERE = Path()
 
-#: Seconds between two checks for a request to stop.
+#: Seconds between checks for a request to stop.
 _LOOKS = 1.0
 
 #: Seconds after which shards that no worker accepts are left for a later run.
@@ -39,14 +39,14 @@ class CampaignEnd(StrEnum):
     STOPPED = "stopped"
     #: The budget of seconds is used up.
     OUT_OF_TIME = "out of time"
-    #: Shards wait for a worker that can run them, and there is none.
+    #: Shards are waiting for a worker that can run them, and there is none.
     NO_WORKER = "no worker"
 
 
 class CampaignProgress(msgspec.Struct, frozen=True):
-    """The progress of a campaign.
+    """A campaign's progress.
 
-    :param isolated: the shard that was just given up, with its reason, or None
+    :param isolated: the shard that was just given up on, with the reason, or None
     """
 
     done: int
@@ -86,10 +86,10 @@ def stored_plan(store: Store, name: str) -> Plan:
 
 
 def campaign_named(store: Store, name: str | None) -> str:
-    """The name of the campaign for a command.
+    """The name of the campaign that a command is about.
 
-    :param name: None for the only one
-    :raises Misuse: if there is no such campaign; or no name is given, and there is not exactly one campaign
+    :param name: None if there is only one
+    :raises Misuse: if there is no such campaign, or if no name is given and there is not exactly one campaign
     """
     if name is not None:
         return stored_plan(store, name).name
@@ -129,18 +129,18 @@ def run_campaign(
     """Run the unfinished shards of a campaign.
 
     :param executor: an open executor
-    :param idle: seconds after which shards that no worker accepts are left
-    :raises Misuse: if the store has no such campaign, or another process runs it
+    :param idle: seconds after which shards that no worker accepts are left for later
+    :raises Misuse: if the store has no such campaign, or another process is running it
     :raises Undecided: if the store or the executor failed; stored results are kept
     """
     with store.running(name):
-        # An earlier request to stop was for an earlier run.
+        # An earlier request to stop was meant for an earlier run.
         store.go_on(name)
         return _CampaignRun(store, name, executor, on_progress, idle).run()
 
 
 class _CampaignRun:
-    """One run: the waiting and the running shards."""
+    """One run: the shards that are waiting and those that are running."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class _CampaignRun:
         self._total = len(shards)
         self._done = sum(shard.state == DONE for shard in shards)
         self._isolated = sum(shard.state not in (DONE, WAITING) for shard in shards)
-        # Shards that need QEMU are queued separately, so that they do not block the others.
+        # Shards that need QEMU are queued separately, so that they do not hold up the others.
         self._waiting = {
             needs_qemu: deque(
                 shard for shard in shards if shard.state == WAITING and shard.needs_qemu is needs_qemu
@@ -202,7 +202,7 @@ class _CampaignRun:
     def _record(self, attempt: Attempt) -> None:
         stored = self._running.pop(attempt.key, None)
         if stored is None:
-            # Delivered twice.
+            # It was delivered twice.
             return
         isolated = None
         if attempt.end is AttemptEnd.DONE and attempt.content is not None:

@@ -13,10 +13,10 @@ from pfnlab.kernel.policies.own import files_in
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of work that can run anywhere, any number of times, with the same results.
+    """A piece of work that can run anywhere, any number of times, always with the same results.
 
     :param task: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
-    :param work: the work as JSON, with everything that affects the results
+    :param work: the work as JSON, including everything that affects the results
     :param needs_qemu: whether it boots a kernel, so that the worker needs QEMU
     """
 
@@ -27,7 +27,7 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The digest of the work, without the limit."""
+        """A digest of the work, without the limit."""
         return digest_of([self.task, self.work])
 
 
@@ -39,13 +39,13 @@ class _ShardWork(Protocol):
 
 
 def policies_of(shards: Iterable[_ShardWork]) -> list[str]:
-    """The policy files that *shards* name, each once: running the shards runs them."""
+    """The policy files that *shards* name, each once; running the shards runs these files."""
     texts = (text for shard in shards for text in _texts(shard.work))
     return list(dict.fromkeys(file for text in texts for file in files_in(text)))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All text in *value* that may name a machine: the store may come from anyone."""
+    """All text in *value* that may name a machine; the store may come from anyone."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -55,7 +55,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def check_trust(shards: Iterable[_ShardWork], source: str) -> None:
-    """Check that *shards* name no policy file, since running them would run it.
+    """Check that *shards* name no policy file, since running the shards would run it.
 
     :param source: the name of their store, for the message
     :raises Misuse: if one of them names a policy file
@@ -66,12 +66,12 @@ def check_trust(shards: Iterable[_ShardWork], source: str) -> None:
 
 
 class ShardResults(msgspec.Struct, frozen=True, kw_only=True):
-    """The findings of a shard.
+    """The results that a shard has found.
 
     :param results: in the order of discovery
     :param kernels: the exact kernel or profile of each machine, by name
     :param seed: the seed of random programs, if there is one
-    :param programs: number of programs run, for the budget
+    :param programs: how many programs were run, for the budget
     """
 
     results: tuple[StoredResult, ...]
@@ -81,23 +81,24 @@ class ShardResults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptEnd(StrEnum):
-    """The way an attempt ended."""
+    """The way in which an attempt ended."""
 
     DONE = "done"
-    #: It raised an error, or its process crashed: it counts as a try.
+    #: It raised an error, or its process crashed; this counts as a try.
     FAILED = "failed"
-    #: It was ended at its limit: it counts as a try.
+    #: It was ended at its limit; this counts as a try.
     HUNG = "hung"
-    #: The worker went away, or its process was killed: the shard is reissued, and this is not a try.
+    #: The worker went away, or its process was killed; the shard is reissued, and this does
+    #: not count as a try.
     LOST = "lost"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a shard.
 
-    :param content: its findings, if it is done
-    :param reason: why it is not done, one line
-    :param seconds: its duration, on a monotonic clock
+    :param content: what it found, if it is done
+    :param reason: why it is not done, in one line
+    :param seconds: how long it took, on a monotonic clock
     """
 
     key: str
@@ -110,5 +111,5 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(value: Shard | Attempt) -> bytes:
-    """One line of JSON, without a newline, to be sent to another process."""
+    """One line of JSON, without a newline, to send to another process."""
     return msgspec.json.encode(value)

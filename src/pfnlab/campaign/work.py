@@ -1,4 +1,4 @@
-"""The work of shards, by task. This module does not write to the store."""
+"""The work of shards, by task. Nothing here writes to the store."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +34,7 @@ from pfnlab.programs.runs.named_machines import files_named, name_machine, name_
 
 
 class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
-    """The work of a shard with programs of the catalogue.
+    """The work of a shard with programs from the catalogue.
 
     :param look: as for ``pfnlab run``; empty for the default
     """
@@ -86,7 +86,7 @@ def _judged(work: CatalogueWork, name: str, verdict: Verdict) -> StoredResult:
     )
 
 
-#: The fields of a check and of an answer that are columns of the store, separate rows, or not stored.
+#: The fields of a check and of its answers that are columns in the store, separate rows, or not stored.
 _OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")
 _OF_VERDICT = ("name", "asks", "verdict", "text", "confirmed")
 
@@ -97,7 +97,7 @@ class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
     :param scope: its name, or the name of its file
     :param text: the content of that file; empty for a built-in scope
     :param properties: the properties to check; empty for all that the scope supports
-    :param depth: overrides the depth of the scope, as for ``pfnlab check``
+    :param depth: overrides the scope's depth, as in ``pfnlab check``
     :param states: the maximum number of states
     """
 
@@ -120,7 +120,7 @@ def check_shard(work: CheckWork) -> ShardResults:
 
 
 def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, ...]:
-    """The results of a search for the store: the run, and one verdict per property."""
+    """A search's results for the store: the run, and one verdict per property."""
     search = StoredResult(
         kind="run",
         task="check",
@@ -155,7 +155,7 @@ class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard that compares a kernel with its model.
 
     :param kernel: a version, a bzImage, or the name of a locally built kernel
-    :param profile: the version of the model, if it differs; empty for the kernel's
+    :param profile: the version of the model, if not the kernel's; empty for the kernel's
     """
 
     kernel: str
@@ -201,7 +201,7 @@ def _differing(meeting: Meeting, explained: ExplainedDifference) -> StoredResult
     )
 
 
-#: For each task the structure of its work, and its function.
+#: For each task, the structure of its work, and its function.
 TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "fuzz": (FuzzWork, fuzz_shard),
     "check": (CheckWork, check_shard),
@@ -211,14 +211,14 @@ TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "review": (ReviewWork, review_shard),
 }
 
-#: The key in the work of a shard for the digests of the files that its machines depend on.
+#: The key, in a shard's work, for the digests of the files that its machines depend on.
 FILES = "files"
 
 
 def perform(shard: Shard) -> ShardResults:
-    """Execute *shard* in this process.
+    """Carry out *shard* in this process.
 
-    :raises Defect: if no function exists for its task
+    :raises Defect: if there is no function for its task
     :raises Misuse: if a file that it names has changed
     """
     if shard.task not in TASKS:
@@ -231,9 +231,9 @@ def perform(shard: Shard) -> ShardResults:
 
 
 def work_of(task: str, content: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
-    """The work of a shard with a task of :data:`TASKS`, and the digests of the files it depends on.
+    """The work of a shard with a task in :data:`TASKS`, and the digests of the files it depends on.
 
-    :raises msgspec.ValidationError: if *content* is not work of that task
+    :raises msgspec.ValidationError: if *content* is not work for that task
     """
     work = dict(content)
     files = msgspec.convert(work.pop(FILES, {}), dict[str, str])
@@ -241,7 +241,7 @@ def work_of(task: str, content: Mapping[str, Any]) -> tuple[dict[str, str], Any]
 
 
 def files_of(machines: Iterable[str]) -> dict[str, str]:
-    """The digest of every file in the names of *machines*: policies, configurations, kernels."""
+    """A digest of every file that the names of *machines* contain: policies, configurations, kernels."""
     return {name: file_digest(Path(name)) for name in sorted(files_named(machines))}
 
 

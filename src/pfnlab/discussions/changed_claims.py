@@ -1,7 +1,8 @@
-"""Claims of the discussions whose answer changes on a kernel.
+"""Discussion claims whose answer changes on a kernel.
 
-A claim rests on results of a program on stock kernels (:mod:`pfnlab.discussions`). The same programs run on
-the kernel under trial. Effects of its configuration alone are not changes: the model has them as well.
+A claim rests on what a program shows on stock kernels (:mod:`pfnlab.discussions`). The same programs are
+run on the kernel under trial. Effects of its configuration alone do not count as changes, because the
+model has them as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,24 +31,24 @@ class TwoMachines(Protocol):
     """Two machines compared side by side, as in :mod:`pfnlab.hunt.meeting.holding`."""
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
-        """Both runs of every program."""
+        """Both machines' runs of every program."""
         ...
 
     def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
-        """A context that observes both machines at this level; None is the default level."""
+        """A context that sets the level at which both machines are observed; None is the default level."""
         ...
 
 
 class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
     """A claim whose answer changes.
 
-    :param number: its number, ``004.22``
-    :param author: the author of the words
+    :param number: its number, e.g. ``004.22``
+    :param author: who wrote the words
     :param quote: the words, verbatim
     :param program: the program that shows it
     :param op: the operation that is compared
-    :param expected: the result of stock kernels, on which the claim rests
-    :param observed: the result of this kernel
+    :param expected: the result on stock kernels, on which the claim rests
+    :param observed: the result on this kernel
     """
 
     number: str
@@ -60,11 +61,11 @@ class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The claims compared on a kernel.
+    """The claims that were compared on a kernel.
 
-    :param asked: number of claims
-    :param undecided: programs without an answer: the model has no rule, or the kernel lacks something
-    :param changed: the claims whose answer changes, once for each part of a step
+    :param asked: the number of claims
+    :param undecided: programs without an answer, because the model has no rule or the kernel lacks something
+    :param changed: the claims whose answer changes, listed once for each part of a step
     """
 
     asked: Count
@@ -73,7 +74,7 @@ class ClaimComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ClaimStep(NamedTuple):
-    """A part of a step that a claim compares on kernels of one series, at observation level *look*."""
+    """The part of a step that a claim compares on kernels in one series, observed at level *look*."""
 
     claim: NumberedClaim
     program: Program
@@ -87,7 +88,7 @@ class _ClaimStep(NamedTuple):
 def ask_claims(pair: TwoMachines, like: str) -> ClaimComparison:
     """The claims whose answer changes on a kernel; each change has been reproduced.
 
-    :param pair: the stock model configured like the kernel, and the kernel
+    :param pair: the stock model, configured like the kernel, and the kernel
     :param like: the stock version
     """
     questions = list(_questions(series_of(like)))
@@ -102,7 +103,7 @@ def ask_claims(pair: TwoMachines, like: str) -> ClaimComparison:
 
 
 def _questions(series: str) -> Iterator[_ClaimStep]:
-    """The programs and litmus steps that claims compare on stock kernels of *series*."""
+    """The programs and litmus steps that claims compare on stock kernels in *series*."""
     for one in claims_of():
         for question in one.claim.asks:
             if isinstance(question, StepQuestion) and question.machine == series:
@@ -116,7 +117,7 @@ def _questions(series: str) -> Iterator[_ClaimStep]:
 
 
 def _changed(questions: Sequence[_ClaimStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
-    """The changed answers by the place of their question, and the number of programs without an answer."""
+    """The changed answers, by where their question is, and the number of programs without an answer."""
     runs: dict[tuple[Program, LookLevel | None], tuple[Run, ...]] = {}
     for look in dict.fromkeys(question.look for question in questions):
         programs = list(dict.fromkeys(one.program for one in questions if one.look is look))
@@ -126,7 +127,7 @@ def _changed(questions: Sequence[_ClaimStep], pair: TwoMachines) -> tuple[dict[i
     found = {}
     for place, question in enumerate(questions):
         key = question.program, question.look
-        # Differences of the configuration, or of later rules, are not effects of the patch.
+        # Differences due to the configuration, or to later rules, are not effects of the patch.
         if key not in without and _answer(question, question.step_of(runs[key][0])) == question.answer:
             expected, observed = (_answer(question, step) for step in _alike(runs[key], question.step_of))
             if observed != expected:
@@ -139,7 +140,7 @@ def _answer(question: _ClaimStep, step: Step) -> str:
 
 
 def _alike(runs: Sequence[Run], step_of: Callable[[Run], Step]) -> Iterator[Step]:
-    """The step of each run, without parts that one of the machines cannot observe or no longer prints."""
+    """The step in each run, without parts that one of the machines cannot observe or no longer prints."""
     spent = spent_messages(runs)
     steps = [step_of(run) for run in common_events(runs)]
     unseen = {

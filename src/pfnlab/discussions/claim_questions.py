@@ -1,7 +1,7 @@
-"""The questions of a claim: the result of a program, the verdict of a search, the cost of a policy.
+"""The questions behind a claim: what a program shows, what a search finds, what a policy costs.
 
-Each question has an expected answer. A claim rests on those answers, so a page of claims is wrong as soon as
-one of them changes. Several questions use the same machine, so results of searches are cached.
+Each question has an expected answer. A claim rests on those answers, so a page of claims becomes wrong as
+soon as one of them changes. Several questions use the same machine, so search results are cached.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,14 +23,15 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
 
-#: The default number of operations in a row that a search tries.
+#: By default a search tries this many operations in a row.
 DEPTH = 3
-#: The maximum number of states of a scope that is searched to its end: a leaking tracker has no end.
+#: The maximum number of states in a scope that is searched completely; with a leaking
+#: tracker there is no end.
 MOST_STATES = 10_000
 
 
 class ClaimSearch(NamedTuple):
-    """A search for up to *depth* operations in a row; it is complete for races, or without a depth."""
+    """A search for up to *depth* operations in a row; for races, or without a depth, it is complete."""
 
     machine: str
     scope: str
@@ -68,7 +69,7 @@ def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
 def search_ahead(
     searches: Iterable[ClaimSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
 ) -> None:
-    """Run *searches* for :func:`searched`, *jobs* at a time; None for the number of processors."""
+    """Run *searches* in advance for :func:`searched`, *jobs* at a time; None for the number of processors."""
     missing = [search for search in dict.fromkeys(searches) if search not in _results]
     counted.expect(len(missing))
     for search, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
@@ -79,9 +80,9 @@ def _search(search: ClaimSearch) -> CheckResult:
     return check(ModelMachine(search.machine), load_scope(search.scope), limits=search.limits)
 
 
-#: The answer of a property that holds after any number of operations: the search was complete.
+#: The answer if a property holds after any number of operations, i.e. the search was complete.
 ALWAYS = "always"
-#: The default device of programs, a line of the header.
+#: The default device in programs, a line of the header.
 DEVICE = "device bar: pci, 16 pages"
 
 
@@ -90,7 +91,7 @@ class QuestionResult(NamedTuple):
 
     :param asked: the program, or the property and its scope
     :param right: whether the answer is the expected one
-    :param by: the evidence: the operations of a counterexample, or the number of turns of a race
+    :param by: the evidence: the operations of a counterexample, or the number of turns in a race
     """
 
     machine: str
@@ -107,7 +108,7 @@ class QuestionResult(NamedTuple):
 
 
 class StepQuestion(NamedTuple):
-    """A program whose last operation shows something, or what is ``left``.
+    """A program whose last operation shows something, or what is ``left`` at the end.
 
     The machine may be e.g. ``6.1,tracker=unmap_only``.
     """
@@ -148,7 +149,7 @@ class StepQuestion(NamedTuple):
 
 
 class PropertyQuestion(NamedTuple):
-    """A search that finds a property violated, or finds that it holds (``always`` if complete)."""
+    """A search that finds that a property is violated, or that it holds (``always`` if complete)."""
 
     machine: str
     name: str
@@ -190,7 +191,7 @@ class PropertyQuestion(NamedTuple):
 
 
 def _program(lines: Iterable[str]) -> str:
-    """The operations of a program, on one line."""
+    """A program's operations, on one line."""
     return f"`{'; '.join(lines)}`"
 
 
@@ -231,9 +232,9 @@ class CostQuestion(NamedTuple):
 class SharedWordQuestion(NamedTuple):
     """The kernel configurations in which a word for a PFN mapping takes no extra space in its VMA.
 
-    It replaces a member that such mappings do not use.
+    The word replaces a member that such mappings do not use.
 
-    :param expected: the number of configurations where this works, and the number where it cannot
+    :param expected: the number of configurations in which this works, and the number in which it cannot
     """
 
     series: str
@@ -267,7 +268,7 @@ class SharedWordQuestion(NamedTuple):
         return f"costs nothing in {found[0]} configurations, cannot in {found[1]}"
 
 
-#: A question to a machine. Each has the *machine*, its *subject* (an operation, a property with its scope, or
-#: a cost), the expected *answer*, and whether it is *against* the claim; and the *command* that asks it
-#: alone, empty if the command of its program does so. It *searches* if it may take seconds.
+#: A question to a machine. Each has the *machine*, a *subject* (an operation, a property with its scope, or a
+#: cost), the expected *answer*, and whether it is *against* the claim; also the *command* that asks only this
+#: question, which is empty if its program's command does so. It *searches* if it may take seconds.
 ClaimQuestion = StepQuestion | PropertyQuestion | CostQuestion | SharedWordQuestion

@@ -1,4 +1,4 @@
-"""One claim re-evaluated: the answers of models and kernels, and the command that reproduces each."""
+"""One claim re-evaluated: the answers of models and kernels, and the command that reproduces each answer."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -28,11 +28,11 @@ _PRINTED: tuple[StepPart, ...] = (result, book, left, log)
 
 
 class ClaimProgram(msgspec.Struct, frozen=True):
-    """A program of a claim.
+    """A program that a claim uses.
 
-    :param file: the file in which it can be saved; the name of a program that comes with pfnlab
+    :param file: a file to save it in; for a program that comes with pfnlab, its name
     :param text: the whole program
-    :param command: the command that runs it on the machines of the claim
+    :param command: the command that runs it on the claim's machines
     """
 
     file: str
@@ -41,19 +41,20 @@ class ClaimProgram(msgspec.Struct, frozen=True):
 
 
 class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers to one question of a claim.
+    """The answers to one of a claim's questions.
 
     :param asked: an operation, a property and its scope, or a structure
     :param file: the program that has the operation, or that violates the property; may be empty
-    :param on: the model, ``model:7.2,flush=gather_v4``; or the series of the kernels, each next to its model
+    :param on: the model, e.g. ``model:7.2,flush=gather_v4``; or the series of the kernels,
+        each next to its model
     :param expected: the answer on which the claim rests
-    :param model: the model's answer; null if none was requested
-    :param kernel: the results of stock kernels; null if there are none, and outside a clone
-    :param patched: the result of a kernel whose patch implements the policy, with the name of the patch, its
-        programs and how many of them differ from the model; null if no patch implements it
+    :param model: the model's answer; null if it was not requested
+    :param kernel: results from stock kernels; null if there are none, and outside a clone
+    :param patched: the result from a kernel whose patch implements the policy, with the name of the patch,
+        its programs and how many of them differ from the model; null if no patch implements it
     :param against: whether the expected answer contradicts the claim
-    :param word: ``not asked``: it needs a search, which was not requested
-    :param command: the command that asks only this question; empty if the command of its program does so
+    :param word: ``not asked`` means that it needs a search that was not requested
+    :param command: the command that asks only this question; empty if its program's command does so
     """
 
     asked: str
@@ -69,15 +70,15 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
-    """A claim with its answers, re-evaluated.
+    """A claim, re-evaluated, with its answers.
 
-    :param claim: the quotation, its author, and its status
-    :param discussion: the subject of the discussion
+    :param claim: the quotation, its author and its status
+    :param discussion: what the discussion is about
     :param role: the author's part in the discussion
-    :param model_only: the reason why no stock kernel shows it; empty if one does
-    :param sources: statements of the source of releases without a kernel in the archive
+    :param model_only: why no stock kernel shows it; empty if one does
+    :param sources: statements about the source of releases that have no kernel in the archive
     :param builds: the commands that build the patched kernels
-    :param programs: the programs of the questions
+    :param programs: the programs that the questions use
     :param answers: the answers to each question
     :param says: the result in one sentence
     """
@@ -94,13 +95,13 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery if an answer differs from the one on which the claim rests."""
+        """A discovery if an answer is not the one on which the claim rests."""
         otherwise = any(answer.word == "otherwise" for answer in self.answers)
         return Outcome.DISCOVERY if otherwise else Outcome.AS_EXPECTED
 
 
 def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
-    """Ask the models of a claim again, searching for minutes if *search* is set, and look up the kernels."""
+    """Ask a claim's models again, searching for minutes if *search* is set, and look up the kernels."""
     number, discussion, message, claim = found
     programs = _Programs(number, claim.reading, claim.asks)
     answers = tuple(
@@ -130,7 +131,7 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
 
 
 class _Programs:
-    """The programs of a claim as files, with the machines on which each runs."""
+    """A claim's programs as files, with the machines that each runs on."""
 
     def __init__(self, number: str, reading: str, asks: Sequence[ClaimQuestion]) -> None:
         self._title, self._number = f"claim {number}: {reading}", number
@@ -143,7 +144,7 @@ class _Programs:
         self._builds: dict[str, None] = {}
 
     def add(self, program: Program, machine: str, observed: StepPart | None = None) -> str:
-        """The file of a program of the claim, which will run on *machine*."""
+        """The file for one of the claim's programs, which will run on *machine*."""
         if program not in self._own:
             self._own.append(program)
         place = f"-{self._own.index(program) + 1}" if len(self._own) > 1 else ""
@@ -194,7 +195,7 @@ class _Programs:
 
 
 def _model_answers(question: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterator[ClaimAnswer]:
-    """The model's answer to a question; no answer if it needs a search that was not requested."""
+    """The model's answer to a question; none if it needs a search that was not requested."""
     answer = None if question.searches and not search else question.ask()
     machine, file, model = f"model:{question.machine}", "", None
     if isinstance(question, StepQuestion):
@@ -229,7 +230,7 @@ def _model_answers(question: ClaimQuestion, programs: _Programs, *, search: bool
 
 
 def _kernel_answers(evidence: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
-    """Results of stock kernels, each with its model; series that agree are joined."""
+    """Results from stock kernels, each with its model's result; series that agree are joined."""
     file, command = "", ""
     if isinstance(evidence, SizeEvidence):
         command = f"pfnlab kernels sizes {shell_word(evidence.series[-1])}"
@@ -252,7 +253,7 @@ def _kernel_answers(evidence: Evidence, programs: _Programs) -> Iterator[ClaimAn
 
 
 def _on_series(evidence: Evidence, series: str) -> tuple[str | None, str | None]:
-    """The recorded result of a series' kernel, if any, and its model's; a size has no model's result."""
+    """The recorded result for a series' kernel, if any, and its model's; a size has no model result."""
     if isinstance(evidence, SizeEvidence):
         return evidence.on_kernel(series), None
     kernel = part_text(evidence.observed, evidence.on_kernel(series)) if has_goldens() else None

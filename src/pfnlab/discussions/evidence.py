@@ -1,4 +1,4 @@
-"""Evidence from kernels: steps of goldens, each repeated by the model of the same kernel, and sizes."""
+"""Evidence from kernels: golden steps, each repeated on the model of the same kernel, and sizes."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -24,21 +24,21 @@ from pfnlab.programs.runs.golden import (
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
 
-#: The series with VM_PAT.
+#: The series that have VM_PAT.
 VM_PAT = ("6.1", "6.12")
 
-#: Groups of series with the same results, by the names used in claims.
+#: Groups of series with the same results, under the names that claims use.
 SERIES: dict[str, tuple[str, ...]] = {
     "all": CONFIRMED,
     "vm_pat": VM_PAT,
-    # Counted contexts.
+    # The series with counted contexts.
     "ctx": tuple(series for series in CONFIRMED if series not in VM_PAT),
-    # move_pages goes through folio_walk_start, and smaps counts copied pages.
+    # move_pages uses folio_walk_start, and smaps counts copied pages.
     "folios": tuple(series for series in CONFIRMED if series != "6.1"),
-    # The series on which the driver's programs ran; and those among them with contexts.
+    # The series on which the driver's programs ran, and those among them that have contexts.
     "driver": ("6.1", "6.12", "7.2", "7.3"),
     "driver_ctx": ("7.2", "7.3"),
-    # The series on which the vfio-pci programs ran; and those among them that reserve nothing in a fault.
+    # The series on which the vfio-pci programs ran, and those among them that reserve nothing in a fault.
     "vfio": ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
     "vfio_later": ("6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
     # The guest driver creates leaves on these.
@@ -47,12 +47,12 @@ SERIES: dict[str, tuple[str, ...]] = {
 
 
 class StepEvidence(NamedTuple):
-    """A step of a golden, as evidence for some series.
+    """A golden step, as evidence for some series.
 
-    :param program: its path without suffix, below the folder of programs
+    :param program: its path below the folder of programs, without suffix
     :param op: the operation, as the program writes it
-    :param expected: its expected value
-    :param nth: which of several equal operations; the last by default
+    :param expected: the value expected there
+    :param nth: which of several equal operations; by default the last
     """
 
     program: str
@@ -65,11 +65,11 @@ class StepEvidence(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The observed part of a step, and its expected value."""
+        """The part of a step that was observed, and its expected value."""
         return part_words(self.observed, self.expected)
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
-        """The series on which the kernel or its model differs, along with the value that differs."""
+        """The series where the kernel or its model differs, with the value that differs."""
         return [
             f"{series}: {shown}"
             for series in self.series
@@ -85,7 +85,7 @@ class StepEvidence(NamedTuple):
         return steps[self.nth]
 
     def on_kernel(self, series: str, litmus: Path | None = None) -> Step:
-        """The step in the golden of a kernel of *series*; raises Misuse if the golden does not have it."""
+        """The step in the golden for a kernel in *series*; raises Misuse if the golden does not have it."""
         golden = _golden((litmus or library_folder()) / f"{self.program}.pfn")
         run = golden_run(golden, _version(golden, series, self.program))
         assert run is not None
@@ -101,7 +101,7 @@ class StepEvidence(NamedTuple):
 
 
 class SizeEvidence(NamedTuple):
-    """The size of a structure in bytes, read from a kernel of some series."""
+    """A structure's size in bytes, read from kernels in some series."""
 
     structure: str
     series: Sequence[str]
@@ -114,12 +114,12 @@ class SizeEvidence(NamedTuple):
         return f"{self.expected} bytes"
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
-        """The series on which the size differs, along with that size."""
+        """The series where the size differs, with the size there."""
         found = {series: self.on_kernel(series) for series in self.series}
         return [f"{series}: {shown}" for series, shown in found.items() if shown != self.shown]
 
     def on_kernel(self, series: str) -> str:
-        """The size on a kernel of *series*."""
+        """The size on a kernel in *series*."""
         (kept,) = (sizes.structures for sizes in known_sizes() if sizes.series == series)
         return f"{kept[self.structure].size} bytes" if self.structure in kept else "none"
 
@@ -127,9 +127,9 @@ class SizeEvidence(NamedTuple):
 class SourceStatement(NamedTuple):
     """A statement about the source of old releases that have no kernel in the archive.
 
-    :param file: its path in the tree, ``mm/memory.c``
-    :param releases: the releases whose file was read, by tag name: ``3.0.27``
-    :param shown: its behaviour, in a few words of ours
+    :param file: its path in the tree, e.g. ``mm/memory.c``
+    :param releases: the releases whose file was read, by tag name, e.g. ``3.0.27``
+    :param shown: what the source does, in a few words of ours
     """
 
     file: str
@@ -140,7 +140,7 @@ class SourceStatement(NamedTuple):
 
     @property
     def places(self) -> list[str]:
-        """Where to read it: an address for each release."""
+        """The places to read it: an address for each release."""
         return [f"{_STABLE}/{self.file}?h=v{release}" for release in self.releases]
 
 
@@ -151,13 +151,13 @@ Evidence = StepEvidence | SizeEvidence
 
 
 def series_words(series: Sequence[str]) -> str:
-    """Series in words: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more consecutive ones."""
+    """Series as text: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more consecutive ones."""
     return range_words({CONFIRMED.index(name): name for name in series})
 
 
 def range_words(names: Mapping[int, str]) -> str:
-    """Names in words; of three or more consecutive *names*, the first and the last."""
-    # Consecutive names have the same difference between index and count.
+    """Names as text; where three or more of *names* are consecutive, only the first and the last."""
+    # For consecutive names, the difference between index and count is the same.
     grouped = groupby(enumerate(names.items()), lambda counted: counted[1][0] - counted[0])
     runs = [[name for _, (_, name) in run] for _, run in grouped]
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)

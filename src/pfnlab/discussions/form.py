@@ -1,4 +1,4 @@
-"""The form of a claim: its author, quotation, questions, kernel evidence, and status."""
+"""The form of a claim: author, quotation, questions, kernel evidence and status."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -8,7 +8,7 @@ from pfnlab.discussions.claim_questions import ClaimQuestion
 from pfnlab.discussions.evidence import Evidence, SourceStatement
 from pfnlab.discussions.patch_evidence import has_patch
 
-#: The maximum number of words quoted from a message at a time.
+#: The maximum number of words quoted from a message in one piece.
 MOST_WORDS = 15
 
 
@@ -28,9 +28,9 @@ _UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
 
 
 class Message(NamedTuple):
-    """A message, or a part of one that quotes another author.
+    """A message, or part of one that quotes another author.
 
-    :param date: the date, as far as the archive gives it
+    :param date: the date, as precisely as the archive has it
     :param role: the author's part in this discussion
     :param message_id: its Message-ID without angle brackets; empty if unknown
     """
@@ -45,16 +45,15 @@ class Message(NamedTuple):
 class Claim(NamedTuple):
     """One claim.
 
-    :param quote: the author's words, verbatim; ``[…]`` stands for omitted words of the sentence
-    :param hedge: the words in the quotation that hedge; empty if there are none
-    :param reading: our interpretation
+    :param quote: the author's words, verbatim; ``[…]`` marks omitted words in the sentence
+    :param hedge: those words in the quotation that hedge; empty if there are none
+    :param reading: how we understand it
     :param status: its status
     :param because: the condition, the refutation, or why it is open; empty if the status needs no reason
-    :param asks: questions to models; one that contradicts the claim is marked
-    :param kernels: steps of goldens, which the models of the same kernels reproduce, and sizes of structures
-    :param model_only: the reason why no kernel shows it, if ``kernels`` is empty and no patched kernel
-        answers
-    :param sources: statements of the source of releases without a kernel in the archive
+    :param asks: questions to models; those that contradict the claim are marked
+    :param kernels: golden steps, which the models of the same kernels reproduce, and structure sizes
+    :param model_only: why no kernel shows it, if ``kernels`` is empty and no patched kernel answers
+    :param sources: statements about the source of releases that have no kernel in the archive
     """
 
     quote: str
@@ -69,16 +68,16 @@ class Claim(NamedTuple):
 
 
 class AuthorClaims(NamedTuple):
-    """The claims of one author in one message."""
+    """The claims that one author makes in one message."""
 
     message: Message
     claims: Sequence[Claim]
 
 
 class Discussion(NamedTuple):
-    """The claims of one discussion.
+    """The claims in one discussion.
 
-    :param number: its number, ``004``
+    :param number: its number, e.g. ``004``
     :param short: a summary, for readers who skip the individual claims
     """
 
@@ -88,14 +87,14 @@ class Discussion(NamedTuple):
     said: Sequence[AuthorClaims]
 
     def numbered(self) -> Iterator[tuple[str, Message, Claim]]:
-        """Every claim with its number, ``002.17``, and its message."""
+        """Every claim with its number, e.g. ``002.17``, and its message."""
         claims = ((part.message, claim) for part in self.said for claim in part.claims)
         for number, (message, claim) in enumerate(claims, start=1):
             yield f"{self.number}.{number}", message, claim
 
 
 def faults(claim: Claim) -> list[str]:
-    """The faults in the form of a claim, regardless of its answers."""
+    """Faults in the form of a claim, regardless of its answers."""
     found = []
     if len(claim.quote.split()) > MOST_WORDS:
         found.append(f"quotes more than {MOST_WORDS} words")

@@ -1,4 +1,4 @@
-"""Lookup of claims: by discussion, by author, or by number."""
+"""Looking up claims by discussion, by author or by number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.reading import discussions
 from pfnlab.programs.lang.words import did_you_mean, nearest
 
-#: The number of a claim, with or without leading zeros.
+#: A claim's number, with or without leading zeros.
 _SHORT = re.compile(r"(\d{1,3})\.0*(\d+)")
 
 
@@ -30,13 +30,13 @@ class NumberedClaim(NamedTuple):
 class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
     """One claim in a list.
 
-    :param number: its number, ``004.22``
-    :param author: the author of the words
-    :param date: the date of the message, as far as the archive gives it
-    :param message: the subject of the message
+    :param number: its number, e.g. ``004.22``
+    :param author: who wrote the words
+    :param date: the date of the message, as precisely as the archive has it
+    :param message: the message's subject
     :param quote: the author's words, verbatim
-    :param hedge: the words in the quotation that hedge; empty if there are none
-    :param reading: our interpretation
+    :param hedge: those words in the quotation that hedge; empty if there are none
+    :param reading: how we understand it
     :param status: its status
     :param because: the condition, the refutation, or why it is open; empty if the status needs no reason
     """
@@ -53,7 +53,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, found: NumberedClaim) -> ListedClaim:
-        """The listed form of a claim."""
+        """A claim in the form of lists."""
         number, _, message, claim = found
         return cls(
             number=number,
@@ -65,7 +65,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
-    """Claims of the discussions that pfnlab rests on.
+    """Claims from the discussions that pfnlab rests on.
 
     :param claims: the claims that match ``--discussion`` and the author
     """
@@ -74,7 +74,7 @@ class ClaimList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-claims/1")
 
     @classmethod
     def of(cls, found: Iterable[NumberedClaim]) -> ClaimList:
-        """The list of the claims *found*."""
+        """A list of the claims *found*."""
         return cls(claims=tuple(map(ListedClaim.of, found)))
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class ClaimList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-claims/1")
 
 
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
-    """The claims of a discussion, e.g. ``004``, or of all if None; raises Misuse if it does not exist."""
+    """The claims in a discussion, e.g. ``004``, or in all if None; raises Misuse if there is no such one."""
     numbers = [one.number for one in discussions()]
     discussion = discussion and discussion.zfill(3)
     if discussion is not None and discussion not in numbers:

@@ -1,8 +1,8 @@
-"""Evidence from patched kernels: the answers of a kernel that implements the policy of a model in a claim.
+"""Evidence from patched kernels: answers from a kernel that implements the policy of a claim's model.
 
-A program was run on the kernel (:mod:`pfnlab.discussions.patch_goldens`). A violation found by a search has a
-shortest program, which was run too. No single run shows that a property holds: such an answer rests on the
-programs that kernel and model ran without a difference (:mod:`pfnlab.kernel.policies.patched`).
+A program was run on the kernel (:mod:`pfnlab.discussions.patch_goldens`). If a search finds a violation, its
+shortest program was run too. No single run shows that a property holds: such an answer rests on the programs
+that kernel and model ran without a difference (:mod:`pfnlab.kernel.policies.patched`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,20 +35,20 @@ from pfnlab.programs.runs.observation import Run
 
 #: Compares a patched kernel with its model in thousands of programs.
 HOLD = "python evidence/tools/hold_patches.py"
-#: The property of a race, which is decided by a read through a stale TLB entry.
+#: The property of a race that a read through a stale TLB entry decides.
 _TOLD_FREE = "told_free"
 #: Properties of a state that a kernel's own run shows, regardless of the model.
 _JUDGED = frozenset(question.name for question in JUDGED_PROPERTIES)
 
 
 class PatchedAnswer(NamedTuple):
-    """The answer of a patched kernel to one question of a claim.
+    """A patched kernel's answer to one of a claim's questions.
 
     :param asked: the program, or the property and its scope
     :param shown: the answer; if it rests on programs alone, the property
     :param right: whether the answer is the one expected of the model
-    :param programs: number of programs that both ran; 0 if the types of the kernel show it
-    :param differences: number of these programs that differ
+    :param programs: the number of programs that both ran; 0 if the kernel's types show it
+    :param differences: how many of these programs differ
     :param text: the one program that shows it; empty if it rests on many
     """
 
@@ -63,7 +63,7 @@ class PatchedAnswer(NamedTuple):
 
 
 class PatchedAnswers(NamedTuple):
-    """The answers of one patched kernel that support a claim, or contradict it."""
+    """One patched kernel's answers that support a claim, or contradict it."""
 
     golden: PatchGolden
     against: bool
@@ -88,9 +88,9 @@ def _compared(programs: int, differing: int) -> str:
 
 
 class PatchProgram(NamedTuple):
-    """A program from claims, to run on a patched kernel.
+    """A program from claims, to be run on a patched kernel.
 
-    :param violates: each search whose shortest counterexample it is, e.g. ``standard no_leak``
+    :param violates: each search that has it as its shortest counterexample, e.g. ``standard no_leak``
     """
 
     program: Program
@@ -116,7 +116,7 @@ def golden_of(question: ClaimQuestion) -> PatchGolden | None:
 
 
 def is_about(question: ClaimQuestion, series: str, policy: str) -> bool:
-    """True if a kernel of *series* with *policy* answers; a tracker's cost is the same in any series."""
+    """True if a *series* kernel with *policy* answers; a tracker's cost is the same in any series."""
     if isinstance(question, CostQuestion):
         return policy == f"tracker={question.tracker}"
     return isinstance(question, StepQuestion | PropertyQuestion) and question.machine == f"{series},{policy}"
@@ -165,7 +165,7 @@ def _answer(golden: PatchGolden, question: ClaimQuestion) -> PatchedAnswer:
 
 
 def patch_programs(asks: Iterable[ClaimQuestion]) -> list[PatchProgram]:
-    """The programs of questions; for a search, the program is found by searching."""
+    """The programs that questions use; for a search, the program is found by searching."""
     found: dict[str, PatchProgram] = {}
     for question in asks:
         violates: tuple[str, ...] = ()
@@ -236,7 +236,7 @@ def _of_program(
 
 
 def _rests(golden: PatchGolden, question: PropertyQuestion) -> PatchedAnswer:
-    """The answer to a search that finds a property to hold: the programs that kernel and model have run."""
+    """The answer when a search finds that a property holds: the programs that kernel and model have run."""
     held = patched_kernels()[golden.patch]
     right = held.kernel == golden.kernel and not held.differences
     return PatchedAnswer(
@@ -272,5 +272,5 @@ def _differences(golden: PatchGolden, recorded: RecordedRun) -> int:
 
 @cache
 def predicted(machine: str, configuration: Configuration, text: str) -> Run:
-    """The run of *text* on a model with the configuration of a kernel."""
+    """The run of *text* on a model that is configured like a kernel."""
     return ModelMachine(machine, configuration=configuration).run_one(load_text(text))

@@ -1,8 +1,8 @@
-"""Goldens of patched kernels: the results of claims' programs on a kernel whose patch implements a policy.
+"""Goldens for patched kernels: what claims' programs do on a kernel whose patch implements a policy.
 
-There is one file for each patch of ``evidence/patches/``, e.g. ``patched/flush-gather_v4.json``, written by
-``python evidence/tools/record_claims.py``. It identifies the patch by its digest, and its source package.
-Each step is one line, as in the goldens of ``litmus/``.
+There is one file for each patch in ``evidence/patches/``, e.g. ``patched/flush-gather_v4.json``, written by
+``python evidence/tools/record_claims.py``. It identifies the patch by digest, and names the source package.
+Each step is one line, as in the goldens in ``litmus/``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import GOLDEN, observation_text
 from pfnlab.programs.runs.observation import Run, Step
 
-#: Records all goldens, or those of the named patches.
+#: Records all goldens, or those for the named patches.
 RECORD = "python evidence/tools/record_claims.py"
 
 
@@ -32,9 +32,9 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """The run of one program.
 
     :param text: the program
-    :param violates: the searches whose shortest violation it is, by scope and property, e.g. ``standard
-        no_leak``
-    :param steps: the results of the kernel
+    :param violates: the searches that have it as their shortest violation, by scope and property, e.g.
+        ``standard no_leak``
+    :param steps: what the kernel did
     :param once: once-per-boot messages that the kernel had already printed
     """
 
@@ -55,10 +55,11 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class TrackerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The sizes of a tracker's data, read from the types of the kernel.
+    """The sizes of a tracker's data, read from the kernel's types.
 
-    :param members: the members of a VMA, in bytes by name: the kernel's own, and those that the patch adds
-    :param context: its object for a tracked mapping, in bytes; 0 if it has none
+    :param members: the sizes of VMA members in bytes, by name: the kernel's own, and
+        those that the patch adds
+    :param context: the size of its object for a tracked mapping in bytes; 0 if it has none
     """
 
     members: dict[str, int]
@@ -66,22 +67,22 @@ class TrackerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def price(self) -> tuple[int, int]:
-        """The number of bytes in every VMA, and for each tracked mapping."""
+        """The number of bytes it takes in every VMA, and for each tracked mapping."""
         return sum(self.members.values()), self.context
 
 
 class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The golden of one patch.
+    """The golden for one patch.
 
-    :param patch: its name, ``flush-gather_v4``
+    :param patch: its name, e.g. ``flush-gather_v4``
     :param file: its file below ``evidence/patches/``
-    :param sha256: digest of that file, in hex
-    :param policy: the policy that it implements, ``flush=gather_v4``
-    :param series: the series of the kernel, ``7.2``
-    :param kernel: the kernel's version string, ``7.2.13+130a665aad5c``
-    :param source: the package of its source
-    :param configured: its configuration, in words, ``lab``
-    :param configuration: the effect on rules, if it differs from that of the distribution's kernels
+    :param sha256: that file's digest, in hex
+    :param policy: the policy that it implements, e.g. ``flush=gather_v4``
+    :param series: the kernel's series, e.g. ``7.2``
+    :param kernel: the kernel's version string, e.g. ``7.2.13+130a665aad5c``
+    :param source: the package with its source
+    :param configured: a description of its configuration, e.g. ``lab``
+    :param configuration: how it affects rules, if it differs from the configuration of distribution kernels
     :param unobserved: the calls that cannot be observed on this kernel
     :param commit: the commit of the tool that recorded it
     :param made_by: the command that recorded it
@@ -106,12 +107,12 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def version(self) -> str:
-        """The version of the kernel, ``7.2.13``."""
+        """The kernel's version, e.g. ``7.2.13``."""
         return self.kernel.partition("+")[0]
 
     @property
     def machine(self) -> str:
-        """The model that the kernel is compared with, ``7.2,flush=gather_v4``."""
+        """The model that the kernel is compared with, e.g. ``7.2,flush=gather_v4``."""
         return f"{self.series},{self.policy}"
 
     @property
@@ -121,7 +122,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def configured_as(self) -> Configuration:
-        """The configuration of the kernel."""
+        """The kernel's configuration."""
         changes: dict[str, Any] = dict(self.configuration)
         return replace(DISTRIBUTION, **changes)
 
@@ -134,14 +135,14 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         raise Misuse(f"the golden of {self.patch} lacks a program that a claim asks: run `{self.again}`")
 
     def violation(self, violates: str) -> RecordedRun:
-        """The run that a search found, e.g. for ``standard no_leak``; raises Misuse if none is recorded."""
+        """The run that a search found, e.g. for ``standard no_leak``; raises Misuse if none was recorded."""
         for one in self.runs:
             if violates in one.violates:
                 return one
         raise Misuse(f"the golden of {self.patch} lacks what violates {violates}: run `{self.again}`")
 
     def run_of(self, recorded: RecordedRun) -> Run:
-        """A run of the kernel, as a machine reports it."""
+        """A run of the kernel, in the form that a machine reports."""
         return Run(
             GOLDEN,
             self.kernel,
@@ -153,7 +154,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 def configuration_differences(configuration: Configuration) -> dict[str, bool | None]:
-    """The fields in which *configuration* differs from that of the distribution's kernels."""
+    """The fields in which *configuration* differs from that of distribution kernels."""
     return {
         field.name: value
         for field in fields(Configuration)

@@ -1,6 +1,6 @@
 """Mailing-list threads behind the designs: posted versions, their defects, and later remarks.
 
-Each is a file of ``threads/``, e.g. ``T02.toml``, whose tables are the structures below: ``[[version]]``,
+Each has a file in ``threads/``, e.g. ``T02.toml``, whose tables are the structures below: ``[[version]]``,
 ``[[defect]]`` and ``[[later]]``. A list of defects may be incomplete.
 """
 
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.words import did_you_mean
 
 _HERE = Path(__file__).parent / "threads"
 
-#: A day, a month or a year, as far as known.
+#: A day, a month or a year, as far as it is known.
 IsoDate = Annotated[str, msgspec.Meta(pattern=r"^(\d{4}(-\d\d){0,2})?$")]
 
 _MONTHS = (
@@ -31,21 +31,21 @@ _MONTHS = (
 _ARCHIVE = "https://lore.kernel.org/all"
 
 
-#: The outcomes of the review of a row.
+#: The possible outcomes of a row's review.
 ReviewOutcome = Literal["broken", "cost", "changed", "same", "holds"]
 
 
 class PostedReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A review of a version or a defect: the models, and the expected outcome.
 
-    :param base: the model without the defect, ``7.2``
-    :param design: the model with it, ``7.2,flush=gather_v1``
+    :param base: the model without the defect, e.g. ``7.2``
+    :param design: the model with it, e.g. ``7.2,flush=gather_v1``
     :param expected: ``broken``: the properties are newly violated; ``cost``: the operation takes more
-        flushes, and nothing is newly violated; ``changed``: it answers or prints something else; ``same``:
+        flushes, and nothing is newly violated; ``changed``: the result or a message is different; ``same``:
         nothing differs on mappings of the kind; ``holds``: nothing is newly violated
     :param properties: the properties that are newly violated, or hold; if empty, those of the defect, or all
-    :param operation: the word of the operation
-    :param kind: the kind of mapping; a review reports on how many of these it differs
+    :param operation: the operation's word
+    :param kind: the kind of mapping; a review reports on how many mappings of this kind it differs
     """
 
     base: str
@@ -59,18 +59,18 @@ class PostedReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One version of a patch or series, or the part of it that landed.
 
-    :param name: unique in its thread, ``v4``
+    :param name: unique within its thread, e.g. ``v4``
     :param design: its design, in our words
     :param date: the date of the message; empty if unknown
-    :param message_ids: Message-IDs of the message, without angle brackets
-    :param mail: numbers of the message in a stored public archive
-    :param named_in: numbers of other mails there that mention it
-    :param base: the model to compare it with, ``7.2``
+    :param message_ids: the message's Message-IDs, without angle brackets
+    :param mail: the message's numbers in a stored public archive
+    :param named_in: the numbers of other mails there that mention it
+    :param base: the model to compare it with, e.g. ``7.2``
     :param policy: the design as a policy, as ``--on`` takes it after *base*; may be empty
-    :param patch: a file of evidence/patches that gives a kernel this policy; may be empty
-    :param landed: the commits, including those of stable series
-    :param release: the first releases with them
-    :param fate: its fate, if it did not land
+    :param patch: a file in evidence/patches that gives a kernel this policy; may be empty
+    :param landed: the commits, including those in stable series
+    :param release: the first releases that contain them
+    :param fate: what became of it, if it did not land
     :param reviews: reviews of a version with a defect that was not reported on the list
     """
 
@@ -95,25 +95,25 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A defect of posted versions, or of the kernels they concern.
+    """A defect in posted versions, or in the kernels they concern.
 
-    :param number: its number, ``R11``, unique among all threads
-    :param versions: the versions of the thread that have it
+    :param number: its number, e.g. ``R11``, unique among all threads
+    :param versions: the versions in the thread that have it
     :param kernels: releases or commits that have it
-    :param scenario: the sequence of events
-    :param found_by: its finder
+    :param scenario: how it happens, step by step
+    :param found_by: who found it
     :param how: reading, a user, fuzzing, a measurement; empty if unknown
     :param when: the day; empty if unknown
-    :param message_ids: Message-IDs of the messages that report it
-    :param mail: numbers of these messages in a stored public archive
-    :param fate: its fate
+    :param message_ids: the Message-IDs of the messages that report it
+    :param mail: the numbers of these messages in a stored public archive
+    :param fate: what became of it
     :param expressible: whether a program or a search of the model can show it, and which, or what is missing
-    :param properties: the properties of ``check`` that it violates
+    :param properties: the ``check`` properties that it violates
     :param new: the property that would detect it, if there is none yet
-    :param bugs: its rows of docs/bugs.md
+    :param bugs: its rows in docs/bugs.md
     :param program: a program in pfnlab's library that concerns it
     :param reviews: its reviews
-    :param not_reviewed: the reason why it has no review, if it has none
+    :param not_reviewed: why it has no review, if it has none
     """
 
     number: Annotated[str, msgspec.Meta(pattern=r"^R\d\d$")]
@@ -136,14 +136,14 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class LaterWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A remark in the thread after a claim was made.
+    """A remark made in the thread after a claim.
 
-    :param claim: the number of the claim, ``000.7``
+    :param claim: the claim's number, e.g. ``000.7``
     :param who: its author
     :param says: the remark, in our words
     :param date: the date of the message
-    :param message_ids: Message-IDs of the message
-    :param mail: numbers of the message in a stored public archive
+    :param message_ids: the message's Message-IDs
+    :param mail: the message's numbers in a stored public archive
     """
 
     claim: str
@@ -157,14 +157,14 @@ class LaterWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class PostedThread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thread.
 
-    :param number: its number, ``T2``
+    :param number: its number, e.g. ``T2``
     :param title: its subject
-    :param years: the years of its messages
-    :param versions: its versions, in the order of their dates
+    :param years: the years its messages are from
+    :param versions: its versions, in date order
     :param defects: their defects
     :param later: remarks made after claims about it
-    :param claims: the discussions with claims about it, ``004``
-    :param stock: the behaviour of kernels before it
+    :param claims: the discussions with claims about it, e.g. ``004``
+    :param stock: how kernels behaved before it
     :param remarks: objections without a defect, and other mails
     """
 
@@ -181,7 +181,7 @@ class PostedThread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 @cache
 def posted_threads() -> tuple[PostedThread, ...]:
-    """All threads, by their numbers.
+    """All threads, by number.
 
     :raises Misuse: if a file is malformed
     """
@@ -194,7 +194,7 @@ def posted_threads() -> tuple[PostedThread, ...]:
 def read_thread(text: str, stem: str) -> PostedThread:
     """The thread that *text* describes.
 
-    :param stem: the name of its file without suffix, ``T02``
+    :param stem: the name of its file without suffix, e.g. ``T02``
     :raises Misuse: if it is malformed; the message has the line
     """
     source = f"discussions/threads/{stem}.toml"
@@ -215,7 +215,7 @@ def read_thread(text: str, stem: str) -> PostedThread:
 def thread_numbered(number: str) -> PostedThread:
     """The thread with this number.
 
-    :param number: ``T2``, in upper or lower case; ``T02`` is the same
+    :param number: e.g. ``T2``, in upper or lower case; ``T02`` is the same
     :raises Misuse: if there is no such thread
     """
     found = {one.number: one for one in posted_threads()}
@@ -228,7 +228,7 @@ def thread_numbered(number: str) -> PostedThread:
 def defect_numbered(number: str) -> tuple[PostedThread, PostedDefect]:
     """The defect with this number, and its thread.
 
-    :param number: ``R11``, in upper or lower case
+    :param number: e.g. ``R11``, in upper or lower case
     :raises Misuse: if there is no such defect
     """
     found = {defect.number: (one, defect) for one in posted_threads() for defect in one.defects}
@@ -240,13 +240,13 @@ def defect_numbered(number: str) -> tuple[PostedThread, PostedDefect]:
 def later_words(claim: str) -> Iterator[LaterWord]:
     """The remarks made after a claim.
 
-    :param claim: its number, ``004.21``
+    :param claim: its number, e.g. ``004.21``
     """
     return (word for one in posted_threads() for word in one.later if word.claim == claim)
 
 
 def date_words(date: str) -> str:
-    """A date in words: ``21 January 2025``, ``April 2025``, ``2012``.
+    """A date as text: ``21 January 2025``, ``April 2025``, ``2012``.
 
     :param date: ``2025-01-21``, ``2025-04`` or ``2012``
     """

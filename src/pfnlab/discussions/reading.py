@@ -1,4 +1,4 @@
-"""Claims, read from files such as ``004.toml``; ``form.txt`` describes their form."""
+"""Claims, read from files such as ``004.toml``; ``form.txt`` describes the form."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -169,7 +169,7 @@ class _Source(_Question[SourceStatement], kw_only=True):
         yield SourceStatement(self.source, self.function, self.on, self.says, self.against)
 
 
-#: The kinds of questions, by the key that identifies them.
+#: The kinds of questions, by the key that identifies each.
 _MODELS: dict[str, type[_Question[ClaimQuestion]]] = {
     "run": _Run,
     "search": _SearchTable,
@@ -195,7 +195,7 @@ def discussions() -> tuple[Discussion, ...]:
 
 
 def read_discussion(text: str, number: str) -> Discussion:
-    """The discussion in *text*; raises Misuse with the place of the mistake and a correction."""
+    """The discussion in *text*; raises Misuse, saying where the mistake is and what to write instead."""
     source = f"discussions/{number}.toml"
     file = _read(_File, toml_content(text, source), source)
     said, count = [], 0
@@ -231,7 +231,7 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
 def _questions_of(
     kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, Any]], where: str
 ) -> list[A]:
-    """The questions of a list; the key that a table has determines its kind."""
+    """The questions in a list; the kind of each depends on which key its table has."""
     questions: list[A] = []
     for place, table in enumerate(tables, start=1):
         line = f"{where}, question {place}"
@@ -247,7 +247,7 @@ def _questions_of(
 
 
 def _read(kind: type[T], table: dict[str, Any], where: str) -> T:
-    """*table* as a structure; raises an error of one line for unknown, missing or wrong keys."""
+    """*table* as a structure; raises a one-line error for unknown, missing or wrong keys."""
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     for key in table:
         _check_name("key", key, fields, where)

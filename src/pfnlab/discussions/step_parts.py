@@ -10,14 +10,14 @@ from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
 StepPart = Callable[[Step], str]
-#: Kernel functions of a munmap whose order shows when it untracks and flushes.
+#: Kernel functions in a munmap whose order shows when it untracks and flushes.
 _ORDER = ("untrack", "clear", "flush", "free_pgtables", "unlink", "finish")
-#: Entries of the upper levels.
+#: Entries at the upper levels.
 _SIZES = {2: " 2 MiB", 3: " 1 GiB"}
 
 
 def part_text(observed: StepPart, step: Step) -> str:
-    """The observed part of *step*, and its value."""
+    """The part of *step* that was observed, and its value."""
     return part_words(observed, observed(step))
 
 
@@ -32,7 +32,7 @@ def part_name(observed: StepPart) -> str:
 
 
 def result(step: Step) -> str:
-    """``ok`` or an errno, and the value or the signal if there is one."""
+    """``ok`` or an errno, followed by the value or the signal if there is one."""
     return step.result if step.value is None else f"{step.result} {step.value}"
 
 
@@ -52,22 +52,22 @@ def log(step: Step) -> str:
 
 
 def levels(step: Step) -> str:
-    """The level of each of the kernel's log lines."""
+    """The log level of each kernel log line."""
     return "not looked at" if step.levels is None else ", ".join(step.levels) or "nothing"
 
 
 def tracked(step: Step) -> str:
-    """The reservations of the tracker, and the VMAs that share them."""
+    """The tracker's reservations, and the VMAs that share them."""
     return ", ".join(step.tracked or ()) or "nothing"
 
 
 def entries(step: Step) -> str:
-    """The present entries, equal neighbours together: cache mode, size if large, whether special."""
+    """The present entries, with equal neighbours merged: cache mode, size if large, whether special."""
     return _together(step, lambda entry: f"{_mode(entry)}{' special' * ('SPECIAL' in entry.flags)}")
 
 
 def modes(step: Step) -> str:
-    """The cache modes of all present entries, and their size if they are large."""
+    """The cache modes of all present entries, and their sizes if they are large."""
     return _together(step, _mode)
 
 
@@ -92,7 +92,7 @@ def _together(step: Step, words: Callable[[TableEntry], str]) -> str:
 
 
 def anonymous(step: Step) -> str:
-    """The amount of anonymous memory in smaps."""
+    """The amount of anonymous memory that smaps reports."""
     return f"{sum(vma.anonymous for vma in step.vmas or ())} kB"
 
 
@@ -102,12 +102,12 @@ def vmas(step: Step) -> str:
 
 
 def vm_pat(step: Step) -> str:
-    """``set`` if a VMA has the flag of a tracked mapping (``ar``), otherwise ``clear``."""
+    """``set`` if a VMA has the flag for a tracked mapping (``ar``), otherwise ``clear``."""
     return "set" if any("ar" in vma.flags.split() for vma in step.vmas or ()) else "clear"
 
 
 def flags(step: Step) -> str:
-    """The flags among VM_PFNMAP, VM_MIXEDMAP and VM_IO that the first VMA has."""
+    """Those of the flags VM_PFNMAP, VM_MIXEDMAP and VM_IO that the first VMA has."""
     vma = next(iter(step.vmas or ()), None)
     found = vma.flags.split() if vma is not None else []
     names = {"pf": "VM_PFNMAP", "mm": "VM_MIXEDMAP", "io": "VM_IO"}
@@ -131,16 +131,16 @@ def reserves(step: Step) -> str:
 
 
 def map_syncs(step: Step) -> str:
-    """The number of updates of the direct map (memtype_kernel_map_sync), reported below 1 MiB."""
+    """The number of updates to the direct map (memtype_kernel_map_sync), which are reported below 1 MiB."""
     return str(sum(event.split()[0] == "map_sync" for event in step.events or ()))
 
 
 def direct_map(step: Step) -> str:
-    """The RAM of the program that is not write-back in the kernel's direct map."""
+    """The program's RAM that is not write-back in the kernel's direct map."""
     return "not looked at" if step.direct_map is None else ", ".join(step.direct_map) or "nothing"
 
 
-#: Every part, by its name in claims.
+#: Every part, by the name that claims use for it.
 STEP_PARTS: dict[str, StepPart] = {
     part.__name__: part
     for part in (

@@ -1,4 +1,4 @@
-"""A thread, one of its defects, and the list of threads and discussions, for printing."""
+"""A thread, a defect in it, and the list of threads and discussions, for printing."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from pfnlab.discussions.posted_threads import (
 )
 from pfnlab.discussions.reading import discussions
 
-#: The maximum columns of a line; only an address may be longer.
+#: The maximum number of columns in a line; only an address may be longer.
 _WIDTH = 100
 
-#: The columns for the name of a row.
+#: The columns set aside for the name of a row.
 _NAME = 13
 
 
@@ -34,7 +34,7 @@ class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/
     """A thread with its versions, their defects, and the claims about it.
 
     :param thread: its data
-    :param claims: the claims about it in discussions
+    :param claims: the claims that discussions make about it
     """
 
     thread: PostedThread
@@ -42,7 +42,7 @@ class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/
 
     @classmethod
     def of(cls, thread: PostedThread) -> ThreadResult:
-        """A thread, with its claims."""
+        """A thread, with the claims about it."""
         claims = (found for number in thread.claims for found in claims_of(number))
         return cls(thread=thread, claims=tuple(map(ListedClaim.of, claims)))
 
@@ -78,7 +78,7 @@ class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/
             yield from _row("remark", remark)
 
     def _counted(self, discussion: str) -> str:
-        """The number of claims of a discussion, in words."""
+        """The number of claims in a discussion, as text."""
         found = [one for one in self.claims if one.number.startswith(f"{discussion}.")]
         statuses = Counter(one.status for one in found)
         counts = ", ".join(f"{status} {count}" for status, count in statuses.items())
@@ -87,12 +87,12 @@ class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/
 
 
 class DefectResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
-    """A defect of posted versions, with its thread.
+    """A defect in posted versions, with its thread.
 
-    :param thread: the number of the thread
-    :param title: the subject of the thread
+    :param thread: the thread's number
+    :param title: the thread's subject
     :param defect: its data
-    :param on: the versions that have it and can be run as a policy, in the form of ``--on``
+    :param on: the versions that have it and can be run as a policy, as ``--on`` takes them
     """
 
     thread: str
@@ -102,7 +102,7 @@ class DefectResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-defect/
 
     @classmethod
     def of(cls, thread: PostedThread, defect: PostedDefect) -> DefectResult:
-        """A defect of *thread*."""
+        """A defect in *thread*."""
         having = (one.machine for one in thread.versions if one.name in defect.versions)
         return cls(
             thread=thread.number,
@@ -123,7 +123,7 @@ class DefectResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-defect/
 
 
 def _version_lines(version: PostedVersion) -> Iterator[str]:
-    """A version: the line with its date and policy, then its design and fate."""
+    """A version: a line with its date and policy, then its design and what became of it."""
     head = ", ".join(filter(None, (version.name, date_words(version.date) if version.date else "")))
     yield from _wrapped(f"{head}  --on {shell_word(version.machine)}" if version.machine else head)
     yield from _row("design", version.design)
@@ -136,9 +136,9 @@ def _version_lines(version: PostedVersion) -> Iterator[str]:
 
 
 def _in_version(defect: PostedDefect, version: PostedVersion, printed: dict[str, str]) -> Iterator[str]:
-    """A defect, printed in full below its first version, and by number below the others.
+    """A defect, printed in full below the first version that has it and by number below the others.
 
-    :param printed: the version below which each defect is printed in full; this one is added
+    :param printed: the version below which each defect is printed in full; the defect printed here is added
     """
     if defect.number in printed:
         yield from _row(defect.number, f"as in {printed[defect.number]}")
@@ -169,7 +169,7 @@ def _defect_rows(defect: PostedDefect) -> Iterator[str]:
 def _messages(
     name: str, message_ids: Sequence[str], mail: Sequence[str], named_in: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Where to find messages: addresses, one per line, and numbers of the stored archive."""
+    """The places to find messages: addresses, one per line, and numbers in the stored archive."""
     stored = [
         f"{words} {', '.join(found)}"
         for words, found in (("stored as", mail), ("named in mail", named_in))
@@ -197,13 +197,13 @@ def _wrapped(text: str, first: str = "", other: str = "    ") -> list[str]:
 
 
 class ListedThread(msgspec.Struct, frozen=True, kw_only=True):
-    """One thread of the list.
+    """One thread in the list.
 
-    :param number: ``T2``
-    :param years: the years of its messages
+    :param number: e.g. ``T2``
+    :param years: the years its messages are from
     :param title: its subject
-    :param versions: number of versions that were posted or landed
-    :param defects: number of their defects
+    :param versions: how many versions were posted or landed
+    :param defects: how many defects they have
     :param claims: the discussions with claims about it
     """
 
@@ -216,7 +216,7 @@ class ListedThread(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, one: PostedThread) -> ListedThread:
-        """A thread in the list."""
+        """A thread in the form of the list."""
         return cls(
             number=one.number,
             years=one.years,
@@ -228,12 +228,12 @@ class ListedThread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
-    """One discussion with claims.
+    """One discussion that has claims.
 
-    :param number: its number, ``004``
+    :param number: its number, e.g. ``004``
     :param title: its subject
-    :param claims: number of claims
-    :param statuses: number of claims with each status
+    :param claims: the number of claims
+    :param statuses: the number of claims with each status
     :param threads: the threads that its claims concern
     """
 
@@ -245,7 +245,7 @@ class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, one: Discussion) -> ListedDiscussion:
-        """A discussion in the list."""
+        """A discussion in the form of the list."""
         found = Counter(claim.status for _, _, claim in one.numbered())
         return cls(
             number=one.number,
@@ -268,7 +268,7 @@ class DiscussionList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-discu
 
     @classmethod
     def now(cls) -> DiscussionList:
-        """The current list."""
+        """The list as it is now."""
         return cls(
             threads=tuple(map(ListedThread.of, posted_threads())),
             discussions=tuple(map(ListedDiscussion.of, discussions())),

@@ -1,7 +1,7 @@
-"""Reviews of posted designs: each defect of a thread is reviewed like any design, and the outcome compared.
+"""Reviews of posted designs: each defect in a thread is reviewed like any design, and the outcome compared.
 
-These reviews use the general set-up. Rows with the same base and design share one. A review ends once its
-answer is known: a violation is final, and "no violation" needs the core questions.
+These reviews use the general set-up. Rows with the same base and design share a review. A review ends once
+its answer is known: a violation is final, whereas "no violation" needs the core questions.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from pfnlab.discussions.posted_threads import (
     thread_numbered,
 )
 
-#: Creates the review of a design against a base, both named like models without ``model:``; it may end early.
+#: Makes the review of a design against a base, both named like models without ``model:``; it may end early.
 Reviewer = Callable[[str, str, Callable[[ReviewSoFar], bool]], ReviewResult]
 
 
 class PostedRow(msgspec.Struct, frozen=True):
     """A defect, or a version with one, that can be reviewed.
 
-    :param row: ``R11``, or thread and version, ``T3 Pei Li v1``
+    :param row: e.g. ``R11``, or thread and version, e.g. ``T3 Pei Li v1``
     :param properties: the properties that it violates
     :param reviews: the comparisons
-    :param not_reviewed: the reason if there are none
+    :param not_reviewed: why there are none, if there are none
     """
 
     row: str
@@ -46,12 +46,12 @@ class PostedRow(msgspec.Struct, frozen=True):
 
 
 class ShownProperty(msgspec.Struct, frozen=True):
-    """A property that is newly violated and was expected to be.
+    """A property that is newly violated, as expected.
 
     :param name: its name
-    :param form: the form of the evidence
-    :param length: the number of operations of its shortest program; for a schedule that is not a program, the
-        number of turns
+    :param form: what kind of evidence it is
+    :param length: the number of operations in its shortest program; for a schedule that is not a
+        program, the number of turns
     :param text: the program; null for a schedule that is not a program
     """
 
@@ -62,18 +62,18 @@ class ShownProperty(msgspec.Struct, frozen=True):
 
 
 class ReviewedRow(msgspec.Struct, frozen=True):
-    """One row and the outcome of its review.
+    """One row, and the outcome of its review.
 
-    :param row: ``R11``, or thread and version, ``T3 Pei Li v1``
-    :param base: the model it was compared with
+    :param row: e.g. ``R11``, or thread and version, e.g. ``T3 Pei Li v1``
+    :param base: the model that it was compared with
     :param design: the model with the design
     :param expected: the expected outcome
     :param of: the properties, the operation or the kind of mapping concerned
-    :param says: the outcome, in words
-    :param as_expected: whether the outcome is the expected one; null if the review was cut short and may have
-        missed it
+    :param says: a description of the outcome
+    :param as_expected: whether the outcome is the expected one; null if the review was cut short
+        and may have missed it
     :param shown: the expected properties that are newly violated, each with its evidence
-    :param seconds: the duration of the review until then, in seconds
+    :param seconds: how long the review took up to then, in seconds
     """
 
     row: str
@@ -88,11 +88,11 @@ class ReviewedRow(msgspec.Struct, frozen=True):
 
 
 class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-reviews/1"):
-    """Reviews of the defects of threads, each with its expected outcome.
+    """Reviews of the defects in threads, each with its expected outcome.
 
     :param rows: the reviewed rows, by number
-    :param not_reviewed: the defects without a review, with the reasons
-    :param limit: the time limit of each review, in seconds
+    :param not_reviewed: the defects that have no review, with the reasons
+    :param limit: the time limit for each review, in seconds
     """
 
     rows: tuple[ReviewedRow, ...]
@@ -101,7 +101,7 @@ class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-review
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery if a row has another outcome than expected; undecided if a review was cut short."""
+        """A discovery if a row's outcome is not the expected one; undecided if a review was cut short."""
         came = [row.as_expected for row in self.rows]
         if False in came:
             return Outcome.DISCOVERY
@@ -109,9 +109,9 @@ class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-review
 
 
 def posted_rows(number: str | None = None) -> list[PostedRow]:
-    """The rows of a thread or of a defect; all rows without *number*.
+    """The rows for a thread or for a defect; without *number*, all rows.
 
-    :param number: ``T2`` or ``R11``
+    :param number: e.g. ``T2`` or ``R11``
     :raises Misuse: if there is no such thread or defect
     """
     if number is None:
@@ -134,9 +134,9 @@ def _rows_of(thread: PostedThread) -> Iterator[PostedRow]:
 
 
 def review_rows(rows: Sequence[PostedRow], reviewer: Reviewer, limit: float) -> PostedReviews:
-    """Review every one of *rows*.
+    """Review all of *rows*.
 
-    :param limit: the time limit of each review, in seconds
+    :param limit: the time limit for each review, in seconds
     """
     pairs: dict[tuple[str, str], list[tuple[PostedRow, PostedReview]]] = {}
     for row in rows:
@@ -155,7 +155,7 @@ def review_rows(rows: Sequence[PostedRow], reviewer: Reviewer, limit: float) -> 
 def _enough(pairs: Sequence[tuple[PostedRow, PostedReview]], found: ReviewSoFar) -> bool:
     """True if no further piece can change the outcome of these rows.
 
-    A violation or a change is final. Their absence needs the core questions.
+    A violation or a change is final. To establish that there is none, the core questions are needed.
     """
     return all(_is_settled(row, review, found) for row, review in pairs)
 
@@ -171,7 +171,7 @@ def _is_settled(row: PostedRow, review: PostedReview, found: ReviewSoFar) -> boo
     return found.core
 
 
-#: The fields of changes that are visible to user space.
+#: The fields of changes that user space can see.
 _ANSWERS = ("result", "log")
 
 
@@ -200,7 +200,7 @@ def reviewed_row(row: PostedRow, review: PostedReview, came: ReviewResult) -> Re
 
 
 def _outcome(review: PostedReview, properties: Sequence[str], came: ReviewResult) -> tuple[str, bool | None]:
-    """The outcome in words, and whether it is the expected one."""
+    """A description of the outcome, and whether it is the expected one."""
     names = [found.name for found in came.broken]
     broken = f"broken: {', '.join(names)}" if names else "nothing newly broken"
     match review.expected:

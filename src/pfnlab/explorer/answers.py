@@ -1,7 +1,7 @@
-"""Answers that require running programs or computing states of the checker's graph.
+"""Answers for which programs have to run, or states of the checker's graph have to be computed.
 
-A state is shown as a picture and as a table for screen readers, whose rows follow the picture from top to
-bottom.
+A state is shown as a picture, and as a table for screen readers whose rows follow the
+picture from top to bottom.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,10 +30,10 @@ from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
-#: Cached translations: they belong to a run, not to a step that is compared.
+#: Cached translations, which belong to a run rather than to a step that is compared.
 _REMEMBERED = "tlbs"
 
-#: The heading of each part of a state, by field, in the order of the picture.
+#: The heading for each part of a state, by field, in the order of the picture.
 PARTS = {
     "result": "result",
     "value": "value",
@@ -78,7 +78,7 @@ def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any
 
 
 def spoken_lines(field: str, run: Run, step: int) -> list[str]:
-    """Return a field of a step as lines; none if it is empty, unobserved, or was not reached."""
+    """Return a field of a step as lines; none if it is empty, unobserved or not reached."""
     seen: Sequence[Any] = run.tlbs if field == _REMEMBERED else run.steps
     if not 0 <= step < len(seen):
         return []
@@ -105,7 +105,7 @@ def _line(field: str, item: Any) -> str:
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
-    """A run of a real kernel, kept for later questions, as printed by ``pfnlab run --json``."""
+    """A real kernel's run, kept for later questions, as printed by ``pfnlab run --json``."""
 
     program: str
     machine: str
@@ -137,7 +137,7 @@ class Answers:
         }
 
     def picture(self, question: questions.PictureQuestion) -> Any:
-        """Return the picture of one step, and the same as a table."""
+        """Return the picture of one step, and its content as a table."""
         story = self._teller.story(question.program, question.machines)
         if question.step >= story.steps:
             raise Misuse(f"the program has {story.steps} steps, counted from 0")
@@ -159,10 +159,10 @@ class Answers:
         }
 
     def _way(self, question: questions.GraphQuestion, place: GraphPlace) -> dict[str, Any]:
-        """Return the path as a program with a picture of its end, or the reason why there is none."""
+        """Return the path as a program, with a picture of where it ends, or the reason why there is none."""
         if place.program is None:
             return {"program": "", "lacking": place.lacking, "svg": "", "rows": []}
-        # Show the last operation, not the end, where all tasks are gone.
+        # Show the last operation rather than the end, where all tasks are gone.
         at = len(place.program.ops) - 1
         picture = self.picture(questions.PictureQuestion(place.text, (question.machine,), at, question.width))
         return {"program": place.text, "lacking": "", **picture}
@@ -173,12 +173,12 @@ class Answers:
         return {"svg": draw_race(story.program, story.runs, width=question.width)}
 
     def as_c(self, question: questions.CQuestion) -> Any:
-        """Return the program as C, with the module that it needs."""
+        """Return the program as C, and the module that it needs."""
         story = self._teller.story(question.program, question.machines)
         return {"text": one_text(export(Subject("program", story.program, story.runs[0]), "c"))}
 
     def keep(self, kept: KeptRun) -> Any:
-        """Store a run of a real kernel."""
+        """Keep a real kernel's run."""
         self._teller.keep(load_text(kept.program, "program"), kept.machine, kept_run(kept))
         return {}
 
@@ -191,7 +191,7 @@ def step_picture(story: Story, step: int, width: int | None = None) -> str:
 
 
 def _differing(story: Story, step: int) -> list[str]:
-    """Return the parts that differ between both machines, as highlighted, except tracker bookkeeping."""
+    """Return the parts in which the two machines differ, as highlighted, except for tracker bookkeeping."""
     if len(story.runs) < 2:
         return []
     return [word for word in differing_words(story.runs)[step] if word != TRACKING]
@@ -210,7 +210,7 @@ def _step(story: Story, at: int) -> dict[str, Any]:
 
 
 def _broken(broken: Violation) -> dict[str, str]:
-    """Describe a violation: the property and what happened, the observation, and the reason if known."""
+    """Describe a violation: the property and what happened, what was observed, and the reason if known."""
     return {
         "machine": broken.machine,
         "property": broken.name,
@@ -221,7 +221,7 @@ def _broken(broken: Violation) -> dict[str, str]:
 
 
 def kept_run(kept: KeptRun) -> Run:
-    """Return the run that was printed; raise ValueError if it is not output of ``pfnlab run --json``."""
+    """Return the run that was printed; raise ValueError if it is not output from ``pfnlab run --json``."""
     (run,) = msgspec.json.decode(kept.output, type=PrintedRun).runs
     return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
 

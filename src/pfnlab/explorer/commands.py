@@ -1,9 +1,9 @@
-"""Searches and runs on real kernels, which the page starts and polls until they finish.
+"""Searches, and runs on real kernels, which the page starts and then polls until they finish.
 
-They take longer than a question, so each is a pfnlab command: it can be ended at any time, and a kernel that
-hangs does not hang the page. A command gets the program in a file whose name we choose, so text from the page
-never becomes a word of the command. It runs in the explorer's working folder, so that it finds the machine
-files named on the command line.
+They take longer than a question, so each is a separate pfnlab command: it can be ended at any time, and a
+kernel that hangs does not hang the page. A command gets the program in a file whose name we choose, so text
+from the page never becomes a word on a command line. It runs in the explorer's working folder, so that it
+finds the machine files that were named on the command line.
 """
 
 import resource
@@ -32,23 +32,23 @@ from pfnlab.lab.running.inside import can_look_inside
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 
-#: The time limit of a command, in seconds.
+#: A command's time limit, in seconds.
 LIMIT = 900
-#: Seconds that a command has to end by itself after being asked to.
+#: Seconds that a command has to end by itself once asked to.
 _GRACE = 2
 #: The word in a command that stands for the program file.
 PROGRAM = "program.pfn"
-#: The maximum number of commands running at the same time.
+#: The maximum number of commands running at once.
 _MOST = 2
 
 
 class JobProgress(msgspec.Struct, frozen=True):
-    """The progress of a command.
+    """A command's progress.
 
     :param said: the last line it printed
-    :param seconds: the time since it started
+    :param seconds: how long ago it was started
     :param answer: its result, once it has ended successfully
-    :param failed: the reason why it failed
+    :param failed: why it failed
     """
 
     job: str
@@ -77,7 +77,7 @@ class _Job:
             self._process = python(["-m", "pfnlab", *words], stdout=out, stderr=said)
         if memory is not None:
             resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory, memory))
-        # A command does not outlive the explorer, however the explorer ends.
+        # No command outlives the explorer, however the explorer ends.
         self._guard.enter_context(when_gone(END_ALL, str(self._process.pid)))
 
     def progress(self, name: str) -> JobProgress:
@@ -123,7 +123,7 @@ class _Job:
 
 
 class Jobs:
-    """The running commands. Its methods may be called from any thread."""
+    """The commands that are running. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, _Job] = {}
@@ -139,8 +139,8 @@ class Jobs:
         """Start a command with :data:`PROGRAM` in *words* as the program; raise Misuse if too many are
         running.
 
-        :param read: parses its output; raises ValueError if it is not an answer
-        :param memory: the memory limit, in bytes, of each of its processes; None for no limit
+        :param read: parses the output; raises ValueError if that is not an answer
+        :param memory: the memory limit for each of its processes, in bytes; None for no limit
         """
         with self._lock:
             if sum(job.running for job in self._jobs.values()) >= _MOST:
@@ -152,7 +152,7 @@ class Jobs:
         return self.progress(name)
 
     def progress(self, name: str) -> JobProgress:
-        """Return the progress of a command; raise Misuse if there is no such command."""
+        """Return a command's progress; raise Misuse if there is no such command."""
         with self._lock:
             if name not in self._jobs:
                 raise Misuse("nothing of that name is running")
@@ -176,18 +176,18 @@ class Jobs:
             job.end()
 
 
-#: Limits of a search started from the page.
+#: Limits on a search that the page starts.
 _SECONDS, _STATES = 60, 200_000
 
 
 class Commands:
-    """Answers about background work; *keep* receives each run of a real kernel."""
+    """Answers about background work; *keep* receives each run on a real kernel."""
 
     def __init__(self, keep: Callable[[KeptRun], None], given: Sequence[str] = ()) -> None:
         self._keep, self._given, self._jobs = keep, tuple(given), Jobs()
 
     def end(self) -> None:
-        """End all running commands."""
+        """End all commands that are running."""
         self._jobs.end()
 
     def search(self, question: questions.SearchQuestion) -> Any:
@@ -217,7 +217,7 @@ class Commands:
         return self._jobs.begin(words, read, question.program)
 
     def job(self, question: questions.JobQuestion) -> Any:
-        """Return the progress of a command."""
+        """Return a command's progress."""
         if question.stop:
             self._jobs.stop(question.job)
             return {"stopped": True}
@@ -233,7 +233,7 @@ def _searched(output: str) -> Any:
         "properties": [
             {
                 **{key: getattr(item, key) for key in ("name", "kind", "asks", "verdict")},
-                # The first number is that of the initial state; a kernel has only one.
+                # The first number is that of the initial state; a kernel has just one.
                 "path": None if item.path is None else [int(part) for part in item.path.split("/")[1:]],
             }
             for item in found.answers

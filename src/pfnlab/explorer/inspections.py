@@ -1,8 +1,8 @@
-"""Answers about external input: a bundle, a device on its machine, log lines.
+"""Answers about input from outside: a bundle, a device on its machine, log lines.
 
 The answers are those of ``pfnlab inspect`` and ``pfnlab explain``, rendered like their HTML reports: bundle
-contents are escaped as text, and only our own drawings are markup. A bundle is kept only in memory, until the
-next one is opened. The process that does this has limits on memory and on the time per question.
+contents are escaped as text, and only our own drawings are markup. A bundle is kept only in memory, and only
+until the next one is opened. The process that does this has a memory limit and a time limit per question.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -49,15 +49,15 @@ def read_bundle(path: Path) -> tuple[str, bytes]:
 
 
 class Inspections:
-    """Answers about the most recently opened bundle, and about log lines."""
+    """Answers about the bundle that was opened last, and about log lines."""
 
     def __init__(self) -> None:
         self._bundle = ""
         self._machine: JoinedHost | None = None
 
     def bundle(self, question: questions.BundleQuestion) -> Any:
-        """Return the findings of a bundle's machine, and its devices; raise Misuse for a bad bundle."""
-        # The previous bundle is not kept in memory at the same time.
+        """Return the findings on a bundle's machine, and its devices; raise Misuse for a bad bundle."""
+        # Do not keep the previous bundle in memory at the same time.
         self._bundle, self._machine = "", None
         machine = JoinedHost(of_a_machine(snapshot_of(received_bundle(question.data, question.name))))
         part = inspection_part(inspected(machine))
@@ -69,7 +69,7 @@ class Inspections:
             "kernel": visible_name(machine.snapshot.kernel),
             "html": unstyled(part.blocks),
             "devices": unstyled(list(_devices(devices))),
-            # In the order of the table; a device without memory cannot be selected.
+            # In the order of the table; a device that has no memory cannot be selected.
             "asked": [device.address if _in_memory(device) else None for device in devices],
         }
         self._bundle, self._machine = question.bundle, machine
@@ -84,7 +84,7 @@ class Inspections:
         return _bounded({"says": visible_name(answer.says), "html": unstyled(blocks)})
 
     def explain(self, question: questions.ExplainQuestion) -> Any:
-        """Return the meaning of log lines; raise Misuse if there are none, or for a wrong kernel version."""
+        """Return what log lines mean; raise Misuse if there are none, or the kernel version is wrong."""
         if not question.lines.strip():
             raise Misuse("there is nothing to explain: paste a line of a log, or a whole log")
         kernel = question.kernel.strip() or None

@@ -1,4 +1,4 @@
-"""The choices on the page, and the texts it looks up; answered immediately."""
+"""The choices that the page offers, and the texts it looks up; answered immediately."""
 
 import shutil
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Offers:
         }
 
     def program(self, question: questions.ProgramQuestion) -> Any:
-        """Return the text of a library program; its name is looked up, never turned into a path."""
+        """Return a library program's text; its name is looked up, never turned into a path."""
         for entry in library_entries():
             if question.name in (entry.name, f"{entry.folder}/{entry.name}"):
                 return {"name": entry.name, "text": entry.path.read_text(encoding="utf-8")}

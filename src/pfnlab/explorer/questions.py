@@ -41,7 +41,7 @@ class OfProgram(PageQuestion, frozen=True):
 
 
 class OfScope(PageQuestion, frozen=True):
-    """A question about the states of a machine in a scope."""
+    """A question about a machine's states in a scope."""
 
     machine: Word
     scope: Word
@@ -62,7 +62,7 @@ class StoryQuestion(OfProgram, frozen=True, tag="story"):
 
 
 class PictureQuestion(OfProgram, frozen=True, tag="picture"):
-    """A request for the picture of one step, from 0; *width* is in pixels, None for the usual one."""
+    """A request for the picture of one step, counted from 0; *width* is in pixels, None for the usual one."""
 
     step: Number
     width: Pixels | None = None
@@ -92,7 +92,7 @@ class RaceQuestion(OfProgram, frozen=True, tag="race"):
 
 
 class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
-    """A bundle, identified by number; its bytes are sent raw, not as JSON."""
+    """A bundle, identified by a number; its bytes are sent raw, not as JSON."""
 
     bundle: Word
     name: Word
@@ -100,7 +100,7 @@ class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
 
 
 class OpenedQuestion(PageQuestion, frozen=True, tag="opened"):
-    """The same request for the bundle named on the command line."""
+    """The same request, for the bundle named on the command line."""
 
 
 class DeviceQuestion(PageQuestion, frozen=True, tag="device"):
@@ -117,7 +117,7 @@ class ExplainQuestion(PageQuestion, frozen=True, tag="explain"):
     kernel: Word = ""
 
 
-#: The questions that take work; they are answered in separate processes.
+#: The questions that take work, which separate processes answer.
 Worked = (
     StoryQuestion
     | PictureQuestion
@@ -128,7 +128,7 @@ Worked = (
     | ExplainQuestion
 )
 
-#: Those about external input; they have a process of their own.
+#: Questions about input from outside; they have a process of their own.
 Inspected = BundleQuestion | DeviceQuestion | ExplainQuestion
 
 
@@ -165,7 +165,7 @@ def begin_answering(memory: int) -> None:
 
 
 def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
-    """Return the methods of *answers* that take a question, by the type of question."""
+    """Return those methods of *answers* that take a question, by type of question."""
     methods = [getattr(answers, name) for name in vars(type(answers)) if not name.startswith("_")]
     return {
         kind: method for method in methods for kind in get_type_hints(method).values() if _is_question(kind)
@@ -173,7 +173,7 @@ def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
 
 
 def _is_question(kind: object) -> bool:
-    """Return True if *kind* is the structure of a question, whatever the argument's name."""
+    """Return True if *kind* is the structure of a question, whatever the argument is called."""
     config = getattr(kind, "__struct_config__", None)
     return config is not None and config.tag_field == "ask"
 

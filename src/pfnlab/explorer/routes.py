@@ -1,6 +1,6 @@
 """Routes from questions to their handlers. The page's files are a fixed list: no URL is used as a path.
 
-Also runs the server, which Ctrl-C ends immediately, even while answers are being computed.
+This module also runs the server, which Ctrl-C ends immediately, even while answers are being computed.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, by
 from pfnlab.explorer.serving import BUNDLES, Gate
 from pfnlab.explorer.workers import Workers
 
-#: The files of the page, by URL.
+#: The page's files, by URL.
 _FILES = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
-    # A guest with 6.1 at the end of munmap-middle, as written by `evidence/tools/inspect_states.py --keep`.
+    # A 6.1 guest at the end of munmap-middle, as written by `evidence/tools/inspect_states.py --keep`.
     "/sample.bundle": ("munmap-middle-6.1.bundle", "text/plain"),
 }
 
-#: The place of the nonce in the page.
+#: The place in the page where the nonce goes.
 _NONCE = "NONCE"
 
 
@@ -87,7 +87,7 @@ def _file(name: str, media_type: str) -> Callable[[Request], Any]:
 
 def _answered_at_once(answer: Callable[[Any], Any]) -> Callable[[Any], Awaitable[bytes]]:
     def begin(question: Any) -> Awaitable[bytes]:
-        # In a thread: a stopped command gets time to end, and other questions are answered in the meantime.
+        # In a thread: a stopped command is given time to end, and other questions are answered meanwhile.
         return asyncio.to_thread(reply, answer, question)
 
     return begin
@@ -117,7 +117,7 @@ def _opened(workers: Workers, bundle: BundleQuestion | None) -> Callable[[Any], 
 
 
 def _bundle_route(workers: Workers) -> Route:
-    """Return the route for bundles: their bytes are the body, and their name is used only in messages."""
+    """Return the route for bundles: the body is the bytes, and the name is used only in messages."""
 
     async def answer(request: Request) -> Response:
         name = request.query_params.get("name", "")[:_MOST_NAME] or "bundle"
@@ -153,12 +153,12 @@ def _json(answer: bytes, status: int = 200) -> Response:
     return Response(answer, status, media_type="application/json")
 
 
-#: Seconds that pending answers get at shutdown.
+#: Seconds that pending answers are given at shutdown.
 _GRACE = 2
 
 
 class _Server(uvicorn.Server):
-    """A server that ends its workers on the signal that ends it, without waiting for their answers."""
+    """A server that, on the signal that ends it, ends its workers too, without waiting for their answers."""
 
     def __init__(self, config: uvicorn.Config, workers: Workers) -> None:
         super().__init__(config)
@@ -166,7 +166,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle Ctrl-C."""
-        # Do not do it here, at an arbitrary point: the event loop does it between two of its steps.
+        # Do not do it here, at an arbitrary point; the event loop does it between two of its steps.
         asyncio.get_running_loop().call_soon_threadsafe(self._workers.end)
         super().handle_exit(sig, frame)
 
@@ -178,7 +178,7 @@ def run(
     opened: str | None,
     bundle: tuple[str, bytes] | None = None,
 ) -> None:
-    """Answer on *listener* until Ctrl-C; raise KeyboardInterrupt if that is how it ended."""
+    """Answer on *listener* until Ctrl-C; raise KeyboardInterrupt if that ended it."""
     workers = Workers(given)
     about = None if bundle is None else received(*bundle)
     app = Gate(application(workers, given, opened, about), token, listener.getsockname()[1])

@@ -1,17 +1,17 @@
-"""The explorer's server, which listens on one local port until Ctrl-C, and access to it.
+"""The explorer's server, which listens on one local port until Ctrl-C, and who may use it.
 
-Only the page that it served itself may send questions, from this machine, with the token. A browser lets any
-site send requests to this machine, and DNS can resolve a foreign name to 127.0.0.1. So each of these is
-refused on its own:
+Only the page that the server itself has served may send questions, from this machine, with the token. A
+browser lets any site send requests to this machine, and DNS can resolve a foreign name to 127.0.0.1. So each
+of these is refused on its own:
 
-1. a ``Host`` other than this server (DNS rebinding);
-2. an ``Origin`` or ``Sec-Fetch-Site`` that names another page, a file or another port on this machine;
+1. a ``Host`` that is not this server (DNS rebinding);
+2. an ``Origin`` or ``Sec-Fetch-Site`` for another page, a file, or another port on this machine;
 3. a question without the token, which is only in the URL printed in the terminal: after ``#``, a part that
-   browsers do not send. There is no cookie that a foreign page could make them send;
-4. a question that is too large, or is not a POST of JSON, or of bytes for a bundle (a foreign page cannot
-   send either without permission).
+   browsers do not send. There is no cookie that a foreign page could make the browser send;
+4. a question that is too large, or that is not a POST of JSON (for a bundle, of bytes); a foreign page can
+   send neither without permission.
 
-Replies may run only the page's own files: no inline scripts, no foreign URLs.
+Replies may run only the page's own files: no inline scripts, and no foreign URLs.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-#: The only address that the server listens on.
+#: The only address the server listens on.
 ADDRESS = "127.0.0.1"
-#: The maximum size of a question, in bytes: a program of the largest size, and the rest of the question.
+#: The maximum size of a question, in bytes: a program of the maximum size, plus the rest of the question.
 MOST_ASKED = MAX_BYTES + (64 << 10)
-#: The maximum size of a bundle that is sent, in bytes, compressed or not.
+#: The maximum size of a bundle as sent, in bytes, whether compressed or not.
 MOST_SENT = 128 << 20
 #: The URL prefix of questions; everything else is a file of the page.
 QUESTIONS = "/api/"
@@ -58,7 +58,7 @@ def new_token() -> str:
 
 
 class _Form(NamedTuple):
-    """The form of a body: its type and its maximum size in bytes."""
+    """The form of a request body: its type, and its maximum size in bytes."""
 
     noun: str
     media_type: str
@@ -78,7 +78,7 @@ class _Refusal(Exception):
 
 
 class Gate:
-    """The application *app* behind this module's checks: ``Authorization: Bearer TOKEN``."""
+    """The application *app*, behind this module's checks: ``Authorization: Bearer TOKEN``."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token = app, token
@@ -132,7 +132,7 @@ class Gate:
 
 
 def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers by name. A security header that occurs twice is ambiguous and therefore refused."""
+    """Return the headers by name. A security header that occurs twice is ambiguous, and therefore refused."""
     headers: dict[str, str] = {}
     for name, value in pairs:
         key = name.decode("latin-1").lower()
@@ -156,7 +156,7 @@ def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
 
 
 async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> bytes:
-    """Return the whole body, storing it only up to the limit of its form, whatever its stated length."""
+    """Return the whole body, storing no more than its form allows, whatever length the request states."""
     too_large = _Refusal(413, f"{form.noun} has at most {form.most} bytes")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > form.most:
@@ -174,7 +174,7 @@ async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> by
 
 
 def _whole(body: bytes, receive: Receive) -> Receive:
-    """Return a receiver that delivers *body* once, and then only that the connection has ended."""
+    """Return a receiver that delivers *body* once, and after that only that the connection has ended."""
     given = False
 
     async def hand_out() -> Message:
@@ -206,12 +206,12 @@ def serve(
     """Serve the page until Ctrl-C.
 
     :param given: machines named on the command line, which may use files
-    :param opened: the text that the page starts with, if it is not a program in the library
+    :param opened: the text that the page starts with, if that is not a program in the library
     :param bundle: the name and bytes of the bundle that the page starts with
-    :param fragment: the view that the page opens, as in the URL after ``#``
+    :param fragment: the view in which the page opens, as in the URL after ``#``
     :param port: 0 for any free port
     :raises Misuse: if the port is in use
-    :raises MissingTool: if the packages of the extra ``web`` are not installed
+    :raises MissingTool: if the packages in the ``web`` extra are not installed
     """
     with imported_from("web", "the explorer"):
         from pfnlab.explorer.routes import run
@@ -238,7 +238,7 @@ def _listening(port: int) -> socket.socket:
 
 
 class BrowserPage:
-    """Opens *address* in the browser; other users, who can see command lines, do not see the token."""
+    """Opens *address* in the browser without showing other users, who can see command lines, the token."""
 
     def __init__(self, address: str) -> None:
         self._address, self._folder = address, tempfile.TemporaryDirectory(prefix="pfnlab-explore-")

@@ -1,13 +1,13 @@
-"""Runs of machines for the page's program, computed on request and kept for the next question.
+"""Machines' runs of the page's program, computed on request and kept for the next question.
 
-Recorded runs of real kernels are found by the program's content, not its name. So a program stays recorded if
-its comments change, and an edited one is not mistaken for it.
+A real kernel's recorded runs are found by the program's content, not its name. So a program stays recorded if
+only its comments change, and an edited one is not mistaken for it.
 
 The page may name fewer machines than the command line. Its questions must never reach a file, so a name
 consists only of known words: ``model:7.2`` with policies, switches and commits (no ``config=FILE``, no policy
-from a file), ``recorded:6.1.192`` for a real kernel's run recorded in a golden, and ``qemu:7.2`` for a kernel
-that is run on request. Other names are accepted only if the command line gave them, e.g. ``pfnlab explore
---on model:7.2,tracker=mine.py``.
+from a file), ``recorded:6.1.192`` for a run of a real kernel that a golden has, and ``qemu:7.2`` for a kernel
+to be run on request. Other names are accepted only if they were given on the command line, e.g. ``pfnlab
+explore --on model:7.2,tracker=mine.py``.
 """
 
 import os
@@ -48,7 +48,7 @@ _CHANGE = re.compile(r"[a-z0-9_]{1,40}(\.[a-z_]{1,40})?=[a-z0-9_-]{1,60}(@[0-9]{
 
 
 class MachineName(msgspec.Struct, frozen=True):
-    """A machine named by the page: model, recorded or qemu, and the text after the colon."""
+    """A machine that the page names: model, recorded or qemu, and the text after the colon."""
 
     kind: str
     rest: str
@@ -58,7 +58,7 @@ class MachineName(msgspec.Struct, frozen=True):
 
 
 def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
-    """Return the name of a machine sent by the page, or one of *given*; raise Misuse with a correction."""
+    """Return the name of a machine that the page sent, or one of *given*; raise Misuse with a correction."""
     kind, _, rest = text.partition(":")
     if text in given:
         return MachineName(kind, rest)
@@ -99,9 +99,9 @@ def _written(path: str) -> str:
     return f"{status.st_mtime_ns}:{status.st_size}"
 
 
-#: How many runs and how many stories are kept, so that going back and forth between them is quick.
+#: The number of runs and of stories to keep, so that going back and forth between them is quick.
 _KEPT, _STORIES = 64, 8
-#: The name used for the text in errors.
+#: The text's name in errors.
 _SOURCE = "program"
 
 
@@ -115,14 +115,14 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """The most recently used values by key, *most* at most."""
+    """The most recently used values by key, at most *most* of them."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
     def kept(self, key: K, make: Callable[[], V]) -> V:
-        """Return the value for *key*, creating it with *make* if missing."""
+        """Return the value for *key*, making it with *make* if it is missing."""
         if key not in self:
             self[key] = make()
         self.move_to_end(key)
@@ -155,7 +155,7 @@ class Story(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def scenes(self) -> Scenes:
-        """The parts shared by the pictures of all steps."""
+        """The parts that the pictures of all steps share."""
         return Scenes(self.program, self.runs)
 
     @property
@@ -209,14 +209,14 @@ class Storyteller:
         return Story(program, op_lines_of(text), tuple(runs), verdict, files)
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
-        """Store a run of a real kernel."""
+        """Keep a run on a real kernel."""
         self._stories.clear()
         key = machine, "", program_hash(program), None
         self._runs.pop(key, None)
         self._runs.kept(key, lambda: msgspec.structs.replace(run, machine=machine))
 
     def recorded(self, program: Program) -> list[str]:
-        """Return the versions of the real kernels on which exactly this program was recorded."""
+        """Return the versions of those real kernels on which exactly this program was recorded."""
         golden = _golden_of(program)
         return list(golden.kernels) if golden is not None else []
 
@@ -256,7 +256,7 @@ class Storyteller:
         return ModelMachine(self._text(read.rest) if name in self._given else read.rest, look)
 
     def _files(self, name: str) -> str:
-        """Return the state of the files of a machine from the command line; other machines have no files."""
+        """Return the state of the files behind a machine from the command line; others have no files."""
         return files_of(self._text(name.partition(":")[2])) if name in self._given else ""
 
 
@@ -268,5 +268,5 @@ def op_lines_of(text: str) -> tuple[int, ...]:
 
 
 def mistake(wrong: ProgramError) -> dict[str, Any]:
-    """Describe a mistake in a program, to show at its line."""
+    """Describe a mistake in a program, to be shown at its line."""
     return {"line": max(wrong.line, 1), "column": max(wrong.column, 1), "message": wrong.message}

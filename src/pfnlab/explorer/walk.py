@@ -1,7 +1,7 @@
-"""Walk the checker's graph, computing only the current state and those one operation away.
+"""A walk through the checker's graph, computing only the current state and those one operation away.
 
-A place in the graph is identified by the path to it: for each operation, its index among those that were
-possible. So it fits into the page's URL, and a graph of any size needs only memory for the path.
+The path to a place in the graph identifies it: for each operation, its index among those that were possible.
+So the place fits into the page's URL, and however large the graph, memory is needed only for the path.
 """
 
 from typing import Any
@@ -22,16 +22,16 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: How many models and how many states are kept.
+#: The number of models and of states to keep.
 _MODELS, _STATES = 4, 256
-#: A counterexample's path begins with the number of the initial state; a kernel has only one.
+#: A counterexample's path begins with the number of the initial state; a kernel has just one.
 _INITIAL = 0
 
 
 class NextOp(msgspec.Struct, frozen=True):
     """One operation that is possible in a state.
 
-    :param op: the operation, in the state's names
+    :param op: the operation, in the names that the state uses
     :param violates: the properties that are violated after it
     :param back: whether it leads to a state that is already on the path, or changes nothing
     """
@@ -42,10 +42,10 @@ class NextOp(msgspec.Struct, frozen=True):
 
 
 class StateProperty(msgspec.Struct, frozen=True):
-    """A property in a state.
+    """A property in one state.
 
     :param holds: None if the property does not apply
-    :param known: why kernels of this version violate it; empty if it holds, or if the reason is unknown
+    :param known: why kernels of this version violate it; empty if it holds, or if the reason is not known
     """
 
     name: str
@@ -56,10 +56,11 @@ class StateProperty(msgspec.Struct, frozen=True):
 
 
 class GraphPlace(msgspec.Struct, frozen=True):
-    """A state of the graph.
+    """A state in the graph.
 
     :param way: the operations on the path to it
-    :param program: the same as a program, which only looks if there are none; None if the path cannot be one
+    :param program: the path as a program; if it has no operations, the program is a single ``look``; None if
+        the path cannot be a program
     """
 
     way: tuple[str, ...]
@@ -82,7 +83,7 @@ def walkable_scopes() -> list[str]:
 
 
 class Walker:
-    """Walks graphs, and keeps their most recent states."""
+    """Walks graphs, and keeps the states it visited most recently."""
 
     def __init__(self) -> None:
         self._models: Recent[tuple[str, str, str], tuple[KernelModel, list[Question]]] = Recent(_MODELS)
@@ -157,7 +158,7 @@ class Walker:
 
 
 def _identity(machine: ModelMachine) -> tuple[str, str]:
-    """Return what identifies a machine, including the present state of its files."""
+    """Return what identifies a machine, including the current state of its files."""
     return machine.spec, files_of(machine.spec)
 
 

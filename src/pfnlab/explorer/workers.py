@@ -1,7 +1,7 @@
-"""Answer questions that take work in separate processes, which can be ended.
+"""Separate processes, which can be ended, that answer the questions that take work.
 
-So the server can answer others at the same time, each question has a time limit, and an abandoned one costs
-nothing: its process is killed, and another takes its place.
+So the server can answer other questions at the same time, each question has a time limit, and an abandoned
+question costs nothing: its process is killed, and another takes its place.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked, is_refused, refused
 from pfnlab.kernel.policies.own import files_in
 
-#: Time limit of one question, in seconds.
+#: Time limit for one question, in seconds.
 LIMIT = 60.0
-#: Memory limit of one process, in bytes: twice what the largest bundle needs.
+#: Memory limit for one process, in bytes: twice what the largest bundle needs.
 MOST_MEMORY = 2 << 30
-#: Seconds that an abandoned question continues, because most finish by then and the process keeps its cache.
+#: Seconds for which an abandoned question goes on, because most finish by then and the
+#: process keeps its cache.
 GRACE = 0.5
 #: The maximum number of processes.
 _MOST = 3
-#: How many subjects a process is assumed to remember, and how many real-kernel runs each is sent.
+#: The number of subjects that a process is assumed to remember, and of real-kernel runs sent to each process.
 _RECENT, _KEPT = 8, 64
-#: The entry point of a process, and the advice after a timeout: for programs, and for external input.
+#: A process's entry point, and what to advise after a timeout: for programs, and for input from outside.
 _PROGRAMS = "pfnlab.explorer.answers:answering", "shorten the program, or ask `pfnlab run`"
 _BUNDLES = "pfnlab.explorer.inspections:answering", "ask `pfnlab inspect` or `pfnlab explain`"
 
@@ -36,21 +37,22 @@ _BUNDLES = "pfnlab.explorer.inspections:answering", "ask `pfnlab inspect` or `pf
 class Workers:
     """The processes, each of which answers one question at a time.
 
-    Questions about a subject go to the process that knows it, unless that is busy with another subject.
+    Questions about a subject go to the process that knows it, unless that process is busy
+    with another subject.
 
-    :param limit: the time limit of one question, in seconds
-    :param memory: the memory limit of each process, in bytes
+    :param limit: the time limit for one question, in seconds
+    :param memory: the memory limit for each process, in bytes
     """
 
     def __init__(self, given: Sequence[str] = (), limit: float = LIMIT, memory: int = MOST_MEMORY) -> None:
         self._kept: deque[KeptRun] = deque(maxlen=_KEPT)
         self._workers = [_Answerer(_PROGRAMS, (memory, *given), limit, self._kept) for _ in range(_MOST)]
-        # A crash caused by a bundle does not affect other questions.
+        # If a bundle causes a crash, other questions are not affected.
         self._inspector = _Answerer(_BUNDLES, (memory,), limit, deque())
         self._asked: set[asyncio.Task[bytes]] = set()
 
     async def begin(self) -> None:
-        """Start the first process, so that the first question finds it ready."""
+        """Start the first process, so that it is ready for the first question."""
         self._workers[0].begin()
 
     def ask(self, question: Worked | BundleQuestion) -> asyncio.Task[bytes]:
@@ -63,7 +65,7 @@ class Workers:
         return task
 
     def keep(self, kept: KeptRun) -> None:
-        """Tell every process about a run of a real kernel."""
+        """Tell every process about a run on a real kernel."""
         self._kept.append(kept)
         for worker in self._workers:
             worker.untold.append(kept)
@@ -77,12 +79,13 @@ class Workers:
         for worker in self._workers:
             if subject == worker.subject or (subject in worker.recent and not worker.waiting):
                 return worker
-        # Prefer a running process to one that must be started, and the one with the fewest recent subjects.
+        # Prefer a running process to one that has to be started, and then the one with the
+        # fewest recent subjects.
         return min(self._workers, key=lambda one: (one.waiting, not one.runs, len(one.recent)))
 
 
 def _subject(question: Worked | BundleQuestion) -> str:
-    """Return a question's subject: a process that has worked on it answers the next one faster."""
+    """Return a question's subject: a process that has worked on it answers the next question faster."""
     if isinstance(question, Inspected):
         return ""
     if isinstance(question, GraphQuestion):
@@ -98,12 +101,12 @@ def _runs_own_code(question: Worked | BundleQuestion) -> bool:
 
 
 class _Answerer:
-    """Runs one process at a time, replacing it after it has ended.
+    """Runs one process at a time, and replaces it after it has ended.
 
-    :param kind: the entry point of the process, and the advice if a question takes too long
+    :param kind: the process's entry point, and what to advise if a question takes too long
     :ivar recent: the subjects of the last questions
-    :ivar waiting: the number of questions in progress or waiting
-    :ivar untold: the runs of real kernels that the process has not been sent yet
+    :ivar waiting: how many questions are in progress or waiting
+    :ivar untold: the real-kernel runs that have not yet been sent to the process
     """
 
     def __init__(
@@ -141,7 +144,7 @@ class _Answerer:
                 try:
                     reply = await self._reply(subject, question)
                     if _runs_own_code(question) and is_refused(reply):
-                        # A user's policy may have damaged the process, so it is not asked again.
+                        # A user's policy may have damaged the process, so nothing more is asked of it.
                         self._end()
                     return reply
                 finally:
@@ -196,7 +199,7 @@ class _Answerer:
         return reply
 
     def end_for_good(self) -> None:
-        """Kill the process, and do not start another."""
+        """Kill the process and do not start another."""
         self._over = True
         if self.waiting and self._worker is not None:
             # Whoever is waiting for it will notice.

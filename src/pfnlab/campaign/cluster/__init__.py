@@ -1,1 +1,1 @@
-"""The cluster: searches and shards on the workers of a dask scheduler, with the results of a single host."""
+"""The cluster: searches and shards on a dask scheduler's workers, with the same results as on one host."""

@@ -1,4 +1,4 @@
-"""A check on a cluster: states are partitioned among its workers, and the result is that of a single host."""
+"""A check on a cluster: states are partitioned among the workers, with the same result as on one host."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class KernelSearch:
-    """A factory for the model and the properties of a check, on any worker."""
+    """Makes the model and properties of a check, on any worker."""
 
     def __init__(self, machine: ModelMachine, scope: Scope, selection: Sequence[Question]) -> None:
         self._machine, self._scope, self._selection = machine, scope, tuple(selection)
@@ -75,7 +75,7 @@ def check_on_cluster(
     """:func:`~pfnlab.checker.check.check` on the workers of *client*, with the same result.
 
     :raises Misuse: if workers cannot do it
-    :raises Undecided: if the scheduler is gone, or no workers remain
+    :raises Undecided: if the scheduler is gone, or no workers are left
     """
     searched = limits_on_cluster(machine, scope, limits)
 
@@ -109,7 +109,7 @@ def check_all_on_cluster(
 ) -> list[CheckResult]:
     """:func:`~pfnlab.checker.check_all.check_all` on the workers of the scheduler at *address*.
 
-    One check per machine, in sequence: each uses the whole cluster.
+    The checks run one machine after another, because each uses the whole cluster.
 
     :raises Misuse: if workers cannot do it
     """

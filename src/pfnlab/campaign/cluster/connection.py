@@ -1,4 +1,4 @@
-"""A connection to a dask scheduler; it, its workers and this process have the same pfnlab."""
+"""A connection to a dask scheduler; the scheduler, its workers and this process all have the same pfnlab."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from pfnlab.base.version import VERSION
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Seconds until a scheduler, or its first worker, must answer.
+#: Seconds that a scheduler, or its first worker, has to answer.
 ANSWERS = 5.0
 
-#: Seconds of silence after which a worker counts as gone: it sends a heartbeat every few seconds.
+#: Seconds of silence after which a worker counts as gone; it sends a heartbeat every few seconds.
 SILENT = 30.0
 
-#: The suffixes of files that can affect a result.
+#: Suffixes of files that can affect a result.
 _SOURCES = (".py", ".toml", ".json", ".jsonl", ".c", ".h", ".pfn", ".sql")
 
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 
-#: The resource of workers that can boot kernels, e.g. ``dask worker ... --resources "qemu=1"``.
+#: The resource of workers that can boot kernels, given as ``dask worker ... --resources "qemu=1"``.
 QEMU = "qemu"
 
 
@@ -49,7 +49,7 @@ def dask_distributed() -> Any:
 
 
 def check_address(address: str) -> str:
-    """Return *address* if it is the address of a scheduler.
+    """Return *address* if it is a scheduler's address.
 
     :raises Misuse: if it is not one
     """
@@ -63,8 +63,8 @@ def connected(address: str) -> Iterator[Client]:
     """A client of the scheduler at *address*, whose workers all have this version of pfnlab.
 
     :raises MissingTool: if dask is not installed
-    :raises Misuse: if it is not an address, or a worker has another version
-    :raises Undecided: if no scheduler answers, or it has no worker
+    :raises Misuse: if it is not an address, or a worker has a different version
+    :raises Undecided: if no scheduler answers, or it has no workers
     """
     distributed = dask_distributed()
     import dask
@@ -72,7 +72,7 @@ def connected(address: str) -> Iterator[Client]:
     check_address(address)
     logger = logging.getLogger("distributed")
     level = logger.level
-    # Errors are reported in one line.
+    # Errors are reported on one line.
     logger.setLevel(logging.CRITICAL + 1)
     try:
         with (
@@ -94,10 +94,10 @@ def connected(address: str) -> Iterator[Client]:
 @contextmanager
 def _client(distributed: Any, address: str) -> Iterator[Client]:
     with warnings.catch_warnings():
-        # Different versions are reported in our own words.
+        # Version differences are reported in our own words.
         warnings.simplefilter("ignore")
         try:
-            # The client has no timeout for a server that accepts the connection and stays silent.
+            # The client has no timeout for a server that accepts the connection and then stays silent.
             asyncio.run(asyncio.wait_for(_ask(distributed, address), ANSWERS))
             client = distributed.Client(address, timeout=ANSWERS, set_as_default=False, name="pfnlab")
         except (OSError, TimeoutError, ValueError, EOFError):
@@ -120,9 +120,9 @@ async def _ask(distributed: Any, address: str) -> None:
 
 
 def worker_addresses(client: Client) -> list[str]:
-    """The workers that the scheduler knows and has recently heard from.
+    """The workers that the scheduler knows and has heard from recently.
 
-    The scheduler itself takes minutes to give up a worker whose host vanished silently.
+    The scheduler itself takes minutes to give up on a worker whose host vanished silently.
 
     :raises Undecided: if the scheduler is gone
     """
@@ -131,15 +131,15 @@ def worker_addresses(client: Client) -> list[str]:
     try:
         silent = client.sync(client._run_on_scheduler, _seconds_of_silence, callback_timeout=ANSWERS)
     except Exception as trouble:
-        # Different transports report a lost scheduler differently.
+        # A lost scheduler is reported differently by different transports.
         raise _gone(client) from trouble
     return sorted(address for address, seconds in silent.items() if seconds < SILENT)
 
 
 def _seconds_of_silence(dask_scheduler: Any) -> dict[str, float]:
     """Seconds since each worker's last heartbeat; runs in the scheduler, which fixes the argument's name."""
-    # Relative to the newest heartbeat: after a stop or a clock change all heartbeats look old to the
-    # scheduler.
+    # Relative to the newest heartbeat: after a suspend or a clock change, all heartbeats look
+    # old to the scheduler.
     heard = [worker.last_seen for worker in dask_scheduler.workers.values()]
     now = max(heard) if len(heard) > 1 else time.time()
     return {address: now - worker.last_seen for address, worker in dask_scheduler.workers.items()}
@@ -155,7 +155,7 @@ def _check_workers(client: Client, address: str) -> None:
     """Check that the workers match this process.
 
     :raises Misuse: if a worker differs from this process
-    :raises Undecided: if there is no worker
+    :raises Undecided: if there are no workers
     """
     here = versions()
     try:
@@ -180,7 +180,7 @@ def _check_workers(client: Client, address: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions that must agree in this process, the scheduler and the workers."""
+    """The versions that must be the same in this process, the scheduler and the workers."""
     return {
         "pfnlab": VERSION,
         "distributed": dask_distributed().__version__,
@@ -190,7 +190,7 @@ def versions() -> dict[str, str]:
 
 
 def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:
-    """Compare the :func:`versions` of a client with those of a worker or the scheduler.
+    """Compare a client's :func:`versions` with those of a worker or the scheduler.
 
     :param there: the remote versions; empty if pfnlab is not installed there
     :raises Misuse: if they differ
@@ -210,7 +210,7 @@ def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> N
 
 
 def _teller() -> Callable[[], dict[str, str]]:
-    """A function that reports a worker's versions. It is sent by value, for workers without pfnlab."""
+    """A function that reports a worker's versions. It is sent by value, to work without pfnlab there."""
 
     def tell() -> dict[str, str]:
         try:
@@ -220,7 +220,7 @@ def _teller() -> Callable[[], dict[str, str]]:
         try:
             from pfnlab.campaign.cluster.connection import versions
         except ImportError:
-            # That version has no cluster support yet.
+            # That version does not support clusters yet.
             return {"pfnlab": VERSION, "distributed": "of another version"}
         return versions()
 
@@ -229,9 +229,9 @@ def _teller() -> Callable[[], dict[str, str]]:
 
 @cache
 def sources_digest() -> str:
-    """A digest of this process's pfnlab sources, read at the first call.
+    """A digest of this process's pfnlab sources, computed on the first call.
 
-    Rules are in data files too: switches, eras, scopes.
+    Rules are also in data files: switches, eras, scopes.
     """
     root = Path(str(files("pfnlab")))
     digest = blake2b(digest_size=16)

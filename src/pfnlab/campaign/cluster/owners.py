@@ -1,7 +1,7 @@
-"""The owners of a partitioned search on workers, and the way the search calls them.
+"""The owners of a partitioned search, which are on workers, and how the search calls them.
 
-An owner (:class:`~pfnlab.checker.search.owner.Owner`) lives in a dask actor, so it ends with the client that
-started the search. Its requests run as tasks on its worker. Boxes go from worker to worker.
+An owner (:class:`~pfnlab.checker.search.owner.Owner`) lives in a dask actor, so it ends along with the client
+that started the search. Requests to it run as tasks on its worker. Boxes go directly from worker to worker.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ from pfnlab.checker.search.partitioned import PartsLostError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-#: Creates the model of a search and its properties; it is sent to every worker.
+#: Makes a search's model and properties; it is sent to every worker.
 MakeSearch = Callable[[], tuple[Model[Any], Sequence[Property[Any]]]]
 
-#: Seconds until a required worker must be available: a new one takes a few to start.
+#: Seconds until a required worker must be available; a new one takes a few seconds to start.
 _APPEARS = 30.0
 
-#: Seconds for one step of a round, which has two: a slower worker counts as hung.
+#: Seconds for one step of a round, which has two steps; a slower worker counts as hung.
 _ANSWERS = 900.0
 
-#: Seconds between two checks for available workers.
+#: Seconds between checks for available workers.
 _LOOKS = 0.5
 
-#: The owners of this process, by search and part. A dask actor keeps each alive.
+#: The owners in this process, by search and part. A dask actor keeps each of them alive.
 _HELD: WeakValueDictionary[tuple[str, int], PartHolder] = WeakValueDictionary()
 
 
 class PartHolder:
-    """The owner of one part on a worker.
+    """The owner of one part, on a worker.
 
     :param client: the client's versions, see :func:`~pfnlab.campaign.cluster.connection.versions`
-    :raises Misuse: if this worker has other versions
+    :raises Misuse: if this worker has different versions
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PartHolder:
         check_same(f"worker {dask_distributed().get_worker().address}", client, versions())
         model, properties = make()
         self.owner: Owner[Any] = Owner(model, properties, part, parts)
-        # A task of an abandoned round may still run.
+        # A task from an abandoned round may still be running.
         self.lock = threading.Lock()
         self.attempt = -1
         _HELD[search, part] = self
@@ -105,9 +105,9 @@ def _settle(search: str, part: int, attempt: int, end: int, *boxes: bytes) -> Ro
 class ClusterOwners:
     """:class:`~pfnlab.checker.search.partitioned.Owners` on the workers of a cluster, one part per worker.
 
-    If a worker is lost, another adopts its part in addition to its own.
+    If a worker is lost, another one adopts its part as a second part.
 
-    :param make: creates the model and the properties on a worker
+    :param make: makes the model and the properties on a worker
     """
 
     round_seconds = 2.0
@@ -118,7 +118,7 @@ class ClusterOwners:
         self.parts = len(self._workers())
         self._attempt = 0
         self._homes: dict[int, str] = {}
-        #: The owners live as long as these references.
+        #: The owners live as long as these references do.
         self._actors: dict[int, Future] = {}
 
     def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
@@ -174,12 +174,12 @@ class ClusterOwners:
         )
 
     def _answers(self, futures: Mapping[int, Future]) -> dict[int, Any]:
-        """The answers of tasks, by part.
+        """The answers from tasks, by part.
 
-        :raises PartsLostError: if some cannot be computed, because workers are gone
+        :raises PartsLostError: if some cannot be computed because workers are gone
         """
         until = time.monotonic() + _ANSWERS
-        # An answer may be lost with its worker, and fetching it has no timeout either.
+        # An answer may be lost along with its worker, and fetching it has no timeout either.
         fetching = self._client.gather(list(futures.values()), asynchronous=True)
         got = asyncio.run_coroutine_threadsafe(fetching, self._client.loop.asyncio_loop)
         try:
@@ -198,10 +198,10 @@ class ClusterOwners:
             got.cancel()
 
     def _check_homes(self, futures: Mapping[int, Future], lost: Sequence[int]) -> None:
-        """Check that the workers of all parts are still there.
+        """Check that the workers for all parts are still there.
 
-        :param lost: additional parts known to be lost
-        :raises PartsLostError: if workers are gone, or *lost* names parts
+        :param lost: further parts that are known to be lost
+        :raises PartsLostError: if workers are gone, or *lost* is not empty
         """
         here = set(worker_addresses(self._client))
         parts = {*lost, *(part for part, home in self._homes.items() if home not in here)}
@@ -211,7 +211,7 @@ class ClusterOwners:
 
 
 def _lost(future: Future) -> bool:
-    """True if a task failed because an object it needs is gone from its worker."""
+    """True if a task failed because an object it needs is gone from the worker."""
     if future.status == "finished":
         return False
     if future.status != "error":

@@ -1,4 +1,4 @@
-"""The database of a store: a small interface, with rows read into structures."""
+"""A store's database: a small interface, with rows read into structures."""
 
 import re
 from abc import ABC, abstractmethod
@@ -18,8 +18,8 @@ POSTGRES = ("postgresql://", "postgres://")
 class Database(ABC):
     """One connection to a database. Statements have ``?`` in place of values.
 
-    External failures (a full disk, a lost server) are raised as an :class:`~pfnlab.base.errors.Undecided` or
-    :class:`~pfnlab.base.errors.Misuse` with a message of one line.
+    External failures (a full disk, a lost server) are raised as :class:`~pfnlab.base.errors.Undecided` or
+    :class:`~pfnlab.base.errors.Misuse`, with a one-line message.
 
     :ivar address: as the user wrote it
     """
@@ -27,7 +27,7 @@ class Database(ABC):
     address: str
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
-        """Run *statement*; return the number of changed rows."""
+        """Run *statement*; return the number of rows it changed."""
         with self._errors():
             return int(self._run(statement, values).rowcount)
 
@@ -50,7 +50,7 @@ class Database(ABC):
 
     @abstractmethod
     def columns(self) -> set[tuple[str, str]]:
-        """Every column, with the name of its table."""
+        """Every column, with its table's name."""
 
     @abstractmethod
     def only_read(self) -> None:
@@ -58,14 +58,14 @@ class Database(ABC):
 
     @abstractmethod
     def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
-        """A context that commits its work completely or not at all.
+        """A context manager that commits its work completely or not at all.
 
-        :param by_one: admit one connection at a time; the others wait
+        :param by_one: let in one connection at a time; the others wait
         """
 
     @abstractmethod
     def alone(self, number: int) -> bool:
-        """Take the lock *number* until this connection closes; False if another connection has it."""
+        """Take lock *number* until this connection closes; False if another connection has it."""
 
     @abstractmethod
     def release(self, number: int) -> None:
@@ -81,9 +81,9 @@ class Database(ABC):
 
 
 def open_database(address: str, *, make: bool = True) -> Database:
-    """The database at *address*, with the tables of this version.
+    """The database at *address*, with this version's tables.
 
-    :raises Misuse: if it is not a store, or it is from a newer pfnlab
+    :raises Misuse: if it is not a store, or is from a newer pfnlab
     :raises Undecided: if it cannot be reached, or the disk is full
     :raises MissingTool: if the address is on PostgreSQL, and psycopg is not installed
     """
@@ -113,9 +113,9 @@ def damaged(address: str, what: str) -> Misuse:
 
 
 def migrate(database: Database) -> None:
-    """Migrate the tables to this version; tables of this version stay unchanged.
+    """Migrate the tables to this version; tables already at this version are left unchanged.
 
-    :raises Misuse: if the tables are from a newer version, or not pfnlab's
+    :raises Misuse: if the tables are from a newer version, or are not pfnlab's
     """
     if _version(database) == VERSION:
         return
@@ -132,7 +132,7 @@ def migrate(database: Database) -> None:
 
 
 def _version(database: Database) -> int | None:
-    """The version of the tables, verified against them; None if there are no tables yet."""
+    """The version of the tables, after checking them against it; None if there are no tables yet."""
     found = database.columns()
     if "schema_version" not in {table for table, _ in found}:
         return None
@@ -154,7 +154,7 @@ def _version(database: Database) -> int | None:
 
 _Form = TypeVar("_Form", bound=msgspec.Struct)
 
-#: The maximum nesting of values; pfnlab writes about ten levels.
+#: Maximum nesting depth of values; pfnlab writes about ten levels.
 _DEEPEST = 100
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')

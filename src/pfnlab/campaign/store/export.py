@@ -1,4 +1,4 @@
-"""Rows of a store as a file for other tools: CSV or Parquet."""
+"""Rows of a store as a file for other tools, in CSV or Parquet."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from pfnlab.campaign.store.rows import SeenResult, json_text
 #: The file formats.
 FORMS = ("csv", "parquet")
 
-#: The columns of an export, which has one row per sighting.
+#: The columns of an export, which has a row for each sighting.
 COLUMNS = (
     *("digest", "kind", "task", "machines", "verdict", "scope", "subject", "program", "says", "detail"),
     *("campaign", "shard", "pfnlab", "kernels", "seed", "cpu", "cores", "memory"),
@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def table_rows(results: Sequence[SeenResult]) -> Iterator[tuple[Any, ...]]:
-    """The values of :data:`COLUMNS`; lists and objects as JSON."""
+    """The values for :data:`COLUMNS`; lists and objects are JSON."""
     for one in results:
         result = one.result
         for sighting in one.sightings:
@@ -36,7 +36,7 @@ def table_rows(results: Sequence[SeenResult]) -> Iterator[tuple[Any, ...]]:
 
 
 def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write *rows* to the file at *path* atomically.
+    """Write *rows* to the file at *path*, atomically.
 
     :param form: one of :data:`FORMS`
     :raises Misuse: if there is no such form, or the file cannot be written

@@ -8,7 +8,7 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.extras import imported_from
 from pfnlab.campaign.store.database import Database
 
-#: The lock under which one connection creates or migrates the tables.
+#: The lock that a connection holds while it creates or migrates the tables.
 _MAKING = 0x70666E6C
 
 #: Seconds to wait for the server.
@@ -39,7 +39,8 @@ class PostgresDatabase(Database):
             cursor.executemany(_driver_statement(statement), rows)
 
     def columns(self) -> set[tuple[str, str]]:
-        # Query the catalogue: the session's cached names may predate the lock it has just taken.
+        # Query the catalogue, because the session's cached names may be older than the
+        # lock it has just taken.
         found = self.rows(
             "SELECT table_name, column_name FROM information_schema.columns "
             "WHERE table_schema = ANY (current_schemas(false))"

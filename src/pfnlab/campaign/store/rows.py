@@ -1,7 +1,7 @@
 """The rows of a store, as data: campaigns, shards, results, sightings and hosts.
 
-A result contains a finding without its time and place, so the same finding of two shards, campaigns or
-machines has one digest, and is stored once. The place and circumstances are a sighting.
+A result is a finding without its time and place, so the same finding from two shards, campaigns or machines
+has one digest and is stored once. Where and how it was found is a sighting.
 """
 
 import hashlib
@@ -15,35 +15,35 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-#: A run summarizes one shard; a verdict is on one property or program; a difference is between machines.
+#: A run summarizes one shard; a verdict is about one property or program; a difference is between machines.
 ResultKindName = Literal["run", "verdict", "difference"]
 
-#: The verdicts that count as a discovery, unless a campaign names others.
+#: The verdicts that count as a discovery, unless a campaign lists others.
 DISCOVERIES = ("differs", "violated", "alarm", "unexpected", "lost")
 
 #: Every verdict that a result may have.
 VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete")
 
-#: The tasks of shards; the file of a campaign has a list of tables for each.
+#: The tasks of shards; a campaign's file has a list of tables for each.
 TASK_NAMES = ("fuzz", "check", "catalogue", "meet", "sweep", "review")
 
-#: The task of a shard.
+#: A shard's task.
 TaskName = Annotated[str, Meta(extra_json_schema={"enum": list(TASK_NAMES)})]
 
 #: A count, in schemas.
 Amount = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 
-#: Hexadecimal digits of a digest.
+#: The number of hexadecimal digits in a digest.
 _DIGITS = 32
 
 
 def json_text(content: Any) -> str:
-    """Content as JSON with its keys in a fixed order."""
+    """Content as JSON, with its keys in a fixed order."""
     return msgspec.json.encode(content, order="deterministic").decode()
 
 
 def digest_of(content: Any) -> str:
-    """The digest of JSON content, independent of the order of keys."""
+    """A digest of JSON content that does not depend on the order of keys."""
     return hashlib.sha256(json_text(content).encode()).hexdigest()[:_DIGITS]
 
 
@@ -55,10 +55,10 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
     :param machines: the machines it is about, in order
     :param verdict: ``differs``, ``violated``, ``alarm``, ``unexpected``, ``lost``, ``agrees``, ``holds``,
         ``undecided``, ``unstable`` or ``complete``
-    :param scope: for a verdict of a search, its scope
+    :param scope: for a verdict from a search, the scope
     :param subject: for a verdict, the property or program; for a difference, its signature
     :param program: the smallest program that shows it, as text; may be empty
-    :param says: the result in words, one line
+    :param says: a one-line description of the result
     :param detail: details as JSON
     """
 
@@ -74,15 +74,15 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """A digest of the content: equal results have the same one."""
+        """A digest of the content; equal results have equal digests."""
         return digest_of(self)
 
 
 class HostClass(msgspec.Struct, frozen=True):
-    """The class of a host: hosts of one class are equally fast.
+    """The class of a host; hosts in one class are equally fast.
 
-    :param cpu: the model of its processor
-    :param cores: processors available to pfnlab
+    :param cpu: its processor model
+    :param cores: how many processors pfnlab can use
     :param memory: memory in MiB
     """
 
@@ -92,7 +92,7 @@ class HostClass(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """A digest of the content: equal classes have the same one."""
+        """A digest of the content; equal classes have equal digests."""
         return digest_of(self)
 
     def __str__(self) -> str:
@@ -115,22 +115,22 @@ def _cpu() -> str:
     return next(names, platform.machine())
 
 
-#: The states of a shard: not done yet, done, and given up after too many tries.
+#: The states of a shard: not done yet, done, and given up on after too many tries.
 WAITING: Final = "waiting"
 DONE: Final = "done"
 ISOLATED: Final = "isolated"
 
-#: The limit of an attempt; more than a year is refused as a mistake.
+#: The limit for an attempt; more than a year is refused as a mistake.
 Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
 
 
 class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
-    """A shard of a campaign in the store.
+    """A shard of a campaign, as stored.
 
-    :param seconds: the limit of one attempt
+    :param seconds: the limit for one attempt
     :param state: :data:`WAITING`, :data:`DONE` or :data:`ISOLATED`
-    :param reason: the reason of the last failed attempt
-    :param took: seconds that the successful attempt took
+    :param reason: why the last failed attempt failed
+    :param took: how many seconds the successful attempt took
     """
 
     number: int
@@ -148,9 +148,9 @@ class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredCampaign(msgspec.Struct, frozen=True):
-    """A campaign in the store.
+    """A campaign, as stored.
 
-    :param digest: digest of the keys of its shards: the same for the same work
+    :param digest: a digest of its shards' keys: the same for the same work
     :param stop: whether a stop was requested
     """
 
@@ -177,11 +177,11 @@ class Sighting(msgspec.Struct, frozen=True):
     """One shard that saw a result.
 
     :param campaign: its campaign's name
-    :param shard: its place in the campaign
+    :param shard: its position in the campaign
     :param version: the version of pfnlab that ran it
     :param kernels: the exact kernel or profile of each machine
     :param seed: the seed of random programs
-    :param host: the class of the host: hosts of one class are equally fast
+    :param host: the class of the host: hosts in one class are equally fast
     """
 
     campaign: str
@@ -193,7 +193,7 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class SeenResult(msgspec.Struct, frozen=True):
-    """A result, and its sightings."""
+    """A result and its sightings."""
 
     digest: str
     result: StoredResult
@@ -201,9 +201,9 @@ class SeenResult(msgspec.Struct, frozen=True):
 
 
 class ResultFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter for results; None matches all.
+    """A filter for results; None matches anything.
 
-    :param machine: one of their machines, or the start of its name up to a dot or a comma
+    :param machine: one of their machines, or the start of its name up to a dot or comma
     """
 
     campaign: str | None = None

@@ -1,8 +1,8 @@
-"""The tables of a store, and the migration of older stores.
+"""The tables of a store, and how older stores are migrated.
 
 The same statements create the tables in SQLite and in PostgreSQL. Version N of the schema is the result of
-the first N steps; a released step is never changed. No table contains a wall-clock time: order is kept by
-numbers, so clock changes have no effect.
+the first N steps, and a released step is never changed. No table contains wall-clock time: numbers keep the
+order, so clock changes have no effect.
 """
 
 import re
@@ -25,11 +25,11 @@ MIGRATIONS = (_statements(1), _statements(2))
 #: The version that this pfnlab reads and writes.
 VERSION = len(MIGRATIONS)
 
-#: The table with a store's version.
+#: The table with the version of a store.
 VERSION_TABLE = "CREATE TABLE schema_version (version BIGINT NOT NULL)"
 
 
-#: Every column in a database and every plain table, with the name of its table.
+#: Every column in a database, and every plain table, with the table's name.
 COLUMNS = """SELECT objects.name, columns.name FROM sqlite_master AS objects
     LEFT JOIN pragma_table_info(objects.name) AS columns
     WHERE objects.type = 'table' AND objects.sql LIKE 'CREATE TABLE%'"""
@@ -37,12 +37,12 @@ COLUMNS = """SELECT objects.name, columns.name FROM sqlite_master AS objects
 #: The table statistics that SQLite stores after ANALYZE.
 _OWN = re.compile(r"CREATE TABLE sqlite_stat[134]\((?:\w+,?)+\)")
 
-#: Kind, name and statement of everything that an SQLite file defines; reading these runs none of them.
+#: Kind, name and statement of everything that an SQLite file defines; reading these does not run them.
 OBJECTS = "SELECT type, name, sql FROM sqlite_master"
 
 
 def columns_made(steps: Sequence[Sequence[str]]) -> set[tuple[str, str]]:
-    """Each table and column that the statements of *steps* create."""
+    """Each table and column that the statements in *steps* create."""
     with _made(steps) as database:
         return set(database.execute(COLUMNS))
 
@@ -50,8 +50,8 @@ def columns_made(steps: Sequence[Sequence[str]]) -> set[tuple[str, str]]:
 def foreign_object(objects: Iterable[Sequence[Any]]) -> str | None:
     """The first of a file's *objects* that no version creates, e.g. ``the trigger x``, or None.
 
-    A view, a trigger or a virtual table runs code when it is read or written, and so may conditions of a
-    table; each must be exactly one of those that the steps create.
+    A view, a trigger or a virtual table runs code when it is read or written, and so may a table's
+    conditions, so each must be exactly one of those that the steps create.
     """
     known = {("table", "schema_version", VERSION_TABLE)}
     for version in range(1, VERSION + 1):

@@ -1,4 +1,4 @@
-"""A store in a file: SQLite with a write-ahead log, so that one process writes while others read."""
+"""A store in a file: SQLite with a write-ahead log, so that one process can write while others read."""
 
 import fcntl
 import os
@@ -19,10 +19,10 @@ from pfnlab.base.whole_file import whole_file
 from pfnlab.campaign.store.database import Database, damaged
 from pfnlab.campaign.store.schema import COLUMNS, OBJECTS, VERSION, foreign_object
 
-#: Seconds to wait for another process that writes.
+#: Seconds to wait for another process that is writing.
 BUSY = 60.0
 
-#: "pfnl" in the file header, which distinguishes a store from other databases.
+#: "pfnl" in the file header, which tells a store from other databases.
 _APPLICATION = 0x70666E6C
 
 #: Bytes copied at a time.
@@ -31,10 +31,10 @@ _PIECE = 1 << 20
 #: `struct flock`.
 _FLOCK = "hhqqi0q"
 
-#: Errors caused by the file, not by the disk.
+#: Errors that the file causes, not the disk.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 
-#: Messages of SQLite about tables and texts that pfnlab never writes.
+#: SQLite messages about tables and texts that pfnlab never writes.
 _FOREIGN = (
     *("already exists", "there is already", "duplicate column", "could not decode"),
     *("unsupported file format",),
@@ -52,7 +52,7 @@ class SqliteDatabase(Database):
 
     :param make: whether to create a missing file
     :raises Missing: if there is no such file
-    :raises Misuse: if it is not a store, or it is damaged
+    :raises Misuse: if it is not a store, or is damaged
     :raises Undecided: if the disk is full or fails
     """
 
@@ -73,19 +73,19 @@ class SqliteDatabase(Database):
             raise Misuse(f"{address}: this file is empty, not a pfnlab store: name another file")
         if make:
             with path_end(path):
-                # Only checked here: the library opens files by name.
+                # This is just a check: the library opens files by name.
                 pass
         self._open(path.absolute(), make=make)
 
     def _make(self, path: Path) -> None:
-        """Create a store without tables atomically: an empty file is not a store."""
+        """Create a store without tables, atomically: an empty file is not a store."""
         made = sqlite3.connect(":memory:", isolation_level=None)
         try:
             made.execute(f"PRAGMA application_id = {_APPLICATION}")
             content = bytearray(made.serialize())
         finally:
             made.close()
-        # The file format version, to write and to read: with a write-ahead log.
+        # The file format versions for writing and for reading, which say that there is a write-ahead log.
         content[18:20] = b"\2\2"
         try:
             # Another process may create it in the meantime.
@@ -95,7 +95,7 @@ class SqliteDatabase(Database):
             raise cannot_write(Path(self.address), trouble, "name another file") from trouble
 
     def _open(self, path: Path, *, make: bool) -> None:
-        """Open the file; for readers also if nothing can be written, e.g. on a full disk."""
+        """Open the file; readers can open it even if nothing can be written, e.g. on a full disk."""
         uri = f"{path.as_uri()}?mode=rw"
         try:
             self._connect(uri)
@@ -106,7 +106,7 @@ class SqliteDatabase(Database):
             self._unwritable = trouble
         log = Path(f"{path}-wal")
         try:
-            # With exclusive locking a connection needs no shared-memory file.
+            # With exclusive locking, a connection needs no shared-memory file.
             self._connect(uri, "PRAGMA locking_mode = EXCLUSIVE")
         except PfnlabError as trouble:
             if _code(trouble.__cause__) not in _UNWRITABLE or (log.exists() and log.stat().st_size):
@@ -138,7 +138,7 @@ class SqliteDatabase(Database):
         self.execute("PRAGMA temp_store = MEMORY")
         if self._unwritable:
             self.only_read()
-        # A copy made during a write may mix pages of different times.
+        # A copy made during a write may mix pages from different times.
         for (fault,) in self.rows("PRAGMA quick_check(1)"):
             if fault != "ok":
                 raise damaged(self.address, str(fault))
@@ -149,9 +149,9 @@ class SqliteDatabase(Database):
         self.execute("PRAGMA query_only = ON")
 
     def _check_objects(self) -> None:
-        """Refuse objects that pfnlab does not create, before reading any.
+        """Refuse objects that pfnlab does not create, before reading any of them.
 
-        :raises Misuse: if it is not a store, or it has foreign objects
+        :raises Misuse: if it is not a store, or has foreign objects
         """
         objects = self.rows(OBJECTS)
         ((application,),) = self.rows("PRAGMA application_id")
@@ -161,7 +161,7 @@ class SqliteDatabase(Database):
         foreign = foreign_object(objects)
         if foreign is None:
             return
-        # Objects of a newer pfnlab are unknown here: the version check reports them.
+        # Objects from a newer pfnlab are unknown here; the version check reports them.
         if foreign_object(versions) is None and self.rows(
             "SELECT version FROM schema_version WHERE version > ?", (VERSION,)
         ):
@@ -191,7 +191,7 @@ class SqliteDatabase(Database):
             yield
             self.execute("COMMIT")
         except BaseException:
-            # A full disk may have ended the transaction already.
+            # A full disk may already have ended the transaction.
             with suppress(sqlite3.Error):
                 if self._opened.in_transaction:
                     self._opened.execute("ROLLBACK")
@@ -228,7 +228,7 @@ class SqliteDatabase(Database):
 
     def _set_lock(self, kind: int, number: int) -> bool:
         assert self._lock is not None
-        # An open-file-description lock, so that two connections of one process conflict too.
+        # An open-file-description lock, so that two connections in one process conflict as well.
         asked = struct.pack(_FLOCK, kind, os.SEEK_SET, number, 1, 0)
         try:
             fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, asked)
@@ -237,7 +237,7 @@ class SqliteDatabase(Database):
         return True
 
     def backup(self, path: Path) -> None:
-        """A consistent copy of the store at *path*, even while others write.
+        """Write a consistent copy of the store to *path*, even while others write.
 
         :raises Misuse: if it cannot be written, or the file exists
         :raises Undecided: if the disk is full or fails
@@ -260,8 +260,8 @@ class SqliteDatabase(Database):
             raise cannot_write(path, trouble, "name another file with --backup") from trouble
 
     def close(self) -> None:
-        """Close the connection; the last one removes the write-ahead log."""
-        # Commits are safe, whatever happens now.
+        """Close the connection; the last one to close removes the write-ahead log."""
+        # Commits are safe, whatever happens from here on.
         with suppress(sqlite3.Error):
             self._opened.close()
         if self._lock is not None:

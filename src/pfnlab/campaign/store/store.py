@@ -16,7 +16,7 @@ from pfnlab.campaign.store.database import Database, damaged, open_database, row
 from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of, json_text
 from pfnlab.campaign.store.sqlite import SqliteDatabase
 
-#: The columns of a result, in the order of its struct.
+#: A result's columns, in the order of its struct.
 _RESULT = ", ".join(StoredResult.__struct_fields__)
 
 
@@ -33,17 +33,17 @@ def store_address(named: str | None) -> str:
 
 
 def files_of_store(address: str) -> list[Path]:
-    """The files that a store may consist of; output must not overwrite them."""
+    """The files that a store may consist of, which output must not overwrite."""
     return [Path(f"{address}{ending}") for ending in ("", "-wal", "-shm", "-running")]
 
 
 class Store:
-    """An open store of results. Use it as a context.
+    """An open store of results. Use it as a context manager.
 
     :param address: a file, or ``postgresql://USER@HOST/NAME``
     :param make: whether to create a missing file
-    :param write: whether to open it for writing; the tables are migrated in any case
-    :raises Misuse: if it does not exist, it is not a store, or it is from a newer pfnlab
+    :param write: whether to open it for writing; the tables are migrated either way
+    :raises Misuse: if it does not exist, is not a store, or is from a newer pfnlab
     :raises Undecided: if it cannot be reached, or the disk is full
     """
 
@@ -59,7 +59,7 @@ class Store:
             raise
 
     def _check_counts(self) -> None:
-        """Check that every finished shard has all its results; an inconsistent copy may not."""
+        """Check that every finished shard has all its results; in an inconsistent copy it may not."""
         wrong = self._database.rows(
             "SELECT shards.campaign, shards.number FROM shards LEFT JOIN sightings "
             "ON sightings.campaign = shards.campaign AND sightings.shard = shards.number "
@@ -92,11 +92,11 @@ class Store:
         ]
 
     def campaign(self, name: str) -> stored.StoredCampaign | None:
-        """The campaign of that name, or None."""
+        """The campaign with that name, or None."""
         return next((campaign for campaign in self.campaigns() if campaign.name == name), None)
 
     def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[stored.StoredShard]) -> None:
-        """Store a campaign with its shards; an existing one continues, with the present content of *plan*.
+        """Store a campaign with its shards; an existing one continues, with the current content of *plan*.
 
         :raises Misuse: if there is another campaign with that name
         """
@@ -150,9 +150,9 @@ class Store:
         took: float = 0.0,
         programs: int = 0,
     ) -> bool:
-        """Store the results of a shard atomically; return False if it was already done.
+        """Store a shard's results atomically; return False if it was already done.
 
-        :param took: how long the shard took, in seconds
+        :param took: how many seconds the shard took
         """
         by_digest = {result.digest: result for result in results}
         places = {digest: place for place, digest in enumerate(by_digest)}
@@ -195,7 +195,7 @@ class Store:
     ) -> bool:
         """Count a failed attempt; return whether the shard is now isolated.
 
-        :param lost: whether it was lost, which is not a try
+        :param lost: whether it was lost, which does not count as a try
         :param most: tries after which it is isolated
         :param most_lost: lost attempts after which it is isolated
         """
@@ -213,7 +213,7 @@ class Store:
         return rows == [(stored.ISOLATED,)]
 
     def try_again(self, campaign: str) -> int:
-        """Reset the tries of isolated shards; return their number."""
+        """Reset the tries of isolated shards; return how many there are."""
         return self._database.execute(
             "UPDATE shards SET state = ?, tries = 0, lost = 0 WHERE campaign = ? AND state = ?",
             (stored.WAITING, campaign, stored.ISOLATED),
@@ -224,7 +224,7 @@ class Store:
         self._database.execute("UPDATE campaigns SET stop = 0 WHERE name = ?", (campaign,))
 
     def ask_to_stop(self, campaign: str) -> None:
-        """Request the process that runs *campaign* to stop."""
+        """Ask the process that runs *campaign* to stop."""
         self._database.execute("UPDATE campaigns SET stop = 1 WHERE name = ?", (campaign,))
 
     @contextmanager
@@ -251,7 +251,7 @@ class Store:
     # Results
 
     def results(self, criteria: stored.ResultFilter | None = None) -> list[stored.SeenResult]:
-        """The results that match *criteria*, with their sightings, ordered by campaign and place."""
+        """The results that match *criteria*, with their sightings, by campaign and position."""
         criteria = criteria or stored.ResultFilter()
         conditions, values = [], []
         for name in ("campaign", "kind", "task", "verdict", "scope"):
@@ -289,7 +289,7 @@ class Store:
         return row_of(self.address, f"a sighting of {digest[:8]}", stored.Sighting, values, json=["kernels"])
 
     def backup(self, path: Path) -> None:
-        """A consistent copy in the file *path*, even while others write.
+        """Write a consistent copy to the file *path*, even while others write.
 
         :raises Misuse: if the store is on a server, or the file cannot be written
         :raises Undecided: if the disk is full or fails

@@ -1,1 +1,1 @@
-"""Kernels from source: a tree or a package of the archive, patches, a configuration, and the build."""
+"""Kernels built from source: a tree or an archive package, patches, a configuration, and the build."""

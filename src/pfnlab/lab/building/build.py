@@ -1,4 +1,4 @@
-"""A kernel from source, patches and a configuration: built, booted once, and stored under a name."""
+"""Build a kernel from source, patches and a configuration, boot it once, and store it under a name."""
 
 import dataclasses
 import hashlib
@@ -27,14 +27,15 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
 from pfnlab.lab.vm.probes import probed
 
-#: Disk space in bytes for a first build, besides the source; further builds of the tree need almost none.
+#: Bytes of disk space that a first build needs besides the source; later builds of the same tree need almost
+#: none.
 _ROOM = 3 << 30
 
 _IMAGE = Path("arch/x86/boot/bzImage")
 
 
 def boots_in_lab(kernel: KernelImage) -> None:
-    """Boot *kernel* once, with the agent; Undecided, with its last output, if it does not come up."""
+    """Boot *kernel* once, with the agent; if it does not come up, raise Undecided with its last output."""
     from pfnlab.lab.vm.qemu import Guest
 
     try:
@@ -59,19 +60,19 @@ def build(
 
     The guest driver and the vfio-pci modules are built from the same tree.
 
-    :param source: the folder of a tree, or a series of the archive
+    :param source: the folder of a source tree, or a series in the archive
     :param patches: patch files, in order of application
-    :param configuration: packaged configurations or files (:mod:`pfnlab.lab.building.fragments`)
-    :param reverts: commits to remove, or patches to apply in reverse, after the patches
+    :param configuration: packaged configurations, or files (:mod:`pfnlab.lab.building.fragments`)
+    :param reverts: commits to remove, or patches to apply in reverse, once the patches are applied
     :param name: the name of the result; derived from the other arguments if None
     :param jobs: the number of parallel commands; one per core if None
     :param series: the series whose model applies; taken from the Makefile if None
-    :param boot: boots the kernel once, and raises Undecided if it does not come up; replaced in tests
+    :param boot: boots the kernel once and raises Undecided if it does not come up; replaced in tests
     :raises Misuse: if there is no such tree, patch or configuration, or a patch does not apply
-    :raises MissingTool: if a program needed by the build is not installed, or the tree lacks a feature needed
-        by the lab
-    :raises TimedOut: if the build does not end in time
-    :raises Undecided: if the tree does not build, or its kernel does not come up in the lab
+    :raises MissingTool: if a program that the build needs is not installed, or the tree lacks a feature that
+        the lab needs
+    :raises TimedOut: if the build does not finish in time
+    :raises Undecided: if the tree does not build, or the kernel does not come up in the lab
     """
     of_series = series_in(source)
     fragment = fragments.fragment_text(configuration)
@@ -176,7 +177,8 @@ def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) 
 
 
 def _name(source: str, patches: Sequence[Path], reverts: Sequence[str], configuration: Sequence[str]) -> str:
-    # Composed of the tree, the patches and the configuration, in characters allowed in a name.
+    # Made from the names of the tree, the patches and the configuration, with only the characters a name may
+    # have.
     words = [Path(source).absolute().name if Path(source).is_dir() else source]
     words += [path.stem for path in patches]
     words += [word_of_revert(word) for word in reverts]

@@ -1,7 +1,7 @@
 """Kernels built here, by name: ``<cache>/built/NAME``.
 
-Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, created by one rename. Its modules and its
-driver are stored like those of the archive's kernels.
+Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, put in place by a single rename. Modules
+and driver are stored in the same way as for kernels from the archive.
 """
 
 import difflib
@@ -19,25 +19,25 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
 _NOTE = "kernel.json"
 
-#: A function whose inlining shows in the log: it warns once for each caller into which it is inlined
-#: (S3.4.4).
+#: A function whose inlining shows in the log: it warns once per caller that it is inlined into (S3.4.4).
 PAT_INFO = "get_pat_info"
 
 
 class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel built here.
 
-    :param version: the version of its source, ``7.2.13``
-    :param series: the series whose model applies, ``7.2``
-    :param source: its source in words, ``linux-source-7.2 7.2.13-1``
+    :param version: its source version, e.g. ``7.2.13``
+    :param series: the series whose model applies, e.g. ``7.2``
+    :param source: a description of its source, e.g. ``linux-source-7.2 7.2.13-1``
     :param patches: the names of its patches, marked ``in reverse`` if applied in reverse
-    :param policy: the policy that the patches implement, ``flush=end_vma``; empty if they do not name one
-    :param configuration: its configuration in words, ``lab``
-    :param lacks: configuration options that its source does not have
-    :param content: the checksum of all its inputs, in hex
-    :param sha256: the checksum of its vmlinuz, in hex
-    :param uncalled: the functions used to observe orders, and :data:`PAT_INFO`, that nothing in the kernel
-        calls
+    :param policy: the policy that the patches implement, e.g. ``flush=end_vma``; empty if they do not name
+        one
+    :param configuration: a description of its configuration, e.g. ``lab``
+    :param lacks: configuration options that its source lacks
+    :param content: a checksum of all its inputs, in hex
+    :param sha256: the checksum of the vmlinuz file, in hex
+    :param uncalled: functions that nothing in the kernel calls, among those used to observe event order and
+        :data:`PAT_INFO`
     """
 
     name: str
@@ -66,13 +66,13 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """The source, configuration and patches from which it was built, in words."""
+        """A description of the source, configuration and patches from which it was built."""
         source = f"{self.source} ({self.configuration})"
         return f"{source} with {', '.join(self.patches)}" if self.patches else source
 
     @property
     def image(self) -> KernelImage:
-        """The bootable image; a checksum of the inputs in its version distinguishes images."""
+        """The bootable image; its version includes a checksum of the inputs, to tell images apart."""
         return KernelImage(
             *(self.series, "", f"{self.version}+{self.content[:12]}", self.release),
             *(self.home / "vmlinuz", self.sha256),
@@ -103,7 +103,7 @@ def built_kernels() -> list[BuiltKernel]:
 
 
 def find(name: str) -> BuiltKernel | None:
-    """The kernel of that name, or None."""
+    """The kernel with this name, or None."""
     return next((kernel for kernel in built_kernels() if kernel.name == name), None)
 
 
@@ -117,12 +117,12 @@ def built(name: str) -> BuiltKernel:
 
 @functools.cache
 def uncalled_in(sha256: str) -> tuple[str, ...]:
-    """The functions that nothing calls in the kernel with that checksum; empty if it was not built here."""
+    """Functions that nothing calls in the kernel with this checksum; empty if it was not built here."""
     return next((kernel.uncalled for kernel in built_kernels() if kernel.sha256 == sha256), ())
 
 
 def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
-    """Store *kernel* in the cache, replacing any with its name; Undecided if it cannot be written."""
+    """Store *kernel* in the cache, replacing any kernel of that name; Undecided if it cannot be written."""
     home = _home(kernel.name)
     with usable(), new_folder(home) as part:
         shutil.copyfile(vmlinuz, part / "vmlinuz")
@@ -132,12 +132,12 @@ def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
 
 
 def remove_built(name: str) -> None:
-    """Remove the kernel named *name* from the cache; its modules are removed later. Misuse if not found."""
+    """Remove the kernel named *name* from the cache (its modules go later); Misuse if there is none."""
     shutil.rmtree(_existing(name).home)
 
 
 def with_content(content: str) -> BuiltKernel | None:
-    """A kernel built from exactly these inputs, whatever its name, or None."""
+    """The kernel built from exactly these inputs, under whatever name, or None."""
     return next((kernel for kernel in built_kernels() if kernel.content == content), None)
 
 

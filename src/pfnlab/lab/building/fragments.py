@@ -1,7 +1,8 @@
-"""Kernel configurations: fragments on top of ``tinyconfig``, and options that a tree lacks.
+"""Kernel configurations: fragments on top of ``tinyconfig``, and the options that a tree lacks.
 
-``lab`` has everything that programs and the lab use, ``minimal`` as little as the lab can work with, and
-``debug`` is ``lab`` plus the kernel's own checks. A user's fragment is applied on top of ``lab``.
+``lab`` enables everything that programs and the lab use, ``minimal`` enables as little as the lab can work
+with, and ``debug`` is ``lab`` plus the kernel's own debugging checks. A user's fragment is applied on top of
+``lab``.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_WRITTEN, Missing, check_regular, read_text
 from pfnlab.kernel.policies.kconfig import OPTIONS
 
-#: The packaged configurations, each by its fragments.
+#: The packaged configurations and the fragments each consists of.
 PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}
 
 #: If any of these is off, no guest starts, or its state cannot be read.
@@ -28,7 +29,7 @@ _LINE = re.compile(r"CONFIG_(\w+)=(.+)|# CONFIG_(\w+) is not set")
 
 
 def fragment_text(words: Sequence[str]) -> str:
-    """The lines of packaged configurations or files, with ``lab`` before a file; Misuse if not found."""
+    """The text of packaged configurations or files, with ``lab`` before any file; Misuse if not found."""
     texts = []
     for word in words if words and words[0] in PACKAGED else ("lab", *words):
         if word in PACKAGED:
@@ -45,7 +46,7 @@ def fragment_text(words: Sequence[str]) -> str:
 
 
 def _own_text(word: str) -> str:
-    """The text of a user's fragment, a file that can be read several times; Misuse if it is unreadable."""
+    """The text of a user's fragment, a file that can be read more than once; Misuse if it is unreadable."""
     path = Path(word)
     try:
         check_regular(path, "configuration", MOST_WRITTEN)
@@ -58,7 +59,7 @@ def _own_text(word: str) -> str:
 
 
 def configuration_name(words: Sequence[str]) -> str:
-    """The name for the configuration *words*; a file's name includes a checksum of its path."""
+    """A name for the configuration given by *words*; for a file it includes a checksum of the path."""
     names = []
     for word in words or ("lab",):
         if word not in PACKAGED:
@@ -69,7 +70,7 @@ def configuration_name(words: Sequence[str]) -> str:
 
 
 def options_of(text: str) -> dict[str, str]:
-    """The options of a configuration, without ``CONFIG_``; the last line wins, ``n`` if not set."""
+    """The options of a configuration, without ``CONFIG_``; ``n`` if not set, and the last line wins."""
     found = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line.strip())
@@ -79,7 +80,7 @@ def options_of(text: str) -> dict[str, str]:
 
 
 def merged(base: str, fragment: str) -> str:
-    """The configuration *base*, with options replaced by those of *fragment*."""
+    """The configuration *base*, with its options overridden by those in *fragment*."""
     wanted = options_of(fragment)
     lines = [
         line
@@ -90,9 +91,9 @@ def merged(base: str, fragment: str) -> str:
 
 
 def lacking(config: str, fragment: str, requested: Container[str]) -> list[str]:
-    """The options that *fragment* turns on but that are off in the tree's final *config*, or unknown to it.
+    """The options that *fragment* turns on but that the tree's final *config* has off, or does not know.
 
-    :param requested: the options requested by name; any others were renamed, or are always on, in some series
+    :param requested: options that were requested by name; in some series the others are renamed or always on
     """
     has = options_of(config)
     return [
@@ -103,7 +104,7 @@ def lacking(config: str, fragment: str, requested: Container[str]) -> list[str]:
 
 
 def requested_options(words: Sequence[str]) -> set[str]:
-    """The options that the lab, the rules or programs require, plus those in the user's files in *words*."""
+    """Options required by the lab, the rules or programs, plus those in the user's files among *words*."""
     of_rules = {name for rows in OPTIONS.values() for row in rows for name in row}
     own = [_own_text(word) for word in words if word not in PACKAGED]
     return {*REQUIRED, *of_rules, *(name for text in own for name in options_of(text))}

@@ -1,8 +1,8 @@
-"""Functions of a built kernel that the compiler inlined, so that a tracer misses some or all of their calls.
+"""Functions that the compiler inlined in a built kernel, so that a tracer misses some or all calls to them.
 
-In a small configuration, some functions have only one caller, in the same file. A probe on the remaining copy
-of such a function never hits, so its events are not observed on that kernel (S13.9.1). If a function begins
-with a test, the compiler may inline the test into the callers and move the rest to a function
+In a small configuration, some functions have only one caller, in the same file. A probe on the out-of-line
+copy of such a function never hits, so its events are not observed on that kernel (S13.9.1). If a function
+begins with a test, the compiler may inline the test into the callers and move the rest to a function
 ``NAME.part.0``, which they call without hitting a probe on the original.
 """
 
@@ -23,7 +23,7 @@ _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x7
 
 
 def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
-    """The *functions* not called by at least one of their callers in the source; LensError on failure.
+    """Those *functions* that at least one of their callers in the source does not call; LensError on failure.
 
     :param vmlinux: the linked kernel, with its symbols and debugging information
     """
@@ -36,7 +36,7 @@ def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
         for section in sections.values():
             if section.executable:
                 _note_calls(section.of(data), section.address, wanted, sites)
-        # A function that is always inlined has no symbol, but debugging information has its name.
+        # A function that is always inlined has no symbol, but its name is in the debugging information.
         names = sections[".debug_str"].of(data) if ".debug_str" in sections else b""
         return tuple(
             sorted(
@@ -54,7 +54,7 @@ def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
 def _places(
     symbols: bytes, strings: bytes, functions: Collection[str]
 ) -> tuple[dict[str, list[range]], dict[str, list[range]]]:
-    """Addresses of *functions* and of their parts; a static function may have several."""
+    """Addresses of *functions* and of their split-off parts; static functions may share a name."""
     names = {function.encode(): function for function in functions}
     wholes: dict[str, list[range]] = {}
     parts: dict[str, list[range]] = {}
@@ -67,7 +67,7 @@ def _places(
 
 
 def _passed_by(wholes: Collection[range], parts: Collection[range], sites: Mapping[int, list[int]]) -> bool:
-    """True if nothing calls the function, or if other code calls one of its parts."""
+    """True if nothing calls the function, or if other code calls one of its parts directly."""
     if not any(place.start in sites for place in wholes):
         return True
     own = (*wholes, *parts)

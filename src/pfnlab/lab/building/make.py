@@ -1,4 +1,4 @@
-"""The kernel's own build: its tools, ``make`` with progress, and the first error of a failed build."""
+"""The kernel's own build: the tools it needs, ``make`` with progress, and the first error if it fails."""
 
 import os
 import re
@@ -13,11 +13,11 @@ from pfnlab.base.units import number_of
 from pfnlab.lab.images.cache import make_cache_folder
 from pfnlab.lab.images.tools import run
 
-#: Steps of a full build of the lab's configuration, measured on 6.12.117, and processor seconds per step,
-#: from a build that took eight minutes on two cores. Used only for the forecast.
+#: The number of steps in a full build of the lab configuration, measured on 6.12.117, and the CPU seconds per
+#: step, from a build that took eight minutes on two cores. Used only for the forecast.
 STEPS, SECONDS_PER_STEP = 2131, 0.45
 
-#: Programs that a build calls, with the package of each.
+#: Programs that a build calls, and the package that contains each.
 _PROGRAMS = {
     **{"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"},
     **{"pahole": "dwarves", "patch": "patch", "tar": "tar", "xz": "xz-utils", "perl": "perl"},
@@ -36,14 +36,14 @@ _NOISE = re.compile(r"^make(?:\[\d+\])?: \*\*\* ")
 
 @dataclass(frozen=True)
 class Make:
-    """The kernel's build of one read-only source in the folder *out*, with *jobs* parallel commands."""
+    """A kernel build from one read-only source in the folder *out*, running *jobs* commands in parallel."""
 
     source: Path
     out: Path
     jobs: int
 
     def configure(self, *targets: str) -> None:
-        """Run configuration targets of make, e.g. ``tinyconfig``; Undecided if one fails."""
+        """Run make's configuration targets, e.g. ``tinyconfig``; Undecided if one fails."""
         make_cache_folder(self.out)
         command = [*self._command(), "-s", *targets]
         answer = run(command, limit=_CONFIGURE_LIMIT, remedy=_REMEDY, env=_environment())
@@ -51,14 +51,14 @@ class Make:
             raise Undecided(f"the tree cannot be configured: {first_error(answer.stdout + answer.stderr)}")
 
     def build(self, *targets: str, steps: int, say: Callable[[str], None]) -> int:
-        """Make *targets*; report progress after each tenth.
+        """Make *targets*, reporting progress after each tenth of the steps.
 
-        An interrupted or failed build keeps its objects, and the next one resumes there.
+        An interrupted or failed build keeps its objects, and the next build resumes from them.
 
         :param steps: the expected number of steps
         :return: the number of steps done
         :raises Undecided: if it does not build
-        :raises TimedOut: if it does not end within four hours
+        :raises TimedOut: if the build takes more than four hours
         """
         log = self.out / "pfnlab.log"
         begin, tenth = time.monotonic(), 0
@@ -72,7 +72,7 @@ class Make:
                 left = (time.monotonic() - begin) * (steps - done) / max(done, 1)
                 say(f"{now * 10} % built, about {_minutes(max(left, 0))} left")
 
-        # The output goes to a file: make's children may outlive the reader of a pipe.
+        # Output goes to a file, because make's children may outlive the reader of a pipe.
         command = ["sh", "-c", 'exec "$@" >"$0" 2>&1', str(log), *self._command(), *targets]
         try:
             answer = run(command, limit=_LIMIT, remedy=_REMEDY, env=_environment(), meanwhile=progress)
@@ -89,7 +89,7 @@ class Make:
 
 
 def check_tools() -> None:
-    """Check that all tools of a build are installed; MissingTool names all packages to install."""
+    """Check that all build tools are installed; MissingTool lists every package to install."""
     missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
     missing += [package for header, package in _HEADERS.items() if not (_INCLUDE / header).exists()]
     if missing:
@@ -101,7 +101,7 @@ def check_tools() -> None:
 
 
 def compiler() -> str:
-    """The first lines of the compiler's and pahole's versions, which identify a build."""
+    """The first version lines of the compiler and pahole, which identify a build."""
     lines = []
     for command in (["gcc", "--version"], ["pahole", "--version"]):
         answer = run(command, limit=10.0, remedy=_REMEDY)
@@ -110,7 +110,7 @@ def compiler() -> str:
 
 
 def first_error(text: str) -> str:
-    """The first line of a build's output that names an error, or else the last line."""
+    """The first line of build output that reports an error, or else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if _ERROR.search(line)]
     best = [line for line in telling if not _NOISE.match(line)] or telling or lines[-1:] or ["no message"]
@@ -118,7 +118,7 @@ def first_error(text: str) -> str:
 
 
 def forecast(steps: int, jobs: int) -> str:
-    """An estimate, in words, of the time that a build of *steps* steps takes."""
+    """An estimate, in words, of how long a build of *steps* steps takes."""
     cores = min(jobs, os.cpu_count() or 1)
     return f"about {_minutes(steps * SECONDS_PER_STEP / cores)} on {number_of(cores, 'core')}"
 
@@ -134,8 +134,8 @@ def _steps_in(log: Path) -> int:
         return 0
 
 
-# The caller may itself run under make, whose flags do not apply here, and the caller's environment must not
-# configure the kernel. Names and dates that would differ between builds are fixed.
+# The caller may itself be running under make, whose flags must not apply here, and the caller's environment
+# must not configure the kernel. Names and dates that would otherwise differ from build to build are fixed.
 def _environment() -> dict[str, str]:
     return {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "KCONFIG_CONFIG": ".config", "CROSS_COMPILE": ""},

@@ -1,8 +1,8 @@
-"""A patch for a kernel's source: its header, and the files that its diff changes.
+"""A patch to kernel source: its header, and the files that its diff changes.
 
-Patches of this project (``evidence/patches/``) have a title, a few sentences and trailers above the diff: the
+Patches in this project (``evidence/patches/``) have a title, a few sentences and trailers above the diff: the
 policy that the patch implements, and the source package it applies to. Other patches, e.g. git mails, can be
-read too; missing fields are empty.
+read too; fields they lack are empty.
 """
 
 import re
@@ -24,17 +24,17 @@ _NOTHING = "/dev/null"
 
 @dataclass(frozen=True)
 class PatchFile:
-    """One patch; missing fields are "".
+    """One patch; fields that it lacks are "".
 
     :ivar title: the first line, or the subject of a mail
-    :ivar policy: the policy that it implements, as in a machine's name (``flush=end_vma``)
-    :ivar base_package: the source package to which it applies (``linux-source-7.2``)
+    :ivar policy: the policy that it implements, written as in a machine name (``flush=end_vma``)
+    :ivar base_package: the source package it applies to (``linux-source-7.2``)
     :ivar base_version: the version of that package (``7.2.13-1``)
     :ivar license: its SPDX identifier
-    :ivar files: the files it changes, creates or removes, relative to the top of the tree, each once and in
-        its order
+    :ivar files: the files it changes, creates or removes, relative to the top of the tree, each listed once,
+        in patch order
     :ivar added: the number of lines it adds; *removed*: the number it removes
-    :ivar reverse: whether it is applied in reverse
+    :ivar reverse: whether it is to be applied in reverse
     """
 
     path: Path
@@ -56,12 +56,12 @@ class PatchFile:
 
 
 def read_patch(path: Path) -> PatchFile:
-    """The patch in *path*.
+    """Read the patch in the file *path*.
 
-    :raises Misuse: if the file cannot be read, has no unified diff, has a hunk of the wrong length, or would
-        change a file outside the tree
+    :raises Misuse: if the file cannot be read, has no unified diff, has a hunk whose length is wrong, or
+        would change a file outside the tree
     """
-    # It is read several times, also by patch(1).
+    # The file is read several times, once by patch(1).
     check_regular(path, "patch", MOST_RECORDED)
     text = read_bytes(path, "patch", MOST_RECORDED).decode(errors="replace")
     lines = text.split("\n")
@@ -104,14 +104,14 @@ def _title(head: list[str]) -> str:
 
 
 class _Diff:
-    """The diff of a patch, read once."""
+    """The diff part of a patch, parsed in a single pass."""
 
     def __init__(self, path: Path, lines: list[str], start: int) -> None:
         self._path, self._lines, self._at = path, lines, start
         self.added = self.removed = 0
 
     def files(self) -> Iterator[str]:
-        """Yield each file, twice if both sides name it; reads all hunks on the way."""
+        """Yield each file, twice if both sides name it; parses every hunk on the way."""
         while self._at < len(self._lines):
             line = self._lines[self._at]
             if line.startswith("GIT binary patch"):
@@ -132,7 +132,7 @@ class _Diff:
                 self._at += 1
 
     def _hunk(self, old: int, new: int) -> None:
-        """Read one hunk, with *old* lines before the change and *new* after."""
+        """Read one hunk, which covers *old* lines before the change and *new* lines after it."""
         head = self._at
         said = f"the hunk says {old} lines before and {new} after"
         self._at += 1
@@ -150,7 +150,7 @@ class _Diff:
         if self._line().startswith("\\"):
             self._at += 1
         line = self._line()
-        # After a git patch: the git version, under "-- ".
+        # A git patch ends with the git version, below "-- ".
         if line.startswith(("+", " ")) or (line.startswith("-") and not line.startswith(("-- ", "--- "))):
             raise self._wrong(f"{said}, but has more", head)
 
@@ -171,9 +171,9 @@ class _Diff:
         return Misuse(f"{self._path}:{(self._at if at is None else at) + 1}: {what}")
 
 
-#: The folder of the patches that remove a commit: next to ``src`` in a checkout, inside the package in a
-#: wheel. Each restores the earlier behavior in its series. It is smaller than the reversed commit, which
-#: seldom applies to a newer source.
+#: The folder of patches that each remove a commit: next to ``src`` in a checkout, inside the package in a
+#: wheel. Each patch restores the earlier behavior in its series. It is smaller than the reversed commit,
+#: which seldom applies to newer source.
 FOLDER = "evidence/patches/reverts"
 
 _PACKAGE = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class Revert:
-    """A patch that removes a commit (12 digits, or the name of a switch) from the source of *series*."""
+    """A patch that removes a commit (12 digits, or the name of a switch) from the *series* source."""
 
     commit: str
     series: str
@@ -206,7 +206,7 @@ def known_reverts() -> list[Revert]:
 
 
 def read_revert(word: str, series: str) -> PatchFile:
-    """The patch that *word* names, in the direction in which it applies to a source of *series*.
+    """The patch that *word* names, in the direction in which it applies to *series* source.
 
     :param word: a commit, with 7 to 40 digits, or the path of a patch, which is applied in reverse
     :raises Misuse: if there is no patch for that commit and series, or no such file
@@ -219,13 +219,13 @@ def read_revert(word: str, series: str) -> PatchFile:
                 f"--revert {visible_name(word)}: neither a commit nor a patch: write 7 to 40 digits of "
                 "the commit, e.g. 04c35ab3bdae, or the path of a patch"
             )
-        # Its policy does not describe its reverse.
+        # The policy does not describe the reversed patch.
         return replace(read_patch(path), reverse=True, policy="")
     return read_patch(_revert_of(word, series).path)
 
 
 def word_of_revert(word: str) -> str:
-    """The name of a kernel without it: ``without-04c35ab3bdae``, or derived from the patch's name."""
+    """The name of a kernel without that commit: ``without-04c35ab3bdae``, or one based on the patch name."""
     commits = {one.commit for one in known_reverts() if _same(one.commit, word)}
     return f"without-{commits.pop() if len(commits) == 1 else Path(word).stem}"
 

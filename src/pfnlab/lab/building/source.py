@@ -1,8 +1,8 @@
-"""Sources to build a kernel from: a user's source tree, or the archive's source package.
+"""Sources that a kernel can be built from: a user's source tree, or a source package in the archive.
 
-A user's tree is only read. In a git worktree, its files are those that git tracks or does not ignore; in any
-other folder, all files except build products. A package of the archive (``linux-source-7.2``) is fetched like
-a kernel, with signature checks, and unpacked once under ``<cache>/trees``.
+A user's tree is only ever read. In a git worktree, its files are those that git tracks or does not ignore; in
+any other folder, all files except build products. An archive package (``linux-source-7.2``) is fetched like a
+kernel, including signature checks, and unpacked once under ``<cache>/trees``.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _PRODUCT = re.compile(
 )
 _PRODUCT_FOLDERS = ("include/config", "include/generated", "arch/x86/include/generated")
 
-#: The file types that belong to a tree: regular files and links.
+#: File types that belong to a tree: regular files and links.
 _KEPT = (stat.S_IFREG, stat.S_IFLNK)
 
 _SERIES = re.compile(r"\d+\.\d+")
@@ -47,13 +47,13 @@ _MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE
 
 @dataclass(frozen=True)
 class KernelSource:
-    """A kernel's source.
+    """Kernel source, ready to build.
 
     :param folder: its folder, which is only read
-    :param label: ``linux-source-7.2 7.2.13-1``, or the folder's name
-    :param version: the version in its Makefile, ``7.2.13``
-    :param own: whether it is the user's
-    :param content: the checksum of all its files, in hex
+    :param label: e.g. ``linux-source-7.2 7.2.13-1``, or the folder's name
+    :param version: the version in its Makefile, e.g. ``7.2.13``
+    :param own: whether it is the user's own tree
+    :param content: a checksum of all its files, in hex
     """
 
     folder: Path
@@ -69,9 +69,9 @@ class KernelSource:
 
 
 def check_source(what: str) -> None:
-    """Check that *what* is the folder of a tree, or a series, before anything is fetched.
+    """Before fetching anything, check that *what* is a source tree's folder or a series.
 
-    :raises Misuse: if it is neither; the message suggests a fix
+    :raises Misuse: if it is neither; the message suggests what to give instead
     """
     folder = Path(what)
     if folder.is_dir():
@@ -84,7 +84,7 @@ def check_source(what: str) -> None:
 
 
 def series_in(what: str) -> str:
-    """The series of the source *what*, before anything is fetched; Misuse if there is no such source."""
+    """The series of the source *what*, without fetching anything; Misuse if there is no such source."""
     check_source(what)
     folder = Path(what)
     return series_of(_version(folder.absolute())) if folder.is_dir() else what
@@ -93,9 +93,9 @@ def series_in(what: str) -> str:
 def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
     """The source named *what*.
 
-    :param what: the folder of a tree, or a series whose source the archive has
+    :param what: the folder of a source tree, or a series whose source is in the archive
     :raises Misuse: if it is neither
-    :raises MissingTool: if the archive has no source of that series
+    :raises MissingTool: if the archive has no source for that series
     :raises Unverified: if a signature or checksum of the archive is wrong
     :raises Undecided: if the archive cannot be reached
     """
@@ -126,7 +126,7 @@ def _version(folder: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # None outside a git worktree. Nothing in the tree is written, not even git's index.
+    # None outside a git worktree. Nothing in the tree is written, not even the git index.
     if shutil.which("git") is None:
         return None
     answer = run(
@@ -144,7 +144,7 @@ def _files_by_git(folder: Path) -> list[str]:
         return []
     listing = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or ""
     paths = dict.fromkeys(path for path in listing.split("\0") if path)
-    # Skip removed files and folders of submodules; keep links to folders.
+    # Skip files that were removed and the folders of submodules, but keep links to folders.
     return sorted(path for path in paths if (folder / path).is_symlink() or (folder / path).is_file())
 
 
@@ -203,7 +203,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
 
 
 def _package(archive: Archive, series: str, name: str, say: Callable[[str], None]) -> Package:
-    # The source version of the cached kernel of this series, or else the newest.
+    # The source version that matches the cached kernel of this series, or else the newest.
     here = cached(series) if series in CONFIRMED else None
     suites = [suite for suite in suites_for(series) if archive.has(suite)]
     versions = dict.fromkeys([here.version if here else "", ""])

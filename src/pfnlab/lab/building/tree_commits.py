@@ -1,4 +1,4 @@
-"""Commits of a git tree, each built from a clone, so that the tree itself is only read."""
+"""Commits in a git tree, each built in a clone, so that the tree itself is only read."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 
 
 class TreeCommits:
-    """A clone of the git tree *tree*, sharing its objects, with one commit checked out; Misuse on failure."""
+    """A clone that shares the objects of the git tree *tree* and has one commit checked out; else Misuse."""
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree.absolute()
@@ -27,7 +27,7 @@ class TreeCommits:
         self.folder = cache_root() / "bisect" / f"{name}.tree" / (self._tree.name or "tree")
 
     def named(self, text: str) -> str:
-        """The full name of a commit; Misuse if the tree has no such commit."""
+        """The full hash of a commit; Misuse if the tree has no such commit."""
         trouble = f"the tree has no commit {text!r}: write a tag, a branch or the digits of a commit"
         return self._git(self._tree, "rev-parse", "--verify", f"{text}^{{commit}}", trouble=trouble).strip()
 
@@ -37,7 +37,7 @@ class TreeCommits:
         return run(command, limit=_GIT_LIMIT, remedy=_GIT).returncode == 0
 
     def by_halves(self, newest: str, without: Sequence[str]) -> list[str]:
-        """Commits in *newest* but not reachable from *without*, best bisection point first, *newest* last."""
+        """Commits reachable from *newest* but not *without*, best bisection point first and *newest* last."""
         excluded = [f"^{commit}" for commit in without]
         trouble = f"git cannot list the commits between {', '.join(without)} and {newest}"
         found = self._git(self._tree, "rev-list", "--bisect-all", newest, *excluded, trouble=trouble)

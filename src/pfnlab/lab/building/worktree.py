@@ -1,4 +1,4 @@
-"""The copy of a source that a build works in: the user's tree is never written to.
+"""The copy of the source that a build works in, so that the user's tree is never written to.
 
 ::
 
@@ -8,9 +8,9 @@
       copied.json   for a user's tree: size and time of each file when it was copied
       out-NAME/     the objects of one configuration
 
-A build folder is reused for other patches to the same source, so only the files that a patch touches are
-recompiled. For this, files keep their times, but a restored file gets a new one, because its objects were
-built with the patch.
+A build folder is reused for other patches to the same source, so that only the files a patch touches are
+recompiled. For this to work, files keep their modification times, except that a restored file gets a new one
+because its objects were built with the patch.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from pfnlab.lab.images.cache import cache_root, locked, make_cache_folder, trust
 from pfnlab.lab.images.tools import run
 from pfnlab.lab.images.trust import tighten
 
-#: Seconds to wait for another build of the same tree.
+#: Seconds to wait for another build in the same tree.
 _LOCK_LIMIT = 4 * 3600.0
 _PATCH_LIMIT = 60.0
 
@@ -53,17 +53,17 @@ class WorkTree:
         return self.home / "source"
 
     def out(self, configuration: str) -> Path:
-        """The folder of the objects of the named configuration."""
+        """The object folder of the named configuration."""
         return self.home / f"out-{configuration}"
 
     def refresh(self, *, say: Callable[[str], None]) -> None:
-        """Make it equal to the source: without patches, but with the user's latest changes."""
+        """Bring it in line with the source: without patches, and with the user's latest changes."""
         self._put_back()
         if self.source.own:
             self._copy(say)
 
     def apply(self, patches: Sequence[PatchFile]) -> None:
-        """Apply *patches* in order; if one fails or leaves the tree, undo all and raise Misuse."""
+        """Apply *patches* in order; if one fails or reaches outside the tree, undo all and raise Misuse."""
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)
@@ -83,7 +83,7 @@ class WorkTree:
     def _originals(self) -> Path:
         return self.home / _ORIGINALS
 
-    # A file that does not exist yet is marked by an empty folder with its name.
+    # An empty folder of that name marks a file that does not exist yet.
     def _keep_aside(self, patch: Path, name: str) -> None:
         file, kept = self.folder / name, self._originals() / name
         leaves = self.folder.resolve() not in file.resolve().parents
@@ -107,7 +107,7 @@ class WorkTree:
             for name in names:
                 if name.endswith(".part"):
                     continue
-                # A copy gets a new time, so that its objects are rebuilt.
+                # A copy gets a new modification time, so that its objects are rebuilt.
                 shutil.copyfile(Path(place) / name, self.folder / below / name)
                 shutil.copymode(Path(place) / name, self.folder / below / name)
             if not folders and not names and place != str(self._originals()):
@@ -135,7 +135,7 @@ class WorkTree:
 
 @contextmanager
 def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[WorkTree]:
-    """The copy of *source*, refreshed and locked; TimedOut if another build does not end in time."""
+    """The copy of *source*, refreshed and locked; TimedOut if another build does not finish in time."""
     if source.own:
         place = hashlib.sha256(os.fsencode(source.folder)).hexdigest()[:12]
         home = cache_root() / "trees" / f"{re.sub('[^A-Za-z0-9._-]', '_', source.folder.name)}_{place}"
@@ -149,15 +149,15 @@ def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[Wo
 
 
 def original(source: KernelSource, name: str) -> Path:
-    """The unpatched file *name* of *source*, relative to the top of the tree.
+    """The unpatched version of file *name* in *source*; the name is relative to the top of the tree.
 
-    A package of the archive is built where it was unpacked, and may still have the patches of its last build.
+    An archive package is built where it was unpacked, so it may still contain the patches of its last build.
     """
     kept = source.folder.parent / _ORIGINALS / name
     return kept if not source.own and kept.is_file() else source.folder / name
 
 
-# The file and hunk that failed, from the output of patch(1): the current file and the first complaint.
+# The file and hunk that failed, taken from patch(1) output: the current file and the first complaint.
 def _refusal(output: str) -> str:
     file = ""
     for line in output.splitlines():
@@ -178,7 +178,7 @@ def _other_base(patch: PatchFile, source: KernelSource) -> str:
     return f"; it was made for {base}: run {build}"
 
 
-# Changes the time of a copy only if its content changes.
+# Changes a copy's modification time only if its content changes.
 def _copy_file(original: Path, copy: Path) -> None:
     if not copy.parent.is_dir():
         make_cache_folder(copy.parent)

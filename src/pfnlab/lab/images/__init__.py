@@ -1,1 +1,1 @@
-"""All files with which guests boot: the archive's kernels, modules, drivers, the guest image, the cache."""
+"""Everything a guest boots from: archive kernels, modules, drivers, the guest image, and the cache."""

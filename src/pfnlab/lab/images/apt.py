@@ -1,7 +1,8 @@
 """apt with pfnlab's own configuration, downloading as apt's sandbox user.
 
-As root, apt lets that user (``_apt``) contact the mirror and parse its data. That user cannot enter the
-cache, so it works in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and verified files move to the cache.
+When pfnlab runs as root, apt lets that user (``_apt``) contact the mirror and parse its data. That user
+cannot enter the cache, so it works in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and verified files are moved to
+the cache.
 """
 
 import os
@@ -72,15 +73,15 @@ Acquire::https::Timeout "30";
 {carried}
 """
 
-# Lines already printed by this process: facts about the machine are printed once, not for each list.
+# Lines this process has already printed: a fact about the machine is printed once, not once per list.
 _said: set[str] = set()
 
 
 class AptSettings(NamedTuple):
     """Settings of the machine's apt that also apply to pfnlab.
 
-    :param carried: lines for apt.conf about the way the machine reaches its mirrors
-    :param user: the user that downloads if apt runs as root; empty or ``root`` for root itself
+    :param carried: apt.conf lines that determine how the machine reaches its mirrors
+    :param user: the user that downloads when apt runs as root; empty or ``root`` for root itself
     """
 
     carried: str = ""
@@ -88,7 +89,7 @@ class AptSettings(NamedTuple):
 
     @property
     def undated(self) -> str:
-        """Settings that turn off date checks of lists; empty if dates are checked."""
+        """Settings that turn off the date check on package lists; empty if dates are checked."""
         return ", ".join(found[0] for found in _UNDATED.finditer(self.carried))
 
 
@@ -96,14 +97,14 @@ DEFAULTS = AptSettings()
 
 
 class AptFolder(NamedTuple):
-    """A folder with ``apt.conf`` for one command; the downloading user, and the reason if that is root."""
+    """A folder with an ``apt.conf`` for one command; its downloading user, and the reason if that is root."""
 
     path: Path
     user: str
     reason: str
 
     def prepare(self, settings: AptSettings, entry: str, lists: Path | None = None) -> Path:
-        """Write the files that apt needs, like :func:`configure`; return the folder of the lists."""
+        """Write the files that apt needs, as :func:`configure` does, and return the folder for the lists."""
         configure(self.path, settings._replace(user=self.user), entry, lists)
         if self.user != "root":
             for part in filter(Path.is_dir, self.path.rglob("*")):
@@ -111,7 +112,7 @@ class AptFolder(NamedTuple):
         return lists or self.path / "lists"
 
     def give(self, name: str) -> Path:
-        """Create a folder inside it that belongs to the downloading user."""
+        """Create a folder in it that belongs to the downloading user."""
         folder = self.path / name
         folder.mkdir(0o700)
         if self.user != "root":
@@ -120,7 +121,7 @@ class AptFolder(NamedTuple):
 
 
 def machine_settings() -> AptSettings:
-    """Settings of the machine's apt; MissingTool if it has none."""
+    """The apt settings of this machine; MissingTool if there is no apt."""
     dump = run(["apt-config", "dump"], limit=QUERY_LIMIT, remedy=NO_APT).stdout
     carried = "\n".join(line for line in dump.splitlines() if _CARRIED.fullmatch(line))
     found = _USER.search(dump)
@@ -128,7 +129,7 @@ def machine_settings() -> AptSettings:
 
 
 def entry_of(mirror: Mirror, suite: str) -> str:
-    """Entry of a ``*.sources`` file for *suite*."""
+    """The ``*.sources`` entry for *suite*."""
     key = "\n ".join(line or "." for line in mirror.signed_by.split("\n"))
     return (
         f"Types: deb\nURIs: {mirror.uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n"
@@ -137,10 +138,10 @@ def entry_of(mirror: Mirror, suite: str) -> str:
 
 
 def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | None = None) -> bool:
-    """Write the files that apt needs into *folder*; return True if *entry* differs from the old entry.
+    """Write the files that apt needs into *folder*; return True if *entry* differs from the previous entry.
 
     :param entry: the entry that :func:`entry_of` returns
-    :param lists: the folder of the lists; in *folder* by default
+    :param lists: the folder for the lists; by default inside *folder*
     """
     for part in (folder / "cache" / "archives", folder / "state", folder / "lists"):
         make_cache_folder(part)
@@ -155,7 +156,7 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 @contextmanager
 def apt_folder(user: str, parent: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """Create a temporary folder for apt: in *parent*, or as root where *user* can enter; or Undecided."""
+    """Create a temporary apt folder: in *parent*, or as root somewhere *user* can enter; else Undecided."""
     reason = _reason_against(user, mirror)
     places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
     for place in places:
@@ -192,14 +193,14 @@ def call_apt(
 
 
 def say_once(line: str, say: Callable[[str], None]) -> None:
-    """Print *line* once per process."""
+    """Print *line*, but only once per process."""
     if line not in _said:
         _said.add(line)
         say(line)
 
 
 def _reason_against(user: str, mirror: Mirror) -> str:
-    """The reason why *user* cannot download, or an empty string."""
+    """The reason why *user* cannot download, or ""."""
     if user in ("", "root"):
         return f'the machine\'s apt says APT::Sandbox::User "{user}"'
     try:
@@ -213,7 +214,7 @@ def _reason_against(user: str, mirror: Mirror) -> str:
 
 
 def _may(user: str, right: str, path: Path) -> bool:
-    """True if the program ``test`` agrees when run as *user*; False also if it cannot be run that way."""
+    """True if ``test`` succeeds when run as *user*; False also if it cannot be run as that user."""
     number = pwd.getpwnam(user)
     try:
         answer = subprocess.run(
@@ -234,14 +235,14 @@ _DATE = re.compile(r"^Date:(.*)$", re.MULTILINE)
 
 
 def check_newest(memory: Path, suite: str, lists: Path) -> None:
-    """Reject lists older than those seen before, and remember the date of accepted ones.
+    """Reject lists older than any seen before, and record the date of those accepted.
 
-    A signature shows who made a list, but not that it is current. A mirror could replay an old list to keep a
+    A signature proves who made a list, not that it is current: a mirror could replay an old list to keep a
     machine on kernels and tools with known bugs.
 
-    :param memory: the file with the newest date of *suite*
-    :param lists: the folder with its Release file, whose signature was verified
-    :raises Undecided: if they are older, or have no date
+    :param memory: the file that records the newest date seen for *suite*
+    :param lists: the folder that contains its Release file, whose signature has been verified
+    :raises Undecided: if they are older, or undated
     """
     newest, date = _remembered(memory), _date_of(lists)
     if newest is not None and (date is None or date < newest):

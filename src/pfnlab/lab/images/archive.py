@@ -1,9 +1,9 @@
-"""The Debian archive, read with a private apt: own lists and cache, but the machine's mirror and keyring.
+"""The Debian archive, read through a private apt: its own lists and cache, the machine's mirror and keyring.
 
-Each suite has its own directory under ``<cache>/apt``, so that refreshing one leaves the others alone:
-``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, the kernel packages in the signed lists.
-Signatures are always checked; nothing here can turn that off. Lists enter the cache only after they are
-verified and not older than the previous ones (`pfnlab.lab.images.apt`).
+Each suite has its own directory under ``<cache>/apt``, so that refreshing one leaves the others alone. It
+contains ``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, which records the kernel packages
+in the signed lists. Signatures are always checked, and nothing here can turn that off. Lists enter the cache
+only once they have been verified and are no older than the previous ones (`pfnlab.lab.images.apt`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _UPDATE_LIMIT = 300.0
 _DOWNLOAD_LIMIT = 600.0
 _LOCK_LIMIT = 900.0
 
-#: Every package that may contain a kernel of the cloud flavour (metapackages differ by version).
+#: Matches every package that may contain a cloud-flavour kernel (metapackages have other version numbers).
 _KERNEL_NAME = re.compile(r"linux-(?:image|binary)-(?:unsigned-)?\d.*-cloud-amd64(?:-unsigned)?")
 
 # As Debian defines them. A version is also the name of a folder in the cache.
@@ -51,7 +51,7 @@ _UNSIGNED = re.compile(
     re.IGNORECASE,
 )
 
-# apt's messages for a server that does not answer, as opposed to one that lacks the file.
+# Messages from apt about a server that does not answer, as opposed to one that lacks the file.
 _UNREACHABLE = re.compile(
     r"(?:Could not|Unable to) (?:resolve|connect|wait for)|Temporary failure resolving|Something wicked"
     r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
@@ -60,16 +60,16 @@ _UNREACHABLE = re.compile(
 
 
 class Unreachable(Undecided):
-    """The archive did not answer at all; other suites would fail too."""
+    """The archive did not answer at all, so other suites would fail too."""
 
 
 class Unverified(Undecided):
-    """The signature or checksum of a suite does not match the configured keyring; nothing of it is used."""
+    """A suite's signature or checksum does not match the configured keyring, so nothing from it is used."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A kernel package of a suite; *size* in bytes."""
+    """A kernel package in a suite; *size* is in bytes."""
 
     name: str
     version: str
@@ -79,14 +79,14 @@ class Package:
 
 @dataclass(frozen=True)
 class Listing:
-    """The kernel packages of one suite according to its signed lists, *taken* then (seconds since 1970)."""
+    """The kernel packages in one suite's signed lists, as of *taken* (seconds since 1970)."""
 
     taken: float
     packages: tuple[Package, ...]
 
 
 class PackageOffer(NamedTuple):
-    """A package of the archive, its installed size in KiB, and its dependencies."""
+    """A package in the archive, with its installed size in KiB and its dependencies."""
 
     package: Package
     unpacked: int = 0
@@ -94,7 +94,7 @@ class PackageOffer(NamedTuple):
 
 
 def read_listing(root: Path, suite: str) -> Listing | None:
-    """The latest fetched listing of *suite*, without network access, or ``None``."""
+    """The last listing fetched for *suite*, without network access, or ``None``."""
     try:
         return msgspec.json.decode(trusted(root / suite / "listing.json").read_bytes(), type=Listing)
     except (OSError, msgspec.MsgspecError):
@@ -103,24 +103,24 @@ def read_listing(root: Path, suite: str) -> Listing | None:
 
 @dataclass(eq=False)
 class Archive:
-    """The Debian archive: the kernel packages of each suite, and the packages themselves.
+    """The Debian archive: the kernel packages in each suite, and the packages themselves.
 
-    :param root: the directory of the suites' apt states
+    :param root: the directory that holds apt's state for each suite
     """
 
     root: Path
     main: Mirror
     security: Mirror | None = None
     settings: apt.AptSettings = apt.DEFAULTS
-    # Warnings about unchecked settings go to the latest caller.
+    # Warnings about unchecked settings go to the most recent caller.
     _say: Callable[[str], None] = field(default=quiet, init=False)
     _failures: dict[str, str] = field(default_factory=dict, init=False)
 
     @classmethod
     def of_this_machine(cls, root: Path) -> Archive:
-        """The archive named by ``PFNLAB_MIRROR``, or else the archive of the machine's apt sources.
+        """The archive that ``PFNLAB_MIRROR`` names, or else the one in the machine's apt sources.
 
-        :raises MissingTool: if there is no apt, or no Debian archive among its sources
+        :raises MissingTool: if there is no apt, or its sources do not include a Debian archive
         :raises Misuse: if ``PFNLAB_MIRROR`` is not a mirror
         """
         settings = apt.machine_settings()
@@ -131,13 +131,13 @@ class Archive:
         return cls(root, main, security, settings)
 
     def has(self, suite: str) -> bool:
-        """True if the machine is configured for an archive that could have *suite*."""
+        """True if the machine is configured for an archive that may have *suite*."""
         return self.security is not None or not suite.endswith("-security")
 
     def listing(self, suite: str, *, refresh: bool = False, say: Callable[[str], None]) -> Listing:
-        """The kernel packages of *suite*; fetches its lists if they are over a day old or *refresh* is true.
+        """The kernel packages in *suite*; fetches its lists if they are over a day old or *refresh* is true.
 
-        If the archive cannot be reached, older lists are used and *say* reports it.
+        If the archive cannot be reached, older lists are used, and *say* is told so.
 
         :raises Unverified: if the keyring does not verify the suite
         :raises Undecided: if the lists cannot be fetched and there are no older ones
@@ -152,7 +152,7 @@ class Archive:
         if old_listing and not refresh and 0 <= time.time() - old_listing.taken < LISTS_LAST:
             return old_listing
         if mirror.uri in self._failures:
-            # A mirror that did not answer for one suite is not tried again: that would take as long.
+            # A mirror that did not answer for one suite is not tried again: it would take just as long.
             if old_listing is None:
                 raise Unreachable(self._failures[mirror.uri])
             return old_listing
@@ -185,7 +185,7 @@ class Archive:
         return None
 
     def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
-        """Fetch *package* into the directory *into*; apt and pfnlab both check it against the signed lists.
+        """Fetch *package* into the directory *into*; both apt and pfnlab check it against the signed lists.
 
         :param progress: called with the number of bytes fetched so far
         :raises Unverified: if the package does not match the signed lists, or they have no checksum for it
@@ -210,7 +210,7 @@ class Archive:
             files = sorted(place.glob("*.deb"))
             if answer.returncode or len(files) != 1:
                 raise _not_fetched(answer.stderr, request, package.suite)
-            # Copied once, then compared: the source may belong to another user.
+            # Copied first, then compared: the source may belong to another user.
             deb = into / files[0].name
             shutil.copyfile(files[0], deb)
         with deb.open("rb") as file:
@@ -225,7 +225,7 @@ class Archive:
         return deb
 
     def _digests(self, package: Package, request: str) -> set[str]:
-        """Checksums of *package* in the signed list."""
+        """Checksums of *package* from the signed list."""
         digests = set()
         for fields in self._stanzas(package.suite, [request]):
             if _package(fields, package.suite) is None or fields["version"] != package.version:
@@ -252,7 +252,7 @@ class Archive:
     def _update(self, suite: str, mirror: Mirror) -> None:
         home = self._home(suite)
         with apt.apt_folder(self.settings.user, self.root, mirror) as folder:
-            # The user that downloads may not be able to read the machine's keyring.
+            # The downloading user may not be able to read the machine's keyring.
             keyring = Path(mirror.signed_by)
             if mirror.signed_by.startswith("/") and keyring.is_file():
                 keyring = folder.path / f"keyring{keyring.suffix}"
@@ -262,15 +262,15 @@ class Archive:
             else:
                 entry = apt.entry_of(mirror, suite)
             lists = folder.prepare(self.settings, entry)
-            # Given the old Release file, apt silently ignores an older one. Unchanged package lists are not
-            # fetched again.
+            # With the old Release file in place, apt silently ignores an even older one, and does not fetch
+            # unchanged package lists again.
             old = [path for path in (home / "lists").glob("*_Packages*") if path.is_file()]
             for path in old:
                 shutil.copy2(path, lists)
             command = ["apt-get", "-q", "update"]
             answer = apt.call_apt(folder.path, command, _UPDATE_LIMIT)
             if answer.returncode and old and "Hash Sum" in answer.stderr:
-                # A server may report an older list as unchanged.
+                # A server may claim that an older list is unchanged.
                 for path in old:
                     (lists / path.name).unlink(missing_ok=True)
                 answer = apt.call_apt(folder.path, command, _UPDATE_LIMIT)
@@ -287,7 +287,7 @@ class Archive:
             apt.say_once(line, self._say)
 
     def _check_update(self, suite: str, mirror: Mirror, answer: subprocess.CompletedProcess[str]) -> None:
-        # If older lists are present, apt may only warn about a bad signature; here it is an error.
+        # When older lists are present, apt may only warn about a bad signature; here that is an error.
         if not answer.returncode and "previous index files will be used" not in answer.stderr:
             return
         reason = complaint(answer.stderr)
@@ -297,7 +297,7 @@ class Archive:
                 'Acquire::Check-Valid-Until "false" in the machine\'s apt configuration'
             )
         if _UNSIGNED.search(answer.stderr):
-            # The first such line names the key; the last only says that the repository is not signed.
+            # The first such line names the key; the last one only says that the repository is not signed.
             reason = next(line for line in answer.stderr.splitlines() if _UNSIGNED.search(line))[2:].strip()
             keyring = mirror.signed_by if mirror.signed_by.startswith("/") else "the key in the apt source"
             raise Unverified(
@@ -315,7 +315,8 @@ class Archive:
         )
 
     def _extract(self, suite: str) -> Listing:
-        # Select the kernel packages of the lists just fetched; written last, so its presence means success.
+        # Select the kernel packages in the lists just fetched; the result is written last, so its presence
+        # means success.
         names = self._query(suite, ["apt-cache", "pkgnames", "linux-"]).split()
         kernel_names = sorted(name for name in names if _KERNEL_NAME.fullmatch(name))
         text = self._query(suite, ["apt-cache", "show", *kernel_names]) if kernel_names else ""
@@ -342,7 +343,7 @@ class Archive:
 
 
 def _package(fields: dict[str, str], suite: str) -> Package | None:
-    """The package described by a stanza; None if its name or version is not valid in Debian."""
+    """The package that a stanza describes; None if its name or version is not valid in Debian."""
     name, version = fields.get("package", ""), fields.get("version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
         return None
@@ -365,9 +366,9 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
 
 @contextmanager
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
-    """The archive of this machine, locked for this process; errors as in :meth:`Archive.of_this_machine`.
+    """This machine's archive, locked for this process; errors as in :meth:`Archive.of_this_machine`.
 
-    :raises TimedOut: if another process did not release it in time
+    :raises TimedOut: if another process did not release the lock in time
     """
     root = cache_root()
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):

@@ -13,15 +13,15 @@ _MAGIC_AT = 0x202
 _VERSION_AT = 0x20E
 _VERSION_BASE = 0x200
 
-#: Maximum length of the version string in bytes.
+#: Maximum length of the version string, in bytes.
 _VERSION_MAX = 512
 
-# It is also used in the names of files in the cache.
+# The release also becomes part of file names in the cache.
 _RELEASE = re.compile(r"[0-9A-Za-z][!-.0-~]*")
 
 
 def release_of(path: Path) -> str:
-    """The release (``uname -r``) in an x86 bzImage's header; Misuse if it is unreadable or not a bzImage."""
+    """The release (``uname -r``) in an x86 bzImage header; Misuse if it is unreadable or not a bzImage."""
     check_regular(path, "kernel", MOST_RECORDED)
     try:
         with path.open("rb") as file:
@@ -29,7 +29,7 @@ def release_of(path: Path) -> str:
     except OSError as trouble:
         raise Misuse(f"{path} cannot be read as a kernel: {trouble.strerror}") from trouble
     if head[_BOOT_FLAG_AT : _BOOT_FLAG_AT + 2] != b"\x55\xaa" or head[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
-        # Files often given by mistake, identified by their first bytes.
+        # Files that are often given by mistake, recognized by their first bytes.
         formats = {b"\x7fELF": "an ELF file (vmlinux?)", b"\x1f\x8b": "gzip", b"!<arch>": "a .deb"}
         other = next((f" but {name}" for magic, name in formats.items() if head.startswith(magic)), "")
         raise Misuse(

@@ -1,8 +1,9 @@
-"""The cache directory: its location, its locks, and checksums of its files and folders.
+"""The cache directory: where it is, how it is locked, and the checksums of its files and folders.
 
-Files and folders that take long to make or fetch are stored by `kept`. Next to each is ``NAME.sha256`` with a
-checksum of every file, compared at every use; a process rereads a file only if it has changed since. If a
-checksum does not match, the file is made again, so no guest ever boots a partial image.
+Files and folders that take long to make or fetch are stored by `kept`. Next to each is ``NAME.sha256``, which
+has a checksum for every file and is compared on every use; a process rereads a file only if it has changed
+since the last comparison. If a checksum does not match, the file is made again, so no guest ever boots a
+partial image.
 """
 
 import errno
@@ -25,28 +26,28 @@ from pfnlab.base.files import write_whole
 from pfnlab.base.path_walk import make_folder
 from pfnlab.lab.images.trust import check_cache, check_part, tighten
 
-#: Error numbers of a write for which there is no room.
+#: Error numbers of a write that failed for lack of space.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
-#: Seconds between two attempts to get a lock.
+#: Seconds between attempts to get a lock.
 _POLL = 0.2
 
 #: Seconds to wait while another process makes a file.
 _KEEP_LIMIT = 900.0
 
-# Lock files are for other processes; threads of this process wait for each other without a message.
+# Lock files are for other processes; threads of this process wait for one another without a message.
 _threads: dict[Path, threading.Lock] = {}
 
 
 def quiet(line: str) -> None:
-    """Discard a line of progress."""
+    """Discard a progress line."""
     del line
 
 
 def cache_root() -> Path:
     """``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet.
 
-    :raises Misuse: if its name contains a quote or a newline
+    :raises Misuse: if the path contains a quote or a newline
     :raises Untrusted: if another user may write to it
     """
     folder = os.environ.get("PFNLAB_CACHE")
@@ -73,10 +74,10 @@ def trusted(path: Path) -> Path:
 
 
 def make_cache_folder(path: Path) -> None:
-    """Create *path* and its parents, accessible to their owner alone; existing folders are unchanged.
+    """Create *path* and its parents, accessible only to their owner; existing folders are left unchanged.
 
     :raises OSError: if it cannot be created, or is not a folder
-    :raises Misuse: if the path contains another user's link
+    :raises Misuse: if the path goes through another user's link
     :raises Untrusted: if another user may write to the cache
     """
     make_folder(path, 0o700)
@@ -85,11 +86,11 @@ def make_cache_folder(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock file *path*; the kernel releases the lock when the process ends, however it ends.
+    """Hold the lock file *path*; the kernel releases the lock when the process ends, no matter how.
 
-    :param limit: seconds to wait while the lock is held elsewhere
+    :param limit: seconds to wait while someone else holds the lock
     :param say: called once, with a message, if another process holds the lock
-    :raises TimedOut: if the limit has passed
+    :raises TimedOut: if the lock is not free by then
     """
     make_cache_folder(path.parent)
     deadline = time.monotonic() + limit
@@ -118,7 +119,7 @@ def write_cached(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def usable(root: Path | None = None) -> Iterator[None]:
-    """Turn an OSError of the cache (*root*, if not yet checked) into a one-line Undecided."""
+    """Turn an OSError in the cache (*root*, if not yet checked) into a one-line Undecided."""
     try:
         yield
     except OSError as trouble:
@@ -130,12 +131,12 @@ def usable(root: Path | None = None) -> Iterator[None]:
 
 
 def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None] = quiet) -> Path:
-    """The complete file or folder *path* of the cache, made if missing and remade if damaged.
+    """The complete file or folder *path* in the cache; made if missing, and remade if damaged.
 
-    One process makes it while others wait; the lock is that of the parent folder. It appears by one rename,
-    and an unfinished one leaves nothing.
+    One process makes it while others wait on the lock of the parent folder. It appears by a single rename,
+    and an unfinished one leaves nothing behind.
 
-    :param make: makes the file or folder at the given path, in a temporary folder
+    :param make: makes the file or folder at the path it is given, which is in a temporary folder
     :raises TimedOut: if another process did not finish it in time
     :raises Undecided: if the cache cannot be written to, or is full
     """
@@ -156,7 +157,7 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
 
 @contextmanager
 def workplace(folder: Path) -> Iterator[Path]:
-    """A temporary folder in *folder*, for files to be moved to *folder* by one rename once complete."""
+    """A temporary folder in *folder*, for files that are moved to *folder* by one rename once complete."""
     make_cache_folder(folder)
     sweep(folder)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=True) as name:
@@ -164,14 +165,14 @@ def workplace(folder: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove leftovers of killed processes in *folder*; the caller must hold the lock."""
+    """Remove what killed processes left in *folder*; the caller must hold the lock."""
     for leftover in folder.glob(".part-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
 def new_folder(home: Path) -> Iterator[Path]:
-    """A folder to fill, which replaces *home* at the end."""
+    """A folder to fill, which replaces *home* on exit."""
     with workplace(home.parent) as place:
         part = place / home.name
         part.mkdir()
@@ -183,10 +184,10 @@ def new_folder(home: Path) -> Iterator[Path]:
 
 
 def keep(part: Path, path: Path) -> None:
-    """Move the finished file or folder *part*, which is next to *path*, to *path*, and record its checksums.
+    """Move the finished file or folder *part* to *path*, in the same folder, and record its checksums.
 
-    If several processes store the same path at the same time, the last one wins. If their writes mix, the
-    checksums do not match, and the next call of `kept` makes it again.
+    If several processes store the same path at the same time, the last one wins. If their writes get mixed
+    up, the checksums do not match, and the next call to `kept` makes the file again.
     """
     tighten(part)
     voucher = _checksums(part, path.name)
@@ -215,19 +216,19 @@ def is_whole(path: Path) -> bool:
 
 
 def forget(path: Path) -> None:
-    """Remove the cached file *path* and its checksums, if they exist."""
+    """Remove the cached file *path* and its checksums, if present."""
     _voucher(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
 class AnswerCache:
-    """Cached answers of a long search about *parts*, in ``<cache>/bisect/KEY.json``; ignored if *afresh*."""
+    """Cached results of a long search over *parts*, in ``<cache>/bisect/KEY.json``; ignored if *afresh*."""
 
     def __init__(self, *parts: str, afresh: bool = False) -> None:
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
         self._path = cache_root() / "bisect" / f"{key}.json"
         self._answers: dict[str, str] = {}
-        # Missing or truncated: ask again.
+        # Missing or truncated: search again.
         with suppress(OSError, msgspec.MsgspecError):
             if not afresh:
                 self._answers = msgspec.json.decode(trusted(self._path).read_bytes(), type=dict[str, str])
@@ -246,7 +247,7 @@ def _voucher(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-# Lines in the format of sha256sum, after a first line with a checksum of these lines.
+# Lines in sha256sum format, preceded by a line with the checksum of those lines.
 def _checksums(part: Path, name: str) -> str:
     files = [part]
     if part.is_dir():
@@ -266,7 +267,7 @@ def _digest(path: Path) -> str:
     return _read_digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-# A guest state is 80 MB, and a process may start hundreds of guests from it.
+# A guest state is 80 MB, and one process may start hundreds of guests from it.
 @lru_cache(maxsize=4096)
 def _read_digest(path: Path, inode: int, size: int, written: int) -> str:
     del inode, size, written

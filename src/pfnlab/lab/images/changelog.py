@@ -1,7 +1,7 @@
-"""The changelog of a kernel's package: the titles of the commits that each stable release backported.
+"""The changelog in a kernel package: the titles of the commits that each stable release backported.
 
-Up to 6.18 it is in the kernel's own package, and stored next to the kernel. For later kernels it is in a
-separate package, ``linux-base-RELEASE``, which the archive may no longer have.
+Up to 6.18 it is in the kernel package itself, and is stored next to the kernel. For later kernels it is in a
+separate package, ``linux-base-RELEASE``, which may no longer be in the archive.
 """
 
 import gzip
@@ -18,10 +18,10 @@ from pfnlab.lab.images.cache import workplace
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
-#: The file next to a cached vmlinuz.
+#: The file stored next to a cached vmlinuz.
 NAME = "changelog.gz"
 
-#: Maximum size of a changelog in bytes.
+#: Maximum size of a changelog, in bytes.
 _MOST = 256 << 20
 
 # Native Debian packages such as linux-base-RELEASE name it changelog.Debian.gz.
@@ -29,9 +29,9 @@ _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelo
 
 
 def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
-    """The changelog of the kernel's package, fetched if not cached; None if the archive does not have it.
+    """The changelog of a kernel package, fetched if not cached; None if the archive does not have it.
 
-    :raises Unverified: if a signature or checksum of the archive is wrong
+    :raises Unverified: if a signature or checksum in the archive is wrong
     """
     path = kernel.vmlinuz.parent / NAME
     if not path.exists() and kernel.package:

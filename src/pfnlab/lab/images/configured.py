@@ -1,4 +1,4 @@
-"""The configuration of a kernel to boot: from a file next to its image, or inside it (CONFIG_IKCONFIG)."""
+"""The configuration of a kernel to boot, from a file next to the image or inside it (CONFIG_IKCONFIG)."""
 
 import functools
 import zlib
@@ -10,27 +10,28 @@ from pfnlab.kernel.policies.kconfig import configuration_of, read_configuration
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.vmlinux import vmlinux_of
 
-#: RAM of a guest in which programs run, in MiB; it starts at address 0. Some kernels fail to boot with less.
+#: RAM of a guest that runs programs, in MiB; it starts at address 0. Some kernels fail to boot with less.
 RAM_MIB = 256
 
-# CONFIG_KASAN shadows an eighth of all memory that the kernel maps, including BARs: with less RAM, an
+# CONFIG_KASAN shadows an eighth of all memory that the kernel maps, including BARs. With less RAM, an
 # ioremap() of a few hundred MiB triggers the OOM killer.
 _SHADOWED_RAM_MIB = 1024
 
 
 def ram_mib(configuration: Configuration) -> int:
-    """RAM of a guest whose kernel has this configuration, in MiB."""
+    """RAM for a guest whose kernel has this configuration, in MiB."""
     return _SHADOWED_RAM_MIB if configuration.kasan else RAM_MIB
 
 
 def configuration_of_kernel(kernel: KernelImage) -> Configuration:
-    """The configuration of *kernel*; if it is unknown, the configuration of the distribution's kernels."""
+    """The configuration of *kernel*; if that is unknown, the configuration of distribution kernels."""
     return DISTRIBUTION if kernel.package else _of_file(kernel.vmlinuz, kernel.sha256)
 
 
 @functools.cache
 def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
-    # As stored by `kernels build`, by `make install`, by the kernel's build, and inside the image.
+    # The names used by `kernels build`, by `make install` and by the kernel's build; then the copy in the
+    # image.
     beside = [vmlinuz.with_name("config"), vmlinuz.with_name(vmlinuz.name.replace("vmlinuz", "config"))]
     if vmlinuz.parts[-4:-1] == ("arch", "x86", "boot"):
         beside.append(vmlinuz.parents[3] / ".config")
@@ -47,7 +48,7 @@ def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
         return DISTRIBUTION
 
 
-#: The markers around it, and the maximum number of bytes to unpack between them.
+#: The markers around the embedded configuration, and the maximum number of bytes to unpack between them.
 _START, _END = b"IKCFG_ST", b"IKCFG_ED"
 _MOST = 1 << 20
 

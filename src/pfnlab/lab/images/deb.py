@@ -18,14 +18,14 @@ from pfnlab.lab.images.tools import complaint, started
 
 _UNPACK_LIMIT = 120.0
 
-#: Limits, in bytes, of one package and of one compressed module, after unpacking.
+#: Maximum unpacked size, in bytes, of one package and of one compressed module.
 MOST_UNPACKED, MOST_MODULE = 4 << 30, 64 << 20
 
 
 def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | None]) -> None:
-    """Write files of *deb* into the folder *into*.
+    """Extract files from *deb* into the folder *into*.
 
-    :param name_of: maps a file of the package to its name in *into*; returns None to skip it
+    :param name_of: maps a file in the package to its name in *into*, or to None to skip it
     :raises Undecided: if the package cannot be read, or is too large
     :raises MissingTool: if there is no dpkg
     """
@@ -37,9 +37,9 @@ def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | N
 
 
 def unpack(deb: Path, into: Path) -> None:
-    """Write all files of *deb* into the folder *into*, including links that stay inside it.
+    """Extract all files from *deb* into the folder *into*, including links that stay inside it.
 
-    Links that lead out of it are skipped: packages contain some to their installed location.
+    Links that lead outside are skipped: packages contain some that point to where they would be installed.
 
     :raises Undecided: if the package cannot be read, is too large, or contains a device or a name outside
         *into*
@@ -51,7 +51,7 @@ def unpack(deb: Path, into: Path) -> None:
             path = PurePosixPath(member.name)
             if not path.parts:
                 continue
-            # Earlier links of the package may lead outside.
+            # Earlier links in the package may lead outside.
             if path.is_absolute() or ".." in path.parts or not _is_inside((top / path).parent, top):
                 raise _refusal(deb, member, "is outside of its folder")
             try:
@@ -63,7 +63,7 @@ def unpack(deb: Path, into: Path) -> None:
 
 
 def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path, top: Path) -> None:
-    """Write one member to *place*, which is inside *top*; a ValueError describes the problem with it."""
+    """Write one member to *place*, inside *top*; raise ValueError, with the problem, if it is unsafe."""
     place.parent.mkdir(0o755, parents=True, exist_ok=True)
     if member.isdir():
         if not _is_inside(place, top):
@@ -93,7 +93,7 @@ def _is_inside(place: Path, top: Path) -> bool:
 
 
 def unpack_modules(folder: Path) -> None:
-    """Unpack each ``*.xz`` in a folder in place; Undecided if one cannot be read or is too large."""
+    """Unpack each ``*.xz`` in a folder, in place; Undecided if one cannot be read or is too large."""
     for packed in folder.glob("*.xz"):
         try:
             unpacker = lzma.LZMADecompressor()

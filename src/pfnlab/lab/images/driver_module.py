@@ -1,8 +1,8 @@
-"""The test driver for one kernel: ``guest/driver`` built against the headers of exactly that kernel.
+"""The test driver for one kernel: ``guest/driver``, built against that kernel's own headers.
 
-Headers come from the suite of the kernel and are unpacked, never installed, under ``<cache>/headers/<package
-version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are stored by
-`pfnlab.lab.images.cache.kept`. Packages of newer Debian releases may expect a newer compiler and C library
+Headers come from the kernel's suite and are unpacked, never installed, under ``<cache>/headers/<package
+version>``; modules are stored as ``<cache>/drivers/<release>-<key>.ko``. Both go through
+`pfnlab.lab.images.cache.kept`. Packages from newer Debian releases may expect a newer compiler and C library
 than this machine has. So the compiler is called through a script that translates options unknown to older
 compilers, and tools that do not start are run with libraries unpacked next to them.
 """
@@ -25,14 +25,14 @@ from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 from pfnlab.lab.images.tools import run
 
-#: The file in the top folder of a guest that the agent loads.
+#: The file in a guest's top folder that the agent loads.
 MODULE = "pfnlab.ko"
 
 _REMEDY = "apt-get install --no-install-recommends make gcc libc6-dev binutils"
 _START_LIMIT = 10.0
 _BUILD_LIMIT = 180.0
 
-# Compiler options of kernels up to 7.3 that gcc 12 does not know; newer compilers know all of them.
+# Compiler options used by kernels up to 7.3 that gcc 12 does not know; newer compilers know them all.
 _COMPILER = """\
 #!/bin/sh
 for option do
@@ -48,7 +48,7 @@ done
 exec gcc "$@"
 """
 
-#: Programs of the kernel's build that run on the build machine, below ``usr/lib/linux-kbuild-*``.
+#: Programs from the kernel's build that run on the build machine, below ``usr/lib/linux-kbuild-*``.
 _TOOLS = (
     "scripts/basic/fixdep",
     "scripts/genksyms/genksyms",
@@ -58,10 +58,10 @@ _TOOLS = (
     "tools/objtool/objtool.real-x86",
 )
 
-# The packages that headers depend on, and whether they must have the same version.
+# The packages that headers depend on, and whether each must have the same version.
 _NEEDS = re.compile(r"(linux-headers-\S+-common|linux-kbuild-[^\s,]+)(?: \((=)?)?")
 
-# Libraries of the newest suite can run the tools of every suite.
+# Libraries from the newest suite can run the tools of every suite.
 _LIBRARY_SUITE = "sid"
 _LIBRARIES = ("libc6", "libelf1t64", "libzstd1", "zlib1g")
 _LIBRARY_FOLDER = Path("libraries/usr/lib/x86_64-linux-gnu")
@@ -71,7 +71,7 @@ _WITH_LIBRARIES = """\
 exec "$PFNLAB_LIBRARIES/ld-linux-x86-64.so.2" --library-path "$PFNLAB_LIBRARIES" "$0.unwrapped" "$@"
 """
 
-# Debug information would be most of the module, and folder names of this machine must not appear in it.
+# Debug information would make up most of the module, and this machine's folder names must not appear in it.
 _FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}= -fmacro-prefix-map={work}/="
 
 _DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
@@ -79,28 +79,28 @@ _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
 
 
 def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
-    """The test driver's module for *kernel*; built on the first call, cached afterwards.
+    """The test driver module for *kernel*, built on the first call and cached afterwards.
 
-    :raises MissingTool: if there are no headers of exactly this kernel, or no compiler
-    :raises Unverified: if a signature or checksum of the archive is wrong
+    :raises MissingTool: if there are no headers for exactly this kernel, or no compiler
+    :raises Unverified: if a signature or checksum in the archive is wrong
     :raises Undecided: if the archive cannot be reached, or the driver does not build
     """
     return _kept(kernel, lambda: _kit_of_archive(kernel, say), say)
 
 
 def driver_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> Path:
-    """The test driver's module, built in *out*, the object folder of *kernel*; errors as in `driver_for`."""
+    """The test driver module, built in *out*, the object folder of *kernel*; errors as in `driver_for`."""
     return _kept(kernel, lambda: _Kit(out, out, None), say)
 
 
 def has_driver(kernel: KernelImage) -> bool:
-    """True if the test driver for *kernel* is in the cache, built from the current sources."""
+    """True if the cache has the test driver for *kernel*, built from the current sources."""
     return is_whole(_module(kernel))
 
 
 class _Kit(NamedTuple):
-    # The environment of a module's build: the folder in which make is called, the folder whose name is kept
-    # out of messages and of the module, and the libraries its tools need.
+    # The environment for building a module: the folder in which make is called, the folder whose name is kept
+    # out of messages and out of the module, and the libraries that the tools need.
     headers: Path
     folder: Path
     libraries: Path | None
@@ -137,7 +137,7 @@ def _check_tools(root: Path) -> None:
 
 
 def image_with_driver(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
-    """The initramfs for guests of *kernel*, with its driver; errors as in `driver_for` and `guest_image`."""
+    """The initramfs for *kernel*'s guests, with its driver; errors as in `driver_for` and `guest_image`."""
     return guest_image({MODULE: driver_for(kernel, say=say)}, say=say)
 
 
@@ -155,13 +155,13 @@ def modules_for(
     limit: float = _BUILD_LIMIT,
     say: Callable[[str], None] = quiet,
 ) -> dict[str, bytes]:
-    """Build other modules for *kernel* with the test driver's headers, without warnings.
+    """Build other modules for *kernel* with the headers of the test driver, without warnings.
 
-    :param files: texts of their sources and of a ``Kbuild`` or ``Makefile``, by file name
+    :param files: the contents of the sources and of a ``Kbuild`` or ``Makefile``, by file name
     :param folder: an empty folder to build in
     :param limit: time limit in seconds
-    :return: each module by its name, without the suffix
-    :raises MissingTool: if there are no headers of exactly this kernel, or no compiler
+    :return: each module by name, without the suffix
+    :raises MissingTool: if there are no headers for exactly this kernel, or no compiler
     :raises Undecided: if the archive cannot be reached, or a module does not build without warnings
     """
     _check_tools(folder)
@@ -185,15 +185,15 @@ def _build(kernel: KernelImage, sources: list[Traversable], kit: _Kit, module: P
 
 
 def _make(kernel: KernelImage, work: Path, kit: _Kit, what: str, flags: str, limit: float) -> list[str]:
-    """Build the modules in a folder; return the output lines of make and the compiler."""
+    """Build the modules in a folder; return the output lines from make and the compiler."""
     _write_script(work / "compiler", _COMPILER)
     flags = flags.format(kit=kit.folder, work=work)
     command = [
         *("make", "-s", "-j2", "-C", str(kit.headers), f"M={work}", f"CC={work / 'compiler'}"),
         *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={flags}", "modules"),
     ]
-    # The caller may itself run under make, whose flags do not apply here. All files are in the cache, so a
-    # full disk is reported as a full cache.
+    # The caller may itself be running under make, whose flags must not apply here. All files are in the
+    # cache, so a full disk is reported as a full cache.
     env = {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
         **({"PFNLAB_LIBRARIES": str(kit.libraries)} if kit.libraries else {}),
@@ -216,7 +216,7 @@ def _write_script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-# Headers, the tools of the kernel's build, and their libraries, in one folder.
+# Headers, the kernel's build tools and their libraries, in one folder.
 def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
     def make(part: Path) -> None:
         suites = suites_of(kernel)
@@ -238,7 +238,7 @@ def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
 
 
 def cost(packages: Iterable[PackageOffer]) -> str:
-    """The download and disk sizes of *packages*, in words."""
+    """The download and disk sizes of *packages*, as text."""
     packages = list(packages)
     size = sum(entry.package.size for entry in packages)
     unpacked = sum(entry.unpacked for entry in packages)
@@ -260,9 +260,9 @@ def _header_packages(
         suite = [header.package.suite]
         entry = archive.find(suite, package, kernel.version, say=say)
         if entry is None and not exact:
-            # Headers of an older ABI stay while the tools are replaced by those of the next revision.
+            # The headers of an older ABI are kept while the tools are replaced by those of the next revision.
             entry = archive.find(suite, package, say=say)
-        # A suite may keep the headers of a kernel longer than the packages they depend on.
+        # A suite may keep a kernel's headers longer than the packages they depend on.
         if entry is None:
             reason = f"the archive no longer has {package} {kernel.version}"
             raise MissingTool(f"no headers for {kernel.release}: {reason}")
@@ -276,7 +276,7 @@ def _unpack(archive: Archive, package: Package, into: Path) -> None:
 
 
 def _relocate(makefile: Path) -> None:
-    # Packages expect files under /usr/src; here they are next to this file.
+    # Packages expect files in /usr/src; here those are next to this file.
     folder = "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"
     makefile.write_text(makefile.read_text().replace("/usr/src/", folder))
 
@@ -306,6 +306,6 @@ def _tools(kit: Path) -> Iterator[Path]:
 
 
 def _starts(tool: Path) -> bool:
-    # Without arguments the tools only print their usage; only errors of the loader count.
+    # Without arguments the tools just print their usage; only loader errors count.
     answer = run([str(tool)], limit=_START_LIMIT, remedy="it belongs to the kernel's build", cwd=tool.parent)
     return not _DOES_NOT_START.search(answer.stderr)

@@ -1,4 +1,4 @@
-"""The guest image: an initramfs with the agent, compiled from ``lab/guest``, and further files."""
+"""The guest image: an initramfs with the agent, compiled from ``lab/guest``, and additional files."""
 
 import hashlib
 import os
@@ -15,14 +15,14 @@ from pfnlab.base.errors import Defect, MissingTool, Undecided
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 
-#: Compiler flags of the agent; part of the image's key.
+#: Compiler flags for the agent; part of the image's key.
 FLAGS = (
     "-std=gnu11", "-O2", "-Wall", "-Wextra", "-s",
-    # Without this, a verb that no task executes would be answered as if it had been executed.
+    # Without this flag, a verb that no task executes would be answered as if it had been executed.
     "-Werror=switch",
-    # Position-independent, to be loaded above the areas of programs: smaps is read only up to there.
+    # Position-independent, so that it is loaded above the program areas: smaps is read only up to that point.
     "-static-pie", "-fpie",
-    # Fewer segments mean fewer VMAs that fork has to copy in every task.
+    # Fewer segments mean fewer VMAs for fork to copy in every task.
     "-Wl,-z,noseparate-code,-z,norelro",
 )  # fmt: skip
 
@@ -31,17 +31,17 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str], None] = quiet) -> Path:
-    """The initramfs with which guests boot, compiled on the first call and cached afterwards.
+    """The initramfs that guests boot from, compiled on the first call and cached afterwards.
 
-    :param extra: additional files for the guest, by name in its top folder
-    :raises MissingTool: if there is no C compiler, or it lacks a static C library
+    :param extra: additional files for the guest, by their name in its top folder
+    :raises MissingTool: if there is no C compiler, or it has no static C library
     :raises Defect: if the compiler works, but the agent does not compile
     :raises Undecided: if the cache cannot be written to, or is full
     """
     image = _agent_image(say)
     if not extra:
         return image
-    # Read once, so that the stored content matches its name.
+    # Read once, so that the stored content is sure to match its name.
     archive = _archive(extra)
     combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
 
@@ -69,7 +69,7 @@ def _agent_image(say: Callable[[str], None]) -> Path:
 def extended(image: Path, extra: Mapping[str, Path], into: Path) -> None:
     """Write *image* plus *extra* files (by name in the guest's top folder) to *into*, outside the cache.
 
-    The kernel unpacks concatenated archives on top of each other.
+    The kernel unpacks concatenated archives over one another.
     """
     into.write_bytes(image.read_bytes() + _archive(extra))
 
@@ -84,16 +84,16 @@ def _archive(extra: Mapping[str, Path]) -> bytes:
 
 
 def holds(image: Path, name: str) -> bool:
-    """True if the image has a file *name*."""
+    """True if the image has a file called *name*."""
     return name.encode() + b"\0" in image.read_bytes()
 
 
 def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
     """An initramfs (cpio, newc format) with *init* as ``/init``, a console, and empty mount points.
 
-    It is uncompressed, because the emulated guest reads faster than it inflates.
+    It is not compressed, because the emulated guest reads faster than it inflates.
 
-    :param extra: additional files, by name in its top folder
+    :param extra: additional files, by their name in its top folder
     """
     members = [_member(name, stat.S_IFDIR | 0o755) for name in ("dev", "proc", "sys")]
     members.append(_member("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
@@ -104,7 +104,7 @@ def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
 
 def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
     # Inode, mode, uid, gid, links, mtime, size, device of the file, its device number, name size, checksum.
-    # The inode may be 0: hard links are recognised only if the link count exceeds 1.
+    # The inode may be 0: only files with a link count above 1 are treated as hard links.
     path = name.encode() + b"\0"
     fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields)
@@ -124,7 +124,7 @@ def _sources() -> dict[str, Traversable]:
     return {name: folder / name for name in [*names, *calls, "driver/pfnlab.h"]}
 
 
-# The C compiler command: $CC, which may include options, else gcc, else cc.
+# The command for the C compiler: $CC, which may include options, else gcc, else cc.
 def _compiler() -> list[str]:
     cc_words = shlex.split(os.environ.get("CC", ""))
     for command in [cc_words] if cc_words else [["gcc"], ["cc"]]:
@@ -163,7 +163,7 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
 
 
 class DriverImage:
-    """An image for one kernel with its driver, built by *build* when the first program needs it."""
+    """An image with the driver for one kernel; *build* makes it when the first program needs it."""
 
     def __init__(self, build: Callable[[], Path]) -> None:
         self._build = build
@@ -172,7 +172,7 @@ class DriverImage:
         self._refusal: Undecided | None = None
 
     def path(self) -> Path:
-        """The image; if it cannot be built, every call raises the same Undecided with the reason."""
+        """The image; if it could not be built, every call raises the same Undecided, with the reason."""
         with self._lock:
             if self._image is None and self._refusal is None:
                 try:

@@ -1,4 +1,4 @@
-"""The contents of the cache with their sizes, and the removal of unused entries."""
+"""The contents of the cache, entry by entry with sizes, and the removal of unused entries."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from pfnlab.base.errors import TimedOut
 from pfnlab.lab.images.cache import cache_root, locked, quiet
 
-#: Folders of the cache: the kind of entry in words, and the depth of entries below the folder.
+#: Cache folders: a description of the entries, and how deep they are below the folder.
 _KINDS = {
     "kernels": ("kernels", 2),
     **{"apt": ("package lists", 1), "guest": ("guest images", 1), "states": ("booted guests", 1)},
@@ -24,11 +24,11 @@ _KINDS = {
     },
     **{"symbols": ("kernel symbols", 1), "lens": ("kernel types", 1), "debug": ("debug kernels", 1)},
     "bisect": ("answers and clones of bisections", 1),
-    # Made by earlier versions of pfnlab.
+    # Made by earlier pfnlab versions.
     **{"compiled": ("compiled searches", 1), "lost": ("consoles of lost guests", 1)},
 }
 
-#: Folders written while fetching, under the lock for kernels.
+#: Folders written during a fetch, under the lock for kernels.
 _FETCHED = ("kernels", "apt", "debug")
 
 _LOCK_LIMIT = 60.0
@@ -39,11 +39,11 @@ _BESIDE = (".sha256",)
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """An entry of the cache, with its companion files.
+    """A cache entry, with its companion files.
 
-    :param kind: the kind in words
-    :param size: the size on disk in bytes
-    :param used: the time of the last read or write of any of its files, in seconds since 1970
+    :param kind: a description of the kind of entry
+    :param size: its size on disk, in bytes
+    :param used: when any of its files was last read or written, in seconds since 1970
     """
 
     kind: str
@@ -53,7 +53,7 @@ class CacheEntry:
 
 
 def stored() -> list[CacheEntry]:
-    """All entries of the cache; folders and files unknown to pfnlab are skipped."""
+    """All entries in the cache; files and folders that pfnlab does not know are skipped."""
     root = cache_root()
     things = []
     for name, (kind, depth) in _KINDS.items():
@@ -70,9 +70,9 @@ def stored() -> list[CacheEntry]:
 
 
 def clean(days: float) -> list[CacheEntry]:
-    """Remove entries unused for *days* days, each kind under its lock; return the removed entries.
+    """Remove entries unused for *days* days, each kind under its lock; return those removed.
 
-    Entries in use by a process stay, e.g. the tree of a running build.
+    Entries that a process is using are kept, e.g. the tree of a running build.
 
     :raises TimedOut: if another process is making an entry of the same kind
     """
@@ -91,11 +91,11 @@ def clean(days: float) -> list[CacheEntry]:
 
 
 def _take_away(thing: CacheEntry) -> bool:
-    """Remove an entry, unless a process holds the entry's own lock; return True if it was removed."""
+    """Remove an entry, unless a process holds its own lock; return True if it was removed."""
     lock = thing.paths[0].with_name(f".{thing.paths[0].name}.lock")
     try:
         with locked(lock, limit=0.0, say=quiet) if lock.exists() else nullcontext():
-            # Checksums first, so that a partly removed entry is not taken for a complete one.
+            # The checksums go first, so that a partly removed entry is not mistaken for a complete one.
             for path in reversed(thing.paths):
                 _remove(path)
     except TimedOut:
@@ -112,7 +112,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _last_use(status: os.stat_result) -> float:
-    # Reading a link's target updates the link's access time, but does not count as use.
+    # Reading where a link points updates the link's access time, but does not count as use.
     return status.st_mtime if stat.S_ISLNK(status.st_mode) else max(status.st_atime, status.st_mtime)
 
 

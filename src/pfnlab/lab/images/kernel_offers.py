@@ -1,4 +1,4 @@
-"""Cloud-flavour kernels on offer by exact version, and the choice of one for a given name."""
+"""Cloud-flavour kernels on offer, by exact version, and the choice of one for a given name."""
 
 import difflib
 import functools
@@ -21,10 +21,10 @@ from pfnlab.lab.images.archive import Archive, Package, Unreachable, Unverified,
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.tools import complaint, run
 
-#: Suites of the rolling distribution, in which new series appear and old ones disappear.
+#: Suites of the rolling distribution, where new series appear and old ones disappear.
 ROLLING = ("experimental", "sid", "trixie-backports")
 
-#: Suites of each stable series, oldest first.
+#: Suites that have each stable series, oldest first.
 STABLE: dict[str, tuple[str, ...]] = {
     "6.1": ("bookworm", "bookworm-updates", "bookworm-security"),
     "6.12": ("trixie", "trixie-updates", "trixie-security"),
@@ -33,7 +33,7 @@ STABLE: dict[str, tuple[str, ...]] = {
 #: All suites that may have a kernel.
 SUITES = (*(suite for suites in STABLE.values() for suite in suites), *ROLLING)
 
-# From this series on, the kernel is in linux-binary-*; linux-image-* only installs it into /boot.
+# From this series on, the kernel itself is in linux-binary-*; linux-image-* only installs it into /boot.
 _BINARY_SINCE = (6, 19)
 
 _NAME = re.compile(
@@ -53,26 +53,26 @@ class Offer:
 
     @property
     def series(self) -> str:
-        """Its series, e.g. ``6.12`` of ``6.12.107``."""
+        """Its series, e.g. ``6.12`` for ``6.12.107``."""
         return series_of(self.version)
 
     @property
     def known(self) -> bool:
-        """True if exactly this package is a known one."""
+        """True if exactly this package is known."""
         return self.package.version in known_packages()
 
 
 def suites_for(series: str) -> tuple[str, ...]:
-    """Suites that may have a kernel of *series*."""
+    """Suites that may have a kernel in *series*."""
     return STABLE.get(series, ROLLING)
 
 
 def offers_in(packages: Iterable[Package]) -> list[Offer]:
-    """The kernels among *packages*, oldest first, with each package version once.
+    """The kernels among *packages*, oldest first, with each package version listed once.
 
-    If a version has signed and unsigned images, the signed one, which users boot, is chosen. A name without
-    point release, e.g. linux-image-6.12-cloud-amd64, is a metapackage. Release candidates have none either,
-    but no metapackage is named linux-binary.
+    If a version has both signed and unsigned images, the signed one is chosen, because that is what users
+    boot. A name without a point release, e.g. linux-image-6.12-cloud-amd64, is a metapackage. Release
+    candidates have no point release either, but no metapackage is named linux-binary.
     """
     choices: dict[str, Package] = {}
     for package in packages:
@@ -90,12 +90,12 @@ def offers_in(packages: Iterable[Package]) -> list[Offer]:
 
 
 def matching(name: str, offers: Sequence[Offer]) -> list[Offer]:
-    """Offers matching *name*: a series, an exact version or a package version; oldest first."""
+    """Offers that match *name*, which is a series, an exact version or a package version; oldest first."""
     return [offer for offer in offers if name in (offer.series, offer.version, offer.package.version)]
 
 
 def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
-    """The newest known offer matching *name*, or the newest if none is known."""
+    """The newest known offer that matches *name*, or the newest of all if none is known."""
     return best_known(matching(name, offers))
 
 
@@ -108,15 +108,15 @@ _K = TypeVar("_K", bound=_KernelRow)
 
 
 def best_known(kernels: Sequence[_K]) -> _K | None:
-    """The last known one of *kernels*, or the last if none is known."""
+    """The last known kernel in *kernels*, or just the last if none is known."""
     return next((kernel for kernel in reversed(kernels) if kernel.known), kernels[-1] if kernels else None)
 
 
 @dataclass(frozen=True)
 class Role:
-    """The kernel used for a role in the demo and the tests.
+    """The kernel that fills one role in the demo and the tests.
 
-    :param name: the exact version, or the role's series if none is available
+    :param name: the exact version, or the series of the role if no kernel is available
     :param status: ``known`` and offered, ``new`` (offered, not yet known), ``cached`` (no longer offered),
         or ``gone`` (not available)
     """
@@ -126,10 +126,10 @@ class Role:
 
 
 def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
-    """The kernels for the demo and the tests: one of each stable series, and the newest known one on offer.
+    """Kernels for the demo and the tests: one for each stable series, and the newest known one on offer.
 
-    If no kernel of a series is offered any longer, the last cached one is used. A new kernel is used only if
-    no known one is offered, because a difference in it is news, not a failure.
+    If no kernel in a series is offered any longer, the last cached one is used. A new kernel is used only if
+    no known one is offered: a difference in it is news, not a failure.
 
     :param cached: the package versions in the cache
     """
@@ -144,7 +144,7 @@ def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
 def _role(
     offers: Sequence[Offer], cached: Sequence[str], is_of: Callable[[str], bool], otherwise: str
 ) -> Role:
-    """The kernel of one role; *is_of* selects the series, *otherwise* is the name if none is available."""
+    """The kernel for one role; *is_of* selects the series, *otherwise* is the name if none is available."""
     offer = best_known(offers)
     if offer is not None:
         return Role(offer.version, "known" if offer.known else "new")
@@ -173,7 +173,7 @@ def by_version(versions: Iterable[str]) -> list[str]:
 
 
 def _compare(left: str, right: str) -> int:
-    # The upstream version nearly always decides, without a new process.
+    # The upstream version nearly always settles it, without starting a process.
     left_upstream, right_upstream = upstream(left), upstream(right)
     if left_upstream and right_upstream and version_key(left_upstream) != version_key(right_upstream):
         return -1 if version_key(left_upstream) < version_key(right_upstream) else 1
@@ -181,7 +181,7 @@ def _compare(left: str, right: str) -> int:
 
 
 def available_offers() -> list[Offer]:
-    """All kernels in the lists fetched so far, oldest first; no network access."""
+    """All kernels in the lists fetched so far, oldest first, without network access."""
     listings = [read_listing(cache_root() / "apt", suite) for suite in SUITES]
     return offers_in(package for listing in listings if listing is not None for package in listing.packages)
 
@@ -201,7 +201,7 @@ def known_series(name: str) -> str:
 
 
 class Search:
-    """A search through the archive that reads each suite once, however many kernels it looks for."""
+    """A search of the archive that reads each suite only once, however many kernels it looks for."""
 
     def __init__(self, archive: Archive, refresh: bool, say: Callable[[str], None]) -> None:
         self.archive = archive
@@ -211,10 +211,10 @@ class Search:
         self._errors_by_suite: dict[str, Undecided] = {}
 
     def offer(self, name: str) -> Offer:
-        """The offer for *name*, from all suites that may have it.
+        """The offer for *name*, from any suite that may have it.
 
-        A stable suite may also offer a kernel of the next series. So if the suites of the series have none,
-        the others are searched.
+        A stable suite may also offer a kernel from the next series, so if the suites for the series have
+        none, the others are searched.
 
         :raises Unreachable: if no mirror answered, and there are no cached lists
         :raises MissingTool: if no suite has it
@@ -238,14 +238,14 @@ class Search:
         )
 
     def all(self) -> list[Offer]:
-        """All kernels of all readable suites."""
+        """All kernels in all readable suites."""
         offers = offers_in(package for suite in SUITES for package in self._packages(suite))
         if len(self._errors_by_suite) == len(SUITES):
             raise self._errors_by_suite[SUITES[0]]
         return offers
 
     def _packages(self, suite: str) -> tuple[Package, ...]:
-        # An unreadable suite is reported and the search continues; a bad signature ends it.
+        # An unreadable suite is reported and the search continues; a bad signature ends the search.
         if suite not in self._packages_by_suite:
             self._packages_by_suite[suite] = ()
             try:
@@ -256,7 +256,7 @@ class Search:
                 raise
             except Undecided as trouble:
                 unreachable = isinstance(trouble, Unreachable)
-                # Reported once, not for each suite.
+                # Reported once, not once per suite.
                 if not unreachable or not any(
                     isinstance(error, Unreachable) for error in self._errors_by_suite.values()
                 ):

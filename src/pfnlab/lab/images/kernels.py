@@ -1,10 +1,10 @@
 """Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a verified vmlinuz in the cache.
 
-The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.kernel_offers`). A series stands
-for its newest kernel that is both known and on offer, or the newest if none is known. A cached kernel is a
-directory ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, if the package
-has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is either complete
-or absent.
+The packages are Debian's amd64 cloud flavour (:mod:`pfnlab.lab.images.kernel_offers`). A series stands for
+its newest kernel that is both known and on offer, or the newest on offer if none is known. A cached kernel is
+a directory ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, if the
+package has them, ``config``, ``System.map`` and ``changelog.gz``. It appears by a single rename, so it is
+either complete or absent.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _LOCK_LIMIT = 900.0
 #: Maximum size of a System.map or config to extract, in bytes.
 _EXTRAS_MAX = 16 << 20
 
-# In /boot up to the packages of 7.2.12~bpo13; next to the modules from Debian 14 on.
+# In /boot up to and including the 7.2.12~bpo13 packages; next to the modules from Debian 14 on.
 _MEMBER = re.compile(
     r"(?:\./)?(?:boot/(?P<boot>vmlinuz|config|System\.map)-[^/]+"
     r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?"
@@ -40,7 +40,7 @@ _MEMBER = re.compile(
 )
 
 
-#: Fields of ``kernel.json`` about the kernel itself.
+#: The ``kernel.json`` fields that describe the kernel itself.
 _NOTED = ("series", "package", "version", "release", "sha256")
 
 
@@ -48,10 +48,10 @@ _NOTED = ("series", "package", "version", "release", "sha256")
 class KernelImage:
     """A bootable kernel.
 
-    :param series: ``6.12``, with *package* the package that contained it; both empty for a user's file
-    :param version: the package's version; for a user's file, its release
+    :param series: e.g. ``6.12``, with *package* the package that contained it; both empty for a user's file
+    :param version: the package version; for a user's file, its release
     :param release: as printed by ``uname -r``
-    :param vmlinuz: the bzImage, with checksum *sha256* in hex
+    :param vmlinuz: the bzImage, whose checksum is *sha256*, in hex
     """
 
     series: str
@@ -63,24 +63,24 @@ class KernelImage:
 
     @property
     def label(self) -> str:
-        """Package and version, or the release of a user's file."""
+        """The package and its version, or the release of a user's file."""
         return f"{self.package} {self.version}".strip()
 
     @property
     def upstream(self) -> str:
-        """The exact version, ``6.12.107``; empty for a user's file."""
+        """The exact version, e.g. ``6.12.107``; empty for a user's file."""
         return upstream(self.version) if self.package else ""
 
     @property
     def known(self) -> bool:
-        """True if exactly this kernel is a known one."""
+        """True if exactly this kernel is known."""
         return self.version in known_packages()
 
 
 def cached(name: str) -> KernelImage | None:
     """The cached kernel for *name*, with its checksum verified; no network access.
 
-    If there are several, the newest known one, or else the newest. A damaged file counts as absent
+    If there are several, the newest known one, or else the newest. A damaged file counts as missing
     (`inventory` reports it, `fetch` replaces it).
 
     :param name: a series, an exact version or a package version; Misuse if there is no such series
@@ -98,10 +98,10 @@ def fetch(
     say: Callable[[str], None] = cache.quiet,
     counted: PartCount = UNCOUNTED,
 ) -> list[KernelImage]:
-    """The kernel that the archive offers for each name, downloaded if it is not cached.
+    """The kernel that the archive offers for each name, downloaded if not cached.
 
     :param names: series, exact versions or package versions
-    :param refresh: whether to read the package lists again even if they are less than a day old
+    :param refresh: whether to fetch the package lists again even if they are less than a day old
     :raises Misuse: if there is no such series
     :raises Unverified: if a signature or checksum is wrong
     :raises Undecided: if the archive cannot be reached, or has no such kernel
@@ -127,13 +127,13 @@ def fetch(
 def read_lists(
     *, refresh: bool = False, say: Callable[[str], None] = cache.quiet
 ) -> list[kernel_offers.Offer]:
-    """All kernels on offer, from current lists; Unverified if they are unsigned, Undecided if unreadable."""
+    """All kernels on offer in up-to-date lists; Unverified if they are unsigned, Undecided if unreadable."""
     with cache.usable(), opened_archive(say) as archive:
         return kernel_offers.Search(archive, refresh, say).all()
 
 
 def kernel_for(name: str) -> KernelImage:
-    """The kernel offered for *name* in the lists fetched so far, from cache or archive; else a cached one."""
+    """The kernel offered for *name* in the lists fetched so far, cached or downloaded; else a cached one."""
     kernel = cached(name)
     offer = kernel_offers.chosen(name, kernel_offers.available_offers())
     if kernel is not None and (offer is None or kernel.version == offer.package.version or not offer.known):
@@ -148,7 +148,7 @@ def cached_versions() -> list[str]:
 
 
 def remove(name: str, *, say: Callable[[str], None] = cache.quiet) -> list[str]:
-    """Remove the kernels for *name* from the cache; return their package versions. Misuse if none."""
+    """Remove the kernels for *name* from the cache; return their package versions. Misuse if none exist."""
     root = cache.cache_root()
     series = kernel_offers.known_series(name)
     with cache.locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
@@ -165,16 +165,16 @@ def remove(name: str, *, say: Callable[[str], None] = cache.quiet) -> list[str]:
 
 
 def from_file(path: Path) -> KernelImage:
-    """A user's bzImage, with the release in its header; Misuse if it is not one."""
+    """A user's bzImage, with the release from its header; Misuse if it is not one."""
     release = release_of(path)
     return KernelImage("", "", release, release, path.absolute(), sha256_of(path))
 
 
 def suites_of(kernel: KernelImage) -> list[str]:
-    """Suites that may have packages belonging to *kernel*; empty if it is not from the archive.
+    """Suites that may have packages for *kernel*; empty if it is not from the archive.
 
-    These are the suite it came from and, if that is a security suite, the main suite, to which security
-    updates move with the next point release.
+    These are the suite it came from and, if that is a security suite, the main suite as well, because
+    security updates move there with the next point release.
     """
     # Files next to a user's kernel are ignored.
     if not kernel.package:
@@ -187,7 +187,7 @@ def suites_of(kernel: KernelImage) -> list[str]:
 
 
 def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
-    """The cached kernels of *series* with correct checksums, and the vmlinuz files of the damaged ones."""
+    """The cached kernels in *series* whose checksums are correct, and the vmlinuz files of damaged ones."""
     sound_kernels, damaged_files = [], []
     for note in sorted(cache.trusted(cache.cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
@@ -218,10 +218,10 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
 
 
 def _check_room(root: Path, offers: Sequence[kernel_offers.Offer]) -> None:
-    """Check that there is disk space for the kernels to be fetched; else raise Undecided."""
+    """Check that the disk has room for the kernels to be fetched; Undecided if not."""
     if not (missing := [offer for offer in offers if not _home(offer).exists()]):
         return
-    # A package is kept until all its files are extracted.
+    # A package is kept until all its files have been extracted.
     needed = sum(offer.package.size for offer in missing) + max(offer.package.size for offer in missing)
     free = shutil.disk_usage(root).free
     if free < needed:
@@ -274,19 +274,19 @@ def _name_of(member: tarfile.TarInfo) -> str | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Checksum of a file, in hex."""
+    """The checksum of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class Availability:
-    """The availability of one kernel in the cache and in the lists fetched so far.
+    """Availability of one kernel, in the cache and in the lists fetched so far.
 
     :param cached: the kernel in the cache, if its checksum is correct
-    :param damaged: its cached vmlinuz, if the checksum is wrong, or None
-    :param known: whether the kernel was compared with the model
-    :param confirmed: whether the lists of all suites that may have it have been fetched
+    :param damaged: its cached vmlinuz if the checksum is wrong, else None
+    :param known: whether the kernel has been compared with the model
+    :param confirmed: whether the lists for all suites that may have it have been fetched
     """
 
     version: str
@@ -299,14 +299,14 @@ class Availability:
 
     @property
     def status(self) -> str:
-        """In a word: ``known``, ``new`` (offered, not known yet) or ``gone`` (not offered any longer)."""
+        """In one word: ``known``, ``new`` (offered, not yet known) or ``gone`` (no longer offered)."""
         if self.known:
             return "gone" if self.offer is None and self.confirmed else "known"
         return "new" if self.offer is not None else "cached only"
 
 
 def inventory() -> list[Availability]:
-    """All kernels that are known, cached or in the lists fetched so far, oldest first; no network access."""
+    """All kernels that are known, cached or in the lists fetched so far, oldest first; uses no network."""
     root = cache.cache_root()
     read_suites = {suite for suite in kernel_offers.SUITES if read_listing(root / "apt", suite) is not None}
     offers = {offer.package.version: offer for offer in kernel_offers.available_offers()}

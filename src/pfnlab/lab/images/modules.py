@@ -1,7 +1,7 @@
-"""The vfio-pci modules for one kernel, taken from the kernel's own packages.
+"""The vfio-pci modules for one kernel, taken from that kernel's packages.
 
-Up to 6.18 the modules are in the kernel's package; later they are in a separate one, which the archive may no
-longer have. They are stored in ``<cache>/modules/<package version>/``, uncompressed.
+Up to 6.18 the modules are in the kernel package; later they are in a separate one, which may no longer be in
+the archive. They are stored in ``<cache>/modules/<package version>/``, uncompressed.
 """
 
 import functools
@@ -20,12 +20,12 @@ from pfnlab.lab.images.kernels import KernelImage, suites_of
 #: The modules needed to open a device; their dependencies are loaded before them.
 _WANTED = ("vfio_iommu_type1", "vfio-pci")
 
-#: The guest loads the files that match this pattern in the order of their names.
+#: The guest loads the files that match this pattern, in name order.
 MODULE = "vfio-{:02}.ko"
 
 _MODULE_MAX = 16 << 20
 
-# The folders of these modules and of all their dependencies in any kernel.
+# The folders that contain these modules and all their dependencies in any kernel.
 _MEMBER = re.compile(
     r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/(?:drivers/vfio|drivers/iommu|virt/lib)/(?:[^/]+/)*"
     r"(?P<name>[^/]+\.ko(?:\.xz)?)"
@@ -34,10 +34,10 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
 def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
-    """The vfio-pci modules by their names in a guest, in load order.
+    """The vfio-pci modules, by their names in a guest, in load order.
 
-    :raises MissingTool: if the archive does not have the modules of exactly this kernel
-    :raises Unverified: if a signature or checksum of the archive is wrong
+    :raises MissingTool: if the archive does not have the modules for exactly this kernel
+    :raises Unverified: if a signature or checksum in the archive is wrong
     :raises Undecided: if the archive cannot be reached, or its packages have an unknown layout
     """
     home = cache_root() / "modules" / (kernel.version or "none")
@@ -48,7 +48,7 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
 
 
 def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> None:
-    """Store the vfio-pci modules built with *kernel* in the folder *out*; MissingTool if it has none."""
+    """Store the vfio-pci modules built with *kernel* in the folder *out*; MissingTool if there are none."""
 
     def take(into: Path) -> None:
         into.mkdir()
@@ -62,7 +62,7 @@ def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
-    """The modules that vfio-pci needs, by name, each after its dependencies; MissingTool if incomplete."""
+    """The modules that vfio-pci needs, by name, dependencies first; MissingTool if any is missing."""
     order: list[str] = []
 
     def add(name: str) -> None:

@@ -1,8 +1,8 @@
-"""The Debian archive that kernels come from: the mirror named by a variable, or the machine's apt sources.
+"""The Debian archive that kernels come from: a mirror named in a variable, or the machine's apt sources.
 
-``PFNLAB_MIRROR`` names a mirror for pfnlab alone, e.g. on Ubuntu: the machine's own sources stay unchanged.
-Both formats of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). Their
-trust options beyond the keyring (``trusted=yes``, ``allow-insecure=yes``) are ignored.
+``PFNLAB_MIRROR`` names a mirror for pfnlab alone, e.g. on Ubuntu, and leaves the machine's own sources
+unchanged. Both formats of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries
+(``*.list``). Trust options other than the keyring (``trusted=yes``, ``allow-insecure=yes``) are ignored.
 """
 
 import re
@@ -15,14 +15,14 @@ from pfnlab.base.errors import MissingTool, Misuse
 #: The machine's apt configuration.
 APT_ETC = Path("/etc/apt")
 
-#: Keyrings of Debian's archive for entries that name no keyring; the newer suffix first.
+#: Keyrings of the Debian archive, for entries that name no keyring; the newer suffix comes first.
 DEBIAN_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
 
-#: Variables: a mirror of Debian's archive (optionally followed by a mirror of the security archive, if that
-#: is not next to it), and the keyring for both.
+#: Environment variables: a mirror of the Debian archive (optionally followed by a mirror of the security
+#: archive, if that is not next to it), and the keyring for both.
 MIRROR, KEYRING = "PFNLAB_MIRROR", "PFNLAB_KEYRING"
 
 _RELEASE = (
@@ -36,7 +36,7 @@ _SECURITY_SUITE = re.compile(rf"{_RELEASE}(?:-security|/updates)")
 class Source:
     """An enabled entry for binary packages.
 
-    :param signed_by: keyring paths or a whole key, as written in the entry; empty if it names neither
+    :param signed_by: keyring paths or a complete key, as written in the entry; empty if it has neither
     """
 
     uris: tuple[str, ...]
@@ -54,7 +54,7 @@ class Mirror:
 
 
 def stanzas(text: str) -> Iterator[dict[str, str]]:
-    """The stanzas of a deb822 file, with field names in lower case and without comments."""
+    """The stanzas of a deb822 file, without comments, field names in lower case."""
     fields: dict[str, str] = {}
     field = ""
     for line in [*text.splitlines(), ""]:
@@ -74,7 +74,7 @@ def stanzas(text: str) -> Iterator[dict[str, str]]:
 
 
 def parse_deb822(text: str) -> list[Source]:
-    """The enabled binary entries of a ``*.sources`` file."""
+    """The enabled binary entries in a ``*.sources`` file."""
     sources = []
     for fields in stanzas(text):
         if fields.get("enabled", "yes").lower() in ("no", "false", "without", "off", "disable", "0"):
@@ -93,7 +93,7 @@ def parse_deb822(text: str) -> list[Source]:
 
 
 def parse_one_line(text: str) -> list[Source]:
-    """The binary entries of a ``*.list`` file; ``#`` starts a comment, options are in brackets."""
+    """The binary entries in a ``*.list`` file, where ``#`` starts a comment and options are in brackets."""
     sources = []
     for line in text.splitlines():
         entry = re.fullmatch(
@@ -118,7 +118,7 @@ def parse_one_line(text: str) -> list[Source]:
 
 
 def read_sources(etc: Path) -> list[Source]:
-    """All enabled binary entries under *etc* (``/etc/apt``), in apt's order of files."""
+    """All enabled binary entries under *etc* (``/etc/apt``), in the order in which apt reads the files."""
     parts = etc / "sources.list.d"
     files = [etc / "sources.list"]
     if parts.is_dir():
@@ -134,7 +134,7 @@ def read_sources(etc: Path) -> list[Source]:
 
 
 def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None] | None:
-    """The mirrors named by ``PFNLAB_MIRROR``; None if it is unset.
+    """The mirrors that ``PFNLAB_MIRROR`` names; None if it is not set.
 
     A mirror whose URI ends in ``/debian`` has the security archive next to it, in ``debian-security``.
 
@@ -164,7 +164,7 @@ def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None
 def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mirror | None]:
     """The main Debian mirror among *sources*, which were read from *etc*, and the security mirror, if any.
 
-    :raises MissingTool: if no entry is for a Debian release, or no keyring for it is known
+    :raises MissingTool: if no entry is for a Debian release, or its keyring is not known
     """
     main = _best_mirror(sources, _MAIN_SUITE)
     if main is None:
@@ -177,8 +177,8 @@ def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, 
 
 
 def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None:
-    # Third parties also name their suites after Debian's releases. Debian's keyring, then a path like
-    # Debian's, identify the archive itself; among equals the first entry wins.
+    # Third parties also name their suites after Debian releases. The archive itself is recognized by Debian's
+    # keyring, then by a path like Debian's; among equals the first entry wins.
     candidates: list[tuple[int, str, Source]] = []
     for source in sources:
         if "main" not in source.components or not any(suite.fullmatch(name) for name in source.suites):
@@ -191,7 +191,7 @@ def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None
     if not candidates:
         return None
     _, uri, source = min(candidates, key=lambda candidate: candidate[0])
-    # A path or a whole key is used unchanged; a fingerprint refers to keyrings that are not read here.
+    # A path or a complete key is used as is; a fingerprint refers to keyrings that are not read here.
     if source.signed_by.startswith("/") or "-----BEGIN" in source.signed_by:
         return Mirror(uri, source.signed_by)
     return Mirror(uri, _debian_keyring())

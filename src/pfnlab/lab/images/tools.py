@@ -1,4 +1,4 @@
-"""Running other programs, with a time limit and captured output; failures are reported in one line."""
+"""Running other programs with a time limit and captured output, and reporting failures in one line."""
 
 import os
 import re
@@ -13,11 +13,10 @@ from pfnlab.base.errors import MissingTool, TimedOut
 from pfnlab.base.worker import tell
 from pfnlab.lab.images.cache import NO_ROOM
 
-#: For `when_gone`: kills the session of command ``$1``. It does not use `kill -9 --`, because dash does not
-#: understand that.
+#: For `when_gone`: kills the session of command ``$1``. Not `kill -9 --`, which dash does not understand.
 END_ALL = 'kill -s KILL -- "-$1"'
 
-#: Seconds between calls of *meanwhile* while a command runs.
+#: Seconds between calls to *meanwhile* while a command runs.
 _MEANWHILE = 5.0
 
 
@@ -27,10 +26,10 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start *command* in its own session, so that it and its children can be ended together.
 
-    They are also ended with this process, however it ends.
+    They also end when this process does, no matter how it ends.
 
-    :param remedy: the advice if the program is not installed
-    :param env: variables to set in addition to the caller's own
+    :param remedy: advice to give if the program is not installed
+    :param env: variables to set on top of the caller's own
     :raises MissingTool: if the program does not exist
     """
     try:
@@ -56,20 +55,20 @@ def started(
 
 
 def _umask() -> int:
-    """The umask of this process, minus write permission for group and others."""
-    # Querying it by a system call would change it for other threads.
+    """This process's umask, minus write permission for group and others."""
+    # Querying it through the system call would change it for other threads.
     found = re.search(r"^Umask:\s*([0-7]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return (int(found[1], 8) if found else 0) | 0o022
 
 
 @contextmanager
 def when_gone(script: str, *arguments: str) -> Iterator[None]:
-    """Let the shell run *script* with *arguments* if this process ends inside the context."""
+    """Have the shell run *script* with *arguments* if this process ends inside the context."""
     guard = start_guard(script, *arguments)
     try:
         yield
     finally:
-        # Before the pipe closes, because the script must run only if its owner is gone.
+        # Before the pipe closes, because the script must run only if its owner has gone.
         guard.kill()
         guard.communicate()
 
@@ -94,10 +93,10 @@ def run(
     cwd: Path | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run *command* to its end; return its output. The caller checks the exit status.
+    """Run *command* to completion and return its output. The caller checks the exit status.
 
-    :param limit: seconds after which it is killed
-    :param meanwhile: called every few seconds while it runs
+    :param limit: seconds after which the command is killed
+    :param meanwhile: called every few seconds while the command runs
     :raises MissingTool: if the program does not exist
     :raises TimedOut: if the limit has passed
     :raises OSError: if the command failed because the disk is full
@@ -135,7 +134,7 @@ def command_text(command: Sequence[str]) -> str:
 
 
 def complaint(text: str) -> str:
-    """The line of *text* that best describes the failure: the first error, or else the first warning."""
+    """The line in *text* that best describes the failure: the first error, or else the first warning."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for mark in ("E:", "W:", "dpkg-deb: error:"):
         for line in lines:

@@ -1,11 +1,11 @@
 """Trust in the cache: guests and this machine run code from it, so no other user may write there.
 
-Root and the current user are trusted. Folders are checked from ``/`` downwards and links are followed, so
-that no one else can change a name after its check. Once found sound, a path is not checked again by this
-process.
+Root and the current user are trusted. Folders are checked from ``/`` downwards, following links, so
+that no one else can change a name after it was checked. Once a path has been found safe, this process
+does not check it again.
 
-A group with one member counts as that member: distributions give each user a group with the same name and
-number, and a umask that lets the group write. In a user namespace, an unmapped owner counts as root for
+A group with a single member counts as that member: distributions give each user a group with the same name
+and number, and a umask that lets the group write. In a user namespace, an unmapped owner counts as root for
 folders above the cache, because the real root is unmapped there.
 """
 
@@ -23,21 +23,21 @@ from pfnlab.base.inert import shell_path
 _GROUP, _OTHERS = stat.S_IWGRP, stat.S_IWOTH
 _MOST_LINKS = 40
 
-#: The uid shown for owners not mapped in this user namespace.
+#: The uid shown for owners that are not mapped in this user namespace.
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 
-# Paths that this process has found sound.
+# Paths that this process has found safe.
 _sound: set[Path] = set()
 
 
 class Untrusted(Misuse):
-    """Another user owns, or may write to, a file or folder of the cache or above it."""
+    """A file or folder in the cache or above it belongs to another user, or another user may write to it."""
 
 
 def check_cache(root: Path) -> None:
-    """Check that no other user may write to the cache folder, which need not exist, or to one above it.
+    """Check that no other user may write to the cache folder (it need not exist) or to any folder above it.
 
-    :raises Untrusted: if another user may; the message has the folder, its owner and mode, and the remedy
+    :raises Untrusted: if one may; the message gives the folder, its owner and mode, and the remedy
     """
     if root in _sound:
         return
@@ -48,7 +48,7 @@ def check_cache(root: Path) -> None:
 
 
 def is_sound(folder: Path) -> bool:
-    """True if no other user may write to *folder*, or to a folder above it."""
+    """True if no other user may write to *folder* or to a folder above it."""
     try:
         check_cache(folder)
     except Untrusted:
@@ -57,7 +57,7 @@ def is_sound(folder: Path) -> bool:
 
 
 def check_part(path: Path, root: Path) -> None:
-    """Check a part of the cache *root* and all below it, like :func:`check_cache`; it need not exist yet."""
+    """Check part of the cache *root* and all below it, like :func:`check_cache`; it need not exist yet."""
     if path in _sound:
         return
     place = _walk(path, root)
@@ -79,7 +79,7 @@ def tighten(path: Path) -> None:
 
 
 def _walk(path: Path, root: Path) -> Path | None:
-    """The place to which *path* leads, with all folders on the way checked; None if it does not exist."""
+    """The place that *path* leads to, after checking all folders on the way; None if it does not exist."""
     names = list(reversed(path.parts[1:]))
     here, links = Path("/"), 0
     while True:
@@ -119,7 +119,7 @@ def _check_below(folder: Path, root: Path) -> None:
 
 
 def _check(place: Path, status: os.stat_result, root: Path, *, last: bool) -> None:
-    """Check one file or folder; *last* is True for the target, False for folders on the way."""
+    """Check one file or folder; *last* is True for the target and False for folders on the way."""
     above = not last and not place.is_relative_to(root)
     if status.st_uid not in _trusted(above=above):
         raise _refusal(place, status, root, "the folder" if stat.S_ISDIR(status.st_mode) else "the file")
@@ -161,7 +161,7 @@ def _user(number: int) -> str:
 
 
 def _trusted(*, above: bool) -> frozenset[int]:
-    """The trusted owners; *above* the cache, also owners not mapped in this user namespace."""
+    """The trusted owners; *above* the cache these include owners not mapped in this user namespace."""
     return frozenset((0, os.geteuid())) | (_without_number() if above else frozenset())
 
 
@@ -180,7 +180,7 @@ def _is_alone(group: int, place: Path) -> bool:
     """True if the group permission lets only root and the current user write."""
     try:
         if os.getxattr(place, "system.posix_acl_access", follow_symlinks=False):
-            # With an ACL, the group permission is a mask for other entries.
+            # With an ACL, the group permission is a mask that limits other entries.
             return False
     except OSError:
         pass

@@ -2,8 +2,8 @@
 
 The format is defined in the kernel's Documentation/bpf/btf.rst.
 
-The data is not trusted: sizes and counts are checked against the end of the data, and names and chains of
-references have a maximum length.
+The data is not trusted: sizes and counts are checked against the end of the data, and the lengths of names
+and reference chains are limited.
 """
 
 import hashlib
@@ -34,18 +34,19 @@ from pfnlab.lab.lens.result_cache import read_result, write_result
 
 MAGIC = 0xEB9F
 
-#: Maximum bytes of a BTF, of a name (KSYM_NAME_LEN is 512), and of all names.
+#: Maximum size, in bytes, of a BTF blob, of one name (KSYM_NAME_LEN is 512), and of all names together.
 MAX_SIZE, MAX_NAME, MAX_TEXT = 64 << 20, 1024, 128 << 20
 
-#: Maximum length of a chain of typedefs, qualifiers and arrays, also the maximum nesting; and maximum bytes
-#: of an object.
+#: Maximum length of a chain of typedefs, qualifiers and arrays, which is also the maximum nesting; and the
+#: maximum size of an object in bytes.
 MAX_DEPTH, MAX_OBJECT = 64, 1 << 47
 
 _HEADER = struct.Struct("<HBBIIIII")
 _VERSION = 1
-# The byte of a record whose lower five bits are its kind.
+# The byte of a record whose low five bits are its kind.
 _KIND_AT = 7
-# Bytes after the common twelve: fixed ones, and those of each of vlen elements.
+# Bytes that follow the first twelve, which all kinds share: a fixed number, and a number for
+# each of vlen elements.
 _FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VAR: 4, Kind.DECL_TAG: 4}
 _EACH = {Kind.STRUCT: 12, Kind.UNION: 12, Kind.ENUM: 8, Kind.FUNC_PROTO: 8, Kind.DATASEC: 12, Kind.ENUM64: 12}
 _ENUMERATIONS = frozenset({int(Kind.ENUM), int(Kind.ENUM64)})
@@ -54,7 +55,7 @@ _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
 
 
 class _Index(msgspec.Struct, array_like=True):
-    # The result of a pass over all records; may be stored on disk.
+    # The result of a pass over all records, which may be stored on disk.
     offsets: bytes
     names: dict[bytes, list[int]]
 
@@ -62,9 +63,9 @@ class _Index(msgspec.Struct, array_like=True):
 class Btf:
     """The types of one kernel.
 
-    :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
-    :param index: a file in which to store the index for the next time; read only if it matches *data*
-    :raises LensError: if it is not BTF, or damaged
+    :param data: a ``.BTF`` section, or the content of /sys/kernel/btf/vmlinux
+    :param index: a file that stores the index for next time; read only if it matches *data*
+    :raises LensError: if it is not BTF, or is damaged
     """
 
     def __init__(self, data: bytes, *, name: str = "BTF", index: Path | None = None) -> None:
@@ -91,7 +92,7 @@ class Btf:
         return 1 + len(self._offsets)
 
     def ids(self, name: str) -> tuple[int, ...]:
-        """The ids of all records with this name, of any kind, in ascending order."""
+        """The ids of all records with this name, whatever their kind, in ascending order."""
         return tuple(self._names.get(name.encode(), ()))
 
     def find(self, name: str, *kinds: Kind) -> int | None:
@@ -99,7 +100,7 @@ class Btf:
         return next((type_id for type_id in self.ids(name) if self.kind(type_id) in kinds), None)
 
     def kind(self, type_id: int) -> Kind:
-        """The kind of a type, without decoding it."""
+        """The kind of a type, without decoding the type."""
         if type_id == 0:
             return Kind.VOID
         (info,) = struct.unpack_from("<I", self._types, self._record_offset(type_id) + 4)
@@ -127,10 +128,10 @@ class Btf:
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
 
     def constants(self) -> dict[str, int]:
-        """All enumerators of all enumerations; if two have the same name, the first."""
+        """All enumerators of all enumerations; if two have the same name, the first one counts."""
         if self._constants is None:
             values: dict[str, int] = {}
-            # A kernel has over a hundred thousand records, one in fifty an enumeration.
+            # A kernel has over a hundred thousand records, of which one in fifty is an enumeration.
             types = self._types
             for type_id, at in enumerate(self._offsets, 1):
                 if types[at + _KIND_AT] & 0x1F in _ENUMERATIONS:
@@ -142,7 +143,7 @@ class Btf:
         return self._constants
 
     def size_of(self, type_id: int, depth: int = 0) -> int:
-        """The size of an object of this type in bytes; 0 for void, functions and incomplete types.
+        """The size in bytes of an object of this type; 0 for void, functions and incomplete types.
 
         LensError if it is too large or contains itself. *depth* is for the recursion.
         """
@@ -190,7 +191,7 @@ class Btf:
         return types, strings
 
     def _scan(self) -> None:
-        # One pass over all records: the offset of each record, and the offsets by name.
+        # One pass over all records gives the offset of each record, and the offsets by name.
         types, strings = self._types, self._strings
         unpack = struct.Struct("<II").unpack_from
         # Kind 0 does not occur in the data.
@@ -299,7 +300,7 @@ class Btf:
         for offset, target, place in struct.iter_unpack("<III", self._types[body : body + 12 * count]):
             bit_size, bit_offset = (place >> 24, place & 0xFFFFFF) if flag else (0, place)
             if not flag:
-                # Without the flag, the type of a bit-field is an integer with its number of bits.
+                # Without the flag, a bit-field's type is an integer with the same number of bits.
                 bit_field = self._bit_field(target)
                 if bit_field is not None:
                     bit_size, bit_offset = bit_field.bits, bit_offset + bit_field.bit_offset

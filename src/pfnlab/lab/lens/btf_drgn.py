@@ -1,4 +1,4 @@
-"""BTF as a drgn type finder: types that drgn looks up by name are made from the type graph."""
+"""BTF as a drgn type finder: types that drgn looks up by name are built from the type graph."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Enum, Float, Forward, Int, Kind, Prototype, Reference
 
-#: Maximum number of members of a structure, including those of its anonymous members, which drgn flattens.
+#: Maximum number of members in a structure, including those of its anonymous members, which drgn flattens.
 MAX_MEMBERS = 100_000
 
 _KINDS = {
@@ -28,7 +28,7 @@ _QUALIFIERS = {
     Kind.RESTRICT: Qualifiers.RESTRICT,
 }
 
-#: The integer type of an enumeration by size, unsigned and signed.
+#: The integer type of an enumeration, by size, unsigned and signed.
 _ENUM_INTEGERS = {
     1: ("unsigned char", "signed char"),
     2: ("unsigned short", "short"),
@@ -38,7 +38,7 @@ _ENUM_INTEGERS = {
 
 
 class BtfTypes:
-    """The types of *btf* for the drgn program *program*."""
+    """The types in *btf*, for the drgn program *program*."""
 
     def __init__(self, program: Program, btf: Btf) -> None:
         self._program = program
@@ -54,8 +54,8 @@ class BtfTypes:
     def find(self, program: Program, kinds: TypeKindSet, name: str, filename: str | None) -> Type | None:
         """Find a type for drgn: the first type with this name and one of *kinds*.
 
-        Complete types take precedence over declarations. BTF has no file names, so a lookup in a file finds
-        nothing.
+        Complete types take precedence over declarations. BTF has no file names, so a lookup
+        by file finds nothing.
         """
         del program
         if filename:
@@ -74,17 +74,17 @@ class BtfTypes:
         return declaration
 
     def type(self, type_id: int) -> Type:
-        """The drgn type of a type id; LensError if it is damaged or refers to itself in an invalid way."""
+        """The drgn type for a type id; LensError if it is damaged or contains itself in an invalid way."""
         drgn_type = self._types.get(type_id)
         if drgn_type is None:
-            # Chains of pointers have the same limit as typedefs: no real chain is nearly this long.
+            # Chains of pointers have the same limit as typedefs; no real chain comes close.
             if self._depth > MAX_DEPTH:
                 raise LensError(f"{self._btf.name}: type {type_id} is behind {MAX_DEPTH} references")
             self._depth += 1
             try:
                 drgn_type = self._types[type_id] = self._make(type_id)
             except (ValueError, TypeError, OverflowError) as error:
-                # drgn itself rejects, e.g., an integer of three bytes.
+                # drgn itself rejects some types, e.g. an integer of three bytes.
                 raise LensError(f"{self._btf.name}: type {type_id} cannot be: {error}") from error
             finally:
                 self._depth -= 1
@@ -142,8 +142,8 @@ class BtfTypes:
         return make_type(record.name or None, record.size, members)
 
     def _members(self, type_id: int) -> int:
-        # The number of members that drgn finds here; types that contain themselves were rejected earlier
-        # (size_of).
+        # The number of members that drgn finds here; types that contain themselves were
+        # rejected earlier (size_of).
         if type_id not in self._member_counts:
             count = 1
             record = self._btf[self._btf.resolve(type_id)]
@@ -165,8 +165,8 @@ class BtfTypes:
         return self._program.enum_type(record.name or None, compatible, values)
 
     def _forward(self, record: Forward) -> Type:
-        # If one complete type has that name, it is the declared one; if none or several do, it stays
-        # incomplete.
+        # If exactly one complete type has that name, it is the declared one; otherwise the
+        # type stays incomplete.
         kind = Kind.UNION if record.is_union else Kind.STRUCT
         complete_ids = [type_id for type_id in self._btf.ids(record.name) if self._btf.kind(type_id) is kind]
         if len(complete_ids) == 1:
@@ -175,7 +175,7 @@ class BtfTypes:
         return make_type(record.name or None)
 
     def _lazy_type(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
-        # Structures refer to each other in cycles, so a member's type is made on demand.
+        # Structures refer to one another in cycles, so a member's type is made only on demand.
         if not bit_size:
             return lambda: self.type(target)
 

@@ -1,11 +1,11 @@
-"""The BTF type graph: one small value per type, with references by type id (0 is ``void``)."""
+"""The BTF type graph: one small value per type, referring to others by type id (0 is ``void``)."""
 
 from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
 
-#: The kinds of BTF records, in the order of their numbers.
+#: The kinds of BTF records, in numerical order.
 Kind = IntEnum(
     "Kind",
     "VOID INT PTR ARRAY STRUCT UNION ENUM FWD TYPEDEF VOLATILE CONST RESTRICT FUNC FUNC_PROTO VAR DATASEC "
@@ -26,7 +26,7 @@ VOID = BtfType(Kind.VOID, "")
 
 
 class Int(BtfType, frozen=True):
-    """An integer or boolean of *size* bytes; *bits* from *bit_offset* are used (old bit-fields)."""
+    """An integer or boolean of *size* bytes; old bit-fields use *bits* of it, starting at *bit_offset*."""
 
     size: int
     bits: int
@@ -42,20 +42,20 @@ class Float(BtfType, frozen=True):
 
 
 class Reference(BtfType, frozen=True):
-    """A pointer, typedef, qualifier or type tag: a type that wraps another type."""
+    """A pointer, typedef, qualifier or type tag, i.e. a type that wraps another."""
 
     target: int
 
 
 class Array(BtfType, frozen=True):
-    """*length* elements of type *target*; the length of a flexible array is 0."""
+    """*length* elements of type *target*; a flexible array has length 0."""
 
     target: int
     length: int
 
 
 class Member(NamedTuple):
-    """A member of a structure or union; the name of an anonymous one is empty.
+    """A member of a structure or union; anonymous members have an empty name.
 
     :param bit_offset: the offset from the start of the structure
     :param bit_size: the size of a bit-field; 0 for ordinary members
@@ -68,14 +68,14 @@ class Member(NamedTuple):
 
 
 class Composite(BtfType, frozen=True):
-    """A structure or union of *size* bytes; *name* is empty for anonymous ones."""
+    """A structure or union of *size* bytes; *name* is empty if it is anonymous."""
 
     size: int
     members: tuple[Member, ...]
 
 
 class Enum(BtfType, frozen=True):
-    """An enumeration; without enumerators it is a forward declaration."""
+    """An enumeration; if it has no enumerators, it is a forward declaration."""
 
     size: int
     is_signed: bool
@@ -97,7 +97,7 @@ class Prototype(BtfType, frozen=True):
 
 
 class Declaration(BtfType, frozen=True):
-    """A function, a variable, a section of variables, or an attribute of one of these: not itself a type."""
+    """A function, a variable, a section of variables, or an attribute of one: not itself a type."""
 
     target: int
 

@@ -1,4 +1,4 @@
-"""The subset of ELF that the lens needs: sections of a kernel image, memory segments of a core file."""
+"""The part of ELF that the lens needs: sections of a kernel image, and memory segments of a core file."""
 
 import struct
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pfnlab.lab.lens import LensError
 
-#: Maximum number of program headers of a core file; /proc/kcore and dumps have tens.
+#: Maximum number of program headers in a core file; /proc/kcore and dumps have a few dozen.
 MAX_HEADERS = 65_535
 
 _HEAD = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -19,14 +19,14 @@ _NO_CONTENT = 8
 _EXECUTABLE = 4
 _MACHINE_X86_64 = 62
 
-#: Reads *count* bytes at *offset* of a file; fewer at its end.
+#: Reads *count* bytes at file offset *offset*; fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
 
 
 class Segment(NamedTuple):
-    """Memory in a core file: *size* bytes at *offset* of the file.
+    """Memory in a core file: *size* bytes at file offset *offset*.
 
-    :param physical: its physical address; all ones if the file does not have it
+    :param physical: its physical address; all ones if the file does not give one
     """
 
     physical: int
@@ -53,12 +53,12 @@ class Section(NamedTuple):
     executable: bool
 
     def of(self, data: bytes | mmap) -> bytes:
-        """Its content."""
+        """The section's content."""
         return data[self.offset : self.offset + self.size]
 
 
 def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
-    """The non-empty sections of an ELF file, the first with each name; LensError, with *name*, if damaged."""
+    """The non-empty sections of an ELF file, the first of each name; LensError, with *name*, if damaged."""
 
     def read(offset: int, count: int) -> bytes:
         return data[offset : offset + count]
@@ -82,7 +82,7 @@ def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
 
 
 def section(data: bytes, wanted: str, name: str) -> bytes:
-    """The content of the section *wanted* of an ELF file; LensError, with *name*, without that section."""
+    """The content of section *wanted* of an ELF file; LensError, with *name*, if there is no such section."""
     sections = named_sections(data, name)
     if wanted not in sections:
         raise LensError(f"{name} has no section {wanted}")
@@ -90,7 +90,7 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
 
 
 def segments(read: ReadAt, name: str) -> list[Segment]:
-    """The memory segments of a core file, in file order; LensError if its headers are damaged."""
+    """The memory segments of a core file, in file order; LensError if the headers are damaged."""
     fields = _header(read, name)
     at, section_at, entry_size, count = fields[4], fields[5], fields[8], fields[9]
     if count == _MANY_SEGMENTS and section_at:

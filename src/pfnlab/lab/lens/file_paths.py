@@ -1,11 +1,11 @@
-"""Paths of open files, as in /proc/PID/maps, from dentries and mounts."""
+"""Paths of open files, as shown in /proc/PID/maps, built from dentries and mounts."""
 
 from typing import NamedTuple
 
 from pfnlab.lab.lens.own_types import text_at
 from pfnlab.lab.lens.view import KernelView
 
-#: Maximum number of folders in a path, including mounts; maximum length of a name in bytes.
+#: Maximum number of folders in a path, counting mounts; and maximum length of a name in bytes.
 MAX_PARTS = 4096
 MAX_NAME = 255
 
@@ -16,9 +16,8 @@ _TYPE_MASK = 0o170000
 class OpenFile(NamedTuple):
     """An open file.
 
-    :param path: the path from the root of its mounts; e.g. ``anon_inode:[vfio-device]`` if it is not in a
-        folder
-    :param kind: the type bits of its inode's mode, e.g. ``stat.S_IFCHR``
+    :param path: its path from the root of its mounts; e.g. ``anon_inode:[vfio-device]`` if it is in no folder
+    :param kind: the type bits of the inode's mode, e.g. ``stat.S_IFCHR``
     """
 
     path: str
@@ -26,7 +25,7 @@ class OpenFile(NamedTuple):
 
 
 class FilePaths:
-    """Resolves the open files of one kernel; LensError if a structure lacks a member or memory is damaged."""
+    """Resolves open files in one kernel; LensError if a structure lacks a member or memory is damaged."""
 
     def __init__(self, view: KernelView) -> None:
         self._view = view

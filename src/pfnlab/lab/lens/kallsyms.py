@@ -1,8 +1,7 @@
-"""Addresses of a kernel's symbols, from the compressed table that the kernel uses for its messages.
+"""Addresses of a kernel's symbols, from the compressed table that the kernel uses for its own messages.
 
-The table is located by the addresses in VMCOREINFO (Linux commit f09bddbd86619 "vmcoreinfo: add
-kallsyms_num_syms
-symbol" (in v6.0)). A name is a length and that many bytes, each an index into a token table.
+VMCOREINFO has the address of the table (Linux commit f09bddbd86619 "vmcoreinfo: add kallsyms_num_syms symbol"
+(in v6.0)). A name is a length followed by that many bytes, each of which is an index into a table of tokens.
 """
 
 import struct
@@ -12,10 +11,10 @@ from collections.abc import Callable, Collection, Iterator
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.memory import VmCoreInfo
 
-#: Maximum number of symbols of a kernel, and maximum length of one in bytes (KSYM_NAME_LEN).
+#: Maximum number of symbols in a kernel, and maximum length of a symbol in bytes (KSYM_NAME_LEN).
 MAX_SYMBOLS, MAX_SYMBOL = 2_000_000, 1024
 
-#: Symbols that are also in VMCOREINFO: in the right layout the table has the same addresses for them.
+#: Symbols that are also in VMCOREINFO: if the layout is right, the table gives the same addresses for them.
 _PROOFS = ("_stext", "swapper_pg_dir", "init_uts_ns")
 
 _TOKENS = 256
@@ -26,7 +25,7 @@ ReadVirtual = Callable[[int, int], bytes]
 
 
 def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) -> dict[str, int]:
-    """The run-time addresses of those *wanted* symbols that the kernel has; of equal names, the first.
+    """The run-time addresses of those *wanted* symbols that the kernel has; of equal names, the first counts.
 
     :raises LensError: if the table is missing or damaged
     """
@@ -73,8 +72,8 @@ def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[byt
 def _addresses(
     read: ReadVirtual, table: int, count: int, info: VmCoreInfo, places: dict[bytes, int]
 ) -> Callable[[int], int]:
-    # Maps place n of the table to an address. There have been three layouts; the right one is not derived
-    # from the kernel's version but verified on symbols with known addresses.
+    # Maps index n in the table to an address. There have been three layouts; the right one is not guessed
+    # from the kernel version but checked against symbols with known addresses.
     values = array("i")
     values.frombytes(read(table, 4 * count))
     layouts: list[Callable[[int], int]] = [lambda place: table + 4 * place + values[place]]
@@ -96,7 +95,7 @@ def _addresses(
 
 
 def _packed_names(read: ReadVirtual, start: int, count: int, release: str) -> Iterator[bytes]:
-    # The names in sequence; their total length is not recorded, so they are read in pieces.
+    # The names, one after another. Their total length is not recorded, so they are read in pieces.
     data, place, next_address = read(start, _PIECE), 0, start + _PIECE
     for number in range(count):
         if place + 2 + MAX_SYMBOL > len(data):

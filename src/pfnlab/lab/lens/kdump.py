@@ -1,7 +1,7 @@
-"""Compressed kdump vmcores: ``KDUMP`` files by makedumpfile and QEMU, including flattened ones.
+"""Compressed kdump vmcores: ``KDUMP`` files written by makedumpfile and QEMU, flattened ones included.
 
-The file consists of blocks: a header, a sub header, two bitmaps of page frames (all frames, dumped frames),
-and a descriptor with the location of the compressed page for each dumped frame.
+The file consists of blocks: a header, a sub header, two bitmaps of page frames (all frames, and dumped
+frames), and for each dumped frame a descriptor that locates its compressed page.
 """
 
 import re
@@ -18,10 +18,10 @@ from pfnlab.lab.lens.memory import CoreFile, VmCoreInfo
 
 _FLAT = b"makedumpfile"
 _DUMP = b"KDUMP   "
-#: The first eight bytes of such files.
+#: The first eight bytes of such a file.
 SIGNATURES = (_DUMP, _FLAT[:8])
 
-#: Limits: page frames (16 TiB), runs of them, pieces of a flattened dump.
+#: Limits on page frames (16 TiB), on runs of frames, and on pieces of a flattened dump.
 MAX_FRAMES, MAX_RUNS, MAX_PIECES = 1 << 32, 1_000_000, 4_000_000
 
 _FLAT_HEADER = 4096
@@ -34,7 +34,7 @@ _DESCRIPTOR = struct.Struct("<QIIQ")
 _MAX_VMCOREINFO = 1 << 16
 _ZLIB, _LZO, _SNAPPY, _ZSTD = 1, 2, 4, 0x20
 _PAGES_KEPT = 4096
-# Bitmap bytes: a run with all bits set, a run with none set, or one mixed byte.
+# Bytes in a bitmap: a run with all bits set, a run with none set, or a single mixed byte.
 _SAME = re.compile(rb"\xff+|\x00+|[^\x00\xff]", re.DOTALL)
 _COUNT_BYTES = 4096
 
@@ -43,7 +43,7 @@ class KdumpCore(CoreFile):
     """A compressed vmcore."""
 
     def ranges(self) -> list[tuple[int, int]]:
-        """The runs of dumped page frames, ascending."""
+        """The runs of dumped page frames, in ascending order."""
         return self._runs
 
     def read(self, address: int, size: int) -> bytes:
@@ -58,7 +58,7 @@ class KdumpCore(CoreFile):
 
     @cached_property
     def info(self) -> VmCoreInfo:
-        """The copy in the dump's header, or else one found by searching."""
+        """The copy in the dump's header, or else one found by a search."""
         return VmCoreInfo(self._info) if self._info else super().info
 
     def _open(self) -> None:
@@ -140,7 +140,7 @@ class KdumpCore(CoreFile):
         self._piece_starts = [piece[0] for piece in pieces]
 
     def _read_flattened(self, offset: int, count: int) -> bytes:
-        # Bytes of the file before it was flattened; bytes in no piece are read as zeros.
+        # The file's bytes before it was flattened; bytes that are in no piece read as zeros.
         parts = []
         while count > 0:
             place = bisect_right(self._piece_starts, offset) - 1

@@ -1,6 +1,6 @@
-"""Offsets of members of kernel structures, and readers that unpack several members at once.
+"""Offsets of members in kernel structures, and readers that unpack several members at once.
 
-Members are found by name, even in anonymous structures and unions, and never by the kernel's version.
+Members are looked up by name, even in anonymous structures and unions, and never by kernel version.
 """
 
 import struct
@@ -12,26 +12,26 @@ from drgn import Program, Type, TypeKind, offsetof, sizeof
 
 from pfnlab.lab.lens import LensError
 
-#: Format letters of unsigned numbers, by size.
+#: Format letters for unsigned numbers, by size.
 _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class Record(NamedTuple):
-    """A reader that unpacks members from *size* bytes of a structure, in the requested order."""
+    """A reader that unpacks members from *size* bytes of a structure, in the order requested."""
 
     size: int
     unpack: Callable[[bytes], tuple[int, ...]]
 
 
 class Layouts:
-    """The structures of one kernel, by *program*; LensError if it lacks the structure or member."""
+    """The structures of one kernel, from *program*; LensError if it lacks the structure or member."""
 
     def __init__(self, program: Program, release: str) -> None:
         self._program = program
         self.release = release
 
     def has(self, name: str, path: str = "") -> bool:
-        """True if there is a type *name*, and if given, its member *path*."""
+        """True if there is a type *name* and, if *path* is given, it has that member."""
         try:
             kind = self._program.type(name)
             return not path or offsetof(kind, path) >= 0
@@ -53,7 +53,7 @@ class Layouts:
         return {one.name: one.value for one in self.type(name).enumerators or ()}
 
     def offset(self, name: str, *paths: str) -> int:
-        """The byte offset of a member, given its name, or its names from newest to oldest."""
+        """The byte offset of a member, given its name, or several names from newest to oldest."""
         return self._member(name, *paths)[0]
 
     def length(self, name: str, path: str) -> int:
@@ -68,7 +68,7 @@ class Layouts:
         return int(sizeof(self.type(name)))
 
     def record(self, name: str, *members: str | tuple[str, ...]) -> Record:
-        """A reader of several members, each given by its name, or its names from newest to oldest."""
+        """A reader for several members, each given by its name, or by several names from newest to oldest."""
         fields = []
         for place, paths in enumerate(members):
             offset, kind = self._member(name, *((paths,) if isinstance(paths, str) else paths))
@@ -86,11 +86,11 @@ class Layouts:
         order = [place for _, _, place in sorted(fields)]
         if order == list(range(len(order))):
             return Record(end, unpack)
-        # The position of each member among the members sorted by offset.
+        # The position of each member when the members are sorted by offset.
         pick = itemgetter(*(order.index(place) for place in range(len(order))))
         return Record(end, lambda data: pick(unpack(data)))
 
-    # Offset and type of a member, the latter without typedefs.
+    # Offset and type of a member; typedefs are stripped from the type.
     def _member(self, name: str, *paths: str) -> tuple[int, Type]:
         kind = self.type(name)
         for path in paths:

@@ -1,6 +1,6 @@
 """Sources of a kernel's memory: its bytes, the ranges of physical memory, and VMCOREINFO.
 
-The sources are a guest's RAM, a core file of a dead kernel, and the running kernel.
+A source is a guest's RAM, a core file from a dead kernel, or the running kernel.
 """
 
 import mmap
@@ -16,13 +16,14 @@ from typing import Self
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import Segment, segments
 
-#: Guest RAM above this size is moved in physical memory (q35's hole below 4 GiB). VMCOREINFO is a page or
-#: two; a text longer than this limit is something else.
+#: Guest RAM above this size moves elsewhere in physical memory (q35 has a hole below 4 GiB). VMCOREINFO is a
+#: page or two; text longer than this limit is something else.
 MAX_RAM, MAX_VMCOREINFO = 2 << 30, 16 << 10
 
 _OSRELEASE = b"OSRELEASE="
 _PROOF = b"\nSYMBOL(swapper_pg_dir)="
-#: Each line of VMCOREINFO assigns a value to a name. Programs that read it also have its words in memory.
+#: Each line of VMCOREINFO assigns a value to a name. Programs that read VMCOREINFO also have
+#: its words in memory.
 _LINES = re.compile(rb"(?:[A-Za-z][\w-]*(?:\([!-~]+\))?=[ -~]*\n)+")
 _SEARCH_CHUNK = 4 << 20
 #: Notes are within the first bytes of a core: one for each of up to 150 processors, then VMCOREINFO.
@@ -31,7 +32,7 @@ _NO_PHYSICAL = (1 << 64) - 1
 
 
 class VmCoreInfo:
-    """A kernel's description of itself for readers of its memory, in lines ``NAME=value``."""
+    """A kernel's description of itself for tools that read its memory, as lines ``NAME=value``."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -41,7 +42,7 @@ class VmCoreInfo:
         self.release = self._values.get("OSRELEASE", "unknown")
 
     def number(self, name: str, default: int | None = None) -> int:
-        """``NUMBER(name)``, decimal, or hexadecimal with ``0x``; LensError if missing and no *default*."""
+        """``NUMBER(name)``, decimal or, with ``0x``, hexadecimal; LensError if missing and no *default*."""
         return self._value(f"NUMBER({name})", 0, default)
 
     def symbol(self, name: str) -> int | None:
@@ -72,7 +73,7 @@ class MemorySource(ABC):
 
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes of physical memory; LensError if any is missing."""
+        """*size* bytes of physical memory; LensError if any are missing."""
 
     @abstractmethod
     def close(self) -> None:
@@ -102,7 +103,7 @@ class MemorySource(ABC):
 
 
 def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> Iterator[int]:
-    # Addresses at which a text begins; chunks overlap by its length, so that none is missed.
+    # Addresses at which a text begins; chunks overlap by its length, so that none are missed.
     for at in range(start, start + size, _SEARCH_CHUNK):
         piece = source.read(at, min(_SEARCH_CHUNK + len(text) - 1, start + size - at))
         index = piece.find(text)
@@ -112,7 +113,7 @@ def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> It
 
 
 class GuestRam(MemorySource):
-    """A guest's RAM in the file that QEMU shares (``memory-backend-file,share=on``), at most 2 GiB."""
+    """A guest's RAM, in the file that QEMU shares (``memory-backend-file,share=on``); at most 2 GiB."""
 
     live = True
 
@@ -133,14 +134,14 @@ class GuestRam(MemorySource):
         return [(0, self._size)]
 
     def read(self, address: int, size: int) -> bytes:
-        """The bytes at this offset of the file."""
+        """The bytes at this offset in the file."""
         end = address + size
         if address >= 0 and end <= self._size and size >= 0:
             return self._memory[address:end]
         raise LensError(f"{self.name}: no memory at {address:#x}, {size:,} bytes")
 
     def write(self, address: int, data: bytes) -> None:
-        """Write bytes to the guest's memory at this offset of the file; LensError on failure."""
+        """Write bytes to guest memory at this offset in the file; LensError on failure."""
         if not 0 <= address <= self._size - len(data):
             raise LensError(f"{self.name}: no memory at {address:#x}, {len(data):,} bytes")
         try:
@@ -151,7 +152,7 @@ class GuestRam(MemorySource):
             raise LensError(f"{self.name} cannot be written: {trouble}") from trouble
 
     def _candidates(self) -> Iterator[bytes]:
-        # Searching the mapping itself, without a copy, takes 13 ms for 256 MiB.
+        # Searching the mapping directly, without making a copy, takes 13 ms for 256 MiB.
         at = self._memory.find(_OSRELEASE)
         while at >= 0:
             yield self._memory[at : at + MAX_VMCOREINFO]
@@ -200,7 +201,7 @@ class CoreFile(MemorySource):
 
 
 class ElfCore(CoreFile):
-    """An ELF core of a kernel: QEMU's ``dump-guest-memory``, kdump's /proc/vmcore, or /proc/kcore."""
+    """An ELF core of a kernel: from QEMU's ``dump-guest-memory``, kdump's /proc/vmcore, or /proc/kcore."""
 
     def _open(self) -> None:
         file_segments = segments(self._pread, self.name)
@@ -208,7 +209,7 @@ class ElfCore(CoreFile):
         self._starts = [segment.physical for segment in self._segments]
 
     def ranges(self) -> list[tuple[int, int]]:
-        """The pieces in the file, ascending."""
+        """The pieces in the file, in ascending order."""
         return [(segment.physical, segment.size) for segment in self._segments]
 
     def read(self, address: int, size: int) -> bytes:
@@ -229,7 +230,7 @@ class ElfCore(CoreFile):
         return b"".join(parts)
 
     def _candidates(self) -> Iterator[bytes]:
-        # It is in a note for the running kernel and for kdump; QEMU does not write one.
+        # For the running kernel and for kdump it is in a note; QEMU does not write one.
         match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", self._pread(0, _NOTES))
         if match:
             yield match[0] + b"\0"
@@ -237,8 +238,7 @@ class ElfCore(CoreFile):
 
 
 def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[Segment]:
-    # Segments with a physical address, ascending; a segment that overlaps an earlier one (kcore's text) is
-    # dropped.
+    # Segments with a physical address, ascending; one that overlaps an earlier one (kcore's text) is dropped.
     usable: list[Segment] = []
     for segment in sorted(file_segments, key=lambda segment: (segment.physical, -segment.size)):
         if segment.physical == _NO_PHYSICAL or not segment.size:
@@ -260,7 +260,7 @@ def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[S
 def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
     """The memory of the running kernel.
 
-    :raises LensError: if it cannot be read: that needs root, and a kernel that is not locked down
+    :raises LensError: if it cannot be read: reading needs root and a kernel that is not locked down
     """
     return ElfCore(path, live=True)
 

@@ -1,7 +1,7 @@
-"""The guest driver's notifier of an address space, and the ranges that it received.
+"""The guest driver's notifier on an address space, and the ranges it received.
 
 The driver stores them directly after its ``struct mmu_notifier`` (``guest/driver/notify.c``): a magic word,
-their number, and a ring of the latest ones (first byte and end).
+the number of ranges, and a ring of the latest ones (first byte and end).
 """
 
 import struct
@@ -15,12 +15,12 @@ _RANGES = 256
 _HEAD = struct.Struct("<QQ")
 _RING = struct.Struct(f"<{2 * _RANGES}Q")
 
-#: Maximum number of notifiers of one address space to examine; usually the driver's is the only one.
+#: Maximum number of notifiers to examine per address space; usually the driver's is the only one.
 _MOST = 16
 
 
 class Notifiers:
-    """Finds the driver's notifiers in the memory of a kernel."""
+    """Finds the driver's notifiers in a kernel's memory."""
 
     def __init__(self, view: KernelView) -> None:
         self._view, layouts = view, view.layouts
@@ -38,7 +38,7 @@ class Notifiers:
         )
 
     def of(self, mm: int) -> NotifierRanges | None:
-        """The ranges that the driver's notifier of an address space received; None without a notifier."""
+        """The ranges that the driver's notifier on an address space received; None without a notifier."""
         view = self._view
         subscriptions = view.word(mm + self._of_space)
         node = view.word(subscriptions + self._first) if subscriptions else 0

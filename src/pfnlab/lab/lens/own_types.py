@@ -1,6 +1,6 @@
-"""A kernel with its own types, which are in its memory between two of its symbols.
+"""A kernel with its own types, which its memory contains between two of its symbols.
 
-So a core needs no other file, neither its boot image nor debug information.
+As a result, a core needs no other file, neither boot image nor debug information.
 """
 
 from collections.abc import Collection, Iterator
@@ -12,15 +12,15 @@ from pfnlab.lab.lens.memory import MemorySource
 from pfnlab.lab.lens.program import KERNEL_MAP, OBJECTS, find_symbols, open_program
 from pfnlab.lab.lens.view import KernelView
 
-#: Symbols before and after the types (``include/asm-generic/vmlinux.lds.h``).
+#: The symbols before and after the types (``include/asm-generic/vmlinux.lds.h``).
 _START, _STOP = "__start_BTF", "__stop_BTF"
 
-#: Maximum size of types (5 MB in a distribution's kernel), and of a string to read, in bytes.
+#: Maximum size, in bytes, of the types (5 MB in a distribution kernel) and of a string to read.
 MAX_TYPES, MAX_TEXT = 64 << 20, 4096
 
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
-    """The kernel in *source* with its own types, symbols of OBJECTS and *names*; LensError on failure."""
+    """The kernel in *source* with its own types and the symbols OBJECTS and *names*; LensError on failure."""
     symbols = find_symbols(source, (*OBJECTS, *names, _START, _STOP))
     start, stop = symbols.get(_START), symbols.get(_STOP)
     release = source.info.release
@@ -34,7 +34,7 @@ def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView
 
 
 def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
-    """The string at an address, at most *limit* bytes; LensError if no memory is there."""
+    """The string at an address, at most *limit* bytes; LensError if there is no memory there."""
     parts = b""
     while limit > 0:
         # The memory after the page may be missing.
@@ -48,10 +48,10 @@ def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
 
 
 def list_at(view: KernelView, head: int, at: int, name: str, limit: int) -> Iterator[int]:
-    """The addresses of the structures in a list (``struct list_head``).
+    """The addresses of the structures on a list (``struct list_head``).
 
-    :param at: offset of the link in a structure, in bytes
-    :param name: name of the list in messages
+    :param at: offset of the list link in a structure, in bytes
+    :param name: the list's name in messages
     :raises LensError: if the list has a loop, or is longer than *limit*
     """
     visited = {head}

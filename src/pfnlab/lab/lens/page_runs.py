@@ -1,4 +1,4 @@
-"""Page tables as runs of virtual addresses that map consecutive physical ones in the same way."""
+"""Page tables as runs of virtual addresses that map consecutive physical addresses in the same way."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from pfnlab.kernel.hw.entry import entry_pfn
 from pfnlab.kernel.hw.pat import PatConfig
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 
-#: Maximum number of tables and runs read in one kernel: 2 TiB of single pages.
+#: Maximum number of tables and runs to read in one kernel: 2 TiB of single pages.
 MAX_TABLES = MAX_RUNS = 1_000_000
 
 
@@ -25,7 +25,7 @@ class PageRun(NamedTuple):
 
 
 class RunReader:
-    """Reads page tables of one kernel, whose PAT is *pat*."""
+    """Reads the page tables of one kernel, whose PAT is *pat*."""
 
     def __init__(self, view: KernelView, pat: PatConfig) -> None:
         self._view, self._pat = view, pat
@@ -35,8 +35,8 @@ class RunReader:
     def runs(self, top: int, start: int, end: int) -> Iterator[PageRun]:
         """The present entries below *top*, from address *start* up to *end*, as the longest possible runs.
 
-        :raises LensError: if a table is missing, or there are more than :data:`MAX_TABLES` or
-            :data:`MAX_RUNS`
+        :raises LensError: if a table is missing, or there are more than
+            :data:`MAX_TABLES` or :data:`MAX_RUNS`
         """
         last: PageRun | None = None
         for run in self._table(top, self._levels, start >> PAGE_SHIFT, end >> PAGE_SHIFT):
@@ -55,7 +55,7 @@ class RunReader:
             yield self._counted(last)
 
     def mode(self, prot: int, level: int = 1) -> CacheMode:
-        """The mode selected by the cache bits of an entry at this level; use 1 for a protection."""
+        """The mode that an entry's cache bits select at this level; use level 1 for a protection."""
         return self._pat.pgprot2cachemode(prot if level == 1 else pgprot_large_2_4k(prot))
 
     def _counted(self, run: PageRun) -> PageRun:
@@ -65,7 +65,7 @@ class RunReader:
         return run
 
     def _table(self, table: int, level: int, start: int, end: int) -> Iterator[PageRun]:
-        # The entries of one table that map pages start up to end, with consecutive ones merged.
+        # The entries in one table that map pages start up to end, with consecutive ones merged.
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"it has more than {MAX_TABLES:,} page tables to read")

@@ -1,4 +1,4 @@
-"""Values of the lens in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` translates them."""
+"""Values read by the lens, in the kernel's own numbers; `pfnlab.lab.running.inside_state` translates them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -7,9 +7,9 @@ from pfnlab.base.units import PfnRange
 
 
 class NamedPlaces(Protocol):
-    """Places to read: page numbers and frames, by the caller's names.
+    """Places to read: page numbers and frames, under the caller's names.
 
-    :ivar areas: the first virtual page and the number of pages of every area
+    :ivar areas: the first virtual page and the number of pages of each area
     :ivar memory: the page frames whose direct map is read
     """
 
@@ -30,14 +30,14 @@ class Extent(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """An inconsistency in the kernel's own structures: the violated property, and a description."""
+    """An inconsistency in the kernel's own structures: the property it violates, and a description."""
 
     name: str
     says: str
 
 
 class NotifierRanges(NamedTuple):
-    """The ranges that a notifier received: their number, and the latest ones, end exclusive."""
+    """The ranges that a notifier received: how many, and the latest ones, end exclusive."""
 
     total: int
     ranges: tuple[tuple[int, int], ...] = ()
@@ -46,7 +46,7 @@ class NotifierRanges(NamedTuple):
 class RawEntries(NamedTuple):
     """Consecutive page-table entries that map consecutive frames, or nothing, in the same way.
 
-    :ivar word: the raw first entry; 0 if empty
+    :ivar word: the first entry, raw; 0 if empty
     :ivar level: the level of the table
     :ivar pfn: the frame of the first page
     :ivar ram: whether that frame is RAM
@@ -62,14 +62,14 @@ class RawEntries(NamedTuple):
 class RawVma(NamedTuple):
     """A VMA.
 
-    :ivar bits: the raw ``vm_flags`` of this kernel
-    :ivar flags: the flags, with VM_SEALED moved to the same bit in all kernels
-    :ivar file: the interface according to its file's name: ``wc``, ``uc``, ``mem``, ``proc`` ..., ``vvar`` or
-        ``anon``
-    :ivar mapcounts: for each of its pages of ordinary memory, the number of entries that map it
-    :ivar anonymous: the number of anonymous pages among these
+    :ivar bits: the raw ``vm_flags`` in this kernel
+    :ivar flags: the flags, with VM_SEALED moved to a bit that is the same for all kernels
+    :ivar file: the interface that its file's name implies: ``wc``, ``uc``, ``mem``, ``proc`` ...,
+        ``vvar`` or ``anon``
+    :ivar mapcounts: for each of its ordinary memory pages, the number of entries that map it
+    :ivar anonymous: how many of these pages are anonymous
     :ivar pat: whether VM_PAT is set, i.e. this VMA owns a reservation (kernels without track contexts)
-    :ivar base: with VM_PAT, the first reserved frame, in a kernel whose VMAs store it
+    :ivar base: the first reserved frame, if VM_PAT is set and the kernel stores it in VMAs
     """
 
     pages: Extent
@@ -89,7 +89,7 @@ class RawContext(NamedTuple):
 
     :ivar pfns: the frames it keeps reserved, end exclusive
     :ivar references: its reference count; None if the kernel counts frames instead of VMAs
-    :ivar users: the task and the pages of every VMA observed to use it
+    :ivar users: the task and pages of every VMA seen using it
     """
 
     pfns: tuple[int, int]
@@ -98,12 +98,12 @@ class RawContext(NamedTuple):
 
 
 class RawSpace(NamedTuple):
-    """The address space of one task, as far as it lies in the areas.
+    """The address space of one task, as far as it lies within the areas.
 
-    :ivar entries: the entries by area, including missing tables; the same tuple object while the tables are
-        unchanged
-    :ivar tlb_gen: ``mm->context.tlb_gen``, which increases by one with every flush
-    :ivar notifier: the ranges that the guest driver's notifier received; None without a notifier
+    :ivar entries: entries by area, including missing tables; the same tuple object while the
+        tables are unchanged
+    :ivar tlb_gen: ``mm->context.tlb_gen``, which increases by one on every flush
+    :ivar notifier: the ranges that the guest driver's notifier received; None if there is no notifier
     :ivar mm: the address of its mm_struct
     """
 
@@ -128,7 +128,7 @@ class RawPage(NamedTuple):
 
     :ivar page: the page number relative to the first page of the area
     :ivar word: its first 32 bits
-    :ivar rest: a checksum of the other bits; 0 if all are zero
+    :ivar rest: a checksum of the remaining bits; 0 if they are all zero
     """
 
     task: str
@@ -142,12 +142,12 @@ class RawPage(NamedTuple):
 class RawState(NamedTuple):
     """The whole state.
 
-    :ivar spaces: the address spaces in the order of the requested tasks, without tasks that have exited
-    :ivar contexts: the reservations in order of first use
-    :ivar book: entries of the memtype tree that overlap a device, by address
-    :ivar direct_map: the modes of RAM in the direct map, page by page, by name
+    :ivar spaces: the address spaces, in the order the tasks were requested, without tasks that have exited
+    :ivar contexts: the reservations, in order of first use
+    :ivar book: memtype tree entries that overlap a device, by address
+    :ivar direct_map: cache modes of RAM in the direct map, page by page, by name
     :ivar faults: inconsistencies in lists, trees, counts and page tables
-    :ivar pages: contents of pages of ordinary memory; None if there are too many
+    :ivar pages: the contents of ordinary memory pages; None if there are too many
     """
 
     spaces: tuple[RawSpace, ...]

@@ -1,4 +1,4 @@
-"""A kernel's memory and types as one drgn program, on which all of drgn's functions work."""
+"""A kernel's memory and types as a single drgn program, on which all drgn functions work."""
 
 from collections.abc import Collection, Mapping
 
@@ -10,7 +10,7 @@ from pfnlab.lab.lens.btf_drgn import BtfTypes
 from pfnlab.lab.lens.kallsyms import read_kallsyms
 from pfnlab.lab.lens.memory import MemorySource
 
-#: Objects available by name, with their types, which BTF lacks.
+#: Objects available by name, with their types, which BTF does not have.
 OBJECTS = {
     "init_task": "struct task_struct",
     "init_pid_ns": "struct pid_namespace",
@@ -25,7 +25,7 @@ KERNEL_MAP = 0xFFFFFFFF80000000
 
 
 def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) -> dict[str, int]:
-    """The run-time addresses of the symbols that are in the kernel's table; LensError if it is damaged."""
+    """The run-time addresses of those symbols that are in the kernel's table; LensError if it is damaged."""
     image = KERNEL_MAP - source.info.number("phys_base")
     return read_kallsyms(lambda address, size: source.read(address - image, size), source.info, names)
 
@@ -34,7 +34,7 @@ def open_program(source: MemorySource, btf: Btf, symbols: Mapping[str, int]) -> 
     """A drgn program over *source*.
 
     :param btf: the types of its kernel
-    :param symbols: run-time addresses; those of :data:`OBJECTS` are available as objects
+    :param symbols: run-time addresses; those in :data:`OBJECTS` are available as objects
     :raises LensError: if *source* contains no kernel
     """
     program = Program(Platform(Architecture.X86_64))

@@ -1,4 +1,4 @@
-"""Values computed from a kernel's memory, cached while that memory is unchanged."""
+"""Values computed from a kernel's memory, cached for as long as that memory is unchanged."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 W = TypeVar("W")
 
-#: A read of memory: the reader, the address, the size or kind, and the data.
+#: A read from memory: the reader, the address, the size or kind, and the data.
 Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 
@@ -17,10 +17,10 @@ class _CachedValue(NamedTuple):
 
 
 class Recall:
-    """A cache of values that records every memory read by each computation.
+    """A cache of values that records every memory read made while computing each one.
 
-    A value is reused if all these reads still return the same bytes, because computing it again would give
-    the same result.
+    A value is reused if all those reads still return the same bytes, because computing it again would
+    give the same result.
     """
 
     def __init__(self) -> None:
@@ -28,10 +28,10 @@ class Recall:
         self._notes: list[Reading] | None = None
 
     def value(self, name: Hashable, make: Callable[[], T], *given: object) -> T:
-        """The value returned by *make*, now or in an earlier call.
+        """The value that *make* returns now, or returned in an earlier call.
 
-        :param make: reads memory through readers that call :meth:`note`; its other inputs either do not
-            change before :meth:`forget`, or are in *given*, compared by identity
+        :param make: reads memory through readers that call :meth:`note`; its other inputs either stay the
+            same until :meth:`forget`, or are in *given*, compared by identity
         """
         kept = self._kept.get(name)
         if kept is not None and self._holds(kept, given):

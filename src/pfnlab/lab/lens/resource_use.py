@@ -1,7 +1,7 @@
-"""Kernel resources in use: counts and lists that a program must leave unchanged.
+"""Kernel resources in use: counts and lists that a program must leave as they were.
 
 Resources of live processes, including the guest's agent, are subtracted, because their memory may grow.
-Structures that a kernel does not have are skipped, so two snapshots of one kernel have the same parts.
+Structures that a kernel lacks are skipped, so two snapshots of one kernel always have the same parts.
 """
 
 import struct
@@ -17,7 +17,7 @@ from pfnlab.kernel.mm.flags import VM_ACCOUNT
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
 
-#: Present in kernels that keep freed objects for a while (KASAN): no count distinguishes them from used ones.
+#: Present in kernels that hold on to freed objects for a while (KASAN): no count tells them from used ones.
 _QUARANTINE = "kasan_quarantine_put"
 
 #: Symbols to look up, if the kernel has them.
@@ -26,7 +26,7 @@ SYMBOLS = (
     *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource", _QUARANTINE),
 )
 
-#: Counted resources, by the property that says they are unchanged, as worded in messages.
+#: Counted resources, by the property that says they are unchanged, in the words that messages use.
 COUNTED = {
     "committed_left": "committed pages",
     "tables_left": "page tables",
@@ -34,7 +34,7 @@ COUNTED = {
     "vmas_left": "VMAs",
 }
 
-#: Listed resources, by property, as worded in messages.
+#: Listed resources, by property, in the words that messages use.
 LISTED = {"book_left": "the book has", "areas_left": "vmalloc has", "resources_left": "the resources have"}
 
 _ULONG_MAX = (1 << 64) - 1
@@ -44,22 +44,22 @@ _MAX_LISTED = 100_000
 
 
 def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
-    """True if a kernel with these symbols allows the VMAs in use to be counted."""
+    """True if the VMAs in use can be counted in a kernel with these symbols."""
     needed = ("vm_area_cachep", "__per_cpu_offset", "nr_cpu_ids")
     return all(map(has_symbol, needed)) and not has_symbol(_QUARANTINE)
 
 
 class Thing(NamedTuple):
-    """An entry of a list: its description, and the page frames of a reservation, end exclusive."""
+    """A list entry: a description and, for a reservation, its page frames, end exclusive."""
 
     says: str
     pfns: tuple[int, int] = (0, 0)
 
 
 class ResourceUse(msgspec.Struct, frozen=True):
-    """The counts of one snapshot, by the names in :data:`COUNTED`, and its lists, by those in :data:`LISTED`.
+    """The counts in one snapshot, by the names in :data:`COUNTED`, and its lists, by those in :data:`LISTED`.
 
-    :param spaces: number of address spaces; each has page tables that are not counted for its process
+    :param spaces: the number of address spaces, each of which has page tables not counted for its process
     """
 
     counts: dict[str, int] = {}
@@ -72,15 +72,15 @@ def leftovers(
 ) -> Iterator[Fault]:
     """Resources in use after a program that were not in use before it.
 
-    :param is_ours: returns True for page frames of the program's devices, whose reservations other properties
-        check
+    :param is_ours: returns True for page frames of the program's devices, whose reservations
+        other properties check
     """
     for name, words in COUNTED.items():
         if name == "tables_left" and before.spaces != after.spaces:
             continue
         if name in before.counts and name in after.counts:
             more = after.counts[name] - before.counts[name]
-            # Others' leftovers may disappear in the meantime; committed pages must never decrease.
+            # Other processes' leftovers may disappear meanwhile; committed pages must never decrease.
             if more > 0 or (more and name == "committed_left"):
                 yield Fault(name, than_before(more, words))
     for name, words in LISTED.items():
@@ -93,7 +93,7 @@ def leftovers(
 
 
 class _LiveProcesses(NamedTuple):
-    # Address spaces of live processes, and their total committed pages, page tables and VMAs.
+    # Address spaces of live processes, and the total of their committed pages, page tables and VMAs.
     spaces: int
     committed: int
     tables: int
@@ -108,14 +108,14 @@ class Counts:
         layouts = view.layouts
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "map_count", "pgtables_bytes.counter")
         self._vma = layouts.record("struct vm_area_struct", "vm_start", "vm_end", "vm_flags")
-        #: By the number of address spaces: the tables not counted for any process, and the kernel's own among
-        #: them.
+        #: By number of address spaces: the tables not counted for any process, and how many of
+        #: these are the kernel's.
         self._kernel: dict[int, tuple[int, int]] = {}
         #: The number of address spaces, and those tables, in the previous snapshot.
         self._last: tuple[int, int] | None = None
 
     def look(self) -> ResourceUse:
-        """The resources currently in use; LensError if memory is damaged or in the middle of a change."""
+        """The resources in use now; LensError if memory is damaged or in the middle of a change."""
         living = self._living()
         counts = {}
         for name, number, own in (
@@ -167,8 +167,8 @@ class Counts:
         return count + sum(view.word(parts + offset & _ULONG_MAX, 4, signed=True) for offset in self._cpus)
 
     def _tables(self, living: _LiveProcesses) -> int | None:
-        # Page tables of exited processes: those of the kernel and of live processes are subtracted. An idle
-        # processor may keep the table of an exited process.
+        # Page tables left by exited processes: those of the kernel and of live processes are subtracted. An
+        # idle processor may keep an exited process's table.
         if not self._has("node_data", "__per_cpu_offset", "nr_cpu_ids") or len(self._cpus) > 1:
             return None
         view, layouts = self._view, self._view.layouts
@@ -184,8 +184,8 @@ class Counts:
             parts = view.word(node + parts_at) + diff
             number += sum(view.word(parts + offset & _ULONG_MAX, 1, signed=True) for offset in self._cpus)
         number -= living.tables
-        # Walking the kernel's tables is slow. The result is reused while the sum is unchanged; if the sum is
-        # higher in one snapshot only, a process is about to free them.
+        # Walking the kernel's tables is slow, so the result is reused while the sum is unchanged. If the sum
+        # is higher in one snapshot only, a process is just about to free them.
         known, last = self._kernel.get(living.spaces), self._last
         self._last = living.spaces, number
         if known is None or number < known[0] or (number > known[0] and self._last == last):
@@ -207,7 +207,7 @@ class Counts:
         return len(visited)
 
     def _vmas(self) -> int | None:
-        # Used objects of the VMA cache, in kernels that keep free objects in sheaves.
+        # Used objects in the VMA cache, in kernels that keep free objects in sheaves.
         view, layouts = self._view, self._view.layouts
         if not counts_vmas(view.has_symbol):
             return None
@@ -223,7 +223,7 @@ class Counts:
         node, barn = view.word(cache + pair + node_at), view.word(cache + pair + barn_at)
         number = view.word(node + layouts.offset("struct kmem_cache_node", "total_objects.counter"))
         number -= sum(self._free_in(node))
-        # The sheaves of each processor, and the full ones.
+        # The sheaves of each processor, and the full sheaves.
         size = layouts.offset("struct slab_sheaf", "size")
         sheaves = view.word(cache + layouts.offset(kind, "cpu_sheaves"))
         for offset in self._cpus:
@@ -238,7 +238,7 @@ class Counts:
         return number
 
     def _free_in(self, node: int) -> Iterator[int]:
-        # Free objects of each partial slab.
+        # Free objects in each partial slab.
         layouts = self._view.layouts
         linked = layouts.offset("struct slab", "slab_list")
         counters = layouts.offset("struct slab", "counters")
@@ -261,7 +261,7 @@ class Counts:
             yield Thing(says, (phys_to_pfn(start), pages_of(end)))
 
     def _areas(self) -> list[str] | None:
-        # ioremap areas only, because stacks of processes are cached.
+        # Only ioremap areas, because process stacks are cached.
         view, layouts = self._view, self._view.layouts
         roots = []
         if self._has("vmap_nodes", "nr_vmap_nodes"):

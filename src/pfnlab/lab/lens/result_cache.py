@@ -1,4 +1,4 @@
-"""Files that cache slow results; each records its origin, and is either complete or ignored."""
+"""Files that cache slow results; each records its origin, and one that is incomplete is ignored."""
 
 import hashlib
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Slab caches, read from a kernel's memory: the size allocated for an object of a structure."""
+"""Slab caches, read from a kernel's memory: how much is allocated for one object of a structure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import Btf
 from pfnlab.lab.lens.structure_sizes import SlabCache
 
-#: Variables that point to caches, by the name of the structure that the cache holds.
+#: Variables that point to caches, by the name of the structure the cache holds.
 CACHES = {
     "vm_area_struct": "vm_area_cachep",
     "vma_lock": "vma_lock_cachep",
@@ -23,7 +23,7 @@ SYMBOLS = (*CACHES.values(), "slab_caches")
 #: Maximum number of caches in a kernel.
 MAX_CACHES = 10_000
 
-#: Flags that affect sizes, and their values for kernels whose types lack them.
+#: Flags that affect sizes, and the values to use for kernels whose types do not have them.
 FLAGS = {
     "SLAB_HWCACHE_ALIGN": 0x2000,
     "SLAB_TYPESAFE_BY_RCU": 0x80000,
@@ -36,7 +36,7 @@ _KMALLOC = "kmalloc-"
 
 
 def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[str, SlabCache]:
-    """The :data:`CACHES` and kmalloc caches by name, using available *symbols*; LensError on failure."""
+    """The :data:`CACHES` and kmalloc caches by name, for those *symbols* that exist; LensError on failure."""
     try:
         found = {}
         for name, symbol in CACHES.items():
@@ -72,7 +72,7 @@ def _cache(pointer: Object, btf: Btf) -> SlabCache:
         int(pointer.object_size.value_()),
         int(pointer.size.value_()),
         int(pointer.align.value_()),
-        # Since 6.9, flags are numbered by an enumeration: _SLAB_HWCACHE_ALIGN and so on.
+        # Since 6.9 the flags are numbered by an enumeration: _SLAB_HWCACHE_ALIGN and so on.
         tuple(
             name
             for name, value in FLAGS.items()

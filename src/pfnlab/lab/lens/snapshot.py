@@ -1,4 +1,4 @@
-"""Conversion of kernel structures to a :class:`RawState`, for all kernels from 6.1 on, by probing types."""
+"""Conversion of kernel structures to a :class:`RawState`, by probing types, for all kernels since 6.1."""
 
 import functools
 from bisect import bisect_left, bisect_right
@@ -26,14 +26,14 @@ _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 
 
 class ContextParts:
-    """The parts of contexts that the VMAs of *view* cover.
+    """The context parts that the VMAs in *view* cover.
 
     In such kernels a VMA has, instead of a pointer to one context, a tree of parts, ``pfnmap_parts``, each
-    with its context (``ctx``) and its frames (``first`` to ``last``). A context is the set of frames of all
-    its parts; each contiguous run of them is one reservation.
+    with its context (``ctx``) and its frames (``first`` to ``last``). A context consists of the frames of all
+    its parts, and each contiguous run of them is one reservation.
     """
 
-    #: Member of ``struct vm_area_struct`` with the root of its tree.
+    #: The member of ``struct vm_area_struct`` that is the root of its tree.
     MEMBER = "pfnmap_parts.rb_node"
 
     def __init__(self, view: KernelView) -> None:
@@ -45,7 +45,7 @@ class ContextParts:
 
     @staticmethod
     def has(view: KernelView) -> bool:
-        """True if this kernel's VMAs have parts."""
+        """True if VMAs have parts in this kernel."""
         return view.layouts.has(_VMA, "pfnmap_parts")
 
     def of(self, root: int) -> Iterator[tuple[int, int, int]]:
@@ -56,16 +56,16 @@ class ContextParts:
             yield ctx, first, last + 1
 
 
-#: Names of the kernel's enumerators in observations.
+#: Observations use these names for the kernel's enumerators.
 _MODES = {f"_PAGE_CACHE_MODE_{mode.name}": mode.short for mode in CacheMode}
 
-#: The bit of a folio's mapping for anonymous memory (FOLIO_MAPPING_ANON).
+#: The bit in a folio's mapping that marks anonymous memory (FOLIO_MAPPING_ANON).
 _MAPPING_ANON = 1
 
-#: Most pages to read after a step; if there are more, none is read.
+#: Maximum number of pages to read after a step; if there are more, none are read.
 _PAGES_READ = 128
 
-#: Checksum of a zero page without its first four bytes.
+#: The checksum of a zero page without its first four bytes.
 _OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
 _MAX_NAME = 64
 _PROC_PARENTS = ("pci", "bus")
@@ -73,7 +73,7 @@ _PROC_PARENTS = ("pci", "bus")
 #: The interface of the clock pages, which have no file.
 _VVAR = "vvar"
 
-#: Interfaces by the name of their file; those of /proc/bus/pci are named after devices.
+#: Interfaces, by file name; files in /proc/bus/pci are named after devices.
 _FILES = {
     **{"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"},
     "pfnlab_export": "export",
@@ -86,7 +86,7 @@ class Lens:
 
     :param program: the result of :func:`pfnlab.lab.lens.program.open_program`
     :param symbols: run-time addresses, as for the program
-    :raises LensError: if a structure lacks a member; the message names kernel and member
+    :raises LensError: if a structure lacks a member; the message names the kernel and the member
     """
 
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
@@ -124,7 +124,7 @@ class Lens:
         self._sealed, self._page_size = view.sealed_bits(), layouts.size("struct page")
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
-        #: Returns the resources currently in use.
+        #: Returns the resources in use now.
         self.in_use = Counts(view, self._levels).look
         #: Returns the kernel stack pointer of a process that is not running.
         self.stack_pointer = view.stack_pointer
@@ -138,8 +138,8 @@ class Lens:
         :param places: locations of the program's devices and areas; cached data is valid only for this object
         """
         areas = self._sorted_areas(places)
-        # A process that lost its address space never gets another, and a thread is in no list: look both up
-        # once.
+        # A process that has lost its address space never gets another, and a thread is on no list:
+        # look up both just once.
         wanted = [pid for pid in pids.values() if pid not in self._without_space]
         spaces = self._view.spaces(wanted)
         self._without_space.update(pid for pid in wanted if pid not in spaces)
@@ -158,21 +158,21 @@ class Lens:
         )
 
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
-        """Direct-map entries for single pages among these frames that are not write-back.
+        """Single-page direct-map entries for these frames that are not write-back.
 
-        Each is given by its physical address and the value it would have as write-back. LensError if memory
+        Each is given as its physical address and the value it would have as write-back. LensError if memory
         changes during the walk.
         """
         return list(self._direct_map.other_pages(pfns))
 
     @cached_property
     def special_ops(self) -> int:
-        """The vm_operations of special mappings; the only such mapping in an area is vvar."""
+        """The vm_operations of special mappings; vvar is the only such mapping in an area."""
         return self._view.symbol("special_mapping_vmops")
 
     @cached_property
     def _vmemmap(self) -> int:
-        """Address of the ``struct page`` of frame 0."""
+        """The address of the ``struct page`` for frame 0."""
         return self._view.word(self._view.symbol("vmemmap_base"))
 
     @cached_property
@@ -212,7 +212,7 @@ def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
 
 
 class _Look:
-    # One snapshot in progress: contexts by address, in order of first use.
+    # A snapshot in progress: contexts by address, in order of first use.
 
     def __init__(self, lens: Lens, areas: list[tuple[int, int, str]]) -> None:
         self._lens, self._view = lens, lens._view
@@ -237,7 +237,7 @@ class _Look:
         entries, pages = self._entries(name, pgd, self._areas)
         self._page_users.update(pfn for _, pfn in pages)
         self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
-        # During a split, the tree of 6.1 contains one VMA twice.
+        # During a split, the 6.1 tree contains one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
         vmas = [self._vma(name, pgd, at, pages) for at in addresses]
         return plain.RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
@@ -245,7 +245,7 @@ class _Look:
     def _entries(
         self, task: str, pgd: int, areas: list[tuple[int, int, str]]
     ) -> tuple[tuple[plain.RawEntries, ...], Pages]:
-        # Page-table entries of a task, and the pages of ordinary memory among them.
+        # A task's page-table entries, and the pages of ordinary memory they map.
         def walked() -> tuple[tuple[plain.RawEntries, ...], Pages]:
             walk = TableWalk(self._view, task)
             table = self._view.physical(pgd)
@@ -287,7 +287,7 @@ class _Look:
         pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)
         base = tracked[0] if pat and lens._keeps_pfn else None
         if kind == _VVAR:
-            # Processes also have these pages outside of areas.
+            # Processes also have such pages outside the areas.
             self._everybodys.update(pfn for page, pfn in pages if first <= page < last)
         inside = pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))]
         if grown := self._grown(first, last):
@@ -306,7 +306,7 @@ class _Look:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
             pfn, size, count = self._view.members(address, lens._context)
-            # A driver may name frames beyond the physical address space, which are tracked as given.
+            # A driver may name frames beyond the physical address space; they are tracked as given.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             contexts.append(plain.RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
@@ -322,7 +322,7 @@ class _Look:
         return tuple(contexts)
 
     def contents(self) -> tuple[plain.RawPage, ...] | None:
-        """The contents of pages of ordinary memory; None if there are too many pages."""
+        """The contents of ordinary memory pages; None if there are too many pages."""
         if len(self._shown) >= _PAGES_READ:
             return None
         held = {}
@@ -337,7 +337,7 @@ class _Look:
         return tuple(pages)
 
     def miscounted(self) -> Iterator[plain.Fault]:
-        """Pages of ordinary memory whose map count differs from the number of entries that map them."""
+        """Ordinary memory pages whose map count differs from the number of entries that map them."""
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
             if mapcount != users and pfn not in self._everybodys:
@@ -359,7 +359,7 @@ class _Look:
         return kind
 
     def _dentry_kind(self, dentry: int) -> str:
-        # The interface of a file: by its name, or for /proc/bus/pci/BUS/DEVICE by the names of its parents.
+        # A file's interface: from its name or, for /proc/bus/pci/BUS/DEVICE, from the names of its parents.
         names = []
         for _ in range(4):
             parent, name, length = self._view.members(dentry, self._lens._dentry)

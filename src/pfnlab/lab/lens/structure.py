@@ -1,4 +1,4 @@
-"""Consistency checks between the kernel's own structures of an address space."""
+"""Consistency checks on the kernel's own structures for an address space."""
 
 import struct
 from bisect import bisect_right
@@ -15,19 +15,19 @@ from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, MAX_DEPTH, MAX_VMAS, USER_
 #: Maximum number of cached tables; a program's processes have a few dozen.
 _TABLES_KEPT = 1000
 
-#: Entries of a table are unpacked in groups of this size.
+#: Table entries are unpacked in groups of this size.
 _GROUP = 32
 _GROUP_WORDS = struct.Struct(f"<{_GROUP}Q")
 _EMPTY = bytes(_GROUP_WORDS.size)
 
-#: Page tables of this level are not counted.
+#: Page tables at this level are not counted.
 _UNCOUNTED_LEVEL = 4
 
 _ULONG_MAX = (1 << 64) - 1
 
 
 class _AddressSpace(NamedTuple):
-    # One mm_struct and its VMAs: address, start, end, flags and file of each.
+    # One mm_struct and its VMAs: the address, start, end, flags and file of each.
     task: str
     pgd: int
     map_count: int
@@ -64,11 +64,11 @@ class Structures:
         self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
-        """Inconsistencies in the address spaces of tasks; LensError if memory is damaged.
+        """Inconsistencies in the tasks' address spaces; LensError if memory is damaged.
 
         :param mms: the ``mm_struct`` of each task
-        :param low: start address of the program's areas
-        :param high: end address of these areas; only files mapped in this range are checked
+        :param low: the start of the program's areas
+        :param high: the end of these areas; only files mapped in between are checked
         """
         recall = self._view.recall.value
         spaces = []
@@ -110,21 +110,21 @@ class Structures:
             ends.append(end)
 
     def _tables(self, space: _AddressSpace) -> Iterator[Fault]:
-        # Page tables below the top level: each must map a range that contains a VMA, and be counted.
+        # Page tables below the top level: each must map a range that contains a VMA, and must be counted.
         starts = [vma[1] for vma in space.vmas]
         found: list[tuple[int, int]] = []
         leaves: list[int] = []
         self._descend(self._view.physical(space.pgd), self._levels, 0, found, leaves, set())
         for level, at in found:
             size = PAGE_SIZE << LEVEL_BITS * level
-            # The last VMA that begins before the end of the range must reach into it.
+            # The last VMA that begins before the end of the range must extend into it.
             place = bisect_right(starts, at + size - 1) - 1
             if place < 0 or space.vmas[place][2] <= at:
                 yield Fault("tables_owned", f"a page table of {space.task} maps no VMA (level {level})")
         counted = space.pgtables_bytes // PAGE_SIZE
-        # The kernel does not count tables of level 4 (mm_inc_nr_puds is the highest of its kind).
+        # The kernel does not count level 4 tables (mm_inc_nr_puds is its highest counter).
         there = sum(level < _UNCOUNTED_LEVEL for level, _ in found)
-        # Anonymous huge pages have a table in reserve for a later split.
+        # An anonymous huge page has a spare table, for a later split.
         anonymous = (space.vmas[bisect_right(starts, at) - 1] for at in leaves)
         there += sum(not file for *_, file in anonymous)
         if counted != there:
@@ -139,8 +139,8 @@ class Structures:
         leaves: list[int],
         visited: set[int],
     ) -> None:
-        # Collects levels and first addresses of the tables below one, and the addresses of 2 MiB leaves;
-        # tables of the lowest level have neither.
+        # Collects the levels and first addresses of the tables below one, and the addresses of 2 MiB leaves;
+        # tables at the lowest level have neither.
         size = PAGE_SIZE << LEVEL_BITS * (level - 1)
         here = self._table(table, USER_ENTRIES if level == self._levels else ENTRIES)
         if level == 2:
@@ -148,7 +148,7 @@ class Structures:
         for number, frame in here.below:
             at = base + number * size
             found.append((level - 1, at))
-            # Reaching a table twice means a loop, and makes the count exceed the kernel's.
+            # Reaching a table twice means there is a loop, and makes the count exceed the kernel's.
             if level > 2 and frame not in visited:
                 visited.add(frame)
                 self._descend(frame, level - 1, at, found, leaves, visited)
@@ -176,7 +176,7 @@ class Structures:
         return kept
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[Fault]:
-        # A file must list every VMA that maps it, and none that has been freed.
+        # A file must list every VMA that maps it, and no VMA that has been freed.
         users: dict[int, set[int]] = {}
         known = {vma[0] for space in spaces for vma in space.vmas}
         for space in spaces:

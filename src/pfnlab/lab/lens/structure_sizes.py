@@ -1,9 +1,9 @@
-"""The layout of a structure, from BTF: its size, its members, and its unused bits.
+"""The layout of a structure, from BTF: its size, its members and its unused bits.
 
-There are two kinds of unused bits: a **hole** is between members (also in the rest of a bit-field's word),
-and the **padding** is after the last one. Holes inside a named member are listed too, with that member's
-name, because only the definition of its type can use them. Anonymous structures count as part of the
-structure around them. In a union, bits that no variant uses are a hole.
+Unused bits are of two kinds: a **hole** is between members (including the rest of a bit-field's word), and
+the **padding** comes after the last one. Holes inside a named member are listed too, with that member's name,
+because only a change to that member's type can use them. Anonymous structures count as part of the structure
+around them. In a union, bits that no variant uses are a hole.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Kind, Member
 
-#: Maximum number of holes in a structure, counted for each element of an array.
+#: Maximum number of holes in a structure, counted separately for each element of an array.
 MAX_HOLES = 4096
 
 _BYTE = 8
@@ -25,11 +25,11 @@ _POINTER = 8
 class SizedMember(msgspec.Struct, frozen=True, array_like=True):
     """One member of a structure.
 
-    :param name: the name; for an anonymous structure or union, up to three names of its members
+    :param name: its name; for an anonymous structure or union, the names of up to three of its members
     :param offset: its first byte
-    :param size: the size in bytes; for a bit-field, the size of its integer type
-    :param alignment: the alignment in bytes that the types require; an attribute in the source may require
-        more
+    :param size: its size in bytes; for a bit-field, the size of its integer type
+    :param alignment: the alignment in bytes that the types require; an attribute in the
+        source may require more
     :param first_bit: for a bit-field, its first bit relative to *offset*
     :param bits: the width of a bit-field; 0 for other members
     """
@@ -47,7 +47,7 @@ class Hole(msgspec.Struct, frozen=True, array_like=True):
 
     :param bit: the first of these bits, counted from the start of the structure
     :param bits: the number of bits
-    :param inside: the named member that contains the hole (``a.b``); empty for the structure itself
+    :param inside: the named member that contains the hole (``a.b``); empty if the structure itself does
     """
 
     bit: int
@@ -56,19 +56,19 @@ class Hole(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def offset(self) -> int:
-        """The first whole byte."""
+        """The first complete byte."""
         return -(-self.bit // _BYTE)
 
     @property
     def size(self) -> int:
-        """The number of whole bytes; 0 for less than a byte."""
+        """The number of complete bytes; 0 if the hole is smaller than a byte."""
         return max(0, (self.bit + self.bits) // _BYTE - self.offset)
 
 
 class StructureSize(msgspec.Struct, frozen=True):
-    """The layout of one structure in one kernel, in bytes; anonymous structures count as one member.
+    """The layout of one structure in one kernel, in bytes; an anonymous structure counts as one member.
 
-    :param alignment: the largest alignment of its members; an attribute in the source may require more
+    :param alignment: the largest alignment of any member; an attribute in the source may require more
     :param padding: unused bytes after the last member
     """
 
@@ -80,18 +80,18 @@ class StructureSize(msgspec.Struct, frozen=True):
 
     @property
     def own_holes(self) -> tuple[Hole, ...]:
-        """Holes with room for a new member."""
+        """Holes large enough for a new member."""
         return tuple(hole for hole in self.holes if not hole.inside)
 
 
 class SlabCache(msgspec.Struct, frozen=True):
     """One slab cache.
 
-    :param name: the name; a merged cache has the name of the cache into which it was merged
-    :param object_size: the requested size of an object in bytes
+    :param name: its name; a merged cache has the name of the cache it was merged into
+    :param object_size: the requested object size in bytes
     :param size: the bytes from one object to the next, aligned to *align*
-    :param flags: the flags that it has among :data:`pfnlab.lab.lens.slabs.FLAGS`
-    :param order: the page order of a slab, which has *objects* objects
+    :param flags: those of :data:`pfnlab.lab.lens.slabs.FLAGS` that it has
+    :param order: the page order of a slab, which holds *objects* objects
     """
 
     name: str
@@ -123,7 +123,7 @@ def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
 
 
 class _Gap(NamedTuple):
-    # Unused bits of a type, and the named member that contains them.
+    # A type's unused bits, and the named member that contains them.
     start: int
     end: int
     inside: str = ""
@@ -147,7 +147,7 @@ def _spans(btf: Btf, record: Composite) -> list[_Extent]:
     ]
 
 
-# The unused bits of an object of a type, in order from its start.
+# The unused bits in an object of a type, from start to end.
 def _unused(btf: Btf, type_id: int, depth: int) -> list[_Gap]:
     if depth > MAX_DEPTH:
         raise LensError(f"{btf.name}: type {type_id} is nested deeper than {MAX_DEPTH}")
@@ -188,7 +188,7 @@ def _between(bits: int, used: Iterable[tuple[int, int]]) -> list[_Gap]:
     return [*gaps, _Gap(at, bits)] if at < bits else gaps
 
 
-# The bits of a union that no variant uses.
+# Bits of a union that no variant uses.
 def _unused_by_all(bits: int, variants: Sequence[tuple[_Extent, list[_Gap]]]) -> list[_Gap]:
     used: list[tuple[int, int]] = []
     for span, inner in variants:
@@ -202,7 +202,7 @@ def _unused_by_all(bits: int, variants: Sequence[tuple[_Extent, list[_Gap]]]) ->
     return _between(bits, used)
 
 
-# The alignment required by the parts of a type, in bytes.
+# The alignment that the parts of a type require, in bytes.
 def _alignment(btf: Btf, type_id: int, depth: int) -> int:
     if depth > MAX_DEPTH:
         raise LensError(f"{btf.name}: type {type_id} is nested deeper than {MAX_DEPTH}")
@@ -221,12 +221,12 @@ def _member(btf: Btf, record: Composite, place: int) -> SizedMember:
     name = member.name or " | ".join(_names(btf, member.target)[:3])
     if not member.bit_size:
         return SizedMember(name, member.bit_offset // _BYTE, size, alignment)
-    # A bit-field is in an aligned integer of its type.
+    # A bit-field lies in an aligned integer of its type.
     word = member.bit_offset // (_BYTE * alignment) * alignment
     return SizedMember(name, word, size, alignment, member.bit_offset - _BYTE * word, member.bit_size)
 
 
-# The names in an anonymous structure or union, including those in anonymous ones inside it.
+# The names in an anonymous structure or union, including those in nested anonymous ones.
 def _names(btf: Btf, type_id: int, depth: int = 0) -> list[str]:
     record = btf[btf.resolve(type_id)]
     if not isinstance(record, Composite) or depth > MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""Page-table walks: of a task, as runs of entries, and of the kernel's direct map of RAM."""
+"""Page-table walks: a task's tables, as runs of entries, and the kernel's direct map of RAM."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -10,7 +10,7 @@ from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.lab.lens.plain import Extent, Fault, RawEntries
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 
-#: Maximum number of page tables to read in one task's areas (they map 200 GiB).
+#: Maximum number of page tables to read in one task's areas (enough to map 200 GiB).
 MAX_TABLES = 100_000
 
 #: Virtual pages and frames.
@@ -23,7 +23,7 @@ _WORD = 8
 
 
 class TableWalk:
-    """Reads page-table *entries* of *task*, area by area, as runs."""
+    """Reads the page-table *entries* of *task*, area by area, as runs."""
 
     def __init__(self, view: KernelView, task: str) -> None:
         self._view, self._task = view, task
@@ -31,19 +31,19 @@ class TableWalk:
         self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
         #: The current area, and its first page.
         self.area, self.base = "", 0
-        #: Pages of ordinary memory found so far, in ascending order if areas are walked in that order.
+        #: Ordinary memory pages found so far, in ascending order if areas are walked in that order.
         self.pages: Pages = []
         self._tables = 0
 
     def table(self, entry: int, level: int, start: int, end: int) -> None:
-        """Read the entries of one table for pages *start* up to *end*; LensError after too many tables."""
+        """Read one table's entries for pages *start* up to *end*; LensError if that is one table too many."""
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
         shift = LEVEL_BITS * (level - 1)
         first, last = start >> shift & ENTRIES - 1, (end - 1 >> shift & ENTRIES - 1) + 1
         if level > _SHARED_LEVEL:
-            # Areas share upper tables, so each part of these is read once.
+            # Areas share upper-level tables, so each part of such a table is read only once.
             words = self._upper_tables.get((entry, first, last), ())
             if not words:
                 words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
@@ -58,7 +58,7 @@ class TableWalk:
                 place += 1
             else:
                 # A run consists of empty entries, or of entries with consecutive frames; non-present entries
-                # store frames inverted.
+                # store the frame inverted.
                 step = 0 if not word else PAGE_SIZE << shift if word & PAGE_PRESENT else -(PAGE_SIZE << shift)
                 following = word + step
                 place += 1
@@ -70,7 +70,7 @@ class TableWalk:
             page = stop
 
     def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
-        # skipped: the pages of a large leaf before the area.
+        # skipped: the pages of a large leaf that precede the area.
         pfn = entry_pfn(word, level) + skipped
         ram = bool(word & (PAGE_PRESENT | PAGE_PROTNONE)) and self._view.holds(pfn)
         if ram and not pte_special(word):
@@ -81,7 +81,7 @@ class TableWalk:
 
 _ABSENT, _USUAL = "absent", "wb"
 
-# Bits that define the mapping of a single page.
+# The bits that define how a single page is mapped.
 _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 
 
@@ -97,7 +97,7 @@ class DirectMap:
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
-        """The mapping of RAM in the direct map, for named ranges of frames; skips device memory in a dump.
+        """The direct map's view of RAM, for named ranges of frames; in a dump, skips device memory.
 
         :return: by name, the mode of each page, e.g. ``wb`` or ``absent``; and the inconsistencies
         """
@@ -124,7 +124,7 @@ class DirectMap:
                     yield (table & PHYSICAL_MASK & -PAGE_SIZE) + _WORD * index, entry & ~PAGE_CACHE_MASK
 
     def _place(self, pfn: int) -> tuple[int, int, int]:
-        # The location of the entry that maps a page frame: its level, table and index.
+        # The position of the entry that maps a page frame: its level, table and index.
         level, table = self._levels, self._root
         while True:
             index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
@@ -136,7 +136,7 @@ class DirectMap:
             level, table = level - 1, entry
 
     def _leaves(self, pfns: PfnRange) -> Iterator[tuple[PfnRange, str]]:
-        # The entries that map these page frames, with their frames and cache modes, e.g. ``wb``.
+        # The entries that map these page frames, each with its frames and cache mode, e.g. ``wb``.
         pfn = pfns.start
         while pfn < pfns.end:
             level, table, index = self._place(pfn)
@@ -146,7 +146,7 @@ class DirectMap:
             )
             pages = 1 << LEVEL_BITS * (level - 1)
             start = pfn - pfn % pages
-            # A larger entry is reported alone; equal single pages are reported together.
+            # A larger entry is reported alone; identical single pages are reported together.
             seen = [value & _OF_A_PAGE for value in (entry, *others)] if last else [entry]
             for value, alike in groupby(seen):
                 pfn = start + pages * len(list(alike))
@@ -156,12 +156,12 @@ class DirectMap:
 
 
 def _mode(word: int, level: int) -> str:
-    # The cache mode that an entry selects on a processor with full PAT.
+    # The cache mode that an entry selects on a processor with a full PAT.
     return FULL_PAT.pgprot2cachemode(word if level == 1 else pgprot_large_2_4k(word)).short
 
 
 def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[Fault]:
-    # Entries that give pages outside the program's the different mode too.
+    # Entries that give the different mode to pages outside the program's as well.
     for leaf, mode in leaves:
         shared = leaf.meet(pfns)
         if mode not in (_ABSENT, _USUAL) and shared != leaf:

@@ -1,7 +1,7 @@
 """Kernel memory by virtual address, and walks over the kernel's own structures in it.
 
-Every walk terminates: it counts its steps, and a structure visited twice is a loop. Memory may change while
-it is read, or be crafted to mislead; the worst result is a `LensError`.
+Every walk terminates: it counts its steps, and visiting a structure twice means there is a loop. Memory may
+change while it is read, or may have been crafted to mislead; the worst outcome is a `LensError`.
 """
 
 import struct
@@ -20,24 +20,23 @@ from pfnlab.lab.lens.memory import MemorySource
 from pfnlab.lab.lens.program import KERNEL_MAP, OBJECTS
 from pfnlab.lab.lens.recall import Recall
 
-#: Step limits of walks.
+#: Step limits for walks.
 MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
 
-#: Address bits resolved by one level of page tables, entries of a table, and entries of the top table for
-#: user space.
+#: Address bits resolved by one page-table level, entries in a table, and top-level entries for user space.
 LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
 
 #: Maximum depth of a kernel tree.
 MAX_DEPTH = 128
 
-#: Size of the image's mapping in kernels without KASLR, in bytes.
+#: Size of the image mapping in kernels without KASLR, in bytes.
 _IMAGE_SIZE = 512 << 20
 _KERNEL_HALF = 1 << 63
 _NODE_MASK = 0xFF
 _NODE_WORDS = struct.Struct("<32Q")
 _ULONG_MAX = (1 << 64) - 1
 
-#: VM_SEALED in 6.17 and later; named in the types from 6.19 on.
+#: VM_SEALED in 6.17 and later; the types name it from 6.19 on.
 _SEALED_LATER = 1 << 42
 
 
@@ -50,7 +49,7 @@ class _Cut(NamedTuple):
 
 
 class _Maple(NamedTuple):
-    # Nodes of maple trees: offsets of pivots and slots in words, the numbers of both, and the nodes' types.
+    # Maple tree nodes: offsets of pivots and slots in words, how many of each there are, and the node types.
     range: tuple[int, int, int, int]
     arange: tuple[int, int, int, int]
     leaf: int
@@ -59,10 +58,10 @@ class _Maple(NamedTuple):
 
 
 class KernelView:
-    """The memory of one kernel by virtual address; LensError if it is damaged or not in the source.
+    """One kernel's memory by virtual address; LensError if it is damaged or not in the source.
 
-    :param program: provides its types, and translates addresses outside the linear mappings
-    :param symbols: run-time addresses, at least of :data:`pfnlab.lab.lens.program.OBJECTS`
+    :param program: provides the types, and translates addresses outside the linear mappings
+    :param symbols: run-time addresses, at least those of :data:`pfnlab.lab.lens.program.OBJECTS`
     """
 
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
@@ -75,7 +74,7 @@ class KernelView:
         self._starts = [start for start, _ in pieces]
         self._ends = [start + size for start, size in pieces]
         self._image = KERNEL_MAP - self.info.number("phys_base")
-        # After the image come modules, which are mapped page by page.
+        # Modules come after the image, and are mapped page by page.
         self._image_end = KERNEL_MAP + self.info.number("KERNEL_IMAGE_SIZE", _IMAGE_SIZE)
         # The direct map extends to the end of memory.
         self._direct, self._direct_size = 0, 0
@@ -90,7 +89,7 @@ class KernelView:
 
     @cached_property
     def _memtype(self) -> tuple[int, Record, int]:
-        # The address of the book's root, the reader of a reservation, and the offset of its node.
+        # The address of the book's root, the reader for a reservation, and the offset of its node.
         layouts = self.layouts
         record = layouts.record("struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right")
         root = layouts.offset("struct rb_root_cached", "rb_root.rb_node")
@@ -106,11 +105,11 @@ class KernelView:
         )
 
     def check(self) -> None:
-        """Check that the book and the VMA trees can be read: LensError if a type or symbol is missing."""
+        """Check that the book and the VMA trees can be read; LensError if a type or symbol is missing."""
         assert self._memtype and self._maple
 
     def error(self, message: str) -> LensError:
-        """An error that names the kernel and the source of its memory."""
+        """An error that names the kernel and where its memory comes from."""
         return LensError(f"kernel {self.info.release} in {self.source.name}: {message}")
 
     def symbol(self, name: str) -> int:
@@ -159,15 +158,15 @@ class KernelView:
         return int.from_bytes(self.read(address, size), "little", signed=signed)
 
     def holds(self, pfn: int) -> bool:
-        """True if a page frame is in the source's memory, i.e. RAM."""
+        """True if a page frame is in the source's memory, i.e. is RAM."""
         place = bisect_right(self._starts, pfn << PAGE_SHIFT) - 1
         return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
 
     def spaces(self, pids: Iterable[int]) -> dict[int, int]:
-        """The ``mm_struct`` of each process in *pids* that has one, by its pid.
+        """The ``mm_struct`` of each process in *pids* that has one, by pid.
 
-        The list is walked from its end, where the newest processes are, until all are found. The address of a
-        process is then remembered and reused.
+        The list is walked from its end, where the newest processes are, until all have been found. A
+        process's address is then remembered and reused.
         """
         spaces, missing = {}, set()
         for pid in pids:
@@ -204,7 +203,7 @@ class KernelView:
         return mm in self._owners
 
     def tasks(self) -> Iterator[tuple[int, int, int]]:
-        """All processes from the end of the list: ``task_struct``, pid and ``mm_struct``."""
+        """All processes, starting at the end of the list: ``task_struct``, pid and ``mm_struct``."""
         first = task = self.symbol("init_task")
         visited = set[int]()
         while True:
@@ -218,9 +217,9 @@ class KernelView:
                 raise self.error(f"the task list does not return to init_task after {len(visited):,} tasks")
 
     def _remembered_space(self, pid: int) -> int | None:
-        # The mm_struct of a process at its remembered address: 0 if it no longer has one, None if only the
-        # list can tell. An exiting process loses its mm_struct before its task_struct is freed, and anything
-        # stored there later has another pid.
+        # The mm_struct of the process at its remembered address: 0 if it no longer has one, None if only the
+        # list can tell. An exiting process loses its mm_struct before its task_struct is freed, and whatever
+        # is stored there later has a different pid.
         task = self._places_of_tasks.get(pid)
         if task is None:
             return None
@@ -236,7 +235,7 @@ class KernelView:
         return None
 
     def _remembered_owner(self, mm: int) -> bool:
-        # True if the process last seen with an mm_struct is in the list and still has that mm_struct.
+        # True if the process last seen with an mm_struct is still on the list with that mm_struct.
         task = self._owners.get(mm)
         if task is None:
             return False
@@ -251,17 +250,17 @@ class KernelView:
         return self.word(members[0] + 8) == link == self.word(members[1])
 
     def memtypes(self) -> Iterator[tuple[int, ...]]:
-        """The reservations in the book, in order: physical start and end, and the number of the mode."""
+        """The reservations in the book, in order: physical start and end, and the mode's number."""
         root, record, at = self._memtype
         return self.rb_tree(self.word(root), record, at, "memtype")
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
-        """Members of every structure in a red-black tree, in order; LensError if it has a loop.
+        """Members of every structure in a red-black tree, in order; LensError if the tree has a loop.
 
         :param node: the ``rb_node`` at the root, or 0 for an empty tree
-        :param record: the structure; its last members are those for rb_left and rb_right
+        :param record: the structure; its last members are rb_left and rb_right
         :param at: offset of ``rb_node`` in the structure, in bytes
-        :param name: name of the tree in messages
+        :param name: the tree's name in messages
         """
         stack: list[tuple[tuple[int, ...], int]] = []
         visited: set[int] = set()
@@ -277,7 +276,7 @@ class KernelView:
             yield found
 
     def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
-        """``vm_area_struct`` addresses in maple tree *root* that overlap *low* up to *high*."""
+        """Addresses of the VMAs in maple tree *root* that overlap *low* up to *high*."""
         addresses: list[int] = []
         if root & 3 == 2 and root > PAGE_SIZE:
             self._descend(_Cut(low, high, addresses, set()), root, 0, _ULONG_MAX, 0)
@@ -299,7 +298,7 @@ class KernelView:
         leaf = kind == maple.leaf
         for number in range(slots):
             pivot = words[pivot_at + number] if number < pivots else last
-            # A pivot of 0 after the first slot marks the end: the slot extends to the node's last.
+            # A pivot of 0 after the first slot marks the end: that slot extends to the node's last address.
             if (pivot == 0 and number) or pivot > last:
                 pivot = last
             child = words[slot_at + number]
@@ -313,7 +312,7 @@ class KernelView:
                 return
 
     def _node(self, name: str) -> tuple[int, int, int, int]:
-        # For one type of maple node: the offsets of pivots and slots, in words, and their numbers.
+        # For one maple node type: the offsets of pivots and slots, in words, and how many of each there are.
         layouts, node = self.layouts, "struct maple_node"
         pivot, slot = layouts.offset(node, f"{name}.pivot"), layouts.offset(node, f"{name}.slot")
         pivots, slots = layouts.length(node, f"{name}.pivot"), layouts.length(node, f"{name}.slot")
@@ -322,10 +321,10 @@ class KernelView:
         return pivot // 8, pivots, slot // 8, slots
 
     def sealed_bits(self) -> int:
-        """Bits of ``vm_flags`` that may be VM_SEALED in this kernel.
+        """The ``vm_flags`` bits that may be VM_SEALED in this kernel.
 
-        Kernels that name their VMA bits define it. In others it is one of two bits, and the other one is
-        unused.
+        Kernels that name their VMA bits define it. In others it is one of two bits, and the
+        other bit is unused.
         """
         try:
             return 1 << int(self.program.constant("VMA_SEALED_BIT").value_())
@@ -333,15 +332,15 @@ class KernelView:
             return VM_SEALED | _SEALED_LATER
 
     def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
-        """*count* entries of a page table from index *first*. *entry* points to it or is its address."""
+        """*count* entries of a page table, from index *first*; *entry* is its address or points to it."""
         physical = (entry & PHYSICAL_MASK & -PAGE_SIZE) + 8 * first
         return struct.unpack(f"<{count}Q", self.read_physical(physical, 8 * count))
 
     def physical(self, address: int) -> int:
-        """Physical address of data in the direct map or the kernel's image."""
+        """Physical address of data in the direct map or in the kernel image."""
         return address - (self._image if address >= KERNEL_MAP else self._direct)
 
 
 def smaps_bits(bits: int, sealed: int) -> int:
-    """*bits* of ``vm_flags`` with VM_SEALED at the model's position; *sealed* are the bits it may be."""
+    """The ``vm_flags`` *bits*, with VM_SEALED where the model has it; *sealed* are the bits it may be in."""
     return bits & ~sealed | (VM_SEALED if bits & sealed else 0)

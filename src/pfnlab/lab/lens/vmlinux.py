@@ -1,4 +1,4 @@
-"""Types from a bootable kernel image: the compressed ELF file inside, and its ``.BTF`` section."""
+"""Types from a bootable kernel image: the compressed ELF file in it, and that file's ``.BTF`` section."""
 
 import bz2
 import contextlib
@@ -16,10 +16,10 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
 from pfnlab.lab.lens.result_cache import read_result, write_result
 
-#: Maximum size of an unpacked kernel, and of an image, in bytes.
+#: Maximum size, in bytes, of an unpacked kernel and of an image.
 MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 
-#: Maximum number of candidate starts of compressed data to try, over all formats.
+#: Maximum number of places, over all formats, where compressed data is tried.
 MAX_TRIES = 64
 
 _ELF = b"\x7fELF"
@@ -28,11 +28,11 @@ _CHUNK = 1 << 20
 
 
 class _WrongFormat(Exception):
-    """The data is not in the format announced by its first bytes."""
+    """The data is not in the format that its first bytes announce."""
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
-    """The ELF file inside a bzImage, or an ELF file unchanged; LensError, with *name*, for other files.
+    """The ELF file inside a bzImage, or an ELF file as is; LensError, with *name*, for other files.
 
     :raises MissingTool: if the package that unpacks the format is not installed
     """
@@ -49,7 +49,7 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
         except MissingTool as error:
             missing_tool = error
             continue
-        # Errors of decoders for data that is not a kernel in their format.
+        # Errors that decoders raise on data that is not a kernel in their format.
         except (_WrongFormat, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError):
             continue
         if content[:4] == _ELF:
@@ -60,9 +60,9 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
 
 
 def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
-    """The ``.BTF`` section of a kernel image; LensError if it cannot be read, or has no types.
+    """The ``.BTF`` section of a kernel image; LensError if it cannot be read or has no types.
 
-    :param cache: a file in which to store the section for the next time, valid for this image only
+    :param cache: a file that stores the section for next time, valid for this image only
     """
     try:
         image = vmlinuz.read_bytes()
@@ -80,7 +80,7 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
 
 
 def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]]:
-    # Every possible start of compressed data, in file order: the payload comes early.
+    # Every place where compressed data may start, in file order, because the payload comes early.
     places = []
     for magic, unpack in _FORMATS.values():
         at = image.find(magic)
@@ -93,7 +93,7 @@ def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]
 
 
 def _join_limited(chunks: Iterator[bytes]) -> bytes:
-    # Joins the chunks; stops if they do not begin an ELF file, or are too large.
+    # Joins the chunks; stops if they do not begin an ELF file, or get too large.
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -135,14 +135,14 @@ def _zstd(data: bytes) -> Iterator[bytes]:
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
     with contextlib.suppress(zstandard.ZstdError, MemoryError):
-        # Bytes after the payload in the image cause an error at the end, but then the kernel is complete; a
-        # truncated kernel is not an ELF file.
+        # Bytes after the payload cause an error at the end, but by then the kernel is complete; a truncated
+        # kernel is not an ELF file.
         while chunk := unpacker.read(_CHUNK):
             yield chunk
 
 
 def _lz4(data: bytes) -> Iterator[bytes]:
-    # The legacy frame: blocks of 8 MiB, each preceded by its compressed size.
+    # The legacy frame: 8 MiB blocks, each preceded by its compressed size.
     with imported_from("lens", "a kernel that is packed with lz4"):
         import lz4.block  # type: ignore[import-untyped]
 
@@ -163,7 +163,7 @@ def _lz4(data: bytes) -> Iterator[bytes]:
             return
 
 
-#: Name, first bytes and decoder of each ``CONFIG_KERNEL_*`` format; Python cannot unpack lzo.
+#: Name, first bytes and decoder for each ``CONFIG_KERNEL_*`` format; Python cannot unpack lzo.
 _FORMATS: dict[str, tuple[bytes, Callable[[bytes], Iterator[bytes]]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
     "xz": (b"\xfd7zXZ\x00", partial(_lzma, lzma.FORMAT_XZ)),

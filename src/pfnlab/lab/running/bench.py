@@ -1,4 +1,4 @@
-"""Programs in guests, one at a time: the space given to a program, its observations, and its leftovers."""
+"""Programs in guests, one at a time: where each program goes, what it shows, and what it leaves."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from pfnlab.programs.runs.observation import MemoryFault, Reason, Run, Step, dir
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: The maximum number of leaked book entries before a guest is replaced: reading the list takes time
-#: proportional to their number, and at about this many a boot is cheaper.
+#: Maximum number of leaked book entries before a guest is replaced. The time to read the list is proportional
+#: to its length, and at about this length a boot is cheaper.
 MAX_LEAKED = 256
 
-#: If a BAR has room for fewer programs than this, the bytes they leave in it are cleared.
+#: If a BAR has room for fewer programs than this, the bytes that programs leave in it are cleared.
 _PROGRAMS_OF_A_BAR = 64
 
-#: Time limit of a program: seconds, plus seconds per operation.
+#: A program's time limit: seconds, plus seconds per operation.
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
 
@@ -55,11 +55,11 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Sight:
-    """How a run is observed.
+    """The way in which a run is observed.
 
     :param lens: whether the guest's memory can be read
     :param demanded: whether a kernel that the lens cannot read is an error
-    :param blocks: whether the kernel blocks reached by each program are named
+    :param blocks: whether to name the kernel blocks that each program reaches
     """
 
     look: LookLevel
@@ -69,11 +69,11 @@ class Sight:
 
 
 class Bench:
-    """Runs programs one after another in the same guest while that guest is usable.
+    """Runs programs one after another in the same guest, for as long as that guest is usable.
 
-    :param shared: the source of guests
+    :param shared: where guests come from
     :param sight: how runs are observed; may be changed between runs
-    :param hardware: hardware of its guests beyond the needs of a program
+    :param hardware: hardware that its guests have beyond the needs of a program
     """
 
     def __init__(
@@ -89,13 +89,13 @@ class Bench:
         self._ram_mib = hardware.memory or ram_mib(self._configuration)
         self._unobserved = unobserved(kernel.release, uncalled)
         self._guests = Guests(shared, kernel.vmlinuz)
-        #: An alarm that arrived after the end of an earlier program; the next run reports it.
+        #: An alarm that came after the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
 
     def run(self, program: Program) -> Run:
-        """Run one program: the run is lost if the guest fails, and undecided if a requirement is missing.
+        """Run one program: lost if the guest fails, undecided if a requirement is not met.
 
-        If a program's guest is killed or stopped from outside, the program is run again in another guest.
+        If its guest is killed or stopped from outside, the program is run again in another guest.
 
         :raises MissingTool: if a tool that guests need is not installed
         """
@@ -154,7 +154,7 @@ class Bench:
         return self._guests.any
 
     def kill(self) -> None:
-        """Do nothing: the source of its guests ends them."""
+        """Do nothing: whoever provides the guests ends them."""
 
     def drop(self) -> None:
         """End its guests."""
@@ -176,7 +176,7 @@ class Bench:
             look is LookLevel.PROC,
             look is LookLevel.PROC and booted.guest.hello.ptes == "ok",
             look is not LookLevel.END and booted.guest.hello.order == "ok",
-            # The lens reads the memtype list after every step, so the agent need not.
+            # The lens reads the memtype list after every step, so the agent need not do so.
             look is LookLevel.END or (stands and look is LookLevel.MEMORY),
             stands,
         )
@@ -202,7 +202,7 @@ class Bench:
                 self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)
             return None
         messages = tuple(booted.once_messages)
-        # A WARN alone is not an alarm.
+        # A WARN on its own is not an alarm.
         alarm = first_alarm(alarm for alarm in reply.alarms if not is_stall_of_hold(alarm, program))
         lost = reply.lost
         noted = with_notes(reply.steps, stepped.states, stepped.notes)
@@ -220,7 +220,7 @@ class Bench:
             self._guests.end_current()
         else:
             left: Sequence[MemoryFault] = ()
-            # After an alarm, leftovers are unlimited, and the driver may not answer.
+            # After an alarm, anything may be left over, and the driver may not answer.
             if in_use is not None and alarm is None and not program.needs.slot:
                 if program.needs.driver:
                     # Resources that a program does not release belong to the driver.
@@ -229,7 +229,7 @@ class Bench:
                 stepped.blame(-1, left)
             self._account(booted, placement, reply, program, steps, stepped.states)
             if alarm is not None or left:
-                # Later results in this guest may be consequences.
+                # Later results in this guest may be a consequence.
                 self._guests.end_current()
         if lost is not None:
             run = self._lost(lost, steps, messages, alarm)
@@ -285,7 +285,7 @@ class Bench:
         )
         booted.fresh = False
         booted.leaked_entries += len(reply.left)
-        # Low memory keeps its mode in the direct map (S2.8.2), so the next program would be affected.
+        # Low memory keeps its mode in the direct map (S2.8.2), which would affect the next program.
         direct_map = states[-1].direct_map if states else ()
         changed = {span.name for span, _ in direct_map_spans(direct_map)}
         if not reply.left:
@@ -300,22 +300,23 @@ class Bench:
             window.nr * _PROGRAMS_OF_A_BAR > placement.bar.nr for window in placement.windows.values()
         )
         if written and not reply.left:
-            # First page, low memory, a filled BAR: unless cleared, the next program needs another guest.
+            # The first page, low memory and a filled BAR: unless they are cleared, the next program
+            # needs another guest.
             scarce = written if program.needs.first_page or large else written & low_devices(placement)
             written -= cleared(booted.guest, placement, scarce, stored_pages(program, steps))
         booted.windows.release(placement, reply.left, written | changed)
-        # vfio-pci reserves the whole BAR, and so conflicts with every leaked entry.
+        # vfio-pci reserves the whole BAR, and so conflicts with any leaked entry.
         if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:
             self._guests.end_current()
 
     def _ended_by(self, error: Undecided, reason: str, alarm: Alarm | None = None) -> Run:
-        # A guest that does not answer in time counts as lost, like one that ended.
+        # A guest that does not answer in time counts as lost, just like one that has ended.
         if alarm is not None or isinstance(error, LostGuest | TimedOut):
             return self._lost(reason, alarm=alarm)
         return self._undecided(Reason(reason, error.kind))
 
     def _undecided(self, reason: Reason) -> Run:
-        # A run that is impossible here; its guest, if any, reported nothing.
+        # A run that is impossible here; its guest, if there is one, reported nothing.
         return msgspec.structs.replace(self._lost(reason.says), lost=None, undecided=reason)
 
     def _lost(
@@ -325,7 +326,7 @@ class Bench:
         once: tuple[str, ...] = (),
         alarm: Alarm | None = None,
     ) -> Run:
-        # A lost run; *alarm* is the one that ended the guest.
+        # A lost run; *alarm* is what ended the guest.
         if alarm is not None and alarm.title not in reason:
             reason = f"the guest was lost: {alarm.title}; {reason}"
         alarm = alarm or self._take_late_alarm()

@@ -1,6 +1,6 @@
-"""A bench in a separate process, so that observing and parsing take no time from other benches.
+"""A bench in a process of its own, so that its observing and parsing take no time from other benches.
 
-The process is a worker with one guest; both end when its stream is closed.
+The process is a worker with one guest; both end when the worker's stream is closed.
 """
 
 import atexit
@@ -20,12 +20,12 @@ from pfnlab.programs.runs.observation import Run
 #: The entry point of the process.
 _MACHINE = "pfnlab.lab.running.bench_process:machine"
 
-#: Seconds in which an idle process must end its guest.
+#: Seconds that an idle process has to end its guest.
 _END_LIMIT = 10.0
 
 
 class BenchProcess:
-    """A process with a bench, started on demand with these settings; it has the interface of a bench."""
+    """A process with a bench, started on demand with these settings; it has the same interface as a bench."""
 
     def __init__(self, settings: dict[str, Any], say: Callable[[str], None] = quiet) -> None:
         self._settings, self._say = settings, say
@@ -48,9 +48,9 @@ class BenchProcess:
         return run
 
     def look(self, look: LookLevel) -> None:
-        """Set the observation level of later programs, keeping the current guest if possible.
+        """Set how later programs are observed, keeping the current guest if possible.
 
-        A guest observed only at the end has no probes, so any other level needs a new guest.
+        A guest that is observed only at the end has no probes, so any other way of looking needs a new guest.
         """
         before, self._settings["look"] = self._settings["look"], look
         if self._worker is None or before is look:
@@ -89,7 +89,7 @@ class BenchProcess:
 
 
 def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
-    """Handle requests for a machine with one guest: a program, a look level, or None to end the guest."""
+    """Serve a machine with one guest: each request is a program, a look level, or None to end the guest."""
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
     one = QemuMachine(**settings, guests=1, say=say)

@@ -1,4 +1,4 @@
-"""Leftovers of a program in its guest: found, and cleared for the next program to save a boot."""
+"""Finding what a program left in its guest, and clearing it for the next program to save a boot."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from pfnlab.programs.runs.pte_text import RAM
 if TYPE_CHECKING:
     from pfnlab.lab.lens.resource_use import ResourceUse
 
-#: Maximum number of pages of a device to clear for the next program.
+#: Maximum number of pages to clear in a device for the next program.
 MAX_CLEARED_PAGES = 2048
 
-#: Time limit of a request in seconds.
+#: Time limit for a request, in seconds.
 _REQUEST_LIMIT = 30.0
 
-#: Seconds to wait for leftovers to disappear, and seconds between two checks.
+#: Seconds to wait for leftovers to disappear, and seconds between checks.
 _LIMIT, _PAUSE = 1.0, 0.002
 
-#: Resources in use count as stable after this many equal checks, with this many seconds between them.
+#: Resources in use count as stable after this many identical checks, this many seconds apart.
 _SETTLED, _SETTLING = 2, 0.02
 
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
-#: Map a part of the BAR or of low memory (shared, fixed address, read-write), clear it, and unmap it.
+#: Map part of the BAR or of low memory (shared, fixed address, read-write), clear it, and unmap it.
 _CLEAR_PART = (
     "op 0 mmap {via} {at:x} {size:x} 3 100001 {offset:x}\n"
     "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\n"
@@ -52,10 +52,10 @@ def cleared(
     written: Collection[str],
     pages: Mapping[str, Collection[int]] | None = None,
 ) -> set[str]:
-    """Clear devices; return those cleared. Skips devices that are too large or cannot be mapped.
+    """Clear devices; return those cleared. Devices that are too large or cannot be mapped are skipped.
 
     :param pages: for each device, the pages that may be nonzero (:func:`stored_pages`), used if the device is
-        too large to clear whole; None if any page may be
+        too large to be cleared entirely; None if any page may be nonzero
     """
     names = set()
     for name in placement.windows.keys() & written:
@@ -78,7 +78,8 @@ def cleared(
 def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
     lines = []
     for part in parts:
-        # Device files count offsets from the start of the BAR, /dev/mem from the start of physical memory.
+        # Device files count offsets from the start of the BAR; /dev/mem counts from the start
+        # of physical memory.
         via, first = ("uc", placement.bar.start) if part.start >= placement.bar.start else ("devmem", 0)
         size, offset = part.nr * PAGE_SIZE, (part.start - first) * PAGE_SIZE
         lines.append(_CLEAR_PART.format(via=via, at=_AT, size=size, offset=offset))
@@ -91,31 +92,31 @@ def turned_back(
     turn_back: Callable[[Sequence[PfnRange]], None],
     now: Callable[[], Sequence[str]],
 ) -> set[str]:
-    """Make devices in low memory write-back in the direct map; return those that changed back.
+    """Turn low-memory devices back to write-back in the direct map; return those for which this worked.
 
     The mode stays even when the reservation is freed (S2.8.2).
 
-    :param lines: lines about the direct map at the end of the program; *now* returns those of a new snapshot
-    :param turn_back: makes page frames write-back in the direct map
+    :param lines: lines about the direct map at the end of the program; *now* returns those in a new snapshot
+    :param turn_back: turns page frames back to write-back in the direct map
     """
     asked = {span.name for span, _ in direct_map_spans(lines)} & low_devices(placement)
     if not asked:
         return asked
     try:
         turn_back([_reached(placement.windows[name]) for name in sorted(asked)])
-        # The new snapshot shows the failures.
+        # The new snapshot shows where that failed.
         return asked - {span.name for span, _ in direct_map_spans(now())}
     except Undecided:
         return set()
 
 
 def _reached(window: PfnRange) -> PfnRange:
-    # An access across the end of a page also maps the next page (generic_access_phys).
+    # An access that crosses the end of a page also maps the next page (generic_access_phys).
     return PfnRange(window.start, window.end + 1)
 
 
 def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
-    # True if all operations and the end after them succeeded; None if the guest was lost.
+    # True if all operations, and the end after them, succeeded; None if the guest was lost.
     try:
         reply = guest.request(request, _REQUEST_LIMIT)
     except LostGuest:
@@ -124,7 +125,7 @@ def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
 
 
 def settled(in_use: Callable[[], ResourceUse | None]) -> ResourceUse | None:
-    """The result of *in_use* once it is stable: after a boot the kernel still frees memory."""
+    """The result of *in_use* once it is stable: after a boot the kernel keeps freeing memory for a while."""
     last, same = in_use(), 0
     end = time.monotonic() + _LIMIT
     while last is not None and same < _SETTLED and time.monotonic() < end:
@@ -138,9 +139,9 @@ def settled(in_use: Callable[[], ResourceUse | None]) -> ResourceUse | None:
 def leftovers(
     in_use: Callable[[], ResourceUse | None], before: ResourceUse, placement: Placement
 ) -> tuple[ResourceUse, list[MemoryFault]]:
-    """The resources in use after a program, and those that the program has left.
+    """The resources in use after a program, and those that the program has left behind.
 
-    Waits for a while, because the kernel frees some of them later.
+    Waits for a while, because the kernel frees some of them late.
 
     :param in_use: reads the guest; returns None if it cannot
     """
@@ -151,21 +152,21 @@ def leftovers(
         after = in_use() or before
         left = leftovers(before, after, placement.places.overlaps_device)
         faults = [MemoryFault(*fault) for fault in left]
-        # Page tables are compared only if the number of address spaces is unchanged.
+        # Page tables are compared only if the number of address spaces has not changed.
         if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
             return after, faults
         time.sleep(_PAUSE)
 
 
 def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]] | None:
-    """The pages of each device that may be nonzero after a run; None if the run does not show them.
+    """The pages of each device that may be nonzero after a run; None if the run cannot tell.
 
-    A store reaches the frame in the page's entry, or in a stale TLB entry. So it may reach any frame that the
-    page has mapped in the run so far, in any task.
+    A store reaches the frame in the page's entry or in a stale TLB entry. So it may reach any frame that the
+    page has mapped so far in the run, in any task.
 
     :param steps: the steps of a complete run
     """
-    # While a processor is held, entries come and go within a step; a thread has no entries of its own.
+    # While a processor is held, entries come and go within a step; and a thread has no entries of its own.
     if program.needs.held or program.needs.slot or program.needs.moved is not None:
         return None
     if any(isinstance(op.call, Thread) for op in program.ops):
@@ -179,7 +180,7 @@ def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]]
         if step is None or step.ptes is None:
             return None
         if isinstance(op.call, Write) and step.result != "ok":
-            # The store itself has failed.
+            # The store itself failed.
             continue
         for page in pages:
             if all(target is None for target in _shown(step.ptes, area, page, op.task)):
@@ -193,7 +194,7 @@ def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]]
 
 
 def _places(call: Call) -> tuple[str, range]:
-    """The area and pages to which *call* stores; no pages if it does not store."""
+    """The area and pages that *call* stores to; no pages if it does not store."""
     if isinstance(call, Write):
         return call.span.name, range(call.span.start, call.span.start + 1)
     if isinstance(call, Walk) and call.walker in STORING_WALKERS:
@@ -204,7 +205,7 @@ def _places(call: Call) -> tuple[str, range]:
 
 
 def _shown(ptes: Sequence[PteSeen], area: str, page: int, task: str | None = None) -> Iterator[Span | None]:
-    """The targets of a page's entries, in one task or all; a device target is one page."""
+    """The frames that a page's entries point to, in one task or all; for a device, its single page."""
     for pte in ptes:
         span = pte.span
         if span.name == area and span.start <= page < span.end and task in (None, pte.task):

@@ -1,4 +1,4 @@
-"""Confirmation of a model's counterexamples on real machines."""
+"""Confirmation of the model's counterexamples on real machines."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,14 +15,14 @@ from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import name_machine, name_machines, open_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
-#: Descriptions of a counterexample's result on a real machine.
+#: Possible results of a counterexample on a real machine, as reported.
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
 
 
 def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG) -> CheckResult:
     """Run every counterexample on real machines; record for each whether it shows the same as the model.
 
-    A race for a frame is run twice: unchanged, and with the kernel's flush forcibly skipped.
+    A race for a frame is run twice: as is, and with the kernel's flush forcibly skipped.
     """
     if not specs:
         return checked
@@ -68,7 +68,7 @@ def _of_frame(answer: PropertyResult) -> bool:
 
 
 class Confirmation(NamedTuple):
-    """The result of comparing a machine with another machine's finding, also in words."""
+    """The result of comparing a machine with what another machine found, also as text."""
 
     outcome: Outcome
     says: str

@@ -1,7 +1,7 @@
-"""The guests of one bench: the one that ran the latest program, and others stopped until they are needed.
+"""The guests of one bench: the one that ran the latest program, and others, stopped until they are needed.
 
-Programs need guests of different shapes, and a boot takes as long as many programs. So a guest is stopped,
-not ended, if the next program needs another shape; it uses memory, but no processor.
+Programs need guests of different shapes, and a boot takes as long as many programs. So when the next program
+needs another shape, a guest is stopped rather than ended; it still uses memory, but no processor time.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from pfnlab.lab.lens.resource_use import ResourceUse
     from pfnlab.lab.vm.qemu import Guest
 
-#: Maximum number of stopped guests of a bench, each of some 350 MiB.
+#: Maximum number of stopped guests per bench, at some 350 MiB each.
 MOST_STOPPED = 6
 
-#: Guests are ended instead of stopped if the host has less free memory than this, in MiB.
+#: If the host has less free memory than this, in MiB, guests are ended instead of stopped.
 LEAST_FREE_MIB = 4 << 10
 
 _CGROUP = Path("/sys/fs/cgroup")
 
-#: The address of the driver's own pages: the request, and the pattern of the reply.
+#: The address of the driver's own pages: the request, and the pattern that the reply must match.
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
 _DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
 _DRIVER_LIMIT = 30.0
@@ -41,7 +41,7 @@ _DRIVER_LIMIT = 30.0
 
 @dataclass
 class BootedGuest:
-    """One guest, and the traces of the programs it has run."""
+    """One guest, and traces left by the programs it has run."""
 
     guest: GuestLike
     windows: Windows
@@ -58,7 +58,7 @@ class BootedGuest:
 class Guests:
     """The guests of one bench, at most one of each shape.
 
-    :param shared: the source of guests
+    :param shared: where guests come from
     :param vmlinuz: their kernel
     :ivar current: the guest that ran the latest program, unless it has ended
     """
@@ -66,7 +66,7 @@ class Guests:
     def __init__(self, shared: Boots, vmlinuz: Path) -> None:
         self._shared, self._vmlinuz = shared, vmlinuz
         self.current: BootedGuest | None = None
-        #: Stopped guests, the least recently used first.
+        #: Stopped guests, least recently used first.
         self._stopped: dict[GuestShape, BootedGuest] = {}
 
     @property
@@ -77,10 +77,10 @@ class Guests:
     def place(
         self, program: Program, shape: GuestShape, *, blocks: bool = False
     ) -> tuple[BootedGuest, Placement]:
-        """A running guest of that shape with room for *program*, and the program's place in it.
+        """A running guest of that shape with room for *program*, and where in it the program goes.
 
         :param blocks: whether a new guest reports the kernel blocks that programs reach
-        :raises LostGuest: if a new guest is needed, and does not boot
+        :raises LostGuest: if a new guest is needed but does not boot
         """
         if self.current is None or self.current.shape != shape:
             waiting = self._stopped.pop(shape, None)
@@ -152,7 +152,7 @@ class Guests:
 
 
 def driver_pages(guest: GuestLike) -> PfnRange | None:
-    """The driver's own pages, loading it first; None if it cannot be loaded, as the program will report."""
+    """The driver's own pages, loading the driver first; None if that fails, as the program will report."""
     try:
         reply = guest.request(_DRIVER_RAM_REQUEST, _DRIVER_LIMIT)
     except LostGuest:

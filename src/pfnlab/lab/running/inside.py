@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Attempts at a walk that finds a kernel list in the middle of a change.
+#: Number of attempts at a walk that finds a kernel list in the middle of a change.
 TRIES = 5
 
 _PACKAGES = ("drgn", "lz4", "zstandard")
 
 
 def can_look_inside() -> bool:
-    """True if all packages of the lens are installed."""
+    """True if all packages that the lens needs are installed."""
     return are_installed(*_PACKAGES)
 
 
 def need_lens() -> None:
-    """Raise MissingTool, before booting a guest that the lens is to observe, if a package is missing."""
+    """Before booting a guest for the lens to observe, raise MissingTool if a package is missing."""
     need_packages("lens", THE_LENS, *_PACKAGES)
 
 
@@ -60,13 +60,13 @@ def has_types(vmlinuz: Path) -> bool:
 class Inside:
     """A lens on a guest's RAM, opened once per guest; files that depend only on the kernel are cached.
 
-    No task of a program may be running while the lens is used.
+    While the lens is used, no task of a program may be running.
 
-    :param vmlinuz: the kernel image of the guest
-    :param ram: the file of its RAM
-    :raises MissingTool: if a package of the lens is not installed
-    :raises LensError: if the kernel has no types, or is not in that RAM; from the methods, if it cannot be
-        read
+    :param vmlinuz: the guest's kernel image
+    :param ram: the file that holds its RAM
+    :raises MissingTool: if a package that the lens needs is not installed
+    :raises LensError: if the kernel has no types, or is not in that RAM; from the methods,
+        if it cannot be read
     """
 
     def __init__(self, vmlinuz: Path, ram: Path) -> None:
@@ -95,14 +95,14 @@ class Inside:
         return self._lens.stack_pointer(pid)
 
     def in_use(self) -> ResourceUse:
-        """The resources currently in use."""
+        """The resources in use now."""
         return _steady(self._lens.in_use)
 
     def turn_back(self, frames: Iterable[PfnRange]) -> None:
-        """Make RAM write-back in the direct map by changing its entries, as a debugger would.
+        """Turn RAM back to write-back in the direct map by changing the entries, as a debugger would.
 
         The kernel's own interface cannot do this for all of RAM: requesting the ISA hole as write-back leaves
-        the direct map unchanged, because there is no RAM at its start (``memtype_kernel_map_sync()``).
+        the direct map unchanged, because no RAM is at its start (``memtype_kernel_map_sync()``).
         """
         for pfns in frames:
             for address, entry in _steady(functools.partial(self._lens.other_pages, pfns)):
@@ -114,7 +114,7 @@ class Inside:
 
 
 def look(lens: Lens, words: Words, pids: Mapping[str, int], places: Places) -> LensState:
-    """A snapshot, retried because the kernel keeps running; LensError if all attempts fail."""
+    """A snapshot, retried because the kernel keeps running; LensError if every attempt fails."""
     return words.state(_steady(lambda: lens.snapshot(pids, places)), places)
 
 
@@ -128,10 +128,10 @@ def _steady(read: Callable[[], T]) -> T:
 
 
 def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterator[tuple[int, MemoryFault]]:
-    """Parts that agent and lens observed differently, so one of them or the kernel is wrong.
+    """Parts that the agent and the lens observed differently, so one of them, or the kernel, is wrong.
 
-    :param states: the state seen by the lens after each step
-    :return: the number of each such step, and a description
+    :param states: the state that the lens saw after each step
+    :return: the number of each such step, with a description
     """
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
         for part, outside, inside in (
@@ -139,7 +139,7 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
             ("VMAs", step.vmas, vma_counted(state, step.vmas or ())),
             ("page-table entries", step.ptes, state.ptes),
         ):
-            # As far as the agent observed.
+            # As far as the agent observed it.
             if outside is not None and outside != inside:
                 says = (
                     f"two ways to observe one kernel disagree about the {part} after {step.op}: it shows "
@@ -151,10 +151,10 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
 def with_inside(
     steps: Sequence[Step], states: Sequence[LensState], *, alone: Sequence[bool] = (), fill: bool = False
 ) -> tuple[Step, ...]:
-    """The steps as seen by the agent, with the state that the lens saw after each.
+    """The steps as the agent saw them, with the state that the lens saw after each.
 
     :param alone: for each step, whether a processor was held, so that VMAs may be in the middle of a change
-    :param fill: whether to take VMAs and page-table entries, which the agent did not read, from the lens too
+    :param fill: whether to also take VMAs and page-table entries, which the agent did not read, from the lens
     """
     merged = []
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
@@ -169,7 +169,7 @@ def with_inside(
     return (*merged, *steps[len(merged) :])
 
 
-# The cache file for the types of a kernel; a rebuilt kernel has a different file.
+# The cache file for a kernel's types; a rebuilt kernel gets a different file.
 def _types_path(vmlinuz: Path) -> Path:
     stat = vmlinuz.stat()
     folder = trusted(cache_root() / "lens")
@@ -183,7 +183,7 @@ def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     return "; ".join(map(str, differing)) or "nothing"
 
 
-# A kernel's types, shared by all its guests. Their index is stored too.
+# A kernel's types, shared by all its guests. Their index is stored as well.
 @functools.lru_cache(maxsize=2)
 def _types(vmlinuz: Path, kept: Path) -> Btf:
     from pfnlab.lab.lens.btf import Btf

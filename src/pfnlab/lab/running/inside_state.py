@@ -29,13 +29,13 @@ from pfnlab.programs.runs.texts import VM_PAT, TrackedRange, vma_name
 
 
 class LensState(msgspec.Struct, frozen=True):
-    """The whole state in the terms of the outside channel; common fields have the same names as in a `Step`.
+    """The whole state, in the terms of the outside channel; common fields have the same names as in a `Step`.
 
-    :param book: entries of the memtype tree that overlap a device of the program, in list order
+    :param book: memtype tree entries that overlap one of the program's devices, in list order
     :param vmas: the VMAs of each requested task, in order, without tasks that have exited
     :param ptes: runs of page-table entries, including missing tables
-    :param tracked: reservations shared by VMAs, in order of first use, followed by VMAs that stand for a
-        reservation
+    :param tracked: reservations that VMAs share, in order of first use, then VMAs that stand for a
+        reservation themselves
     :param prots: the cache mode that each ``vm_page_prot`` requests
     """
 
@@ -52,10 +52,10 @@ _PASSED_BY = frozenset({"pf", "io"})
 
 
 def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
-    """The VMAs in the terms of the outside channel, to be compared with *outside*.
+    """The VMAs in the terms of the outside channel, to compare with *outside*.
 
     Up to 6.1, smaps skips PFN mappings (S7.5.1), and the walker early_refusal also skips those with VM_IO. If
-    smaps counted nothing in a VMA, its copied pages are not counted here either.
+    smaps counted nothing in a VMA, the VMA's copied pages are not counted here either.
     """
     passed_by = {
         (vma.task, vma.span)
@@ -70,15 +70,15 @@ def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, 
     )
 
 
-#: Some processors have an additional level. All mappings of a program are below its first entry, so that
-#: level is empty only for a program that exec has not loaded yet.
+#: Some processors have an additional level. All of a program's mappings are below that level's first entry,
+#: so it is empty only for a program that exec has not loaded yet.
 _USUAL_LEVELS = 4
 
 _SPANS_KEPT = 100_000
 
 
 class Words:
-    """Converts states of one kernel.
+    """Converts the states of one kernel.
 
     Conversions are cached, because the same frames and entries appear in every snapshot.
     """
@@ -89,7 +89,7 @@ class Words:
         self._ptes: dict[str, tuple[tuple[RawEntries, ...], tuple[PteSeen, ...]]] = {}
 
     def state(self, raw: RawState, places: Places) -> LensState:
-        """Convert *raw*; *places* locates the program's devices and areas."""
+        """Convert *raw*; *places* says where the program's devices and areas are."""
         if self._places is not places:
             self._places = places
             self._ptes.clear()
@@ -123,7 +123,7 @@ class Words:
     def _entries(self, space: RawSpace, places: Places) -> tuple[PteSeen, ...]:
         known = self._ptes.get(space.task)
         if known is None or known[0] is not space.entries:
-            # Areas in the order in which the program names them.
+            # Areas, in the order in which the program names them.
             order = {area: number for number, area in enumerate(places.areas)}
             entries = sorted(space.entries, key=lambda entry: order[entry.pages.area])
             ptes = merge_ptes(self._entry(space.task, entry, places) for entry in entries)
@@ -137,7 +137,8 @@ class Words:
         return PteSeen(task, area, start, end, target, text)
 
     def _target(self, entry: RawEntries, pages: int, places: Places) -> DeviceSpan:
-        # The zero page is special but RAM; RAM declared as a device counts as the device if it is special.
+        # The zero page is special but still RAM; RAM declared as a device counts as the
+        # device if it is special.
         span = self._span(places, entry.pfn, entry.pfn + pages)
         if span.name == PHYSICAL or not pte_special(entry.word):
             return RAM if entry.ram else span
@@ -173,7 +174,7 @@ def _contexts(raw: RawState, places: Places) -> Iterator[TrackedRange]:
 
 
 def _place(span: Span) -> Span | str:
-    # RAM mapped by a driver has a different address on every machine.
+    # RAM that a driver maps has a different address on every machine.
     return PHYSICAL if span.name == PHYSICAL else span
 
 

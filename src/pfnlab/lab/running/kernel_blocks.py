@@ -1,12 +1,11 @@
-"""Kernel blocks that each program reaches, by name: ``do_wp_page+1a4``.
+"""Names of the kernel blocks that each program reaches, e.g. ``do_wp_page+1a4``.
 
 Only functions in the files of :func:`kernel_files` count: other kernel activity, e.g. timer ticks, does not
-depend on the program. Counts are cleared before each program to exclude the boot.
+depend on the program. Counts are cleared before each program, so that the boot does not count.
 
-A stock kernel does not record the source files of its functions, but ``kernel_files.toml`` does: ``python
+A stock kernel does not record which source file a function is from, but ``kernel_files.toml`` does: ``python
 evidence/tools/read_functions.py`` generates it from a kernel's source and symbols. A function inlined into
-its callers has no symbol and no row; boot-only functions and names that occur twice in the kernel have no row
-either.
+its callers has no symbol and no row; neither do boot-only functions and names that occur twice in the kernel.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from pfnlab.lab.steering.symbols import Symbols, kernel_symbols, module_symbols
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: Name of the data file, next to this one.
+#: Name of the data file, which is next to this one.
 DATA = "kernel_files.toml"
 
 #: Start of the module area (``MODULES_VADDR``).
 _MODULES = 0xFFFFFFFFA0000000
 
-#: The only module among the files; all others are in the kernel's image.
+#: The only module among the files; everything else is in the kernel image.
 MODULE, MODULE_FILE = "vfio_pci_core", "drivers/vfio/pci/vfio_pci_core.c"
 
-#: Files that map physical pages, or record such mappings. x86 kernels do not have ``mm/ioremap.c``.
+#: Files that map physical pages or record such mappings. x86 kernels do not have ``mm/ioremap.c``.
 FILES = (
     *("mm/memory.c", "mm/vma.c", "mm/mremap.c", "mm/mmu_gather.c", "mm/huge_memory.c"),
     *("arch/x86/mm/pat/memtype.c", "arch/x86/mm/pat/set_memory.c", "arch/x86/mm/ioremap.c"),
@@ -58,21 +57,21 @@ def kernel_files() -> KernelFiles:
 
 @functools.cache
 def files_by_function() -> MappingProxyType[str, str]:
-    """The source file of each function."""
+    """The source file that each function is in."""
     functions = kernel_files().functions
     return MappingProxyType({name: file for file, names in functions.items() for name in names})
 
 
 def function_of(block: str) -> str:
-    """The function of a block, e.g. ``do_wp_page`` of ``do_wp_page+1a4``."""
+    """The function that a block is in, e.g. ``do_wp_page`` for ``do_wp_page+1a4``."""
     return block.partition("+")[0]
 
 
 class NamedBlocks:
-    """Names of blocks for addresses in one guest.
+    """Names of blocks, for addresses in one guest.
 
-    :param symbols: the symbols of the kernel's image
-    :param module: returns the symbols of the module, or None until it is loaded
+    :param symbols: the symbols of the kernel image
+    :param module: returns the module's symbols, or None until it is loaded
     :param functions: the functions to count
     """
 
@@ -88,7 +87,7 @@ class NamedBlocks:
         self._known: dict[int, str | None] = {}
 
     def names(self, addresses: Iterable[int]) -> tuple[str, ...]:
-        """The names of the blocks at *addresses* that count, sorted."""
+        """The names of those blocks at *addresses* that count, sorted."""
         reached = list(addresses)
         new = [address for address in reached if address not in self._known]
         if self._module is None and any(address >= _MODULES for address in new):
@@ -105,7 +104,7 @@ class NamedBlocks:
         if place is None or place[0].partition(".")[0] not in self._functions:
             return None
         function, _, part = place[0].partition(".")
-        # Cold parts split off by the compiler have their own offsets.
+        # Cold parts that the compiler split off have offsets of their own.
         return f"{function}+{'cold+' * ('cold' in part)}{place[1]:x}"
 
 
@@ -134,7 +133,7 @@ class ReachedBlocks:
             self._guest.blocks.clear()
 
     def end(self) -> tuple[str, ...]:
-        """The blocks reached since then; empty if the guest was lost in the meantime."""
+        """The blocks reached since `begin`; empty if the guest was lost in the meantime."""
         if self._guest.blocks is None:
             return ()
         return self._named.names(self._guest.blocks.reached())

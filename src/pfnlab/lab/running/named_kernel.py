@@ -22,7 +22,7 @@ def _read(spec: str, profile: str | None) -> NamedMachine:
     own_kernel = None if is_version(name) or is_file(name) else find(name)
     if own_kernel is not None:
         return NamedMachine(spec, profile or own_kernel.series, stock=False, built=True)
-    # In a package name, more text follows the version, but it is one line.
+    # A package name continues after the version, but must still be a single line.
     version = name if is_version(name) else upstream(name) if name.isprintable() else None
     if version and series_of(version) in CONFIRMED and not is_file(name):
         return NamedMachine(spec, version, stock=True)
@@ -44,7 +44,7 @@ def _read(spec: str, profile: str | None) -> NamedMachine:
 
 
 def _modelled(name: str) -> str | None:
-    """The model of a kernel built here: the model of its version, with its configuration."""
+    """The model for a kernel built here: the model of its version, with its configuration."""
     kernel = find(name)
     if kernel is None:
         return None
@@ -71,7 +71,7 @@ def _open(named: NamedMachine, accel: Accel, look: LookLevel, guests: int | None
 
 
 def _fetch(machines: Sequence[NamedMachine]) -> None:
-    """Fetch the stock kernels that are not cached."""
+    """Fetch those stock kernels that are not cached."""
     from pfnlab.lab.images.kernels import cached, fetch, kernel_for
 
     names = list(dict.fromkeys(named.kernel for named in machines if named.stock))

@@ -1,4 +1,4 @@
-"""Observations that a schedule adds to its steps."""
+"""Additions that a schedule makes to the observations in its steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from pfnlab.programs.runs.observation import NOT_HELD, Step
 
 
 class Noise(Undecided):
-    """A task waited for some other resource held by the stopped machine: the program should be run again.
+    """A task waited for something else that the stopped machine holds: the program should be run again.
 
-    A processor may be stopped while it holds a scheduler lock, or be needed for the kernel's own work.
+    A processor may be stopped while it holds a scheduler lock or is needed for the kernel's own work.
     """
 
     kind = Why.GUEST
@@ -22,14 +22,14 @@ class Noise(Undecided):
 
 @dataclass(frozen=True)
 class Note:
-    """Observations that a schedule adds to one step.
+    """Additions that a schedule makes to the observations in one step.
 
     :param alone: whether only memory was observed, because a processor was held
-    :param result: replaces the result in the answer; *value* replaces its value
-    :param not_held: whether a processor was to be held but no task reached the place
+    :param result: replaces the result in the answer; *value* replaces the value in it
+    :param not_held: whether a processor was to be held but no task got to the place
     :param flushes: TLB flushes of the program's address spaces; None for a completed fork, whose task copied
         its own pages, and if a process with separate memory was reaped
-    :param ended: the operations completed by a release; None in other steps
+    :param ended: the operations that a release completed; None in other steps
     """
 
     alone: bool = False
@@ -41,7 +41,7 @@ class Note:
 
 
 def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequence[Note]) -> list[Step]:
-    """The *steps* of a schedule with its *notes*, and the *states* of steps observed only in memory."""
+    """The *steps* of a schedule with its *notes*, and with *states* where only memory was observed."""
     noted_steps = list(steps)
     for number, (step, state, note) in enumerate(zip(steps, states, notes, strict=False)):
         if note.result is not None:
@@ -59,7 +59,7 @@ def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequen
 
 
 def flushes_between(before: LensState, after: LensState) -> int:
-    """The number of flushes of address spaces between two snapshots; a new address space counts as 0."""
+    """The number of flushes of address spaces between two snapshots; a new address space counts from 0."""
     had = before.memory.tlb_gens
     return sum(
         max(0, generation - had[task][1])

@@ -1,4 +1,4 @@
-"""A queue of programs that are not yet run by a guest, ordered so that few guests are booted."""
+"""A queue of programs that no guest has run yet, ordered so that few guests are booted."""
 
 import threading
 from collections import deque
@@ -8,16 +8,16 @@ from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
 
-#: Distinguishes kinds of guests; also the key by which programs are sorted.
+#: Tells kinds of guests apart; also the key by which programs are sorted.
 Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
 
 
 class PendingPrograms:
-    """The pending programs of a run, by the kind of guest they need.
+    """The programs of a run that are still pending, by the kind of guest they need.
 
-    A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has. It
-    helps another bench only if there is no such kind. So a kind of guest that few programs need is booted
-    once.
+    A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has.
+    Only if there is no such kind does it help another bench. So a kind of guest that few programs need
+    is booted only once.
     """
 
     def __init__(self, programs: Iterable[Program]) -> None:

@@ -1,7 +1,7 @@
-"""Placement of programs in a guest: disjoint windows of one BAR, and a window of low memory.
+"""Placement of programs in a guest: disjoint windows in one BAR, and a window of low memory.
 
-Programs in one boot must not see each other. Each gets its own windows, rounded up to 64 pages. A window is
-reused only if no book entry and no written memory remains in it.
+Programs in one boot must not see one another, so each gets its own windows, rounded up to 64 pages. A window
+is reused only if no book entry and no written memory remains in it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,20 +27,20 @@ from pfnlab.programs.runs.places import (
     window_pages,
 )
 
-#: Maximum BAR size of a guest.
+#: Maximum size of a guest's BAR.
 MAX_BAR_MIB = 16 << 10
 
-#: BARs up to this size are placed after the channel's (16 MiB), with nothing after them. Larger ones come
-#: first, so a program that maps past their end would reach the channel.
+#: BARs up to this size are placed after the channel's (16 MiB), with nothing after them. Larger BARs come
+#: first, so a program that maps past the end of one would reach the channel.
 TAIL_BAR_MIB = 8
 
-#: Default BAR size; its memory costs nothing until it is used.
+#: Default BAR size; the memory costs nothing until it is used.
 BAR_MIB = 256
 
-#: BARs that do not fit below 4 GiB have one of only a few sizes, so that fewer guests are booted.
+#: BARs that do not fit below 4 GiB come in only a few sizes, so that fewer guests are booted.
 _HIGH_BARS_MIB = (4 << 10, MAX_BAR_MIB)
 
-#: Maximum number of pages in one mincore, move_pages or pagemap answer (``guest/PROTOCOL.md``).
+#: Maximum number of pages in one answer to mincore, move_pages or pagemap (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
 
 
@@ -48,9 +48,9 @@ MINCORE_PAGES = 1024
 class Placement:
     """The location of a program's devices in one guest.
 
-    :param bar: the whole BAR of the device under test, from whose start resource files count offsets
-    :param windows: the page frames reserved for each device, including at least its own
-    :param behind: the number of pages after the BAR's end that the program may also map
+    :param bar: the whole BAR of the device under test; resource files count offsets from its start
+    :param windows: the page frames reserved for each device, including at least the device's own
+    :param behind: how many pages after the end of the BAR the program may also map
     """
 
     places: Places
@@ -64,14 +64,14 @@ class Placement:
         return tuple(self.reach(window) for window in self.windows.values())
 
     def reach(self, window: PfnRange) -> PfnRange:
-        """*window*, extended by the pages that the program may map after it, if it ends with the BAR."""
+        """*window* plus, if it is at the end of the BAR, the pages after it that the program may map."""
         return PfnRange(window.start, window.end + self.behind * (window.end == self.bar.end))
 
 
 class Windows:
     """The windows of one guest.
 
-    :param bar: page frames of the BAR
+    :param bar: the BAR's page frames
     :param driver_ram: the driver's own pages, or None
     :param phys_bits: the width of a physical address
     """
@@ -94,14 +94,14 @@ class Windows:
         tail, head = program.needs.past_end, program.needs.first_page
         ranges: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
-        # A device that must be at an end of the BAR is placed first, the others wherever there is room.
+        # A device that must be at an end of the BAR is placed first; the others go wherever there is room.
         for device in sorted(
             program.devices, key=lambda device: (device.name not in tail | head, -alignment(program, device))
         ):
             at_end = device.name in tail
             room = self._rooms[device.kind]
-            # A resource that exists once per guest goes to one program at a time, whatever part of it is
-            # declared.
+            # A resource that exists only once per guest goes to one program at a time, whatever
+            # part of it is declared.
             pages = room.nr if device.kind in ONLY_KINDS else window_pages(program, device)
             taken = [*self._taken_windows, *windows.values()]
             window = _free_window(room, taken, pages, alignment(program, device), at_end=at_end)
@@ -113,7 +113,7 @@ class Windows:
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
         moved = program.needs.moved
         if moved is not None:
-            # The kernel moves the device to the free space after the first location of its BAR.
+            # The kernel moves the device to the free space that follows the first location of its BAR.
             windows[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in windows[moved.name]))
             ordered_ranges[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in ranges[moved.name]))
         self._taken_windows += windows.values()
@@ -140,7 +140,7 @@ class Windows:
 def _free_window(
     room: PfnRange, taken: Iterable[PfnRange], pages: int, multiple: int, *, at_end: bool
 ) -> PfnRange | None:
-    # The lowest free aligned window with that many pages in the room, or the one at its end.
+    # The lowest free aligned window of that many pages in the available space, or the one at its end.
     if at_end:
         end_window = PfnRange(room.end - pages, room.end)
         is_free = end_window.start >= room.start and not any(end_window.overlaps(window) for window in taken)
@@ -154,7 +154,7 @@ def _free_window(
 
 
 def bar_mib_given(program: Program) -> int:
-    """The BAR size of the guest for *program*, in MiB."""
+    """The size of the BAR in the guest for *program*, in MiB."""
     if program.needs.past_end:
         return TAIL_BAR_MIB
     need = max(BAR_MIB, bar_mib_for(program))
@@ -206,7 +206,7 @@ def check_placeable(program: Program) -> None:
 
 
 def check_any_placeable(programs: Sequence[Program]) -> None:
-    """Check that some guest can hold one of *programs*; if not, raise the first program's Misuse."""
+    """Check that some guest can hold one of *programs*; if none can, raise the first program's Misuse."""
     first: Misuse | None = None
     for program in programs:
         try:

@@ -1,9 +1,9 @@
 """Requests around an operation of a program that are not steps of the program.
 
-Before an mmap of its file, the driver is told how to map, and registers a notifier on the address space,
-which shows what other notifiers would receive. If a fork is to fail, its task is told before it. If a program
-stops processors, each of its tasks gets its own processor, and the driver is loaded before any is held. The
-guest stops for the lens after an operation and all requests that belong to it.
+Before an mmap of its file, the driver is told how to map and registers a notifier on the address space, which
+shows what other notifiers would receive. If a fork is to fail, its task is told so beforehand. If a program
+stops processors, each of its tasks gets its own processor, and the driver is loaded before any processor is
+held. The guest stops for the lens after an operation and all requests that belong to it.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from pfnlab.programs.lang.words import MAX_TASKS
 #: The mode in which `fault_prot` inserts entries.
 INSERTED: DriverMode = "wc"
 
-#: Minimum number of CPUs of a guest that stops them, so that few programs need another kind of guest.
+#: Minimum number of CPUs in a guest that stops them, so that few programs need another kind of guest.
 _LEAST_CPUS = 4
 
 #: Values of ``enum pfnlab_kind``.
@@ -47,14 +47,14 @@ _REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids
 
 @dataclass
 class FramingLines:
-    """The lines of a request before and after the line of one operation."""
+    """The lines that come before and after one operation's line in a request."""
 
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
 
 def steered_cpus(program: Program) -> int:
-    """The number of CPUs of a guest that stops them: one per living task, and one more for the agent."""
+    """The number of CPUs in a guest that stops them: one for each living task, and one for the agent."""
     processors = _Processors(program, {}, MAX_TASKS)
     for op in program.ops:
         processors.around(op)
@@ -62,7 +62,7 @@ def steered_cpus(program: Program) -> int:
 
 
 def preparations(program: Program) -> list[FramingLines]:
-    """The lines around each operation of *program*."""
+    """The lines around each operation in *program*."""
     slots = {name: slot for slot, name in enumerate(tasks_of(program))}
     processors = _Processors(program, slots, steered_cpus(program) - 1) if program.needs.held else None
     lines_around = []
@@ -71,8 +71,8 @@ def preparations(program: Program) -> list[FramingLines]:
         slot = slots.get(op.task, 0)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             if processors is None:
-                # Registering a notifier takes every lock of the address space, one of which a held task may
-                # have.
+                # Registering a notifier takes every lock of the address space, and a held task
+                # may have one of them.
                 around.before.append(f"op {slot} driver watch")
             around.before.append(f"op {slot} {_map_request(op.call.driver)}")
         if isinstance(op.call, Fork) and op.call.refused is not None:
@@ -90,16 +90,16 @@ def _map_request(mapping: DriverMap) -> str:
 
 
 class _Processors:
-    # Assigns to each task the first processor without a living task, in order of creation.
+    # Gives each task the first processor without a living task, in order of creation.
 
     def __init__(self, program: Program, slots: dict[str, int], agent_cpu: int) -> None:
         self._slots, self._agent_cpu = slots, agent_cpu
-        #: The number of processors used by tasks so far, counted from the first.
+        #: The number of processors that tasks have used so far, counted from the first.
         self.used = 0
         self._process_of: dict[str, str] = {}
         self._cpus: dict[str, int] = {}
         self._unpinned_tasks: list[str] = []
-        #: Tasks that are held at this point of the program.
+        #: Tasks that are held at this point in the program.
         self._held: set[str] = set()
         # Loading the driver waits for every processor, so it comes first.
         self._first_lines = ["op 0 driver faults"] * program.needs.driver
@@ -139,7 +139,7 @@ class _Processors:
                 self._cpus.pop(task, None)
         return around
 
-    # Gives the task its own processor; if none is free, it stays on the agent's.
+    # Gives the task its own processor; if none is free, the task stays on the agent's.
     def _pin(self, task: str) -> list[str]:
         free_cpus = [cpu for cpu in range(self._agent_cpu) if cpu not in self._cpus.values()]
         if not free_cpus:
@@ -148,8 +148,8 @@ class _Processors:
         self.used = max(self.used, free_cpus[0] + 1)
         return [self._line(task, free_cpus[0])]
 
-    # Pages shared by fork are copied at the next store, with a flush, and flushes are counted. So threads of
-    # the parent store to their stacks before any task is held; pinning them again does this.
+    # Pages shared by fork are copied on the next store, with a flush, and flushes are counted. So the
+    # parent's threads store to their stacks before any task is held; pinning them again does this.
     def _copy_stacks(self, parent: str) -> list[str]:
         process = self._process_of.get(parent)
         threads = [task for task, owner in self._process_of.items() if owner == process and task != parent]
@@ -164,12 +164,12 @@ def _is_forced(op: Op) -> bool:
 
 
 class StopPoint(NamedTuple):
-    """A point of a request at which the guest stops.
+    """A point in a request at which the guest stops.
 
     :param operations: the number of operations completed, including preparations
-    :param looked_at: whether an operation of the program is complete there, with all requests that belong to
-        it
-    :param forced: the program's operation that leads there, if a call is to be forced in it
+    :param looked_at: whether an operation of the program, with all requests that belong to
+        it, is complete there
+    :param forced: the program's operation that leads there, if a call in it is to be forced
     """
 
     operations: int
@@ -178,7 +178,7 @@ class StopPoint(NamedTuple):
 
 
 def stops_of(program: Program) -> list[StopPoint]:
-    """A stop after each operation; if a call is forced in it, its preparations have separate stops."""
+    """A stop after each operation; if a call in it is forced, its preparations have stops of their own."""
     stops, operations = [], 0
     for op, around in zip(program.ops, preparations(program), strict=True):
         if _is_forced(op):
@@ -196,10 +196,10 @@ def stops_of(program: Program) -> list[StopPoint]:
 
 
 def can_stand(program: Program) -> bool:
-    """True if *program* can be one request in which the guest stops after each operation."""
+    """True if *program* can be a single request in which the guest stops after each operation."""
     if program.needs.held or program.needs.slot:
         return False
-    # The process id is unknown before the first operation, so no call can be forced in it; and the driver's
+    # The process id is not known before the first operation, so no call can be forced in it; and the driver's
     # functions are looked up by separate requests.
     if program.ops and _is_forced(program.ops[0]):
         return False

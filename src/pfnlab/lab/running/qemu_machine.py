@@ -1,8 +1,8 @@
-"""``qemu:6.1``: runs programs on a real kernel, in up to one guest per core of the host.
+"""``qemu:6.1``: runs programs on a real kernel, in up to one guest per host core.
 
 One boot serves many programs. A guest is replaced if it is lost, out of windows, dirty from an earlier
-program, or has leaked too much. So no program runs where another one left state behind, and a program that
-loses its guest does not affect other programs.
+program, or has leaked too much. So no program runs where another has left state behind, and a program that
+loses its guest does not affect others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: Programs per additional guest: after this many a second guest is booted, after twice as many a third.
+#: Programs per additional guest: a second guest is booted after this many, a third after twice as many.
 PROGRAMS_PER_GUEST = 32
 
 #: Seconds to wait for the threads of an interrupted run.
@@ -46,20 +46,20 @@ _STOP_LIMIT = 5.0
 
 
 class QemuMachine:
-    """A kernel in QEMU as a machine to run programs on; a context manager.
+    """A kernel in QEMU as a machine that runs programs; a context manager.
 
-    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a user's bzImage, or a kernel already
-        looked up
+    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a user's bzImage, or a kernel that
+        was already looked up
     :param guests: the maximum number of guests; one per core if None
     :param look: how state is observed: in the guest's memory, which needs drgn and a kernel with types;
         through /proc; or only at the end, without the fields listed below. May be changed between runs
-    :param lens: whether to observe the tracker's state and the mode of protections in the guest's memory;
-        None to do so if drgn is installed and the kernel has types; implied if *look* needs it
+    :param lens: whether to observe the tracker's state and the mode of protections in the guest's memory; if
+        None, only if drgn is installed and the kernel has types; implied if *look* needs it
     :param name: the machine's name in its runs; ``qemu:6.1`` if None
     :param accel: KVM, TCG, or KVM if it works; programs that hold a processor always use TCG
     :param blocks: whether to name the kernel blocks that each program reaches; processors are then emulated
-    :param say: called with a line for each step that takes time or disk space, from any thread
-    :param hardware: the hardware of all its guests beyond the needs of a program
+    :param say: called with a line before anything that takes time or disk space, from any thread
+    :param hardware: hardware that all its guests have beyond the needs of a program
     :param factory: boots a guest; replaced in tests
     :raises MissingTool: if *look* needs the lens, which is not installed
     """
@@ -82,7 +82,7 @@ class QemuMachine:
         label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{label}"
         self._benches: list[Bench | BenchProcess] = []
-        #: The number of programs it was given so far.
+        #: The number of programs it has been given so far.
         self._given = 0
         self._lens, self._demanded = can_look_inside() if lens is None else lens, bool(lens)
         accel = Accel.TCG if blocks else accel
@@ -102,13 +102,13 @@ class QemuMachine:
             Acceleration(accel, say),
         )
         self._say = say
-        # A guest made by a test is in this process, and so is a single guest.
+        # A guest made by a test is in this process, and so is a guest that is the only one.
         self._apart = factory is None and self._max_guests > 1
         self._finalizer = weakref.finalize(self, self._shared.end_all)
 
     @property
     def look(self) -> LookLevel:
-        """How later programs are observed; choosing memory without the lens raises MissingTool."""
+        """How later programs are observed; memory without the lens raises MissingTool."""
         return self._sight.look
 
     @look.setter
@@ -134,7 +134,7 @@ class QemuMachine:
 
     @functools.cached_property
     def kernel(self) -> KernelImage:
-        """The kernel to boot; looked up when first needed, and fetched if not cached."""
+        """The kernel to boot; looked up when first needed, and fetched if it is not cached."""
         kernel = self._requested_kernel
         if isinstance(kernel, KernelImage):
             return kernel
@@ -149,10 +149,10 @@ class QemuMachine:
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
         """Like :meth:`run`, but report every run as it completes.
 
-        :param on_done: called with index and run as soon as a program is done, in any order, always from the
-            calling thread
-        :raises Misuse: if there is no such kernel, or no guest can hold any of the programs; nothing has been
-            run
+        :param on_done: called with index and run as soon as a program is done, in any order, always
+            from the calling thread
+        :raises Misuse: if there is no such kernel, or no guest can hold any of the programs;
+            nothing has been run
         :raises MissingTool: if QEMU, the kernel or the requested KVM is not available
         """
         check_any_placeable(programs)
@@ -183,7 +183,7 @@ class QemuMachine:
         return [runs[index] for index in range(len(programs))]
 
     def reboot(self) -> None:
-        """Run later programs in guests in which no program has run."""
+        """Run later programs in guests that have not run any program yet."""
         for bench in self._benches:
             bench.drop()
 
@@ -224,7 +224,7 @@ class QemuMachine:
         ]
 
     def _give_up(self, pending: PendingPrograms, threads: list[threading.Thread]) -> None:
-        # No thread starts another program, and a thread that waits for a guest loses that guest.
+        # No thread starts another program, and a thread waiting for a guest loses that guest.
         pending.clear()
         self._shared.stop.set()
         self._shared.end_all()
@@ -243,7 +243,7 @@ def _work(
     pending: PendingPrograms,
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
-    # A thread that runs programs until none is pending. Any other exception is passed to the caller.
+    # A thread that runs programs until none are pending. Any other exception is passed to the caller.
     while not stop.is_set():
         taken = pending.take(bench)
         if taken is None:
@@ -264,7 +264,7 @@ def _boot(
 ) -> GuestLike:
     from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
 
-    # The tracer flushes by itself, and orders are observed on one CPU.
+    # The tracer causes flushes itself, and orders are observed on one CPU.
     probes = trace_request(kernel.release) if sight.look is not LookLevel.END and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,

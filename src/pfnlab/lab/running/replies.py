@@ -1,4 +1,4 @@
-"""Replies of the guest agent (``guest/PROTOCOL.md``) as observations: addresses become names."""
+"""The guest agent's replies (``guest/PROTOCOL.md``) as observations: addresses become names."""
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ _MODES = {mode.cattr: mode.short for mode in CacheMode}
 #: The step after the program has ended.
 END = "end"
 
-#: First word of the line that ends the reply of a lost guest; everything before that line is complete.
+#: First word of the line that ends a lost guest's reply; everything before that line is complete.
 LOST = "lost"
 
 # Section name for requests around a step, which are not steps of the program.
@@ -49,21 +49,21 @@ _FILES = (
 
 
 class _Unreadable(Exception):
-    """A line of the reply does not follow the protocol."""
+    """A line in the reply does not follow the protocol."""
 
 
 @dataclass
 class ParsedReply:
-    """The observations of one reply.
+    """The observations in one reply.
 
     :param before: book entries in the program's windows before its first operation
-    :param before_log: unread log lines printed before it, without noise
+    :param before_log: unread log lines from before it, without noise
     :param steps: the complete steps
     :param left: page frames of the book entries that remain after the last step
     :param lost: the reason why steps are missing, or None
-    :param alarms: the kernel's alarms in the log, including WARNs, each with the operation during which it
-        came
-    :param late_alarms: alarms in the log before the first operation, caused by an earlier program
+    :param alarms: the kernel's alarms in the log, including WARNs, each with the operation
+        during which it came
+    :param late_alarms: alarms logged before the first operation, caused by an earlier program
     """
 
     before: tuple[observation.BookEntry, ...] = ()
@@ -76,7 +76,7 @@ class ParsedReply:
 
 
 def with_operation(alarm: Alarm, program: Program, step: int | None) -> Alarm:
-    """*alarm* with the operation of *program* during which it came; None if it came before the first."""
+    """*alarm* with the operation in *program* during which it came; None if it came before the first."""
     line = "" if step is None else [*op_lines(program), END][step]
     return msgspec.structs.replace(alarm, step=step, op=line)
 
@@ -94,7 +94,7 @@ class _Section:
 
 
 def reply_until(lost: LostGuest) -> str:
-    """The reply of a lost guest: its complete sections, then the reason why there are no further ones."""
+    """A lost guest's reply: the complete sections, then the reason why there are no more."""
     return f"{lost.answered}{LOST} {' '.join(str(lost).split())}\n"
 
 
@@ -111,9 +111,9 @@ def parse_reply(
 
     A truncated or invalid reply yields the steps that are complete.
 
-    :param observed: what was requested; requested VMAs that are missing do not exist
-    :param ram_mib: RAM of the guest, from address 0, in MiB
-    :param ended: the operations that ended in a step, by its index, if different from its own operation
+    :param observed: what was requested; VMAs that were requested but are missing do not exist
+    :param ram_mib: the guest's RAM, starting at address 0, in MiB
+    :param ended: the operations that ended in a step, by the step's index, if other than its own operation
     """
     ram = PfnRange(0, ram_mib << 20 >> PAGE_SHIFT)
     return _Reader(program, placement, ram, observed, ended).read(text)
@@ -145,7 +145,7 @@ class _Reader:
         return self.seen
 
     def _sections(self, lines: Iterator[str]) -> None:
-        # One section after another; a section is complete when the first line of the next one arrives.
+        # Sections follow one another; a section is complete when the first line of the next one arrives.
         names = ["before"]
         for index, around in enumerate(preparations(self.program)):
             before, after = len(around.before), len(around.after)
@@ -250,9 +250,9 @@ class _Reader:
             section.ptes.append(observation.PteSeen(name, *span.parts, target, text))
 
     def _target(self, raw: int, level: int, pages: int) -> observation.DeviceSpan | None:
-        # The pages mapped by a run of entries. The zero page is special but still RAM, and a page the kernel
-        # took from the low-memory window is the device only if it is mapped as special. Not all memory below
-        # the BAR is RAM: frames past the end of physical addresses may appear there.
+        # The pages that a run of entries maps. The zero page is special but still RAM, and a page that the
+        # kernel took from the low-memory window is the device only if it is mapped as special. Not all memory
+        # below the BAR is RAM: frames past the end of physical addresses may appear there.
         if "@" in entry_text(raw, level):
             return None
         pfn = entry_pfn(raw, level)
@@ -325,9 +325,9 @@ class _Reader:
 
 
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
-    """The result and value of *op*, or of a request around it, from the *words* after the ``r`` of a reply.
+    """The result and value of *op*, or of a request around it, from the *words* after the ``r`` in a reply.
 
-    :raises ValueError: if *words* has none; the message continues "the step"
+    :raises ValueError: if *words* has none; the message completes a sentence that begins "the step"
     """
     if len(words) < 2:
         raise ValueError("has no result")

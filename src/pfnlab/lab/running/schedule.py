@@ -1,9 +1,9 @@
 """Programs that hold processors: each operation is begun, waited for and reported as one step.
 
 Before the held operation, and after the last ``release``, steps are like those of any program. In between,
-the held processor is stopped, and an operation of another task either returns, waits for a lock or a reply of
-the held processor, or is held too. After each step the whole machine is stopped and only its memory is read:
-the agent might wait for the same locks.
+the held processor is stopped, and an operation by another task returns, waits for a lock or for a reply from
+the held processor, or is held too. After each step the whole machine is stopped and only its memory is read,
+because the agent might wait for the same locks.
 """
 
 import time
@@ -32,7 +32,7 @@ from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.process_ops import ProcessMrelease
 from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, WAITS
 
-#: Names of obstacles in observations; waiting for any other obstacle says nothing about the program.
+#: Names that observations use for obstacles; waiting for any other obstacle says nothing about the program.
 NEED_NAMES = {
     Obstacle.CPU: "IPI",
     Obstacle.MMAP_LOCK: "mmap_lock",
@@ -50,7 +50,7 @@ NEED_NAMES = {
 _LIMIT = 10.0
 # Seconds for a released operation, and for a waiting one, before its wait is examined.
 _GOES_ON, _MAY_WAIT = 0.4, 0.1
-# Seconds per wait of the agent for an operation that may stop the machine.
+# Seconds per wait while the agent waits for an operation that may stop the machine.
 _SLICE = 0.05
 # Seconds before rereading memory that was in the middle of a change when the machine stopped.
 _MOMENT = 0.01
@@ -83,14 +83,14 @@ class Schedule:
         self._placement = placement
         self._look = look
         self._ask_agent = ask_agent
-        #: Held CPUs, by the task stopped there.
+        #: Held CPUs, by the task that is stopped there.
         self._held: dict[str, HeldCpu[Any]] = {}
-        #: The task that waits before it has reached the place where it is to be held.
+        #: The task that is waiting before it has reached the place where it is to be held.
         self._coming: tuple[str, NextHold] | None = None
         #: The kernel's names for the functions at which the program holds tasks.
         self._names: dict[str, str | None] = {}
         self._cast = Cast(guest)
-        #: Unfinished operations, each with its task's slot, in the order they began.
+        #: Unfinished operations, each with its task's slot, in the order in which they began.
         self._open_ops: list[tuple[Op, int]] = []
         #: Tasks that were killed but not waited for.
         self._killed: set[str] = set()
@@ -144,7 +144,7 @@ class Schedule:
         assert op.hold is not None
         slot, words = _operations(text)[0]
         pid = stage.pids.get(slot)
-        # For all holds at once: during one, the guest cannot be asked for its driver's symbols.
+        # For all holds at once, because during one the guest cannot be asked for its driver's symbols.
         held_in = (one.hold.function for one in self._ops if one.hold is not None)
         self._names = {name: self._functions.kernel_name(name) for name in held_in}
         function = self._names[op.hold.function]
@@ -178,15 +178,15 @@ class Schedule:
         self._held[op.task] = held_cpu
         start.stop_waiting = True
         try:
-            # The agent still waits for the operation.
+            # The agent is still waiting for the operation.
             held_cpu.others(held_cpu.result)
         except TimedOut as error:
             raise Noise(f"`{op_text(op)}`: {error}") from error
         self._open_ops = [(op, slot)]
         return self._memory_reply(stage, Note(alone=True, result=HELD))
 
-    # A call that works on one VMA counts only if that VMA is in an area of the program: a fork copies other
-    # VMAs too.
+    # A call that works on a single VMA counts only if that VMA is in one of the program's areas: a fork
+    # copies other VMAs too.
     def _in_program_area(self, function: str, registers: dict[str, int]) -> bool:
         address = self._functions.work_address(function, registers)
         if address is None:
@@ -249,7 +249,7 @@ class Schedule:
         return self._release_all(text, stage)
 
     def _release_one(self, text: str, stage: Stage, task: str) -> str:
-        # Report all open operations, once none makes progress while another processor is held.
+        # Report all open operations, once none of them makes progress while another processor is held.
         results: dict[str, str] = {}
         ended: list[Op] = []
         while len(ended) != len(self._open_ops):
@@ -329,7 +329,7 @@ class Schedule:
         return "\n".join(lines)
 
     def _agent_reply(self, text: str, stage: Stage, answer: Answer) -> str:
-        # The reply to a step that has been answered, with the agent's current observations.
+        # The reply to a step that has been answered, with what the agent observes now.
         lines = [
             f"op {line.split()[1]} nop" if line.startswith("op ") else line for line in text.splitlines()
         ]
@@ -340,15 +340,15 @@ class Schedule:
         return "\n".join(reply)
 
     def _answer_lines(self, stage: Stage, answer: Answer) -> list[str]:
-        # Lines for the answer, the kernel's log since then, and new tasks.
+        # Lines for the answer, for the kernel's log since then, and for new tasks.
         log = [f"k {line}" for line in self._cast.heard]
         self._cast.heard.clear()
         pids = self._cast.pids.items() - stage.pids.items()
         return [f"r {' '.join(answer.reply)}", *log, *(f"pid {slot} {pid}" for slot, pid in sorted(pids))]
 
     def _consistent_state(self, stage: Stage) -> LensState:
-        # Memory in the middle of a change stays that way while the machine is stopped: let it run for a
-        # moment.
+        # Memory in the middle of a change stays that way while the machine is stopped, so let
+        # it run for a moment.
         for _ in range(_LOOKS - 1):
             try:
                 return self._look(stage)
@@ -363,7 +363,7 @@ class Schedule:
 
 
 class OperationStart:
-    """An operation that is begun, and polled until it has an *answer* or *stop_waiting* is set."""
+    """An operation that has begun, polled until it has an *answer* or *stop_waiting* is set."""
 
     def __init__(self, cast: Cast, slot: int, words: Sequence[str]) -> None:
         self.cast, self._slot, self._words = cast, slot, words

@@ -48,10 +48,10 @@ NO_LENS = (
 
 _OP_LIMIT = 30.0
 
-#: Lines of a reply with a task's process id.
+#: Lines in a reply that contain a task's process id.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
-#: Errors of a slot caused by the machine, not by the program.
+#: Slot errors that the machine causes, not the program.
 _SLOT_TROUBLES = {
     errno.ETIMEDOUT: "the kernel did not notice the hotplug event in time",
     errno.EADDRNOTAVAIL: "the kernel gave the device a different address than the last one",
@@ -60,9 +60,9 @@ _SLOT_TROUBLES = {
 
 @dataclass(frozen=True)
 class SteppedRun:
-    """A program that was run.
+    """A program that has been run.
 
-    :param reply: the agent's reply to the whole request, up to the point where the guest was lost
+    :param reply: the agent's reply to the whole request, up to where the guest was lost
     :param states: the lens's state after every step
     :param notes: a schedule's notes on every step; empty if no processor is to be held
     """
@@ -73,11 +73,11 @@ class SteppedRun:
 
     @property
     def ended(self) -> dict[int, tuple[Op, ...]]:
-        """The operations completed by each release, by the index of its step."""
+        """The operations that each release completed, by the index of its step."""
         return {at: note.ended for at, note in enumerate(self.notes) if note.ended is not None}
 
     def blame(self, step: int, faults: Sequence[MemoryFault]) -> None:
-        """Add faults to the observations of a step; -1 is the end, for the program's leftovers."""
+        """Add faults to a step's observations; step -1 is the end, for the program's leftovers."""
         if faults and self.states:
             state = self.states[step]
             memory = msgspec.structs.replace(state.memory, faults=(*state.memory.faults, *faults))
@@ -89,7 +89,7 @@ class Stepper:
 
     :param guest: a booted guest; without a ``ram`` file its memory is not read
     :param vmlinuz: its kernel
-    :ivar between: whether state is read between operations; otherwise only if a schedule needs it
+    :ivar between: whether state is read between operations; otherwise it is read only if a schedule needs it
     :ivar demanded: whether a kernel that cannot be read, e.g. for lack of types, is an error
     """
 
@@ -103,7 +103,7 @@ class Stepper:
         self._stub: GdbStub | None = None
         self._steering: Steering | None = None
         self._functions: Functions | None = None
-        #: The latest requested operation; None before the first, and if the program was a single request.
+        #: The latest operation requested; None before the first, and if the program was a single request.
         self.at: int | None = None
 
     def needs_steps(self, program: Program) -> bool:
@@ -118,8 +118,8 @@ class Stepper:
     def stands(self, program: Program) -> bool:
         """True if *program* can be a single request, with the guest stopped after each operation.
 
-        The request asks for these stops: there are no requests between operations, but a call may be forced
-        in one.
+        The request itself asks for these stops: nothing is requested between operations, but a call
+        may be forced in one.
         """
         if not (can_stand(program) and self._looks and hasattr(self._guest, "request_with_stops")):
             return False
@@ -133,7 +133,7 @@ class Stepper:
     def run(self, request: str, program: Program, placement: Placement) -> SteppedRun:
         """Run *program*, whose request is *request*.
 
-        If the guest is lost, the result has the steps before that and the reason (:func:`reply_until`).
+        If the guest is lost, the result has the steps up to then and the reason (:func:`reply_until`).
 
         :raises Noise: if a schedule has to be repeated in another guest
         :raises Undecided: if the kernel cannot be read, or lacks a function; the guest may then be in the
@@ -162,7 +162,7 @@ class Stepper:
             op = program.ops[stage.done] if of_program else None
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
             if op is not None and pid is not None and isinstance(op.call, Plug | Unplug):
-                # An event from outside; the agent then waits until the kernel notices it.
+                # An event from outside; after it the agent waits until the kernel has noticed.
                 guest = cast("Guest", self._guest)
                 (guest.plug if isinstance(op.call, Plug) else guest.unplug)()
             injection = None
@@ -270,21 +270,21 @@ class Stepper:
         return with_operation(alarm, program, step)
 
     def now(self, placement: Placement) -> LensState:
-        """The state of a guest in which no program is running, but whose memory was read earlier."""
+        """The state of a guest that is not running a program, but whose memory was read earlier."""
         assert self._inside is not None
         return self._inside.look({}, placement.places)
 
     def turn_back(self, frames: Sequence[PfnRange]) -> None:
-        """Make these page frames write-back again in the direct map of such a guest; LensError on failure."""
+        """Turn these page frames back to write-back in such a guest's direct map; LensError on failure."""
         assert self._inside is not None
         self._inside.turn_back(frames)
 
     def in_use(self) -> ResourceUse | None:
-        """The resources in use in a guest in which no program is running; None if its memory is not read."""
+        """The resources in use in a guest that is not running a program; None if its memory is not read."""
         if self._inside is None:
             return None
         if hasattr(self._guest, "rest"):
-            # A task that has not fully exited is not a leftover of a program.
+            # A task that has not fully exited is not something a program left behind.
             cast("Guest", self._guest).rest()
         try:
             return self._inside.in_use()
@@ -292,7 +292,7 @@ class Stepper:
             return None
 
     def stop(self) -> bool:
-        """Stop the guest, in which no program is running, until `resume`; False if it cannot be stopped."""
+        """Stop the guest, which is not running a program, until `resume`; False if it cannot be stopped."""
         return self._tell(lambda stub: stub.interrupt(), lambda guest: guest.stop())
 
     def resume(self) -> bool:
@@ -319,7 +319,7 @@ class Stepper:
             self._stub = self._steering = self._functions = None
 
     def _reply_until(self, lost: LostGuest) -> str:
-        # If steering was first to notice the loss, the guest itself knows more about it.
+        # If steering noticed the loss first, the guest itself knows more about it.
         if lost.console is None and hasattr(self._guest, "lose"):
             known = cast("Guest", self._guest).lose(str(lost))
             known.answered = lost.answered
@@ -343,7 +343,7 @@ class Stepper:
         if not hasattr(self._guest, "listen_for_gdb"):
             raise Undecided("this guest cannot be steered: it has no gdbstub")
         guest = cast("Guest", self._guest)
-        # Read while the machine is running: connecting stops it.
+        # Read while the machine is running, because connecting stops it.
         symbols = kernel_symbols(guest, self._vmlinuz)
         self._stub = GdbStub(guest.listen_for_gdb())
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
@@ -362,9 +362,9 @@ class Stepper:
 
 
 def operation_begun(program: Program, begun: int) -> int | None:
-    """The operation of *program* in progress, given the number of operations of the request that have begun.
+    """The operation of *program* in progress, given how many of the request's operations have begun.
 
-    :return: the index; None before the first operation, and the number of operations at the end
+    :return: its index; None before the first operation, and the number of operations at the end
     """
     at = [
         index

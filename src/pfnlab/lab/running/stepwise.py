@@ -1,7 +1,7 @@
-"""A request split into operations, so that the host can observe and act between them.
+"""A request split into its operations, so that the host can observe and act between them.
 
-The agent keeps the tasks of a request that ends with ``more`` (``guest/PROTOCOL.md``). The replies are joined
-as if the whole request had been answered at once.
+The agent keeps a request's tasks if the request ends with ``more`` (``guest/PROTOCOL.md``). The replies are
+joined as if the whole request had been answered at once.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pfnlab.lab.running.preparations import FramingLines
 class Stage:
     """The progress of a request between two of its operations.
 
-    :param done: the number of operations of the program that are done
+    :param done: the number of the program's operations that are done
     :param begun: whether the first task exists
-    :param preparing: whether the request is one before or after an operation of the program, not the
-        operation itself
+    :param preparing: whether the request comes before or after an operation of the program and is not
+        the operation itself
     :param pids: the process ids of the tasks known so far, by slot
     """
 
@@ -40,13 +40,13 @@ Look = Callable[[Stage], None]
 def ask_stepwise(
     request: str, ask: Ask, look: Look, preparations: Sequence[FramingLines] = (), *, nop_first: bool = False
 ) -> str:
-    """The reply to *request*, a whole program, whose operations are sent one by one.
+    """The reply to *request*, a whole program whose operations are sent one by one.
 
-    :param ask: sends a request; `Stage.done` is the index of the operation, or the number of operations for
-        the end
-    :param preparations: the lines of the request that are not operations of the program, if any
+    :param ask: sends a request; `Stage.done` is the index of the operation, or the number of
+        operations for the end
+    :param preparations: the request's lines that are not operations of the program, if any
     :param nop_first: whether to begin the first task before the first operation, so that its pid is known
-    :return: a reply in the agent's format, truncated if a part was not answered completely
+    :return: a reply in the agent's format, truncated if a part of the request was not answered completely
     :raises LostGuest: if *ask* or *look* raises it; with the reply to the operations before
     """
     joined = _JoinedReply()
@@ -112,7 +112,7 @@ class _JoinedReply:
         return "\n".join([*self._lines, ""])
 
     def begin(self, reply: str) -> None:
-        # Observations of a request before the first operation belong to the state before that operation.
+        # Observations by a request before the first operation belong to the state before that operation.
         self._take([line for line in reply.splitlines() if line.split(" ")[0] not in ("step", "r", "v", "p")])
         self._lines = [line for line in self._lines if not line.startswith("done ")]
 

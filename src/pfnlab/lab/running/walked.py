@@ -9,7 +9,7 @@ from pfnlab.programs.model import walking
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.texts import ascending, moved_text
 
-#: Letters of move_pages that are not a node.
+#: Letters in move_pages results that do not stand for a node.
 _STATUSES = {"e": "EFAULT", "n": "ENOENT"}
 
 #: The bits of PAGEMAP_WORDS in a pagemap entry, relative to bit 55, where the agent's digits begin.
@@ -46,7 +46,7 @@ def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places
 
 
 def _run(word: str) -> bytes:
-    """Decode bytes encoded by the agent: repeated ones as ``0*10``, ascending ones as ``7+8``."""
+    """Decode bytes that the agent encoded: repeated ones as ``0*10``, ascending ones as ``7+8``."""
     sign = "*" if "*" in word else "+"
     first, count = (int(number, 16) for number in word.split(sign))
     return bytes([first] * count) if sign == "*" else ascending(first, count)
@@ -70,7 +70,7 @@ def _regions(words: Sequence[str], span: Span) -> list[str]:
 
 
 def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
-    """Convert lines that each begin with an address, which becomes a page of an area."""
+    """Convert lines that each begin with an address, which becomes a page in an area."""
     lines: list[str] = []
     for word in words:
         if "=" in word:
@@ -85,7 +85,7 @@ def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
 
 
 def _smaps_lines(words: Sequence[str], places: Places) -> list[str]:
-    """Convert pairs of a VMA's addresses and its Rss; the addresses become pages of an area."""
+    """Convert pairs of a VMA's addresses and its Rss; the addresses become pages in an area."""
     lines: list[str] = []
     for addresses, rss in zip(words[::2], words[1::2], strict=True):
         start, end = (int(address, 16) >> PAGE_SHIFT for address in addresses.split("-"))

@@ -16,7 +16,7 @@ from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmRea
 from pfnlab.programs.lang.words import ROWS, is_by_hand
 from pfnlab.programs.runs.places import reads_unknown
 
-#: Maximum number of tasks of the agent, and maximum length of a comm in the kernel.
+#: The most tasks that the agent can have, and the longest comm in the kernel.
 MAX_TASKS = 16
 COMM_LENGTH = 15
 
@@ -34,12 +34,12 @@ _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 #: The value that means no limit.
 _UNLIMITED = (1 << 64) - 1
 
-#: The bit set in an address relative to the driver's own pages, or to the task's clock pages.
+#: The bit that is set in an address relative to the driver's own pages, or to the task's clock pages.
 _OF_RAM = _OF_VVAR = 1 << 63
 
 
 class ObservationRequest(NamedTuple):
-    """Observations requested from the agent, by their words in a request; VMAs and PTEs after each step.
+    """Requested observations, by the agent's words for it; VMAs and PTEs are observed after each step.
 
     :param order: the order of kernel calls, in a guest with probes
     :param last: read the memtype list only before the first operation and at the end
@@ -77,7 +77,7 @@ def compile_program(program: ops.Program, placement: Placement, observed: Observ
 
 
 def address_of(placement: Placement, span: Span) -> int:
-    """The virtual address, in bytes, at which *span* begins; Misuse if no area has that name."""
+    """The virtual address, in bytes, where *span* begins; Misuse if no area has that name."""
     if span.name == VVAR:
         return _OF_VVAR | span.start * PAGE_SIZE
     try:
@@ -128,7 +128,7 @@ def _request(call: ops.Call, placement: Placement, slots: dict[str, int]) -> str
 
 
 def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]) -> str:
-    # A field of an operation; a guest has one device, whose name is not sent.
+    # One field of an operation; a guest has a single device, whose name is not sent.
     match field:
         case Shape.RANGE:
             return _range(placement, value)
@@ -157,7 +157,7 @@ def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]
 
 def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
     assert call.bytes is not None
-    # A read whose content must not be reported has this flag in place of the first byte to write.
+    # A read whose content must not be reported has this flag instead of the first byte to write.
     silent = int(reads_unknown(call, placement.places))
     walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
     first = silent if isinstance(call, ProcessVmReadv) or call.value is None else call.value

@@ -1,7 +1,7 @@
-"""Sizes of kernel structures and slab caches, read from images and guests, stored in a file per series.
+"""Sizes of kernel structures and slab caches, read from images and guests and stored in a file per series.
 
-``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel. The members of
-a VMA in other configurations are derived from them.
+``pfnlab kernels sizes --write`` writes these files, so that the page about sizes needs no kernel. The members
+of a VMA in other configurations are derived from them.
 """
 
 import json
@@ -27,7 +27,7 @@ from pfnlab.lab.running.inside import need_lens
 
 FORMAT = "pfnlab-sizes/1"
 
-#: The structures to read, with their purpose and the place of their objects.
+#: The structures to read, what each is for, and where its objects are.
 STRUCTURES: Mapping[str, tuple[str, str]] = {
     "vm_area_struct": ("a VMA; a tracker keeps its data here", "slab `vm_area_struct`"),
     "vma_lock": ("the lock of a VMA while it was a separate object", "slab `vma_lock`"),
@@ -48,15 +48,15 @@ STRUCTURES: Mapping[str, tuple[str, str]] = {
 
 
 class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The sizes of one series.
+    """The sizes for one series.
 
-    :param package_version: the kernel that was read, as the distribution's version
-    :param sha256: the checksum of its vmlinuz
-    :param made_by: the command that wrote the file
-    :param structures: the structures by name, without those this kernel lacks
-    :param slabs: the slab caches of a booted guest by name; empty if none was booted
-    :param alike: other packages of the series with the same structures
-    :param unlike: other packages, each with the structures in which it differs
+    :param package_version: the kernel that was read, as a distribution version
+    :param sha256: the checksum of the vmlinuz
+    :param made_by: the command that wrote this file
+    :param structures: the structures by name, without those that this kernel lacks
+    :param slabs: the slab caches of a booted guest, by name; empty if no guest was booted
+    :param alike: other packages in the series that have the same structures
+    :param unlike: other packages, each with the structures that differ in it
     """
 
     series: str
@@ -73,7 +73,7 @@ class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 @cache
 def known_sizes() -> tuple[SeriesSizes, ...]:
-    """The stored sizes of every series, oldest first; Misuse if a file is missing or damaged."""
+    """The stored sizes for every series, oldest first; Misuse if a file is missing or damaged."""
     return tuple(
         read_sizes(files("pfnlab.lab.sizes").joinpath("data", f"{series}.json")) for series in CONFIRMED
     )
@@ -88,7 +88,7 @@ def read_sizes(path: Any) -> SeriesSizes:
 
 
 def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
-    """Write the file of one series into *folder*; return its path."""
+    """Write the file for one series into *folder*; return its path."""
     path = folder / f"{sizes.series}.json"
     write_whole(path, _lines(msgspec.to_builtins(sizes)) + "\n")
     known_sizes.cache_clear()
@@ -96,12 +96,12 @@ def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
 
 
 def types_of(kernel: KernelImage) -> Btf:
-    """The types in a kernel's image; LensError if it has none."""
+    """The types in a kernel image; LensError if it has none."""
     return Btf(btf_of(kernel.vmlinuz), name=kernel.label)
 
 
 def structures_of(types: Btf) -> dict[str, StructureSize]:
-    """The structures of :data:`STRUCTURES` that a kernel has."""
+    """Those of :data:`STRUCTURES` that a kernel has."""
     sizes = {name: size_of_structure(types, name) for name in STRUCTURES}
     return {name: size for name, size in sizes.items() if size is not None}
 
@@ -121,7 +121,7 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
 
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
-    """The sizes of a series, ready to store: those of *kernel*, which is booted, compared with *others*."""
+    """The sizes for a series, ready to store: those of *kernel*, which is booted, compared with *others*."""
     types = types_of(kernel)
     structures = structures_of(types)
     alike, unlike = [], {}
@@ -156,7 +156,7 @@ def holes_in_words(structure: StructureSize) -> str:
     return ", ".join(own + within) or "none"
 
 
-# JSON with lists of plain values on one line, so that a changed member or hole changes one line.
+# JSON with lists of plain values on one line, so that a changed member or hole changes just one line.
 def _lines(value: Any, depth: int = 0) -> str:
     inner = " " * (depth + 1)
     if isinstance(value, dict) and value:
@@ -200,19 +200,19 @@ def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
     yield from (f"  {line}" for line in in_columns(rows))
 
 
-#: The size of each word of a tracker's field: a pointer, a frame or a size.
+#: The size of each word in a tracker's field: a pointer, a frame or a size.
 WORD = 8
 
-#: The field of the kernel's own tracker, which another tracker replaces.
+#: The field that belongs to the kernel's own tracker; another tracker replaces it.
 OWN_FIELD = "pfnmap_track_ctx"
 
 
 class KernelOption(NamedTuple):
-    """A configuration option that determines members of a VMA.
+    """A configuration option that affects which members a VMA has.
 
-    :param members: the members removed if it is off
-    :param added: the member that is present if it is on, if it was off in the kernels read
-    :param needs: the option on which it depends, if the kernel has that option
+    :param members: the members that go away if it is off
+    :param added: the member that is there if it is on, if it was off in the kernels that were read
+    :param needs: the option it depends on, if the kernel has that option
     """
 
     name: str
@@ -221,8 +221,8 @@ class KernelOption(NamedTuple):
     needs: str = ""
 
 
-#: As in include/linux/mm_types.h, in the order of the page. On x86-64 PER_VMA_LOCK is on if SMP is, and NUMA
-#: needs SMP.
+#: As in include/linux/mm_types.h, in the order in which the page lists them. On x86-64 PER_VMA_LOCK is on if
+#: SMP is on, and NUMA needs SMP.
 OPTIONS = (
     KernelOption("PER_VMA_LOCK", ("detached", "vm_lock_seq", "vm_lock", "vm_refcnt")),
     KernelOption("NUMA", ("vm_policy",), needs="PER_VMA_LOCK"),
@@ -232,13 +232,13 @@ OPTIONS = (
     KernelOption("ANON_VMA_NAME", added=SizedMember("anon_name", 0, WORD, WORD)),
 )
 
-#: Present in kernels in which a VMA has a name in any configuration, next to the links of a file mapping.
+#: In kernels that have this, a VMA has a name in any configuration, next to the links of a file mapping.
 _NAMED_ANYWAY = "shared | anon_name"
 
 VMA = "vm_area_struct"
 
-#: Members of a VMA that a PFN mapping does not use, so that a word could share their place: automatic NUMA
-#: balancing skips VM_PFNMAP (vma_migratable), and userfaultfd accepts no such VMA (vma_can_userfault).
+#: VMA members that a PFN mapping does not use, so that a word could take their place: automatic NUMA
+#: balancing skips VM_PFNMAP (vma_migratable), and userfaultfd rejects such VMAs (vma_can_userfault).
 UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
 
 #: The options that are on.
@@ -249,7 +249,7 @@ def configured(members: Sequence[SizedMember], configuration: Configuration) -> 
     """The members of a VMA in a configuration, without the field of the kernel's own tracker."""
     absent = {name for option in OPTIONS if option.name not in configuration for name in option.members}
     kept = [member for member in members if member.name not in absent | {OWN_FIELD}]
-    # Without the option, the type of this member is empty. An added member comes before it or before a word.
+    # Without the option, this member's type is empty. An added member comes before it, or before a word.
     names = {member.name for member in members}
     for option in OPTIONS:
         if option.added and option.name in configuration and not {_NAMED_ANYWAY, option.added.name} & names:
@@ -268,7 +268,7 @@ def options_of(members: Sequence[SizedMember]) -> tuple[KernelOption, ...]:
 
 
 def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
-    """All valid combinations of options, respecting their dependencies."""
+    """All valid combinations of options, i.e. those that respect dependencies."""
     options = options_of(members)
     for states in product((False, True), repeat=len(options)):
         on = frozenset(option.name for option, state in zip(options, states, strict=True) if state)
@@ -279,7 +279,7 @@ def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
 def possible(on: Configuration, options: Sequence[KernelOption]) -> Configuration:
     """The options in *on* whose dependencies are on, or unknown to the kernel."""
     names = {option.name for option in options}
-    # An option follows the one on which it depends.
+    # An option comes after the one it depends on.
     kept: set[str] = set()
     for option in options:
         if option.name in on and (option.needs not in names or option.needs in kept):

@@ -1,1 +1,1 @@
-"""Holding a running kernel at its functions, and forcing their results, through QEMU's gdbstub."""
+"""Holding a running kernel at its functions, and forcing what they return, through QEMU's gdbstub."""

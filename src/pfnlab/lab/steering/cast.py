@@ -1,4 +1,4 @@
-"""The tasks of an open program, in the terms of ``guest/PROTOCOL.md``; integers are hexadecimal."""
+"""The tasks of a running program, in the terms of ``guest/PROTOCOL.md``; integers are hexadecimal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ _STILL_RUNNING = "r -1 11 running"
 class Answer:
     """The answer to one operation: 0 or an errno.
 
-    :param words: the words after it: the value loaded, the address that mremap returned, or ``sig SIGNO
-        CODE``
+    :param words: the words that follow it: the value loaded, the address that mremap returned,
+        or ``sig SIGNO CODE``
     """
 
     errno: int
@@ -25,16 +25,16 @@ class Answer:
 
     @property
     def reply(self) -> tuple[str, ...]:
-        """The words of the answer after the ``r`` of a reply."""
+        """The words of the answer after the ``r`` in a reply."""
         return ("-1" if self.errno else "0", str(self.errno), *self.words)
 
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """The state of a task.
+    """A task's current state.
 
     :param state: the letter of ``/proc/PID/stat``
-    :param functions: the kernel functions in which it sleeps, innermost first; empty while it runs
+    :param functions: the kernel functions it sleeps in, innermost first; empty while it runs
     :param offset: the return offset in the innermost function; 0 while it runs
     """
 
@@ -44,23 +44,23 @@ class Whereabouts:
 
 
 class Cast:
-    """Tasks of a program open on *guest*, ended by the code that opened it; *head* begins every request."""
+    """The tasks of a program open on *guest*, ended by whoever opened it; *head* begins every request."""
 
     def __init__(self, guest: GuestLike, head: Sequence[str] = ()) -> None:
         self._guest, self._head = guest, head
-        #: Process or thread ids by task.
+        #: Process or thread ids, by task.
         self.pids: dict[int, int] = {}
-        #: The latest verb begun by each task.
+        #: The latest verb that each task has begun.
         self.verbs: dict[int, str] = {}
         #: Kernel log lines since this list was last cleared.
         self.heard: list[str] = []
 
     def do(self, task: int, verb: str, *arguments: int | str) -> Answer:
-        """Let *task* do one operation and wait for it; the guest kills the task after 10 s."""
+        """Have *task* do one operation and wait for it; the guest kills the task after 10 s."""
         return _answer(self._request([_line("op", task, verb, *arguments)])[0])
 
     def begin(self, task: int, verb: str, *arguments: int | str) -> None:
-        """Let *task* begin an operation without waiting for it."""
+        """Have *task* begin an operation, without waiting for it."""
         self.verbs[task] = verb
         answer = self._request([_line("begin", task, verb, *arguments)])[0]
         if answer != _BEGUN:
@@ -72,7 +72,7 @@ class Cast:
         return None if answer == _STILL_RUNNING else _answer(answer)
 
     def attempt(self, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Answer | None:
-        """Do `begin` and `collect` in one request; None if *task* is not done within *limit* seconds."""
+        """`begin` and `collect` in a single request; None if *task* is not done within *limit* seconds."""
         self.verbs[task] = verb
         lines = [_line("begin", task, verb, *arguments), f"collect {task} {int(limit * 1000):x}"]
         first_answer, answer = self._request(lines, limit)

@@ -1,4 +1,4 @@
-"""Kernel functions named by programs, in one guest: functions to hold at, and functions to force."""
+"""The kernel functions that programs name, in one guest: those to hold at, and those to force."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: Values that kernel functions return on failure; all others return -ENOMEM.
+#: The values that kernel functions return on failure; functions not listed return -ENOMEM.
 FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}
 
-#: Places whose names differ from those of their functions: the first group with a function in the kernel is
-#: used, and all its functions that exist there count.
+#: Places whose names differ from their functions: the first group with a function in the kernel is used, and
+#: all its functions that exist there count.
 _NAMES = {
     "__get_free_page": (("get_free_pages_noprof",), ("__get_free_pages",)),
-    # For sizes known to the compiler.
+    # Used for sizes known to the compiler.
     "kmalloc": (("__kmalloc_cache_noprof",), ("kmalloc_trace",)),
     "unlink": (("unlink_file_vma_batch_final",), ("unlink_file_vma",)),
     "rmap_add": (
@@ -39,12 +39,12 @@ _VFIO = "vfio_pci_core"
 
 
 class Functions:
-    """Functions of one guest's kernel by programs' names; the driver's are loaded when first requested."""
+    """One guest's kernel functions by the names programs use; the driver's are loaded on first request."""
 
     def __init__(self, guest: Guest, steering: Steering) -> None:
         self._guest = guest
         self._steering = steering
-        #: Whether the driver's functions are known; None before they are first requested.
+        #: Whether the driver's functions are known; None until they are first requested.
         self._driver: bool | None = None
         self._vfio = False
 
@@ -56,7 +56,7 @@ class Functions:
                     self._steering.symbols.address(op.fail.inside)
                 self.kernel_name(op.fail.function)
             for target in (op.skip, op.hold):
-                # The driver's functions are known once it is loaded.
+                # The driver's functions become known once it is loaded.
                 if target is not None and not program.needs.driver:
                     self.kernel_name(target.function)
 
@@ -67,9 +67,10 @@ class Functions:
             self._vfio = True
 
     def kernel_name(self, function: str) -> str | None:
-        """The function or functions (`Place.function`) of this kernel that programs call *function*.
+        """The function or functions (`Place.function`) in this kernel that programs call *function*.
 
-        None if this kernel lacks a function that programs name for all kernels. The machine must be running.
+        None if this kernel lacks a function that programs may name for any kernel. The
+        machine must be running.
 
         :raises Undecided: if it has no such function
         """
@@ -82,7 +83,7 @@ class Functions:
         return None
 
     def injection(self, op: Op, pid: int) -> Injection | None:
-        """The call to force in *op* of task *pid*; None without one, or if the kernel lacks it."""
+        """The call to force in *op* by task *pid*; None if there is none, or the kernel lacks it."""
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
             function = self.kernel_name(op.fail.function) or op.fail.function
@@ -93,7 +94,7 @@ class Functions:
         return Injection(name, 0, pid, op.skip.nth)
 
     def work_address(self, function: str, registers: dict[str, int]) -> int | None:
-        """The virtual address that a call of *function* with *registers* works on, or None."""
+        """The virtual address that a call to *function* with *registers* works on, or None."""
         expression = address_of(function.partition("|")[0], self._guest.hello.release)
         match = None if expression is None else re.fullmatch(r"((?:\+\d+\()*)%(\w+)\)*", expression)
         if match is None:
@@ -104,7 +105,7 @@ class Functions:
         return value
 
     def _in_driver(self, name: str) -> bool:
-        # A guest loads its driver at its start, or never, and reading all symbols takes as long as a boot.
+        # A guest loads its driver at startup or never, and reading all symbols takes as long as a boot.
         if self._driver is None and name.startswith("pfnlab_"):
             try:
                 text = module_symbols(self._guest, _DRIVER)

@@ -1,7 +1,7 @@
 """A client of the GDB remote serial protocol, as implemented by QEMU's gdbstub for x86-64.
 
 `Guest.listen_for_gdb` returns the path for `GdbStub` to connect to. Thread 1 is CPU 0. While the stub is
-connected the machine runs only on command.
+connected, the machine runs only on command.
 """
 
 import re
@@ -22,13 +22,13 @@ _PACKET = re.compile(rb"\$([^#$]*)#([0-9a-fA-F]{2})", re.DOTALL)
 
 
 def framed(payload: bytes) -> bytes:
-    """*payload* as a packet: escaped, between ``$`` and ``#``, with its checksum."""
+    """*payload* as a packet: escaped, between ``$`` and ``#``, followed by its checksum."""
     body = _SPECIAL.sub(lambda special: b"}" + bytes([special[0][0] ^ 0x20]), payload)
     return b"$%s#%02x" % (body, sum(body) & 0xFF)
 
 
 def unescaped(body: bytes) -> bytes:
-    """The payload of a packet, after decoding escapes (``}``) and run lengths (``*``)."""
+    """A packet's payload after decoding escapes (``}``) and run lengths (``*``)."""
     out = bytearray()
     rest = iter(body)
     for byte in rest:
@@ -42,7 +42,7 @@ def unescaped(body: bytes) -> bytes:
 
 
 class Wire:
-    """A connection to the gdbstub at unix socket *path*; TimedOut if nothing listens for *limit* seconds."""
+    """A connection to the gdbstub at Unix socket *path*; TimedOut if nothing listens for *limit* seconds."""
 
     def __init__(self, path: Path, limit: float) -> None:
         self._socket = _connect(path, limit)
@@ -53,7 +53,7 @@ class Wire:
         self.acknowledge = True
 
     def send(self, payload: str, limit: float) -> None:
-        """Send one packet, resending it if damaged; Undecided, TimedOut or LostGuest if not accepted."""
+        """Send one packet, again if damaged; Undecided, TimedOut or LostGuest if it is not accepted."""
         frame = framed(payload.encode("latin-1"))
         for _ in range(_RESENDS):
             self.send_raw(frame)
@@ -67,7 +67,7 @@ class Wire:
         raise Undecided(f"the gdbstub did not accept `{payload[:_SHOWN]}`, sent {_RESENDS} times")
 
     def send_raw(self, data: bytes) -> None:
-        """Send *data* unchanged, e.g. the byte 3, which interrupts."""
+        """Send *data* as is, e.g. byte 3, which interrupts."""
         try:
             self._socket.sendall(data)
         except OSError as error:
@@ -76,8 +76,8 @@ class Wire:
     def receive(self, limit: float, action: str) -> str:
         """The payload of the next packet.
 
-        :param action: the action expected of the gdbstub, for the error message
-        :raises TimedOut: if the action was not done within *limit* seconds
+        :param action: what the gdbstub is expected to do, for the error message
+        :raises TimedOut: if it has not done so within *limit* seconds
         :raises LostGuest: if the connection is closed
         """
         deadline = time.monotonic() + limit
@@ -86,7 +86,7 @@ class Wire:
         return self._packets.popleft()
 
     def forget(self) -> None:
-        """Discard packets that have arrived but were not received."""
+        """Discard packets that have arrived but have not been received."""
         self._packets.clear()
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class Wire:
         self._received += data
         self._digest()
 
-    # Sorts the bytes that have arrived into acknowledgements and packets; other bytes are noise.
+    # Sorts the bytes that have arrived into acknowledgements and packets; anything else is noise.
     def _digest(self) -> None:
         while self._received:
             first = self._received[:1]
@@ -143,7 +143,7 @@ def _connect(path: Path, limit: float) -> socket.socket:
             time.sleep(_NAP)
 
 
-#: Registers at the start of a ``g`` packet in order, with their sizes in bytes.
+#: The registers at the start of a ``g`` packet, in order, with their sizes in bytes.
 REGISTERS: Mapping[str, int] = {
     **dict.fromkeys(("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"), 8),
     **dict.fromkeys((*(f"r{number}" for number in range(8, 16)), "rip"), 8),
@@ -153,13 +153,13 @@ REGISTERS: Mapping[str, int] = {
 
 # Bytes of memory per packet: QEMU's buffer holds 4096 characters.
 _CHUNK = 1024
-# Tries to step a CPU past an instruction.
+# Number of attempts to step a CPU past an instruction.
 _STEPS = 8
 _STOP = re.compile(r"[TS]([0-9a-f]{2})(?:.*thread:(?:p[0-9a-f]+\.)?([0-9a-f]+))?")
 
 
 class GdbError(Undecided):
-    """The gdbstub answered a request with an error, e.g. for memory that is not mapped."""
+    """The gdbstub answered a request with an error, e.g. because memory is not mapped."""
 
     kind = Why.GUEST
 
@@ -169,7 +169,7 @@ class Stop:
     """The reason why all CPUs are stopped.
 
     :param signal: 5 at a breakpoint or after a step, 2 after an interrupt
-    :param thread: the CPU on which it happened, counted from 1; 0 if unknown
+    :param thread: the CPU where it happened, counted from 1; 0 if unknown
     """
 
     signal: int
@@ -177,10 +177,10 @@ class Stop:
 
 
 class GdbStub:
-    """A connection to the gdbstub at the unix socket *path*; connecting stops the machine.
+    """A connection to the gdbstub at the Unix socket *path*; connecting stops the machine.
 
-    :param limit: time limit for each answer in seconds
-    :raises TimedOut: if nothing listens there, or it does not answer
+    :param limit: time limit in seconds for each answer
+    :raises TimedOut: if nothing is listening there, or there is no answer
     """
 
     def __init__(self, path: Path, *, limit: float = 10.0) -> None:
@@ -209,7 +209,7 @@ class GdbStub:
         return tuple(numbers)
 
     def select(self, thread: int) -> None:
-        """Select *thread* for later reads of registers and memory."""
+        """Select *thread* for subsequent reads of registers and memory."""
         if self._selected != thread:
             self._expect_ok(f"Hg{thread:x}")
             self._selected = thread
@@ -234,7 +234,7 @@ class GdbStub:
         self._expect_ok(f"G{(data + rest).hex()}")
 
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes at the virtual *address*; GdbError if part of it is not mapped."""
+        """*size* bytes at the virtual address *address*; GdbError if any of them are not mapped."""
         data = b""
         while len(data) < size:
             count = min(size - len(data), _CHUNK)
@@ -246,7 +246,7 @@ class GdbStub:
         return int.from_bytes(self.read(address, 8), "little")
 
     def write(self, address: int, data: bytes) -> None:
-        """Write *data* to the virtual *address*."""
+        """Write *data* to the virtual address *address*."""
         for at in range(0, len(data), _CHUNK):
             part = data[at : at + _CHUNK]
             self._expect_ok(f"M{address + at:x},{len(part):x}:{part.hex()}")
@@ -272,7 +272,7 @@ class GdbStub:
         self._resume("vCont" + "".join(f";c:{thread:x}" for thread in threads))
 
     def step(self, thread: int) -> Stop:
-        """Let *thread* execute one instruction, alone and without interrupts."""
+        """Have *thread* execute one instruction, alone and without interrupts."""
         self._resume(f"vCont;s:{thread:x}")
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
 
@@ -283,7 +283,7 @@ class GdbStub:
         self.insert_breakpoint(address)
 
     def step_off(self, thread: int, address: int) -> None:
-        """Let *thread*, stopped at *address*, execute the instruction there; Undecided if it stays."""
+        """Have *thread*, stopped at *address*, execute the instruction there; Undecided if it stays there."""
         for _ in range(_STEPS):
             self.step(thread)
             # If a step executed nothing, the same call would be counted twice.
@@ -292,7 +292,7 @@ class GdbStub:
         raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
 
     def poll(self, limit: float) -> Stop | None:
-        """The next stop, or None after *limit* seconds without one."""
+        """The next stop, or None if there is none within *limit* seconds."""
         try:
             reply = self._wire.receive(limit, "stop")
         except TimedOut:
@@ -302,7 +302,7 @@ class GdbStub:
         return self.reason
 
     def wait(self, limit: float, event: str) -> Stop:
-        """The next stop; TimedOut, with *event* in the message, after *limit* seconds without one."""
+        """The next stop; TimedOut, with *event* in the message, if there is none within *limit* seconds."""
         stop = self.poll(limit)
         if stop is None:
             raise TimedOut(f"{event} did not happen within {limit:g} s")
@@ -319,7 +319,7 @@ class GdbStub:
         return self.reason
 
     def close(self) -> None:
-        """Close the connection to a machine that is about to end; its breakpoints remain."""
+        """Close the connection to a machine that is about to end; its breakpoints stay."""
         self._wire.close()
 
     def _resume(self, packet: str) -> None:
@@ -340,8 +340,8 @@ class GdbStub:
             at += width
         return values, data[at:]
 
-    # Connecting and interrupting may each be reported twice: a stop before the answer to a request is an old
-    # one.
+    # Connecting and interrupting may each be reported twice: a stop that arrives before the answer to a
+    # request is an old one.
     def _drain(self) -> None:
         self._ask("qC")
         self._wire.forget()
@@ -357,7 +357,7 @@ class GdbStub:
         if reply != "OK":
             raise Undecided(f"the gdbstub answered `{packet[:40]}` with {reply[:40]!r} instead of OK")
 
-    # Sends a request and returns its answer; a stop reported in between is a late one.
+    # Sends a request and returns the answer; a stop reported in between is a late one.
     def _ask(self, packet: str, stops: bool = False) -> str:
         if self.running:
             raise Defect(f"`{packet[:40]}` was sent to a running machine")

@@ -1,4 +1,4 @@
-"""Holding CPUs at kernel functions while others run, to see which tasks continue and which wait."""
+"""Holding CPUs at kernel functions while others run, to see which tasks proceed and which wait."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _SCANNED = 0x800
-# Checks of a task until it has been seen waiting for the same obstacle twice in a row; few on an idle host.
+# Maximum number of checks until a task is seen waiting for the same obstacle twice in a row; an
+# idle host needs few.
 _PATIENCE = 8
 _OTHERS = 5.0
 
-#: Functions among which to search for the caller of a semaphore's function.
+#: Functions to search for the caller of a semaphore function.
 _CALLERS = 8
 
 
@@ -37,7 +38,7 @@ class NotReached(Undecided):
 class HoldPoint:
     """A place at which to hold a CPU, and the task *pid* to hold there.
 
-    :param forced: calls on the way that are made to return immediately
+    :param forced: calls along the way that are made to return immediately
     :param counts: returns True if a call that begins with these registers counts
     """
 
@@ -49,10 +50,10 @@ class HoldPoint:
 
 @dataclass(frozen=True)
 class HoldOutcome:
-    """The progress of an operation while a CPU is held; exactly one of the three is not None.
+    """Progress of an operation while a CPU was held; exactly one of the three is not None.
 
-    :param answer: its answer, if it returned by itself
-    :param wait: its wait, if it waits; with `Obstacle.NOTHING`, the schedule should be repeated
+    :param answer: its answer, if it returned on its own
+    :param wait: what it waits for, if it waits; with `Obstacle.NOTHING`, the schedule should be repeated
     :param held: its CPU, if it reached its own place and is stopped there
     """
 
@@ -63,7 +64,7 @@ class HoldOutcome:
 
 @dataclass
 class NextHold:
-    """Another task to hold: the way to its place, and its CPU once it is stopped there."""
+    """Another task to hold: the way to its place, and its CPU once it has stopped there."""
 
     way: Way
     pid: int
@@ -71,14 +72,14 @@ class NextHold:
 
 
 class FreeCpus:
-    """The CPUs that are not held while others are.
+    """The CPUs that are not held, while others are.
 
-    The machine is stopped, except while `others`, `attempt`, `settled` or `wait_of` lets them run.
+    The machine is stopped, except while `others`, `attempt`, `settled` or `wait_of` let them run.
 
     :param stack_pointer: returns the kernel stack pointer of a process that is not running, by its pid; None
-        if unavailable, in which case a waiting exec cannot be examined
+        if that cannot be read, in which case a waiting exec cannot be examined
     :ivar steering: the machine
-    :ivar coming: another task to be held, for which to watch whenever the CPUs run
+    :ivar coming: another task to hold, to be watched for whenever the CPUs run
     """
 
     def __init__(self, steering: Steering, stack_pointer: Callable[[int], int] | None = None) -> None:
@@ -86,16 +87,16 @@ class FreeCpus:
         self.coming: NextHold | None = None
 
     def others(self, call: Callable[[], U]) -> U:
-        """Let all CPUs except held ones run until *call* has returned, and stop them again.
+        """Let all CPUs except the held ones run until *call* has returned, then stop them again.
 
-        *call* makes the guest act. It must return by itself, as `Cast.attempt` does, because its operation
+        *call* makes the guest act. It must return on its own, as `Cast.attempt` does, because its operation
         may wait for a held CPU.
 
         :raises TimedOut: if *call* did not return within :data:`_OTHERS` seconds
         """
         operation = self._come(call)
         if self.coming is not None and operation is not None and operation.done:
-            # The machine has been stopped since then: the coming task must not pass its place unseen.
+            # The machine was stopped in the meantime: the coming task must not pass its place unseen.
             return operation.result(_OTHERS)
         self.steering.go()
         try:
@@ -136,19 +137,19 @@ class FreeCpus:
         limit: float = 0.4,
         coming: NextHold | None = None,
     ) -> HoldOutcome:
-        """Let *task*, on another CPU, begin an operation; report its progress while CPUs are held.
+        """Have *task*, on another CPU, begin an operation; report how far it gets while CPUs are held.
 
-        The answer of a waiting operation is collected after a release, with `settled` or `Cast.collect`.
+        If the operation waits, its answer is collected after a release, with `settled` or `Cast.collect`.
 
         :param limit: seconds after which it counts as waiting; an operation that can finish takes about 0.05
-        :param coming: the place where it is to be held; if it waits before that, it may arrive there later
+        :param coming: the place where it is to be held; if it waits earlier, it may get there later
         """
         self.coming = coming or self.coming
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
         return self._outcome(cast, task, answer, limit, coming)
 
     def settled(self, cast: Cast, task: int, *, limit: float = 0.4) -> HoldOutcome:
-        """The progress of *task*, which waited for a CPU that has been released, in the form of `attempt`."""
+        """The progress of *task*, which waited for a CPU that has since been released, as from `attempt`."""
         coming = self.coming
         return self._outcome(cast, task, self.others(partial(cast.collect, task, limit)), limit, coming)
 
@@ -161,13 +162,13 @@ class FreeCpus:
                 break
             if coming is not None and coming.held is not None and coming.pid == cast.pids[task]:
                 return HoldOutcome(held=coming.held)
-            # The task may have been stopped in an interrupt: a true wait is seen twice in a row.
+            # The task may have been stopped in an interrupt; a real wait is seen twice in a row.
             wait = self.wait_of(cast, task)
             came = coming is not None and coming.held is not None
             if wait.need is previous_need and previous_need is not Obstacle.NOTHING and not came:
                 return HoldOutcome(wait=wait)
             previous_need = wait.need
-            # On a busy host, an operation that waits for nothing may still finish.
+            # On a busy host, an operation that is not waiting for anything may yet finish.
             extra_limit = limit if previous_need is Obstacle.NOTHING else 0.0
             answer = self.others(partial(cast.collect, task, extra_limit))
         if self.coming is not None and self.coming.pid == cast.pids[task] and answer is not None:
@@ -175,9 +176,9 @@ class FreeCpus:
         return HoldOutcome(answer) if answer else HoldOutcome(wait=Wait(Obstacle.NOTHING, ()))
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
-        """The wait of *task*, whose operation is not finished."""
+        """The wait of *task*, whose operation has not finished."""
         pid, execs = cast.pids[task], cast.verbs.get(task) == "exec"
-        # The guest reads the location of a task under a lock that may be held by the task's exec.
+        # The guest finds out where a task is under a lock that the task's exec may be holding.
         if not execs:
             whereabouts = self.others(lambda: cast.where(task))
             if whereabouts.state == "D":
@@ -189,7 +190,7 @@ class FreeCpus:
             frames = list(frames_behind(self.steering, {"rip": 0, "rsp": self._stack_pointer(pid)}))
         return judge(with_jumps(self.steering, frames or []))
 
-    # Functions of a task that is in the kernel on a CPU, in the format of `frames_of`; None if it is not.
+    # The functions of a task that is in the kernel on a CPU, as from `frames_of`; None if it is not.
     def _frames_while_running(self, pid: int) -> list[tuple[str, int]] | None:
         for thread in self.steering.threads:
             registers = self.steering.stub.registers(thread)
@@ -197,7 +198,7 @@ class FreeCpus:
                 return list(frames_behind(self.steering, registers))
         return None
 
-    # The lock function called by a sleeping task's innermost function, and the function called next.
+    # The lock function that a sleeping task's innermost function calls, and the function it calls next.
     def _calls_around(self, whereabouts: Whereabouts) -> tuple[str | None, str | None]:
         innermost = next(iter(whereabouts.functions), None)
         if innermost is None or innermost not in self.steering.symbols:
@@ -216,7 +217,7 @@ class HeldCpu(FreeCpus, Generic[T]):
         steering.keep(thread)
 
     def free(self) -> None:
-        """Let the CPU run with the others once they run again."""
+        """Let the CPU run along with the others once they run again."""
         if not self._released:
             self._released = True
             self.steering.free(self._thread)
@@ -235,13 +236,13 @@ class HeldCpu(FreeCpus, Generic[T]):
 def hold(
     steering: Steering, at: HoldPoint, call: Callable[[], T], limit: float = 2.0, grace: float = 0.0
 ) -> HeldCpu[T]:
-    """Run *call* and hold the CPU that reaches the place of *at*.
+    """Run *call* and hold the CPU that reaches the place in *at*.
 
-    *call* must return while that CPU is stopped: it begins the operation but does not wait for it
-    (`Cast.begin`).
+    *call* must return while that CPU is stopped: it begins the operation without waiting
+    for it (`Cast.begin`).
 
-    :param limit: time for a CPU to get there, in seconds
-    :param grace: time to wait for a CPU after *call* has returned, in seconds; 0 if *call* returns only when
+    :param limit: seconds that a CPU has to get there
+    :param grace: seconds to wait for a CPU after *call* has returned; 0 if *call* returns only once
         the operation is done
     :raises NotReached: if no CPU got there; the machine is running
     :raises Undecided: if the kernel has no such function
@@ -262,12 +263,12 @@ def hold(
 
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
-    """The kernel functions that the stopped *cpu* is in, maybe also some it has left; empty in user mode."""
+    """The kernel functions that the stopped *cpu* is in, perhaps some it has left; empty in user mode."""
     return tuple(name for name, _ in frames_of(steering, cpu))
 
 
 def frames_of(steering: Steering, cpu: int) -> Iterator[tuple[str, int]]:
-    """The functions of :func:`stack_of`, each with its return address."""
+    """The functions from :func:`stack_of`, each with its return address."""
     registers = steering.stub.registers(cpu + 1)
     if registers["rip"] >= USER_END:
         yield from frames_behind(steering, registers)
@@ -289,10 +290,10 @@ def frames_behind(steering: Steering, registers: dict[str, int]) -> Iterator[tup
 
 
 def with_jumps(steering: Steering, frames: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """The functions of *frames*, plus a semaphore function that has jumped to its slow path.
+    """The functions in *frames*, plus a semaphore function that has jumped to its slow path.
 
-    It no longer has a frame, but the call in its caller identifies it. Functions between the two have long
-    returned.
+    It no longer has a frame, but the call in its caller identifies it. Any functions between the two have
+    long since returned.
     """
     names = [name for name, _ in frames]
     slow = next((at for at, name in enumerate(names) if name.startswith(SEMAPHORE)), len(names))

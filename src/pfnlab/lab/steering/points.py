@@ -1,4 +1,4 @@
-"""Points in a kernel's code, and forced calls: the input and output of steering."""
+"""Points in a kernel's code and forced calls: what steering takes and what it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """A point in kernel code: ``f``, ``f#2`` (its second call) or ``f#2:ret`` (that call's return).
+    """A point in kernel code: ``f``, ``f#2`` (its second call) or ``f#2:ret`` (where that call returns).
 
-    :param function: the function; or several, as ``f|g``, any of which counts
-    :param nth: the number of the task's call that counts, from 1
-    :param at_return: whether to stop after the call returns instead of at its entry
+    :param function: the function; or several, written ``f|g``, any of which counts
+    :param nth: which call by the task counts, starting at 1
+    :param at_return: whether to stop after the call has returned instead of on entry
     """
 
     function: str
@@ -26,12 +26,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Injection:
-    """A call that is made to return a value immediately.
+    """A call that is made to return a value right away.
 
     :param returns: the value, e.g. ``-errno.ENOMEM``, or 1 for ``__pte_alloc``
     :param pid: the process or thread id of the task whose calls count
-    :param nth: the number of the call that counts, from 1
-    :param inside: the function within whose first call to count
+    :param nth: which of these calls to force, starting at 1
+    :param inside: if given, only calls within this function's first call count
     """
 
     function: str
@@ -45,9 +45,9 @@ class Injection:
 class InjectionOutcome(Generic[T]):
     """The outcome of an injection.
 
-    :param result: the result of the operation
+    :param result: the operation's result
     :param forced: whether the call was reached and forced
-    :param calls: the number of calls that counted, including the forced one
+    :param calls: how many calls counted, including the forced one
     """
 
     result: T
@@ -66,11 +66,11 @@ class Hit:
 
 @dataclass(eq=False)
 class Way:
-    """A task's way to a place, and its progress.
+    """A task's way to a place, and how far it has got.
 
     :param points: the addresses at which to stop the task now
     :param counts: returns True if a call that begins with these registers counts
-    :param calls: the number of calls of the function so far
+    :param calls: how many times the function has been called so far
     :param stack: the stack pointer after the call has returned; 0 before the call
     """
 

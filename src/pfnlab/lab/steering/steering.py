@@ -1,7 +1,7 @@
-"""Steering a real kernel: stop a task at a kernel function, or force a function's return value.
+"""Steering a real kernel: stop a task at a kernel function, or force what a function returns.
 
 An operation is any function that makes the guest act, e.g. `Guest.request` or `Cast.do`. It runs in its own
-thread, because the whole machine may stop before the operation is answered.
+thread, because the whole machine may be stopped before the operation is answered.
 """
 
 import threading
@@ -18,12 +18,12 @@ from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 
 T = TypeVar("T")
 
-# Index, among the guest's offsets, of the offset of a task's process id.
+# The position, among the guest's offsets, of the offset of a task's process id.
 _PID = 3
 #: End of user addresses.
 USER_END = 1 << 47
 _MASK = (1 << 64) - 1
-#: The length of a direct call in bytes.
+#: Length of a direct call, in bytes.
 _CALL = 5
 #: The number of bytes after a call in which to look for the next call.
 _NEAR = 64
@@ -57,10 +57,10 @@ class BackgroundCall(Generic[T]):
 
 
 class Steering:
-    """A guest whose CPUs are stopped and started by the host.
+    """A guest whose CPUs the host stops and starts.
 
     :param stub: a stub connected to the guest, which is resumed
-    :param offsets: ``hello.offsets`` of the guest, to identify the current task of a CPU
+    :param offsets: ``hello.offsets`` of the guest, used to identify a CPU's current task
     """
 
     def __init__(self, stub: GdbStub, symbols: Symbols, offsets: str) -> None:
@@ -70,14 +70,14 @@ class Steering:
         #: One thread per CPU, CPU 0 first.
         self.threads = stub.threads()
         self._held_threads: list[int] = []
-        # A held CPU is stopped while others run, so it cannot be kept in a loop.
+        # A held CPU is stopped while others run, so a loop cannot be used to hold it.
         self._traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
-        #: Cached results of whether one function leads to another.
+        #: Cached: whether one function leads to another.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
 
     def go(self) -> None:
-        """Resume all CPUs except the held ones."""
+        """Resume all CPUs except those held."""
         if self.stub.running:
             return
         if self._held_threads:
@@ -98,7 +98,7 @@ class Steering:
         """The process or thread id of the current task on the selected CPU, given its *registers*."""
         if len(self._offsets) < _PID + 1:
             raise Undecided("the guest does not know the offset of process ids in its kernel")
-        # The first member of `pcpu_hot` on kernels that have it, a separate variable before and after.
+        # The first member of `pcpu_hot` on kernels that have it; a separate variable before and after.
         symbol = "pcpu_hot" if "pcpu_hot" in self.symbols else "current_task"
         base = registers["gs_base"] if registers["gs_base"] >= USER_END else registers["k_gs_base"]
         task = self.stub.word(base + self.symbols.address(symbol) & _MASK)
@@ -107,12 +107,12 @@ class Steering:
     def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> InjectionOutcome[T]:
         """Run the operation *call* with one call of a kernel function forced to return a value.
 
-        The operation runs to its end whether or not the call is reached.
+        The operation runs to completion whether or not the call is reached.
 
-        :param limit: time limit of the operation in seconds
+        :param limit: time limit for the operation, in seconds
         :raises Undecided: if the kernel has no such function, or the enclosing function does not call it
             because it is inlined
-        :raises TimedOut: if the operation took longer
+        :raises TimedOut: if the operation takes longer
         """
         self.stub.interrupt()
         for name in filter(None, (injection.inside, injection.function)):
@@ -132,7 +132,7 @@ class Steering:
         return InjectionOutcome(result, forced, hit.calls if hit else 0)
 
     def _leads_to(self, name: str, wanted: str) -> bool:
-        """True if *name* calls *wanted*, directly or through others; function pointers are not followed."""
+        """True if *name* calls *wanted*, directly or via others; function pointers are not followed."""
         leads = self._call_paths.get((name, wanted))
         if leads is None:
             level, visited = {name}, {name}
@@ -158,9 +158,9 @@ class Steering:
         return next(iter(self.symbols.called(self.stub.read(address, _NEAR), address)), None)
 
     def meet(self, injection: Injection, operation: BackgroundCall[T], limit: float) -> Hit | None:
-        """Let the machine run until the call of *injection* is about to begin, like `reach`.
+        """Let the machine run until the call in *injection* is about to begin, like `reach`.
 
-        The hit has fewer calls than requested if the enclosing function of *injection* returned first.
+        If the enclosing function of *injection* returns first, the hit has fewer calls than requested.
         """
         within = None
         if injection.inside:
@@ -187,8 +187,8 @@ class Steering:
     ) -> Hit | None:
         """Let the machine run until task *pid* is at *place*; it is then stopped, with no trap set.
 
-        :param operation: the operation that brings the task there
-        :param within: an address and a stack pointer: counting stops when the task returns there; the hit
+        :param operation: the operation that takes the task there
+        :param within: an address and a stack pointer: counting stops when the task returns there, and the hit
             then has fewer calls than *place* requires
         :return: None if the task did not get there
         """
@@ -209,12 +209,12 @@ class Steering:
         grace: float = 0.0,
         within: tuple[int, int] | None = None,
     ) -> tuple[Way, Hit] | None:
-        """Like `reach`, for whichever of several places the task reaches first; the ways can be continued.
+        """Like `reach`, for whichever of several places the task reaches first; other ways can be continued.
 
         A call that ends one way does not count for later ways in *ways*.
 
         :param grace: seconds to wait after the operation is done
-        :return: the way that led there; the first way, unfinished, if *within* ended the counting
+        :return: the way that led there; if *within* ended the counting, the first way, unfinished
         """
         self.stub.interrupt()
         deadline = time.monotonic() + limit
@@ -235,9 +235,9 @@ class Steering:
                 registers = self.stub.registers(stop.thread)
                 at, stack_pointer = registers["rip"], registers["rsp"]
                 if at not in points:
-                    # The stop caused by the interrupt that ended the wait, or a late stop.
+                    # The stop from the interrupt that ended the wait, or a late stop.
                     continue
-                # Calls of all other tasks pass.
+                # Calls by any other task pass.
                 if self.current_pid(registers) == pid:
                     if within and (at, stack_pointer) == within:
                         return ways[0], Hit(stop.thread, registers, ways[0].calls)
@@ -246,8 +246,8 @@ class Steering:
                         return arrived_way, Hit(stop.thread, registers, arrived_way.calls)
                 self._traps.leave(stop, registers)
         finally:
-            # A machine that exited was running, and a dead one has no traps; the first error is the one that
-            # matters.
+            # A machine that exited was running, and a dead one has no traps; the first error is
+            # the one that matters.
             if not self.stub.running:
                 for address in armed_points:
                     self._traps.clear(address)
@@ -268,7 +268,7 @@ class Steering:
             way.points = frozenset({return_address})
         return not way.place.at_return
 
-    # The next stop at a trap; None, with all CPUs stopped, if the operation ends without a stop.
+    # The next stop at a trap; None, with all CPUs stopped, if the operation ends without one.
     def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:
@@ -282,7 +282,7 @@ class Steering:
                 stop = self.stub.interrupt()
                 return stop if stop.signal == TRAP else None
 
-    # The return address of a function that is about to begin, and the stack pointer after its return.
+    # The return address of a function that is about to begin, and the stack pointer once it has returned.
     def _return_of(self, registers: dict[str, int]) -> tuple[int, int]:
         return self.stub.word(registers["rsp"]), registers["rsp"] + 8
 

@@ -1,4 +1,4 @@
-"""Symbols of a guest's kernel, both ways; cached, because without KASLR every boot has the same ones."""
+"""Symbols of a guest's kernel, by name and by address; cached, since without KASLR they never move."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LIMIT = 60.0
 _LARGEST_FUNCTION = 0x10000
 _END = "done symbols"
 
-#: Direct calls and jumps with a 32-bit displacement, at any byte: false matches do not hit a function.
+#: Direct calls and jumps with a 32-bit displacement, at any byte; a false match does not hit a function.
 _BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
 
 
 class Symbols:
-    """The symbols in ``/proc/kallsyms``, as lines ``ADDRESS TYPE NAME``; *kernel* names it in messages."""
+    """The symbols in ``/proc/kallsyms``, as lines ``ADDRESS TYPE NAME``; *kernel* is its name in messages."""
 
     def __init__(self, text: str, kernel: str = "this kernel") -> None:
         self._kernel = kernel
@@ -42,7 +42,7 @@ class Symbols:
         self._names = [functions[start] for start in self._starts]
 
     def including(self, text: str) -> Symbols:
-        """These symbols plus those in *text*, e.g. of a module; of equal names the first one counts."""
+        """These symbols plus those in *text*, e.g. from a module; of equal names the first one counts."""
         others = Symbols(text)
         both = copy(self)
         both._addresses = {**others._addresses, **self._addresses}
@@ -64,7 +64,7 @@ class Symbols:
         return self._addresses[name]
 
     def extent(self, name: str) -> tuple[int, int]:
-        """The address of the function *name*, and its maximum size in bytes; errors as in `address`."""
+        """The address of function *name*, and its maximum size in bytes; errors as in `address`."""
         start = self.address(name)
         next_index = bisect.bisect_right(self._starts, start)
         end = self._starts[next_index] if next_index < len(self._starts) else start
@@ -93,7 +93,7 @@ class Symbols:
         return self._names[at], address - self._starts[at]
 
     def functions_outside(self, first: str, end: str) -> list[str]:
-        """The functions outside the range of symbols *first* to *end*, in address order."""
+        """The functions outside the range of symbols from *first* to *end*, in address order."""
         outside = range(self.address(first), self.address(end))
         return [name for start, name in zip(self._starts, self._names, strict=True) if start not in outside]
 
@@ -113,7 +113,7 @@ def _symbols_in(path: Path, release: str) -> Symbols:
 
 
 def module_symbols(guest: Guest, module: str) -> str:
-    """The symbols of a module in this boot, for `Symbols.including`; Undecided if it is not loaded."""
+    """A module's symbols in this boot, for `Symbols.including`; Undecided if it is not loaded."""
     text = _symbol_text(guest, f"symbols {module}\n")
     if not text:
         raise Undecided(f"the guest has no module `{module}` loaded")

@@ -1,4 +1,4 @@
-"""Stopping a machine when a CPU reaches an address: by breakpoints, or by loops."""
+"""Stopping a machine when a CPU reaches an address, using breakpoints or loops."""
 
 import time
 from collections.abc import Mapping
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 
-#: The signal of a stop at a breakpoint.
+#: The signal reported for a stop at a breakpoint.
 TRAP = 5
 
-#: Seconds to wait for a stop, and seconds for which a machine runs between two checks of its address.
+#: Seconds to wait for a stop, and seconds that a machine runs between two checks of its address.
 _WAIT, _RUNS = 0.01, 0.001
 
 #: A jump to itself.
 _LOOP = b"\xeb\xfe"
 
-#: First bytes of functions that have no effect: endbr, its variant for functions without pointers to them, or
-#: room for a tracer.
+#: First bytes of functions that have no effect: endbr, its variant for functions to which there are no
+#: pointers, or room for a tracer.
 _NOTHING = (b"\xf3\x0f\x1e\xfa", b"\x0f\x1f\x40\xd6", b"\x0f\x1f\x44\x00\x00")
 
-#: The first byte of a function that begins with a call of a tracer, and the size of that instruction.
+#: First byte of a function that begins with a call to a tracer, and the size of that instruction.
 _CALL, _CALL_SIZE = b"\xe8", 5
 
 _LONGEST = 5
@@ -29,9 +29,9 @@ _THREAD = 1
 
 
 class Breakpoints:
-    """Breakpoints of the gdbstub. After each stop, QEMU retranslates the guest's code, which takes 0.1 s.
+    """Gdbstub breakpoints. After each stop, QEMU retranslates the guest's code, which takes 0.1 s.
 
-    Machines stop at them from `set` to `clear`, and must be stopped while breakpoints change.
+    A machine stops at them from `set` until `clear`, and must be stopped while breakpoints change.
     """
 
     def __init__(self, stub: GdbStub) -> None:
@@ -39,29 +39,29 @@ class Breakpoints:
         self.set, self.clear = stub.insert_breakpoint, stub.remove_breakpoint
 
     def poll(self) -> Stop | None:
-        """The next stop of a running machine; None, with the machine still running, if none comes soon."""
+        """The next stop of a running machine; None, with the machine still running, if there is none soon."""
         return self._stub.poll(_WAIT)
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
-        """Move the CPU of *stop* past the breakpoint where it is; the machine stays stopped."""
+        """Move the CPU in *stop* past the breakpoint it is at; the machine stays stopped."""
         self._stub.step_over(stop.thread, registers["rip"])
 
 
 @dataclass(frozen=True)
 class _ReplacedBytes:
-    # The original first bytes of an instruction that a loop replaces, and its kind.
+    # The original first bytes of an instruction that a loop replaces, and the kind of instruction.
     code: bytes
-    #: Its size if it has no effect.
+    #: The instruction's size, if it has no effect.
     skipped: int = 0
-    #: Its target if it is a call.
+    #: The target, if it is a call.
     calls: int = 0
 
 
 class Loops:
-    """Jumps to themselves, in a machine with one CPU that is interrupted regularly to check its address.
+    """Jumps to themselves, in a one-CPU machine that is interrupted regularly to check its address.
 
     Otherwise the same as `Breakpoints`. After an interrupt, QEMU keeps its translated code, except for
-    written pages.
+    pages that were written.
     """
 
     def __init__(self, stub: GdbStub) -> None:
@@ -81,7 +81,7 @@ class Loops:
             self._stub.write(address, replaced.code)
 
     def poll(self) -> Stop | None:
-        """Interrupt the machine, and resume it if it is not in a loop."""
+        """Interrupt the machine, and resume it unless it is in a loop."""
         time.sleep(_RUNS)
         self._stub.interrupt()
         if self._stub.registers(_THREAD)["rip"] in self._replaced:
@@ -106,7 +106,7 @@ class Loops:
 
 
 def _at(address: int, code: bytes) -> _ReplacedBytes:
-    # Identifies the instruction at the beginning of the bytes at *address*.
+    # Identifies the instruction at the start of the bytes at *address*.
     nothing = next((len(start) for start in _NOTHING if code.startswith(start)), 0)
     calls = 0
     if code.startswith(_CALL):

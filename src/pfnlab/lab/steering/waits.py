@@ -1,4 +1,4 @@
-"""The obstacle a task waits for, inferred from the kernel functions it is in."""
+"""The obstacle that a task is waiting for, inferred from the kernel functions it is in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import takewhile
 
 
 class Obstacle(Enum):
-    """The lock or the CPU that a task waits for."""
+    """The lock or CPU that a task is waiting for."""
 
     CPU = "another CPU takes an interrupt"
     MMAP_LOCK = "mmap_lock"
@@ -20,25 +20,25 @@ class Obstacle(Enum):
     DEVICE = "the lock of a device that a driver is bound to"
     EXEC_UPDATE = "the lock under which an exec replaces an address space"
     OTHER_LOCK = "another lock"
-    #: It runs, or waits for something unrelated to memory management: repeat the schedule.
+    #: It is running, or waiting for something unrelated to memory management: repeat the schedule.
     NOTHING = "nothing that is known"
 
 
 @dataclass(frozen=True)
 class Wait:
-    """A task's wait in these kernel functions, innermost first, possibly including some that it has left."""
+    """A task's wait in these kernel functions, innermost first, perhaps with some that it has left."""
 
     need: Obstacle
     functions: tuple[str, ...]
 
 
-#: Functions of semaphores.
+#: Semaphore functions.
 SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
 _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_lock_slowpath")
 
 _MUTEX = ("mutex_", "__mutex_lock")
 
-# The innermost of these callers identifies a lock; these are prefixes of names.
+# The innermost of these callers identifies a lock; the names are prefixes.
 _MUTEXES: dict[Obstacle, tuple[str, ...]] = {
     Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma"),
     Obstacle.DEVICE: ("__device_driver_lock", "device_driver_", "device_release_driver"),
@@ -52,31 +52,31 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
         *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "vector_madvise", "__do_sys_"),
         *("__se_sys_", "do_mlock", "do_mbind"),
-        # System calls, which take the lock themselves if the compiler has inlined everything into their
-        # entry.
+        # System calls, which take the lock themselves if the compiler has inlined everything
+        # into their entry point.
         *("__x64_sys_munlock", "__x64_sys_mlockall", "__x64_sys_msync", "__x64_sys_mincore"),
         *("__x64_sys_remap_file_pages", "__x64_sys_process_mrelease", "__x64_sys_process_madvise"),
         *("do_mremap", "mmap_write_lock", "mmap_read_lock", "__mm_populate", "m_start", "lock_next_vma"),
         *("show_smaps_rollup", "do_pagemap_scan", "clear_refs_write", "exit_mm", "do_mseal", "mseal_range"),
-        # Functions that read or copy the memory of another address space, or take its pages.
+        # Functions that read or copy another address space's memory, or take its pages.
         *("process_vm_rw", "__access_remote_vm", "access_remote_vm", "mem_rw", "do_pages_stat"),
         *("get_user_pages", "__get_user_pages", "gup_", "__gup_", "internal_get_user_pages"),
         *("pagemap_", "userfaultfd_"),
-        # The two requests of the guest driver that take the lock themselves.
+        # The two guest driver requests that take the lock themselves.
         *("pfnlab_zap", "pfnlab_remap_live"),
-        # Up to 6.9, vfio-pci takes it for each address space from which it removes entries.
+        # Up to 6.9, vfio-pci takes it for each address space that it removes entries from.
         "vfio_pci_zap_and_vma",
     ),
     Obstacle.EXEC_UPDATE: ("mm_access",),
-    # A fault waits for it while holding mmap_lock; functions of vfio-pci that take mmap_lock are listed
-    # above.
+    # A fault waits for it while holding mmap_lock; the vfio-pci functions that take
+    # mmap_lock are listed above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
-#: Functions that take a lock of vfio-pci.
+#: Functions that take a vfio-pci lock.
 _VFIO = {Obstacle.MEMORY: _SEMAPHORES[Obstacle.MEMORY]}
 #: Writers of a VMA's own lock, which counts its readers from 6.15 on.
 _VMA_LOCK = ("__vma_start_write", "__vma_start_exclude_readers", "__vma_enter_locked")
-#: These take mmap_lock killably, but the lock of a file by plain down_write.
+#: These take mmap_lock killably, but a file's lock by plain down_write.
 _FILES: dict[Obstacle, tuple[str, ...]] = {Obstacle.I_MMAP: ("dup_mm", "copy_process")}
 _SPINLOCKS = {
     Obstacle.BOOK: (
@@ -85,7 +85,7 @@ _SPINLOCKS = {
     Obstacle.PAGE_TABLE: (
         *("follow_p", "zap_", "__zap_", "unmap_page_range", "insert_pfn", "copy_p", "move_", "remap_p"),
         *("change_p", "handle_", "__pte_offset", "pte_offset", "__handle_mm_fault", "do_", "unmap_"),
-        # Walks of a table's entries, which take the lock themselves up to 6.4.
+        # Walks over a table's entries, which take the lock themselves up to 6.4.
         *("mincore_", "swapin_", "mlock_p", "pagemap_", "smaps_", "clear_refs_", "madvise_", "gather_"),
         *("queue_", "wp_page", "finish_", "filemap_map", "folio_walk"),
     ),
@@ -98,7 +98,7 @@ _SPINLOCK_DEPTH = 4
 def judge(functions: Sequence[str]) -> Wait:
     """The wait of a task that is in *functions*, innermost first.
 
-    Functions of an interrupt on top of these are skipped, because a CPU can also be held in one.
+    The functions of an interrupt on top of these are skipped, because a CPU can also be held in an interrupt.
     """
     names = tuple(functions)
     for at, name in enumerate(names):
@@ -121,12 +121,12 @@ def judge(functions: Sequence[str]) -> Wait:
 def judge_sleeping(
     functions: Sequence[str], called: str | None = None, calls_next: str | None = None
 ) -> Wait:
-    """The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
+    """The wait of a task that is sleeping uninterruptibly in *functions*, innermost first.
 
-    They are in the format of ``/proc/PID/stack``, which omits the lock's own functions.
+    They are in the form of ``/proc/PID/stack``, which leaves out the lock's own functions.
 
     :param called: the lock function that the innermost function calls; None if unknown. If the caller takes
-        several locks, e.g. a fault of vfio-pci up to 6.9, the task waits for the lock of this kind
+        several locks, as a vfio-pci fault does up to 6.9, the task is waiting for the lock of this kind
     :param calls_next: the function that the innermost function calls next
     """
     names = tuple(functions)
@@ -148,7 +148,7 @@ def judge_sleeping(
 
 
 def _semaphore_named(names: Sequence[str], taken: str) -> Obstacle | None:
-    """The semaphore for which *names* wait in the semaphore function *taken*."""
+    """The semaphore that *names* wait for in the semaphore function *taken*."""
     innermost = next((name for name in names if not name.startswith(SEMAPHORE)), "")
     of_file = _lock_named([innermost], _FILES) if taken == "down_write" else None
     return of_file or _lock_named(names, _SEMAPHORES)

@@ -1,4 +1,4 @@
-"""The accelerator of guests: the emulator's own (TCG) or the host's processor (KVM)."""
+"""The accelerator that guests use: the emulator's own (TCG) or the host's processor (KVM)."""
 
 import os
 import threading
@@ -12,14 +12,14 @@ from pfnlab.programs.runs.machine import Accel
 #: The device that QEMU opens for KVM.
 DEVICE = Path("/dev/kvm")
 
-#: Seconds in which a guest with KVM must say hello; it takes about one.
+#: Seconds that a guest with KVM has to say hello; it takes about one.
 HELLO_LIMIT = 20.0
 
 
 class Acceleration:
-    """The accelerator of one machine's guests, and whether KVM has worked there.
+    """The accelerator for one machine's guests, and whether KVM has worked there.
 
-    :param requested: the accelerator the user requested
+    :param requested: the accelerator that the user requested
     :param say: called once, with the reason, if a different one is used
     :param device: the KVM device; replaced in tests
     """
@@ -36,7 +36,7 @@ class Acceleration:
         self._current = Accel.TCG if self._requested is Accel.TCG else Accel.AUTO
 
     def settle(self) -> None:
-        """Find out once whether KVM can be used; MissingTool if it was requested but cannot be used."""
+        """Find out, once, whether KVM can be used; MissingTool if it was requested but cannot be."""
         with self._lock:
             if self._current is not Accel.AUTO:
                 return
@@ -48,10 +48,10 @@ class Acceleration:
             self._current = Accel.TCG if trouble else Accel.KVM
 
     def of(self, *, steered: bool) -> Accel:
-        """The accelerator of the next guest, KVM or TCG.
+        """The accelerator for the next guest, KVM or TCG.
 
-        :param steered: whether its programs hold a processor or force a function; such programs were only
-            measured with TCG
+        :param steered: whether its programs hold a processor or force a function; such programs have only
+            been measured with TCG
         """
         self.settle()
         with self._lock:
@@ -70,7 +70,7 @@ class Acceleration:
         self._kvm_works = True
 
     def falls_back(self, reason: str) -> bool:
-        """Give up KVM for *reason*; return True if the guest that failed to boot should be retried."""
+        """Give up on KVM for *reason*; return True if the guest that failed to boot should be retried."""
         with self._lock:
             if self._kvm_works:
                 return False
@@ -79,7 +79,7 @@ class Acceleration:
             return True
 
     def _tell(self, line: str) -> None:
-        # Each kind of message is printed once: the reason for one guest is enough.
+        # Each kind of message is printed once: the reason from one guest is enough.
         if (kind := line.partition(":")[0]) not in self._told_kinds:
             self._told_kinds.add(kind)
             self._say(line)

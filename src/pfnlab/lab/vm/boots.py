@@ -1,4 +1,4 @@
-"""The guests of one machine: booted on demand, ended together; a kernel that never boots is given up."""
+"""The guests of one machine: booted on demand, ended together; a kernel that never boots is given up on."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Accel
 
-#: Consecutive failed boots after which the kernel is considered unbootable.
+#: After this many failed boots in a row, the kernel counts as unbootable.
 MAX_FAILED_BOOTS = 4
 
 
@@ -25,40 +25,40 @@ class GuestLike(Protocol):
     hello: Hello
 
     def request(self, text: str, limit: float) -> str:
-        """The reply to *text*; LostGuest if it takes longer than *limit* seconds, or cannot come."""
+        """The reply to *text*; LostGuest if it takes longer than *limit* seconds, or can never come."""
 
     def last_alarm(self) -> Alarm | None:
-        """The alarm that ended it or is about to, without its operation."""
+        """The alarm that ended it or is about to, without the operation."""
 
     @property
     def begun(self) -> int:
-        """The number of operations of the last request that have begun, including its end."""
+        """The number of operations in the last request that have begun, counting its end."""
 
     @property
     def is_disturbed(self) -> bool:
-        """True if it is killed or stopped from outside, or was when it was lost."""
+        """True if it is killed or stopped from outside, or was at the time it was lost."""
 
     def close(self) -> None:
-        """End it; harmless if it has already ended. May be called while another thread waits for a reply."""
+        """End it; harmless if it has already ended. Another thread may be waiting for a reply meanwhile."""
 
 
 @dataclass(frozen=True)
 class GuestShape:
-    """The properties of a guest to boot.
+    """The properties that a guest is booted with.
 
     :param bar_mib: the size of the device under test in MiB, a power of two; only written pages use memory
-    :param image: its initramfs; the agent's if None
-    :param cpus: number of CPUs
-    :param slot: whether the device under test is in a slot, and can be unplugged
-    :param resets: whether the device under test can be reset and put to sleep; such machines are always
-        booted
+    :param image: its initramfs; the agent's image if None
+    :param cpus: the number of CPUs
+    :param slot: whether the device under test is in a slot and can be unplugged
+    :param resets: whether the device under test can be reset and put to sleep; such
+        machines are always booted
     :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
-        no state is saved, because it would not fit any other host
-    :param devices: additional devices, each an argument of QEMU's ``-device``; such machines are always
-        booted
-    :param parameters: additional words of the kernel's command line; such machines are always booted
+        no state is saved, because it would not fit another host
+    :param devices: additional devices, each an argument to QEMU's ``-device``; such
+        machines are always booted
+    :param parameters: additional words for the kernel's command line; such machines are always booted
     :param phys_bits: the width of a physical address on an emulated processor; the emulator's default if None
-    :param ram_mib: its RAM in MiB; derived from the kernel's configuration if None
+    :param ram_mib: RAM in MiB; derived from the kernel's configuration if None
     """
 
     bar_mib: int = 64
@@ -73,10 +73,10 @@ class GuestShape:
     ram_mib: int | None = None
 
 
-#: A small guest with only the agent.
+#: A small guest with nothing but the agent.
 SMALL = GuestShape()
 
-#: Boots a kernel as a guest of that shape; the offsets are from an earlier boot of the kernel.
+#: Boots a kernel as a guest of that shape; the offsets come from an earlier boot of the kernel.
 GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
 
 
@@ -86,7 +86,7 @@ class AbandonedBoot(Exception):
 
 @dataclass
 class Boots:
-    """State shared by the guests of one machine, with the images of the driver and of vfio-pci."""
+    """State shared by the guests of one machine, including the images with the driver and with vfio-pci."""
 
     boot: Callable[[GuestShape, str | None], GuestLike]
     driver: DriverImage
@@ -100,7 +100,7 @@ class Boots:
     failure: str = ""
 
     def start(self, shape: GuestShape) -> GuestLike:
-        """Start a new guest; a failed boot is retried once, unless all recent boots failed."""
+        """Start a new guest; a failed boot is retried once, unless all recent boots have failed."""
         for last_try in (False, True):
             with self.lock:
                 if self.failed_boots >= MAX_FAILED_BOOTS:
@@ -127,7 +127,7 @@ class Boots:
         raise Defect("a boot neither worked nor failed")
 
     def _boot(self, shape: GuestShape, offsets: str | None) -> GuestLike:
-        # Until the first guest has booted with KVM, it is uncertain whether guests can.
+        # Until the first guest has booted with KVM, it is not known whether guests can.
         shape = replace(shape, accel=self.acceleration.still(shape.accel))
         try:
             guest = self.boot(shape, offsets)
@@ -146,7 +146,7 @@ class Boots:
         guest.close()
 
     def end_all(self) -> None:
-        """Close all guests, even while other threads wait for them."""
+        """Close all guests, even while other threads are waiting for them."""
         with self.lock:
             guests, self.guests = list(self.guests), set()
         for guest in guests:

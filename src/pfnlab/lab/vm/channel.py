@@ -1,4 +1,4 @@
-"""Memory shared by host and guest agent, and the ports with which they take turns: ``guest/PROTOCOL.md``."""
+"""Memory shared by host and guest agent, and the ports they use to take turns: ``guest/PROTOCOL.md``."""
 
 import contextlib
 import mmap
@@ -12,22 +12,22 @@ from pathlib import Path
 
 from pfnlab.base.errors import Defect
 
-#: Ways to wait, flags in a word of the channel.
+#: Ways of waiting: flags in one word of the channel.
 RING, STAND, NAP = 1, 2, 4
 
 _IO_PORTS = {"bell": 0xE9, "gate": 0xEA}
 
-# Maximum number of unread rings; there is one per completed operation.
+# Maximum number of unread rings; there is one for each completed operation.
 _MOST = 4096
 
 
 class Ports:
-    """Two ports with which host and guest take turns, so that neither polls while the other works.
+    """Two ports through which host and guest take turns, so that neither polls while the other works.
 
     The agent rings the *bell* when it has a message; the host sleeps until then. The agent stops at the
-    *gate* until the host lets it through. Both are debug consoles of QEMU on sockets, and these are the
-    host's ends. The processor blocks when it writes to a full socket, and QEMU itself blocks with it, so QEMU
-    must not be queried while the guest is at the gate.
+    *gate* until the host lets it through. Both are QEMU debug consoles on sockets, and these are the host's
+    ends. The processor blocks when it writes to a full socket, and QEMU itself blocks with it, so QEMU must
+    not be queried while the guest is at the gate.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Ports:
         for name in _IO_PORTS:
             self._mine[name], self._of_guest[name] = socket.socketpair()
             self._mine[name].setblocking(False)
-        # The smallest buffer possible: each byte with room is a poll.
+        # The smallest possible buffer: each byte of room is one more poll.
         self._of_guest["gate"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
 
     @property
@@ -45,7 +45,7 @@ class Ports:
         return [end.fileno() for end in self._of_guest.values()]
 
     def arguments(self) -> list[str]:
-        """QEMU's arguments for the two devices."""
+        """QEMU arguments for the two devices."""
         return [
             word
             for name, end in self._of_guest.items()
@@ -56,13 +56,13 @@ class Ports:
         ]
 
     def started(self) -> None:
-        """Close our copies of QEMU's ends once it has started, so that it notices when the host is gone."""
+        """Close our copies of QEMU's ends once QEMU has started, so that it notices when the host is gone."""
         for end in self._of_guest.values():
             end.close()
 
     def listen(self, seconds: float) -> None:
-        """Sleep until the bell rings or is broken, at most *seconds*."""
-        # Two threads may listen: one whose answer came too late may not have stopped yet.
+        """Sleep until the bell rings or breaks, at most *seconds*."""
+        # Two threads may be listening: one whose answer came too late may not have stopped yet.
         bell = select.poll()
         bell.register(self._mine["bell"], select.POLLIN)
         if bell.poll(1000 * seconds):
@@ -70,7 +70,7 @@ class Ports:
                 self._mine["bell"].recv(_MOST)
 
     def let_through(self) -> None:
-        """Let the guest through the gate once; has no effect if the guest is not there."""
+        """Let the guest through the gate once; has no effect if the guest is not at the gate."""
         with contextlib.suppress(OSError):
             self._mine["gate"].recv(1)
 
@@ -80,7 +80,7 @@ class Ports:
             end.close()
 
 
-#: Size of the shared memory in bytes.
+#: Size of the shared memory, in bytes.
 CHANNEL_SIZE = 16 << 20
 
 _REQUEST = 4096
@@ -88,10 +88,10 @@ _REPLY = 1 << 20
 _REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
 _HEARTBEAT, _BEGUN, _ALLOWED, _DONE, _TURNS, _PORTS, _AWAITED = range(4, 11)
 
-# The first byte of the firmware's own code, up to 1 MiB.
+# The first byte of the firmware's own code, which extends to 1 MiB.
 _FIRMWARE_CODE = 0xF0000
 
-# Waiting: spin at first, then sleep for increasing times (in seconds).
+# Waiting: spin at first, then sleep for longer and longer times (in seconds).
 _SPIN = 0.00002
 _SHORTEST_NAP = 0.0003
 _LONGEST_NAP = 0.001
@@ -105,11 +105,11 @@ class Hello:
     :param release: as printed by ``uname -r``
     :param bar_start: the first physical byte of the device under test, which has *bar_pages* pages
     :param ptes: ``ok``, or the reason why page tables cannot be read
-    :param offsets: offsets found by the page-table reader; a later guest of the same kernel boots faster with
-        them
+    :param offsets: offsets that the page-table reader found; with them a later guest of the
+        same kernel boots faster
     :param order: ``ok`` if the order of kernel calls can be observed
     :param phys_bits: the width of a physical address on its processor
-    :param rom_end: the end of the last adapter ROM that the kernel found; 0 if it found none
+    :param rom_end: where the last adapter ROM that the kernel found ends; 0 if it found none
     """
 
     release: str
@@ -126,7 +126,7 @@ class Hello:
         """True if the kernel mistook firmware memory for an adapter ROM.
 
         SeaBIOS marks the memory below its own code with the signature of such a ROM. The checksum that a ROM
-        must have (probe_roms) is correct by chance in one of 256 boots.
+        must have (probe_roms) is right by chance in one boot out of 256.
         """
         return self.rom_end == _FIRMWARE_CODE
 
@@ -162,10 +162,10 @@ class Channel:
         self._sequence = 1
 
     def send(self, text: str, allowed: int = 0, turns: int = RING) -> None:
-        """Send *text* to the agent; its reply is the next one waited for.
+        """Send *text* to the agent; the next reply waited for is the reply to it.
 
-        :param allowed: the number of operations that may begin at once, if the request makes them wait
-        :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.channel`
+        :param allowed: the number of operations that may begin right away, if the request makes them wait
+        :param turns: how both sides wait, as described in :mod:`~pfnlab.lab.vm.channel`
         """
         data = text.encode("ascii")
         if len(data) > _REPLY - _REQUEST:
@@ -187,7 +187,7 @@ class Channel:
         return self.answered()
 
     def answered(self) -> str:
-        """The reply so far, in complete sections, for a guest that sends nothing further."""
+        """The reply so far, in complete sections, from a guest that sends nothing more."""
         length = self._words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
 
@@ -196,7 +196,7 @@ class Channel:
         return self._wait(lambda: self._words[_AWAITED] == self._sequence + 1, limit, lives)
 
     def allow(self, operations: int) -> None:
-        """Let operations of the request begin, up to a total of *operations*, which includes the end."""
+        """Let operations in the request begin, up to *operations* in total, counting the end."""
         self._words[_ALLOWED] = operations
         self._ports.let_through()
 
@@ -220,17 +220,18 @@ class Channel:
         self._words[_HEARTBEAT] = 0
 
     def heart_beats(self, limit: float, lives: Callable[[], bool]) -> bool:
-        """Wait until the agent polls for requests; *limit* and *lives* as in `reply`."""
+        """Wait until the agent is polling for requests; *limit* and *lives* as in `reply`."""
         return _wait(lambda: self._words[_HEARTBEAT] != 0, limit, lives)
 
-    # True if *done* became true before *limit* passed and while *lives*; an agent without ports is polled.
+    # True if *done* became true before *limit* passed and while *lives* held; an agent
+    # without ports is polled.
     def _wait(self, done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
         rings = self._words[_PORTS] and self._words[_TURNS] & RING
         return _wait(done, limit, lives, partial(self._ports.listen, _CHECK_EVERY) if rings else None)
 
     @property
     def begun(self) -> int:
-        """The number of operations of the last request that the agent has begun, including the end."""
+        """The number of operations in the last request that the agent has begun, counting the end."""
         return self._words[_BEGUN]
 
     def close(self) -> None:
@@ -240,7 +241,8 @@ class Channel:
         self._ports.close()
 
 
-# True if *done* became true before *limit* passed and while *lives*; *listen* sleeps until it may be.
+# True if *done* became true before *limit* passed and while *lives* held; *listen* sleeps
+# until that may be so.
 def _wait(
     done: Callable[[], bool],
     limit: float,

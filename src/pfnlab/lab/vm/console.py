@@ -1,4 +1,4 @@
-"""The console of a guest: its lines, and a cache file that keeps them if the guest is lost."""
+"""A guest's console: its lines, and a cache file that keeps them if the guest is lost."""
 
 import contextlib
 import itertools
@@ -10,10 +10,10 @@ from pathlib import Path
 from pfnlab.lab.images.cache import cache_root, write_cached
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
-# QEMU's message after which it keeps running, but its guest is stopped.
+# QEMU prints this message when the guest has been stopped but QEMU keeps running.
 _KVM_GAVE_UP = "KVM internal error"
 
-# The prefix of the agent's last line.
+# The beginning of the agent's last line.
 _AGENT = "pfnlab agent:"
 
 _CONSOLES_KEPT = 50
@@ -21,7 +21,7 @@ _serial = itertools.count()
 
 
 def lines_of(path: Path) -> list[str]:
-    """The nonempty lines of a log; no lines if there is no log."""
+    """The nonempty lines of a log; none if there is no log."""
     try:
         text = path.read_text(errors="replace")
     except OSError:
@@ -30,7 +30,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 def keep_console(lines: Sequence[str]) -> Path | None:
-    """Store a lost guest's output in the cache; None if it cannot be stored."""
+    """Keep a lost guest's output in the cache; None if it cannot be stored."""
     folder = cache_root() / "lost"
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
     try:
@@ -45,14 +45,14 @@ def keep_console(lines: Sequence[str]) -> Path | None:
 
 
 def alarm_of(console: Sequence[str]) -> Alarm | None:
-    """A kernel's first alarm; None if the agent gave up, because that panic is not the kernel's own."""
+    """A kernel's first alarm; None if the agent gave up, because such a panic is not the kernel's own."""
     if any(_AGENT in line for line in console):
         return None
     return first_alarm(alarms_in(console))
 
 
 def gave_up(stderr: Sequence[str]) -> bool:
-    """True if KVM gave up: QEMU keeps running, but its guest is stopped."""
+    """True if KVM gave up: QEMU keeps running, but the guest is stopped."""
     return any(_KVM_GAVE_UP in line for line in stderr)
 
 

@@ -1,7 +1,8 @@
-"""Executed blocks of a guest's kernel, counted by a plugin for QEMU's emulator.
+"""Blocks that a guest's kernel executes, counted by a plugin for QEMU's emulator.
 
-A block is a piece of code that the emulator translates as a unit, identified by its start address. The plugin
-(``blocks.c``) counts in a file that is also mapped here, so that counts can be read and cleared from outside.
+A block is a piece of code that the emulator translates as one unit, identified by its start address.
+The plugin (``blocks.c``) counts in a file that is also mapped here, so that counts can be read and
+cleared from outside.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pfnlab.base.errors import Defect
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 
-#: The capacity of the file in blocks, as in ``blocks.c``.
+#: The number of blocks that fit in the file, as in ``blocks.c``.
 MOST_BLOCKS = 1 << 17
 
 _WORD = 8
@@ -24,7 +25,7 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def plugin(*, say: Callable[[str], None] = quiet) -> Path:
-    """The plugin, compiled once; MissingTool without a C compiler, Defect if it does not compile."""
+    """The plugin, compiled only once; MissingTool without a C compiler, Defect if it does not compile."""
     source = (resources.files("pfnlab.lab.vm") / "blocks.c").read_text(encoding="utf-8")
     key = hashlib.sha256(repr((source, _FLAGS)).encode()).hexdigest()
 
@@ -40,7 +41,7 @@ def plugin(*, say: Callable[[str], None] = quiet) -> Path:
 
 
 class Blocks:
-    """The counts of one guest, in a file created by the plugin."""
+    """The counts for one guest, in a file that the plugin creates."""
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:
@@ -53,8 +54,8 @@ class Blocks:
         self._counts(used)[:] = memoryview(bytes(used * _WORD)).cast("Q")
 
     def reached(self) -> list[int]:
-        """The addresses of the blocks that have run since then, in the order of their first translation."""
-        # The guest may still be running, and translate more blocks.
+        """The addresses of the blocks that have run since `clear`, in order of first translation."""
+        # The guest may still be running, and translating more blocks.
         used = self._used
         addresses = self._words[1 : 1 + used]
         return [address for address, count in zip(addresses, self._counts(used), strict=True) if count]

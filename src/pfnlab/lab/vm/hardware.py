@@ -1,4 +1,4 @@
-"""Hardware of guests, from a machine's name: ``qemu:7.3,cpus=4,memory=768,phys_bits=52``."""
+"""Guest hardware, as given in a machine's name: ``qemu:7.3,cpus=4,memory=768,phys_bits=52``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _BOUNDS = {"cpus": (1, 16), "memory": (128, 65_536), "phys_bits": (39, 52)}
 
 @dataclass(frozen=True)
 class Hardware:
-    """Properties of all guests of one machine, beyond a program's needs; None for the default.
+    """Properties of all guests of one machine, beyond what a program needs; None for the default.
 
-    :param cpus: number of processors
+    :param cpus: the number of processors
     :param memory: RAM in MiB
-    :param phys_bits: the width of a physical address, in bits
-    :param parameters: additional words of the kernel's command line; such guests are always booted
+    :param phys_bits: the width of a physical address in bits
+    :param parameters: additional words for the kernel's command line; such guests are always booted
     """
 
     cpus: int | None = None
@@ -56,12 +56,12 @@ class Hardware:
         )
 
 
-#: Default guests: one processor, and the RAM that the kernel's configuration needs.
+#: Default guests have one processor, and as much RAM as the kernel's configuration needs.
 USUAL = Hardware()
 
 
 def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
-    """The hardware given by *words* of a machine's name; Misuse if one is invalid or out of bounds."""
+    """The hardware that *words* of a machine's name describe; Misuse if one is invalid or out of bounds."""
     numbers = dict[str, int]()
     parameters = list[str]()
     for word in words:

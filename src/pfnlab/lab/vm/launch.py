@@ -1,4 +1,4 @@
-"""QEMU's command line (processor, devices, kernel parameters), and the start of its process."""
+"""QEMU's command line (processor, devices, kernel parameters), and starting its process."""
 
 import os
 import subprocess
@@ -12,42 +12,42 @@ from pfnlab.lab.vm.qmp import Slot
 from pfnlab.lab.vm.saved_state import SAVABLE
 from pfnlab.programs.runs.machine import Accel
 
-#: CPU model for several CPUs. With cx16, QEMU 7.2 killed a 6.12 guest in the instruction that uses it.
+#: CPU model for several CPUs. With cx16, QEMU 7.2 killed a 6.12 guest at the instruction that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
 
-#: Model of a single emulated CPU. Without erms the kernel clears and copies memory by words instead of bytes;
-#: the emulator takes as long for a byte as for a word.
+#: Model of a single emulated CPU. Without erms the kernel clears and copies memory word by word instead of
+#: byte by byte; the emulator takes as long for a byte as for a word.
 CPU_OF_ONE = "max,-erms,-fsrm"
 
-#: Kernel parameters for a single emulated CPU: periodic ticks, because setting the timer at every task switch
-#: is expensive, and no clearing of memory that is written anyway.
+#: Kernel parameters for a single emulated CPU: periodic ticks, because setting the timer on every task switch
+#: is expensive, and no clearing of memory that will be written anyway.
 PARAMETERS_OF_ONE = "highres=off nohz=off init_on_alloc=0"
 
-#: CPU model with KVM. It hides from the kernel that it is a guest, because that changes the kernel's
-#: behavior, and lacks a register that not every host provides to its guests.
+#: CPU model with KVM. It hides from the kernel that it is a guest, because knowing that changes the kernel's
+#: behavior, and leaves out a register that not every host can give its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 
-#: Kernel parameter that disables a built-in driver for the device of `controller_arguments`, e.g. in kernels
-#: from 7.2 on.
+#: Kernel parameter that turns off a built-in driver for the device of `controller_arguments`, e.g. in
+#: kernels from 7.2 on.
 NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
 _ROOM = 16 * CHANNEL_SIZE
 
-#: Kernel parameters of every guest: exit at once on an oops, the same addresses in every boot, shorter waits,
-#: and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
+#: Kernel parameters for every guest: exit at once on an oops, the same addresses on every boot, shorter
+#: waits, and no DAMON statistics (on by default in Debian kernels from 6.17 on), which clear accessed bits in
 #: page-table entries.
 PARAMETERS = (
     "console=ttyS0 quiet oops=panic panic=-1 damon_stat.enabled=0 "
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
 )
 
-#: Bus addresses of the device under test, or of its slot, and of the channel's device.
+#: Bus addresses of the device under test, or its slot, and of the channel's device.
 UNDER_TEST, CHANNEL = 0x10, 0x11
 
-# Saving reads every page of the BAR at 0.1 s per GiB; a boot takes a few seconds.
+# Saving reads every page of the BAR, at 0.1 s per GiB; a boot takes only a few seconds.
 _SAVABLE_BAR_MIB = 8192
 
-# Ends a QEMU whose owner is gone.
+# Ends a QEMU process whose owner is gone.
 _GUARD = 'case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
 
@@ -63,14 +63,14 @@ def cpu_arguments(accel: Accel, cpus: int, phys_bits: int | None = None) -> list
 
 
 def parameters_for(accel: Accel, cpus: int) -> list[str]:
-    """Kernel parameters that speed up this number of CPUs."""
+    """Parameters that make a kernel run faster on this many CPUs."""
     return [PARAMETERS_OF_ONE] * (accel is Accel.TCG and cpus == 1)
 
 
 def device_arguments(name: str, backend: str, slot: int) -> list[str]:
     """Arguments for a device at *slot* with memory as its BAR2.
 
-    Unshared memory costs nothing until it is written, even if a state is saved or read.
+    Memory that is not shared costs nothing until it is written, even if a state is saved or loaded.
     """
     kind, _, rest = backend.partition(",")
     front = f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"
@@ -80,8 +80,8 @@ def device_arguments(name: str, backend: str, slot: int) -> list[str]:
 def controller_arguments(bar_mib: int, slot: int) -> list[str]:
     """Arguments for a device at *slot* that can be reset and put to sleep, with memory as its BAR2.
 
-    It is an NVMe controller without a disk; its memory is the controller memory buffer. Its state cannot be
-    saved.
+    It is an NVMe controller without a disk; the memory is the controller memory buffer. Its
+    state cannot be saved.
     """
     return ["-device", f"nvme,serial=pfnlab,max_ioqpairs=1,msix_qsize=1,cmb_size_mb={bar_mib},addr={slot:#x}"]
 
@@ -93,7 +93,7 @@ def ram_arguments(path: Path, size: int) -> tuple[str, ...]:
 
 
 def memory_folder(room: int) -> str | None:
-    """The shared-memory folder if it has space for *room* bytes plus the channel, or else None.
+    """The shared-memory folder if it has *room* bytes free besides the channel, else None.
 
     Containers often have little space there, and running out of it kills processes.
     """
@@ -117,8 +117,8 @@ def is_stopped(process: int) -> bool:
 def start_qemu(
     command: Sequence[str], folder: Path, files: Sequence[int] = ()
 ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
-    """Start QEMU with *files*, and a guard that ends it with its owner; its output goes to *folder*."""
-    # Separate sessions, so that a terminal's interrupt reaches only the owner, who then closes.
+    """Start QEMU with *files*, and a guard that ends it when its owner ends; output goes to *folder*."""
+    # Separate sessions, so that Ctrl-C in a terminal reaches only the owner, who then closes them.
     with (folder / "stderr").open("wb") as stderr:
         qemu = subprocess.Popen(
             command,
@@ -143,7 +143,7 @@ def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[s
         *("-M", "q35"),
         *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits),
         *("-m", str(ram_mib)),
-        # An IOMMU has to come before other devices.
+        # An IOMMU must come before other devices.
         *(("-device", "intel-iommu") if iommu else ()),
         *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
         *(
@@ -159,12 +159,12 @@ def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[s
 
 
 def common_parameters(shape: GuestShape) -> str:
-    """The kernel parameters of every guest with such a processor."""
+    """The kernel parameters that every guest with such a processor gets."""
     return " ".join((PARAMETERS, *parameters_for(shape.accel, shape.cpus)))
 
 
 def kernel_parameters(shape: GuestShape, offsets: str | None, *, iommu: bool) -> str:
-    """All kernel parameters of a guest, including offsets from an earlier guest of the same kernel."""
+    """All kernel parameters for a guest, including offsets from an earlier guest of the same kernel."""
     words = (
         common_parameters(shape),
         *["intel_iommu=on"] * iommu,
@@ -176,7 +176,7 @@ def kernel_parameters(shape: GuestShape, offsets: str | None, *, iommu: bool) ->
 
 
 def can_be_saved(shape: GuestShape) -> bool:
-    """True if the state of such a machine can be saved after its boot, and reused."""
-    # The state of the controller used for a device with resets cannot be saved.
+    """True if such a machine's state can be saved after its boot, and reused."""
+    # The controller used for a device with resets has state that cannot be saved.
     special = shape.resets or bool(shape.devices or shape.parameters)
     return not special and shape.bar_mib <= _SAVABLE_BAR_MIB and shape.accel is not Accel.KVM

@@ -1,9 +1,9 @@
-"""The order of kernel calls inside an operation: functions to probe in each kernel, parsing of traces.
+"""The order of kernel calls in an operation: which functions to probe in each kernel, and trace parsing.
 
-``order_symbols.json`` lists, for every event in recorded orders, its functions in each series and the
-locations of their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual bytes,
-``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct`` of
-every series vm_start is first and vm_mm at 16; in ``struct mmu_gather`` mm is first.
+``order_symbols.json`` lists, for every event in recorded orders, the functions for it in each series, and
+where their arguments are: ``address`` is a virtual byte, ``start`` and ``end`` a range of virtual bytes,
+``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space. In every series, vm_start is first
+in ``struct vm_area_struct`` and vm_mm is at 16; in ``struct mmu_gather``, mm is first.
 """
 
 import functools
@@ -20,21 +20,21 @@ from pfnlab.base.units import PAGE_SHIFT, pages_of, phys_to_pfn
 from pfnlab.programs.runs.events import EVENTS, core_order, event_text, without_own_tables
 from pfnlab.programs.runs.places import Places
 
-#: The guest's line if its buffer has overflowed and events were lost.
+#: The guest sends this line if its buffer has overflowed and events were lost.
 LOST = "lost"
 
-#: The end of a range that is the whole address space.
+#: The end of a range that covers the whole address space.
 _TLB_FLUSH_ALL = (1 << 64) - 1
 
-#: The model's event for a word and the kind of its argument.
+#: The model's event for a word, and the kind of argument it has.
 _EVENT_NAMES = {wording: name for name, wording in EVENTS.items()}
 
-#: Functions without an address argument that work on a single address space.
+#: Functions that have no address argument but work on a single address space.
 _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
 
 
 class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
-    """A kernel function that implements an event, from series *first* to *last* if these are given.
+    """A kernel function that implements an event, from series *first* to *last* where given.
 
     :param arguments: the location of each kind of argument in the function, in the syntax of kprobe events
     """
@@ -52,7 +52,7 @@ class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": 
 
 @functools.cache
 def symbols() -> dict[str, list[EventSymbol]]:
-    """The functions of every event, by the event's name in recorded orders."""
+    """The functions for every event, by the name that recorded orders use for the event."""
     text = (resources.files("pfnlab.lab.vm") / "order_symbols.json").read_bytes()
     return msgspec.json.decode(text, type=dict[str, list[EventSymbol]])
 
@@ -70,7 +70,7 @@ def address_of(symbol: str, release: str) -> str | None:
 
 
 def trace_request(release: str) -> str:
-    """The request that prepares a guest of kernel *release* to observe orders (``guest/PROTOCOL.md``)."""
+    """The request that prepares a guest with kernel *release* to observe orders (``guest/PROTOCOL.md``)."""
     probes = (
         " ".join(["probe", function.symbol, *function.arguments.values()])
         for function in _implementations(release)
@@ -79,12 +79,12 @@ def trace_request(release: str) -> str:
 
 
 def probed(release: str) -> frozenset[str]:
-    """The functions that are probed in a kernel *release*."""
+    """The functions that are probed in kernel *release*."""
     return frozenset(function.symbol for function in _implementations(release))
 
 
 def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
-    """The words for events that cannot be observed in a kernel *release* that never calls *uncalled*."""
+    """The words for events that cannot be observed in kernel *release* if it never calls *uncalled*."""
     return frozenset(
         word
         for word, functions in symbols().items()
@@ -97,7 +97,7 @@ def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
     """The core order in *lines*, the ``e`` lines of one step, in the terms of observations.
 
     Calls for the acting task's own memory outside the program's areas are skipped. So are calls for a second
-    address space of the task: the one that exec builds, or a copy that fork discards.
+    address space of that task: the one that exec builds, or a copy that fork discards.
 
     :return: None if the guest lost events
     :raises ValueError: if a line is invalid
@@ -139,8 +139,8 @@ def _program_calls(calls: list[_Call], places: Places) -> Iterator[_Call]:
     for call in calls:
         mm = call.arguments.get("mm")
         if call.event == "flush":
-            # A flush of a whole space counts for the parent in fork, and for the dying space in exit and
-            # exec.
+            # A flush of a whole address space counts for the parent in fork, and for the dying
+            # space in exit and exec.
             counted_spaces = dying_spaces if execs else living_spaces or dying_spaces or {mm}
             if _is_whole(call) and mm not in counted_spaces:
                 continue
@@ -180,7 +180,7 @@ def _text(word: str, call: _Call, places: Places) -> str | None:
 
 
 def _version(text: str) -> tuple[int, int]:
-    # Of a series or a release: 6.12, 6.12.107+deb13-cloud-amd64.
+    # From a series or a release: 6.12, 6.12.107+deb13-cloud-amd64.
     match = re.match(r"(\d+)\.(\d+)", text)
     if match is None:
         raise Defect(f"{text!r} is not a kernel release")

@@ -31,7 +31,7 @@ from pfnlab.programs.runs.machine import Accel
 
 QEMU = "qemu-system-x86_64"
 
-#: Seconds for the agent to say hello.
+#: Seconds that the agent has to say hello.
 BOOT_LIMIT = 60.0
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
@@ -40,9 +40,9 @@ _RESTORE_LIMIT = 20.0
 # A panicking kernel prints about a hundred lines, and waits a second for a held processor.
 _PANIC_LIMIT = 8.0
 _REST_LIMIT = 1.0
-# A kernel complains if its processor was stopped for 20 s. A host that takes that long was suspended.
+# A kernel complains if its processor was stopped for 20 s. A host that takes that long has been suspended.
 _STAND_LIMIT = 10.0
-# One boot in 256 has a spurious adapter ROM (`Hello.has_false_rom`).
+# One boot in 256 finds a spurious adapter ROM (`Hello.has_false_rom`).
 _BOOTS = 4
 # More operations than any request has.
 _ALL = (1 << 32) - 1
@@ -52,9 +52,9 @@ class Guest:
     """A running virtual machine; a context manager.
 
     :param vmlinuz: the kernel to boot, a bzImage
-    :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
-    :param boot_limit: seconds for the agent to say hello
-    :param fresh: boot even if the state of an identical machine was saved after its boot
+    :param offsets: ``hello.offsets`` from an earlier guest with the same kernel, to boot faster
+    :param boot_limit: seconds that the agent has to say hello
+    :param fresh: boot even if the state of an identical machine was saved after booting
     :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders
     :param shared_ram: keep its RAM in a file that others can read (`ram`)
     :param counted: count the executed blocks of its kernel (`blocks`); needs an emulated processor
@@ -63,8 +63,8 @@ class Guest:
     """
 
     hello: Hello
-    #: The console's log; moved to ``<cache>/lost`` if the guest is lost (and there is room), deleted on a
-    #: clean close.
+    #: The console log; moved to ``<cache>/lost`` if the guest is lost (and there is room),
+    #: deleted on a clean close.
     console: Path
     #: The file of its RAM, or None if the RAM is private to QEMU.
     ram: Path | None = None
@@ -118,7 +118,8 @@ class Guest:
             self.close()
             raise
 
-    # Starts from a saved state, which is checked while QEMU reads it; a damaged or unusable state is deleted.
+    # Starts from a saved state, which is verified while QEMU reads it; a damaged or
+    # unusable state is deleted.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, "-incoming", f"exec:cat {shell_path(state)}"])
         self._channel.resume(requests)
@@ -174,7 +175,7 @@ class Guest:
         return self._process.poll() is None and not gave_up(lines_of(self._folder / "stderr"))
 
     def request(self, text: str, limit: float = 30) -> str:
-        """Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
+        """Send *text* to the agent and return its reply, both in the form of ``guest/PROTOCOL.md``.
 
         :raises LostGuest: if QEMU ended, the kernel panicked, or *limit* seconds passed; the guest is closed
         """
@@ -198,11 +199,11 @@ class Guest:
     ) -> str:
         """Run *text*, a program under ``observe stand``: the guest is stopped while *look* is called.
 
-        :param stops: numbers of operations after which the guest stops, ascending; without its end
-        :param look: gets the reply so far
-        :param limit: maximum seconds from one stop to the next
-        :param through: runs the guest to the stop with this index by calling its argument, and returns that
-            call's result: True if the guest is stopped there. Without *through*, the processor is stopped
+        :param stops: numbers of operations after which the guest stops, in ascending order, without the end
+        :param look: is given the reply so far
+        :param limit: maximum number of seconds from one stop to the next
+        :param through: runs the guest to the stop with this index by calling its argument, and returns what
+            that call returns: True if the guest is stopped there. Without *through*, the processor is stopped
             too, and *look* must not query QEMU
         :return: the reply
         :raises LostGuest: as for `request`, or if *look* took so long that the kernel may have noticed
@@ -227,28 +228,28 @@ class Guest:
         return self._wait("answer", limit)
 
     def rest(self) -> None:
-        """Wait until the agent is waiting for the next request, at most a second.
+        """Wait until the agent is waiting for the next request, but at most a second.
 
-        By then the tasks of the last program are gone, and the first task of the next one exists.
+        By then the last program's tasks are gone, and the first task of the next program exists.
         """
         if self._open:
             self._channel.awaited(_REST_LIMIT, self._lives)
 
     def last_alarm(self) -> Alarm | None:
-        """The alarm that ended this guest or is about to, without its operation, or None.
+        """The alarm that ended this guest or is about to, without the operation, or None.
 
         Waits for a panicking kernel to finish its message.
         """
         if self._open and self._alarm_of_console() is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PANIC_LIMIT)
-            # A request in another thread may have found it in the meantime, and have moved the console.
+            # A request in another thread may have found it in the meantime and moved the console log.
             self._alarm = self._alarm_of_console() or self._alarm
         return self._alarm
 
     @property
     def is_disturbed(self) -> bool:
-        """True if its QEMU is killed or stopped from outside, or was when the guest was lost."""
+        """True if its QEMU process is killed or stopped from outside, or was when the guest was lost."""
         if self._lost or not self._open:
             return self._disturbed
         status = self._process.poll()
@@ -256,7 +257,7 @@ class Guest:
 
     @property
     def begun(self) -> int:
-        """The number of operations of the last request that have begun, with its end; also if lost."""
+        """The number of operations in the last request that have begun, counting its end; also if lost."""
         return self._begun if self._lost else self._channel.begun if self._open else 0
 
     def listen_for_gdb(self) -> Path:
@@ -267,19 +268,19 @@ class Guest:
         return socket
 
     def stop(self) -> bool:
-        """Stop its processors and its clock until `resume`; False if QEMU does not do so."""
+        """Stop its processors and its clock until `resume`; False if QEMU does not comply."""
         return obeys(self._folder / "qmp", "stop")
 
     def resume(self) -> bool:
-        """Let a stopped machine run again; False if QEMU does not do so."""
+        """Let a stopped machine run again; False if QEMU does not comply."""
         return obeys(self._folder / "qmp", "cont")
 
     def unplug(self) -> None:
-        """Unplug the device under test from its slot; LostGuest if the guest keeps it."""
+        """Unplug the device under test from its slot; LostGuest if the guest does not give it up."""
         self._its_slot.unplug(self._folder / "qmp")
 
     def plug(self) -> None:
-        """Plug a new device with zeroed memory into the empty slot; LostGuest if QEMU rejects it."""
+        """Plug a new device with zeroed memory into the empty slot; LostGuest if QEMU refuses."""
         self._its_slot.plug(self._folder / "qmp")
 
     @property
@@ -289,7 +290,7 @@ class Guest:
         return self._slot
 
     def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
-        """Write a core of the kernel, stopped for that time, to the new file *core*; LostGuest on failure."""
+        """Write a core of the kernel to the new file *core*, stopping it meanwhile; LostGuest on failure."""
         dump_memory(self._folder / "qmp", core, form)
 
     @property
@@ -320,7 +321,7 @@ class Guest:
         self.close()
 
     def _boot_without_false_rom(self, command: Sequence[str], limit: float) -> Hello:
-        """The hello of a boot without a spurious adapter ROM; retries a few times."""
+        """The hello from a boot without a spurious adapter ROM; retries a few times."""
         for _ in range(_BOOTS):
             hello = read_hello(self._boot(limit))
             if not hello.has_false_rom:
@@ -351,11 +352,11 @@ class Guest:
         raise self.lose(f"it did not {action} within {limit:g} s")
 
     def lose(self, reason: str, *, disturbed: bool = False) -> LostGuest:
-        """Close the guest as lost, and store its console.
+        """Close the guest as lost, and keep its console.
 
-        :param reason: the reason, unless the guest has ended by itself
-        :param disturbed: whether the host is at fault
-        :return: the error, which later requests raise too; if the guest was already lost, the first one
+        :param reason: the reason, unless the guest ended by itself
+        :param disturbed: whether the host is to blame
+        :return: the error that later requests raise too; if the guest was already lost, the first such error
         """
         if self._lost:
             return self._lost

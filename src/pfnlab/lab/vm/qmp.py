@@ -13,7 +13,7 @@ from pfnlab.base.errors import LostGuest
 #: Time limits for one answer and for writing a core, in seconds.
 ANSWER_LIMIT, DUMP_LIMIT = 20.0, 300.0
 
-#: Formats of a core: ELF, as large as all memory, or compressed by kdump.
+#: Formats of a core: ELF, which is as large as all memory, or compressed by kdump.
 CoreForm = Literal["elf", "kdump-zlib"]
 
 
@@ -24,7 +24,7 @@ class QmpError(Exception):
 class Qmp:
     """A connection to the monitor on the socket *path*; a context manager.
 
-    :raises OSError: if QEMU does not listen, or an answer takes longer than *limit* seconds
+    :raises OSError: if QEMU is not listening, or an answer takes longer than *limit* seconds
     """
 
     def __init__(self, path: Path, limit: float = ANSWER_LIMIT) -> None:
@@ -57,7 +57,7 @@ class Qmp:
         raise QmpError(f"{execute}: QEMU disconnected")
 
     def wait_for(self, event: str, device: str, limit: float) -> None:
-        """Wait for *event* of the device; TimeoutError after *limit* seconds, QmpError if QEMU disappears."""
+        """Wait for the device's *event*; TimeoutError after *limit* seconds, QmpError if QEMU disappears."""
         deadline = time.monotonic() + limit
         while True:
             messages, self._events = self._events, []
@@ -82,7 +82,7 @@ class Qmp:
 
 
 def tell_monitor(qmp: Path, command: str) -> str:
-    """The human monitor's answer to a command, through the socket *qmp*; LostGuest if there is no answer."""
+    """The human monitor's answer to a command, through the socket *qmp*; LostGuest if it gives none."""
     try:
         with Qmp(qmp) as ask:
             return str(ask("human-monitor-command", **{"command-line": command}))
@@ -93,7 +93,7 @@ def tell_monitor(qmp: Path, command: str) -> str:
 
 
 def obeys(qmp: Path, command: str) -> bool:
-    """True if QEMU (socket *qmp*) executes a command without arguments."""
+    """True if QEMU (socket *qmp*) carries out a command without arguments."""
     try:
         with Qmp(qmp) as ask:
             ask(command)
@@ -103,7 +103,7 @@ def obeys(qmp: Path, command: str) -> bool:
 
 
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
-    """Let QEMU (socket *qmp*) write all memory to the file *core*; LostGuest on failure."""
+    """Have QEMU (socket *qmp*) write all memory to the file *core*; LostGuest on failure."""
     try:
         with Qmp(qmp, DUMP_LIMIT) as ask:
             ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)
@@ -111,18 +111,18 @@ def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
         raise LostGuest(f"QEMU did not write the core {core}: {trouble}") from trouble
 
 
-#: Time limit for a guest to release a device, in seconds.
+#: Seconds that a guest has to release a device.
 UNPLUG_LIMIT = 30.0
 
-#: The largest BAR, in MiB, for which the slot's address window has a second location.
+#: The largest BAR, in MiB, for which the slot's address window has room at a second location.
 MOVABLE_BAR_MIB = 256
 
-#: The id of the port; no property of the port itself has this name.
+#: The id of the port; no property on the port itself has this name.
 _BUS = "behind"
 
 
 class Slot:
-    """A PCI Express root port and its device; the BAR of each device plugged in has *bar_mib* MiB."""
+    """A PCI Express root port and its device; each device plugged in has a BAR of *bar_mib* MiB."""
 
     def __init__(self, bar_mib: int) -> None:
         self._bar_mib = bar_mib
@@ -130,9 +130,9 @@ class Slot:
 
     @classmethod
     def arguments(cls, bar_mib: int, address: int) -> list[str]:
-        """QEMU's arguments for the slot at *address* on the bus, and for the first device."""
+        """QEMU arguments for the slot at *address* on the bus, and for the first device."""
         name = cls(bar_mib)._name()
-        # Space for two BARs, so that the kernel can move the device's BAR; larger ones stay in place.
+        # Space for two BARs, so that the kernel can move the device's BAR; larger ones stay where they are.
         room = f",pref64-reserve={2 * bar_mib}M" if bar_mib <= MOVABLE_BAR_MIB else ""
         return [
             *("-object", f"memory-backend-ram,id=bar-{name},size={bar_mib}M"),
@@ -150,7 +150,7 @@ class Slot:
             raise LostGuest(f"the device could not be unplugged: {trouble}") from trouble
 
     def plug(self, qmp: Path) -> None:
-        """Add a new device with its own memory; LostGuest if QEMU rejects it."""
+        """Add a new device with its own memory; LostGuest if QEMU refuses."""
         self._device += 1
         name = self._name()
         memory = {"qom-type": "memory-backend-ram", "id": f"bar-{name}"}
@@ -158,7 +158,7 @@ class Slot:
             with Qmp(qmp) as ask:
                 ask("object-add", **memory, size=self._bar_mib << 20)
                 device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
-                # QEMU 10 takes no boolean here, but one of on, off and auto.
+                # QEMU 10 does not take a boolean here, but one of on, off and auto.
                 ask("device_add", id=name, master="on", **device)
         except (OSError, ValueError, QmpError) as trouble:
             raise LostGuest(f"no device could be plugged in: {trouble}") from trouble

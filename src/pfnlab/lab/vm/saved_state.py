@@ -1,6 +1,6 @@
 """Saved machines: a guest is booted once, and later guests resume from its state in a tenth of the time.
 
-A state fits one kernel file, one image, one QEMU and one command line; its name is a hash of these.
+A state fits exactly one kernel file, image, QEMU and command line; its name is a hash of these.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from pfnlab.base.inert import shell_path
 from pfnlab.lab.images.cache import cache_root, forget, keep, make_cache_folder
 from pfnlab.lab.vm.qmp import Qmp, QmpError
 
-#: QEMU's arguments for a machine that may be saved, so that its state does not record that it was stopped.
+#: QEMU arguments for a machine that may be saved, so that its state does not record that it was stopped.
 SAVABLE = ("-global", "migration.store-global-state=off")
 
 _SAVE_LIMIT = 20.0
 
-#: Maximum number of states to keep, at about 85 MiB each. One run of all tests uses about forty; with a lower
+#: Maximum number of states to keep, at about 85 MiB each. A run of all tests uses about forty; with a lower
 #: limit, each state would be evicted before the next run needs it.
 _KEPT = 48
 
@@ -33,10 +33,10 @@ def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:
 
 
 def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> bool:
-    """Save the machine that listens on the socket *qmp* to *state*, and resume it.
+    """Save the state of the machine listening on the socket *qmp* to *state*, and resume the machine.
 
     :param while_stopped: called while the machine is stopped, before its memory is read
-    :return: True if there is a state now; a machine that cannot be saved is only slower next time
+    :return: True if there is now a state; a machine that cannot be saved is just slower next time
     """
     part = state.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
@@ -50,7 +50,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
                 ask("cont")
         if done:
             keep(part, state)
-            # States are large (a third of the guest's RAM), so the least recently used are removed.
+            # States are large (a third of the guest's RAM), so the least recently used ones are removed.
             states = sorted(state.parent.glob("*.state"), key=lambda file: file.stat().st_atime)
             for old in states[:-_KEPT]:
                 forget(old)
@@ -77,7 +77,7 @@ def _migrate(ask: Qmp, path: Path) -> bool:
 def mark_used(state: Path) -> None:
     """Record that a machine started from *state*, so that it is not evicted first.
 
-    Its modification time, which shows that it need not be checksummed again, does not change.
+    Its modification time does not change, because that shows that it need not be checksummed again.
     """
     with contextlib.suppress(FileNotFoundError):
         os.utime(state, ns=(time.time_ns(), state.stat().st_mtime_ns))

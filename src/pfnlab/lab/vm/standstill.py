@@ -1,7 +1,7 @@
 """Detection of a guest that hangs during boot: its processors run but stay in one place.
 
-A kernel that hangs before its first line prints nothing. Waiting for the whole boot limit would cost a minute
-for each guest.
+A kernel that hangs before its first line prints nothing. Waiting until the boot limit would cost a
+minute for each guest.
 """
 
 import os
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from pfnlab.base.errors import LostGuest
 
-#: Seconds between two checks of the processors.
+#: Seconds between checks of the processors.
 _EVERY = 1.0
 
-#: The number of consecutive checks in one place after which the guest counts as hanging. No part of a boot
-#: takes that long in one page of code.
+#: The number of consecutive checks in one place after which a guest counts as hanging. No part of a boot
+#: spends that long in one page of code.
 _LOOKS = 7
 
-#: The processor seconds that QEMU must use between two checks for the second one to count: on a loaded
-#: machine, a guest may stay in place because it does not run.
+#: The CPU seconds that QEMU must use between two checks for the second one to count: on a loaded machine, a
+#: guest may stay in place because it is not running at all.
 _RAN = 0.2
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -32,8 +32,8 @@ _PROCESSOR = re.compile(r"\b[ER]IP=([0-9a-f]+) [ER]FL=([0-9a-f]+)\b.*\bHLT=([01]
 class Standstill:
     """Checks the processors of a booting guest once a second.
 
-    :param registers: returns the answer of QEMU's monitor to ``info registers -a``
-    :param processor_time: returns the processor time that QEMU has used, in seconds
+    :param registers: returns what QEMU's monitor answers to ``info registers -a``
+    :param processor_time: returns the CPU time that QEMU has used, in seconds
     :param clock: returns the time in seconds, like ``time.monotonic``
     """
 
@@ -63,7 +63,7 @@ class Standstill:
                 for place, flags, halted in _PROCESSOR.findall(self._registers())
             ]
         except LostGuest:
-            # QEMU has exited or is busy, which is noticed elsewhere.
+            # QEMU has exited or is busy; either is noticed elsewhere.
             return
         used = self._processor_time()
         ran, self._used = used - self._used >= _RAN, used
@@ -78,7 +78,7 @@ class Standstill:
 
 
 def processor_time(process: int) -> float:
-    """The processor time that a process has used, in seconds; 0 if the process is gone."""
+    """The CPU time that a process has used, in seconds; 0 if the process is gone."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

@@ -1,6 +1,6 @@
-"""The document: results of any verb as one file, HTML or Markdown, and summarized in a terminal.
+"""The document: the results of any verb as one HTML or Markdown file, and a summary for the terminal.
 
-``read.py`` reads the results, by the ``format`` that each names. The modules ``*_part.py`` turn each kind of
-result into the blocks of ``blocks.py``, ``compose.py`` combines parts, and ``html.py`` and ``mail.py`` write
-blocks of any kind.
+``read.py`` reads the results, each according to its ``format``. The modules ``*_part.py`` turn each kind of
+result into the blocks defined in ``blocks.py``, ``compose.py`` combines parts, and ``html.py`` and
+``mail.py`` can write any kind of block.
 """

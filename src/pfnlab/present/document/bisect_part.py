@@ -7,12 +7,12 @@ from pfnlab.hunt.meeting.bisect import BisectedRule, BisectResult
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, cell, cells, headed
 from pfnlab.present.document.part import Part, part_of_result, program_code
 
-#: The maximum number of changes to a model that are named.
+#: The maximum number of changes to a model that are listed by name.
 _CHANGES = 2
 
 
 def part(content: BisectResult) -> Part:
-    """Return the rules, versions or commits at the boundary, and the steps to it."""
+    """Return the rules, versions or commits at the boundary, and the steps that led to it."""
     says = f"{content.sought}: {_found(content)}"
     title = f"{content.sought} from {content.good} to {content.bad}"
     ends = ("good", content.good), ("bad", content.bad)

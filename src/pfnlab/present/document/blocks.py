@@ -1,7 +1,7 @@
 """The blocks of a document, before they are written as HTML, Markdown or terminal lines.
 
-Texts are plain: they may contain anything, and the writers escape them. Only :class:`Figure` contains markup,
-drawn by ``picture/`` and checked by :mod:`pfnlab.present.document.drawings`.
+Texts are plain: they may contain anything, and the writers escape them. Only a :class:`Figure` contains
+markup, which ``picture/`` draws and :mod:`pfnlab.present.document.drawings` checks.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-#: The tone of a cell or a sentence: as expected, different from the first, a violation, or of little
-#: interest. Never shown by colour alone: :data:`SIGNS` are printed too.
+#: The tone of a cell or sentence: as expected, different from the first, a violation, or of little interest.
+#: It is never conveyed by colour alone: :data:`SIGNS` are printed as well.
 Tone = Literal["", "good", "lit", "bad", "pale"]
-#: The sign printed after a text with a tone.
+#: The sign printed after a text in a given tone.
 SIGNS: dict[str, str] = {"lit": " <"}
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A table cell, in monospace if it is *code*."""
+    """A table cell, monospaced if it is *code*."""
 
     lines: tuple[str, ...] = ()
     tone: Tone = ""
@@ -32,12 +32,12 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
-    """Return a cell with one line."""
+    """Return a cell that has a single line."""
     return Cell((text,) if text else (), tone, code)
 
 
 def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
-    """Return a row of one-line cells; the first is a name, in monospace if it is *code*."""
+    """Return a row of one-line cells; the first is a name, monospaced if it is *code*."""
     first, *rest = texts
     named = cell(first, code=code) if isinstance(first, str) else first
     return (named, *(cell(one) if isinstance(one, str) else one for one in rest))
@@ -46,7 +46,7 @@ def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
 class Paragraph(msgspec.Struct, frozen=True):
     """One or more sentences.
 
-    :param wrapped: whether a terminal wraps it at its width
+    :param wrapped: whether a terminal wraps it to its width
     """
 
     kind: ClassVar[str] = "paragraph"
@@ -56,7 +56,7 @@ class Paragraph(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Names and their values, e.g. ``kernel``, ``command``; the values of names in *code* are commands."""
+    """Names and their values, e.g. ``kernel``, ``command``; names in *code* have commands as values."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -64,34 +64,36 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Bullets(msgspec.Struct, frozen=True):
-    """Lines of equal weight; an item with several lines has the others below its first."""
+    """Lines of equal weight; in an item with several lines, the others are below the first."""
 
     kind: ClassVar[str] = "bullets"
     items: tuple[str | tuple[str, ...], ...]
 
     @property
     def groups(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield each item with the lines below it."""
+        """Yield each item together with the lines below it."""
         for item in self.items:
             first, *rest = (item,) if isinstance(item, str) else item
             yield first, tuple(rest)
 
 
 def listed(lead: str, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """Yield a bullet item with its lines below it, each indented by two columns; nothing without lines."""
+    """Yield a bullet item, and the lines below it indented by two columns; nothing if there are no lines."""
     if below := tuple(f"  {line}" for line in lines):
         yield (lead, *below)
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table whose first column names its rows.
+    """A table whose first column names the rows.
 
-    :param glance: the columns that a terminal shows, in that order; if empty, it does not show the table
-    :param below: a chapter for some rows: a terminal shows it below the row, a document before the table
-    :param under: the columns by which a terminal indents lines below a row, and the minimum width of its
-        first column
-    :param headed: whether a terminal shows the caption and the column names too
-    :param wrapped: whether a terminal shows the caption and wraps the last column at its width
+    :param glance: the columns shown in a terminal, in that order; if empty, a terminal
+        does not show the table
+    :param below: a chapter for some of the rows: a terminal shows it below the row, a
+        document before the table
+    :param under: the columns by which a terminal indents lines below a row, and the minimum
+        width of the first column
+    :param headed: whether a terminal also shows the caption and the column names
+    :param wrapped: whether a terminal shows the caption, and wraps the last column to its width
     """
 
     kind: ClassVar[str] = "table"
@@ -112,13 +114,13 @@ def headed(
     columns: int,
     below: Iterable[Chapter] = (),
 ) -> Iterator[Table]:
-    """Yield a table with its header; a terminal shows the first *columns* columns. Nothing without rows."""
+    """Yield a table with a header, its first *columns* columns also in a terminal; nothing without rows."""
     if found := tuple(rows):
         yield Table(caption, head, found, tuple(range(columns)), tuple(below), headed=True)
 
 
 class Code(msgspec.Struct, frozen=True):
-    """Preformatted text; if *glance* is not None, a terminal shows that instead."""
+    """Preformatted text; unless *glance* is None, a terminal shows *glance* instead."""
 
     kind: ClassVar[str] = "code"
     caption: str
@@ -127,7 +129,7 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A drawing: a checked SVG element with a title and a description."""
+    """A drawing: a checked SVG element, with a title and a description."""
 
     kind: ClassVar[str] = "figure"
     caption: str
@@ -135,7 +137,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class DrawnFigures(msgspec.Struct, frozen=True):
-    """Figures drawn on demand, because drawing takes time and a terminal shows none."""
+    """Figures that are drawn on demand, because drawing takes time and a terminal shows no figures."""
 
     kind: ClassVar[str] = "drawn"
     figures: Callable[[], Iterable[Figure]]
@@ -152,7 +154,7 @@ class Chapter(msgspec.Struct, frozen=True):
 
 
 class ContentsEntry(msgspec.Struct, frozen=True):
-    """One entry in a table of contents; *anchor* is empty for a result without a chapter."""
+    """An entry in a table of contents; *anchor* is empty if the result has no chapter."""
 
     title: str
     word: str
@@ -162,7 +164,7 @@ class ContentsEntry(msgspec.Struct, frozen=True):
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """The list of all results, each linked to its chapter."""
+    """A list of all results, each linked to its chapter."""
 
     kind: ClassVar[str] = "contents"
     entries: tuple[ContentsEntry, ...]
@@ -172,7 +174,7 @@ Block = Paragraph | Facts | Bullets | Table | Code | Figure | DrawnFigures | Cha
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A complete document; *says* is the result in one sentence."""
+    """A complete document; *says* is its result in one sentence."""
 
     title: str
     says: str

@@ -1,4 +1,4 @@
-"""Parts for ``bugs affects`` and ``bugs run``: the bugs of a kernel, and a bug shown by programs."""
+"""Parts for ``bugs affects`` and ``bugs run``: the bugs in a kernel, and a bug that programs show."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ from pfnlab.present.report.affected import AffectedBy, AffectsResult
 
 
 def affects_part(content: AffectsResult) -> Part:
-    """Return the rows, most severe first, then repeated notes and the number of rows left out."""
+    """Return the rows, most severe first, then repeated notes and how many rows were left out."""
     facts = (
         ("upstream", content.upstream if content.upstream != content.version else ""),
         ("architecture", content.arch),
@@ -34,9 +34,9 @@ def _affected(content: AffectsResult) -> str:
     return f"{content.version}: {', '.join(words)}."
 
 
-#: The state shown for a bug whose fix is named in a changelog.
+#: The state of a bug whose fix a changelog names.
 _FIXED = "fixed by its changelog"
-#: The states of rows that are decided by something other than a date.
+#: The states of rows that something other than a date decides.
 _RULED_OUT = ("not with this configuration", "not on this architecture")
 #: The groups of rows, each with a caption and a test for membership.
 _GROUPS: tuple[tuple[str, Callable[[AffectedBy], bool]], ...] = (
@@ -97,12 +97,12 @@ def _affected_row(row: AffectedBy, marks: Mapping[str, str]) -> tuple[Cell, ...]
 
 
 def _is_rare(row: AffectedBy) -> bool:
-    """Return True if it exists only on one architecture, which most readers do not have."""
+    """Return True if it exists on only one architecture, which most readers do not have."""
     return len(row.architectures) == 1 and row.architectures[0] != "x86_64"
 
 
 def part(content: BugRunResult) -> Part:
-    """Return, for each program, the step that identifies the bug, and a row for each machine."""
+    """Return, for each program, the step that identifies the bug, with a row for each machine."""
     cve = f" ({content.cve})" if content.cve else ""
     says = f"{content.id}, {content.title}: {_shown(content)}"
     first = f"{content.id}  {content.title}{cve}: {content.what}"

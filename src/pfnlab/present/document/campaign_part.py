@@ -1,4 +1,4 @@
-"""Part for ``fuzz --json``: programs or cells on several machines; and for folders of findings."""
+"""Part for ``fuzz --json``, i.e. programs or cells on several machines, and for folders of findings."""
 
 from collections.abc import Iterator, Mapping
 
@@ -28,14 +28,14 @@ from pfnlab.present.document.part import (
     short,
 )
 
-#: The maximum number of reasons, files and kinds named in a line.
+#: The maximum number of reasons, files and kinds listed on a line.
 _NAMED = 6
-#: The maximum number of files that are drawn.
+#: The maximum number of files that get drawings.
 _DRAWN = 20
 
 
 def part(content: FuzzResult) -> Part:
-    """Return the findings of a hunt by cause, and its coverage or the results of its cells."""
+    """Return a hunt's findings by cause, and its coverage or the results of its cells."""
     amount = f"{number_of(content.compared, content.noun)} compared on {', '.join(content.machines)}"
     title = f"Random programs, seed {content.seed}"
     if content.cells is not None:
@@ -53,7 +53,7 @@ def part(content: FuzzResult) -> Part:
 
 
 def finding_part(content: FindingFolder) -> Part:
-    """Return the part for a filed finding: its own report, as text, and its program."""
+    """Return the part for a filed finding: its report, as text, and its program."""
     title = next((line[2:] for line in content.report.splitlines() if line.startswith("# ")), content.name)
     return Part(
         title=title,
@@ -109,7 +109,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
-    """Yield the known violations of a hunt as a table by operation; nothing without any."""
+    """Yield a hunt's known violations as a table by operation; nothing if there are none."""
     shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
     known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
     lines = (
@@ -130,7 +130,7 @@ def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
 
 
 def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
-    """Return the program that shows a cause, and the cause's other effects."""
+    """Return the program that shows a cause, and other effects of the same cause."""
     shown = content.findings[cause.finding]
     others = (key for key in cause.findings if key in content.findings and key != cause.finding)
     named = ((key, content.findings[key]) for key in others)
@@ -146,14 +146,14 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
 
 
 def _unstable(content: FuzzResult) -> Iterator[str]:
-    """Yield the differences that did not recur."""
+    """Yield the differences that did not happen again."""
     for each in content.unstable:
         says = short(each.says, content.machines)
         yield f"unstable, {each.shown} of {number_of(each.runs, 'run')} of {each.program}: {says}"
 
 
 def _letters(content: FuzzResult, cells: PrintedCells) -> Iterator[str]:
-    """Yield the result letters of cells, and the reasons why cells were not compared."""
+    """Yield the letters for cell results, and the reasons why cells were not compared."""
     letters = "; ".join(
         f"{count} {letter} ({cells.meanings.get(letter, '')})" for letter, count in cells.letters.items()
     )
@@ -193,7 +193,7 @@ def _share(pair: Reached) -> str:
 
 
 def cell_tables(cells: PrintedCells) -> Iterator[Block]:
-    """Yield the tables that contain differences, and the names of the others."""
+    """Yield the tables that contain differences, and the names of the other tables."""
     for table in cells.tables:
         if not table.letters <= QUIET:
             yield _table(table)
@@ -203,7 +203,7 @@ def cell_tables(cells: PrintedCells) -> Iterator[Block]:
 
 
 def _table(table: CellTable) -> Table:
-    """Return the rows that contain more than agreement; columns are numbered by their operations."""
+    """Return the rows that show more than agreement; columns have the numbers of their operations."""
     columns, rows = table.loud
     caption = (
         f"{table.name}: two letters, at aligned and at odd places; first operations down, "

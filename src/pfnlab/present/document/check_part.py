@@ -28,7 +28,7 @@ from pfnlab.programs.lang.printer import op_lines
 
 
 def part(content: CheckResult) -> Part:
-    """Return the verdicts of a check, each violation with its shortest program."""
+    """Return the verdicts of a check, and the shortest program for each violation."""
     title = f"{content.machine}, scope {content.scope}"
     broken = ", ".join(answer.name for answer in content.answered(VIOLATED))
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"

@@ -1,7 +1,7 @@
-"""Part for ``discussions show``: a claim, its programs, and the results of models and kernels side by side.
+"""Part for ``discussions show``: a claim and its programs, with models and kernels side by side.
 
-The plain text for a mailing list has no markup. Its lines are short enough that mail clients do not break
-them; only program lines and commands may be longer, because they are copied whole.
+The plain text, meant for a mailing list, has no markup. Its lines are short enough that mail clients do not
+break them; only program lines and commands may be longer, because they are copied as a whole.
 """
 
 import textwrap
@@ -17,7 +17,7 @@ from pfnlab.present.document.part import Part, part_of_result
 
 
 def part(content: ClaimResult) -> Part:
-    """Return the words of the claim, its outcome, and the results."""
+    """Return the wording of the claim, its outcome and the results."""
     claim = content.claim
     first = f"{claim.number}  {claim.author}, {content.role}, {claim.date}: {claim.message}"
     says = f"{claim.number}, {claim.author}: {content.says}"
@@ -28,7 +28,7 @@ def part(content: ClaimResult) -> Part:
 
 
 def commands_of(content: ClaimResult) -> tuple[str, ...]:
-    """Return the commands that reproduce everything."""
+    """Return the commands that reproduce all of it."""
     of_programs = (program.command for program in content.programs)
     of_answers = (answer.command for answer in content.answers if answer.command)
     return tuple(dict.fromkeys(map(recorded_line, (*content.builds, *of_programs, *of_answers))))
@@ -69,23 +69,23 @@ def _row(answer: ClaimAnswer) -> tuple[blocks.Cell, ...]:
 
 
 def remarks(answer: ClaimAnswer) -> Iterator[str]:
-    """Yield remarks on a result: it contradicts the claim, or is unexpected."""
+    """Yield remarks on a result, e.g. that it contradicts the claim or is unexpected."""
     if answer.against:
         yield "but"
     if answer.word != "as expected":
         yield f"{answer.word}, expected {answer.expected}"
 
 
-#: The indent of a table's rows, and the gap between its columns.
+#: The indent of table rows, and the gap between columns.
 _INDENT, _GAP = "  ", "  "
 #: The minimum width of a table column.
 _NARROWEST = 9
 
 
 def claim_mail(content: ClaimResult) -> str:
-    """Return the text, with a final newline."""
+    """Return the text, ending in a newline."""
     claim = content.claim
-    # With only a month, it is "In January 2025".
+    # If only the month is known, it is "In January 2025".
     when = f"{'On' if claim.date[:1].isdigit() else 'In'} {claim.date}"
     lines = [
         *_wrapped(f"{when} {claim.author} wrote ({claim.message}):"),
@@ -138,7 +138,7 @@ def _command(command: str) -> Iterator[str]:
 
 
 def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
-    """Yield a table for each program and operation, with the machines as rows."""
+    """Yield a table for each program and operation, with a row for each machine."""
     columns = ["on", "models", "stock kernels", "patched kernels"]
     shown = [name for at, name in enumerate(columns) if not at or any(_cells(one)[at] for one in answers)]
     keep = [columns.index(name) for name in shown]
@@ -169,7 +169,7 @@ def _cells(answer: ClaimAnswer) -> list[str]:
 
 
 def _mail_row(cells: Iterable[str], widths: Sequence[int]) -> Iterator[str]:
-    """Yield the lines of a row, with each cell wrapped to its column."""
+    """Yield the lines of a row, with each cell wrapped to its column's width."""
     pieces = [
         textwrap.wrap(text, width, break_on_hyphens=False) for text, width in zip(cells, widths, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Combine parts into one document: findings first, each result with its command. Also chooses the writer."""
+"""Combine parts into one document, findings first and each result with its command; choose the writer."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,9 +24,9 @@ from pfnlab.present.document.html import html
 from pfnlab.present.document.mail import mail
 from pfnlab.present.document.part import Part
 
-#: Expected results are folded if there are more than this many.
+#: If there are more expected results than this, they are folded.
 _OPEN = 3
-#: If there are more results than this, those that agree get one line each, and others have no tables.
+#: If there are more results than this, those that agree get one line each, and the others get no tables.
 _WHOLE = 50
 
 _TONES: dict[Outcome, Tone] = {
@@ -41,10 +41,10 @@ _SHORT = (
 
 
 def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bool = False) -> Document:
-    """Return a document with *parts*.
+    """Return a document made of *parts*.
 
     :param title: its title; by default that of the only part, or the number of parts
-    :param unfolded: show all of every result
+    :param unfolded: show every result in full
     """
     ordered = sorted(parts, key=_weight)
     if len(ordered) == 1:
@@ -80,12 +80,12 @@ def _facts(rows: tuple[tuple[str, tuple[str, ...]], ...]) -> Iterator[Facts]:
 
 
 def _agrees(part: Part) -> bool:
-    """Return True if machines agree in everything a user of the kernel can see, as expected."""
+    """Return True if the machines agree, as expected, in everything that a user of the kernel can see."""
     return part.inside or part.outcome is Outcome.AS_EXPECTED
 
 
 def _weight(part: Part) -> tuple[int, bool]:
-    """Return the sort key: findings, undecided results, internal differences, expected results."""
+    """Return the sort key: findings, then undecided results, internal differences, and expected results."""
     return (Outcome.AS_EXPECTED if part.inside else part.outcome).weight, not part.inside
 
 
@@ -94,7 +94,7 @@ def _tone(part: Part) -> Tone:
 
 
 def _line(part: Part) -> ContentsEntry:
-    """Return a result as a line with the title of its program; internal differences are counted."""
+    """Return a result as a line with its program's title; internal differences are only counted."""
     title = f"{part.title}: {part.about}" if part.about else part.title
     return ContentsEntry(
         title, part.word, _tone(part), part.says.rpartition(": ")[2] if part.inside else "", ""
@@ -102,7 +102,7 @@ def _line(part: Part) -> ContentsEntry:
 
 
 def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield the same blocks, with the chapters of table rows moved before the tables."""
+    """Yield the same blocks, moving the chapters of table rows to before the tables."""
     for block in blocks:
         if isinstance(block, Table) and block.below:
             yield from _whole(chapter for chapter in block.below if chapter is not None)
@@ -115,7 +115,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
 
 
 def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
-    """Return the writer for html or md; None means Markdown for .md or .txt. Raise Misuse for other forms."""
+    """Return the writer for html or md; None means Markdown for .md or .txt. Misuse for any other form."""
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
     chosen = form or by_name
     if chosen not in WRITERS:

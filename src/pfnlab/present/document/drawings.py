@@ -1,4 +1,4 @@
-"""The drawings in a document: made by ``picture/``, and checked before they become part of a file."""
+"""The drawings in a document: made by ``picture/``, and checked before they go into a file."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -15,10 +15,10 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
-#: The maximum length, in operations, of a program whose story is drawn.
+#: The longest program, in operations, whose story is drawn.
 MOST_STEPS = 40
 _MODEL = "model:"
-#: An attribute may refer only to a place in the same drawing. Texts for screen readers and names are not
+#: An attribute may refer only to a place in the same drawing. Names, and texts for screen readers, are not
 #: references, whatever they contain.
 _REFERENCE = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)
 _TEXTS = ("aria-label", "data-")
@@ -47,7 +47,7 @@ def checked(svg: str) -> str:
 
 
 def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
-    """Draw the steps of a program on one or several machines; yield nothing if it is too long."""
+    """Draw the steps of a program on one or more machines; yield nothing if the program is too long."""
     if not runs or len(program.ops) > MOST_STEPS or not any(run.steps for run in runs):
         return
     machines = ", ".join(run.machine for run in runs)
@@ -55,7 +55,7 @@ def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
 
 
 def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]:
-    """Draw the steps of *text* on those *machines* that are models; a policy from a file is never run."""
+    """Draw the steps of *text* on those *machines* that are models; never runs a policy from a file."""
     specs = dict.fromkeys(name for name in machines if name.startswith(_MODEL) and not files_in(name))
     if not text or not specs:
         return
@@ -65,7 +65,7 @@ def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]
             return
         runs = [ModelMachine(spec.removeprefix(_MODEL)).run_one(program) for spec in specs]
     except PfnlabError:
-        # From another version, or without a rule in this model: the text is shown anyway.
+        # It is from another version, or this model lacks a rule; the text is shown in any case.
         return
     yield from story(program, runs, program.title or "The program")
 
@@ -77,7 +77,7 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[F
 
 
 def physical_memory(title: str, rows: Sequence[MemoryRow]) -> Iterator[Figure]:
-    """Draw the physical memory around a finding, with a bar for each thing in it."""
+    """Draw the physical memory around a finding, with a bar for each thing there."""
     if rows:
         yield Figure(title, checked(memory_strip(title, rows)))
 

@@ -1,4 +1,4 @@
-"""Part for ``explain``: the answer first, then events: what happened, to which process, and what to do."""
+"""Part for ``explain``: the answer, then events: what happened, to which process, and what to do."""
 
 import re
 import textwrap
@@ -28,29 +28,29 @@ _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.OTHER: "pale",
 }
 
-#: The maximum number of ranges, further lines and causes of an error that are named for an event.
+#: The maximum number of ranges, further lines and causes of an error that are listed for an event.
 _MOST, _MOST_CAUSES = 6, 4
-#: In a boot with more events than this, the harmless ones share one line.
+#: In a boot with more events than this, the harmless ones share a line.
 _MOST_TOLD = 2
 
 
-#: The width of the screen, and the number of lines for an event on it.
+#: The screen width, and the number of lines per event on a screen.
 _COLUMNS, _MOST_LINES = 80, 8
 #: The maximum number of lines in one part of an event.
 _MOST_PART = 2
-#: The maximum number of events on a screen, and of notes on a file.
+#: The maximum number of events on a screen, and of notes about a file.
 _MOST_THINGS, _MOST_NOTES = 10, 3
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 _INDENT = "  "
 
 
 def part(content: ExplainResult) -> Part:
-    """Return the boots with all of their events."""
+    """Return the boots with all their events."""
     return part_of_result(content, "Explanation", content.answer or content.says, everything(content))
 
 
 def screen(content: ExplainResult, *, full: bool) -> str:
-    """Return the lines for a terminal: the answer, and what to review; everything with *full*."""
+    """Return the lines for a terminal: the answer, and what to review; with *full*, everything."""
     return rows_of(content, everything(content) if full or content.causes else brief(content))
 
 
@@ -62,7 +62,7 @@ def rows_of(content: ExplainResult, blocks: Iterable[Block]) -> str:
 
 
 def _rows(line: str) -> list[str]:
-    """Split a line into rows of a screen; text without blanks stays whole."""
+    """Split a line into rows of a screen; text without blanks is not split."""
     indent = line[: len(line) - len(line.lstrip())]
     return _wrapped(line, indent + _INDENT) if len(line) > _COLUMNS else [line]
 
@@ -74,7 +74,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 
 def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
-    """Yield the events to review, most serious first, and counts of the rest. *before* were shown above."""
+    """Yield the events to review, most serious first, and counts of the rest. *before* was already shown."""
     things = things_of(content.boots)
     events = [(boot, event) for boot in content.boots for event in boot.events]
     others = [one for one in events if one[1].verdict is FamilyVerdict.OTHER]
@@ -110,7 +110,7 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
 
 
 def _cut(text: str, most: int = _COLUMNS) -> str:
-    """Truncate the text to one row of a screen."""
+    """Truncate the text to one row on a screen."""
     return text if len(text) <= most else f"{text[: most - 4].rstrip()} ..."
 
 
@@ -119,7 +119,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
     event, count = group[0], sum(one.count for one in group)
     of = f", {len(group)} processes" if len(group) > 1 else ""
     tail = f"  ({number_of(count, 'time')}{of})" if count > 1 else ""
-    # If there is only one event, it is the answer shown above.
+    # A single event is the answer, which was shown above.
     rows = few(f"{lead}{event.thing[:1].upper()}{event.thing[1:]}.") if lead else []
     rows.append(_cut(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", _COLUMNS - len(tail)) + tail)
     asked = event.send[:1].lower() + event.send[1:]
@@ -135,12 +135,12 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
 
 
 def _first_check(event: ExplainedEvent) -> str:
-    """Return the most specific cause of the errno, with the check that shows it; empty if there is none."""
+    """Return the most specific cause of the errno, with the check that reveals it; empty if there is none."""
     return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
 
 
 def few(text: str, most: int = _MOST_PART) -> list[str]:
-    """Return the first rows of a text."""
+    """Return the first few rows of a text."""
     rows = _wrapped(text, _INDENT * 2)
     if len(rows) <= most:
         return rows
@@ -161,12 +161,12 @@ def _meaning(event: ExplainedEvent, most: int) -> list[str]:
 
 
 def _advice(event: ExplainedEvent) -> str:
-    """Return the first action to take; its cost only if that is short."""
+    """Return the first thing to do; its cost is included only if that is short."""
     return event.advice[0].partition(" Costs: ")[0] if event.advice else ""
 
 
 def _bug(event: ExplainedEvent, boot: ExplainedBoot) -> str:
-    """Return the bug that matches best, or the bugs that match equally well."""
+    """Return the bug that matches best, or all bugs that match equally well."""
     if not event.likely:
         return ""
     name = kernel_name(boot.kernel) if boot.kernel else None
@@ -196,7 +196,7 @@ def _objects(event: ExplainedEvent) -> Iterator[str]:
 
 
 def everything(content: ExplainResult) -> Iterator[Block]:
-    """Yield all events of all boots."""
+    """Yield all events in all boots."""
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:
             yield Paragraph(f"{boot.host or 'an unnamed machine'}: {_kernel(boot)}")
@@ -291,7 +291,7 @@ def _values(event: ExplainedEvent) -> Iterator[str]:
 
 
 def _outcome(event: ExplainedEvent) -> Iterator[str]:
-    """Yield the modes, what conflicted, and the error."""
+    """Yield the modes, what they conflicted with, and the error."""
     for word, mode in (("wanted", event.wanted), ("got", event.granted)):
         if mode is not None:
             yield f"{word} {mode}"

@@ -1,6 +1,6 @@
-"""A document as one HTML file: no scripts, nothing to load, readable as text.
+"""A document as one HTML file that needs no scripts, loads nothing, and can be read as text.
 
-Text in an element stays text, because it is escaped when the element is made.
+Text in an element remains text, because it is escaped when the element is made.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ from pfnlab.present.document.blocks import (
 
 
 class Markup(str):
-    """HTML made or checked here; any other text is escaped when it is added to it."""
+    """HTML made or checked here; any other text is escaped when added to it."""
 
     __slots__ = ()
 
@@ -50,22 +50,22 @@ def lines(*content: str) -> Markup:
 
 
 def together(content: Iterable[str], between: str = "") -> Markup:
-    """Return elements and texts with *between* between each two."""
+    """Return elements and texts, separated by *between*."""
     return Markup(between.join(map(markup_of, content)))
 
 
 def markup_of(text: str) -> Markup:
-    """Return a text as markup, without control characters, or markup unchanged."""
+    """Return text as markup, escaped and without control characters; markup is returned as is."""
     return text if isinstance(text, Markup) else Markup(xml_text(text))
 
 
-#: The maximum total size, in bytes, of a document's drawings, so that it can be mailed.
+#: The maximum total size of the drawings in a document, in bytes, so that it can be mailed.
 MOST_DRAWN = 700_000
 _LEFT_OUT = "To keep the file small, pictures from here on are left out: pfnlab draw makes them."
 
 
 def html(document: Document) -> str:
-    """Return the file. Texts of *document* are escaped; only its drawings are markup."""
+    """Return the file. Texts in *document* are escaped; only its drawings are markup."""
     css = files("pfnlab.present.document").joinpath("document.css").read_text(encoding="utf-8")
     head = (
         Markup('<meta charset="utf-8">'),
@@ -94,7 +94,7 @@ _SIGNS_MEAN = " marks differences from the first machine; LEAKED means still res
 
 _BREAK = Markup("<br>")
 
-#: The style for a fragment: the page that shows it has its own.
+#: The style for a fragment: the page that shows the fragment has its own.
 _STYLE = (
     "<style>.pfnlab td,.pfnlab th{text-align:left;vertical-align:top}"
     ".pfnlab .lit{font-weight:bold;outline:1px solid}</style>"
@@ -112,7 +112,7 @@ def unstyled(blocks: Sequence[Block]) -> str:
 
 
 def with_figures(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Yield the same blocks with drawings, but make none beyond :data:`MOST_DRAWN` bytes."""
+    """Yield the same blocks with drawings, but stop drawing after :data:`MOST_DRAWN` bytes."""
     left = MOST_DRAWN
 
     def expanded(block: Block) -> Iterator[Block]:
@@ -133,7 +133,7 @@ def with_figures(blocks: Sequence[Block]) -> Iterator[Block]:
 
 
 def _blocks(blocks: Iterable[Block], level: int) -> Markup:
-    """Return *blocks* one below the other; *level* is the heading level of chapters in them."""
+    """Return *blocks* one below another; chapters in them have heading level *level*."""
     return lines(*(_block(block, level) for block in blocks))
 
 
@@ -170,7 +170,7 @@ def _below(name: str, *content: str, **attributes: str) -> Markup:
 
 
 def _scroller(name: str, label: str, *content: str, **attributes: str) -> Markup:
-    """Return an element that may be wider than the page, and can be scrolled with the keyboard."""
+    """Return an element that may be wider than the page and can be scrolled with the keyboard."""
     return element(name, *content, **attributes, tabindex="0", role="group", aria_label=label)
 
 

@@ -1,4 +1,4 @@
-"""Part for ``inspect``: findings on one machine, with evidence and the memory around them, or one device."""
+"""Part for ``inspect``: a machine's findings, with evidence and the memory around them; or one device."""
 
 from collections.abc import Iterator
 from errno import ENOENT
@@ -26,15 +26,15 @@ from pfnlab.present.document.blocks import (
 from pfnlab.present.document.part import Part, figures_on_demand, part_of_result
 from pfnlab.present.report.affected import affecting
 
-#: The maximum number of a kernel's bugs that are named.
+#: The maximum number of bugs listed for a kernel.
 _MOST_BUGS = 3
 
-#: The tone of each severity of findings.
+#: The tone for each severity of finding.
 TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
 
 
 def part(content: InspectionResult) -> Part:
-    """Return the answer about a device or the findings, then the sources that were inspected."""
+    """Return the answer about a device, or the findings; then the sources that were inspected."""
     name = f"{content.host}, " if content.host else ""
     first = f"{content.origin}: {name}{content.kernel or 'unknown kernel'}"
     says = content.device.says if content.device else content.says
@@ -49,11 +49,11 @@ def _blocks(content: InspectionResult) -> Iterator[Block]:
         yield from device_blocks(content.device)
     about = None if content.device is None else content.device.address
     for shown in content.findings:
-        # Hidden addresses are reported with the sources below, with the step that reveals them.
+        # Hidden addresses are reported below with the sources, along with the step that reveals them.
         is_repeated = content.more and shown.finding.kind == "iomem_hidden"
         if about in (None, shown.finding.device) and not is_repeated:
             yield from finding_blocks(shown)
-    # The certain facts come first, then the conclusion.
+    # First what is certain, then the conclusion.
     yield Paragraph(_inspected(content))
     yield Paragraph(content.device.says if content.device else content.says)
     yield Bullets(tuple(_looked_at(content)))
@@ -68,7 +68,7 @@ def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
     """Yield a finding, the memory around it, its bugs and its evidence."""
     found = shown.finding
     kind = finding_kinds().get(found.kind)
-    # A newer pfnlab may have more kinds.
+    # A newer pfnlab may have additional kinds.
     title = found.kind if kind is None else kind.title
     yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", TONES[found.severity])
     yield Bullets((f"  {found.means}",))
@@ -105,7 +105,7 @@ def picture(rows: tuple[MemoryRow, ...]) -> str:
 
 
 def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
-    """Yield the answer about a device: each BAR with its cover and its users, and what to do."""
+    """Yield the answer about a device: each BAR with what covers it and who uses it, and what to do."""
     for bar in device.bars:
         caption = f"BAR {bar.number} of {device.address} {device.ids}"
         heads = ("place", "size", "reserved", "")
@@ -145,7 +145,7 @@ def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
 
 
 def _inspected(content: InspectionResult) -> str:
-    """Return the amount of data inspected, as a sentence."""
+    """Return, as a sentence, how much data was inspected."""
     counted = content.counted
     numbers = [
         number_of(value, *names)
@@ -175,13 +175,13 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
 
 
 def _unread(source: LookedAt) -> str:
-    """Return a source that was not read, with the reason."""
+    """Return a source that was not read, and why."""
     why = "" if source.access is Access.ABSENT and source.why == strerror(ENOENT) else source.why
     return f"{source.name}: {source.access.value}{f' ({why})' if why else ''}"
 
 
 def _bugs_of(kernel: str) -> Iterator[Block]:
-    """Yield the number of bugs in the kernel, the most severe ones, and the command that lists all."""
+    """Yield the number of bugs in the kernel, the most severe ones, and the command that lists them all."""
     try:
         known = [one for one in affecting(kernel).rows if one.kind.is_fault]
     except Misuse:

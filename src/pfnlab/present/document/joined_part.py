@@ -1,4 +1,4 @@
-"""Part for ``explain`` of a paste with a machine's files: combined findings, then the lines' events."""
+"""Part for ``explain`` on a paste plus a machine's files: combined findings, then the lines' events."""
 
 from collections.abc import Iterator
 
@@ -15,12 +15,12 @@ _MOST = 10
 
 
 def part(content: JoinedExplanation) -> Part:
-    """Return the findings, then the boots with all of their events."""
+    """Return the findings, then the boots with all their events."""
     return part_of_result(content, "Explanation", content.answer or content.says, _everything(content))
 
 
 def screen(content: JoinedExplanation, *, full: bool) -> str:
-    """Return the lines for a terminal: the answer, and what to review; everything with *full*."""
+    """Return the lines for a terminal: the answer, and what to review; with *full*, everything."""
     return rows_of(content, _everything(content) if full else _brief(content))
 
 
@@ -40,7 +40,7 @@ def _brief(content: JoinedExplanation) -> Iterator[Block]:
             yield Paragraph(line, TONES[shown.finding.severity])
     if len(wrong) > _MOST:
         yield Paragraph(f"{len(wrong) - _MOST:,} more findings: --long has them all")
-    # A single undecided finding is the answer.
+    # If there is only one undecided finding, it is the answer.
     if wrong or content.to_review or len(content.undecided) > 1:
         for shown in content.undecided[:_MOST]:
             yield Paragraph(f"undecided: {shown.finding.says}")
@@ -61,7 +61,7 @@ def _around(content: JoinedExplanation) -> str:
 
 
 def _summary(lead: str, shown: PlacedFinding) -> Iterator[str]:
-    """Yield a finding in a few lines: its line, its meaning, what to do, the bug."""
+    """Yield a finding in a few lines: its line, its meaning, what to do, and the bug."""
     found = shown.finding
     if lead:
         yield from few(f"{lead}{found.says}")

@@ -1,4 +1,4 @@
-"""A document as Markdown for a mail: no HTML, and lines that mail clients do not break."""
+"""A document as Markdown for a mail: no HTML, and no lines that mail clients break."""
 
 import re
 import textwrap
@@ -12,7 +12,7 @@ WIDTH = 72
 
 
 def mail(document: blocks.Document) -> str:
-    """Return the text, without folded parts and without drawings (their numbers are in tables)."""
+    """Return the text, without folded parts and without drawings (tables have their numbers)."""
     lines = [f"# {markdown(document.title)}", "", *_wrapped(document.says), ""]
     for block in document.blocks:
         lines += _block(block, 2)
@@ -20,7 +20,7 @@ def mail(document: blocks.Document) -> str:
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    """Wrap *text* in escaped lines of whole words, prefixed with *first*, then with *rest*."""
+    """Wrap *text* into escaped lines of whole words, the first prefixed with *first*, others with *rest*."""
     width = WIDTH - len(rest)
     pieces = textwrap.wrap(markdown(text), width, break_long_words=False, break_on_hyphens=False)
     return [f"{rest if number else first}{markdown_begun(piece)}" for number, piece in enumerate(pieces)]
@@ -49,7 +49,7 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
             for entry in block.entries:
                 yield from _wrapped(_entry(entry), "- ", "  ")
         case blocks.Chapter():
-            # Folded parts are left out of a mail; expected results are in the list.
+            # A mail leaves out folded parts; expected results are in the list.
             if block.folded:
                 return
             yield from ("", f"{'#' * min(level, 6)} {markdown(block.title)}", "")
@@ -75,7 +75,7 @@ def _facts(block: blocks.Facts) -> Iterator[str]:
 
 
 def _table(table: blocks.Table) -> Iterator[str]:
-    """Yield the table aligned with spaces, as preformatted text, or as a list if it is too wide."""
+    """Yield the table as preformatted text aligned with spaces, or as a list if it is too wide."""
     yield from (*_wrapped(f"{table.caption}:"), "")
     rows = [[_lines(cell) for cell in row] for row in table.rows]
     columns = [[[one_line(name)] for name in table.head], *rows]
@@ -101,7 +101,7 @@ def _drawn(rows: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> It
 
 
 def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a row as lines: its first cells joined in one, each other cell on a line of its own."""
+    """Yield a row as lines: the first cells joined into one line, each other cell on its own line."""
     if not row:
         return
     if row[0]:
@@ -116,5 +116,5 @@ def _lines(cell: blocks.Cell) -> list[str]:
     lines = [visible(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
     if lines and cell.tone in blocks.SIGNS:
         lines[-1] += blocks.SIGNS[cell.tone]
-    # A pale row belongs to the row above.
+    # A pale row belongs to the row above it.
     return [f"  {line}" for line in lines] if cell.tone == "pale" else lines

@@ -1,6 +1,6 @@
 """Part for ``kernels meet``, ``kernels diff`` and ``try``: a kernel against its model or another kernel.
 
-Also for ``replay --json``.
+Also used for ``replay --json``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,13 +16,14 @@ from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, T
 from pfnlab.present.document.part import Part, figures_on_demand, part_of_result, program_code, section, short
 from pfnlab.present.document.review_part import chapters
 
-#: The maximum number of programs showing a difference, of other differences with its cause, and of commits.
+#: The maximum number of programs that show a difference, of other differences with the same
+#: cause, and of commits.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
 _UNEXPLAINED = "UNEXPLAINED: no switch or pair of switches makes the model behave this way"
 
 
 def part(content: MeetingResult) -> Part:
-    """Return the differences in a meeting by cause, and the amount compared."""
+    """Return the differences in a meeting, by cause, and how much was compared."""
     names = " against ".join(reversed(content.machines))
     found, amount = content.differences, amount_of(content.held)
     says = f"No difference in {amount}"
@@ -36,7 +37,7 @@ def part(content: MeetingResult) -> Part:
 
 
 def amount_of(held: dict[str, HeldCount]) -> str:
-    """Return the amount compared, e.g. ``512 programs, 4,211 steps``."""
+    """Return how much was compared, e.g. ``512 programs, 4,211 steps``."""
     return f"{number_of(programs_in(held), 'program')}, {number_of(steps_in(held), 'step')}"
 
 
@@ -69,7 +70,7 @@ def difference_section(
     without: str = "",
     commits: Sequence[str] = (),
 ) -> Chapter:
-    """Return a chapter on a cause: its shortest program, others, and *commits*, or the text *without*."""
+    """Return a chapter on a cause: its shortest program, others, and *commits* or the text *without*."""
     first, *others = shown
     said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
     if without and not said:
@@ -97,7 +98,7 @@ def _more(items: Sequence[str], most: int) -> str:
 def _blocks(content: MeetingResult) -> Iterator[Block]:
     found = content.differences
     causes = content.causes or tuple((place,) for place in range(len(found)))
-    # A result from an early version does not name commits.
+    # A result from an early version does not list commits.
     commits = dict(enumerate(content.commits, 1))
     for number, cause in enumerate(causes, 1):
         shown = [found[place] for place in cause if 0 <= place < len(found)]
@@ -126,12 +127,12 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         yield from section(title, Bullets(titles))
 
 
-#: The maximum number of causes that are shown, so that the report fits below a cover letter.
+#: The maximum number of causes shown, so that the report fits below a cover letter.
 _CAUSES = 8
 
 
 def trial_part(content: TrialResult) -> Part:
-    """Return the differences in a trial by cause, and the effects of a policy."""
+    """Return the differences in a trial, by cause, and the effects of a policy."""
     title = f"{content.tree} against {content.model}"
     kernel = "kernel", (content.kernel, content.built)
     policies = "said to be", ", ".join(content.policies)
@@ -140,7 +141,7 @@ def trial_part(content: TrialResult) -> Part:
 
 
 def replay_part(content: ReplayResult) -> Part:
-    """Return the steps of a replay, and its verdict."""
+    """Return the steps of a replay and its verdict."""
     rows = tuple(
         (cell(str(number)), cell(step.step, code=True), cell(step.word))
         for number, step in enumerate(content.steps, 1)

@@ -1,6 +1,7 @@
-"""The part of a document that each kind of result provides, and its form as terminal lines.
+"""The part that each kind of result contributes to a document, and that part as terminal lines.
 
-A report shows the whole part. A terminal omits drawings, folded parts and the command, which the user typed.
+A report shows the whole part. A terminal leaves out drawings, folded parts and the command,
+which the user typed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ from pfnlab.present.document.blocks import (
 WORDS = {Outcome.DISCOVERY: "to review", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
 #: The word for a result that is undecided because a guest was lost.
 LOST = "lost"
-#: The word for a result whose machines differ only in ways invisible to a user of the kernel.
+#: The word for a result whose machines differ only in ways that a user of the kernel cannot see.
 INSIDE = "differing inside"
 
 
@@ -38,12 +39,12 @@ class Part(msgspec.Struct, frozen=True):
     """One result, in the form that a document shows.
 
     :param blocks: the content: differences, tables, program, picture
-    :param more: further content, which documents with many results leave out
-    :param about: the title of its program; empty if it has none
-    :param inside: whether machines differ only in ways invisible to a user of the kernel
-    :param facts: names and values that describe how it was made, the command first
+    :param more: further content, left out of documents with many results
+    :param about: its program's title; empty if it has none
+    :param inside: whether machines differ only in ways that a user of the kernel cannot see
+    :param facts: names and values that say how it was made, the command first
     :param lost: whether it is undecided because a guest was lost
-    :param first: the first line on a terminal; a document has the title and sentence instead
+    :param first: the first line in a terminal; a document has the title and the sentence instead
     """
 
     title: str
@@ -65,15 +66,14 @@ class Part(msgspec.Struct, frozen=True):
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
-#: The facts that :func:`origin_rows` adds, and that a terminal omits.
+#: The facts that :func:`origin_rows` adds and a terminal leaves out.
 MADE = ("pfnlab", "again")
 
 
 def origin_rows(
     made: Made, *more: tuple[str, str | Sequence[str]]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the rows on how it was made: *more*, the command and others; rows without a value are
-    omitted."""
+    """Return rows on how it was made: *more*, the command and others; a row without a value is left out."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
     rows += zip(MADE, ((made.pfnlab,), (recorded_line(made.command or ""),)), strict=True)
     return tuple((name, values) for name, values in rows if any(values))
@@ -87,18 +87,18 @@ def part_of_result(
     *facts: tuple[str, str | Sequence[str]],
     first: str = "",
 ) -> Part:
-    """Return the part for a result, with outcome and command; the other arguments are those of a part."""
+    """Return the part for a result, with outcome and command; the other arguments are those of `Part`."""
     return Part(title, says, content.outcome, tuple(blocks), origin_rows(content.made, *facts), first=first)
 
 
 def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
-    """Yield the text of a program, if any; if *glance* is not None, a terminal shows that instead."""
+    """Yield a program's text, if there is any; unless *glance* is None, a terminal shows *glance* instead."""
     if text.strip():
         yield Code(caption, text.strip("\n"), glance)
 
 
 def operations_of(text: str) -> str | None:
-    """Return a program's lines without its head; None if this version cannot read it."""
+    """Return a program's lines without its head; None if this version cannot read the program."""
     from pfnlab.base.errors import ProgramError
     from pfnlab.programs.lang.load import load_text
     from pfnlab.programs.lang.printer import op_lines
@@ -122,20 +122,21 @@ def figures_on_demand(draw: Callable[[ModuleType], Iterable[Figure]]) -> DrawnFi
 
 
 def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:
-    """Yield a section with *blocks*, if there are any."""
+    """Yield a section with *blocks*, unless there are none."""
     if blocks:
         yield Chapter(title, blocks, folded)
 
 
 def short(says: str, machines: Sequence[str]) -> str:
-    """Return a signature in words, without its machines, which the document already names."""
+    """Return a signature in words, without its machines, which the document already lists."""
     return says.replace(f" ({' | '.join(machines)})", "").removeprefix("difference ")
 
 
 class ResultKind(msgspec.Struct, frozen=True):
     """A kind of result.
 
-    :param place: the module, without ``_part``, and its function that makes the part; imported when needed
+    :param place: the module, without ``_part``, and the function in it that makes the part;
+        imported when needed
     """
 
     verb: str
@@ -155,7 +156,7 @@ class ResultKind(msgspec.Struct, frozen=True):
         return content
 
 
-#: The format of folders of findings.
+#: The format of folders with findings.
 FINDING = "pfnlab-finding/1"
 
 KINDS = {
@@ -185,7 +186,7 @@ def part_of(result: PrintedStruct) -> Part:
 
 
 def takes() -> str:
-    """Return the results that a report accepts, for messages."""
+    """Return a list of the results that a report accepts, for messages."""
     verbs = ", ".join(kind.verb for form, kind in KINDS.items() if form != FINDING)
     return f"a report takes the output of {verbs}, and folders of findings"
 
@@ -201,7 +202,7 @@ def terminal(part: Part) -> str:
 
 
 def _lines(blocks: Iterable[Block]) -> Iterator[str]:
-    """Yield the lines of *blocks*, with space around a table unless it is a list at the start."""
+    """Yield the lines of *blocks*, with space around tables, except for a list at the start."""
     written = [(block, lines) for block in blocks if (lines := list(_block_lines(block)))]
     apart = written and not isinstance(written[0][0], Table)
     for place, (block, lines) in enumerate(written):
@@ -255,7 +256,7 @@ def _table_lines(table: Table) -> Iterator[str]:
 
 
 def _row_line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    """Return the cells of a row in columns; numbers are right-aligned."""
+    """Return the cells of a row, arranged in columns; numbers are right-aligned."""
     cells = (
         text.rjust(width) if text.replace(",", "").isdigit() else text.ljust(width)
         for text, width in zip(texts, widths, strict=True)

@@ -1,4 +1,4 @@
-"""Part for ``discussions review``: the defects of threads, and the review of each."""
+"""Part for ``discussions review``: the defects in threads, and what a review says about each."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from pfnlab.discussions.thread_reviews import PostedReviews, ReviewedRow
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Table, cell, cells
 from pfnlab.present.document.part import Part, part_of_result, program_code
 
-#: The cell for a row's outcome.
+#: The cell that shows a row's outcome.
 _CAME = {
     True: cell("as expected", "good"),
     False: cell("NOT as expected", "bad"),
@@ -30,7 +30,7 @@ def verdict(content: PostedReviews) -> str:
 
 
 def length_of(row: ReviewedRow) -> str:
-    """Return the lengths of the shortest programs, e.g. ``told_free 8``, or otherwise of the schedule."""
+    """Return the lengths of the shortest programs, e.g. ``told_free 8``, or else that of the schedule."""
     return ", ".join(
         f"{one.name} {one.length}" + (" (schedule)" if one.text is None else "") for one in row.shown
     )

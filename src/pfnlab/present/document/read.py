@@ -1,4 +1,4 @@
-"""Read the ``--json`` output of verbs from files, recognised by ``format``."""
+"""Read the ``--json`` output of verbs from files; its ``format`` identifies it."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from pfnlab.base.wildcards import searching
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
 from pfnlab.present.document.part import KINDS, takes
 
-#: A place as named in msgspec's messages, and the steps to it.
+#: A place as a msgspec message names it, and the steps to it.
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 #: The maximum number of characters of an unknown ``format`` or value that a message repeats.
@@ -26,12 +26,12 @@ _REPEATED = 40
 
 
 def read_results(paths: Sequence[Path]) -> list[PrintedStruct]:
-    """Return the results in files (one or several each) or folders of findings; raise Misuse otherwise."""
+    """Return the results in files (each has one or more) or in folders of findings; else raise Misuse."""
     return [result for path in paths for result in _read(path)]
 
 
 def result_of(content: Any, source: str = "<result>") -> PrintedStruct:
-    """Return the result in a JSON object; if it is not one, raise Misuse naming the accepted formats."""
+    """Return the result in a JSON object; if it is not a result, raise Misuse with the accepted formats."""
     name = content.get("format") if isinstance(content, dict) else None
     if not isinstance(name, str):
         raise Misuse(f"{source}: not a pfnlab result (the key `format` is missing): {takes()}")
@@ -46,7 +46,7 @@ def result_of(content: Any, source: str = "<result>") -> PrintedStruct:
 
 
 def _found(content: Any, said: str) -> str:
-    """Return the value at the place named in a message, e.g. ``, which is "x"``; empty if it names none."""
+    """Return the value at the place that a message names, e.g. ``, which is "x"``; empty if it names none."""
     place = _PLACE.search(said)
     if place is None:
         return ""
@@ -54,7 +54,7 @@ def _found(content: Any, said: str) -> str:
         try:
             content = content[int(number)] if number else content[name]
         except (KeyError, IndexError, TypeError, ValueError):
-            # Keys with arbitrary names are shown as dots.
+            # Keys that can be any name are shown as dots.
             return ""
     shown = one_line(json_line(content))
     return f", which is {shown if len(shown) <= _REPEATED else f'{shown[:_REPEATED]}…'}"
@@ -73,7 +73,7 @@ def _read(path: Path) -> Iterator[PrintedStruct]:
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files that read_results reads, and files they need; raise Misuse for a folder without any."""
+    """Yield the files that read_results reads, and those they need; raise Misuse for a folder without any."""
     for path in paths:
         if os.path.isdir(path):
             yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT, DATA))
@@ -82,7 +82,7 @@ def files_of(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _places(folder: Path) -> list[Path]:
-    """Return the folders of findings: *folder* itself, or those in it."""
+    """Return the folders of findings: either *folder* itself or those in it."""
     folders = [folder]
     if not _is_own(folder / PROGRAM):
         with searching(str(folder)) as search:
@@ -94,5 +94,5 @@ def _places(folder: Path) -> list[Path]:
 
 
 def _is_own(path: Path) -> bool:
-    """Return True if a file is part of the finding itself; link targets are not, so reports omit them."""
+    """Return True if a file is part of the finding itself; reports leave out what links point to."""
     return path.is_file() and not path.is_symlink()

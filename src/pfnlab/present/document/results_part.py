@@ -11,7 +11,7 @@ from pfnlab.campaign.store.rows import DISCOVERIES
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
 from pfnlab.present.document.part import Part, origin_rows, program_code, section
 
-#: The tone of a verdict; all others are expected.
+#: The tone of a verdict; a verdict not listed is expected.
 _TONES: dict[str, Tone] = {
     **dict.fromkeys(("differs", "unexpected"), "lit"),
     **dict.fromkeys(("violated", "alarm", "lost"), "bad"),
@@ -20,12 +20,12 @@ _TONES: dict[str, Tone] = {
 
 #: Verdicts that are discoveries, and verdicts that leave the question open.
 _OPEN = frozenset({"undecided", "unstable"})
-#: The maximum number of results that are shown with their programs.
+#: The maximum number of results shown together with their programs.
 _SHOWN = 60
 
 
 def part(content: ListedResults) -> Part:
-    """Return the results of campaigns: discoveries first, then undecided results."""
+    """Return campaign results, first discoveries, then undecided results."""
     told = [item for item in content.results if item.kind != "run"]
     counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
     found = sorted((item for item in told if item.verdict in counts), key=lambda item: len(item.program))
@@ -110,7 +110,7 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
 
 
 def _counts(results: Sequence[ListedResult]) -> Sequence[Block]:
-    """Return the number of results by task and verdict."""
+    """Return how many results there are, by task and verdict."""
     tasks = sorted({item.task for item in results})
     counts = Counter((item.verdict, item.task) for item in results)
     rows = tuple(

@@ -17,7 +17,7 @@ from pfnlab.present.document.blocks import (
 )
 from pfnlab.present.document.part import Part, figures_on_demand, operations_of, part_of_result, program_code
 
-#: Words for changes, with their fields.
+#: The words for changes, and the fields they are about.
 _CHANGED: dict[str, tuple[ChangedField, ...]] = {
     "other results": ("result",),
     "other messages": ("log",),
@@ -25,7 +25,7 @@ _CHANGED: dict[str, tuple[ChangedField, ...]] = {
     "other entries": ("entries", "walks"),
 }
 
-#: Words for costs.
+#: The words for costs.
 _COSTS: dict[CostKind, str] = {
     "flushes": "other flushes",
     "needless": "other needless flushes",
@@ -33,12 +33,12 @@ _COSTS: dict[CostKind, str] = {
     "allocations": "other allocations",
 }
 
-#: The maximum number of changes that are shown; the rest are in the JSON.
+#: The maximum number of changes shown; the JSON has the rest.
 _SHOWN = 8
 
 
 def part(content: ReviewResult) -> Part:
-    """Return the verdict, then violations, fixes, costs, changes, and questions not asked."""
+    """Return the verdict, then violations, fixes, costs, changes, and questions that were not asked."""
     says = verdict(content)
     return part_of_result(
         content, f"{content.design} against {content.base}", says, _blocks(content), first=says
@@ -48,7 +48,7 @@ def part(content: ReviewResult) -> Part:
 def verdict(content: ReviewResult) -> str:
     """Return the result in one line."""
     who = f"{content.design}, against {content.base}"
-    # A cut core is not an all-clear, so this comes first.
+    # A core that was cut short is not an all-clear, so that comes first.
     so_far = "" if content.complete else "undecided, because the core questions were cut short; so far "
     if content.broken:
         names = ", ".join(found.name for found in content.broken)

@@ -1,4 +1,4 @@
-"""Part for ``kernels diff --model``: the rules of two kernels, and each rule's effect on a user."""
+"""Part for ``kernels diff --model``: the rules of two kernels, and how each rule affects a user."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,14 @@ from pfnlab.hunt.meeting.rules_between import RuleChange, RulesBetween, SeenChan
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells, headed
 from pfnlab.present.document.part import Part, part_of_result
 
-#: The maximum number of programs named for a rule.
+#: The maximum number of programs listed for a rule.
 _NAMED = 6
-#: The maximum number of lines shown from a field.
+#: The maximum number of lines shown from one field.
 _LINES = 4
 
 
 def part(content: RulesBetween) -> Part:
-    """Return the rules that differ with their effects, then the programs in which a user notices."""
+    """Return the rules that differ, with their effects, then the programs in which a user notices."""
     names = " and ".join(content.versions)
     seen = sum(change.by_user for change in content.changes)
     says = (
@@ -75,7 +75,7 @@ def _lines(change: RuleChange) -> Iterator[str]:
 
 
 def _values(seen: SeenChange) -> Iterator[str]:
-    """Yield the lines of the field without the rule, and with it."""
+    """Yield the lines of the field, without the rule and with it."""
     for rule, lines in (("without it", seen.first), ("with it", seen.second)):
         more = len(lines) - _LINES
         said = "; ".join(lines[:_LINES]) + (f" and {more} more" if more > 0 else "")

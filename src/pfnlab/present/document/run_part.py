@@ -39,7 +39,7 @@ def part(content: PrintedRun) -> Part:
 
 
 def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
-    """Return the part for a result, with rows for *fields* in the table of steps."""
+    """Return the part for a result, whose table of steps has rows for *fields*."""
     text = format_program(result.program)
     return _part(result, text, program_hash(result.program), made, fields, is_read=True)
 
@@ -85,7 +85,7 @@ def _blocks(result: RunResult, text: str, is_read: bool) -> Iterator[Block]:
 
 
 def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
-    """Yield the steps with rows for *fields*, and with all rows if there are more."""
+    """Yield the steps with rows for *fields* and, if there are more rows, with all of them."""
     by_step = list(rows_by_step(result.program, result.runs, result.verdict, TRACE_ROWS))
     shown, whole = ([row for step in by_step for row in step.of(some)] for some in (fields, TRACE_ROWS))
     yield _steps("Step by step", shown, result.machines)
@@ -95,7 +95,7 @@ def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
 
 
 def _flushes(result: RunResult) -> Iterator[Block]:
-    """Yield the flushes in each step in which they differ between machines."""
+    """Yield the flushes for each step in which they differ between machines."""
     steps = min(len(run.steps) for run in result.runs)
     seen = {run.machine: [step.flushes for step in run.steps[:steps]] for run in result.runs}
     counts = {name: [count for count in row if count is not None] for name, row in seen.items()}
@@ -107,7 +107,7 @@ def _flushes(result: RunResult) -> Iterator[Block]:
 
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
-    """Yield the differences visible to a user of the kernel; others are only counted here."""
+    """Yield the differences that a user of the kernel can see; others are only counted here."""
     by_step = groupby(result.verdict.differences, key=lambda found: (found.step, found.op))
     for (step, op), members in by_step:
         fields = [found.field for found in members]

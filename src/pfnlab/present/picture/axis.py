@@ -1,8 +1,8 @@
 """The axis: from single pages to terabytes, in order but not to scale.
 
 Every border of anything drawn is a tick. The distance between two ticks grows with the logarithm of the
-number of pages; a stretch of more than :data:`BREAK_PAGES` is drawn broken, with its size in words. One axis
-serves a whole drawing, so a border has the same place in every panel and on every machine.
+number of pages; a stretch of more than :data:`BREAK_PAGES` is drawn broken, with its size written out. A
+drawing has one axis, so a border is in the same place in every panel and on every machine.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,10 +15,10 @@ from pfnlab.base.units import PAGE_SIZE, size_text
 from pfnlab.present.picture.canvas import text_width
 from pfnlab.programs.lang.span import Span
 
-#: The most pages that are drawn without a break.
+#: The maximum number of pages drawn without a break.
 BREAK_PAGES = 64
-#: The space between two areas or devices, and the minimum width between two ticks, for few and for many
-#: ticks.
+#: The space between two areas or devices, and the minimum width between two ticks, for few
+#: ticks and for many.
 GAP, _LEAST, _LEAST_OF_MANY, _MANY = 16.0, 12.0, 8.0, 80
 _TICK_SIZE = 10
 _PAGES_OF_MIB = (1 << 20) // PAGE_SIZE
@@ -38,12 +38,12 @@ class Stretch(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> str:
-        """Its actual size in words."""
+        """Its real size, written out."""
         return size_words(self.end - self.start)
 
 
 def size_words(pages: int) -> str:
-    """Format a page count, e.g. ``1 TiB``, or in pages if it is not a whole number of MiB."""
+    """Format a page count, e.g. as ``1 TiB``, or in pages if it is not a whole number of MiB."""
     return size_text(pages * PAGE_SIZE) if pages % _PAGES_OF_MIB == 0 else f"{pages:,} pages"
 
 
@@ -90,7 +90,7 @@ class Axis:
         return self._places[name, page]
 
     def span(self, span: Span) -> tuple[float, float]:
-        """Return both ends of *span*; if it has no pages, those of the area or device it lies in."""
+        """Return both ends of *span*, or if it has no pages, those of the area or device that it is in."""
         if span.pages <= 0:
             return self.whole(span.name)
         return self.at(span.name, span.start), self.at(span.name, span.end)
@@ -113,7 +113,7 @@ def _box_width(name: str) -> float:
 
 
 def _shared(least: list[float], units: list[float], width: float) -> list[float]:
-    """Return widths in proportion to *units* that fill *width*, none of them below its minimum."""
+    """Return widths that are proportional to *units* and fill *width*, none below its minimum."""
     if sum(least) >= width:
         return least
     low, high = 0.0, width
@@ -129,7 +129,7 @@ def _shared(least: list[float], units: list[float], width: float) -> list[float]
 def wished_width(
     axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
 ) -> float:
-    """Return the minimum width at which the labels of spans, each with its width, fit; at most *most*."""
+    """Return the minimum width, at most *most*, at which the labels of spans fit; each has its own width."""
     wanted = list(labels)
 
     def fits(width: float) -> bool:
@@ -145,7 +145,7 @@ def wished_width(
     return high
 
 
-#: Widths of a picture in pixels: usual, for a narrow screen, and the widest that counts as narrow.
+#: Picture widths in pixels: the usual one, the one for a narrow screen, and the widest that counts as narrow.
 WIDE, NARROW, _NARROW_UP_TO = 960, 400, 560
 #: The space around a picture, and between its parts.
 MARGIN, SPACE = 24.0, 16.0
@@ -154,11 +154,11 @@ MARGIN, SPACE = 24.0, 16.0
 class Dimensions(msgspec.Struct, frozen=True):
     """Sizes, in pixels.
 
-    :param margin: the width of the column for row names on the left
-    :param vma: the height of a VMA; ``page``: of a run of level 1 entries, and the extra height for each
-        higher level
+    :param margin: the width of the column on the left, which has the row names
+    :param vma: the height of a VMA; ``page`` is the height of a run of level 1 entries, and what each
+        higher level adds to it
     :param fall: the height of the links between page tables and memory
-    :param aside: the width of the column for processors on the right; 0 if they are shown below
+    :param aside: the width of the processors' column on the right; 0 if they are shown below
     """
 
     margin: float
@@ -170,14 +170,14 @@ class Dimensions(msgspec.Struct, frozen=True):
 
 #: The names of rows, the same in every picture.
 ROW_NAMES = {"vma": "VMAs", "pte": "PTEs", "memory": "memory", "book": "book", "tlb": "TLBs"}
-#: The dimensions of a single state, of one of several, and of either on a narrow screen.
+#: Dimensions for a single state, for one of several, and for either on a narrow screen.
 ALONE = Dimensions(68, 38, 26, 44, 224)
 AMONG = Dimensions(68, 26, 20, 22)
 SLIM = Dimensions(68, 38, 24, 32)
 
 
 class Axes(msgspec.Struct, frozen=True):
-    """The axis of addresses and the axis of frames, in pixels from the right end of the row names."""
+    """The axis for addresses and the axis for frames, in pixels from the right end of the row names."""
 
     virtual: Axis
     physical: Axis
@@ -189,5 +189,5 @@ class Axes(msgspec.Struct, frozen=True):
 
 
 def is_narrow(width: float | None) -> bool:
-    """Return True if a picture of this width is one for a narrow screen."""
+    """Return True if a picture this wide is meant for a narrow screen."""
     return width is not None and width <= _NARROW_UP_TO

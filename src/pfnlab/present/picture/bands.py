@@ -1,4 +1,4 @@
-"""Draw tasks: a band for each, with its VMAs, its page tables below them, and links down to memory."""
+"""Draw tasks: a band for each, with its VMAs, the page tables below them, and links down to memory."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from pfnlab.present.picture.palette import ModeStyle, mode_style
 from pfnlab.present.picture.parts import RunPart, ScenePart, VmaPart, pages_part
 from pfnlab.programs.lang.span import Span
 
-#: The extra height of a run of entries for each level above the first.
+#: The height that each level above the first adds to a run of entries.
 _PER_LEVEL = 7.0
 #: The space between a label and the edge of its box.
 _INSIDE = 4.0
@@ -20,7 +20,7 @@ def run_height(sizes: Dimensions, level: int) -> float:
 
 
 def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
-    """Return where the box of *span* begins and ends; adjacent boxes do not touch."""
+    """Return where the box for *span* begins and ends; adjacent boxes do not touch."""
     start, end = axis.span(span)
     return left + start + 0.75, left + end - 0.75
 
@@ -51,7 +51,7 @@ def draw_vma(
 def draw_run(
     drawing: Canvas, part: RunPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
-    """Draw a run of entries in its cache mode's tint and pattern, or a dotted outline if it has none."""
+    """Draw a run of entries in its cache mode's tint and pattern, or a dotted outline if it has no mode."""
     start, end = ends(axis, part.span, left)
     room, middle = end - start - 2 * _INSIDE, (start + end) / 2
     style = mode_style(part.mode)
@@ -127,7 +127,7 @@ def labelled_mode(
     """Draw a mode's chip, its word and the longest of *words* that fits; return where the label ends.
 
     :param middle: the vertical centre of the line
-    :param most: where the label must end
+    :param most: the position by which the label must end
     """
     wide = text_width(style.name, 11) + 8
     for name, chip in ((style.name, wide), (style.letter, CHIP)):
@@ -163,7 +163,7 @@ def _fitting(
     *,
     size: float = 12,
 ) -> None:
-    """Draw the first of *words* that fits, in the middle of its box, in a smaller size if none fits."""
+    """Draw the first of *words* that fits in the middle of its box, in a smaller size if none does."""
     for height in dict.fromkeys((size, 10.0)):
         for word in words:
             factor = 1.02 if "strong" in kind else 1.0

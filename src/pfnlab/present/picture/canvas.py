@@ -1,6 +1,6 @@
 """SVG as text: boxes, lines and labels, escaped, with labels that do not overlap.
 
-Text widths are not taken from a font: they are upper bounds for the fonts used in a picture.
+Text widths do not come from a font; they are upper bounds for the fonts that a picture may use.
 """
 
 from bisect import bisect_right
@@ -16,7 +16,7 @@ from pfnlab.present.picture.palette import ModeStyle
 from pfnlab.present.picture.parts import ScenePart
 
 Face = Literal["mono", "sans", "bold"]
-#: The width of the widest usable font, as a fraction of the font size.
+#: The width of the widest font that may be used, as a fraction of the font size.
 _MONO, _OTHER = 0.612, 1.25
 #: The narrowest letter in any font, and how much wider bold letters are.
 _LEAST, _BOLD = 0.42, 1.1
@@ -27,7 +27,7 @@ _WIDE = frozenset("mwMWQOGDHNU@%&=+<>")
 # Cached, because the same words occur in every step of a story.
 @lru_cache(maxsize=1 << 14)
 def text_width(text: str, size: float, face: Face = "mono") -> float:
-    """Return the width of *text* in pixels, overestimated rather than underestimated."""
+    """Return the width of *text* in pixels, rather too much than too little."""
     if face == "mono":
         return sum(map(_mono, text)) * size
     return sum(map(_sans, text)) * (size * (_BOLD if face == "bold" else 1.0))
@@ -57,7 +57,7 @@ def wrapped(text: str, width: float, size: float, face: Face = "mono") -> list[s
 
 
 def _broken(word: str, width: float, size: float, face: Face) -> Iterator[str]:
-    """Yield *word* in pieces of at most *width*, each with at least one letter."""
+    """Yield *word* in pieces of at most *width*, each at least one letter long."""
     start = 0
     while (fits := max(_fitting(word, width, size, face, start), 1)) < len(word) - start:
         yield word[start : start + fits]
@@ -67,7 +67,7 @@ def _broken(word: str, width: float, size: float, face: Face) -> Iterator[str]:
 
 def _fitting(text: str, width: float, size: float, face: Face, start: int = 0) -> int:
     """Return how many letters of *text*, from *start*, fit into *width*."""
-    # No letter is narrower than the narrowest, so the rest of a very long text need not be measured.
+    # No letter is narrower than that, so the rest of a very long text need not be measured.
     most = max(int(width / (size * _LEAST)), 0) + 1
     if face == "mono":
         factor, letters = size, map(_mono, text[start : start + most])
@@ -89,9 +89,9 @@ def _sans(letter: str) -> float:
 
 
 Anchor = Literal["start", "middle", "end"]
-#: The height of letters above and below their baseline, as a fraction of the font size.
+#: The height of letters above and below the baseline, as a fraction of the font size.
 _OVER, _UNDER = 0.78, 0.22
-#: Labels are stored in horizontal bands of this height in pixels, so that they are found quickly.
+#: Labels are stored in horizontal bands this many pixels high, so that they are found quickly.
 _BAND = 32
 #: The height and width of a chip that shows one letter.
 CHIP = 14.0
@@ -123,7 +123,7 @@ class Canvas:
 
     @contextmanager
     def group(self, part: str, says: str, kind: str, rule: str = "", beside: str = "") -> Iterator[None]:
-        """Open a group with an id, a name and optional rules."""
+        """Open a group with an id, a name and, optionally, rules."""
         self.signs.update(kind.split())
         rules = f" data-rule={xml_attribute(rule)}" if rule else ""
         besides = f" data-with={xml_attribute(beside)}" if beside else ""
@@ -136,14 +136,14 @@ class Canvas:
 
     @contextmanager
     def row(self, name: str) -> Iterator[None]:
-        """Open a group for the name of a row."""
+        """Open a group for a row's name."""
         self._lines.append(f"<g data-row={xml_attribute(name)}>")
         yield
         self._lines.append("</g>")
 
     @contextmanager
     def step(self, number: int, machine: str) -> Iterator[None]:
-        """Open a group for everything in a step on a machine, for pictures with several steps."""
+        """Open a group for everything in one step on one machine, for pictures with several steps."""
         step = xml_attribute(str(number))
         self._lines.append(f"<g data-step={step} data-machine={xml_attribute(machine)}>")
         yield
@@ -165,7 +165,7 @@ class Canvas:
         self.path(f"M{_n(x)} {_n(y)}L{_n(to_x)} {_n(to_y)}", kind)
 
     def mode_box(self, style: ModeStyle, x: float, y: float, width: float, height: float, kind: str) -> None:
-        """Draw a box filled with the tint and the pattern of a cache mode."""
+        """Draw a box filled with a cache mode's tint and pattern."""
         self.modes[style.key] = style
         self.rect(x, y, width, height, "ground")
         self.rect(x, y, width, height, f"tint {style.key}")
@@ -212,7 +212,7 @@ class Canvas:
         self.text(x + width / 2, y + 11, word or style.letter, kind, size=size, anchor="middle", must=False)
 
     def hatch(self, x: float, y: float, width: float, height: float, sign: str = "hatch") -> None:
-        """Draw the hatching of RAM, or of *sign*."""
+        """Draw the hatching that stands for RAM, or for *sign*."""
         self.signs.add(sign)
         self._lines.append(
             f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="2" '
@@ -220,13 +220,13 @@ class Canvas:
         )
 
     def bolt(self, x: float, y: float, kind: str = "bolt") -> None:
-        """Draw a flash, 8 pixels wide and 12 high."""
+        """Draw a bolt, 8 pixels wide and 12 high."""
         if kind == "bolt":
             self.signs.add(kind)
         self.path(f"M{_n(x + 5)} {_n(y)}l-5 7h3.4l-1.4 5 5-7h-3.4z", kind)
 
     def corner(self, x: float, y: float) -> None:
-        """Draw the mark of a change at the upper right corner of a box."""
+        """Mark a change at the upper right corner of a box."""
         self.path(f"M{_n(x)} {_n(y)}h-7l7 7z", "corner")
 
     def _free(self, box: tuple[float, float, float, float]) -> bool:

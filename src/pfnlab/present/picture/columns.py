@@ -1,4 +1,4 @@
-"""Draw one state, a story, or machines side by side in columns, with differences highlighted."""
+"""Draw one state, a story, or machines side by side in columns, highlighting differences."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def draw_state(
 ) -> str:
     """Draw the state after one step: tasks, then physical memory and the book, processors on the right.
 
-    :param step: from 0; -1 is the last step
+    :param step: counted from 0; -1 is the last step
     :param width: in pixels, None for 960; up to 560, the picture is for a narrow screen
     :param theme: ``auto`` follows the reader's system
     :param scenes: the scenes of this run, if they have already been made
@@ -88,7 +88,7 @@ def draw_compare(
 def draw_columns(
     scenes: Scenes, steps: Sequence[int] = (), *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """Draw all steps of all machines, those without differences on one line, or only *steps*, in full."""
+    """Draw all steps on all machines, or only *steps* in full; steps without differences take one line."""
     program, groups = scenes.program, _same(scenes.runs)
     slim = axis.is_narrow(width)
     across = 1 if slim else len(groups)
@@ -105,7 +105,7 @@ def draw_columns(
     differing = differing_words(scenes.runs)
     shown = -1
     if not any(set(words) - {TRACKING} for words in differing):
-        # If machines do not differ at all, still draw one step: the one with most to see.
+        # If machines do not differ at all, draw one step anyway: the one with most to see.
         first = scenes.runs[0]
         shown = max(range(len(first.steps)), key=lambda at: len(scenes.of(first, at).says), default=0)
     for index in steps or range(scenes.steps):
@@ -143,7 +143,7 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float], each: float) -> None:
-    """Draw the names of the machines above their columns."""
+    """Draw the machine names above their columns."""
     most = 1
     for group, left in zip(groups, lefts, strict=True):
         lines = wrapped(" · ".join(run.machine for run in group), each, 15, "bold")
@@ -154,7 +154,7 @@ def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float]
 
 
 def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: Sequence[str]) -> None:
-    """Draw the head of a step across all columns: its operation, and the differences."""
+    """Draw the head of a step across all columns: the operation and the differences."""
     drawing = sheet.drawing
     words = _difference_words(row, differing)
     room = sheet.width - 24
@@ -266,8 +266,8 @@ def _highlight(
     highlighted = _highlighted(differing)
     for row, high in rows.items():
         if row[0] in highlighted:
-            # A log is text across the whole width: its background and the words in the head show the
-            # difference.
+            # A log is text across the whole width, so its background and the words in the head
+            # show the difference.
             drawing.signs.add("differs")
             drawing.rect(left, top - 3, width, high, "differs", 3)
             if row[0] != "log":
@@ -276,7 +276,7 @@ def _highlight(
 
 
 def _no_log(drawing: Canvas, left: float, top: float, rows: dict[RowName, float]) -> None:
-    """Draw the placeholder for a log that another machine has and this one does not."""
+    """Draw a placeholder for a log that another machine has and this one does not."""
     for row, high in rows.items():
         if row[0] == "log":
             drawing.text(left + 12, top + 16, "nothing in the log", "quiet", face="sans")
@@ -336,9 +336,10 @@ def draw_story(
 
 
 def _columns(scenes: Scenes, width: float) -> int:
-    """Return the number of panels in a row: as many as leave room for the names of VMAs."""
+    """Return the number of panels in a row: as many as leave room for VMA names."""
     wished = max(scenes.wished(axis.AMONG, width - axis.AMONG.margin), _LEAST_PANEL)
     most = min(_IN_A_ROW, scenes.steps, int((width + axis.SPACE) // (wished + axis.SPACE)))
     rows = -(-scenes.steps // max(most, 1))
-    # Use as few columns as fill the same number of rows, so that panels are spread evenly over the rows.
+    # Use the fewest columns that give the same number of rows, so that panels are spread
+    # evenly over the rows.
     return max(-(-scenes.steps // rows), 1)

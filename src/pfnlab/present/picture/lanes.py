@@ -25,8 +25,8 @@ class LaneBox(msgspec.Struct, frozen=True):
 class LaneSpan(msgspec.Struct, frozen=True):
     """A task that is held, or waits, from one row to another.
 
-    :param reason: the function it is held in, or the lock or interrupt that it waits for
-    :param holder: the task that is held at that time, and that this one waits for
+    :param reason: the function it is held in, or the lock or interrupt that it is waiting for
+    :param holder: the task held at that time, which this task is waiting for
     """
 
     first: int
@@ -37,11 +37,11 @@ class LaneSpan(msgspec.Struct, frozen=True):
 
 
 class LaneLife(msgspec.Struct, frozen=True):
-    """A translation that a processor has cached.
+    """A translation cached by a processor.
 
     :param last: the row in which it is dropped, or the number of rows
-    :param stale: the rows in which the page tables differ from it: from the first up to but not including the
-        second
+    :param stale: the rows in which the page tables say otherwise: from the first up to but not
+        including the second
     """
 
     first: int
@@ -63,7 +63,7 @@ class LaneViolation(msgspec.Struct, frozen=True):
 
 
 class Lanes(msgspec.Struct, frozen=True):
-    """A machine's run as lanes."""
+    """A machine's run, arranged in lanes."""
 
     machine: str
     tasks: tuple[str, ...]
@@ -75,7 +75,7 @@ class Lanes(msgspec.Struct, frozen=True):
 
 
 def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
-    """Return the lanes of one run, for *tasks* from left to right."""
+    """Return the lanes of one run, with *tasks* from left to right."""
     return Lanes(
         run.machine,
         tuple(tasks),
@@ -178,14 +178,14 @@ def _goes_on(program: Program, run: Run, row: int, task: str, result: str) -> bo
 
 
 def _hold_of(program: Program, row: int, task: str) -> str:
-    """Return the function in which *task* is held, as set by its last operation up to *row* with a hold."""
+    """Return the function that *task* is held in, as set by its last operation with a hold up to *row*."""
     holds = (op.hold for op in reversed(program.ops[: row + 1]) if op.task == task and op.hold is not None)
     hold = next(holds, None)
     return hold.function if hold is not None else ""
 
 
 def _holder(program: Program, run: Run, row: int) -> str:
-    """Return the only task held in *row*; "" if there are two, because either may be the one waited for."""
+    """Return the only task held in *row*; "" if there are two, because the wait could be for either."""
     held: set[str] = set()
     for at, step in enumerate(run.steps[: row + 1]):
         if _releases(program, at):

@@ -1,9 +1,10 @@
 """The colours of all pictures, in one place, and the style sheet, patterns and SVG made from them.
 
-The colours were chosen for deuteranopia and protanopia, and a pattern, letter or word always repeats the
-meaning of a colour. Text is on the background or on a chip, each with a contrast of at least 4.5. Colours are
-custom properties, light and dark: the picture follows the reader's system, unless it has the class ``light``
-or ``dark``; on paper it is light. Renderers without custom properties use the light colours.
+The colours are chosen for deuteranopia and protanopia, and a pattern, letter or word always says the
+same as the colour. Text is on the background or on a chip, each with a contrast of at least 4.5. Colours
+are custom properties, with a light and a dark value: the picture follows the reader's system unless it
+has the class ``light`` or ``dark``; on paper it is light. Renderers that do not support custom
+properties use the light colours.
 """
 
 import re
@@ -17,18 +18,18 @@ import msgspec
 from pfnlab.base.inert import xml_attribute, xml_line, xml_text
 from pfnlab.base.toml_text import package_tables
 
-#: The theme of a picture: the one of the reader's system, or a fixed one.
+#: A picture's theme: that of the reader's system, or a fixed one.
 Theme = Literal["auto", "light", "dark"]
 
 
 class ModeStyle(msgspec.Struct, frozen=True):
     """The drawing style of a cache mode.
 
-    :param name: its name in entries, ``UC-``
-    :param key: its name in CSS classes, ``ucm``
+    :param name: its name in entries, e.g. ``UC-``
+    :param key: its name in CSS classes, e.g. ``ucm``
     :param pattern: ``solid``, ``lines``, ``rise``, ``fall``, ``dots`` or ``cross``
-    :param light: its colour on a light background; ``dark`` on a dark one
-    :param light_text: the colour of letters on the chip in the light theme; ``dark_text`` in the dark one
+    :param light: its colour on a light background; ``dark`` is the colour on a dark one
+    :param light_text: the colour of letters on the chip in the light theme; ``dark_text`` in the dark theme
     """
 
     name: str
@@ -52,14 +53,14 @@ class _Palette(msgspec.Struct, forbid_unknown_fields=True):
 _PICTURE = files("pfnlab.present.picture")
 _PALETTE = package_tables(__package__, "palette.toml", _Palette)
 
-#: The modes in the order of `enum page_cache_mode`, and the colours for other things, light and dark.
+#: The modes, in the order of `enum page_cache_mode`, and colours for other things, light and dark.
 MODES, COLOURS = _PALETTE.modes, _PALETTE.colours
 
 _BY_NAME = {mode.name.lower(): mode for mode in MODES}
 
 
 def mode_style(name: str) -> ModeStyle | None:
-    """Return the style of a cache mode, ``wc`` or ``WC``; None if the word is not a mode."""
+    """Return the style of a cache mode, e.g. ``wc`` or ``WC``; None if the word is not a mode."""
     return _BY_NAME.get(name.lower())
 
 
@@ -113,7 +114,7 @@ def _mode_rules(mode: ModeStyle) -> str:
 
 
 def _scoped(line: str) -> str:
-    """Return the rules of one line, restricted to elements of pictures."""
+    """Return the rules on one line, restricted to elements of pictures."""
     rules = re.findall(r"([^{}]+)(\{[^}]*\})", line)
     return "".join(
         ",".join(f".{PICTURE} {selector}" for selector in selectors.split(",")) + body
@@ -122,7 +123,7 @@ def _scoped(line: str) -> str:
 
 
 def patterns(prefix: str, modes: Iterable[ModeStyle]) -> str:
-    """Return the patterns of the modes that are drawn."""
+    """Return the patterns for the modes that are drawn."""
     drawn = {"hatch": _PALETTE.patterns["hatch"]}
     drawn |= {mode.key: _PALETTE.patterns[mode.pattern].format(key=mode.key) for mode in modes}
     return "".join(
@@ -135,7 +136,7 @@ def whole(
     width: float, height: float, title: str, says: str, body: str, modes: Iterable[ModeStyle],
     theme: Theme, prefix: str,
 ) -> str:  # fmt: skip
-    """Return a picture as SVG text; *says* describes its content in sentences."""
+    """Return a picture as SVG text; *says* describes the content in sentences."""
     rules = xml_text(style_sheet(theme))
     wide, high = f"{width:.0f}", f"{height:.0f}"
     own = "" if theme == "auto" else f" {theme}"

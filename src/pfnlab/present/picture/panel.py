@@ -13,11 +13,11 @@ from pfnlab.programs.lang.ops import MAIN_TASK
 
 #: The space below a row, and the height of a log line.
 _UNDER, _LOG_LINE = 6.0, 17.0
-#: If more tasks than this have links, the links are drawn faint, because they would form a solid area.
+#: If more tasks than this have links, the links are drawn faint: otherwise they would form a solid area.
 _SEVERAL = 2
-#: What a machine could not observe.
+#: The things a machine could not observe.
 _NOT_SEEN = "not looked at"
-#: A row, identified by its name and, for a row of a task, the task's name.
+#: A row, identified by its name and, if it belongs to a task, the task's name.
 RowName = tuple[str, str]
 
 
@@ -25,7 +25,7 @@ class Panel:
     """One state on its axes.
 
     :param width: the whole width, including row names and, if *sizes* has one, the right column
-    :param processors: whether cached translations of processors are shown
+    :param processors: whether to show the translations that processors have cached
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Panel:
     def draw(
         self, drawing: Canvas, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
     ) -> float:
-        """Draw it in rows with the heights *rows*, which may be more than needed; return where it ends."""
+        """Draw it in rows with the heights *rows*, which may be more than it needs; return where it ends."""
         scene, sizes = self._scene, self._sizes
         places, at = {}, top
         for row, height in rows.items():
@@ -206,7 +206,7 @@ class Panel:
         axis = self._axes.virtual
         names = {vma.span.name for vma in self._scene.vmas or ()}
         broken = {stretch.name for stretch in axis.stretches if stretch.broken and stretch.name in names}
-        # If memory below has the same borders, its numbers apply to the addresses too.
+        # If memory below has the same borders, its numbers apply to the addresses as well.
         below = [self._axes.physical.ticks(name) for name in self._axes.physical.names]
         return any(axis.ticks(name) not in below for name in broken)
 
@@ -222,7 +222,7 @@ class Panel:
 
 
 def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, float]:
-    """Return the rows of all *panels* with the maximum height needed, in the order of a panel."""
+    """Return the rows of all *panels*, each with the maximum height needed, in the order of a panel."""
     needs = [panel.rows() for panel in panels]
     named = {task for rows in needs for _, task in rows if task}
     tasks = [task for task in extents.tasks if task in named]
@@ -233,5 +233,5 @@ def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, floa
 
 
 def _former_tasks(scene: StateScene) -> Sequence[str]:
-    """Return the tasks that had VMAs only before this step."""
+    """Return the tasks that had VMAs before this step but not after it."""
     return list(dict.fromkeys(vma.task for vma in scene.vmas or () if vma.task not in scene.tasks))

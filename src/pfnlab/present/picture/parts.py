@@ -10,7 +10,7 @@ from pfnlab.programs.lang.span import Span
 
 
 def part_id(kind: str, *words: str | int) -> str:
-    """Return an id such as ``vma:main:a:0``: a kind and words, with separators in the words escaped."""
+    """Return an id such as ``vma:main:a:0``: a kind and words, in which separators are escaped."""
     return ":".join([kind, *map(id_word, words)])
 
 
@@ -25,17 +25,17 @@ def device_part(name: str) -> str:
 
 
 def reserved_part(kind: str, span: Span, nth: int) -> str:
-    """Return the id of a reservation (book) or its context (ctx), the *nth* with the same pages, from 0."""
+    """Return the id of a reservation (book) or its context (ctx), the *nth* (from 0) with those pages."""
     return part_id(kind, span.name, span.start, span.end, *([nth] if nth else []))
 
 
 class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that every part has.
 
-    :param says: its description in one sentence, for screen readers
+    :param says: a one-sentence description for screen readers
     :param rule: steps or sections in docs/semantics, separated by spaces; empty if there are none
     :param beside: the ids of related parts, separated by spaces
-    :param changed: whether it is new or differs from before this step
+    :param changed: whether it is new, or differs from before this step
     """
 
     part: str
@@ -56,9 +56,9 @@ class VmaPart(ScenePart, frozen=True, kw_only=True):
 
 
 class RunPart(ScenePart, frozen=True, kw_only=True):
-    """A run of entries, or a gap without entries.
+    """A run of entries, or a gap with no entries.
 
-    :param mode: ``WC``; empty if there is no entry
+    :param mode: e.g. ``WC``; empty if there is no entry
     :param level: 1, 2 or 3; without entries, the depth of the tables
     :param marks: ``W`` writable, ``D`` dirty, ``A`` accessed, ``!P`` not present
     """
@@ -76,7 +76,7 @@ class RunPart(ScenePart, frozen=True, kw_only=True):
 class DevicePart(ScenePart, frozen=True, kw_only=True):
     """Physical memory: a device, ordinary RAM, or memory elsewhere.
 
-    :param modes: its pages that are not write-back in the direct map, with their modes
+    :param modes: the pages that are not write-back in the direct map, with their modes
     """
 
     name: str
@@ -87,7 +87,7 @@ class DevicePart(ScenePart, frozen=True, kw_only=True):
 class BookPart(ScenePart, frozen=True, kw_only=True):
     """A reservation.
 
-    :param owner: its owner, in words; empty if unknown
+    :param owner: a description of its owner; empty if unknown
     :param refs: the number of references to its context; None without a context
     """
 
@@ -116,11 +116,11 @@ class TlbPart(ScenePart, frozen=True, kw_only=True):
 class StateScene(msgspec.Struct, frozen=True):
     """One step on one machine.
 
-    :param tasks: the tasks with an address space
-    :param vmas: None if they were not observed; the same for ``runs`` and ``book``
+    :param tasks: the tasks that have an address space
+    :param vmas: None if they were not observed; likewise ``runs`` and ``book``
     :param tlbs: the cached translations by processor; None if the machine cannot report them
     :param flushes: None if they were not counted
-    :param unreached: why the machine did not reach this step; empty if it did
+    :param unreached: why the machine did not get to this step; empty if it did
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Draw physical memory, the book below it, and the translations cached by processors.
+"""Draw physical memory, the book below it, and the translations that processors have cached.
 
 Reservations are stacked in the order in which they were made, with owners and contexts. Translations are
 cards next to a state, or lines below it; stale ones are struck through.
@@ -13,7 +13,7 @@ from pfnlab.present.picture.palette import mode_style
 from pfnlab.present.picture.parts import BookPart, DevicePart, RunPart, ScenePart, StateScene, TlbPart
 from pfnlab.present.picture.scenes import Extents
 
-#: The height of a bar of memory, of the numbers below it, and of a line in the book.
+#: The heights of a bar of memory, of the numbers below it, and of a line in the book.
 BAR, TICKS, LINE = 22.0, 16.0, 26.0
 _LEAKED = "LEAKED"
 
@@ -54,7 +54,7 @@ def draw_device(
 
 
 def draw_ticks(drawing: Canvas, axis: Axis, left: float, y: float, names: Sequence[str]) -> None:
-    """Draw the page numbers at the borders, as many as fit, and the sizes of stretches drawn broken."""
+    """Draw as many page numbers at the borders as fit, and the sizes of stretches drawn broken."""
     for name in names:
         if name not in axis.names or len(axis.ticks(name)) == 1:
             continue
@@ -72,7 +72,7 @@ def draw_ticks(drawing: Canvas, axis: Axis, left: float, y: float, names: Sequen
 
 
 def book_lines(parts: Sequence[BookPart]) -> list[int]:
-    """Return each reservation's line: the first one without overlap with an earlier reservation."""
+    """Return each reservation's line: the first where it does not overlap an earlier reservation."""
     lines: list[list[BookPart]] = []
     places = []
     for part in parts:
@@ -129,7 +129,7 @@ def draw_reservation(
 def _context(
     drawing: Canvas, part: BookPart, end: float, top: float, tag: float, *, outside: bool, right: float
 ) -> None:
-    """Draw the round tag of a context."""
+    """Draw the round tag for a context."""
     beside, says = f"{part.part} {part.beside}", part.context_says
     context = ScenePart(part=part.context, says=says, rule="S3", beside=beside, changed=part.changed)
     at = end + 3 if outside and end + 3 + tag <= right else end - tag - 3
@@ -146,7 +146,7 @@ def _broken_edge(drawing: Canvas, start: float, top: float, end: float, high: fl
 
 
 def _break(drawing: Canvas, x: float, top: float) -> None:
-    """Draw the mark on a stretch that is not drawn to scale."""
+    """Mark a stretch that is not drawn to scale."""
     for kind in ("break-ground", "break-mark"):
         for shift in (-2.5, 2.5):
             drawing.path(f"M{x + shift - 2:.1f} {top + BAR + 3:.1f}l4 {-BAR - 6:.1f}", kind)
@@ -154,7 +154,7 @@ def _break(drawing: Canvas, x: float, top: float) -> None:
 
 _HEAD, _CARD_LINE, _LINE = 26.0, 44.0, 22.0
 _STALE = "STALE"
-#: The maximum number of translations on a card; the rest are counted.
+#: The maximum number of translations on a card; the rest are only counted.
 _MOST = 6
 
 
@@ -180,12 +180,12 @@ def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, widt
 
 
 def lines_height(scene: StateScene) -> float:
-    """Return the height of all lines, one per translation."""
+    """Return the height of all lines, with one line per translation."""
     return max(sum(map(len, (scene.tlbs or {}).values())), 1) * _LINE + 2
 
 
 def draw_lines(drawing: Canvas, scene: StateScene, left: float, top: float, right: float) -> None:
-    """Draw a line for each translation, with the processor on its left."""
+    """Draw a line for each translation, with the processor on the left."""
     tlbs = scene.tlbs or {}
     if not tlbs:
         drawing.text(left, top + 13, "nothing remembered", "quiet", face="sans")
@@ -201,7 +201,7 @@ def draw_lines(drawing: Canvas, scene: StateScene, left: float, top: float, righ
 
 
 def stale_links(scene: StateScene) -> Iterator[RunPart]:
-    """Yield runs that are no longer in any page table but still used by processors, each run once."""
+    """Yield the runs that are in no page table any longer but that processors still use, each run once."""
     seen = set()
     for parts in (scene.tlbs or {}).values():
         for part in parts:

@@ -1,7 +1,7 @@
 """Plots of counts, as SVG: bars, lines labelled at their ends, and memory strips.
 
-Every number is written out, every colour is repeated by another sign, and the element has a description for
-screen readers.
+Every number is written out, every colour is backed up by another sign, and the element has a
+description for screen readers.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pfnlab.present.picture.palette import mode_style
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.inspection import MemoryRow
 
-#: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
+#: Sizes in pixels: of letters, of a row, and of the space between parts; and the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
-#: The maximum length of a label, in letters, before it is cut, and the maximum width of a bar, in pixels.
+#: The maximum length of a label in letters, beyond which it is cut, and the maximum width of a bar in pixels.
 _LABEL, _BAR = 42, 280
 #: Height and width of the area with the lines.
 _HIGH, _BROAD = 220, 420
@@ -49,13 +49,13 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
 
 
 def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> str:
-    """Draw one line per row over the columns, named at its end; rows with the same counts share a line."""
+    """Draw one line per row across the columns, named at its end; rows with the same counts share a line."""
     shared: dict[tuple[int, ...], list[str]] = {}
     for name, counts in rows.items():
         shared.setdefault(tuple(counts), []).append(name)
     most = max((count for counts in shared for count in counts), default=0) or 1
     left, top = _text_width([f"{most:,}"]) + _GAP, _GAP * 2
-    # Column names are side by side: the area is as wide as they need.
+    # Column names are side by side, so the area is as wide as they need.
     step = max(_BROAD / max(len(columns) - 1, 1), _text_width(_cut(name, 20) for name in columns) + _GAP)
     broad = step * (len(columns) - 1)
     left = max(left, _text_width([_cut(columns[0], 20)]) / 2)
@@ -96,7 +96,7 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
 
 
 def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
-    """Return the element of a plot: its name, its description, its style and its parts."""
+    """Return the SVG element for a plot: its name, description, style and parts."""
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
@@ -124,16 +124,16 @@ def _cut(text: str, most: int = _LABEL) -> str:
 
 
 #: Sizes in pixels: of a row, of its words and its bar, of a letter and a digit, of the space between two
-#: borders, of the least and the most of all. On a phone a picture of few borders fits.
+#: borders, and the smallest and largest total. A picture with few borders fits on a phone.
 _STRIP_ROW, _LINE, _STRIP_BAR, _STRIP_WIDE, _DIGIT = 38, 14, 14, 7.0, 8.0
 _STEP, _STRIP_LEAST, _STRIP_MOST = 110.0, 300.0, 760.0
 
-#: The CSS classes of rows without a cache mode.
+#: The CSS classes for rows without a cache mode.
 _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", "reservation": "good"}
 
 
 def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
-    """Draw one row per item, in order: its words, and below them its bar from border to border."""
+    """Draw one row per item, in order: its words, and below them a bar from border to border."""
     borders = sorted({border for row in rows for border in row.bounds})
     broad = min(max(_STEP * (len(borders) - 1), _STRIP_LEAST), _STRIP_MOST)
     places = {border: 4 + broad * at / max(len(borders) - 1, 1) for at, border in enumerate(borders)}
@@ -153,7 +153,7 @@ def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
         if row.found:
             outline = f'x="{left:g}" y="{top}" width="{width:g}" height="{_STRIP_BAR}"'
             body.append(f'<rect class="ring" {outline}/>')
-        # Where its bar begins, or as far to the right as they fit.
+        # Start at its bar, or as far to the right as the words fit.
         x = min(left, 4 + wide - _STRIP_WIDE * len(label))
         body.append(f'<text x="{x:g}" y="{top - 4}">{xml_line(label)}</text></g>')
     bottom = len(rows) * _STRIP_ROW + 2
@@ -168,8 +168,8 @@ def _row_words(row: MemoryRow) -> str:
 
 
 def _strip_axis(borders: Sequence[int], places: dict[int, float], bottom: int) -> list[str]:
-    # Keep the numbers apart: if borders are close together, not all are labelled, but the first and last
-    # always are.
+    # Keep the numbers apart: borders that are close together are not all labelled, but the first
+    # and last always are.
     parts = [f'<path class="axis" d="M{x:g} {bottom} V{bottom + 5}"/>' for x in places.values()]
     texts = {border: f"{border:#x}" for border in borders}
     first, last = borders[0], borders[-1]

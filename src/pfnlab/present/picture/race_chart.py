@@ -14,9 +14,9 @@ from pfnlab.present.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
-#: The heights of a row, of a line of its operation and of a box; the width of a life; a lane's minimum width.
+#: The heights of a row, of a line in its operation and of a box; the width of a life; a lane's minimum width.
 _ROW, _LINE, _BOX, _LIFE, _LANE = 44.0, 16.0, 22.0, 9.0, 118.0
-#: The maximum number of lives drawn side by side in a lane; the rest are counted where they begin.
+#: The maximum number of lives drawn side by side in a lane; where more begin, the rest are counted.
 _SLOTS = 4
 
 
@@ -49,7 +49,7 @@ def draw_race(
 
 
 class _Chart:
-    """The lanes of machines next to one column of operations."""
+    """The lanes of all machines, next to a single column of operations."""
 
     def __init__(
         self, sheet: Sheet, chart: Sequence[tuple[Lanes, Run]], words: float, each: float, *, slim: bool
@@ -132,7 +132,7 @@ class _Chart:
         part = ScenePart(part=f"step:{row + 1}", says=f"step {row + 1}: {step.op}", rule=op_rules(step.op))
         with drawing.part(part, "step"):
             if self._slim:
-                # Here, lanes are drawn behind the words.
+                # Lanes are drawn behind the words here.
                 wide = number + max(text_width(line, 12) for line in lines) * 1.02
                 drawing.rect(sheet.left - 2, y + 5, wide + 4, 1 + len(lines) * _LINE, "plate")
             drawing.text(sheet.left, y + 17, f"{row + 1}", face="bold")
@@ -141,7 +141,7 @@ class _Chart:
             self._flushes(row, y + 17 + (len(lines) - 1) * _LINE, y + high, number)
 
     def _flushes(self, row: int, last: float, bottom: float, number: float) -> None:
-        """Draw the flushes of an operation below its words, or to their right if there is no room."""
+        """Draw an operation's flushes below its words, or to the right if there is no room."""
         counts = [run.steps[row].flushes if row < len(run.steps) else None for run in self._runs]
         if not any(counts):
             return
@@ -216,7 +216,7 @@ class _Chart:
             drawing.text(middle, y - 7, words, size=10, face="bold", anchor="middle", must=False)
 
     def _violation(self, lanes: Lanes, violation: LaneViolation) -> None:
-        """Draw the name of a violated property, below the box of its operation."""
+        """Draw the name of a violated property below the box of its operation."""
         drawing = self._drawing
         same = [one for one in lanes.violations if one.row == violation.row]
         y = self._middle(violation.row) + 16 + same.index(violation) * 18

@@ -1,7 +1,7 @@
 """The scene: the content of a picture of one state, as parts with ids, without positions.
 
-Every part has its change in this step, the related parts, and the rules that apply: numbers of steps and
-sections in docs/semantics.
+Every part has the change to it in this step, related parts, and the rules that apply, as step and section
+numbers in docs/semantics.
 """
 
 import re
@@ -26,7 +26,7 @@ from pfnlab.programs.runs.cells import is_leaked
 from pfnlab.programs.runs.observation import BookEntry, CachedTranslations, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.texts import TableEntry
 
-#: The rules for an operation by its verb; those in the table have their rules there.
+#: The rules for an operation, by its verb; for operations in the table they are given there.
 _VERBS = {
     **{verb: row.rules for kind, row in ROWS.items() for verb in verbs_of(kind)},
     "mmap": "S4.7",
@@ -55,7 +55,7 @@ _PREFIX = re.compile(r"^(?:[^\s:]+: |(?:hold|skip|fail) [^:]+: )+|^[^\s=]+ = ")
 
 
 def op_rules(op: str) -> str:
-    """Return the rules for an operation in a program's words; empty if it has none of its own."""
+    """Return the rules for an operation as a program writes it; empty if it has none of its own."""
     rest = _PREFIX.sub("", _PREFIX.sub("", op))
     words = rest.split()
     if not words:
@@ -72,7 +72,7 @@ def log_rules(line: str) -> str:
     return next((rule for words, rule in _LINES if words in line), "S10.5")
 
 
-#: The VMA flags that decide what a picture shows: a PFN map, I/O, a mixed map, soft-dirty, VM_PAT.
+#: The VMA flags that affect what a picture shows: a PFN map, I/O, a mixed map, soft-dirty, VM_PAT.
 SHOWN_FLAGS = ("pf", "io", "mm", "sd", "ar")
 
 
@@ -89,8 +89,8 @@ def scene_of(
 ) -> StateScene:
     """Return the scene after step *index* of *run*.
 
-    :param devices: the names of all memory that is shown, with whether it is RAM
-    :param kept: ranges that a driver has reserved and does not leak; None for any
+    :param devices: the names of all memory to show, and whether each is RAM
+    :param kept: ranges that a driver has reserved, which are not leaks; None for any
     """
     if index >= len(run.steps):
         return _not_reached(run, index, devices)
@@ -188,7 +188,7 @@ def _run_parts(step: Step, before: Step | None, index: int) -> tuple[RunPart, ..
 
 
 def _marks(entry: TableEntry) -> str:
-    """Return the marks of an entry in a picture, next to its mode."""
+    """Return the marks that a picture shows for an entry, next to its mode."""
     flags = (("W", "RW"), ("D", "D"), ("A", "A"), ("!P", "!P"))
     return " ".join(mark for mark, flag in flags if flag in entry.flags)
 
@@ -321,7 +321,7 @@ def _vma_name(task: str, span: Span) -> str:
 
 
 def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]]:
-    """Return the counted contexts by the range they reserve."""
+    """Return the counted contexts, by the range they reserve."""
     found: dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]] = {}
     for tracked in step.tracked_ranges:
         if tracked.refs is not None and isinstance(tracked.place, Span):

@@ -1,4 +1,4 @@
-"""All scenes of a program's runs, their shared extents and axes, and the words for their differences."""
+"""All scenes of a program's runs, their shared extents and axes, and words for the differences."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ from pfnlab.programs.runs.observation import REGION, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN
 from pfnlab.programs.runs.texts import tracked_range
 
-#: The ISA hole as page frames, from its beginning to the end of the first MiB; it is not in the book.
+#: The ISA hole as page frames, from where it begins to the end of the first MiB; it is not in the book.
 _HOLE, _HOLE_END = 0xA0, 0x100
 #: The maximum number of rounds that carry borders between addresses and frames, and of borders for that.
 _ROUNDS, _MOST_BORDERS = 4, 1200
 
 
 class Extents:
-    """The areas and physical memory of all steps of *runs*, so that all pictures use the same positions."""
+    """The areas and physical memory in all steps of *runs*, so that all pictures use the same positions."""
 
     def __init__(self, runs: Sequence[Run], program: Program | None = None) -> None:
         self.devices: dict[str, bool] = {}
@@ -96,7 +96,7 @@ class Extents:
             borders.update((span.start, span.end))
 
     def _carry(self) -> None:
-        """Make borders between addresses also borders between their frames, and vice versa."""
+        """Make borders between addresses borders between their frames too, and vice versa."""
         for _ in range(_ROUNDS):
             grown = False
             virtual = {name: sorted(borders) for name, borders in self._virtual.items()}
@@ -131,7 +131,7 @@ _WORDS = {
     "flushes": "flushes",
 }
 
-#: The tracker's own bookkeeping: a difference only in that is not a different state.
+#: The tracker's own bookkeeping: a difference in that alone does not make the state different.
 TRACKING = "tracking"
 #: Translations cached by processors.
 TLBS = "TLBs"
@@ -148,12 +148,12 @@ ROWS = {
     "log": ("log",),
 }
 
-#: The VMA flag that represents its reservation if the tracker has no contexts.
+#: The VMA flag that stands for its reservation if the tracker has no contexts.
 _VM_PAT = "ar"
 
 
 def differing_words(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Return, for each step, the words for machine differences; raise Defect for several programs."""
+    """Return, for each step, words for how machines differ; raise Defect for several programs."""
     steps = max((len(run.steps) for run in runs), default=0)
     found: list[set[str]] = [set() for _ in range(steps)]
     for difference in differences(runs):
@@ -191,20 +191,19 @@ def _only_tracking(difference: Difference) -> bool:
     return False
 
 
-#: The maximum number of steps for which pictures are drawn.
+#: The maximum number of steps to draw pictures for.
 MOST_STEPS = 400
 
 
 class Scenes:
-    """A program's runs as scenes; raises Misuse for no runs, or one of another program or too long to
-    draw."""
+    """A program's runs as scenes; Misuse if there are none, or one is of another program or too long."""
 
     def __init__(self, program: Program, runs: Sequence[Run]) -> None:
         check_runs(program, runs)
         self.program, self.runs = program, runs
         self.extents = Extents(runs, program)
         self.steps = max(len(run.steps) for run in runs)
-        # vfio-pci keeps its own mapping of the device while it is open, which the program does not mention.
+        # vfio-pci keeps its own mapping of the device while it is open; the program does not mention it.
         self._driver_keeps = program.needs.vfio
 
     def of(self, run: Run, index: int) -> StateScene:
@@ -219,14 +218,15 @@ class Scenes:
         return Axes(self.extents.virtual(width), self.extents.physical(width))
 
     def key(self, *words: object) -> str:
-        """Return the prefix of ids inside a picture; it differs for other runs or other *words*."""
+        """Return the prefix of ids inside a picture; other runs or other *words* give another prefix."""
         digest = self._digest.copy()
         digest.update(repr(words).encode())
         return f"p{digest.hexdigest()[:10]}"
 
     @cached_property
     def _digest(self) -> Any:
-        # Made only from fields kept in a results file, so that runs read from one give the same prefix.
+        # Made only from fields that a results file keeps, so that runs read back from a file
+        # give the same prefix.
         steps = [
             (run.machine, run.unfinished, [(step.op, step.result, step.value) for step in run.steps])
             for run in self.runs
@@ -239,7 +239,7 @@ class Scenes:
         return any(seen.stale for run in self.runs for tlbs in run.tlbs for seen in tlbs)
 
     def wished(self, sizes: Dimensions, most: float) -> float:
-        """Return the width at which every VMA has room for its name, but at most *most*."""
+        """Return the width, at most *most*, at which every VMA has room for its name."""
         seen = (vma for run in self.runs for step in run.steps for vma in step.vmas or ())
         labels = dict.fromkeys((vma.span, text_width(f"{vma.span} {vma.perms}", 12) + 12) for vma in seen)
         return wished_width(self.extents.virtual, labels, most) + sizes.margin
@@ -250,7 +250,7 @@ class Scenes:
 
 
 def check_runs(program: Program, runs: Sequence[Run]) -> None:
-    """Raise Misuse if there are no runs, or one is of another program or too long to draw."""
+    """Raise Misuse if there are no runs, or if one is of another program or too long to draw."""
     if not runs:
         raise Misuse("nothing to draw: give at least one run")
     for run in runs:

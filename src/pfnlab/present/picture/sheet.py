@@ -8,7 +8,7 @@ from pfnlab.present.picture.palette import MODES, ModeStyle, Theme, whole
 from pfnlab.present.picture.parts import ScenePart, StateScene
 
 _TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
-#: A result up to this fraction of the width is placed on the right, a longer one below the operation.
+#: A result up to this fraction of the width goes on the right, a longer one below the operation.
 _RESULT = 0.4
 
 _MODE_WORDS = {
@@ -20,7 +20,7 @@ _MODE_WORDS = {
     "WP": "write-protected",
 }
 
-#: The signs that a legend explains, in its order, by the kind of the parts that have them.
+#: The signs that a legend explains, in order, by the kind of part that has them.
 _SIGNS = {
     "changed": "new or changed in this step",
     "gone": "gone in this step",
@@ -37,7 +37,7 @@ _SIGNS = {
     "hatch": "RAM",
 }
 
-#: The box of a sign, if it has one of the usual size.
+#: The box for a sign, if it has one of the usual size.
 _BOXES = {"gone": "ghost", "absent-run": "absent", "leaked": "bad-edge", "stale": "bad-edge"}
 _BOXES |= {"differs": "differs", "hatch": "memory-box"}
 
@@ -46,9 +46,9 @@ class Sheet:
     """A picture under construction, from top to bottom.
 
     :param width: the width between the margins, in pixels
-    :param prefix: the prefix of ids in it, because a page may contain several pictures
+    :param prefix: the prefix for ids in it, because a page may contain several pictures
 
-    :ivar drawing: the drawing; ``at``: where the next item begins; ``width``: the width between the margins
+    :ivar drawing: the drawing; ``at`` is where the next item begins, ``width`` the width between the margins
     """
 
     def __init__(self, width: float, prefix: str) -> None:
@@ -71,7 +71,7 @@ class Sheet:
         self.at += 10
 
     def legend(self) -> None:
-        """Draw the signs in the picture with their meanings, in as many lines as needed."""
+        """Draw the signs used in the picture, with their meanings, on as many lines as needed."""
         drawing = self.drawing
         items: list[tuple[float, Callable[[float, float], None]]] = []
         for mode in MODES:
@@ -100,13 +100,13 @@ class Sheet:
 
 
 def head_height(scene: StateScene, width: float) -> float:
-    """Return the height of the head of a step."""
+    """Return the height of a step's head."""
     op, below, _ = _head(scene, width)
     return 14 + (len(op) + len(below)) * _HEAD_LINE
 
 
 def draw_head(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> None:
-    """Draw the number, operation and result of a step, and its flushes as a bolt with their count."""
+    """Draw the number, operation and result of a step, and its flushes as a bolt with a count."""
     op, below, result = _head(scene, width)
     says = f"step {scene.number}: {scene.op}, {scene.result}"
     with drawing.part(ScenePart(part=f"step:{scene.number}", says=says, rule=scene.rule), "step"):

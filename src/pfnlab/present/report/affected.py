@@ -1,4 +1,4 @@
-"""The bugs in one kernel, by its version, configuration, architecture and package changelog."""
+"""The bugs in one kernel, judged by its version, configuration, architecture and package changelog."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _SEES = (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN)
 
 
 class NamedFix(msgspec.Struct, frozen=True):
-    """A changelog line that decides the state of a bug.
+    """A changelog line that decides a bug's state.
 
     :param line: its line number
-    :param how: what identifies the fix in it: commit, subject or CVE
+    :param how: what identifies the fix in that line: commit, subject or CVE
     :param text: the commit, the subject or the CVE
     """
 
@@ -61,18 +61,18 @@ class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one bug in the kernel.
 
     :param id: the bug's number
-    :param title: its short name
+    :param title: the bug's short name
     :param what: what happens, in Markdown
     :param severity: by its harm and by who can reach it; of other kinds than bugs and regressions ``low``
     :param word: the state in one word
-    :param sentence: the state with dates and commits
-    :param fixed: a sentence that says where it is fixed; empty if no fix is known
+    :param sentence: the state, with dates and commits
+    :param fixed: a sentence about where it is fixed; empty if no fix is known
     :param note: a sentence about what that means for the kernel's series; often empty
     :param cve: its CVE number; empty if it has none
-    :param architectures: the architectures on which it can exist; empty for all
+    :param architectures: the architectures where it can exist; empty for all
     :param also: entries that measured the same bug
     :param named: the changelog lines that decided its state
-    :param sources: the commits, records and measurements on which the sentence is based
+    :param sources: the commits, records and measurements behind the sentence
     """
 
     id: str
@@ -94,15 +94,15 @@ class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
 class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/1"):
     """The bugs in one kernel.
 
-    :param version: as the user wrote it
+    :param version: the version as the user wrote it
     :param upstream: the upstream release it is based on, with its point release; null if the version does not
-        give the point
-    :param about: one sentence each about the kind of kernel and about what its version does not tell
+        tell the point release
+    :param about: one sentence on what kind of kernel it is, and one on what its version does not tell
     :param config: its configuration file; empty if none was given
     :param arch: its architecture; empty if it is unknown
     :param changelog: its changelog file; empty if none was given
-    :param bugs: the rows, most severe first; bugs and regressions before changes and rules
-    :param left_out: the number of rows left out because they are fixed or rules, unless these were requested
+    :param bugs: the rows, most severe first; bugs and regressions come before changes and rules
+    :param left_out: how many rows were left out because they are fixed or rules, unless these were requested
     """
 
     version: str
@@ -116,13 +116,13 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
 
     @property
     def rows(self) -> list[AffectedBy]:
-        """Return the rows, without measurements of a bug that has a row of its own."""
+        """Return the rows, without measurements of a bug that has its own row."""
         measured = {number for row in self.bugs for number in row.also}
         return [row for row in self.bugs if row.id not in measured]
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return the number of bugs and regressions with each state."""
+        """Return how many bugs and regressions have each state."""
         found: dict[str, int] = {}
         for one in self.rows:
             if one.kind.is_fault:
@@ -131,7 +131,7 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
 
 
 class _Kernel(msgspec.Struct, frozen=True):
-    """The kernel that is asked about."""
+    """The kernel that the question is about."""
 
     name: KernelName
     options: Mapping[str, str] | None
@@ -150,11 +150,11 @@ def affecting(
 ) -> AffectsResult:
     """Return the state of each bug in the kernel *version*.
 
-    :param version: an upstream version, a distribution's package version, or output of ``uname -r``
+    :param version: an upstream version, a distribution's package version, or the output of ``uname -r``
     :param options: the options of its configuration; None if it is unknown
     :param every: include fixed bugs, rules and proposals
-    :param arch: its architecture; by default the one in the version, if any
-    :param changelog: the changelog of its package, or the log of its tree
+    :param arch: its architecture; by default the one that the version names, if any
+    :param changelog: its package's changelog, or its tree's log
     :raises Misuse: if it is not a version, there is no such kernel, or the changelog cannot be read
     """
     name = released_kernel(version)
@@ -250,7 +250,7 @@ def _status(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[NamingL
 def _by_changelog(
     one: Bug, repairs: NamedRepairs, word: AffectedWord, sentence: str
 ) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
-    """Return the state after a changelog's evidence: a fix it names or reverts, or a cause it introduces."""
+    """Return the state, given what a changelog shows: a fix it names or reverts, or a cause it introduces."""
     if word in ("mended", "never") or one.dated.dates.change:
         return word, sentence, ()
     fix, cause = repairs.of_fix(one), repairs.of_cause(one)
@@ -267,7 +267,7 @@ def _by_changelog(
 
 
 def _gravity(one: Bug, row: AffectedBy) -> tuple[int | str | bool, ...]:
-    """Return the sort key of a row: faults first, by severity, CVE, who can reach it, and what it breaks."""
+    """Return a row's sort key: faults first, by severity, CVE, who can reach it, and what it breaks."""
     severity = _SEVERITIES.index(row.severity)
     return max(_ORDER.index(row.kind), 1), severity, not one.cve, _reach(one), _harm(one), row.id
 

@@ -1,4 +1,4 @@
-"""One bug with everything known about it."""
+"""One bug, with everything known about it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, re
 
 
 class StableRelease(msgspec.Struct, frozen=True):
-    """A release of a stable series that contains a change.
+    """A release in a stable series that contains a change.
 
-    :param version: ``6.1.85``, or ``5.10.y`` if only the series is known
-    :param commit: the stable commit; empty if it is unknown
+    :param version: e.g. ``6.1.85``, or ``5.10.y`` if only the series is known
+    :param commit: the commit in the stable series; empty if unknown
     :param after: the newest release known not to contain it, if the date is only measured
     """
 
@@ -40,11 +40,11 @@ class StableRelease(msgspec.Struct, frozen=True):
 class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     """A bug in the catalogue.
 
-    :param id: its number, ``A06``
+    :param id: its number, e.g. ``A06``
     :param title: its short name
     :param what: what happens, in Markdown
-    :param group: the heading it is listed under
-    :param since: the first mainline release with it; ``all`` for every release, empty if unknown
+    :param group: the heading that it is listed under
+    :param since: the first mainline release that has it; ``all`` for every release, empty if unknown
     :param introduced: the commit that introduced it
     :param mended: the first mainline release without it
     :param commit: the commit that fixes it
@@ -55,19 +55,19 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param no_stable: no stable series backported the fix
     :param stable_only: no mainline release had it
     :param cve: its CVE number; empty if it has none
-    :param same_as: the bug that this entry measures, and whose dates it has
+    :param same_as: the bug that this entry measures, and whose dates it shares
     :param config: the options it needs, each with y or m (m: also if built in)
     :param trigger: the shortest sequence of operations that triggers it
     :param reach: who can trigger it
     :param see: what is observable
-    :param log: message families, or texts, that it prints
+    :param log: the message families, or texts, that it prints
     :param breaks: the properties that it violates
     :param programs: programs about it
-    :param shown: programs that show it, with a machine that has it and one that does not
-    :param holds: for a rule: the result of a program's step on machines that follow the rule
+    :param shown: programs that show it, each with a machine that has it and one that does not
+    :param holds: for a rule: what a program's step does on machines that follow the rule
     :param seen: exact versions of kernels that ran one of these programs and have it; empty outside a clone
-    :param settled: the result of an investigation of the entry
-    :param settled_by: the kernel and the program, or the reason why it is undecided
+    :param settled: what an investigation of the entry found
+    :param settled_by: the kernel and the program that settled it, or the reason why it is undecided
     :param discussion: threads, or discussion numbers in docs/claims.md
     :param notes: further remarks, in Markdown; empty if there are none
     :param sources: the sources of its facts and dates
@@ -108,7 +108,7 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
 
     @classmethod
     def of(cls, one: Bug) -> BugEntry:
-        """Return the entry of a bug, with the kernels in its programs' goldens."""
+        """Return a bug's entry, with the kernels in its programs' goldens."""
         dated, dates = one.dated, one.dated.dates
         same = ("since", "introduced", "mended", "commit", "remark")
         of_dates: dict[str, Any] = {

@@ -21,10 +21,10 @@ from pfnlab.programs.lang.words import did_you_mean
 
 
 class BugWish(msgspec.Struct, frozen=True, kw_only=True):
-    """The criteria of a list of bugs.
+    """The criteria for a list of bugs.
 
     :param discussion: the number of a discussion in docs/claims.md, or part of a thread's address
-    :param series: a release series whose newest known point release has them
+    :param series: a release series; its newest known point release must have the bugs
     :param log: a log line, or part of its text
     """
 
@@ -40,10 +40,10 @@ class BugWish(msgspec.Struct, frozen=True, kw_only=True):
 class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
     """One bug in a list.
 
-    :param id: its number, ``A06``
+    :param id: its number, e.g. ``A06``
     :param title: its short name
     :param what: what happens, in Markdown
-    :param since: the first mainline release with it, and the commit; empty if unknown
+    :param since: the first mainline release that has it, and the commit; empty if unknown
     :param until: the first mainline release without it, the commit, and a remark
     :param stable_only: no mainline release had it
     :param cve: its CVE number; empty if it has none
@@ -130,14 +130,14 @@ def property_names() -> list[str]:
 
 
 def _of(word: str | None, words: list[str], noun: str) -> str | None:
-    """Return *word* if it is one of *words*; raise Misuse if it is not."""
+    """Return *word* if it is one of *words*; raise Misuse if not."""
     if word is not None and word not in words:
         raise Misuse(f"there is no {noun} {word!r}{did_you_mean(word, words)}")
     return word
 
 
 def _newest(series: str) -> str:
-    """Return the newest known release of *series*; raise Misuse for a series without a model."""
+    """Return the newest known release in *series*; raise Misuse for a series without a model."""
     if series not in RELEASES:
         raise Misuse(f"no series {series!r}{did_you_mean(series, RELEASES)}")
     return newest_known(series) or series

@@ -1,4 +1,4 @@
-"""Search bugs, messages, programs and claims by a commit, a CVE, an identifier, a log line, or words."""
+"""Search for bugs, messages, programs and claims by commit, CVE, identifier, log line or words."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One matching entry.
 
     :param kind: the kind of entry
-    :param name: the number of a bug or claim, or the name of a message or program
+    :param name: a bug's or claim's number, or the name of a message or program
     :param says: its title or first sentence
-    :param why: its relation to a commit, CVE or log line; empty for words
+    :param why: how it relates to a commit, CVE or log line; empty for words
     :param command: the command that shows it
     """
 
@@ -58,7 +58,7 @@ class BugFindings(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs-fin
     :param read_as: how the search text was interpreted
     :param title: the subject of a commit; empty if it is unknown
     :param found: the matching entries
-    :param left_out: the number of weaker matches that are not listed
+    :param left_out: how many weaker matches are not listed
     """
 
     asked: str
@@ -112,7 +112,7 @@ _MOST = 5
 def bug_findings(query: str, *, every: bool = False) -> BugFindings:
     """Return the entries that match a commit, a CVE, an identifier, a log line, or words.
 
-    :param every: return all of them; by default, the best of each kind
+    :param every: return all of them, not just the best of each kind
     :raises Misuse: if there is nothing to search for
     """
     text = " ".join(query.split())
@@ -238,7 +238,7 @@ _SHARE = 0.7
 
 
 class _Document(msgspec.Struct, frozen=True):
-    """An entry with its words, each with the weight of the text that it appears in."""
+    """An entry with its words, each weighted by the text that it appears in."""
 
     entry: FoundEntry
     words: dict[str, float]

@@ -1,4 +1,4 @@
-"""One program on many kernels: a row for each, with its problems."""
+"""One program on many kernels: a row for each, with the problems found there."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,10 @@ from pfnlab.programs.runs.observation import Run
 
 
 def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
-    """Return the kernels of *result* in the order given: the problems on each, and the number that misbehave.
+    """Return a row for each kernel in *result*, in the order given: its problems, and how many misbehave.
 
-    :param width: the width of the terminal, in columns
-    :param name: the program's name, if several are printed
+    :param width: the terminal's width in columns
+    :param name: the program's name, if several programs are printed
     """
     text = StyledText()
     paragraph(text, ": ".join(filter(None, (name, result.program.title))), width, HEAD)

@@ -1,4 +1,4 @@
-"""One profile as text: every switch, and how certain it is."""
+"""One profile as text: every switch, and how certain its value is."""
 
 from pfnlab.base.result import in_columns
 from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact

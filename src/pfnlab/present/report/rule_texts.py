@@ -1,7 +1,7 @@
-"""The rules, by number, and the glossary: pages of docs/ that are included in the wheel as data.
+"""The rules, by number, and the glossary: pages in docs/ that the wheel includes as data.
 
-A step or section of docs/semantics has a text, the kernel functions it describes, and its code. A bug is
-found by its identifier in the same way.
+A step or section in docs/semantics has a text, the kernel functions it describes, and the code for it. A bug
+can be found by its identifier in the same way.
 """
 
 import ast
@@ -23,7 +23,7 @@ _PLACE = re.compile(r"`(?P<file>[a-z0-9_/]+\.py):(?P<name>[A-Za-z0-9_.]+)`")
 
 
 class RulePlace(msgspec.Struct, frozen=True):
-    """Where a rule is implemented: a file below ``src/pfnlab``, and the line from 1 (None if not found)."""
+    """The code of a rule: a file below ``src/pfnlab``, and the line, counted from 1 (None if not found)."""
 
     file: str
     name: str
@@ -31,12 +31,12 @@ class RulePlace(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A step or a section of docs/semantics, or a bug (:mod:`pfnlab.kernel.bugs.known_bugs`).
+    """A step or section in docs/semantics, or a bug (:mod:`pfnlab.kernel.bugs.known_bugs`).
 
-    :param title: the title of its section, or the heading of a bug, e.g. ``tracking by VMA (VM_PAT)``
+    :param title: the title of its section, or a bug's heading, e.g. ``tracking by VMA (VM_PAT)``
     :param text: its text, in Markdown
-    :param kernel: the kernel functions it models, as named in the section; for a bug, the releases that have
-        it
+    :param kernel: the kernel functions that it models, as named in the section; for a bug, the
+        releases that have it
     """
 
     number: str
@@ -56,7 +56,7 @@ def _installed(name: str, noun: str) -> Path:
 
 @cache
 def glossary() -> dict[str, str]:
-    """Return the meaning of each word in docs/glossary.md, keyed by the word as listed there."""
+    """Return the meaning of each word in docs/glossary.md, by the word as listed there."""
     text = _installed("glossary.md", "words").read_text(encoding="utf-8")
     rows = (line.strip("| ").split(" | ", 1) for line in text.splitlines() if line.startswith("| "))
     return {word: linkless(meaning) for word, meaning in rows if word != "word"}
@@ -136,7 +136,7 @@ def _of_file(lines: list[str]) -> dict[str, tuple[Rule, str]]:
 
 
 def _said(head: str, word: str) -> str:
-    """Return the text after *word*, until the next unindented line."""
+    """Return the text after *word*, up to the next line that is not indented."""
     _, found, after = head.partition(word)
     return " ".join(re.split(r"\n(?=[A-Z][a-z ]+:|\n|- )", after)[0].split()) if found else ""
 

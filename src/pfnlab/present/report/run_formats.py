@@ -1,8 +1,8 @@
 """Runs of several programs in formats for other tools: a summary, JUnit XML and TAP.
 
-In JUnit XML, which CI systems display, an unexpected result is a failure, and a lost or undecided one is an
-error of that type. In the Test Anything Protocol (version 14) both are ``not ok``, and the diagnostics tell
-them apart.
+In JUnit XML, which CI systems display, an unexpected result is a failure, and a lost or undecided one is
+an error of that type. In the Test Anything Protocol (version 14) both are ``not ok``, and the
+diagnostics tell them apart.
 """
 
 import json

@@ -45,8 +45,8 @@ _AS_IN_STEPS = Meta(
 class PrintedProgram(msgspec.Struct, frozen=True):
     """The program that was run.
 
-    :param name: the name of its file, without extension
-    :param hash: the hash of its canonical form; comments and layout do not matter
+    :param name: the name of its file, without the extension
+    :param hash: a hash of its canonical form; comments and layout do not matter
     :param text: the program in canonical form
     """
 
@@ -60,7 +60,8 @@ class PrintedAlarm(msgspec.Struct, frozen=True, kw_only=True):
 
     :param kind: its kind, as listed in docs/alarms.md
     :param title: the kernel's own title, without addresses and numbers
-    :param step: the index of the operation during which it appeared, from 0; null if it came before the first
+    :param step: the index of the operation during which it appeared, from 0; null if it came
+        before the first operation
     :param op: that operation
     :param log: the kernel's output, with the call trace
     """
@@ -78,8 +79,8 @@ class PrintedViolation(msgspec.Struct, frozen=True):
     :param property: its name, as used in ``pfnlab check --property``
     :param step: the index of the step, from 0
     :param op: the operation of that step
-    :param says: the observation, or, if there is none, what should hold
-    :param known: the reason why kernels of this version do so; null if unknown
+    :param says: what was observed, or, if there is no observation, what should hold
+    :param known: the reason why kernels of this version do this; null if unknown
     """
 
     property: Text
@@ -92,14 +93,14 @@ class PrintedViolation(msgspec.Struct, frozen=True):
 class PrintedMachine(msgspec.Struct, frozen=True, kw_only=True):
     """One machine's run.
 
-    :param machine: as named by the user, e.g. ``qemu:6.1``
-    :param kernel: package and version of a real kernel, or the profile of a model
-    :param lost: how the guest or its process was lost; ``steps`` has the observations up to then
-    :param undecided: why the machine has no result although nothing was lost: a model has no rule, or a tool
-        is missing
+    :param machine: the machine as the user named it, e.g. ``qemu:6.1``
+    :param kernel: package and version of a real kernel, or a model's profile
+    :param lost: how the guest or its process was lost; ``steps`` has the observations made until then
+    :param undecided: why the machine has no result although nothing was lost: the model has no rule,
+        or a tool is missing
     :param steps: the observations after each operation, and at the end, when all tasks are gone
     :param alarm: the kernel's first alarm; null if there was none
-    :param violations: the properties that this machine violates, regardless of the others
+    :param violations: the properties that this machine violates, judged without the others
     """
 
     machine: Text
@@ -115,11 +116,11 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     """The runs of one program.
 
     :param program: the program that was run
-    :param machines: the run of each machine, in the order of ``--on``
-    :param compared: the observation fields that were compared: all, or those in ``--compare``
+    :param machines: each machine's run, in the order of ``--on``
+    :param compared: which observation fields were compared: all, or those in ``--compare``
     :param agree: whether all machines reached the end with the same values in these fields after every step
-    :param differences: the differences, in the order of steps; empty if the machines agree
-    :param expectations: every expect line in the program, compared with every machine of its series
+    :param differences: the differences, in step order; empty if the machines agree
+    :param expectations: every expect line in the program, compared with every machine in its series
     """
 
     program: PrintedProgram
@@ -146,7 +147,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @classmethod
     def of(cls, result: RunResult) -> PrintedRun:
-        """Return the printed form of a result."""
+        """Return a result in its printed form."""
         program, verdict = result.program, result.verdict
         return cls(
             made=Made.now(),
@@ -173,7 +174,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict that was printed; nothing is compared again."""
+        """The verdict as it was printed; nothing is compared again."""
         machines = self.machines
         return Verdict(
             differences=self.differences,
@@ -196,7 +197,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome of the verdict."""
+        """The verdict's outcome."""
         return self.verdict.outcome
 
 

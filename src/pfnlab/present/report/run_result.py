@@ -1,6 +1,6 @@
-"""The result of one program: its runs, the verdict, and both summarized in one word and one line.
+"""One program's result: its runs, the verdict, and both summarized in one word and one line.
 
-All formats print these results and statements, and none of them judges again.
+All formats print these results and statements; none of them judges again.
 """
 
 import re
@@ -37,7 +37,7 @@ _UNWRAPPED = 1 << 20
 
 
 class About(Enum):
-    """The subject of a statement; the value is the beginning of its line."""
+    """The subject of a statement; the value is how its line begins."""
 
     COMPARED = "compared: "
     DIFFER = "differ: "
@@ -73,7 +73,7 @@ class Statement(NamedTuple):
 
     @property
     def rest(self) -> str:
-        """The same as :attr:`line`, without its first words."""
+        """The same as :attr:`line`, without the first words."""
         return next(iter(_wrapped(self.says, _UNWRAPPED)), "")
 
 
@@ -114,7 +114,7 @@ def expect_text(expect: Expectation) -> str:
 def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SHOWN) -> Iterator[Statement]:
     """Yield the statements about *runs*, in the order of a report.
 
-    :param fields: the fields whose differences are listed step by step; other differences are counted
+    :param fields: the fields whose differences are listed step by step; other differences are only counted
     """
     if verdict.narrowed:
         yield Statement(About.COMPARED, verdict.narrowed)
@@ -160,7 +160,7 @@ def _differences(verdict: Verdict, fields: Sequence[str]) -> Iterator[Statement]
 
 
 class KnownReason(NamedTuple):
-    """The reason of a known violation.
+    """The reason for a known violation.
 
     :param number: a bug in docs/bugs.md or a rule in docs/semantics; empty if the text names neither
     :param fixed_in: the first release without the bug; empty for a rule, and if unknown
@@ -172,7 +172,7 @@ class KnownReason(NamedTuple):
 
     @classmethod
     def of(cls, known: str) -> Self:
-        """Return the reason named in ``Violation.known``, which may come from another version or a file."""
+        """Return the reason that ``Violation.known`` names, which may come from another version or a file."""
         number, _, text = known.partition(": ")
         fixed_in = {one.number: one.mended for one in all_bugs()}
         if number in fixed_in or _RULE.fullmatch(number):
@@ -195,7 +195,7 @@ class KnownReason(NamedTuple):
 
 
 class _ExplainedReasons:
-    """The reasons in a report, each explained once."""
+    """The reasons in a report, each of which is explained once."""
 
     def __init__(self) -> None:
         self._explained: set[str] = set()
@@ -212,7 +212,7 @@ class _ExplainedReasons:
 
 
 def leaked_at_end(run: Run, verdict: Verdict) -> tuple[str, ...]:
-    """Return the reservations that remain after all tasks are gone, but should not."""
+    """Return the reservations that remain after all tasks are gone but should not."""
     if not run.steps or run.steps[-1].op != "end":
         return ()
     leaks = any((one.machine, one.name) == (run.machine, LEAK) for one in verdict.violations)
@@ -304,7 +304,7 @@ def _expected(expectations: Sequence[Expectation]) -> Iterator[Statement]:
 
 
 class RunStatus(Enum):
-    """The result of a program in one word; if several apply, the most severe."""
+    """A program's result in one word; if several apply, the most severe."""
 
     ALARM = "alarm"
     DIFFERS = "differs"
@@ -324,7 +324,7 @@ class RunStatus(Enum):
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """The runs of one program on all machines; *name* is its name in the output, unique to it."""
+    """The runs of one program on all machines; *name* identifies it in the output."""
 
     name: str
     program: Program
@@ -333,7 +333,7 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """The machines, as named by the user."""
+        """The machines, as the user named them."""
         return tuple(run.machine for run in self.runs)
 
     @property
@@ -372,7 +372,7 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def _first_difference(self) -> str:
-        """Return the first step at which machines differ in something visible to a user."""
+        """Return the first step at which machines differ in something that a user can see."""
         found = self.verdict.differences
         first = next(one for one in found if one.field in SHOWN)
         fields = [one.field for one in found if one.step == first.step and one.field in SHOWN]
@@ -397,14 +397,14 @@ def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
 
 
 def compared_machines(results: Sequence[RunResult]) -> str:
-    """Return the machines, and the fields that were compared if these are not all."""
+    """Return the machines, and the fields that were compared if not all were."""
     machines = ", ".join(dict.fromkeys(machine for result in results for machine in result.machines))
     narrowed = next((result.verdict.narrowed for result in results if result.verdict.narrowed), "")
     return f"{machines} (compared: {narrowed})" if narrowed else machines
 
 
 def counts(results: Sequence[RunResult]) -> str:
-    """Return the number of programs by status: ``3 programs: 1 differs, 2 agree``."""
+    """Return how many programs have each status: ``3 programs: 1 differs, 2 agree``."""
     found = [result.status for result in results]
     plural = {
         RunStatus.DIFFERS: "differ",

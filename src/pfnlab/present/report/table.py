@@ -1,9 +1,9 @@
 """Machines side by side: a line for each operation, its effects below it, differences highlighted.
 
-Plain aligned columns: the operation on the left, then one column per machine. Effects are shown if they
-changed since the step before or differ between machines, and the book while anything is reserved. Cells that
-differ from the first machine's are highlighted, and their row ends in ``<``. If the terminal is too narrow
-for all machines, they are shown in blocks below each other, each with all rows.
+Plain aligned columns: the operation on the left, then one column per machine. Effects are shown if they have
+changed since the step before or differ between machines, and the book is shown while anything is reserved.
+Cells that differ from the first machine's are highlighted, and their row ends in ``<``. If the terminal is
+too narrow for all machines, they are shown in blocks one below another, each with all rows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StyledPiece(NamedTuple):
 
 
 class StyledText:
-    """A text built from pieces; rich itself is slow to import, and only used on a terminal."""
+    """Text built from pieces; rich itself is slow to import, so it is used only on a terminal."""
 
     def __init__(self, text: str = "", style: str = "") -> None:
         self.pieces: list[StyledPiece] = []
@@ -95,7 +95,7 @@ LEGEND = {LEAKED: "still reserved, but no longer mapped", MARK: "differs from th
 
 
 class TableRow(NamedTuple):
-    """A label and the lines in each machine's cell; *lit* cells differ from the first machine."""
+    """A label, and the lines in each machine's cell; *lit* cells differ from the first machine's."""
 
     label: str
     cells: tuple[tuple[str, ...], ...]
@@ -116,8 +116,8 @@ def render(
 ) -> StyledText:
     """Return the complete report on one program.
 
-    :param width: the width of the terminal, in columns; long cells are wrapped to fit
-    :param options: the options that a reader needs for *steps* and *trace*
+    :param width: the terminal's width in columns; long cells are wrapped to fit
+    :param options: the options with which a reader can see *steps* and *trace*
     """
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
@@ -157,9 +157,9 @@ def _legend(rows: Sequence[TableRow]) -> Iterator[str]:
 
 
 class StepRows(NamedTuple):
-    """The rows of one step: operation and result, then the effects worth showing.
+    """The rows for one step: operation and result, then the effects worth showing.
 
-    :param alone: whether the first row is shown even if there are no effects
+    :param alone: whether to show the first row even if there are no effects
     """
 
     first: TableRow
@@ -210,7 +210,7 @@ def rows_by_step(
 
 
 class _MachineCells:
-    """The cells of one machine."""
+    """One machine's cells."""
 
     def __init__(self, program: Program, run: Run) -> None:
         self._program, self._steps = program, run.steps
@@ -232,7 +232,7 @@ class _MachineCells:
         return cell(step, field, driver_keeps=self._driver_keeps, kept=self._kept[index])
 
     def news(self, index: int, field: str) -> bool:
-        """Return True if the field deserves a row: events always do, states if they changed."""
+        """Return True if the field deserves a row: events always do, states do if they changed."""
         # The level of a message is shown if machines differ in it.
         if index >= len(self._steps) or field == "levels":
             return False

@@ -1,7 +1,7 @@
-"""Every meaning of a word that pfnlab prints or accepts: for ``pfnlab help WORD``.
+"""Every meaning of a word that pfnlab prints or accepts, for ``pfnlab help WORD``.
 
 A word is a glossary term, property, bug, rule, message, switch, policy, program, errno or ``--json`` key. The
-texts come from the data of each part; this module contains no explanations of its own.
+texts come from the data of each part; this module has no explanations of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class WordMeaning(NamedTuple):
     """One meaning of a word.
 
     :param kind: its kind, e.g. ``property`` or ``bug``
-    :param name: the word as spelled in its source
+    :param name: the word, spelled as in its source
     :param says: its paragraphs
     :param more: the command that shows everything about it; empty if there is none
     """
@@ -282,7 +282,7 @@ def _keys() -> dict[str, dict[str, list[str]]]:
 
 
 def _note(schema: Any, form: str, keys: dict[str, dict[str, list[str]]]) -> None:
-    """Record the keys in part of a schema."""
+    """Record the keys in one part of a schema."""
     if isinstance(schema, list):
         for part in schema:
             _note(part, form, keys)
