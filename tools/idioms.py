@@ -24,7 +24,8 @@ SURFACES = ("help", "messages", "docstrings", "docs", "programs", "web")
 
 _IDIOMS = (
     (r"(?<!there )(?<!and )\b(?:is|are|was|were) no (?!longer\b|more than\b|need\b)\w+", "is not a ..."),
-    (r"\b(?:is|are) none\b|\bnone (?:is|are)\b", "no X is ..., is not a ..."),
+    # Not `None`, the value; "there is none" is plain English.
+    (r"(?<!there )\b(?:is|are) (?-i:none)\b|\b(?-i:none) (?:is|are)\b", "no X is ..., is not a ..."),
     (r"\b(?:nobody|somebody|whoever)\b", "passive voice, or name the actor"),
     (r"\b(?:so many|so much)\b", "N, this many"),
     (r"\bbehind (?:the last|it|that|this|them|one another|another|each)\b", "after"),
@@ -43,7 +44,7 @@ _IDIOMS = (
         "a noun: the request, the finding, the rest",
     ),
     (
-        r"(?:^|[.!?:] )(?:What|Who|Whoever|Whether|Nothing|None|Those|Which|How)\b"
+        r"(?:^|[.!?:] )(?:What|Who|Whoever|Whether|Nothing|None of|Those|Which|How)\b"
         r"(?! (?:is|are|was|does|do|can|should|happens|happened|changed|to)\b[^.]*\?)",
         "start with the subject or a verb",
     ),
