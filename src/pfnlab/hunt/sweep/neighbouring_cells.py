@@ -24,6 +24,9 @@ from pfnlab.programs.lang.words import ANON
 #: The first mapping in its area, and the pages of the device that it shows.
 _FIRST, _SHOWN = Span("a", 8, 12), Span("bar", 8, 12)
 
+#: The size of the device, so that it has the other pages of :class:`.Spot` for each place in the area.
+_DEVICE_PAGES = 40
+
 
 class NeighbouringCell(NamedTuple):
     """A cell: two neighbouring mappings, and an operation on pages of both.
