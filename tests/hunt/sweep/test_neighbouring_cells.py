@@ -11,6 +11,7 @@ from having import ASKED_WIDELY, bootable, model_of
 
 from pfnlab.hunt.sweep.neighbouring_cells import MAPPINGS, NeighbouringCell, neighbouring_cells
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_of
+from pfnlab.lab.running.placement import check_placeable
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.neighbours import GAPS
 from pfnlab.programs.lang.ops import Mmap
@@ -51,6 +52,13 @@ def test_an_operation_has_every_pair_of_gaps(mapping: object) -> None:
         kind: {gap for gap, cell in zip(says, cells, strict=True) if cell.operation == kind}
         for kind in dict.fromkeys(cell.operation for cell in cells)
     }
+
+
+def test_each_cell_stays_on_its_device() -> None:
+    """A guest has room for it, and nothing is mapped past the end."""
+    for cell in neighbouring_cells():
+        check_placeable(cell.program)
+        assert not cell.program.needs.past_end
 
 
 def test_a_fork_and_a_side_come_in_turn() -> None:

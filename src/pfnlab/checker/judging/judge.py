@@ -285,7 +285,7 @@ class _Judging:
         for name, texts in found:
             yield from ((name, text) for text in texts)
         process = history.process(op.task) if op is not None else ""
-        yield from self._contents.look(step, op, process, memory, spaces)
+        yield from self._contents.look(number, step, op, process, memory, spaces)
         for fault in memory.faults if memory is not None else ():
             if not self._is_excused(fault.name):
                 yield fault.name, fault.says

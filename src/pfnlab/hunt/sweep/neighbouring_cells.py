@@ -93,7 +93,7 @@ class NeighbouringCell(NamedTuple):
             *(
                 "pfnlab program 1",
                 f"title   {self}",
-                f"device  bar: {mapping.device}, {2 * mapping.pages} pages",
+                f"device  bar: {mapping.device}, {_DEVICE_PAGES} pages",
             ),
             *("area    a: 24 pages", ""),
             f"mmap {_SHOWN} {own} rw over {_FIRST}",
