@@ -14,10 +14,9 @@ from pfnlab.checker.judging.entries import (
     _as_offset,
     _shows_other,
     fork_whole,
-    looks_only,
-    mode_asked,
 )
 from pfnlab.checker.judging.history import History, has_moved
+from pfnlab.checker.judging.operations import looks_only, mode_asked
 from pfnlab.checker.judging.seen import Layout, SeenEntry
 from pfnlab.checker.judging.seen_moment import ASKED, SeenMoment
 from pfnlab.checker.scopes.moment import Shown

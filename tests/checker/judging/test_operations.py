@@ -103,9 +103,47 @@ def test_a_mode_that_a_lookup_should_not_give_is_noticed(text: str, mode: str) -
     assert "looked_up" in judged(text, in_mode)
 
 
+def test_a_mapping_left_by_munmap_is_noticed() -> None:
+    """The second of two, behind a hole."""
+    text = "mmap bar[0:2] wc shared rw over a[0:2]\nmmap bar[4:6] wc shared rw over a[4:6]\nmunmap a[0:6]\n"
+    program, run = ran(text)
+    steps = list(run.steps)
+    vmas = tuple(vma for vma in steps[1].vmas or () if vma.start == 4)
+    steps[2] = msgspec.structs.replace(steps[2], vmas=vmas)
+    run = msgspec.structs.replace(run, steps=tuple(steps))
+
+    assert [] == [one for one in judged(text) if one == "unmapped"]
+    assert ("unmapped", 2) in [one.place for one in violations(program, run, "7.3")]
+
+
+def test_smaps_that_counts_a_page_twice_is_noticed() -> None:
+    """A VMA that it skips counts nothing, which is allowed."""
+    text = "a = mmap bar[0:2] wc private rw\nwrite a[1] 1\nsmaps a\n"
+    program, run = ran(text)
+    found = {}
+    for rss in (0, 4, 8):
+        steps = list(run.steps)
+        steps[2] = msgspec.structs.replace(steps[2], value=f"a[0:2] Rss={rss}")
+        changed = msgspec.structs.replace(run, steps=tuple(steps))
+        found[rss] = "smaps_counted" in [one.name for one in violations(program, changed, "7.3")]
+
+    assert {0: False, 4: False, 8: True} == found
+    assert "a[0:2] Rss=4" == run.steps[2].value
+
+
 def test_a_mapping_past_the_end_of_the_bar_is_noticed() -> None:
     """The kernel allowed it, of a BAR that is a page smaller."""
     program, run = ran(LAST)
     smaller = msgspec.structs.replace(program, devices=(Device("bar", "pci", 15),))
 
     assert "within_bar" in [one.name for one in violations(smaller, run, "7.3")]
+
+
+PROTECTED = "a = mmap bar[0:2] wc private rw\nmprotect a[0:2] r\n"
+
+
+def test_mprotect_that_drops_the_cache_mode_is_noticed() -> None:
+    """The entry is write-back, and its frame reserved as write-combining."""
+    found = judged(PROTECTED, lambda run: msgspec.structs.replace(run, entry=run.entry.replace("WC", "WB")))
+
+    assert "booked_mode" in found

@@ -45,8 +45,10 @@ SEEN: dict[str, str] = {
     "fork_whole": "A failed fork leaves mappings and reservations unchanged",
     "fork_works": "A fork without an injected failure succeeds",
     "fork_keeps_parent": "A fork changes no entry of a shared mapping of the parent",
+    "unmapped": "A range that munmap has unmapped shows nothing",
     "moved_whole": "A move takes every entry along",
     "within_bar": "A file of a PCI device maps no page past the end of its BAR",
+    "smaps_counted": "smaps counts the resident pages that page tables have",
     "looked_up": "An inserted entry has the mode of its frame's reservation, otherwise UC-",
     "looks_only": "Observing changes no state",
     "mode_asked": "A request for uncached memory never gets write-combining",
@@ -71,7 +73,7 @@ def sentence_of(name: str) -> str:
 _EVENTS = {
     *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "notified", "fork_whole"),
     *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
-    *("moved_whole", "within_bar", "looked_up"),
+    *("unmapped", "moved_whole", "within_bar", "looked_up", "smaps_counted"),
     *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
 }
 
@@ -260,6 +262,8 @@ class _Judging:
             process = history.process(op.task)
             found.append(("reached", operations.reached(step, spaces.ptes, op, process, look)))
             found.append(("private_kept", operations.stored_privately(step, spaces, op, process)))
+            found.append(("unmapped", operations.unmapped(step, spaces, op, process)))
+            found.append(("smaps_counted", operations.smaps_counted(step, spaces, op, process, look)))
             found.append(("within_bar", operations.within_bar(step, op, self._program.devices)))
             if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
                 found.append(("told_free", entries.told(spaces, op.call.span)))

@@ -1,5 +1,6 @@
 """Properties of one operation: what it must have done to entries and mappings, given its result."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.checker.judging.history import History
@@ -11,6 +12,7 @@ from pfnlab.programs.lang.ops import (
     Look,
     Mmap,
     Mremap,
+    Munmap,
     Op,
     Read,
     ReadMemtypeList,
@@ -32,6 +34,9 @@ _BOUNDED = ("wc", "uc", "proc-wc", "proc-uc")
 
 #: The ways of the guest driver to insert frames one by one, in the mode that a lookup gives (S2.6).
 _LOOKED_UP = frozenset({"fault", "fault_prot", "mixed", "mixed_mkwrite"})
+
+#: A VMA in the output of smaps, with its resident pages in kB.
+_RSS = re.compile(r"(\w+)\[(\d+)(?::(\d+))?\] Rss=(\d+)")
 
 #: The entry of a page that is in no table.
 _NO_ENTRY = TableEntry(1, "", absent="none")
@@ -102,6 +107,15 @@ def _shown(run: PteSeen, page: int) -> tuple[str, str, int]:
     return run.table_entry.mode, target.name, target.start + page - run.start
 
 
+def unmapped(step: Step, spaces: SeenSpaces, op: Op, process: str) -> Iterator[str]:
+    """A range that munmap has unmapped shows nothing, on either side of a hole."""
+    call = op.call
+    if not isinstance(call, Munmap) or step.result != "ok":
+        return
+    for vma in spaces.vmas.overlapping(process, call.span):
+        yield f"{vma_name(process, vma.span)} is mapped after {step.op}"
+
+
 def stored_privately(step: Step, spaces: SeenSpaces, op: Op, process: str) -> Iterator[str]:
     """A store through a private mapping goes to a copy, and never to the frame of a device."""
     call = op.call
@@ -145,6 +159,22 @@ def looked_up(
             f"{vma_name(process, page)} was inserted as {entry.mode}, and {name}[{frame}] is "
             + (f"reserved as {expected.upper()}" if reserved else "not reserved")
         )
+
+
+def smaps_counted(step: Step, spaces: SeenSpaces, op: Op, process: str, look: LookLevel) -> Iterator[str]:
+    """smaps counts in each VMA as many resident pages as its page tables have, or none if it skips the VMA.
+
+    Judged where VMAs were observed in memory: otherwise smaps itself was read.
+    """
+    if not (isinstance(op.call, Walk) and op.call.walker == "smaps" and isinstance(step.value, str)):
+        return
+    if step.result != "ok" or look is not LookLevel.MEMORY:
+        return
+    for area, start, end, rss in _RSS.findall(step.value):
+        span = Span(area, int(start), int(end or int(start) + 1))
+        for vma in spaces.vmas.overlapping(process, span):
+            if vma.span == span and int(rss) not in (0, vma.rss):
+                yield f"smaps counts {rss} kB in {vma_name(process, span)}, and {vma.rss} kB are mapped"
 
 
 def within_bar(step: Step, op: Op, devices: Sequence[Device]) -> Iterator[str]:
