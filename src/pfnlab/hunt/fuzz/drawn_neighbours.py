@@ -24,8 +24,8 @@ _AT_BORDER, _TO_END = 0.4, 0.3
 #: The pages of a new neighbour.
 _SIZES = (1, 1, 2, 2, 3, 4)
 
-#: How many mappings follow the first one at once.
-FOLLOWING = (1, 1, 2)
+#: How many mappings follow the first one at once, and how often one of the driver does, if there may be some.
+FOLLOWING, DRIVEN = (1, 1, 2), 0.5
 
 #: The earlier mappings that a new one lies next to.
 _LATEST = 4
@@ -102,6 +102,16 @@ class DrawnNeighbours:
             )
         )
         return found if _fits(found, extents) else None
+
+    def page(self, name: str) -> Span | None:
+        """Draw the first or the last page of a mapping in area *name*; None for any other page."""
+        draw = self._random
+        places = [place for place, _ in self._mapped if place.name == name]
+        if not places or draw.random() >= _AT_BORDER:
+            return None
+        place = draw.choice(places)
+        first = draw.choice((place.start, place.end - 1, place.end - 1))
+        return Span(name, first, first + 1)
 
     def ends(self) -> bool:
         """Draw whether pages of a device end with its last page."""

@@ -7,7 +7,7 @@ import msgspec
 from pfnlab.hunt.fuzz import call_kinds
 from pfnlab.hunt.fuzz.calls import CallGenerator
 from pfnlab.hunt.fuzz.conditions import Bias, Conditions
-from pfnlab.hunt.fuzz.drawn_neighbours import FOLLOWING
+from pfnlab.hunt.fuzz.drawn_neighbours import DRIVEN, FOLLOWING
 from pfnlab.hunt.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.areas import VVAR, areas_showing
@@ -127,7 +127,8 @@ class DrawnProgram:
             kind = "mmap vfio" if self.vfio else "mmap"
             self.add(self.op(kind))
             for _ in range(draw.choice(FOLLOWING) if self.places.neighbours is not None else 0):
-                self.add(self.op(kind, beside=True))
+                driven = "mmap driver" in self.weights and draw.random() < DRIVEN
+                self.add(self.op("mmap driver" if driven else kind, beside=True))
         while len(self.ops) < length and self.tasks:
             earlier = draw.choice(self.ops) if draw.random() < _AGAIN else None
             if (

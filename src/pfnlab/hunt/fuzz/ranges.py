@@ -272,6 +272,9 @@ class DrawnPlaces:
         draw = self._random
         if again and self.touched and draw.random() < 0.4:
             return draw.choice(self.touched)
+        border = None if self.neighbours is None else self.neighbours.page(name)
+        if border is not None:
+            return border
         start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, 8)
         if self._last is not None and self._last.name == name and draw.random() < 0.6:
             start, end = self._last.start, self._last.end
