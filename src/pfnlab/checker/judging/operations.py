@@ -100,7 +100,7 @@ def _pieces(ptes: ByPlace[PteSeen], task: str, span: Span) -> Iterator[tuple[Spa
 
 
 def _shown(run: PteSeen, page: int) -> tuple[str, str, int]:
-    """What an entry shows a page: its cache mode, and the page of a device."""
+    """The cache mode in which an entry shows a page, and the page of a device."""
     target = run.target
     if target is None or target == RAM:
         return run.table_entry.mode, "" if target is None else target.name, 0
