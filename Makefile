@@ -237,6 +237,7 @@ test-archives: system-test .venv/.test
 # One rule of the model broken after the other, and how soon the fuzzer finds it: docs/evidence/mutation-report.md.
 mutation-report: .venv/.test
 	cd tests/hunt/fuzz && ../../$(BIN)/python mutation_report.py ../../docs/evidence/mutation-report.md
+	cd tests/hunt/fuzz && ../../$(BIN)/python beside_report.py --write
 
 # The lens's types against a kernel's debug package, which is fetched (270 MiB).
 test-btf-dwarf: system-test .venv/.test

@@ -28,11 +28,16 @@ Every ordered pair of operations has two cells: at aligned places, and at odd on
 One of the two also forks between the operations, in turn from pair to pair.
 After the last operation the task reads a page of its place, and so does the child.
 
-Three scopes differ from that:
+Four scopes differ from that:
 
 - `triples`: three operations in a row on huge-page mappings.
 - `holds`: the first operation is held at a function of the kernel.
   Meanwhile a thread does the second one, or a child with an address space of its own.
+- `neighbours`: two mappings next to each other, and one operation over both.
+  They touch, overlap by a page, or leave a hole of one or two pages.
+  Every gap in the area occurs with every gap on the device.
+  One cell has the operation on the pages around the border, and one on all pages of both.
+  The second mapping is behind the first, or in front of it, in turn; so is a fork after the operation.
 - `failures`: one operation, in which one allocation fails ([S5.16](semantics/S5.md)).
 
 Each cell runs on the kernel and on the model of its series, is compared after every step, and is judged.
@@ -89,7 +94,8 @@ def page() -> str:
 
 def _scopes() -> Iterator[str]:
     cells = f"{len(cells_of(ALL)):,} cells together"
-    yield f"## The scopes\n\n`{ALL}` is all of them but `marks`, `holds` and `failures`: {cells}.\n\n"
+    others = "`marks`, `holds`, `neighbours` and `failures`"
+    yield f"## The scopes\n\n`{ALL}` is all of them but {others}: {cells}.\n\n"
     # Mappings with the same operations share a row.
     by_kinds: dict[tuple[str, str, int], list[str]] = {}
     for scope in scopes():
@@ -97,6 +103,7 @@ def _scopes() -> Iterator[str]:
             for mapping in (one for mappings in mappings_of(scope).values() for one in mappings):
                 count = sum(cell.table == mapping.name for cell in cells_of(scope))
                 name = f"{mapping.name}: `{mapping.device}` `{mapping.via} {mapping.sharing}`"
+                name += f" beside `{mapping.beside}`" if mapping.beside else ""
                 by_kinds.setdefault((f"`{scope}`", ", ".join(mapping.kinds), count), []).append(name)
     rows = [
         (scope, "<br>".join(names), f"{count:,}", kinds) for (scope, kinds, count), names in by_kinds.items()

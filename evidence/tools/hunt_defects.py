@@ -38,7 +38,7 @@ END = "<!-- end of planted -->\n"
 #: The name of the built kernel.
 NAME = "planted-7.3"
 
-_HEADINGS = ("", "defect", "where", "programs", "seconds", "named by", "smallest program")
+_HEADINGS = ("", "defect", "where", "programs", "seconds", "named by", "judge alone", "smallest program")
 
 
 class Defect(msgspec.Struct, frozen=True):
@@ -49,12 +49,15 @@ class Defect(msgspec.Struct, frozen=True):
     :param rule: the rule that the kernel then violates
     :param where: the file of the kernel that has it
     :param options: the options of the hunt
+    :param judge: the property by which the kernel is judged alone; *unjudged*: why there is none
     """
 
     number: int
     rule: str
     where: str
     options: tuple[str, ...] = ()
+    judge: str = ""
+    unjudged: str = ""
 
 
 class HuntFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,13 +190,14 @@ def text(defects: Sequence[Defect], hunted: dict[int, HuntFinding]) -> str:
     for defect in defects:
         one = hunted.get(defect.number)
         row = [str(defect.number), defect.rule, f"`{defect.where}`"]
+        alone = f"`{defect.judge}`" if defect.judge else defect.unjudged
         if one is None:
-            rows.append([*row, "", "", "not hunted for", ""])
+            rows.append([*row, "", "", "not hunted for", alone, ""])
             continue
         shown = code(op_lines(load_text(one.program))) if one.program else ""
         shown += "" if one.minimal else "<br>(cut short)"
         named = "<br>".join(_short(says, one.number) for says in (one.signature or "not found", *one.others))
-        rows.append([*row, f"{one.programs:,}", f"{one.seconds:,}", named, shown])
+        rows.append([*row, f"{one.programs:,}", f"{one.seconds:,}", named, alone, shown])
     asked = list(hunted.values())
     found = [one for one in asked if one.signature]
     kernels = sorted({one.kernel for one in asked})

@@ -55,10 +55,43 @@ look
 look
 """
 
-#: The step behind which the hand acts: the last `look` of each.
-AT, SPLIT_AT, LOW_AT = 4, 2, 1
+MOVED = """pfnlab program 1
+title t
+device bar: pci, 8 pages
+a = mmap bar[0:4] wc shared rw
+b = mremap a[0:4] 4 pages maymove fixed
+"""
+FORKED = """pfnlab program 1
+title t
+device bar: pci, 8 pages
+a = mmap anon[0:2] private rw
+write a[0] 1
+t = fork
+"""
+STORED = """pfnlab program 1
+title t
+device bar: pci, 8 pages
+a = mmap bar[0:2] wc private rw
+write a[1] 1
+"""
+FAULTED = """pfnlab program 1
+title t
+device bar: pci, 8 pages
+b = mmap bar[0:2] wc shared rw
+a = mmap bar[0:2] driver fault wc shared rw
+read a[1]
+"""
+REVOKED = """pfnlab program 1
+title t
+device bar: pci, 8 pages
+a = mmap bar[0:3] driver remap wc shared rw
+unmap_mapping_range bar[0:3]
+"""
 
-_PRESENT, _RW, _PWT, _LEAF = 1, 1 << 1, 1 << 3, 1 << 7
+#: The step behind which the hand acts: the last `look` of each, or the operation that went wrong.
+AT, SPLIT_AT, LOW_AT, MOVED_AT, FORKED_AT, STORED_AT, FAULTED_AT, REVOKED_AT = 4, 2, 1, 1, 2, 1, 2, 1
+
+_PRESENT, _RW, _USER, _PWT, _ACCESSED, _LEAF, _SPECIAL = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 7, 1 << 9
 _VM_LOCKED = 1 << 13
 
 
@@ -76,7 +109,8 @@ class Hand:
         self.view = self.lens._view
         self._ram = Path(inside._ram.name)
         self.places = places
-        (self.mm,) = self.view.spaces(pids.values()).values()
+        #: The address space of the first task.
+        self.mm = self.view.spaces(pids.values())[next(iter(pids.values()))]
         self._undo: list[tuple[int, bytes]] = []
 
     def put(self, address: int, value: int, size: int = 8, *, physical: bool = False) -> None:
@@ -277,6 +311,40 @@ def the_direct_map_widens(hand: Hand) -> None:
     hand.put(at, _PRESENT | _RW | _LEAF | _PWT, physical=True)
 
 
+def a_page_of_a_device_changes(hand: Hand) -> None:
+    """A byte of low memory is another, and nobody has stored."""
+    hand.put((hand.places.devices["low"].start + 1) * PAGE_SIZE, 7, physical=True)
+
+
+def a_move_forgets_the_last_page(hand: Hand) -> None:
+    """The last entry is not where the others went."""
+    hand.put(hand.entry("b", 3), 0, physical=True)
+
+
+def a_shared_copy_is_writable(hand: Hand) -> None:
+    """The parent may write to a page that the child shows too."""
+    at = hand.entry("a", 0)
+    hand.put(at, hand.raw(at) | _RW, physical=True)
+
+
+def a_store_goes_to_the_frame(hand: Hand) -> None:
+    """A private page that took a store is the device's."""
+    frame = hand.places.devices["bar"].start + 1 << PAGE_SHIFT
+    hand.put(hand.entry("a", 1), frame | _PRESENT | _RW | _PWT | _USER | _ACCESSED | _SPECIAL, physical=True)
+
+
+def a_lookup_gives_another_mode(hand: Hand) -> None:
+    """An entry is inserted as write-back, and its frame is reserved as write-combining."""
+    at = hand.entry("a", 1)
+    hand.put(at, hand.raw(at) & ~_PWT, physical=True)
+
+
+def a_revocation_leaves_the_last_page(hand: Hand) -> None:
+    """unmap_mapping_range has removed all entries but one."""
+    frame = hand.places.devices["bar"].start + 2 << PAGE_SHIFT
+    hand.put(hand.entry("a", 2), frame | _PRESENT | _RW | _PWT | _USER | _SPECIAL, physical=True)
+
+
 #: Every defect by the property that has to call it.
 DEFECTS: tuple[tuple[Callable[[Hand], None], str, str, int], ...] = (
     (another_frame, "entries_inside", PLAIN, AT),
@@ -298,6 +366,12 @@ DEFECTS: tuple[tuple[Callable[[Hand], None], str, str, int], ...] = (
     (the_book_forgets_a_page, "no_loss", PLAIN, AT),
     (the_direct_map_changes, "direct_map_back", LOW, LOW_AT),
     (the_direct_map_widens, "direct_map_level", LOW, LOW_AT),
+    (a_page_of_a_device_changes, "contents_kept", LOW, LOW_AT),
+    (a_move_forgets_the_last_page, "moved_whole", MOVED, MOVED_AT),
+    (a_shared_copy_is_writable, "private_kept", FORKED, FORKED_AT),
+    (a_store_goes_to_the_frame, "private_kept", STORED, STORED_AT),
+    (a_lookup_gives_another_mode, "looked_up", FAULTED, FAULTED_AT),
+    (a_revocation_leaves_the_last_page, "told_free", REVOKED, REVOKED_AT),
 )
 
 
@@ -332,7 +406,7 @@ def run_with(machine: QemuMachine, text: str, planted: Callable[[Hand], None] | 
     return run
 
 
-@pytest.mark.parametrize("text", [PLAIN, SPLIT, LOW])
+@pytest.mark.parametrize("text", [PLAIN, SPLIT, LOW, MOVED, FORKED, STORED, FAULTED, REVOKED])
 def test_nothing_is_called_where_nothing_was_planted(machine: QemuMachine, text: str) -> None:
     """The same programs without a hand."""
     assert violations(load_text(text), run_with(machine, text, None, 0), None) == []

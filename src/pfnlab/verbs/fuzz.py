@@ -42,7 +42,7 @@ PROGRAMS = 500
 _BEAT = 4.0
 
 #: The options that choose the programs.
-_DRAWN = "seed programs driver schedules vfio slots fixed leaves failures coverage no_coverage"
+_DRAWN = "seed programs driver schedules vfio slots fixed leaves failures neighbours coverage no_coverage"
 
 
 class FuzzRequest(Request, frozen=True, kw_only=True):
@@ -62,7 +62,8 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
         Option(
             "Instead of random programs, run every pair of operations on every kind of mapping of a "
             "scope, each in two cells: pci, mem, private, driver, vfio, leaves, triples, marks, "
-            "holds or all. In failures, every operation that may allocate has a failing allocation.",
+            "holds or all. In failures, every operation that may allocate has a failing allocation; in "
+            "neighbours, every operation is over two mappings next to each other.",
             "SCOPE",
         ),
     ] = None
@@ -84,6 +85,13 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     fixed: Annotated[bool, Option("Only programs with an ISA or a top device (docs/programs.md).")] = False
     leaves: Annotated[bool, Option("Only programs with leaves of 2 MiB and 1 GiB.")] = False
     failures: Annotated[bool, Option("Make a quarter of the operations that may allocate fail.")] = False
+    neighbours: Annotated[
+        bool,
+        Option(
+            "Only programs whose mappings often touch, overlap by a page or leave a hole, with calls "
+            "over two of them (one program in five by default)."
+        ),
+    ] = False
     coverage: Annotated[
         str | None,
         Option(
@@ -174,6 +182,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     vocabulary = Vocabulary(
         *(request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed),
         failures=request.failures,
+        neighbours=request.neighbours,
     )
     check_vocabulary(vocabulary)
     chosen = looking_named(request.look) if request.look is not None else None

@@ -14,11 +14,10 @@ from pfnlab.checker.judging.entries import (
     _as_offset,
     _shows_other,
     fork_whole,
-    looks_only,
-    requested_mode,
 )
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.observed_spaces import Layout, SeenEntry
+from pfnlab.checker.judging.operations import looks_only, mode_asked
 from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES, SeenMoment
 from pfnlab.checker.scopes.moment import FrameMode
 from pfnlab.kernel.hw.cachemode import CacheMode
@@ -156,7 +155,7 @@ def _of_entries(
         if op is not None and op.hold is None:
             yield from (("looks_only", text) for text in looks_only(earlier, step, op))
             kinds = {device.name: device.kind for device in program.devices}
-            yield from (("mode_asked", text) for text in requested_mode(earlier, step, op, kinds))
+            yield from (("mode_asked", text) for text in mode_asked(earlier, step, op, kinds))
         if op is not None and isinstance(op.call, Fork) and step.result != "ok":
             yield from (("fork_whole", text) for text in fork_whole(earlier, step, op))
 

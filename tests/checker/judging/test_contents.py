@@ -155,3 +155,64 @@ def test_memory_that_fills_a_device_s_place_is_fresh() -> None:
 def test_memory_that_replaces_a_page_is_fresh() -> None:
     """Nothing of the page before is in it, though it has the same frame."""
     assert broken(REPLACED, {1: [("main", P, 5, 0)], 2: [("main", P, 5, 0)]}) == [("fresh_zero", 2)]
+
+
+LOW = "pfnlab program 1\ntitle t\ndevice low: lowmem, 2 pages\n"
+
+
+def low_broken(text: str, *frames: tuple[int, int]) -> list[tuple[str, int]]:
+    """The properties that a device in low memory breaks, given the words of its pages after each step."""
+    program = load_text(LOW + text)
+    found = run(program)
+    memory = [
+        MemoryObservation({"main": (1, 0)}, pages=(), frames={"low": tuple((word, 0) for word in words)})
+        for words in (*frames, frames[-1])
+    ]
+    found = msgspec.structs.replace(found, memory=tuple(memory))
+    broken = [violation.place for violation in violations(program, found, "7.3")]
+    return [place for place in broken if place[0] == "contents_kept"]
+
+
+def test_a_page_of_a_device_that_changes_by_itself_is_noticed_in_its_step() -> None:
+    """Not at the next load; the page that a store reaches is none of them, and another is."""
+    text = "a = mmap low[0:2] devmem shared rw\nwrite a[1] 5\nlook\nread a[1]\n"
+
+    assert [] == low_broken(text, (0, 0), (0, 5), (0, 5), (0, 5))
+    assert [("contents_kept", 2)] == low_broken(text, (0, 0), (0, 5), (0, 6), (0, 6))
+    assert [("contents_kept", 1)] == low_broken(text, (0, 0), (7, 5), (7, 5), (7, 5))
+
+
+def test_a_load_from_a_bar_says_since_when_the_page_may_have_changed() -> None:
+    """The step of the last store, or of the last load that gave what was stored."""
+    program = load_text(HEAD + "b = mmap bar[0:1] wc shared rw\nwrite b[0] 9\nread b[0]\nlook\nread b[0]\n")
+    found = run(program)
+    memory = tuple(MemoryObservation({"main": (1, step)}, pages=()) for step in range(len(found.steps)))
+    steps = list(found.steps)
+    steps[4] = msgspec.structs.replace(steps[4], value=8)
+    found = msgspec.structs.replace(found, steps=tuple(steps), memory=memory)
+
+    (violation,) = violations(program, found, "7.3")
+    assert ("reads_shown", 4) == violation.place
+    assert "bar[0] held 0x9 after step 3, and no store there followed" in violation.says
+
+
+def test_a_page_that_a_fork_shares_may_be_written_by_neither() -> None:
+    """The child's entry may not, and the parent's neither."""
+    program = load_text(HEAD + "a = mmap anon[0:1] private rw\nwrite a[0] 5\nt1 = fork\n")
+    found = run(program)
+    pages = [PageData("main", "a", 0, P, 5), PageData("t1", "a", 0, P, 5)]
+    memory = tuple(
+        MemoryObservation({"main": (1, 0), "t1": (2, 0)}, pages=tuple(pages[: max(0, min(step, 2))]))
+        for step in range(len(found.steps))
+    )
+    for task in ("main", "t1"):
+        steps = list(found.steps)
+        ptes = [
+            msgspec.structs.replace(one, entry=one.entry.replace("RO", "RW")) if one.task == task else one
+            for one in steps[2].ptes or ()
+        ]
+        steps[2] = msgspec.structs.replace(steps[2], ptes=tuple(ptes))
+        changed = msgspec.structs.replace(found, steps=tuple(steps), memory=memory)
+        assert ("private_kept", 2) in [one.place for one in violations(program, changed, "7.3")]
+    whole = msgspec.structs.replace(found, memory=memory)
+    assert "private_kept" not in [one.name for one in violations(program, whole, "7.3")]

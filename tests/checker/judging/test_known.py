@@ -713,3 +713,17 @@ def test_a_fork_that_fails_and_changes_the_book(cut: bool, reason: str) -> None:
     asked = program("a = mmap bar[0:4] wc shared rw", *first, "c = fork set_tid")
 
     assert reason == shown("6.1", asked, 1 + len(first), "6.1", book=()).get("fork_whole")
+
+
+def test_a_copied_first_page_is_seen_in_a_run_that_begins_in_the_mapping_in_front() -> None:
+    """The copies of two mappings that touch are one run of entries, and the fork fails for the second."""
+    lines = (
+        "mmap bar[0:4] uc private rw over a[0:4]",
+        "mmap bar[0] uc private rw over a[4]",
+        "write a[3] 1",
+        "write a[4] 1",
+        "mprotect a[2:5] r",
+        "c = fork",
+    )
+
+    assert "A02" == whys("6.12", *lines, series="6.12", head=f"{HEAD}area a: 5 pages\n")["fork_works"]

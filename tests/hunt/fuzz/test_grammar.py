@@ -26,7 +26,15 @@ from pfnlab.programs.lang.words import PROTS
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()
 VOCABULARIES = st.builds(
-    Vocabulary, driver=_ANY, schedules=_ANY, vfio=_ANY, slots=_ANY, leaves=_ANY, fixed=_ANY, failures=_ANY
+    Vocabulary,
+    driver=_ANY,
+    schedules=_ANY,
+    vfio=_ANY,
+    slots=_ANY,
+    leaves=_ANY,
+    fixed=_ANY,
+    failures=_ANY,
+    neighbours=_ANY,
 ).filter(lambda vocabulary: vocabulary.has_leaves or not vocabulary.leaves)
 #: All there is, and either way to a leaf alone.
 WITH_LEAVES = (Vocabulary(driver=True), Vocabulary(vfio=True), Vocabulary(True, True, True, True))

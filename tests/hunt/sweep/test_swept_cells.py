@@ -8,7 +8,16 @@ import pytest
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.sweep.swept_cells import ALL, HeldCell, SweptCell, cells_digest, cells_of, scopes
-from pfnlab.hunt.sweep.swept_mappings import CALLS, HOLDS, MAPPINGS, MARKS, POINTS, TRIPLES, SweptMapping
+from pfnlab.hunt.sweep.swept_mappings import (
+    CALLS,
+    HOLDS,
+    MAPPINGS,
+    MARKS,
+    NEIGHBOURS,
+    POINTS,
+    TRIPLES,
+    SweptMapping,
+)
 from pfnlab.programs.lang.ops import Fork
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import HELD
@@ -47,12 +56,14 @@ def test_there_are_so_many_cells() -> None:
     assert {
         **{"pci": 1156, "mem": 578, "private": 512, "driver": 1568, "vfio": 392, "leaves": 726},
         **{"triples": 500, "marks": 864, "holds": 2328, "failures": 3517, "all": 5432},
+        "neighbours": 4992,
     } == counts
 
 
 def test_no_cell_comes_twice() -> None:
     """Two of one program would say one thing twice."""
-    texts = Counter(cell.text for cell in (*cells_of(ALL), *cells_of("marks"), *cells_of("holds")))
+    scopes = (ALL, "marks", "holds", "neighbours")
+    texts = Counter(cell.text for scope in scopes for cell in cells_of(scope))
 
     assert [] == [text for text, count in texts.items() if count > 1]
 
@@ -85,7 +96,8 @@ def test_each_cell_is_a_correct_program(scope: str) -> None:
 def test_each_kind_of_operation_is_used() -> None:
     """A kind that no mapping has would be enumerated nowhere."""
     used = {kind for _, mapping, _ in EVERY for kind in mapping.kinds}
-    used |= {kind for mapping in HOLDS["holds"] for kind in mapping.kinds}
+    for mapping in (*HOLDS["holds"], *NEIGHBOURS["neighbours"]):
+        used |= set(mapping.kinds)
 
     assert set(CALLS) == used
 

@@ -284,7 +284,7 @@ class TestBothChannels:
                 self.seen += 1
                 if self.seen <= failures:
                     raise LensError("a loop")
-                return RawState((), (), (), {"low": ["wc"]}, (), None)
+                return RawState((), (), (), {"low": ["wc"]}, (), None, {})
 
         places = Places({}, {})
         if failures < TRIES:

@@ -15,7 +15,7 @@ from pfnlab.programs.runs.places import Places
 PLACES = Places({"bar": PfnRange(0x100, 0x110)}, {"a": (0x4000, 16)})
 WC = PAGE_PRESENT | PAGE_PWT
 VMA = RawVma(Extent("a", 0, 4), 3, 3, WC, "wc", 0, (), 0, False, None)
-EMPTY = RawState((), (), (), {}, (), None)
+EMPTY = RawState((), (), (), {}, (), None, {})
 SEEN = VmaSeen("main", "a", 0, 4, "rw-s", "wc", None, "rd wr")
 
 

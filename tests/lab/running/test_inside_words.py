@@ -19,7 +19,7 @@ PLACES = Places(
     ranks={"low": 0, "bar": 1},
 )
 WC = PAGE_PRESENT | PAGE_RW | PAGE_USER | PAGE_PWT
-EMPTY = RawState((), (), (), {}, (), None)
+EMPTY = RawState((), (), (), {}, (), None, {})
 
 
 def entries(*found: RawEntries) -> RawState:

@@ -200,3 +200,12 @@ def test_every_line_of_the_log_has_its_level(ops: tuple[str, ...], log: str, lev
 
     assert (log, level) == (step.log[-1].removeprefix("mmap: "), (step.levels or ())[-1])
     assert len(step.log) == len(step.levels or ())
+
+
+def test_pages_after_the_end_of_low_memory_are_counted_from_it() -> None:
+    """Also where a run of entries begins there, because a child has read the page before."""
+    text = "device low: lowmem, 4 pages\na = mmap low[2:5] devmem-sync shared rw\nt1 = fork\nt1: read a[1]\n"
+    (run,) = ModelMachine("7.3").run([load_text(f"pfnlab program 1\ntitle t\n{text}")])
+
+    targets = [str(entry.target) for entry in run.steps[2].ptes or () if entry.task == "t1"]
+    assert ["low[2:3]", "low[3:4]", "low[4:5]"] == targets[:3]

@@ -1,7 +1,7 @@
 """The contents of pages: initially zero or a copy, changed only by stores, and returned by loads.
 
-The content of each page of ordinary memory is observed. A device is not read, so the last store there counts,
-as long as nothing else may have changed it.
+The content of each page of ordinary memory is observed, and of devices in low memory, which are RAM. A BAR is
+not read, so the last store there counts, as long as nothing else may have changed it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,23 +42,36 @@ class PageContents:
             if needs.vfio or needs.slot or needs.reset or needs.moved or needs.bound
             else {name for name, kind in kinds.items() if kind == "pci"}
         )
-        self._stored: dict[tuple[str, int], int] = {}
+        #: By page of a device, the last word stored, and the step after which it was there.
+        self._stored: dict[tuple[str, int], tuple[int, int]] = {}
+        #: The devices that are RAM of their own, and what they held; None if it was not read.
+        self._low = {name for name, kind in kinds.items() if kind == "lowmem"}
+        self._frames: dict[str, tuple[tuple[int, int], ...]] | None = None
+        self._number = 0
         self._pages: dict[_Place, PageData] | None = None
         self._ptes: tuple[PteSeen, ...] = ()
 
     def forget(self) -> None:
         """Forget all contents, because they may change unseen."""
-        self._pages = None
+        self._pages = self._frames = None
         self._stored = {}
 
     def look(
-        self, step: Step, op: Op | None, process: str, memory: MemoryObservation | None, spaces: SeenSpaces
+        self,
+        number: int,
+        step: Step,
+        op: Op | None,
+        process: str,
+        memory: MemoryObservation | None,
+        spaces: SeenSpaces,
     ) -> Iterator[tuple[str, str]]:
         """Yield the name and sentence of each property that the contents show to be violated after a step.
 
+        :param number: the number of the step, from 0
         :param process: the task that represents the acting task's address space
         :param memory: the memory observed; without contents nothing is judged
         """
+        self._number = number
         if memory is None or memory.pages is None:
             self.forget()
             return
@@ -69,12 +82,14 @@ class PageContents:
             if not _is_clock(place := (page.task, page.area, page.page), spaces)
         }
         store = _store(op, process)
+        yield from self._changed_frames(memory, store, step, spaces)
         if self._pages is not None:
             self._drop_replaced(step, op, process)
             yield from self._changed(pages, store)
             if op is not None:
                 yield from self._begun(pages, op, process, store, spaces)
                 yield from _shared(pages, op, process, step, memory, spaces)
+                yield from _writable_twice(pages, op, process, step, spaces)
         yield from self._given(pages, step, op, process, spaces)
         self._note(step, op, store, spaces)
         self._pages, self._ptes = pages, step.ptes or ()
@@ -114,6 +129,20 @@ class PageContents:
                     f"{_named(place)} holds {_says(page.data)} after a store of {store.value:#x}",
                 )
 
+    def _changed_frames(
+        self, memory: MemoryObservation, store: _Store | None, step: Step, spaces: SeenSpaces
+    ) -> Iterator[tuple[str, str]]:
+        # A page of a device in low memory.
+        before, self._frames = self._frames, memory.frames
+        if before is None or (store is not None and (store.value is None or step.result != "ok")):
+            return
+        reached = None if store is None else _frame(store.place, spaces.ptes)
+        for name in self._low & before.keys() & memory.frames.keys():
+            for page, (was, now) in enumerate(zip(before[name], memory.frames[name], strict=False)):
+                if was != now and (name, page) != reached:
+                    place = f"{name}[{page}]"
+                    yield "contents_kept", f"{place} holds {_says(now)}, held {_says(was)}, without a store"
+
     def _begun(
         self, pages: Mapping[_Place, PageData], op: Op, process: str, store: _Store | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
@@ -152,7 +181,7 @@ class PageContents:
         target = run.target if run is not None and run.table_entry.maps else None
         if target is not None and target != RAM and run is not None and not anew:
             stored = self._stored.get((target.name, target.start + number - run.span.start))
-            return "copied_whole", [] if stored is None else [(stored, None)]
+            return "copied_whole", [] if stored is None else [(stored[0], None)]
         if vma.file == "anon" and not isinstance(op.call, Mremap):
             return "fresh_zero", [_ZEROS]
         return "", []
@@ -170,17 +199,18 @@ class PageContents:
         ):
             return
         place = (process, call.span.name, call.span.start)
-        page, holds = pages.get(place), None
-        if page is not None:
-            holds = page.word
-        else:
-            frame = _frame(place, spaces.ptes)
-            holds = None if frame is None else self._stored.get(frame)
-        if holds is not None and step.value != holds:
-            yield (
-                "reads_shown",
-                f"a load from {_named(place)} returned {step.value:#x}, but the frame there holds {holds:#x}",
-            )
+        page = pages.get(place)
+        frame = None if page is not None else _frame(place, spaces.ptes)
+        stored = None if frame is None else self._stored.get(frame)
+        says = f"a load from {_named(place)} returned {step.value:#x}"
+        if page is not None and step.value != page.word:
+            yield "reads_shown", f"{says}, but the frame there holds {page.word:#x}"
+        if frame is not None and stored is not None and step.value != stored[0]:
+            # A BAR is not read after every step, so the step that changed it is between the two.
+            known = f"{frame[0]}[{frame[1]}] held {stored[0]:#x} after step {stored[1] + 1}"
+            yield "reads_shown", f"{says}; {known}, and no store there followed"
+        elif frame is not None and stored is not None:
+            self._stored[frame] = stored[0], self._number
 
     def _note(self, step: Step, op: Op | None, store: _Store | None, spaces: SeenSpaces) -> None:
         # The present content of a device.
@@ -191,7 +221,7 @@ class PageContents:
             return
         frame = _frame(store.place, spaces.ptes)
         if frame is not None and frame[0] in self._holding:
-            self._stored[frame] = store.value
+            self._stored[frame] = store.value, self._number
 
 
 def _store(op: Op | None, process: str) -> _Store | None:
@@ -227,6 +257,25 @@ def _shared(
         space = memory.tlb_gens.get(other[0], (own, 0))[0]
         if shown.pfn == page.pfn and space != own and _is_private(other, spaces):
             yield "private_kept", f"{_named(place)} was stored to, but {_named(other)} shows the same page"
+
+
+def _writable_twice(
+    pages: Mapping[_Place, PageData], op: Op, process: str, step: Step, spaces: SeenSpaces
+) -> Iterator[tuple[str, str]]:
+    # A private page that a fork has made two mappings share may be written by neither.
+    call = op.call
+    if not isinstance(call, Fork) or step.result != "ok":
+        return
+    for place, page in pages.items():
+        task, area, number = place
+        parents = pages.get((process, area, number))
+        if task != call.child or parents is None or parents.pfn != page.pfn or not _is_private(place, spaces):
+            continue
+        for owner in (process, task):
+            run = next(iter(spaces.ptes.overlapping(owner, Span(area, number, number + 1))), None)
+            if run is not None and "RW" in run.table_entry.flags:
+                shared = f"{_named((owner, area, number))} may be written, and {process} and {task} share it"
+                yield "private_kept", shared
 
 
 def _is_private(place: _Place, spaces: SeenSpaces) -> bool:

@@ -9,32 +9,16 @@ from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.observed_spaces import Layout, PlaceIndex, SeenEntry, SeenSpaces, entries_in
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
-from pfnlab.programs.lang.device_ops import OWN_RAM, Ioremap
-from pfnlab.programs.lang.ops import Look, Mmap, Op, Read, ReadMemtypeList, Write
+from pfnlab.programs.lang.device_ops import OWN_RAM
+from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.lang.words import PERF
-from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import (
-    PHYSICAL,
-    REGION,
-    BookEntry,
-    MemoryObservation,
-    PteSeen,
-    Step,
-    VmaSeen,
-)
+from pfnlab.programs.runs.observation import PHYSICAL, REGION, MemoryObservation, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
-from pfnlab.programs.runs.texts import TableEntry, vma_name
-
-#: Interfaces that ask for UC-.
-_UNCACHED = ("uc", "devmem-sync", "proc-uc", "vfio")
+from pfnlab.programs.runs.texts import vma_name
 
 #: The errors of a fork that the kernel refuses because of its mappings.
 _FORK_ERRORS = ("ENOMEM", "EINVAL")
-
-#: The entry of a page that is in no table.
-_NO_ENTRY = TableEntry(1, "", absent="none")
 
 
 def entries_inside(
@@ -287,60 +271,3 @@ def revoked_pages(spaces: SeenSpaces, span: Span) -> Iterator[str]:
             target = entry.target
             if entry.entry.maps and target is not None and target.meets(span):
                 yield f"{vma_name(vma.task, entry.span)} maps {target}, which was removed from all mappings"
-
-
-def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
-    """Memory is reached through an entry that exists and permits the access.
-
-    :param process: the task that represents the acting task's address space
-    """
-    call = op.call
-    if step.result != "ok" or not isinstance(call, Read | Write):
-        return
-    span = call.span
-    first_page = Span(span.name, span.start, span.start + 1)
-    now = next(iter(ptes.overlapping(process, first_page)), None)
-    entry = now.table_entry if now is not None else _NO_ENTRY
-    if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
-        # Reading smaps, after the operation, has dropped a leaf of 1 GiB (S7.5.3).
-        return
-    if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
-        yield f"{vma_name(op.task, span)} was accessed through {now.entry if now is not None else 'no entry'}"
-
-
-def requested_mode(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
-    """Pages requested as uncached are not write-combining, unless they were already reserved that way."""
-    call = op.call
-    if step.result != "ok" or None in (before.book, step.book):
-        return
-    if isinstance(call, Mmap) and call.via in _UNCACHED:
-        span = call.source
-    elif isinstance(call, Ioremap) and call.mode in ("uc", "uc-"):
-        span = call.span
-    else:
-        return
-    if kinds.get(span.name) != "pci" or any(_is_wc(entry, span) for entry in before.book or ()):
-        return
-    for entry in step.book or ():
-        if _is_wc(entry, span):
-            yield f"{step.op} asked for uncached pages, but the book has {entry}"
-
-
-def _is_wc(entry: BookEntry, span: Span) -> bool:
-    return entry.mode == "wc" and entry.span.meets(span)
-
-
-def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:
-    """Observing changes no state: no VMAs, entries or reservations.
-
-    Walkers that reach a page the way the task itself does (get_user_pages) may fault it in, so they do not
-    count as looks.
-    """
-    if not isinstance(op.call, Status | Mincore | ReadMemtypeList | Look) and not (
-        isinstance(op.call, Walk) and op.call.walker in LOOKING_WALKERS
-    ):
-        return
-    for field in ("vmas", "ptes", "book", "tracked", "prots"):
-        old, new = getattr(before, field), getattr(step, field)
-        if None not in (old, new) and old != new:
-            yield f"{step.op} changed {field}"

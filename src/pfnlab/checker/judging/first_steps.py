@@ -288,11 +288,11 @@ def _was_cut(before: Sequence[VmaSeen], after: Sequence[VmaSeen]) -> bool:
 
 
 def _copied_first(step: Step) -> bool:
-    firsts = {
-        (vma.task, vma.span.name, vma.span.start)
+    firsts = [
+        (vma.task, Span(vma.area, vma.start, vma.start + 1))
         for vma in step.vmas or ()
         if "pf" in vma.flags.split() and vma.perms.endswith("p")
-    }
-    return any(
-        run.target == RAM and (run.task, run.span.name, run.span.start) in firsts for run in step.ptes or ()
-    )
+    ]
+    # A run of copies may begin in the mapping in front.
+    copies = [run for run in step.ptes or () if run.target == RAM] if firsts else []
+    return any(run.task == task and run.span.meets(first) for task, first in firsts for run in copies)

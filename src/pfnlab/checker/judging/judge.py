@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.judging import entries
+from pfnlab.checker.judging import entries, operations
 from pfnlab.checker.judging.contents import PageContents
 from pfnlab.checker.judging.device_mappings import DeviceMappings
 from pfnlab.checker.judging.first_steps import FirstSteps
@@ -51,12 +51,17 @@ SEEN: dict[str, str] = {
     "fork_whole": "A failed fork leaves mappings and reservations unchanged",
     "fork_works": "A fork without an injected failure succeeds",
     "fork_keeps_parent": "A fork does not change entries in the parent's shared mappings",
+    "unmapped": "A range that munmap has unmapped has no entries",
+    "moved_whole": "A move takes every entry along",
+    "within_bar": "A file of a PCI device maps no page past the end of its BAR",
+    "smaps_counted": "smaps counts the resident pages in the page tables",
+    "looked_up": "An inserted entry has the mode of its frame's reservation, or UC- without one",
     "looks_only": "Observing the state does not change it",
     "mode_asked": "A request for uncached memory never yields write-combining",
     "contents_kept": "A page only changes through a store to a mapping of it",
     "fresh_zero": "A new anonymous page is zeroed",
     "copied_whole": "A private copy has the original contents",
-    "private_kept": "A page written through a private mapping is not shared",
+    "private_kept": "A page written through a private mapping is a copy that no other process shares",
     "reads_shown": "A load returns the contents of the mapped frame",
 }
 
@@ -76,6 +81,7 @@ def sentence_of(name: str) -> str:
 _EVENTS = {
     *(*EVENT_PROPERTIES, "told_free", "reached", "flushed", "notified", "fork_whole"),
     *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
+    *("unmapped", "moved_whole", "within_bar", "looked_up", "smaps_counted"),
     *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
 }
 
@@ -259,7 +265,12 @@ class _Judging:
         found = list(self._of_entries(changes))
         if op is not None:
             look = self._run.look
-            found.append(("reached", entries.reached(step, spaces.ptes, op, history.process(op.task), look)))
+            process = history.process(op.task)
+            found.append(("reached", operations.reached(step, spaces.ptes, op, process, look)))
+            found.append(("private_kept", operations.stored_privately(step, spaces, op, process)))
+            found.append(("unmapped", operations.unmapped(step, spaces, op, process)))
+            found.append(("smaps_counted", operations.smaps_counted(step, spaces, op, process, look)))
+            found.append(("within_bar", operations.within_bar(step, op, self._program.devices)))
             if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
                 found.append(("told_free", entries.revoked_pages(spaces, op.call.span)))
         if self._before is not None:
@@ -269,8 +280,11 @@ class _Judging:
                 found.append(("flushed", entries.flushed(before, spaces.ptes, seen)))
                 found.append(("notified", entries.notified(before, spaces.ptes, seen, self._starts)))
             if op is not None and op.hold is None:
-                found.append(("looks_only", entries.looks_only(before, step, op)))
-                found.append(("mode_asked", entries.requested_mode(before, step, op, self._kinds)))
+                kinds = self._kinds
+                found.append(("looks_only", operations.looks_only(before, step, op)))
+                found.append(("mode_asked", operations.mode_asked(before, step, op, kinds)))
+                found.append(("moved_whole", operations.moved_whole(before, step, spaces.ptes, op, process)))
+                found.append(("looked_up", operations.looked_up(before, step, spaces, op, history, kinds)))
             if op is not None and isinstance(op.call, Fork):
                 if step.result != "ok":
                     found.append(("fork_whole", entries.fork_whole(before, step, op)))
@@ -281,7 +295,7 @@ class _Judging:
         for name, texts in found:
             yield from ((name, text) for text in texts)
         process = history.process(op.task) if op is not None else ""
-        yield from self._contents.look(step, op, process, memory, spaces)
+        yield from self._contents.look(number, step, op, process, memory, spaces)
         for fault in memory.faults if memory is not None else ():
             if not self._is_excused(fault.name):
                 yield fault.name, fault.says

@@ -12,14 +12,19 @@ import msgspec
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.toml_text import package_tables
+from pfnlab.programs.lang.neighbours import beside
 from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 
 #: The header of every program of a review.
 HEADER = "pfnlab program 1\ndevice bar: pci, {pages} pages\n"
 
+#: The subject, and the pages of the device that most kinds show there.
+_SUBJECT, _SHOWN = Span("a", 510, 514), Span("bar", 8, 12)
+
 #: The subject, in the words of the language.
-SUBJECT = "a[510:514]"
+SUBJECT = str(_SUBJECT)
 
 
 class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +42,7 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     line: str
-    device: str = "bar[8:12]"
+    device: str = str(_SHOWN)
     area: str = SUBJECT
     touched: tuple[str, ...] = ()
     thp: str = ""
@@ -54,18 +59,34 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mapping next to the subject.
 
-    :param area: its pages in the area; *device*: its pages on the device, if it is of the subject's kind
-    :param line: the operation that maps it, if it is of another kind
+    :param area: its gap to the subject in the area, in pages; None if there is no neighbour
+    :param device: its gap on the device, if it is of the subject's kind
+    :param line: the operation that maps it over ``{area}``, if it is of another kind
     :param kind: the name of that kind, if it shows the device
+    :param front: whether it lies in front of the subject
     :param before: whether it is mapped before the subject
     """
 
     name: str
-    area: str = ""
-    device: str = ""
+    area: int | None = None
+    device: int = 0
+    pages: int = 4
     line: str = ""
     kind: str = ""
+    front: bool = False
     before: bool = False
+
+    @property
+    def place(self) -> Span | None:
+        """Its pages of the area, or None if there is no neighbour."""
+        if self.area is None:
+            return None
+        return beside(_SUBJECT, self.area, self.pages, front=self.front)
+
+    def mapped(self, kind: MappingKind) -> str | None:
+        """The operation that maps it next to a mapping of *kind*, or None if there is no neighbour."""
+        shown = beside(_SHOWN, self.device, self.pages, front=self.front)
+        return None if self.place is None else (self.line or kind.line).format(device=shown, area=self.place)
 
 
 class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,9 +193,9 @@ def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
     """The lines that make a mapping of a kind and its neighbours."""
     own = kind.line.format(device=kind.device, area=kind.area)
     lines = [own]
-    if neighbour.area:
-        beside = neighbour.line or kind.line.format(device=neighbour.device, area=neighbour.area)
-        lines = [beside, own] if neighbour.before else [own, beside]
+    other = neighbour.mapped(kind)
+    if other is not None:
+        lines = [other, own] if neighbour.before else [own, other]
     return [*lines, *kind.touched]
 
 

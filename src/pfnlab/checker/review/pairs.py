@@ -137,7 +137,9 @@ def pairs() -> Iterator[OperationPair]:
 def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
     """The first operations, without any that affect all mapped pages in the same way as an earlier one."""
     done = set[tuple[object, ...]]()
-    mapped = [pages_of(area) for area in (kind.area, neighbour.area) if area]
+    mapped = [pages_of(kind.area)]
+    if neighbour.place is not None:
+        mapped.append((neighbour.place.start, neighbour.place.end))
     for first in TABLES.first:
         word, area, *rest = first.split()
         does: tuple[object, ...] = (first,)
@@ -154,8 +156,8 @@ def _readers(kind: MappingKind, neighbour: Neighbour) -> tuple[int, ...]:
     """The pages that a reader has cached: the subject's first and last, and its neighbour's."""
     subject, mapped = range(*pages_of(SUBJECT)), range(*pages_of(kind.area))
     own = [page for page in subject if page in mapped]
-    if neighbour.area and not neighbour.line:
-        return own[0], own[-1], pages_of(neighbour.area)[0]
+    if neighbour.place is not None and not neighbour.line:
+        return own[0], own[-1], neighbour.place.start
     return own[0], own[-1]
 
 

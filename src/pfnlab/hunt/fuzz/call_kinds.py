@@ -124,6 +124,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param leaves: give every program a device large enough for leaves, and a mapping with some
     :param fixed: give every program a device at a fixed address, ``isa`` or ``top``
     :param failures: make a quarter of the operations that may allocate fail
+    :param neighbours: in every program, map next to other mappings, and draw ranges at their borders
     """
 
     driver: bool = False
@@ -133,6 +134,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     leaves: bool = False
     fixed: bool = False
     failures: bool = False
+    neighbours: bool = False
 
     @property
     def has_leaves(self) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from pfnlab.hunt.fuzz import call_kinds
 from pfnlab.hunt.fuzz.calls import CallGenerator
 from pfnlab.hunt.fuzz.conditions import Bias, Conditions
+from pfnlab.hunt.fuzz.drawn_neighbours import DRIVEN, FOLLOWING
 from pfnlab.hunt.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.areas import VVAR, areas_showing
@@ -60,6 +61,7 @@ class DrawnProgram:
     :param rare: whether it may need a separate guest
     :param leaves: whether it has a device large enough for leaves
     :param failures: whether its operations are often made to fail
+    :param neighbours: whether mappings often lie next to others, and ranges at their borders
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class DrawnProgram:
         leaves: bool,
         fixed: bool,
         failures: bool,
+        neighbours: bool,
     ) -> None:
         self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
         self.failures = failures
@@ -90,7 +93,9 @@ class DrawnProgram:
         # The end of the BAR is a fixed address too.
         chance = 0.5 if rare else _PASSES_END if fixed else 0.0
         passes_end = bool(chance) and not (prefix or vfio or slot) and random.random() < chance
-        self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
+        self.places = DrawnPlaces(
+            random, on, self.areas, passes_end=passes_end, leaves=leaves, neighbours=neighbours
+        )
         self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
         if prefix is not None:
             self.calls.stores = may_store(prefix)
@@ -119,7 +124,11 @@ class DrawnProgram:
         if not self.ops and self.leaves:
             self.add(ops.Op(self.calls.leaf_mmap("mmap vfio" if self.vfio else "mmap driver"), ops.MAIN_TASK))
         elif not self.ops:
-            self.add(self.op("mmap vfio" if self.vfio else "mmap"))
+            kind = "mmap vfio" if self.vfio else "mmap"
+            self.add(self.op(kind))
+            for _ in range(draw.choice(FOLLOWING) if self.places.neighbours is not None else 0):
+                driven = "mmap driver" in self.weights and draw.random() < DRIVEN
+                self.add(self.op("mmap driver" if driven else kind, beside=True))
         while len(self.ops) < length and self.tasks:
             earlier = draw.choice(self.ops) if draw.random() < _AGAIN else None
             if (
@@ -174,7 +183,10 @@ class DrawnProgram:
             if isinstance(call, ops.Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
                 self.places.unmapped(call.span)
             if call.over is not None or call.name is not None:
-                self.places.mapped(call.over or Span(call.name or "", 0, pages))
+                place = call.over or Span(call.name or "", 0, pages)
+                self.places.mapped(place)
+                if isinstance(call, ops.Mmap) and self.places.neighbours is not None:
+                    self.places.neighbours.add(place, call)
 
     def speaks_of(self, call: ops.Call) -> None:
         """Record the pages of *call* for later operations; after a move, the pages at the new place."""
@@ -227,7 +239,11 @@ class DrawnProgram:
         chances = [weight * factor for weight, factor in zip(weights.values(), factors, strict=True)]
         return self.random.choices(list(weights), chances)[0]
 
-    def op(self, kind: str) -> ops.Op:
+    def op(self, kind: str, *, beside: bool = False) -> ops.Op:
+        """Draw an operation of *kind*.
+
+        :param beside: whether a new mapping lies next to an earlier one, if it can
+        """
         draw = self.random
         if kind in ("remove", "rescan", "rescan_moved", "unplug", "plug") and self.empty != (kind == "plug"):
             # A slot is full or empty.
@@ -245,6 +261,8 @@ class DrawnProgram:
         call = (
             ProcessMrelease(draw.choice(self.born_tasks)) if kind == "process_mrelease" else self.call(kind)
         )
+        if self.places.neighbours is not None and isinstance(call, ops.Mmap) and call.over is None:
+            call = self.places.neighbours.moved(call, always=beside)
         return ops.Op(call, task, fail=self.fail(call))
 
     def fail(self, call: ops.Call) -> Fail | None:

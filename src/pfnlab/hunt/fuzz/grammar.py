@@ -31,6 +31,10 @@ _LEAF_RATE, _LEAF_VFIO_RATE = 0.16, 0.4
 #: How often a program has a device that is removed and added, if it may.
 _SLOT_RATE = 0.1
 
+#: How often a program is about neighbours. Another source of random numbers decides, so the other programs of
+#: a seed do not depend on it.
+_NEIGHBOUR_RATE = 0.2
+
 #: How often a program with schedules has a held processor.
 _HELD_RATE = 0.8
 
@@ -46,6 +50,7 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     vfio = vocabulary.vfio and (random.random() < vfio_rate if prefix is None else prefix.needs.vfio)
     slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
     rare = is_rare(index) and not leaves
+    near = vocabulary.neighbours or Random(f"{seed}:{index}:neighbours").random() < _NEIGHBOUR_RATE
     kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=index % _RESET_PERIOD < _RESETS)
     drawing = DrawnProgram(
         *(random, kinds, bias, prefix),
@@ -55,6 +60,7 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
         leaves=leaves,
         fixed=vocabulary.fixed,
         failures=vocabulary.failures,
+        neighbours=near and not leaves,
     )
     # There is no rule for a held processor together with a device that is removed.
     held = vocabulary.schedules and not slot and random.random() < _HELD_RATE

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from random import Random
 
+from pfnlab.hunt.fuzz.drawn_neighbours import DrawnNeighbours
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import DriverHow
@@ -145,6 +146,7 @@ class DrawnPlaces:
 
     :param passes_end: whether it may map past the end of its first device
     :param leaves: whether its devices may have any size: then few mappings without leaves are large
+    :param neighbours: whether ranges often lie at the borders of mappings
     """
 
     def __init__(
@@ -155,6 +157,7 @@ class DrawnPlaces:
         *,
         passes_end: bool,
         leaves: bool = False,
+        neighbours: bool = False,
     ) -> None:
         self._random = random
         self._leaves = leaves
@@ -163,6 +166,8 @@ class DrawnPlaces:
         )
         self.devices = {device.name: device for device in on}
         self.areas = {area.name: area.pages for area in within}
+        pages = {device.name: device.pages for device in on}
+        self.neighbours = DrawnNeighbours(random, pages, self.areas) if neighbours else None
         self._pci = [device for device in on if device.kind == "pci"]
         self._driven = [device for device in on if device.kind == "pci" or device.kind in ops.ONLY_KINDS]
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
@@ -218,6 +223,9 @@ class DrawnPlaces:
         if self.all and name in self._whole:
             start, end = self._whole[name]
             return Span(name, start, min(end, extent, start + (most or extent)))
+        border = None if self.neighbours is None else self.neighbours.range(name)
+        if border is not None:
+            return Span(name, border.start, min(border.end, border.start + (most or extent)))
         if self._last is not None and self._last.name == name and draw.random() < 0.2:
             return Span(name, self._last.start, min(self._last.end, self._last.start + (most or extent)))
         start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, min(16, extent))
@@ -264,6 +272,9 @@ class DrawnPlaces:
         draw = self._random
         if again and self.touched and draw.random() < 0.4:
             return draw.choice(self.touched)
+        border = None if self.neighbours is None else self.neighbours.page(name)
+        if border is not None:
+            return border
         start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, 8)
         if self._last is not None and self._last.name == name and draw.random() < 0.6:
             start, end = self._last.start, self._last.end
@@ -335,7 +346,10 @@ class DrawnPlaces:
         """Draw pages of a pci device, often ones that the program has used before."""
         span = self.device_span(self._random.choice(self._pci))
         mapped = [source for source in self._sources if self.devices[source.name].kind == "pci"]
-        if mapped and self._random.random() < 0.4:
+        border = None if self.neighbours is None else self.neighbours.shown(span.name)
+        if border is not None:
+            span = border
+        elif mapped and self._random.random() < 0.4:
             span = self._random.choice(mapped)
         else:
             self._sources.append(span)
@@ -376,6 +390,8 @@ class DrawnPlaces:
         pages = min(pages, device.pages)
         room = device.pages - pages
         start = draw.choice((0, 0, room, min(self._cut(device.pages), room), draw.randrange(room + 1)))
+        if self.neighbours is not None and self.neighbours.ends():
+            start = room
         return Span(device.name, start, start + pages)
 
     # A number of pages from 1 to all: small numbers, halves, and numbers near that of a page table.

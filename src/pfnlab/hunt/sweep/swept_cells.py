@@ -7,7 +7,7 @@ After the last operation the task reads a page of its place, and so does the chi
 In a cell of a hold the first operation is held at a kernel function, while a thread or a child executes the
 second one; then the first one is released.
 
-The cells of failures are :mod:`.failing_cells`.
+The cells of failures are :mod:`.failing_cells`, those of neighbours :mod:`.neighbouring_cells`.
 """
 
 import hashlib
@@ -18,10 +18,12 @@ from typing import NamedTuple, TypeAlias
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.sweep.failing_cells import FAILURES, FailingCell, failing_cells
+from pfnlab.hunt.sweep.neighbouring_cells import NeighbouringCell, neighbouring_cells
 from pfnlab.hunt.sweep.swept_mappings import (
     HOLDS,
     MAPPINGS,
     MARKS,
+    NEIGHBOURS,
     ONLY,
     POINTS,
     TRIPLES,
@@ -32,7 +34,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import did_you_mean
 
-#: The scope of all cells except those of marks, of failures, and of holds, which take far longer.
+#: The scope of all cells except those of marks, neighbours and failures, and of holds, which take far longer.
 ALL = "all"
 
 #: The areas and tasks that the operations of a cell create.
@@ -157,7 +159,7 @@ class HeldCell(NamedTuple):
         return load_text(self.text, str(self))
 
 
-Cell: TypeAlias = SweptCell | HeldCell | FailingCell
+Cell: TypeAlias = SweptCell | HeldCell | FailingCell | NeighbouringCell
 
 
 def _beginning(cell: SweptCell | HeldCell) -> list[str]:
@@ -173,7 +175,7 @@ def _beginning(cell: SweptCell | HeldCell) -> list[str]:
 
 def scopes() -> tuple[str, ...]:
     """The names of all scopes."""
-    return (*MAPPINGS, *TRIPLES, *MARKS, *HOLDS, FAILURES, ALL)
+    return (*MAPPINGS, *TRIPLES, *MARKS, *HOLDS, *NEIGHBOURS, FAILURES, ALL)
 
 
 def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
@@ -183,7 +185,7 @@ def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
     """
     if scope == ALL:
         return MAPPINGS | TRIPLES
-    every = MAPPINGS | TRIPLES | MARKS | HOLDS | {FAILURES: ()}
+    every = MAPPINGS | TRIPLES | MARKS | HOLDS | NEIGHBOURS | {FAILURES: ()}
     if scope not in every:
         raise Misuse(f"there is no scope `{scope}`{did_you_mean(scope, scopes())}")
     return {scope: every[scope]}
@@ -197,6 +199,8 @@ def cells_of(scope: str) -> Sequence[Cell]:
     """
     if scope == FAILURES:
         return failing_cells()
+    if scope in NEIGHBOURS:
+        return neighbouring_cells()
     return tuple(
         cell
         for name, mappings in mappings_of(scope).items()

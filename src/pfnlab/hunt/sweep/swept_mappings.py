@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pfnlab.base.toml_text import package_tables
+from pfnlab.programs.lang.span import Span
 
 #: Rows of words by name: of kinds of operation, or of functions.
 _Rows: TypeAlias = dict[str, tuple[str, ...]]
@@ -28,6 +29,7 @@ class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param leaf: the pages of one of its leaves, if it has large ones
     :param sharing: ``shared`` or ``private``
     :param reached: pages that are written before the first operation
+    :param beside: the way to map its neighbour, if it differs; ``anon`` for ordinary memory
     """
 
     name: str
@@ -37,6 +39,7 @@ class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     leaf: int = 0
     sharing: str = "shared"
     reached: tuple[int, ...] = (3, 5, 6, 8)
+    beside: str = ""
 
     @property
     def pages(self) -> int:
@@ -70,6 +73,7 @@ class _Sweep(msgspec.Struct, forbid_unknown_fields=True):
     triples: _Mappings
     marks: _Mappings
     holds: _Mappings
+    neighbours: _Mappings
 
     def row(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The words of *names*."""
@@ -100,6 +104,9 @@ MAPPINGS, TRIPLES = _SWEEP.whole(_SWEEP.mappings), _SWEEP.whole(_SWEEP.triples)
 #: The scopes of marks, and those with one operation held and another one concurrent.
 MARKS, HOLDS = _SWEEP.whole(_SWEEP.marks), _SWEEP.whole(_SWEEP.holds)
 
+#: The scope of two mappings next to each other.
+NEIGHBOURS = _SWEEP.whole(_SWEEP.neighbours)
+
 
 class Spot(NamedTuple):
     """Pages to which an operation applies.
@@ -107,6 +114,7 @@ class Spot(NamedTuple):
     :param start: the first page; *end*: the page after the last
     :param second: whether it is the second or third operation of the cell; some then have other words
     :param name: the area or the task that an operation creates
+    :param device: the pages of the device; None for those shown there by a mapping of ``bar`` from its start
     """
 
     mapping: SweptMapping
@@ -115,6 +123,7 @@ class Spot(NamedTuple):
     end: int
     second: bool
     name: str
+    device: Span | None = None
 
     def lines(self, kind: str) -> list[str]:
         """The program lines for an operation of this kind at this place."""
@@ -129,10 +138,10 @@ class Spot(NamedTuple):
             name=self.name,
             pages=pages,
             twice=2 * pages,
-            half=pages // 2,
+            half=max(pages // 2, 1),
             via=mapping.via,
             sharing=mapping.sharing,
-            shown=f"bar[{self.start}:{self.end}]",
+            shown=self.device or f"bar[{self.start}:{self.end}]",
             other=other,
             device=device,
             later=f"anon[0:{pages}] private"

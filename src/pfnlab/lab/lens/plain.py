@@ -148,6 +148,7 @@ class RawState(NamedTuple):
     :ivar direct_map: cache modes of RAM in the direct map, page by page, by name
     :ivar faults: inconsistencies in lists, trees, counts and page tables
     :ivar pages: the contents of ordinary memory pages; None if there are too many
+    :ivar frames: for devices that are RAM, ``word`` and ``rest`` of each page
     """
 
     spaces: tuple[RawSpace, ...]
@@ -156,3 +157,4 @@ class RawState(NamedTuple):
     direct_map: Mapping[str, list[str]]
     faults: tuple[Fault, ...]
     pages: tuple[RawPage, ...] | None
+    frames: Mapping[str, tuple[tuple[int, int], ...]]

@@ -65,6 +65,9 @@ _MAPPING_ANON = 1
 #: Maximum number of pages to read after a step; if there are more, none are read.
 _PAGES_READ = 128
 
+#: Maximum number of pages of a device to read after a step.
+_FRAMES_READ = 64
+
 #: The checksum of a zero page without its first four bytes.
 _OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
 _MAX_NAME = 64
@@ -155,7 +158,21 @@ class Lens:
             direct_map,
             (*self._structures.faults(mms, *_extent(areas)), *look.miscounted(), *faults),
             look.contents(),
+            self._frames(places),
         )
+
+    def _frames(self, places: plain.NamedPlaces) -> dict[str, tuple[tuple[int, int], ...]]:
+        # The contents of small devices that are RAM. The memory of a BAR is not in the file.
+        return {
+            name: tuple(map(self.held, range(*pfns)))
+            for name, pfns in places.devices.items()
+            if pfns.nr <= _FRAMES_READ and all(map(self._view.holds, range(*pfns)))
+        }
+
+    def held(self, pfn: int) -> tuple[int, int]:
+        """The first 32 bits of a page of RAM, and a checksum of the others that is 0 if all are zero."""
+        data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
+        return int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
 
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
         """Single-page direct-map entries for these frames that are not write-back.
@@ -325,10 +342,7 @@ class _Look:
         """The contents of ordinary memory pages; None if there are too many pages."""
         if len(self._shown) >= _PAGES_READ:
             return None
-        held = {}
-        for pfn in {pfn for _, _, pfn in self._shown}:
-            data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
-            held[pfn] = int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
+        held = {pfn: self._lens.held(pfn) for pfn in {pfn for _, _, pfn in self._shown}}
         pages = []
         for task, page, pfn in self._shown:
             area = self._area_span(page, page + 1)

@@ -111,6 +111,7 @@ class Words:
                 tuple(MemoryFault(*fault) for fault in raw.faults),
                 None if raw.pages is None else tuple(PageData(*page) for page in raw.pages),
                 {space.task: NotifierRecord(*space.notifier) for space in raw.spaces if space.notifier},
+                dict(raw.frames),
             ),
         )
 

@@ -208,6 +208,6 @@ def observed_entries(
 def _target(kernel: Kernel, places: Places, run: EntryRun) -> DeviceSpan:
     if run.page is not None or run.pfn == ZERO_PFN:
         return RAM
-    if places.device_at(run.pfn) is None and kernel.platform.phys.page_is_ram(run.pfn):
-        return RAM
-    return places.device_span(run.pfn, run.pfn + run.end - run.start)
+    span = places.device_span(run.pfn, run.pfn + run.end - run.start)
+    # RAM after the end of a device that the program maps past counts as the device's.
+    return RAM if span.name == PHYSICAL and kernel.platform.phys.page_is_ram(run.pfn) else span

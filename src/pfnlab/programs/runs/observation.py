@@ -309,12 +309,15 @@ class MemoryObservation(msgspec.Struct, frozen=True):
     :param pages: the contents of pages of ordinary memory, for every place where they are mapped; None if
         they were not read, or there are too many
     :param notifiers: the notifier of every task whose address space has one
+    :param frames: for devices that are RAM, the first word of each page and the checksum of the rest, as in
+        :class:`PageData`
     """
 
     tlb_gens: dict[str, tuple[int, int]] = {}
     faults: tuple[MemoryFault, ...] = ()
     pages: tuple[PageData, ...] | None = None
     notifiers: dict[str, NotifierRecord] = {}
+    frames: dict[str, tuple[tuple[int, int], ...]] = {}
 
 
 class CachedTranslations(msgspec.Struct, frozen=True):

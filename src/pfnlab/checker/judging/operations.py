@@ -1,0 +1,225 @@
+"""Properties of one operation: what it must have done to entries and mappings, given its result."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from pfnlab.checker.judging.history import History
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces
+from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.device_ops import Ioremap
+from pfnlab.programs.lang.ops import (
+    Device,
+    Look,
+    Mmap,
+    Mremap,
+    Munmap,
+    Op,
+    Read,
+    ReadMemtypeList,
+    RemapFilePages,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step
+from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.programs.runs.texts import TableEntry, vma_name
+
+#: Interfaces that ask for UC-.
+_UNCACHED = ("uc", "devmem-sync", "proc-uc", "vfio")
+
+#: Interfaces that compare a mapping with the size of the BAR.
+_BOUNDED = ("wc", "uc", "proc-wc", "proc-uc")
+
+#: The ways of the guest driver to insert frames one by one, in the mode that a lookup gives (S2.6).
+_LOOKED_UP = frozenset({"fault", "fault_prot", "mixed", "mixed_mkwrite"})
+
+#: A VMA in the output of smaps, with its resident pages in kB.
+_RSS = re.compile(r"(\w+)\[(\d+)(?::(\d+))?\] Rss=(\d+)")
+
+#: The entry of a page that is in no table.
+_NO_ENTRY = TableEntry(1, "", absent="none")
+
+
+def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
+    """Memory is reached through an entry that exists and permits the access.
+
+    :param process: the task that represents the acting task's address space
+    """
+    call = op.call
+    if step.result != "ok" or not isinstance(call, Read | Write):
+        return
+    span = call.span
+    first_page = Span(span.name, span.start, span.start + 1)
+    now = next(iter(ptes.overlapping(process, first_page)), None)
+    entry = now.table_entry if now is not None else _NO_ENTRY
+    if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
+        # Reading smaps, after the operation, has dropped a leaf of 1 GiB (S7.5.3).
+        return
+    if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
+        yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
+
+
+def moved_whole(before: Step, step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str) -> Iterator[str]:
+    """A move takes every entry of the old range along, with its frame and its mode.
+
+    Leaves are excluded: a move to a place where they do not fit removes them.
+    """
+    call = op.call
+    if not isinstance(call, Mremap) or not call.fixed or call.span.name == VVAR or step.result != "ok":
+        return
+    if op.fail is not None or op.skip is not None:
+        return
+    new = call.over or Span(call.name or "", 0, call.pages)
+    old_end = call.span.start + min(call.span.pages, call.pages)
+    for run in before.ptes or ():
+        start, end = max(run.start, call.span.start), min(run.end, old_end)
+        of_range = run.task == process and run.area == call.span.name and start < end
+        if not of_range or not run.table_entry.is_present or run.table_entry.level > 1:
+            continue
+        shift = new.start - call.span.start
+        for part, now in _pieces(ptes, process, Span(new.name, start + shift, end + shift)):
+            page = Span(run.area, part.start - shift, part.end - shift)
+            if now is None or _shown(run, page.start) != _shown(now, part.start):
+                is_now = "no entry" if now is None else now.entry
+                yield f"{vma_name(process, page)} was {run.entry}, and {part}, where it moved to, is {is_now}"
+                return
+
+
+def _pieces(ptes: PlaceIndex[PteSeen], task: str, span: Span) -> Iterator[tuple[Span, PteSeen | None]]:
+    """The pieces of a range, each with the run of entries that it is in."""
+    at = span.start
+    for run in ptes.overlapping(task, span):
+        if at < run.start:
+            yield Span(span.name, at, run.start), None
+        start, at = max(run.start, span.start), min(run.end, span.end)
+        yield Span(span.name, start, at), run
+    if at < span.end:
+        yield Span(span.name, at, span.end), None
+
+
+def _shown(run: PteSeen, page: int) -> tuple[str, str, int]:
+    """The cache mode in which an entry shows a page, and the page of a device."""
+    target = run.target
+    if target is None or target == RAM:
+        return run.table_entry.mode, "" if target is None else target.name, 0
+    return run.table_entry.mode, target.name, target.start + page - run.start
+
+
+def unmapped(step: Step, spaces: SeenSpaces, op: Op, process: str) -> Iterator[str]:
+    """A range that munmap has unmapped shows nothing, on either side of a hole."""
+    call = op.call
+    if not isinstance(call, Munmap) or step.result != "ok":
+        return
+    for vma in spaces.vmas.overlapping(process, call.span):
+        yield f"{vma_name(process, vma.span)} is mapped after {step.op}"
+
+
+def stored_privately(step: Step, spaces: SeenSpaces, op: Op, process: str) -> Iterator[str]:
+    """A store through a private mapping goes to a copy, and never to the frame of a device."""
+    call = op.call
+    if not isinstance(call, Write) or step.result != "ok":
+        return
+    page = Span(call.span.name, call.span.start, call.span.start + 1)
+    if not any(vma.perms.endswith("p") for vma in spaces.vmas.overlapping(process, page)):
+        return
+    now = next(iter(spaces.ptes.overlapping(process, page)), None)
+    if now is not None and now.target is not None and now.target != RAM:
+        _, device, frame = _shown(now, page.start)
+        yield f"{vma_name(process, page)} is private, took a store, and maps {device}[{frame}]"
+
+
+def looked_up(
+    before: Step, step: Step, spaces: SeenSpaces, op: Op, history: History, kinds: Mapping[str, str]
+) -> Iterator[str]:
+    """An entry that a fault handler inserts has the mode in which its frame is reserved, otherwise UC-.
+
+    :param kinds: the kind of each device; memory that may be RAM has other modes
+    """
+    process = history.process(op.task)
+    call = op.call
+    if not isinstance(call, Read | Write) or step.result != "ok" or step.book is None:
+        return
+    page = Span(call.span.name, call.span.start, call.span.start + 1)
+    vma = next(iter(spaces.vmas.overlapping(process, page)), None)
+    now = next(iter(spaces.ptes.overlapping(process, page)), None)
+    if vma is None or now is None or now.target is None or vma.file != "driver" or vma.offset is None:
+        return
+    hows, entry = history.hows_of(vma.offset), now.table_entry
+    _, name, frame = _shown(now, page.start)
+    if not hows or not hows <= _LOOKED_UP or kinds.get(name) != "pci" or entry.level > 1:
+        return
+    if any(run.task == process and run.span.meets(page) for run in before.ptes or () if run.table_entry.maps):
+        return
+    reserved = [one.mode for one in step.book if one.device == name and one.start <= frame < one.end]
+    expected = reserved[0] if reserved else "uc-"
+    if entry.mode.lower() != expected:
+        yield (
+            f"{vma_name(process, page)} was inserted as {entry.mode}, and {name}[{frame}] is "
+            + (f"reserved as {expected.upper()}" if reserved else "not reserved")
+        )
+
+
+def smaps_counted(step: Step, spaces: SeenSpaces, op: Op, process: str, look: LookLevel) -> Iterator[str]:
+    """smaps counts in each VMA as many resident pages as its page tables have, or none if it skips the VMA.
+
+    Judged where VMAs were observed in memory: otherwise smaps itself was read.
+    """
+    if not (isinstance(op.call, Walk) and op.call.walker == "smaps" and isinstance(step.value, str)):
+        return
+    if step.result != "ok" or look is not LookLevel.MEMORY:
+        return
+    for area, start, end, rss in _RSS.findall(step.value):
+        span = Span(area, int(start), int(end or int(start) + 1))
+        for vma in spaces.vmas.overlapping(process, span):
+            if vma.span == span and int(rss) not in (0, vma.rss):
+                yield f"smaps counts {rss} kB in {vma_name(process, span)}, and {vma.rss} kB are mapped"
+
+
+def within_bar(step: Step, op: Op, devices: Sequence[Device]) -> Iterator[str]:
+    """A file of a PCI device maps no page past the end of its BAR."""
+    call = op.call
+    if not isinstance(call, Mmap | RemapFilePages) or step.result != "ok" or call.via not in _BOUNDED:
+        return
+    for device in devices:
+        if (device.name, device.kind) == (call.source.name, "pci") and call.source.end > device.pages:
+            yield f"{step.op} maps {call.source}, and the BAR has {device.pages:,} pages"
+
+
+def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
+    """Pages requested as uncached are not write-combining, unless they were already reserved that way."""
+    call = op.call
+    if step.result != "ok" or None in (before.book, step.book):
+        return
+    if isinstance(call, Mmap) and call.via in _UNCACHED:
+        span = call.source
+    elif isinstance(call, Ioremap) and call.mode in ("uc", "uc-"):
+        span = call.span
+    else:
+        return
+    if kinds.get(span.name) != "pci" or any(_is_wc(entry, span) for entry in before.book or ()):
+        return
+    for entry in step.book or ():
+        if _is_wc(entry, span):
+            yield f"{step.op} asked for uncached pages, and the book has {entry}"
+
+
+def _is_wc(entry: BookEntry, span: Span) -> bool:
+    return entry.mode == "wc" and entry.span.meets(span)
+
+
+def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:
+    """Observing changes no state: no VMAs, entries or reservations.
+
+    Walkers that reach a page the way the task itself does (get_user_pages) may fault it in, so they do not
+    count as looks.
+    """
+    if not isinstance(op.call, Status | Mincore | ReadMemtypeList | Look) and not (
+        isinstance(op.call, Walk) and op.call.walker in LOOKING_WALKERS
+    ):
+        return
+    for field in ("vmas", "ptes", "book", "tracked", "prots"):
+        old, new = getattr(before, field), getattr(step, field)
+        if None not in (old, new) and old != new:
+            yield f"{step.op} changed {field}"
