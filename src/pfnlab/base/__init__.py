@@ -1,1 +1,1 @@
-"""The base of every part of pfnlab: units, errors, files, workers, results."""
+"""The basis for every part of pfnlab: units, errors, files, workers, results."""

@@ -1,8 +1,8 @@
-"""The branches of Python functions, and which of them a run takes.
+"""The branches in Python functions, and which of them a run takes.
 
-A branch is one way out of an ``if``, ``while``, ``for`` or ``case`` in a function: into its body, or past it.
-Conditions within a line (``and``, ``or``, conditional expressions, comprehensions) are not counted
-separately.
+A branch is one way out of an ``if``, ``while``, ``for`` or ``case`` in a function: into its body,
+or past it. Conditions within a line (``and``, ``or``, conditional expressions, comprehensions)
+are not counted separately.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-#: Self-checks of the model and of policies, which are not rules.
+#: Self-checks in the model and in policies, which are not rules.
 CHECKS = ("_check", "_check_tables_have_vmas")
 
 #: The two ways out of a statement.
@@ -37,7 +37,7 @@ class Branch(NamedTuple):
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """The ways out it has."""
+        """The ways out that it has."""
         return (IN, PAST) if self.both else (IN,)
 
 
@@ -47,7 +47,7 @@ class BranchWatch:
     A function is no longer traced once all its branches have been seen, so the overhead shrinks over time.
 
     :param named: display name of a function's file, None for a file that is not watched
-    :param seen: branches already seen, as named by :meth:`name`; branches taken are added
+    :param seen: branches already seen, as named by :meth:`name`; branches that are taken get added
     :param checks: names of functions to ignore
     :ivar ran: functions that ran, by the name of their file and their first line
     """
@@ -130,7 +130,7 @@ class BranchWatch:
 
 @cache
 def branches_of(path: str, checks: frozenset[str] = frozenset(CHECKS)) -> tuple[Branch, ...]:
-    """Branches of one source file, in order; code outside functions and in *checks* is ignored."""
+    """Branches in one source file, in order; code outside functions and in *checks* is ignored."""
     found: list[Branch] = []
     _collect(ast.parse(Path(path).read_text(encoding="utf-8")), False, found, checks)
     return tuple(sorted(found))

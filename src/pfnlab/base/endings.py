@@ -1,4 +1,4 @@
-"""Endings of processes: together with their parent, and in words."""
+"""How processes end: together with their parent, and in words."""
 
 import contextlib
 import ctypes
@@ -23,7 +23,7 @@ def signal_name(number: int) -> str:
 
 
 def ending(code: int | None) -> str:
-    """The way a process with this exit code ended, in words."""
+    """The way in which a process with this exit code ended, in words."""
     if code is not None and code < 0:
         return f"was killed by {signal_name(-code)}; where memory is short, --jobs 1 takes less"
     return f"ended without an answer (exit {code})"

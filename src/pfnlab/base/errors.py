@@ -24,7 +24,7 @@ from typing import Any
 
 
 class PfnlabError(Exception):
-    """Base of every error pfnlab raises on purpose."""
+    """Base class of every error that pfnlab raises on purpose."""
 
     exit_code = 4
 
@@ -40,7 +40,7 @@ def _again(kind: type[PfnlabError], arguments: tuple[Any, ...], state: dict[str,
 
 
 class Discovery(PfnlabError):
-    """A finding: machines differ or an expectation does not hold."""
+    """A finding: machines differ, or an expectation does not hold."""
 
     exit_code = 1
 
@@ -52,12 +52,12 @@ class Misuse(PfnlabError):
 
 
 class ProgramError(Misuse):
-    """A program text has an error at one position.
+    """A program text has an error at a certain position.
 
     :param message: what is wrong and what to write instead, one sentence
     :param source: the file's name, or ``<program>``
-    :param line: the line, counted from 1
-    :param column: the column, counted from 1
+    :param line: line number, counted from 1
+    :param column: column number, counted from 1
     :param text: the offending line itself, shown with a caret under *column*
     """
 
@@ -94,7 +94,7 @@ class PolicyError(Misuse):
 
 
 class Why(Enum):
-    """Kinds of reasons why a question stays open; the values are those used in files."""
+    """The kinds of reasons why a question stays open; files contain these values."""
 
     #: The model has no rule for it.
     NO_RULE = "no rule"
@@ -102,7 +102,7 @@ class Why(Enum):
     MACHINE_DECIDES = "the machine decides"
     #: No kernel survives it.
     NO_END = "no end"
-    #: A requirement is missing or fails: a tool, a kernel, headers, a configuration option.
+    #: Something required is missing or fails: a tool, a kernel, headers, a configuration option.
     MISSING = "missing"
     #: A guest failed.
     GUEST = "guest"
@@ -112,7 +112,7 @@ class Undecided(PfnlabError):
     """The question could not be settled here; nothing is known to be wrong.
 
     :param message: what is open and what would settle it; for people, no code depends on its wording
-    :param kind: kind of reason; None for the default of the class
+    :param kind: the kind of reason; None for the default of the class
     """
 
     exit_code = 3
@@ -125,18 +125,18 @@ class Undecided(PfnlabError):
 
 
 class MissingTool(Undecided):
-    """A program, package or kernel is not installed; the message gives the exact remedy."""
+    """A program, package or kernel is not installed; the message says exactly how to fix that."""
 
 
 class LostGuest(Undecided):
     """A guest stopped answering: it hung, panicked, or its QEMU exited.
 
-    If its kernel logged the reason, the run has an alarm (:mod:`pfnlab.programs.runs.alarm`), which is a
-    discovery.
+    If its kernel logged the reason, the run has an alarm
+    (:mod:`pfnlab.programs.runs.alarm`), which is a discovery.
 
-    :param message: what was being waited for, and how long
-    :param console: where the guest's console was stored, if anywhere
-    :param answered: the complete sections of its reply so far
+    :param message: what pfnlab was waiting for, and how long
+    :param console: where the guest's console output was saved, if anywhere
+    :param answered: the complete sections of its reply received so far
     """
 
     kind = Why.GUEST
@@ -147,7 +147,7 @@ class LostGuest(Undecided):
 
 
 class TimedOut(Undecided):
-    """A limit set by the caller has passed."""
+    """A limit set by the caller was exceeded."""
 
     kind = Why.GUEST
 
@@ -163,14 +163,14 @@ class Defect(PfnlabError):
 
 
 class ModelledErrno(Exception):
-    """A failure of the modelled kernel, with a positive errno value, as from a system call."""
+    """A failure in the modelled kernel, with a positive errno value, as from a system call."""
 
     def __init__(self, errno: int) -> None:
         self.errno = errno
         super().__init__(errno_name(errno))
 
 
-#: For numbers with two names, the name Linux documents.
+#: For numbers that have two names, the name that Linux documents.
 _NAMES = {_errno.EOPNOTSUPP: "EOPNOTSUPP", _errno.EAGAIN: "EAGAIN", _errno.EDEADLK: "EDEADLK"}
 
 

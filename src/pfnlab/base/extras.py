@@ -1,7 +1,8 @@
-"""Optional packages of pfnlab, its extras, and how to install a missing one.
+"""pfnlab's optional packages, called extras, and how to install one that is missing.
 
-An extra is installed by name, ``pfnlab[web]``. pip knows the extras of the installed pfnlab, so one command
-works for a clone and for a wheel. It names the running interpreter, which needs the packages.
+An extra is installed by name, ``pfnlab[web]``. pip knows the extras of the installed pfnlab, so the
+same command works for a clone and for a wheel. It names the running interpreter, because that is the
+one that needs the packages.
 """
 
 import sys
@@ -15,21 +16,21 @@ from pfnlab.base.inert import shell_path
 
 
 def installation(extra: str) -> str:
-    """Command that installs the packages of *extra*, on one line."""
+    """The command that installs the packages of *extra*, on one line."""
     python = Path(sys.executable or "python3")
-    # Relative if possible, as one would type it: .venv/bin/python in a clone.
+    # A relative path if possible, as one would type it: .venv/bin/python in a clone.
     shown = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     return f"{shell_path(shown)} -m pip install 'pfnlab[{extra}]'"
 
 
 def missing_package(package: str, extra: str, needing: str) -> MissingTool:
-    """The error for a missing package; *needing* is the part of pfnlab, e.g. ``the explorer``."""
+    """The error for a missing package; *needing* is the part of pfnlab in need, e.g. ``the explorer``."""
     return MissingTool(f"{needing} needs {package}, which is not installed: {installation(extra)}")
 
 
 @contextmanager
 def imported_from(extra: str, needing: str) -> Iterator[None]:
-    """Import packages of *extra* in this context; MissingTool, with *needing*, if one is missing."""
+    """Import packages of *extra* in this context; if one is missing, raise MissingTool with *needing*."""
     try:
         yield
     except ImportError as missing:
@@ -37,19 +38,19 @@ def imported_from(extra: str, needing: str) -> Iterator[None]:
         if package == "pfnlab":
             raise
         if not package:
-            # The package is installed, but a system library it needs is not.
+            # The package is installed, but a system library that it needs is not.
             reason = str(missing).partition("\n")[0]
             raise MissingTool(f"{needing} cannot be used ({reason}): {installation(extra)}") from missing
         raise missing_package(package, extra, needing) from missing
 
 
 def are_installed(*packages: str) -> bool:
-    """True if all of *packages* are installed; imports none of them."""
+    """True if all of *packages* are installed, without importing any."""
     return not _missing(packages)
 
 
 def need_packages(extra: str, needing: str, *packages: str) -> None:
-    """Check for *packages* before starting work that needs them; MissingTool if one is not installed."""
+    """Check for *packages* before starting work that needs them; MissingTool if any is not installed."""
     for package in _missing(packages)[:1]:
         raise missing_package(package, extra, needing)
 

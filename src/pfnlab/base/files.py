@@ -17,26 +17,26 @@ from pfnlab.base.errors import Misuse, PfnlabError, Undecided
 from pfnlab.base.inert import visible_name
 from pfnlab.base.units import size_text
 
-#: Largest size of a file in bytes: one written by hand, and one recorded by a machine.
+#: Maximum size of a file in bytes: one written by hand, and one recorded by a machine.
 MOST_WRITTEN = 1 << 20
 MOST_RECORDED = 256 << 20
 
-#: Larger than any file; used if only the beginning is read.
+#: Larger than any file; used when only the beginning is read.
 MOST_ANY = 1 << 63
 
 #: Seconds to wait for a pipe without a writer, and for a pipe whose writer is silent.
 NO_WRITER, SILENT = 5.0, 120.0
 
-#: Seconds to wait for standard input that is not a terminal and stays silent.
+#: Seconds to wait for standard input if it is not a terminal and stays silent.
 UNSAID = 600.0
 
-#: Largest size of a log, and of one of its lines, in bytes.
+#: Maximum size of a log, and of one line in it, in bytes.
 MOST_LOG, MOST_LINE = 2 << 30, 8 << 20
 
 #: Write errors that the user did not cause: retrying later may succeed.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
-#: The remedy if the file of ``-o`` cannot be written.
+#: The remedy if the ``-o`` file cannot be written.
 _ANOTHER = "name another file with -o"
 
 _READ, _PIECE = 1 << 16, 1 << 20
@@ -45,7 +45,7 @@ _STDIN = Path("standard input")
 
 
 class Unreadable(Misuse):
-    """A file cannot be read as the expected kind; the reason includes a remedy, but not the file's name."""
+    """A file cannot be read as the kind expected; the reason includes a remedy, but not the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.reason = reason
@@ -53,17 +53,17 @@ class Unreadable(Misuse):
 
 
 class Missing(Unreadable):
-    """No such file."""
+    """The file does not exist."""
 
 
 def read_bytes(path: Path, kind: str, most: int) -> bytes:
-    """Content of the file or pipe at *path*.
+    """The content of the file or pipe at *path*.
 
     :param kind: the kind of file expected, for messages, e.g. ``program``
-    :param most: the largest size allowed, in bytes
-    :raises Missing: if there is no such file
-    :raises Unreadable: if it is a folder, a device or a pipe without a writer, if it cannot be read, or if it
-        is larger than *most*
+    :param most: the maximum size in bytes
+    :raises Missing: if the file does not exist
+    :raises Unreadable: if it is a folder, a device or a pipe without a writer, if it cannot be read, or if
+        it is larger than *most*
     """
     try:
         with _opened(path, kind, most) as descriptor:
@@ -75,7 +75,7 @@ def read_bytes(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_head(path: Path, kind: str, most: int) -> bytes:
-    """First *most* bytes of the regular file at *path*, or all of it; errors as for :func:`check_regular`."""
+    """The first *most* bytes of the regular file at *path*, or all; errors as for :func:`check_regular`."""
     check_regular(path, kind)
     try:
         with _opened(path, kind, MOST_ANY) as descriptor:
@@ -85,7 +85,7 @@ def read_head(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_text(path: Path, kind: str, most: int = MOST_WRITTEN) -> str:
-    """Content of a file or pipe as text; errors as for :func:`read_bytes`, also if it is not UTF-8."""
+    """The content of a file or pipe as text; errors as for :func:`read_bytes`, or if it is not UTF-8."""
     try:
         return read_bytes(path, kind, most).decode()
     except UnicodeDecodeError:
@@ -93,11 +93,11 @@ def read_text(path: Path, kind: str, most: int = MOST_WRITTEN) -> str:
 
 
 def log_pieces(path: Path | None, kind: str) -> Iterator[bytes]:
-    """Content of a log of any length, in pieces of at most 1 MiB.
+    """The content of a log of any length, in pieces of at most 1 MiB.
 
     :param path: a file or a pipe; None for standard input
     :param kind: the kind of file expected, for messages
-    :raises Missing: if there is no such file
+    :raises Missing: if the file does not exist
     :raises Unreadable: as for :func:`read_bytes`, or if a line is longer than :data:`MOST_LINE` or the log is
         larger than :data:`MOST_LOG`
     """
@@ -115,7 +115,7 @@ def log_pieces(path: Path | None, kind: str) -> Iterator[bytes]:
 @contextmanager
 def _opened(path: Path, kind: str, most: int) -> Iterator[int]:
     _check_size(path, _stat(path, kind).st_size, kind, most)
-    # Non-blocking: a pipe may never get a writer.
+    # Non-blocking, because a pipe may never get a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         yield descriptor
@@ -124,9 +124,9 @@ def _opened(path: Path, kind: str, most: int) -> Iterator[int]:
 
 
 def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_result:
-    """Status of the regular file at *path*, for a caller that may open it several times later.
+    """The status of the regular file at *path*, for a caller that may open it several times later.
 
-    :raises Missing: if there is no such file
+    :raises Missing: if the file does not exist
     :raises Unreadable: if it is not a regular file, or is larger than *most* bytes
     """
     status = _stat(path, kind)
@@ -138,7 +138,7 @@ def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_res
 
 
 def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError:
-    """Error for a failed write: Undecided if the disk is full, else Misuse; *instead* is the remedy."""
+    """The error for a failed write: Undecided if the disk is full, else Misuse; *instead* is the remedy."""
     family = Undecided if is_full(trouble) else Misuse
     return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
@@ -156,7 +156,7 @@ def write_whole(
     path: Path, content: str | bytes, *, private: bool = False, new: bool = False, mode: int = 0o666
 ) -> None:
     """Write *content* atomically: readers see the old file or the new one. See ``whole_file``."""
-    # Imported here: most commands write no file.
+    # Imported here because most commands write no file.
     from pfnlab.base.whole_file import whole_file
 
     with whole_file(path, private=private, new=new, mode=mode) as out:
@@ -164,12 +164,12 @@ def write_whole(
 
 
 def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
-    """Check the file named with ``-o`` before starting the work that produces it.
+    """Check the ``-o`` file before starting the work that produces it.
 
     :param output: the file; None for standard output
-    :param inputs: files that are read; missing ones are ignored
-    :raises Misuse: if it is one of the inputs (even through a link or another name), a folder, or in a folder
-        that is missing or not writable
+    :param inputs: files that will be read; missing ones are ignored
+    :raises Misuse: if it is one of the inputs (even through a link or under another name), a folder, or in a
+        folder that is missing or not writable
     """
     if output is None:
         return
@@ -185,7 +185,7 @@ def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
 
 
 def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
-    """Print the output of a verb, or write it to the file named with ``-o``, completely or not at all.
+    """Print a verb's output, or write it to the ``-o`` file, completely or not at all.
 
     :param path: the file; None for standard output
     :param append: append to the file
@@ -202,12 +202,12 @@ def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
 
 
 def is_full(trouble: OSError) -> bool:
-    """True if the file could not be written or read because the disk is full or fails."""
+    """True if a file could not be written or read because the disk is full or failing."""
     return trouble.errno in _FULL
 
 
 def _file_number(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file, the same under each of its names; None if there is no such file."""
+    """Device and inode of a file, the same under each of its names; None if the file does not exist."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -238,7 +238,7 @@ def _check_size(path: Path, size: int, kind: str, most: int) -> None:
 
 
 def _read_up_to(path: Path, descriptor: int, most: int) -> bytes:
-    """At most *most* bytes, plus the rest of the last part read."""
+    """Up to *most* bytes, plus the rest of the last part read."""
     parts, size = [], 0
     for part in _parts(path, descriptor, min(_READ, most)):
         parts.append(part)
@@ -249,11 +249,11 @@ def _read_up_to(path: Path, descriptor: int, most: int) -> bytes:
 
 
 def _parts(path: Path, descriptor: int, most: int) -> Iterator[bytes]:
-    """The content in parts of at most *most* bytes; for a pipe, until its last writer closes it."""
+    """The content in parts of up to *most* bytes; for a pipe, until its last writer closes it."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
-    # Before the first writer opens a pipe, end of file does not mean the end of its content.
+    # Before the first writer opens a pipe, end of file does not mean that all content has been read.
     writer_seen = not is_pipe
     while True:
         try:
@@ -277,7 +277,7 @@ def _parts(path: Path, descriptor: int, most: int) -> Iterator[bytes]:
 
 
 def _of_stdin() -> Iterator[bytes]:
-    """The parts of standard input; its blocking mode, which other processes may share, is unchanged."""
+    """The parts of standard input, whose blocking mode is left alone because other processes may share it."""
     if sys.stdin is None:
         raise Unreadable(_STDIN, "it is closed: give a file or a pipe")
     descriptor = sys.stdin.fileno()
@@ -297,13 +297,13 @@ def _of_stdin() -> Iterator[bytes]:
 
 
 def _is_endless(descriptor: int, status: os.stat_result) -> bool:
-    """True for a device other than /dev/null and a terminal, whose input the user can end."""
+    """True for a device other than /dev/null and other than a terminal, where the user can end the input."""
     device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
     return device and not os.isatty(descriptor) and not os.path.samestat(status, os.stat(os.devnull))
 
 
 def _by_lines(path: Path, kind: str, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of a log; Unreadable if the log or one of its lines is too long."""
+    """The parts of a log; Unreadable if the log or any line in it is too long."""
     size = line = 0
     for part in parts:
         size += len(part)

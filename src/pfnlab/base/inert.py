@@ -1,9 +1,9 @@
-"""Escaping of foreign text: names of files and machines, titles, lines of a kernel log.
+"""Escaping foreign text: names of files and machines, titles, lines from a kernel log.
 
-Such text is shown and never acted on: no character of it moves a terminal's cursor, breaks XML, changes the
-writing direction, or is invisible. For each place in an output format where characters are special (the end
-of a comment, a quote, a shell operator) there is one function here, used by all code that writes the format;
-`tests/test_foreign_texts.py` finds code that escapes in another way.
+Such text is shown and never acted on: none of its characters can move a terminal's cursor, break XML, change
+the writing direction, or be invisible. For each place in an output format where characters are special (the
+end of a comment, a quote, a shell operator) there is one function here, which all code writing that format
+uses; `tests/test_foreign_texts.py` finds code that escapes in any other way.
 """
 
 import json
@@ -26,16 +26,16 @@ def visible(text: str) -> str:
 
 
 def visible_name(text: object) -> str:
-    """A name escaped as by :func:`visible`, including newlines and tabs."""
+    """A name escaped as by :func:`visible`, but including newlines and tabs."""
     return visible(str(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
-#: The longest line of a message, in characters: its beginning says where, its end what to do.
+#: The maximum length of a message line, in characters: its start says where, its end says what to do.
 _MOST, _END = 1000, 300
 
 
 def message(text: str) -> str:
-    """The text escaped as by :func:`visible`, as lines of a message; long lines are cut in the middle."""
+    """The text escaped as by :func:`visible`, as the lines of a message; long lines are cut in the middle."""
     return "\n".join(
         line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
         for line in visible(text).split("\n")
@@ -56,10 +56,9 @@ def json_line(value: Any) -> str:
 
 
 def line_comment(text: object) -> str:
-    """One line of a comment that ends with its line, e.g. in syzkaller programs and shells.
+    """One line of a comment that extends to the end of its line, e.g. in syzkaller programs and shells.
 
-    Printable text, such as the title of a program, stays unchanged: `pfnlab import` reads the same title
-    back.
+    Printable text, such as a program's title, stays unchanged, so `pfnlab import` reads the same title back.
     """
     return "".join(letter if letter.isprintable() else _written(letter) for letter in str(text))
 
@@ -69,7 +68,7 @@ def _written(letter: str) -> str:
 
 
 def python_comment(text: object) -> str:
-    """One line of a Python comment that cannot be taken for an encoding declaration."""
+    """One line of a Python comment that cannot be mistaken for an encoding declaration."""
     return re.sub(r"(?<=coding)(?=[:=])", " ", line_comment(text))
 
 
@@ -88,20 +87,20 @@ def c_string(text: object) -> str:
 
 
 def word(text: str) -> str:
-    """*text* as one word for C, make, and the names of files and modules: ``munmap_middle``."""
+    """*text* as a single word for C, make, and file and module names: ``munmap_middle``."""
     plain = re.sub("[^A-Za-z0-9]", "_", text)
-    # Targets in all our Makefiles cannot be names of programs.
+    # Targets in our Makefiles, which therefore cannot be names of programs.
     return plain if plain[:1].isalpha() and plain not in ("all", "clean") else f"program_{plain}"
 
 
-# ---- Words of a command line, to copy
+# ---- Command-line words, for copying
 
 
 def shell_word(text: object) -> str:
-    """*text* as one word of a shell, on one line.
+    """*text* as a single shell word, on one line.
 
     Text with invisible characters is quoted so that bash, zsh and ksh read the same bytes. Other shells read
-    different text, but still one word, since no quote occurs within.
+    different text, but still a single word, since no quote occurs inside.
     """
     shown = str(text)
     if shown.isprintable() and not _UNSEEN.search(shown):
@@ -122,7 +121,7 @@ def _quoted(letter: str) -> str:
 
 
 def shell_path(path: object) -> str:
-    """A file name as by :func:`shell_word` that no program can take for an option."""
+    """A file name as by :func:`shell_word` that no program can mistake for an option."""
     shown = str(path)
     return shell_word(f"./{shown}" if shown.startswith(("-", "@")) else shown)
 
@@ -132,8 +131,8 @@ def shell_line(words: Iterable[object]) -> str:
     return " ".join(map(shell_word, words))
 
 
-# A piece of a word: $'...' as written by shell_word(), a quoted string, or a letter; or the space between
-# words.
+# A piece of a word: $'...' as written by shell_word(), a quoted string, or a letter; or
+# the space between words.
 _PIECE = re.compile(
     r"""\$'(?P<coded>(?:[^'\\]|\\.)*)'|'(?P<plain>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|"""
     r"""(?P<letter>[^\s'"\\]|\\.)|\s+""",
@@ -176,13 +175,13 @@ def _byte(found: re.Match[bytes]) -> bytes:
     return {b"n": b"\n", b"t": b"\t"}.get(found[2], found[2])
 
 
-# Output of shell_line().
+# Output from shell_line().
 _PLAIN_WORD = r"(?:[A-Za-z0-9@%+=:,./_-]|'[^'\n]*'|\"'\"|\$'(?:[^'\\\n]|\\[^'\n])*')+"
 _PLAIN_LINE = re.compile(f"{_PLAIN_WORD}(?: {_PLAIN_WORD})*")
 
 
 def recorded_line(command: str) -> str:
-    """A command line read from a file, requoted so that none of its characters makes it two commands."""
+    """A command line read from a file, requoted so that no character in it can make it two commands."""
     if not command or (_PLAIN_LINE.fullmatch(command) and not _UNSEEN.search(command)):
         return command
     try:
@@ -195,15 +194,15 @@ def recorded_line(command: str) -> str:
 
 
 def url_part(text: str) -> str:
-    """*text* as one part of the path of a URL, in which ``@+=`` have no special meaning."""
-    # Imported here: few commands write URLs.
+    """*text* as one part of a URL path, in which ``@+=`` have no special meaning."""
+    # Imported here because few commands write URLs.
     from urllib.parse import quote
 
     return quote(text, safe="@+=", errors="backslashreplace")
 
 
 def xml_text(text: str) -> str:
-    """*text* as content of an element, with its line breaks."""
+    """*text* as element content, keeping its line breaks."""
     return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -220,13 +219,13 @@ def xml_attribute(text: str) -> str:
     return '"' + plain.replace('"', "&quot;") + '"'
 
 
-# Characters with a meaning within a line of Markdown. A bracket has one only before a second part, an
+# Characters with a meaning within a line of Markdown. A bracket has one only before a second part, and an
 # underscore only at the edge of a word; URLs become links by themselves.
 _MEANS = re.compile(
     r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
 )
 
-# Text with a meaning at the beginning of a line: headings, items, rules, tables, fences, definitions.
+# Text that has a meaning at the start of a line: headings, items, rules, tables, fences, definitions.
 _BEGINS = re.compile(r"(#{1,6}|[-+]|\d+[.)])(?=\s|$)|[-=:|\s]+$|-{3}|~~~|\||\[[^\]]*\]:")
 
 
@@ -236,7 +235,7 @@ def markdown(text: str) -> str:
 
 
 def markdown_begun(line: str) -> str:
-    """A line from :func:`markdown`, for use at the beginning of a line."""
+    """A line from :func:`markdown`, for use at the start of a line."""
     found = _BEGINS.match(line)
     if found is None:
         return line
@@ -267,31 +266,31 @@ def _more_than(mark: str, text: str, least: int) -> str:
 
 
 def tap_description(text: str) -> str:
-    """The name of a test point, with ``#`` escaped, since it would begin a directive."""
+    """A test point's name, with ``#`` escaped because it would start a directive."""
     return one_line(text).replace("\\", "\\\\").replace("#", "\\#")
 
 
 def annotation(text: str, more: str = "") -> str:
-    """*text* in a command of GitHub's runners; *more* are further characters to escape."""
+    """*text* within a GitHub runner command; *more* lists further characters to escape."""
     return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
 
 
 def metric_label(text: str) -> str:
-    """The value of a Prometheus label, with its quotes."""
+    """A Prometheus label value, with its quotes."""
     plain = visible(text).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
     return f'"{plain}"'
 
 
-#: Characters that begin a formula in a spreadsheet.
+#: Characters that start a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def csv_cell(value: Any) -> Any:
-    """A table cell; text that a spreadsheet could take for a formula is marked as text."""
+    """A table cell; text that a spreadsheet could mistake for a formula is marked as text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def id_word(text: object) -> str:
-    """A word for an id whose words are separated by colons or blanks."""
+    """A word for use in an id whose words are separated by colons or blanks."""
     plain = str(text).encode("utf-8", "backslashreplace").decode("latin-1")
     return re.sub("[^A-Za-z0-9_.~-]", lambda found: f"%{ord(found[0]):02X}", plain)

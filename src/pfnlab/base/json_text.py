@@ -1,7 +1,7 @@
 """JSON from an untrusted source, as values that all later code can handle.
 
-A result may come from a mail. Its numbers fit a kernel's integers, its texts can be written to a file, and
-its depth is bounded; anything else is rejected here, with one line.
+A result may have arrived by mail. Its numbers must fit a kernel's integers, its texts must be writable to a
+file, and its depth is bounded; anything else is rejected here, with a one-line message.
 """
 
 import json
@@ -13,30 +13,30 @@ from typing import Any
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible
 
-#: Range of a kernel's integers: signed and unsigned 64 bits.
+#: The range of kernel integers: signed and unsigned 64 bits.
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 
-#: Deepest nesting allowed; results of pfnlab have about ten levels.
+#: The deepest nesting allowed; pfnlab's results have about ten levels.
 _DEEPEST = 100
 
-#: Lone surrogates, which no file can hold: pfnlab prints them for file names that are not UTF-8.
+#: Lone surrogates, which no file can contain: pfnlab prints them for file names that are not UTF-8.
 _HALF = re.compile("[\ud800-\udfff]")
 
 _AGAIN = "print it again with --json"
 
 
 class _Foreign(ValueError):
-    """JSON that pfnlab never prints."""
+    """JSON that pfnlab would never print."""
 
 
 def json_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
-    """The JSON values in *text*, in sequence, each with the line on which it begins.
+    """The JSON values in *text*, in sequence, each with the line where it starts.
 
     Lone surrogates are returned as their JSON escapes.
 
     :param source: the name of the text in errors
-    :raises Misuse: if the text is not JSON (with line and column), or has a number or a nesting depth that no
-        result has
+    :raises Misuse: if the text is not JSON (with line and column), or contains a number or a nesting
+        depth that no result has
     """
     decoder = json.JSONDecoder(parse_constant=_no_number, parse_int=_whole, parse_float=_fraction)
     at, line = _skip(text, 0), 1

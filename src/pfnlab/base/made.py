@@ -1,4 +1,4 @@
-"""Command line that produced the results of this process."""
+"""The command line that produced this process's results."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -9,7 +9,7 @@ _COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 
 
 def set_command(words: Sequence[str]) -> None:
-    """Record the words after ``pfnlab`` on the command line, for the results it prints."""
+    """Record the words that followed ``pfnlab`` on the command line, for the results it prints."""
     _COMMAND.set(shell_line(["pfnlab", *words]))
 
 
@@ -19,7 +19,7 @@ def command() -> str | None:
 
 
 def with_option(name: str, value: object) -> str:
-    """The command line with an option added unless it is there; empty if pfnlab was called as a library."""
+    """The command line with an option added unless already there; empty if pfnlab is used as a library."""
     line = command() or ""
     added = shell_line([name, str(value)])
     return f"{line} {added}" if line and name not in line.split() else line

@@ -1,8 +1,9 @@
-"""User code running in our process: attributing its exceptions, and noticing calls that take too long.
+"""User code running in our process: finding out what raised an exception, and noticing
+calls that take too long.
 
 Calls have no overhead. Frames of user code are recognized by their files (:func:`note_code`), so a traceback
 shows which method was at fault. A process that runs user code for another one (:mod:`pfnlab.base.supervised`)
-inspects itself on each tick of a timer and publishes the result in shared :class:`Heartbeats`.
+inspects itself on each tick of a timer, and publishes the result in shared :class:`Heartbeats`.
 """
 
 import os
@@ -23,20 +24,20 @@ from greenlet import GreenletExit
 from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import ModelledErrno, PolicyError, Undecided
 
-#: Seconds a call may take, and ticks in that time.
+#: Number of seconds that a call may take, and of ticks in that time.
 LIMIT, TICKS = 10.0, 10
 
-#: Address space limit of a process with user code, in bytes.
+#: Address space limit for a process with user code, in bytes.
 MOST_MEMORY = 8 << 30
 
-#: Characters kept of an exception's text in a message.
+#: Number of characters of an exception's text that a message keeps.
 _MOST_TEXT = 300
 
 #: Signals sent from outside, e.g. by the kernel for lack of memory.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-#: A user's file and the method in it; None for the file itself.
+#: A user's file and the method in it; None for the file as a whole.
 Place = tuple[str, str | None]
 
 _NOWHERE: Place = ("", None)
@@ -47,11 +48,11 @@ class TooLong(BaseException):
 
 
 class Beat(NamedTuple):
-    """Last tick of a process.
+    """A process's last tick.
 
     :param number: ticks so far
     :param ticks: how many of the last ticks saw the same call of user code
-    :param place: that call: its file, and its method if it has one
+    :param place: that call: the file, and the method if there is one
     """
 
     process: int
@@ -61,13 +62,13 @@ class Beat(NamedTuple):
 
 
 class Heartbeats:
-    """Last ticks of several processes, and the user files they run, in shared memory.
+    """The last ticks of several processes, and the user files they run, in shared memory.
 
     Each process writes to a slot derived from its pid.
     """
 
     _BEAT = struct.Struct("IQII")
-    #: Bytes of a slot with its names, number of slots, and bytes for the file names before them.
+    #: Bytes per slot including its names, number of slots, and bytes for the file names before them.
     _ROOM, _PLACES, _NAMES = 2 << 10, 1 << 9, 16 << 10
 
     def __init__(self) -> None:
@@ -86,7 +87,7 @@ class Heartbeats:
 
     @property
     def files(self) -> str:
-        """The files that were run, in words; empty if no file was run."""
+        """The files that were run, in words; empty if none was."""
         return ", ".join(self._names().split())
 
     def beat(self, count: int, ticks: int, place: Place) -> None:
@@ -97,7 +98,7 @@ class Heartbeats:
         self._BEAT.pack_into(self._memory, start, os.getpid(), count, ticks, len(names))
 
     def of(self, process: int) -> Beat | None:
-        """Last tick of a process; None if it is gone or has not ticked."""
+        """A process's last tick; None if the process is gone or has not ticked."""
         start = self._NAMES + process % self._PLACES * self._ROOM
         written, count, ticks, length = self._BEAT.unpack_from(self._memory, start)
         if written != process or not _is_there(process):
@@ -108,7 +109,7 @@ class Heartbeats:
         return Beat(process, count, ticks, place)
 
     def all(self) -> Iterator[Beat]:
-        """Last tick of every live process."""
+        """The last tick of every live process."""
         for start in range(self._NAMES, len(self._memory), self._ROOM):
             (process, *_) = self._BEAT.unpack_from(self._memory, start)
             beat = self.of(process) if process else None
@@ -116,12 +117,12 @@ class Heartbeats:
                 yield beat
 
 
-#: User files loaded here: from the file name of their code to the name the user gave.
+#: User files loaded here: from the file name in their code to the name that the user gave.
 _files: dict[str, str] = {}
 
 
 def note_file(path: str) -> None:
-    """Record that code of the user's file at *path* runs in this process from now on."""
+    """Record that from now on, code from the user's file at *path* runs in this process."""
     _files[path] = _files[os.path.abspath(path)] = path
     if _guest is not None and path not in _guest.named:
         _guest.named.add(path)
@@ -129,20 +130,20 @@ def note_file(path: str) -> None:
 
 
 def note_code(path: str, code: CodeType) -> None:
-    """Record that *code* belongs to the policy at *path*, whatever file it is in."""
+    """Record that *code* belongs to the policy at *path*, whatever file it comes from."""
     if not code.co_filename.startswith("<"):
         _files.setdefault(code.co_filename, path)
 
 
 class OwnCall(NamedTuple):
-    """A call of user code in progress: the frame of its first function, and its current line."""
+    """A call of user code in progress: the frame of its first function, and the current line."""
 
     frame: FrameType
     line: int
 
     @property
     def place(self) -> Place:
-        """The file and the method being called, with None for the file itself."""
+        """The file and the method that is called; None for the file as a whole."""
         name = self.frame.f_code.co_name
         return _files[self.frame.f_code.co_filename], None if name == "<module>" else name
 
@@ -163,10 +164,10 @@ def goes_on() -> bool:
 
 
 def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyError | None:
-    """The user's mistake that caused *trouble*; None if the cause is elsewhere.
+    """The user's mistake that caused *trouble*; None if the cause lies elsewhere.
 
-    Exceptions allowed by the protocol of policies are not mistakes, nor is Ctrl-C. The message begins with
-    *prefix*.
+    Exceptions that the policy protocol allows are not mistakes, nor is Ctrl-C. The
+    message starts with *prefix*.
     """
     if isinstance(trouble, PolicyError):
         return trouble
@@ -195,10 +196,10 @@ def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyErro
 def own_mistakes(
     path: str | None = None, method: str | None = None, prefix: str = "it raised "
 ) -> Iterator[None]:
-    """Turn an exception of user code within this context into a PolicyError.
+    """Turn an exception raised by user code within this context into a PolicyError.
 
     :param path: the file to blame even if no line of it ran, e.g. for a syntax error
-    :param method: the method of that file that was called
+    :param method: the method in that file that was called
     :raises PolicyError: if user code raised, with the mistake on one line
     """
     try:
@@ -216,7 +217,7 @@ def own_mistakes(
 
 
 def _raised(trouble: BaseException, prefix: str) -> str:
-    """An exception on one line; its text may itself be computed by user code."""
+    """An exception on one line; user code may itself compute the exception's text."""
     try:
         text = " ".join(str(trouble).split())[:_MOST_TEXT]
     except BaseException:
@@ -225,7 +226,7 @@ def _raised(trouble: BaseException, prefix: str) -> str:
 
 
 def too_long() -> str:
-    """Message for a call that takes too long."""
+    """The message for a call that takes too long."""
     return f"it did not return within {LIMIT:g} s: does it loop?"
 
 
@@ -234,13 +235,13 @@ def _too_much() -> str:
 
 
 class _Guest:
-    """This process, if all it does is run user code for another one."""
+    """This process, if it only exists to run user code for another one."""
 
     def __init__(self, beats: Heartbeats) -> None:
         self.beats = beats
         self.named: set[str] = set()
         self.count = 0
-        #: Calls seen by the last tick, by thread, with the number of ticks that saw each.
+        #: The calls that the last tick saw, by thread, with how many ticks saw each.
         self.calls: dict[int, tuple[FrameType, int]] = {}
         self.open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 
@@ -270,7 +271,7 @@ class _Guest:
         signal.setitimer(signal.ITIMER_REAL, LIMIT / TICKS, LIMIT / TICKS)
 
     def begin_in_fork(self) -> None:
-        """Start ticking in a process forked by this one; one forked by user code exits at once."""
+        """Start ticking in a process forked by this one; a process forked by user code exits at once."""
         if goes_on():
             os._exit(0)
         self.begin()
@@ -280,7 +281,7 @@ _guest: _Guest | None = None
 
 
 def serve(beats: Heartbeats) -> None:
-    """Make this process, forked for the purpose, run user code and publish ticks."""
+    """Make this process, which was forked for the purpose, run user code and publish ticks."""
     global _guest
     _guest = _Guest(beats)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -298,7 +299,7 @@ def is_served() -> bool:
 def check_process() -> None:
     """Check that user code has left this process intact.
 
-    :raises PolicyError: if user code has changed or closed a resource that the process needs
+    :raises PolicyError: if user code has changed or closed something that the process needs
     """
     mistake = _of_process(None)
     if mistake is not None:
@@ -320,7 +321,7 @@ def _of_process(trouble: BaseException | None) -> PolicyError | None:
 
 
 def is_open(descriptor: int) -> bool:
-    """True if the number is an open file descriptor of this process."""
+    """True if the number is an open file descriptor in this process."""
     try:
         os.fstat(descriptor)
     except OSError:
@@ -329,10 +330,10 @@ def is_open(descriptor: int) -> bool:
 
 
 def mistake_ended(code: int | None, files: str | None = None) -> PolicyError | None:
-    """The mistake of user code that ended its process; None if something else may have ended it.
+    """The mistake in user code that ended its process; None if something else may have ended it.
 
     :param code: the exit code, negative for a signal
-    :param files: files that may be at fault; None for those run by this process for another one
+    :param files: files that may be at fault; None for those that this process runs for another one
     """
     if files is None:
         files = _guest.beats.files if _guest is not None else ""
@@ -345,7 +346,7 @@ def mistake_ended(code: int | None, files: str | None = None) -> PolicyError | N
 
 
 def _is_there(process: int) -> bool:
-    """True for a process that exists and is not a zombie, which has no memory."""
+    """True for a process that exists and is not a zombie, which would have no memory."""
     with suppress(OSError):
         return not Path(f"/proc/{process}/statm").read_text(encoding="ascii").startswith("0 ")
     return False

@@ -1,8 +1,8 @@
-"""Resolving paths of files to write: an open folder, and a name in it.
+"""Resolving the paths of files to write, to an open folder and a name in it.
 
-Anyone who may change a folder of a path can put a link there at any time. So a path is walked once, folder by
-folder, and all work is done in the folder reached, wherever the path leads by then. A link is followed if it
-belongs to this user, to root, or to the user who called sudo.
+Anyone who may change a folder on a path can put a link there at any time. So a path is walked once, folder by
+folder, and all work is done in the folder reached, wherever the path may lead by then. A link is followed
+only if it belongs to this user, to root, or to the user who called sudo.
 """
 
 import errno
@@ -18,19 +18,19 @@ from typing import NamedTuple
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 
-#: Most links in one path, as in the kernel.
+#: The maximum number of links in one path, as in the kernel.
 _MOST_LINKS = 40
 
 _LOOKED_AT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PathEnd(NamedTuple):
-    """Destination of a file.
+    """The place where a file is to be written.
 
     :param folder: the folder, open only for calls relative to it
     :param name: the name in it, which is not a link; ``.`` for the folder itself
-    :param descriptor: the number if the path names an open file of this process, e.g. ``/dev/stdout``; else
-        None
+    :param descriptor: the number of the descriptor if the path names an open file of this process, e.g.
+        ``/dev/stdout``; else None
     """
 
     folder: int
@@ -38,7 +38,7 @@ class PathEnd(NamedTuple):
     descriptor: int | None = None
 
     def status(self) -> os.stat_result | None:
-        """Status of the existing file, or None."""
+        """The status of the existing file, or None."""
         if self.descriptor is not None:
             return os.fstat(self.descriptor)
         try:
@@ -53,12 +53,12 @@ def is_root() -> bool:
 
 
 def sudo_caller() -> tuple[int, int] | None:
-    """User and group of the user who called sudo; None without sudo or if not root."""
+    """User and group of the user who called sudo; None without sudo, or if not root."""
     numbers = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if not is_root() or not all(re.fullmatch("[0-9]{1,10}", number, re.ASCII) for number in numbers):
         return None
     user, group = map(int, numbers)
-    # The largest number means unset.
+    # The largest number means that it is unset.
     return (user, group) if max(user, group) < (1 << 32) - 1 else None
 
 
@@ -72,9 +72,9 @@ def is_trusted(owner: int) -> bool:
 def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
     """Resolve *path*, holding its folder open in this context.
 
-    :param make: mode, before the umask, of missing folders to create; None creates none
-    :raises Misuse: if a link of another user is in the path; or, for root, if the last name is a link
-    :raises OSError: if a folder in the path is missing or not accessible
+    :param make: the mode, before the umask, for missing folders to be created; None creates none
+    :raises Misuse: if another user's link is in the path; or, for root, if the last name is a link
+    :raises OSError: if a folder in the path is missing or inaccessible
     """
     walk = _Walk(path, make)
     try:
@@ -86,9 +86,9 @@ def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
 def make_folder(path: Path, mode: int = 0o777) -> None:
     """Create the folder *path* and its parents with *mode* before the umask.
 
-    Misuse if a link of another user is in the path, OSError if it cannot be created.
+    Misuse if another user's link is in the path, OSError if it cannot be created.
     """
-    # Only the parents of a name are folders.
+    # Only the parents of a name can be folders.
     with path_end(path / "_", make=mode):
         pass
 
@@ -103,7 +103,7 @@ class _Walk:
         self._path, self._make = path, make
         self._rest: deque[str] = deque(text.split("/"))
         self._links = 0
-        # The link and its target, if the last name of the path is a link.
+        # The link and its target, if the last name in the path is a link.
         self._last: tuple[str, str] | None = None
         self.folder = os.open("/" if text.startswith("/") else ".", _LOOKED_AT | os.O_DIRECTORY)
 
@@ -144,7 +144,7 @@ class _Walk:
         except FileNotFoundError:
             if self._make is None:
                 raise
-            # Another process may be faster.
+            # Another process may get there first.
             with suppress(FileExistsError):
                 os.mkdir(part, self._make, dir_fd=self.folder)
             below = os.open(part, flags, dir_fd=self.folder)
@@ -152,7 +152,7 @@ class _Walk:
         self.folder = below
 
     def _link(self, part: str) -> str | None:
-        """Target of the link *part*; None if it is not a link. Misuse if it belongs to another user."""
+        """The target of the link *part*; None if it is not a link. Misuse if it belongs to another user."""
         try:
             found = os.open(part, _LOOKED_AT, dir_fd=self.folder)
         except FileNotFoundError:
@@ -183,7 +183,7 @@ class _Walk:
             self.folder = os.open("/", _LOOKED_AT | os.O_DIRECTORY)
 
     def _own_descriptor(self, part: str) -> int | None:
-        """Number of the open file of this process that *part* names; None if it names none.
+        """The number of this process's open file that *part* names; None if it names none.
 
         Such a name does not stand for a path: a pipe has none, and a file may have been renamed.
         """

@@ -1,8 +1,8 @@
-"""Independent pieces of work in several processes, with results in the order of the pieces.
+"""Independent pieces of work spread over several processes, with results in the order of the pieces.
 
-The caller cannot tell how many processes there are: results, errors and progress lines come in the order of
-their pieces, as from one process. A process does many pieces, so that it can reuse what it computed for
-earlier ones.
+The caller cannot tell how many processes there are: results, errors and progress lines come in the order
+of their pieces, as if from a single process. A process does many pieces, so that it can reuse what it
+computed for earlier ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pfnlab.base.worker import Worker, WorkerEnded, end_all, forked, hear
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-#: Most processes per processor: more would only wait for each other and use memory.
+#: The maximum number of processes per processor: more would only wait for each other and use memory.
 _MOST_JOBS = 8
 
 
@@ -30,7 +30,7 @@ def processors() -> int:
 
 
 def check_jobs(jobs: int) -> None:
-    """Check the number of processes.
+    """Check the requested number of processes.
 
     :raises Misuse: if there are more processes than are useful on this machine
     """
@@ -44,11 +44,11 @@ def check_jobs(jobs: int) -> None:
 class Processes(Generic[Piece, Result]):
     """Forked processes that do pieces of one kind of work; a context manager that ends them on exit.
 
-    They inherit the state of this process at the first :meth:`begin` or :meth:`each`. Pieces, results and
-    errors go through private pipes.
+    They inherit this process's state at the first :meth:`begin` or :meth:`each`. Pieces, results and errors
+    go through private pipes.
 
     :param work: does one piece
-    :param jobs: number of processes; with one, the work is done in this process
+    :param jobs: number of processes; if 1, this process does the work
     :param named: describes a piece, for messages
     """
 
@@ -65,7 +65,7 @@ class Processes(Generic[Piece, Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A thread may still wait for an answer; it must not start another process.
+        # A thread may still be waiting for an answer; it must not start another process.
         self._over = True
         end_all(self._workers)
         self._workers = []
@@ -76,13 +76,13 @@ class Processes(Generic[Piece, Result]):
             self._workers.append(forked(lambda: self._work))
 
     def each(self, pieces: Sequence[Piece], done: Callable[[], None] = lambda: None) -> Iterator[Result]:
-        """The result of each of *pieces*, in their order.
+        """The result for each of *pieces*, in order.
 
         :param done: called when a piece is done, in any order
-        :raises PfnlabError: if the work failed with it; raised at the position of its piece, after all
-            earlier results
-        :raises Undecided: if the process of a piece was killed; raised at its position
-        :raises Defect: if the work raised any other exception; raised at the position of its piece
+        :raises PfnlabError: if the work failed with it; raised when its piece's turn comes,
+            after all earlier results
+        :raises Undecided: if the process doing a piece was killed; raised when that piece's turn comes
+        :raises Defect: if the work raised any other exception; raised when its piece's turn comes
         """
         if self.jobs <= 1:
             for piece in pieces:
@@ -111,7 +111,7 @@ class Processes(Generic[Piece, Result]):
             yield result
 
     def _idle(self, most: int) -> list[Worker]:
-        """Processes with no pending requests: a busy one might not read, and its pipe would fill up."""
+        """Processes with no pending requests: a busy one might not read, so that its pipe would fill up."""
         if self._over:
             raise Undecided("the processes have ended")
         for worker in [one for one in self._workers if not one.owed and one.process.poll() is not None]:
@@ -130,15 +130,15 @@ def in_order(
     named: Callable[[Piece], str] = str,
     done: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
-    """The result of each of *pieces*, in their order, from at most *jobs* processes.
+    """The result for each of *pieces*, in order, from at most *jobs* processes.
 
-    :param work: does one piece; it sees all other state as of the time the first result is requested
-    :param jobs: number of processes, by default one per processor; one means this process
+    :param work: does one piece; it sees all other state as of the time when the first result is requested
+    :param jobs: number of processes, by default one per processor; 1 means this process
     :param named: describes a piece, for messages
     :raises PfnlabError: as :meth:`Processes.each` does
     """
     places = range(len(pieces))
-    # The processes inherit the pieces, which need not fit through a pipe.
+    # The processes inherit the pieces, which then need not fit through a pipe.
     with Processes[int, Result](
         lambda place: work(pieces[place]),
         min(processors() if jobs is None else jobs, len(pieces)),

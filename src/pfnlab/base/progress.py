@@ -1,6 +1,6 @@
-"""Progress of a verb, always on standard error.
+"""A verb's progress, always on standard error.
 
-On a terminal, a status line appears after two seconds and disappears when the work is done. Elsewhere plain
+On a terminal, a status line appears after two seconds and disappears when the work is done. Elsewhere, plain
 lines are printed: messages, and the progress every few seconds.
 """
 
@@ -32,7 +32,7 @@ _hearer: Callable[[str], None] | None = None
 
 
 class PartCount:
-    """Counter of the parts of a piece of work; this one shows nothing."""
+    """Counter for the parts of a piece of work; this one shows nothing."""
 
     def expect(self, total: int) -> None:
         """Set the number of parts."""
@@ -48,11 +48,11 @@ UNCOUNTED = PartCount()
 class Work(PartCount):
     """A piece of work that may take long.
 
-    :param what: its description, a few words
+    :param what: a description in a few words
     :param total: number of parts, if known
     :param every: seconds between plain lines, None for :data:`EVERY`
     :param vague: shown only while no other, more specific work is in progress
-    :ivar words: description of the current activity
+    :ivar words: describes what is currently being done
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Work(PartCount):
             display.stop()
 
     def show(self, words: str) -> None:
-        """Replace the description of the current activity."""
+        """Replace the description of what is being done."""
         self.words = words
         self._changed()
 
@@ -127,14 +127,14 @@ class Work(PartCount):
         with _lock:
             if self._display is not None:
                 self._display.update(self._task, description=one_line(self.words), far=self.far)
-        # Work in another process is shown by the process that waits for it.
+        # If the work is in another process, the process waiting for it shows it.
         every = EVERY if self._every is None else self._every
         if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= every:
             self._said_at = time.monotonic()
             say(": ".join(filter(None, (self.words, self.far))))
 
     def _appear(self) -> None:
-        # Imported here: rich takes longer to import than most work.
+        # Imported here because importing rich takes longer than most work.
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn
         from rich.progress import TimeElapsedColumn as Elapsed
@@ -149,7 +149,7 @@ class Work(PartCount):
             redirect_stderr=False,
         )
         with _lock:
-            # The work may have ended, or other work may be shown or will soon be more specific.
+            # The work may have ended; or other work may be shown, or is about to be more specific.
             others = [work for work in _shown if work is not self]
             if self._ended or any(work.is_shown or (self.vague and not work.vague) for work in others):
                 return
@@ -168,7 +168,7 @@ def working(what: str, total: int | None = None, every: float | None = None) -> 
 
 
 def waited(what: str, results: Iterator[Result]) -> Iterator[Result]:
-    """The *results*; while waiting for the next, *what* is shown unless more specific work is.
+    """The *results*; while waiting for the next one, *what* is shown unless more specific work is.
 
     Nothing is shown while the caller handles a result, e.g. prints it.
     """
@@ -198,7 +198,7 @@ def _begun(work: Work) -> Iterator[Work]:
 
 @contextmanager
 def beating(work: Work, seconds: float) -> Iterator[None]:
-    """Refresh *work* every few seconds, also while it makes no progress."""
+    """Refresh *work* every few seconds, even while it makes no progress."""
     over = threading.Event()
 
     def beat() -> None:
@@ -226,15 +226,15 @@ def silent() -> Iterator[None]:
 
 
 def heard_by(hearer: Callable[[str], None]) -> None:
-    """Send all progress lines of this forked process to *hearer*, and show nothing."""
+    """Send all of this forked process's progress lines to *hearer*, and show nothing."""
     global _hearer, _lock
-    # Another thread may have held the lock at the fork.
+    # Another thread may have held the lock when this process was forked.
     _lock, _hearer = threading.RLock(), hearer
     _shown.clear()
 
 
 def say(line: str) -> None:
-    """Print one line of progress on standard error."""
+    """Print one progress line on standard error."""
     if _silent:
         return
     line = message(line)

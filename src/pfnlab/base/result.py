@@ -1,7 +1,7 @@
-"""Base of every result that ``--json`` prints: its format, the version that made it, and its outcome.
+"""The base of every result that ``--json`` prints: its format, the version that made it, and its outcome.
 
-A result is one structure. Its fields, in order, are the keys of the JSON; its docstring is the text of the
-schema (``tools/write_schemas.py``); reports read the same structure back.
+A result is a single structure. Its fields, in order, are the keys of the JSON; its docstring is the text of
+the schema (``tools/write_schemas.py``); reports read the same structure back.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pfnlab.base.version import VERSION
 #: A number of items.
 Count = Annotated[int, Meta(ge=0)]
 
-#: Text that pfnlab never prints empty; reports accept an empty one.
+#: Text that pfnlab never prints empty; reports do accept empty text.
 Text = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
 
-#: A physical byte address, in hexadecimal.
+#: A physical byte address in hexadecimal.
 Address = Annotated[str, Meta(pattern="^0x[0-9a-f]{1,32}$")]
 
-#: Marks a key with a default that is always printed but missing in results of early versions.
+#: Marks a key with a default that is always printed, but missing in results from early versions.
 ALWAYS = Meta(extra_json_schema={"always": True})
 
 
 class Outcome(Enum):
-    """The outcome of a verb; the value is the exit code."""
+    """A verb's outcome; the value is the exit code."""
 
     AS_EXPECTED = 0
     DISCOVERY = 1
@@ -42,17 +42,17 @@ class Outcome(Enum):
 
     @property
     def weight(self) -> int:
-        """Order in reports: misuse, discoveries, undecided, as expected."""
+        """Their order in reports: misuse, discoveries, undecided, as expected."""
         return (Outcome.MISUSE, Outcome.DISCOVERY, Outcome.UNDECIDED, Outcome.AS_EXPECTED).index(self)
 
     @classmethod
     def of_all(cls, outcomes: Iterable[Outcome]) -> Outcome:
-        """The outcome of several results together: the most severe one."""
+        """The outcome of several results together, which is the most severe one."""
         return min(outcomes, key=lambda outcome: outcome.weight, default=cls.AS_EXPECTED)
 
 
 class Made(msgspec.Struct, frozen=True):
-    """Version and command line that made a result.
+    """The version and command line that made a result.
 
     :param pfnlab: the version
     :param command: the command line; null if pfnlab was called as a library
@@ -80,7 +80,7 @@ class PlainText(NamedTuple):
 
 
 class PrintedStruct(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
-    """A structure printed by ``--json``: its ``tag`` is its ``format``, and keys are only ever added."""
+    """A structure that ``--json`` prints: its ``tag`` is its ``format``, and keys are only ever added."""
 
     @classmethod
     def form(cls) -> str:
@@ -89,19 +89,19 @@ class PrintedStruct(msgspec.Struct, frozen=True, kw_only=True, tag_field="format
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome; its value is the exit code of the verb."""
+        """The outcome, whose value is the verb's exit code."""
         return Outcome.AS_EXPECTED
 
     def as_json(self, indent: int | None = None) -> str:
-        """The result as printed by ``--json``: on one line, or in ASCII with *indent* spaces a level."""
+        """The result as ``--json`` prints it: on one line, or in ASCII with *indent* spaces per level."""
         content = msgspec.to_builtins(self)
         return json_line(content) if indent is None else json.dumps(content, indent=indent)
 
 
 class Result(PrintedStruct, frozen=True, kw_only=True):
-    """A result of work, with the version and command line that made it.
+    """The result of some work, with the version and command line that made it.
 
-    :param made: version and command line; missing in results of early versions
+    :param made: version and command line; missing in results from early versions
     """
 
     made: Annotated[Made, ALWAYS] = Made("", None)
@@ -113,7 +113,7 @@ def other_fields(result: msgspec.Struct, names: Collection[str]) -> dict[str, An
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, with the cells of *rows* aligned."""
+    """The lines of a table with the cells of *rows* aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -1,6 +1,6 @@
-"""JSON Schemas (2020-12) of the output of ``--json``, one file per format.
+"""JSON Schemas (2020-12) for ``--json`` output, one file per format.
 
-Keys are never renamed; removing a key or changing its meaning changes the number in the format's name.
+Keys are never renamed; removing a key, or changing what it means, changes the number in the format's name.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from pfnlab.base.errors import Misuse
 
-#: Schema file of each verb.
+#: The schema file for each verb.
 FORMS = {
     "run": "run",
     "fmt": "fmt",
@@ -42,12 +42,12 @@ FORMS = {
     "campaign status": "campaign-status",
 }
 
-#: Earlier names of verbs, accepted for one more release.
+#: Old names of verbs, accepted for one more release.
 _EARLIER = {"claims list": "claims-list", "claims by": "claims-list", "claims show": "claims-show"}
 
 
 def schema_text(verb: str) -> str:
-    """Schema of the output of a verb (as typed) with ``--json``; Misuse if the verb prints no JSON."""
+    """The schema for a verb's ``--json`` output, given the verb as typed; Misuse if it prints no JSON."""
     form = FORMS.get(verb) or _EARLIER.get(verb)
     if form is None:
         raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")
@@ -55,7 +55,7 @@ def schema_text(verb: str) -> str:
 
 
 def campaign_file_text() -> str:
-    """Schema of a campaign file, for editors that support TOML."""
+    """The schema for campaign files, for editors that support TOML."""
     return files("pfnlab.base").joinpath("schemas", "campaign-file.schema.json").read_text(encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
-"""Work that runs user code, done in a child process that this one watches.
+"""Work that runs user code, done in a child process that this process watches.
 
-User code may loop where no signal reaches it, exit the process, or use all memory. The child has a memory
+User code may loop where no signal reaches it, exit the process, or use up all memory. The child has a memory
 limit and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`). This process waits for its answer, writes
-its output, and kills it if the heartbeat stops or one call of user code takes too long.
+its output, and kills it if the heartbeat stops or a call of user code takes too long.
 """
 
 import io
@@ -22,7 +22,7 @@ from pfnlab.base.worker import End, WorkerEnded, fork, hear, tell
 
 Result = TypeVar("Result")
 
-#: Ticks beyond the limit in which the child may end a call itself.
+#: Number of ticks beyond the limit in which the child can end a call itself.
 _GRACE = 3
 
 #: Seconds for Ctrl-C to reach the child if sent to the whole group, and for the child to leave a call.
@@ -30,16 +30,16 @@ _HEARS, _DEAF = 0.5, 2.0
 
 _READ = 1 << 10
 
-#: Exit code of a child that can no longer send.
+#: Exit code of a child that can no longer send anything.
 _MUTE = 113
 
 
 def supervised(work: Callable[[], Result]) -> Result:
     """Return the result of *work*, done in a child process; its output is printed here.
 
-    Changes it makes in memory stay in the child. Within such a child, the work is done in place.
+    Changes that it makes in memory stay in the child. Within such a child, the work is done in place.
 
-    :raises PolicyError: if user code does not return, uses all memory, or has ended or damaged the process
+    :raises PolicyError: if user code does not return, uses up all memory, or has ended or damaged the process
     :raises PfnlabError: if the work failed with it
     :raises Killed: if the process was killed from outside
     """
@@ -52,7 +52,7 @@ def supervised(work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
-    """Block Ctrl-C in this context if this is the main thread; yield the signals blocked before."""
+    """Block Ctrl-C in this context if this is the main thread; yield the signals that were blocked before."""
     if threading.current_thread() is not threading.main_thread():
         yield None
         return
@@ -64,19 +64,19 @@ def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
 
 
 class _Watch:
-    """The waiting process; *mask* is the signal mask of the child, None outside the main thread."""
+    """The waiting process; *mask* is the child's signal mask, None outside the main thread."""
 
     def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
         self._mask, self._beats = mask, own_code.Heartbeats()
-        # Numbers of the signals that have reached the child, however it handles them.
+        # The numbers of signals that have reached the child, however it handles them.
         self._signals, self._signalling = os.pipe()
         for descriptor in (self._signals, self._signalling):
             os.set_blocking(descriptor, False)
         self._mistake: PolicyError | None = None
-        # Time of Ctrl-C and the child's tick count then; whether the child received it, or was sent it.
+        # The time of Ctrl-C and the child's tick count then; whether the child received it, or was sent it.
         self._interrupted: tuple[float, int] | None = None
         self._heard = self._told = False
-        # By process: the last beat, and the number of checks since it changed.
+        # By process: the last beat, and how many checks there were since it changed.
         self._seen: dict[int, tuple[int, int]] = {}
         self._looked = time.monotonic()
         maker = os.getpid()
@@ -104,7 +104,7 @@ class _Watch:
             raise self._lost(lost.code) from None
 
     def _look_for_interrupts(self) -> None:
-        """Forward Ctrl-C to the child unless it received it: a terminal sends it to both."""
+        """Forward Ctrl-C to the child unless it has received it: a terminal sends it to both."""
         now, beat = time.monotonic(), self._beats.of(self._child.process.pid)
         with suppress(BlockingIOError):
             self._heard = self._heard or signal.SIGINT in os.read(self._signals, _READ)
@@ -120,13 +120,13 @@ class _Watch:
             tell(self._child.process, signal.SIGKILL)
 
     def _look_at_beats(self) -> None:
-        """Kill the child if one of its processes hangs or stays in one call too long."""
+        """Kill the child if one of its processes hangs, or stays in one call too long."""
         seen, self._seen = self._seen, {}
         for beat in self._beats.all():
             count, looks = seen.get(beat.process, (beat.number, 0))
             looks = looks + 1 if count == beat.number else 0
             self._seen[beat.process] = beat.number, looks
-            # Counts both checks and ticks, so that a command that was stopped for a while continues.
+            # Counts both checks and ticks, so that a command that was stopped for a while can continue.
             if max(looks, beat.ticks) > own_code.TICKS + _GRACE and self._mistake is None:
                 path, method = beat.place if beat.place[0] else (self._beats.files, None)
                 if path:
@@ -134,7 +134,7 @@ class _Watch:
                     tell(self._child.process, signal.SIGKILL)
 
     def _do(self, work: Callable[[], Any], end: End, maker: int) -> NoReturn:
-        """Do the work in this process, the child, and send its result."""
+        """Do the work in this process, the child, and send the result."""
         code = _MUTE
         try:
             end_with(maker, signal.SIGKILL)
@@ -175,7 +175,7 @@ def _checked(work: Callable[[], Any]) -> Any:
 
 
 class _DivertedOutput(io.TextIOBase):
-    """Standard output of pfnlab, with the properties of *like*; user output goes to standard error."""
+    """pfnlab's standard output, with the properties of *like*; user output goes to standard error."""
 
     def __init__(self, like: Any, write: Callable[[str], None]) -> None:
         self._like, self._write, self._owner = like, write, threading.get_ident()
@@ -198,6 +198,6 @@ class _DivertedOutput(io.TextIOBase):
         return len(text)
 
     def close(self) -> None:
-        """Close the descriptor if user code asks for it, which is then reported."""
+        """Close the descriptor if user code asks for that, which is then reported."""
         if own_code.goes_on():
             os.close(1)

@@ -1,4 +1,4 @@
-"""Text in a terminal: its width, and wrapping."""
+"""Text on a terminal: its width, and wrapping."""
 
 import os
 import re
@@ -8,12 +8,12 @@ import textwrap
 
 from pfnlab.base.inert import one_line
 
-#: Minimum number of columns for wrapped text.
+#: The minimum number of columns for wrapped text.
 _LEAST = 20
 
 
 def terminal_width(piped: int = 80) -> int:
-    """Columns of the terminal on standard output, at least 20.
+    """The number of columns of the terminal on standard output, at least 20.
 
     :param piped: columns to assume for a file or a pipe, unless COLUMNS is set
     """
@@ -26,16 +26,16 @@ _LINK = re.compile(r"\[([^]]+)\]\([^)]*\)")
 
 
 def linkless(text: str) -> str:
-    """*text* with each Markdown link replaced by its link text."""
+    """*text* with each Markdown link replaced by its text."""
     return _LINK.sub(r"\1", text)
 
 
 def wrapped(text: str, indent: int = 0, first: str = "", *, width: int | None = None) -> list[str]:
     """*text* wrapped; a word longer than a line stays whole.
 
-    :param indent: columns of indentation
+    :param indent: number of columns to indent
     :param first: text placed in the indentation of the first line
-    :param width: columns; by default those of the terminal
+    :param width: number of columns; by default, the terminal's
     """
     return textwrap.wrap(
         one_line(text),

@@ -1,4 +1,4 @@
-"""TOML: scopes and campaigns written by users, with one-line errors; tables of the package."""
+"""TOML: scopes and campaigns written by users, with one-line errors; tables in the package."""
 
 import re
 import tomllib
@@ -11,22 +11,22 @@ from pfnlab.base.errors import Misuse
 
 Form = TypeVar("Form")
 
-#: Largest size of a TOML file, in bytes.
+#: Maximum size of a TOML file, in bytes.
 MOST_TOML = 256 << 10
 
-#: Deeply dotted keys, on which the parser takes cubic time; ten times deeper than anyone writes.
+#: Deeply dotted keys, for which the parser takes cubic time; ten times deeper than anyone writes.
 _DOTTED = re.compile(r"""(?<![\w."'-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""")
 
 _DEEP = "this is nested too deeply: write tables of values"
 
 
 def package_toml(package: str, name: str) -> dict[str, Any]:
-    """The tables in a data file of one of our packages."""
+    """The tables in a data file in one of our packages."""
     return toml_content(files(package).joinpath(name).read_text(encoding="utf-8"), name)
 
 
 def package_tables(package: str, name: str, form: type[Form]) -> Form:
-    """A data file of one of our packages as a structure, whose fields are the tables.
+    """A data file in one of our packages as a structure whose fields are the tables.
 
     :raises msgspec.ValidationError: if the tables do not fit *form*
     """
@@ -34,7 +34,7 @@ def package_tables(package: str, name: str, form: type[Form]) -> Form:
 
 
 def toml_content(text: str, source: str) -> dict[str, Any]:
-    """The tables and values in *text*, without byte order mark; Misuse, naming *source*, if not TOML."""
+    """The tables and values in *text*, without byte order mark; if not TOML, Misuse, naming *source*."""
     if _DOTTED.search(text):
         raise Misuse(f"{source}: {_DEEP}")
     try:
@@ -44,5 +44,5 @@ def toml_content(text: str, source: str) -> dict[str, Any]:
     except RecursionError:
         raise Misuse(f"{source}: {_DEEP}") from None
     except ValueError:
-        # Python itself refuses to parse this many digits.
+        # Python itself refuses to parse numbers with this many digits.
         raise Misuse(f"{source}: a number has thousands of digits: write one of at most 18") from None

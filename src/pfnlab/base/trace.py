@@ -1,4 +1,4 @@
-"""The events inside one operation, in order, and the kernel log."""
+"""The events inside an operation, in order, and the kernel log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Event(NamedTuple):
-    """One step the modelled kernel took.
+    """One step that the modelled kernel took.
 
     :param name: the kernel function of that step (``memtype_reserve``, ``zap_pte_range``, ...)
     :param start: first page of its range: a pfn for the memtype list, a virtual page otherwise
@@ -21,12 +21,12 @@ class Event(NamedTuple):
     end: int = 0
 
 
-#: The levels of kernel log lines, in the order of their numbers.
+#: The levels of kernel log lines, in numerical order.
 LOG_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 
 class LogLine(str):
-    """A line of the kernel log: a string, compared by its text, with a level from :data:`LOG_LEVELS`."""
+    """A kernel log line: a string, compared by its text, with a level from :data:`LOG_LEVELS`."""
 
     __slots__ = ("level",)
     level: str
@@ -61,7 +61,7 @@ class Trace:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Discard the events within this context: they belong to an actor that is not observed."""
+        """Discard the events within this context, because they belong to an actor that is not observed."""
         count = len(self.events)
         yield
         del self.events[count:]

@@ -1,7 +1,7 @@
-"""Pages, page frame numbers, the range type of all other modules, and counts in words.
+"""Pages, page frame numbers, the range type used by all other modules, and counts in words.
 
-Ranges are half-open everywhere inside pfnlab. The kernel passes a pfn and a byte size, and prints inclusive
-byte ranges; both are converted only where they enter or leave.
+Ranges are half-open everywhere inside pfnlab. The kernel passes a pfn and a size in bytes, and prints
+inclusive byte ranges; both are converted only where they enter or leave.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 
-#: The physical address bits the modelled CPU implements (``__PHYSICAL_MASK``).
+#: The physical address bits that the modelled CPU implements (``__PHYSICAL_MASK``).
 PHYSICAL_BITS = 52
 PHYSICAL_MASK = (1 << PHYSICAL_BITS) - 1
 
@@ -24,11 +24,11 @@ class PfnRange(NamedTuple):
 
     @property
     def nr(self) -> int:
-        """Number of pages in the range."""
+        """The number of pages in the range."""
         return self.end - self.start
 
     def overlaps(self, other: PfnRange) -> bool:
-        """True if the two ranges share a page."""
+        """True if the two ranges have any page in common."""
         return self.start < other.end and other.start < self.end
 
     def contains(self, other: PfnRange) -> bool:
@@ -41,17 +41,17 @@ class PfnRange(NamedTuple):
 
 
 def pfn_to_phys(pfn: int) -> int:
-    """The physical byte address at which page frame *pfn* begins."""
+    """The physical byte address where page frame *pfn* starts."""
     return pfn << PAGE_SHIFT
 
 
 def phys_to_pfn(phys: int) -> int:
-    """The page frame that holds physical byte address *phys*."""
+    """The page frame containing physical byte address *phys*."""
     return phys >> PAGE_SHIFT
 
 
 def pages_of(size: int) -> int:
-    """Number of pages needed for *size* bytes, rounded up (PAGE_ALIGN)."""
+    """The number of pages needed for *size* bytes, rounded up (PAGE_ALIGN)."""
     return (size + PAGE_SIZE - 1) >> PAGE_SHIFT
 
 

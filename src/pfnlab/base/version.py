@@ -1,4 +1,4 @@
-"""Single definition of the version of pfnlab: packages, pages and results take it from here."""
+"""The one definition of pfnlab's version: packages, pages and results take it from here."""
 
-#: The last release, or the one in preparation.
+#: The last release, or the one being prepared.
 VERSION = "0.2.0"

@@ -1,4 +1,4 @@
-"""Atomic writes of files, safe against links of other users, with explicit permissions."""
+"""Atomic writing of files, safe against other users' links, with explicit permissions."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 def whole_file(
     path: Path, *, private: bool = False, new: bool = False, lasting: bool = False, mode: int = 0o666
 ) -> Iterator[BinaryIO]:
-    """A file to write that replaces *path* at the end; after an error *path* is unchanged.
+    """A file to write that replaces *path* at the end; after an error, *path* is unchanged.
 
-    A link of this user remains a link. A pipe, a device or an open file is written in place.
+    A link that belongs to this user remains a link. A pipe, a device or an open file is written in place.
 
-    :param private: readable by this user alone (for root, by the caller of sudo), whatever the old
-        permissions
+    :param private: readable only by this user (for root, only by the caller of sudo), whatever
+        the old permissions were
     :param new: never replace an existing file
     :param lasting: sync it to disk before it replaces the old file
-    :param mode: permissions of a new file, before the umask
-    :raises Misuse: if the path has a link that is not followed (:mod:`pfnlab.base.path_walk`)
+    :param mode: the permissions of a new file, before the umask
+    :raises Misuse: if the path contains a link that is not followed (:mod:`pfnlab.base.path_walk`)
     :raises OSError: if it cannot be written; the old file remains
     """
     with path_end(path) as place:
@@ -54,7 +54,7 @@ def whole_file(
             return
         kept = None if private or status is None or not _is_kept(place, status) else status
         mode = 0o600 if private else mode if kept is None else stat.S_IMODE(kept.st_mode) & 0o777
-        # An unpredictable name: no other user can have put a link or a pipe there.
+        # An unpredictable name, so no other user can have put a link or a pipe there.
         part = f".{os.urandom(12).hex()}.part"
         opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, mode, dir_fd=place.folder)
         try:
@@ -77,7 +77,7 @@ def whole_file(
 
 
 def append_text(path: Path, text: str) -> None:
-    """Append *text* to the file *path*, or create it; errors as for :func:`whole_file`."""
+    """Append *text* to the file *path*, creating it if necessary; errors as for :func:`whole_file`."""
     with path_end(path) as place:
         if _stays(place, place.status()):
             _pour(place, text.encode())
@@ -105,15 +105,15 @@ def try_writing(path: Path) -> None:
 
 
 def _stays(place: PathEnd, status: os.stat_result | None) -> bool:
-    """True if the existing file is written in place, not replaced."""
+    """True if the existing file is written in place rather than replaced."""
     return place.descriptor is not None or (status is not None and not stat.S_ISREG(status.st_mode))
 
 
 def _is_kept(place: PathEnd, status: os.stat_result) -> bool:
-    """True if the new file takes the mode and owner of the old one, which cannot be a trap."""
+    """True if the new file takes over the mode and owner of the old one, which cannot be a trap."""
     if not is_root() or is_trusted(status.st_uid):
         return True
-    # The owner of the folder may replace the file in any case.
+    # The folder's owner may replace the file in any case.
     return status.st_uid == os.stat(".", dir_fd=place.folder).st_uid
 
 
@@ -128,14 +128,14 @@ def _place(part: str, place: PathEnd, *, new: bool) -> None:
         except FileExistsError:
             raise
         except OSError:
-            # A file system without hard links.
+            # A file system with no hard links.
             if place.status() is not None:
                 raise
     os.replace(part, place.name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _pour(place: PathEnd, data: ReadableBuffer) -> None:
-    """Write *data* into the existing file; OSError if nothing reads it or it was replaced."""
+    """Write *data* into the existing file; OSError if nothing reads it, or it has been replaced."""
     opened = _opened_to_pour(place)
     try:
         poll = select.poll()
@@ -157,7 +157,7 @@ def _opened_to_pour(place: PathEnd) -> int:
     deadline = time.monotonic() + NO_READER
     while True:
         try:
-            # Non-blocking: a pipe may never get a reader.
+            # Non-blocking, because a pipe may never get a reader.
             opened = os.open(
                 place.name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_LINK, dir_fd=place.folder
             )

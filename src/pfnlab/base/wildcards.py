@@ -1,7 +1,7 @@
 """Bounded searches for patterns and folders that users name.
 
 A pattern may cover a whole disk, and a link may lead back to its own parent. Recursive searches do not follow
-links to folders, and the number of names examined is limited.
+links to folders, and the number of names they examine is limited.
 """
 
 import os
@@ -16,7 +16,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.progress import APPEARS, Work, working
 
-#: Limits of one search: names examined, and seconds.
+#: The limits of one search: names examined, and seconds.
 MOST_NAMES, MOST_SECONDS = 100_000, 30.0
 
 #: Matches all folders below.
@@ -44,7 +44,7 @@ class FolderSearch:
         return sorted(found, key=lambda entry: entry.name)
 
     def below(self, folder: Path, suffix: str) -> list[Path]:
-        """Files with *suffix* in *folder* and its subfolders, without those of earlier calls."""
+        """The files with *suffix* in *folder* and its subfolders, except those from earlier calls."""
         found = []
         for place in self._folders([str(folder)], self._walked):
             for entry in self.entries(place):
@@ -53,7 +53,7 @@ class FolderSearch:
         return sorted(found)
 
     def matching(self, pattern: str, folder: Path) -> list[Path]:
-        """Paths that *pattern* matches in *folder*, as in the shell; hidden files only on request."""
+        """The paths in *folder* that *pattern* matches, as in the shell; hidden files only on request."""
         places = [os.path.join(folder, "/" if pattern.startswith("/") else "")]
         parts = [part for part in pattern.split("/") if part]
         parts = [part for at, part in enumerate(parts) if part != _ALL or parts[at - 1 : at] != [_ALL]]
@@ -117,6 +117,6 @@ class FolderSearch:
 
 @contextmanager
 def searching(word: str) -> Iterator[FolderSearch]:
-    """A search for the matches of *word*, with progress shown after two seconds."""
+    """A search for what *word* matches, showing progress after two seconds."""
     with working(f"looking for {visible_name(word)}", every=APPEARS) as work:
         yield FolderSearch(word, work)

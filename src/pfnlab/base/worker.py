@@ -1,11 +1,11 @@
 """Child processes: how they start, the messages exchanged with them, and how they end.
 
-A worker is a fork, which inherits the state of this process, or a separate interpreter. It answers requests
-in order, each with progress lines followed by a result or the error of the work. It ends with its parent, and
-when its stream is closed; if it does not end, it is killed with everything in its session.
+A worker is a fork, which inherits this process's state, or a separate interpreter. It answers requests in
+order, each with progress lines followed by a result or the error that the work raised. It ends with its
+parent, and when its stream is closed; if it does not end, it is killed along with everything in its session.
 
-Messages are pickled and length-prefixed: states, programs and errors are of any class, and both sides run the
-same program.
+Messages are pickled and length-prefixed, since states, programs and errors are of any class and both
+sides run the same program.
 """
 
 import os
@@ -30,10 +30,10 @@ from pfnlab.base.errors import Defect, PfnlabError, Undecided
 from pfnlab.base.own_code import mistake_ended, mistake_of
 from pfnlab.base.progress import heard_by, say
 
-#: Seconds for a worker to exit after its end of the stream is closed.
+#: Number of seconds a worker has to exit once its end of the stream is closed.
 _END_LIMIT = 5.0
 
-#: Kinds of messages from a worker: a progress line, a result, an error.
+#: The kinds of messages from a worker: a progress line, a result, an error.
 _LINE, _RESULT, _ERROR = "line", "result", "error"
 
 _LENGTH = struct.Struct("Q")
@@ -42,7 +42,7 @@ _READ = 1 << 18
 
 
 class WorkerEnded(Undecided):
-    """A worker ended without an answer, with this exit code, negative for a signal."""
+    """A worker ended without an answer, with this exit code (negative for a signal)."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(f"its process {ending(code)}")
@@ -57,7 +57,7 @@ class _LostMessage(NamedTuple):
 
 
 class End:
-    """One end of a stream of messages; raises EOFError after the last message."""
+    """One end of a message stream; raises EOFError after the last message."""
 
     def __init__(self, stream: socket.socket) -> None:
         self.fileno, self.close = stream.fileno, stream.close
@@ -70,11 +70,11 @@ class End:
         self._write(pickle.dumps(message))
 
     def say(self, line: str) -> None:
-        """Send a line of progress, or of output."""
+        """Send a line of progress or output."""
         self.send((_LINE, line))
 
     def answer(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Send the result of *work*, or its error: a defect if unexpected. Errors as for `send`."""
+        """Send the result of *work*, or its error, which is a defect if unexpected. Errors as for `send`."""
         try:
             # The result may not be picklable.
             message = pickle.dumps((_RESULT, work(*arguments)))
@@ -92,14 +92,14 @@ class End:
     ) -> None:
         """Answer requests until the stream is closed.
 
-        :param make: makes the function that answers a request
-        :param meanwhile: does a piece of background work while idle; returns False once there is nothing to
-            do until the next request
+        :param make: creates the function that answers a request
+        :param meanwhile: does a piece of background work while idle; returns False once there is nothing left
+            to do until the next request
         """
         heard_by(self.say)
         work = make(*arguments)
         self._meanwhile = meanwhile
-        # User code may close descriptors it did not open.
+        # User code may close descriptors that it did not open.
         with suppress(EOFError, OSError):
             for request in self.messages:
                 if isinstance(request, _LostMessage):
@@ -116,7 +116,7 @@ class End:
             yield from self.read()
 
     def read(self) -> list[Any]:
-        """Wait for data and return the complete messages; EOFError if the stream is closed."""
+        """Wait for data, and return the complete messages; EOFError if the stream is closed."""
         part = self._stream.recv(_READ)
         if not part:
             raise EOFError
@@ -174,14 +174,14 @@ Process = subprocess.Popen[bytes] | _Fork
 
 
 class Worker:
-    """A child process and the stream to it.
+    """A child process and the message stream to it.
 
-    :ivar owed: pending requests, oldest first: the future of the result, and the receiver of progress lines
+    :ivar owed: pending requests, oldest first: the future for the result, and the receiver of progress lines
     """
 
     def __init__(self, process: Process, end: End) -> None:
         self.process, self._end = process, end
-        #: Descriptor that is readable when there are messages, -1 once it is closed.
+        #: A descriptor that is readable when there are messages, -1 once it is closed.
         self.fileno = end.fileno
         self.owed: deque[tuple[Future[Any], Callable[[str], object]]] = deque()
         self._lost: PfnlabError | None = None
@@ -190,14 +190,14 @@ class Worker:
         """Send a request, which is handled after those before it.
 
         :param hearer: receives the progress lines
-        :return: future for the result, set by :func:`hear`, or for the error: that of the work, a PolicyError
-            if user code ended the process, else :class:`WorkerEnded`
+        :return: a future for the result, set by :func:`hear`, or for the error: the one that the work raised,
+            a PolicyError if user code ended the process, else :class:`WorkerEnded`
         """
         result = Future[Any]()
         self.owed.append((result, hearer))
         if self._lost is not None:
             self.lose()
-        # A process that has just ended is noticed when its messages are read.
+        # If a process has just ended, this is noticed when its messages are read.
         with suppress(OSError):
             self._end.send(request)
         return result
@@ -234,13 +234,13 @@ class Worker:
             self.owed.popleft()[0].set_exception(self._lost)
 
     def end(self, seconds: float = 0.0) -> None:
-        """Close the stream and give the process *seconds* to exit, then kill it."""
+        """Close the stream, give the process *seconds* to exit, and then kill it."""
         self._end.close()
         end(self.process, seconds)
 
 
 def fork(do: Callable[[End], object]) -> Worker:
-    """A fork that runs *do* with its end of the stream; it ends with the calling thread."""
+    """A fork that runs *do* with its end of the stream; it ends along with the calling thread."""
     here, there = map(End, socket.socketpair())
     maker = os.getpid()
 
@@ -255,7 +255,7 @@ def fork(do: Callable[[End], object]) -> Worker:
 
 
 def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], bool] = lambda: False) -> Worker:
-    """A fork that answers requests as :meth:`End.serve` does; it ignores Ctrl-C, sent to its whole group."""
+    """A fork that answers requests like :meth:`End.serve`; it ignores Ctrl-C, sent to its whole group."""
 
     def do(end: End) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -269,10 +269,10 @@ def executed(
 ) -> Worker:
     """A Python interpreter in its own session that answers requests; its output goes to standard error.
 
-    :param make: ``package.module:function``, called there with its end of the stream and *arguments* to make
-        the function that answers requests
-    :param dies: end it with the calling thread; otherwise it ends only when the stream is closed
-    :param environment: variables set in addition to those of this process
+    :param make: ``package.module:function``, which is called there with its end of the stream and
+        *arguments*, and creates the function that answers requests
+    :param dies: end it along with the calling thread; otherwise it ends only when the stream is closed
+    :param environment: variables to set in addition to this process's
     """
     here, there = socket.socketpair()
     with there:
@@ -287,9 +287,9 @@ def executed(
 def python(
     words: Iterable[str], environment: Mapping[str, str] | None = None, **streams: Any
 ) -> subprocess.Popen[bytes]:
-    """Start Python with these arguments in its own session, with the module path of this process.
+    """Start Python with these arguments in its own session, with this process's module path.
 
-    :param environment: variables set in addition to those of this process
+    :param environment: variables to set in addition to this process's
     :param streams: as for :class:`subprocess.Popen`
     """
     return subprocess.Popen(
@@ -311,7 +311,7 @@ def tell(process: Process, sign: signal.Signals) -> None:
 
 
 def end(process: Process, seconds: float = 0.0) -> None:
-    """Wait *seconds* for a process to exit, then kill the rest of it and its session."""
+    """Wait *seconds* for a process to exit, then kill what is left of it and of its session."""
     until = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
@@ -331,11 +331,11 @@ def end_all(workers: Sequence[Worker]) -> None:
 def hear(workers: Iterable[Worker], seconds: float = 1.0) -> None:
     """Receive messages from workers that owe answers, waiting at most *seconds*."""
     owing = {worker.fileno(): worker for worker in workers if worker.owed}
-    # Nothing more comes from an exited process, even if another process holds its stream open.
+    # Nothing more comes from a process that has exited, even if another process holds its stream open.
     gone = {descriptor for descriptor, worker in owing.items() if worker.process.poll() is not None}
     poll = select.poll()
     for descriptor in owing:
-        # Another thread may end it in the meantime.
+        # Another thread may have ended it in the meantime.
         if descriptor >= 0:
             poll.register(descriptor, select.POLLIN)
     ready = {descriptor for descriptor, _ in poll.poll(0 if gone else 1000 * seconds)}
@@ -358,7 +358,7 @@ def main(make: str, descriptor: str, maker: str) -> None:
 
 
 if __name__ == "__main__":
-    # Messages use the classes of this module, not of ``__main__``.
+    # Messages use the classes from this module, not from ``__main__``.
     from pfnlab.base.worker import main as begin
 
     begin(*sys.argv[1:])

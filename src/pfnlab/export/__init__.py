@@ -1,1 +1,1 @@
-"""Reproducers: programs in other forms (C, kselftest, syzkaller and drgn), and the reverse."""
+"""Reproducers: programs written in other forms (C, kselftest, syzkaller and drgn), and read from them."""

@@ -1,4 +1,4 @@
-"""A program's operations as C expressions with the value of the system call."""
+"""A program's operations as C expressions that give the value of the system call."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ _REFUSED = {
 }
 
 
-#: The pieces that access the task's memory as the kernel does for others, by walker.
+#: The pieces that access the task's memory as the kernel does on behalf of others, by walker.
 _WAYS = {
     **{"mem_read": "mem_read", "mem_write": "mem_write", "process_vm_readv": "read_through"},
     **{"process_vm_writev": "write_through", "pipe_write": "copied", "vmsplice": "spliced"},
@@ -46,11 +46,11 @@ _WAYS = {
 class CCall(msgspec.Struct, frozen=True):
     """An operation in C.
 
-    :param text: the expression; empty if the first process acts instead, according to ``ends``
+    :param text: the expression; empty if the first process acts instead, as ``ends`` says
     :param defines: macros that an old C library may lack, with their values
     :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` if the first process must know about it
-    :param names: the task whose process it names, which only the first process knows
-    :param reads: whether its value is content of device memory
+    :param names: the task whose process it refers to, which only the first process knows
+    :param reads: whether its value is device memory content
     """
 
     text: str
@@ -83,11 +83,11 @@ def why_not_without_driver(op: ops.Op) -> str | None:
 
 
 class CProgram:
-    """Generator of C for operations, in a program whose tasks are numbered.
+    """Generates C for the operations of a program whose tasks are numbered.
 
-    :param tasks: the names of all tasks in the order of their numbers
+    :param tasks: the names of all tasks, ordered by number
     :param unknown: the areas whose contents depend on the machine
-    :param work: the requests to the kernel module next to the program
+    :param work: the requests to the kernel module that accompanies the program
     """
 
     def __init__(self, tasks: list[str], unknown: frozenset[str], work: DriverWork) -> None:
@@ -97,7 +97,7 @@ class CProgram:
         self._keyed = False
 
     def call(self, op: ops.Op) -> CCall:
-        """Return *op* as C; to be called for the operations in order."""
+        """Return *op* as C; must be called for the operations in order."""
         assert why_not(op) is None, op
         found = self._call(op)
         if self._keyed and found.text:
@@ -164,7 +164,7 @@ class CProgram:
         return "open(DRIVER_DEVICE, O_RDWR | O_CLOEXEC)", None
 
     def _asked(self, call: ops.Call) -> CCall:
-        """A call that the module next to the program executes."""
+        """A call that the accompanying module executes."""
         if isinstance(call, device_ops.Bind | device_ops.Unbind):
             return CCall(
                 f"tell_driver({c_string('bind' if isinstance(call, device_ops.Bind) else 'unbind')})",
@@ -212,7 +212,7 @@ class CProgram:
         return CCall(f"{piece}({at}, {pages})", (piece,))
 
     def _moved(self, call: walk_ops.Walk | walk_ops.ProcessVmReadv, way: str) -> CCall:
-        """A call in which the kernel transfers bytes, or one word, of the task's memory."""
+        """A call in which the kernel transfers bytes, or a single word, of the task's memory."""
         at, known = area_at(call.span), call.span.name not in self._unknown
         value = (call.value if isinstance(call, walk_ops.Walk) else None) or 0
         writes = isinstance(call, walk_ops.Walk) and call.walker in walk_ops.STORING_WALKERS
@@ -233,7 +233,7 @@ class CProgram:
 
 
 def _asked_of(call: ops.Call) -> tuple[str, str]:
-    """The bytes that a request is about: their start and their number."""
+    """The bytes that a request refers to: where they start, and how many there are."""
     span = getattr(call, "span", None)
     if span is None:
         return "0", "0"
@@ -249,7 +249,7 @@ def _asked_of(call: ops.Call) -> tuple[str, str]:
 
 
 def _declared(call: ops.Call) -> CCall:
-    """An operation in the table: its row's expression, or a call of the function with its name and fields."""
+    """An operation in the table: its row's expression, or a call to the function with its name and fields."""
     row, words, arguments, defines, names = ROWS[type(call)], dict[str, str](), list[str](), [], None
     for name, field in zip(call.__struct_fields__, row.fields, strict=True):
         value = getattr(call, name)
@@ -267,13 +267,13 @@ def _declared(call: ops.Call) -> CCall:
         if isinstance(field, Word) and field.newer is not None and field.numbers[value] >= field.newer:
             defines.append((words[name], field.numbers[value]))
     text = (row.c or f"{word_of(type(call))}({', '.join(arguments)})").format_map(words)
-    # A task that refers to another one gets its process from the first process.
+    # If a task refers to another one, it gets that one's process from the first process.
     served = ("serve",) if names is not None else ()
     return CCall(text, (*served, *pieces_called(text)), tuple(defines), names=names)
 
 
 def _argument(field: Field, value: Any) -> str:
-    """The value of a field as a C argument."""
+    """A field's value as a C argument."""
     match field:
         case Shape.PROT:
             return _prot(value)
@@ -302,7 +302,7 @@ def _mremap(call: ops.Mremap) -> CCall:
 
 
 def _offset(via: ops.Via, source: Span) -> str:
-    # Offsets in resource files count from the start of the BAR, others are physical addresses.
+    # Offsets in resource files count from the start of the BAR; all others are physical addresses.
     if via == "perf":
         return "0"
     at = device_at(source)

@@ -1,4 +1,4 @@
-"""The plan of a C program: its operations, the expected result of each, and the data that they need."""
+"""The plan for a C program: its operations, the result expected of each, and the data they need."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,16 +22,16 @@ from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window
 _VALUE_SIZE, _LONG_VALUE_SIZE = 256, 65536
 _LONG = frozenset({"in_core", "move_pages", "pagemap", "pagemap_scan", "numa_maps", "smaps", "move_bytes"})
 
-#: The pieces that name pages of areas.
+#: The pieces that refer to pages of areas.
 _LISTED = frozenset({"numa_maps", "smaps", "pagemap_scan"})
 
-#: A number greater than that of any version, and the last point release of a series.
+#: A number greater than any version's, and the last point release of a series.
 _NO_LAST = 999999999
 _LAST_POINT = 999
 
 
 class PlannedStep(msgspec.Struct, frozen=True):
-    """An operation of the program.
+    """One of the program's operations.
 
     :param expected: the expected result and value, as C; ``NULL`` for any
     """
@@ -43,13 +43,13 @@ class PlannedStep(msgspec.Struct, frozen=True):
 
 
 class CPlan:
-    """Everything from which the C of a program is generated.
+    """Everything needed to generate the C for a program.
 
-    :param subject: the program, with the machine's answers that are expected
-    :param drives: a kernel module next to it acts as the driver
+    :param subject: the program, with the machine's answers that it should expect
+    :param drives: an accompanying kernel module acts as the driver
     :ivar coordinated: whether the first process schedules the tasks
-    :ivar bars: the devices in a BAR
-    :ivar reads: whether some expected values are device contents
+    :ivar bars: the devices that are in a BAR
+    :ivar reads: whether any expected values are device contents
     :raises Undecided: if an operation cannot be done this way, or the machine gave no answer
     """
 
@@ -66,7 +66,7 @@ class CPlan:
                 why = refusal(op)
                 if why is not None:
                     raise Undecided(f"{subject.name}: `{line}`: {why}: {instead}")
-        #: The driver's work for the program.
+        #: The work that the driver does for the program.
         self.work = DriverWork.of(self.program)
         maker = CProgram(self.tasks, areas_of_unknown(self.program), self.work)
         self.steps = tuple(
@@ -98,9 +98,9 @@ class CPlan:
 
     @property
     def by_release(self) -> list[Expect]:
-        """The program's lines about entries left reserved, unless a machine's answer supplies these.
+        """The program's lines about entries that stay reserved, unless a machine's answer supplies these.
 
-        A line for versions takes precedence over the line for their series, so it comes first.
+        A line for a version takes precedence over the line for its series, so it comes first.
         """
         listed = [] if self.run is not None else [one for one in self.program.expects if not one.keeps]
         if self.subject.right is not None:
@@ -111,7 +111,7 @@ class CPlan:
 
     @property
     def expected_left(self) -> str:
-        """The C expression for the entries expected to stay reserved."""
+        """The C expression for the entries that are expected to stay reserved."""
         if self.run is not None:
             return c_string(leftover_text(self.run))
         if self.subject.right is not None:
@@ -129,7 +129,7 @@ class CPlan:
         return bool(self.called & {"load", "load_only", "store"})
 
     def constants(self) -> Iterator[str]:
-        """The constants of the program, in the order of use."""
+        """The program's constants, in the order in which they are used."""
         yield "\n".join(f"#define {name} {value}" for name, value in self._numbers())
         fallbacks = dict.fromkeys(define for step in self.steps for define in step.call.defines)
         if fallbacks:
@@ -177,7 +177,7 @@ class CPlan:
             yield "LOWMEM_PAGES", sum(map(self._room, low))
 
     def _room(self, device: Device) -> int:
-        # A device that is mapped past its end must be at the end of the BAR.
+        # A device that is mapped beyond its end must be at the end of the BAR.
         if device.name in self.program.needs.past_end:
             return device.pages
         return window_pages(self.program, device)
@@ -225,7 +225,7 @@ class CPlan:
         return "\n".join([*lines, "};"])
 
     def setup(self) -> list[str]:
-        """The statements that find and prepare the resources of the program."""
+        """The statements that find and prepare the program's resources."""
         lines = []
         if self.bars:
             lines.append("find_bar(argc > 1 ? argv[1] : NULL, argc > 2 ? strtoul(argv[2], NULL, 0) : 0);")
@@ -248,7 +248,7 @@ class CPlan:
     def _places(self) -> Iterator[str]:
         before = {"pci": 0, "lowmem": 0}
         low = next((device.name for device in self.program.devices if device.kind == "lowmem"), "")
-        # A device that is mapped past its end is the last one in the BAR.
+        # A device that is mapped beyond its end is the last one in the BAR.
         past = self.program.needs.past_end
         for device in sorted(self.program.devices, key=lambda device: device.name in past):
             at = f"at_{device.name}"
@@ -278,12 +278,12 @@ class CPlan:
 
 
 def outcome_text(step: Step) -> str:
-    """Result and value of a step, as a reproducer prints them: ``ok 7``."""
+    """A step's result and value as a reproducer prints them: ``ok 7``."""
     return step.result if step.value is None else f"{step.result} {step.value}"
 
 
 def leftover_text(run: Run) -> str:
-    """The entries left reserved after the last step, as a reproducer prints them: ``bar[0:8] wc``."""
+    """The entries still reserved after the last step, as a reproducer prints them: ``bar[0:8] wc``."""
     return entries_text(run.steps[-1].book or ())
 
 
@@ -302,14 +302,14 @@ def _whole(subject: Subject) -> Run | None:
 
 
 def _leak_row(expect: Expect) -> str:
-    # An open range that begins with a version belongs to one series.
+    # An open range that starts with a version stays within one series.
     last = expect.last or (None if is_series(expect.first) else series_of(expect.first))
     end = _NO_LAST if last is None else _number(last, _LAST_POINT)
     return f"\t{{ {_number(expect.first, 0)}, {end}, {c_string(entries_text(expect.leaked))} }},"
 
 
 def _number(version: str, point: int) -> int:
-    """A version as one number; for a series, that of its *point*."""
+    """A version as one number; for a series, the number of its *point*."""
     if is_series(version):
         major, minor = series_key(version)[:2]
     else:

@@ -10,7 +10,7 @@ from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.ops import Call, Mmap, Program
 from pfnlab.programs.lang.words import ROWS, word_of
 
-#: The letter of the ioctl numbers, as other kernel drivers have one.
+#: The letter used in the ioctl numbers, like the one other kernel drivers have.
 LETTER = "p"
 
 #: The ioremap function for each mode.
@@ -27,7 +27,7 @@ class ModuleRequest(msgspec.Struct, frozen=True):
     """A request to the module.
 
     :param name: the name of its ioctl, e.g. ``DRIVER_ZAP``
-    :param answer: the expression that answers it, or a statement before ``return 0`` where ``plain``
+    :param answer: the expression that answers it, or a statement before ``return 0`` if ``plain``
     :param pieces: the pieces of the module that it calls
     :param plain: True if the kernel function returns void
     """
@@ -38,7 +38,7 @@ class ModuleRequest(msgspec.Struct, frozen=True):
     plain: bool = False
 
 
-#: A request to the module, as a row describes it.
+#: A request to the module, as described in a row.
 _RANGE = "ask.start, ask.len"
 
 
@@ -61,7 +61,7 @@ def module_request(call: Call) -> ModuleRequest | None:
 
 
 def _declared(call: Call, row: Row) -> ModuleRequest:
-    """The request of a row: its name is that in the protocol, with the values of other fields."""
+    """The request in a row: it is named as in the protocol, followed by the values of the other fields."""
     words, ends, verb = {"asked": _RANGE}, "", row.wire.split()[1].replace("-", "_")
     for name, field in zip(call.__struct_fields__, row.fields, strict=True):
         value = getattr(call, name)
@@ -82,13 +82,14 @@ def _declared(call: Call, row: Row) -> ModuleRequest:
 
 
 class DriverWork(msgspec.Struct, frozen=True):
-    """All driver work for a program.
+    """Everything that the driver does for a program.
 
     :param ways: the driver's ways of mapping, each once
-    :param requests: its requests, each once
+    :param requests: the requests it handles, each once
     :param binds: it binds to a device
     :param own_pages: it has pages of ordinary memory
-    :param tells_pages: it reports their address, for requests that name them like other memory
+    :param tells_pages: it reports the address of these pages, for requests that refer
+        to them like other memory
     """
 
     ways: tuple[device_ops.DriverMap, ...]
@@ -121,7 +122,7 @@ class DriverWork(msgspec.Struct, frozen=True):
 
     @property
     def has_arguments(self) -> bool:
-        """True if a request has an argument: a range of bytes."""
+        """True if a request has an argument, which is a range of bytes."""
         return bool(self.requests) or self.tells_pages
 
     @property

@@ -1,4 +1,4 @@
-"""File calls in an strace log, which map each process's descriptors to device memory.
+"""File calls in an strace log, which link each process's descriptors to device memory.
 
 Each process has an address space, descriptors and a working directory.
 """
@@ -25,10 +25,10 @@ class TracedFile:
     """An open file description.
 
     :param path: its path, if known
-    :param flags: those of open(2), 0 if it was opened before the log
-    :param file: the device memory it gives access to; None for other files
+    :param flags: the open(2) flags, 0 if it was opened before the log starts
+    :param file: the device memory that it gives access to; None for other files
     :param combining: whether PCIIOC_WRITE_COMBINE was requested
-    :param process: for a pidfd, the number of its process
+    :param process: for a pidfd: the number of its process
     """
 
     path: str
@@ -40,7 +40,7 @@ class TracedFile:
 
 @dataclass
 class Descriptors:
-    """The descriptors of a process, and those that exec closes."""
+    """A process's descriptors, and those that exec closes."""
 
     files: dict[int, TracedFile] = field(default_factory=dict)
     closed_by_exec: set[int] = field(default_factory=set)
@@ -55,7 +55,7 @@ class Descriptors:
         (self.closed_by_exec.add if cloexec else self.closed_by_exec.discard)(fd)
 
     def exec(self) -> None:
-        """Close what exec closes."""
+        """Close whatever exec closes."""
         for fd in self.closed_by_exec:
             self.files.pop(fd, None)
         self.closed_by_exec.clear()
@@ -63,11 +63,11 @@ class Descriptors:
 
 @dataclass
 class TracedTask:
-    """A process or thread of the log.
+    """A process or thread in the log.
 
-    :param task: its name in the steps; that of its parent while it borrows the parent's address space
-    :param leader: the first thread of its process
-    :param borrowed: True for a child of vfork that has not called exec
+    :param task: its name in the steps; its parent's name while it borrows the parent's address space
+    :param leader: the first thread in its process
+    :param borrowed: True for a vfork child that has not called exec yet
     :param ended_with_memory: whether it had device memory when it ended
     """
 
@@ -82,22 +82,22 @@ class TracedTask:
 
     @property
     def process(self) -> TracedTask:
-        """The first thread of its process."""
+        """The first thread in its process."""
         return self.leader or self
 
     def path(self, path: str, folder: str | None = None) -> str:
         """An absolute path for *path*, without `.` and `..`.
 
-        :param folder: its base; None for the working directory
+        :param folder: the folder it is relative to; None for the working directory
         """
         base = self.folder if folder is None else folder
         return os.path.normpath(os.path.join(base, path)) if path else base
 
 
-#: The request of PCIIOC_WRITE_COMBINE, in the forms in which strace prints it.
+#: The PCIIOC_WRITE_COMBINE request, in the forms in which strace prints it.
 _COMBINE = ("PCIIOC_WRITE_COMBINE", "_IOC(_IOC_WRITE, 0x49, 0x3, 0x1043)", "0x50434903")
 
-#: The distance, in pages, between the BARs of a vfio device in its file.
+#: The distance in pages between a vfio device's BARs in its file.
 VFIO_BAR_PAGES = (1 << 40) // PAGE_SIZE
 
 
@@ -108,7 +108,7 @@ def says(call: LoggedCall, more: str = "") -> str:
 
 
 class FileCalls:
-    """Reader of the calls on files.
+    """Reads calls on files.
 
     Each method returns True if the call is about device memory; otherwise the call is counted as left out.
 
@@ -135,7 +135,7 @@ class FileCalls:
         if found is None:
             return None
         fd, path = found
-        # The process number of a pidfd is printed while the process lives.
+        # A pidfd's process number is printed while the process lives.
         path = PIDFD if path.startswith("pid:") else path
         known = task.descriptors.files.get(fd)
         if path and (known is None or (known.path != path and known.file is None)):

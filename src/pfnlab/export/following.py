@@ -1,7 +1,7 @@
-"""Tracking of address spaces: calls with addresses become operations on named areas.
+"""Tracking address spaces: calls with addresses become operations on named areas.
 
 Only device memory, and other mappings placed over it, are tracked. An address range that contains it becomes
-an area of the program; the same address belongs to the same area in every process.
+an area in the program; the same address belongs to the same area in every process.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pfnlab.programs.lang.ops import Area, Call, Mmap, Mremap, Munmap, Via
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_AREAS
 
-#: The names of areas, in order of use.
+#: The names of areas, in the order in which they are used.
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class FollowedPages(NamedTuple):
-    """Tracked pages of an address space, from page *start* up to page *end*.
+    """Tracked pages in an address space, from page *start* up to page *end*.
 
-    :param at: the first of these pages, counted in the area
+    :param at: the first of these pages, counted from the start of the area
     """
 
     start: int
@@ -39,10 +39,10 @@ class FollowedPages(NamedTuple):
 
 
 class RecoveredOp(NamedTuple):
-    """An operation of the resulting program.
+    """An operation in the resulting program.
 
     :param task: the acting task, as named in the trace
-    :param copied: for a fork, exec, exit or kill, whether it copies or ends any tracked mapping
+    :param copied: for a fork, exec, exit or kill: whether it copies or ends any tracked mapping
     :param always: keep an exec whenever its task is kept
     """
 
@@ -54,7 +54,7 @@ class RecoveredOp(NamedTuple):
 
 
 class MapSource(NamedTuple):
-    """The memory that an mmap maps: pages of a device through a file, or other memory (*pages* None)."""
+    """The memory that an mmap maps: pages of a device through a file, or other memory (*pages* is None)."""
 
     pages: Span | None = None
     via: Via = "anon"
@@ -62,13 +62,13 @@ class MapSource(NamedTuple):
 
 
 class AddressSpace:
-    """The tracked pages of one process."""
+    """One process's tracked pages."""
 
     def __init__(self, pieces: tuple[FollowedPages, ...] = ()) -> None:
         self.pieces = list(pieces)
 
     def within(self, start: int, end: int) -> list[FollowedPages]:
-        """The tracked pieces between two pages, clipped to these."""
+        """The tracked pieces between two pages, clipped to them."""
         return [piece.cut(start, end) for piece in self.pieces if piece.start < end and start < piece.end]
 
     def clear(self, start: int, end: int) -> None:
@@ -85,14 +85,14 @@ class AddressSpace:
 
 
 class Follower:
-    """All address spaces of a trace, and the operations so far."""
+    """All address spaces in a trace, and the operations so far."""
 
     def __init__(self) -> None:
         self.steps: list[RecoveredOp] = []
         #: The number of calls that cannot be expressed, by kind.
         self.unsaid: Counter[str] = Counter()
         self._spaces: list[AddressSpace] = []
-        #: The first page and the number of pages of each area that is not declared.
+        #: The first page and the page count of each area that is not declared.
         self._starts: dict[str, int] = {}
         self._bound: dict[str, int] = {}
         self._declared: dict[str, int] = {}
@@ -113,7 +113,7 @@ class Follower:
         """Add one operation."""
         self.steps.append(RecoveredOp(task, call, says, copied, always))
 
-    # mmap.
+    # mmap
 
     def mmap(
         self,
@@ -180,13 +180,13 @@ class Follower:
     def _make_room(
         self, task: str, space: AddressSpace, at: int, pages: int, over: Span | None, says: str
     ) -> None:
-        """Unmap tracked pages of other areas that the mapping replaces."""
+        """Unmap those tracked pages of other areas that the mapping replaces."""
         for span in spans_of(space.within(at, at + pages)):
             if over is None or span.name != over.name:
                 self.add(task, Munmap(span), f"{says}, which maps over these pages")
 
     def _name_at(self, at: int) -> str | None:
-        """A name for an area that begins at page *at*; None if all are in use."""
+        """A name for an area that starts at page *at*; None if all are in use."""
         return next((name for name, start in self._starts.items() if start == at), None) or self._free_name()
 
     def _free_name(self) -> str | None:
@@ -197,19 +197,19 @@ class Follower:
         return any(piece.area == name for space in self._spaces for piece in space.pieces)
 
     def _cover(self, task: str, space: AddressSpace, pages: int, *, at: int, prot: str, says: str) -> None:
-        """Replace tracked pages with other memory, represented as anonymous memory."""
+        """Replace tracked pages with other memory, represented by anonymous memory."""
         for span in spans_of(space.within(at, at + pages)):
             anonymous = Span(ANON, 0, span.pages)
             self.add(task, Mmap(None, anonymous, "anon", False, prot, over=span), f"{says}, other memory")
             piece_at = self._starts[span.name] + span.start
             space.put(FollowedPages(piece_at, piece_at + span.pages, span.name, span.start))
 
-    # The others.
+    # The other calls
 
     def ranged(
         self, task: str, space: AddressSpace, start: int, end: int, make: Callable[[Span], Call], says: str
     ) -> bool:
-        """Add one operation for each area in pages *start* to *end*; True if there is any."""
+        """Add one operation for each area within pages *start* to *end*; True if there is any."""
         spans = spans_of(space.within(start, end))
         for span in spans:
             more = end - start - sum(each.pages for each in spans)
@@ -239,9 +239,9 @@ class Follower:
     ) -> bool:
         """mremap(2); True if it affects tracked pages.
 
-        :param old: first page, and number of pages
+        :param old: the first page, and the number of pages
         :param flags: maymove, fixed and dontunmap
-        :param to: the resulting page, None if it failed
+        :param to: the resulting page; None if the call failed
         """
         start, count = old
         found = space.within(start, start + max(count, 1))
@@ -297,5 +297,5 @@ def spans_of(pieces: list[FollowedPages]) -> list[Span]:
 
 
 def pages_in(length: int) -> int:
-    """The number of pages in *length* bytes, rounded as in the kernel."""
+    """The number of pages in *length* bytes, rounded as the kernel does."""
     return -(-length // PAGE_SIZE)

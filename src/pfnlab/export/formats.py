@@ -1,4 +1,4 @@
-"""The forms of a reproducer, by their names in ``pfnlab export --format``, and the form of drgn."""
+"""The forms of a reproducer, by their names for ``pfnlab export --format``, and the drgn form."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +10,12 @@ from pfnlab.export.subject import Subject
 from pfnlab.export.to_syz import as_syz
 from pfnlab.programs.lang.printer import header_lines, op_lines
 
-#: The text of the script, which is self-contained.
+#: The text of the script, which needs no other file.
 SCRIPT = Path(__file__).with_name("state_script.py")
 
 
 def as_drgn(subject: Subject) -> dict[str, str]:
-    """The script, headed by the program and the memtype list that a machine had after each operation."""
+    """The script, preceded by the program and by the memtype list that a machine had after each operation."""
     program = subject.program
     lines = [*header_lines(program)[1:], ""]
     for number, line in enumerate(op_lines(program)):
@@ -28,7 +28,7 @@ def as_drgn(subject: Subject) -> dict[str, str]:
     return {f"{subject.identifier}.drgn.py": f"{head}#\n{SCRIPT.read_text(encoding='utf-8')}"}
 
 
-#: Each form by its name: a function that returns the text of each file, by file name.
+#: Each form by its name: a function that returns each file's text, by file name.
 FORMATS: dict[str, Callable[[Subject], dict[str, str]]] = {
     "c": as_c,
     "kselftest": as_kselftest,
@@ -38,9 +38,9 @@ FORMATS: dict[str, Callable[[Subject], dict[str, str]]] = {
 
 
 def export(subject: Subject, form: str) -> dict[str, str]:
-    """The files of *subject* in a form.
+    """The files of *subject* in one of the forms.
 
-    :return: texts by file name, the reproducer itself first
+    :return: texts by file name, with the reproducer itself first
     :raises Misuse: if there is no such form
     :raises Undecided: if the form cannot express the program; the message names the operation
     """
@@ -51,14 +51,14 @@ def export(subject: Subject, form: str) -> dict[str, str]:
 def check_form(form: str) -> None:
     """Refuse an unknown form.
 
-    :raises Misuse: listing the existing forms
+    :raises Misuse: the message lists the existing forms
     """
     if form not in FORMATS:
         raise Misuse(f"there is no form {form!r}: write {' or '.join(FORMATS)}")
 
 
 def one_text(files: dict[str, str]) -> str:
-    """Files as one text to read or copy; several files are headed by their names, as in head(1)."""
+    """Several files as one text to read or copy, each preceded by its name, as in head(1)."""
     if len(files) == 1:
         return "".join(files.values())
     return "\n".join(f"==> {visible_name(name)} <==\n{text}" for name, text in files.items())

@@ -1,6 +1,6 @@
-"""Conversion of an strace log: the operations of its processes on device memory, line by line.
+"""Converting an strace log: what its processes do with device memory, line by line.
 
-A mapping of a device file is tracked with all calls that affect it. Other calls are counted and left out.
+A mapping of a device file is tracked through all calls that affect it. Other calls are counted and left out.
 """
 
 import re
@@ -26,7 +26,7 @@ from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Kill, Thread
 
 _FORKS = ("fork", "vfork", "clone", "clone3")
 
-#: The argument through which clone returns the child's pidfd: clone shares it with the child's number.
+#: The argument in which clone returns the child's pidfd: clone uses it for the child's number too.
 _CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile(r"pidfd=\[(\d+)")}
 
 
@@ -49,7 +49,7 @@ def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -
 
 
 def _place(event: LogEvent) -> int:
-    """The line at which a call takes effect: a child acts before its parent's fork returns, and freed
+    """The line at which a call takes effect: a child may act before its parent's fork returns, and freed
     addresses can be reused before munmap returns.
     """
     if isinstance(event, LoggedCall) and event.name in (*_FORKS, "munmap"):
@@ -58,7 +58,7 @@ def _place(event: LogEvent) -> int:
 
 
 def _root_pid(events: list[LogEvent]) -> int | None:
-    """The first process of the log, if its first lines have no number."""
+    """The first process in the log, if its first lines have no number."""
     children = {event.value for event in events if isinstance(event, LoggedCall) and event.name in _FORKS}
     pids = (
         event.pid
@@ -69,7 +69,7 @@ def _root_pid(events: list[LogEvent]) -> int | None:
 
 
 class _Trace(ProcessCalls):
-    # The state of all processes while a log is read.
+    # The state of all processes while reading a log.
 
     def __init__(self, known: dict[str, dict[int, KnownBar]], root_pid: int | None) -> None:
         super().__init__(known)
@@ -86,7 +86,7 @@ class _Trace(ProcessCalls):
         self.calls |= dict.fromkeys(_FORKS, self._fork)
 
     def event(self, event: LogEvent) -> None:
-        """Apply one event of the log."""
+        """Apply one event from the log."""
         if isinstance(event, UnreadLine):
             self._unread += 1
             return
@@ -105,7 +105,7 @@ class _Trace(ProcessCalls):
                 self._dropped[event.name] += 1
 
     def recovered(self, lines: int, source: str) -> RecoveredProgram:
-        """The recovered program."""
+        """The program recovered so far."""
         unsaid = Counter(self.follower.unsaid)
         if self._injected:
             unsaid["calls with a result that strace injected: the kernel did not run them"] = self._injected
@@ -125,7 +125,7 @@ class _Trace(ProcessCalls):
 
     def _task(self, pid: int | None, line: int) -> TracedTask:
         if pid is None:
-            # A prefix is printed only while several processes live.
+            # A prefix is printed only while there are several processes.
             alive = [pid for pid, task in self.tasks.items() if not task.ended and not task.process.ended]
             pid = alive[0] if len(alive) == 1 else self._root_pid
         if pid not in self.tasks:
@@ -137,7 +137,7 @@ class _Trace(ProcessCalls):
             self.tasks[pid] = TracedTask(name, self.follower.space(), Descriptors())
         return self.tasks[pid]
 
-    # Processes.
+    # Processes
 
     def _fork(self, task: TracedTask, call: LoggedCall) -> bool:
         if call.value is None or call.value <= 0:
@@ -170,7 +170,7 @@ class _Trace(ProcessCalls):
             pid = next(pid for pid, other in self.tasks.items() if other is task)
             self.follower.add(task.task, Fork(f"pid {pid}"), says(call, "vfork before it"), copied=False)
             task.task, task.borrowed = f"pid {pid}", False
-            # The fork of the program copies mappings that vfork shares.
+            # The program's fork copies mappings that vfork shares.
             always = bool(task.space.pieces)
             self.follower.add(task.task, Exec(), says(call), copied=False, always=always)
         elif self._has_threads(task):

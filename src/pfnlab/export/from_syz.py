@@ -1,8 +1,8 @@
-"""Conversion of a syzkaller program: calls at fixed addresses become operations on named areas.
+"""Converting a syzkaller program: calls at fixed addresses become operations on named areas.
 
-A single process makes all calls, so no tracking of processes is needed. If comments give the addresses, as
-those of ``pfnlab export --format syz`` do, they provide names and sizes; otherwise each mapped range is an
-area. A forked child makes no calls; it has a copy of all mappings.
+A single process makes all calls, so there are no processes to track. If comments give the addresses, as in
+the output of ``pfnlab export --format syz``, they provide names and sizes; otherwise each mapped range is an
+area. A forked child makes no calls and has a copy of all mappings.
 """
 
 from collections import Counter
@@ -77,7 +77,7 @@ def _heading(comments: list[str], places: SyzPlaces) -> Heading:
     try:
         program = parse("\n".join(lines) + "\n")
     except ProgramError:
-        # Other comments.
+        # Other comments
         return Heading(devices=tuple(device for device, _ in places.devices))
     named = program.devices if devices else ()
     return Heading(program.title, program.asks, named, program.areas, program.expects)
@@ -97,7 +97,7 @@ class _SyzReading(SyzProcessCalls):
         self._has_room = False
 
     def find_areas(self, calls: list[SyzCall]) -> None:
-        """Find areas without comments: ranges to which files are mapped or such mappings moved."""
+        """Find areas without comments: ranges to which files are mapped, or such mappings are moved."""
         if self.places.areas:
             return
         ranges: list[tuple[int, int]] = []
@@ -223,8 +223,8 @@ class _SyzReading(SyzProcessCalls):
         if source is None:
             self.unsaid[f"mmap of {via} where comments name no device"] += 1
             return True
-        # In an exported program flags mark the mappings that begin an area; otherwise a mapping begins one if
-        # there is none.
+        # In an exported program, flags mark the mappings that start an area; otherwise a mapping starts
+        # one where there is none.
         begins = bool(flags & MAP["MAP_FIXED_NOREPLACE"])
         named = span.start == 0 and (begins or (not self.places.devices and span.name not in self._bound))
         shared = flags & 3 != MAP["MAP_PRIVATE"]
@@ -280,7 +280,7 @@ class _SyzReading(SyzProcessCalls):
         )
 
     def _plain(self, call: SyzCall, kind: type[ops.Call]) -> bool:
-        """Convert a call whose arguments are address, length and an operation's fields, in order."""
+        """Convert a call whose arguments are an address, a length and an operation's fields, in order."""
         values: list[Any] = []
         for field, argument in zip(ROWS[kind].fields[1:], call.arguments[2:], strict=False):
             value = number(argument) or 0
@@ -301,7 +301,7 @@ class _SyzReading(SyzProcessCalls):
         if start is None or not length:
             return False
         if call.name == "munmap" and not self._bound and not (self.places.devices and self._has_room):
-            # This makes room before the first mapping; an exported program does so once.
+            # This makes room before the first mapping; an exported program does it once.
             self._has_room = True
             return False
         return self.pages(call, start, length, make, "")

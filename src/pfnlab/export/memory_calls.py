@@ -1,4 +1,4 @@
-"""Memory calls in an strace log: mmap and its family, with addresses."""
+"""Memory calls in an strace log: mmap and related calls, with addresses."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
 from pfnlab.programs.lang.words import ROWS, TRACED
 
-#: The minimum number of arguments of each call; damaged lines have fewer.
+#: The minimum number of arguments for each call; damaged lines have fewer.
 LEAST = {
     **{name: 1 + len(ROWS[kind].fields) for name, kind in TRACED.items()},
     **{"mmap": 6, "mmap2": 6, "mremap": 4, "pkey_mprotect": 4, "mbind": 6, "mlockall": 1},
@@ -29,12 +29,12 @@ LEAST = {
 _CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
 _KINDS_OF_REFS = {str(written): kind for kind, written in CLEARED_REFS.items()}
 
-#: Errors of mmap that depend on how and by whom the file was opened, which a program cannot express.
+#: mmap errors that depend on how and by whom the file was opened, which a program cannot express.
 _OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
 
 
 class MemoryCalls(FileCalls):
-    """Reader of the calls on files and memory; see :class:`FileCalls`."""
+    """Reads calls on files and memory; see :class:`FileCalls`."""
 
     def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
         super().__init__(known)
@@ -43,7 +43,7 @@ class MemoryCalls(FileCalls):
         self.calls |= {name: self._plain(kind) for name, kind in TRACED.items()}
         self.calls |= {
             "mmap": self._mmap,
-            # The 32-bit mmap, whose offset strace prints in bytes too.
+            # The 32-bit mmap, whose offset strace also prints in bytes.
             "mmap2": self._mmap,
             "munmap": self._munmap,
             "mremap": self._mremap,
@@ -102,7 +102,7 @@ class MemoryCalls(FileCalls):
         elif via == "proc-uc" and file.combining:
             via = "proc-wc"
         elif via == "driver":
-            # The offset of /dev/uioN is the number of the map.
+            # For /dev/uioN, the offset is the number of the map.
             page, driver = 0, DriverMap("remap", "uc-")
         elif via == "vfio":
             page %= VFIO_BAR_PAGES
@@ -118,7 +118,7 @@ class MemoryCalls(FileCalls):
         return self.follower.ranged(task.task, task.space, first, end, make, says(call))
 
     def _plain(self, kind: type[Call]) -> Callable[[TracedTask, LoggedCall], bool]:
-        """The reader of a call with address, length and the fields of an operation, in order."""
+        """The reader for a call with an address, a length and an operation's fields, in order."""
         fields = ROWS[kind].fields[1:]
         make: Callable[..., Call] = kind
 
@@ -164,7 +164,7 @@ class MemoryCalls(FileCalls):
         )
 
     def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Convert the key: -1, or a program's only key; key 0 is the default of all other memory."""
+        """Convert the key: -1, or a program's only key; key 0 is the default for all other memory."""
         prot = printed.prot_letters(printed.bits(call.arguments[2], printed.PROT)[0])
         if call.arguments[3] == "0":
             return self._unsaid_of(task, call, "pkey_mprotect with key 0")
@@ -225,7 +225,7 @@ class MemoryCalls(FileCalls):
 
 
 def named(field: Word, text: str) -> Any:
-    """A field's word in the program language, or the printed text if the language lacks it."""
+    """The program language's word for a field, or the printed text if the language has none."""
     word = text.partition(" ")[0]
     numbers = {str(value): name for name, value in field.numbers.items()}
     return numbers.get(word, word.removeprefix(field.c).lower())

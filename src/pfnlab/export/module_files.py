@@ -1,6 +1,7 @@
-"""The kernel module next to a program, which acts as the driver; written for maintainers who read a report.
+"""The kernel module that accompanies a program and acts as the driver; written for
+maintainers reading a report.
 
-It contains only the functions that the program needs: a misc device that maps physical memory and answers
+It contains only the functions that the program needs: a misc device that maps physical memory and handles
 requests, and a PCI driver if the program binds a driver to its device.
 """
 
@@ -22,15 +23,15 @@ from pfnlab.programs.lang.printer import way_text
 
 _LICENSE = "SPDX-License-Identifier: GPL-2.0-or-later"
 
-#: The way its driver is loaded.
+#: The way in which its driver is loaded.
 LOAD = "Load: insmod {module}.ko, and rmmod {module} when it is done"
 
-#: Headers of the code generated here, not of pieces.
+#: Headers for the code generated here, but not for pieces.
 _HEADERS = ("<linux/fs.h>", "<linux/miscdevice.h>", "<linux/module.h>")
 
 
 class _Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A way to fill entries, a table of ``module/ways.toml``."""
+    """A way of filling entries: one table in ``module/ways.toml``."""
 
     pieces: tuple[str, ...]
     answer: str
@@ -46,7 +47,7 @@ def _file(name: str) -> str:
     return files("pfnlab.export").joinpath("module", name).read_text(encoding="utf-8")
 
 
-#: The driver's change to the mode in vm_page_prot, which starts as write-back.
+#: The driver's change to the mode in vm_page_prot, which starts out as write-back.
 _PROT: dict[DriverMode, str] = {
     "wc": "pgprot_writecombine",
     "uc-": "pgprot_noncached",
@@ -58,7 +59,7 @@ _FREE_RAM = "free_pages_exact(page_address(ram), RAM_PAGES * PAGE_SIZE);"
 
 
 def module_name(subject: Subject) -> str:
-    """The name of the module, of its files, its device and its PCI driver."""
+    """The name of the module, and of its files, device and PCI driver."""
     return f"{subject.identifier}_driver"
 
 
@@ -129,7 +130,7 @@ def _head(subject: Subject) -> str:
 
 
 def _device(work: DriverWork) -> Iterator[str]:
-    # The functions of the misc device, and the device.
+    # The functions of the misc device, and the device itself.
     fields = [".owner = THIS_MODULE,"]
     if work.ways:
         yield function("static int driver_mmap(struct file *file, struct vm_area_struct *vma)", _mmap(work))
@@ -192,11 +193,11 @@ def _ioctl(work: DriverWork) -> list[str]:
 
 
 def _loading(work: DriverWork, pieces: set[str]) -> Iterator[str]:
-    # Initialization in order, each step with its undo; the device comes last, because it may be opened from
-    # then on.
+    # Initialization in order, each step with its undo. The device comes last because it may
+    # be opened from then on.
     ends = ["while (!let_go(NULL, 0, 0))", "\t;"] * ("held" in pieces) + ["release();"] * ("claim" in pieces)
     if work.own_pages:
-        # A reservation that was freed again has still changed the direct map.
+        # A reservation has changed the direct map even if it has been freed again.
         ends += ["set_memory(set_memory_wb, 0, RAM_PAGES * PAGE_SIZE);"]
         ends += [_FREE_RAM]
     if not ends and not work.binds:
@@ -211,7 +212,7 @@ def _loading(work: DriverWork, pieces: set[str]) -> Iterator[str]:
         lines += ["error = pci_register_driver(&pci_driver);", "if (error)", "\tgoto no_driver;"]
     lines += ["error = misc_register(&driver_device);", "if (error)", "\tgoto no_device;", "return 0;", ""]
     text = function("static int __init load_driver(void)", [*lines, *_undone(work, undo)])
-    # Labels begin at the start of a line.
+    # Labels start at the beginning of a line.
     yield text.replace("\n\tno_", "\nno_")
     first = ["misc_deregister(&driver_device);"]
     first += ["pci_unregister_driver(&pci_driver);"] * work.binds

@@ -1,8 +1,8 @@
 """C in the kernel's coding style, and pieces of it: functions that a reproducer may need.
 
-A piece names the pieces it needs. It begins with a line ``//: NAME NEEDED...`` in a file in ``c/``, or in
+A piece names the pieces it needs. It starts with a line ``//: NAME NEEDED...`` in a file in ``c/``, or in
 ``module/`` for a kernel module, and extends to the next such line. Pieces in the guest agent's ``calls/``
-count as ``c/``. Its ``#include`` lines move to the head of the generated file.
+count as ``c/``. Its ``#include`` lines move to the top of the generated file.
 """
 
 import re
@@ -16,11 +16,11 @@ import msgspec
 from pfnlab.base.inert import c_comment
 from pfnlab.programs.lang.span import Span
 
-#: The functions that a text defines, and the words in it.
+#: The functions that a text defines, and the words it contains.
 _DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)\(", re.MULTILINE)
 _NAMED = re.compile(r"[A-Za-z_]\w*")
 
-#: The folders of each kind of piece.
+#: The folders for each kind of piece.
 _ROOMS = {
     "c": (("pfnlab.export", "c"), ("pfnlab.lab", "guest/calls")),
     "module": (("pfnlab.export", "module"),),
@@ -33,7 +33,7 @@ _INCLUDE = "#include "
 class CPiece(msgspec.Struct, frozen=True):
     """One piece.
 
-    :param needs: names of the pieces that must come before it
+    :param needs: the names of pieces that must come before it
     :param includes: the headers, e.g. ``<stdio.h>``
     """
 
@@ -45,7 +45,7 @@ class CPiece(msgspec.Struct, frozen=True):
 
 @cache
 def all_pieces(room: str = "c") -> dict[str, CPiece]:
-    """Every piece of a kind by name, in the order of the files."""
+    """All pieces of one kind by name, in the order of the files."""
     pieces = {}
     folders = [files(package).joinpath(inside) for package, inside in _ROOMS[room]]
     for file in (file for folder in folders for file in sorted(folder.iterdir(), key=attrgetter("name"))):
@@ -61,7 +61,7 @@ def all_pieces(room: str = "c") -> dict[str, CPiece]:
 
 @cache
 def _functions(room: str) -> dict[str, str]:
-    """The pieces in a folder by their names and by the functions that they define."""
+    """The pieces in a folder, by name and by the functions that they define."""
     found = {name: name for name in all_pieces(room)}
     for name, piece in all_pieces(room).items():
         found |= dict.fromkeys(_DEFINED.findall(piece.text), name)
@@ -69,16 +69,16 @@ def _functions(room: str) -> dict[str, str]:
 
 
 def pieces_called(text: str, room: str = "c") -> tuple[str, ...]:
-    """The pieces whose functions an expression names, sorted by name."""
+    """The pieces whose functions an expression calls, sorted by name."""
     functions = _functions(room)
     return tuple(dict.fromkeys(functions[word] for word in _NAMED.findall(text) if word in functions))
 
 
 def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c") -> list[CPiece]:
-    """The pieces with these names and all that they need, each after the ones it needs.
+    """The pieces with these names and everything they need, each after the ones it needs.
 
-    :param instead: the names of pieces, each with that of its replacement
-    :param room: ``c``, or ``module`` for those of a kernel module
+    :param instead: names of pieces, each with the name of its replacement
+    :param room: ``c``, or ``module`` for a kernel module's pieces
     """
     pieces = all_pieces(room)
     ordered: dict[str, CPiece] = {}
@@ -96,12 +96,12 @@ def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c"
     return list(ordered.values())
 
 
-#: The maximum columns of a line in the kernel's coding style, with tabs of eight.
+#: The maximum width of a line in the kernel's coding style, with tabs of eight columns.
 _COLUMNS, _TAB = 100, 8
 
 
 def comment(lines: Iterable[str]) -> str:
-    """The comment at the head of a file."""
+    """The comment at the top of a file."""
     return "\n".join(["/*", *(f" * {c_comment(line)}".rstrip() for line in lines), " */"])
 
 
@@ -111,7 +111,7 @@ def bytes_of(pages: int) -> str:
 
 
 def area_at(span: Span) -> str:
-    """The address of pages of an area."""
+    """The address of pages in an area."""
     return f"area_{span.name}" + (f" + {bytes_of(span.start)}" if span.start else "")
 
 
@@ -127,15 +127,15 @@ def function(head: str, lines: Iterable[str]) -> str:
 
 
 def block(condition: str, statements: list[str]) -> list[str]:
-    """A condition or loop with its statements, in braces if there are several."""
+    """A condition or loop and its statements, in braces if there are several."""
     inner = [f"\t{line}" for line in statements]
     return [condition, *inner] if len(statements) == 1 else [f"{condition} {{", *inner, "}"]
 
 
 def called(before: str, call: str, behind: str, level: int) -> list[str]:
-    """A statement with a call in it, in lines of at most 100 columns if possible.
+    """A statement that contains a call, in lines of at most 100 columns if possible.
 
-    It is broken before the call if other arguments come first, and at commas in it.
+    It is broken before the call if other arguments come first, and at commas within the call.
 
     :param before: the text before the call
     :param level: the number of tabs before the lines

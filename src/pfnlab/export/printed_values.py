@@ -11,10 +11,10 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f"}
 
-#: The start of a path relative to the working directory.
+#: The start of a path that is relative to the working directory.
 AT_FDCWD = -100
 
-#: Bits of mmap(2) on x86.
+#: mmap(2) bits on x86.
 PROT = {"PROT_NONE": 0, "PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4}
 MAP = {
     **{"MAP_SHARED": 0x01, "MAP_PRIVATE": 0x02, "MAP_SHARED_VALIDATE": 0x03, "MAP_FIXED": 0x10},
@@ -40,7 +40,7 @@ CLONE = {
 
 
 def number(text: str) -> int | None:
-    """A number or address; ``NULL`` and ``nil`` are 0, None if it is not a number."""
+    """A number or address, where ``NULL`` and ``nil`` are 0; None if it is not a number."""
     word = _COMMENT.sub("", text).strip()
     if word in ("NULL", "nil"):
         return 0
@@ -49,14 +49,14 @@ def number(text: str) -> int | None:
     try:
         return int(word, 0)
     except ValueError:
-        # A product, e.g. a size in pages printed by strace: 4*4096.
+        # A product, such as a size in pages printed by strace: 4*4096.
         factors = [part.strip() for part in word.split("*")]
         is_product = len(factors) > 1 and all(part.isdigit() for part in factors)
         return prod(map(int, factors)) if is_product else None
 
 
 def bits(text: str, names: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
-    """Flags as a number, and the words that are not among *names*."""
+    """Flags as a number, and the words that are not in *names*."""
     value = 0
     unknown = []
     for part in _COMMENT.sub("", text).split("|"):
@@ -81,13 +81,13 @@ def descriptor(text: str) -> tuple[int, str] | None:
 
 
 def string(text: str) -> tuple[str, bool] | None:
-    """A string, and whether it is printed completely; None if it is not a string."""
+    """A string, and whether it was printed in full; None if it is not a string."""
     found = _STRING.match(text.strip())
     return None if found is None else (unescaped(found[1]), found[2] is None)
 
 
 def unescaped(text: str) -> str:
-    """*text* without the escapes of C."""
+    """*text* with C escapes resolved."""
     return _ESCAPED.sub(_letter, text)
 
 
@@ -101,17 +101,17 @@ def _letter(found: re.Match[str]) -> str:
 
 
 def prot_letters(value: int) -> str:
-    """The word of a protection in the program language."""
+    """The program language's word for a protection."""
     return "".join(letter for bit, letter in ((1, "r"), (2, "w"), (4, "x")) if value & bit) or "none"
 
 
 def arguments_in(
     text: str, start: int, behind_text: Callable[[str, int], int]
 ) -> tuple[tuple[str, ...], int] | None:
-    """The arguments from *start* on, and the index of the closing bracket, or None.
+    """The arguments from *start* on, and the index of the closing bracket; or None.
 
-    :param behind_text: returns the index after a string, or other text whose brackets are ignored, that
-        begins at an index; otherwise the index itself
+    :param behind_text: given an index, returns the index after a string, or after other text whose brackets
+        are ignored, that starts there; otherwise returns the index unchanged
     """
     found: list[str] = []
     open_: list[str] = []
@@ -136,7 +136,7 @@ def arguments_in(
 
 
 def end_of_string(text: str, at: int) -> int:
-    """The index after the string that begins at *at* with the quote there."""
+    """The index after the string that starts at *at* with the quote there."""
     quote = text[at]
     at += 1
     while at < len(text) and text[at] != quote:

@@ -1,4 +1,4 @@
-"""Calls in an strace log on other processes, on resource limits, and on the page map."""
+"""Calls in an strace log that concern other processes, resource limits, or the page map."""
 
 import re
 
@@ -13,20 +13,20 @@ from pfnlab.programs.lang import process_ops
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, ProcessVmReadv, Walk
 
-#: Descriptors that mean the process itself: PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP.
+#: Descriptors that refer to the process itself: PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP.
 _SELF = (-10000, -10001)
 
 _PAGEMAP = re.compile(r"/proc/(self|thread-self|[0-9]+)/pagemap")
-#: The request of PAGEMAP_SCAN, in the forms in which strace prints it.
+#: The PAGEMAP_SCAN request, in the forms in which strace prints it.
 _SCAN = ("PAGEMAP_SCAN", "_IOC(_IOC_READ|_IOC_WRITE, 0x66, 0x10, 0x60)", f"{PAGEMAP_SCAN:#x}")
 
-#: The limits of a program by their names in C.
+#: A program's limits by their names in C.
 _LIMITED = {f"RLIMIT_{word.upper()}": word for word in process_ops.LIMITS}
 _NO_LIMIT = ("RLIM_INFINITY", "RLIM64_INFINITY", f"{(1 << 64) - 1}", f"{(1 << 64) - 1:#x}")
 
 
 class ProcessCalls(MemoryCalls):
-    """Reader of the calls on files, memory and processes; see :class:`FileCalls`."""
+    """Reads calls on files, memory and processes; see :class:`FileCalls`."""
 
     def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
         super().__init__(known)
@@ -43,18 +43,18 @@ class ProcessCalls(MemoryCalls):
         }
 
     def pidfd(self, task: TracedTask, fd: int, pid: int) -> None:
-        """Set descriptor *fd* of *task* to the process *pid*."""
+        """Set *task*'s descriptor *fd* to the process *pid*."""
         task.descriptors.set(fd, TracedFile(PIDFD, process=pid), cloexec=True)
 
     def _pidfd_open(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Handle pidfd_open, which counts as device memory if a use of the descriptor does."""
+        """Handle pidfd_open, which counts as device memory if any use of the descriptor does."""
         named = descriptor(call.arguments[0]) if call.arguments else None
         if named is not None and call.value is not None and call.value >= 0:
             self.pidfd(task, call.value, named[0])
         return False
 
     def _process(self, task: TracedTask, text: str) -> TracedTask | None:
-        """The process of a pidfd; None if the log does not show it."""
+        """The process that a pidfd refers to; None if the log does not show it."""
         found = descriptor(text)
         if found is None:
             return None
@@ -69,7 +69,7 @@ class ProcessCalls(MemoryCalls):
         return None if whose is None else whose.process
 
     def _process_madvise(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Handle one range after another, up to the one that failed."""
+        """Handle the ranges one after another, up to the one that failed."""
         if len(call.arguments) < 5:
             return False
         whose = self._process(task, call.arguments[0])
@@ -104,7 +104,7 @@ class ProcessCalls(MemoryCalls):
         return True
 
     def _process_mrelease(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Handle the call for a process that lives or has ended; the progress of a dying one is unknown."""
+        """Handle the call for a process that lives or has ended; how far a dying one has got is unknown."""
         whose = self._process(task, call.arguments[0]) if call.arguments else None
         if whose is None or not (whose.ended_with_memory if whose.ended else whose.space.pieces):
             return False
@@ -118,7 +118,7 @@ class ProcessCalls(MemoryCalls):
         return len(call.arguments) > 1 and self._limit(task, task, call, *call.arguments[:2])
 
     def _prlimit(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Attribute the call to the limited process, not to the one that sets the limit."""
+        """Attribute the call to the process that is limited, not the one that sets the limit."""
         named = descriptor(call.arguments[0]) if len(call.arguments) > 2 else None
         if named is None:
             return False
@@ -155,7 +155,7 @@ class ProcessCalls(MemoryCalls):
         return self.unsaid("PAGEMAP_SCAN, of which strace does not print the range")
 
     def _other_memory(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Attribute process_vm_readv and process_vm_writev to the task whose memory it is, if tracked."""
+        """Attribute process_vm_readv and process_vm_writev to the task that owns the memory, if tracked."""
         whose = self.tasks.get(number(call.arguments[0])) if call.arguments else None
         if whose is None or len(call.arguments) < 4:
             return False
@@ -180,8 +180,8 @@ class ProcessCalls(MemoryCalls):
 
 
 def ranges_of(text: str) -> list[tuple[int, int]]:
-    """The ranges of an iovec array, each with its first address and its length in bytes; empty ones are left
-    out.
+    """The ranges in an iovec array, each with its first address and its length in
+    bytes, leaving out empty ones.
     """
     found = []
     for part in text.strip("[]").split("}"):
@@ -194,5 +194,5 @@ def ranges_of(text: str) -> list[tuple[int, int]]:
 
 
 def _within(whose: TracedTask, start: int, length: int) -> bool:
-    """True if tracked pages of a process are in a range."""
+    """True if a range contains any of a process's tracked pages."""
     return bool(whose.space.within(start // PAGE_SIZE, pages_in(start + length)))

@@ -1,7 +1,7 @@
 """A trace, or another tool's program, as the text of a pfnlab program.
 
-Tasks that never use device memory are left out together with their forks. Each operation has a comment with
-its source lines and its error there. Calls that the language cannot express are counted at the top.
+Tasks that never use device memory are left out, along with their forks. Each operation has a comment giving
+its source lines and the error it got there. Calls that the language cannot express are counted at the top.
 """
 
 import textwrap
@@ -24,21 +24,21 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS, tasks_named
 from pfnlab.programs.runs.places import PAST_END_PAGES
 
-#: The question of a program from a trace.
+#: The question in a program made from a trace.
 _QUESTION = "Is anything still reserved after these processes exit?"
 
 #: The width of comments on lines of their own.
 _WIDTH = 100
 
-# Characters allowed in a title from a trace or its head.
+# Characters allowed in a title taken from a trace or its head.
 _MOST_TITLE = 200
 
-#: Operations that matter only if a task has or inherits tracked mappings.
+#: Operations that matter only if a task has, or inherits, tracked mappings.
 _WEAK = (ops.Fork, ops.Thread, ops.Exec, ops.Exit, ops.Kill, ops.Mlockall, ops.Munlockall, Setrlimit)
 
 
 class Heading(NamedTuple):
-    """The head of a program: everything except operations."""
+    """The head of a program: everything except its operations."""
 
     title: str = ""
     asks: str = ""
@@ -87,10 +87,10 @@ class RecoveredProgram(NamedTuple):
         return _laid_out(program, steps, self._remarks(unsaid), self.source)
 
     def _reached(self, steps: list[RecoveredOp]) -> tuple[list[RecoveredOp], Counter[str]]:
-        """The steps, limited to the distance that a program can reach past a device's end.
+        """The steps, limited to how far beyond a device's end a program can reach.
 
-        A mapping that ends beyond that is shortened to the maximum, and still fails; one that begins beyond
-        it is left out.
+        A mapping that ends further out is shortened to the maximum, and still fails; one that starts
+        further out is left out.
         """
         kept, far = [], Counter[str]()
         if self.heading.devices:
@@ -174,7 +174,7 @@ def _listed(counted: Counter[str]) -> str:
 
 
 def _kept(steps: tuple[RecoveredOp, ...]) -> list[RecoveredOp]:
-    """The steps of tasks that matter."""
+    """The steps of the tasks that matter."""
     children: dict[str, str] = {}
     strong: set[str] = set()
     for step in steps:
@@ -187,13 +187,13 @@ def _kept(steps: tuple[RecoveredOp, ...]) -> list[RecoveredOp]:
     # The ancestors of a task that matters.
     for task in tuple(strong):
         above = children.get(task)
-        # The rest of the chain is already known; in a damaged log it may be circular.
+        # The rest of the chain is known already; in a damaged log it may be circular.
         while above is not None and above not in strong:
             strong.add(above)
             above = children.get(above)
     kept = [step for step in steps if _matters(step, strong)]
     while kept and isinstance(kept[0].call, ops.Fork) and not kept[0].copied:
-        # A shell that only started the process.
+        # A shell that did nothing but start the process.
         if any(kept[0].task in _tasks_of(step) for step in kept[1:]):
             break
         kept = kept[1:]

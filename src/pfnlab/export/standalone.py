@@ -1,9 +1,9 @@
-"""A program as one self-contained C file that needs only libc and kernel headers, or as a selftest.
+"""A program as a single C file that needs only libc and kernel headers, or as a selftest.
 
-If it needs a driver, a kernel module is written next to it (`module_files`).
+If it needs a driver, a kernel module is written to accompany it (`module_files`).
 
-A program with one task is a child process that makes its calls in order. With several tasks, or if one ends
-before the program does, the first process schedules each task.
+A program with a single task is a child process that makes its calls in order. If there are several tasks, or
+one ends before the program does, the first process schedules each task.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from pfnlab.export.pieces import block, called, comment, function, with_needs
 from pfnlab.export.subject import Subject
 from pfnlab.programs.lang.ops import END_KINDS
 
-#: Headers of the code generated here, not of pieces.
+#: Headers for the code generated here, but not for pieces.
 _HEADERS = (
     *("<errno.h>", "<fcntl.h>", "<signal.h>", "<stdbool.h>", "<stdint.h>", "<stdio.h>"),
     *("<stdlib.h>", "<string.h>", "<sys/mman.h>", "<sys/wait.h>", "<unistd.h>"),
@@ -31,12 +31,12 @@ _MOST_FAILURES = 255
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """The output format of a C program.
+    """An output format of a C program.
 
     :param build: the command that builds it, with ``{name}`` and ``{source}``, or ``{folder}``
-    :param begin: the statements with which it begins
+    :param begin: the statements it starts with
     :param plan: the statement that announces the number of tests, with ``{count}``
-    :param child: the statements that include the results of a child, which are ``{count}`` tests
+    :param child: the statements that include a child's results, which are ``{count}`` tests
     :param instead: pieces that replace others
     """
 
@@ -51,7 +51,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class _Dialects(msgspec.Struct, forbid_unknown_fields=True):
-    """``dialects.toml``: plain TAP and kselftest, whose folder has more files.
+    """``dialects.toml``: plain TAP, and kselftest, whose folder has more files.
 
     :param makefile: with ``{program}``
     """
@@ -74,12 +74,12 @@ def as_c(subject: Subject) -> dict[str, str]:
     plan = CPlan(subject, drives=True)
     if not plan.work:
         return {f"{subject.name}.c": c_text_of(plan, _SAID.tap)}
-    # make does not support names with blanks, and modules none with dashes.
+    # make does not support names with blanks, nor modules names with dashes.
     return {f"{subject.identifier}.c": c_text_of(plan, _SAID.tap), **module_files(subject, plan.work)}
 
 
 def c_text_of(plan: CPlan, dialect: Dialect) -> str:
-    """The whole file of a program."""
+    """The complete file for a program."""
     pieces = with_needs(_pieces(plan), dialect.instead)
     headers = sorted({*_HEADERS, *(header for piece in pieces for header in piece.includes)})
     own = [*dialect.headers, *[c_string(f"{module_name(plan.subject)}.h")] * bool(plan.work)]
@@ -214,7 +214,7 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
 
 
 def as_kselftest(subject: Subject) -> dict[str, str]:
-    """The program as a folder of selftests: its C, ``Makefile`` and ``config``.
+    """The program as a selftest folder: its C, ``Makefile`` and ``config``.
 
     :raises Undecided: if user space cannot perform one of the operations, or the machine gave no answer
     """

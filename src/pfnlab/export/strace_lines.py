@@ -1,9 +1,9 @@
 """The lines of an strace log: each system call with its process, arguments and result.
 
-The logs of ``strace``, ``strace -f`` and ``strace-log-merge`` can be read, with or without paths of
-descriptors (``-y``, ``-yy``), time stamps (``-t``, ``-tt``, ``-ttt``, ``-r``, ``-T``), names of commands
-(``-Y``), instruction pointers (``-i``), numbers of calls (``-n``) and call stacks (``-k``). A call that the
-log splits for another process (``<unfinished ...>``, ``<... mmap resumed>``) is joined.
+This reads logs from ``strace``, ``strace -f`` and ``strace-log-merge``, with or without descriptor paths
+(``-y``, ``-yy``), timestamps (``-t``, ``-tt``, ``-ttt``, ``-r``, ``-T``), command names (``-Y``), instruction
+pointers (``-i``), call numbers (``-n``) and call stacks (``-k``). A call that the log interrupts for another
+process (``<unfinished ...>``, ``<... mmap resumed>``) is put back together.
 """
 
 import re
@@ -14,15 +14,15 @@ from pfnlab.export.printed_values import arguments_in, end_of_string
 
 
 class LoggedCall(NamedTuple):
-    """A system call of a log.
+    """A system call in a log.
 
     :param pid: the process or thread; None if the log has only one
-    :param line: the line of its result, counted from 1
-    :param begun: the line where it begins
-    :param arguments: as printed, without separating commas
-    :param value: the returned number; None if it never returned (``= ?``)
+    :param line: the line with its result, counted from 1
+    :param begun: the line where it starts
+    :param arguments: as printed, without the commas between them
+    :param value: the number returned; None if the call never returned (``= ?``)
     :param errno: the name of the error; ``""`` on success
-    :param path: the path of a returned descriptor (``-y``); ``""`` if not printed
+    :param path: the path of a descriptor that was returned (``-y``); ``""`` if not printed
     """
 
     pid: int | None
@@ -47,14 +47,14 @@ class TracedEnd(NamedTuple):
 
 
 class UnreadLine(NamedTuple):
-    """A line that is not a system call: output of the traced program, or damage."""
+    """A line that is not a system call: output from the traced program, or damage."""
 
     line: int
     text: str
 
 
 class InjectedCall(NamedTuple):
-    """A call whose result strace made up: the kernel did not run it."""
+    """A call whose result strace made up: the kernel never ran it."""
 
     line: int
     text: str
@@ -62,10 +62,10 @@ class InjectedCall(NamedTuple):
 
 LogEvent = LoggedCall | TracedEnd | UnreadLine | InjectedCall
 
-#: The acting process, before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
+#: The acting process, printed before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
 _PID = re.compile(r"\[pid\s+(\d+)(?:<[^>]*>)?\]\s+|(\d+)(?:<[^>]*>)?\s+(?=\S)")
 
-#: Time stamps, in the forms of -t, -tt, -ttt and -r, and those of dates.
+#: Timestamps, in the -t, -tt, -ttt and -r formats, and in date format.
 _STAMP = re.compile(
     r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d{4})?\s+|\d{1,10}\.\d{3,9}\s+|\(\+\s*\d+\.\d+\)\s+"
 )
@@ -81,12 +81,12 @@ _RESULT = re.compile(
     re.DOTALL,
 )
 _INJECTED = re.compile(r"\(INJECTED\)(?:\s+<\d+\.\d+>)?\Z")
-#: Lines of strace itself, of signals and of call stacks, which do not change memory.
+#: Lines from strace itself, and those for signals and call stacks, which do not change memory.
 _NOTHING = re.compile(
     r"strace: |--- .* ---\Z|\+\+\+ superseded by |<detached \.\.\.>|<\.\.\. resuming "
     r"|\[ Process PID=\d+ runs in |> (?:\S.* )?\[0x[0-9a-f]+\]"
 )
-#: Names of the same calls on other architectures.
+#: The names of the same calls on other architectures.
 _SAME = {"old_mmap": "mmap"}
 
 #: Errors of calls that the kernel restarts, or that a signal ended, without any effect.
@@ -94,15 +94,15 @@ RESTARTED = frozenset({"ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "EREST
 
 
 def looks_like_strace(text: str) -> bool:
-    """True if one of the first lines with content is a system call of a log, with its result."""
+    """True if one of the first non-empty lines is a logged system call with its result."""
     lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:50]
     return any(isinstance(event, LoggedCall) for event in events_of(lines))
 
 
 def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
-    """The calls of a log in the order of their results.
+    """The calls in a log, in the order of their results.
 
-    A call without a result at the end of the log is left out.
+    A call at the end of the log that has no result is left out.
     """
     waiting: dict[int | None, tuple[int, str]] = {}
     for number, raw in enumerate(lines, 1):
@@ -132,7 +132,7 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
 
 
 def _without_prefix(text: str) -> tuple[int | None, str]:
-    """The process that a line belongs to, and the line from the call on."""
+    """The process that a line belongs to, and the rest of the line from the call on."""
     pid: int | None = None
     rest = text.lstrip()
     while rest:
@@ -168,7 +168,7 @@ def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | Non
 
 
 def _behind_text(text: str, at: int) -> int:
-    """The index after a string, a descriptor's path or a comment that begins at *at*; otherwise *at*."""
+    """The index after a string, a descriptor's path or a comment that starts at *at*; otherwise *at*."""
     if text[at] == '"':
         return end_of_string(text, at)
     if text[at] == "<" and _is_path(text, at):
@@ -179,7 +179,7 @@ def _behind_text(text: str, at: int) -> int:
 
 
 def _is_path(text: str, at: int) -> bool:
-    """True for the path of a descriptor (``3</dev/mem>``), not for ``21<<MAP_HUGE_SHIFT``."""
+    """True for a descriptor's path (``3</dev/mem>``), but not for ``21<<MAP_HUGE_SHIFT``."""
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
     return (before.isdigit() or before == "D") and after not in ("<", "=", " ", "")
 

@@ -15,9 +15,10 @@ from pfnlab.programs.runs.observation import BookEntry, Run
 class Subject(msgspec.Struct, frozen=True):
     """A program to be written in another form.
 
-    :param name: its name, without folder and suffix; files and functions are named after it
-    :param run: a machine's answer for the reproducer to expect; None if it should print what it observes
-    :param right: the entries that a correct kernel leaves; None if unknown, or given by *run*
+    :param name: its name, without folder and suffix, after which files and functions are named
+    :param run: a machine's answer, which the reproducer should expect; None if it
+        should print what it observes
+    :param right: the entries that a correct kernel leaves; None if unknown, or if *run* gives them
     """
 
     name: str
@@ -29,7 +30,7 @@ class Subject(msgspec.Struct, frozen=True):
     def judged(cls, name: str, program: Program) -> Self:
         """A subject that expects the entries left by the newest model that violates no property.
 
-        If the program names properties in its ``expect`` lines, only those count.
+        If the program's ``expect`` lines name properties, only those count.
         """
         named = {expect.keeps for expect in program.expects if expect.keeps}
         for series in reversed(all_series()):
@@ -41,5 +42,5 @@ class Subject(msgspec.Struct, frozen=True):
 
     @property
     def identifier(self) -> str:
-        """The name as a C identifier and in file names: ``munmap_middle``."""
+        """The name as a C identifier, and as used in file names: ``munmap_middle``."""
         return word(self.name)

@@ -1,7 +1,7 @@
 """The text of a syzkaller program: its calls, and the addresses in its comments.
 
-The form is that of ``prog/encoding.go`` of syzkaller: one call per line, ``r0 = openat(...)``, memory as
-``&(0x7f0000000000/0x4000)=nil`` (address and size), strings in ``'...'``, properties after the call, e.g.
+The format is that of syzkaller's ``prog/encoding.go``: one call per line, ``r0 = openat(...)``; memory as
+``&(0x7f0000000000/0x4000)=nil`` (address and size); strings in ``'...'``; and properties after the call, e.g.
 ``(fail_nth: 5)`` and ``(async)``. It names neither areas nor devices, so comments do::
 
     # bar: pci, 16 pages, from page 0 of BAR 2
@@ -21,17 +21,17 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KINDS, page_count
 from pfnlab.programs.runs.places import ISA_PFN, LOWMEM, PAST_END_PAGES, WINDOW_PAGES
 
-#: The address of the programs' data area, and its number of pages.
+#: The address of the data area in programs, and its number of pages.
 DATA_START = 0x7F0000000000
 DATA_PAGES = 4096
 
 
 class SyzCall(NamedTuple):
-    """A call of a syzkaller program.
+    """A call in a syzkaller program.
 
     :param line: its line, counted from 1
-    :param result: the variable of its result, ``r0``, or ``""``
-    :param name: of the system call, without the variant after ``$``
+    :param result: the variable that receives its result, ``r0``, or ``""``
+    :param name: the name of the system call, without the variant after ``$``
     :param props: its properties, e.g. ``fail_nth: 5``
     """
 
@@ -49,14 +49,14 @@ _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
 def looks_like_syz(text: str) -> bool:
-    """True if the first line with content is a call of a syzkaller program."""
+    """True if the first non-empty line is a call in a syzkaller program."""
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
     head = _HEAD.match(first)
     return head is not None and bool(head[1] or head[3] or re.search(r"0x|\(\)|nil|\br\d", first))
 
 
 def calls_of(text: str, source: str) -> list[SyzCall]:
-    """The calls of a program.
+    """The calls in a program.
 
     :raises Misuse: if a line is not a call
     """
@@ -69,12 +69,12 @@ def calls_of(text: str, source: str) -> list[SyzCall]:
 
 
 def comments_of(text: str) -> list[str]:
-    """The comments of a program, without their mark."""
+    """The comments in a program, without the comment mark."""
     return [line.strip()[1:].strip() for line in text.splitlines() if line.strip().startswith("#")]
 
 
 def address(argument: str) -> int | None:
-    """The address of a pointer, or of a plain number; None for anything else."""
+    """The address in a pointer, or a plain number; None for anything else."""
     found = _POINTER.match(argument)
     if found is not None:
         return int(found[1], 16)
@@ -85,7 +85,7 @@ def address(argument: str) -> int | None:
 
 
 def pointed_text(argument: str) -> str | None:
-    """The string that a pointer refers to, up to its end, or None."""
+    """The string that a pointer refers to, up to its end; or None."""
     found = _POINTER.match(argument)
     text = _TEXT.match(found[3]) if found and found[3] else None
     return None if text is None else unescaped(text[1]).partition("\0")[0]
@@ -116,15 +116,15 @@ def _call(line: str, number: int, source: str) -> SyzCall:
 
 
 def _behind_text(text: str, at: int) -> int:
-    """The index after a string that begins at *at*; otherwise *at*."""
+    """The index after a string that starts at *at*; otherwise *at*."""
     return end_of_string(text, at) if text[at] in "'\"`" else at
 
 
-#: Areas begin at multiples of this number of pages, so that no two share a page table; the first such area in
-#: the data area holds strings.
+#: Areas start at multiples of this number of pages, so that no two share a page table; the first such block
+#: in the data area holds strings.
 _ALIGN = 512
 
-#: The pages of the fixed kinds of devices in physical memory: RAM below 1 MiB that every PC has.
+#: The pages that the fixed kinds of devices have in physical memory: RAM below 1 MiB that every PC has.
 _FIXED = {"lowmem": LOWMEM.start, "isa": ISA_PFN}
 
 _DEVICE = re.compile(
@@ -157,14 +157,14 @@ class SyzPlaces(NamedTuple):
         return {name: start for name, start, _ in self.areas}[span.name] + span.start * PAGE_SIZE
 
     def span(self, kind: Iterable[DeviceKind], page: int, pages: int) -> Span | None:
-        """The pages from *page* on of a device of one of these kinds; None if none contains it."""
+        """The pages from *page* on, of a device of one of these kinds; None if none contains it."""
         for device, first in self.devices:
             if device.kind in kind and first <= page < first + device.pages + PAST_END_PAGES:
                 return Span(device.name, page - first, page - first + pages)
         return None
 
     def pages_of(self, start: int, length: int) -> list[Span]:
-        """The pages of areas between two addresses."""
+        """The pages in areas between two addresses."""
         spans = []
         for name, first, pages in self.areas:
             low = max(0, (start - first) // PAGE_SIZE)
@@ -177,8 +177,8 @@ class SyzPlaces(NamedTuple):
 def places_for(program: Program, name: str) -> SyzPlaces:
     """Addresses for everything in *program*.
 
-    :raises Undecided: if it needs more address space than a syzkaller program has, or memory without a fixed
-        address
+    :raises Undecided: if it needs more address space than a syzkaller program has, or
+        memory without a fixed address
     """
     devices: list[tuple[Device, int]] = []
     page = 0
@@ -205,7 +205,7 @@ def places_for(program: Program, name: str) -> SyzPlaces:
 
 
 def places_in(comments: Iterable[str]) -> SyzPlaces:
-    """The addresses in comments of a syzkaller program."""
+    """The addresses given in a syzkaller program's comments."""
     devices, areas = [], []
     for comment in comments:
         if (found := _DEVICE.match(comment)) and found[2] in KINDS:

@@ -15,7 +15,7 @@ from pfnlab.programs.lang.process_ops import ADVICE, ProcessMadvise, ProcessMrel
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 
-#: Numbers of descriptors that mean the process itself.
+#: Descriptor numbers that refer to the process itself.
 _SELF = (NO_LIMIT + 1 - 10000, NO_LIMIT + 1 - 10001)
 
 _ADVICES = {value: name for name, value in ADVICE.items()}
@@ -23,7 +23,7 @@ _RESOURCES = {value: name for name, value in RLIMIT.items()}
 
 
 class SyzProcessCalls:
-    """The operations of a syzkaller program so far, and the meanings of its variables.
+    """The operations of a syzkaller program so far, and what its variables mean.
 
     :ivar unsaid: the number of calls that cannot be expressed, by kind
     """
@@ -32,8 +32,7 @@ class SyzProcessCalls:
         self.steps: list[RecoveredOp] = []
         self.unsaid: Counter[str] = Counter()
         self.places = places
-        #: The tasks of variables that hold pids or pidfds, and the variables that hold descriptors of page
-        #: maps.
+        #: The tasks of variables that hold pids or pidfds, and the variables that hold page map descriptors.
         self.pids: dict[str, str] = {}
         self._pidfds: dict[str, str] = {}
         self._page_maps: set[str] = set()
@@ -49,7 +48,7 @@ class SyzProcessCalls:
         return True
 
     def process_call(self, call: SyzCall) -> bool:
-        """Convert a call that this module handles; False for others, and calls not about device memory."""
+        """Convert a call that this module handles; False for others, and those not about device memory."""
         words = call.arguments
         match call.name:
             case "getpid" if call.result:
@@ -110,7 +109,7 @@ class SyzProcessCalls:
         return self.add(Setrlimit(name, None), call)
 
     def _scan(self, call: SyzCall) -> bool:
-        """PAGEMAP_SCAN of pages of any category."""
+        """PAGEMAP_SCAN for pages in any category."""
         fields = members(pointed(call.arguments[2]))
         if len(fields) < 12:
             return False

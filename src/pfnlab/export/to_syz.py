@@ -1,4 +1,4 @@
-"""A program in syzkaller's form: system calls at fixed addresses, in one process."""
+"""A program in syzkaller's format: system calls at fixed addresses, all in one process."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import ANON, ROWS, tasks_named
 
-#: The device whose BAR is mapped, and the BAR's physical address; to be replaced by the machine's.
+#: The device whose BAR is mapped, and the BAR's physical address; replace them with the machine's own.
 DEVICE, BAR = "0000:00:04.0", 2
 BAR_ADDRESS = 0xFE000000
 
@@ -31,15 +31,15 @@ _PATHS: dict[ops.Via, str] = {
     "devmem-sync": "/dev/mem",
 }
 
-#: Files whose offsets are addresses of physical memory.
+#: Files in which offsets are physical addresses.
 _PHYSICAL: tuple[ops.Via, ...] = ("proc-wc", "proc-uc", "devmem", "devmem-sync")
 
-#: Requests of /proc/bus/pci: to map memory, and write-combining.
+#: /proc/bus/pci requests: to map memory, and to enable write combining.
 IS_MEM, WRITE_COMBINE = 0x50434902, 0x50434903
 
-#: The addresses of structures passed to calls, and of those that a scan fills; paths precede them.
+#: The addresses of structures passed to calls, and of those that a scan fills in; paths come before them.
 _ARGUMENTS, _REGIONS = DATA_START + PAGE_SIZE, DATA_START + 2 * PAGE_SIZE
-#: All categories that a scan has on every kernel, and the value for no limit.
+#: All categories that a scan has on every kernel, and the value that means no limit.
 _CATEGORIES = 0xFE
 NO_LIMIT = (1 << 64) - 1
 _NOWHERE = "0xffffffffffffffff"
@@ -50,8 +50,8 @@ _PROT = {"r": 1, "w": 2, "x": 4}
 def as_syz(subject: Subject) -> dict[str, str]:
     """The program as syzkaller text.
 
-    :raises Undecided: if an operation has no such form: one by another task, a load or store, or one by a
-        driver
+    :raises Undecided: if an operation cannot be written this way: one by another task, a load or
+        store, or one by a driver
     """
     program = subject.program
     if not program.ops or program.thp is not None:
@@ -76,7 +76,7 @@ _ADDRESS = f", and {BAR_ADDRESS:#x} by the address of BAR {BAR}"
 
 
 def _free(places: SyzPlaces) -> str:
-    """Unmap syzkaller's own mappings at the addresses of the areas."""
+    """Unmap syzkaller's own mappings at the areas' addresses."""
     first = places.areas[0][1]
     _, last, pages = places.areas[-1]
     length = last + pages * PAGE_SIZE - first
@@ -102,7 +102,7 @@ class _Writing:
         self._variables = 0
 
     def lines(self, op: ops.Op, number: int) -> Iterator[str]:
-        """The calls of an operation."""
+        """The calls for an operation."""
         if op.task != ops.MAIN_TASK:
             raise self._cannot(op, number, "a child or thread acts")
         if op.fail or op.skip or op.hold:
@@ -165,7 +165,7 @@ class _Writing:
                 raise self._cannot(op, number, "no system call with fixed arguments does it")
 
     def _plain(self, call: ops.Call, row: Row) -> Iterator[str]:
-        """A call with address and length of a range, and the other fields in order."""
+        """A call with a range's address and length, and the other fields in order."""
         for name, field in zip(call.__struct_fields__, row.fields, strict=True):
             value: Any = getattr(call, name)
             match field:
@@ -186,7 +186,7 @@ class _Writing:
         return f"r{self._variables - 1}"
 
     def _pidfd(self, task: str) -> Iterator[str]:
-        """The variable of a task's pidfd, which is opened on first use."""
+        """The variable with a task's pidfd, which is opened on first use."""
         if task in self._pidfds:
             return
         if task not in self._pids:
@@ -196,7 +196,7 @@ class _Writing:
         yield f"{self._pidfds[task]} = syz_pidfd_open({self._pids[task]}, 0x0)"
 
     def _scan(self, span: Span) -> Iterator[str]:
-        """PAGEMAP_SCAN of a range, with room for one region per page."""
+        """PAGEMAP_SCAN for a range, with room for one region per page."""
         if not self._page_map:
             self._page_map = self._variable()
             yield f"{self._page_map} = syz_open_procfs$pagemap(0x0, &({DATA_START:#x})='pagemap\\x00')"
@@ -210,7 +210,7 @@ class _Writing:
         yield f"ioctl$PAGEMAP_SCAN({self._page_map}, {PAGEMAP_SCAN:#x}, {words})"
 
     def _opened(self, via: ops.Via) -> Iterator[str]:
-        """The variable of an interface's file, which is opened on first use."""
+        """The variable with an interface's file, which is opened on first use."""
         if via in self._files:
             return
         self._files[via] = variable = self._variable()

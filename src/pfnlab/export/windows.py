@@ -1,6 +1,6 @@
-"""Conversion of the physical memory that a trace maps, and of the files used for it, into devices.
+"""Turning the physical memory that a trace maps, and the files it uses for that, into devices.
 
-Mapped pages are first noted as pages of their file; at the end, each file's pages become device pages.
+Mapped pages are first recorded as pages of their file; at the end, each file's pages become device pages.
 """
 
 import re
@@ -17,13 +17,13 @@ from pfnlab.programs.lang.words import MAX_ISA_PAGES, MAX_LOWMEM_PAGES
 #: The start of `isa` devices, and the end of low memory, in pages.
 _ISA_FIRST = 0x98
 
-#: Ranges of /dev/mem that are closer to each other than this number of pages become one device.
+#: Ranges in /dev/mem that are closer together than this many pages become one device.
 _NEAR = 1 << 12
 
-#: The name for all of physical memory, whose pages are counted from 0.
+#: The name for all of physical memory, where pages are counted from 0.
 PHYSICAL = "physical memory"
 
-#: The first regions of a device are its BARs.
+#: A device's first regions are its BARs.
 _BARS = 6
 
 
@@ -31,7 +31,7 @@ class FilePlace(NamedTuple):
     """The device or BAR in which a file's pages are counted.
 
     :param device: ``0000:00:04.0``; :data:`PHYSICAL` for all of physical memory
-    :param bar: the number of the BAR, None if pages are physical addresses
+    :param bar: the number of the BAR; None if pages are physical addresses
     """
 
     device: str
@@ -39,14 +39,14 @@ class FilePlace(NamedTuple):
 
 
 class KnownBar(NamedTuple):
-    """A BAR of a sysfs ``resource`` file, in pages of physical memory."""
+    """A BAR from a sysfs ``resource`` file, in pages of physical memory."""
 
     first: int
     end: int
 
 
 def bars_of(text: str, source: str) -> dict[int, KnownBar]:
-    """The BARs of a sysfs ``resource`` file, by number.
+    """The BARs in a sysfs ``resource`` file, by number.
 
     :raises Misuse: if *text* is not from such a file
     """
@@ -68,7 +68,7 @@ def bars_of(text: str, source: str) -> dict[int, KnownBar]:
 
 
 class _Window:
-    # A range of pages of a place that belongs to one device.
+    # A range of pages in a place, belonging to a single device.
 
     def __init__(self, place: FilePlace, first: int, end: int, kind: DeviceKind, says: str) -> None:
         self.place, self.first, self.end, self.kind, self.says = place, first, end, kind, says
@@ -76,7 +76,7 @@ class _Window:
 
 
 class DeviceWindows:
-    """The windows of a trace into physical memory.
+    """A trace's windows into physical memory.
 
     :param known: BARs by device, where their sizes are known; the key ``""`` stands for the only device
     """
@@ -89,14 +89,14 @@ class DeviceWindows:
         self._windows: list[_Window] = []
 
     def size(self, place: FilePlace, size: int) -> None:
-        """Note that the file of *place* has *size* bytes."""
+        """Record that the file at *place* has *size* bytes."""
         if size > 0:
             self._sizes[place] = -(-size // PAGE_SIZE)
 
     def mapped(self, place: FilePlace, first: int, end: int, *, failed: bool) -> Span:
-        """Note mapped pages; the name in the returned span is provisional, see :meth:`span`.
+        """Record mapped pages; the name in the returned span is provisional, see :meth:`span`.
 
-        :param failed: the call failed, so there may be no memory; its address still needs a device
+        :param failed: the call failed, so there may be no memory, but its address still needs a device
         """
         ranges = self._mapped.setdefault(place, [])
         if not failed:
@@ -106,11 +106,11 @@ class DeviceWindows:
         return Span(_key(place), first, end)
 
     def noted(self, device: str) -> str | None:
-        """The provisional name of a device's pages in noted spans; None if none of it was mapped."""
+        """The provisional name that recorded spans use for a device's pages; None if none was mapped."""
         return next((_key(place) for place in self._mapped if place.device == device), None)
 
     def resolve(self) -> None:
-        """Turn all noted pages into devices."""
+        """Turn all recorded pages into devices."""
         for place, ranges in self._mapped.items():
             if place.bar is None:
                 self._physical(place, sorted(ranges))
@@ -119,16 +119,16 @@ class DeviceWindows:
         self._name()
 
     def devices(self) -> list[Device]:
-        """The devices of the program."""
+        """The program's devices."""
         return [Device(window.name, window.kind, window.end - window.first) for window in self._windows]
 
     def comments(self) -> list[str]:
-        """A comment line for each device that describes it."""
+        """One comment line for each device, describing it."""
         width = max((len(window.name) for window in self._windows), default=0)
         return [f"{window.name:<{width}}  {window.says}" for window in self._windows]
 
     def span(self, noted: Span) -> Span:
-        """The device pages for a span returned by :meth:`mapped`."""
+        """The device pages for a span that :meth:`mapped` returned."""
         own = [window for window in self._windows if _key(window.place) == noted.name]
         inside = next((window for window in own if window.first <= noted.start < window.end), None)
         place = next((place for place in self._mapped if _key(place) == noted.name), None)
@@ -178,7 +178,7 @@ class DeviceWindows:
             self._windows.append(window)
 
     def _physical_bar(self, place: FilePlace, page: int) -> tuple[FilePlace, KnownBar] | None:
-        """The BAR that contains *page* of physical memory."""
+        """The BAR that contains physical memory page *page*."""
         if place.bar is not None:
             return None
         for device, known in self._known.items():
@@ -212,7 +212,7 @@ def _key(place: FilePlace) -> str:
 
 
 def _joined(ranges: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Join ranges of one kind that are near each other; there is only one ``isa`` device."""
+    """Join ranges of one kind that are close together; there is only one ``isa`` device."""
     joined: list[tuple[int, int, str]] = []
     for first, end, kind in sorted(ranges, key=lambda item: (item[2], item[0])):
         if joined and joined[-1][2] == kind and (kind == "isa" or first - joined[-1][1] <= _NEAR):
@@ -226,9 +226,9 @@ def _joined(ranges: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]
 class DeviceFile(NamedTuple):
     """A file through which physical memory can be mapped.
 
-    :param via: the word for it in the program language, which may depend on how the file is opened
+    :param via: the program language's word for it, which may depend on how the file is opened
     :param device: its device, ``0000:00:04.0``; ``""`` for all physical memory
-    :param bar: the number of the BAR, if the file is for one
+    :param bar: the number of the BAR, if the file is for just one
     """
 
     via: Via
@@ -251,7 +251,7 @@ _DRIVERS = re.compile(
 
 
 def device_file(path: str) -> DeviceFile | None:
-    """The device file at *path*; None if mappings of it are ordinary memory."""
+    """The device file at *path*; None if mapping it gives ordinary memory."""
     path = _FOLDERS.sub("/", path)
     if path == "/dev/mem":
         return DeviceFile("devmem")

@@ -1,1 +1,1 @@
-"""Programs: the language, one run of a program, and the model as a machine."""
+"""Programs: the language, the runs of a program, and the model as a machine."""

@@ -27,11 +27,11 @@ _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The result of one comparison with the model.
 
-    :param programs: how many programs both machines ran
-    :param steps: how many of their steps were compared
-    :param undecided: how many programs were not compared because headers, modules or a rule are missing
-    :param differences: in how many programs the model and the kernel differed
-    :param unexplained: how many of these no switch explains
+    :param programs: number of programs that both machines ran
+    :param steps: number of their steps that were compared
+    :param undecided: number of programs not compared because headers, modules or a rule are missing
+    :param differences: number of programs in which the model and the kernel differed
+    :param unexplained: number of these that no switch explains
     :param seed: the seed for the random programs
     """
 

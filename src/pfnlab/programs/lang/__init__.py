@@ -1,1 +1,1 @@
-"""The program language: operations, and the reading, checking, printing and shortening of programs."""
+"""The program language: its operations, and how programs are read, checked, printed and shortened."""

@@ -1,24 +1,24 @@
-"""The areas of a program: their places, equal on all machines, and those that may show device pages."""
+"""A program's areas: where they are, the same on every machine, and which may show device pages."""
 
 from collections.abc import Collection, Iterable
 
 from pfnlab.programs.lang.ops import Call, Mmap, Mremap, Program, RemapFilePages
 
-#: The page number at which the first area starts (16 TiB), far from anything a process maps itself.
+#: The page number of the first area (16 TiB), far from anything that a process maps on its own.
 FIRST_AREA_PAGE = 1 << 32
 
 #: The name of the clock pages.
 VVAR = "vvar"
 
-#: Areas start at multiples of 1 GiB and leave at least one free GiB between them, so no two areas
-#: touch and no two share a page table.
+#: Areas start at multiples of 1 GiB with at least 1 GiB free between them, so no two touch
+#: or share a page table.
 AREA_ALIGN_PAGES = 1 << 18
 
 
 def area_extents(program: Program) -> dict[str, int]:
-    """Every area of the program with the number of pages that may be named in it, in order of first use.
+    """Every area in the program, in order of first use, with the number of pages that may be named in it.
 
-    A declared area keeps its declared size if that is larger than the mapping there.
+    A declared area keeps its declared size if that exceeds the largest mapping there.
     """
     extents = {area.name: area.pages for area in program.areas}
     for op in program.ops:
@@ -31,7 +31,7 @@ def area_extents(program: Program) -> dict[str, int]:
 
 
 def area_starts(program: Program) -> dict[str, int]:
-    """The page number at which every area starts, the same on every machine."""
+    """The page number where each area starts, the same on every machine."""
     starts: dict[str, int] = {}
     page = FIRST_AREA_PAGE
     for name, pages in area_extents(program).items():
@@ -40,14 +40,14 @@ def area_starts(program: Program) -> dict[str, int]:
     return starts
 
 
-#: The operations that map pages of a device into an area.
+#: The operations that map device pages into an area.
 SHOWING = (Mmap, Mremap, RemapFilePages)
 
 
 def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bool = False) -> frozenset[str]:
-    """The areas in which pages of *devices* are mapped, or into which such a mapping may be moved.
+    """The areas where pages of *devices* are mapped, or to which such a mapping may be moved.
 
-    Neither the success nor the order of the operations matters.
+    The success and the order of the operations are ignored.
 
     :param shared: count only mappings through which a store reaches the device
     """
@@ -57,12 +57,11 @@ def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bo
 
 
 def areas_of_driver(calls: Iterable[Call], *, vfio: bool = False) -> frozenset[str]:
-    """The areas in which the guest driver maps something through its first file, or to which that may be
-    moved.
+    """The areas where the guest driver maps something through its first file, or to which that may be moved.
 
-    Revocations of the first file do not cover mappings of the second (S9.12.1).
+    Revoking mappings of the first file does not affect mappings of the second (S9.12.1).
 
-    :param vfio: consider mappings of vfio-pci instead of the guest driver's
+    :param vfio: look for vfio-pci mappings instead of the guest driver's
     """
     showing = [call for call in calls if isinstance(call, SHOWING)]
     maps = [call for call in showing if isinstance(call, Mmap)]
@@ -77,7 +76,7 @@ def _by_first_file(call: Mmap) -> bool:
 
 
 def _moved_to(showing: Iterable[Call], areas: set[str]) -> frozenset[str]:
-    """These areas, and those to which their mappings may be moved."""
+    """These areas, plus those to which their mappings may be moved."""
     moves = [(call.span.name, target_of(call)) for call in showing if isinstance(call, Mremap)]
     while found := {to for start, to in moves if start in areas} - areas:
         areas |= found
@@ -85,7 +84,7 @@ def _moved_to(showing: Iterable[Call], areas: set[str]) -> frozenset[str]:
 
 
 def target_of(call: Mmap | Mremap | RemapFilePages) -> str:
-    """The area that contains the pages of *call* afterwards."""
+    """The area that has the pages of *call* afterwards."""
     if isinstance(call, RemapFilePages):
         return call.span.name
     if call.over is not None:
@@ -94,8 +93,8 @@ def target_of(call: Mmap | Mremap | RemapFilePages) -> str:
 
 
 def areas_of_unknown(program: Program) -> frozenset[str]:
-    """The areas whose contents depend on the machine: pages of an ``isa`` device hold data of the kernel and
-    the firmware, those of perf hold the kernel's data about the event, and those of vvar the time.
+    """The areas whose contents depend on the machine: pages of an ``isa`` device hold kernel and firmware
+    data, perf pages hold the kernel's data about the event, and vvar pages hold the time.
     """
     own = {device.name for device in program.devices if device.kind == "isa"} | {"perf", VVAR}
     return areas_showing((op.call for op in program.ops), own) - {VVAR}

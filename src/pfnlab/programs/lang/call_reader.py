@@ -1,4 +1,4 @@
-"""Reads the call of an operation line, after the task and ``name =``."""
+"""Reads the call in an operation line, which follows the task and ``name =``."""
 
 from collections.abc import Callable
 from typing import Any, assert_never
@@ -16,7 +16,7 @@ from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRan
 
 
 class CallReader:
-    """Reads calls, given the names of the lines above.
+    """Reads calls, given the names defined by the lines above.
 
     :ivar at: the columns of the current line's fields, for checks to point at
     """
@@ -26,7 +26,7 @@ class CallReader:
         self.at: dict[str, int] = {}
 
     def call(self, line: Line, name: str | None) -> Call:
-        """Read the call of a line; *name* is the name before ``=``."""
+        """Read the call in a line; *name* is the name before ``=``."""
         verb = line.word("operation", "one as `munmap a[4:8]`")
         if verb == "mmap":
             return self._mmap(line, name)
@@ -69,7 +69,7 @@ class CallReader:
         raise Defect(f"nobody reads {verb}")
 
     def _by_fields(self, line: Line, verb: str) -> Call:
-        """Read an operation of the table, field by field."""
+        """Read an operation from the table, field by field."""
         kind = words.BY_VERB[verb]
         if verb in ("kill", "exit") and line.kind == "word":
             line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
@@ -81,7 +81,7 @@ class CallReader:
 
     def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
         """Read a field."""
-        # An omitted optional field has no column.
+        # An optional field that was omitted has no column.
         if not isinstance(field, Ending | Word) or (isinstance(field, Word) and field.default is None):
             self.at[name] = line.column
         match field:
@@ -122,7 +122,7 @@ class CallReader:
         assert_never(field)
 
     def _value(self, line: Line, verb: str, span: Span) -> int:
-        """Read the value to be stored."""
+        """Read the value to store."""
         self.at["value"] = line.column
         return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
 
@@ -143,7 +143,7 @@ class CallReader:
         return Mmap(name, source, via, shared, prot, "populate" in given, "locked" in given, over, driver)
 
     def _driver(self, line: Line) -> DriverMap:
-        """Read how the guest driver maps."""
+        """Read how the guest driver is to map."""
         self.at["driver"] = line.column
         how = words.DRIVER_HOW[
             line.choice("way to map", words.DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")
@@ -207,7 +207,7 @@ class CallReader:
     # Ranges.
 
     def _span(self, line: Line, verb: str, part: str = "span") -> Span:
-        """Read a range of pages of an area."""
+        """Read a range of an area's pages."""
         self.at[part] = line.column
         name = line.word("range", f"`{verb} a[4:8]`")
         span = self.bracket(line, name)
@@ -221,7 +221,7 @@ class CallReader:
         return Span(name, 0, self.scope.whole(name))
 
     def _source(self, line: Line, example: str, *, open_end: bool = False) -> Span:
-        """Read a range of pages of a device or of anonymous memory."""
+        """Read a range of pages of a device, or of anonymous memory."""
         name = line.word("range", example)
         device = self.scope.devices.get(name)
         last = (device.pages if device is not None else 1) if open_end else None
@@ -266,7 +266,7 @@ class CallReader:
 
 
 def _unknown(verb: str) -> str:
-    """The message for a line that starts with a word that is not an operation."""
+    """The message for a line that starts with a word that is no operation."""
     if verb == "program":
         return f"the line `{words.FIRST_LINE}` appears once, at the top: delete this one"
     if verb in words.PREFIXES:

@@ -1,4 +1,4 @@
-"""The rules of single operations: their ranges, devices, modes and destinations, given the lines above."""
+"""The rules for single operations: their ranges, devices, modes and destinations, given the lines above."""
 
 from typing import Any, assert_never
 
@@ -12,12 +12,12 @@ from pfnlab.programs.lang.span import Span
 
 
 class CallValidity(DeviceValidity):
-    """Checks single operations; :class:`~pfnlab.programs.lang.names.Names` records their effects on names."""
+    """Checks single operations; :class:`~pfnlab.programs.lang.names.Names` records what they do to names."""
 
     def __init__(self) -> None:
         super().__init__()
         self._showing: list[ops.Call] = []
-        #: Areas that are stored to, and areas in which bytes of more than one page are moved.
+        #: Areas that are stored to, and areas where bytes in more than one page are moved.
         self._stored: set[str] = set()
         self._crossed: set[str] = set()
 
@@ -89,7 +89,7 @@ class CallValidity(DeviceValidity):
                 assert_never(field)
 
     def _harmless(self, call: ops.Call) -> None:
-        """Check that no store reaches the kernel's own pages, and no access leaves physical address space."""
+        """Check that no store hits the kernel's own pages, and no access leaves physical address space."""
         if isinstance(call, SHOWING):
             self._showing.append(call)
         elif isinstance(call, ops.Write | walk_ops.Walk | walk_ops.ProcessVmReadv):
@@ -152,7 +152,7 @@ class CallValidity(DeviceValidity):
             self.bind(call.name, source.pages)
 
     def _driver(self, call: ops.Mmap) -> None:
-        """Check that the driver's way of mapping fits the interface, and a part lies inside the mapping."""
+        """Check that the driver's way of mapping fits the interface, and a part is inside the mapping."""
         if (call.driver is None) == (call.via == "driver"):
             raise Wrong("only `driver` takes a way to map, and needs one: write `driver remap wc`", "via")
         if call.driver is None:
@@ -202,7 +202,7 @@ class CallValidity(DeviceValidity):
             self.bind(call.name, call.pages)
 
     def _vvar(self, call: ops.Mremap) -> None:
-        """Check that the clock pages are only moved to an area; the kernel chooses their original place."""
+        """Check that the clock pages are only moved to an area; where they start out is up to the kernel."""
         forwards(call.span, "span", empty=True)
         if call.span.end > words.VVAR_PAGES:
             raise Wrong(
@@ -218,7 +218,7 @@ class CallValidity(DeviceValidity):
             raise Wrong(f"{verb} takes one page: write {span.name}[{span.start}]", "span")
 
     def _bytes(self, verb: str, part: walk_ops.ByteRange | None, first: int | None) -> None:
-        """Check that the bytes begin in the named page, and that a guest can report them."""
+        """Check that the bytes start in the named page, and that a guest can report them."""
         if part is None:
             return
         if not 0 <= part.offset < PAGE_SIZE:
@@ -273,7 +273,7 @@ class CallValidity(DeviceValidity):
 
 
 def moves_inside(device: ops.Device, span: Span) -> bool:
-    """True if `fault_moved` for *span* inserts frames of *device*: those in the other half of eight pages."""
+    """True if `fault_moved` for *span* inserts only frames of *device*, from the other half of each eight."""
     return device.kind == "pci" and span.end <= device.pages // 8 * 8
 
 
@@ -283,7 +283,7 @@ def _value(value: int) -> None:
 
 
 def _prot(prot: str) -> None:
-    """Refuse anything but ``none`` or letters of ``rwx`` in that order."""
+    """Refuse anything but ``none`` or letters from ``rwx`` in that order."""
     if prot in words.PROTS:
         return
     if prot and not prot.strip("rwx"):

@@ -1,4 +1,4 @@
-"""The operations on devices: by the guest driver, through vfio-pci, and on a device's slot."""
+"""Operations on devices: by the guest driver, through vfio-pci, and on a device's slot."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import msgspec
 from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages
 
-#: The ways in which the driver maps: all at once (also without operations, or by vm_iomap_memory); a part or
-#: two halves; ordinary RAM instead of the device (at once; page by page, narrowing the VMA to each page, like
+#: The ways in which the driver maps: all at once (also without vm_ops, or by vm_iomap_memory); a part, or two
+#: halves; ordinary RAM instead of the device (at once; page by page, narrowing the VMA to each page, like
 #: hfi1 and comedi; or a buffer that is freed if mmap fails); like i915 (apply_to_page_range, which requests
-#: no cache mode); page by page on fault (with the driver's own mode; by leaves of 2 MiB, or also of 1 GiB; by
-#: remap_pfn_range of everything; other frames than at mmap; with first writes reported to the driver; in a
-#: VM_MIXEDMAP, also with first writes reported); its own pages as pages (one by one, several at once, by
-#: vm_map_pages, or on fault with first writes reported; alternating with frames of the device); all at once
-#: by a second file of the device, or by an mmap that hands the VMA to the first (which may have
-#: mmap_prepare); or not at all.
+#: no cache mode); page by page on fault (with the driver's own mode; by 2 MiB leaves, or 1 GiB leaves too;
+#: with one remap_pfn_range for everything; with other frames than at mmap; with first writes reported to the
+#: driver; in a VM_MIXEDMAP, also with first writes reported); the driver's own pages as pages (one by one,
+#: several at once, by vm_map_pages, or on fault with first writes reported; alternating with device frames);
+#: all at once by a second file of the device, or by an mmap that hands the VMA to the first file (which may
+#: have mmap_prepare); or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -51,61 +51,63 @@ DriverHow = Literal[
 #: Ways that insert all of the driver's own pages at once, as reference-counted pages.
 INSERTED: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
 
-#: The ways that map the driver's own pages as pages.
+#: Ways that map the driver's own pages as pages.
 OWN_PAGES: tuple[DriverHow, ...] = (*INSERTED, "page_mkwrite", "mixed_pages")
 
-#: Ways that map the driver's own pages of ordinary memory instead of the device's.
+#: Ways that map the driver's own pages of ordinary memory instead of the device's pages.
 OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", "buffer", *OWN_PAGES)
 
-#: The ways in which the mmap of one file hands the VMA to another.
+#: Ways in which one file's mmap hands the VMA to another file.
 STACKED: tuple[DriverHow, ...] = ("stack", "stack_prepare")
 
-#: The ways in which a single remap_pfn_range maps everything, with the frames that the offset selects.
+#: Ways in which a single remap_pfn_range maps everything, with the frames that the offset selects.
 REMAPPED_WHOLE: frozenset[DriverHow] = frozenset(("remap", "export", *STACKED))
 
-#: The files of the guest driver, by their names in observations.
+#: The guest driver's files, by their names in observations.
 DRIVER_FILES = ("driver", "export")
 
-#: Ways to fill entries on fault that make the kernel stop if the mapping is private.
+#: Ways of filling entries on fault that stop the kernel if the mapping is private.
 SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_mkwrite")
 
-#: The cache mode that the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
+#: The cache mode that the driver puts into vm_page_prot, with its number in ``enum pfnlab_mode``.
 DriverMode = Literal["asis", "wc", "uc-", "wt"]
 DRIVER_MODE_NUMBERS: dict[str, int] = {"asis": 0, "wc": 1, "uc-": 2, "wt": 3}
 _PROT_MODE = Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis", plainer=("asis", "wc", "uc-", "wt"))
 
-#: The cache mode that a driver requests from ioremap, with the number of ``enum pfnlab_ioremap``.
+#: The cache mode that a driver asks ioremap for, with its number in ``enum pfnlab_ioremap``.
 IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
 IOREMAP_NUMBERS: dict[str, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
 _IOREMAP_MODE = Word(IOREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "uc-", "uc", "wb", "wt"))
 
-#: The cache mode that a driver requests from memremap, with the kernel's flag.
+#: The cache mode that a driver asks memremap for, with the kernel's flag.
 MemremapMode = Literal["wb", "wt", "wc"]
 MEMREMAP_NUMBERS: dict[str, int] = {"wb": 1, "wt": 2, "wc": 4}
 _MEMREMAP_MODE = Word(MEMREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "wt", "wb"), c="MEMREMAP_")
 
-#: The cache mode that set_memory_* and set_pages_array_* give the driver's own pages, with the number of
+#: The cache mode that set_memory_* and set_pages_array_* give to the driver's own pages, with its number in
 #: ``enum pfnlab_set_memory``.
 SetMemoryMode = Literal["wb", "wc", "uc"]
 SET_MEMORY_NUMBERS: dict[str, int] = {"wb": 0, "wc": 1, "uc": 2}
 _SET_MODE = Ending(SET_MEMORY_NUMBERS, plainer=("wc", "uc", "wb"))
 
-#: The name used instead of a device for the driver's own pages of ordinary memory, and their number.
+#: The name that stands for the driver's own pages of ordinary memory in place of a device, and their number.
 DRIVER_RAM = "ram"
 DRIVER_RAM_PAGES = 16
 
-#: The name used instead of a device for a BAR's second place, and the maximum size of such a BAR in pages.
+#: The name that stands for a BAR's second place in place of a device, and the largest size
+#: of such a BAR in pages.
 MOVED_BAR = "moved"
 MOVED_PAGES = 8192
 
-#: Struct pages are created for whole sections of this many pages.
+#: Struct pages are created for whole sections, which have this many pages.
 SECTION_PAGES = 512
 
 
 class DriverMap(msgspec.Struct, frozen=True):
-    """The way the guest driver handles an mmap.
+    """The way in which the guest driver handles an mmap.
 
-    :param part: for ``part``, the first page and the one after the last, counted in the mapping
+    :param part: for ``part``: the first page, and the page after the last, counted from
+        the start of the mapping
     """
 
     how: DriverHow
@@ -114,7 +116,7 @@ class DriverMap(msgspec.Struct, frozen=True):
 
 
 class ZapVmaPtes(OnPages, frozen=True, tag="zap_vma_ptes"):
-    """The driver clears entries of a living VMA (zap_vma_ptes, zap_special_vma_range)."""
+    """The driver clears entries of a live VMA (zap_vma_ptes, zap_special_vma_range)."""
 
     row: ClassVar = Row((Shape.RANGE,), "driver zap", "S6.7", weight=8, seen=True, asks="zap({asked})")
 
@@ -123,9 +125,9 @@ class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
     """The driver removes device pages from every mapping of its file.
 
     :param span: device pages
-    :param keep_cows: leave pages copied on write alone (even_cows = 0)
-    :param to_end: also everything after these pages, which are the device's last, to the end of the file, as
-        for a truncation
+    :param keep_cows: leave pages alone that were copied on write (even_cows = 0)
+    :param to_end: also unmap everything after these pages, which are the device's last, up to the end of the
+        file, as for a truncation
     """
 
     keep_cows: bool = False
@@ -133,7 +135,7 @@ class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
 
 
 class RemapPfnRange(OnPages, frozen=True, tag="remap_pfn_range"):
-    """The driver calls remap_pfn_range on a part of a living VMA."""
+    """The driver calls remap_pfn_range for part of a live VMA."""
 
     row: ClassVar = Row((Shape.RANGE, _PROT_MODE), "driver remap", "S4.6", weight=4, seen=True)
 
@@ -161,13 +163,13 @@ class Ioremap(OnPages, frozen=True, tag="ioremap"):
 
 
 class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
-    """The driver undoes its most recent ioremap."""
+    """The driver undoes its latest ioremap."""
 
     row: ClassVar = Row((), "driver iounmap 0", "S9.6", weight=3, asks="let_go(undo_ioremap, 0, 0)")
 
 
 class Memremap(OnPages, frozen=True, tag="memremap"):
-    """The driver maps its own or a device's pages as memory."""
+    """The driver maps its own pages, or a device's, as memory."""
 
     row: ClassVar = Row(
         (Shape.MEMORY, _MEMREMAP_MODE),
@@ -181,13 +183,13 @@ class Memremap(OnPages, frozen=True, tag="memremap"):
 
 
 class Memunmap(msgspec.Struct, frozen=True, tag="memunmap"):
-    """The driver undoes its most recent memremap."""
+    """The driver undoes its latest memremap."""
 
     row: ClassVar = Row((), "driver memunmap 0", "S9.7", weight=2, asks="let_go(undo_memremap, 0, 0)")
 
 
 class IoMappingCreateWc(OnPages, frozen=True, tag="io_mapping_create_wc"):
-    """The driver creates an io_mapping of device pages."""
+    """The driver creates an io_mapping for device pages."""
 
     row: ClassVar = Row(
         (Shape.MEMORY,),
@@ -198,19 +200,19 @@ class IoMappingCreateWc(OnPages, frozen=True, tag="io_mapping_create_wc"):
 
 
 class IoMappingFree(msgspec.Struct, frozen=True, tag="io_mapping_free"):
-    """The driver frees its most recent io_mapping."""
+    """The driver frees its latest io_mapping."""
 
     row: ClassVar = Row((), "driver io-mapping-free 0", "S4.10", asks="let_go(undo_io_mapping, 0, 0)")
 
 
 class ArchIoReserveMemtypeWc(OnPages, frozen=True, tag="arch_io_reserve_memtype_wc"):
-    """The driver reserves pages as write-combining, so that later inserts use that mode."""
+    """The driver reserves pages as write-combining so that later inserts use that mode."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver reserve-wc", "S9.8", weight=2, asks="reserve_wc({asked})")
 
 
 class ArchIoFreeMemtypeWc(OnPages, frozen=True, tag="arch_io_free_memtype_wc"):
-    """The driver frees a reservation of exactly these pages, its own or one made by others."""
+    """The driver frees a reservation for exactly these pages, whether its own or made by others."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver free-wc", "S9.8", weight=2, asks="free_wc({asked});")
 
@@ -222,7 +224,7 @@ class ArchPhysWcAdd(OnPages, frozen=True, tag="arch_phys_wc_add"):
 
 
 class SetMemory(OnPages, frozen=True, tag="set_memory"):
-    """The driver changes the cache mode of its pages: ``set_memory_wc`` etc.
+    """The driver changes the cache mode of its own pages: ``set_memory_wc`` etc.
 
     :param span: pages of :data:`DRIVER_RAM`
     """
@@ -239,7 +241,7 @@ class SetMemory(OnPages, frozen=True, tag="set_memory"):
 
 
 class SetPagesArray(OnPages, frozen=True, tag="set_pages_array"):
-    """The driver does the same for an array of its pages, as graphics drivers do: ``set_pages_array_wc`` etc.
+    """The driver does the same to an array of its pages, as graphics drivers do: ``set_pages_array_wc`` etc.
 
     :param span: pages of :data:`DRIVER_RAM`
     """
@@ -273,30 +275,30 @@ class MemremapPages(OnPages, frozen=True, tag="memremap_pages"):
 
 
 class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
-    """The driver removes the struct pages it created last."""
+    """The driver removes the struct pages that it created last."""
 
     row: ClassVar = Row((), "driver memunmap-pages 0", "S4.9", asks="let_go(undo_pages, 0, 0)")
 
 
 class OnDevice(msgspec.Struct, frozen=True):
-    """An operation on a whole pci device."""
+    """An operation on a pci device as a whole."""
 
     device: str
 
 
 class Bind(OnDevice, frozen=True, tag="bind"):
-    """Bind the guest driver to a pci device (the driver's ``bind`` file), which claims its BAR."""
+    """Bind the guest driver to a pci device (via the driver's ``bind`` file); this claims its BAR."""
 
     row: ClassVar = Row((Shape.DEVICE,), "bind", "S9.9", weight=3)
 
 
 class Unbind(OnDevice, frozen=True, tag="unbind"):
-    """Unbind the driver (its ``unbind`` file), which releases the claim."""
+    """Unbind the driver (via its ``unbind`` file); this releases the claim."""
 
     row: ClassVar = Row((Shape.DEVICE,), "unbind", "S9.9", weight=3)
 
 
-#: The calls that the guest driver makes for a program.
+#: The calls that the guest driver makes on behalf of a program.
 DriverRequest = (
     ZapVmaPtes
     | UnmapMappingRange
@@ -317,12 +319,12 @@ DriverRequest = (
     | MemunmapPages
 )
 
-#: The calls of a program that need the guest driver.
+#: The calls in a program that need the guest driver.
 DriverCall = DriverRequest | ArchPhysWcAdd | Bind | Unbind
 
 
 class MemoryDisable(OnDevice, frozen=True, tag="memory_disable"):
-    """Clear the memory space bit in the command register of a pci device, through vfio-pci."""
+    """Clear the memory space bit in a pci device's command register, through vfio-pci."""
 
     row: ClassVar = Row((Shape.DEVICE,), "memory 0", "S9.4", weight=7, c="memory(false)")
 
@@ -352,33 +354,33 @@ class D0(OnDevice, frozen=True, tag="d0"):
 
 
 class VfioClose(OnDevice, frozen=True, tag="vfio_close"):
-    """Close the descriptor of the device obtained from vfio-pci; mappings keep it open."""
+    """Close the device descriptor obtained from vfio-pci; mappings keep the device open."""
 
     row: ClassVar = Row((Shape.DEVICE,), "vfio-close", "S9.4", weight=2)
 
 
-#: Calls whose return tells an owner that its frames are free.
+#: Calls that tell an owner, by returning, that its frames are free.
 Revoking = UnmapMappingRange | MemoryDisable
 REVOKING = (UnmapMappingRange, MemoryDisable)
 
-#: The calls of a program on a device that was opened through vfio-pci.
+#: The calls in a program on a device opened through vfio-pci.
 VfioCall = MemoryDisable | MemoryEnable | VfioReset | D3 | D0 | VfioClose
 
 
 class Remove(OnDevice, frozen=True, tag="remove"):
-    """Write 1 to the ``remove`` file of a pci device: the kernel forgets the device in its slot."""
+    """Write 1 to a pci device's ``remove`` file: the kernel forgets the device in that slot."""
 
     row: ClassVar = Row((Shape.DEVICE,), "remove", "S9.9", weight=6, c="remove_device()")
 
 
 class Rescan(OnDevice, frozen=True, tag="rescan"):
-    """Write 1 to /sys/bus/pci/rescan, and enable the device that is found."""
+    """Write 1 to /sys/bus/pci/rescan, and enable the device that it finds."""
 
     row: ClassVar = Row((Shape.DEVICE,), "rescan", "S9.9", weight=7)
 
 
 class RescanMoved(OnDevice, frozen=True, tag="rescan_moved"):
-    """Do the same while the addresses of the BAR are occupied: it moves to those of :data:`MOVED_BAR`."""
+    """Do the same while the BAR's addresses are occupied, so it moves to :data:`MOVED_BAR`."""
 
     row: ClassVar = Row((Shape.DEVICE,), "rescan-moved", "S9.9", weight=5)
 
@@ -395,5 +397,5 @@ class Plug(OnDevice, frozen=True, tag="plug"):
     row: ClassVar = Row((Shape.DEVICE,), "slot 1", "S9.9", weight=9, option="slots")
 
 
-#: The calls of a program on a device's slot.
+#: The calls in a program on a device's slot.
 SlotCall = Remove | Rescan | RescanMoved | Unplug | Plug

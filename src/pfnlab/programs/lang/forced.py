@@ -1,13 +1,13 @@
-"""The prefixes of an operation, which force the kernel to fail, to omit a call, or to pause."""
+"""Prefixes of an operation, which make the kernel fail, omit a call, or pause."""
 
 import msgspec
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """A forced failure: a kernel function fails on one of its calls within an operation.
+    """A forced failure: a kernel function fails on one of its calls during an operation.
 
-    :param nth: the number of the call, counted from 1
-    :param inside: count only within the first call of this function, or None
+    :param nth: which call it is, counted from 1
+    :param inside: count only calls within the first call to this function; None to count all
     """
 
     function: str
@@ -16,11 +16,11 @@ class Fail(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """The call at which the acting task's processor pauses until the next ``release``.
+    """The call at which the acting task's processor pauses, until the next ``release``.
 
-    :param function: the kernel function, or ``unlink``, whose name differs between series
-    :param nth: the number of the call within the operation, counted from 1
-    :param at_return: pause after the call has returned, instead of at its beginning
+    :param function: the kernel function, or ``unlink``, whose name varies between series
+    :param nth: which call within the operation it is, counted from 1
+    :param at_return: pause when the call has returned instead of when it starts
     """
 
     function: str
@@ -29,10 +29,10 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Skip(msgspec.Struct, frozen=True):
-    """A forced omission: a kernel function returns at once on one of its calls within an operation.
+    """A forced omission: a kernel function returns at once on one of its calls during an operation.
 
-    :param function: the kernel function, one that returns nothing
-    :param nth: the number of the call, counted from 1
+    :param function: the kernel function, which must return nothing
+    :param nth: which call it is, counted from 1
     """
 
     function: str

@@ -1,7 +1,8 @@
 """Programs by name: those in ``litmus/``, which come with pfnlab, and a user's own files.
 
-In a wheel the former are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` next to
-``src``: see :mod:`pfnlab.programs.lang.library_list`. All lookups of programs go through this module.
+In a wheel, the former are package data (``pfnlab/litmus``); in a checkout, they are in the folder
+``litmus`` next to ``src``: see :mod:`pfnlab.programs.lang.library_list`. Every lookup of a program
+goes through this module.
 """
 
 import difflib
@@ -20,10 +21,10 @@ from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import MAX_BYTES
 
-#: The word that stands for standard input in a list of files.
+#: The word for standard input in a list of files.
 STDIN = Path("-")
 
-#: The word that stands for all programs that come with pfnlab.
+#: The word for all programs that come with pfnlab.
 ALL = "@all"
 
 #: The suffix of program files.
@@ -31,7 +32,7 @@ SUFFIX = ".pfn"
 
 _HERE = Path()
 
-#: Words that are paths, whether or not such a file exists.
+#: Words that are paths whether or not such a file exists.
 _PATH = re.compile(r"^(/|\.\.?/|~)|\.(pfn|json)$")
 
 
@@ -41,9 +42,10 @@ def library_paths() -> tuple[Path, ...]:
 
 
 def find_program(name: str) -> Path:
-    """The file of the program called *name*: the stem of its file, with the folder if two have that stem.
+    """The file of the program called *name*, which is the file's stem, with its folder if
+    two files have that stem.
 
-    :raises Misuse: if there is no such program, or there are several
+    :raises Misuse: if there is no such program, or more than one
     """
     found = _named(name, library_paths())
     if len(found) == 1:
@@ -54,7 +56,7 @@ def find_program(name: str) -> Path:
 
 
 def long_name(path: Path) -> str:
-    """The unique name of a program in the library: ``unmapping/munmap-middle``."""
+    """The unique name of a library program: ``unmapping/munmap-middle``."""
     return path.relative_to(library_folder()).with_suffix("").as_posix()
 
 
@@ -64,7 +66,7 @@ def in_library(path: Path) -> bool:
 
 
 def library_programs(words: Iterable[str]) -> list[Path]:
-    """The files of the library programs that *words* select: names, folders of the library, or patterns.
+    """The files of the library programs that *words* select: names, library folders, or patterns.
 
     :raises Misuse: if a word matches nothing
     """
@@ -72,15 +74,15 @@ def library_programs(words: Iterable[str]) -> list[Path]:
 
 
 def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _HERE) -> list[Path]:
-    """The files of programs that *words* select, in their order.
+    """The files of the programs that *words* select, in that order.
 
-    A word is a file, a folder (all programs in it and below), a pattern of files or names (``fork/*.pfn``,
-    ``munmap-*``), a name, a folder of the library, :data:`ALL`, or ``-`` for standard input. An existing file
-    takes precedence over a name. A file pattern without a suffix matches only programs.
+    A word is a file, a folder (all programs in it and below it), a pattern for files or names
+    (``fork/*.pfn``, ``munmap-*``), a name, a library folder, :data:`ALL`, or ``-`` for standard input. An
+    existing file takes precedence over a name. A file pattern without a suffix matches only programs.
 
-    :param names: whether a word may be a name; false if the files will be written
-    :param folder: the folder for files with relative names
-    :raises Misuse: if a word names nothing, or standard input is named twice
+    :param names: words may be names; set this to False if the files will be written
+    :param folder: the folder to which relative file names refer
+    :raises Misuse: if a word refers to nothing, or standard input is given twice
     """
     found = [path for word in words for path in _of_word(word, names, folder)]
     if found.count(STDIN) > 1:
@@ -89,9 +91,9 @@ def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _H
 
 
 def load_found(path: Path) -> Program:
-    """The program in a file, or in standard input if *path* is :data:`STDIN`.
+    """The program in a file, or on standard input if *path* is :data:`STDIN`.
 
-    :raises ProgramError: if it cannot be read, or is not a correct program
+    :raises ProgramError: if it cannot be read, or is not a valid program
     """
     if path != STDIN:
         return load_program(path)
@@ -99,7 +101,7 @@ def load_found(path: Path) -> Program:
 
 
 def read_stdin() -> str:
-    """The text in standard input, cut off one character after the maximum length of a program.
+    """The text on standard input, cut off one character beyond the maximum length of a program.
 
     :raises Misuse: if it cannot be read, or is not text
     """
@@ -118,7 +120,7 @@ def _of_word(word: str, names: bool, folder: Path) -> Sequence[Path]:
         return library_paths()
     path = folder / word
     if word and _is_there(path):
-        # `./-` is a file of that name.
+        # `./-` is a file named `-`.
         return _of_folder(path) if os.path.isdir(path) else [path.absolute() if path == STDIN else path]
     if glob.has_magic(word) and (files := _of_pattern(word, folder)):
         return files
@@ -128,10 +130,10 @@ def _of_word(word: str, names: bool, folder: Path) -> Sequence[Path]:
 
 
 def _of_name(word: str) -> Sequence[Path]:
-    """The library programs that a word stands for."""
+    """The library programs that a word refers to."""
     if word == ALL:
         return library_paths()
-    # The path shown on documentation pages is a name even without a checkout.
+    # The path shown on documentation pages works as a name even without a checkout.
     is_path = word.startswith(f"{FOLDER}/")
     name = word.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX) if is_path else word
     if glob.has_magic(name):

@@ -1,7 +1,7 @@
-"""The list of the programs that come with pfnlab: names and questions, from the README of ``litmus/``.
+"""The list of programs that come with pfnlab: their names and questions, from the README in ``litmus/``.
 
-In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` next to ``src``. No
-program is read here, so no part of the language is imported.
+In a wheel they are package data (``pfnlab/litmus``); in a checkout they are in the folder ``litmus`` next to
+``src``. This module reads no programs, so it imports no part of the language.
 """
 
 import re
@@ -13,22 +13,22 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PrintedStruct
 
-#: The name of the folder, in the package and in a checkout.
+#: The folder's name, in the package and in a checkout.
 FOLDER = "litmus"
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 
-#: The pattern of a row in the folder's README: name, file, question and remarks about the program.
+#: The pattern of a row in the folder's README: a program's name, file, question and remarks.
 _ROW = re.compile(r"^\| \[(?P<name>[^]]+)\]\((?P<file>[^)]+\.pfn)\) \| (?P<question>.*?) \| (?P<rest>.*) \|$")
 
 
 class LibraryEntry(msgspec.Struct, frozen=True):
-    """One program of the library as listed in its README.
+    """A program in the library, as its README lists it.
 
-    :param name: its name, as passed to ``run``
-    :param folder: its folder within the library
-    :param section: its heading in the list
-    :param question: its question, a sentence
+    :param name: its name, as given to ``run``
+    :param folder: its folder in the library
+    :param section: the heading under which it is listed
+    :param question: the question it answers, as a sentence
     :param says: how kernels behave, and where the program comes from
     """
 
@@ -45,9 +45,9 @@ class LibraryEntry(msgspec.Struct, frozen=True):
 
 
 class LibraryList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
-    """Programs of the library.
+    """The programs in the library.
 
-    :param programs: the programs selected by ``--grep`` and ``--section``
+    :param programs: the programs that ``--grep`` and ``--section`` select
     """
 
     programs: tuple[LibraryEntry, ...]
@@ -62,7 +62,7 @@ class LibraryList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-litmus/1
 
 
 def library_folder() -> Path:
-    """The folder of the programs that come with pfnlab.
+    """The folder with the programs that come with pfnlab.
 
     :raises Misuse: if they are not installed
     """
@@ -73,7 +73,7 @@ def library_folder() -> Path:
 
 
 def library_entries() -> list[LibraryEntry]:
-    """Every program of the library, in the order of its README."""
+    """All programs in the library, in the order of its README."""
     folder = library_folder()
     entries, section = [], ""
     for line in (folder / "README.md").read_text(encoding="utf-8").splitlines():
@@ -86,9 +86,9 @@ def library_entries() -> list[LibraryEntry]:
 
 
 def chosen_entries(grep: str | None = None, section: str | None = None) -> list[LibraryEntry]:
-    """The programs in a section or folder with *grep* in their name, question, text or README row.
+    """The programs in a section or folder that have *grep* in their name, question, text or README row.
 
-    Both ignore case.
+    Case is ignored for both.
 
     :raises Misuse: if there is no such section
     """

@@ -1,4 +1,4 @@
-"""Lines and tokens: the layer of the text form that knows columns but not meaning."""
+"""Lines and tokens: the layer of the text form that knows about columns but not about meaning."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -20,12 +20,12 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-#: A line whose rest is free text: title or question.
+#: A line whose remainder is free text: a title or question.
 _FREE = re.compile(r"[ \t]*(title|asks)(?![A-Za-z0-9_-])(.*)", re.DOTALL)
 
 
 class Token(NamedTuple):
-    """One word, number or mark of a line; ``column`` counts from 1."""
+    """A word, number or mark in a line; ``column`` counts from 1."""
 
     kind: str
     text: str
@@ -33,11 +33,11 @@ class Token(NamedTuple):
 
 
 class Line:
-    """A line of a program, split into tokens, with the reading position in it.
+    """A program line split into tokens, and the current reading position in it.
 
     :param number: counted from 1
-    :ivar comment: the comment with its ``#``, or ""
-    :ivar free: for a title or question, its keyword, its text and the column of the text; otherwise None
+    :ivar comment: the comment including its ``#``, or ""
+    :ivar free: for a title or question: its keyword, its text, and the text's column; otherwise None
     """
 
     def __init__(self, raw: str, number: int, source: str) -> None:
@@ -72,10 +72,9 @@ class Line:
             self.fail(f"a line has at most {words.MAX_LINE} characters before its comment: split it", 1)
 
     def fail(self, message: str, column: int | None = None) -> NoReturn:
-        """Refuse the line at *column*, by default at the next token."""
+        """Refuse the line at *column*, which defaults to the next token."""
         at = self.column if column is None else column
-        # Tabs and control characters become one visible column each, so that the caret is in the right
-        # column.
+        # Tabs and control characters each become one visible column, so that the caret is in the right place.
         start = self.raw[: at + 200]
         shown = "".join(
             letter if letter.isprintable() else " " if letter in "\t\r" else "�" for letter in start
@@ -84,7 +83,7 @@ class Line:
 
     @property
     def column(self) -> int:
-        """The column of the next token; after the last one, the column after it."""
+        """The column of the next token or, at the end, the column after the last one."""
         if self.position < len(self.tokens):
             return self.tokens[self.position].column
         if not self.tokens:
@@ -103,7 +102,7 @@ class Line:
         return self.tokens[self.position].kind if self.position < len(self.tokens) else ""
 
     def after(self) -> str:
-        """The text of the token after the next one."""
+        """The text of the token that follows the next one."""
         return self.tokens[self.position + 1].text if self.position + 1 < len(self.tokens) else ""
 
     def take(self) -> str:
@@ -120,18 +119,18 @@ class Line:
         return True
 
     def was(self, *texts: str) -> bool:
-        """True if the tokens read last are *texts*."""
+        """True if the most recently read tokens are *texts*."""
         read = self.tokens[: self.position][-len(texts) :]
         return tuple(token.text for token in read) == texts
 
     def need(self, text: str, example: str) -> None:
-        """Read *text*, or refuse and show an *example* of the whole."""
+        """Read *text*, or refuse the line and show an *example* of the whole."""
         if not self.accept(text):
             before = f" before {words.quoted(self.next)}" if self.next else ""
             self.fail(f"`{text}` is missing{before}: write {example}")
 
     def word(self, noun: str, example: str) -> str:
-        """Read a word, or refuse; *noun* names what is expected."""
+        """Read a word, or refuse the line; *noun* names what is expected."""
         if self.kind != "word":
             problem = (
                 f"{words.quoted(self.next)} is not a valid {noun}" if self.next else f"the {noun} is missing"
@@ -140,7 +139,7 @@ class Line:
         return self.take()
 
     def choice(self, noun: str, choices: Collection[str], example: str) -> str:
-        """Read one of *choices*, or refuse and suggest the nearest one."""
+        """Read one of *choices*, or refuse the line and suggest the nearest one."""
         if self.next in choices:
             return self.take()
         if self.kind != "word":
@@ -148,7 +147,7 @@ class Line:
         self.fail(f"unknown {noun} {words.quoted(self.next)}{words.did_you_mean(self.next, choices)}")
 
     def number_of(self, noun: str, example: str) -> int:
-        """Read a whole number, decimal or hexadecimal, or refuse."""
+        """Read a whole number, decimal or hexadecimal, or refuse the line."""
         if self.kind != "number":
             problem = (
                 f"{words.quoted(self.next)} is not a valid {noun}" if self.next else f"the {noun} is missing"
@@ -178,16 +177,16 @@ class Line:
         return size // words.UNITS["page"]
 
     def end(self, after: str) -> None:
-        """Refuse further tokens on the line."""
+        """Refuse any further tokens on the line."""
         if self.position < len(self.tokens):
             extra = words.quoted(self.next)
             self.fail(f"{extra} is too much after {after}: delete it, or write `#` before a comment")
 
 
 def lines_of(text: str, source: str) -> Iterator[Line]:
-    """Split *text* into lines, one at a time; ``\\n`` and ``\\r\\n`` end one.
+    """Split *text* into lines, one at a time; a line ends in ``\\n`` or ``\\r\\n``.
 
-    :raises ProgramError: if the text cannot be a program because it is too large or binary
+    :raises ProgramError: if the text cannot be a program because it is too large, or binary
     """
     if len(text) > words.MAX_BYTES:
         raise ProgramError(words.TOO_LARGE, source=source)

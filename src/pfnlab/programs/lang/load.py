@@ -1,4 +1,4 @@
-"""Loading of programs in any form; their JSON form, equivalent to the text form; their hash."""
+"""Loading programs in any form; the JSON form, which is equivalent to the text form; and the program hash."""
 
 import hashlib
 import re
@@ -17,9 +17,9 @@ from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION
 
 
 def load_program(path: str | Path) -> Program:
-    """Read the program in the file at *path*, text or JSON by its content.
+    """Read the program in the file at *path*; its content shows whether it is text or JSON.
 
-    :raises ProgramError: if the file cannot be read, or is not a correct program
+    :raises ProgramError: if the file cannot be read, or is not a valid program
     """
     return load_bytes(_read(Path(path)), str(path))
 
@@ -27,7 +27,7 @@ def load_program(path: str | Path) -> Program:
 def program_files(folder: Path) -> dict[str, Path]:
     """The program files in *folder* and its subfolders, sorted by name.
 
-    :raises ProgramError: if two have the same name
+    :raises ProgramError: if two files have the same name
     """
     from pfnlab.base.wildcards import searching
 
@@ -43,7 +43,7 @@ def program_files(folder: Path) -> dict[str, Path]:
 
 
 def read_program_text(path: Path) -> str:
-    """Read the text of the file at *path*, whether or not it is a correct program.
+    """Read the text in the file at *path*, whether or not it is a valid program.
 
     :raises ProgramError: if the file cannot be read, or is not text
     """
@@ -51,7 +51,7 @@ def read_program_text(path: Path) -> str:
 
 
 def load_bytes(content: bytes, source: str = "<program>") -> Program:
-    """Read a program from the content of a file, text or JSON."""
+    """Read a program from a file's content, text or JSON."""
     if len(content) > MAX_BYTES:
         raise ProgramError(TOO_LARGE, source=source)
     if content.lstrip()[:1] == b"{":
@@ -60,7 +60,7 @@ def load_bytes(content: bytes, source: str = "<program>") -> Program:
 
 
 def load_text(text: str, source: str = "<program>") -> Program:
-    """Read a program from its text form.
+    """Read a program in its text form.
 
     :raises ProgramError: at the first error
     """
@@ -95,7 +95,7 @@ _BYTE = re.compile(r" \(byte (\d+)\)")
 
 
 def to_json(program: Program) -> bytes:
-    """The JSON form of *program*, indented and ending in a newline."""
+    """The JSON form of *program*, indented and with a final newline."""
     content = {"format": FORMAT, **msgspec.to_builtins(program)}
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
@@ -103,7 +103,8 @@ def to_json(program: Program) -> bytes:
 def from_json(content: bytes, source: str = "<program>") -> Program:
     """Read the JSON form.
 
-    :raises ProgramError: if the JSON is malformed, has unknown fields, or its program breaks a rule
+    :raises ProgramError: if the JSON is malformed, has unknown fields, or describes a
+        program that breaks a rule
     """
     if len(content) > MAX_BYTES:
         raise ProgramError(TOO_LARGE, source=source)
@@ -122,9 +123,9 @@ def from_json(content: bytes, source: str = "<program>") -> Program:
 
 
 def program_hash(program: Program) -> str:
-    """The SHA-256 of the content of *program*: its settings, devices, areas and operations.
+    """The SHA-256 of what *program* does: its settings, devices, areas and operations.
 
-    Title, question, expectations, comments and layout do not count.
+    The title, question, expectations, comments and layout do not affect it.
     """
     lines = [FIRST_LINE, *thp_lines(program)]
     lines += map(device_text, program.devices)
@@ -134,7 +135,7 @@ def program_hash(program: Program) -> str:
 
 
 def _decoded(content: bytes, source: str) -> dict[str, Any]:
-    """The fields of a JSON object."""
+    """The fields in a JSON object."""
     try:
         fields = msgspec.json.decode(content)
     except msgspec.DecodeError as error:
@@ -156,7 +157,7 @@ def _decoded(content: bytes, source: str) -> dict[str, Any]:
 
 
 def _check_fields(content: object, accepted: object, path: str, source: str) -> None:
-    """Refuse fields of *content* that *accepted*, the program read from it, does not have."""
+    """Refuse fields in *content* that are not in *accepted*, the program read from it."""
     if isinstance(content, dict) and isinstance(accepted, dict):
         for field, value in content.items():
             if field not in accepted:

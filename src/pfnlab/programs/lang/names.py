@@ -1,4 +1,4 @@
-"""The meaning of names at a line of a program, and where a device may be named (docs/programs.md)."""
+"""The meaning of names at a given line of a program, and where devices may be named (docs/programs.md)."""
 
 from pfnlab.programs.lang import device_ops, words
 from pfnlab.programs.lang.areas import VVAR
@@ -9,8 +9,8 @@ from pfnlab.programs.lang.span import Span
 class Wrong(Exception):
     """A header, operation or expectation that breaks a rule.
 
-    :param message: the error and a correction
-    :param part: the wrong field, from which the caller finds its place in the text
+    :param message: what is wrong, and how to correct it
+    :param part: the field that is wrong; the caller uses it to find the place in the text
     """
 
     def __init__(self, message: str, part: str) -> None:
@@ -20,32 +20,32 @@ class Wrong(Exception):
 
 
 class Names:
-    """The devices, areas and tasks of a program after the lines seen so far."""
+    """The devices, areas and tasks in a program after the lines read so far."""
 
     def __init__(self) -> None:
         self.devices: dict[str, Device] = {}
-        #: The number of pages that may be named in each area: the most mapped so far, or declared.
+        #: The number of pages that may be named in each area: the most mapped so far, or as declared.
         self.extents: dict[str, int] = {}
-        #: The number of pages in the latest binding of each area, i.e. the meaning of its bare name.
+        #: The number of pages in each area's latest binding, which is what its bare name means.
         self.mapped: dict[str, int] = {}
-        #: Devices that are out of their slots.
+        #: Devices that are out of their slot.
         self.unplugged: set[str] = set()
-        #: The driver that is bound to the device in this program, ``""`` if there is none.
+        #: The driver bound to the device in this program; ``""`` if none.
         self.driver = ""
         #: Every task so far, with the word that ended it, or "".
         self.tasks: dict[str, str] = {MAIN_TASK: ""}
-        #: The first task of each task's process.
+        #: The first task in each task's process.
         self.processes: dict[str, str] = {MAIN_TASK: MAIN_TASK}
 
     def whole(self, name: str) -> int:
-        """The number of pages that an area's bare name stands for here."""
+        """The number of pages that an area's bare name stands for at this point."""
         if name not in self.mapped:
             self.extent(name, "span")
             raise Wrong(f"nothing is mapped as {name} yet: write {name}[0:{self.extents[name]}]", "span")
         return self.mapped[name]
 
     def new_name(self, name: str, kind: str, part: str) -> None:
-        """Refuse a name that breaks the rules for names, or that belongs to something other than a *kind*."""
+        """Refuse a name that breaks the rules for names, or already names something that is not a *kind*."""
         if name in words.KEYWORDS:
             raise Wrong(f"`{name}` is a word of the language: choose another name", part)
         if not words.NAME.fullmatch(name):
@@ -58,7 +58,7 @@ class Names:
                 )
 
     def grow(self, name: str, pages: int) -> None:
-        """Allow ranges of area *name* to end at *pages* from now on."""
+        """From now on, allow ranges in area *name* to extend to *pages*."""
         if name not in self.extents and len(self.extents) == words.MAX_AREAS:
             raise Wrong(f"a program has at most {words.MAX_AREAS} areas: use a name again", "name")
         self.extents[name] = max(self.extents.get(name, 0), pages)
@@ -87,40 +87,40 @@ class Names:
         raise Wrong(f"nothing is mapped as {words.quoted(name)} yet{hint}", part)
 
     def check_known(self, task: str, part: str) -> None:
-        """Refuse a task that never existed."""
+        """Refuse a task that has never existed."""
         if task not in self.tasks:
             near = words.did_you_mean(task, self.tasks)
             hint = near if "did you mean" in near else ": fork it above, e.g. `c = fork`"
             raise Wrong(f"there is no task {words.quoted(task)} yet{hint}", part)
 
     def check_alive(self, task: str, part: str = "task") -> None:
-        """Refuse a task that is not alive here."""
+        """Refuse a task that is not alive at this point."""
         self.check_known(task, part)
         if ended := self.tasks[task]:
             raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", part)
 
     def alive(self) -> list[str]:
-        """The tasks that are alive here, in order of creation."""
+        """The tasks alive at this point, in order of creation."""
         return [task for task, ended in self.tasks.items() if not ended]
 
     def threads(self, task: str) -> list[str]:
-        """The tasks of the process of *task*, including *task*."""
+        """All tasks in *task*'s process, including *task*."""
         return [thread for thread in self.alive() if self.processes[thread] == self.processes[task]]
 
     def add_task(self, task: str, process: str) -> None:
-        """Record that *task* is alive from now on, in the process of task *process*."""
+        """Record that *task* is alive from now on, in the process of *process*."""
         self.tasks[task] = ""
         self.processes[task] = self.processes.get(process, process)
 
     def end_process(self, task: str, ended: str) -> None:
-        """Record that the process of *task* is gone from now on, with all its threads."""
+        """Record that *task*'s process is gone from now on, with all its threads."""
         for thread in self.threads(task):
             self.tasks[thread] = ended
 
     # Ranges.
 
     def pages(self, span: Span, part: str, *, empty: bool = False) -> None:
-        """Refuse pages outside the extent of their area."""
+        """Refuse pages that are outside their area."""
         extent = self.extent(span.name, part)
         forwards(span, part, empty=empty)
         if span.end > extent:
@@ -153,12 +153,12 @@ def forwards(span: Span, part: str, *, empty: bool = False) -> None:
 
 
 def article(noun: str) -> str:
-    """*noun* with ``a`` or ``an``."""
+    """*noun* preceded by ``a`` or ``an``."""
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 class DeviceValidity(Names):
-    """Checks how operations use devices; records each device's driver and whether its slot is full."""
+    """Checks how operations use devices; records each device's driver, and whether its slot is full."""
 
     def _pci(self, name: str) -> Device:
         device = self.devices.get(name)
@@ -200,7 +200,7 @@ class DeviceValidity(Names):
             self._moved(self.devices[device])
 
     def _moved(self, device: Device) -> None:
-        """Record that the device has a second place from now on."""
+        """Record that from now on the device has a second place."""
         if device.pages > device_ops.MOVED_PAGES:
             problem = f"a device that comes to another address has at most {device_ops.MOVED_PAGES} pages"
             raise Wrong(f"{problem}: declare {device.name} smaller", "source")

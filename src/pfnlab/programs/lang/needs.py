@@ -1,4 +1,4 @@
-"""A program's requirements on its guest and its kernel's configuration, without which it is undecided."""
+"""The demands that a program makes on its guest and kernel configuration; if unmet, it is undecided."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ VFIO_REGION_PAGES = 1 << 28
 
 
 class GuestNeeds(msgspec.Struct, frozen=True):
-    """Everything a guest must have for a program; see `Program.needs`.
+    """Everything that a guest must have to run a program; see `Program.needs`.
 
-    :param held: a processor is stopped, so that tasks run on separate processors
-    :param forced: the kernel is forced to fail, or to omit a call, in some operation
+    :param held: a processor is stopped, so tasks run on separate processors
+    :param forced: some operation forces the kernel to fail, or to omit a call
     :param reset: a device must support reset and sleep
-    :param bound: the guest driver is bound to a device, so that all of its BAR is claimed
+    :param bound: the guest driver is bound to a device, so the whole BAR is claimed
     :param wide: the processor must have 52-bit physical addresses
     :param moved: the name of the device that moves to a second place
-    :param past_end: the pci devices that are mapped past their last page
-    :param first_page: the pci devices whose first page is claimed. For a resource file, the kernel checks
-        whether the BAR's first page is claimed (S1.13.5). A bound driver claims all of it, and so does
-        vfio-pci
-    :param stored_to: the devices whose contents may change, because they are mapped shared and the program
+    :param past_end: the pci devices that are mapped beyond their last page
+    :param first_page: the pci devices whose first page is claimed. For a resource file, the kernel
+        checks whether the first page of the BAR is claimed (S1.13.5). A bound driver claims the whole
+        BAR, and so does vfio-pci
+    :param stored_to: the devices whose contents may change because they are mapped shared and the program
         stores. No store reaches an ``isa`` device, and ``top`` and ``limit`` devices have no contents
     """
 
@@ -48,7 +48,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, program: ops.Program) -> GuestNeeds:
-        """The requirements of *program*."""
+        """The demands that *program* makes."""
         calls = [op.call for op in program.ops]
         maps = [call for call in calls if isinstance(call, ops.Mmap)]
         pages = {device.name: device.pages for device in program.devices if device.kind == "pci"}
@@ -64,7 +64,8 @@ class GuestNeeds(msgspec.Struct, frozen=True):
             if isinstance(call, device_ops.RequestMemRegion) and call.span.start == 0
         }
         ends = pages if moved is None else {**pages, device_ops.MOVED_BAR: max(pages.values(), default=0)}
-        # For vfio-pci, pages far past the BAR are another region of the device, not the memory after the BAR.
+        # To vfio-pci, pages far beyond the BAR are another region of the device, not
+        # the memory after the BAR.
         sources = [
             call.source
             for call in calls
@@ -130,7 +131,7 @@ _NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
 
 
 def lacking(program: ops.Program, configuration: Configuration) -> str | None:
-    """A sentence about the first requirement of *program* that the kernel's configuration does not meet."""
+    """One sentence about the first demand of *program* that the kernel's configuration does not meet."""
     for field, thing, needs in _NEEDS:
         if not getattr(configuration, field) and needs(program):
             return f"this kernel has no {thing}: {option_names(field)} is off"

@@ -1,11 +1,11 @@
 """A parsed program: devices, areas and operations, as plain values.
 
-Every form of a program (text, JSON) becomes these structures, and every machine runs them. Page ranges are
-half-open and in pages.
+Every form of a program (text, JSON) is converted to these structures, and every machine runs them. Page
+ranges are half-open and counted in pages.
 
 An **area** is a named range of address space. ``a = mmap bar[0:16] wc shared rw`` maps at the start of area
-``a``; ``a[4:8]`` then means the addresses of its pages 4..7, in whichever task uses the name. A fork copies
-the address space, so names mean the same addresses in every task.
+``a``; from then on ``a[4:8]`` means the addresses of its pages 4..7, whichever task uses the name. A fork
+copies the address space, so names mean the same addresses in every task.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, St
 if TYPE_CHECKING:
     from pfnlab.programs.lang.needs import GuestNeeds
 
-#: The task that every program starts with.
+#: The task with which every program starts.
 MAIN_TASK = "main"
 
-#: The interface by which a mapping is made.
+#: The interface through which a mapping is made.
 Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon", "perf"]
 
 #: Interfaces that map a PCI BAR, low memory, and physical memory outside devices; anonymous memory and perf
-#: buffers each have a single interface.
+#: buffers have one interface each.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
 PHYSICAL_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync", "driver")
 
-#: Ways to make a fork fail, from outside memory management.
+#: Ways to make a fork fail for reasons outside memory management.
 ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
 
 DeviceKind = Literal["pci", "lowmem", "isa", "top", "limit"]
 
-#: The interfaces that map a device, by its kind.
+#: The interfaces that can map a device, by its kind.
 DEVICE_VIAS: dict[DeviceKind, tuple[Via, ...]] = {
     "pci": PCI_VIAS,
     "lowmem": LOWMEM_VIAS,
@@ -51,7 +51,7 @@ DEVICE_VIAS: dict[DeviceKind, tuple[Via, ...]] = {
     "limit": PHYSICAL_VIAS,
 }
 
-#: The kinds of which a machine has exactly one device, always at the same place.
+#: The kinds of device of which a machine has exactly one, always in the same place.
 ONLY_KINDS: tuple[DeviceKind, ...] = ("isa", "top", "limit")
 
 #: The kinds that end where physical address space ends, where nothing responds.
@@ -64,10 +64,10 @@ Thp = Literal["always", "madvise", "never"]
 class Device(msgspec.Struct, frozen=True):
     """A range of physical memory that the program maps.
 
-    :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached through /dev/mem;
-        ``isa`` the memory from 0x98000 on: RAM, the ISA hole, and RAM above 1 MiB; ``top`` the last pages of
-        the machine's physical address space, where nothing responds; ``limit`` the same on a processor with
-        52-bit physical addresses
+    :param kind: ``pci``: a prefetchable memory BAR; ``lowmem``: RAM below 1 MiB, accessed through /dev/mem;
+        ``isa``: the memory from 0x98000 on, i.e. RAM, the ISA hole, and RAM above 1 MiB; ``top``: the last
+        pages of the machine's physical address space, where nothing responds; ``limit``: the same on a
+        processor with 52-bit physical addresses
     :param pages: its size in pages
     """
 
@@ -77,7 +77,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class Area(msgspec.Struct, frozen=True):
-    """A declared area: ``area a: 64 pages`` names a[0:64], with or without a mapping there."""
+    """A declared area: ``area a: 64 pages`` defines a[0:64], whether or not anything is mapped there."""
 
     name: str
     pages: int
@@ -89,8 +89,8 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     :param name: the name of the new area, or None if ``over`` is given
     :param source: device pages; for other memory ``Span("anon", 0, pages)``, ``Span("perf", 0, pages)``
     :param prot: ``none`` or letters of ``rwx`` in that order
-    :param over: map with MAP_FIXED at these addresses, which must have the length of ``source``; None to map
-        at the start of area ``name``, which must be free (MAP_FIXED_NOREPLACE)
+    :param over: map with MAP_FIXED at these addresses, which must be as long as ``source``; None to map at
+        the start of area ``name``, which must be free (MAP_FIXED_NOREPLACE)
     """
 
     name: str | None
@@ -111,12 +111,12 @@ class Munmap(OnPages, frozen=True, tag="munmap"):
 
 
 class Mremap(OnPages, frozen=True, tag="mremap"):
-    """mremap(2) of ``span`` (empty means old length 0) to a new length of ``pages``.
+    """mremap(2) of ``span`` (empty means an old length of 0) to ``pages`` pages.
 
-    The flags are passed unchanged: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
+    The flags are passed as they are: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
 
-    :param name: area to move to (``b = mremap a[0:8] 8 pages maymove fixed``), or None
-    :param over: exact destination instead of the start of an area; its ``end`` is ``start + pages``
+    :param name: the area to move to (``b = mremap a[0:8] 8 pages maymove fixed``), or None
+    :param over: an exact destination instead of the start of an area; its ``end`` is ``start + pages``
     """
 
     pages: int
@@ -140,8 +140,8 @@ class Mprotect(OnPages, frozen=True, tag="mprotect"):
 class PkeyMprotect(OnPages, frozen=True, tag="pkey_mprotect"):
     """pkey_mprotect(2); ``prot`` as in :class:`Mmap`.
 
-    :param keyed: use the process's own protection key, which lets all of its tasks access the pages;
-        otherwise use -1
+    :param keyed: use the process's own protection key, which lets all of its tasks access
+        the pages; otherwise use -1
     """
 
     row: ClassVar = Row(
@@ -207,7 +207,7 @@ class Mseal(OnPages, frozen=True, tag="mseal"):
 
 
 class Mbind(OnPages, frozen=True, tag="mbind"):
-    """mbind(2) with node 0, or with no node for ``default``; ``policy`` is a key of :data:`POLICIES`.
+    """mbind(2) with node 0, or without a node for ``default``; ``policy`` is a key of :data:`POLICIES`.
 
     :param move: pass MPOL_MF_MOVE
     """
@@ -248,8 +248,8 @@ class Write(OnPages, frozen=True, tag="write"):
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
     """fork(2): create the child as task ``child`` (``child = fork``).
 
-    :param refused: how to make it fail: ``set_tid`` requests a pid that is in use, ``overcommit_memory``
-        leaves no memory to commit, ``pids_max`` allows no further process in the task's control group
+    :param refused: how to make it fail: ``set_tid`` asks for a pid that is in use, ``overcommit_memory``
+        leaves no memory to commit, ``pids_max`` allows no more processes in the task's control group
     """
 
     child: str
@@ -259,26 +259,26 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
 class Thread(msgspec.Struct, frozen=True, tag="thread"):
     """pthread_create(3): start another thread, task ``child``, in the acting task's process.
 
-    It shares the address space, and ends with its process.
+    It shares the address space and ends with its process.
     """
 
     child: str
 
 
 class Exec(msgspec.Struct, frozen=True, tag="exec"):
-    """execve(2) of a small program: the old address space is removed, but the task stays."""
+    """execve(2) of a small program: the old address space is removed, but the task remains."""
 
     row: ClassVar = Row((), "exec", "S8.2.9")
 
 
 class Exit(msgspec.Struct, frozen=True, tag="exit"):
-    """_exit(2) of the acting task, followed by a wait for its end."""
+    """_exit(2) by the acting task, and wait for its end."""
 
     row: ClassVar = Row((), "exit", "S8.2.8", weight=6)
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    """SIGKILL to the acting task, followed by a wait for its end."""
+    """SIGKILL the acting task, and wait for its end."""
 
     row: ClassVar = Row((), "kill", "S8.2.8", weight=2)
 
@@ -286,7 +286,7 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
 class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
     """remap_file_pages(2): make pages ``span`` of a shared mapping show other pages of its file.
 
-    :param source: the device pages at the new file offset, which is counted as ``via`` counts offsets
+    :param source: the device pages at the new file offset, counted as ``via`` counts offsets
     """
 
     source: Span
@@ -294,13 +294,13 @@ class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
 
 
 class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):
-    """Read pat_memtype_list in debugfs to its end and discard it."""
+    """Read pat_memtype_list in debugfs to the end, discarding what is read."""
 
     row: ClassVar = Row((), "memtypes", "", weight=0.5, seen=True, c="read_memtypes()")
 
 
 class Release(msgspec.Struct, frozen=True, tag="release"):
-    """Resume a held processor: its operation finishes, and so do those that waited only for it.
+    """Resume a held processor: its operation finishes, and so do those that were only waiting for it.
 
     :param held: the task to resume; None if only one is held
     """
@@ -316,10 +316,10 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     row: ClassVar = Row((), "nop", "", weight=0.5, seen=True, c="0")
 
 
-#: Operations of a task by itself, and operations on tasks.
+#: Operations by a task on itself, and operations on tasks.
 TaskCall = Read | Write | Fork | Thread | Exec | Exit | Kill | Release | Look
 
-#: The system calls on a process's own memory.
+#: System calls on a process's own memory.
 MemoryCall = (
     Mmap
     | Munmap
@@ -338,8 +338,8 @@ MemoryCall = (
     | RemapFilePages
 )
 
-#: The system calls that a kernel performs for a task, except mincore, which may return both an error and a
-#: value.
+#: The system calls that a kernel performs for a task, except mincore, which may return both
+#: an error and a value.
 SystemCall = (
     MemoryCall
     | VfioCall
@@ -354,7 +354,7 @@ SystemCall = (
     | Status
 )
 
-#: All operations, in the order in which messages list those of one kind.
+#: All operations; messages list those of one kind in this order.
 Call = MemoryCall | TaskCall | Mincore | SystemCall
 
 #: Operations that access memory and may therefore call a driver's fault handler.
@@ -362,10 +362,10 @@ FAULTING = (Read, Write, Walk, ProcessVmReadv)
 
 
 class Op(msgspec.Struct, frozen=True):
-    """One line of a program: *task* performs *call*.
+    """One program line: *task* performs *call*.
 
-    :param fail: the failure forced on the kernel in this operation
-    :param skip: the function call that the kernel is forced to omit
+    :param fail: the failure that this operation forces on the kernel
+    :param skip: the function call that the kernel is made to omit
     :param hold: the function call at which the processor is stopped; a call omitted by `skip` comes earlier
     """
 
@@ -377,13 +377,13 @@ class Op(msgspec.Struct, frozen=True):
 
 
 class Expect(msgspec.Struct, frozen=True):
-    """The entries that must be left in the book after the last step, or a property that must hold, on kernels
-    ``first`` to ``last``.
+    """The entries that must be left in the book after the last step, or a property that must hold, on
+    kernels ``first`` to ``last``.
 
-    :param first: a series, e.g. ``6.1``, or a version, e.g. ``6.12.23``; the range is inclusive at both ends
-    :param last: the same, or None for "and every later one"; a range that begins with a version stays within
-        its series
-    :param leaked: the entries left, in the order of the book; empty if nothing must be left
+    :param first: a series, e.g. ``6.1``, or a version, e.g. ``6.12.23``; both ends of the range are inclusive
+    :param last: likewise, or None for "and all later ones"; a range that starts with a
+        version stays within its series
+    :param leaked: the entries left, in book order; empty if nothing must be left
     :param keeps: the name of a property that no step may violate; the entries left are then ignored
     """
 
@@ -394,7 +394,7 @@ class Expect(msgspec.Struct, frozen=True):
 
 
 class LeakedEntry(msgspec.Struct, frozen=True):
-    """A book entry without a mapping: device pages and their mode (``wc``, ``uc-``, ``wb`` ...)."""
+    """A book entry that is not mapped: device pages and their mode (``wc``, ``uc-``, ``wb`` ...)."""
 
     span: Span
     mode: str
@@ -409,7 +409,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
 
     :param title: one line
     :param asks: the question it answers, ending in a question mark; may be empty
-    :param areas: the explicitly declared areas; the others follow from the operations
+    :param areas: the areas declared explicitly; the others follow from the operations
     :param thp: the machine's transparent_hugepage setting; if not given, the machine is so small that the
         kernel chooses ``never``
     """
@@ -424,7 +424,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def needs(self) -> GuestNeeds:
-        """The program's requirements on its guest; computed once and shared by all callers."""
+        """The demands that the program makes on its guest; computed once and shared by all callers."""
         from pfnlab.programs.lang.needs import GuestNeeds  # which needs these structures
 
         return GuestNeeds.of(self)
@@ -439,12 +439,12 @@ class Program(msgspec.Struct, frozen=True, dict=True):
 
 
 def tasks_of(program: Program) -> list[str]:
-    """Every task of the program in order of creation, starting with the main one."""
+    """Every task in the program in order of creation, starting with the main one."""
     tasks = [MAIN_TASK]
     tasks += [op.call.child for op in program.ops if isinstance(op.call, (Fork, Thread))]
     return list(dict.fromkeys(tasks))
 
 
 def uses_vfio(call: Call) -> bool:
-    """True if *call* needs a device that is opened through vfio-pci."""
+    """True if *call* needs a device opened through vfio-pci."""
     return isinstance(call, VfioCall) or (isinstance(call, Mmap) and call.via == "vfio")

@@ -1,7 +1,6 @@
-"""Printing of programs: one operation or a whole program, in canonical form.
+"""Printing one operation or a whole program in canonical form.
 
-Canonical ranges: the bare name for the whole mapping of that name, ``a[3]`` for one page, ``a[4:8]``
-otherwise.
+Canonical ranges: the bare name for all of what that name maps, ``a[3]`` for one page, ``a[4:8]`` otherwise.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ Mapped = Mapping[str, int]
 
 
 def op_text(op: ops.Op) -> str:
-    """The line of *op* by itself, with every range written out, and its task unless that is the main one."""
+    """The line for *op* on its own, with all ranges written out, and its task unless it is the main one."""
     return _op(op, {})
 
 
@@ -53,7 +52,7 @@ def area_text(area: ops.Area) -> str:
 
 
 def thp_lines(program: ops.Program) -> list[str]:
-    """The canonical line of the transparent_hugepage setting, if the program has one."""
+    """The canonical line for the transparent_hugepage setting, if the program has one."""
     return [] if program.thp is None else [_header("thp", program.thp)]
 
 
@@ -70,10 +69,10 @@ def header_lines(program: ops.Program) -> list[str]:
 
 
 def expect_lines(program: ops.Program) -> list[str]:
-    """The canonical lines of all expectations of *program*, with results aligned."""
+    """The canonical lines for all expectations of *program*, with results aligned."""
     series = [_series(expect) for expect in program.expects]
     width = max(map(len, series), default=0) + 3
-    # In the form of book lines, so that the output of a run can be pasted here.
+    # Written like book lines, so that a run's output can be pasted here.
     return [
         f"expect {kernels:<{width}}{_expected(expect)}"
         for kernels, expect in zip(series, program.expects, strict=True)
@@ -175,7 +174,7 @@ def _bytes(part: ByteRange | None) -> str:
 
 
 def _by_hand(call: words.ByHand, mapped: Mapped) -> str:
-    """The line of an operation with a special form."""
+    """The line for an operation with a special form."""
     match call:
         case ops.Mmap():
             return _mmap(call, mapped)
@@ -198,7 +197,7 @@ def _by_hand(call: words.ByHand, mapped: Mapped) -> str:
 
 
 def _by_fields(kind: type[ops.Call], row: Row) -> Callable[[Any, Mapped], str]:
-    """The printer of an operation in the table."""
+    """The printer for an operation in the table."""
     verb = words.word_of(kind)
     parts = [(name, _field(field)) for name, field in zip(kind.__struct_fields__, row.fields, strict=True)]
     ending = next((name for name, part in parts if part is None), None)
@@ -214,7 +213,7 @@ def _by_fields(kind: type[ops.Call], row: Row) -> Callable[[Any, Mapped], str]:
 
 
 def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
-    """The printer of a field, with the space before it; None for a field that is part of the verb."""
+    """The printer for a field, including the space before it; None for a field that is part of the verb."""
     match field:
         case Shape.RANGE:
             return lambda span, mapped: f" {_span(span, mapped)}"

@@ -31,9 +31,9 @@ class _LayoutRow(NamedTuple):
 
 
 def format_text(text: str, source: str = "<program>") -> str:
-    """*text* in canonical layout, with comments and single blank lines kept and columns aligned.
+    """*text* in canonical layout: columns aligned, comments and single blank lines kept.
 
-    :raises ProgramError: if *text* is not a correct program
+    :raises ProgramError: if *text* is not a valid program
     """
     lines = list(lines_of(text, source))
     program = parse_lines(lines, source)
@@ -44,13 +44,13 @@ def format_text(text: str, source: str = "<program>") -> str:
 
 
 def program_text(program: Program) -> str:
-    """The text of *program* as a file by itself."""
+    """The text of *program* as a complete file."""
     return format_text(format_program(program), "counterexample")
 
 
 def _rows(lines: list[Line], program: Program) -> list[_LayoutRow]:
     """The canonical content of every line, in the order of the text."""
-    # The text may have its header in an order other than the canonical one.
+    # The text may have its header lines in a different order from the canonical one.
     headers: dict[str, list[str]] = {keyword: [] for keyword in ("pfnlab", *HEADERS)}
     for content in header_lines(program):
         headers[content.partition(" ")[0]].append(content)
@@ -70,7 +70,7 @@ def _rows(lines: list[Line], program: Program) -> list[_LayoutRow]:
 
 
 def _part_after(rows: list[_LayoutRow], section: str) -> None:
-    """Put a blank line after the last row of *section*, unless one follows before the next section."""
+    """Put a blank line after the last row of *section*, unless there is one before the next section."""
     last = max((at for at, row in enumerate(rows) if row.section == section), default=len(rows))
     for row in rows[last + 1 :]:
         if row.blank:
@@ -81,7 +81,7 @@ def _part_after(rows: list[_LayoutRow], section: str) -> None:
 
 
 def _single_blanks(rows: list[_LayoutRow]) -> list[_LayoutRow]:
-    """*rows* without blank lines at either end, and without repeated ones."""
+    """*rows* without blank lines at either end, and with no two in a row."""
     kept: list[_LayoutRow] = []
     for row in rows:
         if not row.blank or (kept and not kept[-1].blank):
@@ -110,7 +110,7 @@ def _aligned(rows: list[_LayoutRow]) -> list[str]:
     return lines
 
 
-#: The extent of an error: the word it begins at, otherwise one character.
+#: The extent of an error: the word where it starts, or else one character.
 _WORD = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*-?|.")
 
 
@@ -119,7 +119,7 @@ _Number = Annotated[int, Meta(ge=1)]
 
 
 class TextPlace(msgspec.Struct, frozen=True):
-    """A place between two characters of a text.
+    """A place between two characters in a text.
 
     :param line: counted from 1
     :param column: counted from 1, in characters
@@ -130,14 +130,14 @@ class TextPlace(msgspec.Struct, frozen=True):
 
 
 class TextProblem(msgspec.Struct, frozen=True):
-    """An error or layout problem of a program text.
+    """An error or layout problem in a program text.
 
-    :param file: the text's name; ``-`` is standard input
-    :param line: the line it begins in, counted from 1
-    :param column: the column it begins in, counted from 1, in characters
+    :param file: the name of the text; ``-`` for standard input
+    :param line: the line where it starts, counted from 1
+    :param column: the column where it starts, counted from 1, in characters
     :param end: the place after its last character
     :param severity: ``error`` if the text is not a program, ``layout`` if it is not in canonical form
-    :param message: the problem and a correction, one line
+    :param message: the problem and its correction, in one line
     :param fix: the text to put between the two places; null if there is no automatic fix
     """
 
@@ -153,7 +153,7 @@ class TextProblem(msgspec.Struct, frozen=True):
 class FmtResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
     """The result of checking the layout of programs.
 
-    :param problems: places that are not in canonical form, in the order of files and lines
+    :param problems: the places that are not in canonical form, ordered by file and line
     """
 
     problems: tuple[TextProblem, ...]
@@ -168,7 +168,7 @@ class FmtResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
     def as_lines(self, form: str) -> str:
         """One line per problem.
 
-        :param form: ``text`` in the form of compilers, which editors read; ``github`` in the form that GitHub
+        :param form: ``text``: the compiler format, which editors can read; ``github``: the format that GitHub
             shows next to the changed line
         """
         if form == "github":
@@ -186,11 +186,11 @@ def _command(problem: TextProblem) -> str:
 
 
 def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
-    """Problems of *text*: the first error, or in a correct program every place not in canonical form.
+    """Problems in *text*: the first error or, in a valid program, every place not in canonical form.
 
-    Applying all fixes, from the last to the first, gives the canonical form of the text.
+    Applying all fixes, last one first, gives the canonical form of the text.
 
-    :raises ProgramError: if *text* cannot be the text of a program: too large, or binary
+    :raises ProgramError: if *text* cannot be a program text because it is too large, or binary
     """
     try:
         formatted = format_text(text, source)
@@ -210,9 +210,9 @@ def _error(text: str, source: str, error: ProgramError) -> TextProblem:
 
 
 def _layout(text: str, source: str, formatted: str) -> Iterator[TextProblem]:
-    """Each line that differs in canonical form, and each run of lines that are missing or superfluous."""
+    """Each line that differs from its canonical form, and each run of missing or superfluous lines."""
     before, after = text.splitlines(keepends=True), formatted.splitlines(keepends=True)
-    # Lines are compared without spaces: canonical form mostly changes only these.
+    # Lines are compared without spaces, since canonical form mostly changes only spaces.
     keys, new_keys = (["".join(line.split()) for line in lines] for lines in (before, after))
     matcher = SequenceMatcher(a=keys, b=new_keys, autojunk=False)
     for _, first, last, new_first, new_last in matcher.get_opcodes():
@@ -226,7 +226,7 @@ def _layout(text: str, source: str, formatted: str) -> Iterator[TextProblem]:
 
 
 def _run(source: str, first: int, before: list[str], after: list[str]) -> TextProblem:
-    """Lines from number *first* (counted from 0) on, of which canonical form has more or fewer."""
+    """Lines from number *first* (counted from 0) on, where canonical form has more or fewer lines."""
     if "".join((*before, *after)).strip():
         message = f"write {'; '.join(map(_shown, after))}"
     elif len(after) > len(before):

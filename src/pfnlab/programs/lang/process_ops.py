@@ -1,4 +1,4 @@
-"""Operations on a whole process, and the words for the kernel's numbers."""
+"""Operations on a whole process, and the words for kernel numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import msgspec
 from pfnlab.programs.lang.fields import Flag, Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages
 
-#: The memory policies that a program may name, for node 0, with the kernel's numbers.
+#: The memory policies that a program can name, for node 0, with their kernel numbers.
 POLICIES: dict[str, int] = {"default": 0, "preferred": 1, "bind": 2}
 
-#: The process limits that a program may set, with the kernel's numbers (RLIMIT_*).
+#: The process limits that a program can set, with their kernel numbers (RLIMIT_*).
 LIMITS: dict[str, int] = {"memlock": 8, "data": 2, "as": 9}
 
-#: The line of /proc/PID/status with the current usage of the resource that each limit restricts.
+#: The line in /proc/PID/status with the current usage of the resource that each limit restricts.
 LIMITED_USES: dict[str, str] = {"memlock": "VmLck", "data": "VmData", "as": "VmSize"}
 
-#: Every madvise advice that a program may name, with the kernel's number.
+#: Every madvise advice that a program can name, with its kernel number.
 ADVICE: dict[str, int] = {
     **{"normal": 0, "random": 1, "sequential": 2, "willneed": 3, "dontneed": 4, "free": 8},
     **{"remove": 9, "dontfork": 10, "dofork": 11, "mergeable": 12, "unmergeable": 13, "hugepage": 14},
@@ -28,7 +28,7 @@ ADVICE: dict[str, int] = {
 }
 
 
-#: Numbers of advice; every C library of the last ten years names those below 20.
+#: Advice numbers; every C library of the last ten years names those below 20.
 ADVICE_WORD = Word(
     ADVICE,
     "advice",
@@ -58,10 +58,9 @@ class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
 
 
 class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
-    """setrlimit(2) of the soft limit on ``resource``, a key of :data:`LIMITS`, for the task's process.
+    """setrlimit(2) for the soft limit on ``resource``, a key of :data:`LIMITS`, in the task's process.
 
-    :param room: the number of pages that the process may have in addition to its present ones; None for no
-        limit
+    :param room: the number of pages that the process may have beyond those it has now; None for no limit
     """
 
     row: ClassVar = Row(
@@ -76,7 +75,7 @@ class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
 
 
 class ProcessMrelease(msgspec.Struct, frozen=True, tag="process_mrelease"):
-    """process_mrelease(2) on the process of task ``victim``: reap the memory of a killed process.
+    """process_mrelease(2) on the process of task ``victim``: reap a killed process's memory.
 
     :param killed: kill it first, without waiting; a held processor keeps it from exiting
     """

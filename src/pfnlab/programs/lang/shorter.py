@@ -1,8 +1,8 @@
-"""Shrinking of a program to fewer operations with the same result (delta debugging).
+"""Shrinking a program to fewer operations with the same result (delta debugging).
 
-Operations are removed in smaller and smaller groups, then one by one until none can be removed: the result is
-1-minimal. An operation is removed together with those that need it, e.g. a fork with all operations of its
-child.
+Operations are removed in smaller and smaller groups, and finally one by one until none can be removed, so
+the result is 1-minimal. An operation is removed along with those that need it, e.g. a fork with all
+operations of its child.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ from pfnlab.programs.lang.words import tasks_named
 
 
 def shrunk(program: Program, shows: Callable[[Program], bool]) -> Program:
-    """The last program from :func:`shrink_steps`, or *program* if nothing can be removed."""
+    """The last program that :func:`shrink_steps` gives, or *program* if nothing can be removed."""
     return [program, *shrink_steps(program, shows)][-1]
 
 
 def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator[Program]:
-    """Shorter and shorter programs for which *shows* holds, each derived from the previous one."""
+    """Shorter and shorter programs for which *shows* holds, each derived from the one before."""
     size = max(1, len(program.ops) // 2)
     while True:
         smaller = first_match(_without_groups(program, size), shows)
@@ -36,7 +36,7 @@ def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator
 
 
 def first_match(candidates: Iterable[Program], shows: Callable[[Program], bool]) -> Program | None:
-    """The first of *candidates* that is a correct program and for which *shows* holds."""
+    """The first of *candidates* that is a valid program and for which *shows* holds."""
     return next((candidate for candidate in candidates if _is_program(candidate) and shows(candidate)), None)
 
 
@@ -72,12 +72,12 @@ def _held_at(program: Program) -> dict[int, int]:
 
 
 def _concerned(op: Op) -> set[str]:
-    """The calling task, and the task named by its call."""
+    """The calling task, and the task that its call names."""
     return {op.task, *tasks_named(op.call).values()}
 
 
 def _without_groups(program: Program, size: int) -> Iterator[Program]:
-    """*program* without each group of *size* operations in turn, the last group first."""
+    """*program* without each group of *size* operations in turn, starting with the last group."""
     for start in reversed(range(0, len(program.ops), size)):
         smaller = without(program, range(start, min(start + size, len(program.ops))))
         if smaller is not None:

@@ -1,7 +1,7 @@
-"""Reading of a single line: an operation or a range that continues a program, or a device.
+"""Reading a single line: an operation or a range that continues a program, or a device.
 
-It is meant for machines that get their operations one at a time. The line is read by the reader of whole
-programs, with the names of the program, so the same words are accepted and the same mistakes refused.
+This is for machines that get their operations one at a time. The reader for whole programs reads the line,
+knowing the names in the program, so the same words are accepted and the same mistakes are refused.
 """
 
 from pfnlab.base.errors import ProgramError
@@ -12,15 +12,15 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import Reading, parse
 from pfnlab.programs.lang.words import FIRST_LINE, HEADERS, NO_DEVICE
 
-#: The first words of lines other than operations.
+#: The words that start lines other than operations.
 _OTHER_LINES = (*HEADERS, "pfnlab", "expect")
 
 
 def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
-    """Read *text* as the next operation of *program*.
+    """Read *text* as the next operation in *program*.
 
-    :param program: it may have no operations yet, and a processor may be held at its end
-    :raises ProgramError: if it is not an operation, or not one that is allowed here
+    :param program: may have no operations yet, and may end with a processor held
+    :raises ProgramError: if *text* is not an operation, or not one that is allowed at this point
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "an operation, e.g. `munmap a[4:8]`")
@@ -31,9 +31,9 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
 
 
 def read_span(text: str, program: Program, source: str = "<range>") -> Span:
-    """Read the range *text* at the end of *program*: ``a[4:8]``, ``a[3]`` or ``a``, of an area or a device.
+    """Read *text* as a range at the end of *program*: ``a[4:8]``, ``a[3]`` or ``a``, of an area or a device.
 
-    :raises ProgramError: if it is not a range, or nothing has that name
+    :raises ProgramError: if *text* is not a range, or nothing has that name
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "a range, e.g. `a[4:8]`")
@@ -41,9 +41,9 @@ def read_span(text: str, program: Program, source: str = "<range>") -> Span:
 
 
 def read_device(text: str) -> Device:
-    """Read the device *text*, e.g. ``bar: pci, 16 pages``.
+    """Read *text* as a device, e.g. ``bar: pci, 16 pages``.
 
-    :raises ProgramError: if it is not a device
+    :raises ProgramError: if *text* is not a device
     """
     if "\n" in text:
         raise ProgramError("a device is one line: write `bar: pci, 16 pages`", source="<device>")

@@ -1,4 +1,4 @@
-"""A range of pages of a named object, and the base class of operations on one."""
+"""A range of pages of something with a name, and the base class for operations on one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
-    """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``."""
+    """Pages ``start`` up to but not including ``end`` of the area or device called ``name``."""
 
     name: str
     start: int
@@ -14,7 +14,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def parts(self) -> tuple[str, int, int]:
-        """Its name and its bounds, for structures with separate fields for them."""
+        """Its name and bounds, for structures that have separate fields for them."""
         return self.name, self.start, self.end
 
     @property
@@ -23,11 +23,11 @@ class Span(msgspec.Struct, frozen=True, gc=False):
         return self.end - self.start
 
     def meets(self, other: Span) -> bool:
-        """True if the two spans have a page in common."""
+        """True if the two spans have any page in common."""
         return self.name == other.name and self.start < other.end and other.start < self.end
 
     def contains(self, other: Span) -> bool:
-        """True if every page of *other* lies in this span."""
+        """True if every page of *other* is in this span."""
         return self.name == other.name and self.start <= other.start and other.end <= self.end
 
     def __str__(self) -> str:

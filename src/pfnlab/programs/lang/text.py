@@ -1,6 +1,6 @@
 """The text form of a program: one header, operation or expectation per line.
 
-The grammar, where ``SPAN`` is ``a[4:8]``, ``a[3]`` or ``a`` (the whole mapping of a)::
+The grammar, where ``SPAN`` is ``a[4:8]``, ``a[3]`` or ``a`` (all of what a maps)::
 
     pfnlab program 1
     title TEXT          asks TEXT?
@@ -10,8 +10,8 @@ The grammar, where ``SPAN`` is ``a[4:8]``, ``a[3]`` or ``a`` (the whole mapping 
     [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
     expect KERNEL[..[KERNEL]] nothing left | leaked SPAN MODE, ... | keeps PROPERTY
 
-The parser is written by hand rather than generated: every refusal includes a correction, which depends on
-where in the operation reading stopped.
+The parser is written by hand rather than generated, because every refusal includes a correction, which
+depends on where in the operation reading stopped.
 """
 
 from collections.abc import Collection, Iterable
@@ -27,7 +27,7 @@ from pfnlab.programs.lang.words import FIRST_LINE, KINDS, MODES, PREFIXES, THP, 
 
 
 class Reading(CallReader):
-    """A program that is being read, line by line."""
+    """A program being read, line by line."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Reading(CallReader):
     def go_on(self, program: Program) -> None:
         """Continue after the operations of *program*, which was checked before and may be unfinished.
 
-        The operations read from here on are in :attr:`ops`.
+        The operations read from now on are in :attr:`ops`.
         """
         self._started = True
         for device in program.devices:
@@ -54,9 +54,9 @@ class Reading(CallReader):
             self.scope.op(op)
 
     def lone_span(self, line: Line, devices: Collection[str]) -> Span:
-        """Read a line that consists of a range.
+        """Read a line that is just a range.
 
-        :param devices: names that have pages without a mapping
+        :param devices: allow names that have pages without being mapped
         """
         try:
             is_device = line.next in devices
@@ -85,7 +85,7 @@ class Reading(CallReader):
             start = line.tokens[0].column if line.tokens else 1
             line.fail(wrong.message, self.at.get(wrong.part, self.at.get("verb", start)))
 
-    # Header.
+    # Header
 
     def _version(self, line: Line) -> None:
         if line.next != "pfnlab" or line.after() != "program":
@@ -123,7 +123,7 @@ class Reading(CallReader):
         line.end("the setting")
 
     def _declared(self, line: Line, example: str) -> str:
-        """Read the keyword, name and colon of a declaration."""
+        """Read a declaration's keyword, name and colon."""
         keyword = line.next
         self._in_header(line, keyword, line.column)
         line.take()
@@ -153,7 +153,7 @@ class Reading(CallReader):
         self.scope.area(area)
         self.areas.append(area)
 
-    # Operations.
+    # Operations
 
     def _op(self, line: Line) -> None:
         if self.expects:
@@ -176,7 +176,7 @@ class Reading(CallReader):
         self.scope.op(op)
         self.ops.append(op)
 
-    # Expectations.
+    # Expectations
 
     def _expect(self, line: Line) -> None:
         if not self.ops:
@@ -215,7 +215,7 @@ class Reading(CallReader):
         return line.take()
 
     def _leaks(self, line: Line, leaked: list[LeakedEntry]) -> None:
-        """Read the list of book entries."""
+        """Read a list of book entries."""
         example = "`leaked bar[0:8] wc, bar[9:10] uc-`"
         while True:
             self.at[f"leaked{len(leaked)}"] = line.column
@@ -229,7 +229,7 @@ class Reading(CallReader):
             line.need(",", example)
 
     def finish(self, last: int) -> Program:
-        """The program, after line number *last*, the final one, was read."""
+        """The finished program, once *last*, the number of the final line, has been read."""
         if not self._started:
             message = f"this is empty: a program starts with the line `{FIRST_LINE}`"
             raise ProgramError(message, source=self.source, line=1, column=1)
@@ -283,7 +283,7 @@ def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | N
         at[f"{prefix} function"] = line.column
         function = line.word("kernel function", PREFIXES[prefix])
         at[f"{prefix} nth"] = line.column
-        # The number is required only for a refusal.
+        # The number is needed only for a refusal.
         needed = prefix == "fail" or line.kind == "number"
         nth = line.number_of("number of the call", PREFIXES[prefix]) if needed else 1
         if prefix == "fail":

@@ -1,9 +1,9 @@
-"""Syntax highlighting of programs: the words of the language and their places on a line, in a neutral table.
+"""Syntax highlighting for programs: a neutral table of the language's words and where they go in a line.
 
-Editor grammars are generated from it (``tools/make_editors.py``), and so is ``tokens.json`` for other
-highlighters. A line begins in the context ``line``. At every character except a space, the context's first
-matching rule determines the token and the context for the rest of the line. Each context ends with rules that
-match anything, so every character belongs to a token.
+Editor grammars are generated from this table (``tools/make_editors.py``), as is ``tokens.json`` for other
+highlighters. Each line starts in the context ``line``. At each character that is not a space, the first
+matching rule of the context determines the token, and the context for the rest of the line. The last rules of
+each context match anything, so every character belongs to a token.
 """
 
 import re
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.process_ops import ADVICE, LIMITS, POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 
 #: The kinds of tokens. ``text`` is a title or question, ``mark`` a bracket or other sign, ``builtin`` memory
-#: that needs no declaration, ``error`` a misplaced token.
+#: that needs no declaration, and ``error`` a misplaced token.
 TokenKind = Literal[
     "keyword",
     "operation",
@@ -44,13 +44,13 @@ _NUMBER = r"-?(?:0[xX][0-9a-fA-F]+|[0-9]+)" + _END
 
 
 class TokenRule(NamedTuple):
-    """One rule of a context: words, or a pattern.
+    """One rule in a context: words, or a pattern.
 
-    Patterns use only the common subset of Python, JavaScript and Oniguruma regular expressions, and may look
-    ahead but not behind.
+    Patterns use only what Python, JavaScript and Oniguruma regular expressions have in common; they may
+    look ahead but not behind.
 
     :param words: these words, each as a whole; empty if there is a pattern
-    :param context: the context for what follows; empty for the same
+    :param context: the context for the text that follows; empty to keep the context
     """
 
     token: TokenKind
@@ -60,7 +60,7 @@ class TokenRule(NamedTuple):
 
     @property
     def regex(self) -> str:
-        """The rule as one regular expression."""
+        """The rule as a single regular expression."""
         return self.pattern or f"(?:{'|'.join(map(re.escape, self.words))}){_END}".replace(r"\-", "-")
 
 
@@ -100,7 +100,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     return {
         "line": _closed(
             TokenRule("keyword", ("title", "asks"), context="text"),
-            # A word before `=` or `:` is a name, or is meant as one.
+            # A word before `=` or `:` is a name, or meant to be one.
             TokenRule("name", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*=)"),
             TokenRule("task", (MAIN_TASK,)),
             TokenRule("task", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*:)"),
@@ -136,17 +136,17 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             name,
             number,
         ),
-        # The call of a kernel function in a prefix, up to its colon.
+        # The kernel function call in a prefix, up to the colon.
         "call": _closed(
             TokenRule("keyword", ("in", "return")),
             TokenRule("mark", pattern=":", context="line"),
             TokenRule("function", pattern=r"[A-Za-z_][A-Za-z0-9_]{0,63}" + _END),
             number,
         ),
-        # An area or a device: its name may be any word outside the language.
+        # An area or a device, whose name may be any word that is not in the language.
         "operand": _closed(builtin, TokenRule("name", pattern=_NAME, context="arguments")),
         "mapped": _closed(brackets, number, TokenRule("name", pattern=_NAME, context="source")),
-        # Of remap_file_pages: the rest of the area's pages, then the device.
+        # For remap_file_pages: the rest of the area's pages, then the device.
         "source": _closed(brackets, number, builtin, TokenRule("name", pattern=_NAME, context="arguments")),
         "protected": _closed(TokenRule("name", pattern=_NAME, context="protection")),
         "protection": _closed(
@@ -201,7 +201,7 @@ def _once(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def token_table() -> dict[str, Any]:
-    """The table in the form of ``tokens.json``: every context's rules, ``[token, pattern, context]`` each."""
+    """The table as in ``tokens.json``: the rules of every context, each as ``[token, pattern, context]``."""
     return {
         "format": "pfnlab-tokens/1",
         "start": "line",

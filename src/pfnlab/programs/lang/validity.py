@@ -1,7 +1,8 @@
-"""The static rules of programs and their schedules: devices, areas, tasks, ranges and held processors.
+"""The static rules for programs and their schedules: devices, areas, tasks, ranges and held processors.
 
-A :class:`ProgramValidity` is given every header, operation and expectation in order, and knows the meaning of
-names at each point. It checks values, not text, so the text form and the JSON form obey the same rules.
+A :class:`ProgramValidity` is given every header, operation and expectation in order, and knows
+what names mean at each point. It checks values rather than text, so the text form and the JSON
+form follow the same rules.
 """
 
 from pfnlab.base.errors import ProgramError
@@ -20,25 +21,25 @@ _NEVER_HELD = ops.Exit | ops.Kill | ops.Exec | ops.Thread | ops.Look | ops.Relea
 _NOT_WHILE_HELD = ops.Thread | SlotCall
 
 
-#: The maximum number of processors held at a time.
+#: The largest number of processors that can be held at a time.
 MAX_HELD = 2
 
 
 class ScheduleValidity:
     """The held processors while a program's operations are checked in order.
 
-    :param names: the meaning of the names at the operation
+    :param names: what names mean at this operation
     """
 
     def __init__(self, names: Names) -> None:
         self._names = names
         #: The tasks whose processors are held, in the order in which they stopped, each with its operation.
         self._held: dict[str, str] = {}
-        #: Tasks that were forked while a processor was held.
+        #: Tasks forked while a processor was held.
         self._newborn: set[str] = set()
 
     def op(self, op: ops.Op) -> None:
-        """Check *op* and apply its effect on the held processors."""
+        """Check *op*, and apply its effect on the held processors."""
         if isinstance(op.call, ProcessMrelease) and op.call.killed:
             self._killed(op)
         if isinstance(op.call, ops.Release):
@@ -51,7 +52,7 @@ class ScheduleValidity:
             self._newborn.add(op.call.child)
 
     def end(self, part: str) -> None:
-        """Refuse the end of the operations while a processor is held."""
+        """Refuse to end the operations while a processor is held."""
         for task, call in self._held.items():
             release = f"release {task}" if len(self._held) > 1 else "release"
             raise Wrong(f"`{task}` is still held in `{call}`: write `{release}` as the last operation", part)
@@ -62,7 +63,7 @@ class ScheduleValidity:
         if not self._held:
             raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
         names = " or ".join(f"`release {held}`" for held in self._held)
-        # The order of resumption is the very subject of such a program, so its text must state it.
+        # The order of resumption is the whole point of such a program, so its text must state it.
         if task is None and len(self._held) > 1:
             raise Wrong(f"{len(self._held)} processors are held: write {names}", "verb")
         if task is not None and task not in self._held:
@@ -72,7 +73,7 @@ class ScheduleValidity:
             self._newborn.clear()
 
     def _killed(self, op: ops.Op) -> None:
-        """Check that something keeps a process that is killed, but not waited for, from exiting."""
+        """Check that something keeps a process that is killed but not waited for from exiting."""
         assert isinstance(op.call, ProcessMrelease)
         victim = op.call.victim
         if not self._held:
@@ -109,7 +110,7 @@ class ScheduleValidity:
 
 
 def check_prefixes(op: ops.Op) -> None:
-    """Refuse prefixes that lack a function or a call, or do not fit each other or the operation."""
+    """Refuse prefixes that lack a function or a call, or clash with each other or with the operation."""
     for prefix, forced in (("fail", op.fail), ("skip", op.skip), ("hold", op.hold)):
         if forced is None:
             continue
@@ -139,7 +140,7 @@ def _function(name: str, prefix: str, field: str) -> None:
 
 
 class ProgramValidity(CallValidity):
-    """The checker of a program, given its lines in order."""
+    """The checker for a program, which is given its lines in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +149,7 @@ class ProgramValidity(CallValidity):
         self._expects = 0
 
     def text(self, keyword: str, text: str) -> None:
-        """Check a title or question: one line of printable text."""
+        """Check a title or question: a single line of printable text."""
         if len(text) > words.MAX_TITLE:
             raise Wrong(f"`{keyword}` takes at most {words.MAX_TITLE} characters: shorten it", keyword)
         if text != " ".join(text.split()) or not text.isprintable():
@@ -198,21 +199,21 @@ class ProgramValidity(CallValidity):
         self.grow(area.name, area.pages)
 
     def op(self, op: ops.Op) -> None:
-        """Check *op* and apply its effect on names."""
+        """Check *op*, and apply its effect on names."""
         if not self.devices:
             raise Wrong("no device yet: write `device  bar: pci, 16 pages` above the first operation", "verb")
         self._ops += 1
         if self._ops > words.MAX_OPS:
             raise Wrong(f"a program has at most {words.MAX_OPS} operations: split it", "verb")
         check_prefixes(op)
-        if not isinstance(op.call, ops.Release):  # which belongs to no task: the task may be held or ended
+        if not isinstance(op.call, ops.Release):  # a release belongs to no task
             self.check_alive(op.task)
         self._schedule.op(op)
         self.call(op.call)
         self._update_tasks(op)
 
     def _update_tasks(self, op: ops.Op) -> None:
-        """Apply the effect of *op* on tasks."""
+        """Apply *op*'s effect on tasks."""
         if isinstance(op.call, ops.Fork):
             self.add_task(op.call.child, op.call.child)
         elif isinstance(op.call, ops.Thread):
@@ -271,9 +272,9 @@ class ProgramValidity(CallValidity):
 
 
 def check_program(program: ops.Program, source: str = "<program>") -> None:
-    """Check a whole program that did not come from text.
+    """Check a whole program that does not come from text.
 
-    :raises ProgramError: naming the header, operation or expectation by its number
+    :raises ProgramError: the message gives the number of the header, operation or expectation
     """
     scope = ProgramValidity()
     place = "title"

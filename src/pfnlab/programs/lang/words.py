@@ -1,6 +1,6 @@
-"""The words and limits of the language, the table of operations, and suggestions for misspelt words.
+"""The language's words and limits, the table of operations, and suggestions for misspelt words.
 
-Operations with a special form are in :data:`ByHand`; the others have a row, found by word and by verb.
+Operations with a special form are in :data:`ByHand`; all others have a row, found by word and by verb.
 """
 
 import re
@@ -16,7 +16,7 @@ from pfnlab.programs.lang.walk_ops import Node, ProcessVmReadv, Walk, Walker
 #: The operations that declare a row, in the order of the union type.
 ROWS: dict[type[ops.Call], Row] = {kind: kind.row for kind in get_args(ops.Call) if hasattr(kind, "row")}
 
-#: The operations whose lines have a special form: they name something new, or one field depends on another.
+#: The operations with a special form: they name something new, or one field depends on another.
 ByHand = (
     ops.Mmap
     | ops.Mremap
@@ -35,12 +35,12 @@ def is_by_hand(call: ops.Call) -> TypeGuard[ByHand]:
 
 
 def word_of(kind: type[ops.Call]) -> str:
-    """The word of an operation, which is also its tag in the JSON form."""
+    """An operation's word, which is also its tag in the JSON form."""
     return str(kind.__struct_config__.tag)
 
 
 def verbs_of(kind: type[ops.Call]) -> tuple[str, ...]:
-    """The verbs of an operation in the table: its word, or one verb for each ending."""
+    """The verbs of an operation in the table: its word, or one verb per ending."""
     word = word_of(kind)
     for field in ROWS[kind].fields:
         if isinstance(field, Ending):
@@ -48,15 +48,15 @@ def verbs_of(kind: type[ops.Call]) -> tuple[str, ...]:
     return (word,)
 
 
-#: The operations of the table by their words, and by their verbs.
+#: The operations in the table, by word and by verb.
 BY_WORD: dict[str, type[ops.Call]] = {word_of(kind): kind for kind in ROWS}
 BY_VERB: dict[str, type[ops.Call]] = {verb: kind for kind in ROWS for verb in verbs_of(kind)}
 
 
 def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
-    """The verbs of the operations whose first field is one of *shapes*, in the table's order.
+    """The verbs of operations whose first field is one of *shapes*, in the order of the table.
 
-    :param more: True for only those with further fields, False for only those without; None for both
+    :param more: True for only those that have more fields, False for only those that have not; None for both
     """
     return tuple(
         verb
@@ -66,7 +66,7 @@ def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
     )
 
 
-#: The operations that appear in a trace as plain calls, by the names of those calls.
+#: The operations that appear in a trace as plain calls, by the names of these calls.
 TRACED: dict[str, type[ops.Call]] = {name: kind for kind, row in ROWS.items() for name in row.traced.split()}
 
 
@@ -78,14 +78,14 @@ def tasks_named(call: ops.Call) -> dict[str, str]:
     return {name: getattr(call, name) for name, field in fields if field in (Shape.TASK, Shape.ANY_TASK)}
 
 
-#: The version of the language that this pfnlab reads and writes; the first line of every program names it.
+#: The version of the language that this pfnlab reads and writes; every program's first line names it.
 VERSION = 1
 FIRST_LINE = f"pfnlab program {VERSION}"
 
-#: The source of an anonymous mapping, used instead of a device.
+#: The source of an anonymous mapping, used in place of a device.
 ANON: ops.Via = "anon"
 
-#: The source of a mapping of perf_event_open(2): a page of the event and the pages of its ring buffer.
+#: The source of a perf_event_open(2) mapping: a page for the event, and the pages of its ring buffer.
 PERF: ops.Via = "perf"
 
 #: The sources that are not devices: each is its own interface, and its pages are counted from 0.
@@ -99,14 +99,14 @@ KIND_OF_MEMORY = {ANON: "anonymous memory", PERF: "a buffer of perf"}
 VVAR_PAGES = 4
 VVAR_MOVED = f"`v = mremap {VVAR} {VVAR_PAGES} pages maymove fixed`"
 
-#: The maximum number of pages of a perf buffer: fewer than any user may lock.
+#: The largest number of pages in a perf buffer: fewer than any user may lock.
 MAX_PERF_PAGES = 65
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
 FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 #: The name of a property, e.g. ``no_leak``.
 PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,63}")
-#: A series, or one version of it.
+#: A series, or one version in it.
 KERNEL = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,3})|-rc[1-9][0-9]?)?")
 
 MAX_BYTES = 1 << 20
@@ -128,7 +128,7 @@ MAX_TITLE = 3_000  # characters of a title or question; check names a model in o
 MAX_LINES = 10_000
 MAX_LINE = 4000  # characters of a line without its comment
 
-#: Units of a size, in bytes.
+#: Units of size, in bytes.
 UNITS: dict[str, int] = {
     "pages": 1 << 12,
     "page": 1 << 12,
@@ -139,7 +139,7 @@ UNITS: dict[str, int] = {
 }
 
 KINDS: dict[str, ops.DeviceKind] = {kind: kind for kind in get_args(ops.DeviceKind)}
-#: The maximum number of pages of a device, by kind; other kinds are limited only by :data:`MAX_PAGES`.
+#: The largest number of pages in a device, by kind; for other kinds, only :data:`MAX_PAGES` applies.
 MOST_PAGES: dict[ops.DeviceKind, int] = {
     "lowmem": MAX_LOWMEM_PAGES,
     "isa": MAX_ISA_PAGES,
@@ -152,17 +152,17 @@ VIAS: dict[str, ops.Via] = {via: via for via in ops.PCI_VIAS}
 SHARING: dict[str, bool] = {"shared": True, "private": False}
 PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
 MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
-#: The ways in which the guest driver maps, and the modes it can be given.
+#: The guest driver's ways of mapping, and the modes that it can be given.
 DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
-#: Other ways to access a page, and reasons for refusing a fork.
+#: Other ways to access a page, and reasons to refuse a fork.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 NODES: dict[str, Node] = {word: word for word in get_args(Node)}
 FORK_WORDS: dict[str, ops.ForkRefusal] = {word: word for word in get_args(ops.ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
 #: A limit that allows any number of pages.
 UNLIMITED = "unlimited"
-#: Fields that consist of one word, present or absent.
+#: Fields that are a single word, present or absent.
 FLAGS = tuple(field.word for row in ROWS.values() for field in row.fields if isinstance(field, Flag))
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
@@ -171,7 +171,7 @@ HEADERS = ("title", "asks", "thp", "device", "area")
 #: Operations without arguments.
 PLAIN_VERBS = tuple(verb for kind, row in ROWS.items() if not row.fields for verb in verbs_of(kind))
 
-#: Operations whose arguments begin with one of several words.
+#: Operations whose arguments start with one of several words.
 WORD_VERBS = tuple(
     verb
     for kind, row in ROWS.items()
@@ -199,15 +199,15 @@ VERBS = (
     *(*WORD_VERBS, *TASK_VERBS, *PLAIN_VERBS, *HELD_VERBS),
 )
 
-#: The prefixes of an operation, in this order, each at most once, with an example line.
+#: The prefixes of an operation, in their fixed order, each at most once, with an example line.
 PREFIXES: dict[str, str] = {
     "fail": "`fail __pte_alloc 1: c = fork`",
     "skip": "`skip flush_tlb_mm_range: munmap a`",
     "hold": "`hold unmap_vmas: munmap a`",
 }
 
-#: Functions at which the model can be stopped; a kernel can be stopped anywhere, so `hold` accepts others
-#: too. ``unlink`` is unlink_file_vma up to 6.1 and unlink_file_vma_batch_final from 6.12 on.
+#: Functions in which the model can be stopped; a kernel can be stopped anywhere, so `hold` accepts others
+#: too. ``unlink`` is unlink_file_vma up to 6.1, and unlink_file_vma_batch_final from 6.12 on.
 HOLD_FUNCTIONS = (
     *("unmap_vmas", "untrack_pfn", "pfnmap_untrack", "memtype_erase", "memtype_reserve", "tlb_gather_mmu"),
     *("flush_tlb_mm_range", "free_pgtables", "unlink", "tlb_finish_mmu", "vm_area_free", "move_page_tables"),
@@ -215,8 +215,8 @@ HOLD_FUNCTIONS = (
     *("vmf_insert_pfn_prot", "pfnlab_mmap", "pfnlab_fault"),
 )
 
-#: Words that cannot be names. ``moved`` is the second place of a BAR; ``phys``, ``ram`` and ``region`` are
-#: pages outside devices in observations.
+#: Words that cannot be names. ``moved`` is a BAR's second place; in observations, ``phys``, ``ram`` and
+#: ``region`` are pages outside devices.
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "keeps"),
@@ -230,9 +230,9 @@ KEYWORDS = frozenset(
 
 
 def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()) -> str:
-    """``: did you mean `munmap`?`` or, if nothing is near, the list of choices to write instead.
+    """``: did you mean `munmap`?`` or, if nothing is close, a list of what to write instead.
 
-    :param unlisted: words that may be meant, but are not listed
+    :param unlisted: words that may be suggested but are not listed
     """
     words = list(choices)
     meant = nearest(word, (*words, *unlisted))
@@ -244,7 +244,7 @@ def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that *word* is probably a misspelling of; None if none is near."""
+    """The choice of which *word* is probably a misspelling; None if none is close."""
     import difflib  # only needed after an error
 
     lowered = {choice.lower(): choice for choice in choices}
@@ -253,13 +253,13 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def quoted(word: str) -> str:
-    """*word* in backquotes, shortened and free of control characters, for use in a message."""
+    """*word* in backquotes, shortened and without control characters, for use in a message."""
     shown = "".join(letter if letter.isprintable() else "�" for letter in word[:41])
     return f"`{shown[:40]}...`" if len(word) > 40 else f"`{shown}`"
 
 
 def page_count(pages: int) -> str:
-    """A page count as programs write it: ``16 pages``, ``1 page``, whole GiB and TiB as such."""
+    """A page count as programs write it: ``16 pages``, ``1 page``, and whole GiB and TiB in these units."""
     if pages and pages % (1 << 28) == 0:
         return f"{pages >> 28} TiB"
     if pages and pages % (1 << 18) == 0:

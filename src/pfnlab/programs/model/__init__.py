@@ -1,1 +1,1 @@
-"""The model as a machine: operations of a program are system calls of the modelled kernel."""
+"""The model as a machine: a program's operations are system calls of the modelled kernel."""

@@ -1,4 +1,4 @@
-"""A program's call as a system call of the modelled kernel."""
+"""A program's calls as system calls of the modelled kernel."""
 
 import errno
 from typing import NamedTuple, assert_never
@@ -49,7 +49,7 @@ _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
 
 class CallResult(NamedTuple):
-    """The result of a call: its errno (0 for success), and its value if there is one."""
+    """The result of a call: its errno (0 for success), and its value if it has one."""
 
     errno: int
     value: int | str | None = None
@@ -151,7 +151,7 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
         case device_ops.Unbind(device=device):
             _pci(kernel, places, device).unbind(kernel)
         case device_ops.ArchPhysWcAdd():
-            # A machine with PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
+            # A machine with PAT needs no MTRR, so nothing happens and there is no handle (S9.8).
             return 0
         case ops.Mremap():
             return _mremap(mm, call, places)
@@ -173,7 +173,7 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
 
 
 def _check_offset(task: Task, call: ops.RemapFilePages, places: Places) -> None:
-    """Check that the offset has the same meaning in the mapping's file on every machine.
+    """Check that the offset means the same on every machine in the mapping's file.
 
     :raises Undecided: if it does not
     """
@@ -189,7 +189,7 @@ def _check_offset(task: Task, call: ops.RemapFilePages, places: Places) -> None:
 
 
 def _ask_driver(kernel: Kernel, task: Task, call: device_ops.DriverRequest, places: Places) -> None:
-    """Make a call of *task* that only the driver can make."""
+    """Make a call for *task* that only the driver can make."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     driver: DriverState = kernel.driver
@@ -246,7 +246,7 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
 
 
 def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
-    """The device in the state of the last bus scan; a kernel that was not booted with it scans now."""
+    """The device as of the last bus scan; a kernel that was booted without it scans now."""
     if device == device_ops.MOVED_BAR:
         device = next(iter(kernel.pci))
     pci: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
@@ -260,7 +260,7 @@ def _slot(kernel: Kernel, places: Places, name: str, call: device_ops.SlotCall) 
         case device_ops.Remove():
             device.remove(kernel)
         case device_ops.Unplug():
-            # Kernel threads do it; the program's tasks do not notice.
+            # Kernel threads do this, and the program's tasks do not notice.
             with kernel.trace.unseen():
                 if device.known:
                     device.remove(kernel)
@@ -298,7 +298,7 @@ def _mmap(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> None:
 
 
 def _pgoff(via: ops.Via, source: Span, places: Places) -> int:
-    """The offset in pages of *source* in a file, as that interface counts."""
+    """The offset of *source* in a file, in pages, as that interface counts."""
     if via in NO_DEVICE:
         return 0
     if via == "vfio":
@@ -307,7 +307,7 @@ def _pgoff(via: ops.Via, source: Span, places: Places) -> int:
 
 
 def _file(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> MappedFile | None:
-    """The file of a mapping, opened for it."""
+    """The file for a mapping, opened for it."""
     via = call.via
     if via == "anon":
         if not call.shared:
@@ -333,7 +333,7 @@ def _file(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> MappedF
     proc = via.startswith("proc-")
     pci = _pci(kernel, places, call.source.name)
     pci.open()
-    # /proc/bus/pci has no fallocate wrapper that changed; sysfs files check the operation first from 6.19 on.
+    # /proc/bus/pci has no fallocate wrapper that changed; since 6.19, sysfs files check the operation first.
     says_first = kernel.profile.fallocate_checks_op_first and not proc
     fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
     revoked = kernel.profile.pci_files_revoked

@@ -1,7 +1,7 @@
-"""A program's operations on the modelled kernel: one by one, or concurrently, with some of them held.
+"""Running a program's operations on the modelled kernel: one by one, or concurrently with some of them held.
 
-Programs without a rule are refused. For kernels before 6.1 only the tracking and its flushes are known, from
-the list of bugs (``docs/bugs.md``).
+Programs for which there is no rule are refused. For kernels before 6.1, only the tracking and its flushes are
+known, from the list of bugs (``docs/bugs.md``).
 """
 
 from functools import partial
@@ -26,20 +26,20 @@ from pfnlab.programs.runs.places import Places
 #: The function that flushes pages of an address space.
 FLUSH = "flush_tlb_mm_range"
 
-#: Functions whose calls the model can omit.
+#: Functions of which the model can omit a call.
 _SKIPPED = (FLUSH,)
 
 _OWN_MEMORY = "the model does not know how often mlockall flushes: it fills the program's own memory too"
 
 
-#: Advice newer than the oldest profile, not tested on older kernels.
+#: Advice that is newer than the oldest profile, and was not tested on older kernels.
 _NEW_ADVICE = ("populate_read", "populate_write", "dontneed_locked", "collapse")
 
 
 def refuse_unknown(program: Program, series: str) -> None:
-    """Refuse a program for which there is no rule of *series*.
+    """Refuse a program if there is no rule for it in *series*.
 
-    :raises Undecided: naming the first such operation
+    :raises Undecided: the message names the first such operation
     """
     if program.needs.slot and program.needs.vfio:
         # It waits until these have closed it.
@@ -68,14 +68,14 @@ def _unknown(op: Op) -> str | None:
 
 
 class StepOutcome(NamedTuple):
-    """Result and value of a step, in the words of observations."""
+    """A step's result and value, in the words used in observations."""
 
     result: str
     value: int | str | None = None
 
 
 class SequentialExecution:
-    """Every operation runs to its end before the next begins."""
+    """Every operation runs to completion before the next one starts."""
 
     def __init__(self, kernel: Kernel, places: Places) -> None:
         self._kernel, self._places = kernel, places
@@ -101,7 +101,7 @@ class SequentialExecution:
         return returned
 
     def comparable(self, step: Step) -> Step:
-        """The comparable fields of *step*."""
+        """The fields of *step* that can be compared."""
         return step
 
     def perform(self, op: Op) -> StepOutcome:
@@ -118,20 +118,20 @@ class SequentialExecution:
 
 
 class ConcurrentExecution(SequentialExecution):
-    """Every task has its own processor, and some of them may be paused in the middle of an operation.
+    """Every task has its own processor, and some may be paused in the middle of an operation.
 
-    In such a program a kernel's order of calls is not observed, and its flushes are observed only while a
-    processor is held, by the counters of the address spaces.
+    In such a program, the order of a kernel's calls is not observed. Its flushes are observed only while a
+    processor is held, through the counters of the address spaces.
     """
 
     def __init__(self, kernel: Kernel, places: Places) -> None:
         super().__init__(kernel, places)
         self._processors = kernel.processors
         self._generations = self._tlb_generations()
-        #: The operations under way, by their tasks.
+        #: The operations under way, by task.
         self._open: dict[str, Op] = {}
-        #: True if the last step's flushes are compared: it reaped none of a program's own memory and released
-        #: no task.
+        #: True if the last step's flushes are compared: it neither reaped a program's own
+        #: memory nor released a task.
         self._counts = True
 
     @property
@@ -140,7 +140,7 @@ class ConcurrentExecution(SequentialExecution):
         return not self._processors.held
 
     def step(self, op: Op) -> StepOutcome:
-        """Start *op* and run it as far as it gets."""
+        """Start *op*, and run it as far as it gets."""
         self.ended = (op,)
         self._counts = not isinstance(op.call, ProcessMrelease | Release)
         if isinstance(op.call, Release):
@@ -177,13 +177,13 @@ class ConcurrentExecution(SequentialExecution):
         return StepOutcome("ok", "; ".join(endings) or None)
 
     def _progress(self, operation: Operation) -> str:
-        """A task and the result of its operation, final or so far."""
+        """A task, and the result of its operation, final or so far."""
         returned: StepOutcome = operation.result
         if not operation.done:
             returned = _so_far(operation, False, operation in self._processors.held)
         return " ".join(str(word) for word in (operation.task, *returned) if word is not None)
 
-    # A task writes to its stack before it does anything else.
+    # A task writes to its stack before doing anything else.
     def _on_its_stack(self, op: Op) -> StepOutcome:
         mm = self._kernel.tasks[op.task].mm
         if mm.stacks_shared:
@@ -192,7 +192,7 @@ class ConcurrentExecution(SequentialExecution):
         return self.perform(op)
 
     def comparable(self, step: Step) -> Step:
-        """The comparable fields of *step*."""
+        """The fields of *step* that can be compared."""
         earlier, self._generations = self._generations, self._tlb_generations()
         if self.settled:
             return replace(step, flushes=None, events=None)
@@ -201,15 +201,15 @@ class ConcurrentExecution(SequentialExecution):
         )
         return replace(step, vmas=None, flushes=flushes if self._counts else None, events=None)
 
-    # The number of flushes of every address space.
+    # The number of flushes in every address space.
     def _tlb_generations(self) -> dict[MmStruct, int]:
         return {task.mm: task.mm.tlb_gen for task in self._kernel.processes()}
 
 
 def _check_flushes(op: Op) -> None:
-    """Check that the model knows every flush of *op* if it is to be held at one, or to omit one.
+    """Check that the model knows all of *op*'s flushes, if it is to be held at one or to omit one.
 
-    :raises Undecided: if it also fills the program's own memory, where each page copied is flushed (S5.10.1)
+    :raises Undecided: if it also fills the program's own memory, where each copied page is flushed (S5.10.1)
     """
     forced = [call.function for call in (op.hold, op.skip) if call is not None]
     if isinstance(op.call, Mlockall) and FLUSH in forced:
@@ -217,7 +217,7 @@ def _check_flushes(op: Op) -> None:
 
 
 def _so_far(operation: Operation, hold_requested: bool, is_held: bool) -> StepOutcome:
-    """The result so far of an operation that has just begun."""
+    """The result so far of an operation that has just started."""
     if is_held:
         return StepOutcome(HELD)
     if operation.waits is not None:
@@ -231,7 +231,7 @@ def _so_far(operation: Operation, hold_requested: bool, is_held: bool) -> StepOu
 
 
 def _hold(hold: Hold | None) -> Call | None:
-    """The call at which to stop; raises Undecided if the model does not stop there."""
+    """The call at which to stop; raises Undecided if the model cannot stop there."""
     if hold is None:
         return None
     if hold.function not in HOLD_FUNCTIONS:

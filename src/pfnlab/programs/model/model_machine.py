@@ -42,15 +42,15 @@ from pfnlab.programs.runs.observation import (
     Step,
 )
 
-#: The place of BARs: below 4 GiB if they fit there, as firmware places them, otherwise above.
+#: The place of BARs: below 4 GiB if they fit there, as firmware does it, otherwise above.
 _LOW_BAR_PFN = phys_to_pfn(0xC000_0000)
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
 
-#: The minimum size of the BAR of a vfio-pci device.
+#: The smallest possible BAR of a vfio-pci device.
 _VFIO_BAR_PAGES = 65536
 
-#: The first page of low memory given to a program.
+#: The first page of low memory that a program gets.
 _LOWMEM_PFN = 0x10
 
 #: The driver's own pages of ordinary memory.
@@ -77,19 +77,19 @@ _ORDERS = {
     _Order(True, True): "which of two waiters for the same lock continues first",
 }
 
-#: The pseudo-operation at the end, when every task is killed.
+#: The pseudo-operation at the end, when all tasks are killed.
 END = "end"
 
 
 class ModelMachine:
-    """The model with one kernel profile, whose policies and commits may be replaced.
+    """The model with one kernel's profile, in which policies and commits may be replaced.
 
-    :param spec: a version (``6.1.176``), or a series for its newest known version, followed by changes, e.g.
-        ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
-    :param look: how the predicted kernel is observed; it may be changed between two runs
-    :param configuration: the kernel's configuration, if *spec* names none
+    :param spec: a version (``6.1.176``), or a series to mean its newest known version, followed by changes,
+        e.g. ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
+    :param look: how the predicted kernel is observed; this may change between two runs
+    :param configuration: the kernel configuration, if *spec* names none
     :raises Misuse: if the version, seam, policy, switch or commit is unknown, or a file is not a
-        configuration; the message names a correction
+        configuration; the message suggests a correction
     """
 
     def __init__(
@@ -102,14 +102,14 @@ class ModelMachine:
 
     @property
     def sees_memory(self) -> bool:
-        """True if its memory can be observed: always, because a prediction needs no lens."""
+        """True if its memory can be observed, which is always, because a prediction needs no lens."""
         return True
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """Run each program on a freshly booted kernel.
 
-        A program that the model has no rule for results in an ``undecided`` run. If the kernel dies in an
-        operation, the run has the steps before it.
+        A program for which the model has no rule gives an ``undecided`` run. If the kernel dies in an
+        operation, the run has the steps before that.
         """
         return [self._run_or_refuse(program) for program in programs]
 
@@ -129,17 +129,17 @@ class ModelMachine:
             )
 
     def _steps_before_the_end(self, program: Program) -> tuple[Step, ...]:
-        """The steps of a program in which the kernel dies, up to that operation."""
+        """The steps of a program during which the kernel dies, up to the operation that kills it."""
         opened = OpenRun(self, program)
         with suppress(Undecided):
             opened.go_on(program)
         return tuple(opened.steps)
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
-        """A kernel freshly booted on *platform*, without tasks.
+        """A kernel freshly booted on *platform*, without any tasks.
 
-        :param devices: the pages of the program's devices; those that are neither RAM nor beyond all memory
-            are on the PCI bus
+        :param devices: the pages of the program's devices; those that are neither RAM nor beyond all
+            memory are on the PCI bus
         :raises PolicyError: if a user-defined policy cannot be loaded
         """
         kernel = boot(self.profile, platform)
@@ -153,8 +153,7 @@ class ModelMachine:
         return kernel
 
     def refuse(self, program: Program) -> None:
-        """Refuse a program for which this kernel has no rule, or which needs something its configuration
-        lacks.
+        """Refuse a program if this kernel has no rule for it, or lacks a configuration option that it needs.
 
         :raises Undecided: with the reason
         """
@@ -166,10 +165,10 @@ class ModelMachine:
     def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
 
-        :param check: assert every internal invariant after every step
-        :param memory: the first words of pages of its first device; updated by the run
-        :raises Undecided: if the model has no rule for something in it
-        :raises PolicyError: if a user-defined policy breaks its protocol, or is not deterministic
+        :param check: assert all internal invariants after every step
+        :param memory: the first words of the pages of its first device; updated by the run
+        :raises Undecided: if the model has no rule for something in the program
+        :raises PolicyError: if a user-defined policy breaks its protocol or is not deterministic
         """
         before = dict(memory or {})
         run, guards, processors = self._run(program, check, memory)
@@ -182,7 +181,7 @@ class ModelMachine:
         return run
 
     def _check_decided(self, program: Program, run: Run, memory: dict[int, int], *, crowded: bool) -> None:
-        """Check that *run* is the same in every order of the waiting tasks (S8.2.10, S8.5.5).
+        """Check that *run* is the same whatever the order of waiting tasks (S8.2.10, S8.5.5).
 
         :raises Undecided: if it is not
         """
@@ -218,13 +217,13 @@ class ModelMachine:
 
 
 class OpenRun:
-    """A run whose program may grow: the booted machine and its steps so far.
+    """A run whose program may grow: the booted machine, and the steps so far.
 
-    :param program: determines the places of devices and areas; none of its operations has run yet
-    :param check: assert every internal invariant after every step
-    :param memory: the first words of pages of its first device
-    :ivar guards: the guards around its kernel's user-defined policies
-    :raises Undecided: if the model has no rule for something in it
+    :param program: determines where devices and areas are; none of its operations has run yet
+    :param check: assert all internal invariants after every step
+    :param memory: the first words of the pages of its first device
+    :ivar guards: the guards around the kernel's user-defined policies
+    :raises Undecided: if the model has no rule for something in the program
     """
 
     def __init__(
@@ -254,16 +253,17 @@ class OpenRun:
 
     @property
     def memory(self) -> dict[int, int]:
-        """The first words of pages of its first device that were stored to."""
+        """The first words of those pages of its first device that were stored to."""
         return {pfn - self._first: value for pfn, value in self.kernel.memory.items()}
 
     def extended(self, program: Program) -> OpenRun:
-        """The run of *program*, which extends this one.
+        """The run of *program*, which is an extension of this one's program.
 
-        This run is continued, or repeated from boot if a new operation moves devices or areas, or puts every
-        task on its own processor.
+        This run is continued. If a new operation moves devices or areas, or puts every task on its own
+        processor, it is repeated from boot instead.
 
-        :raises Undecided: if the model has no rule for something in it; this run can no longer continue
+        :raises Undecided: if the model has no rule for something in the program; this
+            run can then not continue
         """
         self._machine.refuse(program)
         same = self._setting == _Setting.of(program)
@@ -286,8 +286,8 @@ class OpenRun:
 
     @property
     def leftovers(self) -> tuple[MemoryObservation, ...]:
-        """For each step, the part visible only in memory, if the run leaves memory committed; otherwise
-        empty.
+        """For each step, the part that only shows in memory, if the run leaves memory
+        committed; otherwise empty.
         """
         left = self.kernel.committed
         if not left:
@@ -320,7 +320,7 @@ class _Setting(NamedTuple):
 
 
 def exit_all(kernel: Kernel) -> None:
-    """Kill every task, last created first, threads with their process, and close files (S12.3.1)."""
+    """Kill all tasks, newest first and threads along with their process, and close files (S12.3.1)."""
     while kernel.tasks:
         exit_group(kernel, max(kernel.tasks.values(), key=lambda task: task.pid))
     # The agent kept devices open for them.
@@ -341,7 +341,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         platform = replace(platform, phys_bits=PHYSICAL_BITS)
     whole = None
     if program.needs.vfio:
-        # As in a guest, where the device is the beginning of a BAR.
+        # As in a guest, where the device is at the start of a BAR.
         pages = max(device.pages for device in program.devices if device.kind == "pci")
         pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
         whole = PfnRange(bar, bar + pages)
@@ -362,7 +362,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
             continue
         bar += -bar % places.alignment(program, device)
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
-        # In a guest a device is a part of the BAR, unless the program maps past its end.
+        # In a guest, a device is part of the BAR unless the program maps beyond its end.
         inside = 0 if places.passes_end(program, device) else places.reach_behind(program)
         behind = pfns.end + inside if whole is None else whole.end
         resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
@@ -378,7 +378,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
 
 
 def model_of(named: NamedMachine, look: LookLevel = LookLevel.PROC) -> ModelMachine:
-    """The model of that name.
+    """The model with that name.
 
     :raises Misuse: if there is no such model
     """

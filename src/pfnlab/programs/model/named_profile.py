@@ -1,4 +1,4 @@
-"""The profile for a model's name, i.e. a version and changes."""
+"""The profile for a model name, i.e. a version and changes."""
 
 import difflib
 import re
@@ -18,24 +18,24 @@ from pfnlab.kernel.policies.releases import is_version, series_of
 from pfnlab.kernel.policies.reports import REPORTS
 from pfnlab.kernel.policies.seams import seam_and_place, with_policy
 
-#: The beginning of a version; a distribution's name continues in its own form.
+#: The start of a version; distributions continue it in forms of their own.
 _VERSION = re.compile(r"\d+\.\d+")
 
 
 def version_in(spec: str) -> str:
-    """The version that a model's name begins with, also in a distribution's form, ``6.12.117+deb13-amd64``.
+    """The version at the start of a model name, also in a distribution's form, ``6.12.117+deb13-amd64``.
 
-    :raises Misuse: if it hides its point release, e.g. ``5.15.0-91-generic``
+    :raises Misuse: if the version hides its point release, e.g. ``5.15.0-91-generic``
     """
     name = spec.partition(",")[0]
     return version_named(name) if _VERSION.match(name) and name.isprintable() else name
 
 
 def profile_named(spec: str, configuration: Configuration) -> Profile:
-    """The profile for a model's name: ``7.2,tracker=none,config=FILE``.
+    """The profile for a model name: ``7.2,tracker=none,config=FILE``.
 
-    :param configuration: the kernel's configuration, if the name has none
-    :raises Misuse: if there is no such version or change, or one is given twice
+    :param configuration: the kernel configuration, if the name has none
+    :raises Misuse: if there is no such version or change, or a change is given twice
     """
     version, changes = version_in(spec), spec.split(",")[1:]
     if series_of(version) not in PROFILES or not is_version(version):
@@ -46,7 +46,7 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
             "and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
     profile = configured(profile_of(version), configuration)
-    # The configuration comes first and the places of a seam last, so that narrower changes override.
+    # Apply the configuration first and the places of a seam last, so that narrower changes override.
     changes.sort(key=_how_narrow)
     for at, change in enumerate(changes):
         _check_once(change, changes[:at])
@@ -57,13 +57,13 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
 
 
 def _how_narrow(change: str) -> int:
-    """The rank of a change: 0 for the configuration, 2 for a place of a seam, otherwise 1."""
+    """The rank of a change: 0 for the configuration, 2 for a place in a seam, otherwise 1."""
     name, _, _ = change.partition("=")
     return 0 if name == "config" else 1 + ("." in name)
 
 
 def _check_once(change: str, before: Sequence[str]) -> None:
-    """Refuse a second change of the same seam, switch or commit: only one of the two could apply."""
+    """Refuse a second change to the same seam, switch or commit, because only one of them could apply."""
     name, _, value = change.partition("=")
     for earlier in before:
         earlier_name, _, earlier_value = earlier.partition("=")
@@ -74,7 +74,7 @@ def _check_once(change: str, before: Sequence[str]) -> None:
 
 
 def _changed(profile: Profile, change: str) -> Profile:
-    """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
+    """The profile after applying one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off``."""
     name, equals, value = change.partition("=")
     switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
     if name == "config" and not value:

@@ -35,7 +35,7 @@ class Observer:
     def step(
         self, op: str, task: str, result: str, value: int | str | None, ended: Sequence[Op] | None
     ) -> Step:
-        """The observation after one operation; consumes the log lines so far.
+        """The observation after one operation, which consumes the log lines so far.
 
         :param ended: the operations that ended; None if all tasks end
         """
@@ -70,7 +70,7 @@ class Observer:
         )
 
     def tlbs(self) -> tuple[CachedTranslations, ...]:
-        """The translations of the program's areas that each processor has cached (S8.3.8)."""
+        """The translations for the program's areas that each processor has cached (S8.3.8)."""
         return tuple(seen for task in self.kernel.tasks.values() for seen in self._remembered(task))
 
     def _remembered(self, task: Task) -> Iterator[CachedTranslations]:
@@ -83,7 +83,7 @@ class Observer:
                 yield CachedTranslations(task.comm, space, pte.span, pte.target, pte.entry, is_stale)
 
     def _read_smaps(self, tasks: list[Task]) -> None:
-        """Read smaps before the entries, as an observer does, except while a processor is held."""
+        """Read smaps before the entries, as an observer would, except while a processor is held."""
         if self.look.reads_smaps and not self.kernel.processors.held:
             with self.kernel.trace.unseen():
                 for process in tasks:
@@ -107,11 +107,11 @@ class Observer:
 
     @property
     def _walker_is_own(self) -> bool:
-        """True if the walker of smaps is user-defined, as it may then count its runs."""
+        """True if the smaps walker is user-defined, as it may count runs in its own way."""
         return isinstance(self.kernel.walkers.walk_page_vma, Guard)
 
     def _space(self, process: Task) -> WatchedSpace:
-        """The present address space of a process."""
+        """A process's present address space."""
         space = self._spaces.get(process.comm)
         if space is None or self._walker_is_own or not space.is_of(self.kernel, process):
             counts = smap_counts if self.look.reads_smaps else memory_counts
@@ -127,12 +127,12 @@ class Observer:
                 yield tracked_text(VM_PAT, None, map(names.__getitem__, vmas))
             else:
                 span = self.places.device_span(*pfns)
-                # The address of RAM that a driver maps differs between machines.
+                # A driver maps RAM at an address that differs between machines.
                 place = span.name if span.name == PHYSICAL else span
                 yield tracked_text(place, refs, map(names.__getitem__, vmas))
 
 
-# After every step there are as many as VMAs, so each line is created only once.
+# After every step there are as many lines as VMAs, so each is created only once.
 @lru_cache(maxsize=1 << 14)
 def _vm_pat_text(name: str) -> str:
     return tracked_text(VM_PAT, None, (name,))

@@ -1,4 +1,4 @@
-"""The results of a program's walkers: the modelled kernel's answers in the form of observations."""
+"""The results of a program's walkers: what the modelled kernel answers, in the form of observations."""
 
 from pfnlab.base.errors import Defect
 from pfnlab.base.units import PAGE_SIZE
@@ -9,13 +9,13 @@ from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.texts import ascending, moved_text
 
-#: The number of bytes in a word, which is moved if an operation names no bytes.
+#: The number of bytes in a word, which is what moves if an operation names no bytes.
 WORD = 4
 
-#: The words for a page of /proc/PID/pagemap, in the order of its bits from the highest.
+#: The words for a page in /proc/PID/pagemap, ordered by bit, highest first.
 PAGEMAP_WORDS = ("present", "swapped", "file", "guard", "uffd-wp", "exclusive", "soft-dirty")
 
-#: The words for the kind of a page in PAGEMAP_SCAN, with the kernel's bits (PAGE_IS_*).
+#: The words for a page's categories in PAGEMAP_SCAN, with the kernel's bits (PAGE_IS_*).
 CATEGORIES = {
     "present": 1 << 3,
     "swapped": 1 << 4,
@@ -31,7 +31,7 @@ CATEGORIES = {
 def walked(task: Task, call: Walk, places: Places) -> int | str | None:
     """The value that *call* returns to *task*.
 
-    :raises ModelledErrno: as the system call
+    :raises ModelledErrno: the system call's error
     """
     mm, span = task.mm, call.span
     vpn, end = places.pages(span)
@@ -65,9 +65,9 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
 
 
 def _moved(task: Task, call: Walk, page: int) -> int | str | None:
-    """The result of a walker that takes bytes: the first word, if no specific bytes are named.
+    """The result of a walker that takes bytes; if no bytes are named, the first word.
 
-    :raises ModelledErrno: as the system call
+    :raises ModelledErrno: the system call's error
     """
     part = call.bytes or ByteRange(0, WORD)
     start, stored = page + part.offset, None
@@ -83,7 +83,7 @@ def _moved(task: Task, call: Walk, page: int) -> int | str | None:
 
 
 def process_vm_readv(task: Task, call: ProcessVmReadv, places: Places) -> str | None:
-    """The result of process_vm_readv for *task*; None if no specific bytes are requested.
+    """The result of process_vm_readv for *task*; None if no particular bytes are requested.
 
     :raises ModelledErrno: EFAULT
     """
@@ -94,7 +94,7 @@ def process_vm_readv(task: Task, call: ProcessVmReadv, places: Places) -> str | 
 
 
 def pagemap_text(words: list[str]) -> str:
-    """One page of a pagemap: its words, or ``-``."""
+    """One page in a pagemap: its words, or ``-``."""
     return "+".join(word for word in PAGEMAP_WORDS if word in words) or "-"
 
 
@@ -104,7 +104,7 @@ def _pagemap_text(page: pagemap.Pagemap) -> str:
 
 
 def region_text(span: Span, words: list[str]) -> str:
-    """Pages of one kind found by a scan: ``a[0:4] present+written``."""
+    """Pages of the same categories found by a scan: ``a[0:4] present+written``."""
     return f"{span} {'+'.join(word for word in CATEGORIES if word in words)}"
 
 
@@ -125,7 +125,7 @@ def _numa_text(counts: readers.NumaCounts, places: Places) -> str:
 
 
 def smap_text(span: Span, rss: int) -> str:
-    """One VMA of smaps: ``a[0:4] Rss=16``, in kB."""
+    """One VMA in smaps: ``a[0:4] Rss=16``, in kB."""
     return f"{span} Rss={rss}"
 
 
@@ -136,10 +136,10 @@ def _smap_text(smap: readers.Smap, places: Places) -> str:
 
 
 def rollup_text(rss: int, anonymous: int) -> str:
-    """The contribution of VMAs to the sums of smaps_rollup: ``Rss=16 Anonymous=8``, in kB."""
+    """The amounts that VMAs contribute to the sums in smaps_rollup: ``Rss=16 Anonymous=8``, in kB."""
     return f"Rss={rss} Anonymous={anonymous}"
 
 
 def status_text(status: readers.LockedMemory) -> str:
-    """``VmLck=16 VmPin=0``, in kB; N if the number depends on the machine."""
+    """``VmLck=16 VmPin=0``, in kB; N for a number that depends on the machine."""
     return f"VmLck={'N' if status.locked is None else status.locked} VmPin={status.pinned}"

@@ -1,7 +1,8 @@
 """An address space in the form of an observation, which is rebuilt only where it has changed.
 
-Its last observation is stored by value: VMAs by their fields, page tables by their runs of entries. So every
-change is noticed, whatever its cause, and the cost of a step in a long run depends only on what it changes.
+The last observation is kept by value: VMAs as their fields, page tables as their runs of entries.
+So every change is noticed, whatever caused it, and the cost of a step in a long run depends only
+on what the step changes.
 """
 
 from bisect import bisect_left, bisect_right
@@ -27,22 +28,22 @@ from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.texts import vma_name
 
-#: The fields of a VMA that its observed form is made of, starting with its pages.
+#: The fields of a VMA from which its observed form is made, starting with its pages.
 _FIELDS = tuple(map(attrgetter, ("start", "end", "pgoff", "flags", "page_prot", "file")))
 
-#: The first page of a run of entries or tables, and the page after its last.
+#: The first page in a run of entries or tables, and the page after the last.
 _START, _END = itemgetter(0), itemgetter(1)
 
-#: The place of the ordinary page in a run of entries.
+#: The index of the ordinary page in a run of entries.
 _PAGE = itemgetter(EntryRun._fields.index("page"))
 
 
 class WatchedSpace:
-    """The address space of a process at its last observation.
+    """A process's address space as last observed.
 
-    :param counts: returns the counters of a VMA as the observer knows them
-    :ivar vmas: for each VMA its observation; None for a VMA outside the program's areas
-    :ivar prots: their names with the cache mode of vm_page_prot, in the same way
+    :param counts: returns a VMA's counters as the observer knows them
+    :ivar vmas: for each VMA, its observation; None for a VMA outside the program's areas
+    :ivar prots: likewise, their names with the cache mode in vm_page_prot
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class WatchedSpace:
 
     def look(self) -> None:
         """Observe its present state."""
-        # Lists of fields, because a tuple for each VMA would keep the garbage collector busy.
+        # Lists of fields, because one tuple per VMA would keep the garbage collector busy.
         fields = [list(map(field, self._mm.vmas)) for field in _FIELDS]
         runs, tables = self._mm.tables.state()
         part = changed_rows(self._fields, fields)
@@ -106,7 +107,7 @@ class WatchedSpace:
         if not changed:
             return None
         start, end = min(map(_START, changed)), max(map(_END, changed))
-        # A run identifies its pages by its first frame, so runs are not split.
+        # The first frame of a run identifies its pages, so runs are not split.
         first, last = bisect_right(runs, start, key=_START) - 1, bisect_left(runs, end, key=_START) - 1
         if first >= 0 and runs[first].end > start:
             start = runs[first].start
@@ -115,7 +116,7 @@ class WatchedSpace:
         return start, end
 
     def _look_at_entries(self, start: int, end: int) -> None:
-        """Convert the entries of pages ``[start, end)`` to their observed form."""
+        """Convert the entries for pages ``[start, end)`` to their observed form."""
         for name, (base, pages) in self._places.areas.items():
             first, last = max(start, base), min(end, base + pages)
             if first < last:
@@ -123,7 +124,7 @@ class WatchedSpace:
 
     def _look_at_area(self, name: str, base: int, start: int, end: int) -> None:
         seen = self._ptes[name]
-        # Runs that end where these pages begin, or begin where they end, may be merged with them.
+        # Runs that end where these pages start, or start where they end, may be merged with them.
         first = bisect_left(seen, start - base, key=lambda pte: pte.end)
         last = bisect_right(seen, end - base, key=lambda pte: pte.start)
         ends = seen[first:last]
@@ -156,7 +157,7 @@ class WatchedSpace:
         )
 
     def _offset(self, vma: Vma) -> DeviceSpan | None:
-        """The pages that the file offset refers to; a private mapping of a driver's RAM has that RAM's."""
+        """The pages that the file offset refers to; a private mapping of driver RAM has pages of that RAM."""
         if vma.file is None:
             return None
         span = self._places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
@@ -175,13 +176,13 @@ class WatchedSpace:
 
 
 def _meeting(fields: Sequence[list[Any]], start: int, end: int) -> tuple[int, int]:
-    """The index range, end exclusive, of the VMAs that overlap ``[start, end)``."""
+    """The range of indices, end exclusive, of the VMAs that overlap ``[start, end)``."""
     starts, ends = fields[:2]
     return bisect_right(ends, start), bisect_left(starts, end)
 
 
 def _cut(pte: PteSeen, start: int, end: int) -> PteSeen:
-    """The part of a run of entries that has pages *start* up to *end* of its area."""
+    """The part of a run of entries that covers pages *start* up to *end* of its area."""
     target = pte.target
     if target is not None and target != RAM:
         shift = target.start - pte.start
@@ -199,7 +200,7 @@ def observed_run(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> P
 def observed_entries(
     places: Places, task: Task, start: int, end: int, target: DeviceSpan | None, entry: str
 ) -> PteSeen:
-    """The entries of pages *start* up to *end*, which lie in one of the program's areas."""
+    """The entries for pages *start* up to *end*, which are in one of the program's areas."""
     span = places.area_span(start, end)
     assert span is not None
     return PteSeen(task.comm, *span.parts, target, entry)

@@ -1,1 +1,1 @@
-"""One run of a program on any machine: the observations after every step, and the comparison of runs."""
+"""A program's run on any machine: the observations after every step, and how runs are compared."""

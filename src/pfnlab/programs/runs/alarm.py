@@ -1,8 +1,8 @@
-"""Alarms: reports in which a kernel complains about itself.
+"""Alarms: a kernel's reports of its own faults.
 
-The text comes from a console or the kernel log. An alarm is one report in it: the line that begins it, its
-other lines, and its call trace. Several reports of one event, e.g. an oops and the resulting panic, are one
-alarm.
+The text comes from a console or a kernel log. An alarm is one report in it: the line that starts
+it, its other lines, and its call trace. Several reports of one event, e.g. an oops and the
+resulting panic, are one alarm.
 """
 
 import re
@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-#: The kind of a plain WARN, which is not an alarm by itself because rules explain some of them.
+#: The kind of a plain WARN, which is not an alarm on its own because rules explain some WARNs.
 WARN = "WARN"
 
-#: Kinds that report that something took too long. A held processor makes others wait, so they mean nothing
-#: for a program that holds one.
+#: Kinds of reports that something took too long. A held processor makes others wait, so these mean nothing in
+#: a program that holds one.
 STALLS = frozenset({"RCU stall", "hung task", "lockup"})
 
-#: The maximum number of lines of an alarm's log that are stored.
+#: The largest number of lines stored from an alarm's log.
 MOST_LINES = 160
 
-# The maximum distance of a report's lines from its head, before the call trace.
+# The largest distance between a report's lines and its head, not counting the call trace.
 _PREAMBLE = 40
 _BEFORE = 8
 _STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
@@ -39,8 +39,8 @@ _USER_RIP = re.compile(r"^RIP: 0033:")
 _SECOND = re.compile(r"Fatal exception|panic_on_\w+|kasan\.fault|Aiee, killing interrupt handler")
 _OOPS = re.compile(r"^(?:Oops: )?(?P<title>[\w -]+?)(?:,.*|: [\w -]+)?: [0-9a-f]{4} \[#\d+\]")
 
-# Patterns of lines that begin a report, with the kind of alarm unless the line names it; the first match
-# counts.
+# Patterns for lines that start a report, with the kind of alarm unless the line names it;
+# the first match counts.
 _HEADS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("BUG", re.compile(r"^(?P<title>kernel BUG at \S+:\d+)!")),
     ("", re.compile(r"^(?P<title>BUG: (?P<kind>KASAN|KFENCE|KMSAN|KCSAN): .+)")),
@@ -72,16 +72,16 @@ _SANITIZERS = ("KASAN", "KFENCE", "KMSAN", "KCSAN")
 
 
 class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One report of a kernel about itself.
+    """One report that a kernel makes about itself.
 
     :param kind: ``oops``, ``BUG``, ``panic``, :data:`WARN`, ``refcount``, ``lockdep``, ``KASAN`` and its kin,
         ``bad page map``, ``bad page state``, ``bad pmd`` and those of other levels, ``bad rss-counter``, or
         one of :data:`STALLS`
-    :param title: the report in one line, with the function it came from, without addresses and numbers
-    :param log: its lines and call trace as the kernel printed them, without time stamps
-    :param op: the operation during which it was printed, as a program line; empty if unknown, or before the
-        first one
-    :param step: the index of that operation's step, from 0
+    :param title: the report in one line, with the function it came from, and without addresses and numbers
+    :param log: its lines and call trace as the kernel printed them, without timestamps
+    :param op: the operation during which it was printed, as a program line; empty if unknown, or
+        before the first operation
+    :param step: the index of that operation's step, counted from 0
     """
 
     kind: str
@@ -92,17 +92,17 @@ class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def when(alarm: Alarm) -> str:
-    """The time of an alarm: ``in step 2, munmap a``."""
+    """The time of an alarm in words: ``in step 2, munmap a``."""
     return f"in step {alarm.step + 1}, {alarm.op}" if alarm.step is not None else "before the first step"
 
 
 def warning_line(alarm: Alarm) -> str | None:
-    """The line for *alarm*, a WARN, in observations."""
+    """The line that observations have for *alarm*, which is a WARN."""
     return next((line for line in map(warning, alarm.log) if line is not None), None)
 
 
 class _Report(msgspec.Struct):
-    # A report that has begun: the positions of its first line and of its head.
+    # A report that has started: the positions of its first line and its head.
     kind: str
     title: str
     start: int
@@ -110,7 +110,7 @@ class _Report(msgspec.Struct):
 
 
 def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
-    """The alarms in *lines* of a console or kernel log, with or without time, in their order.
+    """The alarms in *lines* from a console or kernel log, with or without timestamps, in order.
 
     Their operations are unknown.
     """
@@ -125,10 +125,10 @@ def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
 
 
 def first_alarm(alarms: Iterable[Alarm]) -> Alarm | None:
-    """The first of *alarms* that is an alarm by itself, i.e. not a WARN.
+    """The first of *alarms* that is an alarm on its own, i.e. not a WARN.
 
-    A stall is chosen only if there is no other alarm: after an oops, tasks wait for locks that it left taken,
-    and a panic may be the response to a stall.
+    A stall is chosen only if there is no other alarm: after an oops, tasks wait for locks that it never
+    released, and a panic may be the response to a stall.
     """
     found = [alarm for alarm in alarms if alarm.kind != WARN]
     causes = (alarm for alarm in found if alarm.kind not in STALLS and alarm.kind != "panic")
@@ -136,7 +136,7 @@ def first_alarm(alarms: Iterable[Alarm]) -> Alarm | None:
 
 
 def _head(text: str) -> tuple[str, str] | None:
-    # Kind and title of a line that begins a report.
+    # The kind and title given by a line that starts a report.
     place = warning(text)
     if place is not None:
         function = _WARN_FUNCTION.search(text)
@@ -152,7 +152,7 @@ def _head(text: str) -> tuple[str, str] | None:
 
 
 def _goes_on(last: _Report, between: Sequence[str], kind: str, title: str) -> bool:
-    # True if a head continues the report before it: the oops of a BUG, the panic of an oops.
+    # True if a head continues the report before it: the oops of a BUG, or the panic after an oops.
     if kind == "panic":
         return _SECOND.search(title) is not None or last.kind == "panic"
     ended = any(line.startswith(_END_TRACE) for line in between)
@@ -160,7 +160,7 @@ def _goes_on(last: _Report, between: Sequence[str], kind: str, title: str) -> bo
 
 
 def _start(texts: Sequence[str], head: int, previous: int) -> int:
-    # The beginning of a report: messages may come before its head.
+    # The start of a report, whose head may come after other messages.
     for at in range(head - 1, max(previous, head - _BEFORE - 1), -1):
         if _CUT in texts[at]:
             return at
@@ -183,7 +183,7 @@ def _alarm(report: _Report, texts: Sequence[str], end: int) -> Alarm:
 
 
 def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
-    # The lines that belong to a report; the first is its head, and after the last nothing else was reported.
+    # The lines that belong to a report: the first is its head, and nothing else is reported before the last.
     if _OF_ONE_LINE.fullmatch(kind):
         yield lines[0]
         return
@@ -192,7 +192,7 @@ def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
     yield lines[0]
     for line in lines[1:]:
         if _head(line) is not None:
-            # A line of the same event: text after the end of the trace repeats it.
+            # A line about the same event: text after the end of the trace repeats it.
             yield line
             phase = phase if phase != "over" else "after"
         elif phase == "over":
@@ -203,14 +203,14 @@ def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
         elif kind in _SANITIZERS or phase == "preamble" or is_dump(line):
             yield line
         else:
-            # Another message; the panic of this report may still follow.
+            # Another message; this report's panic may still follow.
             phase = "over"
         if line.startswith("Call Trace"):
             phase = "dump"
 
 
 def _function(lines: Sequence[str]) -> str | None:
-    # The function of a report: the one that the processor was executing, otherwise the innermost caller.
+    # A report's function: the one that the processor was executing, or else the innermost caller.
     for line in lines:
         rip = _RIP.match(line)
         if rip:
@@ -248,5 +248,5 @@ def warning(line: str) -> str | None:
 
 
 def is_dump(line: str) -> bool:
-    """True if *line* is part of a register dump or a call trace."""
+    """True if *line* is part of a register dump or call trace."""
     return _DUMP.search(line) is not None

@@ -9,16 +9,16 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
-#: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
-#: ``mode`` is not a field of a step: :mod:`.mode_lines` has its lines.
+#: The rows under an operation: always shown, with ``--steps`` (states), and with ``--trace`` (the events
+#: inside). ``mode`` is not a field of a step; its lines come from :mod:`.mode_lines`.
 ROWS = ("value", "log", "levels", "book", "mode")
 STEP_ROWS = (*ROWS, "vmas", "tracked", "prots", "direct_map", "ptes", "flushes")
 TRACE_ROWS = (*STEP_ROWS, "events")
 
-#: Rows about events during a step; the other rows describe the state after it.
+#: Rows about events during a step; the others describe the state after it.
 HAPPENED = frozenset({"value", "log", "flushes", "events"})
 
-#: The cells of those rows when nothing happened.
+#: The content of those cells if nothing happened.
 QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
 
 #: The mark after a book entry that is no longer mapped.
@@ -33,11 +33,11 @@ NOT_SEEN = "?"
 
 
 def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[Span] = ()) -> tuple[str, ...]:
-    """The lines of one field of a step; empty for a missing value or log.
+    """The lines for one field of a step; empty if a value or log is missing.
 
-    :param driver_keeps: a driver may keep its own entries, so nothing counts as leaked before the end
+    :param driver_keeps: a driver may keep entries of its own, so nothing counts as leaked before the end
     :param kept: the ranges that a driver has reserved for itself, listed once per reservation: that many
-        entries of a range do not count as leaked, even at the end
+        entries for a range do not count as leaked, even at the end
     """
     seen: Any = getattr(step, field)
     if seen is None:
@@ -51,10 +51,10 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
-    """True if no page of *entry* is mapped by a process.
+    """True if no process maps any page of *entry*.
 
-    After the last step no task is left, so every entry is unmapped; before it, only the VMAs of the step, if
-    it has them, can show it.
+    After the last step there are no tasks, so no entry is mapped. Before that, only the step's VMAs
+    can show it, if it has any.
     """
     if step.op == "end":
         return True
@@ -64,7 +64,7 @@ def is_leaked(entry: BookEntry, step: Step) -> bool:
 
 
 def _leaked(book: Sequence[BookEntry], step: Step) -> list[bool]:
-    """:func:`is_leaked` of each entry."""
+    """:func:`is_leaked` for each entry."""
     if len(book) < _FEW or step.op == "end" or step.vmas is None:
         return [is_leaked(entry, step) for entry in book]
     offsets = [vma.offset for vma in step.vmas if vma.offset is not None]
@@ -90,7 +90,7 @@ def _book_lines(book: Sequence[BookEntry], step: Step, kept: Sequence[Span]) -> 
 
 
 def _text(seen: Any) -> str:
-    """A part of a field as text: a VMA, a run of entries, an entry of the book, or a text."""
+    """A part of a field as text: a VMA, a run of entries, a book entry, or a text."""
     if isinstance(seen, VmaSeen):
         sizes = (("rss", seen.rss), ("anonymous", seen.anonymous), ("locked", seen.locked))
         return " ".join(
@@ -102,12 +102,12 @@ def _text(seen: Any) -> str:
             ]
         )
     if isinstance(seen, PteSeen):
-        # Ordinary RAM has no place in the program, only its kind.
+        # Ordinary RAM has no place in the program, only a kind.
         target = RAM.name if seen.target is not None and seen.target.name == RAM.name else seen.target
         return f"{_place(seen)} {'' if target is None else f'-> {target} '}{seen.entry}"
     return str(seen)
 
 
 def _place(seen: VmaSeen | PteSeen) -> str:
-    """The pages; as in a program's text, the main task is not named."""
+    """The pages; as in program text, the main task is not named."""
     return str(seen.span) if seen.task == MAIN_TASK else f"{seen.task}: {seen.span}"

@@ -10,8 +10,8 @@ class ChangedPart(NamedTuple):
     """The part of a sequence that has changed; empty if `start` equals both ends.
 
     :param start: the index of its first element, in both sequences
-    :param end_before: the index after its last one, in the earlier sequence
-    :param end: the same index in the later sequence
+    :param end_before: the index after its last element, in the earlier sequence
+    :param end: the index after its last element, in the later sequence
     """
 
     start: int
@@ -19,26 +19,26 @@ class ChangedPart(NamedTuple):
     end: int
 
     def around(self, start: int, end: int) -> ChangedPart:
-        """The part extended to include the elements *start* up to *end* of the later sequence."""
+        """The part, extended to include elements *start* up to *end* of the later sequence."""
         if start >= end:
             return self
         if self.start == self.end == self.end_before:
-            # Outside the part, indices correspond in both sequences.
+            # Outside the part, the indices of the two sequences correspond.
             return ChangedPart(start, end, end)
         first, last = min(self.start, start), max(self.end, end)
         return ChangedPart(first, self.end_before + last - self.end, last)
 
 
 def changed_part(before: Sequence[Any], after: Sequence[Any]) -> ChangedPart:
-    """The part that differs, between the longest common beginning and the longest common end.
+    """The part that differs, between the longest common start and the longest common end.
 
-    Elements are compared by value, which costs next to nothing for identical objects.
+    Elements are compared by value, which costs almost nothing if they are the same object.
     """
     return changed_rows((before,), (after,))
 
 
 def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]) -> ChangedPart:
-    """The changed part of the rows of two tables, which are given by their columns."""
+    """The changed part of two tables' rows; the tables are given as columns."""
     columns = list(zip(before, after, strict=True))
     counts = len(before[0]), len(after[0])
     most = min(counts)
@@ -50,9 +50,9 @@ def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]
 
 
 def _alike(before: Sequence[Any], after: Sequence[Any], most: int) -> int:
-    """The number of equal elements at the beginning of both sequences, at most *most*."""
+    """The number of equal elements at the start of both sequences, up to *most*."""
     low, high = 0, most
-    # Slices are compared by the interpreter itself, much faster than by a loop over their elements.
+    # The interpreter itself compares slices, much faster than a loop over their elements would.
     while low < high:
         middle = (low + high + 1) // 2
         if before[low:middle] == after[low:middle]:

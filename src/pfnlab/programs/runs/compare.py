@@ -1,14 +1,15 @@
-"""Compare the observations of machines, and check the expectations of a program.
+"""Compare what machines observed, and check a program's expectations.
 
-Runs are equal exactly if every comparable field of every step is equal. Only three things are not comparable:
+Runs are equal if and only if every comparable field of every step is equal. Only three
+things are not comparable:
 
 1. a field that the machine's channel cannot observe (None in ``vmas``, ``ptes``, ``flushes``, ``events``),
    and events for which one of the machines has no function (``unobserved``);
-2. a kernel message that prints once per boot, if one of the machines had already printed it;
+2. a kernel message that is printed once per boot, if one of the machines had printed it before;
 3. steps after a machine was lost or could not decide. The verdict is then undecided, unless earlier steps
-   differ or the kernel itself reported the cause of the loss: an alarm is a fact.
+   differ, or the kernel itself reported why it was lost: an alarm is a fact.
 
-A WARN is an alarm if another machine did not log it, because no rule explains it then.
+A WARN is an alarm if another machine did not log it, because then no rule explains it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FIELDS = (
 
 _ARE = f"fields of observations are {', '.join(FIELDS)}"
 
-#: The fields that are None if the machine cannot observe them; None anywhere else is a value.
+#: The fields that are None if the machine cannot observe them; in any other field, None is a value.
 CHANNEL_FIELDS = frozenset(FIELDS) - {"result", "value", "log"}
 
 
@@ -64,10 +65,10 @@ def fields_listed(text: str) -> tuple[str, ...]:
 
 
 class SeenValue(msgspec.Struct, frozen=True):
-    """The value that one machine observed in one field.
+    """The value that one machine observed in a field.
 
     :param machine: the machine
-    :param value: the field in the machine's step; also None if the machine could not observe it
+    :param value: the field in the machine's step; also null if the machine could not observe it
     """
 
     machine: Text
@@ -75,12 +76,12 @@ class SeenValue(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One field of one step in which machines differ.
+    """One field in one step in which machines differ.
 
     :param step: the index of the step, counted from 0
     :param op: the step's operation as a program line
-    :param field: the field of the step
-    :param values: the value of every machine that got this far
+    :param field: the field in the step
+    :param values: the value for every machine that got this far
     """
 
     step: Count
@@ -93,18 +94,19 @@ _Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """An ``expect`` line compared with a machine; ``left`` and ``holds`` are null if the end was not
-    observed.
+    """An ``expect`` line compared with a machine; ``left`` and ``holds`` are null if the end is unknown.
 
-    A line about a property is left open here (``holds`` is null): :mod:`pfnlab.checker.judging` decides it.
+    A line about a property is left open here (``holds`` is null) for :mod:`pfnlab.checker.judging` to decide.
 
-    :param machine: the machine it was compared with
+    :param machine: the machine that the line was compared with
     :param series: the series of that machine's kernel
     :param first: the first series or version to which the line applies
-    :param last: the last one to which it applies; null if it applies to the end of the version's series
+    :param last: the last series or version to which it applies; null if it applies to all
+        later versions of the series
     :param leaked: the entries that must be left in the book; empty for ``nothing left``
     :param left: the entries that were left; null if the end was not observed
-    :param holds: whether both are equal, or the property was kept; null if the end was not observed
+    :param holds: true if the two are equal, or if the property was never violated; null if
+        the end was not observed
     :param keeps: the property that no step may violate, instead of entries; empty for a line about entries
     """
 
@@ -119,7 +121,7 @@ class Expectation(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, run: Run, series: str, expect: Expect) -> Expectation:
-        """The line *expect* compared with *run*, on a kernel of *series*."""
+        """The line *expect* compared with *run*, on a kernel in *series*."""
         left = run.steps[-1].book if run.steps and run.steps[-1].op == "end" else None
         leaked = tuple(BookEntry(*leak.span.parts, leak.mode) for leak in expect.leaked)
         holds = None if left is None or expect.keeps else left == leaked
@@ -127,20 +129,20 @@ class Expectation(msgspec.Struct, frozen=True):
 
 
 class MachineAlarm(msgspec.Struct, frozen=True):
-    """An alarm of one machine's kernel."""
+    """An alarm from one machine's kernel."""
 
     machine: str
     alarm: Alarm
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The combined result of one program's runs.
+    """The combined result of a program's runs.
 
     :param groups: groups of machines with equal observations, in the given order
     :param lost: the machines whose guest or process was lost
-    :param undecided: the machines that cannot answer: a rule or a tool is missing
-    :param compared: the fields of observations that were compared
-    :param alarms: the first alarm of each machine that has one
+    :param undecided: the machines that cannot answer because a rule or a tool is missing
+    :param compared: the observation fields that were compared
+    :param alarms: the first alarm from each machine that had one
     :param violations: the properties that machines violate
     """
 
@@ -155,7 +157,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def narrowed(self) -> str:
-        """The fields that were compared, if not all of them; otherwise empty."""
+        """The fields that were compared, unless all were; otherwise empty."""
         return "" if self.compared == FIELDS else ", ".join(self.compared)
 
     @property
@@ -165,13 +167,13 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def agree(self) -> bool:
-        """True if all machines finished with equal observations, and no kernel raised an alarm."""
+        """True if all machines finished with equal observations and no kernel raised an alarm."""
         return not (self.differences or self.unfinished or self.alarms)
 
     @property
     def outcome(self) -> Outcome:
-        """A difference, an alarm, a failed expectation, or an unexplained violation by a real kernel counts,
-        even if another machine did not finish.
+        """A difference, an alarm, a failed expectation, or a real kernel's unexplained violation counts even
+        if another machine did not finish.
         """
         failed = any(expectation.holds is False for expectation in self.expectations)
         unknown = any(violation.unknown for violation in self.violations)
@@ -181,9 +183,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Difference]:
-    """Every difference of *runs* of one program in *fields*, in step order.
+    """All differences in *fields* between *runs* of one program, ordered by step.
 
-    :raises Defect: if the runs are not of one program, or one is short without a reason
+    :raises Defect: if the runs are of different programs, or one is short without a reason
     """
     said = mismatch(
         [RunProgress(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
@@ -203,7 +205,7 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
 
 
 def common_events(runs: Sequence[Run]) -> Sequence[Run]:
-    """*runs* without the events that at least one of the machines cannot observe."""
+    """*runs* without the events that any of the machines cannot observe."""
     unobserved = frozenset[str]().union(*(run.unobserved for run in runs))
 
     def seen(step: Step) -> Step:
@@ -218,7 +220,7 @@ def common_events(runs: Sequence[Run]) -> Sequence[Run]:
 def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:
     """The part of a field that can be compared on every machine.
 
-    :param spent: once-per-boot messages that some machine had already printed
+    :param spent: once-per-boot messages that some machine had printed before
     """
     value = getattr(step, field)
     if field not in ("log", "levels") or value is None or not spent:
@@ -230,12 +232,12 @@ def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> A
 
 
 def spent_messages(runs: Sequence[Run]) -> frozenset[str]:
-    """The once-per-boot messages that at least one of the machines had already printed."""
+    """The once-per-boot messages that any of the machines had printed before."""
     return frozenset(once_message(line) or line for run in runs for line in run.once)
 
 
 def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple[int, ...], ...]:
-    """Indices of *runs*, grouped by equal observations in *fields*, each group in the given order."""
+    """The indices of *runs*, grouped by equal observations in *fields*, each group in the given order."""
     groups: list[list[int]] = []
     for index in range(len(runs)):
         for group in groups:
@@ -248,9 +250,9 @@ def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple
 
 
 def expectations(program: Program, run: Run, series: str | None) -> list[Expectation]:
-    """The program's ``expect`` lines that apply to kernel *series*, compared with *run*.
+    """The program's ``expect`` lines that apply to a kernel in *series*, compared with *run*.
 
-    :param series: the series of the machine, real or modelled; if None, it is unknown and no line applies
+    :param series: the series of the machine, real or modelled; None if unknown, in which case no line applies
     """
     if series is None:
         return []
@@ -263,17 +265,17 @@ def expectation_failures(program: Program, run: Run, series: str | None) -> list
 
 
 def speaking_of(program: Program, version: str) -> list[Expect]:
-    """The ``expect`` lines of *program* for a kernel: those naming its version, otherwise those of its
-    series.
+    """The ``expect`` lines in *program* for a kernel: those naming its version, or else
+    those naming its series.
 
-    :param version: the version; a series stands for the version of its machine
+    :param version: the version; a series stands for its machine's version
     """
     covering = [expect for expect in program.expects if covers(expect, version)]
     return [expect for expect in covering if not is_series(expect.first)] or covering
 
 
 def covers(expect: Expect, version: str) -> bool:
-    """Return whether *version*, or its series, lies in the range of an ``expect`` line."""
+    """Return whether an ``expect`` line's range includes *version*, or its series."""
     series = series_of(version)
     if is_series(expect.first):
         last = expect.last or series
@@ -287,10 +289,10 @@ def covers(expect: Expect, version: str) -> bool:
 def judge(
     program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
 ) -> Verdict:
-    """The verdict on one program's runs.
+    """The verdict on the runs of one program.
 
-    :param series: the kernel series of every machine by name, if known
-    :param fields: the fields of observations to compare; expectations and alarms are not affected
+    :param series: the kernel series of each machine by name, if known
+    :param fields: the observation fields to compare; this does not affect expectations and alarms
     """
     return Verdict(
         differences=tuple(differences(runs, fields)),
@@ -306,12 +308,12 @@ def judge(
 
 
 def alarms(runs: Sequence[Run]) -> tuple[MachineAlarm, ...]:
-    """The first alarm of each run that has one: its own, otherwise a WARN that another run does not have."""
+    """The first alarm of each run that has one: its own, or else a WARN that another run does not have."""
     found = ((run.machine, run.alarm or _unexplained_warning(run, runs)) for run in runs)
     return tuple(MachineAlarm(machine, alarm) for machine, alarm in found if alarm is not None)
 
 
-# The first WARN that occurs more often in the log of its step than in another machine's log.
+# The first WARN that is more frequent in its step's log than in another machine's.
 def _unexplained_warning(run: Run, runs: Sequence[Run]) -> Alarm | None:
     spent = spent_messages(runs)
     for alarm in run.warnings:

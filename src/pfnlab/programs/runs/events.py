@@ -1,11 +1,12 @@
 """The steps inside one operation, in one form for models and kernels: ``clear a[3]``, ``flush a[3:5]``.
 
-Each word denotes one kernel function, or several that replaced each other over time (the lab has the table of
-symbols). Events without an argument, like ``gather``, cannot be assigned to a VMA by a tracer either.
+Each word stands for one kernel function, or for several that replaced each other over time (the
+lab has the table of symbols). Events with no argument, like ``gather``, are ones that a tracer
+cannot assign to a VMA either.
 
-The core order is the events of a tracer, reduced to these words. It keeps splits, clearing, tracking,
-flushes, entering and leaving the file's reverse map, and freeing. The rest (locks, inlined wrappers,
-re-linking inside a split) differs between builds and is irrelevant to the order.
+The core order is what a tracer sees, reduced to these words. It keeps splits, clearing, tracking, flushes,
+entering and leaving the file's reverse map, and freeing. The rest (locks, inlined wrappers, re-linking inside
+a split) varies between builds and does not matter for the order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from pfnlab.programs.runs.places import Places
 
 Argument = Literal["none", "area", "area range", "device"]
 
-#: Every event: the word an observation uses, and the kind of its argument.
+#: Every event: the word that observations use, and the kind of its argument.
 EVENTS: dict[str, tuple[str, Argument]] = {
     "split": ("split", "area"),
     "dup": ("dup", "area"),
@@ -56,13 +57,13 @@ EVENTS: dict[str, tuple[str, Argument]] = {
 }
 
 
-#: The page frame at 1 MiB. From here on, no memory reserved in the book is RAM in the direct map, so a
-#: `map_sync` of it returns at once and is not reported.
+#: The page frame at 1 MiB. From here on, memory reserved in the book is never RAM in the direct map, so
+#: `map_sync` returns at once for it and is not reported.
 _LOW_END = 0x100
 
 
 def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
-    """Remove the freeing of page tables by an address space without mappings of the program."""
+    """Remove the freeing of page tables by an address space in which the program maps nothing."""
     words, cleared = [], True
     for text in texts:
         if text is None or (text == "free_pgtables" and not cleared):
@@ -75,20 +76,20 @@ def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
 def event_text(event: Event, places: Places) -> str | None:
     """The text of one event, with its argument in pages of the program's areas and devices.
 
-    The result is None for an event at an address outside the areas, and for a flush that overlaps no area: a
-    tracer cannot distinguish it from flushes of the process's own memory. It is also None for a call to
+    The result is None for an event at an address outside the areas, and for a flush that overlaps no area,
+    since a tracer cannot tell it from flushes of the process's own memory. It is also None for a call to
     update the direct map that finds nothing there (S2.8.1).
     """
     word, argument = EVENTS[event.name]
     if argument == "none":
-        # In a tracer some events have an address that is not part of the text.
+        # In a tracer, some events have an address that is not part of the text.
         own = event.start and places.area_span(event.start, event.start + 1) is None
         return None if own else word
     if event.name == "memtype_kernel_map_sync" and event.start >= _LOW_END:
         return None
     if argument == "device":
         span = places.device_span(event.start, event.start + 1)
-        # The address of RAM that a driver maps differs between machines.
+        # A driver maps RAM at an address that differs between machines.
         if span.name == PHYSICAL:
             return f"{word} {PHYSICAL}"
         return f"{word} {span.name}[{span.start}]"
@@ -100,7 +101,7 @@ def event_text(event: Event, places: Places) -> str | None:
 
 
 def is_flush(text: str) -> bool:
-    """True if an event's text is one TLB flush."""
+    """True if an event's text is a single TLB flush."""
     return text.startswith("flush ")
 
 
@@ -109,7 +110,8 @@ T = TypeVar("T")
 #: The tracer's names where they differ from the words used here.
 _OTHER_WORDS = {"free_now": "free", "rmap_add": "link", "rmap_del": "unlink"}
 
-#: Words without one fixed tracer name: that of `clear` varies, and a whole flush is a flush everywhere.
+#: Words for which there is no single tracer name: the one for `clear` varies, and a whole flush
+#: is a flush everywhere.
 _OWN_WORDS = {"link", "unlink", "clear", "flush all"}
 
 _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not in _OWN_WORDS}
@@ -125,18 +127,18 @@ _NOT_IN_SPLIT = ("rmap_add", "rmap_del", "free_pgtables", "change_prot")
 
 
 def _zaps(events: Sequence[tuple[str, T]]) -> bool:
-    """True if the gather at the beginning of *events* is finished before anything else happens."""
+    """True if the gather at the start of *events* finishes before anything else happens."""
     names = [name for name, _ in events]
     inside = names[: names.index("finish")] if "finish" in names else names
     return not any(name in _NOT_IN_SPLIT for name in inside)
 
 
 def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
-    """The core order of *events*, given by the tracer's names with details, in the words used here."""
-    # From 7.1 on, the two functions that clear a VMA are one, with the name of the outer one.
+    """The core order of *events*, which have the tracer's names and details, in the words used here."""
+    # From 7.1 on, the two functions that clear a VMA are a single one, with the name of the outer one.
     clear = "zap_range" if any(name == "zap_range" for name, _ in events) else "zap_vma"
     splitting = zapping = False
-    # Checked once for each run of changes of reverse maps, when the first VMA leaves one.
+    # Checked once for each run of changes to reverse maps, when the first VMA leaves one.
     relinking: bool | None = None
     for at, (name, rest) in enumerate(events):
         zapping = (zapping and name != "finish") or (splitting and name == "gather" and _zaps(events[at:]))

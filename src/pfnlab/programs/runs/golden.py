@@ -1,8 +1,8 @@
-"""Goldens: the runs of a program on real kernels, kept next to it as ``NAME.expected.json``.
+"""Goldens: a program's runs on real kernels, stored next to it as ``NAME.expected.json``.
 
-One file holds the observations of every version it was promoted on; identical ones are stored once. To be
-compared with it, a run must be observed in the same way as the golden was (S10.3.7). Each step is one line,
-so a kernel that changed shows up as a line diff.
+One file holds the observations for every version on which it was promoted; identical ones are stored once. A
+run can be compared with it only if it was observed in the same way as the golden (S10.3.7). Each step is one
+line, so if a kernel changes, the diff shows which lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ from pfnlab.programs.runs.observation import Run, Step
 #: The golden's name in a difference.
 GOLDEN = "golden"
 
-#: The message if goldens are requested but missing.
+#: The message if goldens are requested but not installed.
 NO_GOLDENS = "Recorded kernel results come with pfnlab's repository: run this in a clone."
 
-#: Parts of a step added later: older goldens do not have them.
+#: Parts of a step that were added later, so older goldens lack them.
 _LATER = ("tracked", "prots", "direct_map", "levels")
 
 
@@ -36,9 +36,9 @@ _Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9}|
 
 
 class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The observation that several versions share.
+    """An observation that several versions share.
 
-    :param once: once-per-boot messages that those kernels had already printed
+    :param once: once-per-boot messages that those kernels had printed before
     """
 
     versions: tuple[_Version, ...]
@@ -49,9 +49,9 @@ class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A golden file.
 
-    :param program: the hash of the program
-    :param made_by: the command of the last promotion
-    :param kernels: each kernel's package and package version, by exact kernel version
+    :param program: the program's hash
+    :param made_by: the command that last promoted it
+    :param kernels: the package and package version of each kernel, by exact kernel version
     :param look: how all of these kernels were observed; if a file lacks it, through /proc
     """
 
@@ -62,21 +62,21 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     look: LookLevel = LookLevel.PROC
 
     def __post_init__(self) -> None:
-        """Refuse an observation without kernels, and a kernel without an observation (ValueError)."""
+        """Refuse an observation without kernels, or a kernel without an observation (ValueError)."""
         seen = {version for one in self.observations for version in one.versions}
         if other := sorted(seen ^ self.kernels.keys()):
             raise ValueError(f"{other[0]} is not both among the kernels and in an observation")
 
 
 def golden_path(program: Path) -> Path:
-    """The path of the golden of a program file: ``NAME.expected.json`` next to ``NAME.pfn``."""
+    """The path of a program file's golden: ``NAME.expected.json`` next to ``NAME.pfn``."""
     return program.with_name(f"{program.stem}.expected.json")
 
 
 def read_golden(path: Path) -> Golden | None:
-    """Read the golden at *path*; None if there is no such file.
+    """Read the golden at *path*; None if the file does not exist.
 
-    :raises Misuse: if the file cannot be read or is not a golden
+    :raises Misuse: if the file cannot be read, or is not a golden
     """
     try:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
@@ -97,12 +97,12 @@ def golden_look(program: Path) -> LookLevel | None:
 
 
 def has_goldens() -> bool:
-    """Return False if pfnlab is installed from its wheel, which contains the programs without goldens."""
+    """Return False if pfnlab is installed from its wheel, which has the programs without their goldens."""
     return any(golden_path(path).is_file() for path in library_paths())
 
 
 def write_golden(path: Path, golden: Golden) -> None:
-    """Write *golden*, one step per line."""
+    """Write *golden*, with one step per line."""
     write_whole(path, golden_text(golden))
 
 
@@ -122,15 +122,16 @@ def golden_text(golden: Golden) -> str:
 def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str, Run]) -> Golden:
     """*old* with the runs of some versions replaced.
 
-    Versions that did not run keep their entries while the program and the way of observing are the same;
-    entries of another program (the hash changed), or observed in another way, are dropped. A version replaces
-    an older one of its series if the observations are the same, as far as that one has them.
+    Versions that did not run keep their entries as long as the program and the way of observing stay the
+    same. Entries for a different program (the hash changed), or that were observed in a different way,
+    are dropped. A version replaces an older one in its series if the observations are the same, as far
+    as the older one has them.
 
-    :param hash_now: the hash of the program in its present form
+    :param hash_now: the hash of the program as it is now
     :param runs: runs on real kernels by exact version, all observed in the same way
     :raises LostGuest: if a guest was lost
     :raises Undecided: if a machine could not answer
-    :raises Discovery: if a kernel raised an alarm, which must not become a golden
+    :raises Discovery: if a kernel raised an alarm, which must not end up in a golden
     """
     for version, run in runs.items():
         check_whole(run, f"{version} is not promoted")
@@ -169,7 +170,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
 
 
 def _as_looked(steps: tuple[Step, ...], before: tuple[Step, ...]) -> tuple[Step, ...]:
-    """*steps* without the parts missing in the steps *before*: earlier versions of pfnlab observed less."""
+    """*steps* without the parts that the steps *before* lack: earlier versions of pfnlab observed less."""
     if len(steps) != len(before):
         return steps
     return tuple(
@@ -195,13 +196,13 @@ def check_whole(run: Run, therefore: str) -> None:
 
 
 def newest_version(golden: Golden, series: str) -> str | None:
-    """The newest kernel of a series in the golden; None if it has none."""
+    """The newest kernel in a series that the golden has; None if there is none."""
     versions = [version for version in golden.kernels if series_of(version) == series]
     return max(versions, key=version_key, default=None)
 
 
 def golden_run(golden: Golden, version: str) -> Run | None:
-    """The run of a version in the golden; None if it has none."""
+    """The run of a version that the golden has; None if there is none."""
     for observation in golden.observations:
         if version in observation.versions:
             kernel = golden.kernels.get(version, "")
@@ -213,8 +214,8 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
     """The differences between *run* and the golden next to *program*.
 
     :param run: a run observed in the same way as the golden (:func:`golden_look`)
-    :raises Misuse: if there is no golden, it belongs to another program or was observed in another way, or it
-        lacks the version
+    :raises Misuse: if there is no golden, if it belongs to another program or was observed in another way,
+        or if it lacks the version
     """
     path = golden_path(program)
     golden = read_golden(path)
@@ -232,10 +233,10 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
 
 
 def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequence[Step]) -> str:
-    """An observation in a golden file, one step per line.
+    """An observation as a golden file has it, one step per line.
 
-    :param head: the keys at its start, e.g. the versions that share it
-    :param once: messages that print once per boot and had been printed
+    :param head: the keys at the start, e.g. the versions that share it
+    :param once: once-per-boot messages that had been printed before
     """
     keys = [f"   {json_line(key)}: {json_line(value)},\n" for key, value in head.items()]
     if once:
@@ -245,6 +246,6 @@ def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequen
 
 
 def _written(step: Step) -> dict[str, Any]:
-    """*step* without unobserved parts that a file may omit."""
+    """*step* without unobserved parts that a file may leave out."""
     fields: dict[str, Any] = msgspec.to_builtins(step)
     return {name: value for name, value in fields.items() if value is not None or name not in _LATER}

@@ -1,8 +1,8 @@
 """Kernel log lines without the parts that differ from run to run, in one form for models and kernels.
 
-``x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]`` becomes ``x86/PAT: main freeing
-invalid memtype bar[4:8]``: tasks and devices appear by name, pages are half-open, and there are no pids,
-addresses or source lines. Register dumps, traces and timer noise are dropped.
+``x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]`` becomes
+``x86/PAT: main freeing invalid memtype bar[4:8]``: tasks and devices are named, pages are half-open, and
+there are no pids, addresses or source lines. Register dumps, traces and timer noise are dropped.
 """
 
 import re
@@ -13,19 +13,19 @@ from pfnlab.programs.lang.ops import Exec, Exit, Kill, Op
 from pfnlab.programs.runs.alarm import is_dump, warning
 from pfnlab.programs.runs.places import Places
 
-#: The word for a physical range outside all devices of the program.
+#: The word for a physical range outside all of the program's devices.
 OUTSIDE = "RANGE"
 
-#: The task of a line in a step in which it is undetermined (:func:`is_anybody`), and at the end.
+#: The task in a line if it is undetermined in that step (:func:`is_anybody`), and at the end.
 ANYBODY = "*"
 
 _NOISE = re.compile(
     r"^\s*$|\bcallbacks suppressed$"
     r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
-    # Messages of the PCI bus about a reset in the driver's name, and of ACPI about a device's first
-    # interrupt.
+    # PCI bus messages about a reset, in the driver's name, and ACPI messages about a
+    # device's first interrupt.
     r"|^vfio-pci \S+: (resetting|reset done)$|^ACPI: \S+: Enabled at IRQ \d+$"
-    # A failed probe of the guest driver, worded by the series; its errno is in the result.
+    # A failed probe of the guest driver, whose wording depends on the series; its errno is in the result.
     r"|^pfnlab [0-9a-f:.]+: |^pfnlab: probe of "
 )
 
@@ -44,7 +44,7 @@ _BYTES = re.compile(r"\bbytes: \d+ (?=not enough memory)")
 _DATA_LIMIT = re.compile(r"(?<=VmData )\d+ exceed data ulimit \d+")
 _PID = re.compile(r"\b(pid|PID)([:= ]+)\d+")
 _CODE_OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
-#: The place in the kernel's sources that reports a broken page table.
+#: The place in the kernel source that reports a broken page table.
 _BAD_TABLE = re.compile(r"^\S+:\d+: (?=bad (?:pgd|p4d|pud|pmd) )")
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 
@@ -58,16 +58,17 @@ ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"^(ioremap on RAM at )"),
     re.compile(r"^(memremap attempted on \w+)"),
     re.compile(r"^(cgroup: fork rejected)"),
-    # Not once per boot, but rate-limited to a number in a few seconds.
+    # Not once per boot, but rate-limited to a few per several seconds.
     re.compile(r"^(__vm_enough_memory): "),
 )
 
 
 def is_anybody(ended: Sequence[Op]) -> bool:
-    """True if the task of a log line is undetermined in a step in which the operations *ended* finish.
+    """True if the task in a log line is undetermined in a step in which the operations *ended* finish.
 
-    The task that drops the last reference to an address space tears it down, which may be a reader of /proc.
-    If several operations resume together, timing decides which one does work that the others then skip.
+    The task that drops the last reference to an address space tears it down, and that may be a
+    reader of /proc. If several operations resume together, timing decides which of them does work
+    that the others then skip.
     """
     return len(ended) > 1 or any(isinstance(op.call, Exec | Exit | Kill) for op in ended)
 
@@ -84,11 +85,11 @@ def in_known_order(
 
 
 def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymous: bool) -> str | None:
-    """One kernel log line in the form of observations.
+    """One kernel log line in the form used in observations.
 
     :param line: the line without level and time
-    :param task_names: task by the comm or the pid that the kernel prints for it
-    :param anonymous: the lines of the step do not reliably name the task that logged them
+    :param task_names: tasks by the comm or pid that the kernel prints for them
+    :param anonymous: the step's lines do not reliably name the task that logged them
     :return: the line, or None for noise and for parts of register dumps and traces
     """
     if _NOISE.search(line) or is_dump(line):
@@ -111,7 +112,7 @@ def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymou
 
 
 def once_message(line: str) -> str | None:
-    """The once-per-boot message in a normalised line, without the task that triggered it, or None."""
+    """The once-per-boot message in a normalised line, without the task that triggered it; or None."""
     matches = (pattern.search(line) for pattern in ONCE)
     return next((match[1].rstrip() for match in matches if match), None)
 
@@ -123,7 +124,7 @@ def _pages(places: Places, start: int, end: int) -> str:
 
 
 def _name_tasks(line: str, task_names: Mapping[str, str], anonymous: bool) -> str:
-    # Tasks of the program by name, others by their comm, none by a pid.
+    # The program's tasks by name, others by their comm, none by a pid.
     def name(comm: str, pid: str) -> str:
         return ANYBODY if anonymous else task_names.get(pid) or task_names.get(comm) or f"{comm}:PID"
 

@@ -12,12 +12,12 @@ class LookLevel(StrEnum):
     through /proc never has such a leaf at the start of an operation.
     """
 
-    #: The state is read from the guest's memory; between two operations the guest reads only the kernel log,
-    #: and, for a steered program (held or forced), the memtype list.
+    #: The state is read from guest memory. Between two operations, the guest reads only the kernel log and,
+    #: for a steered program (held or forced), the memtype list.
     MEMORY = "memory"
-    #: The guest reads /proc/PID/smaps and the page tables of every task after each operation.
+    #: After each operation, the guest reads every task's /proc/PID/smaps and page tables.
     PROC = "proc"
-    #: Only results and log while the program runs, and the book at its end.
+    #: Only results and the log while the program runs, and the book at the end.
     END = "end"
 
     @property
@@ -27,9 +27,9 @@ class LookLevel(StrEnum):
 
 
 def look_named(name: str) -> LookLevel:
-    """The level of observation with the name that a user gave.
+    """The level of observation that the user named.
 
-    :raises Misuse: if there is no level of that name
+    :raises Misuse: if there is no level with that name
     """
     try:
         return LookLevel(name)

@@ -1,4 +1,4 @@
-"""The interface of all machines, both models and real kernels, and the accelerators of the latter."""
+"""The interface of all machines, whether models or real kernels, and the accelerators of real ones."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Accel(StrEnum):
-    """An accelerator, or the choice of one by the machine.
+    """An accelerator, or letting the machine choose one.
 
-    With KVM a guest uses the host's processor, with its features, physical address width and page-table
-    levels. PAT and MTRRs are registers as usual, so with either accelerator the book and the cache bits of
-    page-table entries are the guest kernel's own work; but the presence and lifetime of stale translations
-    depend on the host.
+    With KVM, a guest uses the host's processor, including its features, physical address width and page-table
+    levels. PAT and MTRRs are registers as usual, so with either accelerator the guest kernel itself
+    determines the book and the cache bits in page-table entries. But whether stale translations exist, and
+    how long they last, depends on the host.
     """
 
     AUTO = "auto"
@@ -26,9 +26,9 @@ class Accel(StrEnum):
 
 
 def accel_named(name: str) -> Accel:
-    """The accelerator with the name that a user gave.
+    """The accelerator that the user named.
 
-    :raises Misuse: if there is no accelerator of that name
+    :raises Misuse: if there is no accelerator with that name
     """
     try:
         return Accel(name)
@@ -46,13 +46,13 @@ class Machine(Protocol):
 
 @runtime_checkable
 class ReportingMachine(Protocol):
-    """A machine that runs several programs at a time and reports each run as soon as it is complete."""
+    """A machine that runs several programs at a time, and reports each run as soon as it is complete."""
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
         """One run per program, in order.
 
-        :param on_done: called with index and run as soon as a program is done, in any order, but always in
-            the calling thread
+        :param on_done: called with index and run as soon as a program is done; the order may be any, but the
+            thread is always the calling one
         """
         ...
 
@@ -60,7 +60,7 @@ class ReportingMachine(Protocol):
 def run_telling(
     machine: Machine, programs: Sequence[Program], on_done: Callable[[int, Run], None]
 ) -> list[Run]:
-    """One run per program; for a machine without progress reports, *on_done* is called at the end."""
+    """One run per program; if the machine does not report progress, *on_done* is called at the end."""
     if isinstance(machine, ReportingMachine):
         return machine.run_telling(programs, on_done)
     runs = machine.run(programs)
@@ -73,7 +73,7 @@ def run_telling(
 class ObservableMachine(Protocol):
     """A machine that can be observed in several ways.
 
-    :ivar look: how later programs are observed, or are predicted to be observed
+    :ivar look: how subsequent programs are observed, or are predicted to be observed
     """
 
     look: LookLevel
@@ -100,8 +100,8 @@ def looking_at(machines: Iterable[Machine], look: LookLevel | None) -> Iterator[
 
 @runtime_checkable
 class RebootableMachine(Protocol):
-    """A machine that may run several programs one after the other in one boot."""
+    """A machine that may run several programs one after another in a single boot."""
 
     def reboot(self) -> None:
-        """Run later programs in guests in which no program has run."""
+        """From now on, run programs in guests in which no program has run yet."""
         ...

@@ -1,4 +1,4 @@
-"""The cache mode that each mapping requested and got, step by step."""
+"""The cache mode that each mapping requested and the one it got, step by step."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
 
 
 class _RequestedModes:
-    """The modes requested by the mappings of areas, for each area's pages as mapped last."""
+    """The modes that mappings requested, for each area's pages as last mapped."""
 
     def __init__(self) -> None:
         self._of_areas: dict[str, dict[str | None, SpanSet]] = {}
@@ -76,7 +76,7 @@ def _lines(step: Step, requested: _RequestedModes) -> Iterator[str]:
 
 
 def _by_place(ptes: Sequence[PteSeen]) -> dict[tuple[str, str], list[PteSeen]]:
-    """The present entries of devices by task and area, in the order of their pages."""
+    """The present device entries by task and area, in page order."""
     found: dict[tuple[str, str], list[PteSeen]] = {}
     for seen in ptes:
         if seen.target not in (None, RAM) and seen.table_entry.is_present:
@@ -96,5 +96,5 @@ def _end(seen: PteSeen) -> int:
 
 
 def without_pages(lines: Iterable[str]) -> set[str]:
-    """*lines* by area, so that splits do not matter."""
+    """*lines* by area, so that splits make no difference."""
     return {line.partition("[")[0] + line.partition("]")[2] for line in lines}

@@ -19,7 +19,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine, ObservableMachine, run_telling
 from pfnlab.programs.runs.observation import Run
 
-#: The forms of a name, for messages.
+#: The forms that a name can have, for messages.
 FORMS = (
     "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,SEAM.PLACE=POLICY, "
     "model:VERSION,without=COMMIT, model:VERSION,config=FILE, qemu:VERSION (qemu:6.1, qemu:6.12.107), "
@@ -27,7 +27,7 @@ FORMS = (
     "behind a kernel its guests' hardware: qemu:7.2,cpus=4"
 )
 
-#: The kinds of machines by the prefix of their names, each with the module of its :class:`MachineKind`. It is
+#: The kinds of machines by name prefix, each with the module of its :class:`MachineKind`. The module is
 #: imported when a machine of that kind is named: models need no lab, and the lab may import this module.
 KINDS = {"model": "pfnlab.programs.model.model_machine:KIND", "qemu": "pfnlab.lab.running.named_kernel:KIND"}
 
@@ -35,10 +35,10 @@ KINDS = {"model": "pfnlab.programs.model.model_machine:KIND", "qemu": "pfnlab.la
 class NamedMachine(msgspec.Struct, frozen=True):
     """A machine as the user named it.
 
-    :param series: the series or exact version of its kernel, real or modelled; None if the kernel has no
-        description
-    :param stock: True for a distribution's kernel
-    :param built: True for a kernel built here under a name
+    :param series: the series or exact version of its kernel, real or modelled; None if the
+        kernel has no description
+    :param stock: the kernel is a distribution's
+    :param built: the kernel was built here, and given a name
     """
 
     spec: str
@@ -53,7 +53,7 @@ class NamedMachine(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str | None:
-        """The machine's model; for a kernel built here, the model with its configuration."""
+        """The model for the machine; for a kernel built here, the model with the same configuration."""
         if self.series is None:
             return None
         return f"model:{self.kernel if self.built else self.series}"
@@ -65,17 +65,17 @@ class NamedMachine(msgspec.Struct, frozen=True):
 
     @property
     def kernel(self) -> str:
-        """The name of the kernel that is booted, without the hardware of its guests."""
+        """The name of the kernel to boot, without the guest hardware."""
         return kernel_and_words(self.rest)[0]
 
     @property
     def words(self) -> list[str]:
-        """The words after the kernel's name: the hardware of its guests."""
+        """The words after the kernel's name, which describe the guest hardware."""
         return kernel_and_words(self.rest)[1]
 
     @property
     def is_usual(self) -> bool:
-        """True if it is a stock kernel in default guests, from which goldens may be made."""
+        """True if it is a stock kernel in default guests, so that goldens may be made from it."""
         return self.stock and not self.words
 
 
@@ -83,10 +83,10 @@ class MachineKind(NamedTuple):
     """A kind of machine, listed in :data:`KINDS`.
 
     :ivar read: reads a whole name, given the series that a kernel file should behave like
-    :ivar open: opens a machine; its arguments are those of :func:`open_machine`
-    :ivar fetch: fetches missing parts of machines with these names, and reports each new one
-    :ivar modelled: returns, for the name of a machine built here, its model in words that models accept; None
-        if this kind has no machine of that name
+    :ivar open: opens a machine; takes the same arguments as :func:`open_machine`
+    :ivar fetch: fetches whatever is missing for machines with these names, and reports each new item
+    :ivar modelled: for the name of a machine built here, returns its model in words that models accept; None
+        if this kind has no machine with that name
     """
 
     read: Callable[[str, str | None], NamedMachine]
@@ -96,7 +96,7 @@ class MachineKind(NamedTuple):
 
 
 def kind_of(prefix: str) -> MachineKind:
-    """The kind of machine whose names begin with *prefix*.
+    """The kind of machine whose names start with *prefix*.
 
     :raises KeyError: if there is no such kind
     """
@@ -106,10 +106,10 @@ def kind_of(prefix: str) -> MachineKind:
 
 
 def name_machine(spec: str, profile: str | None = None) -> NamedMachine:
-    """Read a machine's name without starting anything.
+    """Read a machine name without starting anything.
 
     :param profile: the series that a kernel file should behave like
-    :raises Misuse: if it is not a machine's name; the message names a correction
+    :raises Misuse: if it is not a machine name; the message suggests a correction
     """
     kind, colon, rest = spec.partition(":")
     if not colon or kind not in KINDS:
@@ -120,9 +120,9 @@ def name_machine(spec: str, profile: str | None = None) -> NamedMachine:
 
 
 def files_named(specs: Iterable[str]) -> list[str]:
-    """The files in the names of machines: policies, configurations, kernels.
+    """The files that machine names contain: policies, configurations, kernels.
 
-    Other parts are left out, e.g. a profile or the name of a policy.
+    Other parts of names, e.g. a profile or a policy's name, are left out.
     """
     parts = (part for spec in specs for part in spec.split(","))
     values = (part.partition("=" if "=" in part else ":")[2] for part in parts)
@@ -130,9 +130,10 @@ def files_named(specs: Iterable[str]) -> list[str]:
 
 
 def model_text(rest: str) -> str:
-    """The name *rest* of a model in words that `ModelMachine` accepts.
+    """The model name *rest* in words that `ModelMachine` accepts.
 
-    A kernel built here is replaced by its version with its configuration; the words after the name are kept.
+    The name of a kernel built here is replaced by its version and its configuration; any
+    words after it are kept.
 
     :param rest: a model's name after ``model:``
     """
@@ -147,7 +148,7 @@ def model_text(rest: str) -> str:
 
 
 def kernel_and_words(rest: str) -> tuple[str, list[str]]:
-    """Split a name without its kind into kernel and further words; a file name may contain commas."""
+    """Split a name without its kind into the kernel and the other words; file names may contain commas."""
     if is_file(rest):
         return rest, []
     kernel, *words = rest.split(",")
@@ -155,11 +156,11 @@ def kernel_and_words(rest: str) -> tuple[str, list[str]]:
 
 
 def name_machines(specs: Iterable[str], profile: str | None = None) -> list[NamedMachine]:
-    """Read the names of machines used together, without starting anything.
+    """Read the names of machines that are used together, without starting anything.
 
     :param profile: the series that a user's own kernel among them should behave like
-    :raises Misuse: if a name is not a machine's, no profile describes that series, or none of the machines is
-        a user's kernel
+    :raises Misuse: if a name is not a machine name, if no profile describes that series, or if none of the
+        machines is a user's kernel
     """
     machines = [name_machine(spec, profile) for spec in specs]
     if profile is not None:
@@ -179,11 +180,11 @@ def all_series() -> list[str]:
 def spread(specs: Iterable[str]) -> list[str]:
     """Expand *specs* to one name per kernel.
 
-    ``all`` is the model of every series, ``6.1..7.3`` those from 6.1 to 7.3, ``qemu:6.1..6.12`` the real
-    kernels of these series, ``6.12`` the model of one.
+    ``all`` is the model of every series, ``6.1..7.3`` are the models from 6.1 to 7.3, ``qemu:6.1..6.12`` the
+    real kernels of these series, and ``6.12`` is the model of one series.
 
-    :raises Misuse: if a range begins or ends with a series that no profile describes, or ends before it
-        begins
+    :raises Misuse: if a range starts or ends with a series that no profile describes,
+        or ends before it starts
     """
     return [name for spec in specs for name in _spread(spec)]
 
@@ -217,14 +218,14 @@ def newest_series() -> str:
 def check_series(series: str) -> None:
     """Refuse a series that no profile describes.
 
-    :raises Misuse: listing the known ones
+    :raises Misuse: the message lists the known series
     """
     if series not in all_series():
         raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
 
 
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """The machines *specs*, with the policies in the files *paths* replacing those of every model.
+    """The machines *specs*, with every model using the policies in the files *paths* instead of its own.
 
     :raises Misuse: if a file is not a policy, or there is no model to apply it to
     """
@@ -246,11 +247,11 @@ def open_machine(
     *,
     blocks: bool = False,
 ) -> Machine:
-    """Open the machine of that name; a missing kernel is fetched when it runs.
+    """Open the machine with that name; a missing kernel is fetched when it runs.
 
     :param look: how the kernel is observed, or is predicted to be observed
-    :param guests: the maximum number of guests of a kernel; None for one per processor
-    :param blocks: report the kernel's basic blocks that programs reach
+    :param guests: the largest number of guests per kernel; None for one per processor
+    :param blocks: report which of the kernel's basic blocks programs reach
     :raises Misuse: if there is no such model
     :raises MissingTool: if *look* needs the lens, which is not installed
     """
@@ -260,16 +261,16 @@ def open_machine(
 def see_memory(machines: Sequence[Machine]) -> bool:
     """True if the memory of all *machines* can be observed.
 
-    Machines that can be observed in only one way do not count.
+    Machines that can only be observed in one way do not count.
     """
     return all(machine.sees_memory for machine in machines if isinstance(machine, ObservableMachine))
 
 
 def settle_look(machines: Sequence[Machine], requested: LookLevel | None) -> LookLevel:
-    """Set how all *machines* are observed from now on: as the user requested, otherwise in memory.
+    """Set how all *machines* are observed from now on: as the user requested, or else in memory.
 
-    If the memory of one of them cannot be observed, all are observed through /proc, because the result
-    depends on how a machine is observed.
+    If the memory of any of them cannot be observed, all are observed through /proc, because results depend on
+    how a machine is observed.
     """
     look = requested
     if look is None:
@@ -294,11 +295,11 @@ def side_by_side(
 ) -> list[tuple[Run, ...]]:
     """Open machines, fetch missing kernels, and run every program on every machine.
 
-    No guest is left afterwards.
+    No guests are left running afterwards.
 
-    :param look: how programs are observed, for all of them or one by one; None leaves it to `settle_look`
-    :return: for each program one run per machine, in the order of *machines* and under their names
-    :raises Misuse: if there is no such model or kernel, or no guest can hold a program
+    :param look: how to observe programs, either all of them or one by one; None lets `settle_look` decide
+    :return: for each program, one run per machine, in the order of *machines* and under their names
+    :raises Misuse: if there is no such model or kernel, or a program fits into no guest
     :raises MissingTool: if a tool or kernel is not installed
     """
     looks = [look] * len(programs) if look is None or isinstance(look, LookLevel) else list(look)
@@ -326,7 +327,7 @@ def _run_all(
 
 
 def _run_alike(named: NamedMachine, machine: Machine, programs: Sequence[Program]) -> list[Run]:
-    """One run per program, under the name the user gave the machine; no guest is left afterwards."""
+    """One run per program, under the name that the user gave the machine; no guest is left running."""
     of = f"{number_of(len(programs), 'program')} on {named.spec}"
     with (
         machine if isinstance(machine, AbstractContextManager) else nullcontext(),
@@ -341,7 +342,7 @@ def _run_alike(named: NamedMachine, machine: Machine, programs: Sequence[Program
 def _run_telling(named: NamedMachine, machine: Machine, programs: Sequence[Program], work: Work) -> list[Run]:
     """The runs, each reported as soon as it is complete."""
     if named.kind == "model":
-        # A model runs its programs one after the other in any case.
+        # A model runs its programs one after another in any case.
         runs = []
         for program in programs:
             runs += machine.run([program])

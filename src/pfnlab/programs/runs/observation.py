@@ -1,8 +1,8 @@
 """A machine's report after every step of a program, in one form for models and kernels.
 
-A step has the same structure, key by key, as its JSON in ``run --json`` and in goldens. Undeclared keys are
-refused on reading. Physical pages are pages of the program's devices, virtual pages are pages of its areas,
-tasks have names: two runs are equal exactly if their steps are equal as values.
+A step has the same structure, key by key, as its JSON in ``run --json`` and in goldens. When reading,
+undeclared keys are refused. Physical pages are given as pages of the program's devices, virtual pages as
+pages of its areas, and tasks by name, so two runs are equal if and only if their steps are equal as values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.texts import TableEntry, TrackedRange, named_span, table_entry, tracked_range
 
-#: The number of a page, or a count of pages.
+#: A page number, or a page count.
 Page = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 
 _Lines = tuple[Text, ...] | None
@@ -34,7 +34,7 @@ _OTHERWISE = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
 #: Results of unfinished operations.
 HELD, WAITS, BUSY = "held", "waits", "busy"
 
-#: The result, at a release, of an operation whose process was killed while it was held.
+#: At a release, the result of an operation whose process was killed while it was held.
 KILLED = "killed"
 
 #: Values of mremap: the mapping stayed in place, or moved.
@@ -52,23 +52,23 @@ def standings(step: Step) -> dict[str, str]:
 
 
 def is_under_way(result: str) -> bool:
-    """Return whether *result* is that of an operation that is held or waits."""
+    """Return whether *result* is that of an operation that is held or waiting."""
     return result.partition(" ")[0] in (HELD, WAITS)
 
 
-#: The pseudo-device of pages that belong to no device of the program (numbered absolutely).
+#: The pseudo-device for pages that belong to none of the program's devices (absolute numbers).
 PHYSICAL = "phys"
 
-#: The pseudo-device of file offsets that count from the start of a vfio region, not physically.
+#: The pseudo-device for file offsets that count from the start of a vfio region rather than physically.
 REGION = "region"
 
 
 class DeviceSpan(Span, frozen=True, gc=False, forbid_unknown_fields=True):
     """Pages ``start`` up to ``end`` (exclusive) of a device.
 
-    It compares equal to a program's span of the same pages.
+    It compares equal to a program's span with the same pages.
 
-    :param name: the device of the program; ``ram`` for ordinary memory
+    :param name: the program's device; ``ram`` for ordinary memory
     :param start: the first page
     :param end: the page after the last
     """
@@ -85,10 +85,10 @@ class DeviceSpan(Span, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 class BookEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """One entry of the memtype list.
+    """One entry in the memtype list.
 
-    :param device: the program's device it lies in
-    :param start: its first page, counted in the device
+    :param device: the program's device that it lies in
+    :param start: its first page, counted from the start of the device
     :param end: the page after its last
     :param mode: the reserved cache mode
     """
@@ -100,7 +100,7 @@ class BookEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
     @property
     def span(self) -> Span:
-        """Its pages."""
+        """The pages as a span."""
         return Span(self.device, self.start, self.end)
 
     def __str__(self) -> str:
@@ -115,7 +115,7 @@ class _AreaPages(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tr
 
     @property
     def span(self) -> Span:
-        """Its pages of the area."""
+        """The pages as a span of the area."""
         return Span(self.area, self.start, self.end)
 
 
@@ -123,22 +123,23 @@ class VmaSeen(_AreaPages, frozen=True, gc=False, forbid_unknown_fields=True):
     """One VMA; ``start`` and ``end`` are pages of ``area``.
 
     :param task: the task it belongs to
-    :param area: the program's area it lies in
-    :param start: its first page, counted in the area
+    :param area: the program's area that it lies in
+    :param start: its first page, counted from the start of the area
     :param end: the page after its last
-    :param perms: its permissions as in /proc/PID/smaps, e.g. ``rw-s``
-    :param file: the interface it is mapped through: wc, uc, mem, proc, driver or vfio; anon if none
+    :param perms: its permissions as shown in /proc/PID/smaps, e.g. ``rw-s``
+    :param file: the interface through which it is mapped: wc, uc, mem, proc, driver or vfio; anon if none
     :param offset: the device pages that its file offset refers to; null for anonymous memory
-    :param flags: the codes of VmFlags, in the kernel's order
+    :param flags: the codes from VmFlags, in the kernel's order
     :param rss: its resident pages, in kB
-    :param anonymous: those of them that are anonymous, in kB
-    :param locked: those of them that are locked, in kB
+    :param anonymous: its resident pages that are anonymous, in kB
+    :param locked: its resident pages that are locked, in kB
     """
 
     perms: Annotated[str, Meta(extra_json_schema={"pattern": "^[-r][-w][-x][-sp]$"})]
     file: str
-    #: Physical for most interfaces of S9, hence relative to the device it lies in; ``Span("ram", 0, 0)`` if a
-    #: driver's RAM is mapped private, ``region[0:8]`` if it is counted from the start of a vfio region.
+    #: Physical for most interfaces in S9, and so relative to the device that it lies in;
+    #: ``Span("ram", 0, 0)`` for a private mapping of a driver's RAM, ``region[0:8]`` if counted from the
+    #: start of a vfio region.
     offset: DeviceSpan | None
     flags: str
     rss: Annotated[Page, ALWAYS] = 0
@@ -149,12 +150,12 @@ class VmaSeen(_AreaPages, frozen=True, gc=False, forbid_unknown_fields=True):
 class PteSeen(_AreaPages, frozen=True, gc=False, forbid_unknown_fields=True):
     """A run of equal page-table entries; ``start`` and ``end`` are pages of ``area``.
 
-    :param task: the task whose table it is in
-    :param area: the program's area it belongs to
-    :param start: the area's first page with such an entry
+    :param task: the task whose page table it is in
+    :param area: the program's area that it belongs to
+    :param start: the first page in the area with such an entry
     :param end: the page after the last
-    :param target: the pages mapped by the entries; null if no entry is present
-    :param entry: level, cache mode and bits, ``L1 WC P RW US SPECIAL A``; ``none@L3`` where tables end
+    :param target: the pages that the entries map; null if no entry is present
+    :param entry: level, cache mode and bits, ``L1 WC P RW US SPECIAL A``; ``none@L3`` where the tables end
     """
 
     #: As many pages as the run has; :data:`~pfnlab.programs.runs.pte_text.RAM` for ordinary memory.
@@ -170,34 +171,34 @@ class PteSeen(_AreaPages, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step with all keys; null for fields that the machine cannot observe.
+    """One step with all keys; fields that the machine cannot observe are null.
 
     :param op: the operation as a program line; ``end`` for the last step, when all tasks are gone
     :param task: the task that performed it
-    :param result: ``ok``, an errno name, or held, waits, busy in a race
-    :param value: its return value in addition to the result, e.g. a number read, or ``SIGBUS code=2`` after a
-        fault; usually null
-    :param book: entries of the memtype list that overlap a device of the program, in list order
-    :param log: the lines of the kernel log since the last step, without numbers that differ from boot to boot
-    :param vmas: the VMAs of the program's areas
-    :param ptes: the page-table entries of the program's areas, with equal neighbours merged
-    :param flushes: the TLB flushes caused by the operation
-    :param events: the order of kernel calls during the operation
-    :param tracked: the reservations of the tracker, and their VMAs
-    :param prots: the cache mode of every VMA's vm_page_prot
+    :param result: ``ok`` or an errno name; or held, waits or busy in a race
+    :param value: its return value in addition to the result, e.g. a number that was read, or
+        ``SIGBUS code=2`` after a fault; usually null
+    :param book: entries in the memtype list that overlap one of the program's devices, in list order
+    :param log: the kernel log lines since the last step, without numbers that differ from boot to boot
+    :param vmas: the VMAs in the program's areas
+    :param ptes: the page-table entries in the program's areas, with equal neighbours merged
+    :param flushes: the TLB flushes that the operation caused
+    :param events: the kernel calls made during the operation, in order
+    :param tracked: the reservations that the tracker has recorded, and their VMAs
+    :param prots: the cache mode in every VMA's vm_page_prot
     :param direct_map: the RAM that is not write-back in the direct map
-    :param levels: the level of each line of ``log``, e.g. ``info``
+    :param levels: the level of each line in ``log``, e.g. ``info``
     """
 
     op: Text
     task: Text
-    #: ``ESRCH`` if the task does not exist; ``held`` if its processor is now held in the operation, ``waits``
-    #: if it cannot finish before another one resumes, ``busy`` if it was already waiting.
+    #: ``ESRCH`` if the task does not exist; ``held`` if its processor is now held in the operation; ``waits``
+    #: if it cannot finish before another one resumes; ``busy`` if it was waiting already.
     result: Annotated[str, Meta(extra_json_schema={"pattern": "^(ok|held|waits|busy|[A-Z0-9]+)$"})]
-    #: ``same`` or ``moved`` for mremap; for an operation that waits, the reason
-    #: (:class:`~pfnlab.kernel.mm.processors.Need`): a lock, or a flush that another processor has to take;
-    #: ``not held`` if a hold was not reached; of ``release`` the result of each operation, ``main ok; t
-    #: EFAULT SIGSEGV code=1``.
+    #: ``same`` or ``moved`` for mremap. For an operation that waits, why it waits
+    #: (:class:`~pfnlab.kernel.mm.processors.Need`): for a lock, or for a flush by another processor.
+    #: ``not held`` if a hold was not reached. For ``release``, the result of each operation:
+    #: ``main ok; t EFAULT SIGSEGV code=1``.
     value: int | str | None
     book: tuple[BookEntry, ...] | None
     log: tuple[str, ...]
@@ -205,8 +206,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ptes: Annotated[tuple[PteSeen, ...] | None, ALWAYS] = None
     flushes: Annotated[Page | None, ALWAYS] = None
     events: Annotated[_Lines, ALWAYS] = None
-    #: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that two VMAs share, ``VM_PAT a[0:4]`` for a VMA
-    #: that represents a reservation.
+    #: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range shared by two VMAs; ``VM_PAT a[0:4]`` for a VMA
+    #: that itself stands for a reservation.
     tracked: Annotated[_Lines, ALWAYS] = None
     #: ``a[0:4] WC``
     prots: Annotated[_Lines, ALWAYS] = None
@@ -216,19 +217,19 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def tracked_ranges(self) -> tuple[TrackedRange, ...]:
-        """The reservations of the tracker as values; empty if the machine cannot observe them."""
+        """The reservations that the tracker has recorded, as values; empty if they cannot be observed."""
         return tuple(map(tracked_range, self.tracked or ()))
 
     @property
     def direct_map_ranges(self) -> tuple[tuple[Span, str], ...]:
-        """The ranges of ``direct_map`` with their modes, e.g. ``WC``; without lines that name none."""
+        """The ranges in ``direct_map`` with their modes, e.g. ``WC``; lines that name none are left out."""
         lines = (line.rpartition(" ") for line in self.direct_map or ())
         named = ((named_span(place), mode) for place, _, mode in lines)
         return tuple((place[1], mode) for place, mode in named if place is not None)
 
 
 def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
-    """Lines of ``Step.direct_map`` for the pages of a device that are not write-back in the direct map.
+    """The lines of ``Step.direct_map`` for a device's pages that are not write-back in the direct map.
 
     :param modes: the mode of every page, e.g. ``wb``
     """
@@ -241,7 +242,7 @@ def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
 
 
 def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
-    """The pages in *lines* returned by :func:`direct_map_lines`, each range with its mode, e.g. ``wc``.
+    """The pages in *lines* as returned by :func:`direct_map_lines`, each range with its mode, e.g. ``wc``.
 
     :raises Defect: if a line does not have that form
     """
@@ -252,7 +253,7 @@ def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
         yield Span(match[1], int(match[2]), int(match[3])), match[4].lower()
 
 
-#: The property that is violated if two ways to observe one kernel disagree.
+#: The property that is violated if two ways of observing one kernel disagree.
 LOOKS_AGREE = "looks_agree"
 
 
@@ -260,7 +261,7 @@ class MemoryFault(msgspec.Struct, frozen=True):
     """A fault in a kernel's own structures.
 
     :param name: the violated property
-    :param says: the evidence, in the names of the program
+    :param says: the evidence, in the program's names
     """
 
     name: str
@@ -268,13 +269,13 @@ class MemoryFault(msgspec.Struct, frozen=True):
 
 
 class PageData(msgspec.Struct, frozen=True, gc=False):
-    """The contents of a page of ordinary memory that is mapped somewhere.
+    """The contents of an ordinary memory page that is mapped somewhere.
 
     :param task: the task in whose address space it is mapped
-    :param area: the area it is mapped in; ``page`` is its page there
-    :param pfn: its frame, as this machine numbers it
+    :param area: the area in which it is mapped; ``page`` is its page there
+    :param pfn: its frame number on this machine
     :param word: its first 32 bits
-    :param rest: a checksum of the remaining bits, 0 if they are all 0
+    :param rest: a checksum of the remaining bits; 0 if all of them are 0
     """
 
     task: str
@@ -286,7 +287,7 @@ class PageData(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def data(self) -> tuple[int, int]:
-        """Its first word and the checksum of the rest."""
+        """Its first word, and the checksum of the rest."""
         return self.word, self.rest
 
 
@@ -302,12 +303,12 @@ class NotifierRecord(msgspec.Struct, frozen=True):
 
 
 class MemoryObservation(msgspec.Struct, frozen=True):
-    """The part of a step that is visible only in a kernel's memory; it is judged, not compared.
+    """The part of a step that only shows in a kernel's memory; it is judged, but not compared.
 
-    :param tlb_gens: by task, the number of its address space and how often that was flushed so far
+    :param tlb_gens: by task, the number of its address space, and how often that has been flushed so far
     :param faults: faults in lists, trees, counts and page tables
-    :param pages: the contents of pages of ordinary memory, for every place where they are mapped; None if
-        they were not read, or there are too many
+    :param pages: the contents of ordinary memory pages, for every place where they are mapped; None if they
+        were not read, or there are too many
     :param notifiers: the notifier of every task whose address space has one
     :param frames: for devices that are RAM, the first word of each page and the checksum of the rest, as in
         :class:`PageData`
@@ -321,13 +322,13 @@ class MemoryObservation(msgspec.Struct, frozen=True):
 
 
 class CachedTranslations(msgspec.Struct, frozen=True):
-    """Translations of consecutive pages cached by one processor, which are used until they are flushed.
+    """Translations of consecutive pages that one processor has cached, and uses until they are flushed.
 
-    :param task: the task whose processor it is; each has its own
-    :param space: the task after which its address space is named: for a thread, that of its process
+    :param task: the task whose processor it is; each task has its own
+    :param space: the task after which its address space is named; for a thread, this is its process's task
     :param span: pages of the area
     :param target: as in :class:`PteSeen`
-    :param entry: the words of the entry when it was walked
+    :param entry: the words for the entry at the time it was walked
     :param stale: True if the page tables now have a different entry, or none
     """
 
@@ -348,7 +349,7 @@ class Reason(msgspec.Struct, frozen=True):
     """The reason why a run did not reach its end.
 
     :param says: the reason in words, for readers only: no decision depends on it
-    :param kind: the kind of reason; None if it was read from a file that has only the words
+    :param kind: the kind of reason; None if it was read from a file, which has only the words
     """
 
     says: str
@@ -361,7 +362,7 @@ class Reason(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, says: str | None, kind: Why | None = None) -> Reason | None:
-        """The reason read from a file, which has only the words; None if it has none."""
+        """The reason read from a file, which has only the words; None if there is none."""
         return None if says is None else cls(says, kind)
 
     def __str__(self) -> str:
@@ -371,23 +372,22 @@ class Reason(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True):
     """One program on one machine.
 
-    :param machine: its name as the user wrote it, e.g. ``qemu:6.1``
-    :param kernel: package and version of a real kernel; the profile of a model
+    :param machine: the machine's name as the user wrote it, e.g. ``qemu:6.1``
+    :param kernel: for a real kernel, its package and version; for a model, its profile
     :param steps: the observation after each operation
-    :param lost: how the guest or its process was lost, or None; ``steps`` holds the steps until then
-    :param undecided: why the machine cannot answer (a model has no rule, or a tool or a driver is missing;
+    :param lost: how the guest or its process was lost, or None; ``steps`` has the steps up to then
+    :param undecided: why the machine cannot answer (a model has no rule, or a tool or driver is missing;
         nothing was lost), or None
-    :param once: kernel messages that print once per boot and were already printed before this program
-    :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is not an alarm by
-        itself
+    :param once: once-per-boot kernel messages that had been printed before this program
+    :param alarm: the kernel's first alarm, which may have ended the guest; a WARN is not an alarm on its own
     :param warnings: the WARNs, if the machine has them with their call traces
-    :param memory: for each step, the part visible only in memory; empty if it was not read
+    :param memory: for each step, the part that only shows in memory; empty if it was not read
     :param look: how the machine was observed, or was predicted to be observed
-    :param configuration: the kernel's configuration, which determines the applicable properties
-    :param unobserved: words of events for which the machine has no function that a tracer could observe
-    :param tlbs: for each step, the translations cached by the processors, which only a model knows; empty
-        otherwise. They are drawn and explained, not compared
-    :param blocks: the blocks of the kernel that the program reached, if they are counted
+    :param configuration: the kernel configuration, which determines the properties that apply
+    :param unobserved: words for events for which the machine has no function that a tracer could observe
+    :param tlbs: for each step, the translations cached by the processors, which only a model knows; otherwise
+        empty. They are drawn and explained, but not compared
+    :param blocks: the kernel's basic blocks that the program reached, if counted
         (:mod:`pfnlab.lab.running.kernel_blocks`); not compared
     """
 
@@ -408,12 +408,12 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def unfinished(self) -> str | None:
-        """The reason, after ``lost:`` or ``undecided:``, why the run did not end; None if it ended."""
+        """The reason why the run did not end, after ``lost:`` or ``undecided:``; None if it ended."""
         if self.lost is not None:
             return f"lost: {self.lost}"
         return None if self.undecided is None else f"undecided: {self.undecided}"
 
 
 def undecided(runs: Sequence[Run]) -> Reason | None:
-    """The reason why runs are undecided: a machine lacks a rule or something else. None if all answered."""
+    """The reason why runs are undecided: a machine lacks a rule, or something else. None if all answered."""
     return next((run.undecided for run in runs if run.undecided is not None), None)

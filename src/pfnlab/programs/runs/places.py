@@ -1,6 +1,6 @@
 """The places of a program's devices and areas on one machine.
 
-A machine works with absolute page numbers, but an observation never contains one: :class:`Places` converts in
+A machine works with absolute page numbers, but an observation never contains any. :class:`Places` converts in
 both directions, for models and kernels.
 """
 
@@ -21,30 +21,31 @@ from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON, MAX_ISA_PAGES, PERF
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, DeviceSpan
 
-#: The number of pages after a device that still get its name: a program may map past a device's end, and must
-#: see the same names on every machine. Devices are at least this far apart if a program does so.
+#: The number of pages after a device that still get its name: a program may map beyond a device's end, and
+#: must see the same names on every machine. If a program does so, devices are at least this far apart.
 PAST_END_PAGES = 64
 
-#: Each device in a BAR or in low memory gets a multiple of this many pages to itself.
+#: Each device in a BAR or in low memory has a multiple of this many pages to itself.
 WINDOW_PAGES, LOWMEM_WINDOW_PAGES = 64, 8
 
-#: The largest BAR, in MiB, that firmware places below 4 GiB, where the MTRRs differ from those above.
+#: The largest BAR, in MiB, that firmware places below 4 GiB, where MTRRs differ from those above.
 LOW_BAR_MIB = 512
 
 _PAGES_PER_MIB = 256
 
-#: The page frames in which devices of kind ``lowmem`` are placed: RAM that a kernel does not use otherwise,
+#: The page frames in which devices of kind ``lowmem`` are placed: RAM that the kernel does not use otherwise,
 #: and that the guest clears after boot (``guest/agent.h``).
 LOWMEM = PfnRange(0x10, 0x80)
 
-#: The first page frame of the ``isa`` device, and the end of its possible frames: 0x98000 to 0x107fff.
+#: The first page frame of the ``isa`` device, and the end of the frames that it can
+#: have: 0x98000 to 0x107fff.
 ISA_PFN = 0x98
 ISA_END_PFN = ISA_PFN + MAX_ISA_PAGES
 
-#: The kinds of memory that belong to no file, as observations name them.
+#: The kinds of memory that belong to no file, by the names that observations use.
 _NO_FILE = frozenset({ANON, VVAR})
 
-#: Kinds of devices in the order of their places in physical memory.
+#: Kinds of devices, ordered by their place in physical memory.
 _KIND_ORDER: tuple[DeviceKind, ...] = ("lowmem", "isa", "pci", "top", "limit")
 
 
@@ -55,7 +56,7 @@ def reach_behind(program: Program) -> int:
 
 
 def passes_end(program: Program, device: Device) -> bool:
-    """True if *program* maps past the last page of *device*."""
+    """True if *program* maps beyond the last page of *device*."""
     calls = (op.call for op in program.ops)
     return any(
         isinstance(call, Mmap | RemapFilePages)
@@ -66,7 +67,7 @@ def passes_end(program: Program, device: Device) -> bool:
 
 
 def alignment(program: Program, device: Device) -> int:
-    """The alignment in pages of the frames of *device*, so that leaves or whole sections fit."""
+    """The alignment of *device*'s frames, in pages, so that leaves or whole sections fit."""
     calls = [op.call for op in program.ops]
     hows = {call.driver.how for call in calls if isinstance(call, Mmap) and call.driver is not None}
     pages = 1
@@ -80,7 +81,7 @@ def alignment(program: Program, device: Device) -> int:
 def window_pages(program: Program, device: Device) -> int:
     """The number of pages that *device* has to itself, in a BAR or in low memory.
 
-    In low memory, pages mapped after its end count too: otherwise they would belong to its neighbour.
+    In low memory, this includes pages mapped after its end, which would otherwise belong to its neighbour.
     """
     if device.kind == "pci":
         unit = max(WINDOW_PAGES, alignment(program, device))
@@ -92,7 +93,7 @@ def window_pages(program: Program, device: Device) -> int:
 
 
 def bar_mib_for(program: Program) -> int:
-    """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
+    """The smallest BAR, a power of two MiB, that holds every pci device in *program* in its own window."""
     pages = sum(window_pages(program, device) for device in program.devices if device.kind == "pci")
     return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
 
@@ -104,7 +105,7 @@ def top_of(phys_bits: int, pages: int) -> PfnRange:
 
 
 def ranks_of(program: Program) -> dict[str, int]:
-    """The devices in the order of the book: by kind, then as in the program.
+    """The devices in book order: by kind, then as in the program.
 
     The order of two BAR windows, or of two devices in low memory, is arbitrary.
     """
@@ -119,11 +120,11 @@ class Places:
     """The page numbers of a program's devices and areas on one machine.
 
     :param devices: the page frames of every device
-    :param areas: for every area its first virtual page and the number of pages that may be named in it
-    :param whole: a BAR larger than the only device in it, if a driver claims the whole BAR
+    :param areas: for every area, its first virtual page and the number of pages that may be named in it
+    :param whole: the BAR, if it is larger than the only device in it and a driver claims all of it
     :param reach: for a device without neighbours, the number of pages after its end that the program may name
     :param driver_ram: the driver's own pages of ordinary memory, if there is a driver
-    :param ranks: the devices in the order of the book
+    :param ranks: the devices in book order
     :param unknown: the areas that may show pages whose contents depend on the machine
     """
 
@@ -143,7 +144,7 @@ class Places:
 
     @classmethod
     def of(cls, program: Program, devices: Mapping[str, PfnRange]) -> Places:
-        """The places of *program* when its devices lie at *devices*; areas have fixed places."""
+        """The places for *program* if its devices are at *devices*; the places of areas are fixed."""
         extents = area_extents(program)
         areas = {name: (at, extents[name]) for name, at in area_starts(program).items()}
         return cls(
@@ -155,18 +156,18 @@ class Places:
         )
 
     def pages(self, span: Span) -> tuple[int, int]:
-        """The virtual pages of an area's span: the first, and the one after the last."""
+        """The virtual pages in an area's span: the first, and the one after the last."""
         base = OWN_PAGE if span.name == VVAR else self.areas[span.name][0]
         return base + span.start, base + span.end
 
     def device_span(self, start_pfn: int, end_pfn: int) -> DeviceSpan:
-        """Page frames *start_pfn* up to *end_pfn*, counted in pages of the device that contains the first
-        one.
+        """Page frames *start_pfn* up to *end_pfn*, counted in pages of the device
+        that contains the first one.
 
-        A range that starts in one device and ends past it keeps counting pages of that device. A range that
-        starts up to :data:`PAST_END_PAGES` after the end of a device, or within the pages that the program
-        names after the only device, is counted from it too, unless it starts in another one. Everything else
-        is ``phys``, numbered absolutely.
+        A range that starts in one device and ends beyond it keeps counting that device's pages. A range is
+        also counted from a device if it starts up to :data:`PAST_END_PAGES` after the device's end, or within
+        the pages that the program names after the only device, unless it starts in another device. Everything
+        else is ``phys``, with absolute numbers.
         """
         if (start_pfn, end_pfn) == self.whole:
             start_pfn, end_pfn = next(pfns for pfns in self.devices.values() if pfns.start == start_pfn)
@@ -177,9 +178,9 @@ class Places:
         return DeviceSpan(name, start_pfn - base, end_pfn - base)
 
     def offset_span(self, file: str, first: int, end: int) -> DeviceSpan | None:
-        """The pages that offsets *first* up to *end* in a file refer to: most files count physical pages.
+        """The pages that file offsets *first* up to *end* refer to; most files count physical pages.
 
-        None for memory without a file.
+        None for memory that has no file.
         """
         if file in _NO_FILE:
             return None
@@ -194,14 +195,14 @@ class Places:
         return next((name for name, pfns in self.devices.items() if pfns.start <= pfn < pfns.end), None)
 
     def overlaps_device(self, start_pfn: int, end_pfn: int) -> bool:
-        """True if any of these page frames lies in a device of the program."""
+        """True if any of these page frames is in one of the program's devices."""
         return any(pfns.overlaps(PfnRange(start_pfn, end_pfn)) for pfns in self.devices.values())
 
     def area_span(self, start_page: int, end_page: int) -> Span | None:
-        """Virtual pages *start_page* up to *end_page*, counted in pages of the area that contains the first
-        one.
+        """Virtual pages *start_page* up to *end_page*, counted in pages of the area
+        that contains the first one.
 
-        Returns None if no area does; a range that ends past its area keeps counting.
+        Returns None if no area does; a range that ends beyond its area keeps counting.
         """
         for name, (at, pages) in self.areas.items():
             if at <= start_page < at + pages:
@@ -209,12 +210,12 @@ class Places:
         return None
 
     def flushed_span(self, start_page: int, end_page: int) -> Span | None:
-        """A flush of virtual pages *start_page* up to *end_page*, counted in pages of the first area it
-        overlaps.
+        """A flush of virtual pages *start_page* up to *end_page*, counted in pages of
+        the first area it overlaps.
 
-        A flush of page tables begins at the first address they cover, which may lie before every area, and
-        may extend to the process's own memory. The result is None if it overlaps no area; a range that
-        extends to other areas keeps counting.
+        A flush of page tables starts at the first address that they cover, which may be below every area, and
+        may extend into the process's own memory. The result is None if it overlaps no area; a range that
+        extends into other areas keeps counting.
         """
         met = [
             (at, pages, name)
@@ -246,7 +247,7 @@ def _reach(program: Program) -> dict[str, int]:
     return {device.name: max(0, max(ends, default=0) - device.pages)}
 
 
-#: Walkers whose returned number is not page content.
+#: Walkers that return a number which is not page content.
 _COUNTING = ("futex_wake",)
 
 
@@ -262,7 +263,7 @@ def reads_unknown(call: Call, places: Places) -> bool:
 
 
 def without_contents(call: Call, value: int | str | None, places: Places) -> int | str | None:
-    """The value of *call* without page contents that depend on the machine: only the number of bytes."""
+    """The value of *call* without page contents that depend on the machine, i.e. only the number of bytes."""
     if value is None or not reads_unknown(call, places):
         return value
     if isinstance(value, int):

@@ -11,13 +11,13 @@ from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.programs.runs.observation import DeviceSpan, PteSeen
 from pfnlab.programs.runs.texts import TableEntry
 
-#: The target of an entry that maps ordinary RAM, whatever the page.
+#: The target of an entry that maps ordinary RAM, whichever page it is.
 RAM = DeviceSpan("ram", 0, 0)
 
 #: The bits that have a word, in the order of the words.
 _WORDS = {bits.PAGE_USER: "US", bits.PAGE_SPECIAL: "SPECIAL", bits.PAGE_ACCESSED: "A", bits.PAGE_DIRTY: "D"}
 
-#: All bits that determine the words; the PAT bit of large leaves is a frame bit of small ones.
+#: All bits that determine the words; the PAT bit of large leaves is a frame bit in small ones.
 _BITS = (
     sum(_WORDS)
     | bits.PAGE_PRESENT
@@ -29,10 +29,10 @@ _BITS = (
 
 
 def entry_text(raw: int, level: int) -> str:
-    """The words of a raw entry, in the order of :class:`PteSeen`.
+    """The words for a raw entry, in the order of :class:`PteSeen`.
 
-    :param raw: the entry as stored in the table; 0 is an absent entry
-    :param level: 1 for the 4K level, 2 and 3 for leaves of 2M and 1G
+    :param raw: the entry as stored in the table; 0 means absent
+    :param level: 1 for the 4K level, 2 and 3 for 2M and 1G leaves
     :return: ``L1 WC P RW US SPECIAL A D``, ``none@L1``, or ``swap@L1`` for an entry that is neither present
         nor PROT_NONE (swap entries, guard markers)
     """
@@ -41,7 +41,7 @@ def entry_text(raw: int, level: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _text(raw: int | None, level: int) -> str:
-    # The frame is not included in these bits, so there are few combinations.
+    # These bits do not include the frame, so there are few combinations.
     if raw is None:
         return str(TableEntry(level, "", absent="none"))
     if not raw & (bits.PAGE_PRESENT | bits.PAGE_PROTNONE):
@@ -52,15 +52,14 @@ def _text(raw: int | None, level: int) -> str:
 
 
 def cache_mode(raw: int, level: int) -> str:
-    """The cache mode a leaf selects on a CPU with full PAT."""
+    """The cache mode that a leaf selects on a CPU with full PAT."""
     return FULL_PAT.pgprot2cachemode(raw if level == 1 else bits.pgprot_large_2_4k(raw)).short.upper()
 
 
 def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
-    """The same entries as maximal runs, the form in which two machines are compared.
+    """The same entries as maximal runs, which is the form in which two machines are compared.
 
-    Pages of one task and area are put in ascending order; tasks and areas keep the order in which they first
-    appear.
+    Pages of one task and area are sorted; tasks and areas stay in the order in which they first appear.
     """
     order: dict[tuple[str, str], int] = {}
     entries = list(ptes)

@@ -1,4 +1,4 @@
-"""Fields of a step that are texts, as values: page-table entries, tracked ranges, moved bytes.
+"""Step fields that are texts, as values: page-table entries, tracked ranges, moved bytes.
 
 Reading never fails, because texts also come from files: a malformed text reads as an empty value.
 """
@@ -12,10 +12,10 @@ import msgspec
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 
-#: The place of a VMA that itself represents its reservation.
+#: The place given for a VMA that itself stands for its reservation.
 VM_PAT = "VM_PAT"
 
-#: A number of pages, limited in length because Python refuses to convert very long ones.
+#: A page number or count, limited in length because Python refuses to convert very long numbers.
 _NUMBER = "[0-9]{1,18}"
 _SPAN = re.compile(
     rf"(?:(?P<task>[^\s\[\]]+):)?(?P<name>[^\s\[\]:]+)\[(?P<start>{_NUMBER}):(?P<end>{_NUMBER})\]"
@@ -26,11 +26,10 @@ _REFS = re.compile(rf"x{_NUMBER}")
 class TableEntry(msgspec.Struct, frozen=True):
     """A page-table entry.
 
-    :param level: 1 for the 4K level, 2 and 3 for leaves of 2M and 1G; for an absent entry, where the tables
-        end
+    :param level: 1 for the 4K level, 2 and 3 for 2M and 1G leaves; for an absent entry, where the tables end
     :param mode: the cache mode, e.g. ``WC``; empty if the entry is absent
     :param flags: ``P`` or ``!P``, ``RW`` or ``RO``, then ``US``, ``SPECIAL``, ``A`` and ``D``
-    :param absent: ``none`` or ``swap`` if nothing is mapped; else empty
+    :param absent: ``none`` or ``swap`` if nothing is mapped; otherwise empty
     """
 
     level: int
@@ -45,7 +44,7 @@ class TableEntry(msgspec.Struct, frozen=True):
 
     @property
     def is_present(self) -> bool:
-        """True if the processor uses it: a PROT_NONE entry maps, but is not present."""
+        """True if the processor uses it: a PROT_NONE entry maps a page, but is not present."""
         return "P" in self.flags
 
     def __str__(self) -> str:
@@ -56,7 +55,7 @@ class TableEntry(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def table_entry(text: str) -> TableEntry:
-    """The entry of ``PteSeen.entry`` or ``CachedTranslations.entry``."""
+    """The entry in ``PteSeen.entry`` or ``CachedTranslations.entry``."""
     absent, at, level = text.partition("@L")
     if at:
         return TableEntry(_level(level), "", absent=absent or "none")
@@ -69,7 +68,7 @@ def _level(text: str) -> int:
 
 
 class TrackedRange(msgspec.Struct, frozen=True):
-    """An item recorded by a tracker: a reserved range, or a VMA that represents one.
+    """An item that a tracker recorded: a reserved range, or a VMA that stands for one.
 
     :param place: device pages, :data:`VM_PAT`, or a word for pages whose place differs between machines
     :param refs: the number of its users; None if the tracker does not count
@@ -85,7 +84,7 @@ class TrackedRange(msgspec.Struct, frozen=True):
 
 
 def tracked_text(place: Span | str, refs: int | None, users: Iterable[str]) -> str:
-    """The line of ``Step.tracked`` for a range with these users, given by name."""
+    """The line in ``Step.tracked`` for a range with these users, given by name."""
     return f"{place}{'' if refs is None else f' x{refs}'} {' '.join(users)}"
 
 
@@ -99,7 +98,7 @@ def tracked_range(line: str) -> TrackedRange:
     return TrackedRange(first if place is None else place[1], refs, tuple(filter(None, users)))
 
 
-# Cache as many as a long run has VMAs: a tracker may name all of them after every step.
+# Cache as many as a long run has VMAs, because a tracker may name all of them after every step.
 @lru_cache(maxsize=1 << 14)
 def named_span(text: str) -> tuple[str, Span] | None:
     """The task and pages in ``t:a[0:4]``; None for any other text."""
@@ -115,12 +114,12 @@ def vma_name(task: str, span: Span) -> str:
 
 
 def ascending(first: int, length: int) -> bytes:
-    """The bytes that a write stores: *first*, then each one greater than the last, with 0 after 255."""
+    """The bytes that a write stores: *first*, then each one more than the last, with 0 after 255."""
     return bytes((first + place) % 256 for place in range(length))
 
 
 def moved_text(count: int, content: bytes | None = None) -> str:
-    """``12 bytes: 00*4 07+8``, four zeros and then eight bytes that ascend from 7.
+    """``12 bytes: 00*4 07+8``: four zeros, followed by eight bytes that ascend from 7.
 
     :param content: the bytes that were read; None if bytes were written
     """
@@ -129,7 +128,7 @@ def moved_text(count: int, content: bytes | None = None) -> str:
 
 
 def _runs(content: bytes) -> Iterator[str]:
-    """Equal bytes as ``00*4``, ascending ones as ``07+8``, others alone; the longer run at each place."""
+    """Equal bytes as ``00*4``, ascending ones as ``07+8``, others alone; at each place, the longer run."""
     place = 0
     while place < len(content):
         length, sign = max((_length(content, place, step), sign) for step, sign in ((0, "*"), (1, "+")))
@@ -138,7 +137,7 @@ def _runs(content: bytes) -> Iterator[str]:
 
 
 def _length(content: bytes, place: int, step: int) -> int:
-    """The number of bytes from *place* on that each exceed the previous one by *step*."""
+    """The number of bytes from *place* on that each exceed the one before by *step*."""
     end = place + 1
     while end < len(content) and content[end] == (content[end - 1] + step) % 256:
         end += 1

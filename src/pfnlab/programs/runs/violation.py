@@ -1,4 +1,4 @@
-"""Violations of properties by a run, faults of one kernel regardless of others, and the steps not judged."""
+"""Property violations by a run: faults of one kernel, regardless of other machines, and the steps not judged."""
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -11,12 +11,12 @@ from pfnlab.programs.runs.observation import HELD, Run, Step, standings
 class Violation(msgspec.Struct, frozen=True):
     """A step that violates a property.
 
-    :param machine: the machine's name, as in the run
-    :param name: the property's name, as in ``pfnlab check`` if that checks it too
+    :param machine: the machine's name as in the run
+    :param name: the property's name; the same as in ``pfnlab check`` if that checks it too
     :param step: the index of the step, counted from 0
     :param op: the step's operation as a program line
-    :param says: the evidence, in the names of the program
-    :param known: why kernels of this version violate it, with an id of docs/bugs.md or a step of
+    :param says: the evidence, in the program's names
+    :param known: why kernels of this version violate it, with an id from docs/bugs.md or a step from
         docs/semantics.md; empty if the cause is unknown
     """
 
@@ -33,7 +33,7 @@ class Violation(msgspec.Struct, frozen=True):
 
     @property
     def unknown(self) -> bool:
-        """True if this is a discovery: a real kernel violates the property for an unknown reason.
+        """True if this is a discovery, i.e. a real kernel violates the property for an unknown reason.
 
         Violations by a model never count as discoveries.
         """
@@ -41,7 +41,7 @@ class Violation(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> tuple[str, int]:
-        """The property and the step, which are equal for two machines with the same violation."""
+        """The property and the step, which are the same for two machines with the same violation."""
         return self.name, self.step
 
 
