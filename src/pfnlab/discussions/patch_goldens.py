@@ -82,7 +82,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     :param kernel: the kernel's version string, e.g. ``7.2.13+130a665aad5c``
     :param source: the package with its source
     :param configured: a description of its configuration, e.g. ``lab``
-    :param configuration: how it affects rules, if it differs from the configuration of distribution kernels
+    :param configuration: its effect on rules, if different from that of a distribution kernel's configuration
     :param unobserved: the calls that cannot be observed on this kernel
     :param commit: the commit of the tool that recorded it
     :param made_by: the command that recorded it

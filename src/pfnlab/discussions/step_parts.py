@@ -107,7 +107,7 @@ def vm_pat(step: Step) -> str:
 
 
 def flags(step: Step) -> str:
-    """Those of the flags VM_PFNMAP, VM_MIXEDMAP and VM_IO that the first VMA has."""
+    """The flags among VM_PFNMAP, VM_MIXEDMAP and VM_IO that the first VMA has."""
     vma = next(iter(step.vmas or ()), None)
     found = vma.flags.split() if vma is not None else []
     names = {"pf": "VM_PFNMAP", "mm": "VM_MIXEDMAP", "io": "VM_IO"}

@@ -23,7 +23,7 @@ _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x7
 
 
 def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
-    """Those *functions* that at least one of their callers in the source does not call; LensError on failure.
+    """The *functions* that at least one caller in the source does not really call; LensError on failure.
 
     :param vmlinux: the linked kernel, with its symbols and debugging information
     """

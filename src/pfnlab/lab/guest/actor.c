@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A task of a program, from inside: takes one operation after the other from its socket and makes the system call.
- * A process or a thread, so what it keeps is its own thread's.
+ * A task of a program, as seen from inside: it takes one operation after another from its socket and makes the system
+ * call. A task is a process or a thread, so its state is thread-local.
  */
 #define _GNU_SOURCE             /* CPU sets */
 #include <errno.h>
@@ -28,23 +28,23 @@
 #define SYS_mseal 462
 #endif
 
-#define OF_VVAR (1UL << 63)       /* of an address that counts from where the pages of the clock are */
-#define STACK_USED 16384          /* of its stack, by any operation, at most */
-#define THREAD_USED 2048          /* of what the library keeps for it, at least so large */
-#define RSEQ_SIZE 32              /* what the kernel writes to there, from newer libraries on; the last byte is unused */
+#define OF_VVAR (1UL << 63)       /* in an address that is relative to the clock pages */
+#define STACK_USED 16384          /* maximum stack that any operation uses */
+#define THREAD_USED 2048          /* minimum size of the library's per-thread data */
+#define RSEQ_SIZE 32              /* bytes the kernel writes there, with newer libraries; the last byte is unused */
 
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 
 static __thread int self;         /* my slot */
 static __thread char comm_now[COMM];
-/* One a slot. Whole pages, which hold nothing else and can be given back. */
+/* One per slot. Whole pages with nothing else on them, so that they can be given back. */
 static union scratch scratches[TASKS] __attribute__((aligned(PAGE)));
 __thread union scratch *scratch;
-static enum refusal refused;      /* why my process' forks fail */
-static bool all_locked;           /* my process has called mlockall, and not munlockall */
-static bool vvar_moved;           /* my process has the pages of its clock elsewhere by now */
-static bool threaded;             /* the process has, or had, several threads */
-static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
+static enum refusal refused;      /* why forks by my process fail */
+static bool all_locked;           /* my process has called mlockall since its last munlockall */
+static bool vvar_moved;           /* my process has moved its clock pages */
+static bool threaded;             /* the process has, or has had, several threads */
+static struct op thread_op;       /* what a new thread will be; read before the thread announces itself */
 
 static void rename_self(const char *comm)
 {
@@ -54,7 +54,7 @@ static void rename_self(const char *comm)
 	prctl(PR_SET_NAME, comm);
 }
 
-/* The file a mapping is made through; -1 with errno, or -1 with errno 0 for anonymous memory. */
+/* The file to make a mapping through; -1 with errno, or -1 with errno 0 for anonymous memory. */
 static int open_via(enum via via)
 {
 	int fd;
@@ -111,8 +111,9 @@ static void map(const struct op *op, struct answer *answer)
 }
 
 /*
- * Where the kernel put the pages of my clock. Nobody asks it for the time, so they are as they were made. Once moved
- * they are no longer there, whatever else may be by then: then 0, where nothing is.
+ * The address where the kernel put my clock pages. Nobody asks them for the time, so they are as the kernel made them.
+ * Once they have been moved, they are no longer there, whatever else may be there by then: the result is 0, where
+ * nothing is mapped.
  */
 static uint64_t vvar_start(void)
 {
@@ -139,7 +140,7 @@ static void move(const uint64_t *arg, bool order, struct answer *answer)
 
 	if (order)
 		order_record(true);
-	/* The raw call: the library's wrapper would drop the address without MREMAP_FIXED. */
+	/* The raw call, because the library's wrapper would drop the address without MREMAP_FIXED. */
 	at = syscall(SYS_mremap, from, arg[1], arg[2], arg[3], arg[4]);
 	vvar_moved |= own && at != -1;
 	answer->ret = at == -1 ? -1 : 0;
@@ -172,7 +173,7 @@ static void touch(const struct op *op, struct answer *answer)
 	}
 }
 
-/* A digit a page, 1 where mincore() says so. */
+/* One digit per page: 1 if mincore() reports it as resident. */
 static void look_in_core(const uint64_t *arg, struct answer *answer)
 {
 	unsigned char *pages = scratch->core;
@@ -185,13 +186,16 @@ static void look_in_core(const uint64_t *arg, struct answer *answer)
 	answer->error = errno;
 	if (count > MINCORE_PAGES)
 		return;
-	answer->kind = DIGITS;            /* at a hole it fails, and has told the pages before */
+	answer->kind = DIGITS;            /* at a hole it fails, after reporting the pages before the hole */
 	answer->value = count;
 	for (uint64_t i = 0; i < count; i++)
 		answer->text[i] = '0' + (pages[i] & 1);
 }
 
-/* The process has its key before it has threads: one in the middle of an operation could not be given the right. */
+/*
+ * The process gets its key before it has threads, because a thread in the middle of an operation could not be given the
+ * rights to it.
+ */
 static void have_key(const struct op *op)
 {
 	if (op->keys && !own_key)
@@ -199,7 +203,7 @@ static void have_key(const struct op *op)
 	let_through();
 }
 
-/* The memtype list to its end, which waits for whoever changes it. */
+/* Read the memtype list to its end, which waits for anyone changing it. */
 static int read_memtypes(void)
 {
 	char some[PAGE];
@@ -226,9 +230,10 @@ static void rewrite(const void *at, size_t size)
 }
 
 /*
- * Touch what later operations write to, so that no fault of the task's own comes in the middle of one: the stack, what
- * ANSWER and OP share a frame with, and what is the thread's, where the kernel writes as well (rseq). Scratch memory is
- * given back instead, for a page that is new is nobody else's; memory that is locked cannot be, and is touched too.
+ * Touch everything that later operations write to, so that none of them takes a fault of the task's own: the stack,
+ * whatever shares a frame with ANSWER and OP, and the thread's data, which the kernel writes to as well (rseq). Scratch
+ * memory is given back instead, because a new page is shared with nobody. Locked memory cannot be given back, so it is
+ * touched too.
  */
 static void settle(const struct op *op, const struct answer *answer)
 {
@@ -262,12 +267,12 @@ static void split_off(const struct op *op, struct answer *answer)
 	answer->ret = child < 0 ? -1 : 0;
 	answer->error = errno;
 	answer->child = child;
-	/* Its memory is shared again. What it does to that is no part of an order. */
+	/* Its memory is shared again. What that does to the memory is not part of an order. */
 	if (!op->order)
 		settle(op, answer);
 }
 
-/* Stay on one CPU. */
+/* Stay on a single CPU. */
 static int pin(const struct op *op, const struct answer *answer)
 {
 	uint64_t cpu = op->arg[0];
@@ -293,7 +298,7 @@ static void share(const struct op *op, struct answer *answer)
 
 	threaded = true;
 	thread_op = *op;
-	/* To guard the stack is an mprotect, whose gather would be seen as the program's. */
+	/* Guarding the stack takes an mprotect, whose gather would look like the program's. */
 	pthread_attr_init(&unguarded);
 	pthread_attr_setguardsize(&unguarded, 0);
 	answer->error = pthread_create(&child, &unguarded, thread, NULL);
@@ -301,7 +306,7 @@ static void share(const struct op *op, struct answer *answer)
 	answer->ret = answer->error ? -1 : 0;
 }
 
-/* Forks fail for a reason from now on, or, for none, no longer. */
+/* Make forks fail for a reason from now on; without a reason, let them succeed again. */
 static int refuse(enum refusal reason)
 {
 	int ret = refuse_forks(reason ? reason : refused, reason);
@@ -310,7 +315,7 @@ static int refuse(enum refusal reason)
 	return ret;
 }
 
-/* Become a fresh image of the same program; it announces itself as the answer. */
+/* Become a fresh image of the same program; the announcement by that image is the answer. */
 static void replace(const struct op *op, struct answer *answer)
 {
 	char slot[4] = { '0' + self / 10, '0' + self % 10 };
@@ -377,7 +382,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); all_locked |= !ret; break;
 	case MUNLOCKALL: ret = munlockall(); all_locked &= !!ret; break;
 	case NOP:
-	/* What the agent does itself. */
+	/* Operations that the agent does itself. */
 	case KILL:
 	case VFIO_CLOSE:
 	case SLOT:
@@ -389,7 +394,7 @@ static void operate(const struct op *op, struct answer *answer)
 
 static void tell(const struct answer *answer)
 {
-	/* Copying costs an emulated CPU much: only what the agent will say. */
+	/* Copying is expensive on an emulated CPU, so copy only what the agent will report. */
 	if (send(ACTOR_FD(self), answer, ANSWER_HEAD + (answer->kind == DIGITS ? answer->value : 0), MSG_NOSIGNAL) < 0)
 		_exit(1);
 }
@@ -404,7 +409,7 @@ static void become(int slot, const char *comm)
 	catch_faults();
 }
 
-/* Serve slot SLOT for ever. ANNOUNCE: say first that the process is there and has its name. */
+/* Serve slot SLOT for ever. ANNOUNCE: first report that the process exists and has its name. */
 void actor(int slot, const char *comm, bool announce)
 {
 	struct answer answer = { 0 };
@@ -427,7 +432,7 @@ void actor(int slot, const char *comm, bool announce)
 	_exit(1);
 }
 
-/* A child that exits at once, waited for: with SIGCHLD ignored, waitpid() returns when it is gone. */
+/* Fork a child that exits right away, and wait for it: with SIGCHLD ignored, waitpid() returns when it is gone. */
 static void split_off_briefly(struct answer *answer)
 {
 	pid_t child = fork();
@@ -448,7 +453,7 @@ static uint64_t nanoseconds(void)
 	return now.tv_sec * 1000000000UL + now.tv_nsec;
 }
 
-/* All operations TIMES times with nothing in between; the answer is the time they took, or the first failure. */
+/* Run all operations TIMES times with nothing in between; the answer is the time they took, or the first failure. */
 void actor_loop(const struct op *op, int count, uint64_t times)
 {
 	struct answer answer = { 0 };

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the files of the guest agent share. PROTOCOL.md is the contract with the host.
+ * Declarations shared by the files of the guest agent. PROTOCOL.md is the contract with the host.
  *
- *     main.c     boot, hello, the loop over requests
+ *     main.c     boot, hello, and the loop over requests
  *     channel.c  the shared memory: requests in, replies out
  *     program.c  one request: read it, run its operations, answer
- *     reading.c  the text of a program, read; program.h is what it becomes
- *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
- *     actor.c    the same processes from inside: they make the system calls
- *     processes.c a task's process as a whole, and those of others
- *     walkers.c  the kernel at a task's pages; forks that fail
+ *     reading.c  reading the text of a program, which becomes a program.h structure
+ *     tasks.c    the processes of a program, as seen from the agent: start, operate, wait, kill
+ *     actor.c    the same processes from inside, where they make the system calls
+ *     processes.c operations on a process as a whole: the task's own, and others
+ *     walkers.c  kernel accesses to a task's pages; forks that fail
  *     rollup.c   sums over all of a task's mappings
- *     scan.c     the pagemap, and the kernel's own search of it
- *     driver.c   the test driver: loaded when a program needs it, and asked
+ *     scan.c     the pagemap, and the kernel's own search through it
+ *     driver.c   the test driver: loaded when a program needs it, and called
  *     vfio.c     the device under test through vfio-pci
- *     slot.c     where that device is, and how it comes and goes
+ *     slot.c     the location of that device, and plugging it in and out
  *     observe.c  memtype list, kernel log, VMAs
  *     ptes.c     page tables through /proc/kcore
- *     offsets.c  where the kernel keeps them: BTF and kallsyms
+ *     offsets.c  the location of page tables: BTF and kallsyms
  *     symbols.c  kernel symbols, for a host that steers
- *     order.c    kernel calls inside an operation, in order
+ *     order.c    the order of kernel calls inside an operation
  *     files.c    reading small files and parsing numbers
- *     calls/     the calls of operations that exported programs make too (src/pfnlab/export/pieces.py)
+ *     calls/     calls made by operations, and by exported programs too (src/pfnlab/export/pieces.py)
  */
 #ifndef AGENT_H
 #define AGENT_H
@@ -31,33 +31,36 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define TASKS 16                  /* slots of a program */
-#define ARGS 6                    /* arguments of an operation at most */
+#define TASKS 16                  /* slots in a program */
+#define ARGS 6                    /* maximum number of arguments of an operation */
 #define COMM 16                   /* TASK_COMM_LEN */
-#define MINCORE_PAGES 1024        /* so many a call at most */
-#define MOVED_BYTES 16384         /* so many bytes a call at most */
+#define MINCORE_PAGES 1024        /* maximum number of pages per call */
+#define MOVED_BYTES 16384         /* maximum number of bytes per call */
 #define PAGE 4096UL
 #define PAGE_SHIFT 12
 #define OP_LIMIT_MS 10000         /* an operation that takes longer is killed */
-#define GONE_LIMIT_MS 10000       /* so long a killed process may take to go */
+#define GONE_LIMIT_MS 10000       /* how long a killed process may take to go */
 
 #define MEMTYPE_LIST "/sys/kernel/debug/x86/pat_memtype_list"
-#define DEVICE "/device"          /* links to the device under test in sysfs */
+#define DEVICE "/device"          /* links in sysfs to the device under test */
 #define DEVICE_PROC "/device-proc" /* and in /proc */
-#define DEVICE_ADDRESS "0000:00:10.0"   /* where its slot is no slot of its own */
+#define DEVICE_ADDRESS "0000:00:10.0"   /* where it is if it has no slot of its own */
 #define CHANNEL "/sys/bus/pci/devices/0000:00:11.0"
 
-/* RAM below 1 MiB that programs may map; the kernel keeps it for nothing else. */
+/* RAM below 1 MiB that programs may map; the kernel does not use it for anything else. */
 #define LOWMEM_START 0x10000UL
 #define LOWMEM_END 0x80000UL
-/* The page in front of it, which nobody maps but the agent. */
+/* The page before it, which only the agent maps. */
 #define AGENT_PAGE (LOWMEM_START - PAGE)
 
-/* Sockets live at fixed descriptors, so that fork and exec need not pass them on. */
+/* Sockets have fixed descriptors, so that fork and exec need not pass them on. */
 #define ACTOR_FD(slot) (10 + (slot))
 #define AGENT_FD(slot) (30 + (slot))
 
-/* Every verb of an operation, and how many arguments it takes; that of the driver has those of its command too. */
+/*
+ * Every verb of an operation, and how many arguments it takes; for the driver's verb this includes those of its
+ * command.
+ */
 #define EACH_VERB(VERB) \
 	VERB(MMAP, "mmap", 6) VERB(MUNMAP, "munmap", 2) VERB(MLOCK, "mlock", 2) VERB(MUNLOCK, "munlock", 2) \
 	VERB(MSYNC, "msync", 2) VERB(MSEAL, "mseal", 2) VERB(MBIND, "mbind", 4) VERB(MPROTECT, "mprotect", 3) \
@@ -84,52 +87,55 @@ enum verb {
 enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIA_DRIVER,
 	VIA_VFIO, VIA_PERF, VIAS };
 
-/* What the agent does with an operation: all of it, begin it only, ask for what was begun, say where its task is. */
+/*
+ * What the agent does with an operation: run all of it, only begin it, collect what was begun, or report where its task
+ * is.
+ */
 enum part { WHOLE, BEGIN, COLLECT, WHERE };
 
-/* One operation, as the request gives it and as the actor gets it. */
+/* One operation, as given in the request and as passed to the actor. */
 struct op {
 	enum part part;
 	int task;
 	enum verb verb;
-	uint64_t arg[ARGS];           /* arg[0] is of mmap the enum via, of driver, walk and bytes a number */
-	bool order;                   /* the kernel calls inside it are recorded */
+	uint64_t arg[ARGS];           /* arg[0] is the enum via for mmap, a number for driver, walk and bytes */
+	bool order;                   /* the kernel calls in it are recorded */
 	bool vfio;                    /* it needs the device through vfio-pci */
 	bool keys;                    /* the process has a protection key before it */
 	char comm[COMM];              /* of the task that executes it */
-	char child_comm[COMM];        /* of the task a fork creates */
+	char child_comm[COMM];        /* of the task that a fork creates */
 };
 
 enum value { NO_VALUE, NUMBER, ADDRESS, DIGITS, SIGNAL, DIED, TIMEOUT, TAKEN, BEGUN, RUNNING, BUSY, IDLE };
 
-/* What an operation answered. */
+/* The answer to an operation. */
 struct answer {
 	int ret;                      /* 0 or -1 */
 	int error;                    /* errno */
 	enum value kind;
-	uint64_t value;               /* NUMBER, ADDRESS; signal number of SIGNAL; how many DIGITS */
-	int code;                     /* si_code of SIGNAL */
-	pid_t child;                  /* of a fork; of a task that announces itself, its own */
-	char text[3 * MINCORE_PAGES]; /* DIGITS, or any other text; last, since mostly nothing of it is used */
+	uint64_t value;               /* NUMBER, ADDRESS; the signal number for SIGNAL; the number of DIGITS */
+	int code;                     /* si_code for SIGNAL */
+	pid_t child;                  /* from a fork; from a task that announces itself, its own pid */
+	char text[3 * MINCORE_PAGES]; /* DIGITS, or any other text; last, because most of it is usually unused */
 };
 
-/* What of an answer is always there. */
+/* The part of an answer that is always present. */
 #define ANSWER_HEAD offsetof(struct answer, text)
 
-/* A process of the running program, or a thread of one; pid 0 when the slot is empty. */
+/* A process of the running program, or one of its threads; pid is 0 if the slot is empty. */
 struct task {
 	pid_t pid;
-	pid_t process;                /* whose thread it is, its own when it is the first */
+	pid_t process;                /* whose thread it is; its own slot if it is the first */
 	int pidfd;                    /* of the process */
-	bool thread;                  /* shares the address space of another task */
-	bool busy;                    /* has begun `begun`, which nobody has collected */
+	bool thread;                  /* shares another task's address space */
+	bool busy;                    /* has begun `begun`, which has not been collected */
 	struct op begun;
-	int smaps;                    /* kept open, -1 when not yet */
-	uint64_t pgd;                 /* kernel address of its top table, 0 when not yet looked up */
+	int smaps;                    /* kept open; -1 if not opened yet */
+	uint64_t pgd;                 /* kernel address of its top table; 0 if not looked up yet */
 	unsigned order;               /* of creation */
 };
 
-/* What one operation writes to for a moment, or lets the kernel write to; larger than a stack has room for. */
+/* Scratch memory for one operation, or for the kernel during one; too large for the stack. */
 union scratch {
 	unsigned char core[MINCORE_PAGES];
 	struct {
@@ -291,7 +297,7 @@ uint64_t hex(const char **at);
 uint64_t decimal(const char **at);
 bool starts(const char *text, const char *with);
 
-/* Of a piece of calls/, which is an operation, this is what the kernel is asked for: it alone is recorded. */
+/* For code from calls/, which is an operation: the kernel calls to be recorded, and only these. */
 #define RECORDED(call) ({ order_call(true); __auto_type done_ = (call); order_call(false); done_; })
 
 #endif

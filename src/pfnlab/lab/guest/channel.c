@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The channel: a BAR shared with the host. Sequence words say whose turn it is; replies are written in place.
- * Two ports save both sides to poll: the host sleeps until the bell rings, and the guest stands at the gate.
+ * The channel: a BAR shared with the host. Sequence words say whose turn it is; replies are written in place. Two ports
+ * save both sides from polling: the host sleeps until the bell rings, and the guest waits at the gate.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -16,21 +16,23 @@
 
 #define REQUEST 4096
 #define REPLY (1 << 20)
-/* Polls before the agent begins to sleep: 15 ms or so. A nap is two ticks long, and the host is seldom slower. */
+/*
+ * Number of polls before the agent starts to sleep, some 15 ms. A nap takes two ticks, and the host is seldom slower.
+ */
 #define YIELDS 3000
-/* A nap lasts an eighth of the wait so far at most; a guest that has nothing to do sleeps long. */
+/* A nap takes at most an eighth of the wait so far; a guest with nothing to do sleeps long. */
 #define LONGEST_NAP_NS 20000000
 
 enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS, ALLOWED_OPS, DONE_OPS, TURNS, PORTS, AWAITED };
 /* Bits of TURNS. */
 enum { RING = 1, STAND = 2, NAP = 4 };
-/* A write to the gate ends when the host lets the guest through; the processor stands until then. */
+/* A write to the gate returns once the host lets the guest through; until then the processor stands still. */
 enum { BELL = 0xe9, GATE };
 
 static volatile uint32_t *words;
 static char *reply;
 static size_t said, room;
-static uint32_t sequence = 1;     /* of the reply being written; the hello is the first */
+static uint32_t sequence = 1;     /* for the reply being written; the first is the hello */
 static char request[REPLY - REQUEST + 1];
 static bool has_ports;
 
@@ -39,7 +41,7 @@ void channel_open(void)
 	struct stat st;
 	int fd = open(CHANNEL "/resource2_wc", O_RDWR | O_CLOEXEC);
 
-	/* Without PAT there is no such file. */
+	/* Without PAT this file does not exist. */
 	if (fd < 0)
 		fd = open(CHANNEL "/resource2", O_RDWR | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) || st.st_size < 2 * REPLY)
@@ -48,17 +50,17 @@ void channel_open(void)
 	if (words == MAP_FAILED)
 		give_up("the shared memory cannot be mapped");
 	close(fd);
-	/* The tasks must not inherit a tracked mapping: it would show in what they are asked about. */
+	/* Tasks must not inherit a tracked mapping: it would show up in their observations. */
 	if (madvise((void *)words, st.st_size, MADV_DONTFORK))
 		give_up("the shared memory cannot be kept from the tasks");
-	/* A kernel without CONFIG_X86_IOPL_IOPERM does not give them. */
+	/* A kernel without CONFIG_X86_IOPL_IOPERM does not grant access to them. */
 	has_ports = !ioperm(BELL, 2, 1);
 	words[PORTS] = has_ports;
 	reply = (char *)words + REPLY;
 	room = st.st_size - REPLY;
 }
 
-/* A task says nothing to the host, and is a process without ports as others are. */
+/* A task reports nothing to the host, and is a process without ports like any other. */
 void channel_leave(void)
 {
 	if (has_ports)
@@ -76,7 +78,7 @@ static void ring(void)
 		outb(0, BELL);
 }
 
-/* Wait until the host has written to WORD what OKAY looks for; YIELDS polls come before the first nap. */
+/* Wait until the host has written a value to WORD that OKAY accepts; poll YIELDS times before the first nap. */
 static void await_host(int word, bool (*okay)(uint32_t value, uint32_t wanted), uint32_t wanted, int yields)
 {
 	struct timespec nap = { .tv_nsec = 50000 };
@@ -104,7 +106,7 @@ static bool more(uint32_t value, uint32_t than)
 	return value > than;
 }
 
-/* Wait for the next request; its text ends with NUL and may be written to. */
+/* Wait for the next request; its text ends with NUL and may be modified. */
 char *channel_request(void)
 {
 	uint32_t n;
@@ -121,13 +123,13 @@ char *channel_request(void)
 	return request;
 }
 
-/* Let the host know how far a request has come: should the kernel not survive it, this is all that is left. */
+/* Tell the host how far a request has come: if the kernel does not survive, this is all that remains. */
 void channel_begun(uint32_t operations)
 {
 	words[BEGUN_OPS] = operations;
 }
 
-/* Wait until the host lets the operation behind so many others begin. */
+/* Wait until the host lets the operation begin that follows so many others. */
 void channel_await(uint32_t operations)
 {
 	while (takes_turns(STAND) && words[ALLOWED_OPS] <= operations)
@@ -135,7 +137,7 @@ void channel_await(uint32_t operations)
 	await_host(ALLOWED_OPS, more, operations, YIELDS);
 }
 
-/* Hand what was said to the host. */
+/* Hand over to the host what has been said. */
 void channel_reply(void)
 {
 	if (said > room) {
@@ -149,7 +151,7 @@ void channel_reply(void)
 	said = 0;
 }
 
-/* What was said so far is whole, and worth reading should there be no more: so many operations are done. */
+/* What has been said so far is complete, and worth reading even if nothing follows: so many operations are done. */
 void channel_progress(uint32_t operations)
 {
 	__sync_synchronize();

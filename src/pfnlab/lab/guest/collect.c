@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The script that collects a bundle, run by the shell of the image while the tasks of a program are there.
+ * The script that collects a bundle, run by the shell in the image while a program's tasks exist.
  */
 #define _GNU_SOURCE             /* pipe2 */
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #define FIRST_OTHER_FD 3
 #define CHUNK 65536
 
-/* The programs of the script are the shell's own, under their names. */
+/* The programs that the script calls are the shell's own, under their names. */
 static const char command[] =
 	"cd / </dev/null\n"
 	SHELL " mkdir -p /bin && " SHELL " --install -s /bin\n"
@@ -34,7 +34,7 @@ static void become_shell(int out)
 	_exit(127);
 }
 
-/* The answer is what the script wrote, the status it ended with, and "done collect". */
+/* The answer is the script's output, its exit status, and "done collect". */
 void answer_collect(void)
 {
 	static char text[CHUNK];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The test driver (driver/): loaded from the image when the first program needs it, then asked by name.
+ * The test driver (driver/): loaded from the image when the first program needs it, and called by command name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,9 @@
 static const struct { const char *name; unsigned int request; } commands[] = { PFNLAB_EACH_COMMAND(NAMED) };
 
 static bool used;                 /* since the last reset */
-static __thread struct pfnlab_map next_map;     /* how this task's next mmap populates */
+static __thread struct pfnlab_map next_map;     /* how the next mmap by this task populates */
 
-/* The number of the command called NAME, -1 when there is none. */
+/* The number of the command called NAME; -1 if there is none. */
 int driver_command(const char *name)
 {
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
@@ -29,7 +29,7 @@ int driver_command(const char *name)
 	return -1;
 }
 
-/* How many numbers COMMAND takes. */
+/* Number of numbers COMMAND takes. */
 int driver_arguments(int command)
 {
 	if (command < 0 || !(_IOC_DIR(commands[command].request) & _IOC_WRITE))
@@ -42,7 +42,10 @@ int driver_open(void)
 	return open(PFNLAB_DEVICE, O_RDWR | O_CLOEXEC);
 }
 
-/* Have the driver; NULL, or why it cannot be had. What the kernel says of loading it is nobody's business. */
+/*
+ * Load the driver; return NULL, or the reason why it cannot be loaded. The kernel's messages about loading it are
+ * dropped.
+ */
 const char *driver_load(void)
 {
 	int fd;
@@ -58,14 +61,14 @@ const char *driver_load(void)
 	close(fd);
 	if (failed)
 		return errno == ENOEXEC ? "the driver was built for another kernel" : "the driver cannot be loaded";
-	/* Enabled for the first time, it gets an interrupt, of which the kernel tells. */
+	/* When first enabled, it gets an interrupt, which the kernel logs. */
 	slot_enabled();
 	slot_matches();
 	observe_log(false);
 	return NULL;
 }
 
-/* A file that populates as the task's last `map` said. */
+/* A file that populates as the task's last `map` specified. */
 int driver_open_to_map(void)
 {
 	bool second = next_map.kind >= PFNLAB_EXPORT && next_map.kind <= PFNLAB_STACK_PREPARE;
@@ -95,7 +98,7 @@ void driver_operate(const uint64_t *arg, struct answer *answer)
 	}
 }
 
-/* Keep physical bytes from being given to a device; with LENGTH 0, no longer. -1 with errno. */
+/* Keep physical bytes from being assigned to a device; with LENGTH 0, stop doing so. -1 with errno. */
 int driver_park(uint64_t start, uint64_t length)
 {
 	struct pfnlab_range range = { start, length };
@@ -107,7 +110,7 @@ int driver_park(uint64_t start, uint64_t length)
 	return ret;
 }
 
-/* Nothing of a program stays in the driver, and what the kernel says of that is no later program's. */
+/* Nothing from a program stays in the driver, and the kernel's messages about that belong to no later program. */
 void driver_reset(void)
 {
 	int fd = used ? driver_open() : -1;

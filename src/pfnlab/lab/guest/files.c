@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Reading small files whole, and numbers out of text without stdio: the agent parses on an emulated CPU.
+ * Reading small files whole, and parsing numbers without stdio, because the agent parses on an emulated CPU.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 
 #include "agent.h"
 
-/* Read PATH, at most SIZE - 1 bytes, and end it with NUL; an unreadable file reads as empty. */
+/* Read PATH, at most SIZE - 1 bytes, and terminate it with NUL; an unreadable file counts as empty. */
 void read_text(const char *path, char *to, size_t size)
 {
 	size_t have = 0;
@@ -35,7 +35,7 @@ static int digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One write of TEXT, which may be an operation; -1 with errno. */
+/* Write TEXT in a single write, which may be an operation; -1 with errno. */
 int write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret, error;
@@ -49,7 +49,7 @@ int write_text(const char *path, const char *text)
 	return ret;
 }
 
-/* The hexadecimal number at *AT, which moves behind it. */
+/* The hexadecimal number at *AT, which is advanced past it. */
 uint64_t hex(const char **at)
 {
 	uint64_t number = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The guest agent, process 1: mounts what it needs, says hello, then answers one request after the other.
+ * The guest agent, process 1: it mounts what it needs, says hello, then answers one request after another.
  */
 #define _GNU_SOURCE             /* CPU sets */
 #include <cpuid.h>
@@ -19,7 +19,7 @@
 
 #define CLOCK_LIMIT_MS 5000
 
-/* Process 1 ends, the kernel panics, QEMU ends, the host shows this line. */
+/* Process 1 ends, the kernel panics, QEMU exits, and the host shows this line. */
 void give_up(const char *what)
 {
 	char line[256] = "pfnlab agent: ";
@@ -45,7 +45,7 @@ static void mount_all(void)
 	}
 }
 
-/* Every message counts, none may be dropped. */
+/* Every message counts; none may be dropped. */
 static void log_everything(void)
 {
 	write_text("/proc/sys/kernel/printk_ratelimit", "0");
@@ -53,7 +53,7 @@ static void log_everything(void)
 	write_text("/proc/sys/kernel/kptr_restrict", "0");
 }
 
-/* On the last CPU, out of the way of tasks that are pinned to others and stopped there. */
+/* Stay on the last CPU, out of the way of tasks that are pinned to others and stopped there. */
 static void step_aside(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -67,8 +67,8 @@ static void step_aside(void)
 }
 
 /*
- * About a second after its devices the kernel changes to the calibrated clock, and stops all CPUs for it: with
- * one of them held by the host, that would be for ever.
+ * About a second after finding its devices, the kernel switches to the calibrated clock and stops all CPUs to do so. If
+ * the host held one of them, that would last for ever.
  */
 static void await_clock(void)
 {
@@ -105,8 +105,8 @@ static void say_bar(void)
 }
 
 /*
- * Of /proc/iomem the first "START-LAST : System RAM" when it begins below 1 MiB, else an empty range, and the end
- * of the last "Adapter ROM", else 0.
+ * From /proc/iomem: the first "START-LAST : System RAM" if it begins below 1 MiB, else an empty range; and the end of
+ * the last "Adapter ROM", else 0.
  */
 static void say_memory_map(void)
 {
@@ -141,7 +141,7 @@ static void say_memory_map(void)
 	say("\n");
 }
 
-/* The width of a physical address, in bits: CPUID tells it in the lowest byte. */
+/* The width of a physical address in bits, which CPUID returns in the lowest byte. */
 static void say_physical(void)
 {
 	unsigned int sizes = 0, other;
@@ -154,10 +154,10 @@ static void say_physical(void)
 }
 
 /*
- * Map RAM below 1 MiB as it is, write-back. The mapping is booked and freed whole, so nothing of it stays, but the kernel
- * flushes first what it has unmapped of its own, for it looks whether its direct map is to change. Over an entry of
- * another mode, which a program may have left, it would take that mode, and so would the direct map of all that is mapped.
- * CLEAR: low memory starts at zero, as a BAR does; the boot loader left its own in it.
+ * Map RAM below 1 MiB as it is, write-back. The mapping is reserved and freed as a whole, so nothing of it stays. But
+ * first the kernel flushes what it has unmapped itself, because it checks whether the direct map has to change. If a
+ * program left an entry with another mode there, this mapping would take that mode, and so would the direct map of
+ * everything mapped. CLEAR: zero low memory, so that it starts like a BAR; the boot loader left data there.
  */
 void map_low(unsigned long start, unsigned long end, bool clear)
 {
@@ -176,7 +176,10 @@ void map_low(unsigned long start, unsigned long end, bool clear)
 	close(fd);
 }
 
-/* Who the guest is: its first reply, and the end of the one to probes, so that the last reply of a saved guest has it. */
+/*
+ * The guest's description of itself: its first reply, also sent at the end of the reply to probes, so that the last
+ * reply of a saved guest has it.
+ */
 void say_hello(void)
 {
 	say("hello ");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What can be seen of a program from outside: the memtype list, the kernel log, the VMAs of its tasks.
+ * What can be observed of a program from outside: the memtype list, the kernel log, and its tasks' VMAs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +9,9 @@
 
 #include "agent.h"
 
-#define LIST_LINE 128             /* no line of the list is longer */
+#define LIST_LINE 128             /* no line in the list is longer */
 #define LIST_CHUNK 65536
-#define SMAPS_CHUNK 512           /* less than the lines of one VMA */
+#define SMAPS_CHUNK 512           /* shorter than the lines for one VMA */
 
 static int list = -1, kmsg = -1;
 static char text[1 << 20];
@@ -26,7 +26,7 @@ void observe_open(void)
 {
 	list = open(MEMTYPE_LIST, O_RDONLY | O_CLOEXEC);
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	/* A kernel that was asked for no PAT has no list; of any other it would be missed. */
+	/* A kernel told to run without PAT has no list; in any other kernel its absence is an error. */
 	if (list < 0 && !without_pat())
 		give_up(MEMTYPE_LIST " cannot be opened");
 	if (kmsg < 0)
@@ -35,8 +35,9 @@ void observe_open(void)
 }
 
 /*
- * Read FD from its start in reads of CHUNK bytes, to its end or until DONE says that the rest does not matter.
- * Such files are made as they are read, whole records up to a page: with a small CHUNK little more than needed.
+ * Read FD from its start in chunks of CHUNK bytes, to its end or until DONE says that the rest does not matter. Such
+ * files are generated as they are read, in whole records up to a page, so a small CHUNK means that little more is
+ * generated than needed.
  */
 static void read_records(int fd, size_t chunk, bool (*done)(size_t have, size_t got))
 {
@@ -63,14 +64,14 @@ static bool overlaps(const struct range *ranges, int count, uint64_t start, uint
 	return false;
 }
 
-/* A read that left room for another line had the last one. */
+/* If a read left room for another line, it contained the last one. */
 static bool list_ended(size_t have, size_t got)
 {
 	(void)have;
 	return got + LIST_LINE < PAGE;
 }
 
-/* Lines read "PAT: [mem 0xSTART-0xEND] TYPE", the end exclusive. */
+/* Lines have the form "PAT: [mem 0xSTART-0xEND] TYPE", with an exclusive end. */
 void observe_memtypes(const struct range *watch, int watches)
 {
 	if (!watches)
@@ -99,7 +100,7 @@ void observe_memtypes(const struct range *watch, int watches)
 	}
 }
 
-/* Records read "LEVEL,SEQUENCE,TIME,-;TEXT" and may carry more lines about the device. */
+/* Records have the form "LEVEL,SEQUENCE,TIME,-;TEXT", and may have more lines about the device. */
 void observe_log(bool tell)
 {
 	char record[8192];
@@ -109,7 +110,7 @@ void observe_log(bool tell)
 		char *at;
 
 		if (n < 0 && (errno == EPIPE || errno == EINTR))
-			continue;     /* the oldest were overwritten: go on with what is left */
+			continue;     /* the oldest were overwritten: continue with what is left */
 		if (n <= 0)
 			return;
 		record[n] = 0;
@@ -124,7 +125,7 @@ void observe_log(bool tell)
 	}
 }
 
-/* The rest of a line behind KEY and its padding when the line starts with KEY, else NULL. */
+/* What follows KEY and its padding in the line, if the line starts with KEY; else NULL. */
 static const char *field(const char *line, const char *key)
 {
 	return starts(line, key) ? line + strlen(key) + strspn(line + strlen(key), " ") : NULL;
@@ -179,7 +180,7 @@ static void say_vma(int slot, const struct vma *vma, const char *flags)
 
 static uint64_t wanted_end;
 
-/* Whether a VMA begins in what was read last that is behind everything asked for. */
+/* True if the chunk just read contains the start of a VMA past everything that was requested. */
 static bool all_seen(size_t have, size_t got)
 {
 	const char *line = text + have - got;
@@ -196,7 +197,7 @@ static bool all_seen(size_t have, size_t got)
 	return false;
 }
 
-/* VMAs of SLOT that overlap an area, from smaps, which stays open between observations. */
+/* The VMAs of SLOT that overlap an area, from smaps, which stays open between observations. */
 void observe_vmas(int slot, const struct range *area, int areas)
 {
 	struct task *task = &tasks[slot];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Where the kernel keeps page tables: member offsets from its BTF, addresses from kallsyms. Takes 0.4 to 1 s in an
- * emulated guest; the result is said in the hello and can be given back on the command line.
+ * Where the kernel keeps page tables: member offsets from its BTF, addresses from kallsyms. Finding them takes 0.4 to 1
+ * s in an emulated guest; the hello reports the result, which can be passed back on the command line.
  */
 #include <fcntl.h>
 #include <linux/btf.h>
@@ -24,7 +24,7 @@ static struct {
 	uint32_t count;
 } btf;
 
-/* Bytes a type takes in the table. */
+/* The number of bytes that a type takes in the table. */
 static uint32_t type_size(const struct btf_type *t)
 {
 	uint32_t n = BTF_INFO_VLEN(t->info);
@@ -96,7 +96,7 @@ static const struct btf_type *find_struct(const char *name)
 	return NULL;
 }
 
-/* Byte offset of member NAME of T, looking into anonymous members; -1 when it has none. */
+/* Byte offset of member NAME in T, searching anonymous members too; -1 if there is none. */
 static int64_t member(const struct btf_type *t, const char *name)
 {
 	const struct btf_member *m;
@@ -123,7 +123,7 @@ static int64_t member(const struct btf_type *t, const char *name)
 	return -1;
 }
 
-/* Lines read "ADDRESS TYPE NAME". */
+/* Lines have the form "ADDRESS TYPE NAME". */
 static void symbol_line(const char *line)
 {
 	const char *at = line;
@@ -163,7 +163,7 @@ static bool find_symbols(void)
 	return offsets.init_task && offsets.page_offset_base;
 }
 
-/* Fill `offsets`; NULL, or what is missing. */
+/* Fill in `offsets`; return NULL, or what is missing. */
 const char *offsets_search(void)
 {
 	const struct btf_type *task, *mm;
@@ -189,7 +189,7 @@ const char *offsets_search(void)
 	return find_symbols() ? NULL : "kallsyms lacks init_task or page_offset_base";
 }
 
-/* The text form: six numbers joined by commas, in the order of the structure. */
+/* The text form: six numbers, joined by commas, in the order of the structure. */
 bool offsets_given(const char *text)
 {
 	uint64_t *to = (uint64_t *)&offsets;

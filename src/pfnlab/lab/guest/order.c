@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The order of kernel calls inside an operation: kprobes with arguments, armed once, recorded only while the acting
- * task is in its system call. The ring buffer is read raw: making text of it costs more than recording.
+ * The order of kernel calls inside an operation: kprobes with arguments, armed once, recording only while the acting
+ * task is in its system call. The ring buffer is read in binary form, because formatting it as text costs more than
+ * recording.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,16 +16,16 @@
 #define BUFFER_KB "512"           /* ten thousand events */
 #define PROBES 96
 #define NAME 64
-#define FETCHED 4                 /* arguments of an event at most */
+#define FETCHED 4                 /* maximum number of arguments of an event */
 
-/* The ring buffer, in pages: time, committed bytes, then events with a word of length and time in front. */
+/* The ring buffer, in pages: time, committed bytes, then events, each preceded by a word with length and time. */
 #define COMMITTED 8
 #define EVENTS 16
-#define MISSED 0x80000000U        /* of the committed bytes: events before this page were overwritten */
+#define MISSED 0x80000000U        /* in the committed bytes: events before this page were overwritten */
 #define LENGTH 0xfffffU
 enum { LONG_EVENT = 0, PADDING = 29, TIME_EXTEND = 30, TIME_STAMP = 31 };
 
-/* An event of a kprobe: struct trace_entry, the address probed, the arguments. */
+/* An event from a kprobe: struct trace_entry, the probed address, the arguments. */
 struct record {
 	uint16_t type;
 	uint8_t flags, preempt;
@@ -64,7 +65,7 @@ static void number_name(char *to, int number)
 	to[3] = 0;
 }
 
-/* Recording is on when tracefs comes up. */
+/* Recording is on when tracefs is first mounted. */
 static bool open_buffer(void)
 {
 	if (records >= 0)
@@ -77,7 +78,7 @@ static bool open_buffer(void)
 	return records >= 0;
 }
 
-/* One more probe, on SYMBOL, that fetches ARGS arguments; false when the kernel refuses it. */
+/* One more probe, on SYMBOL, which fetches ARGS arguments; false if the kernel refuses it. */
 static bool add_probe(const char *symbol, char **fetch, int args)
 {
 	char text[512], path[128], name[4], id[16];
@@ -85,7 +86,7 @@ static bool add_probe(const char *symbol, char **fetch, int args)
 
 	for (int i = 0; i < probes; i++)
 		if (!strcmp(probe[i].symbol, symbol))
-			return true;  /* a second one would double every event */
+			return true;  /* a second probe would report every event twice */
 	if (probes == PROBES || args > FETCHED || strlen(symbol) >= NAME || !open_buffer())
 		return false;
 	number_name(name, probes);
@@ -111,8 +112,8 @@ static bool add_probe(const char *symbol, char **fetch, int args)
 }
 
 /*
- * Lines "probe SYMBOL FETCH...": a kernel without the symbol refuses it, and the others stand. All are enabled at once:
- * what that patches is patched long before anything is measured.
+ * Lines "probe SYMBOL FETCH...": if the kernel lacks a symbol it refuses that probe, and the others stay. All are
+ * enabled together, so all code patching is over long before anything is measured.
  */
 void answer_trace(char *text)
 {
@@ -137,7 +138,7 @@ bool order_armed(void)
 	return armed;
 }
 
-/* Record from here on, or no longer. Every process has its own descriptor, opened outside of what it records. */
+/* Start or stop recording. Every process has its own descriptor, opened before anything it records. */
 void order_record(bool on)
 {
 	static int fd = -1;
@@ -150,9 +151,9 @@ void order_record(bool on)
 	errno = error;
 }
 
-__thread bool order_in_calls;     /* of the operation that this task is in */
+__thread bool order_in_calls;     /* in the operation that this task is executing */
 
-/* The same of one call, where the operation that it is in is recorded call by call. */
+/* The same for a single call, if the operation that it belongs to is recorded call by call. */
 void order_call(bool on)
 {
 	if (order_in_calls)
@@ -160,8 +161,8 @@ void order_call(bool on)
 }
 
 /*
- * What the task of OP does is told, and its process' threads (the last of them ends the process); without OP, what all
- * tasks do. The task itself begins to record, unless it is to be killed.
+ * Report what OP's task does, and what the threads in its process do (the last of them ends the process); without OP,
+ * what all tasks do. The task starts recording by itself, unless it is to be killed.
  */
 void order_begin(struct op *op)
 {
@@ -239,7 +240,7 @@ static void say_page(const char *page)
 	}
 }
 
-/* Record no longer; say what was recorded, if anybody was watched, and forget it. */
+/* Stop recording; if anything was watched, report what was recorded; then discard it. */
 void order_end(void)
 {
 	static char page[PAGE] __attribute__((aligned(8)));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One program: read the whole text first (reading.c), then run its operations and observe after each.
- * A text that cannot be read runs nothing.
+ * One program: read the whole text first (reading.c), then run its operations and observe after each. If the text
+ * cannot be read, nothing is run.
  */
 #include <linux/membarrier.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void say_answer(const struct answer *answer)
 	say("\n");
 }
 
-/* From outside: what concerns no task. */
+/* Observations from outside, which belong to no task. */
 static void observe_kernel(bool between)
 {
 	if (program.watches && !(between && program.last))
@@ -68,7 +68,7 @@ static void observe(void)
 	}
 }
 
-/* Of the tasks created since the last time. */
+/* For the tasks created since the last time. */
 static void say_new_pids(void)
 {
 	static unsigned told;
@@ -149,15 +149,15 @@ static void run_loop(void)
 	tasks_kill();
 }
 
-/* Whether there are tasks that wait for the next request. */
+/* True if there are tasks waiting for the next request. */
 bool program_open(void)
 {
 	return open;
 }
 
 /*
- * Written where it changes: with so little memory as a guest has, the kernel boots with "never". From the first
- * change on there is khugepaged, which shall sleep: it scans what programs map.
+ * Written only where it changes: in a guest with so little memory, the kernel boots with "never". After the first
+ * change there is a khugepaged, which must sleep, because it scans what programs map.
  */
 static const char *set_thp(void)
 {
@@ -187,8 +187,8 @@ static void answer_program(char **text)
 	if (!wrong && !program.times && !open && !task_first())
 		wrong = "the first task cannot be forked";
 	/*
-	 * What programs before it left unflushed is no part of an open one, in which processors may be held. The
-	 * stacks of their tasks go after a grace period.
+	 * Pages that earlier programs left unflushed are not part of an open program, in which processors may be held.
+	 * The stacks of their tasks go away after a grace period.
 	 */
 	if (!wrong && program.more && !open) {
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
@@ -215,14 +215,16 @@ static void answer_program(char **text)
 	say("\n");
 }
 
-/* The driver gives back what the last program did not, before somebody looks for what is left. */
+/* The driver gives back what the last program did not, before anyone looks for leftovers. */
 static void answer_reset(void)
 {
 	driver_reset();
 	say("done reset\n");
 }
 
-/* A request is one program or several, answered in order; or it is for symbols or a bundle, resets, or arms probes. */
+/*
+ * A request is one program or several, answered in order; or it asks for symbols or a bundle, resets, or arms probes.
+ */
 void run_request(char *text)
 {
 	if (starts(text, "symbols"))

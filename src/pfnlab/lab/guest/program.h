@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A program: what reading.c makes of a request's text, and program.c runs.
+ * A program, which reading.c makes from a request's text and program.c runs.
  */
 #ifndef PROGRAM_H
 #define PROGRAM_H
@@ -18,11 +18,11 @@ extern struct program {
 	bool vmas, ptes, order, last, stand;
 	struct range watch[RANGES], area[RANGES];
 	int watches, areas, count;
-	uint64_t times;               /* of a loop; 0: a program */
+	uint64_t times;               /* rounds of a loop; 0: a program */
 	bool driver;                  /* something in it needs the test driver */
 	bool vfio;                    /* something in it needs the device through vfio-pci */
-	bool keys;                    /* each process has a protection key before the next operation */
-	enum thp thp;                 /* what transparent_hugepage shall be */
+	bool keys;                    /* each process gets a protection key before the next operation */
+	enum thp thp;                 /* the requested transparent_hugepage setting */
 	bool more;                    /* the tasks stay for the next request */
 	char comm[TASKS][COMM];
 	struct op op[OPS];

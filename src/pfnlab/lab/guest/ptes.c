@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Page tables of a task, read from kernel memory through /proc/kcore: task list, mm, top table, then down the
- * direct map, one read a table. Equal or consecutive entries are reported as runs.
+ * A task's page tables, read from kernel memory through /proc/kcore: task list, mm, top table, then down the direct
+ * map, with one read per table. Equal or consecutive entries are reported as runs.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -12,11 +12,11 @@
 
 #define SEGMENTS 64
 #define PRESENT 0x1UL
-#define LARGE 0x80UL              /* a leaf, in levels 2 and 3 */
+#define LARGE 0x80UL              /* a leaf, at levels 2 and 3 */
 #define PROT_NONE_BIT 0x100UL     /* in an entry that is not present: the frame number is stored inverted */
 #define FRAME 0x000ffffffffff000UL
 #define TASKS_SEEN 4096
-#define FIELDS 4096               /* tasks, pid and mm of a task_struct lie within so many bytes */
+#define FIELDS 4096               /* tasks, pid and mm are within this many bytes of a task_struct */
 
 char ptes_state[64] = "not opened";
 int ptes_levels = 4;
@@ -81,10 +81,10 @@ static uint64_t top_table(pid_t pid)
 }
 
 /*
- * A part of one table a level is remembered during an observation: neighbouring areas share the upper ones.
- * Only what is walked is read: copying a page costs an emulated CPU more than a second read.
+ * Part of one table per level is cached during an observation, because neighbouring areas share the upper tables. Only
+ * what is walked is read: on an emulated CPU, copying a page costs more than a second read.
  */
-#define AROUND 8UL                /* entries are read in groups of so many */
+#define AROUND 8UL                /* entries are read in groups of this size */
 
 static struct { uint64_t address, from, to, entry[512]; } seen[6];
 
@@ -94,7 +94,7 @@ static void forget_seen(void)
 		seen[level].address = 0;
 }
 
-/* The table at ADDRESS with at least the entries FROM to LAST filled in; NULL when it cannot be read. */
+/* The table at ADDRESS, with at least the entries FROM to LAST filled in; NULL if it cannot be read. */
 static const uint64_t *table(uint64_t address, int level, uint64_t from, uint64_t last)
 {
 	if (seen[level].address == address && seen[level].from <= from && last < seen[level].to)
@@ -137,7 +137,7 @@ static void say_run(void)
 	run.pages = 0;
 }
 
-/* Join ENTRY to the run when the run goes on like this; only 4K entries and holes are joined. */
+/* Add ENTRY to the run if it continues the run; only 4K entries and holes are joined. */
 static bool joins(uint64_t start, uint64_t entry, int level)
 {
 	int stride;
@@ -168,7 +168,7 @@ static void add(uint64_t start, uint64_t pages, uint64_t entry, int level)
 	run.stride = 0;
 }
 
-/* Report what lies in [start, end), which the table at ADDRESS spans. */
+/* Report what lies in [start, end) of the range that the table at ADDRESS covers. */
 static void walk(uint64_t address, int level, uint64_t start, uint64_t end)
 {
 	int shift = PAGE_SHIFT + 9 * (level - 1);
@@ -211,7 +211,7 @@ void observe_ptes(int slot, const struct range *area, int areas)
 	}
 }
 
-/* Find a word of our own through the tables: then the offsets are right. */
+/* Find a word of our own through the tables; if that works, the offsets are right. */
 static bool proven(void)
 {
 	static volatile uint64_t mark[2] __attribute__((aligned(16)));
@@ -243,7 +243,7 @@ static bool proven(void)
 	       found[0] == mark[0] && found[1] == mark[1];
 }
 
-/* Use the offsets of the command line when they prove right, else search. */
+/* Use the offsets on the command line if they prove right, else search. */
 void ptes_open(void)
 {
 	static char text[16384];

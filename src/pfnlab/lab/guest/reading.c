@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The text of a program, read whole before anything of it runs.
+ * The text of a program, read completely before any of it runs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "program.h"
 
 #define WORDS 12
-#define LONGEST_WAIT_MS 60000UL   /* for what a task has begun */
+#define LONGEST_WAIT_MS 60000UL   /* for the operation that a task has begun */
 
 static const struct { const char *name; int args; } verbs[VERBS] = {
 #define NAMED(verb, name, args) [verb] = { name, args },
@@ -26,7 +26,7 @@ const char *const thps[THPS] = { [THP_NEVER] = "never", [THP_MADVISE] = "madvise
 
 struct program program;
 
-static const char *wrong;         /* why the text cannot be read, NULL when it can */
+static const char *wrong;         /* why the text cannot be read; NULL if it can */
 
 static uint64_t number(const char *word)
 {
@@ -86,7 +86,7 @@ static uint64_t walker(const char *word)
 	return i < 0 ? 0 : i;
 }
 
-/* Room for one more operation of TASK; when there is none, the last one's. */
+/* Room for one more operation of TASK; if there is none, that of the last operation. */
 static struct op *next_op(const char *task, enum part part)
 {
 	struct op *op = &program.op[program.count];
@@ -206,7 +206,7 @@ static int split(char *line, char **word)
 	return words;
 }
 
-/* Read one program off *TEXT, which moves behind its "end" line; NULL, or why it cannot be read. */
+/* Read one program from *TEXT, which is advanced past its "end" line; return NULL, or why it cannot be read. */
 const char *read_program(char **text)
 {
 	bool ended = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * /proc/self/smaps_rollup, which has sums over all VMAs of the task, the agent's own among them. What some VMAs add to them is
- * what is left when smaps was asked for the others.
+ * /proc/self/smaps_rollup, which has sums over all of the task's VMAs, including the agent's own. The contribution of
+ * some VMAs is what remains after subtracting what smaps reports for the others.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,16 +10,19 @@
 
 #include "agent.h"
 
-#define TRIES 8                   /* the agent's own pages come once, so two readings agree soon */
+#define TRIES 8                   /* the agent's own pages appear only once, so two readings soon agree */
 
 struct sums {
 	uint64_t rss, anonymous;      /* kB */
 };
 
-/* Add the fields of FD to SUMS, read to its end and closed; of VMAs that meet the range of APART nothing is added. */
+/*
+ * Add the fields in FD to SUMS, reading it to the end and closing it; VMAs that overlap the range of APART are left
+ * out.
+ */
 static int add_fields(int fd, const struct op *apart, struct sums *sums)
 {
-	char text[PAGE + 1] = { 0 };  /* a read gives whole records, up to a page of them */
+	char text[PAGE + 1] = { 0 };  /* a read returns whole records, up to a page of them */
 	bool counts = true;
 	ssize_t got;
 	int error;
@@ -54,7 +57,10 @@ static int open_own(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* "RSS ANONYMOUS" in kB: what the VMAs that meet the range of OP add to the sums. Only the first reading is recorded. */
+/*
+ * "RSS ANONYMOUS" in kB: the contribution to the sums of the VMAs that overlap the range of OP. Only the first reading
+ * is recorded.
+ */
 void read_rollup(const struct op *op, struct answer *answer)
 {
 	struct sums whole = { 0 }, others, before;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * /proc/self/pagemap: its entries, and the ioctl that looks for pages in it.
+ * /proc/self/pagemap: its entries, and the ioctl that searches its pages.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,9 +13,9 @@
 #define ioctl(...) RECORDED(ioctl(__VA_ARGS__))
 #include "calls/pagemap.c"
 
-#define PAGEMAP_SHIFT 55          /* the bits below are the frame's */
+#define PAGEMAP_SHIFT 55          /* the bits below belong to the frame */
 
-/* Three hexadecimal digits a page: the bits of its pagemap entry from 55 on. */
+/* Three hexadecimal digits per page: the bits of its pagemap entry from 55 up. */
 void tell_pagemap(const struct op *op, struct answer *answer)
 {
 	uint64_t *entry = scratch->pagemap, count = pages_of(op, answer);
@@ -33,7 +33,10 @@ void tell_pagemap(const struct op *op, struct answer *answer)
 				"0123456789abcdef"[entry[i] >> (PAGEMAP_SHIFT + 8 - 4 * digit) & 15];
 }
 
-/* "START END CATEGORIES" of every region, in pages from the range's first on, and the kernel's bits; all decimal. */
+/*
+ * "START END CATEGORIES" for every region, in pages from the first page of the range, with the kernel's bits; all
+ * decimal.
+ */
 void scan_pagemap(const struct op *op, struct answer *answer)
 {
 	struct region *region = (struct region *)scratch->regions;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The device under test on its bus: in a slot of its own, behind a root port, or beside the channel. It is found through
- * links, which lead nowhere while the kernel does not have it.
+ * The device under test on its bus: in its own slot behind a root port, or next to the channel. It is found through
+ * links, which are dangling while the kernel does not have the device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +13,9 @@
 #define IN_SLOT "0000:01:00.0"
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define DRIVER "/sys/bus/pci/drivers/pfnlab"
-#define COMES_LIMIT_MS 8000       /* less than an operation may take */
+#define COMES_LIMIT_MS 8000       /* less than the limit of an operation */
 
-static struct range at_boot;      /* its BAR; the agent's, a task may be another image */
+static struct range at_boot;      /* its BAR; this is the agent's, a task may be another image */
 
 void slot_open(void)
 {
@@ -27,7 +27,7 @@ void slot_open(void)
 	slot_bar(&at_boot);
 }
 
-/* Third line of the resource file: BAR2, "START LAST FLAGS". False when there is no device. */
+/* Third line of the resource file: BAR2, "START LAST FLAGS". False if there is no device. */
 bool slot_bar(struct range *bar)
 {
 	char text[1024];
@@ -47,7 +47,7 @@ bool slot_bar(struct range *bar)
 	return true;
 }
 
-/* The device is enabled, by the agent unless it was already: with a driver, sysfs refuses. */
+/* Enable the device, unless it is enabled already; true if it is enabled now. With a driver, sysfs refuses. */
 bool slot_enabled(void)
 {
 	char count[16];
@@ -56,7 +56,7 @@ bool slot_enabled(void)
 	return (count[0] && count[0] != '0') || !write_text(DEVICE "/enable", "1");
 }
 
-/* The device answers from now on, where it did at boot or behind that; -1 with errno. */
+/* Enable the device, which must be at its boot-time address or right after it; -1 with errno. */
 static int enable(void)
 {
 	struct range bar;
@@ -72,9 +72,9 @@ static int enable(void)
 }
 
 /*
- * Wait until the kernel has noticed that the slot is FULL, and enable what is in it, or that it is empty; -1 with errno.
- * A device is there before the kernel has looked for its driver, and one that matches by then would be bound. The kernel
- * does both under a lock that a rescan takes as well.
+ * Wait until the kernel has noticed that the slot is FULL, and enable what is in it, or that it is empty; -1 with
+ * errno. A device appears before the kernel has looked for its driver, and one that matches by then would be bound. The
+ * kernel does both under a lock that a rescan takes as well.
  */
 int slot_await(bool full)
 {
@@ -92,26 +92,26 @@ int slot_await(bool full)
 	return -1;
 }
 
-/* The kernel forgets the device; -1 with errno. */
+/* Make the kernel forget the device; -1 with errno. */
 int slot_remove(void)
 {
 	return write_text(DEVICE "/remove", "1");
 }
 
-/* The kernel looks for devices again, and the agent enables what it finds: -1 with errno. */
+/* Make the kernel look for devices again, and enable what it finds; -1 with errno. */
 int slot_rescan(void)
 {
 	return write_text("/sys/bus/pci/rescan", "1");
 }
 
-/* Where the device was at boot is what OP, which a task gets, has to know. */
+/* OP, which goes to a task, has to know where the device was at boot. */
 void slot_first_place(struct op *op)
 {
 	op->arg[0] = at_boot.start;
 	op->arg[1] = at_boot.end - at_boot.start;
 }
 
-/* The same while the driver keeps the place of the device at boot for nobody, so that it comes behind it. */
+/* The same, while the driver reserves the place where the device was at boot, so that it ends up after it. */
 int slot_rescan_moved(uint64_t start, uint64_t length)
 {
 	int ret, error;
@@ -127,10 +127,10 @@ int slot_rescan_moved(uint64_t start, uint64_t length)
 	return ret;
 }
 
-/* The driver's file NAME is given the device's address, whether the kernel has the device or not; -1 with errno. */
+/* Write the device's address to the driver's file NAME, whether the kernel has the device or not; -1 with errno. */
 static int tell_driver(const char *name)
 {
-	/* On the stack, which is settled: a fault on memory that a fork has shared would be seen as the program's. */
+	/* On the stack, which is settled: a fault on memory that a fork has shared would look like the program's. */
 	char link[64], path[64] = DRIVER;
 	ssize_t n = readlink(DEVICE, link, sizeof link - 1);
 
@@ -147,8 +147,8 @@ int slot_bind(bool bind)
 }
 
 /*
- * The guest driver matches the device, which names it, when it is told to bind; not before. Written once for a device:
- * the kernel takes the device's lock for it, which an operation may hold.
+ * The guest driver matches the device, which names it, when told to bind, and not before. Written only once per device,
+ * because the kernel takes the device's lock for it, which an operation may hold.
  */
 void slot_matches(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A process that maps what some driver offers, touches every page, and stays: for scripts of the guest's shell.
+ * A process that maps what a driver offers, touches every page, and stays: for scripts in the guest's shell.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "agent.h"
 
-/* A buffer of a graphics device, as user space asks every DRM driver for one (include/uapi/drm/drm_mode.h). */
+/* A buffer from a graphics device, as user space requests one from any DRM driver (include/uapi/drm/drm_mode.h). */
 struct create_dumb {
 	uint32_t height, width, bpp, flags, handle, pitch;
 	uint64_t size;
@@ -25,7 +25,7 @@ struct map_dumb {
 #define CREATE_DUMB _IOWR('d', 0xb2, struct create_dumb)
 #define MAP_DUMB _IOWR('d', 0xb3, struct map_dumb)
 
-/* Where the file's buffer of at least LENGTH bytes is to be mapped. */
+/* The offset at which to map the file's buffer of at least LENGTH bytes. */
 static uint64_t buffer_of(int fd, size_t length)
 {
 	struct create_dumb buffer = { .width = PAGE / 4, .bpp = 32, .height = (length + PAGE - 1) / PAGE };
@@ -39,7 +39,7 @@ static uint64_t buffer_of(int fd, size_t length)
 	return place.offset;
 }
 
-/* Map LENGTH bytes of a file from OFFSET on; both as C writes numbers. OFFSET "buffer": of a new buffer there. */
+/* Map LENGTH bytes of a file from OFFSET on, both as C writes numbers; OFFSET "buffer" maps a new buffer there. */
 void map_and_stay(const char *path, const char *offset, const char *length)
 {
 	size_t size = strtoul(length, NULL, 0);

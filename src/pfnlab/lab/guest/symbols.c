@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The symbols of the kernel, or of one of its modules, as /proc/kallsyms has them.
+ * The symbols of the kernel, or of one of its modules, as listed in /proc/kallsyms.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -10,7 +10,10 @@
 
 #define CHUNK 65536
 
-/* Say LINE, "ADDRESS TYPE NAME" and for a module's symbol "\t[MODULE]", when it is MODULE's; NULL: the kernel's own. */
+/*
+ * Report LINE, "ADDRESS TYPE NAME" plus "\t[MODULE]" for a module's symbol, if it belongs to MODULE; NULL is the
+ * kernel.
+ */
 static void say_symbol(const char *line, size_t length, const char *module)
 {
 	const char *tab = memchr(line, '\t', length);
@@ -48,7 +51,7 @@ static void say_symbols(const char *module)
 		close(fd);
 }
 
-/* TEXT: "symbols" or "symbols MODULE", a line. */
+/* TEXT is one line: "symbols" or "symbols MODULE". */
 void answer_symbols(char *text)
 {
 	char *module = strchr(text, ' ');

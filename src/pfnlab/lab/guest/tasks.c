@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The tasks of a program seen from the agent: started ahead of time, operated one at a time, waited for, killed.
- * Every wait has a limit; a task that exceeds it is killed.
+ * A program's tasks as seen from the agent: started ahead of time, operated one at a time, waited for, killed. Every
+ * wait has a limit; a task that exceeds it is killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ void tasks_open(void)
 	}
 }
 
-/* Answers of a process that is gone must not reach its successor. */
+/* Answers from a process that is gone must not reach its successor. */
 static void drain(int slot)
 {
 	char waste[sizeof(struct op) + sizeof(struct answer)];
@@ -68,7 +68,7 @@ static void adopt(int slot, pid_t pid)
 	task->order = ++created;
 }
 
-/* Slot 0 of a new program; false when it cannot be forked. */
+/* Slot 0 of a new program; false if it cannot be forked. */
 bool task_first(void)
 {
 	task_prepare();
@@ -82,7 +82,7 @@ bool task_first(void)
 	return true;
 }
 
-/* What was known about the address space holds no longer. */
+/* What was known about the address space no longer holds. */
 static void forget_mm(struct task *task)
 {
 	if (task->smaps >= 0)
@@ -99,7 +99,7 @@ static void forget(struct task *task)
 	memset(task, 0, sizeof *task);
 }
 
-/* A pidfd becomes readable after exit_mm(): then the address space is gone, too. */
+/* A pidfd becomes readable after exit_mm(), when the address space is gone too. */
 static void wait_gone(struct task *task)
 {
 	struct pollfd poller = { .fd = task->pidfd, .events = POLLIN };
@@ -121,7 +121,7 @@ static void end(struct task *task)
 			forget(&tasks[slot]);
 }
 
-/* The answer of SLOT's process, or its death; false when neither comes within LIMIT_MS. */
+/* The answer from SLOT's process, or its death; false if neither comes within LIMIT_MS. */
 static bool await(int slot, int limit_ms, struct answer *answer)
 {
 	struct task *task = &tasks[slot];
@@ -139,7 +139,7 @@ static bool await(int slot, int limit_ms, struct answer *answer)
 	return true;
 }
 
-/* The same with the limit of an operation; a task that exceeds it is killed. */
+/* The same with the limit for an operation; a task that exceeds it is killed. */
 static void await_or_kill(int slot, struct answer *answer)
 {
 	if (await(slot, OP_LIMIT_MS, answer))
@@ -148,7 +148,7 @@ static void await_or_kill(int slot, struct answer *answer)
 	end(&tasks[slot]);
 }
 
-/* Let a task begin its operation; false, with the answer, when it cannot. */
+/* Make a task begin its operation; false, with the answer, if it cannot. */
 static bool begin(struct op *op, struct answer *answer)
 {
 	struct task *task = &tasks[op->task];
@@ -185,7 +185,7 @@ static bool begin(struct op *op, struct answer *answer)
 	return false;
 }
 
-/* A child announces itself. A thread ends with its process, whose descriptor tells. */
+/* A child announces itself. A thread ends with its process, whose descriptor shows when. */
 static void welcome(int parent, int child, const struct answer *answer, bool thread)
 {
 	struct answer announced = { 0 };
@@ -211,7 +211,7 @@ static void await_slot(bool full, struct answer *answer)
 	answer->error = answer->ret ? errno : 0;
 }
 
-/* What SLOT's task has begun is finished: false when not within LIMIT_MS. */
+/* SLOT's task has finished what it began; false if not within LIMIT_MS. */
 static bool collect(int slot, int limit_ms, struct answer *answer)
 {
 	struct op op = tasks[slot].begun;
@@ -240,7 +240,7 @@ static void task_collect(int slot, int limit_ms, struct answer *answer)
 		*answer = (struct answer){ .ret = -1, .error = EAGAIN, .kind = RUNNING };
 }
 
-/* Run one operation, or the part of it that is asked for. */
+/* Run one operation, or the part of it that was requested. */
 void task_operate(struct op *op, struct answer *answer)
 {
 	memset(answer, 0, ANSWER_HEAD);
@@ -264,7 +264,7 @@ void task_operate(struct op *op, struct answer *answer)
 	}
 }
 
-/* The functions and offsets of /proc/PID/stack, "[<0>] name+0x1/0x2" a line, without the rest. */
+/* The functions and offsets in /proc/PID/stack, one "[<0>] name+0x1/0x2" per line, without the rest. */
 static void say_stack(const char *at)
 {
 	while ((at = strchr(at, ']'))) {
@@ -274,7 +274,7 @@ static void say_stack(const char *at)
 	}
 }
 
-/* The state of a task and, when it sleeps, the functions it is in, innermost first. */
+/* A task's state and, if it sleeps, the functions it is in, innermost first. */
 void task_where(int slot)
 {
 	char path[32] = "/proc/", text[4096], *at = path + strlen(path), state[2] = "-";
@@ -298,7 +298,7 @@ void task_where(int slot)
 	say("\n");
 }
 
-/* A loop's process is forked once the operations are read, so it has them; it takes slot 0. */
+/* A loop's process is forked after the operations have been read, so it has them; it takes slot 0. */
 void task_loop(const struct op *op, int count, uint64_t times, struct answer *answer)
 {
 	pid_t pid;
@@ -315,7 +315,7 @@ void task_loop(const struct op *op, int count, uint64_t times, struct answer *an
 	await_or_kill(0, answer);
 }
 
-/* The end of a program: the last created dies first. */
+/* The end of a program: the task created last dies first. */
 void tasks_kill(void)
 {
 	for (;;) {

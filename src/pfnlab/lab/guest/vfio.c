@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The device under test through vfio-pci: bound when the first program needs it, open while such a program runs.
+ * The device under test through vfio-pci: bound when the first program needs it, and open while such a program runs.
  * The agent keeps the descriptor; tasks fetch a copy of it for every call.
  */
 #define _GNU_SOURCE             /* dup3 */
@@ -19,9 +19,9 @@ static const struct { pid_t holder; const char *address; } here = { 1, DEVICE_AD
 #include "calls/vfio.c"
 
 static bool bound;
-static enum { UNUSED, OPEN, CLOSED } state;     /* of the device, in this program */
+static enum { UNUSED, OPEN, CLOSED } state;     /* for the device, in this program */
 
-/* Load modules in the order of their names: /vfio-00.ko, /vfio-01.ko. NULL, or why it cannot be done. */
+/* Load modules in name order: /vfio-00.ko, /vfio-01.ko. Return NULL, or why it cannot be done. */
 static const char *load(void)
 {
 	char path[] = "/vfio-00.ko";
@@ -50,7 +50,10 @@ static const char *bind_device(void)
 	return bound ? NULL : "the device cannot be bound to vfio-pci";
 }
 
-/* All that opening the device takes; NULL, or why it cannot be had. What the kernel says of it is nobody's business. */
+/*
+ * Prepare everything needed to open the device; return NULL, or why it cannot be done. The kernel's messages about it
+ * are dropped.
+ */
 const char *vfio_prepare(void)
 {
 	const char *wrong = bind_device();
@@ -63,7 +66,7 @@ const char *vfio_prepare(void)
 	return wrong;
 }
 
-/* Open the device for the program's first operation on it, with its memory enabled; -1 with errno. */
+/* Open the device, with its memory enabled, for the program's first operation on it; -1 with errno. */
 int vfio_open(void)
 {
 	int device;
@@ -79,7 +82,7 @@ int vfio_open(void)
 	return enable_memory(VFIO_FD, true);
 }
 
-/* Close the descriptor; what maps the device keeps it open. */
+/* Close the descriptor; mappings of the device keep it open. */
 int vfio_close(void)
 {
 	if (state != OPEN) {
@@ -90,7 +93,7 @@ int vfio_close(void)
 	return close(VFIO_FD);
 }
 
-/* Nothing of a program keeps the device open. */
+/* Nothing from a program keeps the device open. */
 void vfio_end(void)
 {
 	if (state == OPEN)
@@ -109,7 +112,7 @@ int vfio_fetch(void)
 	return fetch_vfio();
 }
 
-/* Decoding of the device's memory, its power state, or a reset of all of it; -1 with errno. */
+/* Change the device's memory decoding or its power state, or reset all of it; -1 with errno. */
 int vfio_change(const struct op *op)
 {
 	return op->verb == MEMORY ? memory(op->arg[0]) : op->verb == POWER ? power(op->arg[0]) : reset_vfio();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Other ways to a task's pages than its own loads and stores: what the kernel reads, writes or tells for the task. Of a
- * piece of calls/ those kernel calls are recorded that the macros name: not that a file is opened.
+ * Other ways to reach a task's pages than its own loads and stores: the kernel reads, writes or reports for the task.
+ * In code from calls/, only the kernel calls that the macros name are recorded, not e.g. opening a file.
  */
 #define _GNU_SOURCE             /* vmsplice */
 #include <errno.h>
@@ -43,7 +43,7 @@ static const char *const names[WALKERS] = {
 	[PAGEMAP_SCAN_ALL] = "pagemap_scan",
 };
 
-/* How bytes of the task's memory are moved by the walkers that move some. */
+/* The ways in which walkers move bytes of the task's memory. */
 static ssize_t (*const ways[WALKERS])(void *at, void *bytes, size_t length) = {
 	[MEM_READ] = mem_read, [MEM_WRITE] = mem_write, [PROCESS_VM_READV] = read_through,
 	[PROCESS_VM_WRITEV] = write_through, [PIPE_WRITE] = copied, [VMSPLICE] = spliced,
@@ -62,7 +62,7 @@ int walker_number(const char *name)
 	return -1;
 }
 
-/* A word that the kernel moved for the task in some way, or a part of one; -1 with errno. */
+/* A word, or part of one, that the kernel moved for the task in some way; -1 with errno. */
 static int whole(ssize_t moved)
 {
 	if (moved >= 0 && moved != sizeof(uint32_t))
@@ -99,7 +99,7 @@ static void wake_one(const struct op *op, struct answer *answer)
 	answer->value = woken;
 }
 
-/* How many pages an operation is about; 0, with the error, when they are too many. */
+/* Number of pages an operation is about; 0, with the error, if there are too many. */
 uint64_t pages_of(const struct op *op, struct answer *answer)
 {
 	uint64_t count = op->arg[2] >> PAGE_SHIFT;
@@ -112,8 +112,8 @@ uint64_t pages_of(const struct op *op, struct answer *answer)
 }
 
 /*
- * Where each page is: a letter a page, the digit of its node, or e for EFAULT, n for ENOENT, ? for anything else. MOVES:
- * they are to go to node 0, and each letter says what became of that.
+ * Where each page is, as one letter per page: the digit of its node, e for EFAULT, n for ENOENT, ? for anything else.
+ * MOVES: move them to node 0; each letter then shows the result for that page.
  */
 static void ask_for_nodes(const struct op *op, struct answer *answer, bool moves)
 {
@@ -132,7 +132,7 @@ static void ask_for_nodes(const struct op *op, struct answer *answer, bool moves
 				  status[i] == -ENOENT ? 'n' : '?';
 }
 
-/* One more word of the answer; one that has no room for it is no answer. */
+/* One more word in the answer; if it does not fit, the answer is an error. */
 void add_text(struct answer *answer, const char *text, size_t n)
 {
 	if (answer->value + n + 1 > sizeof answer->text) {
@@ -157,7 +157,10 @@ void add_number(struct answer *answer, uint64_t number)
 	add_text(answer, at, text + sizeof text - at);
 }
 
-/* The words of a line of numa_maps that count, of every line that begins in the range and has some: "ADDR anon=1 dirty=1 N0=1". */
+/*
+ * The words that are counts in the lines of numa_maps, for every line that begins in the range and has some: "ADDR
+ * anon=1 dirty=1 N0=1".
+ */
 static void read_numa_maps(const struct op *op, struct answer *answer)
 {
 	char *text = scratch->text;
@@ -189,8 +192,8 @@ static void read_numa_maps(const struct op *op, struct answer *answer)
 }
 
 /*
- * "START-END RSS" of every VMA that meets the range. The file is read to its end, so every VMA of the task is walked; a
- * read gives whole records, up to a page of them.
+ * "START-END RSS" for every VMA that overlaps the range. The file is read to its end, so every VMA of the task is
+ * walked; a read returns whole records, up to a page of them.
  */
 static void read_smaps(const struct op *op, struct answer *answer)
 {
@@ -229,7 +232,7 @@ static void read_smaps(const struct op *op, struct answer *answer)
 	answer->kind = answer->value && !answer->ret ? DIGITS : NO_VALUE;
 }
 
-/* NUMBER in hexadecimal; where it ends. */
+/* Write NUMBER in hexadecimal; return where it ends. */
 static char *put_hex(char *to, uint64_t number)
 {
 	int shift = 60;
@@ -241,7 +244,7 @@ static char *put_hex(char *to, uint64_t number)
 	return to;
 }
 
-/* Bytes in runs: "0*10" are 16 equal ones, "7+8" eight that ascend; at each place the longer run. */
+/* Bytes in runs: "0*10" is 16 equal bytes, "7+8" eight ascending ones; at each position the longer run is used. */
 static void tell_bytes(struct answer *answer, const uint8_t *byte, size_t count)
 {
 	for (size_t i = 0, length; i < count && !answer->ret; i += length) {
@@ -255,8 +258,10 @@ static void tell_bytes(struct answer *answer, const uint8_t *byte, size_t count)
 	}
 }
 
-/* Any bytes of the task's own memory, read or written as the kernel does it for others; the answer is how many, and which
- * were read unless FIRST says that nobody wants to know. */
+/*
+ * Any bytes of the task's own memory, read or written the way the kernel does it for others. The answer is how many,
+ * followed by those that were read, unless FIRST says that they are not wanted.
+ */
 void move_bytes(const struct op *op, struct answer *answer)
 {
 	uint8_t *byte = scratch->moved;
@@ -284,7 +289,7 @@ void move_bytes(const struct op *op, struct answer *answer)
 	answer->kind = answer->ret ? NO_VALUE : DIGITS;
 }
 
-/* "VmLck VmPin" in kB as /proc prints them, the first as N when ALL_LOCKED. */
+/* "VmLck VmPin" in kB as /proc prints them, the first as N if ALL_LOCKED. */
 static void read_status(struct answer *answer, bool all_locked)
 {
 	static const char *const wanted[] = { "\nVmLck:", "\nVmPin:" };
@@ -304,7 +309,7 @@ static void read_status(struct answer *answer, bool all_locked)
 	answer->kind = DIGITS;
 }
 
-/* ALL_LOCKED: the task's own memory is locked too, and how much that is says nothing. */
+/* ALL_LOCKED: the task's own memory is locked too, so the amount says nothing. */
 void walk_pages(const struct op *op, struct answer *answer, bool all_locked)
 {
 	enum walker walker = op->arg[0];
@@ -340,7 +345,7 @@ static int limit_processes(bool on)
 	return !write_text(GROUP "/pids.max", "max") && !write_text(CGROUP "/cgroup.procs", "0") ? 0 : -1;
 }
 
-/* From now on, or no longer, forks of this task fail for REASON; a taken pid is the fork's own affair. */
+/* Make forks of this task fail for REASON from now on, or no longer; a pid in use is passed by the fork itself. */
 int refuse_forks(enum refusal reason, bool on)
 {
 	if (reason == PIDS_MAX)

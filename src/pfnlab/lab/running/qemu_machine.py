@@ -108,7 +108,7 @@ class QemuMachine:
 
     @property
     def look(self) -> LookLevel:
-        """How later programs are observed; memory without the lens raises MissingTool."""
+        """The way later programs are observed; memory without the lens raises MissingTool."""
         return self._sight.look
 
     @look.setter

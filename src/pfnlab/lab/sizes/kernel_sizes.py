@@ -101,7 +101,7 @@ def types_of(kernel: KernelImage) -> Btf:
 
 
 def structures_of(types: Btf) -> dict[str, StructureSize]:
-    """Those of :data:`STRUCTURES` that a kernel has."""
+    """The structures among :data:`STRUCTURES` that a kernel has."""
     sizes = {name: size_of_structure(types, name) for name in STRUCTURES}
     return {name: size for name, size in sizes.items() if size is not None}
 

@@ -1,4 +1,4 @@
-"""The tasks of a running program, in the terms of ``guest/PROTOCOL.md``; integers are hexadecimal."""
+"""The tasks of an open program, in the terms of ``guest/PROTOCOL.md``; integers are hexadecimal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ static ssize_t mem_write(void *at, void *bytes, size_t length)
 //: read_through
 #include <sys/uio.h>
 #include <unistd.h>
-/* The process' own memory, as another process would read it. */
+/* The process's own memory, read the way another process would read it. */
 static ssize_t read_through(void *at, void *bytes, size_t length)
 {
 	struct iovec local = { bytes, length }, remote = { at, length };
@@ -58,7 +58,7 @@ static ssize_t write_through(void *at, void *bytes, size_t length)
 #include <stdbool.h>
 #include <sys/uio.h>
 #include <unistd.h>
-/* Into a pipe, by copy or by reference, and out of it again. */
+/* Into a pipe, by copy or by reference, and back out. */
 static ssize_t through_pipe(void *at, void *bytes, size_t length, bool by_reference)
 {
 	struct iovec iov = { at, length };
@@ -91,7 +91,7 @@ static ssize_t spliced(void *at, void *bytes, size_t length)
 
 //: run_of
 #include <stdint.h>
-/* How many bytes go on as they begin, each BY more than the one before. */
+/* How many bytes continue the sequence they begin, each BY more than the one before. */
 static size_t run_of(const uint8_t *byte, size_t count, uint8_t by)
 {
 	size_t length = 1;
@@ -117,7 +117,7 @@ static long wake(void *at)
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-/* Where each page is, or what becomes of it where it has a node to go to; PAGE_AT is room for their addresses. */
+/* Where each page is, or what happened to it if it was to move to a node; PAGE_AT has room for the addresses. */
 static long ask_nodes(char *at, uint64_t pages, void **page_at, const int *target, int *status)
 {
 	uint64_t i;
@@ -137,7 +137,7 @@ static long ask_nodes(char *at, uint64_t pages, void **page_at, const int *targe
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-/* userfaultfd for pages that are missing, closed at once. */
+/* userfaultfd for missing pages, closed at once. */
 static long register_faults(void *at, uint64_t pages)
 {
 	struct uffdio_api api = { .api = UFFD_API };

@@ -24,7 +24,7 @@ static void catch_faults(void)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* An event of perf that is off and counts nothing. */
+/* A perf event that is disabled and counts nothing. */
 static int open_event(void)
 {
 	struct perf_event_attr event = {
@@ -36,7 +36,7 @@ static int open_event(void)
 
 //: let_through
 #include <stdint.h>
-/* A protection key of the process, 0 before it is needed; the rights are a thread's, and a signal takes them. */
+/* The process's protection key, 0 until it is needed; rights are per thread, and a signal takes them away. */
 static int own_key;
 
 static void let_through(void)
@@ -54,7 +54,7 @@ static void let_through(void)
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-/* pkey_mprotect() with the process' own key, or with -1. Without keys a number that nobody has. */
+/* pkey_mprotect() with the process's own key, or with -1. Without keys it uses a number that nobody has. */
 static long protect_by_key(void *at, uint64_t pages, int prot, bool keyed)
 {
 	if (keyed && !own_key)
@@ -69,7 +69,7 @@ static long protect_by_key(void *at, uint64_t pages, int prot, bool keyed)
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-/* mbind() with node 0, or with none for the default policy. */
+/* mbind() with node 0, or with no node for the default policy. */
 static long set_policy(void *at, uint64_t pages, int mode, bool move)
 {
 	unsigned long nodes = mode == MPOL_DEFAULT ? 0 : 1;
@@ -84,7 +84,7 @@ static long set_policy(void *at, uint64_t pages, int mode, bool move)
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-/* fork() without the C library, which lets one thread fork at a time; TAKEN asks for the pid of process 1. */
+/* fork() without the C library, which lets only one thread fork at a time; TAKEN asks for the pid of process 1. */
 static pid_t fork_by_call(bool taken)
 {
 	pid_t first = 1;

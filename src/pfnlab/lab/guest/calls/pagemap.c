@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <unistd.h>
-/* The entries of /proc/self/pagemap, all or none. */
+/* The entries in /proc/self/pagemap, all or none. */
 static long read_pagemap(void *at, uint64_t pages, uint64_t *entry)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), error;
@@ -24,7 +24,7 @@ static long read_pagemap(void *at, uint64_t pages, uint64_t *entry)
 #include <unistd.h>
 #define MOST_REGIONS 1024
 
-/* struct pm_scan_arg and struct page_region, which headers before 6.7 have not. */
+/* struct pm_scan_arg and struct page_region, which headers before 6.7 lack. */
 struct scan_arg {
 	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
 	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
@@ -44,7 +44,7 @@ static long scan_for(uint64_t categories, int fd, uint64_t start, uint64_t end, 
 	return ioctl(fd, _IOWR('f', 16, struct scan_arg), &arg);
 }
 
-/* How many regions have pages of any category; kernels before 6.15 have none for guard regions. */
+/* How many regions have pages of any category; kernels before 6.15 have no category for guard regions. */
 static long scan(void *at, uint64_t pages, struct region *region)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), error;

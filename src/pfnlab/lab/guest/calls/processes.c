@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-/* ROOM pages more than the process has by the line USE of /proc/self/status, or any number. */
+/* ROOM pages more than the process has according to the line USE in /proc/self/status, or no limit. */
 static long set_limit(int resource, const char *use, uint64_t room)
 {
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
@@ -27,7 +27,7 @@ static long set_limit(int resource, const char *use, uint64_t room)
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
-/* A process; a fork that failed has left none. One that goes meanwhile is EINVAL. */
+/* A process; a failed fork leaves none. One that exits meanwhile gives EINVAL. */
 static int pidfd_of(pid_t process)
 {
 	int fd = process ? syscall(SYS_pidfd_open, process, 0) : -1;
@@ -44,7 +44,7 @@ static int pidfd_of(pid_t process)
 #define SYS_process_madvise 440
 #endif
 
-/* process_madvise() for memory of a process; all of it is advised, or nothing. */
+/* process_madvise() on a process's memory; either all of it is advised, or nothing. */
 static long advise_process(pid_t process, void *at, uint64_t pages, int advice)
 {
 	struct iovec range = { at, pages * PAGE };
@@ -65,7 +65,7 @@ static long advise_process(pid_t process, void *at, uint64_t pages, int advice)
 #define SYS_process_mrelease 448
 #endif
 
-/* process_mrelease() of a process that was killed. */
+/* process_mrelease() on a process that was killed. */
 static long reap(pid_t process)
 {
 	int fd = pidfd_of(process), error;

@@ -1,7 +1,7 @@
 //: region
 #include <linux/vfio.h>
 #include <stdint.h>
-/* Where the bytes of a region are in the device's file, in every kernel. */
+/* Where a region's bytes are in the device's file, in every kernel. */
 #define REGION(index) ((uint64_t)(index) << 40)
 
 /* The number of the device's descriptor in the first process. */
@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-/* Held by the first process alone, so that it can close them; tasks fetch a copy for every call. */
+/* Held only by the first process, so that it can close them; tasks fetch a copy for every call. */
 static int container = -1, group = -1;
 
-/* The IOMMU group of the device at LINK, in a container of its own; NULL, or why it cannot be had. */
+/* The IOMMU group of the device at LINK, in its own container; NULL, or why it cannot be had. */
 static const char *open_group(const char *link)
 {
 	char path[PATH_MAX] = "/dev/vfio/", name[PATH_MAX];
@@ -40,7 +40,7 @@ static const char *open_group(const char *link)
 #include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-/* A copy of the first process' descriptor. */
+/* A copy of the first process's descriptor. */
 static int fetch_vfio(void)
 {
 	int holder = syscall(SYS_pidfd_open, here.holder, 0);
@@ -56,7 +56,7 @@ static int fetch_vfio(void)
 #include <linux/pci_regs.h>
 #include <stdbool.h>
 #include <unistd.h>
-/* The memory bit of the command register. */
+/* The memory bit in the command register. */
 static long enable_memory(int fd, bool on)
 {
 	uint16_t command = PCI_COMMAND_MASTER | (on ? PCI_COMMAND_MEMORY : 0);
@@ -82,7 +82,7 @@ static long memory(bool on)
 
 //: power fetch_vfio
 #include <linux/pci_regs.h>
-/* The power state, which is behind a capability in the configuration space. */
+/* The power state, which is in a capability in the configuration space. */
 static long power(uint16_t state)
 {
 	const uint64_t config = REGION(VFIO_PCI_CONFIG_REGION_INDEX);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A driver of the device under test, as the PCI bus knows drivers: it has no ids, so that it is bound only where
- * somebody writes its name to the device's driver_override, and the device's address to `bind`.
+ * A driver for the device under test, in the sense of the PCI bus. It has no ids, so it is bound only if its name is
+ * written to the device's driver_override and the device's address to `bind`.
  */
 #include <linux/ioport.h>
 #include <linux/pci.h>
@@ -10,7 +10,7 @@
 
 #define BAR 2
 
-/* What the device's users have of it is taken away here: the claim revokes mappings. The driver maps nothing itself. */
+/* This takes away what the device's users have of it: the claim revokes mappings. The driver itself maps nothing. */
 static int probe(struct pci_dev *device, const struct pci_device_id *id)
 {
 	int error = pci_enable_device(device);
@@ -38,8 +38,8 @@ static struct pci_driver driver = {
 static struct resource parked = { .name = "pfnlab parked", .flags = IORESOURCE_MEM };
 
 /*
- * A range of addresses that no device is given: it is in the tree of resources, and claimed by nobody, so that
- * nothing is revoked. With length 0 it is out of it again.
+ * A range of addresses that is not assigned to any device: it is in the resource tree, but nobody has claimed it, so
+ * nothing is revoked. Length 0 removes it again.
  */
 long park(const struct pfnlab_range *ask)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the files of the driver share:
+ * Declarations shared by the files of the driver:
  *
  *     pfnlab.c       the device and its requests
- *     mappings.c     mappings of user space
- *     own_pages.c    those of the driver's own pages as pages, which are counted
+ *     mappings.c     mappings in user space
+ *     own_pages.c    mappings of the driver's own pages as counted pages
  *     kernel_side.c  the kernel's own mappings, claims and cache modes
- *     bound.c        the driver of the device under test, while it is bound to it
- *     notify.c       notifiers of address spaces
+ *     bound.c        the driver for the device under test, while it is bound to it
+ *     notify.c       notifiers on address spaces
  */
 #ifndef DRIVER_H
 #define DRIVER_H
@@ -20,7 +20,7 @@
 
 #define SINCE(major, minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
 
-/* pfn_t went in 6.17. */
+/* pfn_t was removed in 6.17. */
 #if SINCE(6, 17)
 #define as_device(pfn) (pfn)
 #else
@@ -49,7 +49,10 @@ union request {
 	struct pfnlab_harmed harmed;
 };
 
-/* What a call answers, 0 if nothing: zaps can fail only in kernels with evidence/patches/tracker-no_partial.patch. */
+/*
+ * The result of a call, or 0 if it returns nothing: zaps can fail only in kernels with
+ * evidence/patches/tracker-no_partial.patch.
+ */
 #define answer_of(call) \
 	__builtin_choose_expr(__builtin_types_compatible_p(typeof(call), int), (call), ((call), 0))
 
@@ -57,7 +60,7 @@ union request {
 extern struct page *driver_ram;     /* PFNLAB_RAM_PAGES of them */
 
 /* own_pages.c */
-extern struct page *own_pages[PFNLAB_RAM_PAGES];    /* each of driver_ram */
+extern struct page *own_pages[PFNLAB_RAM_PAGES];    /* for each page of driver_ram */
 const struct vm_operations_struct *own_pages_operations(u64 kind);
 bool maps_own_pages(u64 kind);
 int insert_own_pages(struct vm_area_struct *vma, u64 kind);

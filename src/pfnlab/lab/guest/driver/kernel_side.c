@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the kernel itself maps, claims and changes the cache mode of, when a driver asks.
- * As in mappings.c, no lock of ours is held while the kernel works.
+ * Kernel mappings, claims and cache-mode changes that a driver asks for. As in mappings.c, we hold no lock of ours
+ * while the kernel works.
  */
 #include <linux/io-mapping.h>
 #include <linux/io.h>
@@ -17,13 +17,13 @@
 
 #include "driver.h"
 
-static DEFINE_SPINLOCK(lock);              /* for helds and claimed */
+static DEFINE_SPINLOCK(lock);              /* protects helds and claimed */
 static struct pfnlab_range claimed;         /* len 0: nothing */
 
-/* The kernel's own mappings, as long as somebody holds them; the newest first. */
+/* The kernel's own mappings, for as long as someone holds them; newest first. */
 struct held {
 	struct list_head link;
-	unsigned int undo;                  /* the request that lets go of it */
+	unsigned int undo;                  /* the request that releases it */
 	u64 start, len;
 	void *at;
 };
@@ -44,13 +44,13 @@ static long hold(unsigned int undo, u64 start, u64 len, void *at)
 	return 0;
 }
 
-/* Where a request means: a physical address, or a place in the driver's own pages. */
+/* The address that a request means: a physical one, or a place in the driver's own pages. */
 static u64 physical(u64 start)
 {
 	return start & PFNLAB_OF_RAM ? PFN_PHYS(page_to_pfn(driver_ram)) + (start & ~PFNLAB_OF_RAM) : start;
 }
 
-/* Struct pages for device memory, which takes its book entry as remap_pfn_range does. */
+/* Struct pages for device memory, which get their book entry the way remap_pfn_range does. */
 static long map_pages(const struct pfnlab_kernel_map *ask, u64 start)
 {
 	struct dev_pagemap *map = kzalloc(sizeof(*map), GFP_KERNEL | __GFP_NOFAIL);
@@ -87,7 +87,7 @@ static void let_go(struct held *held)
 	kfree(held);
 }
 
-/* The newest mapping, off the list: with that UNDO, START and LEN, each only unless it is 0. */
+/* Take the newest mapping off the list: one with that UNDO, START and LEN, each of which counts only if it is not 0. */
 static struct held *taken(unsigned int undo, u64 start, u64 len)
 {
 	struct held *held, *found = NULL;
@@ -134,7 +134,7 @@ static long reserve_wc(u64 start, u64 len)
 	return error ?: hold(PFNLAB_FREE_WC, start, len, &helds);
 }
 
-/* Whatever range is asked for is freed; of what was reserved nothing is left to undo then. */
+/* Any range that is requested is freed; after that there is nothing left to undo of what was reserved. */
 static void free_wc(u64 start, u64 len)
 {
 	struct held *held = taken(PFNLAB_FREE_WC, start, len);
@@ -145,7 +145,7 @@ static void free_wc(u64 start, u64 len)
 		arch_io_free_memtype_wc(start, len);
 }
 
-/* What was claimed. From now on WHAT is, unless both are something. */
+/* Return what was claimed. From now on WHAT is claimed, unless both are something. */
 static struct pfnlab_range claim_now(struct pfnlab_range what)
 {
 	struct pfnlab_range before;
@@ -195,7 +195,7 @@ static long set_memory(const struct pfnlab_set *ask)
 		ask->how == PFNLAB_SET_WC ? set_memory_wc(at, ask->pages) : set_memory_uc(at, ask->pages);
 }
 
-/* As the pool of pages of graphics drivers does, whose pages lie anywhere. */
+/* The way the page pool of graphics drivers does it, whose pages may be anywhere. */
 static long set_pages_array(const struct pfnlab_set *ask)
 {
 	struct page **pages = own_pages + ask->page;
@@ -207,7 +207,7 @@ static long set_pages_array(const struct pfnlab_set *ask)
 					    set_pages_array_uc(pages, ask->pages);
 }
 
-/* Of a function that is not exported; a kprobe knows where it is. NULL where there is none. */
+/* The address of a function that is not exported, found with a kprobe. NULL if there is none. */
 void *address_of(const char *function)
 {
 	struct kprobe probe = { .symbol_name = function };
@@ -225,7 +225,7 @@ static long memtype_free_at(const struct pfnlab_ends *ask)
 	return memtype_free ? memtype_free(ask->start, ask->end) : -ENOENT;
 }
 
-/* As after loading. */
+/* The state after loading. */
 static void undo_all(void)
 {
 	struct held *held;
@@ -233,7 +233,7 @@ static void undo_all(void)
 	while ((held = taken(0, 0, 0)))
 		let_go(held);
 	release();
-	/* A booking of these pages that was freed again changed the direct map all the same. */
+	/* A reservation of these pages changed the direct map even if it was freed again. */
 	set_memory(&(struct pfnlab_set){ .pages = PFNLAB_RAM_PAGES, .how = PFNLAB_SET_WB });
 	memset(page_address(driver_ram), 0, PFNLAB_RAM_PAGES * PAGE_SIZE);
 	forget_writes();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Mappings of user space: how mmap and faults populate them, and what is done to living ones.
- * Nothing here holds a lock of ours while it works, so that one task may be held in it and others go on.
+ * Mappings in user space: how mmap and faults populate them, and operations on existing ones. Nothing here holds a lock
+ * of ours while it works, so one task may be held in it while others go on.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -18,7 +18,7 @@
 
 #define MOVED_BY 4      /* pages, at this bit of a frame number */
 
-/* A file of the driver, and for a stacked mmap the one to which it hands its VMAs. */
+/* A file of the driver; for a stacked mmap, also the file to which it hands its VMAs. */
 struct opened {
 	struct pfnlab_map map;
 	struct file *inner;
@@ -58,7 +58,7 @@ static pgprot_t with_mode(pgprot_t prot, u64 mode)
 	}
 }
 
-/* What the fault handler must know of a VMA fits into its private pointer. */
+/* Everything that the fault handler must know about a VMA fits into its private pointer. */
 static void *remembered(const struct pfnlab_map *map)
 {
 	return (void *)(unsigned long)(map->kind | map->insert << 8);
@@ -74,7 +74,7 @@ static u64 insert_of(const struct vm_area_struct *vma)
 	return (unsigned long)vma->vm_private_data >> 8;
 }
 
-/* A private mapping that is or can become writable. */
+/* A private mapping that is, or can become, writable. */
 static bool is_cow(const struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
@@ -111,7 +111,7 @@ static bool any_mapped(struct vm_area_struct *vma, unsigned long start, unsigned
 	return false;
 }
 
-/* All of the VMA at its first fault, as vfio-pci did up to 6.9. */
+/* The whole VMA at its first fault, as vfio-pci did up to 6.9. */
 static vm_fault_t remap_all(struct vm_area_struct *vma)
 {
 	unsigned long size = vma->vm_end - vma->vm_start;
@@ -124,7 +124,7 @@ static vm_fault_t remap_all(struct vm_area_struct *vma)
 
 static typeof(vmf_insert_mixed_mkwrite) *insert_mkwrite;
 
-/* vmf_insert_mixed_mkwrite() is not exported. It is looked for before anybody is held, and no fault looks for it. */
+/* vmf_insert_mixed_mkwrite() is not exported. It is looked up before any task is held, and never in a fault. */
 void find_functions(void)
 {
 	insert_mkwrite = address_of("vmf_insert_mixed_mkwrite");
@@ -135,7 +135,7 @@ static vm_fault_t insert_mixed_mkwrite(struct vm_fault *vmf)
 	return insert_mkwrite ? insert_mkwrite(vmf->vma, vmf->address, as_device(vmf->pgoff)) : VM_FAULT_SIGBUS;
 }
 
-/* As DAX does: a write to a shared mapping fills an entry that may be written at once. */
+/* As DAX does: a write to a shared mapping fills an entry that is writable at once. */
 static vm_fault_t insert_by_access(struct vm_fault *vmf)
 {
 	if (vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED)
@@ -202,7 +202,7 @@ static vm_fault_t pfnlab_pfn_mkwrite(struct vm_fault *vmf)
 	return kind_of(vmf->vma) == PFNLAB_MIXED_MKWRITE ? insert_mixed_mkwrite(vmf) : 0;
 }
 
-/* Entries of a shared mapping cannot be written at first. */
+/* Entries of a shared mapping are not writable at first. */
 static const struct vm_operations_struct mkwrite_vm_ops = {
 	.fault = pfnlab_fault,
 	.pfn_mkwrite = pfnlab_pfn_mkwrite,
@@ -232,7 +232,7 @@ static int remap(struct vm_area_struct *vma, unsigned long from, unsigned long l
 			       vma->vm_page_prot);
 }
 
-/* One page at least, and inside SIZE bytes. */
+/* At least one page, and inside SIZE bytes. */
 static bool is_part(u64 start, u64 len, u64 size)
 {
 	return PAGE_ALIGNED(start | len) && len && start < size && len <= size - start;
@@ -246,7 +246,7 @@ static int remap_halves(struct vm_area_struct *vma, unsigned long size)
 	return error ?: remap(vma, half, size - half);
 }
 
-/* dma_mmap_coherent() maps all of a VMA, so a driver with several buffers for one mapping narrows the VMA to each. */
+/* dma_mmap_coherent() maps a whole VMA, so a driver that maps several buffers at once narrows the VMA to each. */
 static int remap_narrowed(struct vm_area_struct *vma, unsigned long size)
 {
 	unsigned long start = vma->vm_start, end = vma->vm_end, at;
@@ -272,7 +272,7 @@ static int remap_ram(struct vm_area_struct *vma, unsigned long size)
 	return remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram), size, vma->vm_page_prot);
 }
 
-/* A driver that frees its buffer in the error path; this one keeps it, and says who would reach it. */
+/* A driver that frees its buffer in the error path; this one keeps it, and reports who could still reach it. */
 static int remap_buffer(struct vm_area_struct *vma, unsigned long size)
 {
 	int error = remap_ram(vma, size);
@@ -373,7 +373,7 @@ static const struct file_operations prepare_operations = {
 };
 #endif
 
-/* The mmap of FILE as another file's calls it. */
+/* The mmap of FILE, as called by the mmap of another file. */
 static int call_inner(struct file *file, struct vm_area_struct *vma)
 {
 #if SINCE(6, 19)
@@ -383,7 +383,7 @@ static int call_inner(struct file *file, struct vm_area_struct *vma)
 #endif
 }
 
-/* As dma_buf_mmap() and the exporters behind it do. */
+/* The way dma_buf_mmap() and the exporters behind it do it. */
 static int hand_over(struct opened *opened, struct vm_area_struct *vma)
 {
 	int error;
@@ -410,14 +410,14 @@ int pfnlab_mmap(struct file *file, struct vm_area_struct *vma)
 	return populate(vma, map);
 }
 
-/* How mmap populates is the file's, so that a task that is held in it keeps what it asked for. */
+/* How mmap populates is a property of the file, so a task that is held in it keeps what it asked for. */
 int pfnlab_open(struct inode *inode, struct file *file)
 {
 	file->private_data = kzalloc(sizeof(struct opened), GFP_KERNEL);
 	return file->private_data ? 0 : -ENOMEM;
 }
 
-/* Who made a mapping that failed has given up the file that the VMA had by then, and no other. */
+/* If the mapping failed, its maker has released the file that the VMA had by then, and no other. */
 int pfnlab_release(struct inode *inode, struct file *file)
 {
 	struct opened *opened = file->private_data;
@@ -430,7 +430,7 @@ int pfnlab_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* The file to which a stacked mmap hands the VMA; NULL where the kernel has no such files. */
+/* The file to which a stacked mmap hands the VMA; NULL if the kernel has no such files. */
 static struct file *open_inner(const struct pfnlab_map *map)
 {
 	struct file *inner;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A notifier of an address space, as a driver has it that uses the same page tables by itself: the ranges it is told
- * of are kept beside it. pfnlab reads them in the guest's memory, on the list of the address space's notifiers.
+ * A notifier on an address space, such as a driver has that uses the same page tables by itself. The ranges it is
+ * notified of are stored next to it. pfnlab reads them in the guest's memory, from the address space's list of
+ * notifiers.
  */
 #include <linux/mmu_notifier.h>
 #include <linux/sched.h>
@@ -17,7 +18,7 @@
 
 struct watched {
 	struct mmu_notifier notifier;
-	/* Right behind it, as pfnlab reads it: of the ranges the newest have overwritten the oldest. */
+	/* Directly after it, as pfnlab reads it; the newest ranges have overwritten the oldest. */
 	u64 magic, told;
 	struct { u64 start, end; } ranges[TOLD_RANGES];
 	spinlock_t lock;
@@ -41,7 +42,7 @@ static int told(struct mmu_notifier *notifier, const struct mmu_notifier_range *
 	return 0;
 }
 
-/* The address space goes, and we with it. */
+/* The address space goes away, and we go with it. */
 static void released(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
 	mmu_notifier_put(notifier);

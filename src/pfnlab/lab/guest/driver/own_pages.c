@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Mappings of the driver's own pages as what they are: pages with a struct page, which are counted. Unlike frames
- * that remap_pfn_range() maps they have users (page_count), mappings (page_mapcount) and a place in Rss.
+ * Mappings of the driver's own pages as real pages: with a struct page, and counted. Unlike the frames that
+ * remap_pfn_range() maps, they have users (page_count), mappings (page_mapcount) and a share in Rss.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -17,8 +17,8 @@ bool maps_own_pages(u64 kind)
 }
 
 /*
- * Which of the pages belongs to an offset: they begin at the offset that was mapped first. The file remembers it where
- * others have their position, for nobody reads or writes it.
+ * The page that belongs to an offset: pages begin at the offset that was mapped first. The file stores it in the field
+ * for its position, because nobody reads or writes the file.
  */
 static unsigned long page_at(const struct vm_area_struct *vma, pgoff_t offset)
 {
@@ -60,7 +60,7 @@ int insert_own_pages(struct vm_area_struct *vma, u64 kind)
 	return insert_one_by_one(vma, own_pages + first, count);
 }
 
-/* A page that was taken out comes back; mremap() may have made the VMA larger than there are pages. */
+/* A page that was taken out comes back; mremap() may have made the VMA larger than the number of pages. */
 static vm_fault_t own_page_fault(struct vm_fault *vmf)
 {
 	unsigned long at = page_at(vmf->vma, vmf->pgoff);
@@ -76,7 +76,7 @@ static const struct vm_operations_struct own_pages_vm_ops = {
 	.access = generic_access_phys,
 };
 
-/* Counted pages and frames of the device by turns, in one mixed map. */
+/* Counted pages and device frames alternate in one mixed map. */
 static vm_fault_t page_or_frame(struct vm_fault *vmf)
 {
 	if (page_at(vmf->vma, vmf->pgoff) % 2 == 0)
@@ -90,7 +90,7 @@ static const struct vm_operations_struct mixed_pages_vm_ops = {
 	.access = generic_access_phys,
 };
 
-/* As file systems and frame buffers do: the page is given to the kernel, which maps it. */
+/* The way file systems and frame buffers do it: the page is given to the kernel, which maps it. */
 static vm_fault_t give_page(struct vm_fault *vmf)
 {
 	unsigned long at = page_at(vmf->vma, vmf->pgoff);
@@ -103,7 +103,7 @@ static vm_fault_t give_page(struct vm_fault *vmf)
 	return 0;
 }
 
-/* The page is in no file, so that nobody but us can lock it for the kernel. */
+/* The page is in no file, so only we can lock it for the kernel. */
 static vm_fault_t hear_of_write(struct vm_fault *vmf)
 {
 	count_fault();
@@ -129,7 +129,7 @@ const struct vm_operations_struct *own_pages_operations(u64 kind)
 	}
 }
 
-/* Pages next to each other, so that they can be remapped as frames too, and each with a count of its own. */
+/* Adjacent pages, so that they can be remapped as frames too, each with its own count. */
 int own_pages_open(void)
 {
 	void *pages = alloc_pages_exact(PFNLAB_RAM_PAGES * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
@@ -147,7 +147,7 @@ void own_pages_free(void)
 	free_pages_exact(page_address(driver_ram), PFNLAB_RAM_PAGES * PAGE_SIZE);
 }
 
-/* Nobody writes these pages anywhere, so that none is clean again by itself. */
+/* These pages are not written back anywhere, so none becomes clean again by itself. */
 void forget_writes(void)
 {
 	for (int i = 0; i < PFNLAB_RAM_PAGES; i++)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * /dev/pfnlab: what only drivers can do to PFN mappings, asked for by programs. For a guest that is thrown away:
- * it maps any physical page it is told to. What would kill the kernel (a BUG_ON in the callee) is refused.
+ * /dev/pfnlab: operations on PFN mappings that only drivers can do, at the request of programs. Meant for a guest that
+ * is thrown away: it maps any physical page it is told to. Anything that would kill the kernel (a BUG_ON in the callee)
+ * is refused.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -14,7 +15,7 @@
 
 struct page *driver_ram;
 
-/* What a kernel does that has a bug: to see that it is noticed. No word of a program leads here. */
+/* Failures of a kernel with a bug, to check that they are noticed. No operation of a program leads here. */
 static noinline long harm(u64 how)
 {
 	switch (how) {
@@ -90,7 +91,7 @@ static const struct file_operations pfnlab_operations = {
 	.unlocked_ioctl = pfnlab_ioctl,
 };
 
-/* Another node has another inode, and so an address space of its own, as the file of a dma-buf has. */
+/* Another node has another inode, and so its own address space, like the file of a dma-buf. */
 static struct miscdevice export_device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "pfnlab_export",
@@ -105,7 +106,7 @@ static struct miscdevice pfnlab_device = {
 	.mode = 0600,
 };
 
-/* No exit: it stays until the guest goes. */
+/* No exit: it stays as long as the guest. */
 static int __init pfnlab_init(void)
 {
 	int error = own_pages_open();

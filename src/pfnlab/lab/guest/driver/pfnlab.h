@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What one can ask of /dev/pfnlab; shared by the driver and the guest agent. Every argument is 64 bits wide,
- * physical and virtual places are in bytes. PROTOCOL.md says what each request is for.
+ * The requests that /dev/pfnlab takes; shared by the driver and the guest agent. Every argument is 64 bits wide,
+ * physical and virtual addresses are in bytes. PROTOCOL.md says what each request is for.
  */
 #ifndef PFNLAB_H
 #define PFNLAB_H
@@ -10,55 +10,55 @@
 #include <linux/types.h>
 
 #define PFNLAB_DEVICE "/dev/pfnlab"
-#define PFNLAB_EXPORT_DEVICE "/dev/pfnlab_export"   /* the same, by a file with an address space of its own */
+#define PFNLAB_EXPORT_DEVICE "/dev/pfnlab_export"   /* the same, through a file with its own address space */
 
-/* How mmap populates; the file offset is the physical address. The numbers are those of the recorded cases. */
+/* How mmap populates; the file offset is the physical address. The recorded cases use these numbers. */
 enum pfnlab_kind {
 	PFNLAB_REMAP,                 /* remap_pfn_range of the whole VMA */
 	PFNLAB_FAULT,                 /* nothing; the fault handler calls vmf_insert_pfn */
-	PFNLAB_REMAP_PART,            /* remap_pfn_range of [start, start + len) of the VMA */
+	PFNLAB_REMAP_PART,            /* remap_pfn_range of [start, start + len) in the VMA */
 	PFNLAB_FAULT_PROT,            /* vmf_insert_pfn_prot with the mode in insert */
 	PFNLAB_FAULT_MIXED,           /* VM_MIXEDMAP, vmf_insert_mixed */
-	PFNLAB_REMAP_HALVES,          /* two calls of remap_pfn_range */
+	PFNLAB_REMAP_HALVES,          /* two remap_pfn_range calls */
 	PFNLAB_REMAP_RAM,             /* remap_pfn_range of the driver's own pages */
-	PFNLAB_FAIL = 8,              /* mmap answers ENXIO */
-	PFNLAB_FAULT_PMD,             /* vmf_insert_pfn_pmd where a leaf fits; from 6.12 */
+	PFNLAB_FAIL = 8,              /* mmap returns ENXIO */
+	PFNLAB_FAULT_PMD,             /* vmf_insert_pfn_pmd if a leaf fits; from 6.12 */
 	PFNLAB_FAULT_PUD,             /* vmf_insert_pfn_pud, else PMD */
-	PFNLAB_APPLY,                 /* apply_to_page_range, as i915 does: nobody is asked for a cache mode */
-	PFNLAB_REMAP_NARROWED,        /* the driver's own pages one by one, the VMA narrowed to each, as hfi1 does */
+	PFNLAB_APPLY,                 /* apply_to_page_range, as i915 does: no cache mode is requested */
+	PFNLAB_REMAP_NARROWED,        /* the driver's own pages one by one; the VMA is narrowed to each, as in hfi1 */
 	PFNLAB_FAULT_REMAP,           /* the fault handler calls remap_pfn_range of the whole VMA */
 	PFNLAB_REMAP_BARE,            /* remap_pfn_range of the whole VMA, which gets no operations */
-	PFNLAB_IOMAP,                 /* vm_iomap_memory, of all physical memory */
-	PFNLAB_FAULT_MKWRITE,         /* as PFNLAB_FAULT; first writes ask pfn_mkwrite */
-	PFNLAB_MIXED_MKWRITE,         /* as PFNLAB_FAULT_MIXED; first writes insert anew, vmf_insert_mixed_mkwrite */
+	PFNLAB_IOMAP,                 /* vm_iomap_memory, from all of physical memory */
+	PFNLAB_FAULT_MKWRITE,         /* like PFNLAB_FAULT; first writes call pfn_mkwrite */
+	PFNLAB_MIXED_MKWRITE,         /* like PFNLAB_FAULT_MIXED; first writes insert anew, vmf_insert_mixed_mkwrite */
 	PFNLAB_INSERT_PAGE,           /* vm_insert_page of each of the driver's own pages */
-	PFNLAB_INSERT_PAGES,          /* vm_insert_pages of them */
-	PFNLAB_MAP_PAGES,             /* vm_map_pages_zero of them */
-	PFNLAB_PAGE_MKWRITE,          /* nothing; faults give them to the kernel, and first writes ask page_mkwrite */
-	PFNLAB_MIXED_PAGES,           /* nothing; faults insert every second one, and frames between them */
-	PFNLAB_BUFFER,                /* as PFNLAB_REMAP_RAM; where it fails, says whether entries show what is freed */
-	PFNLAB_FAULT_MOVED,           /* as PFNLAB_REMAP; the fault handler inserts the frame four pages away */
-	PFNLAB_EXPORT,                /* as PFNLAB_REMAP, of PFNLAB_EXPORT_DEVICE */
+	PFNLAB_INSERT_PAGES,          /* vm_insert_pages of these pages */
+	PFNLAB_MAP_PAGES,             /* vm_map_pages_zero of these pages */
+	PFNLAB_PAGE_MKWRITE,          /* nothing; faults give them to the kernel, and first writes call page_mkwrite */
+	PFNLAB_MIXED_PAGES,           /* nothing; faults insert every second one, and frames in between */
+	PFNLAB_BUFFER,                /* like PFNLAB_REMAP_RAM; if it fails, reports entries that map what is freed */
+	PFNLAB_FAULT_MOVED,           /* like PFNLAB_REMAP; the fault handler inserts the frame four pages away */
+	PFNLAB_EXPORT,                /* like PFNLAB_REMAP, on PFNLAB_EXPORT_DEVICE */
 	PFNLAB_STACK,                 /* the mmap of PFNLAB_EXPORT_DEVICE hands the VMA to a file of PFNLAB_DEVICE */
 	PFNLAB_STACK_PREPARE,         /* the same, and that file has mmap_prepare; from 6.19 */
 };
 
-/* Cache mode of vm_page_prot. */
+/* The cache mode in vm_page_prot. */
 enum pfnlab_mode { PFNLAB_AS_IS, PFNLAB_WC, PFNLAB_UC_MINUS, PFNLAB_WT };
 
-/* Which ioremap. */
+/* The kind of ioremap. */
 enum pfnlab_ioremap {
 	PFNLAB_IOREMAP, PFNLAB_IOREMAP_WC, PFNLAB_IOREMAP_CACHE, PFNLAB_IOREMAP_UC, PFNLAB_IOREMAP_WT,
 };
 
-/* Which set_memory, or set_pages_array. */
+/* The kind of set_memory, or of set_pages_array. */
 enum pfnlab_set_memory { PFNLAB_SET_WB, PFNLAB_SET_WC, PFNLAB_SET_UC };
 
-/* How the kernel comes to harm. */
+/* The way to make the kernel fail. */
 enum pfnlab_harm { PFNLAB_NULL_POINTER, PFNLAB_BUG, PFNLAB_PANIC, PFNLAB_WARN };
 
 #define PFNLAB_RAM_PAGES 16       /* the driver's own pages */
-#define PFNLAB_OF_RAM (1ULL << 63) /* in a physical address: counted from the begin of these */
+#define PFNLAB_OF_RAM (1ULL << 63) /* in a physical address: relative to the start of these pages */
 
 struct pfnlab_map { __u64 kind, mode, start, len, insert; };
 struct pfnlab_unmap { __u64 start, len, even_cows; };
@@ -99,7 +99,7 @@ struct pfnlab_harmed { __u64 how; };
 #define PFNLAB_WATCH           _IO('p', 24)
 #define PFNLAB_SET_PAGES       _IOW('p', 25, struct pfnlab_set)
 
-/* Each request that a request of the host names, by its word. */
+/* Each command that a host request can name, by its word. */
 #define PFNLAB_EACH_COMMAND(COMMAND) \
 	COMMAND("map", PFNLAB_MAP) COMMAND("unmap", PFNLAB_UNMAP) COMMAND("zap", PFNLAB_ZAP) \
 	COMMAND("remap", PFNLAB_REMAP_LIVE) COMMAND("claim", PFNLAB_CLAIM) COMMAND("release", PFNLAB_RELEASE) \
