@@ -1,4 +1,4 @@
-"""Property violations by a run: faults of one kernel, regardless of other machines, and the steps not judged."""
+"""Violations of properties by one run, regardless of other machines, and the steps that were not judged."""
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
