@@ -52,7 +52,7 @@ def test_a_bug_is_explained_where_it_is_named(page: Any) -> None:
 
     page.one("#violations summary").click()
 
-    page.until(lambda: "If a part of a tracked mapping is unmapped" in page.text("#violations .known"))
+    page.until(lambda: "If part of a tracked mapping is unmapped" in page.text("#violations .known"))
     assert "until 6.16" in page.text("#violations .known")
     assert [] == page.violations()
     page.keep("explorer-violation")

@@ -15,6 +15,7 @@ from pfnlab.diagnosis.messages.kernel_said import narrowed, version_in
         ("CPU: 0 PID: 1 Comm: a Tainted: G        W  O      (2.6.32-5-amd64 #1)", "2.6.32-5-amd64"),
         ("WARNING: at /build/linux-3.2.41/mm/memory.c:100", "3.2.41"),
         ("version 6.1 of a driver", None),
+        ("Linux version 5.10.0.0.1234567 (b@h) #1 SMP", None),
         (
             "Linux version 5.10.0-23-arm64 (Debian 10.2.1-6) #1 SMP Debian 5.10.179-1 (2023-05-12)",
             "5.10.0-23-arm64 (5.10.179)",

@@ -142,7 +142,7 @@ LISTED = [
     [
         ("It goes page by page, not over a border; generic_access_phys() is told the page", [2, 4]),
         ("generic_access_phys() leaves ordinary memory alone, RAM of a driver too", [4, 2]),
-        ("vma_adjust_trans_huge() splits leaves of 2 MiB", [1]),
+        ("vma_adjust_trans_huge() splits only 2 MiB leaves", [1]),
         ("mm: fix unmap_mapping_range() beyond 4 GiB on 32-bit", [5]),
         (
             "mm/page_vma_mapped: continue past nonmatching huge PMDs; vma_adjust_trans_huge()",

@@ -5,8 +5,9 @@ from enum import Enum
 
 import msgspec
 
+from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.messages.cases import KernelRange
-from pfnlab.kernel.bugs.kernel_name import release_key
+from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 
 _VERSION = r"(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:[-+~.][\w.+~-]{1,80})?)"
 #: The first line of a boot.
@@ -73,8 +74,18 @@ def version_in(text: str) -> str | None:
         found = pattern.search(text)
         if found is not None:
             version = found[1].rstrip(".-")
-            return f"{version} ({built})" if (built := _built_from(version, text)) else version
+            said = f"{version} ({built})" if (built := _built_from(version, text)) else version
+            return said if _is_kernel(said) else None
     return None
+
+
+def _is_kernel(name: str) -> bool:
+    """True if the bugs of such a kernel can be looked up; a damaged banner has any text."""
+    try:
+        kernel_name(name)
+    except Misuse:
+        return False
+    return True
 
 
 def _built_from(version: str, text: str) -> str:
