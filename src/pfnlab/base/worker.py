@@ -269,8 +269,8 @@ def executed(
 ) -> Worker:
     """A Python interpreter in its own session that answers requests; its output goes to standard error.
 
-    :param make: ``package.module:function``, which is called there with its end of the stream and
-        *arguments*, and creates the function that answers requests
+    :param make: ``package.module:function``, called in the interpreter with its end of the stream
+        and *arguments*; it returns the function that answers requests
     :param dies: end it along with the calling thread; otherwise it ends only when the stream is closed
     :param environment: variables to set in addition to this process's
     """

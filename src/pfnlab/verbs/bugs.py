@@ -35,7 +35,7 @@ class BugsRequest(Request, frozen=True, kw_only=True):
         Option("Show only bugs that violate this property, named as in check and run.", "PROPERTY"),
     ] = None
     discussion: Annotated[
-        str | None, Option("Show only entries for this discussion, e.g. 002, or thread.", "DISCUSSION")
+        str | None, Option("Show only entries for this discussion or thread, e.g. 002.", "DISCUSSION")
     ] = None
     series: Annotated[
         str | None,

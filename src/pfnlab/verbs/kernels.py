@@ -140,7 +140,7 @@ def _row(kind: str, things: list[CacheEntry]) -> tuple[str, str, str, str]:
 
 #: The fallback for each role in the tests.
 _STATUSES = {
-    "new": "which is new: differences from the model there are news",
+    "new": "which is new: a difference from the model there is a new finding",
     "cached": "from the cache, because it is no longer offered",
     "gone": "unavailable: recorded runs replace it",
 }
@@ -228,7 +228,10 @@ class RemoveRequest(Request, frozen=True, kw_only=True):
 
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)] = ()
     older: Annotated[
-        float | None, Option("Remove all files, not only kernels, unused for this many days.", "DAYS", min=0)
+        float | None,
+        Option(
+            "Remove all files (not just kernels) that have not been used for this many days.", "DAYS", min=0
+        ),
     ] = None
 
 

@@ -121,7 +121,7 @@ def _version(folder: Path) -> str:
         text = ""
     numbers = dict(_MAKEFILE.findall(text))
     if "VERSION" not in numbers or "PATCHLEVEL" not in numbers or not (folder / "mm" / "memory.c").exists():
-        raise Misuse(f"{folder} is not a kernel tree: it has no kernel Makefile or no mm/memory.c")
+        raise Misuse(f"{folder} is not a kernel tree: the kernel Makefile or mm/memory.c is missing")
     return ".".join(filter(None, (numbers["VERSION"], numbers["PATCHLEVEL"], numbers.get("SUBLEVEL"))))
 
 
