@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fake_guests import BIG, KERNEL, PROGRAM, FakeGuest, Lab, clean, losing
@@ -98,6 +100,28 @@ def test_without_memory_no_guest_waits(lab: StoppableLab, monkeypatch: pytest.Mo
     lab.run_in_turn(PROGRAM, BIG, PROGRAM)
 
     assert 3 == len(lab.guests)
+
+
+def test_a_guest_whose_memory_is_on_a_disk_is_ended(
+    lab: StoppableLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several such files would fill the disk, and are slow."""
+    monkeypatch.setattr(guests, "_is_on_disk", lambda guest: True)
+
+    lab.run_in_turn(PROGRAM, BIG, PROGRAM)
+
+    assert 3 == len(lab.guests)
+
+
+@pytest.mark.parametrize(
+    ("ram", "on_disk"),
+    [(None, False), ("/dev/shm/pfnlab-1/ram", False), ("/tmp/pfnlab-1/ram", True), ("/dev/shmem/ram", True)],
+)
+def test_where_the_memory_is(ram: str | None, on_disk: bool) -> None:
+    """Memory that cannot be read from outside is QEMU's own."""
+    guest: Any = SimpleNamespace(ram=None if ram is None else Path(ram))
+
+    assert on_disk == guests._is_on_disk(guest)
 
 
 def test_the_guest_that_waited_longest_is_ended(lab: StoppableLab, monkeypatch: pytest.MonkeyPatch) -> None:

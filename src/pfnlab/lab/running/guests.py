@@ -17,6 +17,7 @@ from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.stepper import Stepper
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.launch import SHARED_MEMORY
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.places import bar_mib_for
@@ -135,7 +136,7 @@ class Guests:
         booted, self.current = self.current, None
         if booted is None:
             return
-        if _free_mib() < LEAST_FREE_MIB or not booted.stepper.stop():
+        if _free_mib() < LEAST_FREE_MIB or _is_on_disk(booted.guest) or not booted.stepper.stop():
             self._end(booted)
             return
         self._stopped[booted.shape] = booted
@@ -162,6 +163,12 @@ def driver_pages(guest: GuestLike) -> PfnRange | None:
         return None
     start = phys_to_pfn(int(address[1]))
     return PfnRange(start, start + DRIVER_RAM_PAGES)
+
+
+def _is_on_disk(guest: GuestLike) -> bool:
+    """True if a guest's RAM is a file on a disk, because there was no room for it in shared memory."""
+    ram: Path | None = getattr(guest, "ram", None)
+    return ram is not None and not ram.is_relative_to(SHARED_MEMORY)
 
 
 def _free_mib() -> int:

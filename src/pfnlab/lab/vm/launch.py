@@ -31,6 +31,9 @@ CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 #: kernels from 7.2 on.
 NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
+#: The folder for files in memory.
+SHARED_MEMORY = "/dev/shm"
+
 _ROOM = 16 * CHANNEL_SIZE
 
 #: Kernel parameters for every guest: exit at once on an oops, the same addresses on every boot, shorter
@@ -98,11 +101,11 @@ def memory_folder(room: int) -> str | None:
     Containers often have little space there, and running out of it kills processes.
     """
     try:
-        shared = os.statvfs("/dev/shm")
+        shared = os.statvfs(SHARED_MEMORY)
     except OSError:
         return None
     roomy = shared.f_bavail * shared.f_frsize >= _ROOM + room
-    return "/dev/shm" if roomy and os.access("/dev/shm", os.W_OK) else None
+    return SHARED_MEMORY if roomy and os.access(SHARED_MEMORY, os.W_OK) else None
 
 
 def is_stopped(process: int) -> bool:
