@@ -103,7 +103,7 @@ class Acting(Operations, ABC):
         return _mapped(moved or Span(old.name, old.start, old.start + pages), seen)
 
     def fork(self, name: str | None = None, *, refused: ForkRefusal | None = None) -> LiveTask:
-        """fork(2); the child then has operations of its own: ``c = m.fork(); c.munmap(a)``.
+        """fork(2); the child then has its own operations: ``c = m.fork(); c.munmap(a)``.
 
         :param name: the child's name in the program
         :param refused: make the fork fail for a reason outside memory management
@@ -138,8 +138,8 @@ class Acting(Operations, ABC):
     def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
         """Stop the processor inside the task's next operation: ``m.hold("unmap_vmas").munmap(a)``.
 
-        Other tasks go on until ``m.release()``. One of them may be held too; each is then released by name,
-        e.g. ``m.release("main")``.
+        Other tasks continue until ``m.release()``. One of them may be held too; each is then released by
+        name, e.g. ``m.release("main")``.
         """
         return Forced(self, {"hold": Hold(function, nth, at_return)})
 

@@ -164,7 +164,7 @@ class RunReport(RowResult):
         return content
 
     def text(self, *, steps: bool = False, trace: bool = False, width: int = _WIDTH) -> str:
-        """The machines side by side, as text.
+        """A text with the machines side by side.
 
         :param steps: include VMAs, tracked reservations, page-table entries and flushes
         :param trace: include the order of kernel calls as well

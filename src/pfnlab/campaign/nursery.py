@@ -111,7 +111,7 @@ _SHARDS = "pfnlab.campaign.nursery:shards"
 
 
 def shards(end: End) -> Callable[[Shard | None], bytes]:
-    """Run attempts at shards, each in a fork, exchanged as JSON, as on a cluster; None is no shard."""
+    """Run attempts at shards, each in a fork, exchanged as JSON, as on a cluster; None means no shard."""
     from pfnlab.campaign import work  # noqa: F401  (imported once, for all forks)
 
     return lambda shard: encode(_in_a_fork(shard)) if shard is not None else b""

@@ -178,7 +178,7 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[check]]``: scopes on models, each with every policy.
 
-    :param policies: e.g. ``trackers`` or ``flushes/tlb_end_vma``; empty for the models as they are
+    :param policies: e.g. ``trackers`` or ``flushes/tlb_end_vma``; empty for the unchanged models
     """
 
     machines: tuple[str, ...]

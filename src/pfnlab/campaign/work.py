@@ -1,4 +1,4 @@
-"""The work of shards, by task. Nothing here writes to the store."""
+"""The work of shards, by task. This module does not write to the store."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping

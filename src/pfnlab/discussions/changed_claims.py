@@ -35,7 +35,7 @@ class TwoMachines(Protocol):
         ...
 
     def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
-        """A context that sets the level at which both machines are observed; None is the default level."""
+        """A context that sets the level at which both machines are observed; None for the default level."""
         ...
 
 

@@ -49,7 +49,7 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
         each next to its model
     :param expected: the answer on which the claim rests
     :param model: the model's answer; null if it was not requested
-    :param kernel: results from stock kernels; null if there are none, and outside a clone
+    :param kernel: results from stock kernels; null without any, and outside a clone
     :param patched: the result from a kernel whose patch implements the policy, with the name of the patch,
         its programs and how many of them differ from the model; null if no patch implements it
     :param against: whether the expected answer contradicts the claim

@@ -46,7 +46,7 @@ class Claim(NamedTuple):
     """One claim.
 
     :param quote: the author's words, verbatim; ``[…]`` marks omitted words in the sentence
-    :param hedge: those words in the quotation that hedge; empty if there are none
+    :param hedge: those words in the quotation that hedge; may be empty
     :param reading: how we understand it
     :param status: its status
     :param because: the condition, the refutation, or why it is open; empty if the status needs no reason

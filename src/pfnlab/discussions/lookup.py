@@ -35,7 +35,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
     :param date: the date of the message, as precisely as the archive has it
     :param message: the message's subject
     :param quote: the author's words, verbatim
-    :param hedge: those words in the quotation that hedge; empty if there are none
+    :param hedge: those words in the quotation that hedge; may be empty
     :param reading: how we understand it
     :param status: its status
     :param because: the condition, the refutation, or why it is open; empty if the status needs no reason
@@ -95,7 +95,7 @@ def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
 
 
 def claim_numbered(number: str) -> NumberedClaim:
-    """The claim with this number, ``004.22`` or ``4.22``; raises Misuse if there is none."""
+    """The claim with this number, ``004.22`` or ``4.22``; raises Misuse if not found."""
     found = {one.number: one for one in claims_of()}
     if short := _SHORT.fullmatch(number):
         number = f"{short[1].zfill(3)}.{short[2]}"

@@ -66,7 +66,7 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     :param mail: the message's numbers in a stored public archive
     :param named_in: the numbers of other mails there that mention it
     :param base: the model to compare it with, e.g. ``7.2``
-    :param policy: the design as a policy, as ``--on`` takes it after *base*; may be empty
+    :param policy: the design as a policy for ``--on``, written after *base*; may be empty
     :param patch: a file in evidence/patches that gives a kernel this policy; may be empty
     :param landed: the commits, including those in stable series
     :param release: the first releases that contain them
@@ -109,7 +109,7 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param fate: what became of it
     :param expressible: whether a program or a search of the model can show it, and which, or what is missing
     :param properties: the ``check`` properties that it violates
-    :param new: the property that would detect it, if there is none yet
+    :param new: the property that would detect it, if it does not exist yet
     :param bugs: its rows in docs/bugs.md
     :param program: a program in pfnlab's library that concerns it
     :param reviews: its reviews

@@ -78,7 +78,7 @@ class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/
             yield from _row("remark", remark)
 
     def _counted(self, discussion: str) -> str:
-        """The number of claims in a discussion, as text."""
+        """A text with the number of claims in a discussion."""
         found = [one for one in self.claims if one.number.startswith(f"{discussion}.")]
         statuses = Counter(one.status for one in found)
         counts = ", ".join(f"{status} {count}" for status, count in statuses.items())
@@ -92,7 +92,7 @@ class DefectResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-defect/
     :param thread: the thread's number
     :param title: the thread's subject
     :param defect: its data
-    :param on: the versions that have it and can be run as a policy, as ``--on`` takes them
+    :param on: the versions that have it and can be run as a policy, in the form of ``--on``
     """
 
     thread: str
@@ -268,7 +268,7 @@ class DiscussionList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-discu
 
     @classmethod
     def now(cls) -> DiscussionList:
-        """The list as it is now."""
+        """The current list."""
         return cls(
             threads=tuple(map(ListedThread.of, posted_threads())),
             discussions=tuple(map(ListedDiscussion.of, discussions())),

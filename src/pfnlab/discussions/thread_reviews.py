@@ -36,7 +36,7 @@ class PostedRow(msgspec.Struct, frozen=True):
     :param row: e.g. ``R11``, or thread and version, e.g. ``T3 Pei Li v1``
     :param properties: the properties that it violates
     :param reviews: the comparisons
-    :param not_reviewed: why there are none, if there are none
+    :param not_reviewed: why it has no reviews, if it has none
     """
 
     row: str
@@ -46,7 +46,7 @@ class PostedRow(msgspec.Struct, frozen=True):
 
 
 class ShownProperty(msgspec.Struct, frozen=True):
-    """A property that is newly violated, as expected.
+    """A property that was expected to be newly violated, and is.
 
     :param name: its name
     :param form: what kind of evidence it is
@@ -155,7 +155,7 @@ def review_rows(rows: Sequence[PostedRow], reviewer: Reviewer, limit: float) -> 
 def _enough(pairs: Sequence[tuple[PostedRow, PostedReview]], found: ReviewSoFar) -> bool:
     """True if no further piece can change the outcome of these rows.
 
-    A violation or a change is final. To establish that there is none, the core questions are needed.
+    A violation or a change is final. Their absence can be established only by the core questions.
     """
     return all(_is_settled(row, review, found) for row, review in pairs)
 

@@ -84,7 +84,7 @@ class Inspections:
         return _bounded({"says": visible_name(answer.says), "html": unstyled(blocks)})
 
     def explain(self, question: questions.ExplainQuestion) -> Any:
-        """Return what log lines mean; raise Misuse if there are none, or the kernel version is wrong."""
+        """Return what log lines mean; raise Misuse without lines, or if the kernel version is wrong."""
         if not question.lines.strip():
             raise Misuse("there is nothing to explain: paste a line of a log, or a whole log")
         kernel = question.kernel.strip() or None

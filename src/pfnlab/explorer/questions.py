@@ -1,7 +1,7 @@
 """Questions from the page, with limits, and the replies to them.
 
-Data that does not match a question is refused before anything uses it. A reply is an answer, or one line that
-says why there is none.
+Data that does not match a question is refused before anything uses it. A reply is an answer, or one line with
+the reason why it could not be given.
 """
 
 import resource
@@ -184,7 +184,7 @@ def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
 
 
 def refused(reason: str) -> bytes:
-    """Return the reply that says why there is no answer."""
+    """Return the reply with the reason for not answering."""
     return msgspec.json.encode({"refused": reason})
 
 

@@ -78,7 +78,7 @@ class _Refusal(Exception):
 
 
 class Gate:
-    """The application *app*, behind this module's checks: ``Authorization: Bearer TOKEN``."""
+    """The application *app*, after this module's checks: ``Authorization: Bearer TOKEN``."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token = app, token
@@ -156,7 +156,7 @@ def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
 
 
 async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> bytes:
-    """Return the whole body, storing no more than its form allows, whatever length the request states."""
+    """Return the whole body, storing at most what its form allows, whatever length the request states."""
     too_large = _Refusal(413, f"{form.noun} has at most {form.most} bytes")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > form.most:

@@ -155,7 +155,7 @@ class ClusterOwners:
         return [answers[part] for part in parts]
 
     def _workers(self) -> list[str]:
-        """The available workers, at least one (Undecided if none is available for a while)."""
+        """The available workers, at least one (Undecided after a while without any)."""
         until = time.monotonic() + _APPEARS
         while not (workers := worker_addresses(self._client)):
             if time.monotonic() > until:

@@ -125,7 +125,7 @@ Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
 
 
 class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
-    """A shard of a campaign, as stored.
+    """A stored shard of a campaign.
 
     :param seconds: the limit for one attempt
     :param state: :data:`WAITING`, :data:`DONE` or :data:`ISOLATED`
@@ -148,7 +148,7 @@ class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredCampaign(msgspec.Struct, frozen=True):
-    """A campaign, as stored.
+    """A stored campaign.
 
     :param digest: a digest of its shards' keys: the same for the same work
     :param stop: whether a stop was requested

@@ -238,7 +238,7 @@ def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
 
 
 def cost(packages: Iterable[PackageOffer]) -> str:
-    """The download and disk sizes of *packages*, as text."""
+    """A text with the download and disk sizes of *packages*."""
     packages = list(packages)
     size = sum(entry.package.size for entry in packages)
     unpacked = sum(entry.unpacked for entry in packages)

@@ -95,7 +95,7 @@ def matching(name: str, offers: Sequence[Offer]) -> list[Offer]:
 
 
 def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
-    """The newest known offer that matches *name*, or the newest of all if none is known."""
+    """The newest known offer that matches *name*, or else the newest."""
     return best_known(matching(name, offers))
 
 
@@ -108,7 +108,7 @@ _K = TypeVar("_K", bound=_KernelRow)
 
 
 def best_known(kernels: Sequence[_K]) -> _K | None:
-    """The last known kernel in *kernels*, or just the last if none is known."""
+    """The last known kernel in *kernels*, or else just the last."""
     return next((kernel for kernel in reversed(kernels) if kernel.known), kernels[-1] if kernels else None)
 
 

@@ -1,8 +1,8 @@
 """Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a verified vmlinuz in the cache.
 
 The packages are Debian's amd64 cloud flavour (:mod:`pfnlab.lab.images.kernel_offers`). A series stands for
-its newest kernel that is both known and on offer, or the newest on offer if none is known. A cached kernel is
-a directory ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, if the
+its newest kernel that is both known and on offer, or else the newest on offer. A cached kernel is a
+directory ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, if the
 package has them, ``config``, ``System.map`` and ``changelog.gz``. It appears by a single rename, so it is
 either complete or absent.
 """

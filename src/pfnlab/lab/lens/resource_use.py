@@ -1,4 +1,4 @@
-"""Kernel resources in use: counts and lists that a program must leave as they were.
+"""Kernel resources in use: counts and lists that a program must leave unchanged.
 
 Resources of live processes, including the guest's agent, are subtracted, because their memory may grow.
 Structures that a kernel lacks are skipped, so two snapshots of one kernel always have the same parts.

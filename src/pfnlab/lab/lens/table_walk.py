@@ -1,4 +1,4 @@
-"""Page-table walks: a task's tables, as runs of entries, and the kernel's direct map of RAM."""
+"""Page-table walks: runs of entries in a task's tables, and the kernel's direct map of RAM."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -23,7 +23,7 @@ _WORD = 8
 
 
 class TableWalk:
-    """Reads the page-table *entries* of *task*, area by area, as runs."""
+    """Reads the page-table *entries* of *task*, area by area, in runs."""
 
     def __init__(self, view: KernelView, task: str) -> None:
         self._view, self._task = view, task

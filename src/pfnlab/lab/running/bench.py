@@ -154,7 +154,7 @@ class Bench:
         return self._guests.any
 
     def kill(self) -> None:
-        """Do nothing: whoever provides the guests ends them."""
+        """Do nothing: the provider of the guests ends them."""
 
     def drop(self) -> None:
         """End its guests."""

@@ -1,4 +1,4 @@
-"""A bench in a process of its own, so that its observing and parsing take no time from other benches.
+"""A bench in a separate process, so that its observing and parsing take no time from other benches.
 
 The process is a worker with one guest; both end when the worker's stream is closed.
 """

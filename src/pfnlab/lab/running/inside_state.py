@@ -89,7 +89,7 @@ class Words:
         self._ptes: dict[str, tuple[tuple[RawEntries, ...], tuple[PteSeen, ...]]] = {}
 
     def state(self, raw: RawState, places: Places) -> LensState:
-        """Convert *raw*; *places* says where the program's devices and areas are."""
+        """Convert *raw*; *places* has the locations of the program's devices and areas."""
         if self._places is not places:
             self._places = places
             self._ptes.clear()

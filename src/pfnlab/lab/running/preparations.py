@@ -178,7 +178,7 @@ class StopPoint(NamedTuple):
 
 
 def stops_of(program: Program) -> list[StopPoint]:
-    """A stop after each operation; if a call in it is forced, its preparations have stops of their own."""
+    """A stop after each operation; if a call in it is forced, its preparations have separate stops."""
     stops, operations = [], 0
     for op, around in zip(program.ops, preparations(program), strict=True):
         if _is_forced(op):

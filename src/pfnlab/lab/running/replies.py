@@ -94,7 +94,7 @@ class _Section:
 
 
 def reply_until(lost: LostGuest) -> str:
-    """A lost guest's reply: the complete sections, then the reason why there are no more."""
+    """A lost guest's reply: the complete sections, then the reason why the rest is missing."""
     return f"{lost.answered}{LOST} {' '.join(str(lost).split())}\n"
 
 

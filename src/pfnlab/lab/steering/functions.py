@@ -83,7 +83,7 @@ class Functions:
         return None
 
     def injection(self, op: Op, pid: int) -> Injection | None:
-        """The call to force in *op* by task *pid*; None if there is none, or the kernel lacks it."""
+        """The call to force in *op* by task *pid*; None without one, or if the kernel lacks it."""
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
             function = self.kernel_name(op.fail.function) or op.fail.function

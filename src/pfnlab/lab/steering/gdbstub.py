@@ -292,7 +292,7 @@ class GdbStub:
         raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
 
     def poll(self, limit: float) -> Stop | None:
-        """The next stop, or None if there is none within *limit* seconds."""
+        """The next stop, or None after *limit* seconds without one."""
         try:
             reply = self._wire.receive(limit, "stop")
         except TimedOut:
@@ -302,7 +302,7 @@ class GdbStub:
         return self.reason
 
     def wait(self, limit: float, event: str) -> Stop:
-        """The next stop; TimedOut, with *event* in the message, if there is none within *limit* seconds."""
+        """The next stop; TimedOut, with *event* in the message, after *limit* seconds without one."""
         stop = self.poll(limit)
         if stop is None:
             raise TimedOut(f"{event} did not happen within {limit:g} s")

@@ -39,7 +39,7 @@ class Breakpoints:
         self.set, self.clear = stub.insert_breakpoint, stub.remove_breakpoint
 
     def poll(self) -> Stop | None:
-        """The next stop of a running machine; None, with the machine still running, if there is none soon."""
+        """The next stop of a running machine; None, with the machine still running, if none comes soon."""
         return self._stub.poll(_WAIT)
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:

@@ -39,7 +39,7 @@ class GuestLike(Protocol):
         """True if it is killed or stopped from outside, or was at the time it was lost."""
 
     def close(self) -> None:
-        """End it; harmless if it has already ended. Another thread may be waiting for a reply meanwhile."""
+        """End it; harmless if it has already ended. Another thread may be waiting for a reply."""
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
-    """Yield a hunt's known violations as a table by operation; nothing if there are none."""
+    """Yield a hunt's known violations as a table by operation; nothing without any."""
     shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
     known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
     lines = (

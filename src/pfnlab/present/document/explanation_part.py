@@ -135,7 +135,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
 
 
 def _first_check(event: ExplainedEvent) -> str:
-    """Return the most specific cause of the errno, with the check that reveals it; empty if there is none."""
+    """Return the most specific cause of the errno, with the check that reveals it; empty if unknown."""
     return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
 
 

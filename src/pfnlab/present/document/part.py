@@ -42,7 +42,7 @@ class Part(msgspec.Struct, frozen=True):
     :param more: further content, left out of documents with many results
     :param about: its program's title; empty if it has none
     :param inside: whether machines differ only in ways that a user of the kernel cannot see
-    :param facts: names and values that say how it was made, the command first
+    :param facts: names and values that describe how it was made, the command first
     :param lost: whether it is undecided because a guest was lost
     :param first: the first line in a terminal; a document has the title and the sentence instead
     """
@@ -122,7 +122,7 @@ def figures_on_demand(draw: Callable[[ModuleType], Iterable[Figure]]) -> DrawnFi
 
 
 def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:
-    """Yield a section with *blocks*, unless there are none."""
+    """Yield a section with *blocks*, if there are any."""
     if blocks:
         yield Chapter(title, blocks, folded)
 

@@ -33,7 +33,7 @@ class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that every part has.
 
     :param says: a one-sentence description for screen readers
-    :param rule: steps or sections in docs/semantics, separated by spaces; empty if there are none
+    :param rule: steps or sections in docs/semantics, separated by spaces; may be empty
     :param beside: the ids of related parts, separated by spaces
     :param changed: whether it is new, or differs from before this step
     """
@@ -117,7 +117,7 @@ class StateScene(msgspec.Struct, frozen=True):
     """One step on one machine.
 
     :param tasks: the tasks that have an address space
-    :param vmas: None if they were not observed; likewise ``runs`` and ``book``
+    :param vmas: None if they were not observed; the same for ``runs`` and ``book``
     :param tlbs: the cached translations by processor; None if the machine cannot report them
     :param flushes: None if they were not counted
     :param unreached: why the machine did not get to this step; empty if it did

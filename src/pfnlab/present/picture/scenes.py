@@ -196,7 +196,7 @@ MOST_STEPS = 400
 
 
 class Scenes:
-    """A program's runs as scenes; Misuse if there are none, or one is of another program or too long."""
+    """A program's runs as scenes; Misuse without runs, or if one is of another program or too long."""
 
     def __init__(self, program: Program, runs: Sequence[Run]) -> None:
         check_runs(program, runs)

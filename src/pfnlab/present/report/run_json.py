@@ -174,7 +174,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict as it was printed; nothing is compared again."""
+        """The printed verdict; nothing is compared again."""
         machines = self.machines
         return Verdict(
             differences=self.differences,

@@ -1,7 +1,7 @@
 """Every meaning of a word that pfnlab prints or accepts, for ``pfnlab help WORD``.
 
 A word is a glossary term, property, bug, rule, message, switch, policy, program, errno or ``--json`` key. The
-texts come from the data of each part; this module has no explanations of its own.
+texts come from the data of each part; this module itself contains no explanations.
 """
 
 from __future__ import annotations
