@@ -62,8 +62,8 @@ def test_a_bug_is_shown_on_models(ask: Ask) -> None:
     answer = ask("bugs", "run", "CVE-2024-35877")
 
     assert 0 == answer.code
-    assert "model:6.1.84  broken" in answer.out
-    assert "model:6.1.85  mended" in answer.out
+    assert "model:6.1.84  has it" in answer.out
+    assert "model:6.1.85  fixed" in answer.out
 
 
 def test_a_machine_that_cannot_tell_is_undecided(ask: Ask) -> None:

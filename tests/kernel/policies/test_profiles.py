@@ -215,8 +215,8 @@ def test_a_stable_series_with_a_design_of_its_own() -> None:
     ("version", "says"),
     [
         ("6.1.192", "profile 6.1.192"),
-        ("6.1.191", "profile 6.1.191, not met on a kernel; "),
-        ("6.1.9999", " is the newest met"),
+        ("6.1.191", "profile 6.1.191, not compared with a kernel; "),
+        ("6.1.9999", " is the newest compared"),
         ("6.6.87", "profile 6.6.87, not confirmed on a kernel (assumed: "),
     ],
 )

@@ -80,7 +80,7 @@ def bug_called(name: str) -> Bug:
     shown = visible_name(wanted)[:40]
     if _CVE.fullmatch(wanted):
         raise Misuse(f"no bug of the catalogue has the number {shown}: `pfnlab bugs list --cve` lists those")
-    raise Misuse(f"there is no bug {shown!r}: `pfnlab bugs list` has them, as A06 or CVE-2024-35877")
+    raise Misuse(f"there is no bug {shown!r}: `pfnlab bugs list` lists them, e.g. A06 or CVE-2024-35877")
 
 
 def options_lacking(one: Bug, options: Mapping[str, str]) -> tuple[str, ...]:

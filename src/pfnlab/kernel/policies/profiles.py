@@ -93,7 +93,7 @@ def described(version: str) -> str:
     guesses = assumed(version)
     says = f"profile {version}, not confirmed on a kernel"
     if series_of(version) in CONFIRMED:
-        says = f"profile {version}, not met on a kernel; {_around(version)}"
+        says = f"profile {version}, not compared with a kernel; {_around(version)}"
     return says + (f" (assumed: {', '.join(guesses)})" if guesses else "")
 
 
@@ -103,8 +103,8 @@ def _around(version: str) -> str:
     older = [known for known in same_series if version_key(known) < version_key(version)]
     newer = [known for known in same_series if version_key(known) > version_key(version)]
     if older and newer:
-        return f"{older[-1]} and {newer[0]} were met"
-    return f"{older[-1]} is the newest met" if older else f"{newer[0]} is the oldest met"
+        return f"{older[-1]} and {newer[0]} were compared"
+    return f"{older[-1]} is the newest compared" if older else f"{newer[0]} is the oldest compared"
 
 
 #: The profiles of all releases, oldest first.

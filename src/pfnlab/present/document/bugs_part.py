@@ -30,22 +30,25 @@ def _affected(content: AffectsResult) -> str:
     counts = content.counts
     words = [number_of(counts.get("has", 0), "known bug")]
     others = (one for one in counts.items() if one[0] != "has")
-    words += [f"{count} {_FIXED if word == 'mended' else word}" for word, count in others]
+    words += [f"{count} {_COUNTED.get(word, word)}" for word, count in others]
     return f"{content.version}: {', '.join(words)}."
 
 
-#: The state of a bug whose fix a changelog names.
-_FIXED = "fixed by its changelog"
-#: The states of rows that something other than a date decides.
+#: The words for the number of bugs in a state, if they differ from the state.
+_COUNTED = {"mended": "fixed according to its changelog", "not known": "possible"}
+#: The states of rows that are decided by something other than a date.
 _RULED_OUT = ("not with this configuration", "not on this architecture")
 #: The groups of rows, each with a caption and a test for membership.
 _GROUPS: tuple[tuple[str, Callable[[AffectedBy], bool]], ...] = (
     ("It has", lambda row: row.kind.is_fault and row.word == "has"),
-    ("Not known", lambda row: row.kind.is_fault and row.word == "not known"),
-    ("Fixed by its changelog", lambda row: row.kind.is_fault and row.word == "mended" and bool(row.named)),
+    ("It may have", lambda row: row.kind.is_fault and row.word == "not known"),
+    (
+        "Fixed according to its changelog",
+        lambda row: row.kind.is_fault and row.word == "mended" and bool(row.named),
+    ),
     ("Ruled out", lambda row: row.kind.is_fault and row.word in _RULED_OUT),
     ("Changes, not bugs", lambda row: not row.kind.is_fault and row.word == "has"),
-    ("Changes, not known", lambda row: not row.kind.is_fault and row.word == "not known"),
+    ("Changes it may have", lambda row: not row.kind.is_fault and row.word == "not known"),
 )
 
 
@@ -63,8 +66,9 @@ def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
     yield from (Paragraph(f"{mark} {note}", wrapped=True) for note, mark in marks.items())
     if content.left_out:
         number = number_of(content.left_out, "entry", "entries")
-        hidden = f"{number} not shown (fixed, not introduced yet, or rules): --all."
-        yield Paragraph(hidden, "pale", wrapped=True)
+        yield Paragraph(
+            f"{number} not shown (fixed, introduced later, or rules): add --all.", "pale", wrapped=True
+        )
 
 
 def _affects_table(caption: str, rows: list[AffectedBy], marks: Mapping[str, str]) -> Iterator[Block]:
@@ -80,7 +84,7 @@ def _affected_row(row: AffectedBy, marks: Mapping[str, str]) -> tuple[Cell, ...]
     what = linkless(row.what)
     what += f" {row.cve}." if row.cve and row.cve not in what else ""
     only = f"On {', '.join(row.architectures)} only." if _is_rare(row) else ""
-    also = f"Measured: {', '.join(row.also)}." if row.also else ""
+    also = f"Measurements: {', '.join(row.also)}." if row.also else ""
     note = marks.get(row.note, row.note)
     ended = "" if row.word in _RULED_OUT else " ".join(filter(None, (row.fixed, note, only, also)))
     named = [f"Line {one.line:,} of the changelog: {one.text}" for one in row.named]
@@ -108,7 +112,7 @@ def part(content: BugRunResult) -> Part:
     first = f"{content.id}  {content.title}{cve}: {content.what}"
     breaks = ", ".join(content.breaks)
     return part_of_result(
-        content, f"Bug {content.id}", says, _run_blocks(content), ("breaks", breaks), first=first
+        content, f"Bug {content.id}", says, _run_blocks(content), ("violates", breaks), first=first
     )
 
 
@@ -118,7 +122,7 @@ def _shown(content: BugRunResult) -> str:
     names = {one.program for one in content.programs} | {one.program for one in content.held}
     programs = number_of(len(names), "program")
     same = sum(not program.sign for program in content.programs)
-    words = [f"{programs}, {number_of(len(machines) + len(content.held), 'answer')}"]
+    words = [f"{programs}, {number_of(len(machines) + len(content.held), 'result')}"]
     broken = sum(one.answer != one.says for one in content.held)
     words += [f"{broken} contradicting the rule"] if broken else []
     words += [f"{wrong} contradicting its dates"] if wrong else []
@@ -131,7 +135,7 @@ def _run_blocks(content: BugRunResult) -> Iterator[Block]:
         yield Paragraph(_sign(program))
         yield Table(
             f"{program.program}",
-            ("machine", "shows", "answer", "violates"),
+            ("machine", "bug", "result", "violates"),
             tuple(_machine_row(program, machine) for machine in program.machines),
             glance=(0, 1, 2, 3),
         )
@@ -141,11 +145,15 @@ def _run_blocks(content: BugRunResult) -> Iterator[Block]:
     if content.held:
         yield Table(
             "The rule holds",
-            ("program", "machine", "step", "answer"),
+            ("program", "machine", "step", "result"),
             tuple(map(_held_row, content.held)),
             glance=(0, 1, 2, 3),
         )
     yield Paragraph(_shown(content))
+
+
+#: The words for what a machine shows of a bug, if they differ from the result's.
+_SHOWN = {"broken": "has it", "mended": "fixed"}
 
 
 def _sign(program: ShownProgram) -> str:
@@ -153,9 +161,10 @@ def _sign(program: ShownProgram) -> str:
         return f"{program.program}: {program.before} and {program.after} do not differ."
     broken = ""
     if program.violated:
-        broken = f"; {', '.join(program.violated)} violated on {program.before} alone"
-    fields = ", ".join(one.field for one in program.sign)
-    return f"{program.program}, step {program.step + 1}, {program.op} ({fields}){broken}"
+        broken = f"; only {program.before} violates {', '.join(program.violated)}"
+    fields = " and ".join(one.field for one in program.sign)
+    differ = "differs" if len(program.sign) == 1 else "differ"
+    return f"{program.program}, step {program.step + 1}, {program.op}: {fields} {differ}{broken}"
 
 
 def _held_row(one: HeldMachine) -> tuple[Cell, ...]:
@@ -165,9 +174,9 @@ def _held_row(one: HeldMachine) -> tuple[Cell, ...]:
 
 
 def _machine_row(program: ShownProgram, machine: ShownMachine) -> tuple[Cell, ...]:
-    word = cell(machine.word)
+    word = cell(_SHOWN.get(machine.word, machine.word))
     if not machine.as_expected:
-        word = cell(f"{machine.word}, expected {machine.expected}", "bad")
+        word = cell(f"{word.lines[0]}, expected {_SHOWN.get(machine.expected, machine.expected)}", "bad")
     answers = zip(program.sign, machine.answers, strict=False)
     shown = "; ".join(f"{one.field} {', '.join(lines) or '-'}" for one, lines in answers)
     return cells(machine.machine, word, shown, ", ".join(machine.violated), code=False)

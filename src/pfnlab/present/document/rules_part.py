@@ -18,9 +18,9 @@ def part(content: RulesBetween) -> Part:
     names = " and ".join(content.versions)
     seen = sum(change.by_user for change in content.changes)
     says = (
-        f"{number_of(len(content.changes), 'rule')} differ, a user sees {seen} of them; of "
-        f"{number_of(content.asked, 'program')} {len(content.programs)} show a user something else, "
-        f"{len(content.inside)} differ inside the kernel only"
+        f"{number_of(len(content.changes), 'rule')} changed, {seen} of them visible to users; of "
+        f"{number_of(content.asked, 'program')} {len(content.programs)} show users a difference, "
+        f"{len(content.inside)} differ only inside the kernel"
     )
     if not content.changes:
         says = "the same rules"
@@ -33,22 +33,22 @@ def _blocks(content: RulesBetween) -> Iterator[Block]:
     shown = [change for change in others if change.seen is not None]
     moot = [change for change in shown if change.seen is not None and change.seen.by_user]
     by_user = [change for change in content.changes if change.by_user]
-    yield from _rules("Rules with an effect users can see", by_user)
-    yield from _rules("Rules hidden by another rule", moot)
+    yield from _rules("Changes with an effect users can see", by_user)
+    yield from _rules("Changes hidden by another change", moot)
     inside = [change for change in shown if change not in moot]
-    yield from _rules("Rules with an effect only inside the kernel", inside)
-    yield from _rules("Rules with no effect in any program", [one for one in others if one.seen is None])
+    yield from _rules("Changes with an effect only inside the kernel", inside)
+    yield from _rules("Changes with no effect in any program", [one for one in others if one.seen is None])
     rows = (
         cells(one.program, str(one.seen.step), one.seen.field, ", ".join(one.rules), one.asks)
         for one in content.programs
     )
-    head = ("program", "step", "in", "rules", "question")
+    head = ("program", "step", "field", "changes", "question")
     yield from headed("Programs with a difference users can see", head, rows, 4)
     if content.titles:
-        yield Paragraph("Stable commits between them that touch this area:")
+        yield Paragraph("Stable commits between them in this area:")
         yield Bullets(content.titles)
     if content.undecided:
-        yield Paragraph(f"No rule for {', '.join(content.undecided)}.")
+        yield Paragraph(f"Undecided, because the model has no rule: {', '.join(content.undecided)}.")
 
 
 def _rules(caption: str, changes: Sequence[RuleChange]) -> Iterator[Table]:
@@ -58,7 +58,7 @@ def _rules(caption: str, changes: Sequence[RuleChange]) -> Iterator[Table]:
         for change in changes
     )
     below = (Chapter(change.change, (Bullets(tuple(_lines(change))),)) for change in changes)
-    return headed(caption, ("rule", "bug", "program", "since"), rows, 3, below)
+    return headed(caption, ("change", "bug", "program", "since"), rows, 3, below)
 
 
 def _lines(change: RuleChange) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _lines(change: RuleChange) -> Iterator[str]:
 
 
 def _values(seen: SeenChange) -> Iterator[str]:
-    """Yield the lines of the field, without the rule and with it."""
-    for rule, lines in (("without it", seen.first), ("with it", seen.second)):
+    """Yield the lines of the field without the change, and with it."""
+    for rule, lines in (("without the change", seen.first), ("with the change", seen.second)):
         more = len(lines) - _LINES
         said = "; ".join(lines[:_LINES]) + (f" and {more} more" if more > 0 else "")
         yield f"{seen.field} {rule}: {said or '-'}"
