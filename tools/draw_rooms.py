@@ -30,6 +30,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             *("base.own_code", "base.branches", "base.progress", "base.made", "base.extras"),
             *("base.schema_files", "base.toml_text", "base.json_text", "base.terminal_text"),
+            "base.spelling",
         ),
         ("base.worker", "base.result", "base.wildcards"),
         ("base.processes", "base.supervised"),

@@ -40,14 +40,14 @@ def test_what_is_no_pages_is_said(where: Any) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: pl.check("7.2"),
-        lambda: pl.machine("7.2"),
+        lambda: pl.check("7.2", "small", 1).checks[0].machine,
+        lambda: pl.machine("7.2").name,
+        lambda: pl.run("munmap-middle", "7.2").runs[0].machine,
     ],
 )
-def test_a_machine_without_its_kind_is_said(call: Callable[[], object]) -> None:
-    """With the name that is meant."""
-    with pytest.raises(pl.Misuse, match=r"there is no machine '7\.2': did you mean model:7\.2\?"):
-        call()
+def test_a_version_alone_is_a_model(call: Callable[[], object]) -> None:
+    """As on the command line."""
+    assert "model:7.2" == call()
 
 
 @pytest.mark.parametrize("on", ["model:7.2", ["model:7.2"], []])

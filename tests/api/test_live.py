@@ -190,7 +190,7 @@ def live() -> pl.LiveMachine:
 #: What is wrong, and what the message says of it.
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: pl.machine("model:99"), "there is no kernel profile '99'"),
-    (lambda: pl.machine("7.2"), "did you mean model:7.2"),
+    (lambda: pl.machine("modl:7.2"), "did you mean model:7.2"),
     (
         lambda: pl.machine("qemu:7.2"),
         r'm = pfnlab.machine\("model:7.2"\), then pfnlab.run\(m.program, on="qemu:7.2"\)',

@@ -25,7 +25,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KEYWORDS
 from pfnlab.programs.model.model_machine import ModelMachine, OpenRun, model_of
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.named_machines import name_machine, newest_series, with_policies
+from pfnlab.programs.runs.named_machines import full_name, name_machine, newest_series, with_policies
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 if TYPE_CHECKING:
@@ -283,6 +283,7 @@ def with_own(name: str, policies: Policies) -> str:
 
     :raises Misuse: if a file is not a policy, or *name* is not a model
     """
+    name = full_name(name)
     if isinstance(policies, Mapping):
         if policies and not name.startswith("model:"):
             raise Misuse(f"policies are for models, and {name} is not one: write model:SERIES")

@@ -26,7 +26,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.named_machines import newest_series
+from pfnlab.programs.runs.named_machines import full_name, newest_series
 from pfnlab.programs.runs.observation import Run
 from pfnlab.verbs.run import RunRequest, programs_run
 
@@ -314,6 +314,7 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
     specs = [f"model:{newest_series()}"] if on is None else [on] if isinstance(on, str) else list(on)
     if not specs:
         raise Misuse('no machine is named: write on="model:7.2"')
+    specs = list(map(full_name, specs))
     if not policies:
         return specs
     if not any(spec.startswith("model:") for spec in specs):

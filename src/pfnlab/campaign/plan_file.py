@@ -10,6 +10,7 @@ from typing import Any
 from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import MOST_WRITTEN, check_regular, read_text
 from pfnlab.base.inert import one_line
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.campaign.plan import Plan, PlanFiles, changes_of
 from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
@@ -23,7 +24,6 @@ from pfnlab.kernel.policies import SEAM_OF
 from pfnlab.kernel.policies.own import files_in, is_path
 from pfnlab.kernel.policies.seams import POLICIES
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.runs.look import look_named
 from pfnlab.programs.runs.named_machines import name_machine, open_machine
 

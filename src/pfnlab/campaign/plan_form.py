@@ -9,10 +9,10 @@ from typing import Any, get_args
 import msgspec
 
 from pfnlab.base.inert import one_line
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import package_tables
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.store.rows import TASK_NAMES
-from pfnlab.programs.lang.words import did_you_mean
 
 #: Tokens that may contain a statement's sign, the signs themselves, and line ends.
 _PIECE = re.compile(

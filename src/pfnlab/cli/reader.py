@@ -277,8 +277,10 @@ def _usage(verb: str) -> str:
 
 def _instead(name: str, known: Sequence[str], verb: str) -> str:
     """Return the end of a message: the nearest of *known*, or the command that lists them."""
-    from difflib import get_close_matches
+    from pfnlab.base.spelling import nearest
 
     by_word = {one.lstrip("-"): one for one in known}
-    close = get_close_matches(name.lstrip("-"), by_word, n=1)
-    return f": did you mean {by_word[close[0]]}?" if close else f": `{_command(verb)} --help` lists them"
+    close = nearest(name.lstrip("-"), by_word)
+    if close is None:
+        return f": `{_command(verb)} --help` lists them"
+    return f": did you mean {by_word[close]}?"

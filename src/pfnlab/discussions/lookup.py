@@ -10,9 +10,9 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PrintedStruct, in_columns
+from pfnlab.base.spelling import did_you_mean, nearest
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.reading import discussions
-from pfnlab.programs.lang.words import did_you_mean, nearest
 
 #: A claim's number, with or without leading zeros.
 _SHORT = re.compile(r"(\d{1,3})\.0*(\d+)")

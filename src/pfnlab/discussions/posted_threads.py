@@ -14,8 +14,8 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import read_text
 from pfnlab.base.inert import url_part
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.programs.lang.words import did_you_mean
 
 _HERE = Path(__file__).parent / "threads"
 

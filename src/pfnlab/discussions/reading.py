@@ -9,6 +9,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import read_text
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.checker.scopes.properties import questions
@@ -27,7 +28,6 @@ from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion
 from pfnlab.discussions.step_parts import STEP_PARTS, StepPart
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.kernel.policies.trackers import TRACKERS
-from pfnlab.programs.lang.words import did_you_mean
 
 _HERE = Path(__file__).parent
 T = TypeVar("T", bound=msgspec.Struct)

@@ -48,11 +48,11 @@ def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[Liste
     """Yield the results, or write a file or copy. Misuse if a filter or store is wrong, or options
     conflict."""
     from pfnlab.base.files import check_output
+    from pfnlab.base.spelling import did_you_mean
     from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.store.export import COLUMNS, export, table_rows
     from pfnlab.campaign.store.rows import ResultFilter
     from pfnlab.campaign.store.store import Store, files_of_store, store_address
-    from pfnlab.programs.lang.words import did_you_mean
 
     _check(request)
     address = store_address(request.store)

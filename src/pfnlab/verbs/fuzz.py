@@ -125,13 +125,13 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     """
     from pfnlab.hunt.fuzz.filing import Folder
     from pfnlab.hunt.fuzz.rounds import compared_together
-    from pfnlab.programs.runs.named_machines import newest_series
+    from pfnlab.programs.runs.named_machines import full_name, newest_series
 
     if request.enumerate is not None:
         refuse_ineffective(request, "--enumerate", "draws nothing", but=_DRAWN)
     elif request.cells is not None:
         raise Misuse("--cells needs a scope: add --enumerate pci")
-    specs = request.on or (f"qemu:{newest_series()}",)
+    specs = tuple(map(full_name, request.on)) or (f"qemu:{newest_series()}",)
     groups = compared_together(specs, request.profile, apart=request.enumerate is not None)
     if len(groups) > 1 and request.resume is not None:
         raise Misuse(f"{request.resume} holds one hunt, not {len(groups)}: name one kernel")

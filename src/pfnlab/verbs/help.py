@@ -69,14 +69,12 @@ def _script(shell: str) -> str:
 
 def _instead(word: str) -> str:
     """Return the end of a message: the nearest known words, or the command that searches texts."""
-    from difflib import get_close_matches
-
     from pfnlab.base.inert import shell_word
+    from pfnlab.base.spelling import near_words
     from pfnlab.present.report.word_meanings import known_words
     from pfnlab.verbs.pfnlab import VERBS
 
-    by_word = {known.casefold(): known for known in (*VERBS, *known_words())}
-    close = [by_word[one] for one in get_close_matches(word.casefold(), by_word, n=3, cutoff=0.7)]
+    close = near_words(word, (*VERBS, *known_words()), likeness=0.7)
     if not close:
         return f": `pfnlab bugs find {shell_word(word)}` searches bugs, messages, programs and claims"
     return f": did you mean {', '.join(close[:-1])}{' or ' * bool(close[:-1])}{close[-1]}?"

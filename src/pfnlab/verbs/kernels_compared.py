@@ -191,7 +191,8 @@ def _models(request: DiffRequest) -> Iterator[RulesBetween]:
     from pfnlab.kernel.policies.profiles import exact
 
     check_output(request.output, litmus_files(request.litmus))
-    versions = version_named(request.first), version_named(request.second)
+    first, second = (name.removeprefix("model:") for name in (request.first, request.second))
+    versions = version_named(first), version_named(second)
     if exact(versions[0]) == exact(versions[1]):
         raise Misuse(f"{request.first} and {request.second} are the same version: name two")
     yield rules_between(versions, Programs.of(request.litmus), jobs=request.jobs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -85,6 +84,7 @@ def perform_show(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
 
 def _one(name: str) -> str:
     """Return the source of a policy, or the switches of one of its eras; Misuse if the name is unknown."""
+    from pfnlab.base.spelling import guess
     from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
     from pfnlab.kernel.policies.shipped_policies import all_policies
     from pfnlab.programs.runs.named_machines import all_series
@@ -95,10 +95,8 @@ def _one(name: str) -> str:
     sources = {policy.name: policy.source for policy in all_policies()}
     if name not in sources:
         choices = [*sources, *VM_PAT_ERAS, *all_series()]
-        close = difflib.get_close_matches(name, choices, n=1)
-        guess = f"did you mean {close[0]}? " if close else ""
         raise Misuse(
-            f"no policy or profile {name!r}: {guess}known are {', '.join(choices)}, "
+            f"no policy or profile {name!r}: {guess(name, choices)}known are {', '.join(choices)}, "
             "and exact versions such as 6.12.94"
         )
     return sources[name]

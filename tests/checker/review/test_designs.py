@@ -25,6 +25,11 @@ def test_a_design_is_a_change_of_the_base_or_a_model(design: str, model: str) ->
     assert ("model:7.2", model) == models_reviewed(design, "model:7.2")
 
 
+def test_a_version_alone_is_a_model() -> None:
+    """As the base and as the design."""
+    assert ("model:7.3", "model:6.1") == models_reviewed("6.1", "7.3")
+
+
 def test_the_seam_of_a_file_is_that_of_its_policy(tmp_path: Path) -> None:
     """As everywhere else."""
     own = tmp_path / "mine.py"

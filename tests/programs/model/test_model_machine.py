@@ -447,12 +447,15 @@ def test_a_switch_can_be_turned() -> None:
         ("7.2,tracker=none", "there are base_pfn, caller_managed, "),
         ("7.2,mseal=maybe", "write mseal=on or mseal=off"),
         ("7.2,mseal", "write mseal=on or mseal=off"),
-        ("7.2,colour=blue", "changes nothing known"),
-        ("7.2,colour.front=blue", "changes nothing known"),
+        ("7.2,colour=blue", "there is no seam or switch 'colour': write config=FILE"),
+        ("7.2,colour.front=blue", "there is no seam or switch"),
+        ("7.2,fulsh=end_vma", "there is no seam or switch 'fulsh': did you mean flush=?"),
+        ("7.2,flush=end_vmas", "did you mean end_vma?"),
+        ("7.2,flush.munmp=none", "did you mean munmap?"),
         (
             "7.2,walker.smaps=early_refusal",
             "walker has no place 'smaps': there are folio_walk_start, walk_page_vma, walk_page_range, "
-            "get_user_pages, as in walker.folio_walk_start=POLICY",
+            "get_user_pages, e.g. walker.folio_walk_start=POLICY",
         ),
         ("7.2,flush.=none", "flush has no place '': there are munmap, exit, zap, "),
         ("7.2,tracker.munmap=exact", "a tracker is one for all places: write tracker=POLICY"),

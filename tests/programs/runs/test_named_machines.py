@@ -22,6 +22,7 @@ from pfnlab.programs.runs.named_machines import (
     KINDS,
     MachineKind,
     all_series,
+    full_name,
     kind_of,
     name_machine,
     name_machines,
@@ -169,3 +170,17 @@ def test_a_range_that_is_none_is_refused(spec: str, says: str) -> None:
     """With what to write instead."""
     with pytest.raises(Misuse, match=re.escape(says)):
         spread([spec])
+
+
+@for_each(
+    ("spec", "full"),
+    [
+        ("7.3", "model:7.3"),
+        ("6.12.94,flush=none", "model:6.12.94,flush=none"),
+        ("qemu:7.3", "qemu:7.3"),
+        ("bzImage", "bzImage"),
+    ],
+)
+def test_a_version_alone_is_a_model(spec: str, full: str) -> None:
+    """Wherever a machine is named."""
+    assert full == full_name(spec)

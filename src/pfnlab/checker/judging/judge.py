@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.checker.judging import entries, operations
 from pfnlab.checker.judging.contents import PageContents
 from pfnlab.checker.judging.device_mappings import DeviceMappings
@@ -31,7 +32,6 @@ from pfnlab.kernel.policies.seams import with_policy
 from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program
-from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Expectation, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel

@@ -3,7 +3,7 @@
 import re
 
 from pfnlab.base.errors import Misuse
-from pfnlab.programs.runs.named_machines import newest_series, with_policies
+from pfnlab.programs.runs.named_machines import full_name, newest_series, with_policies
 
 #: The beginning of a change of a model.
 _CHANGE = re.compile(r"[\w.]+=")
@@ -20,9 +20,9 @@ def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
     :param base: the name of the base, or None for the newest model
     :raises Misuse: if one of the names is not a model
     """
-    base = base or f"model:{newest_series()}"
+    base, design = full_name(base or newest_series()), full_name(design)
     if not base.startswith("model:"):
-        raise Misuse(f"{base} cannot be reviewed against: write a model, as model:7.2")
+        raise Misuse(f"{base} cannot be reviewed against: write a model, e.g. model:7.2")
     if design.startswith("model:"):
         return base, design
     if is_file(design):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.checker.scopes.entry_judges import booked_mode, no_stale, right_frames, walks_all, walks_pages
 from pfnlab.checker.scopes.moment import (
     Judge,
@@ -42,7 +43,7 @@ from pfnlab.checker.scopes.state_judges import (
 )
 from pfnlab.checker.search.exploration import Property
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
-from pfnlab.programs.lang.words import did_you_mean, quoted
+from pfnlab.programs.lang.words import quoted
 
 if TYPE_CHECKING:
     # Judging a run needs no search.

@@ -40,13 +40,14 @@ import msgspec
 from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import Missing, read_text
 from pfnlab.base.inert import one_line
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.walk_ops import ClearRefs
-from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean, quoted
+from pfnlab.programs.lang.words import FIRST_LINE, quoted
 
 #: A part of the pages of a mapping.
 Part = Literal["whole", "first", "middle", "last", "half", "all"]

@@ -30,7 +30,7 @@ from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import NamedMachine, name_machines, side_by_side
+from pfnlab.programs.runs.named_machines import NamedMachine, full_name, name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 
 
@@ -191,6 +191,7 @@ def show_bug(
             f"no program shows {bug.number} on two machines: "
             f"`pfnlab bugs show {shell_word(bug.number)}` says why"
         )
+    on = list(map(full_name, on))
     of_rows = (spec for row in bug.shown for spec in (row.before, row.after))
     named = name_machines(dict.fromkeys((*of_rows, *on)))
     programs = {

@@ -17,6 +17,7 @@ from itertools import product
 from typing import NamedTuple, TypeAlias
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.hunt.sweep.failing_cells import FAILURES, FailingCell, failing_cells
 from pfnlab.hunt.sweep.neighbouring_cells import NeighbouringCell, neighbouring_cells
 from pfnlab.hunt.sweep.swept_mappings import (
@@ -32,7 +33,6 @@ from pfnlab.hunt.sweep.swept_mappings import (
 )
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.words import did_you_mean
 
 #: The scope of all cells except those of marks, neighbours and failures, and of holds, which take far longer.
 ALL = "all"

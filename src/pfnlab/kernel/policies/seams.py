@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.spelling import guess
 from pfnlab.kernel.mm.gather import Flushes
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.mm.walk_policy import Walkers
@@ -69,7 +70,8 @@ def seam_and_place(name: str) -> tuple[str, str | None] | None:
     if place not in PLACES[seam]:
         places = ", ".join(PLACES[seam])
         raise Misuse(
-            f"{seam} has no place {place!r}: there are {places}, as in {seam}.{PLACES[seam][0]}=POLICY"
+            f"{seam} has no place {place!r}: {guess(place, PLACES[seam])}there are {places}, e.g. "
+            f"{seam}.{PLACES[seam][0]}=POLICY"
         )
     return seam, place
 
@@ -90,8 +92,11 @@ def with_policy(profile: Profile, seam: str, name: str, place: str | None = None
         make = POLICIES[seam][name]
     else:
         noun = "flush placement" if seam == "flush" else seam
-        names = ", ".join([*POLICIES[seam], *(VM_PAT_ERAS if seam == "tracker" else ())])
-        raise Misuse(f"there is no {noun} {name!r}: there are {names}, and files that end in .py")
+        names = [*POLICIES[seam], *(VM_PAT_ERAS if seam == "tracker" else ())]
+        raise Misuse(
+            f"there is no {noun} {name!r}: {guess(name, names)}there are {', '.join(names)}, and files that "
+            "end in .py"
+        )
     if seam == "tracker":
         return replace(profile, tracker=name, end_match=getattr(make, "END_MATCH", False))
     if seam == "flush":

@@ -4,7 +4,6 @@ Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, put in place 
 and driver are stored in the same way as for kernels from the archive.
 """
 
-import difflib
 import functools
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.spelling import guess
 from pfnlab.lab.images.cache import cache_root, new_folder, trusted, usable
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 
@@ -145,10 +145,9 @@ def _existing(name: str) -> BuiltKernel:
     kernel = find(name)
     if kernel is None:
         names = [other.name for other in built_kernels()]
-        near = difflib.get_close_matches(name, names, n=1)
         raise Misuse(
             f"no kernel {name!r} was built here: "
-            + (f"did you mean {near[0]}? " if near else "")
+            + guess(name, names)
             + (f"built are {', '.join(names)}" if names else "see `pfnlab kernels build --help`")
         )
     return kernel

@@ -1,6 +1,5 @@
 """Cloud-flavour kernels on offer, by exact version, and the choice of one for a given name."""
 
-import difflib
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from pfnlab.base.errors import MissingTool, Misuse, Undecided
+from pfnlab.base.spelling import guess
 from pfnlab.kernel.policies.known_kernels import known_packages, known_versions
 from pfnlab.kernel.policies.releases import (
     CONFIRMED,
@@ -192,10 +192,8 @@ def known_series(name: str) -> str:
     series = series_of(version) if version else name
     if series in CONFIRMED or (version and any(offer.series == series for offer in available_offers())):
         return series
-    near_names = difflib.get_close_matches(series, CONFIRMED, n=1)
-    hint = f"did you mean {near_names[0]}? " if near_names else ""
     raise Misuse(
-        f"no kernel series {series!r}: {hint}known series are {', '.join(CONFIRMED)}, "
+        f"no kernel series {series!r}: {guess(series, CONFIRMED)}known series are {', '.join(CONFIRMED)}, "
         "or give an exact version such as 6.12.107"
     )
 

@@ -1,12 +1,12 @@
 """Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and kernels built here."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.base.progress import say, working
+from pfnlab.base.spelling import guess
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.releases import CONFIRMED, is_version, series_of, upstream
 from pfnlab.lab.building.built import built, built_kernels, find
@@ -34,11 +34,9 @@ def _read(spec: str, profile: str | None) -> NamedMachine:
         if any(offer.series == name for offer in available_offers()):
             return NamedMachine(spec, name, stock=True)
     names = [kernel.name for kernel in built_kernels()]
-    close = difflib.get_close_matches(name, [*CONFIRMED, *names], n=1)
-    guess = f"did you mean qemu:{close[0]}? " if close else ""
     raise Misuse(
         f"no kernel {name!r}: not a series, a file or a kernel built here: "
-        f"{guess}known series are {', '.join(CONFIRMED)}"
+        f"{guess(name, [*CONFIRMED, *names], 'qemu:{}')}known series are {', '.join(CONFIRMED)}"
         + (f"; built here are {', '.join(names)}" if names else "")
     )
 

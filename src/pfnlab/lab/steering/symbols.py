@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import bisect
-import difflib
 import functools
 import re
 from copy import copy
 from pathlib import Path
 
 from pfnlab.base.errors import Undecided
+from pfnlab.base.spelling import near_words
 from pfnlab.lab.images.cache import cache_root, trusted, write_cached
 from pfnlab.lab.images.kernels import sha256_of
 from pfnlab.lab.vm.qemu import Guest
@@ -58,7 +58,7 @@ class Symbols:
     def address(self, name: str) -> int:
         """The address of *name*; Undecided if it is not a symbol, e.g. because it is inlined or renamed."""
         if name not in self._addresses:
-            near_names = difflib.get_close_matches(name, self._names, n=3)
+            near_names = near_words(name, self._names)
             hint = f"; near: {', '.join(near_names)}" if near_names else ""
             raise Undecided(f"{self._kernel} has no symbol `{name}`{hint}")
         return self._addresses[name]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.spelling import guess
 from pfnlab.base.units import PHYSICAL_BITS
 from pfnlab.programs.lang.ops import Program
 
@@ -74,9 +74,8 @@ def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
             numbers[key] = _number(machine, key, value)
         else:
             known = [*_BOUNDS, "parameter"]
-            close = difflib.get_close_matches(key, known, n=1)
-            guess = f"did you mean {close[0]}=? " if close else ""
-            raise Misuse(f"machine {machine!r}: unknown word {word!r}: {guess}write {', '.join(FORMS)}")
+            meant = guess(key, known, "{}=")
+            raise Misuse(f"machine {machine!r}: unknown word {word!r}: {meant}write {', '.join(FORMS)}")
     return Hardware(**numbers, parameters=tuple(parameters))
 
 

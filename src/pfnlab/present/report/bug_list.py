@@ -9,6 +9,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, PrintedStruct, in_columns
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
@@ -17,7 +18,6 @@ from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES
-from pfnlab.programs.lang.words import did_you_mean
 
 
 class BugWish(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from pfnlab.base.errors import Defect
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.programs.lang import words
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, DRIVER_RAM_PAGES, DriverMap, UnmapMappingRange
@@ -271,5 +272,5 @@ def _unknown(verb: str) -> str:
         return f"the line `{words.FIRST_LINE}` appears once, at the top: delete this one"
     if verb in words.PREFIXES:
         return f"`{verb}` comes first on its line: write {words.PREFIXES[verb]}"
-    near = words.did_you_mean(verb, words.VERBS, (*words.HEADERS, *words.PREFIXES, "expect"))
+    near = did_you_mean(verb, words.VERBS, (*words.HEADERS, *words.PREFIXES, "expect"))
     return f"unknown operation {words.quoted(verb)}{near}"

@@ -2,6 +2,7 @@
 
 from typing import Any, assert_never
 
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.programs.lang import ops, walk_ops, words
 from pfnlab.programs.lang.areas import SHOWING, VVAR, areas_showing
@@ -81,7 +82,7 @@ class CallValidity(DeviceValidity):
                 self.check_alive(value, name)
             case Word():
                 if value not in field.numbers:
-                    near = words.did_you_mean(value, field.numbers)
+                    near = did_you_mean(value, field.numbers)
                     raise Wrong(f"unknown {field.says} {words.quoted(value)}{near}", name)
             case Ending() | Flag() | Shape.HELD:
                 pass

@@ -5,7 +5,6 @@ In a wheel, the former are package data (``pfnlab/litmus``); in a checkout, they
 goes through this module.
 """
 
-import difflib
 import glob
 import os
 import re
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.spelling import near_words
 from pfnlab.programs.lang.library_list import FOLDER, library_folder
 from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
@@ -188,7 +188,7 @@ def _named(name: str, paths: Iterable[Path]) -> list[Path]:
 
 def _close_names(name: str) -> str:
     names = [path.stem for path in library_paths()]
-    close = difflib.get_close_matches(name.rpartition("/")[2], names, n=3)
+    close = near_words(name.rpartition("/")[2], names)
     guess = f"did you mean {', '.join(close)}? " if close else ""
     return f"{guess}`pfnlab litmus list` has all names"
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, NoReturn
 
 from pfnlab.base.errors import ProgramError
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.programs.lang import words
 
 _TOKEN = re.compile(
@@ -144,7 +145,7 @@ class Line:
             return self.take()
         if self.kind != "word":
             self.word(noun, example)
-        self.fail(f"unknown {noun} {words.quoted(self.next)}{words.did_you_mean(self.next, choices)}")
+        self.fail(f"unknown {noun} {words.quoted(self.next)}{did_you_mean(self.next, choices)}")
 
     def number_of(self, noun: str, example: str) -> int:
         """Read a whole number, decimal or hexadecimal, or refuse the line."""

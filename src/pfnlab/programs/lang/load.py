@@ -9,11 +9,12 @@ import msgspec
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.files import Unreadable, read_bytes
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import area_text, device_text, op_text, thp_lines
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.validity import check_program
-from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION, did_you_mean, quoted
+from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION, quoted
 
 
 def load_program(path: str | Path) -> Program:

@@ -1,5 +1,6 @@
 """The meaning of names at a given line of a program, and where devices may be named (docs/programs.md)."""
 
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.programs.lang import device_ops, words
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import DEVICE_VIAS, END_KINDS, MAIN_TASK, ONLY_KINDS, Call, Device
@@ -82,14 +83,14 @@ class Names:
             raise Wrong(
                 f"{VVAR} is placed by the kernel: move it to an area first, e.g. {words.VVAR_MOVED}", part
             )
-        near = words.did_you_mean(name, self.extents) if self.extents else ""
+        near = did_you_mean(name, self.extents) if self.extents else ""
         hint = near if "did you mean" in near else ": map it above this line or declare it with `area`"
         raise Wrong(f"nothing is mapped as {words.quoted(name)} yet{hint}", part)
 
     def check_known(self, task: str, part: str) -> None:
         """Refuse a task that has never existed."""
         if task not in self.tasks:
-            near = words.did_you_mean(task, self.tasks)
+            near = did_you_mean(task, self.tasks)
             hint = near if "did you mean" in near else ": fork it above, e.g. `c = fork`"
             raise Wrong(f"there is no task {words.quoted(task)} yet{hint}", part)
 
@@ -165,7 +166,7 @@ class DeviceValidity(Names):
         if device is None and name == device_ops.MOVED_BAR:
             raise Wrong("no device has another address yet: write `rescan_moved bar` above", "source")
         if device is None or device.kind != "pci":
-            hint = words.did_you_mean(
+            hint = did_you_mean(
                 name, [other for other, candidate in self.devices.items() if candidate.kind == "pci"]
             )
             raise Wrong(f"there is no pci device {words.quoted(name)}{hint}", "source")
@@ -277,7 +278,7 @@ class DeviceValidity(Names):
                 self._pci(device_ops.MOVED_BAR)
             if source.name in self.extents:
                 raise Wrong(f"{source.name} is an area: mmap takes pages of a device, anon or perf", "source")
-            hint = words.did_you_mean(source.name, (*self.devices, *words.NO_DEVICE))
+            hint = did_you_mean(source.name, (*self.devices, *words.NO_DEVICE))
             raise Wrong(f"there is no device {words.quoted(source.name)}{hint}", "source")
         if source.name == device_ops.MOVED_BAR and via in ("wc", "uc", "vfio"):
             raise Wrong(f"pages of this file have no address: write pages of the device, not {source}", "via")

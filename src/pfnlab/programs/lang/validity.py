@@ -6,6 +6,7 @@ form follow the same rules.
 """
 
 from pfnlab.base.errors import ProgramError
+from pfnlab.base.spelling import did_you_mean
 from pfnlab.kernel.policies.releases import is_series, series_of, version_key
 from pfnlab.programs.lang import ops, words
 from pfnlab.programs.lang.call_validity import CallValidity
@@ -167,7 +168,7 @@ class ProgramValidity(CallValidity):
         if len(self.devices) == words.MAX_DEVICES:
             raise Wrong(f"a program has at most {words.MAX_DEVICES} devices", "name")
         if device.kind not in words.KINDS:
-            hint = words.did_you_mean(device.kind, words.KINDS)
+            hint = did_you_mean(device.kind, words.KINDS)
             raise Wrong(f"unknown kind of device {words.quoted(device.kind)}{hint}", "kind")
         if device.pages < 1:
             raise Wrong("a device holds at least one page: write `1 page`", "pages")
@@ -255,11 +256,11 @@ class ProgramValidity(CallValidity):
         for number, leaked in enumerate(expect.leaked):
             part = f"leaked{number}"
             if leaked.span.name not in self.devices:
-                hint = words.did_you_mean(leaked.span.name, self.devices)
+                hint = did_you_mean(leaked.span.name, self.devices)
                 raise Wrong(f"there is no device {words.quoted(leaked.span.name)}{hint}", part)
             forwards(leaked.span, part)
             if leaked.mode not in words.MODES:
-                hint = words.did_you_mean(leaked.mode, words.MODES)
+                hint = did_you_mean(leaked.mode, words.MODES)
                 raise Wrong(f"unknown cache mode {words.quoted(leaked.mode)}{hint}", part)
 
     def end(self) -> None:

@@ -4,7 +4,6 @@ Operations with a special form are in :data:`ByHand`; all others have a row, fou
 """
 
 import re
-from collections.abc import Iterable
 from typing import TypeGuard, get_args
 
 from pfnlab.programs.lang import ops
@@ -227,29 +226,6 @@ KEYWORDS = frozenset(
         *(*DRIVER_HOW, *DRIVER_MODES),
     }
 )
-
-
-def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()) -> str:
-    """``: did you mean `munmap`?`` or, if nothing is close, a list of what to write instead.
-
-    :param unlisted: words that may be suggested but are not listed
-    """
-    words = list(choices)
-    meant = nearest(word, (*words, *unlisted))
-    if meant is not None:
-        return f": did you mean `{meant}`?"
-    if len(words) == 1:
-        return f": write `{words[0]}`"
-    return f": write one of {', '.join(words)}" if words else ""
-
-
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice of which *word* is probably a misspelling; None if none is close."""
-    import difflib  # only needed after an error
-
-    lowered = {choice.lower(): choice for choice in choices}
-    matches = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
-    return lowered[matches[0]] if matches else None
 
 
 def quoted(word: str) -> str:

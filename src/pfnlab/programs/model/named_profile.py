@@ -1,6 +1,5 @@
 """The profile for a model name, i.e. a version and changes."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.spelling import guess, nearest
 from pfnlab.kernel.bugs.kernel_name import version_named
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.mm.profile import Profile
@@ -16,7 +16,10 @@ from pfnlab.kernel.policies.kconfig import configuration_of, configured
 from pfnlab.kernel.policies.profiles import PROFILES, profile_of
 from pfnlab.kernel.policies.releases import is_version, series_of
 from pfnlab.kernel.policies.reports import REPORTS
-from pfnlab.kernel.policies.seams import seam_and_place, with_policy
+from pfnlab.kernel.policies.seams import PLACES, POLICIES, seam_and_place, with_policy
+
+#: The changes of a profile that are not switches or seams.
+_CHANGES = ("config", "with", "without", "freed_in_vain")
 
 #: The start of a version; distributions continue it in forms of their own.
 _VERSION = re.compile(r"\d+\.\d+")
@@ -39,11 +42,9 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
     """
     version, changes = version_in(spec), spec.split(",")[1:]
     if series_of(version) not in PROFILES or not is_version(version):
-        close = difflib.get_close_matches(version, PROFILES, n=1)
-        guess = f"did you mean model:{close[0]}? " if close else ""
         raise Misuse(
-            f"there is no kernel profile {version!r}: {guess}there are {', '.join(PROFILES)}, "
-            "and exact versions of them such as 6.1.176 or 7.3-rc7"
+            f"there is no kernel profile {version!r}: {guess(version, PROFILES, 'model:{}')}"
+            f"there are {', '.join(PROFILES)}, and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
     profile = configured(profile_of(version), configuration)
     # Apply the configuration first and the places of a seam last, so that narrower changes override.
@@ -91,15 +92,20 @@ def _changed(profile: Profile, change: str) -> Profile:
     if name == "freed_in_vain" and value in REPORTS:
         return replace(profile, freed_in_vain=value)
     if name == "freed_in_vain":
-        raise Misuse(f"there is no report {value!r}: there are {', '.join(REPORTS)}")
+        raise Misuse(f"there is no report {value!r}: {guess(value, REPORTS)}there are {', '.join(REPORTS)}")
     if name in switches and equals and value in ("on", "off"):
         switched: dict[str, Any] = {name: value == "on"}
         return replace(profile, **switched)
     if name in switches:
         raise Misuse(f"write {name}=on or {name}=off")
     names = ", ".join(switches)
+    places = (f"{seam}.{place}" for seam in PLACES for place in PLACES[seam])
+    known = (*_CHANGES, *POLICIES, *places, *switches)
+    meant = nearest(name, known)
+    if meant is not None:
+        raise Misuse(f"there is no seam or switch {name!r}: did you mean {meant}=?")
     raise Misuse(
-        f"{change!r} changes nothing known: "
+        f"there is no seam or switch {name!r}: "
         "write config=FILE, tracker=POLICY, flush=POLICY, walker=POLICY, walker.PLACE=POLICY, "
         f"freed_in_vain=REPORT, with=COMMIT, without=COMMIT or one of {names}"
     )

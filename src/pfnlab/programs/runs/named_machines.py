@@ -1,6 +1,5 @@
 """Machines by the names users write: ``model:7.2``, ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,7 @@ import msgspec
 
 from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.progress import Work, working
+from pfnlab.base.spelling import nearest
 from pfnlab.base.units import number_of
 from pfnlab.kernel.policies.releases import is_version, series_key
 from pfnlab.programs.lang.ops import Program
@@ -111,12 +111,18 @@ def name_machine(spec: str, profile: str | None = None) -> NamedMachine:
     :param profile: the series that a kernel file should behave like
     :raises Misuse: if it is not a machine name; the message suggests a correction
     """
+    spec = full_name(spec)
     kind, colon, rest = spec.partition(":")
     if not colon or kind not in KINDS:
         raise Misuse(f"there is no machine {spec!r}: {_guess(spec)}write {FORMS}")
     if not rest:
         raise Misuse(f"machine {spec!r} is incomplete: write {FORMS}")
     return kind_of(kind).read(spec, profile)
+
+
+def full_name(spec: str) -> str:
+    """*spec* with its kind: a version alone, also with changes, is a model: ``7.3,flush=none``."""
+    return f"model:{spec}" if is_version(spec.partition(",")[0]) else spec
 
 
 def files_named(specs: Iterable[str]) -> list[str]:
@@ -195,11 +201,9 @@ def is_spread(spec: str) -> bool:
 
 
 def _spread(spec: str) -> list[str]:
-    kind, colon, rest = spec.rpartition(":")
-    if not colon and is_version(rest):
-        return [f"model:{rest}"]
+    kind, _, rest = spec.rpartition(":")
     if not is_spread(spec):
-        return [spec]
+        return [full_name(spec)]
     known = all_series()
     first, _, last = rest.partition("..") if rest != "all" else (known[0], "", known[-1])
     for series in (first, last):
@@ -229,8 +233,9 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
 
     :raises Misuse: if a file is not a policy, or there is no model to apply it to
     """
+    specs = list(map(full_name, specs))
     if not paths:
-        return list(specs)
+        return specs
     from pfnlab.kernel.policies.own import load_policy
 
     if not any(spec.startswith("model:") for spec in specs):
@@ -351,13 +356,11 @@ def _run_telling(named: NamedMachine, machine: Machine, programs: Sequence[Progr
     return run_telling(machine, programs, lambda index, run: work.advance())
 
 
-# The most likely meaning of "7.2" or "quemu:7.2".
+# The most likely meaning of "quemu:7.2".
 def _guess(spec: str) -> str:
-    kind, colon, rest = spec.partition(":")
-    if not colon and re.fullmatch(r"\d+\.\d+(,.*)?", spec):
-        return f"did you mean model:{spec}? "
-    close = difflib.get_close_matches(kind, KINDS, n=1)
-    return f"did you mean {close[0]}:{rest or '7.2'}? " if close else ""
+    kind, _, rest = spec.partition(":")
+    meant = nearest(kind, KINDS)
+    return "" if meant is None else f"did you mean {meant}:{rest or newest_series()}? "
 
 
 def is_file(name: str) -> bool:
