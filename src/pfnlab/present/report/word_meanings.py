@@ -93,7 +93,7 @@ def _of_glossary(word: str) -> Iterator[WordMeaning]:
     for name, meaning in glossary().items():
         if any(_is(word, part) for part in (name, *name.split(", "))):
             rules = rules_about(word)
-            more = f"pfnlab help {rules[0].number}" if rules else ""
+            more = f"pfnlab help {shell_word(rules[0].number)}" if rules else ""
             yield WordMeaning("word", name, (meaning, *_links(rules), *_related(word)), more)
 
 
