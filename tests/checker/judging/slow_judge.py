@@ -17,7 +17,7 @@ from pfnlab.checker.judging.entries import (
 )
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.observed_spaces import Layout, SeenEntry
-from pfnlab.checker.judging.operations import looks_only, mode_asked
+from pfnlab.checker.judging.operation_judges import looks_only, mode_asked
 from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES, SeenMoment
 from pfnlab.checker.scopes.moment import FrameMode
 from pfnlab.kernel.hw.cachemode import CacheMode

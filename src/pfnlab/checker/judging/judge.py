@@ -6,7 +6,8 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.spelling import did_you_mean
-from pfnlab.checker.judging import entries, operations
+from pfnlab.checker.judging import entries
+from pfnlab.checker.judging import operation_judges as operations
 from pfnlab.checker.judging.contents import PageContents
 from pfnlab.checker.judging.device_mappings import DeviceMappings
 from pfnlab.checker.judging.first_steps import FirstSteps

@@ -68,6 +68,9 @@ _PAGES_READ = 128
 #: Maximum number of pages of a device to read after a step.
 _FRAMES_READ = 64
 
+#: The end of conventional memory, in pages: the devices in it are RAM.
+_CONVENTIONAL = 0xA0
+
 #: The checksum of a zero page without its first four bytes.
 _OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
 _MAX_NAME = 64
@@ -162,11 +165,12 @@ class Lens:
         )
 
     def _frames(self, places: plain.NamedPlaces) -> dict[str, tuple[tuple[int, int], ...]]:
-        # The contents of small devices that are RAM. The memory of a BAR is not in the file.
+        # The contents of small devices in conventional memory, which is RAM. The memory of a BAR is not in the
+        # file of a guest's RAM, though it is in a dump.
         return {
             name: tuple(map(self.held, range(*pfns)))
             for name, pfns in places.devices.items()
-            if pfns.nr <= _FRAMES_READ and all(map(self._view.holds, range(*pfns)))
+            if pfns.nr <= _FRAMES_READ and pfns.end <= _CONVENTIONAL
         }
 
     def held(self, pfn: int) -> tuple[int, int]:
