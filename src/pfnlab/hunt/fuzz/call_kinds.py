@@ -121,7 +121,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param schedules: threads, and operations that are held
     :param vfio: devices opened through vfio-pci
     :param slots: devices that are removed and added
-    :param leaves: give every program a device large enough for leaves, and a mapping that has some
+    :param leaves: give every program a device large enough for leaves, and a mapping with some
     :param fixed: give every program a device at a fixed address, ``isa`` or ``top``
     :param failures: make a quarter of the operations that may allocate fail
     :param neighbours: in every program, map next to other mappings, and draw ranges at their borders
