@@ -34,13 +34,13 @@ from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: Steps of one random walk through schedules.
+#: The length in steps of one random walk through schedules.
 _WALK = 60
 
 #: States found by each search of a swarm, and its depth if the scope has none.
 _SWARM_STATES, _SWARM_DEPTH = 10_000, 20
 
-#: The verdict on a property that the search could not decide before it was cut off.
+#: The verdict on a property that was still open when the search was cut off.
 PropertyVerdict = Literal["holds", "violated", "undecided"]
 
 HOLDS: PropertyVerdict = "holds"
@@ -176,7 +176,7 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
         return [answer for answer in self.answers if answer.verdict == verdict]
 
 
-#: The fields that text, reports and rows show in a special form; other fields are shown by name.
+#: The fields that text, reports and rows format specially; other fields are shown by name.
 SHOWN_APART = (
     *("made", "machine", "scope", "states", "transitions", "depth", "complete", "cut", "answers", "fired"),
     *("untaken", "growth", "ended", "swarm", "seconds"),
@@ -214,15 +214,16 @@ def check(
     elsewhere: RemoteSearch | None = None,
     counted: PartCount = UNCOUNTED,
 ) -> CheckResult:
-    """Try every sequence of the scope's operations on *machine*, and judge every state by *selection*.
+    """Try every sequence of the scope's operations on *machine*, and judge every state by the properties in
+    *selection*.
 
-    In a scope of races, try every schedule of its operations.
+    For a race scope, try every schedule of its operations.
 
     :param selection: the properties; None for all that apply to the scope
-    :param watch: also find branches of the policies that were never taken; takes about twice as long
+    :param watch: also report policy branches that were never taken; this takes about twice as long
     :param jobs: the number of processes that try operations or races in parallel; 1 if branches are watched
-    :param elsewhere: searches a model of sequences instead of this process
-    :param counted: counts walks, and the searches of a swarm
+    :param elsewhere: searches a model of sequences in place of this process
+    :param counted: counts random walks and swarm searches
     """
     selection = questions(scope=scope) if selection is None else selection
     model: KernelModel | RaceModel
@@ -286,7 +287,7 @@ def _swarmed(
     jobs: int,
     counted: PartCount,
 ) -> Exploration[Any]:
-    """:raises Misuse: if the scope is a scope of races"""
+    """:raises Misuse: if it is a race scope"""
     if isinstance(model, RaceModel):
         raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
 
@@ -378,9 +379,9 @@ def _answer(
 
 
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:
-    """The program that violates a property, shrunk unless it is of a race; None if a race has none.
+    """The program that violates a property, shrunk unless it comes from a race; None for a race without one.
 
-    It expects correct behaviour, so a machine with the same fault fails it.
+    The program expects correct behaviour, so it fails on a machine with the same fault.
     """
     title = f"{question.name} on model:{model.machine.spec}"
     asks = f"Can it happen that {MEANINGS[question.name].happens}?" if question.name in MEANINGS else ""
@@ -397,14 +398,14 @@ def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Qu
 def expecting(program: Program, machine: ModelMachine, name: str) -> Program:
     """*program*, expecting property *name* to hold on every kernel.
 
-    Runs are not judged by every property, and not while a processor is held. If *name* is not judged, the
-    program expects the properties that the run on *machine* violates, possibly none.
+    Not every property is judged on runs, and none while a processor is held. If *name* is not judged, the
+    program expects the properties that the run on *machine* violates, if any.
     """
     try:
         (run,) = machine.run([program])
     except Exception as trouble:
-        # A user's design may fail where the search did not lead, e.g. at the end of a task. A stock one may
-        # not.
+        # A user's design may fail in places the search did not reach, e.g. when a task exits. A stock design
+        # must not.
         if not (isinstance(trouble, PolicyError) or has_own(machine.profile)):
             raise
         return program

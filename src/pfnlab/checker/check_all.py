@@ -1,4 +1,4 @@
-"""Checks of several models in one scope, run in parallel, with their progress."""
+"""Checks several models in one scope in parallel, and shows their progress."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def check_all(
     jobs: int,
     watch: bool = False,
 ) -> list[CheckResult]:
-    """Run one check per machine; several run in parallel, without a progress line each."""
+    """Run one check per machine; checks that run in parallel have no progress lines of their own."""
     if len(machines) == 1:
         (machine,) = machines
         with working(f"checking model:{machine.spec}") as work:
@@ -52,14 +52,14 @@ def check_all(
 def progress_display(
     work: Work, scope: Scope | RaceScope, limits: CheckLimits
 ) -> Callable[[Exploration[Any]], None]:
-    """A function that shows the progress of a search in *work*."""
+    """Return a function that shows a search's progress in *work*."""
     depth = depth_of(scope, limits)
     return lambda exploration: work.show(forecast_line(exploration, depth))
 
 
 _MOST_LEVELS = 1000
 
-# The number of growth factors over which the trend is averaged: a single change is noisy.
+# The number of growth factors to average the trend over, because a single change is noisy.
 _SPAN = 3
 
 
@@ -67,10 +67,10 @@ _SPAN = 3
 class Forecast:
     """The expected end of a search.
 
-    :param states: the expected number of distinct states; None if the levels do not slow down and no depth
-        ends them
-    :param seconds: the remaining time at the present rate
-    :param factor: the size of the last level divided by the size of the level before it
+    :param states: the expected number of distinct states; None if growth does not slow down and no depth
+        limit ends it
+    :param seconds: the remaining time at the current rate
+    :param factor: the size of the last level divided by that of the level before
     """
 
     states: int | None
@@ -81,8 +81,8 @@ class Forecast:
 def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | None:
     """The expected end of a breadth-first search, or None while there are too few levels.
 
-    The levels of a finite space grow ever more slowly and then shrink. So the change of the factor between
-    levels is taken from the last factors, and extrapolated until a level is empty or *depth* is reached.
+    In a finite space, levels grow more and more slowly and then shrink. So the forecast takes the trend of
+    the growth factor from the last levels, and extrapolates it until a level is empty or *depth* is reached.
     """
     levels = _whole(found)
     factors = [after / before for before, after in pairwise(levels) if before]
@@ -105,7 +105,7 @@ def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | 
 
 
 def _whole(found: Exploration[State]) -> Sequence[int]:
-    """The complete levels; a partial level misleads, because its first states lead to more new ones."""
+    """The complete levels. A partial level is misleading, because its first states lead to more new ones."""
     *earlier, _ = found.growth
     return found.growth if found.expanded >= sum(earlier) else earlier
 

@@ -6,10 +6,10 @@ import msgspec
 
 
 class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
-    """A search of every sequence, and the limits that end it early.
+    """A search that tries every sequence, with the limits that end it early.
 
     :param depth: the maximum number of consecutive operations, overriding the scope; 0 for no limit
-    :param memory: bytes for visited states; further states go to disk
+    :param memory: bytes of memory for visited states; further states go to disk
     :param checkpoint: the file to which the search is written if it is cut off; if it exists, the search
         resumes from it
     :param every_order: for races, disable partial-order reduction
@@ -24,7 +24,7 @@ class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
 
     @property
     def whole_ways(self) -> bool:
-        """True if the search must follow every path to a state; partial-order reduction omits some."""
+        """True if the search must follow every path to each state; partial-order reduction omits some."""
         return self.every_order or (self.depth, self.memory, self.checkpoint) != (None, None, None)
 
 
@@ -44,7 +44,7 @@ class Walks(msgspec.Struct, frozen=True, kw_only=True, tag="walks"):
 class Swarm(msgspec.Struct, frozen=True, kw_only=True, tag="swarm"):
     """Depth-first searches, each in its own order and without some operations.
 
-    :param states: the maximum number of states of each search; None for the default
+    :param states: the maximum number of states per search; None for the default
     """
 
     searches: int
@@ -54,8 +54,8 @@ class Swarm(msgspec.Struct, frozen=True, kw_only=True, tag="swarm"):
     seconds: float | None = None
 
 
-#: The kind of a check and its limits.
+#: The kind of check and its limits.
 CheckLimits = Exhaustive | Walks | Swarm
 
-#: Up to the depth of the scope, without other limits.
+#: Search to the scope's depth, with no other limits.
 UNLIMITED = Exhaustive()

@@ -1,7 +1,7 @@
-"""The replay of a counterexample: step by step, with the answer of its property for every state.
+"""Replays a counterexample step by step, with the answer of its property for every state.
 
-A path is short text: machine, scope, property, and for each step its number among the possible steps, with
-three letters that depend on all steps so far. The letters reveal a step that has changed since::
+A path is a short text: machine, scope and property, then for each step its number among the possible steps,
+with three letters that depend on all steps so far. The letters reveal steps that have changed since::
 
     pfnlab path 1: model:6.1 small no_leak 0/0tpr/2kfa/3bxd
 """
@@ -30,7 +30,7 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.places import Places
 
-#: The beginning of a path, with the version of the format of paths.
+#: The beginning of a path, with the version of the path format.
 TAG = "pfnlab path 1:"
 
 _TAGGED = re.compile(r"pfnlab path (\S+):\s*(.*)", re.DOTALL)
@@ -39,7 +39,7 @@ _STEP = re.compile(r"([0-9]{1,9})([a-z]{3})")
 _TITLE = re.compile(r"(\w+) on model:(\S+)")
 _FORM = f"write it as check printed it: `{TAG} MODEL SCOPE PROPERTY 0/1abc/2def`"
 
-#: The words for a state: the property does not apply, holds, is violated, is not yet reached, is reached.
+#: The words for a state: the property does not apply, holds, is violated, is not yet reached, or is reached.
 SILENT, KEPT, BROKEN, AHEAD, REACHED = "-", "holds", "VIOLATED", "not reached", "reached"
 
 
@@ -58,7 +58,7 @@ class RecordedPath(NamedTuple):
     """A recorded path.
 
     :param scope: a name or a file
-    :param steps: for each step its number, and the letters that depend on all steps so far
+    :param steps: each step's number, and the letters that depend on all steps so far
     """
 
     machine: str
@@ -115,7 +115,7 @@ def path_text(machine: str, scope: str, name: str, path: Path[Any]) -> str:
 def read_path(text: str) -> RecordedPath:
     """The path that :func:`path_text` wrote.
 
-    :raises Misuse: if it is not such a text, or is of another version
+    :raises Misuse: if *text* is not a path, or has another version
     """
     form = _TAGGED.fullmatch(text.strip())
     if form is None:
@@ -136,10 +136,10 @@ def read_path(text: str) -> RecordedPath:
 
 
 class Replay:
-    """A recorded path, followed again on the machine it was recorded on.
+    """A recorded path, replayed on the machine it was recorded on.
 
-    :ivar title: a line that describes the replay
-    :ivar program: its steps, in the names of one program; None for a race
+    :ivar title: one line that describes the replay
+    :ivar program: its steps, with the names used in one program; None for a race
     :raises Misuse: if it names an unknown model, scope or property
     :raises ReplayDifference: if a step has changed
     """
@@ -157,7 +157,7 @@ class Replay:
     def on(self, machine: str) -> Iterator[JudgedStep]:
         """The steps on *machine*, which is a model.
 
-        :raises ReplayDifference: if it has no such step
+        :raises ReplayDifference: if the machine has no such step
         """
         model = self._model(machine)
         if isinstance(model, RaceModel):
@@ -178,7 +178,7 @@ class Replay:
 
 
 class ProgramReplay:
-    """A counterexample that was saved as a program, whose title names property and machine."""
+    """A counterexample saved as a program, with property and machine named in its title."""
 
     def __init__(self, program: Program) -> None:
         match = _TITLE.fullmatch(program.title)
@@ -206,7 +206,7 @@ class ProgramReplay:
 
 
 def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[JudgedStep]:
-    """The steps up to the one that violates the property; later ones only show its result."""
+    """The steps up to the one that violates the property; later steps only show its result."""
     judged = [JudgedStep(step, _word("always", answer)) for step, answer in zip(steps, kept, strict=True)]
     return judged[: kept.index(False) + 1] if False in kept else judged
 
@@ -224,7 +224,9 @@ def judgement(question: Question, machine: str, steps: Sequence[JudgedStep]) -> 
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
-    """:raises ReplayDifference: if the property is undecided after the last step, or was decided before"""
+    """:raises ReplayDifference: if the property is still undecided after the last step, or was decided
+    earlier
+    """
     decides = BROKEN if question.kind == "always" else REACHED
     for number, step in enumerate(steps, 1):
         if (step.word == decides) != (number == len(steps)):
@@ -249,7 +251,7 @@ def _model_machine(machine: str) -> ModelMachine:
 
 
 def _letters(steps: Iterable[str]) -> Iterator[str]:
-    """Three letters for each step, which depend on it and on all steps before it."""
+    """Three letters per step, which depend on that step and all earlier ones."""
     digest = blake2b(digest_size=4)
     for step in steps:
         digest.update(step.encode() + b"\n")
@@ -258,7 +260,7 @@ def _letters(steps: Iterable[str]) -> Iterator[str]:
 
 
 def _retraced(model: KernelModel | RaceModel, recorded: RecordedPath) -> Path[Any]:
-    """The path, with every step compared with its letters."""
+    """The path, after checking every step against its letters."""
     states: list[Any] = list(model.initial())
     if recorded.start >= len(states):
         raise ReplayDifference(1, f"there is no beginning {recorded.start}, only {len(states)}")
@@ -291,7 +293,7 @@ def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, RaceStat
 
 
 def _sequence(model: KernelModel, program: Program, question: Question) -> Sequence[JudgedStep]:
-    """The operations of *program* one by one, each with the word for the state after it."""
+    """The operations in *program* one by one, each with the word for the state after it."""
     kernel = model.booted()
     places = replace(Places.of(program, model.places.devices), whole=model.places.whole)
     steps = []

@@ -1,7 +1,7 @@
-"""Branches of policies that a search never took; its result says nothing about them.
+"""Policy branches that a search never took, and about which its result says nothing.
 
-A user-defined policy is watched like those of the package (:mod:`pfnlab.base.branches`), except for its own
-checks. Watching makes a search slower.
+User-defined policies are watched like the package's own (:mod:`pfnlab.base.branches`), except for their own
+checks. Watching slows a search down.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _CHECKS = (*CHECKS, "tracked")
 
 
 class UntakenBranch(NamedTuple):
-    """A branch of a policy that was never taken.
+    """A policy branch that was never taken.
 
     :param source: the policy's file name, without folders
-    :param way: ``never`` for a branch that was not entered, ``always`` for one that was never skipped
+    :param way: ``never`` for a branch that was never entered, ``always`` for one that was never skipped
     """
 
     source: str
@@ -52,7 +52,7 @@ class PolicyWatch:
         self._watch.__exit__(*error)
 
     def untaken(self) -> list[UntakenBranch]:
-        """The branches not taken in functions that ran, and the functions that never ran."""
+        """The untaken branches in functions that ran, and the functions that never ran."""
         return [branch for file in self.files for branch in self._untaken(file)]
 
     def _untaken(self, file: str) -> Iterator[UntakenBranch]:
@@ -84,7 +84,7 @@ class PolicyWatch:
 
 
 def _file(policy: object) -> str | None:
-    """The file of a policy, or of its methods if its module is not registered."""
+    """The file that defines a policy, or its methods if its module is not registered."""
     for kind in type(policy).__mro__:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         if file is not None:
@@ -96,7 +96,7 @@ def _file(policy: object) -> str | None:
 
 
 def _statements(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a function without its docstring: a function without any does nothing."""
+    """A function's statements without its docstring; a function with none does nothing."""
     first = body[0] if body else None
     documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     return list(body[1:] if documented else body)

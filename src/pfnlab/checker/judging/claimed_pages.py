@@ -1,4 +1,4 @@
-"""Pages that drivers have claimed but others still have reserved, and the reasons."""
+"""Pages that drivers have claimed but other users still have reserved, and the reasons."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -11,7 +11,7 @@ from pfnlab.programs.lang.ops import Mmap, Op, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PteSeen, Step
 
-#: More pages than a device has.
+#: More pages than any device has.
 _ALL_PAGES = 1 << 52
 
 #: The files of a PCI device, as programs name them.
@@ -21,8 +21,8 @@ _PCI_FILES = ("wc", "uc", "proc-wc", "proc-uc")
 class ClaimedPages:
     """Claimed pages that are still reserved, other than those mapped by drivers.
 
-    :param ops: the operations of a program, up to the last of *steps*
-    :param steps: the steps of a run, up to the one in question
+    :param ops: the program's operations, up to the last of *steps*
+    :param steps: the steps in a run, up to the one in question
     :ivar maps_behind: whether the last step mapped pages despite a claim elsewhere in the BAR (S9.2.6)
     """
 
@@ -37,7 +37,7 @@ class ClaimedPages:
             self._history.follow(op, step, steps[number - 1 : number + 1] if number else ())
 
     def _not_stopped(self, op: Op, step: Step) -> list[Span]:
-        # The pages that a PCI file maps although other pages of the BAR are claimed.
+        # The pages that a PCI file maps although other pages in the BAR are claimed.
         history, call = self._history, op.call
         stops = history.bound or not history.claims or any(claim.start == 0 for claim in history.claims)
         if stops or step.result != "ok" or not isinstance(call, Mmap | RemapFilePages):
@@ -49,12 +49,14 @@ class ClaimedPages:
 
     @property
     def mapped_behind(self) -> bool:
-        """True if all of them are reserved by mappings that were allowed despite a claim elsewhere."""
+        """True if all of these pages are reserved by mappings that were allowed despite a claim elsewhere in
+        the BAR.
+        """
         return self._all(lambda span: any(mapped.contains(span) for mapped in self._mapped_behind))
 
     @property
     def kept(self) -> bool:
-        """True if VMAs that show none of these pages keep all of them reserved, as far as was observed."""
+        """True if all of these pages are kept reserved by VMAs that show none of them, as far as observed."""
         tracked = self._step.tracked_ranges
         kept = [one.place for one in tracked if isinstance(one.place, Span) and one.users]
         shown = [

@@ -1,7 +1,7 @@
 """The contents of pages: initially zero or a copy, changed only by stores, and returned by loads.
 
-The content of each page of ordinary memory is observed, and of devices in low memory, which are RAM. A BAR is
-not read, so the last store there counts, as long as nothing else may have changed it.
+The content of every ordinary page is observed, and so are devices in low memory, which are RAM. BARs are not
+read: the last store to one counts, as long as nothing else can have changed it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,18 @@ from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.runs.observation import MemoryObservation, PageData, PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
 
-#: A place: task, area and page of the area.
+#: A location: task, area, and page in the area.
 _Place = tuple[str, str, int]
 
-#: The content of a page: its first 32 bits, and a checksum of the others; None if it is unknown.
+#: The content of a page: its first 32 bits and a checksum of the rest; None if unknown.
 _Held = tuple[int, int | None]
 
 _ZEROS: _Held = (0, 0)
 
 
 class _Store:
-    # A store of an operation: its place and the 32 bits stored; None for some bytes at an unspecified place.
+    # An operation's store: its location and the 32 bits stored; None for some bytes at an unspecified
+    # location.
 
     def __init__(self, place: _Place, value: int | None) -> None:
         self.place, self.value = place, value
@@ -42,9 +43,9 @@ class PageContents:
             if needs.vfio or needs.slot or needs.reset or needs.moved or needs.bound
             else {name for name, kind in kinds.items() if kind == "pci"}
         )
-        #: By page of a device, the last word stored, and the step after which it was there.
+        #: For each device page, the last word stored, and the step after which it was there.
         self._stored: dict[tuple[str, int], tuple[int, int]] = {}
-        #: The devices that are RAM of their own, and what they held; None if it was not read.
+        #: The devices backed by their own RAM, with their last contents; None if not read.
         self._low = {name for name, kind in kinds.items() if kind == "lowmem"}
         self._frames: dict[str, tuple[tuple[int, int], ...]] | None = None
         self._number = 0
@@ -52,7 +53,7 @@ class PageContents:
         self._ptes: tuple[PteSeen, ...] = ()
 
     def forget(self) -> None:
-        """Forget all contents, because they may change unseen."""
+        """Forget all contents, because they may change without being observed."""
         self._pages = self._frames = None
         self._stored = {}
 
@@ -65,17 +66,17 @@ class PageContents:
         memory: MemoryObservation | None,
         spaces: SeenSpaces,
     ) -> Iterator[tuple[str, str]]:
-        """Yield the name and sentence of each property that the contents show to be violated after a step.
+        """Yield the name and sentence of each property that, judging by the contents, a step violates.
 
         :param number: the number of the step, from 0
-        :param process: the task that represents the acting task's address space
-        :param memory: the memory observed; without contents nothing is judged
+        :param process: the task that stands for the acting task's address space
+        :param memory: the observed memory; if it has no contents, nothing is judged
         """
         self._number = number
         if memory is None or memory.pages is None:
             self.forget()
             return
-        # A clock changes by itself.
+        # A clock changes on its own.
         pages = {
             place: page
             for page in memory.pages
@@ -107,7 +108,7 @@ class PageContents:
             }
 
     def _changed(self, pages: Mapping[_Place, PageData], store: _Store | None) -> Iterator[tuple[str, str]]:
-        # A page that was mapped at a place and still is.
+        # A page that was and still is mapped at a location.
         assert self._pages is not None
         if store is not None and store.value is None:
             return
@@ -132,7 +133,7 @@ class PageContents:
     def _changed_frames(
         self, memory: MemoryObservation, store: _Store | None, step: Step, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
-        # A page of a device in low memory.
+        # A page in a low-memory device.
         before, self._frames = self._frames, memory.frames
         if before is None or (store is not None and (store.value is None or step.result != "ok")):
             return
@@ -146,7 +147,7 @@ class PageContents:
     def _begun(
         self, pages: Mapping[_Place, PageData], op: Op, process: str, store: _Store | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
-        # A page newly mapped at a place, whose earlier content is unknown.
+        # A page newly mapped at a location, with unknown earlier content.
         assert self._pages is not None
         known = {page.pfn: page.data for page in self._pages.values()}
         for place, page in pages.items():
@@ -162,7 +163,7 @@ class PageContents:
                 yield name, f"{_named(place)} begins with {_says(page.data)}, not {_says(expected[0])}"
 
     def _expected(self, place: _Place, op: Op, process: str, spaces: SeenSpaces) -> tuple[str, list[_Held]]:
-        # The property of a new page at a place, and its possible contents; nothing if these are unknown.
+        # The property of a new page at a location, and its possible contents; empty if these are unknown.
         assert self._pages is not None
         task, area, number = place
         span = Span(area, number, number + 1)
@@ -172,7 +173,7 @@ class PageContents:
         if isinstance(op.call, Fork) and op.call.child == task:
             parents = self._pages.get((process, area, number))
             return "copied_whole", [] if parents is None else [parents.data]
-        # A page that the call itself maps there and fills at once is not a copy of anything.
+        # A page that the call itself maps there and fills immediately is not a copy of anything.
         anew = isinstance(op.call, Mmap | Mremap)
         copied = self._pages.get(place)
         if copied is not None:
@@ -206,14 +207,14 @@ class PageContents:
         if page is not None and step.value != page.word:
             yield "reads_shown", f"{says}, but the frame there holds {page.word:#x}"
         if frame is not None and stored is not None and step.value != stored[0]:
-            # A BAR is not read after every step, so the step that changed it is between the two.
+            # A BAR is not read after every step, so the change happened somewhere between the two reads.
             known = f"{frame[0]}[{frame[1]}] held {stored[0]:#x} after step {stored[1] + 1}"
             yield "reads_shown", f"{says}; {known}, and no store there followed"
         elif frame is not None and stored is not None:
             self._stored[frame] = stored[0], self._number
 
     def _note(self, step: Step, op: Op | None, store: _Store | None, spaces: SeenSpaces) -> None:
-        # The present content of a device.
+        # The current content of a device.
         if store is None:
             return
         if store.value is None or step.result != "ok":
@@ -244,7 +245,7 @@ def _shared(
     memory: MemoryObservation,
     spaces: SeenSpaces,
 ) -> Iterator[tuple[str, str]]:
-    # A page that took a store through a private mapping belongs to that mapping alone.
+    # A page stored to through a private mapping belongs to that mapping alone.
     call = op.call
     if not isinstance(call, Write) or step.result != "ok":
         return
@@ -262,7 +263,7 @@ def _shared(
 def _writable_twice(
     pages: Mapping[_Place, PageData], op: Op, process: str, step: Step, spaces: SeenSpaces
 ) -> Iterator[tuple[str, str]]:
-    # A private page that a fork has made two mappings share may be written by neither.
+    # A private page that two mappings share after a fork is writable through neither.
     call = op.call
     if not isinstance(call, Fork) or step.result != "ok":
         return
@@ -289,7 +290,7 @@ def _is_clock(place: _Place, spaces: SeenSpaces) -> bool:
 
 
 def _frame(place: _Place, ptes: PlaceIndex[PteSeen]) -> tuple[str, int] | None:
-    # The device page mapped at a place.
+    # The device page mapped at a location.
     task, area, number = place
     run = next(iter(ptes.overlapping(task, Span(area, number, number + 1))), None)
     if run is None or run.target is None or run.target == RAM or not run.table_entry.maps:

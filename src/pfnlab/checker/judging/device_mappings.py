@@ -1,4 +1,4 @@
-"""The VMAs that map a device, as properties need them, recomputed only if something changed."""
+"""The VMAs that map a device, in the form that properties need; recomputed only after a change."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from pfnlab.programs.runs.changed_part import changed_part
 from pfnlab.programs.runs.observation import Step, VmaSeen
 from pfnlab.programs.runs.texts import tracked_range
 
-#: The files whose mappings are each made by a single remap_pfn_range.
+#: The files that make each mapping with a single remap_pfn_range call.
 _REMAPPED = ("wc", "uc", "proc", "mem")
 
-#: Cache modes by their words in page-table entries.
+#: Cache modes by their names in page-table entries.
 MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 
@@ -32,9 +32,9 @@ class SeenMapping(NamedTuple):
 
 
 class DeviceMappings:
-    """The VMAs of the last observed step that map a device of the program by page frames.
+    """The VMAs at the last observed step that map one of the program's devices by page frame.
 
-    :ivar modes: the number of frame ranges shown with each cache mode
+    :ivar modes: the number of frame ranges shown in each cache mode
     :ivar new: the VMAs that changed since the previous observed step
     :ivar gone: the earlier values of the changed VMAs
     """
@@ -55,10 +55,10 @@ class DeviceMappings:
         return list(filter(None, self._of_vmas))
 
     def look(self, step: Step, spaces: SeenSpaces, changes: SeenChanges) -> None:
-        """Observe *step*, whose VMAs and entries *spaces* already has."""
+        """Observe *step*; *spaces* must already have its VMAs and entries."""
         part, touched = changes.vmas, set(changes.touched_vmas)
         if self._history_changes != self._history.changes:
-            # The reservations depend on the way in which a driver filled its pages.
+            # Reservations depend on how the driver mapped its pages.
             self._history_changes = self._history.changes
             touched = set(range(len(spaces.vmas.things)))
         for task, span in self._changed_users(step.tracked or ()):
@@ -81,7 +81,9 @@ class DeviceMappings:
         self.modes -= Counter(_modes(self.gone))
 
     def _changed_users(self, tracked: tuple[str, ...]) -> Iterable[tuple[str, Span]]:
-        """The changed users of tracked ranges; empty while vfio-pci, which alone needs them, maps nothing."""
+        """The changed users of tracked ranges; empty while vfio-pci, the only file that needs them, maps
+        nothing.
+        """
         before, self._tracked = self._tracked, tracked
         if not self._kinds["vfio"]:
             return ()
@@ -111,7 +113,7 @@ class DeviceMappings:
     ) -> bool:
         device = self._layout.devices.get(offset.name)
         if device is not None and offset.start >= device.nr:
-            # Outside the device: a run records only book entries that overlap a device of the program.
+            # Outside the device: a run records only book entries that overlap one of the program's devices.
             return False
         phys = self._layout.platform.phys
         start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
@@ -122,7 +124,7 @@ class DeviceMappings:
         if vma.file in DRIVER_FILES:
             hows = self._history.hows_of(offset)
             return bool(hows) and hows <= REMAPPED_WHOLE
-        # vfio-pci remaps a whole VMA in some kernels; if it did, the VMA is tracked.
+        # In some kernels vfio-pci remaps the whole VMA at once; if it did, the VMA is tracked.
         return (vma.task, vma.span) in users
 
 

@@ -1,4 +1,4 @@
-"""Properties of page-table entries: each entry compared with its VMA, and with the entry before."""
+"""Properties of page-table entries: each entry is compared with its VMA and with its previous value."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from pfnlab.programs.runs.observation import PHYSICAL, REGION, MemoryObservation
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import vma_name
 
-#: The errors of a fork that the kernel refuses because of its mappings.
+#: The errors of forks that the kernel refuses because of a mapping.
 _FORK_ERRORS = ("ENOMEM", "EINVAL")
 
 
@@ -45,7 +45,7 @@ def entries_inside(
 
 
 def _outside(run: PteSeen, vmas: PlaceIndex[VmaSeen]) -> Span | None:
-    """The first pages of a run of entries that lie in no VMA."""
+    """The first pages in a run of entries that lie outside every VMA."""
     spans = sorted((vma.span.start, vma.span.end) for vma in vmas.overlapping(run.task, run.span))
     at = run.span.start
     for start, end in spans:
@@ -57,12 +57,12 @@ def _outside(run: PteSeen, vmas: PlaceIndex[VmaSeen]) -> Span | None:
 
 
 def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
-    """True if an entry maps the pages that the offset of its VMA names."""
+    """True if an entry maps the pages given by the offset of its VMA."""
     target, offset = entry.target, vma.offset
     if target is None:
         return True
     if target == RAM:
-        # A private page, a driver's page in place of a device's, or memory outside the devices.
+        # A private page, a driver's page that replaces a device page, or memory outside the devices.
         return (
             vma.perms.endswith("p")
             or offset in (None, RAM)
@@ -84,7 +84,9 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
 
 
 def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
-    """True if an entry's offset is past the end of its device, in what follows the device on this machine."""
+    """True if an entry's offset lies past the end of its device, in whatever follows the device on this
+    machine.
+    """
     device = layout.devices.get(offset.name)
     return device is not None and offset.start + entry.first >= device.nr
 
@@ -103,7 +105,7 @@ def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
 
 
 class RamFrames:
-    """The frames of ordinary memory before and after a step; entries name all of it ``ram``.
+    """The ordinary-memory frames before and after a step; entries call all of them ``ram``.
 
     :param memory: the memory observed before and after the step
     """
@@ -114,8 +116,9 @@ class RamFrames:
         ]
 
     def differ(self, old: PteSeen, span: Span, now: PteSeen) -> bool:
-        """True if entries *old* and *now* of pages *span*, both of ordinary memory, show different frames."""
-        # A special entry shows the zero page, or frames inserted by a driver; no other page has these frames.
+        """True if *old* and *now*, both for ordinary memory, show different frames at pages *span*."""
+        # A special entry shows the zero page, or frames inserted by a driver; no other page uses these
+        # frames.
         if ("SPECIAL" in old.table_entry.flags) != ("SPECIAL" in now.table_entry.flags):
             return True
         before, after = self._looks
@@ -142,7 +145,7 @@ def flushed(
             continue
         generations = [seen.tlb_gens.get(old.task) for seen in memory]
         if None in generations or generations[0] != generations[1]:
-            # It is gone, has another address space now, or was flushed.
+            # The task is gone, has a different address space, or was flushed.
             continue
         for span, now in _now(old, ptes):
             if _lost(old, span, now, frames):
@@ -177,8 +180,8 @@ def notified(
 
 
 def _notified_pages(before: MemoryObservation, after: MemoryObservation) -> dict[str, SpanSet]:
-    """The ranges notified between two looks, by task, for tasks that had a notifier and the same address
-    space in both. Tasks with more ranges than are kept are left out, because those ranges are unknown.
+    """The ranges notified between two observations, by task, for tasks with a notifier and the same address
+    space in both. Tasks with more ranges than are kept are left out, because the missing ranges are unknown.
     """
     pages = {}
     for task, now in after.notifiers.items():
@@ -190,7 +193,7 @@ def _notified_pages(before: MemoryObservation, after: MemoryObservation) -> dict
 
 
 def _now(old: PteSeen, ptes: PlaceIndex[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
-    """The pieces of a run of entries, each with the run it now belongs to."""
+    """The pieces of an earlier run of entries, each with the run it belongs to now."""
     at = old.span.start
     for run in ptes.overlapping(old.task, old.span):
         start, end = max(run.span.start, old.span.start), min(run.span.end, old.span.end)
@@ -201,7 +204,7 @@ def _now(old: PteSeen, ptes: PlaceIndex[PteSeen]) -> Iterator[tuple[Span, PteSee
 
 
 def _lost(old: PteSeen, span: Span, now: PteSeen | None, frames: RamFrames | None = None) -> bool:
-    """True if a processor that has cached *old* for the pages *span* could do more than the tables allow."""
+    """True if a processor that has cached *old* for pages *span* could do more than the page tables allow."""
     if now is None:
         return True
     was, entry = old.table_entry, now.table_entry
@@ -211,7 +214,7 @@ def _lost(old: PteSeen, span: Span, now: PteSeen | None, frames: RamFrames | Non
 
 
 def _shows_other(old: PteSeen, span: Span, now: PteSeen, frames: RamFrames | None) -> bool:
-    """True if the pages *span* of a run of entries now show different frames."""
+    """True if pages *span* in a run of entries now show different frames."""
     if old.target == RAM == now.target and frames is not None:
         return frames.differ(old, span, now)
     return _target_at(old, span.start) != _target_at(now, span.start)
@@ -257,7 +260,7 @@ def fork_changed(before: Step, ptes: PlaceIndex[PteSeen], process: str) -> Itera
 
 
 def _by_kernel(run: PteSeen) -> tuple[int, str, str, frozenset[str]]:
-    """The parts of an entry that only the kernel writes."""
+    """The parts of an entry that only the kernel changes."""
     entry = run.table_entry
     return entry.level, entry.mode, entry.absent, frozenset(entry.flags) - {"A", "D"}
 

@@ -1,4 +1,4 @@
-"""The first step of a run with each of the events from which known defects follow."""
+"""The first step in a run at which each event that leads to a known defect happens."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -13,7 +13,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen, is_under_way, standings
 from pfnlab.programs.runs.pte_text import RAM
 
-#: Calls that remove entries and leave the VMA.
+#: Calls that remove entries but keep the VMA.
 ZAPS = (
     device_ops.ZapVmaPtes
     | device_ops.UnmapMappingRange
@@ -40,14 +40,14 @@ _COPIES = (
     | ops.Munlock
 )
 
-#: The ways in which the guest driver fills a whole mapping and reserves what it shows.
+#: The guest driver's methods that fill a whole mapping and reserve the pages it shows.
 _RESERVING = ("remap", "bare", "fault_remap")
 
 
 class FirstSteps:
-    """The index of the first step with each event in a whole run; None if it does not happen.
+    """The index of the first step with each event in a whole run; None if the event never happens.
 
-    Each event is searched for only once, however many steps it explains.
+    Each event is searched for only once, even if it explains several steps.
     """
 
     def __init__(self, program: ops.Program, steps: Sequence[Step]) -> None:
@@ -57,7 +57,7 @@ class FirstSteps:
 
     @cached_property
     def left_out(self) -> int | None:
-        """The program makes the kernel omit a call."""
+        """The program makes the kernel skip a call."""
         return _first(at for at, op in enumerate(self._ops) if op.skip is not None)
 
     @cached_property
@@ -72,7 +72,7 @@ class FirstSteps:
 
     @cached_property
     def unreserved(self) -> int | None:
-        """The guest driver fills all or part of a mapping, and reserves nothing for it."""
+        """The guest driver fills all or part of a mapping without reserving it."""
         return _first(
             at
             for at, call in self._made()
@@ -115,13 +115,13 @@ class FirstSteps:
 
     @cached_property
     def cut(self) -> int | None:
-        """A VMA that maps a device is split or shortened, as far as was observed."""
+        """A VMA that maps a device is split or shortened, as far as observed."""
         seen = ((at, step.vmas) for at, step in enumerate(self._steps) if step.vmas is not None)
         places = (at for (_, before), (at, after) in pairwise(seen) if _was_cut(before, after))
         return min(chain(places, self._shrunk_elsewhere()), default=None)
 
     def _shrunk_elsewhere(self) -> Iterator[int]:
-        # The pages at the end that it lost are no longer mapped.
+        # The pages cut off at its end are no longer mapped.
         for at, call in self._made():
             if isinstance(call, ops.Mremap) and call.pages < call.span.pages:
                 before = (self._steps[at - 1].vmas if at else None) or ()
@@ -139,16 +139,16 @@ class FirstSteps:
 
     @cached_property
     def zapped_beside_change(self) -> int | None:
-        """Entries may be removed from a VMA while another call has copied it, or has read its flags."""
+        """Entries may be removed from a VMA after another call has copied it or read its flags."""
         return self._side_by_side(ZAPS, _COPIES)
 
     @cached_property
     def zapped_beside_zap(self) -> int | None:
-        """Two calls may remove entries from one VMA at once."""
+        """Two calls may remove entries from one VMA at the same time."""
         return self._side_by_side(ZAPS, ZAPS)
 
     def _side_by_side(self, one: UnionType, other: UnionType) -> int | None:
-        """A release while two calls of these kinds were under way."""
+        """The first release while one call of each of these kinds was in progress."""
         open_calls: list[ops.Call] = []
         for at, call in self._made():
             if isinstance(call, ops.Release):
@@ -171,11 +171,11 @@ class FirstSteps:
 
     @cached_property
     def copied_first(self) -> int | None:
-        """The first page of a private mapping of a device is observed to be a copy."""
+        """The first page of a private device mapping is observed to be a copy."""
         return _first(at for at, step in enumerate(self._steps) if _copied_first(step))
 
     def leaf(self, level: int) -> int | None:
-        """A leaf of *level* (3: 1 GiB) is observed."""
+        """A leaf at *level* (3: 1 GiB) is observed."""
         if level not in self._leaves:
             self._leaves[level] = _first(
                 at
@@ -197,7 +197,7 @@ class FirstSteps:
 
     @cached_property
     def took_foreign(self) -> int | None:
-        """A driver frees a range that it did not reserve, and the book lost an entry, or was not observed."""
+        """A driver frees a range that it did not reserve, and the book lost an entry or was not observed."""
         return _first(
             at
             for at, mine in self._frees
@@ -205,7 +205,7 @@ class FirstSteps:
         )
 
     def _ended(self, at: int) -> int:
-        # The step in which an operation ends: the release, if it was held or has waited.
+        # The step in which an operation ends: if it was held or had to wait, its release.
         if self._steps[at].result not in (HELD, WAITS):
             return at
         task = self._ops[at].task
@@ -217,7 +217,7 @@ class FirstSteps:
 
     @cached_property
     def _frees(self) -> list[tuple[int, bool]]:
-        """Every free of a range that the driver had not reserved; True if it had reserved a larger one."""
+        """Every free of a range the driver had not reserved, with True if it had reserved a larger one."""
         history = History()
         frees = []
         for at, (op, step) in enumerate(self._done()):
@@ -228,7 +228,7 @@ class FirstSteps:
         return frees
 
     def _made(self) -> Iterator[tuple[int, ops.Call]]:
-        """The operations that were not refused, with their places."""
+        """The operations that were not refused, with their indices."""
         for at, (op, step) in enumerate(self._done()):
             if step.result in ("ok", HELD, WAITS):
                 yield at, op.call
@@ -242,7 +242,7 @@ def _first(found: Iterable[int]) -> int | None:
 
 
 def names_in(call: ops.Call) -> set[str]:
-    """The areas and devices that an operation names."""
+    """The areas and devices named in an operation."""
     spans = (getattr(call, field, None) for field in ("span", "source"))
     device = getattr(call, "device", None)
     return {span.name for span in spans if isinstance(span, Span)} | ({device} if device else set())
@@ -293,6 +293,6 @@ def _copied_first(step: Step) -> bool:
         for vma in step.vmas or ()
         if "pf" in vma.flags.split() and vma.perms.endswith("p")
     ]
-    # A run of copies may begin in the mapping in front.
+    # A run of copies may begin in the preceding mapping.
     copies = [run for run in step.ptes or () if run.target == RAM] if firsts else []
     return any(run.task == task and run.span.meets(first) for task, first in firsts for run in copies)

@@ -1,4 +1,4 @@
-"""The effects of a program's past operations that the state after a step does not show."""
+"""Effects of a program's earlier operations that the state after a step does not show."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,10 +8,11 @@ from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Op, Pr
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import HELD, MOVED, WAITS, Run, Step, is_under_way, standings
 
-#: Calls with which a driver maps pages for itself.
+#: Calls that map pages for the driver itself.
 _Mapping = device_ops.Ioremap | device_ops.Memremap | device_ops.IoMappingCreateWc | device_ops.MemremapPages
 
-#: Calls that reserve or map pages for the driver, each with the call that undoes the latest of its kind.
+#: Calls that reserve or map pages for the driver, each with the call that undoes the most recent one of its
+#: kind.
 _KEEP: dict[type, type] = {
     device_ops.Ioremap: device_ops.Iounmap,
     device_ops.Memremap: device_ops.Memunmap,
@@ -26,10 +27,10 @@ class History:
     :ivar claims: device pages that a driver has claimed
     :ivar bound: devices to which the guest driver is bound
     :ivar removed: devices that the kernel no longer has
-    :ivar moved: whether the device's BAR is at its second place
-    :ivar moved_away: whether mremap has moved something to a place chosen by the kernel
+    :ivar moved: whether the device's BAR is at its second address
+    :ivar moved_away: whether mremap has moved something to an address chosen by the kernel
     :ivar opened: devices through which vfio-pci has mapped something
-    :ivar changes: how many times any of these have changed
+    :ivar changes: the number of changes to any of these
     """
 
     def __init__(self) -> None:
@@ -50,20 +51,22 @@ class History:
 
     @property
     def kept(self) -> list[Span]:
-        """The device pages that a driver has mapped or reserved for itself, once for each time."""
+        """The device pages that a driver has mapped or reserved for itself, listed once per mapping or
+        reservation.
+        """
         return [span for spans in self._kept.values() for span in spans] + self._booked
 
     @property
     def off(self) -> set[str]:
-        """The devices whose memory was switched off, or that were put to sleep."""
+        """The devices that are asleep or have their memory switched off."""
         return self._disabled | self._asleep
 
     def hows_of(self, span: Span) -> set[str]:
-        """The ways in which the guest driver filled any of these device pages."""
+        """The methods by which the guest driver mapped any of these device pages."""
         return {how for filled, how in self._hows if filled.meets(span)}
 
     def process(self, task: str) -> str:
-        """The task that represents the address space of *task*: for a thread, its process."""
+        """The task that stands for the address space of *task*: for a thread, its process."""
         return self._processes.get(task, task)
 
     @property
@@ -73,7 +76,7 @@ class History:
 
     @property
     def requests(self) -> list[Span]:
-        """The device pages that a driver asks to map or reserve in operations that are held or waiting."""
+        """The device pages that held or waiting operations ask the driver to map or reserve."""
         return [
             call.span
             for call in self._pending.values()
@@ -81,7 +84,7 @@ class History:
         ]
 
     def follow(self, op: Op, step: Step, steps: Sequence[Step] = ()) -> None:
-        """Record *op*, which led to *step*: it is done when it returns, possibly only in a later release.
+        """Record *op*, which led to *step*. It takes effect when it returns, which may be at a later release.
 
         :param steps: the steps before and after it, if observed
         """
@@ -155,11 +158,11 @@ class History:
             return
         before, after = (_count(step, whole) for step in steps) if len(steps) == 2 else (None, None)
         if before is not None and before == after:
-            # The book does not free a part: the whole range is still there.
+            # The book cannot free part of a range: the whole range stays reserved.
             return
         if after is not None:
             self._booked.remove(whole)
-        # Without an observation, it may be either.
+        # If this was not observed, either is possible.
         rests = (Span(span.name, whole.start, span.start), Span(span.name, span.end, whole.end))
         self._booked += [rest for rest in rests if rest.start < rest.end]
 
@@ -179,7 +182,7 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
 
 
 def has_moved(op: Op, step: Step) -> bool:
-    """True if *op*, or an operation that it released, has moved something to a place chosen by the kernel."""
+    """True if *op*, or an operation it released, has moved something to an address the kernel chose."""
     words = re.split(r"[ ,;]+", step.value) if isinstance(step.value, str) else []
     unplaced = isinstance(op.call, Mremap) and op.call.name is None and op.call.over is None
     return MOVED in words and (isinstance(op.call, Release) or unplaced)

@@ -72,13 +72,13 @@ RUN_PROPERTIES = frozenset((*SEEN, *(question.name for question in JUDGED_PROPER
 
 
 def sentence_of(name: str) -> str:
-    """The sentence of the property *name*, or an empty string if the property only shows in kernel memory."""
+    """The sentence for property *name*; empty if the property shows only in kernel memory."""
     return SEEN.get(name) or next(
         (question.asks for question in JUDGED_PROPERTIES if question.name == name), ""
     )
 
 
-#: Properties of an operation rather than a state: every occurrence counts.
+#: Properties of operations rather than states: every occurrence counts.
 _EVENTS = {
     *(*EVENT_PROPERTIES, "told_free", "reached", "flushed", "notified", "fork_whole"),
     *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
@@ -88,12 +88,12 @@ _EVENTS = {
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
-    """The properties that *run* violates; violations of a state are listed at the step where they begin.
+    """The properties that *run* violates; a violation of a state is listed at the step where it begins.
 
-    A step is judged if VMAs and entries were observed and no processor was held in it. Properties that only
-    show in memory are judged if the run recorded memory.
+    A step is judged if its VMAs and entries were observed with no processor held. Properties visible only in
+    kernel memory are judged if the run recorded memory.
 
-    :param series: the kernel series used to explain known violations; None for the series named in the run
+    :param series: the kernel series used to explain known violations; None for the series that the run names
     """
     broken = list(_judged(program, run))
     profile = _profile(run, series) if broken else None
@@ -110,9 +110,9 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
 def judged(
     program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
 ) -> Verdict:
-    """The verdict on one program's runs, with the properties that each run violates.
+    """The verdict on one program's runs, including the properties that each run violates.
 
-    :param series: the kernel series of each machine by name; None if unknown
+    :param series: the kernel series for each machine name; None if unknown
     :param fields: the fields of observations to compare
     """
     refuse_unknown(program)
@@ -123,7 +123,7 @@ def judged(
 
 
 def refuse_unknown(program: Program) -> None:
-    """Refuse an ``expect`` line about a property that is not checked on runs.
+    """Refuse ``expect`` lines about properties that are not checked on runs.
 
     :raises Misuse: if there is one; the message suggests the nearest names
     """
@@ -134,7 +134,9 @@ def refuse_unknown(program: Program) -> None:
 
 
 def _decided(expectation: Expectation, broken: Sequence[Violation]) -> Expectation:
-    """Decide an expectation about a property if the run ended or violated it; return any other unchanged."""
+    """Decide an expectation about a property if the run ended or violated the property; return any other
+    unchanged.
+    """
     if not expectation.keeps:
         return expectation
     violated = any((one.machine, one.name) == (expectation.machine, expectation.keeps) for one in broken)
@@ -152,7 +154,7 @@ def judged_runs(
     """Run every program on every machine; return the runs of each program and the verdict on them.
 
     :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
-    :raises Misuse: if there is no such model or kernel, or no guest can hold a program
+    :raises Misuse: if there is no such model or kernel, or a program does not fit into any guest
     :raises MissingTool: if a tool or kernel is not installed
     """
     for program in programs:
@@ -166,7 +168,7 @@ def judged_runs(
 
 
 def _profile(run: Run, series: str | None) -> Profile | None:
-    """The rules, including policies, of the machine named in *run*; None if unknown."""
+    """The rules, including policies, for the machine named in *run*; None if unknown."""
     kind, _, spec = run.machine.partition(":")
     try:
         if kind == "model":
@@ -183,7 +185,7 @@ def _profile(run: Run, series: str | None) -> Profile | None:
 
 
 def _version(run: Run) -> str | None:
-    """The version named by a run, either in the machine's name or as the kernel release, or None."""
+    """The kernel version in a run's machine name, or else its kernel release; None if it has neither."""
     name = run.machine.partition(":")[2].partition(",")[0]
     for version in (name, upstream(name), version_of_release(run.kernel.rpartition(" ")[2])):
         if is_version(version):
@@ -218,7 +220,7 @@ class _Judging:
         self._unjudged = unjudged_steps(run)
         self._before: int | None = None
         #: The entry properties that held at the last observed step, each with the history's change count at
-        #: that point.
+        #: the time.
         self._entries_held: set[tuple[str, int]] = set()
 
     def broken(self, number: int) -> dict[str, str]:
@@ -240,7 +242,7 @@ class _Judging:
                 broken.setdefault(question.name, question.asks)
             if held and self._modes.agree() is False:
                 broken.setdefault(one_mode.__name__, sentence_of(one_mode.__name__))
-            # Structures may be in the middle of a change, but observers must still agree on them.
+            # Structures may be in the middle of a change, but all observers must still see the same.
             memory = _memory(run, number)
             for fault in memory.faults if memory is not None else ():
                 if fault.name == LOOKS_AGREE:
@@ -261,7 +263,7 @@ class _Judging:
     def _structure(
         self, number: int, step: Step, op: Op | None, changes: SeenChanges
     ) -> Iterator[tuple[str, str]]:
-        """The name and sentence of each property violated by page-table entries or structures in memory."""
+        """The name and sentence of each property that page-table entries or in-memory structures violate."""
         history, spaces, memory = self._history, self._spaces, _memory(self._run, number)
         found = list(self._of_entries(changes))
         if op is not None:
@@ -302,16 +304,16 @@ class _Judging:
                 yield fault.name, fault.says
 
     def _is_excused(self, name: str) -> bool:
-        """True if the program itself accounts for a violation of the property *name*."""
+        """True if the program itself explains why property *name* is violated."""
         history = self._history
         if name == "counts_left":
             # Entries that the kernel placed outside the program's areas cannot be observed.
             return history.moved_away
-        # The kernel does not count its page tables for device pages added and removed at run time.
+        # The kernel does not count page tables for device pages that are added and removed at run time.
         return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
     def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
-        """The name and sentences of each property that entries violate; unchanged parts are not judged
+        """The name and sentences for each property that entries violate; unchanged parts are not judged
         again.
         """
         spaces, now = self._spaces, self._history.changes
@@ -331,5 +333,5 @@ class _Judging:
 
 
 def _memory(run: Run, number: int) -> MemoryObservation | None:
-    # The last step of a lost run may have none.
+    # The last step in a lost run may have no memory observation.
     return run.memory[number] if number < len(run.memory) else None

@@ -1,4 +1,4 @@
-"""Known violations of a kernel or a design, matched by their causes in the run."""
+"""Known violations by kernels and designs, matched by their causes in the run."""
 
 from collections.abc import Callable
 
@@ -55,13 +55,13 @@ _FIRST_FRAME = "C11: a leaf takes the mode of its first frame"
 _LEAF_MODE = "C12: a 1 GiB leaf ignores the mode looked up for it"
 _TWICE = "A17: a remap that fails halfway is untracked twice"
 
-#: Trackers that keep one book entry for all pieces of a mapping, and only know whole VMAs.
+#: Trackers that keep one book entry for all pieces of a mapping and know only whole VMAs.
 _WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook", "vm_pgoff")
 
-#: Trackers that look up the first frame in the page tables, and keep the reservation across a zap.
+#: Trackers that look up the first frame in the page tables and keep the reservation across a zap.
 _LOOK_UP = ("unmap_only", "driver_hook")
 
-#: Trackers that keep the reservation across a zap, and do not notice the next remap.
+#: Trackers that keep the reservation across a zap without noticing the next remap.
 _OVER_ZAPS = (*_LOOK_UP, "base_pfn", "vm_pgoff")
 
 
@@ -104,8 +104,8 @@ def _by_offset(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("vm_pat_flag")
 
 
-#: Known violations by property: the explanation, with an id from docs/bugs.md or a step in docs/semantics,
-#: and the event in the run that it applies to; the first match is used.
+#: Known violations by property. Each has an explanation, with an id from docs/bugs.md or a step in
+#: docs/semantics, and the event in the run that it applies to. The first match is used.
 KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     "looks_only": ((_LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),),
     "entries_inside": (
@@ -185,7 +185,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_FILLED, lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved)),
     ),
     "mm_counts": (
-        # A double count persists: if more memory is locked later, the numbers still differ.
+        # A double count persists: even if more memory is locked later, the numbers still differ.
         (_LOCKED_TWICE, lambda c: c.left_mapped and c.within("6.16", "7.2")),
     ),
     "committed_left": (
@@ -237,12 +237,12 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
 }
 
-#: The explanation for violations by a program that makes the kernel skip a call.
+#: The explanation for violations in programs that make the kernel skip a call.
 LEFT_OUT = "the program makes the kernel skip a call"
 
 
 def known(causes: Causes, name: str) -> str:
-    """Why the property *name* is violated, or an empty string if the cause is unknown."""
+    """The reason why property *name* is violated; empty if the cause is unknown."""
     if causes.left_out:
         return LEFT_OUT
     return next((why for why, cause in KNOWN.get(name, ()) if cause(causes)), "")

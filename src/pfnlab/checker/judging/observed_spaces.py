@@ -1,4 +1,4 @@
-"""An observed step: the places of its devices, and its VMAs and entries by place."""
+"""An observed step: the locations of its devices, and its VMAs and entries by location."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -20,11 +20,11 @@ from pfnlab.programs.runs.texts import TableEntry
 
 
 class SpaceObject(Protocol):
-    """An object in the address space of a task: a VMA, or a run of page-table entries."""
+    """An object in a task's address space: a VMA or a run of page-table entries."""
 
     @property
     def task(self) -> str:
-        """The task whose address space it is."""
+        """The task whose address space contains it."""
 
     @property
     def span(self) -> Span:
@@ -33,17 +33,17 @@ class SpaceObject(Protocol):
 
 T = TypeVar("T", bound=SpaceObject)
 
-#: The number of an area of a task, and the pages of an object in it.
+#: The number of a task's area, and the pages of an object in it.
 _Place = tuple[int, int, int]
 
 
 class _Area(NamedTuple):
-    """The objects in one area of a task, by their first pages.
+    """The objects in one of a task's areas, by first page.
 
     :param indices: the index of each among all objects
     :param starts: the first page of each
     :param ends: the page after the last page of each
-    :param furthest: the largest end of all objects up to and including each
+    :param furthest: the largest end among all objects up to and including each
     """
 
     indices: list[int]
@@ -52,17 +52,17 @@ class _Area(NamedTuple):
     furthest: list[int]
 
     def indices_of(self, span: Span) -> list[int]:
-        """The indices, ascending, of the objects that include a page of *span*."""
+        """The ascending indices of objects that include a page of *span*."""
         first = bisect_right(self.furthest, span.start)
         behind = bisect_left(self.starts, span.end)
         return sorted(self.indices[at] for at in range(first, behind) if self.ends[at] > span.start)
 
 
 class PlaceIndex(Generic[T]):
-    """Objects that lie in address spaces, found by their pages; they may overlap.
+    """Objects in address spaces, indexed by their pages; they may overlap.
 
-    The objects of one task and area are usually listed together, in ascending order and without overlap. So
-    their places form one ascending list, which changes little from one step to the next.
+    The objects in one area are usually listed together, in ascending order and without overlap. Their
+    locations then form one ascending list, which changes little from step to step.
     """
 
     def __init__(self, things: Iterable[T] = ()) -> None:
@@ -82,7 +82,7 @@ class PlaceIndex(Generic[T]):
         return number, span.start, span.end
 
     def replace(self, things: Sequence[T]) -> ChangedPart:
-        """Replace the objects by *things*; return the part that changed."""
+        """Replace the objects with *things*; return the part that changed."""
         part = changed_part(self.things, things)
         if self._areas is not None:
             self._set(things)
@@ -95,7 +95,7 @@ class PlaceIndex(Generic[T]):
         return part
 
     def indices(self, task: str, span: Span) -> Sequence[int]:
-        """The indices, ascending, of objects in the address space of *task* that include a page of *span*."""
+        """The ascending indices of objects in the address space of *task* that include a page of *span*."""
         number = self._numbers.get((task, span.name))
         if number is None:
             return ()
@@ -112,7 +112,7 @@ class PlaceIndex(Generic[T]):
 
 
 def _ascending(places: Sequence[_Place]) -> bool:
-    """True if each lies after the one before it: in the same area, or in one with a higher number."""
+    """True if each comes after the one before it: in the same area, or in an area with a higher number."""
     return all(start < end for _, start, end in places) and all(
         end <= start if number == next_number else number < next_number
         for (number, _, end), (next_number, start, _) in pairwise(places)
@@ -120,7 +120,7 @@ def _ascending(places: Sequence[_Place]) -> bool:
 
 
 def _areas(places: Sequence[_Place]) -> dict[int, _Area]:
-    """The objects in each area, by its number, if they are not in ascending order."""
+    """The objects in each area, by area number, for objects not in ascending order."""
     found: dict[int, list[tuple[int, int, int]]] = {}
     for index, (number, start, end) in enumerate(places):
         found.setdefault(number, []).append((start, end, index))
@@ -133,9 +133,9 @@ def _areas(places: Sequence[_Place]) -> dict[int, _Area]:
 
 
 class Layout:
-    """The place of each device of a program, as numbers that represent frames.
+    """The location of each device in a program, as frame numbers.
 
-    The numbers are those of the modelled machine: a run names device pages, so it is the same on all
+    The frame numbers are taken from the modelled machine. A run names device pages, so it is the same on all
     machines.
     """
 
@@ -148,16 +148,16 @@ class Layout:
         self.vfio = names[0] if uses else None
 
     def frames(self, span: Span) -> PfnRange | None:
-        """The frames of device pages, or None for pages outside devices."""
+        """The frames behind device pages, or None for pages outside devices."""
         name = self.vfio if span.name == REGION else span.name
         base = self.devices.get(name or "")
         return PfnRange(base.start + span.start, base.start + span.end) if base is not None else None
 
 
 class SeenEntry(NamedTuple):
-    """The part of a run of page-table entries that lies in one VMA.
+    """The part of a page-table entry run that lies in one VMA.
 
-    :param first: its distance from the start of the VMA, in pages
+    :param first: its offset from the start of the VMA, in pages
     :param target: the device pages it maps, or None
     """
 
@@ -168,7 +168,7 @@ class SeenEntry(NamedTuple):
 
 
 def entries_in(vma: VmaSeen, ptes: PlaceIndex[PteSeen]) -> list[SeenEntry]:
-    """The parts of runs of entries that lie in a VMA."""
+    """The parts of entry runs that lie in a VMA."""
     entries = []
     for run in ptes.overlapping(vma.task, vma.span):
         start, end = max(run.start, vma.start), min(run.end, vma.end)
@@ -194,14 +194,14 @@ class SeenChanges(NamedTuple):
 
 
 class SeenSpaces:
-    """The VMAs and entries of the last observed step, by their places."""
+    """The VMAs and entries at the last observed step, by location."""
 
     def __init__(self) -> None:
         self.vmas: PlaceIndex[VmaSeen] = PlaceIndex()
         self.ptes: PlaceIndex[PteSeen] = PlaceIndex()
 
     def look(self, step: Step) -> SeenChanges:
-        """Look at *step*, which has VMAs and entries."""
+        """Observe *step*, which must have VMAs and entries."""
         had_vmas, had_ptes = self.vmas.things, self.ptes.things
         vmas, ptes = self.vmas.replace(step.vmas or ()), self.ptes.replace(step.ptes or ())
         changed_vmas = [*had_vmas[vmas.start : vmas.end_before], *self.vmas.things[vmas.start : vmas.end]]
@@ -212,7 +212,7 @@ class SeenSpaces:
 
 
 def _touched(by_place: PlaceIndex[T], part: ChangedPart, others: Iterable[VmaSeen | PteSeen]) -> list[int]:
-    """The indices of objects that are in a part, or that overlap one of *others*."""
+    """The indices of objects that are in *part* or overlap one of *others*."""
     found = set(range(part.start, part.end))
     for other in others:
         found.update(by_place.indices(other.task, other.span))

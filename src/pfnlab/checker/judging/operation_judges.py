@@ -1,4 +1,4 @@
-"""Properties of one operation: what it must have done to entries and mappings, given its result."""
+"""Properties of one operation: the required effect on entries and mappings, given its result."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,20 +32,20 @@ _UNCACHED = ("uc", "devmem-sync", "proc-uc", "vfio")
 #: Interfaces that compare a mapping with the size of the BAR.
 _BOUNDED = ("wc", "uc", "proc-wc", "proc-uc")
 
-#: The ways of the guest driver to insert frames one by one, in the mode that a lookup gives (S2.6).
+#: The guest driver's methods that insert frames one by one, in the mode found by a lookup (S2.6).
 _LOOKED_UP = frozenset({"fault", "fault_prot", "mixed", "mixed_mkwrite"})
 
 #: A VMA in the output of smaps, with its resident pages in kB.
 _RSS = re.compile(r"(\w+)\[(\d+)(?::(\d+))?\] Rss=(\d+)")
 
-#: The entry of a page that is in no table.
+#: The entry for a page that no table has.
 _NO_ENTRY = TableEntry(1, "", absent="none")
 
 
 def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
     """Memory is reached through an entry that exists and permits the access.
 
-    :param process: the task that represents the acting task's address space
+    :param process: the task that stands for the acting task's address space
     """
     call = op.call
     if step.result != "ok" or not isinstance(call, Read | Write):
@@ -55,7 +55,7 @@ def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: L
     now = next(iter(ptes.overlapping(process, first_page)), None)
     entry = now.table_entry if now is not None else _NO_ENTRY
     if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
-        # Reading smaps, after the operation, has dropped a leaf of 1 GiB (S7.5.3).
+        # Reading smaps after the operation has dropped a 1 GiB leaf (S7.5.3).
         return
     if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
@@ -88,7 +88,7 @@ def moved_whole(before: Step, step: Step, ptes: PlaceIndex[PteSeen], op: Op, pro
 
 
 def _pieces(ptes: PlaceIndex[PteSeen], task: str, span: Span) -> Iterator[tuple[Span, PteSeen | None]]:
-    """The pieces of a range, each with the run of entries that it is in."""
+    """The pieces of a range, each with the run of entries that contains it."""
     at = span.start
     for run in ptes.overlapping(task, span):
         if at < run.start:
@@ -100,7 +100,7 @@ def _pieces(ptes: PlaceIndex[PteSeen], task: str, span: Span) -> Iterator[tuple[
 
 
 def _shown(run: PteSeen, page: int) -> tuple[str, str, int]:
-    """The cache mode in which an entry shows a page, and the page of a device."""
+    """The cache mode in which an entry shows a page, and the device page."""
     target = run.target
     if target is None or target == RAM:
         return run.table_entry.mode, "" if target is None else target.name, 0

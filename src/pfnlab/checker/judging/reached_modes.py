@@ -1,7 +1,7 @@
 """The cache modes in which a run reaches frames: by entries, and by translations that processors cache.
 
-A model lists what its processors cache. On a real kernel it is known only if a task reaches a page that no
-longer has an entry while a processor is held.
+A model lists the translations its processors cache. On a real kernel they show only if a task reaches a page
+that no longer has an entry while a processor is held.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,23 +18,23 @@ from pfnlab.programs.runs.pte_text import RAM
 
 
 class ReachedModes:
-    """The frames that the steps of a run reach, collected step by step.
+    """The frames reached during a run, collected step by step.
 
-    :ivar remembered: the frames that processors reach, after the last observed step, by translations that
-        match no entry
+    :ivar remembered: the frames that processors can still reach after the last observed step, by translations
+        that match no entry
     """
 
     def __init__(self, run: Run, layout: Layout, history: History) -> None:
         self._run, self._layout, self._history = run, layout, history
-        #: The entries of the steps since the last one without a held processor.
+        #: The entries observed since the last step without a held processor.
         self._had: list[Sequence[PteSeen]] = []
         self.remembered: list[FrameMode] = []
 
     def look(self, number: int, op: Op | None, *, held: bool) -> None:
         """Observe a step; earlier steps must have been observed.
 
-        :param held: whether a processor is held after it; otherwise only stale translations can be told from
-            entries
+        :param held: whether a processor is held after the step; if not, only stale translations can be told
+            from entries
         """
         step = self._run.steps[number]
         tlbs = self._run.tlbs[number] if number < len(self._run.tlbs) else ()
@@ -54,7 +54,7 @@ class ReachedModes:
         return [one for run in self._had[-1] for one in self._reaches(run, run.task)]
 
     def _answered(self, process: str, span: Span) -> Iterator[FrameReach]:
-        """The entry by which a task reached a page, if that entry is now gone."""
+        """The entry through which a task reached a page, if that entry is now gone."""
         first = Span(span.name, span.start, span.start + 1)
         for ptes in reversed(self._had):
             for run in ptes:

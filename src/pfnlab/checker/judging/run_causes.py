@@ -1,4 +1,4 @@
-"""Causes: the events of a run up to one of its steps, as far as known defects follow from them."""
+"""Causes: the events in a run, up to one of its steps, that can lead to known defects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step, VmaSeen, is_under_way, standings
 from pfnlab.programs.runs.pte_text import RAM
 
-#: Calls that may split a VMA, for runs in which VMAs were not observed.
+#: Calls that may split a VMA, for runs without VMA observations.
 _CUTS = (
     ops.Munmap
     | ops.Mprotect
@@ -34,12 +34,12 @@ _CUTS = (
     | ops.RemapFilePages
 )
 
-#: Calls that may unmap whole VMAs, in addition to an mmap over existing mappings.
+#: Calls that may unmap whole VMAs; an mmap over existing mappings may, too.
 _UNMAPS = ops.Munmap | ops.Mremap | ops.RemapFilePages | ops.Exit | ops.Kill | ops.Exec
 
 
 class _EventTest:
-    """True if the event of that name in :class:`FirstSteps` happened at the step or before it."""
+    """True if the :class:`FirstSteps` event with the attribute's name happened at or before the step."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -51,10 +51,10 @@ class _EventTest:
 class Causes:
     """The events up to and including a step.
 
-    :param steps: the steps of the run, from the first; those after *step* have no effect
-    :param step: the index of the step; the end counts as one step after the last operation
+    :param steps: the steps in the run, from the first; those after *step* have no effect
+    :param step: the index of the step; the end of the program counts as a step after the last operation
     :param profile: the rules of the machine; None if unknown
-    :param first: the first occurrence of each event of the run, shared by the causes of several steps
+    :param first: the first occurrence of each event in the run, shared by the causes of several steps
     """
 
     left_out = _EventTest()
@@ -89,7 +89,7 @@ class Causes:
 
     @property
     def unflushed(self) -> bool:
-        """True if an operation that removes mappings is under way."""
+        """True if an operation that removes mappings is in progress."""
         calls: dict[str, ops.Call] = {}
         for op, step in zip(self._ops, self._steps, strict=False):
             if step.result in (HELD, WAITS):
@@ -104,12 +104,12 @@ class Causes:
 
     @property
     def now(self) -> str:
-        """The word for the operation in a program; for a walk, its walker."""
+        """The operation's keyword in programs; for a walk, the walker."""
         return word_of(self._program.ops[self._at].call) if self._at < len(self._program.ops) else END
 
     @property
     def op(self) -> ops.Op | None:
-        """The operation; None for the end."""
+        """The operation; None at the end of the program."""
         return self._program.ops[self._at] if self._at < len(self._program.ops) else None
 
     def has(self, switch: str) -> bool:
@@ -126,12 +126,12 @@ class Causes:
 
     @property
     def counts(self) -> bool:
-        """True if the machine is known to count the users of a range, as contexts do."""
+        """True if the machine is known to count the users of each range, as contexts do."""
         tracker = TRACKERS.get(self._profile.tracker) if self._profile is not None else None
         return isinstance(tracker, type) and issubclass(tracker, TrackCtx)
 
     def within(self, since: str, until: str) -> bool:
-        """True if the machine is known to be of series *since* or a later one, and before *until*."""
+        """True if the machine is known to be in series *since* or later, and before *until*."""
         if self._profile is None:
             return False
         return series_key(since) <= series_key(self._profile.series) < series_key(until)
@@ -142,18 +142,18 @@ class Causes:
 
     @property
     def ram(self) -> bool:
-        """True if an operation has named memory that is RAM, or may be."""
+        """True if an operation has named memory that is or may be RAM."""
         return any(self._since(self._first.named.get(kind)) for kind in ("lowmem", "isa", "ram"))
 
     @property
     def on_ram(self) -> bool:
-        """True if this step's operation names memory that is RAM, or may be."""
+        """True if this step's operation names memory that is or may be RAM."""
         kinds = {device.name: str(device.kind) for device in self._program.devices}
         named = names_in(self.op.call) if self.op is not None else set()
         return any(kinds.get(name, name) in ("lowmem", "isa", "ram") for name in named)
 
     def maps_device(self, *files: str) -> bool:
-        """True if a VMA of one of these files, as observations name them, shows pages of a device."""
+        """True if a VMA of one of these files, under their names in observations, shows device pages."""
         step = self._steps[-1]
         ptes = PlaceIndex(step.ptes or ())
         return any(
@@ -165,11 +165,11 @@ class Causes:
 
     @cached_property
     def claimed(self) -> ClaimedPages:
-        """The pages that a driver has claimed and others still have reserved."""
+        """The pages that a driver has claimed but others still have reserved."""
         return ClaimedPages(self._ops, self._steps)
 
     def done(self, *words: str) -> bool:
-        """True if one of these operations is under way or has finished."""
+        """True if one of these operations is in progress or has finished."""
         return any(word_of(op.call) in words for op in self._ops)
 
     @property
@@ -198,12 +198,12 @@ class Causes:
 
     @property
     def left_mapped(self) -> bool:
-        """True if an mremap has left the old place mapped."""
+        """True if an mremap has left the old range mapped."""
         return any(isinstance(call, ops.Mremap) and call.dontunmap for _, call in self._made())
 
     @property
     def shrank_elsewhere(self) -> bool:
-        """True if an mremap to a given place made a mapping smaller."""
+        """True if an mremap to a given address made a mapping smaller."""
         return any(
             isinstance(op.call, ops.Mremap) and op.call.fixed and op.call.span.pages > op.call.pages
             for op in self._ops
@@ -224,7 +224,9 @@ class Causes:
 
     @property
     def grew_in_vain(self) -> bool:
-        """True if an mremap was to enlarge a mapping and one of its page-table allocations was to fail."""
+        """True if an mremap was meant to enlarge a mapping with one of its page-table allocations made to
+        fail.
+        """
         return any(
             isinstance(op.call, ops.Mremap)
             and op.call.pages > op.call.span.pages
@@ -244,7 +246,7 @@ class Causes:
         return any(call.via in ("devmem", "devmem-sync") for call in self._refused_memory())
 
     def _refused_memory(self) -> Iterator[ops.Mmap]:
-        """The private writable mappings that failed; memory would have been committed for them."""
+        """The failed private writable mappings, for which memory would have been committed."""
         for op, step in zip(self._ops, self._steps, strict=False):
             call, failed = op.call, step.result not in ("ok", HELD, WAITS)
             if failed and isinstance(call, ops.Mmap) and not call.shared and "w" in call.prot:
@@ -252,8 +254,8 @@ class Causes:
 
     @property
     def zaps(self) -> bool:
-        """True if this step may have removed entries from a VMA that stayed: it does so itself, it releases
-        operations, or the state before it was not observed.
+        """True if this step may have removed entries from a VMA that stayed: the operation itself does, it
+        releases others, or the state before it was not observed.
         """
         looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
         asks = self.op is not None and isinstance(self.op.call, ZAPS | ops.Release)
@@ -261,7 +263,7 @@ class Causes:
 
     @property
     def unmaps_behind_zap(self) -> bool:
-        """True if this step unmaps after a zap, and may free the last reservation of those pages."""
+        """True if this step unmaps pages after a zap, and may free their last reservation."""
         call = self.op.call if self.op is not None else None
         over = isinstance(call, ops.Mmap) and call.over is not None
         return self.zapped and (over or isinstance(call, _UNMAPS))
@@ -273,12 +275,12 @@ class Causes:
 
     @property
     def remap_failed(self) -> bool:
-        """True if a mapping that the program makes fail failed in this step."""
+        """True if, in this step, a mapping failed because the program made it fail."""
         op = self.op
         return op is not None and op.fail is not None and self._steps[-1].result != "ok"
 
     def had_leaf(self, level: int) -> bool:
-        """True if a leaf of *level* (3: 1 GiB) was observed before this step."""
+        """True if a leaf at *level* (3: 1 GiB) was observed before this step."""
         first = self._first.leaf(level)
         return first is not None and first < self._at
 
@@ -298,7 +300,7 @@ class Causes:
         sizes: dict[str, int] = {}
         for op in self._ops:
             call = op.call
-            # A call that fails may have split a VMA before: to clear the way, or in front of a hole.
+            # A call may split a VMA before it fails: to make room, or in front of a hole.
             if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
                 return True
             if isinstance(call, ops.Mmap | ops.Mremap) and call.name is not None:
@@ -308,7 +310,9 @@ class Causes:
 
 
 def _overlap(vma: VmaSeen, op: ops.Op) -> bool:
-    """True if *vma*, of the task of *op*, has pages that *op* was to move away."""
+    """True if *vma*, in the address space of the task running *op*, has pages that *op* was meant to move
+    away.
+    """
     assert isinstance(op.call, ops.Mremap)
     moved, seen = op.call.span, vma.span
     alike = (vma.task, seen.name) == (op.task, moved.name)
@@ -316,13 +320,13 @@ def _overlap(vma: VmaSeen, op: ops.Op) -> bool:
 
 
 def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
-    """The areas in which a call changes VMAs, each with a number of pages, including areas it maps over."""
+    """The areas where a call changes VMAs, including areas it maps over, each with a number of pages."""
     if isinstance(call, _CUTS):
         yield call.span.name, call.span.pages
     if isinstance(call, ops.Mmap) and call.over is not None:
         yield call.over.name, call.over.pages
     if isinstance(call, ops.Mremap):
-        # A VMA that it shrinks loses its end first.
+        # If it shrinks a VMA, the VMA loses its end first.
         yield call.span.name, min(call.span.pages, call.pages)
         target = call.over.name if call.over is not None else call.name
         if target is not None:
@@ -330,5 +334,5 @@ def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
 
 
 def word_of(call: ops.Call) -> str:
-    """The word for an operation in a program; for a walk, its walker."""
+    """The keyword for an operation in programs; for a walk, the walker."""
     return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)

@@ -1,4 +1,4 @@
-"""An observed step as a moment, judged by each property whose answer can have changed."""
+"""An observed step as a moment, judged by each property whose answer may have changed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pfnlab.programs.runs.observation import Step, direct_map_spans
 
 
 class SeenMoment:
-    """A step and its history.
+    """An observed step and its history.
 
     :param step: the step, with VMAs and page-table entries
     :param mappings: its VMAs that map a device; None if these are not tracked
-    :param remembered: the frames that processors reach by cached translations that match no entry
+    :param remembered: the frames that processors can reach by cached translations that match no entry
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SeenMoment:
         part.step = msgspec.structs.replace(self.step, tracked=tracked)
         return part
 
-    #: Runs are judged for violations only, which the requests do not decide.
+    #: Runs are judged only for violations, and these do not depend on the requested modes.
     asked: Sequence[FrameMode] = ()
 
     @cached_property
@@ -78,8 +78,8 @@ class SeenMoment:
             if span in spans:
                 spans.remove(span)
         if layout.vfio is not None:
-            # The driver's own mapping of the whole device, as long as the device is open, unless a mapping of
-            # another file has reserved exactly this range.
+            # The driver's own mapping, which covers the whole device as long as it is open, unless a mapping
+            # of another file has reserved exactly this range.
             whole = self._whole(layout.vfio)
             others = any(
                 seen.kind != "vfio" and seen.frames == layout.devices[layout.vfio] for seen in self.mappings
@@ -107,20 +107,20 @@ class SeenMoment:
 
     @cached_property
     def _direct_map(self) -> list[FrameMode] | None:
-        """The frames of the program's devices not write-back in the direct map; None if not observed."""
+        """The program's device frames that are not write-back in the direct map; None if not observed."""
         if self.step.direct_map is None:
             return None
         return [
             FrameMode(frames, CacheMode.from_short(mode))
             for span, mode in direct_map_spans(self.step.direct_map)
-            # A page that is missing from the direct map is compared, but has no mode.
+            # A page missing from the direct map is compared too, but has no mode.
             if mode != "absent"
             for frames in [self._layout.frames(span)]
             if frames is not None
         ]
 
     def is_ram(self, pfn: int) -> bool:
-        """True if a frame is RAM whose direct map was observed."""
+        """True if a frame is RAM and its direct-map entry was observed."""
         return self._direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
 
     def direct_map(self, pfn: int) -> CacheMode:
@@ -130,7 +130,7 @@ class SeenMoment:
 
     @cached_property
     def direct_map_changed(self) -> SpanSet:
-        """The frames of the program's devices that are not write-back in the direct map."""
+        """The program's device frames that are not write-back in the direct map."""
         return SpanSet(shown.frames for shown in self._direct_map or ())
 
     @cached_property
@@ -141,7 +141,7 @@ class SeenMoment:
     def claims(self) -> list[PfnRange]:
         if not self._layout.platform.io_strict_devmem:
             return []
-        # vfio-pci claims when the device is first opened or mapped, and releases with the last user.
+        # vfio-pci claims a device when it is first opened or mapped, and releases it with its last user.
         opened = [self._whole(name) for name in sorted(self._history.opened) if self._vfio_mapped(name)]
         bound = [self._bar(name) for name in sorted(self._history.bound)]
         return [*self._frames([*self._history.claims, *opened]), *bound]
@@ -155,12 +155,12 @@ class SeenMoment:
         return [self._bar(name) for name in sorted(self._history.removed)]
 
     def _bar(self, device: str) -> PfnRange:
-        """The frames of a device at the current place of its BAR."""
+        """The frames of a device at the current address of its BAR."""
         return self._layout.devices[MOVED_BAR if self._history.moved else device]
 
     @property
     def switched_off(self) -> list[PfnRange]:
-        """The ranges of devices whose memory was switched off."""
+        """The ranges of devices with their memory switched off."""
         return [self._layout.devices[name] for name in sorted(self._history.off)]
 
     @cached_property
@@ -176,9 +176,9 @@ class SeenMoment:
         return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
 
 
-#: The properties that `check` also applies to modelled kernels: all except those that only a model can
-#: decide, and those judged here in a special form with the evidence, e.g. `entries_inside`, which has the
-#: frames.
+#: The properties that `check` applies to modelled kernels, too. Left out are properties that only a model can
+#: decide, and those judged here by a separate function that gives evidence, e.g. `entries_inside`, which
+#: gives the frames.
 JUDGED_PROPERTIES: tuple[Question, ...] = tuple(
     question
     for question in QUESTIONS
@@ -190,10 +190,10 @@ JUDGED_PROPERTIES: tuple[Question, ...] = tuple(
     )
 )
 
-#: The properties of effects of the last operation, which are judged even if the state was not observed.
+#: The properties about effects of the last operation, which are judged even if the state was not observed.
 EVENT_PROPERTIES = ("freed_once", "no_warning", "freed_unmapped", "right_file")
 
-#: Properties that hold if they hold for each mapping, with their other dependencies.
+#: Properties that hold if they hold for every single mapping, with their other dependencies.
 _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
     "no_loss": lambda moment: moment.reservations,
     "booked_mode": lambda moment: moment.booked,
@@ -203,7 +203,7 @@ _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
     "claimed_unmapped": lambda moment: moment.claims,
 }
 
-#: Properties that hold if they hold for each item of another kind, with these dependencies.
+#: Properties that hold if they hold for every single item of another kind, with these dependencies.
 _OF_OTHERS: dict[str, Callable[[SeenMoment], object]] = {
     "no_leak": lambda moment: moment.reservations,
     "counters": lambda moment: moment.step.tracked or (),
@@ -213,20 +213,20 @@ _DEPENDS = {**_OF_MAPPINGS, **_OF_OTHERS}
 
 
 def events_broken(moment: SeenMoment) -> list[Question]:
-    """The violated properties of the effects of the last operation."""
+    """The violated properties among those about effects of the last operation."""
     asked = (question for question in JUDGED_PROPERTIES if question.name in EVENT_PROPERTIES)
     return [question for question in asked if _breaks(question, moment)]
 
 
 def _breaks(question: Question, moment: Moment) -> bool:
-    # These judges accept any moment, not only one of a model.
+    # These judges accept any moment, not just a model's.
     return question.judge(cast(StateView, moment)) is False
 
 
 class JudgeCache:
-    """The properties that held when they were last judged, with their dependencies.
+    """The properties that held when last judged, with their dependencies.
 
-    :param mappings: the mappings of the last observed step; it observes every step to be judged
+    :param mappings: the mappings at the last observed step; it must observe every step to be judged
     """
 
     def __init__(self, mappings: DeviceMappings) -> None:
@@ -245,7 +245,7 @@ class JudgeCache:
                 self._held[name] = _DEPENDS[name](moment)
 
     def _part(self, name: str, moment: SeenMoment) -> SeenMoment | None:
-        """The part of *moment* that may violate a property; None if no part can."""
+        """The part of *moment* that may violate a property; None if there is none."""
         if name == "one_mode":
             return moment if len(self._mappings.modes) > 1 or moment.remembered else None
         if name == "direct_map_back":

@@ -1,7 +1,7 @@
-"""The continuation of a stopped operation: its frames and their variables, as plain values.
+"""Continuations of stopped operations: their frames and variables as plain values.
 
-Two operations with equal continuations behave the same from there on, whatever happened before. So the
-remainder of a loop must be in a variable: Python shows no other values of a frame.
+Operations with equal continuations behave the same from there on, whatever happened before. So what remains
+of a loop must be in a variable, because Python shows no other values in a frame.
 """
 
 import dis
@@ -37,21 +37,21 @@ from pfnlab.programs.model import execution
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
-#: Modules whose frames drive an operation; these frames stay the same while it lasts.
+#: Modules whose frames drive an operation; these frames do not change while it runs.
 _DRIVING = (execution.__name__, processors.__name__)
 
 
 class UnsayableError(Exception):
-    """A continuation has a value that cannot be compared."""
+    """A continuation contains a value that cannot be compared."""
 
 
 def in_policy(run: greenlet) -> bool:
-    """True if *run* is stopped in the code of a policy, or in code that a policy called."""
+    """True if *run* is stopped in policy code, or in code called by a policy."""
     return any(not _is_ours(module) or module.startswith(_POLICIES) for _, module in _frames(run))
 
 
 def _frames(run: greenlet) -> Iterator[tuple[FrameType, str]]:
-    """The frames of a stopped operation, the innermost first, with the names of their modules."""
+    """The frames of a stopped operation, innermost first, with their module names."""
     frame: FrameType | None = run.gr_frame
     while frame is not None:
         yield frame, frame.f_globals["__name__"]
@@ -63,13 +63,13 @@ def _is_ours(module: str) -> bool:
 
 
 def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
-    """The continuation of *run*: function, instruction and variables of each frame, the innermost first.
+    """The continuation of *run*: function, instruction and variables of each frame, innermost first.
 
-    The progress of a loop is the value of its variable. Code outside this package may keep it elsewhere.
+    The progress of a loop is the value of its variable. Code outside this package might keep it elsewhere.
 
-    :param name: returns the name of an object with an identity, or None if the object has no name
+    :param name: returns the name of an object with an identity, or None if it has no name
     :raises UnsayableError: if a variable has a value that cannot be compared, a loop iterates over something
-        that is in no variable, or the code is not of this package
+        not held in a variable, or the code is outside this package
     """
     frames = []
     for frame, module in _frames(run):
@@ -84,7 +84,7 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
 
 
 def _check_loops(frame: FrameType) -> None:
-    """:raises UnsayableError: if a running loop of *frame* iterates over something that is in no variable"""
+    """:raises UnsayableError: if a running loop in *frame* iterates over something not held in a variable"""
     at = frame.f_lasti
     for first, after, source in _loops(frame.f_code):
         if first <= at < after and not isinstance(frame.f_locals.get(source), list | tuple | dict):
@@ -93,7 +93,9 @@ def _check_loops(frame: FrameType) -> None:
 
 @cache
 def _loops(code: CodeType) -> tuple[tuple[int, int, str], ...]:
-    """The loops of *code* except those over constants: first instruction, the one after it, variable."""
+    """The loops in *code*, except over constants: the first instruction, the one after the loop, and the
+    variable.
+    """
     loops, sources, before = [], [], ""
     for instruction in dis.get_instructions(code):
         if instruction.opname == "GET_ITER":
@@ -108,7 +110,7 @@ _CONSTANT = "a constant"
 
 
 def _source(instruction: dis.Instruction) -> str:
-    """The object that *instruction* supplies to a loop: a variable's name, or a marker for a constant."""
+    """The object that *instruction* gives to a loop: a variable's name, or a marker for a constant."""
     if instruction.opname in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF"):
         return str(instruction.argval)
     return _CONSTANT if instruction.opname == "LOAD_CONST" else ""
@@ -146,11 +148,11 @@ def _unsayable(value: Any, name: Callable[[Any], Any]) -> Any:
     raise UnsayableError(f"{type(value).__qualname__} has no value that could be compared")
 
 
-#: The conversion of a value to a plain one, by its type. :func:`_conversion_of` adds further types.
+#: Conversions to plain values, by type; :func:`_conversion_of` adds further types.
 _CONVERSIONS: dict[type, _Conversion] = {
     **dict.fromkeys((Vma, Page, AnonVma, MmStruct, PageTables, Tlb, RwLock), _name_of),
     **dict.fromkeys((TableLocks, VmaLocks), _name_of),
-    # A kernel has one of each, or they belong to a part with a value of its own.
+    # A kernel has only one of each, or they belong to a part that has its own value.
     **dict.fromkeys((Kernel, Processors, MemtypeBook, Profile, Trace, Operation), _type_only),
     **dict.fromkeys((DriverState, PciDevice, VfioDevice), _type_only),
     dict: lambda value, name: (
@@ -180,7 +182,7 @@ def _conversion_of(kind: type, value: Any) -> _Conversion:
         return _items
     if isinstance(value, Enum):
         return lambda value, name: (kind.__name__, value.name)
-    # The objects of the operation do not change; the memory of a policy is part of the kernel.
+    # The operation's objects do not change, and a policy's data is part of the kernel.
     if isinstance(value, msgspec.Struct | type) or kind.__module__.startswith(_ELSEWHERE):
         return _type_only
     if getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):

@@ -1,12 +1,12 @@
-"""A kernel split into parts, and the footprint of a turn: the parts that it touches.
+"""Kernels split into parts, and the footprint of a turn: the parts it touches.
 
-The parts are just fine enough to tell when the order of operations matters: the tree of an address space, its
-VMAs, its page tables, its locks, the translations of each processor, the reverse map, the book (memtype
-list). Footprints are not declared, not even for user-defined policies. While a turn runs, every access to an
-attribute of these objects is recorded. A part has changed if its value has changed.
+The parts are just fine enough to tell when the order of operations matters: an address space's tree, its
+VMAs, its page tables, its locks, each processor's translations, the reverse map, and the book (memtype list).
+Footprints need not be declared, not even for user-defined policies: while a turn runs, every attribute access
+on these objects is recorded. A part has changed if its value has changed.
 
-The value of a part must depend only on objects whose attributes are recorded for that part. Otherwise it
-could change without being touched.
+A part's value must depend only on objects whose attributes are recorded for that part; otherwise it could
+change without being touched.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ from pfnlab.kernel.mm.users.vfio import VfioDevice
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.vma_locks import VmaLocks
 
-#: The part to which an attribute of the kernel belongs.
+#: The part that each kernel attribute belongs to.
 _OF_KERNEL = {
     "i_mmap": "reverse map",
     "tasks": "tasks",
@@ -41,20 +41,20 @@ _OF_KERNEL = {
     **dict.fromkeys(("memory", "undecoded"), "memory"),
 }
 _GATHERING = frozenset(("gathers", "tlb_flush_pending"))
-#: The place of a VMA, by which the reverse map and the locks of VMAs name it.
+#: The location of a VMA, which names it in the reverse map and in the VMA locks.
 _PLACE = frozenset(("start", "end", "pgoff"))
 
-#: The name of an object that a task has made, and the object itself, so that it stays alive.
+#: The name of an object created by a task, and the object itself, to keep it alive.
 _NamedObject = tuple[tuple[str, int], Any]
 
 
 class Parts:
-    """The parts of one kernel. Address spaces that a fork adds later form one part with the list of tasks.
+    """The parts of one kernel. Address spaces added by a later fork form one part with the list of tasks.
 
-    Such an address space is reached through its task, or through the reverse map while fork fills it.
+    Such an address space is reached through its task, or through the reverse map while fork is filling it.
 
-    :ivar stale_before: returns the tasks whose revocation began after a translation was made; set by the
-        driver
+    :ivar stale_before: returns the tasks whose revocation began after a given translation was made; set by
+        the code that drives turns
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -65,21 +65,21 @@ class Parts:
         self.names: list[str] = []
         self._values: list[Callable[[], Any]] = []
         self._locks: list[RwLock | TableLocks | VmaLocks] = []
-        #: The part number of each object, by the identity of the object.
+        #: The part number of each object, by object identity.
         self._object_parts: dict[int, int] = {}
         self._space_parts: dict[int, int] = {}
-        #: For the parts by which frames are reached: the places, by entries and by translations.
+        #: For the parts through which frames are reached: the places, by entries and by translations.
         self._reaching: dict[int, Callable[[], tuple[list[FrameReach], list[FrameReach]]]] = {}
         self._vma_parts: dict[int, int] = {}
         self._gather_parts: dict[int, int] = {}
         self._lookup_parts: dict[int, int] = {}
         self._vma_lock_parts: dict[int, int] = {}
-        #: Objects with an identity that tasks have made, by that identity.
+        #: Objects created by tasks that have an identity, by identity.
         self._contexts: dict[int, _NamedObject] = {}
         self._pages: dict[int, _NamedObject] = {}
         self._anons: dict[int, _NamedObject] = {}
         self._new_spaces: dict[int, _NamedObject] = {}
-        #: Every VMA that a task other than its maker could reach, including removed VMAs.
+        #: Every VMA that a task other than its creator could reach, including removed VMAs.
         self._vmas: dict[int, _NamedObject] = {}
         for number, mm in enumerate(self._mms):
             self._add_space(number, mm)
@@ -140,7 +140,7 @@ class Parts:
 
     @property
     def taken(self) -> bool:
-        """True if a lock is taken; VMA locks are left out, because they are released with mmap_lock."""
+        """True if a lock is held. VMA locks are left out, because they are released with mmap_lock."""
         return any(lock.taken for lock in self._locks if not isinstance(lock, VmaLocks))
 
     def value(self, number: int) -> Any:
@@ -149,11 +149,11 @@ class Parts:
 
     @property
     def reaching(self) -> Sequence[int]:
-        """The numbers of the parts by which frames are reached: page tables, and cached translations."""
+        """The numbers of the parts through which frames are reached: page tables and cached translations."""
         return tuple(self._reaching)
 
     def reached(self, number: int) -> tuple[list[FrameReach], list[FrameReach]]:
-        """The places where one of :attr:`reaching` reaches frames: by entries, and by translations."""
+        """The places where a part in :attr:`reaching` reaches frames: by entries, and by translations."""
         return self._reaching[number]()
 
     def _reached_by_tlbs(self, tasks: Iterable[Task]) -> tuple[list[FrameReach], list[FrameReach]]:
@@ -173,7 +173,7 @@ class Parts:
         return entries, self._reached_by_tlbs(others)[1]
 
     def name(self, instance: object) -> Any:
-        """The name of an object with an identity, or None while only its maker can reach it."""
+        """The name of an object with an identity, or None while only its creator can reach it."""
         for numbers in (self._object_parts, self._space_parts):
             if id(instance) in numbers:
                 return numbers[id(instance)]
@@ -183,7 +183,7 @@ class Parts:
         return next((table[id(instance)][0] for table in tables if id(instance) in table), None)
 
     def notice(self, maker: str) -> set[int]:
-        """Name objects that *maker* has made and others can now reach; return the grown parts."""
+        """Name objects that *maker* created and others can now reach; return the parts that have grown."""
         grown_parts: set[int] = set()
         for mm in self._all_spaces():
             if id(mm) not in self._space_parts and _name_object(self._new_spaces, mm, maker):
@@ -208,9 +208,9 @@ class Parts:
 
     @contextmanager
     def watched(self, policy: bool = False) -> Iterator[set[int]]:
-        """The footprint of the code that runs within this context: a growing set of part numbers.
+        """The footprint of code run within this context: a growing set of part numbers.
 
-        :param policy: that code continues in a policy, which may touch everything it refers to
+        :param policy: whether that code continues in a policy, which may touch everything it refers to
         """
         touched: set[int] = {self._kernel_parts["policies"], self._contexts_part} if policy else set()
         object_parts, tasks_part, machine_part, devices_part = (
@@ -364,7 +364,7 @@ class Parts:
 
 
 def _name_object(table: dict[int, _NamedObject], instance: object, maker: str) -> bool:
-    """Name *instance*; return whether it had no name until now."""
+    """Name *instance*; return True if it had no name before."""
     if id(instance) in table:
         return False
     table[id(instance)] = (maker, sum(name[0] == maker for name, _ in table.values())), instance

@@ -1,9 +1,9 @@
-"""The memo of one race: each turn runs once, and its effect is reused in all schedules where it is the same.
+"""The memo of a race: each turn runs once, and its effect is reused in all schedules where it is the same.
 
-A turn is a function of its operation's continuation (:mod:`pfnlab.checker.races.continuation`) and of the
-parts of the kernel in its footprint (:mod:`pfnlab.checker.races.footprint`). It runs once, on the kernel
-after one schedule. Its effect is stored under the continuation and the values of those parts. An equal
-continuation with equal values has the same effect.
+A turn depends only on its operation's continuation (:mod:`pfnlab.checker.races.continuation`) and on the
+kernel parts in its footprint (:mod:`pfnlab.checker.races.footprint`). It runs once, on the kernel after one
+schedule, and its effect is stored under the continuation and the values of those parts. The same continuation
+with the same values has the same effect.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from pfnlab.checker.scopes.modes import FrameReach, agree, differing
 from pfnlab.checker.scopes.scope import Race
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: The number of kernels kept, so that a turn from the same joint state need not repeat the schedule.
+#: The number of kernels to keep, so that a turn from the same joint state need not repeat the schedule.
 _MOST_KERNELS = 64
 
 
 class JointState(NamedTuple):
     """The joint state of all tasks of a race.
 
-    :param schedule: the tasks in the order of their turns; one of the schedules that lead here
-    :param parts: digests of the values of the kernel's parts
+    :param schedule: the tasks in the order of their turns, in one of the schedules that lead here
+    :param parts: digests of the kernel parts' values
     """
 
     schedule: tuple[str, ...]
@@ -46,20 +46,20 @@ class Footprint:
     writes: int = 0
 
     def meets(self, other: Footprint) -> bool:
-        """True if their order can matter: one writes something that the other reads or writes."""
+        """True if the order can matter, because one writes something that the other reads or writes."""
         return bool(self.writes & (other.reads | other.writes) | self.reads & other.writes)
 
     def __or__(self, other: Footprint) -> Footprint:
-        """The footprint of both together."""
+        """The combined footprint of both."""
         return Footprint(self.reads | other.reads, self.writes | other.writes)
 
 
 class TurnEffect(NamedTuple):
     """The effect of a turn.
 
-    :param changed: the parts it changes, each with the digest of the new value
-    :param footprint: the parts it reads and writes, followed by one bit per task: whether that task is in the
-        middle of an operation
+    :param changed: the parts it changes, each with a digest of the new value
+    :param footprint: the parts it reads and writes, followed by one bit per task for whether the task is in
+        the middle of an operation
     """
 
     result: TurnResult
@@ -72,7 +72,7 @@ _Item = TypeVar("_Item")
 
 
 class _Memo(Generic[_Item]):
-    """Items determined by the position of a task and the values of the parts touched."""
+    """Items determined by a task's position and the values of the parts it touches."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[int, Position], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
@@ -96,10 +96,10 @@ _Pick = Callable[[Sequence[int]], Any]
 
 
 class Turns:
-    """All turns of one race. A turn runs when its effect is first needed.
+    """All turns of one race. Each runs when its effect is first needed.
 
     :ivar begin: the joint state before the first turn
-    :ivar run: the number of turns that have been run
+    :ivar run: the number of turns run so far
     """
 
     def __init__(self, machine: ModelMachine, race: Race) -> None:
@@ -110,7 +110,7 @@ class Turns:
         self.names = tuple(live.parts.names)
         parts = tuple(digest(live.parts.value(number)) for number in range(len(self.names)))
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
-        #: The places where a part reaches frames, by its number and the digest of its value.
+        #: The places where a part reaches frames, by part number and digest of its value.
         self._reached: dict[tuple[int, int], tuple[list[FrameReach], list[FrameReach]]] = {}
         #: The answers that depend on all parts.
         self._modes: dict[tuple[int, ...], bool | None] = {}
@@ -119,7 +119,7 @@ class Turns:
         self.run = 0
         self._effects: _Memo[TurnEffect] = _Memo()
         self._ready: _Memo[tuple[bool]] = _Memo()
-        #: Kernels by their joint state without its schedule, which is irrelevant here.
+        #: Kernels by joint state, without the schedule, which is irrelevant here.
         self._lives = {self.begin[1:]: live}
 
     def able(self, joint: JointState) -> tuple[int, ...]:
@@ -127,12 +127,12 @@ class Turns:
         return tuple(task for task in range(len(self.tasks)) if self._able(joint, task))
 
     def modes_agree(self, joint: JointState) -> bool | None:
-        """True if each frame has one cache mode although two were asked for; None if none could have two."""
+        """True if each frame has one cache mode although two were requested; None if none could have two."""
         digests = tuple(joint.parts[number] for number in self._reaching)
         if digests not in self._modes:
             keys = list(zip(self._reaching, digests, strict=True))
             if any(key not in self._reached for key in keys):
-                # For a resumed search whose turns were run by another process.
+                # Needed for a resumed search whose turns were run by another process.
                 self._note_reached(self.take_kernel(joint), keys)
             found = [self._reached[key] for key in keys]
             entries = [one for part, _ in found for one in part]
@@ -143,7 +143,7 @@ class Turns:
 
     @cached_property
     def _asks_two_modes(self) -> bool:
-        """True if the operations, one after the other, ask for two modes of a frame."""
+        """True if the operations, run in sequence, ask for two modes of one frame."""
         live = Live(self._machine, self._race, self._ground)
         return agree(live.asked_in_a_row()) is False
 
@@ -194,7 +194,7 @@ class Turns:
             try:
                 value = live.variables(name)
             except UnsayableError:
-                # Then the position before and all values touched determine the continuation.
+                # In this case the earlier position and all values touched determine the continuation.
                 value = before.value, [(number, joint.parts[number]) for number in numbers]
             position = position._replace(value=digest((position.done, position.waits, value)))
         footprint = Footprint(_bits(numbers), _bits(number for number, _ in changed))
@@ -204,13 +204,13 @@ class Turns:
         return self._effects.put(task, joint, numbers, effect)
 
     def _task_bits(self, task: int, before: Position, after: Position, result: TurnResult) -> Footprint:
-        """The bits of tasks in a footprint: a turn may change the bit of its own task and read the others."""
+        """The task bits in a footprint: a turn may change its own task's bit and read the others."""
         bits = [1 << len(self.names) + number for number in range(len(self.tasks))]
         reads = sum(bits) - bits[task] if result.told_free is not None else 0
         return Footprint(reads, bits[task] * (before.under_way != after.under_way))
 
     def take_kernel(self, joint: JointState) -> Live:
-        """A kernel in the state *joint*. The caller owns it from then on."""
+        """A kernel in state *joint*; the caller owns it from now on."""
         live = self._lives.pop(joint[1:], None)
         if live is None:
             live = Live(self._machine, self._race, self._ground)

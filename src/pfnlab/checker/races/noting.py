@@ -1,4 +1,4 @@
-"""Recording of attribute accesses: a watched class gets its own methods to read and set attributes."""
+"""Records attribute accesses: a watched class gets its own methods for reading and setting attributes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from pfnlab.kernel.mm.table_locks import TableLocks
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.vma_locks import VmaLocks
 
-#: Attributes that are not state: constants, references to recorded objects, counters for readers.
+#: Attributes that are not state: constants, references to recorded objects, and counters for readers.
 QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "vma_locks", "table_locks", "tlb_gen"),
-    # The task that frees a VMA has looked at it.
+    # The task that frees a VMA has accessed it before.
     Vma: ("mm", "freed"),
     Task: ("comm", "pid", "tlb", "exec_update_lock"),
-    # Whether an entry was unused since then is not part of a state, nor is the accessed bit.
+    # Whether an entry has been used since then is not part of a state, nor is the accessed bit.
     Tlb: ("flushed", "_aged", "_spared"),
     RwLock: ("_processors", "need", "_unlocked"),
     TableLocks: ("_processors", "_tables"),
@@ -31,21 +31,21 @@ QUIET: dict[type, tuple[str, ...]] = {
         *("current", "warned", "next_pid", "additional_pages"),
         # It does not matter for races.
         "committed",
-        # Used only in a turn of a task that has left `tasks`.
+        # Used only during a turn of a task that has left `tasks`.
         "exiting",
-        # Membership of a page is recorded with the page.
+        # A page's membership is recorded with the page.
         "mlock_batch",
     ),
 }
 
-#: Takes the object, the name of the attribute, and whether it is set.
+#: Called with the object, the attribute's name, and whether it is being set.
 Note = Callable[[Any, str, bool], None]
 _NOTES: list[Mapping[type, Note]] = []
 _METHODS: dict[type, tuple[Any, Any]] = {}
 
 
 def notable(kinds: Iterable[type]) -> list[type]:
-    """Python classes whose attribute accesses can be recorded, because they define no accessors."""
+    """The Python classes whose attribute accesses can be recorded because they define no accessors."""
     methods = ("__getattribute__", "__setattr__")
     return [
         kind
@@ -61,7 +61,7 @@ _HEAP_TYPE = 1 << 9
 
 @contextmanager
 def noting(notes: Mapping[type, Note]) -> Iterator[None]:
-    """Record each access to an attribute of an object of these classes while this context is active."""
+    """Record each attribute access on objects of these classes while this context is active."""
     _NOTES.append(notes)
     for kind in notes:
         _watch(kind)
@@ -84,7 +84,7 @@ def _unwatch(kind: type) -> None:
 
 
 def _noting_methods(kind: type) -> tuple[Any, Any]:
-    """The methods to read and set an attribute of *kind*; they record it unless it is not state."""
+    """The methods that read and set attributes of *kind* and record those that are state."""
     methods = (name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
     quiet = frozenset((*dir(object), *QUIET.get(kind, ()), *methods))
     read, write = object.__getattribute__, object.__setattr__

@@ -1,14 +1,14 @@
 """Concurrent operations: every order in which they can enter kernel functions (S8.3).
 
-This is a partial-order search with a memo. An operation stops where the model marks the beginning of a kernel
-function. Between two stops it runs alone: that is a turn. A state is the joint state of all tasks. A schedule
-is the list of tasks in the order of their turns, and leads to a state. The effect of a turn is computed once
-(:mod:`pfnlab.checker.races.memo`).
+This is a partial-order search with a memo. An operation stops wherever the model marks the beginning of a
+kernel function. Between two stops it runs alone; this is a turn. A state is the joint state of all tasks. A
+schedule lists tasks in the order of their turns, and leads to a state. Each turn's effect is computed only
+once (:mod:`pfnlab.checker.races.memo`).
 
-A translation is stale when the page tables no longer have it. It does no harm while the owner of the frame
-still waits. It does harm once :class:`~pfnlab.programs.lang.ops.UnmapMappingRange` has returned: the owner
-then considers the frame free and may give it to another. An entry inserted by a fault handler in between does
-not count: preventing it is up to the driver.
+A translation is stale when the page tables no longer contain it. It is harmless while the frame's owner is
+still waiting. It is harmful once :class:`~pfnlab.programs.lang.ops.UnmapMappingRange` has returned, because
+the owner then considers the frame free and may hand it to another user. An entry inserted by a fault handler
+in between does not count: it is up to the driver to prevent that.
 """
 
 import itertools
@@ -51,10 +51,10 @@ from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
 
-#: The property that is also judged in the middle of operations.
+#: The property that is judged in the middle of operations as well.
 ONE_MODE = one_mode.__name__
 
-#: The search for a place to hold an operation tries fewer entries into one function than this.
+#: The search for a place to hold an operation tries fewer than this many entries into one function.
 _MOST_CALLS = 4
 
 
@@ -64,13 +64,13 @@ class RaceState(NamedTuple):
     :param race: the number of the race in the scope, counted from 0
     :param able: the numbers of the tasks that can run
     :param told_free: whether an owner was told that a frame is free while a processor could still reach it
-    :param stuck: whether no task can run although not all are done
-    :param overlapping: whether an owner was told so while another operation was under way
-    :param free: whether an owner was told at all that a frame is free
+    :param stuck: whether no task can run although some are not done
+    :param overlapping: whether an owner was told this while another operation was in progress
+    :param free: whether any owner was told that a frame is free
     :param facts: effects of the turns so far that the kernel does not show
-    :param answers: the answer to each of :data:`STATE_QUESTIONS`, once all operations are done
+    :param answers: the answers to :data:`STATE_QUESTIONS`, once all operations are done
     :param exited: whether every task has since exited
-    :param modes: whether each frame has one cache mode although two were asked for; None if none could have
+    :param modes: whether each frame has one cache mode although two were requested; None if none could have
         two
     """
 
@@ -91,8 +91,8 @@ class _Ending(NamedTuple):
     """The end of a schedule.
 
     :param answers: the answers to :data:`STATE_QUESTIONS` when all operations are done
-    :param facts: effects of the exit of every task that the kernel does not show
-    :param exited: the answers after every task has exited; none if the exit cannot finish, or a lock is still
+    :param facts: effects of the tasks' exits that the kernel does not show
+    :param exited: the answers after every task has exited; none if an exit cannot finish or a lock is still
         taken
     """
 
@@ -102,10 +102,10 @@ class _Ending(NamedTuple):
 
 
 class RaceModel:
-    """All schedules of the races of a scope, on one modelled kernel.
+    """All schedules of a scope's races on one modelled kernel.
 
-    :ivar outcomes: how often each kind of operation ended with each result
-    :ivar unmodelled: the number of turns left out because the model has no rule for them, by its message
+    :ivar outcomes: how often each kind of operation had each result
+    :ivar unmodelled: the number of turns left out because the model has no rule for them, by message
     """
 
     def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
@@ -121,7 +121,7 @@ class RaceModel:
             yield RaceState(race, turns.begin, turns.able(turns.begin), modes=turns.modes_agree(turns.begin))
 
     def successors(self, state: RaceState) -> Iterable[tuple[Turn, RaceState]]:
-        """The turns of the tasks that can run, each with the state after it."""
+        """One turn of each task that can run, with the state after it."""
         for task in state.able:
             effect = self.go(state, task)
             if effect is not None:
@@ -129,7 +129,7 @@ class RaceModel:
         yield from self.exits(state)
 
     def exits(self, state: RaceState) -> Iterator[tuple[Turn, RaceState]]:
-        """The exit of every task and the state after it, if all operations are done."""
+        """The exit of all tasks and the state after it, if all operations are done."""
         if not state.answers or state.exited:
             return
         ending = self._ending(state.race, state.joint, state.facts)
@@ -153,7 +153,7 @@ class RaceModel:
             live = self.turns[race].take_kernel(joint)
             answers = self._answers(live, facts)
             try:
-                # If an operation returns with a lock taken, the next task to need it waits.
+                # If an operation returns with a lock held, the next task that needs the lock waits.
                 exit_facts = None if live.parts.taken else live.exit()
             except WaitsForeverError:
                 exit_facts = None
@@ -169,7 +169,9 @@ class RaceModel:
         return tuple(question.judge(moment) for question in STATE_QUESTIONS)
 
     def go(self, state: RaceState, task: int) -> TurnEffect | None:
-        """The effect of a turn of task number *task*, which can run; None if the model has no rule."""
+        """The effect of a turn of task number *task*, which must be able to run; None if the model has no
+        rule.
+        """
         try:
             return self.turns[state.race].go(state.joint, task)
         except Undecided as unknown:
@@ -203,7 +205,7 @@ class RaceModel:
         )
 
     def key(self, state: RaceState) -> bytes:
-        """The values of all parts and the positions of all tasks."""
+        """All part values and task positions."""
         joint = state.joint
         digests = array("Q", [position.value for position in joint.positions])
         digests.extend(joint.parts)
@@ -230,9 +232,9 @@ class RaceModel:
         recall(counts, self.outcomes, self.unmodelled)
 
     def program(self, path: Path[RaceState], question: Question, title: str, asks: str) -> Program | None:
-        """A program with at most one held task that violates the same property; None without one.
+        """A program with at most one held task that violates the same property; None if there is none.
 
-        A deadlock has no program: no operation could release the held one.
+        A deadlock has no program, because no operation could release the held one.
         """
         state, race = path.states(self)[-1], self.scope.races[path.start]
         if state.told_free and question not in STATE_QUESTIONS:
@@ -252,7 +254,7 @@ class RaceModel:
             except Undecided:
                 continue
             if _readable(program) and False in answers:
-                # Steps after the violating operation show nothing more.
+                # Steps after the violating operation add nothing.
                 ops = program.ops[: answers.index(False) + 1]
                 if program.needs.held and not any(isinstance(op.call, Release) for op in ops):
                     ops += (Op(Release()),)
@@ -272,10 +274,10 @@ def _together(facts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None]:
-    """For each operation of a program with a held task, whether it told an owner too early.
+    """For each operation in a program with a held task, whether it told an owner too early.
 
-    An entry of None marks an operation that told no owner while the task was held. An operation without a
-    rule ends the list, e.g. a read by a processor that may have been idle at a flush of other pages (S8.5.3).
+    None marks an operation that told no owner while the task was held. An operation without a rule ends the
+    list, e.g. a read by a processor that may have been idle when other pages were flushed (S8.5.3).
     """
     platform, devices, _ = place(program)
     kernel = machine.boot(platform, devices)
@@ -297,9 +299,9 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
 
 
 def answers_by_op(machine: ModelMachine, program: Program, question: Question) -> list[bool | None]:
-    """The answers to a question about a state after each operation of *program*.
+    """The answers to a state question after each operation in *program*.
 
-    None while a task is held (except for the cache modes), or if the question does not apply.
+    An answer is None if the question does not apply, or while a task is held (except for cache modes).
     """
     platform, devices, whole = place(program)
     kernel = machine.boot(platform, devices)
@@ -322,7 +324,7 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
 
 
 def control(program: Program) -> Program:
-    """*program* with its flush forcibly omitted, for a kernel that would flush in time."""
+    """*program* with its flush forced to be skipped, for kernels that would flush in time."""
     ops = [
         op
         if op.hold is None
@@ -333,9 +335,9 @@ def control(program: Program) -> Program:
 
 
 def still_read(program: Program, run: Run) -> bool | None:
-    """True if a task read the device in *run* after its owner was told that no processor reaches it.
+    """True if, in *run*, a task read the device after its owner was told that no processor can reach it.
 
-    None if no task reads then: the program was cut before a read without a rule.
+    None if no task reads it then, because the program was cut before a read without a rule.
     """
     told_free = False
     for op, step in zip(program.ops, run.steps, strict=False):
@@ -349,7 +351,7 @@ def still_read(program: Program, run: Run) -> bool | None:
 
 
 def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
-    """The operations of *race*, with one of them held at one of its functions while the others run."""
+    """The operations in *race*, with one of them held at one of its functions while the others run."""
     for op in race.concurrent:
         for function in HOLD_FUNCTIONS:
             for nth in range(1, _MOST_CALLS):
@@ -357,7 +359,7 @@ def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
 
 
 def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Iterator[Program]:
-    """The operations of *race* in sequence, in the order in which they began (or ended) on *path*."""
+    """The operations in *race* in sequence, in the order in which they began (or ended) on *path*."""
     turns = [turn for turn in path.actions if isinstance(turn, Turn) and turn is not EXIT]
     begun = tuple(turn.op for turn in turns if not turn.where)
     ended = tuple(reversed(dict.fromkeys(turn.op for turn in reversed(turns))))
@@ -366,7 +368,7 @@ def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Itera
 
 
 def _with_exits(program: Program) -> Program:
-    """*program* followed by the exit of every process, the last created first."""
+    """*program*, followed by the exit of every process, last created first."""
     processes = [MAIN_TASK, *(op.call.child for op in program.ops if isinstance(op.call, Fork))]
     exits = tuple(Op(Exit(), task) for task in reversed(processes))
     return msgspec.structs.replace(program, ops=program.ops + exits)
@@ -396,7 +398,7 @@ def _of(race: Race, title: str, asks: str, ops: tuple[Op, ...]) -> Program:
 
 
 def race_properties(selection: Sequence[Question]) -> list[Property[RaceState]]:
-    """The properties for the questions in *selection*, on states of races."""
+    """The properties for the questions in *selection*, on race states."""
     table: dict[str, Property[RaceState]] = {
         "told_free": Property(
             "told_free", "always", lambda state: not state.told_free, lambda state: state.free
@@ -410,7 +412,9 @@ def race_properties(selection: Sequence[Question]) -> list[Property[RaceState]]:
 
 
 def _at_the_end(question: Question) -> Property[RaceState]:
-    """A question judged at the end and after every task has exited; cache modes, after every turn."""
+    """A property for a question judged at the end and after all exits; cache modes are judged after every
+    turn.
+    """
     number = STATE_QUESTIONS.index(question)
 
     def answer(state: RaceState) -> bool | None:

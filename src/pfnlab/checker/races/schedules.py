@@ -1,8 +1,8 @@
 """Partial-order search over the schedules of races: sleep sets.
 
 Two turns are independent if neither touches a part that the other changes. Both orders then lead to the same
-state, so one order is enough: the task whose turn was expanded first sleeps after the other turn. It wakes up
-at the first turn that is not independent of its own. Some schedules are skipped, but no states: every state
+state, so one order is enough: the task whose turn was expanded first sleeps after the other turn, and wakes
+up at the first turn that is not independent of its own. This skips some schedules but no states: every state
 is found, by a schedule no longer than without reduction. (Godefroid, Holzmann and Pirottin, "State-space
 caching revisited", 1992.)
 """
@@ -35,13 +35,13 @@ def search(
     look: Look = lambda effect: effect.footprint,
     jobs: int = 1,
 ) -> Exploration[RaceState]:
-    """Find every state that a schedule of *model* reaches, breadth first.
+    """Find every state that any schedule of *model* reaches, breadth first.
 
     An interrupt (SIGINT) ends the search like a limit.
 
-    :param states: as *seconds* and *progress*, see :func:`~pfnlab.checker.search.explore.explore`
+    :param states: like *seconds* and *progress*, see :func:`~pfnlab.checker.search.explore.explore`
     :param look: returns the footprint of a turn's effect; only tests replace the default
-    :param jobs: the number of races searched at a time if there is no limit; does not change the result
+    :param jobs: the number of races searched in parallel if there is no limit; does not change the result
     """
     races = len(list(model.initial()))
     if jobs > 1 and races > 1 and states is None and seconds is None:
@@ -68,7 +68,7 @@ def search(
 def _race_by_race(
     model: RaceModel, properties: Sequence[Property[RaceState]], look: Look, races: int, jobs: int
 ) -> Exploration[RaceState]:
-    """Do the same with a process for each race: two races have no states in common."""
+    """Do the same with one process per race: different races have no states in common."""
 
     def searched(race: int) -> tuple[Exploration[RaceState], tuple[object, ...]]:
         # The process may have searched another race before.
@@ -77,7 +77,7 @@ def _race_by_race(
         search = Schedules(model, properties, look, (race,))
         while search.waiting:
             search.expand(*search.waiting.popleft())
-        # Properties are functions, and the caller has them.
+        # Properties are functions, so they are not sent back; the caller has them.
         search.found.properties = ()
         return search.found, tallies(model.outcomes, model.unmodelled)
 
@@ -91,7 +91,7 @@ def _race_by_race(
             add(counts, model.outcomes, model.unmodelled)
     except KeyboardInterrupt:
         cut.append(f"interrupted: {len(parts)} of {races} races searched")
-    # Of two schedules of equal length, the one of the earlier race counts as found first.
+    # Of two equally long schedules, the one from the earlier race counts as found first.
     total = merged(properties, parts)
     total.passed += cut
     total.seconds = time.monotonic() - begin
@@ -111,11 +111,11 @@ _Sleepers = dict[int, Footprint]
 
 
 class Schedules:
-    """A search under way.
+    """A search in progress.
 
     :param races: the numbers of the races to search; None for all
     :ivar found: the result so far
-    :ivar waiting: states to expand, each with the tasks that run there and the tasks that sleep
+    :ivar waiting: the states to expand, each with the tasks to run there and the tasks that sleep
     """
 
     def __init__(
@@ -128,14 +128,14 @@ class Schedules:
         self._model, self._look = model, look
         self.found = Exploration(properties)
         self.waiting: deque[tuple[RaceState, Sequence[int], _Sleepers]] = deque()
-        #: By the key of a state, the tasks that slept on every path to it so far.
+        #: For each state key, the tasks that slept on every path to it so far.
         self._always_asleep: dict[bytes, Set[int]] = {}
         for state in model.initial():
             if races is None or state.race in races:
                 self._reach(state, {})
 
     def expand(self, state: RaceState, tasks: Sequence[int], sleepers: _Sleepers) -> None:
-        """Run a turn of each of *tasks*; after it, the tasks that come earlier in *tasks* sleep."""
+        """Run a turn of each of *tasks*; after each turn, the tasks earlier in *tasks* sleep."""
         model, found = self._model, self.found
         found.expanded += 1
         for task in tasks:
@@ -167,7 +167,7 @@ class Schedules:
             self.found.reached(len(state.joint.schedule), judged, lambda: way_to(self._model, state))
             self.waiting.append((state, [task for task in state.able if task not in sleepers], sleepers))
         elif awake := always_asleep - sleepers.keys():
-            # These tasks slept on every path so far and are awake on this one.
+            # These tasks slept on every path so far but are awake on this one.
             self._always_asleep[key] = always_asleep & sleepers.keys()
             sleepers_here = {
                 sleeper: footprint for sleeper, footprint in sleepers.items() if sleeper in always_asleep

@@ -1,4 +1,4 @@
-"""One schedule of a race on a modelled kernel, driven turn by turn."""
+"""Drives one schedule of a race on a modelled kernel, turn by turn."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ from pfnlab.programs.runs.places import Places
 class Turn(NamedTuple):
     """One task runs from one kernel function to the next.
 
-    :param where: the function in which it was stopped; empty at the beginning of its operation
+    :param where: the function where it was stopped; empty at the beginning of its operation
     """
 
     task: str
@@ -47,7 +47,7 @@ class Turn(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The word of the operation."""
+        """The operation's keyword."""
         return str(type(self.op.call).__struct_config__.tag)
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Turn(NamedTuple):
         return op_text(self.op) if self.task != MAIN_TASK else f"{MAIN_TASK}: {op_text(self.op)}"
 
 
-#: The last turn of a schedule, when all operations are done: every task exits.
+#: The last turn in a schedule: after all operations are done, every task exits.
 EXIT = Turn("every task", Op(Exit(), "every task"), "")
 
 
@@ -64,8 +64,8 @@ class TurnResult(NamedTuple):
     """The result of a turn.
 
     :param outcome: the result of its operation; None while the operation is not done
-    :param told_free: whether a processor could still reach one of the frames that an owner was told are free;
-        None if no owner was told
+    :param told_free: whether a processor could still reach a frame that an owner was told is free; None if no
+        owner was told
     """
 
     turn: Turn
@@ -77,7 +77,7 @@ class TurnResult(NamedTuple):
 class Position(NamedTuple):
     """The position of a task between two turns.
 
-    :param done: the number of operations of the task that are done
+    :param done: the number of operations the task has completed
     :param value: a digest of *done* and the task's continuation
     """
 
@@ -88,7 +88,7 @@ class Position(NamedTuple):
 
 
 class Ground:
-    """The common part of all kernels of one race: the platform, the devices and the places."""
+    """The parts shared by all kernels of one race: the platform, the devices and the addresses."""
 
     def __init__(self, race: Race) -> None:
         self.platform, self.devices, _ = place(race.program)
@@ -101,7 +101,7 @@ class Live:
     """One race on its own kernel."""
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
-        #: True if a fault may restore an entry that the guest driver has revoked, which no kernel prevents.
+        #: True if a fault may restore an entry revoked by the guest driver, which no kernel prevents.
         self._faults = any(isinstance(op.call, FAULTING) for op in race.concurrent)
         self._devices, self._driven, self._vfio = ground.devices, ground.driven, ground.vfio
         self.kernel = machine.boot(ground.platform, self._devices)
@@ -109,7 +109,7 @@ class Live:
         self._one_by_one = SequentialExecution(self.kernel, ground.places)
         for op in race.setup:
             self._one_by_one.step(op)
-        # Facts of the setup belong to no turn.
+        # Facts about the setup belong to no turn.
         facts_since(self.kernel.trace)
         self._ops: dict[str, list[Op]] = {}
         for op in race.concurrent:
@@ -117,7 +117,7 @@ class Live:
         self.tasks = tuple(self._ops)
         self._done: Counter[str] = Counter()
         self._under_way: dict[str, Operation] = {}
-        #: By task, the translations of all processors when the revocation of that task began.
+        #: For each task, the translations on all processors when its revocation began.
         self._before_revocation: dict[str, list[Entry]] = {}
         self.parts = Parts(self.kernel)
         self.parts.stale_before = self._stale_before
@@ -127,7 +127,7 @@ class Live:
         return len(self._ops[task])
 
     def ready(self, task: str) -> bool:
-        """True if *task*, whose operation waits, can continue now."""
+        """True if *task*, whose operation is waiting, can continue now."""
         return self._under_way[task].ready()
 
     def go(self, task: str) -> TurnResult:
@@ -172,15 +172,15 @@ class Live:
                             else (LOOKED_BEHIND,)
                         )
                         self.kernel.trace.misuses.update(found)
-                # Read the translations again, so that they count as touched: their ages end here.
+                # Read the translations again so that they count as touched: their ages end here.
                 translations(self.kernel)
                 del self._before_revocation[task]
         return TurnResult(turn, operation.result, told_free, facts_since(self.kernel.trace))
 
     def exit(self) -> tuple[str, ...]:
-        """Let every task exit, the last created first; return the effects that the kernel does not show.
+        """Let every task exit, last created first; return the effects that the kernel does not show.
 
-        :raises WaitsForeverError: if a task waits for a lock that another never releases
+        :raises WaitsForeverError: if a task waits for a lock that is never released
         """
         warn_again(self.kernel)
         with own_mistakes():
@@ -188,9 +188,9 @@ class Live:
         return facts_since(self.kernel.trace)
 
     def asked_in_a_row(self) -> list[FrameMode]:
-        """Run the operations one after the other; return the frames mapped, with the modes asked for.
+        """Run the operations in sequence; return the mapped frames with the requested modes.
 
-        Operations from the first on that the model has no rule for are left out.
+        The first operation without a rule in the model, and all after it, are left out.
         """
         asked = list(StateView(self.kernel, ()).asked)
         for op in (op for task in self.tasks for op in self._ops[task]):
@@ -203,7 +203,8 @@ class Live:
         return asked
 
     def variables(self, task: str) -> Any:
-        """The function that the operation of *task* has reached, and its continuation; it must be under way.
+        """The function that the operation of *task* has reached, and its continuation; it must be in
+        progress.
 
         :raises UnsayableError: if a variable has a value that cannot be compared
         """
@@ -211,14 +212,14 @@ class Live:
         return operation.at, variables(operation.run, self.parts.name)
 
     def position(self, task: str) -> Position:
-        """The position of *task*; its value is 0 while the operation is under way."""
+        """The position of *task*; its value is 0 while the operation is in progress."""
         operation = self._under_way.get(task)
         if operation is None:
             return Position(self._done[task], value=self._done[task])
         return Position(self._done[task], True, operation.waits is not None)
 
     def _stale_before(self, run: Entry) -> list[str]:
-        """The tasks whose revocation is under way and began after the translation *run* was made."""
+        """The tasks with a revocation in progress that began after the translation *run* was made."""
         return [task for task, entries in sorted(self._before_revocation.items()) if _among(run, entries)]
 
 
@@ -227,7 +228,7 @@ def _among(run: Entry, entries: Sequence[Entry]) -> bool:
 
 
 def translations(kernel: Kernel) -> list[Entry]:
-    """The translations of all processors, and those that the kernel has looked up for use."""
+    """The translations on all processors, and those that the kernel has looked up for its own use."""
     remembered = [entry for task in kernel.tasks.values() for entry in task.tlb.state()]
     return [*remembered, *(entry for mm in _spaces(kernel) for entry in mm.lookups)]
 
@@ -237,11 +238,11 @@ def _spaces(kernel: Kernel) -> list[MmStruct]:
 
 
 def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
-    """The virtual pages where *program* has mappings of the guest driver, which its revocations cover.
+    """The virtual pages where *program* has guest-driver mappings, which the driver's revocations cover.
 
-    Mappings of the device's other files are left to the owners of those files.
+    Mappings of the device's other files are the responsibility of those files' owners.
 
-    :param vfio: of mappings of vfio-pci instead
+    :param vfio: vfio-pci mappings instead
     """
     driven, starts = areas_of_driver((op.call for op in program.ops), vfio=vfio), area_starts(program)
     areas = zip(starts, pairwise((*starts.values(), TASK_PAGES)), strict=True)
@@ -249,9 +250,9 @@ def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: SpanSet) -> bool:
-    """True if a processor or the kernel has a translation to one of these frames that is in no page table.
+    """True if a processor or the kernel has a translation to one of these frames that no page table contains.
 
-    :param before: the translations of all processors when the revocation began
+    :param before: the translations on all processors when the revocation began
     """
     return any(
         entry.page is None
@@ -263,7 +264,7 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: Spa
 
 
 def _stale(kernel: Kernel) -> Iterator[Entry]:
-    """The translations that are no longer in any page table."""
+    """The translations that no page table contains any more."""
     for task in kernel.tasks.values():
         yield from task.tlb.stale(task.mm.tables)
     for mm in _spaces(kernel):
@@ -271,7 +272,7 @@ def _stale(kernel: Kernel) -> Iterator[Entry]:
 
 
 def _left_behind(kernel: Kernel, pfns: PfnRange, driven: SpanSet) -> bool:
-    """True if an entry of these pages still shows one of these revoked frames."""
+    """True if an entry for these pages still shows one of these revoked frames."""
     return any(
         run.page is None and run.pfn < pfns.end and pfns.start < run.pfn + run.end - run.start
         for mm in _spaces(kernel)

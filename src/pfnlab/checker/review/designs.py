@@ -1,21 +1,23 @@
-"""Designs by name: a policy file, a changed base, or a model."""
+"""Designs by name: a policy file, a change to the base, or a model."""
 
 import re
 
 from pfnlab.base.errors import Misuse
 from pfnlab.programs.runs.named_machines import full_name, newest_series, with_policies
 
-#: The beginning of a change of a model.
+#: The beginning of a change to a model.
 _CHANGE = re.compile(r"[\w.]+=")
 
 
 def is_file(design: str) -> bool:
-    """True for a policy file alone, whose seam is known only by running it; False for ``tracker=mine.py``."""
+    """True for a policy file on its own, whose seam is known only after running it; False for
+    ``tracker=mine.py``.
+    """
     return design.endswith(".py") and _CHANGE.match(design) is None
 
 
 def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
-    """The names of the base and of the model that has the design.
+    """The names of the base and of the model with the design.
 
     :param base: the name of the base, or None for the newest model
     :raises Misuse: if one of the names is not a model

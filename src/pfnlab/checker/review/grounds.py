@@ -1,7 +1,8 @@
-"""The grounds of a review: the mappings present before an operation is tried, and the operations to try.
+"""The grounds of a review: the mappings that exist before an operation is tried, and the operations to try.
 
-A ground is a kind of mapping together with its neighbours in the area and on the device. Its subject is
-``a[510:514]``, across two page tables; its neighbours are in ``a[506:522]``, or more than a page table away.
+A ground is a kind of mapping with its neighbours in the area and on the device. Its subject is
+``a[510:514]``, which spans two page tables; its neighbours are in ``a[506:522]``, or more than a page table
+away.
 """
 
 from collections.abc import Sequence
@@ -20,23 +21,23 @@ from pfnlab.programs.lang.text import parse
 #: The header of every program of a review.
 HEADER = "pfnlab program 1\ndevice bar: pci, {pages} pages\n"
 
-#: The subject, and the pages of the device that most kinds show there.
+#: The subject, and the device pages that most kinds show there.
 _SUBJECT, _SHOWN = Span("a", 510, 514), Span("bar", 8, 12)
 
-#: The subject, in the words of the language.
+#: The subject, as written in programs.
 SUBJECT = str(_SUBJECT)
 
 
 class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A way to map a part of the device.
+    """A way to map part of the device.
 
     :param line: the operation that maps ``{device}`` over ``{area}``
-    :param device: the pages of the device that the subject shows
-    :param area: the pages of the area; those of a leaf end where the subject ends
+    :param device: the device pages that the subject shows
+    :param area: the pages of the area; for a leaf, they end where the subject ends
     :param touched: operations after the mapping, to create its entries or make copies
     :param thp: the header line that it needs, if any
-    :param frames: whether it shows frames in a cache mode, not only counted pages
-    :param alone: whether its programs cannot use the guest driver's own operations
+    :param frames: whether it shows frames with a cache mode, rather than only counted pages
+    :param alone: whether its programs must not use the guest driver's own operations
     :param pages: the number of pages of the device
     """
 
@@ -59,10 +60,10 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mapping next to the subject.
 
-    :param area: its gap to the subject in the area, in pages; None if there is no neighbour
-    :param device: its gap on the device, if it is of the subject's kind
-    :param line: the operation that maps it over ``{area}``, if it is of another kind
-    :param kind: the name of that kind, if it shows the device
+    :param area: its distance from the subject in the area, in pages; None if there is no neighbour
+    :param device: its distance on the device, if it has the subject's kind
+    :param line: the operation that maps it over ``{area}``, if it has a different kind
+    :param kind: the name of that kind, if that shows the device
     :param front: whether it lies in front of the subject
     :param before: whether it is mapped before the subject
     """
@@ -78,13 +79,13 @@ class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def place(self) -> Span | None:
-        """Its pages of the area, or None if there is no neighbour."""
+        """Its pages in the area; None if there is no neighbour."""
         if self.area is None:
             return None
         return beside(_SUBJECT, self.area, self.pages, front=self.front)
 
     def mapped(self, kind: MappingKind) -> str | None:
-        """The operation that maps it next to a mapping of *kind*, or None if there is no neighbour."""
+        """The operation that maps it next to a *kind* mapping; None if there is no neighbour."""
         shown = beside(_SHOWN, self.device, self.pages, front=self.front)
         return None if self.place is None else (self.line or kind.line).format(device=shown, area=self.place)
 
@@ -102,10 +103,10 @@ class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Operations to run concurrently on some kinds of mappings: each of *first* with each of *beside*.
+    """Operations to run concurrently on some kinds of mapping: each in *first* with each in *beside*.
 
     :param kinds: the names of the kinds
-    :param thirds: the operations of a third task in addition to both; empty for pairs
+    :param thirds: additional operations for a third task; empty for pairs
     """
 
     kinds: tuple[str, ...]
@@ -117,14 +118,14 @@ class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``grounds.toml``.
 
-    :param operations: the operations of sequences, each a list of lines
-    :param allocations: the allocations that fail in each of *allocating*, in the words after ``fail``
-    :param first: the operations of the first task of a schedule
-    :param frees: the operations that release frames, each in a different way
-    :param beside_each_other: the neighbours on which the order of functions may depend
+    :param operations: the operations in sequences, each as a list of lines
+    :param allocations: the allocations that fail in each of *allocating*, as written after ``fail``
+    :param first: the operations of the first task in a schedule
+    :param frees: the operations that release frames, each in its own way
+    :param beside_each_other: the neighbours that may affect the order of functions
     :param leaves: kinds used only in schedules
-    :param meetings: operations that read or insert entries, with those that remove them
-    :param triples: the same with a third task
+    :param meetings: operations that read or insert entries, with operations that remove them
+    :param triples: the same, with a third task
     """
 
     operations: tuple[tuple[str, ...], ...]
@@ -144,12 +145,12 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 TABLES = package_tables(__package__, "grounds.toml", GroundTables)
 KINDS, NEIGHBOURS, OPERATIONS = TABLES.kinds, TABLES.neighbours, TABLES.operations
 
-#: Every operation in which an allocation fails.
+#: Every operation with a failing allocation.
 FAILING = tuple(
     (f"fail {call}: {operation}",) for operation in TABLES.allocating for call in TABLES.allocations
 )
 
-#: The operations that are tried first and second, with the names of their areas and tasks.
+#: The operations to try first and second, with the names of their areas and tasks.
 _TRIED = (((*OPERATIONS, *FAILING), "b", "c"), (OPERATIONS, "d", "e"))
 
 _DRIVERS = ("zap_vma_ptes", "unmap_mapping_range", "remap_pfn_range", "request_mem_region", "bind")
@@ -159,7 +160,8 @@ _VFIOS = ("memory_disable", "vfio_reset")
 class MadeSetup(NamedTuple):
     """A kind of mapping with its neighbours.
 
-    :param firsts: the operations, with the names for a first operation; *seconds*: with those for a second
+    :param firsts: the operations, with the names used for a first operation; *seconds*: with those for a
+        second one
     """
 
     kind: MappingKind
@@ -179,18 +181,18 @@ class MadeSetup(NamedTuple):
         return f"{self.kind.name}, {self.neighbour.name}"
 
 
-#: Every kind alone, then every kind with every neighbour.
+#: Every kind on its own, then every kind with every neighbour.
 GROUNDS = tuple((kind, neighbour) for neighbour in NEIGHBOURS for kind in KINDS)
 
 
 def header(kind: MappingKind) -> str:
-    """The header of the programs of a kind."""
+    """The header of programs for a kind."""
     areas = "".join(f"area {name}: {pages} pages\n" for name, pages in (("a", 1600), ("b", 16), ("d", 16)))
     return HEADER.format(pages=kind.pages) + kind.thp + areas
 
 
 def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
-    """The lines that make a mapping of a kind and its neighbours."""
+    """The lines that create a mapping of a kind with its neighbours."""
     own = kind.line.format(device=kind.device, area=kind.area)
     lines = [own]
     other = neighbour.mapped(kind)
@@ -201,7 +203,7 @@ def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
 
 @cache
 def ground(number: int) -> MadeSetup:
-    """The ground of that number in :data:`GROUNDS`, built at first use: it takes some 10 ms."""
+    """The ground with that number in :data:`GROUNDS`, built on first use because it takes some 10 ms."""
     kind, neighbour = GROUNDS[number]
     lines = setup(kind, neighbour)
     program = _parsed(kind, lines)
@@ -214,12 +216,12 @@ def ground(number: int) -> MadeSetup:
 
 
 def can_follow(kind: MappingKind, operation: str) -> bool:
-    """False if *operation* belongs to a driver that has none of the mappings of *kind*."""
+    """False if *operation* belongs to a driver without mappings of *kind*."""
     return not operation.startswith(_DRIVERS if kind.alone else _VFIOS)
 
 
 def pages_of(area: str) -> tuple[int, int]:
-    """The first page of an area like ``a[510:514]``, and the page after the last."""
+    """The first page in an area like ``a[510:514]``, and the page after the last."""
     first, last = area.removesuffix("]").partition("[")[2].split(":")
     return int(first), int(last)
 
@@ -227,7 +229,7 @@ def pages_of(area: str) -> tuple[int, int]:
 def _ops(
     kind: MappingKind, lines: list[str], operation: tuple[str, ...], b: str, c: str
 ) -> tuple[Op, ...] | None:
-    """An operation of a ground, or None if it cannot be in one program with its kind."""
+    """An operation on a ground; None if it cannot be in one program with the ground's kind."""
     if not can_follow(kind, operation[0]):
         return None
     written = [line.format(b=b, c=c) for line in operation]

@@ -1,4 +1,4 @@
-"""A program on one model, judged after every operation by all properties of a state."""
+"""Runs a program on one model and judges it after every operation by all state properties."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from pfnlab.programs.model.execution import SequentialExecution
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
 
-#: The properties of a state that have to hold.
+#: The state properties that must hold.
 ASKED: tuple[Question, ...] = tuple(question for question in QUESTIONS if question.kind == "always")
 
 #: The last step, in which every task exits.
@@ -40,9 +40,9 @@ class StepCosts(NamedTuple):
     """The costs of one operation.
 
     :param flushes: the number of flushes of translations
-    :param needless: the number of unnecessary flushes: no frame had gone that an owner may be told of, so the
-        flush at the end was enough
-    :param reservations: the number of requests for a reservation
+    :param needless: the number of unnecessary flushes: no frame that an owner may be told about had been
+        removed, so the flush at the end was enough
+    :param reservations: the number of reservation requests
     :param allocations: the number of memory allocations, each of which may fail
     """
 
@@ -57,7 +57,7 @@ class SeenState(NamedTuple):
 
     :param book: the reservations
     :param entries: the entries of every task, with their cache modes
-    :param walks: by mapping and walker, the number of entries that the walker takes for ordinary pages
+    :param walks: for each mapping and walker, the number of entries that the walker takes for ordinary pages
     """
 
     book: tuple[MemtypeEntry, ...]
@@ -65,7 +65,7 @@ class SeenState(NamedTuple):
     walks: tuple[int, ...]
 
     def words(self, part: str) -> str:
-        """*part* in a few words, e.g. ``4 wc``: the number of pages by cache mode."""
+        """*part* in short, e.g. ``4 wc``: the number of pages in each cache mode."""
         pages = Counter[str]()
         if part == "walks":
             return number_of(sum(self.walks), "page")
@@ -78,12 +78,12 @@ class SeenState(NamedTuple):
         return ", ".join(f"{count} {mode}" for mode, count in sorted(pages.items())) or "-"
 
 
-#: The state is not observed within an operation.
+#: The state within an operation, which is not observed.
 NOTHING_SEEN = SeenState((), (), ())
 
 
 class StepVerdict(NamedTuple):
-    """The result of one operation, and the properties of the state after it.
+    """The result of one operation, and the verdict on the state after it.
 
     :param result: ``ok``, an errno or :data:`STUCK`
     :param broken: the properties that the state after it violates
@@ -97,9 +97,9 @@ class StepVerdict(NamedTuple):
 
 
 class JudgedKernel:
-    """A kernel of one model, on which the operations of programs are tried.
+    """One model's kernel, for trying the operations in programs.
 
-    :param program: the program with the devices and the areas; its operations are not run
+    :param program: the program that declares the devices and areas; its operations are not run
     :param walkers: the places whose walkers are run; all if empty
     """
 
@@ -112,18 +112,18 @@ class JudgedKernel:
         self._one_by_one = SequentialExecution(self.kernel, Places(**{**vars(places), "whole": whole}))
 
     def mark(self) -> Mark:
-        """A mark of the current state, to return to later."""
+        """A mark of the current state, for returning to it later."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
 
     def state(self) -> tuple[bytes, ...] | None:
-        """The current state as a value, as far as later steps depend on it; None if it has no value."""
+        """The parts of the current state that later steps depend on, as a value; None if it has no value."""
         try:
             return freeze(self.kernel, counts=False)
         except Undecided:
             return None
 
     def step(self, op: Op | None) -> StepVerdict:
-        """Perform *op*; without one, let every task exit.
+        """Perform *op*; if it is None, let every task exit.
 
         :raises Undecided: if the model has no rule for it
         """
@@ -156,7 +156,7 @@ class JudgedKernel:
 
 
 def seen(kernel: Kernel) -> SeenState:
-    """The state of *kernel*, as far as reviews compare it."""
+    """The parts of *kernel*'s state that reviews compare."""
     modes = kernel.platform.pat.pgprot2cachemode
     tasks = [task.mm for task in kernel.tasks.values()]
     return SeenState(
@@ -172,9 +172,9 @@ def seen(kernel: Kernel) -> SeenState:
 
 
 def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
-    """The places where the walkers of the two models differ; other walkers' effects are not the design's.
+    """The places where the two models' walkers differ; effects of other walkers are not due to the design.
 
-    Empty if all are the same; then all are run.
+    Empty if all walkers are the same, in which case all are run.
     """
     return tuple(
         place
@@ -184,7 +184,7 @@ def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
 
 
 def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> list[StepVerdict]:
-    """The verdicts on every step of *program* and its end, or up to the step that never returns.
+    """The verdicts on every step of *program* and on its end, or only up to a step that never returns.
 
     :param walkers: the places whose walkers are run; all if empty
     :raises Undecided: if the model has no rule for a step
@@ -201,10 +201,11 @@ def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ())
 def newly_broken(
     name: str, machine: ModelMachine, other: ModelMachine, program: Program, walkers: Sequence[str] = ()
 ) -> bool:
-    """True if *machine* violates the property *name* in a step of *program*, and *other* satisfies it so far.
+    """True if *machine* violates property *name* in a step of *program*, and *other* satisfies it up to that
+    step.
 
-    Operations that *machine* refuses and *other* performs are left out for *other* too. A refused fork, for
-    example, leaves different mappings, and with equal mappings *other* may violate the property as well.
+    Operations that *machine* refuses but *other* performs are left out for *other*, too. For example, a
+    refused fork leaves different mappings; with equal mappings, *other* might violate the property as well.
 
     :raises Undecided: if a model has no rule for a step
     """
@@ -220,11 +221,11 @@ def newly_broken(
     if len(done) == min(at + 1, len(program.ops)):
         return True
     without = judged(other, msgspec.structs.replace(program, ops=tuple(done)), walkers)
-    # The end counts only if the violation shows there alone.
+    # The end of the program counts only if the violation shows nowhere else.
     shown = without if at == len(program.ops) else without[: len(done)]
     return breaks_at(shown, name) is None
 
 
 def breaks_at(steps: Sequence[StepVerdict], name: str) -> int | None:
-    """The first step after which the state violates the property *name*, or None."""
+    """The first step after which the state violates property *name*, or None."""
     return next((at for at, step in enumerate(steps) if name in step.broken), None)

@@ -1,4 +1,6 @@
-"""The answers to the pieces of a review: kept in a file to resume it, or sent by shards and combined."""
+"""Answers to the pieces of a review: kept in a file so that it can be resumed, or sent by shards and
+combined.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,13 @@ class ChangeRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
-    """The complete answer to one piece.
+    """The complete answer to one piece of a review.
 
     :param piece: the index of the piece in the plan
-    :param states: the number of states compared; *differing*: the number of those in which the two models
-        differ
+    :param states: the number of states compared; *differing*: how many of them differ between the two models
     :param costs: the costs in sequences; *changed*: the other differences
-    :param broken_pairs: violations by the design alone in pairs, with the length of the shortest schedule
+    :param broken_pairs: violations by the design alone in pairs, each with the length of its shortest
+        schedule
     :param repaired_pairs: the same for the base
     """
 
@@ -68,7 +70,7 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     def of(
         cls, piece: int, parted: Parted, broken_pairs: Mapping[str, int], repaired_pairs: Mapping[str, int]
     ) -> PieceAnswer:
-        """The answer from the findings of a piece."""
+        """The answer made of a piece's findings."""
         return cls(
             piece=piece,
             states=parted.asked,
@@ -88,7 +90,7 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     @property
     def parted(self) -> Parted:
-        """The findings of its sequences."""
+        """The findings in its sequences."""
         costs = [((row.kind, row.operation), row) for row in self.costs]
         return Parted(
             broken=self.broken,
@@ -107,10 +109,10 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The review to which answers belong.
+    """The review that answers belong to.
 
-    :param plan: the digest of its pieces, and of the version of pfnlab that runs them
-    :param files: the digest of each policy file
+    :param plan: a digest of its pieces and of the pfnlab version that runs them
+    :param files: a digest of each policy file
     """
 
     format: Literal["pfnlab-answers/1"]
@@ -121,9 +123,9 @@ class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, base: ModelMachine, design: ModelMachine, pieces: Iterable[object]) -> ReviewHead:
-        """The head of the answers to *pieces*.
+        """The head for answers to *pieces*.
 
-        :raises Unreadable: if a policy file is gone
+        :raises Unreadable: if a policy file no longer exists
         """
         files = sorted({*files_in(base.spec), *files_in(design.spec)})
         digests = {name: _digest(read_bytes(Path(name), "policy", MOST_RECORDED)) for name in files}
@@ -131,7 +133,7 @@ class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def plan_digest(pieces: Iterable[object]) -> str:
-    """The digest of *pieces*, and of the version of pfnlab."""
+    """A digest of *pieces* and of the pfnlab version."""
     return _digest("\n".join([VERSION, repr(TABLES), *map(repr, pieces)]).encode())
 
 
@@ -154,7 +156,7 @@ class AnswerFile:
             content = read_bytes(path, "review", MOST_RECORDED)
         except Missing:
             content = b""
-        # Text after the last newline was not completely written.
+        # Text after the last newline was only partly written.
         whole = content[: content.rfind(b"\n") + 1]
         if whole:
             self._read(whole, head)
@@ -200,7 +202,7 @@ class AnswerFile:
 
 
 def other_review(kept: ReviewHead, head: ReviewHead) -> str | None:
-    """The difference between the reviews *kept* and *head* in words, or None if they are the same."""
+    """The difference between the reviews *kept* and *head*, in words; None if they are the same."""
     if kept.design != head.design:
         return f"the design model:{visible_name(kept.design)}"
     if kept.base != head.base:

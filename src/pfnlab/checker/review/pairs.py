@@ -1,7 +1,7 @@
-"""Schedules of a review: concurrent operations, and a reader with cached translations, in every order.
+"""Review schedules: concurrent operations, and a reader with cached translations, in every order.
 
-First come operations during which an owner is told that frames are free, then requests by another process for
-the same frames in another mode, and then all pairs of operations that change mappings.
+First come operations that run while an owner is told that frames are free, then another process's requests
+for the same frames in a different mode, and finally all pairs of operations that change mappings.
 """
 
 import itertools
@@ -30,17 +30,17 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: All properties that a schedule has to satisfy.
+#: All properties that a schedule must satisfy.
 ASKED: tuple[Question, ...] = tuple(question for question in ALL_OF_RACES if question.kind == "always")
 
-#: The maximum number of states searched for one schedule.
+#: The maximum number of states to search per schedule.
 MOST_STATES = 20_000
 
-#: The owner's operation, which tells it that frames are free.
+#: The operation that tells the owner that frames are free.
 _OWNER = "t: unmap_mapping_range bar[0:32]"
 
 
-#: Operations on a range with the same effect as on each mapped part of it.
+#: Operations that have the same effect on a range as on each mapped part of it.
 _BY_RANGE = frozenset({"munmap", "madvise"})
 
 _NEIGHBOURS = tuple(
@@ -51,9 +51,9 @@ _NEIGHBOURS = tuple(
 class OperationPair(NamedTuple):
     """Two concurrent operations on a ground.
 
-    :param second: the operation with its task, thread ``t`` or process ``p``
-    :param reader: a page that a third task has read before and reads concurrently, or None
-    :param third: a concurrent operation of a third task, or an empty string
+    :param second: the operation with its task: thread ``t`` or process ``p``
+    :param reader: a page that a third task has read before and now reads concurrently, or None
+    :param third: a third task's concurrent operation, or an empty string
     """
 
     kind: MappingKind
@@ -70,9 +70,9 @@ class OperationPair(NamedTuple):
         return f"{self.first} beside {others}; {self.kind.name}, {self.neighbour.name}"
 
     def race(self) -> Race | None:
-        """The pair as a race to be searched, or None if it cannot be a program."""
+        """The pair as a race to search; None if it cannot be written as a program."""
         mapped = setup(self.kind, self.neighbour)
-        # A child forked earlier has no part of it.
+        # A child forked earlier does not have this mapping.
         before = ["p = fork", *mapped] if self.second.startswith("p: ") else [*mapped, "t = thread"]
         beside = [self.first, self.second]
         if self.reader is not None:
@@ -89,8 +89,8 @@ class OperationPair(NamedTuple):
 
 
 def owners() -> Iterator[OperationPair]:
-    """An owner's revocation concurrent with every operation, plus a reader with cached translations."""
-    # The plainest kind with every neighbour first: neighbours differ more than kinds do.
+    """An owner's revocation concurrent with each operation, plus a reader with cached translations."""
+    # The plainest kind with every neighbour comes first, because neighbours differ more than kinds do.
     for kind in KINDS:
         if kind.revoked:
             for neighbour in _NEIGHBOURS:
@@ -100,7 +100,8 @@ def owners() -> Iterator[OperationPair]:
 
 
 def claims() -> Iterator[OperationPair]:
-    """A request for frames in another mode during their release, plus a reader with the old mode cached.
+    """A request for frames in a different mode while they are released, plus a reader with the old mode
+    cached.
 
     The request comes from a process without the mapping, so it shares no lock.
     """
@@ -112,7 +113,9 @@ def claims() -> Iterator[OperationPair]:
 
 
 def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterator[OperationPair]:
-    """Pairs of operations: one reads or inserts entries, the other removes them; also triples of tasks."""
+    """Pairs of operations, one of which reads or inserts entries while the other removes them; also with a
+    third task.
+    """
     kinds = {kind.name: kind for kind in (*KINDS, *TABLES.leaves)}
     for found in tables:
         for name in found.kinds:
@@ -121,7 +124,7 @@ def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterato
 
 
 def triples() -> Iterator[OperationPair]:
-    """Two operations concurrent with a page walker, or with a writer that waits for mmap_lock."""
+    """Two operations concurrent with a page walker, or with a writer waiting for mmap_lock."""
     return meetings(TABLES.triples)
 
 
@@ -135,7 +138,7 @@ def pairs() -> Iterator[OperationPair]:
 
 
 def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
-    """The first operations, without any that affect all mapped pages in the same way as an earlier one."""
+    """The first operations, except any that affect all mapped pages in the same way as an earlier one."""
     done = set[tuple[object, ...]]()
     mapped = [pages_of(kind.area)]
     if neighbour.place is not None:
@@ -164,6 +167,6 @@ def _readers(kind: MappingKind, neighbour: Neighbour) -> tuple[int, ...]:
 def searched(
     machine: ModelMachine, race: Race, seconds: float | None = None
 ) -> tuple[RaceModel, Exploration[RaceState]]:
-    """The schedules of a pair on one model: all, or as many as the limits allow."""
+    """Search a pair's schedules on one model: all of them, or as many as the limits allow."""
     model = RaceModel(machine, RaceScope("review", "", (race,)))
     return model, search(model, list(race_properties(ASKED)), states=MOST_STATES, seconds=seconds)

@@ -1,7 +1,7 @@
-"""A review of a design: its new violations, repairs, costs and changes, compared with a base.
+"""Reviews a design: its new violations, repairs, costs and changes compared with a base.
 
-Stages of questions follow each other. The core stages are run for every design; later stages can be cut
-without harm if time runs out.
+A review runs in stages. The core stages are run for every design; later stages can safely be cut if time runs
+out.
 """
 
 import re
@@ -51,17 +51,17 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 
 class FoundPair(NamedTuple):
-    """A pair of operations whose schedules violate a property on only one of the two models."""
+    """A pair of operations with schedules that violate a property on only one of the two models."""
 
     pair: OperationPair
     length: int
 
 
 class ReviewPiece(NamedTuple):
-    """A piece of a review, for one process.
+    """One piece of a review, run by one process.
 
-    :param ground: for sequences: the number of the ground; *doubles*: whether two operations follow each
-        other
+    :param ground: for sequences: the number of the ground; *doubles*: whether two operations are run in
+        sequence
     :param pair: for schedules: the concurrent operations
     """
 
@@ -72,12 +72,12 @@ class ReviewPiece(NamedTuple):
 
     @property
     def neighbour(self) -> Neighbour:
-        """The neighbour of its mapping."""
+        """The neighbour of the mapping."""
         return self.pair.neighbour if self.pair is not None else GROUNDS[self.ground][1]
 
     @property
     def shown(self) -> str:
-        """The kinds of mappings that show the device: the subject's and its neighbour's."""
+        """The mapping kinds that show the device: the subject's and its neighbour's."""
         kind = self.pair.kind if self.pair is not None else GROUNDS[self.ground][0]
         return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.kind))))
 
@@ -93,8 +93,9 @@ class ReviewPiece(NamedTuple):
 class Answered(NamedTuple):
     """The answer to a piece; *done* is false if time ran out first.
 
-    :param broken: for schedules: violations by the design alone, with the length of the shortest
-    :param repaired: the same for the base
+    :param broken: for schedules: violations by the design alone, each with the length of its shortest
+        schedule
+    :param repaired: the same, for the base
     """
 
     done: bool
@@ -104,7 +105,7 @@ class Answered(NamedTuple):
 
 
 class ReviewSoFar(NamedTuple):
-    """The findings of a review so far, reported when a piece is done.
+    """The review's findings so far, reported when a piece is done.
 
     :param broken: newly violated properties
     :param parted: the differences in the sequences
@@ -116,7 +117,7 @@ class ReviewSoFar(NamedTuple):
     core: bool
 
 
-#: The stages by name, in their order.
+#: The stages by name, in order.
 _STAGES = (
     "every operation on every kind of mapping, and every pair of them in a row",
     "every operation on every kind of mapping with every neighbour",
@@ -129,12 +130,12 @@ _STAGES = (
     "pairs of other operations at the same time",
 )
 
-#: This many of the first stages are the core.
+#: The number of core stages, which come first.
 _CORE = 5
 
 
 def plan() -> list[ReviewPiece]:
-    """The pieces of a review, in their order."""
+    """The pieces of a review, in order."""
     numbered = list(enumerate(GROUNDS))
     alone = [number for number, (_, neighbour) in numbered if neighbour is NEIGHBOURS[0]]
     beside = [number for number, (_, neighbour) in numbered if neighbour is not NEIGHBOURS[0]]
@@ -167,13 +168,13 @@ def review(
 ) -> ReviewResult:
     """Run all pieces on *base* and *design*, and compare their answers.
 
-    :param seconds: the time after which no piece begins
+    :param seconds: the time after which no new piece is started
     :param pieces: the pieces to run; all of :func:`plan` if None
-    :param known: existing answers, by the index of their piece in *pieces*
-    :param keep: called with each new answer of a piece that was completed
+    :param known: existing answers, by the index of the piece in *pieces*
+    :param keep: called with each new answer, once its piece is complete
     :param done: called when a piece is done
-    :param enough: called after each piece; returns whether the rest may be left out
-    :param interrupted: called on Ctrl-C, after which the rest is left out; None to let Ctrl-C end the review
+    :param enough: called after each piece; returns whether the rest may be skipped
+    :param interrupted: called on Ctrl-C, after which the rest is skipped; None to let Ctrl-C end the review
     """
     begin = time.monotonic()
     chosen = plan() if pieces is None else list(pieces)
@@ -251,7 +252,7 @@ def _shorter(shown: dict[str, FoundPair], more: Mapping[str, int], piece: Review
 
 
 def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> Answered:
-    """The answer to one piece; empty if time has run out."""
+    """The answer to one piece; empty if time ran out."""
     if time.monotonic() > deadline:
         return Answered(False, Parted())
     if piece.pair is None:
@@ -264,14 +265,14 @@ def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, dead
     parted, found = Parted(), dict[ModelMachine, dict[str, int]]()
     for machine in (design, base):
         if found == {design: {}} and piece.stage >= _CORE:
-            # Violations by the base alone are reported for the core.
+            # Violations by the base alone are reported only for the core.
             return Answered(True, parted)
         try:
             model, exploration = searched(machine, race, max(0.0, deadline - time.monotonic()))
         except Undecided as unknown:
             return Answered(True, Parted(unmodelled={str(unknown): 1}))
         if exploration.passed:
-            # This model may violate the properties that the other violates, too: that is unknown.
+            # This model may also violate the properties that the other violates, but that is unknown.
             return Answered(False, parted)
         parted.unmodelled.update(model.unmodelled)
         found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}
@@ -285,7 +286,7 @@ def _alone(violated: dict[str, int], others: dict[str, int]) -> dict[str, int]:
 
 
 class _Teller:
-    """Reports the findings as the shortest programs and schedules."""
+    """Reports each finding with its shortest program or schedule."""
 
     def __init__(self, base: ModelMachine, design: ModelMachine, seconds: Mapping[str, float]) -> None:
         self._base, self._design, self._seconds = base, design, seconds
@@ -293,7 +294,7 @@ class _Teller:
     def all(
         self, ways: dict[str, Sequel], shown: dict[str, FoundPair], machine: ModelMachine, other: ModelMachine
     ) -> tuple[Broken, ...]:
-        """All properties that *machine* violates and *other* satisfies, in their listed order."""
+        """All properties that *machine* violates and *other* satisfies, in the listed order."""
         found = []
         for name, meaning in MEANINGS.items():
             form: Form = "schedule"
@@ -342,7 +343,7 @@ class _Teller:
         return (None if program is None else program_text(program)), tuple(map(str, path.actions))
 
     def costs(self, total: Parted) -> Iterator[OperationCost]:
-        """The operations whose costs differ."""
+        """The operations with different costs."""
         ordered = sorted(total.costs.items(), key=lambda row: (COST_KINDS.index(row[0][0]), row[0][1]))
         for cost, (base, design, more, fewer) in ordered:
             if more or fewer:
@@ -350,7 +351,7 @@ class _Teller:
                 yield OperationCost(*cost, base, design, more, fewer, self._lines(first))
 
     def changes(self, total: Parted) -> Iterator[Change]:
-        """Differences without a violation: results first, the most frequent of each kind first."""
+        """Differences without a violation: results first, and within each kind the most frequent first."""
         fields = get_args(ChangedField)
         ordered = sorted(total.changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
         for (word, field, base, design), (times, way) in ordered:

@@ -1,7 +1,7 @@
-"""Sequences of a review: a ground, one or two operations after it, and the end, on design and base.
+"""Review sequences: a ground, one or two operations, and the end of the program, on design and base.
 
-Both perform the same operations. A review reports the properties that one violates and the other satisfies at
-the same step.
+Both perform the same operations. A review reports properties that, at the same step, one violates and the
+other satisfies.
 """
 
 from __future__ import annotations
@@ -26,33 +26,34 @@ _RANGE = re.compile(r"\[mem [^]]*\]")
 
 
 class Sequel(msgspec.Struct, frozen=True):
-    """Operations after the setup of a ground."""
+    """Operations after a ground's setup."""
 
     ground: int
     ops: tuple[Op, ...]
 
 
-#: By operation, the differing part and its words in base and design: the count, and the first path to it.
+#: For each operation, with the part that differs and its words in base and design: the count, and the first
+#: path to it.
 Differing = dict[tuple[str, ChangedField, str, str], tuple[int, Sequel]]
 
-#: The parts of a state that are compared, each until they differ.
+#: The parts of a state to compare; each is compared until it differs.
 _SEEN: tuple[ChangedField, ...] = ("book", "entries", "walks")
 
 
 class Parted(msgspec.Struct):
-    """All differences between design and base, each with the first and shortest path to it.
+    """All differences between design and base, each with the first of the shortest paths to it.
 
-    :param broken: the first violation of each property by the design
-    :param repaired: the first violation of each property by the base
-    :param both: the number of states in which both violate a property, by property
-    :param costs: by kind and operation: the cost in the base, in the design, and how many operations cost
+    :param broken: the design's first violation of each property
+    :param repaired: the base's first violation of each property
+    :param both: for each property, the number of states in which both violate it
+    :param costs: by kind and operation: the cost in the base and in the design, and how many operations cost
         more and less
     :param costly: by kind and operation: the first operation that cost more in the design; *spared*: the
         first that cost less
     :param changed: the differences that are not violations
     :param asked: the number of states compared
     :param differing: the number of states in which the two differ
-    :param unmodelled: the number of operations that the model has no rule for, by its message
+    :param unmodelled: the number of operations that the model has no rule for, by message
     """
 
     broken: dict[str, Sequel] = {}
@@ -67,7 +68,7 @@ class Parted(msgspec.Struct):
     unmodelled: dict[str, int] = {}
 
     def add(self, other: Parted) -> None:
-        """Add the findings of other grounds; keep the shorter of two paths, or on a tie the existing one."""
+        """Add the findings from other grounds; keep the shorter of two paths, on a tie the existing one."""
         for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
             for name, way in others.items():
                 _keep(own, name, way)
@@ -99,13 +100,15 @@ class SideBySideModels:
         self.parted = Parted()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()
-        #: True if on the path to this state one of the two has refused an operation that the other performed.
+        #: True if, on the path to this state, one of the two refused an operation that the other performed.
         self._refused = False
-        #: The states from which every operation was tried, with the violations on the path to them.
+        #: The states from which every operation was tried, with the violations on the way there.
         self._tried: set[object] = set()
 
     def try_all(self, pairs: bool, deadline: float) -> bool:
-        """Try every operation, and with *pairs* every second one after it; return False if time ran out."""
+        """Try every operation and, if *pairs* is set, every second one after it; return False if time ran
+        out.
+        """
         try:
             for op in self._ground.program.ops:
                 if not self._both(op, ()):
@@ -151,7 +154,7 @@ class SideBySideModels:
         return True
 
     def _is_new(self) -> bool:
-        """True if nothing was tried before from this state of both models; from now on it counts as tried."""
+        """True if nothing has been tried from this joint state yet; from now on it counts as tried."""
         states = [kernel.state() for kernel in self._kernels]
         key = (*states, self._violated, self._apart, self._refused)
         if None not in states and key in self._tried:
@@ -160,7 +163,7 @@ class SideBySideModels:
         return True
 
     def _both(self, op: Op | None, ops: tuple[Op, ...]) -> bool:
-        """Perform *op* on both and compare; return False if it never returns on one of them."""
+        """Perform *op* on both and compare; return False if it never returns on one."""
         base, design = (kernel.step(op) for kernel in self._kernels)
         found, way = self.parted, Sequel(self._number, ops)
         found.asked += 1
@@ -194,7 +197,9 @@ class SideBySideModels:
     def _broken(
         self, ways: dict[str, Sequel], name: str, way: Sequel, machine: ModelMachine, other: ModelMachine
     ) -> None:
-        """Keep a path on which *machine* violates a property that *other* satisfies, if it is shorter."""
+        """Keep a path on which *machine* violates a property that *other* satisfies, if it is shorter than
+        before.
+        """
         if name in ways and len(ways[name].ops) <= len(way.ops):
             return
         program = self._ground.program_of(way.ops, "", "")
@@ -202,7 +207,7 @@ class SideBySideModels:
             ways[name] = way
 
     def _seen(self, base: StepVerdict, design: StepVerdict, word: str, way: Sequel) -> None:
-        """Count the parts of the state that differ now but did not differ before."""
+        """Count the parts of the state that differ now but did not before."""
         for part in _SEEN:
             if part not in self._apart and getattr(base.seen, part) != getattr(design.seen, part):
                 self._apart |= {part}
@@ -217,7 +222,7 @@ class SideBySideModels:
 
 
 def _last(step: StepVerdict) -> str:
-    """The last message, without the range it is about."""
+    """The last message, without its range."""
     return _RANGE.sub("[mem ...]", step.log[-1]) if step.log else ""
 
 

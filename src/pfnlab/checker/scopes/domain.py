@@ -47,7 +47,7 @@ class KernelState(NamedTuple):
 
     :param value: the parts of the kernel, under canonical names (:func:`pfnlab.checker.scopes.frozen.freeze`)
     :param facts: effects of the last operation that the kernel no longer shows. They are judged, but no later
-        step depends on them, so states that differ only in them count as one
+        step depends on them, so states that differ only in facts count as one
     """
 
     value: tuple[bytes, ...]
@@ -58,7 +58,7 @@ class OperationEffect(NamedTuple):
     """The effect of one operation.
 
     :param facts: as in :class:`KernelState`
-    :param needless: the number of its forced flushes that were unnecessary
+    :param needless: the number of unnecessary forced flushes
     """
 
     result: str
@@ -69,18 +69,18 @@ class OperationEffect(NamedTuple):
 
     @property
     def flushes(self) -> int:
-        """The number of flushes of translations."""
+        """The number of translation flushes."""
         return sum(event.name in ("flush", "flush_all") for event in self.events)
 
 
 class KernelModel:
     """One modelled kernel and a scope.
 
-    :param symmetry: whether states that differ only in the names of tasks and areas count as one
+    :param symmetry: whether states that differ only in task and area names count as one
     :param merging: whether states that differ only in irrelevant details count as one, too: orders, and the
-        place of an area (docs/states.md)
-    :ivar outcomes: how often each kind of operation had each result, by its word and ``ok`` or an errno
-    :ivar unmodelled: the number of steps left out because the model has no rule for them, by its message
+        location of an area (docs/states.md)
+    :ivar outcomes: how often each kind of operation had each result, by keyword and ``ok`` or an errno
+    :ivar unmodelled: the number of steps left out because the model has no rule for them, by message
     """
 
     def __init__(
@@ -93,14 +93,14 @@ class KernelModel:
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
-        #: Numbers of the classes and values registered by the saved search, if one is resumed.
+        #: When a saved search is resumed, the numbers of the classes and values it registered.
         self._saved_numbers: Set[int] = frozenset()
-        #: The last state made, with its kernel, until the next step from the same state.
+        #: The last state created, with its kernel, until the next step from the same state.
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
         self._own = has_own(machine.profile)
-        #: Operations and results at which a user-defined policy was watched. Kept apart from ``outcomes``,
-        #: which is emptied while a search on several processors continues.
+        #: Operations and results for which a user-defined policy has been watched. Kept separately from
+        #: ``outcomes``, which is emptied during a search on several processors.
         self._watched_kinds: set[tuple[str, str]] = set()
         self._register_files()
         tracker = type(self.booted().tracker)
@@ -109,11 +109,11 @@ class KernelModel:
             self._omissions = self._omissions._replace(names=False)
 
     def initial(self) -> Iterable[KernelState]:
-        """A kernel that has just booted, with one task."""
+        """A freshly booted kernel with one task."""
         yield self.frozen(self.booted())
 
     def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
-        """Every operation of the scope that can be tried in *state*, with the state after it."""
+        """Every operation in the scope that can be tried in *state*, with the state after it."""
         kernel = self.thawed(state)
         mark = Mark(kernel, constant=(kernel.profile, kernel.platform))
         for op in list(operations(kernel, self.scope)):
@@ -130,11 +130,13 @@ class KernelModel:
                     yield ScopeStep(op), after
                     self._live = self._moment = None
             finally:
-                # Even if no next step is requested: other kernels may have a file of this one.
+                # Do this even if no further step is requested: other kernels may share a file with this one.
                 mark.restore()
 
     def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
-        """Perform *op* with a user-defined policy, watched at the first of its kind with its result."""
+        """Perform *op* with a user-defined policy, watching it the first time this kind of operation has this
+        result.
+        """
         kind = ScopeStep(op).kind
         try:
             with own_mistakes():
@@ -157,7 +159,9 @@ class KernelModel:
         return guards
 
     def key(self, state: KernelState) -> tuple[bytes, ...]:
-        """The value of a state: its names are canonical, and its facts belong to the step that led to it."""
+        """The value of a state. Its names are canonical; its facts belong to the step that led to it and are
+        left out.
+        """
         return state.value
 
     def parts(self, state: KernelState) -> tuple[bytes, ...]:
@@ -200,7 +204,7 @@ class KernelModel:
         return self._moment[1]
 
     def ops(self, path: Path[KernelState]) -> list[Op]:
-        """The operations along *path*, in the names of one program.
+        """The operations along *path*, with the names used in one program.
 
         :raises Undecided: if a program has too few names for it
         """
@@ -217,7 +221,9 @@ class KernelModel:
         return ops
 
     def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
-        """The naming that makes *kernel* equal *state*; tasks and areas of one shape are interchangeable."""
+        """The naming that makes *kernel* equal to *state*; tasks and areas of equal shape are
+        interchangeable.
+        """
         for naming in self._naming(kernel).others():
             if freeze(kernel, naming) == state.value:
                 return naming
@@ -231,7 +237,7 @@ class KernelModel:
         return self.scope.program(title, asks, self.ops(path))
 
     def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
-        """True if *judge* answers False for the kernel after *ops*, which use the names of a program."""
+        """True if *judge* answers False for the kernel after *ops*, which use program names."""
         program = self.scope.program("", "", ops)
         kernel, places = self.booted(), Places.of(program, self.places.devices)
         facts: tuple[str, ...] = ()
@@ -247,8 +253,8 @@ class KernelModel:
     def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> OperationEffect:
         """Perform *op* in *kernel*.
 
-        :param places: the places of its names; None for an operation of a state, which uses the places of the
-            model
+        :param places: the addresses of its names; None for an operation on a state, which uses the model's
+            addresses
         :raises Undecided: if the model has no rule for it
         """
         effect = performed(kernel, SequentialExecution(kernel, places or self.places), op)
@@ -267,13 +273,13 @@ class KernelModel:
         return thaw(state.value, lambda: self.machine.boot(self._platform, self.places.devices))
 
     def booted(self) -> Kernel:
-        """A kernel just booted, with one task."""
+        """A freshly booted kernel, with one task."""
         kernel = self.machine.boot(self._platform, self.places.devices)
         kernel.start_task(MAIN_TASK)
         return kernel
 
     def _register_files(self) -> None:
-        """Freeze every file of the scope once, so that all processes of a search know the files' numbers."""
+        """Freeze every file in the scope once, so that all processes in a search know the files' numbers."""
         for template in self.scope.templates:
             if isinstance(template.op.call, Mmap):
                 kernel = self.booted()
@@ -285,7 +291,7 @@ class KernelModel:
 
 
 def _all_omissions(scope: Scope, tracker: type) -> Omissions:
-    """Everything that a state of *scope* can leave out, on kernels with *tracker*."""
+    """Everything that states in *scope* can omit on kernels with *tracker*."""
     ops = [template.op for template in scope.templates]
     leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
     return Omissions(
@@ -302,12 +308,12 @@ def _fails_midway(op: Op) -> bool:
 
 
 def _counts_tables(op: Op) -> bool:
-    """True for an operation that fails at the n-th page table that it makes."""
+    """True for an operation that fails at the n-th page table it creates."""
     return op.fail is not None and op.fail.function == "__pte_alloc"
 
 
 def without_rule(unmodelled: Mapping[str, int]) -> list[str]:
-    """The steps that the model has no rule for, as reasons why a search was cut."""
+    """The steps that the model has no rule for, as reasons why a search was cut off."""
     return [
         f"no rule: {reason} ({number_of(count, 'step')} left out)" for reason, count in unmodelled.items()
     ]
@@ -340,7 +346,7 @@ def performed(kernel: Kernel, running: SequentialExecution, op: Op) -> Operation
 
 
 class _BeforeFork:
-    """A kernel before a fork, and the parts that the fork must leave unchanged."""
+    """The kernel before a fork, with the parts that the fork must leave unchanged."""
 
     def __init__(self, kernel: Kernel, op: Op) -> None:
         self._state, self._parent = _fork_state(kernel), kernel.tasks[op.task].mm
@@ -349,7 +355,7 @@ class _BeforeFork:
         self._may_fail = bool(forced) or op.task in kernel.doomed
 
     def facts(self, kernel: Kernel, result: str) -> Iterator[str]:
-        """The facts of the fork, which ended with *result*."""
+        """The facts about the fork, which ended with *result*."""
         if result != "ok":
             if _fork_state(kernel) != self._state:
                 yield FORK_LEFT
@@ -360,11 +366,11 @@ class _BeforeFork:
 
 
 def _fork_state(kernel: Kernel) -> object:
-    """The state that a failed fork must not change: tasks, mappings and the book."""
+    """The state that a failed fork must leave unchanged: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)
 
 
 def _shared_entries(mm: MmStruct) -> list[list[EntryRun]]:
-    """The entries of shared mappings."""
+    """The entries in shared mappings."""
     return [mm.tables.runs(vma.start, vma.end) for vma in mm.vmas if vma.flags & VM_SHARED]

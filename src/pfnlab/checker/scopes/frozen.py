@@ -1,8 +1,8 @@
 """A kernel as a value: its state between two operations, as a few byte strings (S1 to S9).
 
-Page tables, VMAs, book and tasks have special forms here. The memory of a tracker, a flush placement or a
-driver is packed attribute by attribute, so a user-defined policy needs no code for this. No operation is
-under way in a frozen kernel.
+Page tables, VMAs, the book and tasks have special forms here. The data of a tracker, a flush placement or a
+driver is packed attribute by attribute, so user-defined policies need no code for this. No operation is in
+progress in a frozen kernel.
 """
 
 import marshal
@@ -25,7 +25,7 @@ from pfnlab.kernel.mm.memtype_interval import BookRow, MemtypeEntry
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import Vma
 
-#: The number of the first task of a kernel.
+#: The number of a kernel's first task.
 _FIRST_PID = 100
 
 _MODES = tuple(CacheMode)
@@ -34,17 +34,17 @@ _UNMOVED: dict[int, int] = {}
 
 
 def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True) -> tuple[bytes, ...]:
-    """The state of *kernel* that outlives an operation, in parts, without kernel log and events.
+    """The state of *kernel* that outlives an operation, in parts, without the kernel log and events.
 
-    The parts are chosen so that many kernels share some of them: the book, the data of policies and drivers,
+    The parts are chosen so that many kernels have some in common: the book, the data of policies and drivers,
     each address space, and the rest.
 
-    :param naming: other names for its tasks and areas. Then values that only name or count are left out:
-        process numbers, contents of pages, accessed and soft-dirty bits, counters that only grow, warnings
-        given once
-    :param counts: without *naming*: whether process numbers, contents, counters that only grow and warnings
-        given once belong to the state
-    :raises Undecided: if a policy holds an object that cannot be a value
+    :param naming: other names for its tasks and areas. Values that only name or count are then left out:
+        process numbers, page contents, accessed and soft-dirty bits, counters that only grow, and once-only
+        warnings
+    :param counts: without *naming*: whether process numbers, page contents, counters that only grow and
+        once-only warnings belong to the state
+    :raises Undecided: if a policy holds an object that cannot be turned into a value
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
     mms = list({id(task.mm): task.mm for task in tasks}.values())
@@ -91,7 +91,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True)
 
 
 def _vmas(mm: MmStruct, names: AreaNames | None) -> Sequence[Vma]:
-    """The VMAs of *mm*, in the order that their pages have under *names*."""
+    """The VMAs in *mm*, in the order of their pages under *names*."""
     if names is None or not names.moved:
         return mm.vmas
     moved = names.moved
@@ -99,9 +99,9 @@ def _vmas(mm: MmStruct, names: AreaNames | None) -> Sequence[Vma]:
 
 
 def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
-    """True if a later step can show which page tables of *mm* are empty.
+    """True if a later step can show which page tables in *mm* are empty.
 
-    A table that is removed may take with it a translation left by mistake.
+    Removing a table may also remove a translation that was left by mistake.
     """
     return not naming.omissions.empty_tables or any(
         task.mm is mm and task.tlb.stale(mm.tables) for task in naming.tasks
@@ -111,16 +111,16 @@ def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
 def _translations(
     task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
 ) -> tuple[tuple[int, ...], ...]:
-    """The translations of *task*'s processor; sorted with *sort*, because their order has no effect."""
+    """The translations on *task*'s processor; sorted if *sort* is set, because their order has no effect."""
     moved = names.moved if names is not None else _UNMOVED
     runs = [packing.run(run, moved) for run in task.tlb.state()]
     return tuple(sorted(runs) if sort else runs)
 
 
 def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tuple[int, ...]:
-    """The VMAs of files by offset; equal ones in the order they were linked, if that order can show.
+    """File VMAs by offset; equal ones in the order in which they were linked, if that order can show.
 
-    Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
+    Zaps of different VMAs are independent, unless a tracker may refuse one (S6.7.2).
     """
     if naming is None or not naming.omissions.zaps:
         return tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap])
@@ -130,16 +130,16 @@ def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tup
 
 
 def _claimed(kernel: Kernel) -> list[Resource]:
-    """The resources that drivers have claimed; all others exist from boot on."""
+    """The resources that drivers have claimed; all others have existed since boot."""
     busy = [resource for resource in kernel.platform.phys.resources if resource.busy]
     return [resource for resource in busy if not resource.system_ram and resource.name not in FIRMWARE]
 
 
 def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[BookRow, ...], ...]:
-    """The content of the book: reservations, types of RAM, modes of the direct map.
+    """The content of the book: reservations, RAM types, direct-map modes.
 
-    The order of reservations that begin at the same address is never visible: those that overlap agree in the
-    mode, and a free finds its reservation by the bounds (S2.3, S2.4).
+    The order of reservations that begin at the same address is never visible: overlapping reservations have
+    the same mode, and a free finds its reservation by both bounds (S2.3, S2.4).
     """
     entries, ram_types, direct_map = book.rows()
     if naming is not None and naming.omissions.orders:
@@ -152,7 +152,7 @@ def _page_flags(page: Page) -> tuple[bool, ...]:
 
 
 def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
-    """The memory of policies and drivers, in an order that :func:`thaw` repeats."""
+    """The data of policies and drivers, in the order in which :func:`thaw` reads it."""
     return (
         packing.attributes(kernel.tracker),
         tuple([packing.attributes(flushes) for flushes in kernel.flushes.each()]),
@@ -163,14 +163,14 @@ def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> 
     )
 
 
-#: A part as a value again. Values of parts do not change, and neighbours in a search share most of them.
+#: Unpack a part. The values of parts do not change, and neighbouring states in a search share most of them.
 _part_value = lru_cache(maxsize=256)(marshal.loads)
 
 
 def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
-    """A kernel in the frozen state.
+    """A kernel in the frozen state *value*.
 
-    :param blank: returns a kernel just booted, with the same profile, platform and policies
+    :param blank: returns a freshly booted kernel with the same profile, platform and policies
     """
     (tasks, i_mmap, pages, exact), book_parts, (machine, memories), *spaces = map(_part_value, value)
     kernel = blank()
@@ -202,7 +202,7 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
     unpacking.attributes(kernel.tracker, tracker)
     for flushes, attributes in zip(kernel.flushes.each(), placements, strict=True):
         unpacking.attributes(flushes, attributes)
-    # In the order in which they were packed: a number refers to an object unpacked before.
+    # Unpack in the order of packing: a number refers to an object unpacked earlier.
     for vma, pfnmap in zip(vmas, pfnmaps, strict=True):
         if pfnmap is not None:
             vma.pfnmap = unpacking.unpack(pfnmap)
@@ -215,17 +215,18 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
         kernel.memory = dict(exact[2])
         kernel.next_pid = exact[3][0]
         kernel.warned, book.warned = set(exact[3][1]), frozenset(exact[3][2])
-    # A state's committed memory equals the total of its VMAs: an excess is a fact of the step that caused it.
+    # In a state, committed memory equals the total over its VMAs: any excess is a fact of the step that
+    # caused it.
     kernel.take_uncovered()
     return kernel
 
 
 def check_frozen(part: Any, missing_numbers: Set[int]) -> bytes:
-    """*part*, checked to be of a form that :func:`freeze` makes.
+    """Return *part* after checking that it has a form that :func:`freeze` makes.
 
-    :param missing_numbers: numbers of classes and values that were registered where *part* was made, but not
+    :param missing_numbers: numbers of classes and values that are registered where *part* was made, but not
         here
-    :raises ValueError: if it is not part of a kernel
+    :raises ValueError: if it is not a part of a kernel
     :raises UnmetError: if it contains such a number
     """
     if not isinstance(part, bytes):
@@ -261,10 +262,10 @@ def _space(
     if not empty_tables:
         spans.clear()
     elif names is not None and names.tables_moved:
-        # All areas lie in one PUD table, so its span has no name to change.
+        # All areas lie in one PUD table, so its span needs no renaming.
         spans[:2] = [_moved_spans(level, names.tables_moved) for level in spans[:2]]
     if moved:
-        # In the order of their new pages, before any of them gets a number.
+        # In the order of their new pages, before any of them is numbered.
         runs.sort(key=lambda entries: at_page(entries.start, moved))
     rows = [run(entries, moved) for entries in runs]
     if join:
@@ -293,5 +294,5 @@ def _space(
 
 
 def _moved_spans(spans: tuple[tuple[int, int], ...], moved: dict[int, int]) -> tuple[tuple[int, int], ...]:
-    """The page tables of one level after areas have *moved* down."""
+    """The page tables at one level after areas have moved down by *moved*."""
     return tuple(sorted([(at_page(start, moved), at_page(end - 1, moved) + 1) for start, end in spans]))

@@ -1,8 +1,9 @@
-"""A mark of a kernel's present state, so that the kernel can be restored after an operation.
+"""Marks a kernel's current state, so that the kernel can be restored after an operation.
 
 All mutable objects are found once, by following attributes, and copied one level deep. Restoring the mark
 gives each object its old content. The objects stay the same, so references to them remain valid. A state has
-some twenty-five steps and needs one mark; building a kernel for each step took as long as the step.
+about twenty-five steps and needs only one mark, while building a kernel for each step took as long as the
+step itself.
 """
 
 from collections.abc import Iterable
@@ -14,20 +15,20 @@ from typing import Any
 from pfnlab.checker.scopes.packing import slots_of
 from pfnlab.kernel.mm.locks import RwLock
 
-#: Classes that are never followed: values, and locks, which no task holds between two operations.
+#: Classes that are never followed: values, and locks, which no task holds between operations.
 _VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)
 
-#: For each class seen so far, whether it is one of these.
+#: For each class met so far, whether it is one of these.
 _IS_VALUE: dict[type, bool] = {}
 
 
 class Mark:
-    """The present content of objects and of all objects they refer to.
+    """The current content of objects and of everything they refer to.
 
-    Values, functions and the attributes of frozen dataclasses never change and are left out. So state that a
-    policy keeps in globals or in a function is not restored; :mod:`.packing` allows neither.
+    Values, functions and attributes of frozen dataclasses never change, so they are left out. State that a
+    policy keeps in globals or in a function is therefore not restored; :mod:`.packing` allows neither.
 
-    :param constant: objects that need not be followed, because they never change
+    :param constant: objects that need not be followed because they never change
     """
 
     def __init__(self, *roots: object, constant: Iterable[object] = ()) -> None:
@@ -37,7 +38,7 @@ class Mark:
         self._sets: list[tuple[set[Any], set[Any]]] = []
         self._slots: list[tuple[object, str, Any]] = []
         self._empty: list[tuple[object, str]] = []
-        # Kept alive here, so that no second object gets the same identity.
+        # Keep them alive, so that no other object gets the same identity.
         self._objects: dict[int, object] = {id(value): value for value in constant}
         self._waiting: list[Any] = []
         self._follow(roots)
@@ -56,7 +57,7 @@ class Mark:
                 self._waiting.append(value)
 
     def _copy(self, value: Any) -> None:
-        """Copy the mutable content of *value*, and follow its references."""
+        """Copy the mutable content of *value* and follow its references."""
         if isinstance(value, MethodType):
             self._follow((value.__self__,))
             return
@@ -82,7 +83,7 @@ class Mark:
                 self._slots.append((value, name, content))
 
     def _copy_items(self, value: Any) -> None:
-        # Half of them are empty, and mostly stay so.
+        # Half of them are empty, and most of those stay empty.
         if not value:
             self._blank.append(value)
         elif isinstance(value, dict):
@@ -97,7 +98,7 @@ class Mark:
             self._follow(value)
 
     def restore(self) -> None:
-        """Give every object the content it had when the mark was made."""
+        """Restore the content that every object had when the mark was made."""
         for value in self._blank:
             if value:
                 value.clear()

@@ -16,11 +16,13 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noticed: str
 
 
-#: By property, in the order of a report; tests check that every property that can be violated is listed.
+#: By property, in report order; tests check that every property that can be violated is listed.
 MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])
 
 
 def verdict_words(name: str, asks: str, *, violated: bool) -> str:
-    """Words for the verdict on property *name*: the failure if violated, else the property itself, *asks*."""
+    """The verdict on property *name* in words: the failure if violated, otherwise the property itself,
+    *asks*.
+    """
     says = MEANINGS[name].happens if violated and name in MEANINGS else asks
     return says[:1].upper() + says[1:]

@@ -1,7 +1,7 @@
-"""The cache modes in which frames can be reached at one moment: by entries, and by cached translations.
+"""The cache modes in which frames can be reached at a given moment: by entries and by cached translations.
 
-In the middle of an operation, page tables contain entries of VMAs that have left the tree, and a translation
-is used until it is flushed, whatever the tables contain by then.
+In the middle of an operation, page tables still contain entries for VMAs that have left the tree, and a
+translation is used until it is flushed, whatever the tables contain by then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pfnlab.kernel.mm.space import MmStruct
 
 
 class FrameReach(NamedTuple):
-    """Consecutive virtual pages at which frames that are not ordinary pages are reached.
+    """Consecutive virtual pages that reach frames other than ordinary pages.
 
     :param space: the identity of the address space
     :param start: the first virtual page
@@ -31,7 +31,7 @@ class FrameReach(NamedTuple):
     mode: CacheMode
 
     def shows(self, other: FrameReach) -> bool:
-        """True if *other*, a single page, is part of this."""
+        """True if *other*, a single page, lies within this."""
         at = other.start - self.start
         return (
             (self.space, self.mode) == (other.space, other.mode)
@@ -41,7 +41,7 @@ class FrameReach(NamedTuple):
 
 
 def reaches(mm: MmStruct, runs: Iterable[EntryRun], space: int) -> Iterator[FrameReach]:
-    """The places where *runs* of entries, or of translations, reach frames that are not ordinary pages."""
+    """The virtual pages where *runs* of entries or translations reach frames other than ordinary pages."""
     mode_of = mm.kernel.platform.pat.pgprot2cachemode
     for run in runs:
         if run.page is None and run.pfn != ZERO_PFN and pte_present(run.bits):
@@ -50,14 +50,14 @@ def reaches(mm: MmStruct, runs: Iterable[EntryRun], space: int) -> Iterator[Fram
 
 
 def differing(entries: Iterable[FrameReach], remembered: Iterable[FrameReach]) -> list[FrameReach]:
-    """The translations cached by processors that differ from all entries, each once."""
+    """The cached translations that differ from all entries, each once."""
     shown = list(entries)
     return [one for one in dict.fromkeys(remembered) if not any(entry.shows(one) for entry in shown)]
 
 
 def agree(pieces: Iterable[tuple[PfnRange, CacheMode]]) -> bool | None:
     """True if each frame has one mode in all *pieces* that contain it; None if no pieces share a frame."""
-    # Of the pieces so far, the one that reaches farthest represents all: where others overlap it, they agree.
+    # Of the pieces so far, the one that reaches farthest stands for all: where others overlap it, they agree.
     shared, last = False, None
     for frames, mode in sorted(pieces):
         if last is not None and frames.start < last[0].end:
@@ -72,11 +72,11 @@ def agree(pieces: Iterable[tuple[PfnRange, CacheMode]]) -> bool | None:
 def one_mode_kept(
     reached: Sequence[tuple[PfnRange, CacheMode]], asked: Iterable[tuple[PfnRange, CacheMode]]
 ) -> bool | None:
-    """True if each frame has one mode although two were asked for; False if it has two.
+    """True if each frame has one mode although two were requested; False if one has two.
 
-    None if no frame could have two modes: then an answer would mean nothing.
+    None if no frame could have two modes, because an answer would then mean nothing.
 
-    :param asked: the same pieces, each with the mode that its mapping asked for
+    :param asked: the same pieces, each with the mode requested for its mapping
     """
     answer = agree(reached)
     return None if answer and agree(asked) is not False else answer

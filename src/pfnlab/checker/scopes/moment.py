@@ -1,4 +1,4 @@
-"""A state to be judged, with the answers that judges need most often."""
+"""A state to judge, with the answers that judges need most often."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
@@ -38,28 +38,28 @@ _MESSAGES = (
 #: The files of a PCI device, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
 PCI_FILES = ("wc", "uc", "proc")
 
-#: The files whose mappings have an offset that names frames, in pages of physical memory or of a BAR.
+#: The files whose mapping offsets name frames, in pages of physical memory or of a BAR.
 _BY_FRAME = (*PCI_FILES, "mem", "vfio", *DRIVER_FILES)
 
 
 def facts_of(log: Sequence[str]) -> list[str]:
-    """The facts reported by the messages *log*."""
+    """The facts reported by the messages in *log*."""
     return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
 
 
 def facts_since(trace: Trace) -> tuple[str, ...]:
-    """The facts of everything done since the last call: log messages and misuses."""
+    """The facts about everything done since the last call: log messages and misuses."""
     _, log = trace.take()
     return (*facts_of(log), *trace.take_misuses())
 
 
 def accounting_fact(kernel: Kernel) -> list[str]:
-    """A fact if committed pages differ from the total of all VMAs; clears the difference."""
+    """A fact if the number of committed pages differs from the total over all VMAs; clears the difference."""
     return [COMMITTED] if kernel.take_uncovered() else []
 
 
 def warn_again(kernel: Kernel) -> None:
-    """Let *kernel* repeat messages that it prints only once, so that every step shows its own."""
+    """Let *kernel* repeat once-only messages, so that every step shows its own."""
     kernel.warned.clear()
     kernel.book.warned = frozenset()
 
@@ -68,45 +68,47 @@ _MODES = tuple(CacheMode)
 
 
 class FrameMode(NamedTuple):
-    """Frames that entries of a mapping show, and the cache mode they have there."""
+    """Frames shown by a mapping's entries, and their cache mode there."""
 
     frames: PfnRange
     mode: CacheMode
 
 
 class CountedUsers(NamedTuple):
-    """A count that the kernel keeps of something, and the actual number of its users."""
+    """The kernel's count of something's users, and the actual number."""
 
     counted: int
     users: int
 
 
 class MappedDevice(Protocol):
-    """One VMA that maps a device, in a modelled kernel or in an observed one."""
+    """One VMA that maps a device, in a modelled or an observed kernel."""
 
     @property
     def frames(self) -> PfnRange:
-        """The frames of the device for this mapping, whatever its entries map."""
+        """The device frames that this mapping covers, whatever its entries map."""
 
     @property
     def frame_modes(self) -> Sequence[FrameMode]:
-        """The frames of the device that its entries map."""
+        """The device frames that its entries map."""
 
     @property
     def booked_whole(self) -> bool:
-        """True if one remap_pfn_range made the whole mapping, of frames accepted by the book (S3.1, S4.6)."""
+        """True if one remap_pfn_range call made the whole mapping, from frames that the book accepts (S3.1,
+        S4.6).
+        """
 
     @property
     def kind(self) -> str:
-        """The kind of its file, which decides whose revocations should reach it."""
+        """The kind of its file, which decides whose revocations must reach it."""
 
 
 class Moment(Protocol):
-    """A kernel between two operations, as far as properties need it: modelled or observed."""
+    """The parts of a modelled or observed kernel, between two operations, that properties need."""
 
     @property
     def facts(self) -> Collection[str]:
-        """The effects of the last operation that the kernel no longer shows."""
+        """Effects of the last operation that the kernel no longer shows."""
 
     @property
     def mappings(self) -> Sequence[MappedDevice]:
@@ -114,15 +116,15 @@ class Moment(Protocol):
 
     @property
     def asked(self) -> Sequence[FrameMode]:
-        """The frames that entries map, each with the mode that its mapping asked for; empty if unknown."""
+        """The frames that entries map, each with the mode requested for its mapping; empty if unknown."""
 
     @property
     def remembered(self) -> Sequence[FrameMode]:
-        """The frames that processors reach by cached translations that match no entry."""
+        """The frames that processors can reach by cached translations that match no entry."""
 
     @property
     def reservations(self) -> Sequence[PfnRange]:
-        """The ranges reserved in the book for mappings into processes, without those for drivers."""
+        """The ranges reserved in the book for process mappings, without those reserved for drivers."""
 
     @property
     def reserved(self) -> SpanSet:
@@ -130,17 +132,17 @@ class Moment(Protocol):
 
     @property
     def booked(self) -> Sequence[FrameMode]:
-        """Everything reserved in the book, for any user: frames, with the cache mode of the reservation."""
+        """Everything reserved in the book for any user: frames, with the reservation's cache mode."""
 
     def is_ram(self, pfn: int) -> bool:
-        """True if a frame is RAM in the kernel's direct map."""
+        """True if a frame is RAM that the kernel's direct map contains."""
 
     def direct_map(self, pfn: int) -> CacheMode:
-        """The cache mode of a frame of RAM in the direct map."""
+        """The cache mode of a RAM frame in the direct map."""
 
     @property
     def direct_map_changed(self) -> SpanSet:
-        """The frames of RAM that are not write-back in the direct map."""
+        """The RAM frames that are not write-back in the direct map."""
 
     @property
     def kept(self) -> SpanSet:
@@ -148,11 +150,11 @@ class Moment(Protocol):
 
     @property
     def claims(self) -> Sequence[PfnRange]:
-        """The ranges that drivers have claimed, if a claim revokes the mappings of others."""
+        """The ranges that drivers have claimed, if a claim revokes other users' mappings."""
 
     @property
     def removed(self) -> Sequence[PfnRange]:
-        """The BARs of devices that the kernel no longer has."""
+        """The BARs of devices that the kernel no longer knows."""
 
     @property
     def switched_off(self) -> Sequence[PfnRange]:
@@ -160,18 +162,18 @@ class Moment(Protocol):
 
     @property
     def user_counts(self) -> Iterable[CountedUsers]:
-        """The counters of pages and tracked ranges."""
+        """The user counts of pages and tracked ranges."""
 
 
 class Mapping(NamedTuple):
     """One VMA that maps a device.
 
     :param runs: its entries that map the device
-    :param copies: its entries that map a page that was copied on write
-    :param frames: the frames of the device for this mapping, whatever its entries map
-    :param frame_modes: the frames its entries map, with the cache mode
-    :param booked_whole: whether one remap_pfn_range made the whole mapping, and the book accepts such frames
-        (S3.1, S4.6)
+    :param copies: its entries that map pages copied on write
+    :param frames: the device frames that this mapping covers, whatever its entries map
+    :param frame_modes: the frames that its entries map, with their cache modes
+    :param booked_whole: whether one remap_pfn_range call made the whole mapping, and the book accepts such
+        frames (S3.1, S4.6)
     """
 
     vma: Vma
@@ -184,7 +186,7 @@ class Mapping(NamedTuple):
 
     @property
     def covered(self) -> list[PfnRange]:
-        """The frames whose page has an entry (even for a copy), or may get one again by a fault."""
+        """The frames whose page has an entry, even for a copy, or may get one again through a fault."""
         vma, pages = self.vma, self.frames
         if vma.refills:
             return [pages]
@@ -197,12 +199,12 @@ class Mapping(NamedTuple):
 
     @property
     def names_frames(self) -> bool:
-        """True if its offset names the frames that its entries should show."""
+        """True if its offset names the frames that its entries must show."""
         file = self.vma.file
         return self.kind in _BY_FRAME and not (isinstance(file, DriverFile) and file.how in OTHER_FRAMES)
 
 
-# Judges query a mapping repeatedly, so every answer is computed once.
+# Judges query mappings repeatedly, so every answer is computed only once.
 def _mapping(vma: Vma) -> Mapping:
     entries, frames = vma.mm.tables.runs(vma.start, vma.end), _frames(vma)
     runs, copies, frame_modes = [], [], []
@@ -236,7 +238,7 @@ def _booked_whole(vma: Vma, frames: PfnRange) -> bool:
 
 
 class StateView:
-    """A :class:`Moment` of a modelled kernel, which is read and not changed."""
+    """A :class:`Moment` of a modelled kernel, which is only read."""
 
     def __init__(self, kernel: Kernel, facts: tuple[str, ...]) -> None:
         self.kernel, self.facts = kernel, facts
@@ -258,7 +260,7 @@ class StateView:
     @property
     def asked(self) -> list[FrameMode]:
         mode_of = self.kernel.platform.pat.pgprot2cachemode
-        # vm_page_prot keeps what the driver asked for, whatever the memtype list granted.
+        # vm_page_prot keeps the mode that the driver asked for, whatever the memtype list granted.
         return [
             FrameMode(shown.frames, mode_of(mapping.vma.page_prot))
             for mapping in self.mappings
@@ -292,7 +294,7 @@ class StateView:
 
     @cached_property
     def walkers(self) -> list[WalkerPolicy]:
-        """The policies of walkers, each once, even if several walkers share it."""
+        """The walkers' policies, each listed once even if several walkers share it."""
         return list({id(walker): walker for walker in self.kernel.walkers}.values())
 
     @cached_property
@@ -316,9 +318,9 @@ class StateView:
 
     @property
     def claims(self) -> list[PfnRange]:
-        """The ranges that drivers have claimed: by request_mem_region, by binding, or by opening vfio-pci.
+        """The ranges that drivers have claimed: with request_mem_region, by binding, or by opening vfio-pci.
 
-        Empty if a claim does not revoke the mappings of others.
+        Empty if a claim does not revoke other users' mappings.
         """
         kernel = self.kernel
         if not kernel.platform.io_strict_devmem:
@@ -342,7 +344,7 @@ class StateView:
 
     @property
     def user_counts(self) -> list[CountedUsers]:
-        """The counters of pages copied on write, and of tracked ranges."""
+        """The user counts of pages copied on write and of tracked ranges."""
         page_users: dict[Page, int] = {}
         for mm in self.mms:
             for run in mm.tables.entries:

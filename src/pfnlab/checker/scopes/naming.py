@@ -1,4 +1,4 @@
-"""The names of tasks and areas in a canonical state."""
+"""Names of tasks and areas in a canonical state."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
 from pfnlab.programs.lang.ops import MAIN_TASK
 
-#: The distance between the starts of two areas: a small area is followed by as many free pages as it has.
+#: The distance between the starts of two areas: a small area is followed by at least its own size in free
+#: pages.
 AREA_STRIDE = 2 * AREA_ALIGN_PAGES
 
-#: The place of an area's first page in its stride.
+#: The position of an area's first page in its stride.
 _FIRST_OFFSET = FIRST_AREA_PAGE % AREA_STRIDE
 
-#: Bits of an entry that can change later behaviour. Accessed and soft-dirty bits cannot (docs/states.md).
+#: Entry bits that can change later behaviour. Accessed and soft-dirty bits cannot (docs/states.md).
 KEPT_BITS = ~(PAGE_ACCESSED | PAGE_SOFT_DIRTY)
 
 
-#: Equal entries as numbers: first page, page after the last, frame, bits, number of the page or -1, level.
+#: A run of equal entries as numbers: first page, page after the last, frame, bits, page number or -1, level.
 EntryRow = tuple[int, int, int, int, int, int]
 
 
-#: VMAs, entries and translations of an area, with pages counted from its start: a sort key.
+#: The VMAs, entries and translations of an area, with pages counted from its start; used as a sort key.
 AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[EntryRow, ...]]
 
 
 class Omissions(NamedTuple):
-    """The parts that a state leaves out because no later step can show them (docs/states.md).
+    """The parts that a state omits because no later step can show them (docs/states.md).
 
-    :param orders: the order of reservations at one address, and the points where runs of equal entries are
-        split
+    :param orders: the order of reservations at the same address, and the points where runs of equal entries
+        are split
     :param zaps: the order of the reverse map, in which VMAs are zapped
-    :param starts: the pages of an area before the first one in use
+    :param starts: the pages in an area before the first one in use
     :param addresses: the order of the areas of an address space
     :param empty_tables: page tables without an entry
     """
@@ -52,24 +53,24 @@ class Omissions(NamedTuple):
     empty_tables: bool = False
 
 
-#: The parts that every canonical state leaves out.
+#: The parts that every canonical state omits.
 _NAMES = Omissions()
 
 
 class AreaNames:
-    """The names of the areas of one address space: its areas without gaps.
+    """Names for the areas in one address space: the areas, numbered without gaps.
 
-    Areas are sorted by address if fork and exit, which go through an address space by address, may show the
-    order; otherwise by content. Addresses of two address spaces are never compared.
+    Areas are sorted by address if fork or exit, which walk an address space in address order, may show that
+    order; otherwise by content. Addresses in different address spaces are never compared.
 
-    :param tlbs: the translations of this address space that processors have cached
-    :param omissions: the omitted parts; only ``starts``, ``addresses`` and ``orders`` apply to areas
-    :ivar areas: the number of each area in use, by its new number
-    :ivar unused: the number of pages before the first one in use, by the new number of an area; 0 if nothing
-        slides
-    :ivar moved: the number of pages by which an area moves down, by its number
-    :ivar tables_moved: the same for its page tables, which do not slide
-    :ivar shapes: the shapes of the areas, by their new numbers, if requested
+    :param tlbs: the translations that processors have cached from this address space
+    :param omissions: the parts to omit; only ``starts``, ``addresses`` and ``orders`` apply to areas
+    :ivar areas: the old number of each area in use, by new number
+    :ivar unused: the number of pages before the first one in use, by an area's new number; 0 if areas do not
+        slide
+    :ivar moved: the number of pages by which each area moves down, by its old number
+    :ivar tables_moved: the same for the area's page tables, which do not slide
+    :ivar shapes: the shapes of the areas by new number, if requested
     """
 
     __slots__ = ("_sorted", "areas", "moved", "shapes", "tables_moved", "unused")
@@ -92,7 +93,7 @@ class AreaNames:
         self._number(areas, unused)
 
     def _number(self, areas: list[int], unused: dict[int, int]) -> None:
-        """Give the areas their new numbers, in this order."""
+        """Number the areas in this order."""
         self.areas = areas
         self.unused = [unused[area] for area in areas]
         self.moved = self.tables_moved = {
@@ -105,7 +106,7 @@ class AreaNames:
                     self.moved[area] = self.moved.get(area, 0) + pages
 
     def orders(self) -> Iterator[AreaNames]:
-        """These names, and every variant with a different order of areas of equal shape."""
+        """These names, and every variant that orders areas of equal shape differently."""
         if not self._sorted:
             yield self
             return
@@ -119,7 +120,7 @@ class AreaNames:
 
 
 def _unused(first_pages: dict[int, int], tlbs: Sequence[Tlb]) -> dict[int, int]:
-    """By the number of an area, its pages before the first one that is mapped or cached by a processor."""
+    """For each area number, the number of pages before the first one mapped or cached by a processor."""
     for tlb in tlbs:
         for run in tlb.state():
             area = area_number(run.start)
@@ -129,7 +130,7 @@ def _unused(first_pages: dict[int, int], tlbs: Sequence[Tlb]) -> dict[int, int]:
 
 
 def _shapes(mm: MmStruct, tlbs: Sequence[Tlb], unused: dict[int, int], *, join: bool) -> dict[int, AreaShape]:
-    """The shape of each area of *mm*, by its number."""
+    """The shape of each area in *mm*, by area number."""
     vmas: dict[int, list[tuple[int, ...]]] = {area: [] for area in unused}
     runs: dict[int, list[EntryRow]] = {area: [] for area in unused}
     translations: dict[int, list[EntryRow]] = {area: [] for area in unused}
@@ -158,15 +159,16 @@ def _shapes(mm: MmStruct, tlbs: Sequence[Tlb], unused: dict[int, int], *, join: 
 
 
 def _unnamed(run: EntryRun, begin: int) -> EntryRow:
-    """Entries with their pages counted from *begin*."""
+    """Entries, with pages counted from *begin*."""
     start, end, pfn, bits, page, level = run
     return start - begin, end - begin, pfn, bits & KEPT_BITS, -1 if page is None else 0, level
 
 
 class Naming:
-    """The names of tasks and areas in a canonical state: sorted tasks, and areas as in :class:`AreaNames`.
+    """Names for tasks and areas in a canonical state: tasks are sorted, areas are named as in
+    :class:`AreaNames`.
 
-    :ivar tasks: the tasks in the order of their new names
+    :ivar tasks: the tasks in the order of the new names
     """
 
     def __init__(self, kernel: Kernel, omissions: Omissions = _NAMES) -> None:
@@ -183,11 +185,11 @@ class Naming:
             self.tasks.sort(key=lambda task: self._names[id(task.mm)].shapes)
 
     def of(self, mm: MmStruct) -> AreaNames | None:
-        """The names of the areas of *mm*; None if areas keep their names."""
+        """The names of the areas in *mm*; None if areas keep their names."""
         return self._names.get(id(mm))
 
     def others(self) -> Iterator[Naming]:
-        """This naming, and every variant with a different order of tasks or areas of equal shape."""
+        """This naming, and every variant that orders tasks or areas of equal shape differently."""
         spaces = list(self._names)
         orders = [list(areas.orders()) for areas in self._names.values()]
         shapes = [self._shapes_of(task) for task in self.tasks]
@@ -199,13 +201,15 @@ class Naming:
                     yield naming
 
     def _shapes_of(self, task: Task) -> list[AreaShape] | int:
-        """The shapes by which tasks are sorted; if tasks keep their names, the number of the task."""
+        """The shapes that tasks are sorted by; if tasks keep their names, the task's number."""
         names = self.of(task.mm)
         return id(task) if names is None else names.shapes
 
 
 def joined(runs: list[EntryRow]) -> list[EntryRow]:
-    """Merge entries into as few runs as possible: some differed only in an accessed bit, now left out."""
+    """Merge entries into as few runs as possible: some differed only in an accessed bit, which is now
+    omitted.
+    """
     long_runs: list[EntryRow] = []
     for run in runs:
         if long_runs:
@@ -218,12 +222,12 @@ def joined(runs: list[EntryRow]) -> list[EntryRow]:
 
 
 def task_name(number: int) -> str:
-    """The name of a task in a canonical state, counted from 0; there is always a task 0."""
+    """The name of task *number* in a canonical state, counted from 0; there is always a task 0."""
     return MAIN_TASK if number == 0 else f"p{number}"
 
 
 def area_base(number: int) -> int:
-    """The page at which area *number* begins, if no area is larger than 1 GiB."""
+    """The page where area *number* begins, if no area is larger than 1 GiB."""
     return FIRST_AREA_PAGE + number * AREA_STRIDE
 
 
@@ -233,5 +237,5 @@ def area_number(vpn: int) -> int:
 
 
 def at_page(vpn: int, moved: dict[int, int] | None) -> int:
-    """The number of a page after areas have *moved* down."""
+    """The number of a page after areas have moved down by *moved*."""
     return vpn - moved.get(area_number(vpn), 0) if moved else vpn

@@ -1,4 +1,4 @@
-"""The operations of a state: the templates of a scope, filled in with the mappings of the state."""
+"""The operations possible in a state: the scope's templates, filled in with the state's mappings."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -22,13 +22,13 @@ _AREAS, _TASKS = "abcdefghijklmno", "pqrstuvwxyz"
 
 
 class ScopeStep(NamedTuple):
-    """One operation as an action of the search, in the names of the state it begins in."""
+    """One operation as a search action, using the names of the state it begins in."""
 
     op: Op
 
     @property
     def kind(self) -> str:
-        """The operation's word, with the failure that is forced."""
+        """The operation's keyword, with any forced failure."""
         call = self.op.call
         word = type(call).__struct_config__.tag
         how = call.source.name if isinstance(call, Mmap) and call.via == "anon" else getattr(call, "via", "")
@@ -47,13 +47,13 @@ def area_name(number: int) -> str:
 
 
 def child_name(number: int) -> str:
-    """The name of the task forked as number *number* in a program, counted from 0."""
+    """The name of the *number*-th task forked in a program, counted from 0."""
     round_number, letter = divmod(number, len(_TASKS))
     return _TASKS[letter] + (str(round_number) if round_number else "")
 
 
 def operations(kernel: Kernel, scope: Scope) -> Iterator[Op]:
-    """Every operation of *scope* that a task of *kernel* can try, tasks in their order."""
+    """Every operation in *scope* that a task of *kernel* can try, task by task."""
     processes = len({id(task.mm) for task in kernel.tasks.values()})
     for task in kernel.tasks.values():
         vmas = [vma for vma in task.mm if vma.start - area_base(area_number(vma.start)) < AREA_ALIGN_PAGES]
@@ -63,7 +63,7 @@ def operations(kernel: Kernel, scope: Scope) -> Iterator[Op]:
 
 
 def _free_area(vmas: list[Vma], scope: Scope) -> str | None:
-    """The lowest area in which the task has no mapping, or None if it may not use another area."""
+    """The lowest area without a mapping, or None if the task may not use another area."""
     used = {area_number(vma.start) for vma in vmas}
     if len(used) >= scope.areas:
         return None
@@ -78,7 +78,7 @@ def _instances(
         if free is not None:
             yield _op_of(op, task, msgspec.structs.replace(call, name=free))
     elif isinstance(call, Fork):
-        # A refused fork makes no task, but is tried only if one more task would be allowed.
+        # A refused fork creates no task, but is tried only if one more task would be allowed.
         if processes < scope.tasks:
             yield _op_of(op, task, msgspec.structs.replace(call, child=f"p{len(task.mm.kernel.tasks)}"))
     elif isinstance(call, Exit | Kill | Exec):
@@ -103,7 +103,7 @@ def _instances(
 
 
 def _pages(vma: Vma, part: Part, halves: int) -> tuple[int, int] | None:
-    """The pages of that part of a mapping, or None if the part would be the whole mapping."""
+    """The pages in that part of a mapping, or None if the part would be the whole mapping."""
     start, end = vma.start, vma.end
     match part:
         case "whole":
@@ -154,16 +154,16 @@ def _span(start: int, end: int) -> Span:
 
 
 class Renaming:
-    """Turns the names of canonical states into names of one program, operation by operation."""
+    """Translates names in canonical states into names in one program, operation by operation."""
 
     def __init__(self) -> None:
         self._children = 0
         self._areas = 0
 
     def op(self, op: Op, kernel: Kernel, naming: Naming) -> Op:
-        """*op* in the program's names.
+        """*op* with the program's names.
 
-        :param kernel: the kernel before the operation, in the program's names
+        :param kernel: the kernel before the operation, with the program's names
         :raises Undecided: if a program has no unused name for another area
         """
         task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])]
@@ -195,7 +195,7 @@ class Renaming:
             return area_name(names.areas[number])
         new = self._areas
         if new == MAX_AREAS:
-            # A name is reused. Areas keep their order, so it is one above all that are in use.
+            # Reuse a name. Areas keep their order, so it must be above all names in use.
             new = max(in_use, default=-1) + 1
         if new == MAX_AREAS:
             raise Undecided(f"not expressible as a program: it uses more than {MAX_AREAS} areas")

@@ -1,4 +1,4 @@
-"""The properties of a kernel by name, and those that apply to a scope."""
+"""Kernel properties by name, and the ones that apply to a scope."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ if TYPE_CHECKING:
     from pfnlab.checker.scopes.domain import KernelModel, KernelState
     from pfnlab.checker.scopes.scope import RaceScope, Scope
 
-#: The seams a question may belong to, as in a machine's name.
+#: The seams that a question may belong to, as in a machine's name.
 Seam = Literal["tracker", "flush", "walker"]
 SEAMS: tuple[Seam, ...] = get_args(Seam)
 
 
-#: How often each kind of operation had each result, in a whole search.
+#: How often each kind of operation had each result during a whole search.
 Outcomes = Mapping[tuple[str, str], int]
 
 
@@ -63,12 +63,12 @@ class Question(NamedTuple):
     """A property by name.
 
     :param asks: the property in one sentence
-    :param needs: words of operations; the property does not apply to a scope that lacks one of them. Words
-        with ``or`` between them are alternatives
-    :param occasion: takes the results of all operations of a search; returns whether the property applied at
-        all; None if the states themselves show it
+    :param needs: operation keywords; the property does not apply to a scope that lacks one of them. Words
+        joined by ``or`` are alternatives
+    :param occasion: takes the results of all operations in a search and returns whether the property ever
+        applied; None if the states themselves show this
     :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
-        property that describes the reach of a search, or does not depend on a policy
+        property that describes a search's reach or does not depend on a policy
     """
 
     name: str
@@ -87,7 +87,7 @@ class Question(NamedTuple):
 def fork_refused(outcomes: Outcomes) -> bool:
     """True if a fork failed.
 
-    A fork that leaves everything unchanged leaves no state that differs from the others.
+    A fork that leaves everything unchanged does not lead to a distinct state.
     """
     return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
 
@@ -158,14 +158,15 @@ def _race(
     return Question(name, kind, asks, lambda moment: None, needs, seam)
 
 
-#: The judges of facts, which belong to a step and not to the state after it.
+#: The judges of facts, which belong to a step rather than to the state after it.
 _OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
 _OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, copied_flushed, committed_left, *_OF_FORKS)
 
-#: Those of one operation: in the middle of another, memory may be committed before it has a VMA.
+#: Judges valid only for a single operation: in the middle of another, memory may be committed before it has a
+#: VMA.
 _OF_OPERATIONS = (*_OF_FORKS, committed_left)
 
-#: The properties of races that are facts of their turns.
+#: The race properties that are facts of turns.
 _OF_MEETINGS = (
     _always(None, revoked_whole, "unmap_mapping_range or memory_disable"),
     _always(None, walks_tables, "walk or mincore"),
@@ -173,7 +174,7 @@ _OF_MEETINGS = (
     _always("flush", tables_alive),
 )
 
-#: The state properties judged at the end of a race: those that belong to no single operation.
+#: The state properties judged at the end of a race, which belong to no single operation.
 STATE_QUESTIONS: tuple[Question, ...] = (
     *(
         question
@@ -183,7 +184,7 @@ STATE_QUESTIONS: tuple[Question, ...] = (
     *_OF_MEETINGS,
 )
 
-#: The properties that apply only to races; a race is judged while it runs (:mod:`pfnlab.checker.races`).
+#: The properties that apply only to races, which are judged while they run (:mod:`pfnlab.checker.races`).
 RACE_QUESTIONS: tuple[Question, ...] = (
     _race(
         *("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
@@ -205,9 +206,10 @@ ALL_OF_RACES: tuple[Question, ...] = tuple(dict.fromkeys((*RACE_QUESTIONS, *STAT
 def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
     """The questions named *names*, or all that apply to *scope*.
 
-    :param names: names of questions or seams. A seam includes all of its questions that apply to the scope,
-        and those that show whether the search has looked at anything
-    :raises Misuse: if there is no such property, it does not apply to the scope, or none of that seam does
+    :param names: names of questions or seams. A seam includes all its questions that apply to the scope, and
+        those that show whether the search has examined anything
+    :raises Misuse: if there is no such property, it does not apply to the scope, or no property of the seam
+        does
     """
     possible = {question.name: question for question in _possible(scope)}
     for name in names:
@@ -263,7 +265,7 @@ def _of_seam(seam: Seam, askable: Sequence[Question]) -> list[Question]:
 
 
 def _words_of(scope: Scope | RaceScope) -> set[str]:
-    """The words of :attr:`Question.needs` that a scope has."""
+    """The words used in :attr:`Question.needs` that a scope has."""
     from pfnlab.checker.scopes.scope import RaceScope
 
     if isinstance(scope, RaceScope):
@@ -282,7 +284,7 @@ def _words_of(scope: Scope | RaceScope) -> set[str]:
 
 
 def properties(model: KernelModel, selection: Sequence[Question]) -> list[Property[KernelState]]:
-    """The properties for the questions in *selection*, on states of *model*."""
+    """The properties for the questions in *selection*, on states from *model*."""
     return [_property(model, question) for question in selection]
 
 

@@ -1,6 +1,6 @@
-"""A scope: the operations to try, the devices to try them on, and the maximum length of a sequence.
+"""Scopes: the operations to try, the devices to try them on, and the maximum length of a sequence.
 
-A scope is a separate file (``scopes/NAME.toml``, or a user's)::
+Each scope is a separate file (``scopes/NAME.toml``, or one of the user's)::
 
     says = "one sentence"
     devices = ["bar: pci, 4 pages"]
@@ -15,11 +15,11 @@ A scope is a separate file (``scopes/NAME.toml``, or a user's)::
       "child = fork",
     ]
 
-Operations are lines of programs. ``new`` is an area without mappings, ``child`` a task not yet created,
-``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
-``<all>`` an area split into several mappings. Every operation is tried by any task.
+Operations are written as program lines. ``new`` is an area without mappings, ``child`` a task that does not
+exist yet. ``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` are pages of any mapping of the
+acting task, and ``<all>`` is an area split into several mappings. Every task tries every operation.
 
-A scope of races has operations that run first, and operations that then run concurrently in every order::
+A race scope has operations that run first, and operations that then run concurrently in every order::
 
     says = "one sentence"
     devices = ["bar: pci, 4 pages"]
@@ -49,10 +49,10 @@ from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.walk_ops import ClearRefs
 from pfnlab.programs.lang.words import FIRST_LINE, quoted
 
-#: A part of the pages of a mapping.
+#: The part of a mapping's pages.
 Part = Literal["whole", "first", "middle", "last", "half", "all"]
 
-#: Names with a meaning in a scope.
+#: Names with a special meaning in scopes.
 NEW_AREA, NEW_TASK = "new", "child"
 
 _PARTS: tuple[Part, ...] = get_args(Part)
@@ -65,10 +65,10 @@ _RACE_FIELDS = ("says", "devices", "areas", "races")
 
 
 class Template(msgspec.Struct, frozen=True):
-    """An operation with a place to be filled in.
+    """An operation with a range to be filled in.
 
     :param op: the operation, with pages 0..1 of area ``new`` in place of *part*
-    :param part: the pages of a mapping, or None for an operation that names none
+    :param part: the part of a mapping, or None for an operation that names no pages
     :param how: for mremap: ``shrink``, ``move`` or ``dontunmap``
     """
 
@@ -80,10 +80,10 @@ class Template(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct, frozen=True):
     """The operations to try, and their bounds.
 
-    :param tasks: the maximum number of processes that live at the same time
+    :param tasks: the maximum number of processes alive at the same time
     :param areas: the maximum number of areas with mappings in one process
     :param depth: the maximum number of consecutive operations; None for sequences of any length
-    :param source: the name or the file by which it is loaded
+    :param source: the name or file from which it was loaded
     :param thp: the setting of transparent_hugepage, as in a program
     :param halves: the minimum number of pages of a ``<half>``
     """
@@ -101,14 +101,14 @@ class Scope(msgspec.Struct, frozen=True):
 
     @property
     def pages(self) -> int:
-        """The pages of the largest possible mapping."""
+        """The number of pages in the largest possible mapping."""
         sizes = [
             template.op.call.source.pages for template in self.templates if isinstance(template.op.call, Mmap)
         ]
         return max(sizes, default=1)
 
     def program(self, title: str, asks: str, ops: Sequence[Op]) -> Program:
-        """A program on the devices of the scope."""
+        """A program on the scope's devices."""
         return Program(title, asks, self.devices, tuple(ops), thp=self.thp)
 
 
@@ -116,7 +116,7 @@ class Race(msgspec.Struct, frozen=True):
     """Operations that run concurrently.
 
     :param setup: the operations that run first
-    :param concurrent: the operations that run concurrently; those of one task run one after the other
+    :param concurrent: the operations that run concurrently; those of one task run in sequence
     """
 
     program: Program
@@ -125,7 +125,7 @@ class Race(msgspec.Struct, frozen=True):
 
 
 class RaceScope(msgspec.Struct, frozen=True):
-    """A scope of races, each with every schedule."""
+    """A scope of races, each tried in every schedule."""
 
     name: str
     says: str
@@ -134,16 +134,16 @@ class RaceScope(msgspec.Struct, frozen=True):
 
 
 def scope_names() -> list[str]:
-    """The scopes that have a name."""
+    """The names of the built-in scopes."""
     return sorted(
         file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")
     )
 
 
 def load_scope(name: str, folder: Path = _HERE) -> Scope | RaceScope:
-    """The scope called *name*, or in the file *name*.
+    """The scope named *name*, or the one in the file *name*.
 
-    :param folder: the folder of the file, if its name is relative
+    :param folder: the folder that a relative file name refers to
     :raises Misuse: if there is no such scope, or it is malformed; the message suggests a fix
     """
     if name in scope_names():
@@ -162,7 +162,7 @@ def _from(scope: Scope | RaceScope, source: str) -> Scope | RaceScope:
 
 
 def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
-    """The scope that *text* describes.
+    """The scope described by *text*.
 
     :raises Misuse: if it is malformed
     """
@@ -188,13 +188,13 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
 
 
 def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
-    """:raises Misuse: if *field* is not a list of at least that many lines of text"""
+    """:raises Misuse: if *field* is not a list of at least *least* lines of text"""
     _check_present(content, field, source)
     lines = content[field]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise Misuse(f'{source}: `{field}` is a list of lines of text: write {field} = ["..."]')
     for line in lines:
-        # Each becomes a line of a program.
+        # Each becomes a program line.
         if "\n" in line:
             raise Misuse(f"{source}: {quoted(line)} in `{field}` is more than one line: write each by itself")
     if len(lines) < least:
@@ -271,18 +271,18 @@ def _part(word: str, line: str, source: str) -> Part:
 
 
 def _parsed(header: list[str], declaration: str, line: str, source: str, written: str = "") -> Program:
-    # *written* is the text in the file at *line*.
+    # *written* is the text in the file for *line*.
     try:
         program = parse("\n".join([*header, *filter(None, [declaration]), line]) + "\n", source)
     except ProgramError as wrong:
-        # Its place refers to a program, but the file is not a program.
+        # The error's position refers to a program, but the file is not one.
         shown = written if written and wrong.text == line else wrong.text.strip() or line
         raise Misuse(f"{source}: `{shown}`: {wrong.message}") from None
     if any(isinstance(op.call, ClearRefs) and op.call.kind == "soft_dirty" for op in program.ops):
-        # Otherwise two states that differ in it would be one (docs/states.md).
+        # Otherwise, two states that differ in it would count as one (docs/states.md).
         raise Misuse(f"{source}: `{line}`: a state has no soft-dirty bits: run that as a program instead")
     if any(isinstance(op.call, ProcessMadvise) for op in program.ops):
-        # Tasks are renamed if that makes two states equal.
+        # Tasks are renamed when that makes two states equal.
         raise Misuse(
             f"{source}: `{line}`: an operation of a scope names no task: run that as a program instead"
         )

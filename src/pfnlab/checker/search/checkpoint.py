@@ -1,6 +1,6 @@
-"""A saved search: all the data needed to resume it later, in one file of plain data.
+"""Saves a search: all the data needed to resume it later, in one file of plain data.
 
-Reading the file runs no code from it, so an untrusted file can at most be wrong.
+Reading the file runs no code from it, so the worst an untrusted file can do is be wrong.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from pfnlab.checker.search.visited import Marks
 _FAMILY = b"pfnlab search "
 _MAGIC = _FAMILY + b"4\n"
 
-#: Letters of records.
+#: The letters that mark records.
 _HEADER, _PARENTS, _CHOICES, _DEPTHS, _CLOSED, _VISITED, _WAITING = (b"%c" % letter for letter in b"hpcdxvw")
 
-#: States in one record.
+#: The number of states per record.
 _TOGETHER = 1 << 12
 
 _STATES = list[tuple[int, int, bytes]]
 
-#: Options that must stay the same when a search is resumed.
+#: Options that must not change when a search is resumed.
 Settings = dict[str, bool | int | str | None]
 
 
 class Progress(Generic[State]):
-    """The progress of a search, as needed to resume it.
+    """The progress of a search, with all that is needed to resume it.
 
     :ivar trail: the origin of each state
-    :ivar depths: the depth of each state, in searches in which it can change
-    :ivar closed: whether each state is expanded, in searches that need it
+    :ivar depths: the depth of each state, in searches where it can change
+    :ivar closed: whether each state has been expanded, in searches that need this
     """
 
     found: Exploration[State]
@@ -64,7 +64,7 @@ class Progress(Generic[State]):
 
 
 class _SavedExploration(msgspec.Struct):
-    """The part of an :class:`.exploration.Exploration` that is saved; discoveries are encoded paths."""
+    """The saved part of an :class:`.exploration.Exploration`; discoveries are encoded as paths."""
 
     states: int
     transitions: int
@@ -101,8 +101,8 @@ class _Header(_Maker):
 class Checkpoint(Generic[State]):
     """Writes a search to a file and reads it back.
 
-    :param settings: options that must stay the same when a search is resumed
-    :raises Misuse: if the states of the model are not plain values, and the model does not pack them
+    :param settings: options that must not change when a search is resumed
+    :raises Misuse: if the model's states are not plain values and it does not pack them
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Checkpoint(Generic[State]):
         self._storable: Storable[State] = model if isinstance(model, Storable) else _AsItIs()
         tallies = self._storable.tallies()
         self._likeness = likeness(model)
-        # Steps of :func:`likeness` are not counted.
+        # Do not count the steps taken by :func:`likeness`.
         self._storable.recall(tallies)
         for state in model.initial():
             packed = self._storable.packed(state)
@@ -125,7 +125,7 @@ class Checkpoint(Generic[State]):
                 raise Misuse(f"the search cannot be saved: {state!r} is not a plain value, even when packed")
 
     def prepare(self, file: File) -> None:
-        """Check before the search that *file* can be written.
+        """Check, before the search, that *file* can be written.
 
         :raises Misuse: if it cannot be written
         :raises Undecided: if there is no room
@@ -170,10 +170,10 @@ class Checkpoint(Generic[State]):
             raise Misuse(f"the search cannot be saved: {state!r} is not a plain value") from None
 
     def read(self, file: File, search: Progress[State], add: Callable[[int, int, State], None]) -> None:
-        """Load into *search* the search that is saved in *file*.
+        """Load the search saved in *file* into *search*.
 
-        :param add: takes each waiting state: its number, its depth, and the state
-        :raises Misuse: if *file* does not exist, is damaged, or holds no search or a different one
+        :param add: called for each waiting state with its number, its depth, and the state itself
+        :raises Misuse: if *file* does not exist, is damaged, or contains no search or a different one
         """
         with _saved_records(file) as contents:
             _, data = next(contents)
@@ -199,7 +199,7 @@ class Checkpoint(Generic[State]):
                 elif letter == _CLOSED:
                     search.closed = bytearray(b"".join(parts))
             _check_whole(search)
-            # Steps that were replayed in between are not counted.
+            # Do not count steps replayed in the meantime.
             self._storable.recall(plain_values.loads(header.tallies))
 
     def _header(self, data: bytes) -> _Header:
@@ -246,7 +246,7 @@ def _check_whole(search: Progress[Any]) -> None:
 
 
 class _AsItIs:
-    """Leaves states unchanged, for a model that is not :class:`.model.Storable`."""
+    """Stores states unchanged, for models that are not :class:`.model.Storable`."""
 
     def packed(self, state: Any) -> Any:
         return state
@@ -289,7 +289,7 @@ def _maker() -> str:
 
 
 def likeness(model: Model[Any]) -> str:
-    """A digest of the model's first two levels: enough to distinguish scopes."""
+    """A digest of the model's first two levels, which is enough to tell scopes apart."""
     lines = []
     for state in model.initial():
         lines.append(repr(model.key(state)))
@@ -301,7 +301,7 @@ _SEAL_BYTES = 16
 _HEAD = struct.Struct("<cQ")
 _CHUNK = 1 << 20
 
-#: A letter for its kind, and its bytes.
+#: A record: a letter for its kind, and its bytes.
 Record = tuple[bytes, bytes]
 
 
@@ -309,7 +309,7 @@ Record = tuple[bytes, bytes]
 def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]]:
     """Yield a function that adds a record to the new content of *file*.
 
-    The new content replaces *file* at the end; after an error *file* stays unchanged.
+    The new content replaces *file* at the end; if there is an error, *file* stays unchanged.
 
     :raises OSError: if it cannot be written
     """
@@ -330,7 +330,7 @@ def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]
 
 
 def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
-    """The records that were added, in order.
+    """The records in *source*, in the order in which they were added.
 
     :raises ValueError: if the file has changed since it was written
     """
@@ -342,7 +342,7 @@ def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
             letter, length = _HEAD.unpack(source.read(_HEAD.size))
         except struct.error:
             raise ValueError("a record without a head") from None
-        # The seal is not secret, and a length written by someone else may be any number.
+        # The seal is not secret, so a length in a file from someone else may be any number.
         if length > size - source.tell():
             raise ValueError("a record longer than the file")
         yield letter, source.read(length)

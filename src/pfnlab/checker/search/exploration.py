@@ -1,4 +1,4 @@
-"""The properties of a search and its result: findings, size, and parts left out."""
+"""The properties and the result of a search: findings, size, and parts left out."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -15,11 +15,11 @@ class Property(Generic[State]):
     """A question about the reachable states.
 
     :param kind: ``always``: no reachable state violates it. ``sometimes``: some reachable state satisfies it,
-        which guards against a search that looked at nothing
-    :param premise: whether the property applies to a state; a property whose premise was never true gets the
-        verdict that it holds vacuously
-    :param of_step: whether it is about something in the step to a state that the state's key does not
-        contain; it is then judged even if the state is already known
+        which guards against searches that examine nothing
+    :param premise: whether the property applies to a state; if the premise was never true, the property holds
+        vacuously
+    :param of_step: whether it concerns something in the step to a state that is not part of the state's key;
+        such a property is judged even if the state is already known
     """
 
     name: str
@@ -32,14 +32,14 @@ class Property(Generic[State]):
 def always(
     name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
 ) -> Property[State]:
-    """A property that every reachable state has if *premise* is true."""
+    """A property that must hold in every reachable state for which *premise* is true."""
     return Property(name, "always", holds, premise)
 
 
 def sometimes(
     name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
 ) -> Property[State]:
-    """A property that some reachable state has."""
+    """A property that must hold in some reachable state."""
     return Property(name, "sometimes", holds, premise)
 
 
@@ -51,7 +51,7 @@ def judgement(
 ) -> Iterator[tuple[str, bool]]:
     """The properties that apply to *state*, and for each whether *state* decides it.
 
-    :param decided: the properties decided before; they are not judged again
+    :param decided: properties that are already decided; they are not judged again
     """
     for question in properties:
         if question.premise is None or question.premise(state):
@@ -64,7 +64,7 @@ def judgement(
 def broken_by_step(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[str]:
-    """The step properties that a step to an already known *state* violates."""
+    """The step properties violated by a step to an already known *state*."""
     for question in properties:
         if question.of_step and question.name not in decided and not question.holds(state):
             yield question.name
@@ -76,14 +76,14 @@ class Exploration(Generic[State]):
 
     :param states: distinct states found, including the initial ones
     :param transitions: steps examined, including those to known states
-    :param depth: the maximum number of steps from an initial state to any state, on the path by which it was
-        found
+    :param depth: the maximum number of steps from an initial state to any state, along the path on which it
+        was found
     :param growth: the number of states found at each depth
     :param passed: the limits that ended the search, each as a reason
     :param beyond: a description of the states that were too deep for the search; empty if there were none
     :param discoveries: by property name: for ``always`` a path to a state that violates it, for ``sometimes``
         one to a state that satisfies it. Shortest in breadth-first order
-    :param premises: the number of states to which each property applies, by its name
+    :param premises: the number of states to which each property applies, by property name
     :param fired: the number of steps of each kind of action
     :param seconds: the duration of the search
     :param frontier: the number of states waiting to be expanded
@@ -157,9 +157,9 @@ class Exploration(Generic[State]):
 
 
 def merged(properties: Sequence[Property[State]], parts: Iterable[Exploration[State]]) -> Exploration[State]:
-    """The combined result of searches that judged *properties* on parts of one model that share no state.
+    """The combined result of searches that judged *properties* on disjoint parts of one model.
 
-    :param parts: the results; of two paths of equal length the first is kept
+    :param parts: the results; of two equally long paths the first is kept
     """
     total = Exploration(properties)
     for part in parts:

@@ -1,4 +1,4 @@
-"""The search: every state reachable from the initial ones, breadth or depth first."""
+"""Searches every state reachable from the initial ones, breadth or depth first."""
 
 import signal
 import threading
@@ -23,23 +23,24 @@ from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Fingerprints, NumberedFingerprints, VisitedStates
 
-#: The prefix of the folders in which searches store states that do not fit into memory.
+#: The prefix of folders for states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"
 
-#: The seconds between two progress reports of a search, and between two saves.
+#: The seconds between progress reports, and between saves.
 TELL_SECONDS, SAVE_SECONDS = 1.0, 60.0
 
 
 class SearchOptions(TypedDict, total=False):
-    """The options of every search; any may be omitted.
+    """Options common to all searches; any may be omitted.
 
     :ivar depth: maximum number of steps from an initial state
-    :ivar states: approximate maximum of distinct states; no state is expanded once it is reached
+    :ivar states: approximate maximum number of distinct states; once it is reached, no more states are
+        expanded
     :ivar seconds: maximum time
-    :ivar stop_at_first: end when an ``always`` property is violated
+    :ivar stop_at_first: end as soon as an ``always`` property is violated
     :ivar progress: called about once a second with the result so far
-    :ivar save: the file to which the search is written every minute, and when it is cut off
-    :ivar resume: the file with a saved search to resume; limits may differ
+    :ivar save: the file to which the search is written every minute and when it is cut off
+    :ivar resume: the file of a saved search to resume; limits may differ
     """
 
     depth: int | None
@@ -59,14 +60,14 @@ def explore(
     memory: int | None = None,
     **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
-    """Search *model* and judge every state found by *properties*.
+    """Search *model*, judging every state found by *properties*.
 
-    For each key, a fingerprint is stored (:func:`.visited.fingerprint`). An interrupt (SIGINT) ends the
+    Only a fingerprint of each key is stored (:func:`.visited.fingerprint`). An interrupt (SIGINT) ends the
     search like a limit; a second one raises.
 
-    :param order: ``breadth`` finds shortest paths; ``depth`` keeps fewer states at a time
-    :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk. The
-        paths take six bytes per state in addition
+    :param order: ``breadth`` finds shortest paths; ``depth`` keeps fewer waiting states
+    :param memory: approximate maximum size of fingerprints and waiting states in memory, in bytes; the rest
+        goes to disk. Paths take another six bytes per state
     :raises Misuse: if options exclude each other, the saved search is of something else, or states cannot be
         saved (:class:`.model.Storable`)
     :raises Undecided: if there is no room on disk
@@ -90,7 +91,7 @@ def explore(
 class SearchLimits:
     """The limits that end a search before it is complete.
 
-    :param first: whether to end with the first violation
+    :param first: whether to end at the first violation
     :param interrupted: set when the user wants the search to end
     """
 
@@ -115,14 +116,14 @@ class SearchLimits:
 
 
 class RunningSearch(Progress[State], ABC):
-    """A search under way, which may be saved and resumed."""
+    """A search in progress, which can be saved and resumed."""
 
     model: Model[State]
     properties: Sequence[Property[State]]
     checkpoint: Checkpoint[State] | None = None
 
     def searched(self, settings: Settings, options: SearchOptions) -> Exploration[State]:
-        """The result of the search, which ends when no state waits or a limit is exceeded."""
+        """Run the search until no state waits or a limit is exceeded; return its result."""
         if unknown := options.keys() - SearchOptions.__annotations__.keys():
             raise TypeError(f"a search has no option {min(unknown)}")
         save, resume = options.get("save"), options.get("resume")
@@ -172,11 +173,11 @@ class RunningSearch(Progress[State], ABC):
 
     @abstractmethod
     def _waiting(self) -> Iterator[Waiting[State]]:
-        """The waiting states, in the order of their numbers."""
+        """The waiting states, by ascending number."""
 
     @abstractmethod
     def _goes_on(self) -> bool:
-        """True if a waiting state is to be expanded; otherwise, record the reason."""
+        """True if another waiting state should be expanded; otherwise, record the reason."""
 
     @abstractmethod
     def _go_on(self) -> None:
@@ -187,7 +188,7 @@ class _Search(RunningSearch[State]):
     """A search by this process."""
 
     #: Breadth first, the first path to a state is a shortest one. Depth first, a later path may be shorter,
-    #: and states after it may then be within the depth after all, so states are numbered and can be reopened.
+    #: which may bring states after it within the depth after all. So states are numbered and can be reopened.
     numbers: NumberedFingerprints | None = None
 
     def __init__(
@@ -246,7 +247,7 @@ class _Search(RunningSearch[State]):
                 self.beyond[number] = at, state
                 return
         reopened = self._close(number)
-        # One by one, so that a state is judged while the model still has it.
+        # Take them one by one, so that each state is judged while the model still has it.
         for choice, (action, after) in enumerate(self.model.successors(state)):
             if not reopened:
                 self.found.transitions += 1
@@ -257,7 +258,7 @@ class _Search(RunningSearch[State]):
                 self._admit(self.trail.step(number, choice), at + 1, after)
                 continue
             for name in broken_by_step(self.of_steps, after, self.found.discoveries):
-                # A step decides it, whether or not it leads to a new state.
+                # Such a property is decided by the step, whether or not it leads to a new state.
                 self.found.discoveries[name] = path_along(self.model, *self.trail.way_by(number, choice))
             if self.numbers is not None:
                 earlier = self.numbers.peek(key)
@@ -267,7 +268,7 @@ class _Search(RunningSearch[State]):
                     self.frontier.add(earlier, at + 1, after)
 
     def _close(self, number: int) -> bool:
-        """Mark a state as expanded; return whether it was expanded before."""
+        """Mark a state as expanded; return whether it already was."""
         reopened = False
         if self.numbers is not None:
             reopened = bool(self.closed[number])
@@ -278,7 +279,7 @@ class _Search(RunningSearch[State]):
     def _admit(
         self, number: int, at: int, state: State, judged: Iterable[tuple[str, bool]] | None = None
     ) -> None:
-        """Count a new state, judge it by the properties unless it is already *judged*, and queue it."""
+        """Count a new state, judge it unless it is already *judged*, and queue it."""
         if judged is None:
             judged = judgement(self.properties, state, self.found.discoveries)
         if self.numbers is not None:
@@ -290,7 +291,7 @@ class _Search(RunningSearch[State]):
 
 @contextmanager
 def interrupts() -> Iterator[threading.Event]:
-    """An event that is set by the first SIGINT; the second has its usual effect."""
+    """An event set by the first SIGINT; a second one has its usual effect."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

@@ -1,4 +1,4 @@
-"""The states found but not yet expanded: a queue or a stack whose middle may be on disk."""
+"""States found but not yet expanded: a queue or stack whose middle may be on disk."""
 
 import pickle
 import struct
@@ -13,7 +13,7 @@ from pfnlab.checker.search.visited import Fingerprints, PartTable, SpillingFinge
 
 Order = Literal["breadth", "depth"]
 
-#: A state's number, its distance from an initial state in steps, and the state.
+#: A state's number, its distance from an initial state in steps, and the state itself.
 Waiting = tuple[int, int, State]
 
 #: Encodes a state as words and decodes it.
@@ -23,10 +23,10 @@ _HEAD = struct.Struct("<QI")
 
 
 class Frontier(Generic[State]):
-    """Waiting states to be expanded: first in first out for breadth, last in first out for depth.
+    """States waiting to be expanded: first in, first out for breadth; last in, first out for depth.
 
-    :param folder: the folder for the states beyond two parts; None keeps all states in memory
-    :param part: the number of states written to one file, and read back together
+    :param folder: the folder for states beyond two parts; None keeps all states in memory
+    :param part: the number of states written to one file and read back together
     :param codec: stores a state as words; None stores it unchanged
     """
 
@@ -40,7 +40,7 @@ class Frontier(Generic[State]):
         self._order, self._codec = order, codec
         self._folder = folder
         self.part = part
-        # With a codec, one string of bytes for each: its number, its depth and its words.
+        # With a codec, one byte string per state: its number, its depth and its words.
         self._out: deque[Any] = deque()  # taken from here
         self._in: deque[Any] = deque()  # breadth only: added here once something is on disk
         self._files: deque[tuple[File, int]] = deque()
@@ -72,7 +72,7 @@ class Frontier(Generic[State]):
         return self._waiting(self._out.popleft() if self._order == "breadth" else self._out.pop())
 
     def put_back(self, waiting: Waiting[State]) -> None:
-        """Return a state that was taken from a queue to the front."""
+        """Put a state that was taken from a queue back at the front."""
         self._count += 1
         self._out.appendleft(self._kept(waiting))
 
@@ -89,15 +89,15 @@ class Frontier(Generic[State]):
         return number, depth, self._codec[1](kept[_HEAD.size :])
 
     def first_depth(self) -> int:
-        """The depth of the state that :meth:`take` would return; at least one state must be waiting."""
+        """The depth of the state that :meth:`take` would return next; at least one state must be waiting."""
         return self._first()[1]
 
     def first_number(self) -> int:
-        """The number of the state that :meth:`take` would return; at least one state must be waiting."""
+        """The number of the state that :meth:`take` would return next; at least one state must be waiting."""
         return self._first()[0]
 
     def _first(self) -> tuple[int, int]:
-        """The number and the depth of the state that comes next."""
+        """The number and depth of the next state."""
         if not self._out:
             self._refill()
         kept = self._out[0 if self._order == "breadth" else -1]
@@ -105,7 +105,7 @@ class Frontier(Generic[State]):
         return number, depth
 
     def everything(self) -> Iterator[Waiting[State]]:
-        """The waiting states, in the order they were added."""
+        """The waiting states, in the order in which they were added."""
         yield from map(self._waiting, self._out if self._order == "breadth" else ())
         for file, _ in self._files:
             yield from map(self._waiting, _read(file))
@@ -116,7 +116,7 @@ class Frontier(Generic[State]):
         if len(queue) < 2 * self.part:
             return
         if self._order == "breadth":
-            # The oldest part of a first overflow stays to be taken next, all others go to disk in turn.
+            # The oldest part of the first overflow stays, to be taken next; all others go to disk in turn.
             keep = self.part if queue is self._out else 0
             self._write(folder, [queue[at] for at in range(keep, len(queue))])
             while len(queue) > keep:
@@ -128,8 +128,8 @@ class Frontier(Generic[State]):
         file = folder / f"frontier-{self._files_made}"
         self._files_made += 1
         with written(folder, ROOM):
-            # No other user can write in the folder (:mod:`.scratch`), and the file is removed with the
-            # search.
+            # No other user can write to the folder (:mod:`.scratch`), and the file is removed when the search
+            # ends.
             file.write_bytes(pickle.dumps(waiting, pickle.HIGHEST_PROTOCOL))
         self._files.append((file, len(waiting)))
 
@@ -150,10 +150,10 @@ def _read(file: File) -> list[Any]:
 def storage(
     model: Model[State], order: Order, memory: int | None = None, folder: File | None = None
 ) -> tuple[VisitedStates, Frontier[State]]:
-    """Empty storage for fingerprints, and for waiting states.
+    """Empty storage for fingerprints and for waiting states.
 
     :param memory: about how many bytes both may take; the rest goes to files in *folder*
-    :raises Undecided: from its methods, if there is no room on disk
+    :raises Undecided: from the storage's methods, if the disk is full
     """
     if memory is not None and folder is not None:
         waiting = Frontier[State](order, folder, part=_part(model, memory // 4))
@@ -162,13 +162,13 @@ def storage(
 
 
 def _codec(model: ComposedModel[State]) -> StateCodec[State]:
-    """States as words of one table of parts."""
+    """Encodes states as words of one table of parts."""
     table = PartTable()
     return (lambda state: table.words(model.parts(state)), lambda words: model.composed(table.parts(words)))
 
 
 def _part(model: Model[State], limit: int) -> int:
-    """The number of states in one part of a frontier, so that four parts take about *limit* bytes."""
+    """The number of states per part of a frontier, so that four parts take about *limit* bytes."""
     size = max((len(pickle.dumps(state)) for state in model.initial()), default=64)
-    # In memory a state takes a few times its pickled size.
+    # In memory, a state takes a few times its pickled size.
     return max(64, limit // (4 * 4 * size))

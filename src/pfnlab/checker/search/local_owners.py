@@ -1,11 +1,11 @@
-"""One search on several processors of this host: each process owns part of the states.
+"""One search on several processors of this host, with part of the states owned by each process.
 
-States pass between processes as bytes that this process forwards unread. It keeps the numbers of the states
-and the counts of their steps (:mod:`.partitioned`). Between two rounds, while this process works or waits for
-a slower one, the others expand more states of the same depth.
+States pass between processes as bytes, which this process forwards unread. It keeps the states' numbers and
+the counts of their steps (:mod:`.partitioned`). Between two rounds, while this process works or waits for a
+slower one, the others expand more states at the same depth.
 
-A search begins in this process, with all parts, because most searches end before other processes have
-started. The others are forked after a moment; each inherits its part in its current state.
+A search begins in this process alone, because most searches end before other processes could have started.
+The others are forked a moment later, and each inherits its part as it then is.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from pfnlab.checker.search.owner import ChoiceWay, Owner, OwnerData, OwnerProgre
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.scratch import ROOM, scratch, written
 
-#: The seconds that a search runs in this process alone.
+#: The seconds for which a search runs in this process alone.
 _ALONE_SECONDS = 0.1
 
-#: A resumed search with more states starts other processes at once.
+#: A resumed search with more states than this starts other processes immediately.
 _MOST_ALONE = 1 << 12
 
-#: States that a process hands over at a time when they are saved.
+#: The number of states that a process hands over at a time for saving.
 _TOGETHER = 1 << 12
 
 
@@ -51,11 +51,11 @@ def explore_side_by_side(
 ) -> Exploration[State]:
     """Run :func:`.explore.explore`, breadth first, in *jobs* processes, with the same result.
 
-    Eight bytes per state are needed in addition to *memory* and the paths.
+    This needs eight bytes per state in addition to *memory* and the paths.
 
-    :param jobs: the number of processes that expand states; 1 for this process only
+    :param jobs: the number of processes that expand states; 1 for only this process
     :raises Misuse: as for :func:`.explore.explore`
-    :raises Undecided: if there is no room on disk, or a process ended without an answer
+    :raises Undecided: if the disk is full, or a process ended without an answer
     :raises PolicyError: if a user's code ended a process
     """
     if jobs == 1:
@@ -68,12 +68,13 @@ def explore_side_by_side(
 
 
 class LocalOwners(Generic[State]):
-    """:class:`.partitioned.Owners` in forks of this process, one part each; a context manager.
+    """:class:`.partitioned.Owners` in forks of this process, one per part; a context manager.
 
     Its methods raise Undecided if a process ended without an answer, and PolicyError if a user's code ended
     it.
 
-    :param memory: about how many bytes the states may take; the rest goes to files in *folder*
+    :param memory: approximate maximum size of the states in memory, in bytes; the rest goes to files in
+        *folder*
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class LocalOwners(Generic[State]):
         self._model, self._properties, self.parts = model, properties, parts
         self._memory, self._folder = None if memory is None else memory // parts, folder
         self._met = KnownSteps()
-        #: The parts, as long as they are in this process.
+        #: The parts, while they are in this process.
         self._hosted: list[_OwnerHost[State]] = []
         self._workers: list[Worker] = []
         self._began = time.monotonic()
-        #: The boxes of this round: those from each part, for each part.
+        #: The boxes in this round, by the part they come from and the part they are for.
         self._boxes: dict[int, dict[int, bytes]] = {}
 
     @property
@@ -105,7 +106,7 @@ class LocalOwners(Generic[State]):
         end_all(self._workers)
 
     def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
-        """Do as :meth:`.partitioned.Owners.host`, but only once."""
+        """Like :meth:`.partitioned.Owners.host`, but works only once."""
         parts = range(self.parts)
         self._hosted = [_OwnerHost(self._model, self._make, part, holdings[part]) for part in parts]
         self._began = time.monotonic()
@@ -114,7 +115,7 @@ class LocalOwners(Generic[State]):
         self._answers({part: (_OwnerHost.take_over, round_) for part in holdings})
 
     def _fork(self) -> None:
-        """Give each part its own process, which inherits its data from this one."""
+        """Give each part its own process, which inherits the part's data from this one."""
         self._workers = [forked(hosted.begin, hosted.go_ahead) for hosted in self._hosted]
         self._hosted = []
 
@@ -157,7 +158,7 @@ class LocalOwners(Generic[State]):
             yield from states
 
     def _answers(self, requests: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
-        """The answers of some parts, whose processes work in parallel."""
+        """The answers from some parts, whose processes work in parallel."""
         if self._hosted:
             with _own_counts(self._model):
                 return {part: method(self._hosted[part], *rest) for part, (method, *rest) in requests.items()}
@@ -173,7 +174,7 @@ class LocalOwners(Generic[State]):
 
 @contextmanager
 def _own_counts(model: Model[Any]) -> Iterator[None]:
-    """Let *model* count from zero, and restore the earlier counts afterwards."""
+    """Let *model* count from zero, then restore the earlier counts."""
     if not isinstance(model, CountingModel):
         yield
         return
@@ -186,7 +187,7 @@ def _own_counts(model: Model[Any]) -> Iterator[None]:
 
 
 class _OwnerHost(Generic[State]):
-    """An owner in its process. Each of its methods except the first two answers a request."""
+    """An owner in its own process. Each method except the first two answers a request."""
 
     _owner: Owner[State]
     _to_save: Iterator[Waiting[State]]
@@ -199,9 +200,9 @@ class _OwnerHost(Generic[State]):
         self._ahead = False
 
     def begin(self) -> Callable[[tuple[Any, ...]], Any]:
-        """Start in a separate process; return the handler of requests there."""
+        """Start in a separate process; return the request handler there."""
         if isinstance(self._model, CountingModel):
-            # Counts from before the fork are already known.
+            # The parent already knows the counts from before the fork.
             self._model.take_counts()
         return lambda request: request[0](self, *request[1:])
 
@@ -216,7 +217,7 @@ class _OwnerHost(Generic[State]):
         del self._holding
 
     def expand(self, request: Round, numbers: Sequence[int]) -> tuple[OwnerProgress, dict[int, bytes]]:
-        """Expand states; return the progress of the owner, and its boxes for all others."""
+        """Expand states; return the owner's progress and its boxes for all other owners."""
         return self._reached(self._owner.expand(request, numbers))
 
     def go_on(self, way: ChoiceWay) -> tuple[OwnerProgress, dict[int, bytes]]:

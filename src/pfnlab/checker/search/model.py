@@ -1,4 +1,4 @@
-"""The models that are searched: a model has three methods, which must be deterministic."""
+"""Models to search: a model has three methods, which must be deterministic."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
@@ -11,37 +11,40 @@ State = TypeVar("State")
 
 
 class Model(Protocol[State]):
-    """A transition system. Equal calls must return equal answers in the same order, in any process.
+    """A transition system. Equal calls must return equal answers, in the same order, in every process.
 
-    States are never changed once returned: ``successors`` makes new ones.
+    A state never changes once returned: ``successors`` makes new ones.
     """
 
     def initial(self) -> Iterable[State]:
-        """The states in which a run can begin."""
+        """The states where a run can begin."""
         ...
 
     def successors(self, state: State) -> Iterable[tuple[Action, State]]:
-        """Every step out of *state*. An action that changes nothing may lead to *state* or be left out."""
+        """Every step from *state*. An action that changes nothing may lead back to *state* or be left out."""
         ...
 
     def key(self, state: State) -> Hashable:
-        """The identity of *state*: states with equal keys count as one, and only the first found is stored.
+        """The identity of *state*: states with equal keys count as one, and only the first one found is
+        stored.
 
-        Symmetry belongs here: sort interchangeable parts, so that states that differ only in names share a
+        Handle symmetry here: sort interchangeable parts, so that states that differ only in names share a
         key.
         """
         ...
 
 
 class UnmetError(Exception):
-    """A state refers to a class or value that this process registers only on the way to the state."""
+    """A state refers to a class or value that this process has not registered, because it never followed the
+    path there.
+    """
 
 
 @runtime_checkable
 class Storable(Protocol[State]):
-    """Methods that a model needs if its states are not plain values, or if it counts: they convert both.
+    """Methods that convert states and counts, for models that count or whose states are not plain values.
 
-    Plain values are those of :mod:`.plain_values`. A value read from a file may be any plain value.
+    Plain values are defined in :mod:`.plain_values`. A value read from a file may be any plain value.
     """
 
     def packed(self, state: State) -> Any:
@@ -52,17 +55,17 @@ class Storable(Protocol[State]):
         """The state for which :meth:`packed` returned *packed*.
 
         :raises ValueError: if *packed* did not come from :meth:`packed`
-        :raises UnmetError: if it refers to something unknown here: replay the path to the state once, and try
-            again
+        :raises UnmetError: if it refers to something unknown in this process: replay the path to the state
+            once and try again
         """
         ...
 
     def tallies(self) -> Any:
-        """The current counts of the model, as a plain value."""
+        """The model's current counts, as a plain value."""
         ...
 
     def recall(self, tallies: Any) -> None:
-        """Continue to count from *tallies*, which :meth:`tallies` returned; other counts are dropped.
+        """Continue counting from *tallies*, which :meth:`tallies` returned; drop the current counts.
 
         :raises ValueError: if *tallies* did not come from :meth:`tallies`
         """
@@ -71,13 +74,13 @@ class Storable(Protocol[State]):
 
 @runtime_checkable
 class ComposedModel(Protocol[State]):
-    """Methods of a model whose states consist of parts that many states share.
+    """Methods of a model whose states are made of parts shared by many states.
 
     A search stores each part once (:class:`.visited.PartTable`).
     """
 
     def parts(self, state: State) -> tuple[bytes, ...]:
-        """The parts of *state*, which are also its key."""
+        """The parts of *state*, which together are also its key."""
         ...
 
     def composed(self, parts: tuple[bytes, ...]) -> State:
@@ -87,7 +90,9 @@ class ComposedModel(Protocol[State]):
 
 @runtime_checkable
 class CountingModel(Protocol):
-    """Methods of a model that counts while it generates successors, to combine the counts of processes."""
+    """Methods for combining the counts of several processes, for a model that counts while generating
+    successors.
+    """
 
     def take_counts(self) -> tuple[Any, ...]:
         """The counts since the last call; counting restarts at zero."""
@@ -99,7 +104,7 @@ class CountingModel(Protocol):
 
 
 def kind(action: Action) -> str:
-    """The kind of step of *action*, for counting: its ``kind``, a tuple's first item, or its first word."""
+    """The kind of *action* to count it as: its ``kind``, a tuple's first item, or its first word."""
     name = getattr(action, "kind", None)
     if isinstance(name, str):
         return name

@@ -1,11 +1,11 @@
-"""One owner of part of the states of a search: it stores the keys of its part and expands their states.
+"""One owner of part of a search's states: it stores the keys in its part and expands the states.
 
-A state belongs to the part given by its fingerprint. A search with owners proceeds in rounds
-(:mod:`.partitioned`). In a round every owner expands some of its states in the order of their numbers, and
-sorts the steps by the owners of the states they lead to. Then every owner takes the states sent to it, and
-decides which are new, up to the progress of the slowest owner. A state that several steps lead to belongs to
-the first of them, as in a search by one process: the first by its tag, which is the number of the preceding
-state and the number of the choice.
+A state's fingerprint determines which part it belongs to. A search with owners proceeds in rounds
+(:mod:`.partitioned`). In each round, every owner expands some of its states in numerical order, and sorts the
+steps by the owners of the states they lead to. Then every owner takes the states sent to it, and decides
+which are new, up to the progress of the slowest owner. If several steps lead to one state, the first of them
+counts, as in a search by one process. The first is the one with the lowest tag: the number of the preceding
+state, then the number of the choice.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from pfnlab.checker.search.model import ComposedModel, CountingModel, Model, Sta
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.visited import fingerprint
 
-#: The number of an initial state, and the choices from there.
+#: The number of an initial state and the choices from there.
 ChoiceWay = tuple[int, Sequence[int]]
 
-#: The judgement of a state, see :func:`.exploration.judgement`.
+#: The judgement of a state; see :func:`.exploration.judgement`.
 Judged = tuple[tuple[str, bool], ...]
 
-#: The steps out of one state: how many there are of each kind, the model's counts for them, and for each
-#: property that one of them violates the first choice that does.
+#: The steps from one state: how many there are of each kind, the model's counts for them, and for each
+#: property they violate, the first choice that does so.
 StepCounts = tuple[tuple[tuple[str, int], ...], tuple[Any, ...] | None, tuple[tuple[str, int], ...]]
 
-#: A state on the way to its owner: the tag of the step that leads to it, the fingerprint of its key, the
+#: A state on its way to its owner: the tag of the step that leads to it, the fingerprint of its key, the
 #: state or its parts (:class:`.model.ComposedModel`), and its judgement.
 SentState = tuple[int, int, Any, Judged]
 
 Value = TypeVar("Value", bound=Hashable)
 
-#: The bits of a tag that hold the choice.
+#: The number of bits in a tag that hold the choice.
 _CHOICE_BITS = 32
 
 
 def part_of(mark: int, parts: int) -> int:
-    """The part to which the state with fingerprint *mark* belongs, counted from 0."""
+    """The part, counted from 0, that the state with fingerprint *mark* belongs to."""
     return spread(mark) % parts
 
 
 def tag_of(parent: int, choice: int) -> int:
-    """The place of a step in the order in which one process would take all steps."""
+    """The position of a step in the order in which one process would take all steps."""
     return parent << _CHOICE_BITS | choice
 
 
@@ -69,11 +69,11 @@ class Round(NamedTuple):
     """A request to all owners to expand states.
 
     :param number: the number of the round, counted from 0
-    :param next: the number of the first state whose steps have not been taken by the search
-    :param end: the states from this number on are not expanded yet
-    :param decided: the properties decided before this round; they are not judged again
-    :param seconds: after this time an owner stops at its current state
-    :param states: the maximum number of states that an owner expands; None for no limit
+    :param next: the number of the first state whose steps the search has not taken yet
+    :param end: states from this number on are not expanded yet
+    :param decided: properties decided before this round; they are not judged again
+    :param seconds: the time after which an owner stops at its current state
+    :param states: the maximum number of states each owner expands; None for no limit
     """
 
     number: int
@@ -87,7 +87,7 @@ class Round(NamedTuple):
 class OwnerProgress(NamedTuple):
     """The progress of an owner.
 
-    :param end: the owner has expanded all its states with lower numbers, in this round or earlier
+    :param end: the owner has expanded all its states with lower numbers, in this or an earlier round
     :param unmet: the number of a state that refers to something unknown to this process, or None; if set,
         call :meth:`Owner.go_on`
     """
@@ -97,15 +97,15 @@ class OwnerProgress(NamedTuple):
 
 
 class RoundAnswer(NamedTuple):
-    """The answer of one owner in one round.
+    """One owner's answer in one round.
 
-    :param tags: the tags of the new states of its part, in order
-    :param marks: the fingerprint of each
-    :param judged: the judgement of each
-    :param numbers: the numbers of the states whose steps belong to the round, in order
-    :param counts: the counts from the steps of each
-    :param error: the number of the state whose steps could not be generated, and the reason; no state after
-        it was expanded
+    :param tags: the tags of the new states in its part, in order
+    :param marks: their fingerprints
+    :param judged: their judgements
+    :param numbers: the numbers of the states whose steps belong to this round, in order
+    :param counts: the counts from each state's steps
+    :param error: the number of a state whose steps could not be generated, and the reason; no later state was
+        expanded
     """
 
     tags: array[int]
@@ -117,10 +117,10 @@ class RoundAnswer(NamedTuple):
 
 
 class OwnerData(NamedTuple):
-    """All the data that an owner needs to adopt its part.
+    """All the data an owner needs to adopt its part.
 
     :param marks: the fingerprints of its states
-    :param ways: the path to each waiting state, by its number
+    :param ways: the path to each waiting state, by state number
     :param states: the waiting states, if available; *ways* is then empty
     """
 
@@ -134,10 +134,11 @@ class LostPartError(Exception):
 
 
 class Owner(Generic[State]):
-    """The owner of one part of the states.
+    """Owns one part of the states.
 
-    :param met: the steps that owners in forked processes have met; None for only the steps of this owner
-    :param memory: about how many bytes the states of its part may take; the rest goes to files in *folder*
+    :param met: the steps met by owners in forked processes; None for only this owner's steps
+    :param memory: approximate maximum size of its states in memory, in bytes; the rest goes to files in
+        *folder*
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class Owner(Generic[State]):
         self._take_nothing_over(-1)
 
     def take_over(self, round_: int, holding: OwnerData) -> None:
-        """Adopt the part in its state at the beginning of a round, replacing any earlier one.
+        """Adopt a part as it is at the beginning of a round, replacing any earlier one.
 
         :raises Undecided: if there is no room on disk
         """
@@ -177,29 +178,29 @@ class Owner(Generic[State]):
         self._round = round_
         self._request: Round | None = None
         self._visited, self._waiting = storage(self._model, "breadth", self._memory, self._folder)
-        #: States whose steps the search has not taken.
+        #: States whose steps the search has not taken yet.
         self._expanded_states = deque[Waiting[State]]()
         self._settled: list[SentState] = []
         self._begin_again()
 
     def _begin_again(self) -> None:
-        """Make all states wait again whose steps the search has not taken."""
+        """Put all states whose steps the search has not taken back in the queue."""
         for waiting in reversed(self._expanded_states):
             self._waiting.put_back(waiting)
         self._expanded_states.clear()
         self._unmet: int | None = None
         self._error: tuple[int, Exception] | None = None
         self._counts = deque[tuple[int, StepCounts]]()
-        # The findings from now on; those of the last round; those for this part that came too early.
+        # The findings from now on, those from the last round, and those for this part that came too early.
         self._found, self._boxes = self._no_boxes(), self._no_boxes()
         self._early: list[SentState] = []
 
     def expand(self, request: Round, numbers: Sequence[int]) -> OwnerProgress:
-        """Begin a round, or restart it: expand waiting states.
+        """Begin or restart a round: expand waiting states.
 
-        :param numbers: the numbers assigned to the new states of the previous round; fewer if the search left
-            the last ones out
-        :raises LostPartError: if this owner's part is not in its state of that round
+        :param numbers: the numbers assigned to the new states from the previous round; fewer if the search
+            left out the last ones
+        :raises LostPartError: if this owner's part is not in the state that the round starts from
         :raises Undecided: if there is no room on disk
         """
         if self._round == request.number - 1:
@@ -212,31 +213,31 @@ class Owner(Generic[State]):
         return self._expand_round(request)
 
     def go_on(self, way: ChoiceWay) -> OwnerProgress:
-        """Continue to expand, after walking the path to the state that :meth:`expand` has named."""
+        """Continue expanding, after following the path to the state named by :meth:`expand`."""
         path_along(self._model, *way)
         self._drop_counts()
         assert self._request is not None
         return self._expand_round(self._request, just_walked=True)
 
     def run_ahead(self) -> bool:
-        """Expand one more state of the last round in advance, for the next; return False after the last."""
+        """Expand one more state from the last round ahead of the next; return False after the last one."""
         return self._unmet is None and self._expand_next()
 
     def box(self, part: int) -> bytes:
-        """The states of *part* found in this round, in the order of their tags."""
-        # Marshal is faster, and supports the types of parts.
+        """The states in *part* found in this round, in tag order."""
+        # Marshal is faster, and supports the types that parts use.
         dumps = pickle.dumps if self._composed is None else marshal.dumps
         return dumps(self._boxes[part])
 
     def boxes(self) -> dict[int, bytes]:
-        """The boxes for all other parts."""
+        """The boxes of states for all other parts."""
         return {part: self.box(part) for part in range(self._parts) if part != self._part}
 
     def settle(self, boxes: Iterable[bytes], end: int) -> RoundAnswer:
         """Decide which states are new.
 
-        :param boxes: the box of every other owner for this part
-        :param end: all owners have expanded their states with lower numbers
+        :param boxes: every other owner's box for this part
+        :param end: all owners have expanded their states with numbers below this
         """
         first: dict[int, SentState] = {}
         early, behind = [], tag_of(end, 0)
@@ -266,7 +267,8 @@ class Owner(Generic[State]):
         )
 
     def waiting(self, numbers: Sequence[int], next_: int) -> Iterator[Waiting[State]]:
-        """All waiting states, in order, for a search between two rounds; no state is expanded until the next.
+        """All waiting states, in order, for a search between two rounds; no state is expanded until the next
+        round.
 
         :param numbers: as in :meth:`expand`
         :param next_: as :attr:`Round.next`
@@ -280,7 +282,7 @@ class Owner(Generic[State]):
         """Adopt the findings of the previous round."""
         while self._expanded_states and self._expanded_states[0][0] < next_:
             self._expanded_states.popleft()
-        # If the search left some out, it has ended.
+        # If the search left out some numbers, it has ended.
         for number, (_, mark, content, _) in zip(numbers, self._settled, strict=False):
             self._visited.add(mark, number)
             state = content if self._composed is None else self._composed.composed(content)
@@ -291,7 +293,7 @@ class Owner(Generic[State]):
         return [[] for _ in range(self._parts)]
 
     def _end(self) -> int:
-        """The number below which all requested states are expanded."""
+        """The number below which all requested states have been expanded."""
         assert self._request is not None
         if self._error is not None:
             return self._error[0] + 1
@@ -300,7 +302,7 @@ class Owner(Generic[State]):
 
     def _expand_round(self, request: Round, *, just_walked: bool = False) -> OwnerProgress:
         until, count = time.monotonic() + request.seconds, 0
-        # If states were expanded ahead, one may be met that is unknown here.
+        # Expanding states ahead may have met one that is unknown here.
         if just_walked or self._unmet is None:
             while self._expand_next(just_walked=just_walked and not count):
                 count += 1
@@ -312,7 +314,7 @@ class Owner(Generic[State]):
         return OwnerProgress(self._end(), self._unmet)
 
     def _expand_next(self, *, just_walked: bool = False) -> bool:
-        """Expand the next state, if one may be expanded."""
+        """Expand the next state, if that is allowed."""
         self._unmet = None
         if self._request is None or self._error is not None or not self._waiting:
             return False
@@ -325,7 +327,7 @@ class Owner(Generic[State]):
             self._counts.append((number, self._expanded(number, waiting[2])))
         except UnmetError:
             if not just_walked:
-                # The findings from this state on will be found again.
+                # Findings from this state on will be found again.
                 for box, length in zip(self._found, found, strict=True):
                     del box[length:]
                 self._waiting.put_back(waiting)
@@ -351,7 +353,7 @@ class Owner(Generic[State]):
             part = part_of(mark, self._parts)
             if self._met.known(mark, tag) or (part == self._part and self._visited.holds(mark)):
                 continue
-            # Here, where the model still has the state.
+            # Do this here, while the model still has the state.
             judged = tuple(judgement(self._properties, after, decided))
             content = after if self._composed is None else self._composed.parts(after)
             self._found[part].append((tag, mark, content, self._one(judged)))
@@ -368,13 +370,13 @@ class Owner(Generic[State]):
         return same
 
     def _drop_counts(self) -> None:
-        """Steps walked to register something are not counted."""
+        """Do not count steps followed only to register something."""
         if isinstance(self._model, CountingModel):
             self._model.take_counts()
 
 
 def states_along(model: Model[State], ways: Mapping[int, ChoiceWay]) -> Iterator[tuple[int, State]]:
-    """The states to which *ways* lead, with the numbers of the ways. Common beginnings are walked once.
+    """The states that *ways* lead to, with the numbers of the ways. Common beginnings are followed only once.
 
     :raises Defect: if the model has no such step
     """

@@ -1,11 +1,11 @@
-"""One search whose states belong to several owners, with the result of a search by one process.
+"""One search whose states belong to several owners, with the same result as a search by one process.
 
-For every state, the search itself has its number, the fingerprint of its key, and the step that led to it: 14
-bytes. Everything else is kept by the owners (:mod:`.owner`). The search hands out rounds, and numbers the new
-states of each round in the order in which one process would have found them. So states, verdicts, paths and
-counts are those of :func:`.explore.explore`, breadth first.
+For every state, the search itself keeps the number, the fingerprint of the key, and the step that led there:
+14 bytes. Everything else is kept by the owners (:mod:`.owner`). The search hands out rounds, and numbers the
+new states of each round in the order in which one process would have found them. So states, verdicts, paths
+and counts are the same as from a breadth-first :func:`.explore.explore`.
 
-A lost owner is replaced: its data is rebuilt from the data of the search, and the round is restarted.
+A lost owner is replaced: its data is rebuilt from that of the search, and the round is restarted.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
 
-#: States this far ahead of the next state are not expanded: owners keep their findings there until all others
-#: have caught up.
+#: States this far ahead of the next state are not expanded, because owners must keep findings from there
+#: until all others have caught up.
 _MOST_AHEAD = 1 << 15
 
-#: After this many attempts, a round is given up.
+#: The number of attempts after which a round is given up.
 _ATTEMPTS = 5
 
-#: Fingerprints saved at a time.
+#: The number of fingerprints saved at a time.
 _TOGETHER = 1 << 16
 
 
@@ -55,7 +55,7 @@ class PartsLostError(Exception):
 
 
 class Owners(Protocol):
-    """The owners of all parts, wherever they are. Each method asks all of them in parallel.
+    """The owners of all parts, wherever they run. Each method asks all of them in parallel.
 
     The methods raise :class:`PartsLostError`.
     """
@@ -64,13 +64,13 @@ class Owners(Protocol):
 
     @property
     def round_seconds(self) -> float:
-        """The duration of a round: long compared with its messages, short for a waiting user."""
+        """The duration of a round: long compared with its messages, but short for a waiting user."""
         ...
 
     def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
         """Give each part of *holdings* to an owner, which adopts it (:meth:`.Owner.take_over`).
 
-        :raises Undecided: if there is no owner for them
+        :raises Undecided: if there is no owner to adopt a part
         """
         ...
 
@@ -104,16 +104,16 @@ def explore_partitioned(
     round_states: int | None = None,
     **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
-    """Search *model* breadth first with *owners*; the result is that of :func:`.explore.explore`.
+    """Search *model* breadth first with *owners*; the result is the same as from :func:`.explore.explore`.
 
-    An interrupt (SIGINT) ends the search after the round. Saving needs :class:`SavableOwners`; a resumed
-    search may have been saved by :func:`.explore.explore`.
+    An interrupt (SIGINT) ends the search after the current round. Saving needs :class:`SavableOwners`; a
+    search saved by :func:`.explore.explore` can be resumed here.
 
-    :param model: the model for replaying paths; the owners have their own
-    :param round_states: states that each owner expands in one round; None for as many as time allows; does
-        not change the result
-    :raises Misuse: if the saved search is of something else, or states cannot be saved
-    :raises Undecided: if no owner can adopt the part of a lost one, or there is no room on disk
+    :param model: the model used to replay paths; the owners have their own
+    :param round_states: the number of states that each owner expands per round; None for as many as time
+        allows; does not change the result
+    :raises Misuse: if the saved search is of something else, or its states cannot be saved
+    :raises Undecided: if no owner can adopt a lost owner's part, or the disk is full
     """
     depth, seconds = options.get("depth"), options.get("seconds")
     search = _PartitionedSearch(model, properties, owners, depth, seconds, round_states)
@@ -121,7 +121,7 @@ def explore_partitioned(
 
 
 class _Marks:
-    """The fingerprints of all states, by their numbers."""
+    """The fingerprints of all states, by state number."""
 
     def __init__(self) -> None:
         self.all = array("Q")
@@ -130,7 +130,7 @@ class _Marks:
         return (self.all[at : at + _TOGETHER].tobytes() for at in range(0, len(self.all), _TOGETHER))
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        """Load fingerprints; those saved by a search in one process are in a different order."""
+        """Load fingerprints; a search in one process saves them in a different order."""
         self.all = array("Q", b"".join(dumped))
 
     def put_last(self, marks: array[int]) -> None:
@@ -158,13 +158,13 @@ class _PartitionedSearch(RunningSearch[State]):
         self.trail = Trail()
         self.depths, self.closed = array("I"), bytearray()
         self.visited: _Marks = _Marks()
-        #: The number of the next state to expand, the depth of the waiting states, and where these end.
+        #: The number of the next state to expand, the depth of the waiting states, and where that depth ends.
         self._next = self._at = self._level_end = 0
-        #: The waiting states of a saved search, until owners have them.
+        #: The waiting states of a saved search, until the owners have taken them.
         self._saved: Frontier[State] | None = None
         self._round = 0
         self._lost = set(range(owners.parts))
-        #: For each part, the numbers of the new states of the previous round.
+        #: For each part, the numbers of the new states from the previous round.
         self._numbers = [array("I") for _ in range(owners.parts)]
 
     def _begin(self) -> None:
@@ -190,7 +190,7 @@ class _PartitionedSearch(RunningSearch[State]):
         assert self.checkpoint is not None
         self.checkpoint.read(file, self, add)
         self.visited.put_last(marks)
-        # Breadth first, all states from some number on are waiting, and have at most two depths.
+        # Breadth first, all states from some number on are waiting, and they have at most two depths.
         self._next = self._level_end = len(self.trail) - len(depths)
         if depths:
             self._at = depths[0]
@@ -212,10 +212,10 @@ class _PartitionedSearch(RunningSearch[State]):
         self._take(*self._settled())
 
     def _goes_on(self) -> bool:
-        """True if the next state is to be expanded: it exists, is not too deep, and no limit is exceeded.
+        """True if the next state should be expanded: it exists, is not too deep, and no limit is exceeded.
 
-        A search by one process checks this before every state. Here time is checked only between rounds,
-        because all findings of a round are taken.
+        A search by one process checks this before every state. Here the time is checked only between rounds,
+        because all findings in a round are taken.
         """
         found = self.found
         if found.cut:
@@ -244,7 +244,7 @@ class _PartitionedSearch(RunningSearch[State]):
         return Round(self._round, self._next, end, decided, seconds, self._round_states)
 
     def _settled(self) -> tuple[list[RoundAnswer], int]:
-        """Run one round; return the answers of all parts, and the number of the first state not expanded."""
+        """Run one round; return all parts' answers and the number of the first state not expanded."""
         for _ in range(_ATTEMPTS):
             try:
                 if self._lost:
@@ -282,7 +282,7 @@ class _PartitionedSearch(RunningSearch[State]):
         return OwnerData(of_part, ways)
 
     def _take(self, settled: list[RoundAnswer], end: int) -> None:
-        """Take the steps of a round, in the order of the states and their choices."""
+        """Take the steps from a round, in the order of states and their choices."""
         found = self.found
         counts = {
             number: counted

@@ -1,4 +1,4 @@
-"""The path to a state: the steps from an initial state, as a value that can be printed and replayed."""
+"""The path to a state: its steps from an initial state, as a value that can be printed and replayed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,9 @@ class Path(Generic[State]):
         return "\n".join(str(action) for action in self.actions)
 
     def encode(self) -> str:
-        """The path as short text, ``0/3/1``: the initial state and a choice per step. See :func:`path_of`."""
+        """The path as a short text, ``0/3/1``: the initial state and one choice per step. See
+        :func:`path_of`.
+        """
         return "/".join(str(number) for number in (self.start, *self.choices))
 
     def states(self, model: Model[State]) -> list[State]:
@@ -56,7 +58,7 @@ _WHY = (
 def _pick(items: Iterable[_Item], number: int, label: str, at: int) -> _Item:
     count = 0
     for item in items:
-        # No more items than needed: each costs a step of the model.
+        # Take no more items than needed: each costs a model step.
         if count == number:
             return item
         count += 1
@@ -66,7 +68,7 @@ def _pick(items: Iterable[_Item], number: int, label: str, at: int) -> _Item:
 def path_of(model: Model[State], text: str) -> Path[State]:
     """The path in *text*, as written by :meth:`Path.encode`.
 
-    :raises Misuse: if it is not such a text
+    :raises Misuse: if *text* is not a path
     :raises Defect: if the model has no such steps
     """
     try:
@@ -90,7 +92,8 @@ def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[
 
 
 def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) -> Path[State]:
-    """The path that takes *actions* from initial state *start*; of several equal steps, the first.
+    """The path that takes *actions* from initial state *start*; if several steps are equal, the first is
+    taken.
 
     :raises Defect: if the model has no such step
     """

@@ -1,7 +1,7 @@
-"""Plain values as bytes: everything read is data, even from an untrusted file.
+"""Plain values as bytes: reading them, even from an untrusted file, yields only data.
 
-The bytes are those of marshal, version 2, which writes equal values as equal bytes. Marshal's own reader
-trusts its input, and also creates code objects; this one creates only values.
+The format is marshal version 2, which writes equal values as equal bytes. Marshal's own reader trusts its
+input and also creates code objects; this reader creates only values.
 """
 
 import marshal
@@ -18,7 +18,7 @@ _LONG_DIGIT_BITS = 15
 
 
 def dumps(value: Plain) -> bytes:
-    """*value* as bytes. If it contains other types, the bytes may not be readable again.
+    """*value* as bytes. If it contains other types, :func:`loads` may not be able to read them back.
 
     :raises ValueError: if it is not a plain value
     """
@@ -26,7 +26,7 @@ def dumps(value: Plain) -> bytes:
 
 
 def loads(data: bytes) -> Plain:
-    """The value that :func:`dumps` wrote.
+    """The value from which :func:`dumps` made *data*.
 
     :raises ValueError: if the bytes do not encode exactly one plain value
     """

@@ -1,7 +1,8 @@
-"""Searches for scopes too large to explore: random walks, and many small searches of different parts.
+"""Searches for scopes too large to explore completely: random walks, and many small searches of different
+parts.
 
-No such search is complete, and every result states that. All choices follow from a seed: the same seed, model
-and limits give the same result, and a walk can be repeated alone from its seed and number.
+None of these searches is complete, and every result says so. All choices follow from a seed: the same seed,
+model and limits give the same result, and a single walk can be repeated from its seed and number.
 """
 
 import time
@@ -18,14 +19,14 @@ from pfnlab.checker.search.model import Action, CountingModel, Model, State, kin
 from pfnlab.checker.search.path import Path, path_by_actions
 from pfnlab.checker.search.visited import fingerprint
 
-# With equal chances no thread would run far ahead, and no kind of action would be frequent. So the weights of
-# kinds differ by up to this many powers of ten. They are redrawn with this chance at each step.
+# With equal chances, no thread would run far ahead and no kind of action would be frequent. So the weights of
+# kinds differ by up to this many powers of ten, and are redrawn with this probability at each step.
 _APART, _TURN = 3.0, 0.1
 
-# Guided walks look back at this many steps, and prefer a new state to a known one by this factor.
+# Guided walks look back this many steps, and prefer new states to known ones by this factor.
 _MEMORY, _NEW = 1, 10.0
 
-# The chance that a member of a swarm leaves out a kind of action.
+# The probability that a swarm member leaves out a kind of action.
 _WITHOUT = 0.25
 
 
@@ -41,15 +42,15 @@ def simulate(
     guided: bool = False,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
-    """Make *walks* random walks of *length* steps, and judge every state on them by *properties*.
+    """Make *walks* random walks of *length* steps each, and judge every state along the way by *properties*.
 
-    Random kinds of action are preferred for some steps at a time, so that a thread or an operation gets far
-    while others wait. A walk ends early in a state without steps. The shortest discovery of all walks is
-    kept.
+    For some steps at a time, random kinds of action are preferred, so that a thread or operation gets far
+    ahead while others wait. A walk ends early in a state without further steps. The shortest discovery from
+    all walks is kept.
 
-    :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
-    :param guided: prefer steps to states that no walk has reached, and rare pairs of kinds of step. A walk
-        then depends on earlier ones, and cannot be repeated alone
+    :param first: the number of the first walk; ``first=n, walks=1`` repeats walk *n* alone
+    :param guided: prefer steps to states that no walk has reached, and rare pairs of step kinds. A walk then
+        depends on earlier ones and cannot be repeated alone
     """
     found = Exploration(properties)
     begin = time.monotonic()
@@ -71,7 +72,7 @@ def simulate(
 
 
 class Novelty:
-    """The fingerprints of the states that walks have reached, and the novelty of the state after a step."""
+    """The fingerprints of states reached by walks, for rating the novelty of a step."""
 
     def __init__(self, states: set[int]) -> None:
         self._states = states
@@ -83,7 +84,7 @@ class Novelty:
         return rare if after in self._states else rare * _NEW
 
     def met(self, before: Sequence[str], step: str) -> None:
-        """Record that a walk has made this step."""
+        """Record that a walk has taken this step."""
         self._followed[*before, step] += 1
 
 
@@ -95,7 +96,7 @@ def _walk(
     fingerprints: set[int],
     novelty: Novelty | None,
 ) -> None:
-    """Make one walk, and judge and count its states."""
+    """Make one walk, judging and counting its states."""
     starts = list(model.initial())
     start = random.randrange(len(starts))
     state = starts[start]
@@ -147,7 +148,7 @@ def _judge(
 
 
 class ScopePart(Generic[State]):
-    """A model without some kinds of action and with its steps reordered: one member of a swarm."""
+    """A model with some kinds of action left out and its steps reordered: one member of a swarm."""
 
     def __init__(self, model: Model[State], without: Collection[str], seed: str) -> None:
         self._model, self._without, self._seed = model, without, seed
@@ -157,7 +158,7 @@ class ScopePart(Generic[State]):
 
     def successors(self, state: State) -> Iterator[tuple[Action, State]]:
         steps = [step for step in self._model.successors(state) if kind(step[0]) not in self._without]
-        # The order depends on the state, and is the same each time for one state.
+        # The order depends on the state, and is always the same for a given state.
         Random(f"{self._seed}/{fingerprint(self._model.key(state))}").shuffle(steps)
         yield from steps
 
@@ -179,17 +180,17 @@ def swarm(
     jobs: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
-    """Run many depth-first searches, each without a random part of *kinds* and in its own order.
+    """Run many depth-first searches, each in its own order and without a random selection of *kinds*.
 
-    Together they reach states that one search of the same size never reaches. The discoveries are paths
-    through *model* itself. Without *seconds* the result follows from the seed alone; *jobs* does not change
+    Together they reach states that a single search of the same size never reaches. Discoveries are paths
+    through *model* itself. Without *seconds*, the result follows from the seed alone; *jobs* does not change
     it.
 
-    :param kinds: kinds of action that may be left out
-    :param states: the maximum number of distinct states for each member
-    :param seconds: the time for all members, shared equally
-    :param member: called in order with the result of each member and the kinds that it left out
-    :return: the combined result; a state counts once for each member that found it
+    :param kinds: the kinds of action that may be left out
+    :param states: the maximum number of distinct states per member
+    :param seconds: the total time, divided equally among the members
+    :param member: called with each member's result and the kinds it left out, in order
+    :return: the combined result; a state counts once per member that found it
     """
     total = Exploration(properties)
     begin = time.monotonic()
@@ -208,7 +209,7 @@ def swarm(
             states=states,
             seconds=None if seconds is None else seconds * together / members,
         )
-        # Properties are functions, and the caller has them.
+        # Properties are functions, so they are not sent back; the caller has them.
         found.properties = ()
         return found, without, model.take_counts() if isinstance(model, CountingModel) else None
 
@@ -224,7 +225,7 @@ def swarm(
         count += 1
         member(found, without)
     if isinstance(model, CountingModel) and kept is not None:
-        # Counts from replaying paths are dropped.
+        # Drop the counts from replaying paths.
         model.take_counts()
         model.add_counts(kept)
     total.seconds = time.monotonic() - begin
@@ -238,7 +239,7 @@ def swarm(
 def _with_counts(
     model: CountingModel, kept: tuple[Any, ...] | None, counts: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """The sum of both counts."""
+    """The sum of the two counts."""
     model.take_counts()
     for some in (kept, counts):
         if some is not None:

@@ -1,7 +1,7 @@
-"""Folders for files that are needed only while a process lives: removed with it, however it ends.
+"""Folders for files needed only while a process lives; they are removed however it ends.
 
-A folder is locked as long as its maker lives. The next call also removes folders that are no longer locked by
-any process.
+A folder stays locked while its creator lives. The next call also removes folders no longer locked by any
+process.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from types import FrameType
 
 from pfnlab.base.errors import Misuse, Undecided
 
-#: The remedy for a full disk, for messages.
+#: The remedy for a full disk, used in messages.
 ROOM = "make room, or set TMPDIR to a folder that has more"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -28,11 +28,12 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def scratch(prefix: str) -> Iterator[File]:
-    """A new temporary folder that only this user can read.
+    """Create a temporary folder that only this user can read.
 
-    It is removed at the end, when SIGTERM or SIGHUP ends this process, or else by the next call.
+    The folder is removed at the end of the context, when SIGTERM or SIGHUP ends this process, or else by the
+    next call.
 
-    :param prefix: the beginning of its name, used for no other folders
+    :param prefix: the beginning of its name, used by no other folders
     :raises Undecided: if there is no room for it
     :raises Misuse: if it cannot be created
     """
@@ -49,7 +50,7 @@ def scratch(prefix: str) -> Iterator[File]:
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Block signals that end this process, because a signal not yet handled would leave a folder behind."""
+    """Block signals that end this process: without a handler yet, one would leave a folder behind."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
         yield
@@ -59,7 +60,7 @@ def _signals_wait() -> Iterator[None]:
 
 @contextmanager
 def written(file: File, remedy: str) -> Iterator[None]:
-    """Turn a write error into a one-line message.
+    """Turn write errors into one-line messages.
 
     :raises Undecided: if there is no room
     :raises Misuse: if it cannot be written there
@@ -75,7 +76,7 @@ def written(file: File, remedy: str) -> Iterator[None]:
 def _make_locked(parent: File, prefix: str) -> tuple[File, int]:
     while True:
         folder = File(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        # Until it is locked it looks like an orphan, and may be removed.
+        # Until it is locked, it looks like an orphan and may be removed.
         with contextlib.suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -96,7 +97,7 @@ def _remove_orphans(parent: File, prefix: str) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            # Its maker lives, or that is unknown.
+            # Its creator is alive, or may be.
             continue
         finally:
             os.close(lock)
@@ -111,7 +112,7 @@ def _removed_at_signals(folder: File) -> Iterator[None]:
     maker = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
-        # A child forked since then inherits the handler, but does not own the folder.
+        # A child forked in the meantime inherits the handler, but does not own the folder.
         if os.getpid() == maker:
             shutil.rmtree(folder, ignore_errors=True)
         signal.signal(number, signal.SIG_DFL)

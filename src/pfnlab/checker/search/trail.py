@@ -1,15 +1,15 @@
-"""The origin of each state: its parent and a choice, in six bytes per state."""
+"""The origin of each state: its parent and a choice, in six bytes."""
 
 from array import array
 
 _NONE = 0xFFFF_FFFF
 
-#: Marks of states whose path is checked.
+#: Marks for states whose path is being or has been checked.
 _ON_THE_WAY, _SOUND = 1, 2
 
 
 class Trail:
-    """The parent of each state and its number among the parent's successors, in the order found."""
+    """For each state, in the order found, its parent and its number among the parent's successors."""
 
     def __init__(self) -> None:
         self.parents = array("I")
@@ -36,7 +36,7 @@ class Trail:
         self.choices[state] = choice
 
     def way_to(self, state: int) -> tuple[int, list[int]]:
-        """The number of the initial state, and the choices from there to *state*."""
+        """The number of the initial state and the choices from there to *state*."""
         choices = []
         while (parent := self.parents[state]) != _NONE:
             choices.append(self.choices[state])
@@ -49,7 +49,7 @@ class Trail:
         return start, [*choices, choice]
 
     def is_sound(self) -> bool:
-        """True if every state has a path to an initial state; in data from a file, one may lack it."""
+        """True if every state has a path back to an initial state; data from a file may lack one."""
         count, checked = len(self.parents), bytearray(len(self.parents))
         if count != len(self.choices):
             return False
@@ -66,6 +66,6 @@ class Trail:
         return True
 
     def _widen(self, choice: int) -> None:
-        # Few models have more than 65,536 steps out of one state.
+        # Few models have more than 65,536 steps from one state.
         if choice > 0xFFFF and self.choices.typecode == "H":
             self.choices = array("I", self.choices)

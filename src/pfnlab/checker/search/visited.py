@@ -1,4 +1,4 @@
-"""The states seen so far: 64-bit fingerprints of their keys, in memory or also on disk."""
+"""The states seen so far: 64-bit fingerprints of their keys, in memory or partly on disk."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from pfnlab.checker.search.scratch import ROOM, written
 
 
 class PartTable:
-    """Numbers parts in the order in which they are found. It only grows."""
+    """Numbers parts in the order in which they are found. The table only grows."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._parts: list[bytes] = []
 
     def words(self, parts: tuple[bytes, ...]) -> bytes:
-        """The numbers of *parts*, four bytes each: equal for equal parts in this table."""
+        """The numbers of *parts*, four bytes each; within one table, equal parts have equal numbers."""
         numbers = self._numbers
         try:
             return array("I", [numbers[part] for part in parts]).tobytes()
@@ -51,18 +51,18 @@ class PartTable:
 
 _WORD = 1 << 64
 
-#: Keys written at a time.
+#: The number of keys written at a time.
 _TOGETHER = 1 << 16
 
-# The bytes of one 64-bit int, in addition to its slot in the set.
+# The size of a 64-bit int in bytes, in addition to its slot in the set.
 _INT_BYTES = 32
 
 
 def fingerprint(key: Hashable) -> int:
     """A 64-bit number that represents *key*, the same in every process.
 
-    An int that fits is its own fingerprint, so no two ints share one. Two other keys may share one: among n
-    states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
+    An int that fits is its own fingerprint, so no two ints share one. Other keys may collide: among n states,
+    the probability is at most n²/2⁶⁵, or 3 in a million for ten million states.
 
     :raises Misuse: if *key* is not made of ints, strings, bytes, enumerations, None, and tuples and frozen
         sets of these
@@ -70,8 +70,8 @@ def fingerprint(key: Hashable) -> int:
     if isinstance(key, int) and 0 <= key < _WORD:
         return int(key)
     try:
-        # Version 2 writes equal values as equal bytes; later ones also record which objects are shared. Keys
-        # made of parts need no conversion: they are types that marshal writes.
+        # Version 2 writes equal values as equal bytes; later versions also record which objects are shared.
+        # Keys made of parts need no conversion: marshal can write their types.
         made_of_parts = type(key) is tuple and {*map(type, key)} == {bytes}
         data = (
             key
@@ -87,7 +87,7 @@ _KEYS = "fingerprints need keys made of ints, strings, bytes, enumerations, None
 
 
 def _plain(key: object) -> Any:
-    """Convert *key* to types that marshal writes, in a fixed order."""
+    """Convert *key* to types that marshal can write, in a fixed order."""
     kind = type(key)
     if kind is int or kind is str:
         return key
@@ -110,7 +110,7 @@ class Marks(Protocol):
         ...
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        """Replace all fingerprints by those that :meth:`dump` returned.
+        """Replace all fingerprints with those that :meth:`dump` returned.
 
         :raises ValueError: if *dumped* did not come from :meth:`dump`
         """
@@ -125,7 +125,7 @@ class VisitedStates(Marks, Protocol):
         ...
 
     def holds(self, mark: int) -> bool:
-        """True if a key with this fingerprint was added."""
+        """True if a key with this fingerprint has been added."""
         ...
 
     def __len__(self) -> int: ...
@@ -156,7 +156,7 @@ class Fingerprints:
 
 
 class NumberedFingerprints:
-    """Like :class:`Fingerprints`, with the number of each key."""
+    """Like :class:`Fingerprints`, but with the number of each key."""
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
@@ -175,7 +175,7 @@ class NumberedFingerprints:
         return len(self._numbers)
 
     def dump(self) -> Iterator[bytes]:
-        # The number of a key is the count of keys before it.
+        # A key's number is the count of keys before it.
         assert all(number == at for at, number in enumerate(self._numbers.values()))
         return _dump(self._numbers)
 
@@ -184,9 +184,9 @@ class NumberedFingerprints:
 
 
 class SpillingFingerprints:
-    """Fingerprints, with recent ones in memory and the others in sorted files.
+    """Fingerprints: recent ones in memory, the others in sorted files.
 
-    A look-up bisects each file, and the system's page cache decides how much of them is in memory. Files of
+    A look-up bisects each file; the system's page cache decides how much of the files is in memory. Files of
     similar size are merged, so there are only a few: about the binary logarithm of states / (states in
     memory).
 
@@ -200,7 +200,8 @@ class SpillingFingerprints:
         self._runs: list[memoryview] = []
         self._files_made = 0
         self._count = 0
-        # A set's table grows in steps, and while it grows there are two: measure only after a possible step.
+        # A set's table grows in steps, and while it grows there are two tables: measure only after a step may
+        # have happened.
         self._room = max(1, limit // (3 * _INT_BYTES))
 
     def add(self, key: Hashable, number: int) -> bool:
@@ -229,7 +230,7 @@ class SpillingFingerprints:
 
     def load(self, dumped: Iterable[bytes]) -> None:
         self._recent, self._runs, self._count = set(), [], 0
-        # Those of a search in memory are unordered.
+        # Fingerprints from a search in memory are unordered.
         for part in dumped:
             self._recent.update(array("Q", part))
             self._count += len(part) // 8
@@ -248,7 +249,7 @@ class SpillingFingerprints:
             self._runs[-2:] = [self._write(merged)]
 
     def _write(self, marks: Iterable[int]) -> memoryview:
-        """Sorted *marks* in an unnamed file that lives as long as the view."""
+        """Write sorted *marks* to an unnamed file that lives as long as the returned view."""
         file = self._folder / f"seen-{self._files_made}"
         self._files_made += 1
         with written(self._folder, ROOM), file.open("wb+") as out:
@@ -266,7 +267,7 @@ def _holds(run: memoryview, mark: int) -> bool:
 
 
 def _dump(marks: Iterable[int]) -> Iterator[bytes]:
-    """*marks* as bytes, in chunks and in order."""
+    """*marks* as bytes, in chunks, in order."""
     return (part.tobytes() for part in _parts(marks))
 
 

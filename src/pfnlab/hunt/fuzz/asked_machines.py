@@ -17,8 +17,8 @@ class AskedMachines:
     """The machines of a hunt, by name, for each observation level.
 
     :param machines: machines by name, for each observation level
-    :param predicting: by level and kernel name, the models that predict the effect of observing; a kernel
-        without one is predicted by the first model
+    :param predicting: by level and kernel name, the models that predict the effect of observing; for a kernel
+        without one, the first model does
     :ivar at: the machines by level and by name
     :ivar models: the names of the models; all other machines are kernels
     :ivar model: the name of the first model, which decides whether a rule exists; None if there is no model
@@ -79,7 +79,7 @@ class AskedMachines:
     ) -> list[Weighed]:
         """Evaluate the runs of every program, one per machine, in the order of the machines.
 
-        Runs of the last machine are evaluated as they arrive, while its guests run other programs.
+        The last machine's runs are evaluated as they arrive, while its guests run other programs.
 
         :param known: runs that already exist, by machine
         """

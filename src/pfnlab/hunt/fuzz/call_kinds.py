@@ -1,4 +1,4 @@
-"""The kinds of operations, their names, and the sequences in which they often occur."""
+"""The kinds of operation, their names, and the sequences in which they often occur."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple, get_args
@@ -15,7 +15,7 @@ from pfnlab.programs.lang.words import BY_WORD, NO_DEVICE, ROWS, word_of
 
 
 class CallKind(NamedTuple):
-    """A kind of operation that random programs can contain.
+    """A kind of operation that random programs may contain.
 
     :param seen: whether all its effects are visible in the state and the result
     """
@@ -59,17 +59,17 @@ def _in_order(names: Iterable[str], without: Collection[str] = ()) -> dict[str, 
 #: Kinds that need the guest driver, if a program may use it.
 DRIVER_KINDS = _in_order(("mmap driver", *map(word_of, get_args(DriverCall))))
 
-#: Kinds that need a device which can be reset and put to sleep: this takes a separate guest, which is booted
-#: for it and is slower.
+#: Kinds that need a device that can be reset and put to sleep, which takes a separate, slower guest booted
+#: for the purpose.
 RESET_KINDS = _in_order(("vfio_reset", "d3", "d0"))
 
-#: Kinds that need a device opened through vfio-pci; a program uses these or those of the driver.
+#: Kinds that need a device opened through vfio-pci; a program uses either these or the driver's.
 VFIO_KINDS = _in_order(("mmap vfio", *map(word_of, get_args(VfioCall))), RESET_KINDS)
 
 #: Kinds that remove or add a device; they need a separate guest and a program with one device.
 _SLOT_KINDS = _in_order(map(word_of, get_args(SlotCall)))
 
-#: Driver kinds that such a program leaves out: there is no rule for claiming a device that comes and goes.
+#: Driver kinds that such a program omits, because there is no rule for claiming a device that comes and goes.
 _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
 
 #: The kinds available to every process.
@@ -78,7 +78,7 @@ _USER_KINDS = _in_order(_KNOWN, {*DRIVER_KINDS, *VFIO_KINDS, *RESET_KINDS, *_SLO
 #: All kinds by name.
 KINDS = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS
 
-#: Kinds that concern no particular area: in pairs they follow and precede the kinds of every area. A release
+#: Kinds that concern no particular area: in pairs, they follow and precede the kinds in every area. A release
 #: resumes an earlier operation.
 EVERYWHERE = frozenset(
     word
@@ -88,17 +88,17 @@ EVERYWHERE = frozenset(
 
 EVERYWHERE |= {"fork", "fork refused", "unmap_mapping_range"}
 
-#: The suffix of a kind in :data:`PLANS`: on all pages ever mapped in the area, including holes.
+#: The suffix of a kind in :data:`PLANS` that acts on all pages ever mapped in the area, including holes.
 ALL = " all"
 
 #: Kinds that often follow each other in realistic programs, and kinds that follow the creation of a leaf,
 #: with weights.
 PLANS, AFTER_LEAF = TABLES.plans, TABLES.after_leaf
 
-#: By function that can be made to fail, the kinds that may call it.
+#: For each function that can be made to fail, the kinds that may call it.
 ALLOCATING = TABLES.allocating
 
-#: Simpler words for fields that declare none, and the simpler value of each flag.
+#: Plainer words for fields that declare none, and the plainer value of each flag.
 PLAINER, FLAGS = TABLES.plainer, TABLES.flags
 
 #: Kinds that are not drawn in the middle of a schedule, e.g. those that end or create tasks.
@@ -138,7 +138,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     @property
     def has_leaves(self) -> bool:
-        """True if any program may have leaves, which only mappings of the driver and of vfio-pci have."""
+        """True if any program may have leaves, which only driver and vfio-pci mappings have."""
         return self.driver or self.vfio
 
     @property
@@ -146,7 +146,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
         """The kinds of operations and their weights."""
         driver = DRIVER_KINDS if self.driver else {}
         vfio = VFIO_KINDS | RESET_KINDS if self.vfio else {}
-        # When the device moves, the guest driver keeps its first address reserved and unused.
+        # When the device moves, the guest driver keeps the first address reserved and unused.
         slot = {
             name: kind
             for name, kind in _SLOT_KINDS.items()
@@ -155,7 +155,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
         return {name: kind.weight for name, kind in (_USER_KINDS | driver | vfio | slot).items()}
 
     def kinds_of(self, *, vfio: bool, slot: bool, resets: bool) -> dict[str, float]:
-        """The kinds of one program: its guest has the driver or vfio-pci, and may have a slot.
+        """The kinds for one program, whose guest has the driver or vfio-pci and may have a slot.
 
         :param vfio: whether the program has a device opened through vfio-pci
         :param slot: whether its device is removed and added

@@ -1,4 +1,4 @@
-"""One random operation of a given kind, with arguments on mapped and unmapped pages."""
+"""Draws one random operation of a given kind, with arguments on mapped and unmapped pages."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -14,7 +14,7 @@ from pfnlab.programs.lang.process_ops import ADVICE, POLICIES, ProcessMadvise
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, BY_WORD, PROTS, ROWS
 
-#: Advice for mappings of devices, and advice that clears ordinary memory.
+#: Advice for device mappings, and advice that clears ordinary memory.
 _COMMON_ADVICE = (
     *("normal", "random", "sequential", "dontfork", "dontdump", "wipeonfork", "dontneed"),
     *("populate_read", "populate_write"),
@@ -29,7 +29,7 @@ _ANON_ADVICE = (
 _WALKERS: tuple[walk_ops.Walker, ...] = get_args(walk_ops.Walker)
 _REFUSALS: tuple[ops.ForkRefusal, ...] = get_args(ops.ForkRefusal)
 
-#: The number of pages that a limit permits.
+#: The page counts that a limit may permit.
 _ROOMS = (0, 0, 1, 2, 4, 8, 20)
 
 #: The maximum number of pages for mincore.
@@ -38,7 +38,7 @@ _MINCORE_PAGES = 1024
 #: The files for which remap_file_pages gets an offset.
 _REMAP_VIAS: tuple[ops.Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 
-#: The operations of a driver on its own mappings.
+#: The operations that a driver performs on its own mappings.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
 #: Operations that have more effect on ordinary memory.
@@ -49,7 +49,7 @@ class CallGenerator(MappingGenerator):
     """A generator of random operations for one program.
 
     :param rare: whether the program may need a separate guest
-    :param leaves: whether most mappings of the driver and of vfio-pci are large enough for leaves
+    :param leaves: whether most driver and vfio-pci mappings are large enough for leaves
     """
 
     def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool, leaves: bool = False) -> None:
@@ -57,16 +57,16 @@ class CallGenerator(MappingGenerator):
         self._rare, self._leaves = rare, leaves
         #: The living tasks.
         self.tasks: Sequence[str] = (ops.MAIN_TASK,)
-        #: The number of refused forks; each used a name.
+        #: The number of refused forks, each of which used up a name.
         self.refused = 0
         #: The areas that the driver was asked to fill.
         self.filled: set[str] = set()
         self._within_page = any(device.kind == "top" for device in places.devices.values())
 
     def call(self, kind: str, child: str | None) -> ops.Call:
-        """Draw an operation of *kind*, or munmap if *kind* is not possible.
+        """Draw an operation of *kind*, or a munmap if *kind* is not possible.
 
-        :param child: the name for a forked task, None if there are enough tasks
+        :param child: the name for a forked task; None if there are enough tasks
         """
         draw, places = self._random, self._places
         match kind:
@@ -111,7 +111,7 @@ class CallGenerator(MappingGenerator):
         return make() if make is not None and fields == () else self.ranged(kind)
 
     def ranged(self, kind: str) -> ops.Call:
-        """Draw an operation on one range; munmap if *kind* is not possible."""
+        """Draw an operation on one range, or a munmap if *kind* is not possible."""
         draw, places = self._random, self._places
         preferred = self.filled if kind in _ON_FILLED else set()
         if kind in _ON_ORDINARY and draw.random() < 0.3:
@@ -137,7 +137,7 @@ class CallGenerator(MappingGenerator):
                 advice = draw.choice(REMOTE_ADVICE if likely else list(ADVICE))
                 return ProcessMadvise(places.span(name), advice, draw.choice(self.tasks))
             case "mbind":
-                # There is no rule for ordinary pages migrated to the node they are already on.
+                # There is no rule for migrating ordinary pages to the node they are already on.
                 policy = draw.choice(("bind", "bind", *POLICIES))
                 stays = policy == "default" and name in self.ordinary
                 return ops.Mbind(places.span(name), policy, not stays and draw.random() < 0.25)
@@ -175,7 +175,7 @@ class CallGenerator(MappingGenerator):
         return make(*values)
 
     def _values(self, fields: Sequence[Field], name: str) -> list[object] | None:
-        """Values for *fields*, drawn in order; None if one of them has no possible value here."""
+        """Values for *fields*, drawn in order; None if a field has no possible value here."""
         values: list[object] = []
         for field in fields:
             value = self._value(field, name)
@@ -219,7 +219,7 @@ class CallGenerator(MappingGenerator):
         assert_never(field)
 
     def walk(self, name: str, kind: str = "walk") -> walk_ops.Walk:
-        """Draw an access to pages of area *name*. There is no rule for a userfaultfd on ordinary memory.
+        """Draw an access to pages in area *name*. There is no rule for a userfaultfd on ordinary memory.
 
         :param kind: the name of the walker, or ``walk`` for a random one
         """
@@ -243,7 +243,7 @@ class CallGenerator(MappingGenerator):
         return walker == "userfaultfd" and (name in self.ordinary or self._random.random() < 0.5)
 
     def bytes(self) -> walk_ops.ByteRange | None:
-        """Draw a range of bytes, often across the end of a page, or the first byte of the page.
+        """Draw a byte range, often across the end of a page, or the first byte of the page.
 
         Near the end of the physical address space it stays within one page.
         """

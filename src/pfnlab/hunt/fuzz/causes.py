@@ -1,9 +1,9 @@
-"""Grouping of findings by cause: the causes of smaller programs are masked, and what remains is a new cause.
+"""Groups findings by cause: causes found in smaller programs are masked, and whatever remains is a new cause.
 
 A finding is a signature with the smallest program that shows it. One kernel bug produces many findings: it
 shows in several fields, at several operations, and in later effects. Findings are processed by program size,
-smallest first. Each starts a new cause unless it belongs to an existing one. The *effect* of a difference is
-its field and its shape, regardless of the operation. A finding belongs to a cause
+smallest first. Each starts a new cause unless it belongs to an existing one. A difference's *effect* is its
+field and its shape, regardless of the operation. A finding belongs to a cause
 
 1. if it **follows** from it: with the cause masked, nothing of the finding remains. Masking removes every
    program in which an effect of the cause occurred before the finding or in the same step. If this removes
@@ -47,20 +47,20 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 from pfnlab.programs.runs.violation import Violation
 
-#: Observation levels, the most detailed first: it shows a cause at the step where it occurs.
+#: Observation levels, most detailed first: the most detailed one shows a cause at the step where it occurs.
 MOST_TELLING = (LookLevel.MEMORY, LookLevel.PROC, LookLevel.END)
 
-#: Fields that describe the kernel's state; other fields cannot change them.
+#: Fields that describe the kernel's state; other fields cannot affect them.
 _STATE = frozenset({*STATE_FIELDS, "direct_map", "result"})
 
-#: Cache modes as named by the memtype list (the `book`) and by page-table entries.
+#: Cache modes, as named in the memtype list (the `book`) and in page-table entries.
 _MODE = re.compile(r"(?<![\w-])(?:wc|uc-|uc|wb|wt|wp)(?![\w-])", re.IGNORECASE)
 
-#: The maximum number of effect sets kept per finding, and of effects that follow it.
+#: The maximum number of effect sets kept per finding, and of effects that follow the finding.
 _MOST = 64
 
-#: For each of :data:`.variations.VARIATIONS`, whether it still shows a finding; None if not a program, or its
-#: operation has another result on the first machine.
+#: For each of :data:`.variations.VARIATIONS`, whether it still shows a finding; None if it is not a valid
+#: program, or its operation has a different result on the first machine.
 Conditions = tuple[bool | None, ...]
 
 
@@ -79,18 +79,18 @@ class Effect(msgspec.Struct, frozen=True, order=True):
 
 
 class Evidence(msgspec.Struct):
-    """The evidence on a finding from the programs that showed it.
+    """The evidence about a finding from programs that showed it.
 
-    :ivar before: the distinct sets of effects that occurred before it or in its step, over all programs
-    :ivar behind: the effects that followed in programs in which it came first, including those in its step if
-        the step of its smallest program has them too
+    :ivar before: the distinct sets of effects that occurred before it or in its step, across all programs
+    :ivar behind: the effects that followed in programs where it came first, including those in its step if
+        its step in the smallest program has them too
     """
 
     before: list[list[Effect]] = msgspec.field(default_factory=list)
     behind: list[Effect] = msgspec.field(default_factory=list)
 
     def add(self, other: Evidence) -> None:
-        """Add the evidence of another program."""
+        """Add another program's evidence."""
         for effects in other.before:
             if effects not in self.before and len(self.before) < _MOST:
                 self.before.append(effects)
@@ -99,9 +99,9 @@ class Evidence(msgspec.Struct):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The parts of a finding that determine its cause.
+    """The data about a finding that determines its cause.
 
-    :param program: the smallest program that shows it; None if it is not available
+    :param program: the smallest program that shows it; None if not available
     """
 
     key: str
@@ -111,22 +111,22 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> tuple[int, int, int, str]:
-        """The sort key of findings: operations of the program, length of its text, earlier effects, key.
+        """The sort key of a finding: operations in the program, length of its text, earlier effects, key.
 
-        Within one program, a finding that fewer other effects precede comes first.
+        Within one program, findings preceded by fewer other effects come first.
         """
         if self.program is None:
             return (1 << 30, 0, 0, self.key)
         behind = min((len(effects) for effects in self.evidence.before), default=0)
-        # The title is left out: it names the origin.
+        # Leave out the title, which names the origin.
         text = format_program(msgspec.structs.replace(self.program, title="", asks=""))
         return (len(self.program.ops), len(text), behind, self.key)
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """Findings with one cause.
+    """Findings that share a cause.
 
-    :param keys: the keys of their signatures, starting with the one that has the smallest program
+    :param keys: the keys of their signatures, starting with that of the smallest program
     """
 
     keys: tuple[str, ...]
@@ -142,7 +142,7 @@ def effect_of(signature: Signature) -> Effect:
     kind = "difference" if signature.kind == "leftover" else signature.kind
     shape = _MODE.sub("MODE", signature.shape)
     if signature.field in ("result", "value"):
-        # The first machine's answer depends on the arguments.
+        # Ignore the first machine's answer, which depends on the arguments.
         shape = shape.rpartition(" / ")[2]
     return Effect(kind, signature.field, signature.sides, shape)
 
@@ -150,10 +150,10 @@ def effect_of(signature: Signature) -> Effect:
 def sightings(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, smallest: bool = False
 ) -> dict[Signature, Evidence]:
-    """The evidence for each finding in *runs* of *program*; empty if only the end was observed.
+    """The evidence for every finding in *runs* of *program*; empty if only the end was observed.
 
-    :param smallest: whether the program is the smallest that shows a finding, so that the effects in its step
-        belong to the finding
+    :param smallest: whether the program is the smallest that shows a finding, in which case the effects in
+        the same step belong to the finding
     """
     return evidence_of(program, runs, placed_signatures(program, runs, agreed=agreed), smallest=smallest)
 
@@ -165,7 +165,7 @@ def evidence_of(
     *,
     smallest: bool = False,
 ) -> dict[Signature, Evidence]:
-    """The evidence of :func:`sightings` for findings that are already known."""
+    """The evidence from :func:`sightings` for findings that are already known."""
     if not placed or any(run.look is LookLevel.END for run in runs):
         return {}
     effects = _effects(program, runs, placed)
@@ -185,10 +185,10 @@ def evidence_of(
 
 
 def causes_of(found: Iterable[Found], conditions: Callable[[Found], Conditions]) -> list[Cause]:
-    """The causes of findings, sorted by program size, smallest first.
+    """Group findings by cause, sorted by program size, smallest first.
 
-    :param conditions: the variations of a finding's program that still show it; called at most once per
-        finding, and only if effects are the same
+    :param conditions: returns the variations of a finding's program that still show it; called at most once
+        per finding, and only if effects are equal
     """
     asked: dict[str, Conditions] = {}
 
@@ -215,7 +215,7 @@ def causes_of(found: Iterable[Found], conditions: Callable[[Found], Conditions])
 
 
 class _Group:
-    """Findings with one cause so far, the first with the smallest program."""
+    """Findings grouped under one cause so far; the first has the smallest program."""
 
     def __init__(self, members: list[Found]) -> None:
         self.members = members
@@ -227,12 +227,12 @@ class _Group:
 
     @property
     def effects(self) -> set[Effect]:
-        """The effects of the findings, and the effects that followed from them."""
+        """The effects of the findings and those that followed from them."""
         return self.own | {effect for finding in self.members for effect in finding.evidence.behind}
 
 
 def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditions]) -> bool:
-    """True if two groups have the same cause; the first has the smaller program."""
+    """True if two groups have the same cause; the first must have the smaller program."""
     if LOOKING in (first.members[0].signature.kind, second.members[0].signature.kind):
         return False
     if _follows(second.members[0], first.own) or _follows(first.members[0], second.own):
@@ -245,7 +245,7 @@ def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditi
 def _follows(finding: Found, own: set[Effect]) -> bool:
     """True if nothing of *finding* remains when the effects *own* are masked."""
     state = finding.signature.field in _STATE
-    # Only a field of the state can lead to a difference in state.
+    # Only a state field can lead to a difference in state.
     masks = {effect for effect in own if not (state and effect.field) or effect.field in _STATE}
     before = finding.evidence.before
     return bool(before) and all(masks & set(effects) for effects in before)
@@ -260,7 +260,7 @@ def _agree(first: Conditions, second: Conditions) -> bool:
 def _effects(
     program: Program, runs: Sequence[Run], placed: Sequence[tuple[int | None, Signature]]
 ) -> list[tuple[int, Effect]]:
-    """Every effect with its step; an alarm before the first step has step -1."""
+    """Every effect with its step; an alarm before the first step gets step -1."""
     all_of = [(one.step, signature_between(program, runs, one)) for one in differences(runs)]
     all_of += [(_number(step), signature) for step, signature in placed]
     return [(step, effect_of(signature)) for step, signature in all_of]
@@ -273,7 +273,8 @@ def _number(step: int | None) -> int:
 class Grouping:
     """The causes of findings on one set of machines.
 
-    :param ask: runs a program on all machines, in new guests on request; None if they have no answer
+    :param ask: runs a program on all machines, in new guests if requested; returns None if they have no
+        answer
     """
 
     def __init__(self, ask: Callable[[Program, bool], Sequence[Run] | None], *, agreed: bool = True) -> None:
@@ -283,7 +284,7 @@ class Grouping:
     def evidence(self, program: Program, signature: Signature) -> Evidence:
         """The evidence from a finding's smallest program, observed as closely as possible.
 
-        If the finding does not show at this level, every difference counts as an earlier one.
+        If the finding does not show at this level, every difference counts as earlier.
         """
         runs = self._ask(program, _needs_boot(signature))
         if runs is None:
@@ -299,7 +300,7 @@ class Grouping:
         return causes_of(found, self._conditions)
 
     def _conditions(self, finding: Found) -> Conditions:
-        """The variations of the finding's program that show a difference in its field.
+        """The variations of the finding's program that show a difference in the finding's field.
 
         A finding without a field is compared by its kind.
         """
@@ -314,8 +315,8 @@ class Grouping:
 
         def shows(varied: Program | None) -> bool | None:
             runs = self._ask(varied, fresh) if varied is not None else None
-            # If the operation has another result on the first machine, the variation says nothing about the
-            # other.
+            # If the operation has a different result on the first machine, the variation says nothing about
+            # the other one.
             if varied is None or runs is None or _calls_in(runs[0], step) != usual:
                 return None
             return any(
@@ -327,7 +328,7 @@ class Grouping:
 
 
 def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:
-    """The result of a step and the kinds of kernel calls in it; None if the step is missing."""
+    """A step's result and the kinds of kernel calls in it; None if the step is missing."""
     if step is None or not 0 <= step < len(run.steps):
         return None
     seen = run.steps[step]
@@ -335,16 +336,16 @@ def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:
 
 
 def _needs_boot(signature: Signature) -> bool:
-    """True if the finding may no longer show in a guest that has run other programs."""
+    """True if the finding may not show in a guest that has run other programs."""
     return signature.kind == "alarm"
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """The runs of a program, one per machine, and their evaluation.
+    """A program's runs, one per machine, and their evaluation.
 
     :param reason: why they are undecided, or why nothing is predicted; None if they are decided
-    :param judged: whether all runs are of kernels, each judged by itself
+    :param judged: whether all runs are from kernels, each judged on its own
     :param broken: the properties that kernels violate in them, known or not
     """
 

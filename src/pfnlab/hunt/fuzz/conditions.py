@@ -1,7 +1,7 @@
-"""Conditions under which operations are rarely tried, and the bias towards uncovered combinations.
+"""Conditions under which operations are rarely tried, and a bias towards uncovered combinations.
 
-Pairs and triples of operations are counted under each: on leaves, removed devices, claimed ranges, during
-holds.
+Pairs and triples of operations are counted under each condition: on leaves, removed devices and claimed
+ranges, and during holds.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ CONDITIONS = (LEAVES, REMOVED, CLAIMED, HELD)
 
 
 class Conditions:
-    """The conditions that hold at a point of a program, derived from its text."""
+    """The conditions that hold at a point in a program, derived from its text."""
 
     def __init__(self) -> None:
         self._mapped: list[Span] = []
@@ -31,7 +31,9 @@ class Conditions:
         self._held: set[str] = set()
 
     def of(self, call: Call) -> set[str]:
-        """The conditions of *call* if it comes next; a leaf counts if it is in an area that *call* names."""
+        """The conditions that hold for *call* if it comes next; a leaf counts if it is in an area that *call*
+        names.
+        """
         everywhere = kind_of(call) in EVERYWHERE
         on_leaves = bool(self._leaves if everywhere else self._leaves.intersection(areas_of(call)))
         return self.anywhere() - (set() if on_leaves else {LEAVES})
@@ -62,9 +64,9 @@ class Conditions:
 
 
 def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, str]]:
-    """Every kind, pair and triple of kinds in one area whose last operation runs under a condition.
+    """Every kind, pair and triple of kinds in one area for which the last operation runs under a condition.
 
-    :param run: a run of a model, whose actual leaves and holds are then used
+    :param run: a model's run; if given, its actual leaves and holds are used
     """
     conditions = Conditions()
     last: dict[str, str] = {}
@@ -101,18 +103,18 @@ def _has_leaf(step: Step, task: str, areas: tuple[str, ...]) -> bool:
     )
 
 
-#: The weight factor of a kind that never followed the last one in its area.
+#: The weight factor for a kind that has never followed the last one in its area.
 _UNREACHED = 5.0
 
-#: The same under one of the :data:`.call_kinds.CONDITIONS`; and if only the triple is new.
+#: The same factor under one of the :data:`.call_kinds.CONDITIONS`, and the factor if only the triple is new.
 _UNREACHED_UNDER, _UNREACHED_TRIPLE = 3.0, 1.5
 
 
 class Bias(msgspec.Struct, frozen=True):
     """The coverage of earlier programs, used as a bias for the next ones.
 
-    :param pairs: pairs of kinds in one area that were reached, e.g. ``munmap > mremap``
-    :param under: the kinds, pairs and triples of kinds that were reached under each condition
+    :param pairs: the pairs of kinds reached in one area, e.g. ``munmap > mremap``
+    :param under: the kinds, pairs and triples of kinds reached under each condition
     :param prefixes: programs with new coverage; some of the next programs start with one of them
     """
 
@@ -121,7 +123,7 @@ class Bias(msgspec.Struct, frozen=True):
     under: dict[str, frozenset[str]] = {}
 
     def factor(self, before: Iterable[str], kind: str, conditions: Iterable[str]) -> float:
-        """The weight factor of *kind* if it may follow one of *before* under *conditions*."""
+        """The weight factor for *kind* if it may follow one of *before* under *conditions*."""
         if not self.pairs:
             return 1.0
         rows = [tuple(rows_of(last, kind)) for last in before]
@@ -135,7 +137,7 @@ class Bias(msgspec.Struct, frozen=True):
         return factor
 
     def prefixes_of(self, leaves: bool) -> list[Program]:
-        """The prefixes with leaves, or those without: a program with leaves needs a large BAR."""
+        """The prefixes with leaves or those without, because a program with leaves needs a large BAR."""
         return [program for program in self.prefixes if (touched_level(program) > 1) is leaves]
 
 

@@ -1,9 +1,9 @@
-"""The coverage of a hunt: pairs of operations, branches of the model's rules, kernel calls, basic blocks.
+"""The coverage of a hunt: operation pairs, branches in the model's rules, kernel calls, and basic blocks.
 
-Branches are counted in functions of ``mm/`` and ``policies/`` (:mod:`pfnlab.base.branches`), without the
-model's self-checks. Models run random programs in several processes, and each process records the branches of
-the first model separately. A process gets programs in order, so branches it has already reported belong to
-earlier programs; they are known by the time answers are merged.
+Branches are counted in the functions in ``mm/`` and ``policies/`` (:mod:`pfnlab.base.branches`), except in
+the model's self-checks. Models run random programs in several processes, each of which records the first
+model's branches separately. Each process gets programs in order, so any branches it has already reported
+belong to earlier programs, and are known by the time answers are merged.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from pfnlab.programs.runs.events import EVENTS
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, undecided
 
-#: The package's folder, which is omitted from the names of branches.
+#: The package's folder, which is omitted from branch names.
 KERNEL = Path(__file__).parents[2] / "kernel"
 
-#: The packages whose branches count: those executed during a program.
+#: The packages whose branches count, because they are executed while a program runs.
 WATCHED = ("mm", "policies/trackers", "policies/flushes")
 
-#: Every word with which an event of a step can begin.
+#: Every word that an event in a step can begin with.
 WORDS = frozenset(word for word, _ in EVENTS.values())
 
 
 class Measure(StrEnum):
-    """A kind of coverage: a program that adds to it becomes a prefix of later programs.
+    """A kind of coverage; a program that adds to it becomes a prefix of later programs.
 
     Pairs of operations always count.
     """
@@ -62,10 +62,10 @@ class Coverage(msgspec.Struct):
     """The coverage of all programs so far.
 
     :ivar pairs: the number of programs with each pair of kinds
-    :ivar branches: e.g. ``mm/unmap.py:31 in``, or ``past`` for the branch not taken
-    :ivar words: the first words of events, with their counts
-    :ivar under: by condition, the number of programs with each kind, pair and triple of kinds
-    :ivar blocks: basic blocks of kernels, e.g. ``do_wp_page+1a4``, if they are counted
+    :ivar branches: e.g. ``mm/unmap.py:31 in``, or ``past`` when the branch is not taken
+    :ivar words: the first words of events, with counts
+    :ivar under: by condition, the number of programs with each kind, pair and triple of operations
+    :ivar blocks: kernel basic blocks, e.g. ``do_wp_page+1a4``, if counted
     """
 
     pairs: dict[str, int] = msgspec.field(default_factory=dict)
@@ -89,20 +89,20 @@ class Coverage(msgspec.Struct):
         return before != self._size()
 
     def add_blocks(self, runs: Iterable[Run]) -> bool:
-        """Add the blocks that kernels reached in one program; return whether any is new."""
+        """Add the blocks that one program reached in kernels; return whether any of them is new."""
         before = len(self.blocks)
         for run in runs:
             self.blocks.update(run.blocks)
         return before != len(self.blocks)
 
     def reached(self, condition: str) -> tuple[set[str], set[str], set[str]]:
-        """The kinds, pairs and triples that were reached under *condition*."""
+        """The kinds, pairs and triples reached under *condition*."""
         rows = self.under.get(condition, {})
         by_length = [{row for row in rows if row.count(" > ") == more} for more in range(3)]
         return by_length[0], by_length[1], by_length[2]
 
     def _size(self) -> tuple[int, ...]:
-        """The counts that grow with new coverage; a triple alone does not count."""
+        """The counts that grow with new coverage; a triple alone is not enough."""
         pairs = sum(row.count(" > ") < 2 for rows in self.under.values() for row in rows)
         return len(self.pairs), len(self.branches), len(self.words), pairs
 
@@ -117,12 +117,12 @@ def _words(run: Run) -> Iterator[str]:
 
 
 def watch_rules(reached: Iterable[str] = ()) -> BranchWatch:
-    """A recorder of the branches of the model's rules."""
+    """A recorder for branches in the model's rules."""
     return BranchWatch(_rules, reached)
 
 
 def all_branches() -> set[str]:
-    """Every branch of the rules."""
+    """Every branch in the rules."""
     return {
         BranchWatch.name(path.relative_to(KERNEL).as_posix(), branch, way)
         for part in WATCHED
@@ -134,7 +134,7 @@ def all_branches() -> set[str]:
 
 @cache
 def _rules(name: str) -> str | None:
-    """The path of a rule's source file below the package, None for all other files."""
+    """The path of a rule's source file within the package; None for all other files."""
     path = Path(name)
     if not path.is_relative_to(KERNEL):
         return None
@@ -142,15 +142,15 @@ def _rules(name: str) -> str | None:
     return below.as_posix() if any(below.is_relative_to(part) for part in WATCHED) else None
 
 
-#: The number of programs that a process is given at a time.
+#: The number of programs given to a process at a time.
 _TOGETHER = 5
 
 
 class ModelAnswer(NamedTuple):
     """The models' answer to a program.
 
-    :param runs: runs by model name; only that of the first model if it cannot answer
-    :param branches: the branches that the first model reached and this process has not reported before
+    :param runs: runs by model name; only the first model's run if it cannot answer
+    :param branches: branches reached by the first model that this process has not reported before
     """
 
     runs: Mapping[str, Run]
@@ -158,11 +158,11 @@ class ModelAnswer(NamedTuple):
 
 
 class ModelProcesses:
-    """Models that answer programs in separate processes; a context manager.
+    """Runs programs on models in separate processes; a context manager.
 
-    :param models: their names, the first model first
-    :param watched: whether to record the branches of the first model
-    :param jobs: number of processes; with 1 no process is started, and only the first model is run
+    :param models: the models' names, the first model first
+    :param watched: whether to record the first model's branches
+    :param jobs: the number of processes; if 1, no process is started and only the first model is run
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class ModelProcesses:
 
     @property
     def watched(self) -> bool:
-        """True if branches of the first model are recorded."""
+        """True if the first model's branches are recorded."""
         return self._watch is not None
 
     @property
@@ -194,7 +194,7 @@ class ModelProcesses:
     def __enter__(self) -> ModelProcesses:
         self._processes.__enter__()
         if self.models:
-            # Start these before any guests, which would not end before these processes.
+            # Start these before any guests, because guests would otherwise live as long as these processes.
             self._processes.begin()
         return self
 
@@ -219,7 +219,7 @@ class ModelProcesses:
             runs, branches = self._first(program, level)
             if undecided(list(runs.values())) is None:
                 runs |= {name: self._run(name, program, level) for name in self.models[1:]}
-            # Packed, this takes half the time of pickling.
+            # Packing takes half the time of pickling.
             answers.append((msgspec.msgpack.encode(runs) if self.jobs > 1 else runs, branches))
         if self._watch is not None:
             self._watch.settle()

@@ -1,4 +1,4 @@
-"""Mappings of a random program: source, kind, and moves."""
+"""Draws mappings for a random program: source, kind, and moves."""
 
 from random import Random
 from typing import get_args
@@ -15,7 +15,7 @@ from pfnlab.programs.lang.words import ANON, PERF, VVAR_PAGES
 
 DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 
-#: Protections of ordinary memory, where all are allowed.
+#: Protections for ordinary memory, where all are allowed.
 ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
 _MODES: tuple[device_ops.DriverMode, ...] = get_args(device_ops.DriverMode)
@@ -24,13 +24,13 @@ _HOWS: tuple[device_ops.DriverHow, ...] = get_args(device_ops.DriverHow)
 #: Mapping kinds that cannot be executable.
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
-#: Mapping kinds whose fault handler fills entries; a private mapping of these makes the kernel stop.
+#: Mapping kinds whose fault handler fills entries; a private mapping of such a kind makes the kernel stop.
 _SHARED_ONLY = (*device_ops.SHARED_ONLY, "mixed", "mixed_mkwrite", "mixed_pages")
 
-#: The maximum number of pages of memory that is filled page by page.
+#: The maximum number of pages of memory to fill page by page.
 ANON_PAGES, _RAM_PAGES = 24, 16
 
-#: How often ordinary memory is shared: only read and write have a rule there.
+#: The probability that ordinary memory is shared; only reads and writes have a rule there.
 _SHARED_RATE = 0.06
 
 #: The files whose offsets are addresses.
@@ -47,11 +47,11 @@ class MappingGenerator:
         #: The device has been at its second address.
         self.moved = False
         kinds = {device.kind for device in places.devices.values()}
-        #: Whether the program may store. If it does, pages of an ``isa`` device are mapped private only.
+        #: Whether the program may store. If so, ``isa`` device pages are only mapped private.
         self.stores = "isa" not in kinds or random.random() < 0.5
 
     def moved_source(self, source: Span, via: Via) -> tuple[Span, Via]:
-        """Draw pages of a device, sometimes at its second address if the file's offsets are addresses."""
+        """Draw device pages, sometimes at the device's second address if the file's offsets are addresses."""
         if not self.moved or via not in _BY_ADDRESS or self._random.random() < 0.5:
             return source, via
         device = self._places.devices[source.name]
@@ -104,7 +104,7 @@ class MappingGenerator:
         )
 
     def over(self) -> Mmap:
-        """Draw a mapping over another mapping, or over a part of it."""
+        """Draw a mapping over all or part of another mapping."""
         if self._random.random() < 0.35:
             over = self._places.anon_over(ANON_PAGES)
             return self.anon(Span(ANON, 0, over.pages), over)

@@ -1,4 +1,4 @@
-"""Neighbours in a random program: mappings next to earlier ones, and calls over two of them.
+"""Draws neighbours in a random program: mappings next to earlier ones, and calls spanning two of them.
 
 Two mappings touch, overlap by a page, or leave a hole of one or two pages, in the area and on the device.
 """
@@ -27,22 +27,22 @@ _SIZES = (1, 1, 2, 2, 3, 4)
 #: How many mappings follow the first one at once, and how often one of the driver does, if there may be some.
 FOLLOWING, DRIVEN = (1, 1, 2), 0.5
 
-#: The earlier mappings that a new one lies next to.
+#: The earlier mappings that a new one may lie next to.
 _LATEST = 4
 
-#: The ways of the guest driver that fill a mapping of any size and place.
+#: The guest driver's methods that can fill a mapping of any size at any place.
 _ANY_SIZE = frozenset({"remap", "bare", "fault", "fault_prot", "mixed", "apply", "narrowed"})
 
 
 class DrawnNeighbours:
-    """The mappings of a program about neighbours, and ranges at their borders.
+    """The mappings in a neighbour program, and ranges at their borders.
 
     :param devices: the pages of each device; *areas*: the same for areas
     """
 
     def __init__(self, random: Random, devices: Mapping[str, int], areas: Mapping[str, int]) -> None:
         self._random, self._devices, self._areas = random, devices, areas
-        #: Every mapping so far, with its place in an area.
+        #: Every mapping so far, with its range in an area.
         self._mapped: list[tuple[Span, ops.Mmap]] = []
 
     def add(self, place: Span, call: ops.Mmap) -> None:
@@ -77,11 +77,11 @@ class DrawnNeighbours:
         return call
 
     def range(self, name: str) -> Span | None:
-        """Draw pages of area *name* at the border of a mapping; None for any others."""
+        """Draw pages in area *name* at the border of a mapping; None for any other pages."""
         return self._at_border([place for place, _ in self._mapped if place.name == name], self._areas)
 
     def shown(self, name: str) -> Span | None:
-        """Draw pages of device *name* at the border of what a mapping shows; None for any others."""
+        """Draw pages of device *name* at the border of pages that a mapping shows; None for any others."""
         return self._at_border(
             [call.source for _, call in self._mapped if call.source.name == name], self._devices
         )
@@ -95,7 +95,7 @@ class DrawnNeighbours:
             (
                 across(one, other),
                 across(one, other),
-                # All of both, their last page, and one page past the end.
+                # All pages of both, their last page, and one page past the end.
                 Span(one.name, min(one.start, other.start), max(one.end, other.end)),
                 Span(one.name, one.end - 1, one.end),
                 Span(one.name, one.end - 1, one.end + 1),
@@ -123,6 +123,6 @@ def _fits(span: Span, extents: Mapping[str, int]) -> bool:
 
 
 def _has_any_size(call: ops.Mmap) -> bool:
-    """True if *call* maps a device in a way that has no needs of its own."""
+    """True if *call* maps a device in a way that has no special requirements."""
     filled: DriverMap | None = call.driver
     return filled is None or filled.how in _ANY_SIZE

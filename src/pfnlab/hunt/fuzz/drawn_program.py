@@ -17,24 +17,24 @@ from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
-#: The calls that fail, weighted by how often they are listed. A fork also allocates page tables for the
-#: process's own memory, at the end: the model knows only the first of those.
+#: The calls made to fail, weighted by how often they are listed. At its end, a fork also allocates page
+#: tables for the process's own memory; the model knows only the first of those.
 _FAILING_CALLS = (1, 1, 1, 2, 2, 3)
 
-#: How often an operation that may allocate, and a fork, is made to fail; the program then takes five times as
-#: long.
+#: The probabilities that an operation that may allocate, and a fork, is made to fail; the program then takes
+#: five times as long.
 _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
-#: The same for programs about failures.
+#: The same for failure programs.
 _FAIL_OFTEN = 0.25
 
-#: How often a program with devices at fixed addresses may map past the end of the BAR.
+#: The probability that a program with devices at fixed addresses may map past the end of the BAR.
 _PASSES_END = 0.2
 
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
 
-#: How many operations follow the creation of a leaf, and how often an access follows each.
+#: The number of operations after the creation of a leaf, and the probability that an access follows each.
 _AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
 
 #: The settings of transparent_hugepage, with weights; most programs have none.
@@ -43,7 +43,7 @@ _THP: dict[ops.Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never"
 #: How often one of the :data:`.call_kinds.PLANS` is started if it can be, and how often after some kinds.
 _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
 
-#: How often the next operation repeats an earlier one.
+#: The probability that the next operation repeats an earlier one.
 _AGAIN = 0.1
 
 
@@ -57,8 +57,8 @@ class DrawnProgram:
     """A program under construction, in which earlier operations decide which may come next.
 
     :param weights: the kinds of operations that it may contain, with their weights
-    :param prefix: an earlier program; the new one begins with a part of it
-    :param rare: whether it may need a separate guest
+    :param prefix: an earlier program; the new one begins with part of it
+    :param rare: whether the program may need a separate guest
     :param leaves: whether it has a device large enough for leaves
     :param failures: whether its operations are often made to fail
     :param neighbours: whether mappings often lie next to others, and ranges at their borders
@@ -90,7 +90,7 @@ class DrawnProgram:
             else devices(random, rare=rare, alone=vfio or slot, leaves=leaves, fixed=fixed)
         )
         self.areas = prefix.areas if prefix else areas(on)
-        # The end of the BAR is a fixed address too.
+        # The end of the BAR is a fixed address, too.
         chance = 0.5 if rare else _PASSES_END if fixed else 0.0
         passes_end = bool(chance) and not (prefix or vfio or slot) and random.random() < chance
         self.places = DrawnPlaces(
@@ -102,12 +102,12 @@ class DrawnProgram:
         self.tasks = [ops.MAIN_TASK]
         self.calls.tasks = self.tasks
         self.process_of = {ops.MAIN_TASK: ops.MAIN_TASK}
-        #: By process, the limited resources.
+        #: The limited resources, by process.
         self.limits: dict[str, set[str]] = {ops.MAIN_TASK: set()}
         #: Every task so far, including ended ones.
         self.born_tasks = [ops.MAIN_TASK]
         self.born = 0
-        #: By area, the last two kinds.
+        #: The last two kinds in each area.
         self.last: dict[str, str] = {}
         self.conditions = Conditions()
         #: Kinds that come next, before any others.
@@ -118,7 +118,7 @@ class DrawnProgram:
                 self.add(op)
 
     def draw_operations(self) -> None:
-        """Draw the operations of a program, continuing after its prefix."""
+        """Draw the program's operations, continuing after its prefix."""
         draw = self.random
         length = draw.choice(_LENGTHS)
         if not self.ops and self.leaves:
@@ -249,12 +249,12 @@ class DrawnProgram:
             # A slot is full or empty.
             kind = "plug" if self.empty else "unplug"
         if kind in call_kinds.ENDS:
-            # The first task seldom ends, because the remaining tasks can do less.
+            # The first task seldom ends, because the other tasks can do less.
             early = len(self.tasks) == 1 or draw.random() < 0.05
             kind = "fork" if early and draw.random() < 0.9 else kind
             task = self.tasks[0] if early else draw.choice(self.tasks[1:])
         else:
-            # Children have the mappings of the parent; within a plan, the youngest task often acts.
+            # Children have the parent's mappings; within a plan, the youngest task often acts.
             born = self.places.stays and isinstance(self.ops[-1].call, ops.Fork) and draw.random() < 0.5
             first = draw.random() < 0.4
             task = self.tasks[-1] if born else self.tasks[0] if first else draw.choice(self.tasks)

@@ -12,7 +12,7 @@ from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Op, Release, T
 from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 
-#: By kind of operation, the functions it passes through.
+#: For each kind of operation, the functions it passes through.
 PLACES = {
     kind: tuple(name for word in words for name in TABLES.functions.get(word, (word,)))
     for kind, words in TABLES.places.items()
@@ -21,27 +21,28 @@ PLACES = {
 #: Functions that a munmap passes through in every kernel if there is something to unmap.
 ALWAYS = TABLES.functions["always"]
 
-#: How often another process ends, or executes a program, while a processor is held.
+#: The probability that another process ends or executes a program while a processor is held.
 _ENDS = 0.2
 
-#: How often the held task is in a single-threaded process, where another process could kill it.
+#: The probability that the held task is in a single-threaded process, which another process could kill.
 _ALONE = 0.2
 
-#: How often a killed task is reaped a second time.
+#: The probability that a killed task is reaped a second time.
 _REAPED_AGAIN = 0.3
 
-#: Limits that count the new mappings of a thread or an exec.
+#: Limits that count the mappings newly created by a thread or an exec.
 OF_OWN_MEMORY = frozenset({"as", "data"})
 
-#: How often a second task is held too, and then each at a function that its operation passes through.
+#: The probability that a second task is held too, and that each is then held at a function its operation
+#: passes through.
 _TWO_HELD, _LIKELY_PLACE = 0.2, 0.9
 
 
 def add_schedule(drawing: DrawnProgram) -> None:
-    """Add one held operation, up to three operations of other tasks in the meantime, and the release.
+    """Add one held operation, up to three operations by other tasks in the meantime, and the release.
 
     The held task is usually in a process with a second thread, otherwise in one that may be killed while
-    held. Sometimes a second task is held too; then either may be released first.
+    held. Sometimes a second task is held, too; either may then be released first.
     """
     _Schedule(drawing).add()
 
@@ -55,7 +56,7 @@ class _Schedule:
         self._kinds = {kind: 1.0 for kind in drawing.weights if kind not in left_out}
         self._functions: Sequence[str] = HOLD_FUNCTIONS
         if drawing.vfio and drawing.random.random() < 0.5:
-            # Faults and changes of the memory enable bit, which share a lock.
+            # Faults and memory-enable bit changes, which share a lock.
             locked = (*TABLES.vfio_locked, *(kind for kind in RESET_KINDS if kind in drawing.weights))
             self._kinds, self._functions = dict.fromkeys(locked, 1.0), TABLES.functions["vfio"]
 
@@ -90,7 +91,7 @@ class _Schedule:
     def _of_a_process_that_may_die(self) -> None:
         drawing, draw = self._drawing, self._random
         victim = draw.choice(drawing.tasks[1:])
-        # Private pages, which can be taken from it, and the range it is then unmapping.
+        # Private pages, which can be taken from it, and the range it is unmapping at the time.
         for kind in ("mmap anon", "write", "mmap"):
             drawing.add(Op(drawing.call(kind), victim))
             drawing.places.stays = kind != "write"
@@ -108,14 +109,14 @@ class _Schedule:
         drawing.add(Op(Release(), MAIN_TASK))
 
     def _thread(self, task: str) -> None:
-        """Draw a thread in the process of *task*; limits on its memory, which no rule covers, go first."""
+        """Draw a thread in the process of *task*, after lifting memory limits, which no rule covers."""
         drawing = self._drawing
         for resource in sorted(drawing.limits[drawing.process_of[task]] & OF_OWN_MEMORY):
             drawing.add(Op(Setrlimit(resource, None), task))
         drawing.add(Op(Thread(f"t{drawing.born + 1}"), task))
 
     def _hold(self, task: str, *, likely: bool) -> None:
-        """Draw an operation of *task* that is held."""
+        """Draw an operation for *task* that is held."""
         drawing, draw, kinds = self._drawing, self._random, self._kinds
         if likely and draw.random() < _LIKELY_PLACE:
             kinds = {kind: weight for kind, weight in kinds.items() if kind in PLACES} or kinds
@@ -126,7 +127,7 @@ class _Schedule:
         drawing.add(msgspec.structs.replace(held, hold=hold))
 
     def _beside(self, held: Sequence[str], number: int) -> None:
-        """Draw operations of the tasks that are not held."""
+        """Draw operations for the tasks that are not held."""
         drawing, draw = self._drawing, self._random
         processes = {drawing.process_of[task] for task in held}
         for _ in range(number):

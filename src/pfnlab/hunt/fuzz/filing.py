@@ -41,24 +41,24 @@ FORMAT: Final = "pfnlab-filed-finding/1"
 #: The line of a report that names its signature.
 _SIGNATURE = "\nSignature: "
 
-#: The words of a report for a program that may not be the smallest.
+#: The words used in a report for a program that may not be the smallest.
 _CUT_SHORT = "the search for smaller ones was cut short"
 
-#: The maximum number of differences of one program that a report lists.
+#: The maximum number of differences that a report lists for one program.
 _LISTED = 12
 
 
 class FoundDifference(msgspec.Struct, frozen=True):
-    """A difference ready to be filed.
+    """A difference that is ready to be filed.
 
     :param program: the smallest program that shows it
     :param runs: the runs of that program, one per machine
     :param origin: seed and index of the program that first showed it
     :param operations: the number of operations of that first program
-    :param repeated: the number of runs that showed it, and the number of all runs
-    :param looks: the observation levels of the kernels; two if observing changed something
-    :param with_it: the other signatures of its step in the smallest program
-    :param verb: the command whose program first showed it
+    :param repeated: the number of runs that showed it, and the total number of runs
+    :param looks: the kernels' observation levels; two if observing changed something
+    :param with_it: the other signatures in its step of the smallest program
+    :param verb: the command that ran the program that first showed it
     """
 
     signature: Signature
@@ -91,9 +91,9 @@ class FiledData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_data(folder: Path) -> FiledData:
-    """The data of the finding in *folder*.
+    """Read the data of the finding in *folder*.
 
-    :raises Misuse: if it does not exist, or it is not the data of a finding
+    :raises Misuse: if it does not exist, or is not a finding's data
     """
     file = folder / DATA
     try:
@@ -140,14 +140,14 @@ class Folder:
         self._known = known
 
     def known(self) -> dict[str, str]:
-        """The name of each finding by the key of its signature."""
+        """The name of each finding, by signature key."""
         return {key: folder.name for key, folder in self._all().items()}
 
     def _all(self) -> dict[str, Path]:
         return self._folders((*self._known, self.path))
 
     def _folders(self, paths: Sequence[Path]) -> dict[str, Path]:
-        """The folder of each finding, by the keys of its signatures.
+        """The folder of each finding, by signature key.
 
         :raises Misuse: if a folder has no data, though its report names a signature
         """
@@ -160,7 +160,7 @@ class Folder:
         }
 
     def filed(self, key: str) -> tuple[str, FiledData, Program | None] | None:
-        """The name of the folder with this signature, its data, and its program if it has one.
+        """The name of the folder with this signature, its data, and its program if any.
 
         :raises ProgramError: if the program cannot be read
         """
@@ -171,7 +171,7 @@ class Folder:
         return folder.name, read_data(folder), load_program(file) if file.is_file() else None
 
     def alarms(self) -> Iterator[tuple[Program, tuple[str, ...]]]:
-        """The program of each known finding that is an alarm, and the machines on which it runs.
+        """The program of each known finding that is an alarm, and the machines it runs on.
 
         :raises ProgramError: if a program cannot be read
         """
@@ -194,9 +194,10 @@ class Folder:
         return name
 
     def refile(self, name: str, before: FoundDifference, now: FoundDifference) -> None:
-        """Replace a finding filed here by *now*, with a smaller program; errors as for :meth:`file`.
+        """Replace a finding filed here with *now*, which has a smaller program; raises the same errors as
+        :meth:`file`.
 
-        A folder that somebody has changed, or that is filed elsewhere, stays as it is.
+        A folder that somebody has changed, or that is filed elsewhere, is left alone.
         """
         file = self.path / name / PROGRAM
         if file.is_file() and read_text(file, "program") == program_text(before):
@@ -206,7 +207,7 @@ class Folder:
         try:
             make_folder(folder)
             write_whole(folder / PROGRAM, program_text(finding))
-            # Write the report last: a folder with a report is a complete finding.
+            # Write the report last: it marks the finding as complete.
             write_whole(folder / DATA, data_text(finding))
             write_whole(folder / REPORT, report_text(finding, folder))
         except OSError as trouble:
@@ -214,9 +215,9 @@ class Folder:
 
 
 def _has_data(report: Path) -> bool:
-    """True if a folder has data. A report written by a person needs no data.
+    """True if a folder has data. A report written by a person needs none.
 
-    :raises Misuse: if the report is from an earlier version, which wrote no data
+    :raises Misuse: if the report was written by an earlier version, which wrote no data
     """
     if (report.parent / DATA).is_file():
         return True
@@ -229,13 +230,13 @@ def _has_data(report: Path) -> bool:
 
 
 def slug(signature: Signature) -> str:
-    """The name of a finding's folder: the operation, the field or kind, and the start of its key."""
+    """The name of a finding's folder: operation, field or kind, and the start of its key."""
     words = f"{signature.op} {signature.field or signature.kind}"
     return f"{re.sub('[^a-z0-9]+', '-', words.lower()).strip('-')}-{signature.key[:6]}"
 
 
 def program_text(finding: FoundDifference) -> str:
-    """The program file, in canonical layout, with a title that names the field that differs."""
+    """The program file in canonical layout, with a title that names the differing field."""
     signature = finding.signature
     title, asks = f"Machines differ in {signature.field}", f"Why do they differ at {signature.op}?"
     if signature.kind == "alarm" and not signature.field:
@@ -288,7 +289,7 @@ def data_text(finding: FoundDifference) -> bytes:
 
 
 def _machines(finding: FoundDifference) -> tuple[str, ...]:
-    """The names of the machines; a single one if observing caused the change."""
+    """The names of the machines; only one if observing caused the change."""
     if finding.signature.kind == LOOKING:
         return tuple(dict.fromkeys(seen.machine.rpartition(" ")[0] for seen in finding.runs))
     return tuple(seen.machine for seen in finding.runs)
@@ -318,7 +319,7 @@ def _title(signature: Signature) -> str:
 
 
 def _log_heading(signature: Signature) -> str:
-    """The title for log lines missing on the first machine and present on later ones, or the reverse."""
+    """The title for log lines missing on the first machine but present on later ones, or the reverse."""
     noun = "A warning" if signature.kind == "alarm" else "A line"
     less, slash, more = signature.shape.partition(" / ")
     if not slash:
@@ -350,7 +351,7 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
 
 
 def _logs(runs: Sequence[Run]) -> str:
-    """The alarms of the kernels, with the call traces."""
+    """The kernels' alarms, with their call traces."""
     return "".join(
         f"## What {inert.markdown(item.machine)} said\n\n"
         f"{inert.markdown_begun(inert.markdown(_alarm(item.alarm)))}\n\n"
@@ -373,7 +374,7 @@ def _difference(difference: Difference) -> list[str]:
 
 
 def _value(value: Any, difference: Difference) -> str:
-    """A value in words; of a list, only the elements that the others lack."""
+    """A value in words; for a list, only the elements that the others lack."""
     if not isinstance(value, tuple):
         return inert.markdown_code(value)
     others = [

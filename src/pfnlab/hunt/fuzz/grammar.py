@@ -1,4 +1,4 @@
-"""The programs of a fuzzer: anything the language can express, generated from a seed and an index.
+"""Generates fuzzer programs: anything the language can express, from a seed and an index.
 
 The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs and
 triples that earlier programs have not yet reached, also under each condition. Seed, index, vocabulary and
@@ -13,29 +13,29 @@ from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
 from pfnlab.hunt.fuzz.drawn_schedule import add_schedule
 from pfnlab.programs.lang.ops import Program
 
-#: In each period of this many programs, the first few may need a separate guest: a device at the end of the
-#: BAR, or a large BAR.
+#: In each period of this many programs, the first few may need a separate guest, for a device at the end of
+#: the BAR or for a large BAR.
 _RARE_PERIOD, _RARE = 500, 4
 
 #: In each period of this many programs, the first few may reset devices opened through vfio-pci and put them
-#: to sleep, which needs other guests.
+#: to sleep, which needs different guests.
 _RESET_PERIOD, _RESETS = 1000, 125
 
-#: How often a program opens a device through vfio-pci, if it may.
+#: The probability that a program opens a device through vfio-pci, if it may.
 _VFIO_RATE = 0.3
 
 #: How often a program has a device large enough for leaves, if it may; and how often this is then one of
 #: vfio-pci, if it could also be the driver's.
 _LEAF_RATE, _LEAF_VFIO_RATE = 0.16, 0.4
 
-#: How often a program has a device that is removed and added, if it may.
+#: The probability that a program has a device that is removed and added, if it may.
 _SLOT_RATE = 0.1
 
-#: How often a program is about neighbours. Another source of random numbers decides, so the other programs of
-#: a seed do not depend on it.
+#: The probability that a program is about neighbours. A separate random source decides this, so a seed's
+#: other programs do not depend on it.
 _NEIGHBOUR_RATE = 0.2
 
-#: How often a program with schedules has a held processor.
+#: The probability that a program with schedules has a held processor.
 _HELD_RATE = 0.8
 
 
@@ -62,10 +62,10 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
         failures=vocabulary.failures,
         neighbours=near and not leaves,
     )
-    # There is no rule for a held processor together with a device that is removed.
+    # There is no rule for a held processor combined with a device that is removed.
     held = vocabulary.schedules and not slot and random.random() < _HELD_RATE
     drawing.draw_operations()
-    # The language treats a task whose fork was refused as a living one.
+    # The language treats a task whose fork was refused as alive.
     if held and drawing.tasks and not drawing.calls.refused:
         add_schedule(drawing)
     return drawing.program(f"random {seed}:{index}")

@@ -1,9 +1,9 @@
-"""The loop: draw or list programs, run and compare them on all machines; reproduce, minimize, file
+"""The main loop: draw or list programs, run and compare them on all machines; reproduce, minimize and file
 differences.
 
-A message that prints once per boot is compared only if no machine has printed it already. The guest of a
-program is random, and so are the messages that this guest has already printed; a difference must not depend
-on it. So a repetition that does not show the difference is repeated in a fresh boot, which decides.
+A once-per-boot message is compared only if no machine has printed it already. A program's guest is random,
+and so are the messages that this guest has already printed, but a difference must not depend on them. So if a
+repetition does not show the difference, it is repeated in a fresh boot, which decides.
 """
 
 import time
@@ -31,31 +31,32 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 
-#: How often a program that shows a difference is run again.
+#: The number of times a program that shows a difference is run again.
 REPEATS = 3
 
-#: The number of programs that kernels run before their differences are handled: FIRST_PART initially; then
-#: doubled after a batch that took fewer than QUICK seconds, otherwise halved.
+#: The number of programs that kernels run before differences are handled: FIRST_PART initially, then doubled
+#: after each batch that took less than QUICK seconds and halved after any other.
 FIRST_PART, QUICK = 32, 10.0
 
 
 class Hunt:
     """A hunt that runs programs on machines, round after round.
 
-    Programs without a rule in the first model are not compared: kernels still run them, and each is judged
-    alone.
+    Programs without a rule in the first model are not compared, but kernels still run them, and each run is
+    judged on its own.
 
     :param state: the initial state; it changes during the hunt
-    :param folder: the folder for findings, None to file none
-    :param watched: whether to record the branches of the first model, if they are the measure
-    :param repeats: how often a difference must show again
+    :param folder: the folder for findings; None to file none
+    :param watched: whether to record the first model's branches, if they are the measure
+    :param repeats: the number of times a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
-    :param predicting: by level and kernel name, the models that predict the effect of observing; a kernel
-        without one is predicted by the first model
-    :param agreed: whether a fault on which all machines agree is a finding too, as for
+    :param predicting: by level and kernel name, the models that predict the effect of observing; for a kernel
+        without one, the first model does
+    :param agreed: whether a fault that all machines share is a finding too, as for
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
-    :param jobs: processes that run programs on models; programs, findings and their order do not depend on it
+    :param jobs: the number of processes that run programs on models; does not affect programs, findings or
+        their order
     :param grouped: whether findings are grouped by cause at the end of a run
     :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
     """
@@ -95,7 +96,7 @@ class Hunt:
         self._part = FIRST_PART
         self._compared = on_compared
         self._agreed = agreed
-        # Findings of cells are not grouped by cause: the cell itself says where they occur.
+        # Findings in cells are not grouped by cause: the cell itself says where they occur.
         self._grouped = grouped and state.cells is None
 
     @property
@@ -105,7 +106,7 @@ class Hunt:
 
     @property
     def watched(self) -> bool:
-        """True if branches of the first model are recorded."""
+        """True if the first model's branches are recorded."""
         return self._models.watched
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
@@ -114,7 +115,7 @@ class Hunt:
 
         A hunt that enumerates cells runs all of them.
 
-        :param seconds: checked between parts of a round, which are small if programs take long
+        :param seconds: checked between the parts of a round, which are small if programs take long
         """
         self._most = most
         self._until = None if seconds is None else time.monotonic() + seconds
@@ -138,7 +139,7 @@ class Hunt:
 
     @property
     def _is_late(self) -> bool:
-        """True if nothing new is started any longer."""
+        """True if nothing new is started any more."""
         return self._until is not None and time.monotonic() >= self._until
 
     @property
@@ -153,7 +154,7 @@ class Hunt:
         if programs_in_all is not None:
             next_end = min(next_end, programs_in_all)
         ahead = self._drawing.ahead(end, next_end)
-        # Without other processes and kernels there is nothing to wait for, so drawing ahead gains nothing.
+        # Without other processes or kernels, there is nothing to wait for, so drawing ahead gains nothing.
         apart, has_kernel = self._models.jobs > 1, bool(self.machines.kernels)
         with ahead if apart else nullcontext():
             done, count = 0, len(drawn.programs)
@@ -171,7 +172,7 @@ class Hunt:
                     shown = self._settle(program, weighed)
                     if state.cells is not None:
                         state.cells.note(state, weighed)
-                    # The stored state has the program both counted and done, or neither.
+                    # In the stored state, the program is both counted and done, or neither.
                     state.next += 1
                     if shown:
                         self._progress(state)
@@ -205,7 +206,7 @@ class Hunt:
             answers = self.machines.weighed(programs, known, level, self._weigh)
             for place, answer in zip(places, answers, strict=True):
                 runs[place][level] = answer
-        # If only differences are findings, runs of kernels alone decide nothing.
+        # If only differences are findings, kernel runs on their own decide nothing.
         goes_on = [
             self._agreed
             and reason is not None
@@ -224,9 +225,9 @@ class Hunt:
         ]
 
     def _known_endings(self) -> frozenset[str]:
-        """The reasons for which the model has no answer to programs that end kernels in a known alarm.
+        """The reasons why the model has no answer for programs that end kernels in a known alarm.
 
-        A program with such a reason would cost each kernel a guest, and show nothing new.
+        A program with such a reason would cost each kernel a guest and show nothing new.
         """
         model, kernels = self.machines.model, self.machines.kernels
         if model is None or self.folder is None:
@@ -240,7 +241,7 @@ class Hunt:
         return frozenset(reason.says for reason in reasons if reason is not None)
 
     def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
-        """Judge the runs of kernels for which no model predicts anything."""
+        """Judge kernel runs for which no model predicts anything."""
         answered = [run for run in runs if run.undecided is None]
         broken = kernel_violations(program, answered)
         signatures = tuple(judged_signatures(program, answered, broken))
@@ -250,7 +251,7 @@ class Hunt:
         return weigh(program, runs, agreed=self._agreed)
 
     def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
-        """Count one program, and handle the differences in its runs; True if there are any."""
+        """Count one program and handle the differences in its runs; True if there are any."""
         state = self.state
         note_known(state.known, program, (one for told in weighed.values() for one in told.broken))
         reasons = [told.reason for told in weighed.values()]
@@ -283,7 +284,7 @@ class Hunt:
         return bool(shown)
 
     def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
-        """Count a program without a rule that kernels ran, and handle the findings of each kernel."""
+        """Count a program without a rule that kernels ran, and handle each kernel's findings."""
         ran = {level: told for level, told in weighed.items() if told.judged and told.runs}
         self.state.judged += bool(ran)
         shown = {signature: (level,) for level, told in ran.items() for signature in told.signatures}
@@ -294,7 +295,7 @@ class Hunt:
 
 
 def _ends_too(kernel: str, machines: Sequence[str]) -> bool:
-    """True if *kernel* is among *machines*, or its series is between two of theirs."""
+    """True if *kernel* is among *machines*, or its series lies between two of theirs."""
     if kernel in machines:
         return True
     versions = [name.removeprefix("qemu:") for name in (kernel, *machines)]

@@ -80,19 +80,20 @@ class Unstable(msgspec.Struct, frozen=True):
 
 
 class HuntState(msgspec.Struct):
-    """The state of a hunt, complete enough to resume it.
+    """The state of a hunt, with everything needed to resume it.
 
     :ivar next: the index of the next program
     :ivar compared: programs that ran on all machines
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
-    :ivar judged: of these, programs that kernels still ran and that were judged
-    :ivar alarming: of these, programs with a finding of a judge
+    :ivar judged: of these, programs that kernels ran anyway and that were judged
+    :ivar alarming: of these, programs with a finding by a judge
     :ivar spared: undecided programs that no kernel ran, because such programs end kernels in a known alarm
     :ivar causes: the findings by cause, once the hunt has ended
     :ivar reasons: the reasons for which programs were not compared, with their counts
     :ivar kinds: the kinds of these reasons; a reason counted by an earlier version has none
     :ivar known: explained violations, by row
-    :ivar measure: the coverage for which programs are kept; the model's also if no branches are recorded
+    :ivar measure: the kind of coverage for which programs are kept; the model's even if no branches are
+        recorded
     :ivar known_keys: keys of the signatures that were filed when the hunt began
     :ivar kernels: the exact kernel or profile of each machine, by name
     :ivar cells: the cells that it enumerates; None if it draws programs
@@ -146,9 +147,9 @@ class HuntState(msgspec.Struct):
 
 
 def read_state(path: Path) -> HuntState | None:
-    """The state of a hunt in the file *path*; None if there is no such file yet.
+    """Read the state of a hunt from the file *path*; None if there is no such file yet.
 
-    :raises Misuse: if the file is not the state of a hunt
+    :raises Misuse: if the file does not contain the state of a hunt
     """
     try:
         stored = msgspec.json.decode(read_bytes(path, "hunt", MOST_RECORDED), type=HuntState)
@@ -170,7 +171,9 @@ def read_state(path: Path) -> HuntState | None:
 
 
 def _programs_in(value: Any) -> Iterator[Program]:
-    """Every program in a state; they will be run, and unlike those of files have not been checked yet."""
+    """Every program in a state; they will be run, but unlike programs from files they have not been checked
+    yet.
+    """
     match value:
         case Program():
             yield value
@@ -204,7 +207,7 @@ def write_state(path: Path, state: HuntState) -> None:
     :raises Undecided: if the disk is full or fails
     """
     content = msgspec.to_builtins(state)
-    # Sets are unordered; equal states must give equal files.
+    # Sets are unordered, but equal states must give equal files.
     content["coverage"]["branches"] = sorted(state.coverage.branches)
     content["coverage"]["blocks"] = sorted(state.coverage.blocks)
     write_stored(path, content)
@@ -336,7 +339,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
 
 def noun_of(cells: Cells | PrintedCells | None) -> str:
-    """The noun for the programs of a hunt: ``cell`` if it enumerates them."""
+    """The noun for a hunt's programs: ``cell`` if it enumerates them."""
     return "program" if cells is None else "cell"
 
 
@@ -352,9 +355,9 @@ def progress(state: HuntState, rate: float) -> str:
 
 
 def _all_causes(state: HuntState) -> list[Cause]:
-    """The causes of all findings; a finding that was not grouped is its own cause.
+    """The causes of all findings; a finding that was not grouped is a cause of its own.
 
-    Findings of cells are not grouped.
+    Findings in cells are not grouped.
     """
     if state.cells is not None:
         return []

@@ -1,6 +1,7 @@
-"""A new finding: reproduced, shrunk, filed, and its evidence; a filed one is only counted.
+"""Investigates a new finding: reproduces, shrinks and files it, and collects evidence; a filed one is only
+counted.
 
-Shrinking ends with the hunt, or after :data:`MOST_SECONDS`. A resumed hunt continues from the smallest
+Shrinking stops when the hunt ends or after :data:`MOST_SECONDS`. A resumed hunt continues from the smallest
 program so far.
 """
 
@@ -22,16 +23,16 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import RebootableMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
-#: Seconds for shrinking one program; a resumed hunt has as many again.
+#: The maximum seconds for shrinking one program; a resumed hunt starts again from zero.
 MOST_SECONDS = 120.0
 
 
 class Investigation:
     """The findings of one hunt.
 
-    :param state: the state of the hunt, which gets the findings
-    :param folder: the folder for findings, None to file none
-    :param repeats: how often a difference must show again
+    :param state: the state of the hunt, to which findings are added
+    :param folder: the folder for findings; None to file none
+    :param repeats: the number of times a difference must show again
     :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
     :param agreed: as for :class:`~pfnlab.hunt.fuzz.hunt.Hunt`
     :ivar found: the new findings, in order
@@ -61,13 +62,13 @@ class Investigation:
         signatures: Mapping[Signature, tuple[LookLevel, ...]],
         enough: Callable[[], bool],
     ) -> None:
-        """Count the known differences of *program*; reproduce, minimize and file independent new ones.
+        """Count the known differences in *program*; reproduce, minimize and file independent new ones.
 
-        :param signatures: each with the levels at which it showed
+        :param signatures: each signature, with the levels at which it showed
         :param enough: whether the requested number of new findings has been reached
         """
         findings = self._state.findings
-        # Several kernels of a program may each show the same finding.
+        # Several kernels may show the same finding for one program.
         by_key: dict[str, Signature] = {}
         for signature in signatures:
             by_key.setdefault(signature.key, signature)
@@ -77,7 +78,7 @@ class Investigation:
                 self._note_filed(signature)
             if signature.key in findings:
                 findings[signature.key].met += 1
-        # An alarm is expensive to reproduce, and often follows from another difference.
+        # An alarm is expensive to reproduce and often follows from another difference.
         for signature in sorted(signatures, key=lambda signature: signature.raises_alarm):
             known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
             if signature.key in known or any(signature.key in with_it for with_it in known.values()):
@@ -85,7 +86,7 @@ class Investigation:
             if enough():
                 return
             if not self._note_new(program, signature, signatures[signature]):
-                # Further differences can only be judged in a program that behaves the same every time.
+                # Further differences can be judged only in a program that behaves the same every time.
                 return
 
     def _note_filed(self, signature: Signature) -> None:
@@ -125,7 +126,7 @@ class Investigation:
         return True
 
     def resume(self) -> None:
-        """Continue shrinking the programs for which an earlier run of the hunt had no time."""
+        """Continue shrinking programs that an earlier run of the hunt had no time for."""
         for known in list(self._state.findings.values()):
             before = known.unfinished
             if before is None:
@@ -148,7 +149,7 @@ class Investigation:
         )
 
     def _shrunk(self, found: FoundDifference, step: int | None) -> FoundDifference:
-        """*found* with the smallest program that the time allows, and its runs."""
+        """*found* with the smallest program found in the time available, and that program's runs."""
         signature, levels = found.signature, found.looks
         last = min(time.monotonic() + MOST_SECONDS, self.until or float("inf"))
         shrunk = (
@@ -165,7 +166,7 @@ class Investigation:
             named = (rounds.looked_at(run, level) for level, answers in asked for run in answers)
             runs = tuple(run for run in named if run.machine in machines_of(signature))
         else:
-            # The model may have no answer to a program in which a kernel shows it by itself.
+            # The model may have no answer for a program in which a kernel shows the finding on its own.
             answers = self._machines.runs(shrunk.program, levels[0])
             runs = tuple(run for run in answers if run.undecided is None)
         with_it = in_same_step(shrunk.program, runs, signature)
@@ -183,7 +184,7 @@ class Investigation:
         )
 
     def add_evidence(self, seen: Mapping[Signature, Evidence]) -> None:
-        """Add what one program showed to the evidence of known findings."""
+        """Add one program's evidence to that of known findings."""
         for signature, evidence in seen.items():
             if signature.key in self._state.findings:
                 self._state.findings[signature.key].evidence.add(evidence)
@@ -191,7 +192,7 @@ class Investigation:
     def looking(
         self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
     ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
-        """The changes that observing caused on kernels; those on models are known."""
+        """The changes that observing caused on kernels; those on models are already known."""
         found: list[tuple[tuple[LookLevel, ...], Signature]] = []
         for name in self._machines.kernels:
             own = {level: run for level in runs for run in runs[level] if run.machine == name}
@@ -201,7 +202,7 @@ class Investigation:
         return found
 
     def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """The runs of *program*, observed as closely as possible; None if the machines have no answer."""
+        """Run *program*, observed as closely as possible; None if the machines have no answer."""
         level = self._telling
         if self._machines.lacks_rule(program, level):
             return None
@@ -223,9 +224,10 @@ class Investigation:
         repeated: bool = False,
         quick: bool = False,
     ) -> frozenset[int | None]:
-        """The steps at which *program* shows the same difference; none, unrun, if the model has no rule.
+        """The steps at which *program* shows the same difference; empty, without running it, if the model has
+        no rule.
 
-        A finding that a kernel shows by itself needs no rule.
+        A finding that a kernel shows on its own needs no rule.
         """
         own = signature.by_itself
         if not own and self._machines.lacks_rule(program, levels[0]):

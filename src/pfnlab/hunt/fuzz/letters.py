@@ -1,4 +1,4 @@
-"""The cells of a hunt that enumerates programs: one letter per finished cell, and its finding."""
+"""The cells of a hunt that enumerates programs: one letter for each finished cell, and its finding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.causes import Weighed
     from pfnlab.hunt.fuzz.hunt_state import HuntState
 
-#: The letters of a cell with their meanings; if several apply, the first one is written.
+#: The letters for cells, with their meanings; if several apply, the first is used.
 LETTERS: dict[str, str] = {
     "A": "an alarm of a kernel, new",
     "V": "a property that a kernel violates, new",
@@ -41,10 +41,10 @@ LETTERS: dict[str, str] = {
 
 AGREES, UNDECIDED, NOT_RUNNABLE, KNOWN_ROW, UNSTABLE = ".", "?", "-", "k", "~"
 
-#: The letter of a cell that was not run.
+#: The letter for a cell that was not run.
 NOT_RUN = " "
 
-#: The letters of new and known findings, and the letters that need no review.
+#: The letters for new and known findings, and the letters that need no review.
 NEW, KNOWN, QUIET = frozenset("AVLD~"), frozenset("avld"), frozenset(AGREES + NOT_RUN)
 
 _RANGE = re.compile(r"(\d*):(\d*)", re.ASCII)
@@ -66,10 +66,10 @@ class ShownCell(msgspec.Struct, frozen=True):
 
 
 class Cells(msgspec.Struct):
-    """The cells of a scope that a hunt runs, as kept in its state.
+    """The cells of a scope that a hunt runs, as stored in its state.
 
     :ivar scope: the name of the scope
-    :ivar digest: digest of all programs of the scope
+    :ivar digest: a digest of all programs in the scope
     :ivar first: the number of the first cell; *end*: the number after the last
     :ivar letters: one for each finished cell
     :ivar shown: the cells with findings
@@ -83,14 +83,14 @@ class Cells(msgspec.Struct):
     shown: list[ShownCell] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Reject the cells of another hunt (ValueError if a cell with a finding is out of range)."""
+        """Reject cells from a different hunt (ValueError if a cell with a finding is out of range)."""
         for one in self.shown:
             if not self.first <= one.cell < self.end:
                 raise ValueError(f"cell {str(one.cell)[:20]} is not in {self.first}:{self.end}")
 
     @classmethod
     def named(cls, scope: str, text: str = ":") -> Cells:
-        """The cells ``A:B`` of a scope, half-open; the numbers default to the first and the last cell.
+        """The cells ``A:B`` of a scope, half-open; omitted numbers default to the first and last cell.
 
         :raises Misuse: if *text* is not such a range, or there is no such scope
         """
@@ -112,15 +112,15 @@ class Cells(msgspec.Struct):
 
     @property
     def options(self) -> str:
-        """The options that select them."""
+        """The command-line options that select them."""
         return shell_line(("--enumerate", self.scope, "--cells", f"{self.first}:{self.end}"))
 
     def program(self, index: int) -> Program:
-        """The program of the cell at *index*, from 0."""
+        """The program of the cell at *index*, counted from 0."""
         return cells_of(self.scope)[self.first + index].program
 
     def note(self, state: HuntState, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Append the letter for the next cell, after the hunt has handled it."""
+        """Append the letter for the next cell once the hunt has handled it."""
         signatures = dict.fromkeys(found for told in weighed.values() for found in told.signatures)
         broken = (violation for told in weighed.values() for violation in told.broken)
         known = dict.fromkeys(violation.known for violation in broken if violation.known)
@@ -140,7 +140,7 @@ def _letter_of_reason(weighed: Mapping[LookLevel, Weighed]) -> str:
 
 
 def _letter_of(signature: Signature, state: HuntState) -> str:
-    """The letter for the result of a cell."""
+    """The letter for a cell's result."""
     letter = {VIOLATION: "v", LOST: "l", "alarm": "a"}.get(signature.kind, "d")
     findings, known = state.findings, set(state.known_keys)
     if signature.key in known.union(*(findings[one].with_it for one in known & findings.keys())):
@@ -165,14 +165,14 @@ class CellTable(msgspec.Struct, frozen=True):
     rows: dict[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        """Reject rows of the wrong width (ValueError if a row lacks letters for a column)."""
+        """Reject rows with the wrong width (ValueError if a row lacks letters for a column)."""
         for name, row in self.rows.items():
             if len(row) != len(self.columns):
                 raise ValueError(f"row {name!r} has {len(row)} columns, not {len(self.columns)}")
 
     @property
     def name(self) -> str:
-        """Scope and kind of mapping."""
+        """The scope and the kind of mapping."""
         return f"{self.scope}, {self.mapping}"
 
     @property
@@ -182,7 +182,7 @@ class CellTable(msgspec.Struct, frozen=True):
 
     @property
     def loud(self) -> tuple[list[int], dict[str, tuple[str, ...]]]:
-        """The columns with anything but agreement, by number, and the rows with such cells."""
+        """The numbers of the columns with anything but agreement, and the rows with such cells."""
         rows = {name: row for name, row in self.rows.items() if any(not QUIET.issuperset(of) for of in row)}
         places = range(len(self.columns))
         return [at for at in places if any(not QUIET.issuperset(row[at]) for row in rows.values())], rows
@@ -224,7 +224,7 @@ class PrintedCells(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _tables(cells: Cells) -> Iterator[CellTable]:
-    """The tables of all kinds of mapping with at least one finished cell."""
+    """The tables for all kinds of mapping with at least one finished cell."""
     every = cells_of(cells.scope)
     letters = (NOT_RUN * cells.first + cells.letters).ljust(len(every), NOT_RUN)
     rows: dict[tuple[str, str], dict[str, dict[str, str]]] = {}

@@ -1,4 +1,6 @@
-"""The addresses of a random program: devices, areas, leaves, and ranges that meet at every kind of border."""
+"""Draws the addresses in a random program: devices, areas, leaves, and ranges that meet at every kind of
+border.
+"""
 
 from collections.abc import Collection
 from random import Random
@@ -11,15 +13,15 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.lang.words import MAX_ISA_PAGES
 
-#: The pages of a leaf of 2 MiB, and of one of 1 GiB.
+#: The number of pages in a 2 MiB leaf, and in a 1 GiB leaf.
 TABLE, GIGABYTE = LEAF_PAGES[2], LEAF_PAGES[3]
 
-#: The highest leaf level by the way the guest driver fills its mapping.
+#: The highest leaf level for each method by which the guest driver fills a mapping.
 DRIVER_LEAVES: dict[DriverHow, int] = {"fault_pmd": 2, "fault_pud": 3}
 
 
 def path_end(call: ops.Mmap) -> Span:
-    """The pages of an area at which *call* maps."""
+    """The pages in an area where *call* maps."""
     return call.over if call.over is not None else Span(call.name or "", 0, call.source.pages)
 
 
@@ -41,9 +43,9 @@ def leaf_level(call: ops.Mmap) -> int:
 
 
 def touched_level(program: ops.Program) -> int:
-    """The level of the largest leaf that fits into a mapping of *program* and that a later access creates.
+    """The level of the largest leaf that fits into a mapping in *program* and is created by a later access.
 
-    It is 1 if there is none. Permissions, tasks and operations in between are ignored.
+    Returns 1 if there is none. Permissions, tasks and operations in between are ignored.
     """
     mapped: list[tuple[Span, int]] = []
     found = 1
@@ -64,25 +66,26 @@ def touches(call: ops.Call, place: Span) -> bool:
     return call.span.name == place.name and place.start <= call.span.start < place.end
 
 
-#: Names of areas; each area is larger than the largest mapping made there.
+#: Area names; each area is larger than the largest mapping made there.
 AREAS = ("a", "b", "c", "d")
 
 #: Sizes of a pci device, with weights: one page, adjacent pages, several page tables.
 _SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE: 6}
 
-#: A BAR of 1 GiB, for which a separate guest is booted.
+#: A 1 GiB BAR, for which a separate guest is booted.
 _LARGE = GIGABYTE
 
-#: Sizes of a device at the start of a guest's BAR, e.g. for vfio-pci: leaves of 2 MiB fit.
+#: Sizes of a device at the start of a guest's BAR, e.g. for vfio-pci: 2 MiB leaves fit.
 _ALONE_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
 
-#: Sizes of the device of a program with leaves: for 2 MiB, for 1 GiB, and for both.
+#: Device sizes for a program with leaves: for 2 MiB, for 1 GiB, and for both.
 _LEAF_SIZES = {
     **{TABLE: 2, TABLE + 1: 1, 2 * TABLE: 3, 3 * TABLE + 1: 2, 8 * TABLE: 2},
     **{GIGABYTE: 8, GIGABYTE + TABLE: 3, 2 * GIGABYTE: 5, 2 * GIGABYTE + TABLE + 1: 1, 4 * GIGABYTE: 2},
 }
 
-#: The usual maximum of pages that a program with leaves maps without one: each is a separate entry.
+#: The usual maximum number of pages that a program with leaves maps without one, since each is a separate
+#: entry.
 _SINGLE_PAGES = 3 * TABLE
 
 #: Sizes of a lowmem device: the guest's memory, in multiples of 8 pages, must suffice for all of them.
@@ -93,12 +96,13 @@ _ISA_SIZES = (8, 12, 16, 16, 0x30, 0x68, MAX_ISA_PAGES, MAX_ISA_PAGES)
 
 _TOP_SIZES = (1, 4, 16, 16, 64, 513, 2 * TABLE)
 
-#: How often a program has each of the two.
+#: The probability that a program has each of the two.
 _ISA_RATE, _TOP_RATE = 0.06, 0.05
 
 _USER_VIAS: tuple[ops.Via, ...] = tuple(via for via in ops.PCI_VIAS if via not in ("driver", "vfio"))
 
-#: The maximum total pages of pci devices with which a program may map past the end of one (``placement.py``).
+#: The maximum total number of pci device pages with which a program may map past the end of one
+#: (``placement.py``).
 _TAIL_PAGES = 1024
 
 
@@ -108,7 +112,7 @@ def devices(
     """Draw one to five devices, adjacent in the order of their names.
 
     :param rare: whether the first may be large
-    :param alone: whether the first is the only pci device: for vfio-pci, or because it is removed and added
+    :param alone: whether the first is the only pci device, for vfio-pci or because it is removed and added
     :param leaves: whether it must be large enough for leaves; it is then the only pci device as well
     :param fixed: whether at least one device must be at a fixed address
     """
@@ -136,16 +140,16 @@ def devices(
 
 
 def areas(on: tuple[ops.Device, ...]) -> tuple[ops.Area, ...]:
-    """Draw areas with room for the largest of the devices, and half as much after it."""
+    """Draw areas with room for the largest device plus half its size."""
     pages = max(24, *(device.pages + device.pages // 2 for device in on))
     return tuple(ops.Area(name, pages) for name in AREAS)
 
 
 class DrawnPlaces:
-    """The mappings of a program so far, derived from its text, and ranges near them.
+    """The mappings in a program so far, derived from its text, and ranges near them.
 
     :param passes_end: whether it may map past the end of its first device
-    :param leaves: whether its devices may have any size: then few mappings without leaves are large
+    :param leaves: whether its devices may have any size, in which case few mappings without leaves are large
     :param neighbours: whether ranges often lie at the borders of mappings
     """
 
@@ -173,11 +177,11 @@ class DrawnPlaces:
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
         self._last: Span | None = None
         self._sources: list[Span] = []
-        #: By area, the range of all pages ever mapped there.
+        #: For each area, the range of all pages ever mapped there.
         self._whole: dict[str, tuple[int, int]] = {}
-        #: Whether the next operation stays at the place of the last one, and whether it covers all of it.
+        #: Whether the next operation stays at the last one's place, and whether it covers all of that.
         self.stays = self.all = False
-        #: Pages that were written to, with or without success.
+        #: Pages that were written to, successfully or not.
         self.touched: list[Span] = []
 
     def used(self, span: Span) -> None:
@@ -218,7 +222,7 @@ class DrawnPlaces:
         return self._random.choice(list(self.areas))
 
     def span(self, name: str, most: int | None = None) -> Span:
-        """Draw pages of area *name*: a mapping, a part of it, or pages across one of its borders."""
+        """Draw pages in area *name*: all or part of a mapping, or pages across one of its borders."""
         draw, extent = self._random, self.areas[name]
         if self.all and name in self._whole:
             start, end = self._whole[name]
@@ -232,7 +236,7 @@ class DrawnPlaces:
         cut = self._cut(end - start)
         shape = draw.randrange(11)
         if shape == 10 and self._pieces[name]:
-            # All pages ever mapped, with those between.
+            # All pages ever mapped, including those in between.
             borders = self._whole[name]
         elif shape < 3:
             borders = (start, end)
@@ -254,7 +258,7 @@ class DrawnPlaces:
         return Span(name, first, max(last, first + 1))
 
     def inside(self, name: str) -> Span:
-        """Draw pages of one known mapping of area *name*: all of it, one end, or the middle."""
+        """Draw pages of one known mapping in area *name*: all of it, one end, or the middle."""
         draw = self._random
         if self.all or not self._pieces[name] or draw.random() < 0.25:
             return self.span(name)
@@ -265,9 +269,9 @@ class DrawnPlaces:
         return Span(name, first, last) if last <= self.areas[name] else self.span(name)
 
     def page(self, name: str, *, again: bool = False) -> Span:
-        """Draw one page of area *name*: the first, the last, or another page of a mapping.
+        """Draw one page in area *name*: the first, the last, or another page of a mapping.
 
-        :param again: whether it may also be a page of any area that was written to before
+        :param again: whether it may also be a previously written page in any area
         """
         draw = self._random
         if again and self.touched and draw.random() < 0.4:
@@ -283,9 +287,9 @@ class DrawnPlaces:
         return Span(name, page, page + 1)
 
     def destination(self, name: str, pages: int, like: int = 0) -> Span:
-        """Draw *pages* pages of area *name*, or fewer if they do not fit.
+        """Draw *pages* pages in area *name*, or fewer if they do not fit.
 
-        :param like: the page to begin at in many cases, so that page tables and holes lie as in the source
+        :param like: the page to begin at in many cases, so that page tables and holes line up with the source
         """
         extent = self.areas[name]
         pages = min(pages, extent)
@@ -307,7 +311,7 @@ class DrawnPlaces:
             pages = min(self._cut(device.pages) if pages is None else pages, most)
         span = self.device_span(device, pages)
         if pages is None and self._sources and draw.random() < 0.25:
-            # The same pages again, perhaps mapped in another way.
+            # The same pages again, perhaps mapped in a different way.
             span = draw.choice(self._sources)
             device = self.devices[span.name]
         self._sources.append(span)
@@ -330,7 +334,7 @@ class DrawnPlaces:
         return Span(over.name, over.start, min(over.end, over.start + most))
 
     def leaf_source(self) -> Span:
-        """Draw pages of a pci device that can hold leaves: one leaf, several, or one and a part."""
+        """Draw pages of a pci device that can hold leaves: one leaf, several, or one and part of another."""
         draw = self._random
         device = max(self._pci, key=lambda device: device.pages)
         units = [unit for unit in (GIGABYTE, GIGABYTE, TABLE) if unit <= device.pages] or [1]
@@ -383,7 +387,7 @@ class DrawnPlaces:
         return Span(span.name, start, span.end) if start < span.end else None
 
     def device_span(self, device: ops.Device, pages: int | None = None) -> Span:
-        """Draw pages of *device*: all, those at an end, or a few in the middle."""
+        """Draw pages of *device*: all, some at an end, or a few in the middle."""
         draw = self._random
         if pages is None:
             pages = device.pages if draw.random() < 0.3 else self._cut(device.pages)
@@ -401,8 +405,7 @@ class DrawnPlaces:
         if pages > TABLE:
             choices += [TABLE, TABLE + 1, TABLE - 1]
         if self._leaves and pages >= TABLE:
-            # Borders of leaves: inside one of 1 GiB, only those at multiples of 2 MiB leave smaller leaves
-            # whole.
+            # Leaf borders: inside a 1 GiB leaf, only cuts at multiples of 2 MiB leave smaller leaves whole.
             choices += [TABLE * (draw.randrange(pages // TABLE) + 1) for _ in range(3)]
         if self._leaves and pages >= GIGABYTE:
             choices += [GIGABYTE, GIGABYTE, GIGABYTE + TABLE, GIGABYTE - TABLE]

@@ -1,7 +1,8 @@
-"""The coverage of a hunt: the parts reached, the parts possible, and known violations on the way.
+"""Coverage results: the parts reached, the parts possible, and known violations met on the way.
 
-Violations are counted by operation and by the row that explains them. If a row explains a new kind of
-operation, the first such program is kept, so that a reader can decide whether the reason applies there too.
+Violations are counted by operation and by the row that explains them. When a row explains a violation in a
+new kind of operation, the first such program is kept, so that a reader can decide whether the reason applies
+there, too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pfnlab.programs.runs.violation import Violation
 if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.hunt_state import HuntState
 
-#: The number reached, and the number possible.
+#: The number reached and the number possible.
 Reached = tuple[Count, Count]
 
 

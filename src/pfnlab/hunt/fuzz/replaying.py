@@ -1,4 +1,4 @@
-"""Replay of a counterexample or a finding, to check whether it still shows the same behaviour."""
+"""Replays a counterexample or finding, to check whether it still shows the same behaviour."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: The start of a path of any version.
+#: The start of a path, in any version.
 _PATH = "pfnlab path "
 
 
@@ -50,9 +50,9 @@ class Case(NamedTuple):
 class Replaying(NamedTuple):
     """The machines of a replay.
 
-    :param on: machines instead of the recorded ones; empty for the recorded ones
-    :param trust: whether to run policies that are named only in a file
-    :param profile: the series whose behaviour is expected of the user's own kernels
+    :param on: machines to use instead of the recorded ones; empty for the recorded ones
+    :param trust: whether to run policies named only in a file
+    :param profile: the series that the user's own kernels are expected to behave like
     """
 
     on: Sequence[str] = ()
@@ -69,7 +69,7 @@ class Replaying(NamedTuple):
         """
         text = " ".join(what)
         file = Path(text)
-        # A text that is too long for a file name is not a file.
+        # Text that is too long for a file name is not a file.
         if text.startswith(_PATH):
             # The shell has removed the quotes around its words.
             path = replay.read_path(text if len(what) == 1 else shell_line(what))
@@ -92,7 +92,7 @@ class Replaying(NamedTuple):
                 raise Misuse(f"{source} names {file}, which would be run: read that policy, then say --trust")
 
     def _cases(self, file: Path) -> list[Case]:
-        """The counterexamples in a file that check wrote."""
+        """The counterexamples in a file written by check."""
         content = read_bytes(file, "counterexample", MOST_RECORDED)
         if content.lstrip()[:1] == b"{" and CheckResult.form().encode() in content:
             return self._of_check(read_text(file, "counterexample", MOST_RECORDED), str(file))
@@ -118,7 +118,7 @@ class Replaying(NamedTuple):
         with _said_of(source):
             paths = [(replay.read_path(path), schedule) for path, schedule in recordings]
         for path, _ in paths:
-            # Its steps are first found on the original machine, even to replay it on another.
+            # Its steps are first found on the original machine, even if it is replayed on another.
             self._check_asked(path.machine, source)
         with _said_of(source):
             return [Case(replay.Replay(path), path.machine, schedule, source) for path, schedule in paths]
@@ -131,7 +131,7 @@ class Replaying(NamedTuple):
             spec = named.spec
             steps: list[replay.JudgedStep] = []
             model = named.kind == "model"
-            # A kernel is compared with the machine on which the case was found.
+            # A kernel is compared with the machine where the case was found.
             if case.source and not (model and self.on):
                 self._check_asked(case.machine, case.source)
             try:
@@ -149,7 +149,7 @@ class Replaying(NamedTuple):
             yield _result(case.recorded.title, spec, steps, verdict)
 
     def _on_kernel(self, case: Case, named: named_machines.NamedMachine) -> Confirmation:
-        """Judge a kernel by the property, and compare it with the model on which the program was found."""
+        """Judge a kernel by the property, and compare it with the model where the program was found."""
         program, question, spec = case.recorded.program, case.recorded.question, named.spec
         if program is None:
             raise Misuse(f"{spec} cannot follow a schedule: replay the program that `check --save` keeps")
@@ -232,7 +232,7 @@ def _on_model(question: Question, spec: str, steps: Sequence[replay.JudgedStep])
 def _by_looking(
     program: Program, machines: Sequence[named_machines.NamedMachine], runs: Mapping[LookLevel, Sequence[Run]]
 ) -> list[Signature]:
-    """The changes caused by observing that the models of *machines* do not explain."""
+    """Changes caused by observing that the models of *machines* do not explain."""
     found = []
     for number, machine in enumerate(machines):
         own = {look: level_runs[number] for look, level_runs in runs.items()}

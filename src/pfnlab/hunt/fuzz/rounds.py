@@ -1,12 +1,12 @@
-"""Rounds of programs: drawn or listed, with observation levels, run on models; the next is drawn ahead.
+"""Rounds of programs: drawn or listed, given observation levels, and run on models; the next is drawn ahead.
 
-The coverage of earlier rounds biases each round, so a resumed hunt draws the same programs as an
-uninterrupted one.
+Each round is biased by the coverage of earlier rounds, which is saved, so a resumed hunt draws the same
+programs as an uninterrupted one.
 
-The level depends on the program's number, so seed and index determine the program. If a program runs under
-several levels, each machine must show the same under all of them, in the fields that both levels show. A
-difference is permitted if the machine's model, under the same two levels, differs in the same field of the
-same step.
+The level depends on the program's number, so seed and index determine the program. If a program runs at
+several levels, each machine must show the same at all of them, in the fields that both levels show. A
+difference is permitted if the machine's model, at the same two levels, differs in the same field of the same
+step.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ _M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
 class Looks(msgspec.Struct, frozen=True):
     """The observation levels of a hunt.
 
-    :param levels: the levels; programs use them in turn, by their numbers
-    :param each: run every program under each of the levels instead
+    :param levels: the levels; programs use them in turn, by program number
+    :param each: run every program at each of the levels instead
     """
 
     levels: tuple[LookLevel, ...] = (_P,)
@@ -66,15 +66,16 @@ class Looks(msgspec.Struct, frozen=True):
         return ",".join(self.levels) if self.each or len(set(self.levels)) == 1 else "mixed"
 
 
-#: In memory, which has no effect on the guest: the level of cells.
+#: Memory, which has no effect on the guest; used for cells.
 IN_MEMORY = Looks((_M,))
 
-#: Usually memory, which has no effect; two programs in ten through /proc, one of them only at its end.
+#: Mostly memory, which has no effect on the guest; two programs in ten through /proc, one of them only at its
+#: end.
 MIXED = Looks((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
 
 
 def looking_named(text: str) -> Looks:
-    """``proc`` for one level, ``memory,proc`` for every program under both, ``mixed`` for the default.
+    """Read ``proc`` as one level, ``memory,proc`` as every program at both, ``mixed`` as the default.
 
     :raises Misuse: if there is no such level
     """
@@ -87,14 +88,15 @@ def looking_named(text: str) -> Looks:
 
 
 def looked_at(run: Run, level: LookLevel) -> Run:
-    """*run* with the level in the name of its machine."""
+    """*run* with the level added to its machine's name."""
     return replace(run, machine=f"{run.machine} {level}")
 
 
 def changed_by_looking(
     program: Program, runs: Mapping[LookLevel, Run], predicted: Mapping[LookLevel, Run]
 ) -> list[tuple[tuple[LookLevel, LookLevel], Signature]]:
-    """Changes caused by observing a machine that its model does not explain; the first for two levels.
+    """Changes caused by observing a machine that its model does not explain; the first for each pair of
+    levels.
 
     :param runs: the machine's runs, by level
     :param predicted: its model's runs, by level; levels without a rule explain nothing and are left out
@@ -114,11 +116,11 @@ def changed_by_looking(
 
 
 class Opened(NamedTuple):
-    """The machines of a hunt, opened.
+    """The opened machines of a hunt.
 
     :ivar machines: by observation level and by name
-    :ivar predicting: by level and kernel, the model that predicts the effect of observing it; empty if each
-        program has one level
+    :ivar predicting: by level and kernel, the model that predicts the effect of observing that kernel; empty
+        if each program has one level
     """
 
     looking: Looks
@@ -136,16 +138,16 @@ def opened(
     *,
     blocks: bool = False,
 ) -> Iterator[Opened]:
-    """Open the machines *named* for every observation level; missing kernels are fetched.
+    """Open the *named* machines for every observation level, fetching missing kernels.
 
     Their guests end with the block.
 
-    :param looking: None for *usual* if the memory of all can be observed, otherwise for /proc
+    :param looking: None for *usual* if every machine's memory can be observed, otherwise for /proc
     :param guests: number of guests per kernel; None for the number of processors
-    :param blocks: whether kernels report the blocks that programs reach
+    :param blocks: whether kernels report the basic blocks that programs reach
     """
 
-    # A kernel's guests can be observed at any level, except those that are observed only at the end.
+    # A kernel's guests can be observed at any level, unless they are observed only at the end.
     kernels: dict[tuple[str, bool], Machine] = {}
 
     def opened_at(machine: NamedMachine, level: LookLevel) -> Machine:
@@ -183,8 +185,8 @@ def opened(
 def compared_together(
     specs: Sequence[str], profile: str | None = None, *, apart: bool = True
 ) -> list[list[str]]:
-    """The machines of each hunt: all of *specs* if models are among them, otherwise each kernel with the
-    model of its series.
+    """The machines for each hunt: all of *specs* if they include models, otherwise each kernel with its
+    series' model.
 
     :param profile: the series whose behaviour is expected of a user's kernel
     :param apart: whether several kernels form separate hunts; otherwise only a single kernel gets its model
@@ -213,30 +215,30 @@ def check_vocabulary(vocabulary: Vocabulary) -> None:
         raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
 
 
-#: The number of programs that are drawn with one bias, and run together by the machines.
+#: The number of programs drawn with the same bias and run together.
 ROUND = 250
 
-#: The number of cells that run together: few, so that progress is visible.
+#: The number of cells run together, kept low so that progress is visible.
 CELLS = 40
 
 #: The number of programs with new coverage that are kept as prefixes of later programs.
 PREFIXES = 64
 
-#: The thread switch interval in seconds while a round is drawn ahead.
+#: The thread switch interval, in seconds, while a round is drawn ahead.
 _SWITCH = 0.0005
 
 
 def end_of_round(index: int, together: int) -> int:
-    """The index after the last program of the round of program *index*."""
+    """The index after the last program in the round that contains program *index*."""
     return (index // together + 1) * together
 
 
 @dataclass
 class DrawnRound:
-    """Programs of a round with their runs on models, and the coverage after them.
+    """The programs in a round with their runs on models, and the coverage after them.
 
     :param extent: the index of the first program, and the one after the last
-    :ivar runs: the runs of each program by the name of the model; empty if there is no model
+    :ivar runs: each program's runs by model name; empty if there is no model
     """
 
     extent: tuple[int, int]
@@ -250,7 +252,7 @@ class DrawnRound:
 class Drawing:
     """The rounds of one hunt.
 
-    :param state: the state of the hunt; :meth:`round` adds the coverage
+    :param state: the state of the hunt, to which :meth:`round` adds the coverage
     :param models: the models that run each program first
     """
 
@@ -260,7 +262,7 @@ class Drawing:
         self._ahead: DrawnRound | None = None
 
     def round(self, end: int) -> DrawnRound:
-        """The programs from the state's next one up to *end*, generated now unless already drawn ahead."""
+        """The programs from the state's next one up to *end*; drawn now unless already drawn ahead."""
         state = self._state
         drawn, self._ahead = self._ahead, None
         if drawn is None or drawn.extent != (state.next, end):
@@ -272,7 +274,7 @@ class Drawing:
     def ahead(self, start: int, end: int) -> Iterator[None]:
         """Draw the next round and run it on models while others work on this one.
 
-        If blocks of kernels are the measure, the next round depends on this one, and is not drawn ahead.
+        If the measure is kernel blocks, the next round depends on this one, so it is not drawn ahead.
         """
         by_kernel = self._state.measure is Measure.KERNEL
         if not self._models.models or start % self.together or end <= start or by_kernel:
@@ -286,7 +288,7 @@ class Drawing:
                 drawn.append(self._draw(start, end, state.coverage, state.bias, state.prefixes))
 
         thread = threading.Thread(target=draw_ahead, name="ahead", daemon=True)
-        # Waiting for a guest's answer must not wait for the model, which never pauses.
+        # A thread that waits for a guest's answer must not also wait for the model, which never pauses.
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
         try:
@@ -302,7 +304,7 @@ class Drawing:
     ) -> DrawnRound:
         """Draw programs and run them on models, without changing shared state."""
         if (cells := self._state.cells) is not None:
-            # Cells are fixed, so their coverage is not needed.
+            # Cells are fixed, so coverage is not needed.
             drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
             drawn.programs = [cells.program(index) for index in range(start, end)]
             drawn.runs = [answer.runs for answer in self._answers(start, drawn)]
@@ -337,8 +339,8 @@ class Drawing:
 
 
 def with_prefix(prefixes: Sequence[Program], index: int, program: Program) -> list[Program]:
-    """The prefixes for later programs, plus *program*, which has new coverage."""
-    # A prefix must not require a separate guest of other programs.
+    """The prefixes for later programs, including *program*, which has new coverage."""
+    # A prefix must not force other programs into a separate guest.
     needs = program.needs
     if is_rare(index) or needs.slot or needs.reset or needs.past_end:
         return list(prefixes)

@@ -1,10 +1,10 @@
-"""Reproduction of a finding, and minimization of its program: fewer operations, then simpler arguments.
+"""Reproduces a finding and minimizes its program: fewer operations, then simpler arguments.
 
-A smaller program has to show the finding at the same operation: another one may show an equal signature for
-another reason.
+A smaller program must show the finding at the same operation, because a different operation may show an equal
+signature for a different reason.
 
-Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shorter`). Then simpler values
-of every argument are tried, in orders that terminate (:mod:`pfnlab.hunt.fuzz.simplifications`).
+Operations are removed until every one is needed (:mod:`pfnlab.programs.lang.shorter`). Then simpler values
+are tried for every argument, in orders that terminate (:mod:`pfnlab.hunt.fuzz.simplifications`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ from pfnlab.programs.runs.observation import Run, undecided
 
 
 def machines_of(signature: Signature) -> tuple[str, ...]:
-    """The machines that a signature names."""
+    """The machines named in a signature."""
     return tuple(machine for side in signature.sides for machine in side)
 
 
@@ -42,16 +42,17 @@ def steps_shown(
     repeated: bool = False,
     quick: bool = False,
 ) -> frozenset[int | None]:
-    """The steps at which *program* shows *signature*, None for the time before the first; empty if nowhere.
+    """The steps at which *program* shows *signature*; None stands for the time before the first. Empty if
+    nowhere.
 
-    The program runs in new guests if its guests have already printed a message of the signature.
+    The program runs in new guests if the current ones have already printed a message in the signature.
 
     :param ask: runs the program on all *machines*
     :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.placed_signatures`
-    :param repeated: whether the program has shown it before: then new guests decide, and a message that was
-        already printed then may now be printed before the finding
-    :param quick: also look for an alarm in guests that have run programs; the result must then be confirmed
-        in new ones
+    :param repeated: whether the program has shown it before. If so, new guests decide, and a message that had
+        already been printed at that time may now be printed before the finding
+    :param quick: also look for an alarm in guests that have already run programs; the result must then be
+        confirmed in new ones
     """
     rebooting = [machine for machine in machines if isinstance(machine, RebootableMachine)]
 
@@ -68,7 +69,7 @@ def steps_shown(
         for machine in rebooting:
             machine.reboot()
 
-    # A guest that survived an alarm is not reliable.
+    # A guest that has survived an alarm is not reliable.
     fresh = signature.raises_alarm and not quick
     try:
         if fresh:
@@ -84,16 +85,16 @@ def steps_shown(
 
 
 def first_of(steps: Collection[int | None]) -> int | None:
-    """The first of *steps*; None, the time before the first step, precedes all."""
+    """The first of *steps*; None, the time before the first step, precedes all others."""
     return min(steps, key=lambda step: -1 if step is None else step)
 
 
 class AtOperation:
-    """A test of candidates for :func:`shrink`: a candidate has to show a finding at the same operation.
+    """Tests candidates for :func:`shrink`: a candidate must show a finding at the same operation.
 
-    Each accepted candidate is the program from which later ones are derived.
+    Later candidates are derived from the last accepted one.
 
-    :param step: the step of *program* with the finding
+    :param step: the step in *program* with the finding
     :param steps_of: the steps at which a candidate shows it
     """
 
@@ -111,7 +112,9 @@ class AtOperation:
         return bool(shown)
 
     def _places(self, candidate: Program) -> set[int | None]:
-        """The steps of *candidate* that may be the operation: operations were removed, or one replaced."""
+        """The steps in *candidate* that may be the operation, since operations were removed or one was
+        replaced.
+        """
         at, ops = self._step, self._program.ops
         if at is None or len(candidate.ops) == len(ops):
             return {at}
@@ -133,12 +136,12 @@ def _unheld(op: Op) -> Op:
 
 
 def _is_part(some: Sequence[Op], ops: Sequence[Op]) -> bool:
-    """True if *some* are *ops* in the same order, perhaps with others between them."""
+    """True if *some* appear in *ops* in the same order, perhaps with others in between."""
     remaining = map(_unheld, ops)
     return all(_unheld(op) in remaining for op in some)
 
 
-#: The maximum number of programs run to minimize one.
+#: The maximum number of programs to run to minimize one.
 MOST_RUNS = 600
 
 
@@ -154,7 +157,7 @@ class Shrunk(msgspec.Struct, frozen=True):
 
 
 class _Enough(Exception):
-    """Raised when the limit is reached."""
+    """The limit has been reached."""
 
 
 def shrink(
@@ -166,7 +169,8 @@ def shrink(
     """The smallest program found, starting from *program*, for which *shows* returns True.
 
     :param shows: whether a program shows the same difference as *program* does
-    :param late: whether to run no more programs; the program found by then is one to continue from
+    :param late: returns whether to stop running programs; minimization can continue later from the program
+        found by then
     """
     answers: dict[bytes, bool] = {}
 
@@ -196,12 +200,12 @@ def shrink_quickly(
     most: int = MOST_RUNS,
     late: Callable[[], bool] = lambda: False,
 ) -> Shrunk:
-    """The smallest program that shows *signature* at the operation of *step*.
+    """The smallest program that shows *signature* at the operation in *step*.
 
-    A new guest for each try takes long, so an alarm is first looked for in guests that have run other
-    programs. If a new guest does not confirm the result, each try gets a new guest.
+    A new guest for each try takes long, so alarms are first looked for in guests that have run other
+    programs. If a new guest does not confirm the result, each try gets a new guest after all.
 
-    :param shows: the steps at which a program shows it, quickly or not (:func:`steps_shown`)
+    :param shows: returns the steps at which a program shows it, quickly or not (:func:`steps_shown`)
     """
     if signature.raises_alarm:
         quickly = AtOperation(program, step, lambda candidate: shows(candidate, True))
@@ -212,7 +216,7 @@ def shrink_quickly(
 
 
 def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Program]:
-    """Yield ever smaller programs that show the difference, until no smaller one does."""
+    """Yield smaller and smaller programs that show the difference, until no smaller one does."""
     before = None
     while before != program:
         before = program

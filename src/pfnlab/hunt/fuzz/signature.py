@@ -1,14 +1,14 @@
 """The signature of a difference, which is independent of the program around it.
 
-A signature describes one difference between a program's runs: the first, or a later one that follows from no
-earlier one. It has five parts: the kind of finding, the field that differs, the kind of operation, the groups
-of machines with equal values, and the shape of these values. A shape is the values without numbers and names:
-``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have two. Two differences with
-equal signatures are the same difference; for alarms and violations, which kernels show by themselves, the
-machines are ignored.
+A signature describes one difference between a program's runs: the first, or a later one that does not follow
+from an earlier one. It has five parts: the kind of finding, the field that differs, the kind of operation,
+the groups of machines with equal values, and the shape of these values. The shape is the values without
+numbers and names: ``a[4:8]`` and ``b[0:1]`` have the same shape, while a missing flag and a missing VMA have
+different ones. Two differences with equal signatures count as the same. For alarms and violations, which a
+single kernel can show on its own, the machines are ignored.
 
-A difference may follow from an earlier one: two machines that once differed may diverge further for that
-reason alone. So after a difference a step counts only if the machines were in the same state before it:
+A difference may follow from an earlier one: machines that differed once may diverge further for that reason
+alone. So after a difference, a step counts only if the machines were in the same state before it:
 
 1. ``log``, ``value``, ``flushes`` and ``events`` are not state: all later steps count.
 2. After a difference in state no step counts, until a step in which all machines were observed in the same
@@ -17,7 +17,7 @@ reason alone. So after a difference a step counts only if the machines were in t
    are in the state. Effects of a store, a claim or a missing task are invisible: no later step counts. Nor
    does a step in a schedule whose operations had other results or values: it is another schedule.
 
-Fields of one step all count: only a smaller program can order differences within a step.
+All fields in a step count, because only a smaller program can tell which difference in a step came first.
 """
 
 import hashlib
@@ -41,28 +41,28 @@ from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
-#: Log lines that no rule of a program explains, unless the model predicts them.
+#: Log lines that no rule explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
-#: The kind of a difference between runs of one machine at two observation levels.
+#: The kind for a difference between one machine's runs at two observation levels.
 LOOKING = "looking"
 
-#: The kind of a property that a kernel violates for no known reason.
+#: The kind for a property that a kernel violates for no known reason.
 VIOLATION = "violation"
 
-#: The kind of a machine whose guest did not run to the end.
+#: The kind for a machine whose guest did not run to the end.
 LOST = "lost"
 
 #: Before the first operation.
 START = "start"
 
-#: The reasons that make kernels incomparable: none continues, or each has another answer.
+#: The reasons that make kernels incomparable: none continues, or each has a different answer.
 UNCOMPARABLE = frozenset({Why.NO_END, Why.MACHINE_DECIDES})
 
-#: The reasons that come from the model: it has no rule, or no answer exists.
+#: The reasons that come from the model: it has no rule, or there is no answer.
 MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
 
-#: The reasons for which a model has no answer although kernels continue.
+#: The reasons why a model has no answer although kernels continue.
 KERNELS_GO_ON = MODELS_OWN - {Why.NO_END}
 
 
@@ -73,10 +73,10 @@ class Signature(msgspec.Struct, frozen=True):
         ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that no model predicts;
         ``looking`` for a change caused by observing; ``leftover`` for entries of the memtype list (the book)
         after every task has ended; ``lost`` for a machine whose guest did not run to the end
-    :param field: the field of a step, empty if a kernel raised an alarm or a machine was lost
+    :param field: the field of the step; empty if a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
     :param sides: the groups of machines with equal values; for an alarm, the machines that raised it
-    :param shape: these values, without numbers and names; kind and title of an alarm; a property's name
+    :param shape: these values, without numbers and names; or an alarm's kind and title, or a property's name
     """
 
     kind: str
@@ -87,18 +87,18 @@ class Signature(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """A short name; a finding that a kernel shows by itself has one name for all kernels."""
+        """A short name; a finding that a kernel shows on its own has the same name for all kernels."""
         named = replace(self, sides=()) if self.by_itself else self
         return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:12]
 
     @property
     def by_itself(self) -> bool:
-        """True if a kernel shows it by itself, so that it is the same finding on every kernel."""
+        """True if a kernel shows it on its own, so that it is the same finding on every kernel."""
         return self.kind == VIOLATION or self.raises_alarm
 
     @property
     def raises_alarm(self) -> bool:
-        """True if it is a kernel alarm, after which the guest is not reliable."""
+        """True if it is a kernel alarm, after which the guest is no longer reliable."""
         return self.kind == "alarm" and not self.field
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ class Signature(msgspec.Struct, frozen=True):
         return " ".join(part for part in (self.kind, self.op, self.field, f"({sides}): {self.shape}") if part)
 
 
-#: The fields of a step that are the state after it.
+#: The fields that make up the state after a step.
 STATE_FIELDS = ("book", "vmas", "tracked", "prots", "ptes")
 
 #: The fields without which the state is unknown.
@@ -114,9 +114,9 @@ _SEEN = ("book", "vmas", "ptes")
 
 
 class Followed(list[Difference]):
-    """The differences that follow from no earlier one, in step order.
+    """The differences that do not follow from earlier ones, in step order.
 
-    :ivar equal: whether differences after the last step count too
+    :ivar equal: whether differences after the last step also count
     """
 
     equal: bool = True
@@ -144,7 +144,7 @@ def own_differences(program: Program, runs: Sequence[Run]) -> Followed:
 
 
 def _hides(program: Program, step: int, fields: set[str]) -> bool:
-    """True if machines may diverge although they will be observed in the same state."""
+    """True if machines may diverge although they are later observed in the same state."""
     if program.needs.held:
         return bool(fields & {"result", "value"})
     return "result" in fields and not (step < len(program.ops) and _all_seen(program.ops[step]))
@@ -166,7 +166,7 @@ def _is_seen(runs: Sequence[Run], step: int) -> bool:
 def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Signature | None:
     """The signature of the first finding in the runs of *program*, or None.
 
-    :param agreed: whether faults on which machines agree are findings too: a warning that all of them print,
+    :param agreed: whether faults that all machines share are findings too: a warning that all of them print,
         unless a model was run, and a property that kernels violate for no known reason
     """
     return next(iter(signatures_of(program, runs, agreed=agreed)), None)
@@ -175,7 +175,7 @@ def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) 
 def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Signature]:
     """The distinct signatures of all findings in the runs of *program* that do not follow from others.
 
-    An alarm comes first. After it, only differences before it count; for other findings see
+    An alarm comes first, followed only by differences that happened before it; for other findings see
     :func:`own_differences`.
     """
     placed = placed_signatures(program, runs, agreed=agreed)
@@ -185,10 +185,10 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
 def judged_signatures(
     program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
 ) -> list[Signature]:
-    """The signatures of findings that each kernel shows by itself, without a comparison.
+    """The signatures of findings that each kernel shows on its own, without a comparison.
 
-    A log line is a finding if a property decides so. A lost guest is not a finding: an operation that no rule
-    decides may wait for ever.
+    A log line is a finding only if a property says so. A lost guest is not a finding, because an operation
+    without a rule may wait for ever.
 
     :param broken: the result of :func:`kernel_violations`; None to compute it
     """
@@ -198,7 +198,7 @@ def judged_signatures(
 def placed_by_itself(
     program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
-    """The signatures of :func:`judged_signatures`, each with its step; None before the first."""
+    """The signatures from :func:`judged_signatures`, each with its step; None before the first."""
     found: list[tuple[int | None, Signature]] = []
     for run in runs:
         own = None if broken is None else [one for one in broken if one.machine == run.machine]
@@ -208,9 +208,9 @@ def placed_by_itself(
 
 
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
-    """The other signatures of the steps in which *runs* show *signature*.
+    """The other signatures in the steps where *runs* show *signature*.
 
-    If no smaller program shows *signature*, they follow from it, or it from them.
+    If no smaller program shows *signature*, either they follow from it or it follows from them.
     """
     placed = _placed(program, runs, alarms=False, judged=True)
     steps = {step for step, other in placed if other == signature}
@@ -220,7 +220,7 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 def placed_signatures(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
-    """The signatures of :func:`signatures_of`, each with its step; None before the first."""
+    """The signatures from :func:`signatures_of`, each with its step; None before the first."""
     return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
 
 
@@ -251,7 +251,7 @@ def _placed(
 
 
 def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int | None, Signature]]:
-    """The properties that kernels violate for no known reason, whether machines differ or not."""
+    """The properties that kernels violate for no known reason, whether or not machines differ."""
     broken: dict[tuple[int, str], list[str]] = {}
     for violation in violated:
         if violation.unknown:
@@ -284,12 +284,12 @@ def without_once(run: Run) -> Run:
 
 
 def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
-    """True if *runs* could not show *signature*, because its once-per-boot line was already printed."""
+    """True if *runs* could not show *signature* because its once-per-boot line had already been printed."""
     return any(plain(message) in signature.shape for message in spent_messages(runs))
 
 
 def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signature] | None:
-    """The first alarm that counts by itself, with the machines whose kernels raised it, and its step."""
+    """The first alarm that counts on its own, with the machines whose kernels raised it, and its step."""
     for run in runs:
         alarm = run.alarm
         if alarm is not None:
@@ -301,7 +301,7 @@ def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signatur
 
 
 def signature_between(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
-    """The signature of one difference of *runs*."""
+    """The signature of one difference between *runs*."""
     runs = common_events(runs)
     at, spent_lines = difference.step, spent_messages(runs)
     present = [run for run in runs if at < len(run.steps)]
@@ -319,7 +319,7 @@ def signature_between(program: Program, runs: Sequence[Run], difference: Differe
 
 
 def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
-    """True if one of two logs has more alarms, not counting those that only a model predicts."""
+    """True if one of the two logs has more alarms, not counting those that only a model predicts."""
     more = Counter(second) - Counter(first)
     if not modelled:
         more += Counter(first) - Counter(second)
@@ -327,7 +327,7 @@ def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: b
 
 
 def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:
-    """Log lines that need an explanation, unless a model was run, which could explain them."""
+    """Log lines that need an explanation; none if a model was run, which could explain them."""
     if any(run.machine.startswith("model:") for run in runs):
         return []
     sides = (tuple(run.machine for run in runs),)

@@ -1,7 +1,7 @@
-"""The programs that are simpler than a program in one respect, and not more complicated in others.
+"""Programs that are simpler than a given one in one respect and no more complicated in any other.
 
-They have fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, or plainer
-words. So repeated simplification terminates.
+They have fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task instead of
+another, or plainer words. So repeated simplification terminates.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,17 +21,17 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import NO_DEVICE, ROWS
 
-#: The number of pages that a limit permits, the plainest first.
+#: Page counts that a limit may permit, plainest first.
 _ROOMS = (None, 0, 1, 4)
 
-#: The fields of each operation of the table by name.
+#: The fields of each operation in the table, by name.
 _DECLARED: dict[type, dict[str, Field]] = {
     kind: dict(zip(kind.__struct_fields__, row.fields, strict=True)) for kind, row in ROWS.items()
 }
 
 
 def simplifications(program: Program) -> Iterator[Program]:
-    """Every program that is simpler than *program* in one respect, the greatest simplifications first."""
+    """Every program that is simpler than *program* in one respect, greatest simplification first."""
     if program.thp is not None:
         yield replace(program, thp=None)
     yield from _devices(program)
@@ -51,7 +51,7 @@ def _with_op(program: Program, place: int, op: Op) -> Program:
 
 
 def spans_of(call: Any) -> dict[str, Span]:
-    """The ranges of an operation, by field."""
+    """The ranges in an operation, by field."""
     fields = ((name, getattr(call, name)) for name in call.__struct_fields__)
     return {name: value for name, value in fields if isinstance(value, Span)}
 
@@ -69,7 +69,7 @@ def _pages(call: Any) -> int:
 
 
 def _devices(program: Program) -> Iterator[Program]:
-    """*program* with a device removed, replaced by the first one, or made smaller."""
+    """*program* with one device removed, replaced by the first one, or made smaller."""
     used = [device for device in program.devices if _reach(program, device.name)]
     remaining = tuple(used or program.devices[:1])
     if remaining != program.devices:
@@ -95,7 +95,7 @@ def _devices(program: Program) -> Iterator[Program]:
 
 
 def _areas(program: Program) -> Iterator[Program]:
-    """*program* without a declared area, with a smaller one, or with one area instead of two."""
+    """*program* with a declared area removed or made smaller, or with two areas merged."""
     for place, area in enumerate(program.areas):
         others = (*program.areas[:place], *program.areas[place + 1 :])
         yield replace(program, areas=others)
@@ -112,7 +112,7 @@ def _areas(program: Program) -> Iterator[Program]:
 
 
 def _area_names(program: Program) -> list[str]:
-    """The areas of *program* in order of their names."""
+    """The areas in *program*, sorted by name."""
     devices = {device.name for device in program.devices} | {*NO_DEVICE}
     names = {area.name for area in program.areas}
     for op in program.ops:
@@ -123,7 +123,7 @@ def _area_names(program: Program) -> list[str]:
 
 
 def _renamed(program: Program, old: str, new: str) -> Program:
-    """*program* with the name *new* in place of *old*; two declared areas may become one."""
+    """*program* with the name *old* replaced by *new*; two declared areas may become one."""
 
     def renamed(value: Any) -> Any:
         return replace(value, name=new) if getattr(value, "name", None) == old else value
@@ -179,7 +179,7 @@ def _calls(call: Any) -> Iterator[Any]:
 
 
 def _bytes(part: ByteRange) -> Iterator[ByteRange | None]:
-    """Unspecified bytes, fewer bytes, or bytes from the start of the page; plain numbers before odd ones."""
+    """Unspecified bytes, fewer bytes, or bytes from the start of the page; round numbers before odd ones."""
     yield None
     yield from (ByteRange(part.offset, length) for length in (1, 8, PAGE_SIZE) if length < part.length)
     yield from (ByteRange(offset, part.length) for offset in (0, PAGE_SIZE - 4) if offset < part.offset)
@@ -200,7 +200,7 @@ def _words(value: Any) -> Iterator[Any]:
 
 
 def plainest(kind: type, field: str) -> tuple[str, ...]:
-    """Words of the field *field* of an operation or of a mapping kind, the plainest first."""
+    """The words for *field* of an operation or mapping kind, plainest first."""
     declared = _DECLARED.get(kind, {}).get(field)
     if isinstance(declared, Word | Ending):
         return declared.plainer or tuple(declared.numbers)
@@ -208,13 +208,13 @@ def plainest(kind: type, field: str) -> tuple[str, ...]:
 
 
 def plain_flag(kind: type, field: str) -> bool | None:
-    """The plainer value of the flag *field* of an operation, or None."""
+    """The plainer value of an operation's flag *field*, or None."""
     declared = _DECLARED.get(kind, {}).get(field)
     return declared.plainer if isinstance(declared, Flag) else FLAGS.get(field)
 
 
 def _shorter(call: Any) -> Iterator[Any]:
-    """*call* on fewer pages: the first, the last, or half of them; sources and targets together."""
+    """*call* on fewer pages: the first, the last, or half of them; sources and targets shrink together."""
     if isinstance(call, Mmap):
         for pages in _page_counts(call.source.pages, 1):
             source = Span(call.source.name, call.source.start, call.source.start + pages)
@@ -253,7 +253,7 @@ def _page_counts(pages: int, least: int) -> Iterator[int]:
 
 
 def _below(pages: int) -> int:
-    """The next lower number; for large ones, the next multiple of one or many page tables' pages."""
+    """The next lower number; for large numbers, the next lower multiple of one or more page tables' pages."""
     unit = next((unit for unit in (64 * TABLE, TABLE) if pages > 4 * unit), 1)
     return (pages - 1) // unit * unit
 
@@ -273,7 +273,7 @@ def _lower(program: Program) -> Iterator[Program]:
 
 
 def _moved(program: Program) -> Iterator[Program]:
-    """*program* with all page numbers halved, or with all pages of one name moved lower."""
+    """*program* with all page numbers halved, or with all pages of one area or device moved lower."""
     yield from _each_span(program, None, lambda page: page // 2)
     names = {span.name for op in program.ops for span in spans_of(op.call).values()}
     for name in sorted(names):
@@ -285,7 +285,7 @@ def _moved(program: Program) -> Iterator[Program]:
 
 
 def _each_span(program: Program, name: str | None, lowered: Callable[[int], int]) -> Iterator[Program]:
-    """*program* with the borders of the ranges of *name* (None: of all) lowered, if that changes it."""
+    """*program* with the bounds of all ranges in *name* lowered (None: in any name), if that changes it."""
     ops = []
     for op in program.ops:
         call: Any = op.call

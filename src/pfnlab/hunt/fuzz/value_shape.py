@@ -1,6 +1,6 @@
 """The shape of two values that differ: the values without numbers and names.
 
-``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have two.
+``a[4:8]`` and ``b[0:1]`` have the same shape; a missing flag and a missing VMA have different ones.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
 
-#: The part of a shape for a machine without a value that the other has.
+#: The part of a shape that stands for a value missing on one machine.
 NOTHING = "-"
 
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
@@ -23,7 +23,7 @@ _SHARERS = re.compile(r" x\d+( .*)?$")
 
 
 def shape(field: str, first: Any, second: Any) -> str:
-    """The difference between two values of *field*, in words without numbers and names."""
+    """The difference between two values of *field* in words, without numbers and names."""
     if field == "flushes":
         return "fewer" if first < second else "more"
     if field == "events":
@@ -52,7 +52,7 @@ def _order(first: tuple[str, ...], second: tuple[str, ...]) -> str:
 
 
 def _by_place(first: tuple[Any, ...], second: tuple[Any, ...]) -> str:
-    """The differences between VMAs or entries at the same addresses; if there are none, between the
+    """The differences between VMAs or entries at the same addresses, or if there are none, between the
     addresses.
     """
     left = {(element.task, element.span): element for element in first}
@@ -90,7 +90,7 @@ def _attributes(left: Any, right: Any) -> set[str]:
 
 
 def _element(value: Any) -> str:
-    """One element of a field without address and numbers."""
+    """One element of a field, without its address and numbers."""
     if isinstance(value, BookEntry):
         return value.mode
     if isinstance(value, VmaSeen):
@@ -111,5 +111,5 @@ def plain(value: Any) -> str:
 
 
 def lost_shape(reason: str) -> str:
-    """The reason why a machine was lost, without its console's path: the crash title, and its end."""
+    """The reason why a machine was lost, without the path of its console: the crash title and the end."""
     return _DECIMAL.sub("N", plain(_CONSOLE.sub("", reason)))

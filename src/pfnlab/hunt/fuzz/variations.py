@@ -1,4 +1,4 @@
-"""Variations of a program: all its mappings change in the same way, to see whether a finding persists."""
+"""Variations of a program: all mappings are changed in the same way, to see whether a finding persists."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ _OTHER_MODE = {
 
 
 def doubled(program: Program) -> Program | None:
-    """*program* with twice as many pages everywhere; an access still covers a single page."""
+    """*program* with twice as many pages everywhere; each access still covers a single page."""
     ops = []
     for op in program.ops:
         call: Any = op.call
@@ -57,13 +57,13 @@ def _valid(program: Program) -> Program | None:
     return program
 
 
-#: The variations, each with its program; None if that is not a program or is unchanged.
+#: The variations, each with its program; None if the result is not a valid program or is unchanged.
 VARIATIONS: tuple[Callable[[Program], Program | None], ...] = (
     doubled,
-    # Mappings of devices through the interface with the other cache mode.
+    # Map devices through the interface with the other cache mode.
     lambda program: _mapped(program, lambda call: {"via": _OTHER_MODE.get(call.via, call.via)}),
-    # Shared mappings of devices become private, and private ones shared.
+    # Make shared device mappings private, and private ones shared.
     lambda program: _mapped(program, lambda call: {"shared": not call.shared}),
-    # Mappings of devices populated at once if they were not, and the reverse.
+    # Populate device mappings immediately if they were not, and the reverse.
     lambda program: _mapped(program, lambda call: {"populate": not call.populate}),
 )

@@ -1,4 +1,4 @@
-"""Bisection of rules, of available versions, or of the commits of a tree, between a good and a bad end."""
+"""Bisects rules, available versions, or commits in a tree between a good and a bad end."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal, NamedTuple, TypeVar
@@ -16,7 +16,7 @@ Candidate = TypeVar("Candidate")
 
 
 class Boundary(NamedTuple):
-    """Two candidates of a line with no decided candidate between them.
+    """Two candidates in a line with no decided candidate between them.
 
     :ivar good: the last good candidate
     :ivar bad: the first bad candidate
@@ -31,9 +31,9 @@ class Boundary(NamedTuple):
 def boundary(line: Sequence[Candidate], ask: Callable[[Candidate], BisectWord]) -> Boundary:
     """Bisect a line whose first candidate is good and whose last is bad.
 
-    A candidate that behaves like neither end is skipped, and the nearest one is tried instead.
+    A candidate that behaves like neither end is skipped, and the nearest other one is tried instead.
 
-    :param ask: tests one candidate; never called for the first and the last
+    :param ask: tests one candidate; never called for the first or last one
     """
     good, bad, passed = 0, len(line) - 1, set[int]()
     while True:
@@ -52,7 +52,7 @@ def boundary(line: Sequence[Candidate], ask: Callable[[Candidate], BisectWord]) 
 
 
 def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], bool]) -> Sequence[Candidate]:
-    """A minimal subset of *parts* that is sufficient: none of its parts can be left out.
+    """A minimal sufficient subset of *parts*: none of its parts can be left out.
 
     Halves are tried first; if neither suffices, parts are left out one by one.
     """
@@ -72,7 +72,7 @@ def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], b
 #: The candidates of a bisection.
 BisectOver = Literal["rules", "versions", "commits"]
 
-#: Runs the program of a search on one candidate this many times; a candidate without runs decides nothing.
+#: Runs a search's program on one candidate this many times; a candidate without runs decides nothing.
 RunOn = Callable[[str, int], Sequence[Run]]
 
 
@@ -145,7 +145,7 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
         return Outcome.UNDECIDED if self.left or nothing else Outcome.AS_EXPECTED
 
 
-#: The words kept for a later search, which repeats undecided ones.
+#: The words kept for later searches; undecided candidates are tested again.
 _KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neither"}
 
 
@@ -153,8 +153,8 @@ class CandidateTests:
     """Tests of candidates; each answer is kept.
 
     :param target: distinguishes the two ends
-    :param repeat: the number of runs of each candidate: bad once is bad
-    :param before: the answers of an earlier search
+    :param repeat: the number of runs per candidate: if it is bad once, it is bad
+    :param before: an earlier search's answers
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class CandidateTests:
         self.tried: list[Tried] = []
 
     def __call__(self, candidate: str) -> BisectWord:
-        """The verdict on a candidate; undecided answers of an earlier search are tested again."""
+        """The verdict on a candidate; candidates that an earlier search left undecided are tested again."""
         earlier = _KEPT.get(self._before(candidate) or "")
         if earlier is not None:
             self._note(Tried(candidate=candidate, word=earlier, runs=0))
@@ -204,7 +204,7 @@ def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
 
 
 def bisect_rules(ends: tuple[str, str], tests: CandidateTests) -> tuple[BisectedRule, ...]:
-    """A minimal set of rules that make the good model bad; empty if the models do not show the difference."""
+    """A minimal set of rules that turn the good model bad; empty if the models do not show the difference."""
     good, bad = map(exact, ends)
     changes = changes_between(good, bad)
 
@@ -217,7 +217,7 @@ def bisect_rules(ends: tuple[str, str], tests: CandidateTests) -> tuple[Bisected
 
 
 def _rules(changes: Sequence[str], good: str, bad: str) -> tuple[BisectedRule, ...]:
-    """The changes from a good version to a bad one, each as introduced by the newer of the two."""
+    """The changes from a good to a bad version, each as introduced by the newer of the two."""
     mends = version_key(good) > version_key(bad)
     newer = good if mends else bad
     brought = {

@@ -1,4 +1,4 @@
-"""The target of a bisection: a program's sign between two machines, or a property that one violates."""
+"""Bisection targets: a program's sign between two machines, or a property that one of them violates."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -17,7 +17,7 @@ BisectWord = Literal["good", "bad", "neither", "undecided"]
 
 
 class BisectTarget(Protocol):
-    """A test for runs of one program."""
+    """A test for one program's runs."""
 
     program: Program
 
@@ -29,10 +29,10 @@ class BisectTarget(Protocol):
 
 
 class SignTarget:
-    """The first step in which the runs of both ends diverge.
+    """The first step in which the two ends' runs diverge.
 
-    :param good: the run of the good end; *bad* is the run of the other
-    :raises Misuse: if they do not diverge, or one of them did not end
+    :param good: the good end's run; *bad* is the bad end's
+    :raises Misuse: if the runs do not diverge, or one of them did not end
     """
 
     def __init__(self, name: str, program: Program, good: Run, bad: Run) -> None:
@@ -48,7 +48,7 @@ class SignTarget:
             )
 
     def word(self, run: Run) -> BisectWord:
-        """The end that *run* behaves like in that step."""
+        """The end that *run* resembles in that step."""
         found = sign_word(self.sign, self._bad, self._good, run)
         return "bad" if found == "before" else "good" if found == "after" else found
 
@@ -59,9 +59,9 @@ class SignTarget:
 
 
 class PropertyTarget:
-    """A property that the bad end violates and the good one does not.
+    """A property that the bad end violates and the good end does not.
 
-    :raises Misuse: if it holds on the bad end, or the good one violates it
+    :raises Misuse: if it holds on the bad end, or the good end violates it
     """
 
     def __init__(self, prop: str, program: Program, good: Run, bad: Run) -> None:
@@ -97,7 +97,7 @@ def program_of_bug(bug: Bug) -> str:
 
 
 def of_all(words: Sequence[BisectWord]) -> BisectWord:
-    """The word for a candidate that was run several times: bad once is bad."""
+    """The word for a candidate run several times: if it is bad once, it is bad."""
     for word in ("bad", "neither", "undecided"):
         if word in words:
             return word

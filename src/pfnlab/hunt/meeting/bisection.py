@@ -1,4 +1,4 @@
-"""A bisection as requested: the target, the two ends, and the candidates between them."""
+"""Runs a bisection as requested: finds the target, the two ends, and the candidates between them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,22 +31,22 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import NamedMachine, fetch_missing, name_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
-#: The number of runs of a candidate for programs that hold processors, and for others.
+#: The number of runs per candidate, for programs that hold processors and for others.
 _REPEAT_HELD, _REPEAT = 3, 1
 
-#: The scope that is searched for a program that violates a property.
+#: The scope to search for a program that violates a property.
 _SCOPE = "small"
 
 
 class BisectOptions(NamedTuple):
     """The options of a bisection.
 
-    :ivar tree: a git tree; the ends are then commits of it
-    :ivar repeat: the number of runs of a candidate; None for three if processors are held, otherwise one
+    :ivar tree: a git tree; the ends are then commits in it
+    :ivar repeat: the number of runs per candidate; None for three if processors are held, otherwise one
     :ivar afresh: ignore cached answers
-    :ivar configuration: the configuration of kernels to build
-    :ivar jobs: concurrent commands of a build
-    :ivar series: use the model of this series for a tree
+    :ivar configuration: the configuration for kernels to build
+    :ivar jobs: the number of concurrent build commands
+    :ivar series: the series whose model to use for a tree
     """
 
     tree: Path | None = None
@@ -61,7 +61,7 @@ class _Aim(NamedTuple):
     """The target of a bisection.
 
     :ivar label: the name that the user gave it
-    :ivar prop: the property that a bad machine violates; empty if the program's sign counts
+    :ivar prop: the property that a bad machine violates; empty if the program's sign is used
     """
 
     label: str
@@ -72,7 +72,7 @@ class _Aim(NamedTuple):
     def target(self, good: Run, bad: Run) -> BisectTarget:
         """The test that distinguishes the two ends.
 
-        :raises Misuse: if they behave the same
+        :raises Misuse: if the two ends behave the same
         """
         if self.prop:
             return PropertyTarget(self.prop, self.program, good, bad)
@@ -82,11 +82,11 @@ class _Aim(NamedTuple):
 def bisected(
     name: str, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
 ) -> bisect.BisectResult:
-    """Find the boundary between a good end and a bad one.
+    """Find the boundary between a good and a bad end.
 
     :param name: a program, a property, or a bug by its number
     :param good: a version or ``model:VERSION`` for the model, ``qemu:VERSION`` for available kernels, or a
-        commit of the tree; *bad* has the same forms
+        commit in the tree; *bad* takes the same forms
     :raises Misuse: if an end or the target does not exist, or the ends behave the same
     :raises Undecided: if an end cannot be run
     """
@@ -175,7 +175,7 @@ def _in_tree(
 def _halve_commits(
     tree: TreeCommits, ends: tuple[str, str], tests: bisect.CandidateTests, like_new: str
 ) -> tuple[str, str, tuple[str, ...]]:
-    """The last commit that behaves like the older end, the first that behaves like the newer, and the
+    """The last commit that behaves like the older end, the first that behaves like the newer end, and the
     undecided ones.
     """
     target, without, passed = ends[1], [ends[0]], list[str]()
@@ -200,7 +200,7 @@ def _result(
     left: tuple[str, ...] = (),
     **more: Any,
 ) -> bisect.BisectResult:
-    """The result of a search over candidates: its ends, and the two adjacent ones at the boundary."""
+    """The result of a search over candidates: its ends, and the two adjacent candidates at the boundary."""
     return bisect.BisectResult(
         made=Made.now(),
         sought=aim.label,
@@ -225,7 +225,7 @@ def _candidate_tests(
     options: BisectOptions,
     say: Callable[[str], None],
 ) -> bisect.CandidateTests:
-    """Tests of slow candidates: each answer is reported, and kept for later searches with the same ends."""
+    """Tests for slow candidates: each answer is reported, and kept for later searches with the same ends."""
     repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
     kept = AnswerCache(
         program_hash(aim.program), target.description(), *ends, str(repeat), afresh=options.afresh
@@ -259,7 +259,7 @@ def _version(end: NamedMachine) -> str:
 
 
 def _aim(name: str, bad: str | None) -> _Aim:
-    """The program of a name or of a bug, or one that violates a property on the model of *bad*.
+    """The program with that name or for that bug, or one that violates a property on the model of *bad*.
 
     :raises Misuse: if *name* is not a program, a bug or a property, or the property holds there
     """
@@ -277,7 +277,7 @@ def _aim(name: str, bad: str | None) -> _Aim:
 
 
 def _breaking(prop: str, version: str) -> Program:
-    """The shortest program that violates a property on the model of a version."""
+    """The shortest program that violates a property on the model of *version*."""
     scope = load_scope(_SCOPE)
     (answer,) = check(ModelMachine(version), scope, questions([prop], scope)).answers
     if answer.program is None:

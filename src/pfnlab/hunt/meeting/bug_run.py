@@ -1,7 +1,7 @@
-"""A bug shown by its programs on a machine that has it, on one that does not, and on other machines.
+"""Shows a bug with its programs on a machine that has it, on one that does not, and on other machines.
 
-The sign of a bug in a program is the first step in which the two machines diverge, preferably in a field
-visible to user space. A machine has the bug if it answers that step like the first.
+A bug's sign in a program is the first step in which the two machines diverge, preferably in a field visible
+to user space. A machine has the bug if it answers that step like the first machine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ class HeldMachine(msgspec.Struct, frozen=True):
 
 
 def held_answer(row: HeldBy, run: Run) -> str:
-    """The answer of a run in the step that *row* names, e.g. ``EINVAL``; ``-`` if it has no line.
+    """A run's answer in the step named by *row*, e.g. ``EINVAL``; ``-`` if it has no line.
 
     :raises Misuse: if the run has no such step
     """
@@ -64,17 +64,17 @@ def held_answer(row: HeldBy, run: Run) -> str:
     return ", ".join(cell(step, row.field)) or "-"
 
 
-#: The word for a machine; ``before`` and ``after`` are used if it is not a bug but a change.
+#: The word for a machine; ``before`` and ``after`` are used for changes that are not bugs.
 ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided"]
 
-#: The folder of programs outside the library.
+#: The folder for programs outside the library.
 _HISTORY = "history/"
 
 
 def is_as_expected(word: str, expected: str) -> bool:
     """True if the expected word does not contradict the word for a machine.
 
-    Another change that hides the bug does not contradict it.
+    A different change that hides the bug does not contradict it.
 
     :param expected: the word according to the dates of the bug; empty if they do not cover the machine
     """
@@ -182,8 +182,8 @@ def show_bug(
 ) -> BugRunResult:
     """Run the programs of *bug* on the machines before and after it, and on others.
 
-    :param look: the observation level; None for that of each program's golden
-    :raises Misuse: if no program shows it yet, or a machine does not exist
+    :param look: the observation level; None for the level of each program's golden
+    :raises Misuse: if no program shows the bug yet, or a machine does not exist
     :raises MissingTool: if a tool or a kernel is missing
     """
     if not (bug.shown or bug.holds):
@@ -218,7 +218,7 @@ def show_bug(
 def _rule_answers(
     bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel
 ) -> tuple[HeldMachine, ...]:
-    """The answers of the machines in a rule's rows, and of the machines in *on*."""
+    """The answers from the machines in a rule's rows and in *on*."""
     found: list[HeldMachine] = []
     for row in bug.holds:
         path = program_file(row.program)
@@ -269,7 +269,9 @@ def program_file(name: str) -> Path:
 
 
 def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> ShownProgram:
-    """The sign between the first two of *runs*, those of the machines of *row*, and the word for each run."""
+    """The sign between the first two of *runs*, which are from the machines in *row*, and the word for each
+    run.
+    """
     before, after, *_ = runs
     sign = sign_of(before, after, row.field)
     fields = tuple(one.field for one in sign)
@@ -302,7 +304,7 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
 
 
 def _answers(run: Run, step: int, fields: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The answers of a run in the fields of a sign; empty if it did not reach the step."""
+    """A run's answers in the fields of a sign; empty if it did not reach the step."""
     found = [answer_in(run, step, field) for field in fields]
     return tuple(one for one in found if one is not None) if None not in found else ()
 
@@ -314,7 +316,7 @@ def _word_of_kind(bug: Bug, word: Literal["before", "after", "neither", "undecid
 
 
 def _expected_word(bug: Bug, row: ShownBy, run: Run) -> str:
-    """The expected word for a machine: by its place in the row, otherwise by the bug's dates."""
+    """The expected word for a machine: by its position in the row, otherwise by the bug's dates."""
     if run.machine in (row.before, row.after):
         return _word_of_kind(bug, "before" if run.machine == row.before else "after")
     lacked = _word_without_commit(bug, run.machine)
@@ -330,13 +332,13 @@ def _expected_word(bug: Bug, row: ShownBy, run: Run) -> str:
         case BugStatusWord.NOT_KNOWN:
             return ""
         case BugStatusWord.HAS:
-            # The machine after a change has it.
+            # The machine after a change has that change.
             return _word_of_kind(bug, "after" if bug.kind is BugKind.CHANGE else "before")
     return _word_of_kind(bug, "before" if bug.kind is BugKind.CHANGE else "after")
 
 
 def _word_without_commit(bug: Bug, machine: str) -> Literal["before", "after"] | None:
-    """The word for a kernel named as lacking the commit that fixes or introduces *bug*.
+    """The word for a kernel whose name says that it lacks the commit that fixes or introduces *bug*.
 
     None if the machine's name contains neither commit.
     """
@@ -353,7 +355,7 @@ def _word_without_commit(bug: Bug, machine: str) -> Literal["before", "after"] |
 
 
 def _version(run: Run) -> str | None:
-    """The exact version of a machine; None if it was built or changed, because dates do not cover it."""
+    """A machine's exact version; None if it was built or changed, because dates do not cover that."""
     kind, _, name = run.machine.partition(":")
     if kind == "model":
         return (newest_known(name) or name) if is_version(name) else None

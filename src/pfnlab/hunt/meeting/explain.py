@@ -1,4 +1,4 @@
-"""The switch that explains a difference: each switch of the model is flipped until the model agrees.
+"""Finds the switch that explains a difference: each model switch is flipped until the model agrees.
 
 The difference is shown as in results: its program, and the observations of each machine.
 """
@@ -48,10 +48,10 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explanations(version: str, program: Program, target: Run) -> list[Explanation]:
-    """Every single change of the model of *version* that makes its run equal to *target*.
+    """Every single change to the model of *version* that makes its run equal to *target*.
 
-    If there are no such changes, return every pair of changes with an effect. Empty if the unchanged model
-    already agrees. Changes that a point release of the same series is known to contain come first.
+    If there are none, every pair of changes, each with an effect, that does so. Empty if the unchanged model
+    already agrees. Changes that a point release in the same series is known to contain come first.
     """
     before = _run(version, (), program, target)
     if _equal_runs(before, target):
@@ -70,9 +70,9 @@ def explanations(version: str, program: Program, target: Run) -> list[Explanatio
 def explanations_between(
     version: str, other_version: str, program: Program, target: Run
 ) -> list[Explanation]:
-    """The changes between two versions' models with which the first gives *target*, a run of the second.
+    """The changes between two versions' models that make the first one give *target*, a run of the second.
 
-    They are every single change that suffices, otherwise a minimal set of them; otherwise any other change.
+    These are all single changes that suffice, otherwise a minimal set, otherwise any other change.
     """
     changes = changes_between(version, other_version)
     change_sets: list[tuple[str, ...]] = [
@@ -102,8 +102,8 @@ def _as_explanations(version: str, change_sets: Sequence[tuple[str, ...]]) -> li
 
 
 def _identity(change: str) -> str:
-    """The key that a pair of changes must not share: the name of a seam or switch, or the whole change for a
-    commit.
+    """The key that two changes in a pair must not share: the name of a seam or switch, or for a commit the
+    whole change.
     """
     name = change.partition("=")[0]
     return change if name in ("with", "without") else name
@@ -122,7 +122,7 @@ def _equal_runs(left: Run | None, right: Run) -> bool:
     return left is not None and len(left.steps) == len(right.steps) and not differences([left, right])
 
 
-#: The maximum number of fields of one program that are shown.
+#: The maximum number of fields shown for one program.
 _FIELDS = 6
 
 
@@ -159,7 +159,7 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
     for item in alarms(runs):
         yield (f"{item.machine} raised an alarm {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}",)
     if not fields and difference.signature.field:
-        # A once-per-boot message is compared separately.
+        # Once-per-boot messages are compared separately.
         yield (str(difference.signature),)
     if len(fields) > _FIELDS:
         yield (f"and {number_of(len(fields) - _FIELDS, 'field')} more",)
@@ -169,7 +169,7 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
 
 
 def _field(field: Difference, difference: KernelDifference) -> tuple[str, ...]:
-    """The lines of each machine in a field; except for events, lines that both machines have are left out."""
+    """Each machine's lines in a field; except for events, lines that both machines have are left out."""
     seen = {
         run.machine: cell(run.steps[field.step], field.field)
         for run in difference.runs

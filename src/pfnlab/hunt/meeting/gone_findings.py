@@ -1,10 +1,10 @@
 """The filed findings that a kernel no longer shows.
 
-The program of a finding is run, and the kernel is judged by itself, without a model. The results of kernels
-of the same series at filing time are stored with it: their golden, or the output of ``pfnlab run``.
+The finding's program is run and the kernel is judged on its own, without a model. Results from kernels in the
+same series are stored with the finding when it is filed: their golden, or the output of ``pfnlab run``.
 
-Findings may be private, so each is reported only by its identifier, the name of its folder. Only a clone has
-any.
+Findings may be private, so each is reported only by its identifier, which is its folder's name. Only a clone
+has any findings.
 """
 
 import re
@@ -25,19 +25,19 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, looking_at
 from pfnlab.programs.runs.observation import Run
 
-#: Represents any alarm among the names of properties.
+#: Stands for any alarm among the property names.
 _ALARM = "alarm"
 
-#: A line that ``pfnlab run`` prints for a kernel that violates a property.
+#: The line that ``pfnlab run`` prints for a kernel that violates a property.
 _VIOLATED = re.compile(r"^violates (\w+) in ", re.MULTILINE)
 
 
 class FiledFinding(NamedTuple):
-    """The program of a finding, with its results on kernels of one series.
+    """A finding's program, with its results on kernels in one series.
 
     :ivar name: its identifier
-    :ivar look: the observation level of those kernels
-    :ivar broken: the properties that were violated there, or the word for an alarm
+    :ivar look: the observation level used for those kernels
+    :ivar broken: the properties violated there, or the word for an alarm
     """
 
     name: str
@@ -47,12 +47,12 @@ class FiledFinding(NamedTuple):
 
 
 def findings_folder() -> Path:
-    """The folder of findings in a clone, which may not exist."""
+    """The folder for findings in a clone, which may not exist."""
     return library_folder().parent / "evidence" / "findings"
 
 
 def filed_findings(folder: Path, series: str) -> list[FiledFinding]:
-    """The findings in *folder* that kernels of *series* showed.
+    """The findings in *folder* that kernels in *series* showed.
 
     :raises Misuse: if a program or golden cannot be read
     """
@@ -72,9 +72,9 @@ def filed_findings(folder: Path, series: str) -> list[FiledFinding]:
 def gone_findings(
     machine: Machine, version: str, folder: Path, say: Callable[[str], None]
 ) -> tuple[str, ...]:
-    """The findings in *folder* that kernels of its series showed and the kernel *version* does not, by name.
+    """Findings in *folder*, by name, that kernels in the series showed and kernel *version* does not.
 
-    A finding whose program the kernel cannot answer is not included.
+    Findings with programs that the kernel cannot answer are not included.
     """
     findings = filed_findings(folder, series_of(version))
     if findings:
@@ -99,7 +99,7 @@ def _broken(program: Program, run: Run) -> set[str]:
 
 
 def _printed(folder: Path, series: str) -> set[str]:
-    """The properties that kernels of *series* violated according to stored output of ``pfnlab run``."""
+    """The properties that kernels in *series* violated, according to stored ``pfnlab run`` output."""
     broken: set[str] = set()
     for name in (f"alarm-{series}.txt", f"observed-{series}.txt"):
         try:

@@ -1,6 +1,6 @@
-"""Comparison of two machines: the same programs on both, and their differences.
+"""Compares two machines by running the same programs on both.
 
-One of the two is a kernel, the other its model or another kernel.
+One is a kernel; the other is its model or another kernel.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from pfnlab.programs.runs.machine import (
 )
 from pfnlab.programs.runs.observation import Run, undecided
 
-#: The number of random programs, and their seed, unless the user gives others.
+#: The default number of random programs, and the default seed.
 PROGRAMS, SEED = 300, 7
 
-#: The maximum number of random programs that hold processors: each takes several seconds.
+#: The maximum number of random programs that hold processors, which take several seconds each.
 SCHEDULES = 10
 
-#: The maximum number of programs run on kernels to minimize one.
+#: The maximum number of programs to run on kernels to minimize one.
 _MOST_RUNS = 120
 
-#: A hunt ends after this many new differences.
+#: The number of new differences after which a hunt ends.
 _MOST_FOUND = 12
 
 
@@ -67,11 +67,12 @@ class KernelDifference(msgspec.Struct, frozen=True):
 
 
 class Programs(NamedTuple):
-    """The programs with which two machines are compared.
+    """The programs for comparing two machines.
 
-    :param litmus: the programs of a folder, by name
-    :param random: number of random programs without a driver; a tenth as many use the test driver, as many
-        vfio-pci, and a seventh hold processors, but at most :data:`SCHEDULES`
+    :param litmus: the programs in a folder, by name
+    :param random: number of random programs without a driver. In addition, a tenth as many use the test
+        driver, a tenth as many use vfio-pci, and a seventh as many, but at most :data:`SCHEDULES`, hold
+        processors
     :param looks: the observation levels of the goldens of programs, by name
     """
 
@@ -82,19 +83,19 @@ class Programs(NamedTuple):
 
     @classmethod
     def of(cls, folder: Path | None = None, random: int = PROGRAMS, seed: int = SEED) -> Programs:
-        """The programs of *folder* and its subfolders, and random ones.
+        """The programs in *folder* and its subfolders, and random ones.
 
         :raises Misuse: if it does not exist
         """
         return cls(litmus_programs(folder), random, seed, litmus_looks(folder))
 
 
-#: Two models whose runs of a program differ as the given runs do, if there are any.
+#: Two models whose runs differ in the same way as the given runs of a program, if there are any.
 Doubles = Callable[[Program, Sequence[Run]], tuple[Machine, Machine] | None]
 
 
 class Pair:
-    """Two machines, by name; the first runs first and may be a model.
+    """Two machines by name; the first one runs first and may be a model.
 
     A warning that both print is not a difference.
 
@@ -124,7 +125,7 @@ class Pair:
         self._grouping = Grouping(self._ask_closely, agreed=False)
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
-        """Run every program on both; a program whose run was lost without an alarm is run a second time."""
+        """Run every program on both machines; if a run is lost without an alarm, the program is run again."""
         return self._runs(programs, tuple(self.machines.values()))
 
     def hold(
@@ -132,7 +133,7 @@ class Pair:
     ) -> HeldCount:
         """Run *programs*, by name, on both machines and keep the differences.
 
-        :param looks: the observation level for a program, by name; the default for the others
+        :param looks: observation levels by program name; other programs use the default
         """
         undecided_count = difference_count = steps = 0
         looks = looks or {}
@@ -156,9 +157,9 @@ class Pair:
         )
 
     def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
-        """Hunt with random programs on both machines, without a folder: the findings are kept here.
+        """Hunt with random programs on both machines without a folder; findings are kept in this object.
 
-        A known difference is counted, and not minimized again.
+        Known differences are counted but not minimized again.
         """
         state = HuntState(list(self.machines), seed, vocabulary)
         for difference in self.differences:
@@ -212,7 +213,7 @@ class Pair:
         )
 
     def smaller(self, program: Program, signature: Signature) -> Shrunk:
-        """The smallest program that shows *signature*, found on the doubles if there are any."""
+        """The smallest program that shows *signature*, found with the doubles if there are any."""
         doubles = self._doubles(program, self.runs([program])[0])
         steps = self._shown(program, signature, doubles)
         if doubles is not None and steps:
@@ -244,7 +245,7 @@ class Pair:
         return [tuple(by_key[key] for key in cause.keys) for cause in self._grouping.causes(found)]
 
     def _note(self, program: Program, runs: Sequence[Run]) -> None:
-        """Record the evidence in *runs* on the causes of known differences."""
+        """Record the evidence in *runs* about the causes of known differences."""
         known = {difference.signature for difference in self.differences}
         for signature, evidence in sightings(program, runs, agreed=False).items():
             if signature in known:
@@ -265,7 +266,7 @@ class Pair:
         return None if undecided(runs) else runs
 
     def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
-        """A context that observes both machines at this level; None is the default level."""
+        """A context in which both machines are observed at this level; None is the default level."""
         return looking_at(self.machines.values(), look)
 
     def _keep(self, signature: Signature, name: str, program: Program) -> None:
@@ -315,7 +316,7 @@ class Pair:
     ) -> list[tuple[Run, ...]]:
         runs_by_machine = []
         for name, machine in zip(self.machines, machines, strict=True):
-            # The second machine is a kernel, which takes nearly all of the time.
+            # The second machine is a kernel, which takes nearly all the time.
             counting = counted if machine is machines[-1] else UNCOUNTED
             runs = run_telling(machine, programs, _advancing(counting))
             lost = [index for index, run in enumerate(runs) if run.lost is not None and run.alarm is None]
@@ -326,7 +327,7 @@ class Pair:
 
 
 def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
-    """The programs of a folder and its subfolders, by name.
+    """The programs in a folder and its subfolders, by name.
 
     :param folder: None for the programs that come with pfnlab
     :raises Misuse: if it does not exist
@@ -338,7 +339,7 @@ def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
 
 
 def litmus_files(folder: Path | None = None) -> list[Path]:
-    """The program files of a folder and its subfolders.
+    """The program files in a folder and its subfolders.
 
     :raises Misuse: if two have the same name
     """
@@ -346,13 +347,13 @@ def litmus_files(folder: Path | None = None) -> list[Path]:
 
 
 def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
-    """The observation level of the golden of each program in a folder, by program name."""
+    """The observation level of each golden in a folder, by program name."""
     looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
     return {name: look for name, look in looks.items() if look is not None}
 
 
 def walker_programs() -> dict[str, Program]:
-    """The program of every cell of the walkers' table, by walker and kind of entry."""
+    """The program for every cell in the walker table, by walker and kind of entry."""
     return {f"{walker} at {kind}": cell_program(walker, kind) for walker in WALKERS for kind in KINDS}
 
 
@@ -363,7 +364,7 @@ def hold_all(pair: Pair, compared: Programs) -> dict[str, HeldCount]:
     holding = {name: program for name, program in litmus.items() if program.needs.held}
     walkers = walker_programs()
     tenth = max(1, programs // 10)
-    # One eighth more, because the model has no rule for some of the programs.
+    # Run an eighth more, because the model has no rule for some of the programs.
     drawn = {
         "random": (programs + programs // 8, Vocabulary()),
         "random driver": (tenth, Vocabulary(driver=True)),

@@ -1,4 +1,4 @@
-"""Comparison of a kernel that the user names with its model."""
+"""Compares a kernel that the user names with its model."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pfnlab.lab.running.qemu_machine import QemuMachine
 
 
 class NamedKernel(msgspec.Struct, frozen=True):
-    """A kernel that the user named: a version, a bzImage, or a locally built one.
+    """A kernel named by the user: a version, a bzImage, or a local build.
 
     :param name: its name in results, without ``qemu:``
     :param version: the version of its rules
@@ -32,7 +32,7 @@ class NamedKernel(msgspec.Struct, frozen=True):
 
 
 def named_kernel(name: str) -> NamedKernel:
-    """The kernel of that name, fetched if it is not in the cache.
+    """The kernel with that name, fetched if it is not in the cache.
 
     :raises Misuse: if there is no such kernel
     """

@@ -1,4 +1,4 @@
-"""A kernel compared with its model, or two kernels with each other, and explanations of the differences."""
+"""Compares a kernel with its model, or two kernels, and explains the differences."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, ObservableMachine, RebootableMachine, run_telling
 from pfnlab.programs.runs.observation import Run
 
-#: The changes of a model that explain two runs of a program.
+#: The model changes that explain two runs of a program.
 Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
 
 
 class ExplainedDifference(msgspec.Struct, frozen=True):
-    """A difference with all explanations found, if any."""
+    """A difference, with any explanations found for it."""
 
     difference: KernelDifference
     explanations: tuple[Explanation, ...]
@@ -46,7 +46,7 @@ class ExplainedDifference(msgspec.Struct, frozen=True):
 class Meeting(msgspec.Struct, frozen=True):
     """The result of a comparison.
 
-    :param against: the version of the first machine, a model or the other kernel
+    :param against: the version of the first machine, which is a model or the other kernel
     :param held: the number of programs compared, by kind
     :param causes: the differences by cause, as indices into ``found``; the shortest program first
     :param titles: commits of stable releases between the two that touch the area

@@ -1,4 +1,4 @@
-"""The rules of two kernels compared by their models: the visible effects of each change."""
+"""Compares the rules of two kernels through their models: the visible effects of each change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pfnlab.programs.runs.observation import Run
 
 
 class RecordingProfile(Profile):
-    """A profile that records which fields are read; an unread field cannot affect a run.
+    """A profile that records which of its fields are read; an unread field cannot affect a run.
 
     :ivar fields_read: the fields read since the set was last cleared
     """
@@ -48,9 +48,9 @@ class RecordingProfile(Profile):
 
 
 def run_with_rules(machine: ModelMachine, program: Program) -> tuple[Run, frozenset[str]]:
-    """The run of *program*, and the fields of the profile that it read.
+    """The run of *program*, and the profile fields that it read.
 
-    A run that reads none of the changed fields is the same with the changes.
+    A run that reads none of the changed fields is the same with and without the changes.
     """
     recording = copy.copy(machine)
     profile = recording.profile = RecordingProfile.of(machine.profile)
@@ -58,13 +58,14 @@ def run_with_rules(machine: ModelMachine, program: Program) -> tuple[Run, frozen
     return run, frozenset(profile.fields_read)
 
 
-#: The number of programs tried for a change without a visible effect, the shortest first.
+#: The number of programs to try for a change without a visible effect, shortest first.
 _MOST_TRIED = 20
 
-#: The number of programs tried for a change that is one of several reasons: it may show only with the others.
+#: The number of programs to try for a change that is one of several reasons and may show only with the
+#: others.
 _FIRST = 3
 
-#: The number of programs in one piece of work.
+#: The number of programs per piece of work.
 _PIECE = 32
 
 
@@ -175,10 +176,10 @@ class _ComparedProgram(msgspec.Struct, frozen=True):
 
 
 def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | None = None) -> RulesBetween:
-    """Compare the rules of two versions, and the runs of programs on their models.
+    """Compare the rules of two versions, and the runs of *programs* on their models.
 
     :param versions: series or exact versions, as in a machine's name
-    :param programs: programs of a folder, each at the observation level of its golden; no random ones
+    :param programs: the programs in a folder, each at the observation level of its golden; no random ones
     :param jobs: number of concurrent processes; None for the number of processors
     :raises Misuse: if a version has no profile
     """
@@ -209,18 +210,18 @@ def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | 
 
 
 class _Pair:
-    """The models of two versions, and the first with some of the changes that lead to the second."""
+    """The models of two versions, and the first model with some of the changes that lead to the second."""
 
     def __init__(self, versions: tuple[str, str], programs: Programs) -> None:
         for version in versions:
-            # It refuses a version without a profile.
+            # This rejects a version without a profile.
             ModelMachine(version)
         self.versions = versions
         self.programs = programs
         self.changes = changes_between(*versions)
 
     def compare(self, names: Sequence[str]) -> list[_ComparedProgram]:
-        """Run each program on both models, and find the reasons of the differences."""
+        """Run each program on both models and find the reasons for the differences."""
         return [self._compared(name) for name in names]
 
     def _compared(self, name: str) -> _ComparedProgram:
@@ -241,7 +242,7 @@ class _Pair:
         )
 
     def _reasons(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> Sequence[str]:
-        """The change among *changes* that suffices for the visible difference, otherwise a minimal set."""
+        """One of *changes* that suffices for the visible difference, otherwise a minimal set of them."""
 
         def suffice(some: Sequence[str]) -> bool:
             return not differences((self.changed(name, some), runs[1]), USER_FIELDS)
@@ -249,7 +250,7 @@ class _Pair:
         return least(changes, suffice)
 
     def changed(self, name: str, changes: Sequence[str]) -> Run:
-        """The run of a program on the first model with some of the changes."""
+        """A program's run on the first model with some of the changes."""
         (run,) = self._model(name, ",".join((self.versions[0], *changes))).run([self.programs.litmus[name]])
         return run
 

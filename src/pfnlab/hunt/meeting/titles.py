@@ -1,4 +1,4 @@
-"""Commits of stable releases that touch pfnlab's area, by their titles in a package's changelog."""
+"""Commits in stable releases that touch pfnlab's area, found by their titles in a package's changelog."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -30,12 +30,12 @@ _SUBSYSTEMS = (
     *("proc/task_mmu", "fs/proc", "procfs:", "vfio:", "vfio/(?:pci|type1)", "uio:", "char:? ?/?mem"),
     *("PCI/(?:sysfs|proc)", "userfaultfd", "resource:", "kernel/resource", "iomem", "mmu_gather", "tlb"),
 )
-# Words of the area in any title ...
+# Words that mark the area in any title ...
 _NAMES = (
     *("memtype", "(?i:pfnmap)", "/dev/k?mem", "remap_pfn", "vmf_insert", "generic_access_phys"),
     *("dup_mmap", "copy_page_range", "follow_pfn", "VM_PAT", "unmap_mapping_range", "zap_(?:vma|page)"),
 )
-# ... and in titles of mm/ alone.
+# ... and only in mm/ titles.
 _WORDS = (
     *(r"\bPAT\b", "mremap", "mmap", "munmap", "mprotect", "madvise", r"\bmemremap", r"(?i:\bvmas?\b)"),
     *("vma_", "vm_flags", "set_memory", "smaps", "pagemap", r"(?i:\b(?:pmd|pud|pte|tlb)s?\b)"),
@@ -49,7 +49,7 @@ _REVERT = re.compile('Revert "')
 
 
 def touches(title: str) -> bool:
-    """True if a commit with this title may change observations of pfnlab's programs on x86-64."""
+    """True if a commit with this title may change what pfnlab's programs observe on x86-64."""
     architectures = _ARCHITECTURES.match(title)
     if architectures is not None:
         if not _OURS & set(re.split(r"[, /]+", architectures["names"])):
@@ -64,10 +64,10 @@ def touches(title: str) -> bool:
 
 
 def titles_between(changelog: str, after: str, upto: str) -> tuple[str, ...]:
-    """The commits of the area in stable releases after *after*, up to *upto*, e.g. ``6.12.107: title``.
+    """The area's commits in stable releases after *after*, up to *upto*, e.g. ``6.12.107: title``.
 
-    Both versions are of one series; a changelog does not cover differences between series. Debian's own
-    changes are included, under the version Debian changed.
+    Both versions must be in one series, because a changelog does not cover differences between series.
+    Debian's own changes are included, under the version that Debian changed.
     """
     if series_of(after) != series_of(upto):
         return ()
@@ -96,12 +96,13 @@ _TELLING = 3
 def titles_about(titles: Iterable[str], description: str) -> tuple[str, ...]:
     """The *titles* that concern the functions named in *description*, at most three, the best match first.
 
-    A title concerns a function if it names it, or has more than half of the words of its name: "split huge
-    PUDs when adjusting VMA boundaries" concerns vma_adjust_trans_huge() by its words alone. A title quoted in
-    *description* comes first. Equal matches are ordered by the number of further words of *description*.
+    A title concerns a function if it names it or contains more than half of the words in its name: "split
+    huge PUDs when adjusting VMA boundaries" concerns vma_adjust_trans_huge() by its words alone. A title
+    quoted in *description* comes first. Equal matches are ordered by how many other words from *description*
+    they contain.
 
     :param titles: as returned by :func:`titles_between`
-    :param description: that of a change, with functions written like ``generic_access_phys()``
+    :param description: a change's description, with functions written like ``generic_access_phys()``
     """
     functions = set(_FUNCTION.findall(description))
     other_words = _words(_FUNCTION.sub(" ", description))
@@ -120,7 +121,7 @@ def titles_about(titles: Iterable[str], description: str) -> tuple[str, ...]:
 
 
 def _match(function: str, title: str) -> float:
-    """The share of *function* that *title* names: 1 for all of it, 0 for half of it or less."""
+    """How much of *function* appears in *title*: 1 for all of it, 0 for half or less."""
     if (re.search(rf"\b{function}\b", title) and "_" in function) or f"{function}()" in title:
         return 1.0
     parts = _words(function.replace("_", " "))
@@ -129,12 +130,12 @@ def _match(function: str, title: str) -> float:
 
 
 def _words(text: str) -> set[str]:
-    """The words of a text without their endings."""
+    """The words in a text, without their endings."""
     return {_ENDING.sub("", word) for word in _LETTERS.findall(text.lower())}
 
 
 def _commits(changelog: str) -> Iterator[tuple[str, str]]:
-    """Every commit of a stable release, with the release; Debian's own changes have Debian's version."""
+    """Every commit in a stable release, with the release; Debian's own changes have Debian's version."""
     version = release = title = origin = ""
     for line in [*changelog.splitlines(), ""]:
         section, begins = _SECTION.match(line), _RELEASE.search(line)

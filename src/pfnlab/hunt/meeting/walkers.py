@@ -1,6 +1,6 @@
-"""Programs of walkers: every access to a page other than the processor's own, at each kind of entry.
+"""Walker programs: every way to access a page other than through the processor, at each kind of entry.
 
-``docs/walkers.md`` tabulates their results on the models.
+``docs/walkers.md`` lists their results on the models in a table.
 """
 
 from pfnlab.programs.lang.load import load_text
@@ -32,7 +32,7 @@ WALKERS: dict[str, str] = {
 
 
 def cell_program(walker: str, kind: str) -> Program:
-    """The program of one cell; its last operation is the walker's."""
+    """The program for one cell; its last operation is the walker's."""
     lines = "\n".join((*KINDS[kind], WALKERS[walker]))
     text = f"pfnlab program 1\ntitle {walker} at {kind}\ndevice bar: pci, 512 pages\n\n{lines}\n"
     return load_text(text)

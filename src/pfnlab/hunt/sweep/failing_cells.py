@@ -1,7 +1,7 @@
-"""The cells of a sweep of failures: an operation that may allocate, and the allocation in it that fails.
+"""The cells of a failure sweep: an operation that may allocate, and the allocation in it that fails.
 
-A row is an operation after the lines that lead to it, and a column is a function, one call of which is made
-to fail. If that call does not occur, the operation runs normally.
+A row is an operation with the lines that lead to it; a column is a function, one call of which is made to
+fail. If that call does not happen, the operation runs normally.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,12 +23,12 @@ _Named: TypeAlias = dict[str, tuple[str, ...]]
 
 
 class FailingRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows of one or more set-ups: each operation after each of its preludes.
+    """Rows that share a set-up: each operation after each of its preludes.
 
-    :param op: the operations, or names of them
-    :param before: lines that lead to an operation, separated by ``;``, or names of them
-    :param after: lines that inspect the remaining state
-    :param page: the text for ``{page}`` in an operation; *pages* and *span* are used in the same way
+    :param op: the operations, or their names
+    :param before: lines that lead to an operation, separated by ``;``, or their names
+    :param after: lines that inspect the resulting state
+    :param page: the text for ``{page}`` in an operation; *pages* and *span* work the same way
     :param area: an area that it needs
     :param device: the device, as declared in a program
     """
@@ -46,7 +46,7 @@ class FailingRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FailingGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows with the same columns.
 
-    :param calls: names of the calls that are made to fail
+    :param calls: names of the calls to make fail
     """
 
     calls: tuple[str, ...]
@@ -64,7 +64,7 @@ class _Failures(msgspec.Struct, forbid_unknown_fields=True):
 
 @cache
 def _failures() -> _Failures:
-    # Read only if the scope is requested.
+    # Read the tables only if the scope is requested.
     return package_tables(__package__, "failures.toml", _Failures)
 
 
@@ -72,7 +72,7 @@ class FailingCell(NamedTuple):
     """A cell: an operation in which one call of a function fails.
 
     :param table: the name of its group
-    :param rows: the rows that it belongs to
+    :param rows: the rows it belongs to
     :param op: the operation
     :param before: the lines that lead to it, as in its row
     :param fails: the call that fails, as in a program line
@@ -118,14 +118,14 @@ class FailingCell(NamedTuple):
 
 
 def _called(names: Sequence[str], of: _Named) -> Iterator[str]:
-    """The texts of *names*; a name without a text is its own text."""
+    """The texts for *names*; a name without a text stands for itself."""
     for name in names:
         yield from of.get(name, (name,))
 
 
 @cache
 def failing_cells() -> tuple[FailingCell, ...]:
-    """The cells of all groups, row by row."""
+    """The cells in all groups, row by row."""
     table = _failures()
     return tuple(
         FailingCell(name, rows, op.format(page=rows.page, pages=rows.pages, span=rows.span), before, fails)

@@ -1,9 +1,10 @@
-"""The cells of a sweep of neighbours: two mappings next to each other, and one operation over both.
+"""The cells of a neighbour sweep: two mappings next to each other, and one operation spanning both.
 
-Two mappings have each pair of gaps, in the area and on the device: they touch, overlap by a page, or leave a
-hole of one or two pages. Each operation has two cells with them: on the pages around the border, and on all
-pages of both. One of the two has a fork after the operation, and in one of the two the second mapping lies in
-front of the first, both in turn. At the end the task reads the pages at all borders, and unmaps everything.
+Two mappings are tried with each pair of gaps in the area and on the device: they touch, overlap by a page, or
+leave a hole of one or two pages. For each, every operation has two cells: one on the pages around the border,
+one on all pages of both mappings. In one of the two cells, a fork follows the operation; in one, the second
+mapping lies in front of the first. Both alternate. At the end, the task reads the pages at all borders and
+unmaps everything.
 """
 
 from collections.abc import Iterator
@@ -21,10 +22,10 @@ from pfnlab.programs.lang.words import ANON
 #: The scope, and its kinds of mapping.
 ((SCOPE, MAPPINGS),) = NEIGHBOURS.items()
 
-#: The first mapping in its area, and the pages of the device that it shows.
+#: The first mapping in its area, and the device pages that it shows.
 _FIRST, _SHOWN = Span("a", 8, 12), Span("bar", 8, 12)
 
-#: The size of the device, so that it has the other pages of :class:`.Spot` for each place in the area.
+#: The size of the device, large enough to have the other pages of :class:`.Spot` for each place in the area.
 _DEVICE_PAGES = 40
 
 
@@ -35,7 +36,7 @@ class NeighbouringCell(NamedTuple):
     :param device: the gap on the device; empty if one of the two is ordinary memory
     :param operation: the kind of operation
     :param front: whether the second mapping lies in front of the first
-    :param whole: whether the operation is on all pages of both rather than those around the border
+    :param whole: whether the operation covers all pages of both mappings rather than those around the border
     :param fork: whether a fork follows the operation
     """
 
@@ -49,7 +50,7 @@ class NeighbouringCell(NamedTuple):
 
     @property
     def scope(self) -> str:
-        """The scope of neighbours."""
+        """The neighbour scope."""
         return SCOPE
 
     @property
@@ -75,7 +76,7 @@ class NeighbouringCell(NamedTuple):
         mapping = self.mapping
         second = beside(_FIRST, GAPS[self.area], _FIRST.pages, front=self.front)
         shown = beside(_SHOWN, GAPS[self.device or self.area], second.pages, front=self.front)
-        # Where they overlap in the area, the second replaces a page of the first.
+        # If they overlap in the area, the second replaces a page of the first.
         left = Span("a", second.end, _FIRST.end) if self.front else Span("a", _FIRST.start, second.start)
         left = left if left.pages < _FIRST.pages else _FIRST
         lower, upper = (second, left) if self.front else (left, second)
@@ -118,7 +119,7 @@ def _joined(one: Span, other: Span) -> Span:
 
 @cache
 def neighbouring_cells() -> tuple[NeighbouringCell, ...]:
-    """The cells of all kinds of mapping, row by row."""
+    """The cells for all kinds of mapping, row by row."""
     return tuple(cell for place, mapping in enumerate(MAPPINGS) for cell in _cells_of_mapping(place, mapping))
 
 

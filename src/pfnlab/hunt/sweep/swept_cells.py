@@ -1,13 +1,13 @@
 """The cells of a sweep: enumerated programs.
 
-A pair of kinds of operation has two cells on a kind of mapping: one at aligned places and one at odd ones.
-One of the two has a fork between the operations, alternating from pair to pair and between kinds of mapping.
-After the last operation the task reads a page of its place, and so does the child.
+Each pair of operation kinds has two cells per kind of mapping: one at aligned places and one at odd ones. One
+of the two has a fork between the operations, alternating between pairs and between kinds of mapping. After
+the last operation, the task and the child each read a page at its place.
 
-In a cell of a hold the first operation is held at a kernel function, while a thread or a child executes the
-second one; then the first one is released.
+In a hold cell, the first operation is held at a kernel function while a thread or a child executes the second
+one; then the first is released.
 
-The cells of failures are :mod:`.failing_cells`, those of neighbours :mod:`.neighbouring_cells`.
+Failure cells are in :mod:`.failing_cells`, neighbour cells in :mod:`.neighbouring_cells`.
 """
 
 import hashlib
@@ -34,16 +34,17 @@ from pfnlab.hunt.sweep.swept_mappings import (
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 
-#: The scope of all cells except those of marks, neighbours and failures, and of holds, which take far longer.
+#: The scope of all cells except marks, neighbours, failures, and holds, which take far longer.
 ALL = "all"
 
-#: The areas and tasks that the operations of a cell create.
+#: The areas and tasks that a cell's operations create.
 _NAMES = ("b", "d", "e")
 
-#: The value written to the first reached page; each later page has the next one.
+#: The value written to the first reached page; each later page gets the next value.
 _FIRST_VALUE = 1
 
-#: The operation that moves the pages to another area; at aligned places the next operation follows them.
+#: The operation that moves the pages to another area; at aligned places, the next operation follows them
+#: there.
 _FOLLOWED = "move"
 
 
@@ -51,7 +52,7 @@ class SweptCell(NamedTuple):
     """A cell: operations on a kind of mapping.
 
     :param kinds: the kinds of operation, two or three
-    :param odd: whether they are at odd places
+    :param odd: whether the operations are at odd places
     :param fork: whether a fork follows the first one
     """
 
@@ -98,7 +99,7 @@ class SweptCell(NamedTuple):
         for number, kind in enumerate(self.kinds):
             start, end = others if number else first
             if area != "a":
-                # Everything that was moved there.
+                # Everything moved there.
                 start, end = 0, first[1] - first[0]
             yield Spot(mapping, area, start, end, number > 0, _NAMES[number])
             if kind == _FOLLOWED and not self.odd and area == "a" and number == 0:
@@ -106,9 +107,9 @@ class SweptCell(NamedTuple):
 
 
 class HeldCell(NamedTuple):
-    """A cell of a hold: two operations on a kind of mapping, the second executed while the first is held.
+    """A hold cell: two operations on a kind of mapping, the second executed while the first is held.
 
-    :param point: the function at which the first is held
+    :param point: the function where the first is held
     :param beside: the kind of the concurrent operation
     :param odd: whether the concurrent operation is run by a child with its own address space rather than by a
         thread
@@ -163,7 +164,7 @@ Cell: TypeAlias = SweptCell | HeldCell | FailingCell | NeighbouringCell
 
 
 def _beginning(cell: SweptCell | HeldCell) -> list[str]:
-    """The lines of a cell's program that create its mapping and reach its pages."""
+    """The lines in a cell's program that create its mapping and reach its pages."""
     mapping = cell.mapping
     return [
         *("pfnlab program 1", f"title   {cell}"),
@@ -179,7 +180,7 @@ def scopes() -> tuple[str, ...]:
 
 
 def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
-    """The kinds of mapping of a scope, by the scope that contains them; failures have none.
+    """A scope's kinds of mapping, by the scope that contains them; failures have none.
 
     :raises Misuse: if there is no such scope
     """

@@ -1,4 +1,4 @@
-"""The mappings of a sweep, by kind: how pages are mapped and reached, and the program lines for it."""
+"""The kinds of mapping in a sweep, each with the program lines that map and reach its pages."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -8,28 +8,28 @@ from msgspec.structs import replace
 from pfnlab.base.toml_text import package_tables
 from pfnlab.programs.lang.span import Span
 
-#: Rows of words by name: of kinds of operation, or of functions.
+#: Rows of words by name; the words are kinds of operation or functions.
 _Rows: TypeAlias = dict[str, tuple[str, ...]]
 
-#: Pages for the first operation and for the others.
+#: The pages for the first operation, and for the others.
 _Places: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 
-#: Pages of a leaf of the middle level.
+#: The number of pages in a middle-level leaf.
 _PAGES_2M = 1 << 9
 
-#: The maximum number of pages of ordinary memory that fit into a guest.
+#: The maximum number of ordinary pages that fit into a guest.
 _MOST_ANON = 1024
 
 
 class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kind of mapping.
 
-    :param via: the way to map it, as in a program line
-    :param kinds: the kinds of operation on it, rows and columns of its table
-    :param leaf: the pages of one of its leaves, if it has large ones
+    :param via: how to map it, as in a program line
+    :param kinds: the kinds of operation on it, which are the rows and columns of its table
+    :param leaf: the number of pages in each of its leaves, if these are large
     :param sharing: ``shared`` or ``private``
-    :param reached: pages that are written before the first operation
-    :param beside: the way to map its neighbour, if it differs; ``anon`` for ordinary memory
+    :param reached: the pages written before the first operation
+    :param beside: how to map its neighbour, if different; ``anon`` for ordinary memory
     """
 
     name: str
@@ -48,7 +48,7 @@ class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def aligned(self) -> _Places:
-        """Places at borders of the mapping or of leaves."""
+        """Places at the borders of the mapping or of leaves."""
         if self.leaf > _PAGES_2M:
             return (_PAGES_2M, 2 * _PAGES_2M), (0, self.pages)
         return ((0, self.leaf) if self.leaf else (4, 8)), (0, self.pages)
@@ -89,22 +89,22 @@ class _Sweep(msgspec.Struct, forbid_unknown_fields=True):
 
 _SWEEP = package_tables(__package__, "sweep.toml", _Sweep)
 
-#: The lines of each kind of operation: of the first one, and of a later one if that differs.
+#: The lines for each kind of operation, as the first one and, if different, as a later one.
 CALLS = _SWEEP.calls
 
-#: The functions that an operation reaches, among those at which it can be held.
+#: The functions an operation reaches, among those where it can be held.
 POINTS = {kind: _SWEEP.row(names) for kind, names in _SWEEP.points.items()}
 
-#: The kinds of mapping that alone reach a function.
+#: For some functions, the only kinds of mapping that reach them.
 ONLY = _SWEEP.only
 
-#: The scopes, each with its kinds of mapping: of two operations in a row, and of three.
+#: The scopes of two and of three operations in sequence, each with its kinds of mapping.
 MAPPINGS, TRIPLES = _SWEEP.whole(_SWEEP.mappings), _SWEEP.whole(_SWEEP.triples)
 
-#: The scopes of marks, and those with one operation held and another one concurrent.
+#: The mark scopes, and those with one operation held while another runs.
 MARKS, HOLDS = _SWEEP.whole(_SWEEP.marks), _SWEEP.whole(_SWEEP.holds)
 
-#: The scope of two mappings next to each other.
+#: The scope with two mappings next to each other.
 NEIGHBOURS = _SWEEP.whole(_SWEEP.neighbours)
 
 
@@ -112,9 +112,9 @@ class Spot(NamedTuple):
     """Pages to which an operation applies.
 
     :param start: the first page; *end*: the page after the last
-    :param second: whether it is the second or third operation of the cell; some then have other words
+    :param second: whether it is the second or third operation in the cell; some are then written differently
     :param name: the area or the task that an operation creates
-    :param device: the pages of the device; None for those shown there by a mapping of ``bar`` from its start
+    :param device: the device pages; None for those that a mapping of ``bar`` from its start shows there
     """
 
     mapping: SweptMapping
@@ -129,7 +129,7 @@ class Spot(NamedTuple):
         """The program lines for an operation of this kind at this place."""
         mapping, pages = self.mapping, self.end - self.start
         way = mapping.via.rpartition(" ")[0]
-        # The same number of device pages outside area `a`, at the same offset in a leaf.
+        # The same number of device pages outside area `a`, at the same offset within a leaf.
         other = f"bar[{mapping.pages + self.start}:{mapping.pages + self.end}]"
         device = f"{other} {mapping.via} {mapping.sharing}"
         text = CALLS[kind][-1 if self.second else 0].format(
