@@ -219,7 +219,7 @@ class Joiner:
         return best
 
     def _perhaps_longer(self, text: str, match: Match, following: list[_Slot]) -> tuple[str, Match] | None:
-        """Return the match with one more line if a value continues there: ``uncached`` and ``-minus``, or slots."""
+        """Return the match with one more line if a value continues in it: ``uncached``/``-minus``, or slots."""
         if not following or len(text) < _SHORTEST_BROKEN:
             return None
         more = following[0].piece.text
@@ -279,7 +279,7 @@ class Joiner:
                 yield [before, slot, *after[:count]]
 
     def _after(self, slot: _Slot) -> list[_Slot]:
-        """Return the pieces that may continue a piece: those without a prefix that are not messages themselves."""
+        """Return the pieces that may continue a piece: unprefixed ones that are not messages themselves."""
         at = slot.line - self._block.first
         found: list[_Slot] = []
         if slot.place + 1 < len(self._slots(at)):

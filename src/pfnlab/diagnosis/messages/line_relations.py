@@ -52,7 +52,7 @@ class LineRelations:
         self._relations: dict[tuple[bytes, ...], Relation | int] = {}
 
     def relation(self, line: bytes, following: bytes) -> Relation:
-        """Return the relation of a raw line, given the next line; ANY if it depends on more than the shape."""
+        """Return a raw line's relation, given the next line; ANY if it depends on more than the shape."""
         stamp = STAMPED.match(line)
         if stamp is None or len(line) > _LONGEST or STAMPED.match(following) is None:
             return Relation.ANY
