@@ -86,7 +86,7 @@ def predicted_reach(litmus: Mapping[str, Path], kernel: str, distance: str, proc
 
 
 def kernel_counts(series: str, path: Path) -> list[FlushedCount] | None:
-    """Return the counts from the golden next to *path*, for the newest kernel in *series*; None without a driver.
+    """Return the counts on the newest *series* kernel, from the golden next to *path*; None without a driver.
 
     :raises Misuse: if there is no golden, or none for that series
     """
@@ -115,7 +115,7 @@ def emptied_table(litmus: Mapping[str, Path]) -> str:
 
 
 def _by_placement(head: str, rows: Mapping[str, Path], kernels: Sequence[str]) -> str:
-    """Make a column per placement, sharing one if placements flush the same in every row, and one per kernel."""
+    """Make a column per placement (shared if they flush the same in every row), and one per kernel."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for flush in FLUSHES:
         column = tuple(
@@ -168,7 +168,7 @@ def sleeping_table() -> str:
 
 
 def _counted() -> str:
-    """The kernels with counts, each with its command."""
+    """Describe the kernels with counts, each with its command."""
     kept = json.loads(_COUNTS.read_text(encoding="utf-8"))
     lines = [f"- `{name}`: {one['version']}, `{one['made_by']}`\n" for name, one in kept.items()]
     return f"\nCounted on these kernels, each with its command:\n\n{''.join(lines)}"

@@ -90,7 +90,7 @@ def _parts(
     heads = ("series", "kernels", "versions", "compared on", *_PARTS, "steps", "undecided", "differ")
     yield markdown.table(heads, [_row(series, some) for series, some in by_series.items()])
     yield "## What changed within a series\n"
-    # The last package of a version is not one rebuilt for an older suite.
+    # The last package of a version is never a rebuild for an older suite.
     versions = {kernel.version: kernel for kernel in kernels}
     neighbours = [pair for pair in pairwise(versions.values()) if pair[0].series == pair[1].series]
     changed = [(*pair, changes) for pair in neighbours if (changes := _changes(*pair))]

@@ -25,8 +25,8 @@ CALLS = _HERE / "calls.json"
 #: The groups of callers.
 CALLERS = _HERE / "callers.toml"
 
-#: The models that run the programs: one before contexts (with that era's vfio-pci), one with contexts, and the
-#: proposal in discussion 000.
+#: The models that run the programs: one before contexts (with that era's vfio-pci), one with contexts, and
+#: the proposal in discussion 000.
 MODELS = ("6.1", "7.3", "6.1,tracker=unmap_only")
 
 

@@ -219,7 +219,7 @@ class Joiner:
         return best
 
     def _perhaps_longer(self, text: str, match: Match, following: list[_Slot]) -> tuple[str, Match] | None:
-        """Return the match with one more line if a value continues in it: ``uncached``/``-minus``, or slots."""
+        """Return the match with one more line if a value continues there: ``uncached``, ``-minus``, slots."""
         if not following or len(text) < _SHORTEST_BROKEN:
             return None
         more = following[0].piece.text
