@@ -161,7 +161,7 @@ class DirectAlias(msgspec.Struct, frozen=True, gc=False):
 
 
 class UnkeptLines(msgspec.Struct, frozen=True):
-    """Lines that a redacted bundle omits because their form is unknown.
+    """Lines of a file that a redacted bundle omits because their form is unknown.
 
     :param name: the file, with ``*`` in place of names
     :param lines: the number of lines

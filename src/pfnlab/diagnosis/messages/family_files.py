@@ -11,7 +11,7 @@ from pfnlab.base.toml_text import toml_content
 
 
 class FamilyVerdict(Enum):
-    """The verdict of a family: how worried the reader should be."""
+    """The verdict of a family: how worried its reader should be."""
 
     HARMLESS = "harmless"
     LOOK = "look here"

@@ -36,7 +36,7 @@ _VERSION_PARTS = ("Linux ", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", "
 
 
 class KernelSure(Enum):
-    """How a kernel's version is known."""
+    """The source of a kernel's version."""
 
     GIVEN = "given"
     SAID = "said"
