@@ -1,4 +1,4 @@
-"""How many flushes a call makes, by the distance between mappings: placements and kernels (discussion 004).
+"""Flushes per call, by the distance between mappings, for placements and kernels (discussion 004).
 
 ``python -m evidence.pages flush-distance --write`` writes the page. Its rows are programs in ``litmus/``. The
 placement columns are model runs; the kernel columns come from the programs' goldens.

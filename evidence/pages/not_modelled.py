@@ -19,7 +19,7 @@ class Absence(NamedTuple):
     """A subject that is not modelled.
 
     :param subject: its name
-    :param why: the reason, and what is known anyway
+    :param why: the reason, and any partial knowledge
     :param lines: a program that needs it, without its first line
     """
 

@@ -162,7 +162,7 @@ def _reasons(sweeps: Sequence[RecordedSweep], of: Callable[[RecordedSweep], dict
 
 
 def printed(sweep: RecordedSweep) -> str:
-    """Return the cells in a sweep as Markdown, as `print_sweep.py` prints them."""
+    """Return the cells in a sweep as Markdown, for `print_sweep.py`."""
     return "".join(_printed(sweep))
 
 

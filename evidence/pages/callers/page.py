@@ -95,7 +95,7 @@ class CallerTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProgramEnd(NamedTuple):
-    """How a program ends on a model: operations that failed, lines logged, and entries left in the book."""
+    """A program's end on a model: operations that failed, lines logged, and entries left in the book."""
 
     refused: str
     logged: str

@@ -44,7 +44,7 @@ _MOVE = """\
 
 
 def sentences(kept: Sequence[SeriesSizes]) -> Iterator[str]:
-    """Yield each statement with its answer, as lines."""
+    """Yield the lines of each statement with its answer."""
     own = [series for series in kept if OWN_FIELD in {member.name for member in members_of(series)}]
     yield from _discussion_002(own)
     yield from _discussion_003([series for series in kept if series not in own], own)

@@ -95,7 +95,7 @@ def device_answer(
     """Tell whether a device's BARs are write-combining.
 
     :param address: e.g. ``0000:01:00.0``; the domain may be omitted
-    :param bar: default: the prefetchable BARs, or all of them if none is prefetchable
+    :param bar: default: the prefetchable BARs, or all BARs if it has no such BAR
     :param pid: consider only mappings of this process
     :raises Misuse: if there is no such device or BAR, or *pid* maps none of its BARs
     """

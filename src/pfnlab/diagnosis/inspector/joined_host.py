@@ -330,7 +330,7 @@ class JoinedHost:
         return possible.pop() if len(possible) == 1 else None
 
     def who(self, pid: int) -> str:
-        """Describe a process by its name and number, as far as they are known."""
+        """Describe a process by its name and number, if known."""
         process = self.processes.get(pid)
         if process is not None and process.comm:
             return f"{process.comm}:{pid}"

@@ -33,7 +33,7 @@ class FamilyKind(Enum):
 
 
 class RangeEnd(Enum):
-    """What the second number of a range means in a wording."""
+    """The meaning of a range's second number in a wording."""
 
     INCLUSIVE = "inclusive"
     EXCLUSIVE = "exclusive"
@@ -106,7 +106,7 @@ class CaseWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a family's message means in one case; None keeps the family's own value."""
+    """The meaning of a family's message in one case; None keeps the family's own value."""
 
     when: CaseWhen
     title: str | None = None

@@ -1,4 +1,4 @@
-"""How a line relates to messages, decided once for all lines that differ only in their numbers.
+"""A line's relation to messages, decided once for all lines that differ only in their numbers.
 
 In a long log, most lines with a word from some message belong to no message. The shape of a line, its text
 with all digits zeroed, decides if nothing else can matter: the line and the next both begin with a timestamp,
@@ -25,7 +25,7 @@ _LONGEST, _MOST, _OFTEN = 512, 1 << 14, 12
 
 
 class Relation(Enum):
-    """How a line relates to messages."""
+    """A line's relation to messages."""
 
     NONE = "of none"
     OUTCOME = "of none, and matters to an event that waits for it"
@@ -34,7 +34,7 @@ class Relation(Enum):
 
 
 class LineRelations:
-    """How each line shape relates to messages.
+    """Each line shape's relation to messages.
 
     :param facts: texts found in lines that state a fact
     :param outcomes: texts found in lines that matter if an event is waiting for them

@@ -20,7 +20,7 @@ _BRIDGE_BARS = frozenset({"BAR 0", "BAR 1"})
 
 
 class ResourceWord(msgspec.Struct, frozen=True):
-    """What a line says about one resource.
+    """A line's statement about one resource.
 
     :param slot: ``BAR 0``, ``VF BAR 0``, ``ROM``, ``window``, or empty if the line does not name it
     :param kind: ``io``, ``mem``, ``bus``, or empty

@@ -151,7 +151,7 @@ def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
 
 
 def untold(snapshot: Snapshot) -> str:
-    """Say what cannot be decided and which source is missing; empty if everything can be decided."""
+    """Describe the undecidable questions and the missing source; empty if everything can be decided."""
     tells, asked = list[str](), list[str]()
     for name, part in _PARTS.items():
         if part.tells and _lack(snapshot, name, cut=True) is not None:

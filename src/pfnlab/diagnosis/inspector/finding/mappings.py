@@ -57,7 +57,7 @@ def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
 
 
 def odd(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Find mappings that should reserve but are unreserved, in a mode nobody requested, or in two modes."""
+    """Find mappings that should reserve but are unreserved, in an unrequested mode, or in two modes."""
     tracks = machine.tracks
     for one in odd_mappings(machine):
         found = (

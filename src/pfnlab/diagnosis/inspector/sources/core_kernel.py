@@ -111,7 +111,7 @@ def read_aliases(
 
     Direct-map entries come first, then ioremap areas.
 
-    :param resources: the lines that say which memory is RAM; None to read the whole direct map
+    :param resources: the lines that identify RAM; None to read the whole direct map
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:
