@@ -19,12 +19,12 @@ BUILT = WEB.parent / "src" / "pfnlab" / "explorer" / "page" / "page.js"
 
 _HEAD = re.compile(r"^/\* pfnlab explorer, built by `make page`; sources (?P<hash>[0-9a-f]{64}) \*/\n")
 
-#: Bundled files besides our own sources.
+#: Files to bundle in addition to our own sources.
 _BUNDLED = ("@codemirror", "@lezer", "@marijn", "crelt", "style-mod", "w3c-keyname")
 
 
 def sources_hash(web: Path = WEB) -> str:
-    """The hash of all sources of the built file."""
+    """Return the hash of all sources of the built file."""
     digest = hashlib.sha256()
     for path in [*sorted((web / "source").glob("*.js")), web / "package.json", web / "package-lock.json"]:
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
@@ -32,7 +32,7 @@ def sources_hash(web: Path = WEB) -> str:
 
 
 def built_of(built: Path = BUILT) -> str | None:
-    """The hash of the sources recorded in the built file; None if there is none."""
+    """Return the source hash recorded in the built file; None if there is none."""
     with built.open(encoding="utf-8") as file:
         match = _HEAD.match(file.readline())
     return match["hash"] if match else None

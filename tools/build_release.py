@@ -31,7 +31,7 @@ def export(root: Path, into: Path) -> None:
     """
     packed = _git(root, "archive", "--format=tar", "HEAD")
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        # Filters came with Python 3.11.4. Git's archive needs none; later versions warn without one.
+        # Filters arrived in Python 3.11.4. Git's archive needs none, but later versions warn without one.
         if hasattr(tarfile, "data_filter"):
             archive.extractall(into, filter="data")
         else:
@@ -62,7 +62,7 @@ def build(tree: Path, into: Path) -> list[Path]:
 
 
 def strangers(archive: Path, tree: Path) -> list[str]:
-    """The files in a wheel or source archive that are not identical to those of *tree*."""
+    """Return the files in a wheel or source archive that are not identical to those in *tree*."""
     found = []
     for name, content in members(archive):
         inside = name.removeprefix(f"{archive}:")
@@ -75,7 +75,7 @@ def strangers(archive: Path, tree: Path) -> list[str]:
 
 
 def _original(inside: str, tree: Path) -> Path:
-    """The file in *tree* that a wheel contains as *inside*; pyproject.toml may have moved it."""
+    """Return the file in *tree* that a wheel contains as *inside*; pyproject.toml may have moved it."""
     settings = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.

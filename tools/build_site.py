@@ -56,12 +56,12 @@ def page_names() -> list[str]:
 
 @cache
 def page_text(name: str) -> str:
-    """The text of a page, from the repository or from the reference."""
+    """Return the text of a page, from the repository or the reference."""
     return PLACES[name]() if name in PLACES else (ROOT / name).read_text(encoding="utf-8")
 
 
 def contents() -> list[Part]:
-    """The navigation, from ``contents.toml``; a pattern stands for the matching files, ordered by number."""
+    """Return the navigation, from ``contents.toml``; a pattern stands for its files, sorted by number."""
     written = tomllib.loads((SITE / "contents.toml").read_text(encoding="utf-8"))
     return [
         Part(
@@ -83,7 +83,7 @@ def _files(patterns: Sequence[str]) -> Iterator[str]:
 
 
 def orphans(parts: Sequence[Part], pages: Sequence[str]) -> list[str]:
-    """Pages that belong to no part, and entries that are not pages."""
+    """Return the pages that belong to no part, and the entries that are not pages."""
     listed = ["docs/index.md"]
     for part in parts:
         listed += [*part.pages, *(page for pages in part.below.values() for page in pages)]
@@ -92,12 +92,12 @@ def orphans(parts: Sequence[Part], pages: Sequence[str]) -> list[str]:
 
 
 def staged(name: str) -> str:
-    """The path that a repository file has in the site."""
+    """Return the path of a repository file in the site."""
     return name.removeprefix("docs/") if name != "docs/README.md" else name
 
 
 def followed(text: str, name: str) -> tuple[str, list[str]]:
-    """A page with its links adapted to the site, and the files that become pages because of it."""
+    """Return a page with links adapted to the site, and the files that become pages because of it."""
     wanted = []
     here = PurePosixPath(staged(name)).parent
 
@@ -124,7 +124,7 @@ def followed(text: str, name: str) -> tuple[str, list[str]]:
 
 
 def file_page(name: str) -> str:
-    """The page of a file that is not a page itself."""
+    """Make a page for a file that is not a page itself."""
     text = (ROOT / name).read_text(encoding="utf-8")
     path = PurePosixPath(name)
     said = f"# {path.name}\n\n"
@@ -139,7 +139,7 @@ def file_page(name: str) -> str:
 
 
 def notebook_page(text: str) -> str:
-    """A notebook's text, code and stored outputs, as text."""
+    """Return a notebook's text, code and stored outputs as text."""
     parts = []
     for cell in json.loads(text)["cells"]:
         source = "".join(cell["source"]).strip()
@@ -152,11 +152,11 @@ def notebook_page(text: str) -> str:
 
 
 def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:
-    """Part of the navigation, in Sphinx syntax, for the page *name*."""
+    """Return part of the navigation, in Sphinx syntax, for the page *name*."""
     here = PurePosixPath(staged(name)).parent
     lines = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
     rows = [os.path.relpath(staged(page), here) for page in pages]
-    # The start page has the project's name already.
+    # The start page already has the project's name.
     rows = [f"In short <{row}>" if row == "README.md" else row for row in rows]
     return "\n".join([*lines, *rows, "```", ""])
 
@@ -164,7 +164,7 @@ def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:
 def stage(folder: Path) -> list[str]:
     """Write all pages into *folder*.
 
-    :return: faults of the navigation
+    :return: faults in the navigation
     """
     parts = contents()
     names = page_names()
@@ -210,7 +210,7 @@ class Targets(HTMLParser):
 
 
 def dead_targets(folder: Path) -> list[str]:
-    """The dead links in a built site, including those to anchors; links to other sites are not followed."""
+    """Return dead links in a built site, including those to anchors; do not follow links to other sites."""
     pages = {path: Targets(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
     dead = []
     for path, page in pages.items():

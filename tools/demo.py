@@ -2,7 +2,7 @@
 
 The kernels are those of the oldest stable series and of the newest known series offered
 (:func:`pfnlab.lab.images.kernel_offers.roles_for`). A new kernel may tell a different story, which is news.
-The recording of an unavailable kernel takes its place.
+If a kernel is not available, its recording takes its place.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ NOT_THE_STORY = "This is not the story: each model should side with its kernel, 
 
 
 def machines(roles: Sequence[Role]) -> list[str]:
-    """The demo's machines: a model and its kernel for the first and for the last available role."""
+    """Return the demo's machines: a model and its kernel, for the first and the last available role."""
     chosen = []
     for role in (roles[0], roles[-1]):
         series = series_of(role.name)
-        # A series represents its known kernel on offer, and has the shorter name.
+        # A series stands for its known kernel on offer and has the shorter name.
         name = series if role.status == "known" else role.name
         model = name if series in RELEASES else nearest(name)
         chosen.append(f"model:{model}")

@@ -85,7 +85,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
-#: Parts that may import only these of the parts before them.
+#: Parts that may import only some of the parts before them, as listed.
 ALONE: dict[str, tuple[str, ...]] = {
     "checker.search": (
         *("base.units", "base.version", "base.errors", "base.inert", "base.path_walk", "base.whole_file"),
@@ -101,7 +101,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     ),
 }
 
-#: The place of each part in the order of imports.
+#: The position of each part in import order.
 RANK = {
     part: rank
     for rank, parts in enumerate(line for lines in WINGS.values() for line in lines)
@@ -113,7 +113,7 @@ WING_OF = {part: wing for wing, lines in WINGS.items() for line in lines for par
 
 
 def part_of(module: str) -> str | None:
-    """The narrowest part that a module belongs to; None if it belongs to none.
+    """Return the narrowest part that a module belongs to; None if it belongs to none.
 
     :param module: its dotted name after ``pfnlab.``; may include a name in the module
     """
@@ -123,7 +123,7 @@ def part_of(module: str) -> str | None:
 
 
 def drawing() -> str:
-    """The drawing, a block of text: a plate for each wing."""
+    """Return the drawing, a text block with a plate for each wing."""
     rows = list(_rows(SOURCE, ()))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     plates: dict[str, list[str]] = {wing: [] for wing in WINGS}
@@ -137,7 +137,7 @@ def drawing() -> str:
 
 
 def _rows(folder: Path, within: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
-    """A row for each package in *folder*, followed by those of its rooms."""
+    """Yield a row for each package in *folder*, followed by the rows for its rooms."""
     names = [path.parent.name for path in folder.glob("*/__init__.py")]
     for name in sorted(names, key=lambda name: (_place(".".join((*within, name))), name)):
         room = folder / name
@@ -146,7 +146,7 @@ def _rows(folder: Path, within: tuple[str, ...]) -> Iterator[tuple[str, str, str
 
 
 def _place(package: str) -> int:
-    """The position of a package in the drawing: its own line, or else that of its first room that has one."""
+    """Return a package's position in the drawing: its own line, or that of its first room that has one."""
     within = (rank for part, rank in RANK.items() if part.startswith(f"{package}."))
     return RANK.get(package, min(within, default=len(RANK)))
 
@@ -156,7 +156,7 @@ def _count(folder: Path) -> str:
 
 
 def door(folder: Path) -> str:
-    """The first sentence of a package's docstring; every room has one."""
+    """Return the first sentence of a package's docstring; every room has one."""
     text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
     assert text, f"{folder} has no docstring"
     first = text.split("\n\n")[0].replace("\n", " ")
@@ -164,7 +164,7 @@ def door(folder: Path) -> str:
 
 
 def drawn(page: str) -> str:
-    """*page* with the drawing regenerated."""
+    """Return *page* with the drawing regenerated."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + drawing() + END + after

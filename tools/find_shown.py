@@ -29,7 +29,7 @@ _HEAD = "# Made by `python tools/find_shown.py --write`; do not edit.\n"
 
 
 def shown_on(series: str) -> dict[str, str]:
-    """The shortest program that shows each change to a series' rules, by change."""
+    """Return the shortest program that shows each change to a series' rules, by change."""
     programs = Programs.of()
     by_size = sorted(programs.litmus, key=lambda name: (len(programs.litmus[name].ops), name))
 
@@ -57,7 +57,7 @@ def shown_on(series: str) -> dict[str, str]:
 
 
 def found_text() -> str:
-    """The text of the file: the programs for each change, newest series first."""
+    """Return the text of the file: the programs for each change, newest series first."""
     by_key: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for found in reversed(list(in_order(shown_on, CONFIRMED))):
         for change, name in found.items():

@@ -61,10 +61,10 @@ _IDIOMS = (
     (r"\bas (?:they|it) (?:is|are|was|were)\b", "unchanged, verbatim"),
     (r"\bsays? (?:so|what|who|how|which|where|why)\b", "describes, lists, names"),
 )
-#: All but the one that asks how a sentence begins disregard case.
+#: All patterns ignore case, except the one about how a sentence begins.
 _COMPILED = [(re.compile(form, 0 if "What" in form else re.IGNORECASE), plain) for form, plain in _IDIOMS]
 
-#: Markdown that is not ours to word, or not for readers of today.
+#: Markdown whose wording is not ours, or that is not for today's readers.
 _NOT_DOCS = {"tests", "node_modules", ".venv", "build", "src", "findings", "dist"}
 
 
@@ -78,7 +78,7 @@ class Hit(NamedTuple):
 
 
 def hits(root: Path = ROOT) -> Iterator[Hit]:
-    """Every hit in the repository *root*, by surface and file."""
+    """Yield every hit in the repository *root*, by surface and file."""
     for surface, path, line, text in _texts(root):
         for form, plain in _COMPILED:
             for found in form.finditer(text):
@@ -88,7 +88,7 @@ def hits(root: Path = ROOT) -> Iterator[Hit]:
 
 
 def counts() -> dict[str, int]:
-    """The number of hits for each surface."""
+    """Return the number of hits for each surface."""
     found = Counter(hit.surface for hit in hits())
     return {surface: found[surface] for surface in SURFACES}
 

@@ -35,8 +35,8 @@ from pfnlab.lab.images.sources import KEYRING, MIRROR
 
 CASES = ("newer", "gone", "expired", "one", "none")
 
-#: Substitutes for new kernels: location, reported version, and the actual known kernel. The last one is not
-#: the rolling kernel that became known last, so that something differs.
+#: Stand-ins for new kernels: location, reported version, and the real known kernel. The last one is not the
+#: rolling kernel that became known last, so that something differs.
 _MADE_UP = (
     ("bookworm-security", "6.1.999-1", "6.1.190-1"),
     ("trixie-security", "6.12.999-1", "6.12.116-1"),
@@ -49,7 +49,7 @@ _LIMIT = 3600.0
 
 
 def changed(case: str, lists: Mapping[str, str]) -> dict[str, str]:
-    """The lists of all suites in this case; there are none for an unreachable suite."""
+    """Return the lists for all suites in this case; an unreachable suite has none."""
     if case == "none":
         return {}
     if case == "one":
@@ -84,8 +84,8 @@ def _field(stanza: str, name: str) -> str:
 
 
 def _called(stanza: str, version: str) -> str:
-    """The package in *stanza* under another version."""
-    # The package name of the actual kernel.
+    """Return the package in *stanza* with another version."""
+    # The package name of the real kernel.
     kind = "binary" if "-binary-" in _field(stanza, "Package") else "image"
     name = f"linux-{kind}-{version.partition('-')[0]}+made-cloud-amd64"
     stanza = re.sub(r"^Package: .*$", f"Package: {name}", stanza, flags=re.MULTILINE)
@@ -107,7 +107,7 @@ class _Key:
         return self._gpg("--clearsign", given=text.encode())
 
     def close(self) -> None:
-        """Stop the agent that GnuPG has started for this home."""
+        """Stop the agent that GnuPG started for this home."""
         subprocess.run(["gpgconf", "--homedir", str(self._home), "--kill", "all"], check=False, timeout=60)
 
     def _gpg(self, *arguments: str, given: bytes = b"") -> bytes:
@@ -116,7 +116,7 @@ class _Key:
 
 
 def _suite(suite: str, packages: str, key: _Key, *, expired: bool) -> dict[str, bytes]:
-    """The files of a suite by their paths below ``dists``."""
+    """Return the files in a suite, by their paths below ``dists``."""
     plain = packages.encode()
     packed = gzip.compress(plain, 1)
     path = "main/binary-amd64/Packages"
@@ -137,7 +137,7 @@ def _suite(suite: str, packages: str, key: _Key, *, expired: bool) -> dict[str, 
 
 @contextmanager
 def serving(files: Mapping[str, bytes], pools: Mapping[str, str]) -> Iterator[str]:
-    """The URI of a server that has *files* below ``dists`` for both archives; packages are elsewhere.
+    """Yield the URI of a server with *files* below ``dists`` for both archives; packages are elsewhere.
 
     :param pools: the real mirror of each archive
     """
@@ -172,7 +172,7 @@ def serving(files: Mapping[str, bytes], pools: Mapping[str, str]) -> Iterator[st
 
 
 def real_lists(archive: Archive) -> dict[str, str]:
-    """The current package lists of every suite."""
+    """Return the current package lists for every suite."""
     Search(archive, False, lambda line: print(line, file=sys.stderr)).all()
     lists = {}
     for suite in SUITES:

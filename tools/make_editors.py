@@ -55,19 +55,19 @@ GROUPS: dict[TokenKind, str] = {
 
 
 def files() -> dict[Path, str]:
-    """Every generated file with its content."""
+    """Return every generated file with its content."""
     grammar = _json(textmate())
     return {
         ROOT / "src" / "pfnlab" / "programs" / "lang" / "tokens.json": _json(token_table()),
         ROOT / "editors" / "pfnlab.tmLanguage.json": grammar,
-        # An extension has no access to files outside its folder.
+        # An extension cannot read files outside its folder.
         ROOT / "editors" / "vscode" / "pfnlab.tmLanguage.json": grammar,
         ROOT / "editors" / "vim" / "syntax" / "pfnlab.vim": vim(),
     }
 
 
 def scope_of(token: TokenKind) -> str:
-    """The TextMate scope of *token*; the last name but one is the token's own."""
+    """Return the TextMate scope of *token*; the last name but one is the token's own."""
     return f"{SCOPES[token]}.{token}.pfnlab"
 
 
@@ -135,7 +135,7 @@ def vim() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-#: The parts of a pattern: a set, an escaped letter, a group, what closes one, and anything else.
+#: The parts of a pattern: a set, an escaped letter, a group, the end of a group, and anything else.
 _PART = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\.|\(\?:|\(\?=|\(\?!|\)|.")
 _OPENS = {"(?:": "", "(?=": "@=", "(?!": "@!"}
 

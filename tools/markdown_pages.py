@@ -1,7 +1,7 @@
-"""The Markdown pages of the repository, parsed like GitHub and the site do: CommonMark with tables.
+"""The repository's Markdown pages, parsed as GitHub and the site do: CommonMark with tables.
 
-A single reader for everything that uses pages: the link test, the test that runs commands in pages, and the
-site builder.
+This is the only reader of pages: the link test, the test that runs commands in pages, and the site builder
+all use it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Block:
 
     :param lang: the first word of its info string; empty if it is indented or has none
     :param info: the other words of its info string
-    :param text: its lines, each ended
-    :param line: the page line where it begins, counted from 1, including its fence
+    :param text: its lines, each with its newline
+    :param line: the page line (from 1) where it begins, including its fence
     :param end: the line after it
     """
 

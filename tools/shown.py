@@ -35,10 +35,10 @@ from markdown_pages import ROOT, Block, blocks, page_files, spans
 if TYPE_CHECKING:
     from pfnlab.cli.verbs import VerbPage
 
-#: Possible requirements of a block; blocks without any run in every test.
+#: Possible requirements of a block; blocks with none run in every test.
 KINDS = ("kernel", "slow", "network")
 
-#: The width of the terminal that pages show.
+#: The terminal width that pages show.
 COLUMNS = 100
 
 #: The prefix of a typed line.
@@ -85,7 +85,7 @@ class Terminal:
 
 
 def terminals(text: str, name: str) -> list[Terminal]:
-    """The terminals in a page that are to be run.
+    """Return the terminals in a page that must be run.
 
     :raises Wrong: a block has an unknown word, or looks like a terminal but is not one
     """
@@ -163,13 +163,13 @@ def matches(shown: Sequence[str], printed: Sequence[str]) -> bool:
 
 
 def _any_day(line: str) -> str:
-    """Replace the parts that change from day to day: a series' point release, and a search's costs."""
+    """Replace the parts that change from day to day: point releases and search costs."""
     line = re.sub(r"\b[\d.]+ s( \([\d,]+ states/s\))?$", "some time", line)
     return re.sub(r"^((model|qemu):\S+) is (profile|linux-)\S* .*", r"\1 is its newest", line)
 
 
 class Clone:
-    """A folder for a page's commands: they write here, and read the clone's files."""
+    """A folder for a page's commands: they write here but read the clone's files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -177,7 +177,7 @@ class Clone:
         for path in ROOT.iterdir():
             if path.name not in (".git", ".venv", "build", "dist", "bin"):
                 (folder / path.name).symlink_to(path)
-        # The installation is left alone: it is up to date for make, whatever has changed since.
+        # Leave the installation alone: for make it is up to date, whatever has changed since.
         (folder / ".venv").mkdir()
         for path in (ROOT / ".venv").iterdir():
             if not path.name.startswith("."):
@@ -200,7 +200,7 @@ class Clone:
         Standard error is included if the command fails or reports a pfnlab error; otherwise it is progress
         output, which depends on timing.
         """
-        # A make that runs this does not concern the page.
+        # If make runs this, the page must not notice.
         env = {
             **{name: value for name, value in os.environ.items() if name not in MAKES_OWN},
             "COLUMNS": str(columns),
@@ -224,9 +224,9 @@ class Clone:
 def run_page(
     text: str, name: str, kinds: Collection[str] = (), folder: Path | None = None
 ) -> tuple[list[str], str]:
-    """Run, in order, the blocks of a page that need nothing beyond *kinds*.
+    """Run, in order, the blocks in a page that need nothing beyond *kinds*.
 
-    :return: the faults, each with its place, and the page with the actual output
+    :return: the faults, each with its location, and the page with the actual output
     """
     with tempfile.TemporaryDirectory() as fresh:
         clone = Clone(folder or Path(fresh))
@@ -258,7 +258,7 @@ def _with_printed(text: str, printed: Sequence[tuple[Command, list[str]]]) -> st
 
 
 def unknown_forms(text: str, name: str) -> list[str]:
-    """The forms in a page, in ``console synopsis`` or backquotes, whose verb or option does not exist."""
+    """Return forms in a page, in ``console synopsis`` or backquotes, whose verb or option does not exist."""
     forms = [line for one in blocks(text) if "synopsis" in one.info for line in one.text.splitlines()]
     forms += [
         span for span in spans(text) if span.startswith("pfnlab ") and not span.startswith("pfnlab program")

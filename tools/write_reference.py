@@ -100,7 +100,7 @@ def _kinds(union: Any) -> list[Any]:
 
 
 def _examples() -> dict[str, tuple[str, Path]]:
-    """The first operation of each kind, from the shortest program that has one."""
+    """Return the first operation of each kind, from the shortest program that has one."""
     programs = [(load_program(path), path) for path in sorted((ROOT / "litmus").rglob("*.pfn"))]
     programs.sort(key=lambda pair: (len(pair[0].ops), pair[1].stem))
     found: dict[str, tuple[str, Path]] = {}
@@ -232,7 +232,7 @@ def schemas() -> str:
 
 
 def _keys(name: str, part: dict[str, Any], content: dict[str, Any]) -> str:
-    """The table of an object's keys, including those of nested objects."""
+    """Return the table of an object's keys, including those in nested objects."""
     keys = part.get("properties", {})
     said = f"\n`{name}`:\n\n" if name else "\n"
     rows = [(f"`{key}`", _type(one), _meaning(key, one, content)) for key, one in keys.items()]
@@ -273,7 +273,7 @@ def _slug(heading: str) -> str:
 
 
 def _doc(kind: Any) -> str:
-    """The text of a docstring before its parameters."""
+    """Return a docstring's text before its parameters."""
     return _plain(re.split(r"\n\s*\n?:", inspect.getdoc(kind) or "")[0])
 
 
@@ -282,7 +282,7 @@ def _first(text: str | None) -> str:
 
 
 def _plain(text: str | None) -> str:
-    """A text of a docstring as Markdown on one line."""
+    """Return docstring text as one line of Markdown."""
     words = " ".join((text or "-").split())
     words = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", words).replace("``", "`")
     # Code is literal: a backslash in it would be visible.

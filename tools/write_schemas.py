@@ -43,7 +43,7 @@ from pfnlab.programs.lang.problems import FmtResult
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "schemas"
 
-#: The structure of each file.
+#: The structure in each file.
 RESULTS: dict[str, type[PrintedStruct]] = {
     "check": CheckResult,
     "review": ReviewResult,
@@ -73,7 +73,7 @@ RESULTS: dict[str, type[PrintedStruct]] = {
     "fmt": FmtResult,
 }
 
-#: The length of a file's lines.
+#: The line length in the files.
 _WIDTH = 110
 
 _PARAM = re.compile(r"^:(?:param|ivar) (\w+): (.+?)(?=^:|^\S|\Z)", re.DOTALL | re.MULTILINE)
@@ -86,7 +86,7 @@ def schema_of(kind: type[PrintedStruct]) -> dict[str, Any]:
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
     root = described.pop(kind.__name__)
-    # The rest are words, one of which is a field's value.
+    # The others are words, one of which is a field's value.
     described |= {
         name: {"description": _sentence(part["description"]), "enum": part["enum"]}
         for name, part in parts.items()
@@ -132,7 +132,7 @@ def _sentence(text: str) -> str:
 
 
 def _structs(kind: Any) -> list[type[msgspec.Struct]]:
-    """A structure and all structures in its fields."""
+    """Return a structure and all structures in its fields."""
     found: dict[type[msgspec.Struct], None] = {}
 
     def look(info: Any) -> None:

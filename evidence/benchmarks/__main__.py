@@ -50,9 +50,9 @@ def names() -> list[str]:
 
 
 def run_once(name: str, arguments: Sequence[str]) -> dict[str, tuple[str, float]]:
-    """Run a benchmark once, which prints its tables, and return its figures: unit and value by name.
+    """Run a benchmark once, which prints its tables; return its figures: unit and value, by name.
 
-    :raises RuntimeError: it failed, or printed no figure
+    :raises RuntimeError: if it failed or printed no figures
     """
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures"
@@ -137,7 +137,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _compare(chosen: argparse.Namespace, wanted: Sequence[str]) -> int:
-    """Compare *wanted*, or all without names; with ``--measure`` first run those not of this commit."""
+    """Compare *wanted*, or everything; with ``--measure``, first run those not yet run at this commit."""
     failed = 0
     if chosen.measure:
         kept = read(chosen.history) if chosen.history.exists() else []

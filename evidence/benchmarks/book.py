@@ -33,14 +33,14 @@ Range = tuple[int, int]
 
 
 def ranges(count: int, seed: int = 1) -> list[Range]:
-    """*count* ranges in ascending order, each followed by a gap."""
+    """Make *count* ranges in ascending order, each followed by a gap."""
     choose = random.Random(seed)
     starts = (_FIRST + at * _APART for at in range(count))
     return [(start, start + choose.randint(1, 16) * PAGE_SIZE) for start in starts]
 
 
 def empty_book() -> MemtypeBook:
-    """An empty book, on a machine with room for a million ranges."""
+    """Make an empty book, on a machine with room for a million ranges."""
     return MemtypeBook(replace(qemu_q35(), phys_bits=46), Trace(), end_match=False)
 
 
@@ -64,7 +64,7 @@ def take_over(entries: Sequence[MemtypeEntry]) -> float:
 
 
 def loaded(count: int) -> MemtypeBook:
-    """A book with *count* entries added in random order."""
+    """Make a book with *count* entries, added in random order."""
     book = empty_book()
     entries = ranges(count)
     random.Random(2).shuffle(entries)
@@ -73,9 +73,9 @@ def loaded(count: int) -> MemtypeBook:
 
 
 def operations(book: MemtypeBook, count: int, seed: int, samples: int) -> dict[str, float]:
-    """Microseconds per operation, at *samples* random places in a book with *count* entries."""
+    """Return microseconds per operation, at *samples* random places in a book with *count* entries."""
     choose = random.Random(seed)
-    # In the gaps, two pages each, all different.
+    # Two pages in each gap, all different.
     places = choose.sample(range(count), min(samples, count))
     gaps = [(_FIRST + at * _APART + 20 * PAGE_SIZE, _FIRST + at * _APART + 22 * PAGE_SIZE) for at in places]
 

@@ -1,4 +1,4 @@
-"""Seconds from a guest's start to its hello: fresh, with an earlier boot's offsets, and from a saved state.
+"""Seconds from starting a guest to its hello: fresh, with an earlier boot's offsets, from a saved state.
 
 The three alternate; the saved state is made before anything is timed.
 
@@ -22,7 +22,7 @@ ROUNDS, SECONDS = 5, 25.0
 
 
 def seconds_of(start: Callable[[], Guest]) -> float:
-    """The seconds *start* takes; the guest is stopped afterwards."""
+    """Return the seconds that *start* takes; stop the guest afterwards."""
     begin = time.perf_counter()
     guest = start()
     took = time.perf_counter() - begin
@@ -31,7 +31,7 @@ def seconds_of(start: Callable[[], Guest]) -> float:
 
 
 def measure(series: str) -> tuple[dict[str, float], int]:
-    """The median seconds for each way to start, and the number of rounds."""
+    """Return the median seconds for each way to start, and the number of rounds."""
     vmlinuz = kernel_for(series).vmlinuz
     with Guest(vmlinuz) as first:
         offsets = first.hello.offsets

@@ -1,9 +1,9 @@
 """The search compared with pan and TLC on one small specification: time, memory, states.
 
-Each runs once, in turn, and is measured in processor time, so that the ratios also hold on a busy machine.
-State counts must be equal; there is no goal for times, because the kernel's states cost more than any of
-these. spin builds pan from the shared Promela text; TLC runs if its jar and a TLA+ text are given. Missing
-tools are named and their rows omitted.
+Each runs once, in turn, and is measured in processor time, so that the ratios hold even on a busy machine.
+State counts must be equal. There is no goal for times, because kernel states cost more than any of these.
+spin builds pan from the shared Promela text; TLC runs if its jar and a TLA+ text are given. Missing tools are
+named and their rows left out.
 
     python evidence/benchmarks/checker.py [--quick] [PAGES] [--promela book.pml]
         [--tlc tla2tools.jar --tla book.tla]
@@ -58,7 +58,7 @@ class Result:
 
 
 def ours(pages: int, order: str = "breadth", symmetric: bool = False) -> Result:
-    """Our own search."""
+    """Run our own search."""
     tests = str(_ROOT / "tests" / "checker")
     text = _OURS.format(tests=tests, pages=pages, order=order, symmetric=symmetric)
     told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
@@ -67,7 +67,7 @@ def ours(pages: int, order: str = "breadth", symmetric: bool = False) -> Result:
 
 
 def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
-    """A command's output and processor time."""
+    """Run a command; return its output and processor time."""
     before = os.times()
     told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     after = os.times()
@@ -75,7 +75,7 @@ def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
 
 
 def build_pan(promela: Path | None, pages: int, folder: Path) -> None:
-    """Build pan as it was for the measurements that set the goals: exact, depth first, without reduction."""
+    """Build pan as for the measurements that set the goals: exact, depth first, without reduction."""
     for tool in ("spin", "gcc"):
         if shutil.which(tool) is None:
             raise MissingTool(f"no {tool}: apt-get install {tool}")
@@ -87,7 +87,7 @@ def build_pan(promela: Path | None, pages: int, folder: Path) -> None:
 
 
 def pan(pages: int, folder: Path) -> Result:
-    """One run of pan."""
+    """Run pan once."""
     told, seconds = _timed(["./pan", "-m9000000", *(["-w26"] if pages > 3 else [])], folder)
     states = re.search(r"(\d+) states, stored", told)
     used = re.search(r"([\d.]+)\s+actual memory usage for states", told)
@@ -98,7 +98,7 @@ def pan(pages: int, folder: Path) -> Result:
 
 
 def tlc(jar: Path, tla: Path) -> Result:
-    """One run of TLC with one worker."""
+    """Run TLC once, with one worker."""
     command = ["java", "-cp", str(jar.resolve()), "tlc2.TLC", "-workers", "1", str(tla.resolve())]
     told, seconds = _timed(command, tla.parent)
     states = re.search(r"([\d,]+) distinct states found", told)
@@ -108,7 +108,7 @@ def tlc(jar: Path, tla: Path) -> Result:
 
 
 def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Result]]:
-    """Every search that can run here; missing tools are reported."""
+    """Return every search that can run here; report missing tools."""
     pages: int = options.pages
     found: dict[str, Callable[[], Result]] = {}
     try:

@@ -139,7 +139,7 @@ def cluster(count: int, share: float) -> Iterator[list[Host]]:
 def asked(
     host: Host, words: Sequence[str], away: Host | None = None, after: float = 0.0
 ) -> tuple[str, float]:
-    """The output of a pfnlab command on *host*, and its seconds.
+    """Run a pfnlab command on *host*; return its output and the seconds it took.
 
     :param away: the host whose link goes down *after* this many seconds
     """
@@ -159,14 +159,14 @@ def search_words(search: tuple[str, str, int]) -> list[str]:
 
 
 def found(output: str) -> tuple[int, int, object]:
-    """The states, steps and answers of a search."""
+    """Return the states, steps and answers of a search."""
     (line,) = [line for line in output.splitlines() if line.startswith("{")]
     told = json.loads(line)
     return told["states"], told["transitions"], told["properties"]
 
 
 def campaign(folder: Path, programs: int) -> Path:
-    """A campaign of random programs on two models."""
+    """Make a campaign of random programs on two models."""
     path = folder / "hosts.toml"
     path.write_text(
         'form = 1\nname = "hosts"\nsays = "Random programs"\n\n[limits]\nseconds = 900\n\n[[fuzz]]\n'
@@ -201,7 +201,7 @@ def measure(search: tuple[str, str, int], programs: int, share: float, most: int
                     )
                     on = hosts[1] if count is None else hosts[0]
                     if count is not None:
-                        # Workers import modules during their first search.
+                        # Workers import modules in their first search.
                         asked(on, [*search_words(("7.2", "small", 2)), *there])
                     output, seconds = asked(on, [*search_words(search), *there])
                     results.append(found(output))

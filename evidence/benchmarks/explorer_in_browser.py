@@ -23,10 +23,10 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "browser"))
 
 STEPS, VMAS, DEPTH, TIMES = 20, 200, 12, 9
 
-#: Seconds that a user looks at a step before the next one.
+#: Seconds that a user spends on a step before the next one.
 LOOK = 1.0
 
-#: The effect of a key, and the time until its picture: two frames later it has been painted.
+#: What a key does, and the time to its picture: two frames later it has been painted.
 _PRESSED = """
 const [press, done] = arguments;
 const figure = document.getElementById("picture");
@@ -63,7 +63,7 @@ def main() -> None:
             return float(chrome.execute_async_script(_PRESSED, key))
 
         def first() -> float:
-            # The address is that of a user's program, for which the server has stored nothing.
+            # The URL is of a user's program, for which the server has stored nothing.
             page.open(program="munmap-middle")
             page.write(story(STEPS) + f"# {time.monotonic_ns()}\n")
             page.until(lambda: "text=" in chrome.current_url)

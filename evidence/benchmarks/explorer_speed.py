@@ -27,19 +27,19 @@ MACHINES = ("model:6.1", "model:7.3")
 
 
 def story(steps: int) -> str:
-    """A program of *steps* operations, of which the first maps."""
+    """Make a program with *steps* operations, the first of which maps."""
     lines = [f"munmap a[{at}:{at + 1}]" for at in range(1, steps)]
     return HEAD.format(pages=2 * steps) + "\n".join(lines) + "\n"
 
 
 def many(vmas: int) -> str:
-    """A program after which one mapping is in *vmas* VMAs."""
+    """Make a program that splits one mapping into *vmas* VMAs."""
     lines = [f"mprotect a[{at}:{at + 1}] r" for at in range(1, vmas, 2)]
     return HEAD.format(pages=vmas) + "\n".join(lines) + "\n"
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Seconds that *work* takes, the best of three."""
+    """Return the seconds *work* takes, best of three."""
     times = []
     for _ in range(3):
         began = time.perf_counter()
@@ -49,7 +49,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def first(text: str, machines: tuple[str, ...]) -> None:
-    """All requests for the first picture, to a server that has stored nothing."""
+    """Time all requests for the first picture, to a server that has stored nothing."""
     answers = Answers(Storyteller())
     answers.story(questions.StoryQuestion(text, machines))
     answers.picture(questions.PictureQuestion(text, machines, 0))

@@ -1,7 +1,7 @@
 """Guided walks compared with uniform ones: coverage for the same number of steps, scope by scope.
 
-Both start from the same seeds, in turn. Distinct states, pairs of consecutive kinds of operations, and
-branches taken in the model are counted. Nothing is timed, so the machine's load has no effect.
+Both start from the same seeds, in turn. Distinct states, pairs of consecutive operation kinds, and branches
+taken in the model are counted. Nothing is timed, so machine load has no effect.
 
     python evidence/benchmarks/guided_walks.py [--quick]
 """
@@ -33,7 +33,7 @@ class WatchedKernel(KernelModel):
     def __init__(self, scope: Scope) -> None:
         super().__init__(ModelMachine("7.2"), scope)
         self.pairs: set[tuple[str, str]] = set()
-        #: The last kind on the way to a returned state.
+        #: The last operation kind on the way to a returned state.
         self._kinds: dict[int, tuple[KernelState, str]] = {}
 
     def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:

@@ -39,9 +39,9 @@ _LIMIT = 3600.0
 
 
 def seconds_each(kinds: Sequence[str], series: str, programs: int) -> dict[str, float]:
-    """Seconds per compared program of each kind, with the sources of this process.
+    """Return seconds per compared program of each kind, with this process's sources.
 
-    :raises RuntimeError: a hunt failed; findings are not a failure
+    :raises RuntimeError: if a hunt failed; findings are not a failure
     """
     tree = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0]).parent
     took = {}
@@ -59,7 +59,7 @@ def seconds_each(kinds: Sequence[str], series: str, programs: int) -> dict[str, 
                 check=False,
             )
             seconds = time.perf_counter() - begin
-        # A difference that is not repeatable is undecided, not a failure of the hunt.
+        # A difference that cannot be repeated is undecided; the hunt did not fail.
         if done.returncode not in (0, 1, 3) or not done.stdout:
             raise RuntimeError(f"pfnlab {' '.join(words)} ended with {done.returncode}: {done.stderr[-400:]}")
         took[kind] = seconds / json.loads(done.stdout)["compared"]

@@ -60,12 +60,12 @@ ROUNDS = 3
 
 RECORDED = Path(__file__).parents[2] / "tests" / "recorded"
 
-#: Work for a given number of processes; the output is the same for any number.
+#: Work for a given number of processes; the output does not depend on the number.
 Work = Callable[[int], Any]
 
 
 def searched(machine: str, scope: str, limits: CheckLimits, jobs: int) -> Any:
-    """The findings of a search."""
+    """Return the findings of a search."""
     found = check(ModelMachine(machine), load_scope(scope), limits=limits, jobs=jobs)
     return found.states, found.transitions, found.answers, found.swarm, found.fired
 
@@ -82,7 +82,7 @@ def counted(seconds: float, jobs: int) -> None:
 
 
 def fuzzed(programs: int, jobs: int) -> HuntState:
-    """The state of a hunt on two models that agree."""
+    """Return the state of a hunt on two models that agree."""
     names = ("model:7.2", "model:7.2,mseal=on")
     state = HuntState(list(names), 1, Vocabulary())
     machines: dict[str, Machine] = {name: ModelMachine(name[6:]) for name in names}
@@ -106,7 +106,7 @@ programs_per_shard = 100
 
 
 def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
-    """The findings of a campaign's shards: the number of each with its results."""
+    """Return what a campaign's shards found: the number of each shard, with its results."""
     machines = [f"model:{machine}" for machine in MACHINES]
     depth, programs = (1, 100) if quick else (3, 2000)
     with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "jobs.db")) as store:
@@ -120,13 +120,13 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
 
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
-    """A page, with no search stored from earlier."""
+    """Make a page, with no stored searches."""
     claim_questions._results.clear()
     return make(jobs)
 
 
 def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
-    """The measured works, by name.
+    """Yield the pieces of work to measure, by name.
 
     :param depth: of the searches; None for the default of each scope
     """
@@ -135,7 +135,7 @@ def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
         for machine in MACHINES:
             limits = Exhaustive(depth=depth or usual)
             yield f"{scope} {machine}", partial(searched, machine, scope, limits)
-    # To the end: few states per depth, many depths.
+    # A search to the end: few states per depth, many depths.
     yield "ends_areas 7.2", partial(searched, "7.2", "ends_areas", Exhaustive(depth=2 if quick else None))
     yield "races 7.2", partial(searched, "7.2", "race", Exhaustive())
     swarm = Swarm(searches=4, states=20 if quick else 1000, seed=1)
@@ -162,7 +162,7 @@ class MeasuredWork(NamedTuple):
 
 
 def measured(work: Work, jobs: int) -> tuple[Any, MeasuredWork]:
-    """The outcome of *work*, and the time it used."""
+    """Return the outcome of *work*, and the time it used."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     begun = time.monotonic()
     out = work(jobs)
@@ -176,9 +176,9 @@ def measured(work: Work, jobs: int) -> tuple[Any, MeasuredWork]:
 
 
 def both(name: str, work: Work, jobs: int) -> tuple[MeasuredWork, MeasuredWork]:
-    """The seconds of *work* with one process, and with several.
+    """Return the seconds *work* takes with one process, and with several.
 
-    :raises AssertionError: several processes and one give different results
+    :raises AssertionError: if several processes give a different result than one
     """
     one, alone = measured(work, 1)
     several, together = measured(work, jobs)
@@ -205,7 +205,7 @@ def row(name: str, taken: Sequence[tuple[MeasuredWork, MeasuredWork]], jobs: int
 
 
 def rows_of_both(tree: Path, words: Sequence[str], number: int, jobs: int) -> Iterator[list[str]]:
-    """The lines of every piece of work, in this tree and in *tree*, which alternate."""
+    """Yield the lines for every piece of work, alternating between this tree and *tree*."""
     script = Path(__file__)
     with ExitStack() as stack:
         workers = {

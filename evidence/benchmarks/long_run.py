@@ -28,7 +28,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 
 SERIES = ("6.1", "7.2")
-#: The fewest operations; each further size doubles them.
+#: The fewest operations; each further size doubles the number.
 LEAST = 125
 MOST, MOST_AGAINST, ROUNDS = 2000, 500, 3
 GOAL_CUTS, GOAL_SECONDS = 2000, 10.0
@@ -36,7 +36,7 @@ _TREE = Path(__file__).parents[2]
 
 
 def program_of(kind: str, count: int) -> Program:
-    """A mapping, and *count* operations of a kind, each on one page of it, with a page between them."""
+    """Make a mapping and *count* operations of a kind, each on one page, with a page between them."""
     pages = 2 * count + 1
     places = [Span("a", 2 * at + 1, 2 * at + 2) for at in range(count)]
     calls: list[Call] = [Mmap("a", Span("bar", 0, pages), "wc", True, "rw")]
@@ -45,7 +45,7 @@ def program_of(kind: str, count: int) -> Program:
 
 
 def seconds_of(series: str, program: Program) -> float:
-    """The processor time of a run with everything that `pfnlab run` derives from it."""
+    """Return the processor time for a run and everything that `pfnlab run` derives from it."""
     begin = time.process_time()
     runs = ModelMachine(series).run([program])
     verdict = judged(program, runs, {run.machine: series for run in runs})
@@ -74,7 +74,7 @@ def measure(series: Sequence[str], most: int) -> dict[str, float]:
 
 
 def exponents(medians: dict[str, float], most: int) -> list[float | None]:
-    """The power of n by which each figure grew compared with half as many operations; None for the fewest."""
+    """Return the power of n by which each figure grew since half as many operations; None for the fewest."""
     least, values = sizes(most)[0], list(medians.items())
     return [
         None if f", {least} " in name else math.log2(took / values[at - 1][1])
@@ -103,7 +103,7 @@ def main() -> None:
         against(Path(__file__), _TREE, chosen.against, title=title, number=number, arguments=arguments)
         print(busy())
         return
-    # The first program pays for loading what the others use.
+    # The first program pays for loading what the others use too.
     measure(chosen.series[:1], 2)
     rounds = [measure(chosen.series, most) for _ in range(number)]
     medians = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}

@@ -41,12 +41,12 @@ SERIES = ("6.1", "7.2")
 SIZES = {"64 KiB": 16, "1 GiB": 1 << 18, "1 TiB": 1 << 28}
 OPERATIONS = ("mmap", "fork", "munmap the middle", "munmap the rest", "exit")
 
-# All sizes lie at the same place, above the 32-bit range.
+# All sizes are at the same place, above the 32-bit range.
 _BAR = 0x80_0000_0000
 
 
 def program_of(pages: int) -> Program:
-    """The program for a device of *pages* pages, with a line for each of :data:`OPERATIONS`."""
+    """Make the program for a *pages*-page device, with a line for each of :data:`OPERATIONS`."""
     whole = Span("bar", 0, pages)
     calls: list[tuple[Call, str]] = [
         (Mmap("a", whole, "wc", True, "rw"), "main"),
@@ -60,7 +60,7 @@ def program_of(pages: int) -> Program:
 
 
 def platform_with(pages: int) -> tuple[Platform, PfnRange]:
-    """A machine with a BAR of *pages*, and its location."""
+    """Make a machine with a BAR of *pages*; return it and the BAR's location."""
     machine = qemu_q35()
     bar = Resource(_BAR, _BAR + pages * PAGE_SIZE, "BAR")
     phys = type(machine.phys)((*(r for r in machine.phys.resources if r.system_ram), bar))
@@ -69,7 +69,7 @@ def platform_with(pages: int) -> tuple[Platform, PfnRange]:
 
 
 def once(series: str, program: Program, platform: Platform, places: Places) -> list[int]:
-    """Nanoseconds of every operation, in one run."""
+    """Return the nanoseconds for every operation in one run."""
     profile = PROFILES[series]
     kernel = Kernel(profile, platform, TRACKERS[profile.tracker])
     kernel.start_task("main")
@@ -92,7 +92,7 @@ def measure(series: str, most: int, seconds: float) -> dict[str, list[float]]:
         runs[size] = program, platform, Places.of(program, {"bar": bar})
     took: dict[str, list[list[int]]] = defaultdict(list)
     for number in rounds(most, seconds):
-        # The first in a round pays for filling the caches.
+        # The first in each round pays for filling the caches.
         sizes = list(SIZES)
         for size in sizes[number % 3 :] + sizes[: number % 3]:
             took[size].append(once(series, *runs[size]))

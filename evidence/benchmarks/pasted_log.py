@@ -51,7 +51,7 @@ _RARE, _BLOCK = 5000, 1 << 20
 
 
 def write_log(path: Path, megabytes: int) -> None:
-    """A log of this size, always the same."""
+    """Write a log of this size; it is always the same."""
     drawn = random.Random(1)
     written, number, stamp = 0, 0, 0.0
     with path.open("w", encoding="utf-8") as log:

@@ -1,4 +1,4 @@
-"""Programs a second through one warm guest, compared with a bare loop of the same system calls in that guest.
+"""Programs a second through one warm guest, compared with a bare loop of the same system calls in it.
 
 The program has six operations, one of them a fork. The bare loop (`loop` in lab/guest/PROTOCOL.md) makes the
 same calls, including the child's exit, in one process with nothing observed or answered in between. So the
@@ -52,7 +52,7 @@ munmap a
 
 BARE = "bare loop"
 
-#: Observations: the way to look; the order of kernel calls when memory is read.
+#: Observations: how to look, and the order of kernel calls when memory is read.
 OBSERVED = {
     "the end": LookLevel.END,
     "through /proc": LookLevel.PROC,
@@ -61,7 +61,7 @@ OBSERVED = {
 
 
 def loop_request(guest: Guest, program: Program, times: int) -> str:
-    """The request for the calls of *program*, *times* in a row; a loop's fork includes the child's exit."""
+    """Return the request for *program*'s calls, *times* in a row; a loop's fork includes the child's exit."""
     start = phys_to_pfn(guest.hello.bar_start)
     placement = Windows(PfnRange(start, start + guest.hello.bar_pages)).place(program)
     if placement is None:
@@ -72,7 +72,7 @@ def loop_request(guest: Guest, program: Program, times: int) -> str:
 
 
 def bare_loop(guest: Guest, program: Program) -> float:
-    """Seconds of one round of the bare loop."""
+    """Return the seconds for one round of the bare loop."""
     reply = guest.request(loop_request(guest, program, LOOPS)).splitlines()
     if reply[1] != "loop" or not reply[2].startswith("r 0 0 "):
         raise Defect(f"the loop failed: {reply}")
@@ -119,7 +119,7 @@ class Rounds:
         self._opened.close()
 
     def round(self) -> dict[str, float]:
-        """Seconds per program, by what is observed, and of a round of the bare loop."""
+        """Return seconds per program, by what is observed, and for a round of the bare loop."""
         seconds = {name: through(machine, self._program) for name, machine in self._machines.items()}
         if len(self._guests) != len(self._machines) - 1:
             raise Defect(f"{len(self._guests)} guests were needed: one for each machine was to be measured")

@@ -1,12 +1,12 @@
 """A race, compared with pan: munmap against unmap_mapping_range; can a process still reach the frame?
 
-pan answers this on a dedicated model of some 40 lines, in which every statement is a step. pfnlab answers it
-on the whole modelled kernel, in which an operation stops where kernel functions begin. So pan has far more
-states, and far smaller ones: times to a verdict are comparable, states and states a second are not. The scope
-`race` has four races; the first is that of the Promela text.
+pan answers this on a dedicated model of some 40 lines in which every statement is a step. pfnlab answers it
+on the whole modelled kernel, in which an operation stops where kernel functions begin. So pan has many more
+states, and much smaller ones: times to a verdict are comparable, but states and states a second are not. The
+scope `race` has four races; the first is the one in the Promela text.
 
-Times are processor times, in turn and in the same run. They exclude the preparation: for pan, spin and gcc;
-for pfnlab, the start of Python and its imports. A separate column shows it.
+Times are processor times, measured in turn in the same run. They exclude preparation, which has a separate
+column: spin and gcc for pan, the start of Python and its imports for pfnlab.
 
     python evidence/benchmarks/races.py [--quick] [--promela race.pml]
 """
@@ -29,7 +29,7 @@ from measuring import busy, rounds, show
 
 from pfnlab.base.errors import MissingTool
 
-#: At most pan's time with reduction, for the one race with a flush in time.
+#: The goal: at most pan's time with reduction, for the one race with a flush in time.
 GOAL = 1.0
 
 # A separate process for each search, like pan's.
@@ -67,7 +67,7 @@ class Result:
 
 
 def ours(spec: str, races: int, every_order: bool = False) -> Result:
-    """Our search of the first *races* races."""
+    """Run our search over the first *races* races."""
     text = _OURS.format(spec=spec, races=races, every_order=every_order)
     told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
     states, steps, seconds, before, verdict = told.split()
@@ -80,9 +80,9 @@ def _children() -> float:
 
 
 def build_pan(promela: Path | None, fixed: bool, reduce: bool, folder: Path) -> float:
-    """Build pan; return the seconds that took.
+    """Build pan; return how many seconds it took.
 
-    :raises MissingTool: spin or gcc is missing
+    :raises MissingTool: if spin or gcc is missing
     """
     for tool in ("spin", "gcc"):
         if shutil.which(tool) is None:

@@ -1,7 +1,7 @@
 """Random programs compared a second, and how the time of one is spent.
 
-Drawn like `pfnlab fuzz` draws them, they run on a kernel observed in its memory: first in one guest alone,
-with the processor time of its parts, then as a hunt on all processors.
+Drawn as `pfnlab fuzz` draws them, they run on a kernel that is observed in memory: first in a single guest,
+with processor time by part, then as a hunt on all processors.
 
     python evidence/benchmarks/random_programs.py [SERIES...]
 
@@ -40,7 +40,7 @@ PROGRAMS, PROFILED = 500, 100
 SEED = 7
 VOCABULARY = Vocabulary(driver=False, schedules=False, vfio=False, slots=False)
 
-#: Parts of the host's processor time: functions, with calls inside them that belong to no other part.
+#: Parts of host processor time: functions, including calls in them that belong to no other part.
 PARTS = (
     ("pfnlab.lab.vm.channel", "_wait", "polling for answers"),
     ("pfnlab.lab.vm.qemu.Guest", "__init__", "booting"),
@@ -75,7 +75,7 @@ class Clock:
         self._here = threading.local()
 
     def timed(self, function: Callable[..., object], part: str) -> Callable[..., object]:
-        """Wrap *function* to count its time, without that of other parts inside it."""
+        """Wrap *function* to count its time, excluding other parts inside it."""
 
         def call(*arguments: object, **named: object) -> object:
             here = self._here.__dict__
@@ -109,7 +109,7 @@ def clocked() -> Iterator[Clock]:
 
 @contextmanager
 def counted_guests(counts: Counter[str]) -> Iterator[None]:
-    """Count the processor time of every guest that ends inside the context, and the guests."""
+    """Count the guests that end inside the context, and their processor time."""
     from pfnlab.lab.vm.qemu import Guest
 
     close = Guest.close

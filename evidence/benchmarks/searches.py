@@ -6,8 +6,8 @@ second; a separate table has this tree's states and steps.
     python evidence/benchmarks/searches.py [--rounds N] [--jobs N] [--against TREE] [--quick]
         [MACHINE/SCOPE/DEPTH ...]
 
-A depth of 0 is a search to the end. To find what a commit changed, check it out beside this tree and give it
-as TREE.
+A depth of 0 means a search to the end. To find what a commit changed, check it out next to this tree and pass
+it as TREE.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _processor_seconds() -> float:
 
 
 def measure(names: Sequence[str], jobs: int) -> dict[str, float]:
-    """Seconds of each: processor time with one process, else elapsed time."""
+    """Return the seconds for each: processor time with one process, otherwise elapsed time."""
     found = {name: searched(name, jobs) for name in names}
     return {name: search.own if jobs == 1 else search.passed for name, search in found.items()}
 

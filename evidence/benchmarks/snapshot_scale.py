@@ -1,9 +1,9 @@
 """Inspections of a large machine: a million reservations, ten thousand processes, a million VMAs.
 
-The files are inspected as a live root, with all smaps fields of each VMA and one VMA in ten of interest, and
-as two bundles with only VMAs of interest: one of a healthy machine, and one on which most BARs have leaks,
-mappings without a reservation and other findings. An inspection includes the snapshot, the findings and the
-text. For comparison: the time of ``wc -l`` and ``sort`` on the same files.
+The files are inspected as a live root, with every smaps field for each VMA and one VMA in ten relevant, and
+as two bundles with only relevant VMAs: one from a healthy machine, and one in which most BARs have leaks,
+unreserved mappings and other findings. An inspection includes the snapshot, the findings and the text. For
+comparison, ``wc -l`` and ``sort`` are timed on the same files.
 
     python evidence/benchmarks/snapshot_scale.py [--quick]
 """
@@ -48,17 +48,17 @@ _FIELDS = "".join(
 _PFN, _PLAIN = "VmFlags: rd wr sh mr mw me ms pf io de dd sd \n", "VmFlags: rd ex mr mw me sd \n"
 
 
-#: As firmware sets them: RAM, followed by a window for devices.
+#: As set by firmware: RAM, followed by a device window.
 _MTRR = """reg00: base=0x000000000 (    0MB), size=262144MB, count=0: write-back
 reg01: base=0x10000000000 (1048576MB), size=1048576MB, count=0: uncachable
 """
 
-#: Bytes of a BAR of the devices of bundles.
+#: BAR size of the devices in bundles, in bytes.
 _BAR = 1 << 28
 
 
 def write_root(root: Path, reservations: int, processes: int, vmas: int) -> None:
-    """A folder with the files of such a machine."""
+    """Write a folder with the files of such a machine."""
     book = root / "sys/kernel/debug/x86/pat_memtype_list"
     book.parent.mkdir(parents=True)
     with book.open("w") as file:
@@ -86,7 +86,7 @@ def _vma(number: int, *, whole: bool) -> str:
 
 
 def write_bundle(path: Path, root: Path, processes: int, vmas: int) -> None:
-    """A bundle of such a machine, with only VMAs of interest."""
+    """Write a bundle of such a machine, with only relevant VMAs."""
     from pfnlab.diagnosis.inspector.sources.bundle import Entry, written
 
     book = "/sys/kernel/debug/x86/pat_memtype_list"
@@ -100,7 +100,7 @@ def write_bundle(path: Path, root: Path, processes: int, vmas: int) -> None:
 
 
 def write_machine(path: Path, reservations: int, processes: int, vmas: int, *, ill: bool) -> None:
-    """A bundle of a machine with devices, whose BARs are reserved and mapped.
+    """Write a bundle of a machine with devices whose BARs are reserved and mapped.
 
     :param ill: one reservation of five is missing, one mapping of seven, and every second one is uncached
     """
@@ -152,7 +152,7 @@ def _vma_of_bar(number: int, names: list[str]) -> str:
 
 
 def tools(files: list[Path]) -> float:
-    """Seconds that wc and sort take for all these files, one after the other."""
+    """Return the seconds wc and sort take for all these files, one after the other."""
     names = b"\0".join(os.fsencode(file) for file in files)
     begin = time.perf_counter()
     for command in (["wc", "-l", "--files0-from=-"], ["sort", "--files0-from=-"]):
@@ -161,7 +161,7 @@ def tools(files: list[Path]) -> float:
 
 
 def in_child(act: Callable[[], tuple[int, ...]]) -> tuple[float, int, tuple[int, ...]]:
-    """Seconds and bytes that *act* uses in a separate process, and the counts that it returns."""
+    """Return the seconds and bytes *act* uses in a separate process, and the counts it returns."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
@@ -182,7 +182,7 @@ def in_child(act: Callable[[], tuple[int, ...]]) -> tuple[float, int, tuple[int,
 
 
 def read(path: Path) -> tuple[int, ...]:
-    """The reservations, mappings and findings of a root or a bundle, inspected and printed."""
+    """Inspect and print a root or a bundle; return its reservations, mappings and findings."""
     from pfnlab.diagnosis.inspector.inspection import inspected
     from pfnlab.diagnosis.inspector.joined_host import JoinedHost
     from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of

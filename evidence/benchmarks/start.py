@@ -1,7 +1,7 @@
 """Start-up times of commands: help, lists, a log line, a program on the model or a kernel.
 
-The kernel's guest resumes from a state saved at its first boot; a run before the first round ensures that it
-exists, and that every module is compiled, as after an installation.
+The kernel's guest resumes from a state saved at its first boot. A run before the first round ensures that
+this state exists and that every module is compiled, as after an installation.
 
     python evidence/benchmarks/start.py [--rounds N] [--kernel SERIES] [--against TREE]
 
@@ -48,9 +48,9 @@ def commands(kernel: str | None) -> dict[str, list[str]]:
 
 
 def seconds_of(arguments: Sequence[str]) -> tuple[float, float]:
-    """Elapsed and processor seconds of a command, with the sources of this process.
+    """Return a command's elapsed and processor seconds, with this process's sources.
 
-    :raises RuntimeError: it fails
+    :raises RuntimeError: if it fails
     """
     before, begin = _processor_seconds(), time.perf_counter()
     done = subprocess.run(
@@ -61,7 +61,7 @@ def seconds_of(arguments: Sequence[str]) -> tuple[float, float]:
         check=False,
     )
     took, own = time.perf_counter() - begin, _processor_seconds() - before
-    # 1: the program breaks a property on some kernels.
+    # 1: the program violates a property on some kernels.
     if done.returncode not in (0, 1):
         raise RuntimeError(
             f"pfnlab {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}"

@@ -1,8 +1,8 @@
-"""The checker on the modelled kernel: states a second of processor time, and how a step's time is spent.
+"""The checker on the modelled kernel: states per second of processor time, and where a step spends its time.
 
-A state is a whole kernel, a step one operation on it. The parts are measured separately on the same states:
-the operation, the kernel as a value, restoring the kernel. For comparison: creating a kernel, which restoring
-saves; that ratio holds on a busy machine too.
+A state is a whole kernel, and a step is one operation on it. The parts are measured separately on the same
+states: the operation, the kernel as a value, and restoring the kernel. For comparison, a kernel is created
+from scratch, which restoring avoids; that ratio holds even on a busy machine.
 
     python evidence/benchmarks/states.py [--quick] [MACHINE ...]
 """
@@ -41,7 +41,7 @@ def searched(machine: str, scope: Scope, depth: int | None) -> tuple[int, int, f
 
 
 def parts(machine: str, scope: Scope) -> dict[str, float]:
-    """Microseconds per step of each part."""
+    """Return the microseconds per step for each part."""
     model = KernelModel(ModelMachine(machine), scope)
     near: list[KernelState] = list(model.initial())
     for _ in range(2):

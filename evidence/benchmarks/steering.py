@@ -1,7 +1,7 @@
-"""Blocks of the kernel that a hunt reaches, by its steering: none, branches of the model, or blocks.
+"""Kernel blocks that a hunt reaches, by how it is steered: not at all, by model branches, or by blocks.
 
-The same number of programs, one hunt each, from the same seed. The last column is the cost of counting: the
-time of a program with blocks counted, relative to one without.
+Each hunt runs the same number of programs from the same seed. The last column is the cost of counting: the
+time for a program with blocks counted, relative to one without.
 
     python evidence/benchmarks/steering.py [KIND...] [--on SERIES] [--programs N] [--seed N]
 """
@@ -32,7 +32,7 @@ _FINDINGS = Path(__file__).parents[1] / "findings"
 def hunt(
     series: str, vocabulary: Vocabulary, measure: Measure, seed: int, programs: int, blocks: bool
 ) -> HuntState:
-    """The final state of a hunt; nothing is stored."""
+    """Return the final state of a hunt; store nothing."""
     specs = [f"model:{series}", f"qemu:{series}"]
     with opened(name_machines(specs), looking_named("memory"), guests=None, blocks=blocks) as lab:
         known = list(Folder(_FINDINGS).known())

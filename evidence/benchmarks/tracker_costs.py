@@ -1,8 +1,8 @@
-"""The cost in time of one tracker and another on kernels: mapping, cutting, moving, forking.
+"""Compare the time costs of two trackers on kernels: mapping, cutting, moving, forking.
 
 Two kernels built here (``pfnlab kernels build``) run the same C program in guests, in turn, several times.
-Printed are nanoseconds of the first, and the ratio of the second to it, as the median of the pairs. In an
-emulated processor only the ratios are meaningful.
+The output has nanoseconds for the first kernel, and the ratio of the second to the first as the median of the
+pairs. On an emulated processor only the ratios are meaningful.
 
     python evidence/benchmarks/tracker_costs.py 7.3-own exact-series [--quick]
 """
@@ -47,7 +47,7 @@ def compiled(into: Path) -> bytes:
 
 
 def costs(name: str, program: bytes, folder: Path) -> dict[str, int]:
-    """Nanoseconds of one round, by workload."""
+    """Return the nanoseconds for one round, by workload."""
     console = console_with(built(name).image, program, folder)
     return {found["workload"]: int(found["nanoseconds"]) for found in _COST.finditer(console)}
 

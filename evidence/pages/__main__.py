@@ -1,6 +1,7 @@
 """The generated pages of ``docs/``: ``python -m evidence.pages [PAGE...] [--write] [--jobs N]``.
 
-Without ``--write`` pages that differ are listed, and the exit code is 1. Some run searches, minutes in all.
+Without ``--write``, lists the pages that differ and exits with code 1. Some pages run searches, which take
+minutes in all.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from pfnlab.discussions.reading import discussion_numbers
 
 FOLDER = Path(__file__).parents[2] / "docs"
 
-#: Every page by its path in docs/, with its number of processes; None for the number of processors.
-#: A name with a suffix is data: too much for a page, which then says how to print it.
+#: Every page by its path in docs/, with the number of processes to use; None for the number of processors.
+#: A name with a suffix is data that is too long for a page; the page says how to print it.
 PAGES: dict[str, Callable[[int | None], str]] = {
     "walkers": lambda _: walkers(),
     "continuations": lambda _: continuations(),
@@ -67,11 +68,11 @@ def _file(name: str) -> str:
 
 
 def made(name: str, jobs: int | None = 1) -> str:
-    """The page *name*, with the command that generates it in its last line; data without.
+    """Return the page *name*, with the command that generates it in the last line; data has no such line.
 
     :param name: a key of :data:`PAGES`
     :param jobs: number of processes; None for the number of processors
-    :raises PfnlabError: the page cannot be made
+    :raises PfnlabError: if the page cannot be made
     """
     page = PAGES[name](jobs)
     if Path(name).suffix:
@@ -81,7 +82,7 @@ def made(name: str, jobs: int | None = 1) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the pages, or list those out of date; see the module.
+    """Write the pages, or list outdated ones; see the module.
 
     :return: the exit code
     """
@@ -94,7 +95,7 @@ def main(words: Sequence[str]) -> int:
     if unknown:
         parser.error(f"there is no page {unknown[0]!r}: write one of {', '.join(PAGES)}")
     stale = False
-    # A page includes those in its folder, and its data.
+    # Naming a page includes the pages in its folder, and its data.
     below = tuple(f"{name}{sign}" for name in asked.page for sign in "/.")
     for name in [name for name in PAGES if name in (asked.page or PAGES) or name.startswith(below)]:
         try:

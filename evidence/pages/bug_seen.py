@@ -1,6 +1,7 @@
-"""A bug on kernels already observed, according to the goldens of its programs.
+"""A bug on kernels that were already observed, according to the goldens of its programs.
 
-No kernel is booted. A golden has the results of stock kernels, and two models give the sign of a bug.
+No kernel is booted. Goldens have the results of stock kernels, and comparing two models shows how the bug
+reveals itself.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from pfnlab.programs.runs.observation import Run
 
 _KERNEL = "qemu:"
 
-#: The words for an entry, in the order of precedence.
+#: The words for an entry, in order of precedence.
 _WORDS = ("broken", "differs", "before", "mended", "after", "holds", "neither")
 
 
 class KernelWord(NamedTuple):
-    """The word of one kernel for one program of an entry.
+    """The word for one kernel on one program of an entry.
 
     :param program: its name
     :param version: the exact version of the kernel: ``6.1.192``
-    :param word: broken or mended, before or after, neither, undecided; for a rule holds or differs
-    :param expected: the word according to the entry's dates; empty if they do not cover the kernel
+    :param word: broken or mended, before or after, neither, undecided; for a rule, holds or differs
+    :param expected: the word that the entry's dates imply; empty if they do not cover the kernel
     """
 
     program: str
@@ -40,22 +41,22 @@ class KernelWord(NamedTuple):
 
     @property
     def as_expected(self) -> bool:
-        """False if the dates imply the opposite."""
+        """False if the dates contradict the word."""
         return is_as_expected(self.word, self.expected)
 
 
 def seen_on(bug: Bug) -> tuple[KernelWord, ...]:
-    """The words for all kernels in the goldens of the programs that show *bug* or hold its rule."""
+    """Return the words for all kernels in the goldens of the programs that show *bug* or test its rule."""
     return (*_shown(bug), *_held(bug))
 
 
 def shown_word(word: str) -> str:
-    """The word as a reader sees it: goldens and records have an older one for fixed."""
+    """Return the word to show: goldens and records have an older word for "fixed"."""
     return word.replace("mended", "fixed")
 
 
 def word_of_entry(words: Iterable[str]) -> str:
-    """The word for an entry, from those of its programs: a fault in one of them counts.
+    """Return the word for an entry from those for its programs: one faulty program is enough.
 
     Empty if no program was run, or none was conclusive.
     """
@@ -71,7 +72,7 @@ def _shown(bug: Bug) -> Iterator[KernelWord]:
             continue
         program = load_program(path)
         (models,) = side_by_side(name_machines((row.before, row.after)), [program], golden.look)
-        # A kernel's dates are found by the name of its machine.
+        # The dates of a kernel are looked up by its machine name.
         kernels = [
             msgspec.structs.replace(run, machine=f"{_KERNEL}{version}") for version, run in _runs_of(golden)
         ]
@@ -82,7 +83,7 @@ def _shown(bug: Bug) -> Iterator[KernelWord]:
 
 
 def _held(bug: Bug) -> Iterator[KernelWord]:
-    """The results of kernels of the series on whose models a rule holds."""
+    """Return the results of kernels in the series on whose models a rule holds."""
     for row in bug.holds:
         golden = read_golden(golden_path(program_file(row.program)))
         for version, run in _runs_of(golden) if golden is not None else ():

@@ -1,4 +1,4 @@
-"""The page ``docs/bugs.md``: bugs, regressions and changes, one row each (``src/pfnlab/kernel/bugs/data``).
+"""The page ``docs/bugs.md``: one row per bug, regression or change (``src/pfnlab/kernel/bugs/data``).
 
 ``python -m evidence.pages bugs --write`` writes it.
 """
@@ -14,7 +14,7 @@ _NONE = "-"
 
 _HEAD = ("id", "what happens", "since", "until")
 
-#: The letter of a fact first measured: it has no date, only the series that were tested.
+#: The letter for a fact first found by measuring: it has no date, only the series that were tested.
 _MEASURED = "N"
 
 _INTRO = """\

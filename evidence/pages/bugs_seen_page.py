@@ -1,4 +1,4 @@
-"""The page ``docs/evidence/bugs.md``: kernels on which each catalogue entry was seen, broken and fixed.
+"""The page ``docs/evidence/bugs.md``: the kernels on which each entry was seen broken or fixed.
 
 ``python -m evidence.pages evidence/bugs --write`` writes it. The words for kernels come from the goldens and
 ``evidence/patches/reverts/held.json``: no kernel is booted.
@@ -40,7 +40,7 @@ Each row is an entry of [the catalogue](../bugs.md).
 class _Row(NamedTuple):
     bug: Bug
     seen: Sequence[KernelWord]
-    #: The name of a patch, and the words for its kernel and for the stock kernel of its series.
+    #: The name of a patch, and the words for its kernel and for the stock kernel in that series.
     without: Mapping[str, tuple[str, str]]
 
     @property
@@ -58,7 +58,7 @@ class _Row(NamedTuple):
         return word_of_entry(one.word for one in _newest(self.seen) if series_of(one.version) == series)
 
     def by_word(self, all_series: Sequence[str]) -> str:
-        """Neighbouring series with the same word: ``broken 6.1, 6.12; fixed 6.16 to 7.3``."""
+        """Group neighbouring series with the same word: ``broken 6.1, 6.12; fixed 6.16 to 7.3``."""
         said: dict[str, list[str]] = {}
         for word, group in groupby(all_series, self.on):
             some = list(group)
@@ -75,7 +75,7 @@ class _Row(NamedTuple):
 
     @property
     def built_words(self) -> set[str]:
-        """The words for kernels without a commit."""
+        """All words for kernels built without a commit."""
         return {word for word, _ in self.without.values()}
 
 
@@ -83,7 +83,7 @@ def bugs_seen_page(bugs: Sequence[Bug] | None = None, held: Mapping[str, HeldRev
     """The page.
 
     :param bugs: the bugs to list; default: all known ones
-    :param held: the records of kernels without a commit; default: the stored ones
+    :param held: records of kernels built without a commit; default: the stored ones
     """
     folder = reverts_folder()
     records = held if held is not None else read_held(folder / HELD) if folder is not None else {}
@@ -118,12 +118,12 @@ def _parts(rows: Sequence[_Row]) -> Iterator[str]:
 
 
 def _kernels(rows: Iterable[_Row]) -> list[str]:
-    """The versions that columns mention, oldest first."""
+    """Return the versions mentioned in the columns, oldest first."""
     return sorted({one.version for row in rows for one in _newest(row.seen)}, key=version_key)
 
 
 def _newest(seen: Iterable[KernelWord]) -> list[KernelWord]:
-    """For each program, the words for the newest kernel of each series; one may have a newer kernel."""
+    """Return, for each program, the words for the newest kernel it has in each series."""
     ordered = sorted(seen, key=lambda one: version_key(one.version))
     newest = {(one.program, series_of(one.version)): one.version for one in ordered}
     return [one for one in ordered if newest[one.program, series_of(one.version)] == one.version]

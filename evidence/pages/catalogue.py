@@ -1,7 +1,7 @@
-"""The bug catalogue found by search, unaided: every commit with a switch, before and after it.
+"""The bug catalogue, rediscovered by unaided search: every commit with a switch, before and after it.
 
 ``python -m evidence.pages evidence/catalogue --write`` writes the page. The search gets no hint about the
-program: it has a scope, the properties, and two machines that differ in one commit.
+program, only a scope, the properties, and two machines that differ in one commit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONG = 3600.0
 
 
 class Entry(NamedTuple):
-    """One commit of the catalogue, and a machine that has it.
+    """One commit in the catalogue, and a machine that has it.
 
     :param scope: the scope of its search
     """
@@ -56,7 +56,7 @@ ENTRIES = (
 
 
 class PropertyCount(NamedTuple):
-    """One property on one machine: the number of operations or turns that violate it, None if it holds."""
+    """One property on one machine: how many operations or turns violate it; None if it holds."""
 
     name: str
     length: int | None
@@ -66,8 +66,8 @@ class EntryFinding(NamedTuple):
     """The result of the search for one entry.
 
     :param changed: the properties whose verdict the commit changes: without it, and with it
-    :param part: if there is none: the operations after which a review sees the machines diverge, and the
-        field
+    :param part: if there are none, the operations after which a review sees the machines diverge, and the
+    field that differs
     """
 
     changed: tuple[tuple[PropertyCount, PropertyCount], ...]
@@ -87,9 +87,9 @@ def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
 
 
 def reviewed(without: str, machine: str) -> tuple[tuple[str, ...], str] | None:
-    """The fewest operations after which a review sees *machine* diverge from *without*.
+    """Return the fewest operations after which a review sees *machine* diverge from *without*.
 
-    Single operations, on every kind of mapping with every neighbour.
+    It tries single operations on every kind of mapping, with every neighbour.
     """
     found = review(
         ModelMachine(without),

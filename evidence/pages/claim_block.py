@@ -1,4 +1,4 @@
-"""One claim of a page: anchor, words, outcome, and the deciding answer in two lines."""
+"""One claim on a page: anchor, words, outcome, and the deciding answer in two lines."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pfnlab.discussions.form import Claim, Message
 from pfnlab.discussions.patch_evidence import PatchedAnswers, by_kernel, has_patch
 from pfnlab.discussions.posted_threads import LaterWord, archive_address, date_words, later_words
 
-#: The most columns of either line, without the addresses of its links.
+#: Maximum width of either line, without link addresses.
 LINE = 100
 
-#: The most characters of any line of a page.
+#: Maximum number of characters in any line of a page.
 MOST = 800
 
 #: The words that a page explains at first use, each with a pattern that detects its use.
@@ -39,7 +39,7 @@ A = TypeVar("A", ClaimQuestion, Evidence, PatchedAnswers)
 
 
 class _Cell(NamedTuple):
-    """A cell of the two lines.
+    """A cell in the two lines.
 
     :param core: the part to shorten if the line is too wide
     :param form: the cell with a placeholder for the core
@@ -51,7 +51,7 @@ class _Cell(NamedTuple):
     target: str = ""
 
     def cut(self, letters: int) -> str:
-        """The cell with at most *letters* characters of its core."""
+        """Return the cell with at most *letters* characters of its core."""
         whole = len(self.core) <= letters
         core = self.core if whole else f"{self.core[: letters - 1].rstrip(' ,')}…"
         shown = f"[{core}]({self.target})" if self.target else core
@@ -59,13 +59,13 @@ class _Cell(NamedTuple):
 
 
 class WordExplanations:
-    """The words explained so far on a page."""
+    """The words that a page has explained so far."""
 
     def __init__(self) -> None:
         self._left = dict(_WORDS)
 
     def lines(self, text: str) -> list[str]:
-        """A line for each word first used in *text*."""
+        """Return a line for each word first used in *text*."""
         found = [word for word, (sign, _) in self._left.items() if re.search(sign, text)]
         return [f"*{word}*: {self._left.pop(word)[1]}." for word in found]
 
@@ -79,11 +79,11 @@ def anchor(number: str) -> str:
 
 
 def block(number: str, message: Message, claim: Claim, explained: WordExplanations) -> str:
-    """The claim as a part of its page, with links as on a page of docs/.
+    """Return the claim as part of its page, with links as on a page in docs/.
 
     :param number: ``004.22``
-    :param explained: the words explained before it, to which its own are added
-    :raises Discovery: an answer is not the one the claim rests on
+    :param explained: the words explained so far; the claim's own are added
+    :raises Discovery: if an answer is not the one that the claim rests on
     """
     parts = [
         f"> {quotation(claim)}",
@@ -137,7 +137,7 @@ def _later(word: LaterWord) -> str:
 
 
 def _rows(claim: Claim) -> list[list[str]]:
-    """The machines, and what each shows, in the three columns."""
+    """Return the machines and what each shows, in three columns."""
     columns = [_model(claim), _kernel(claim), _of_patch(claim)]
     return [fitting(cells) for cells in zip(*columns, strict=True)]
 
@@ -146,12 +146,12 @@ _NOTHING = (_Cell("-"), _Cell("-"))
 
 
 def _model(claim: Claim) -> tuple[_Cell, _Cell]:
-    """The answer of a model: evidence against the claim before evidence for it."""
+    """Return a model's answer: evidence against the claim comes before evidence for it."""
     if not claim.asks:
         return _NOTHING
     asked = _telling(claim.asks)
     answer = answered(asked)
-    # A search is about a property; a program shows a part of a step, which its answer names.
+    # A search is about a property; a program shows part of a step, which its answer names.
     shown = f"{asked.name} {answer.value}" if isinstance(asked, PropertyQuestion) else answer.value
     return _Cell(asked.machine, f"`{{}}`{_more(claim.asks)}"), _Cell(shown, f"{_but(asked.against)}`{{}}`")
 
@@ -180,7 +180,7 @@ def _of_patch(claim: Claim) -> tuple[_Cell, _Cell]:
 
 
 def _telling(answers: Sequence[A]) -> A:
-    """The deciding answer: the first that contradicts the claim, else the first."""
+    """Return the deciding answer: the first that contradicts the claim, else the first."""
     return next((one for one in answers if one.against), answers[0])
 
 
@@ -189,7 +189,7 @@ def _more(answers: Sequence[object]) -> str:
 
 
 def fitting(cells: Sequence[_Cell]) -> list[str]:
-    """The cells of a line, with the widest shortened until the line fits."""
+    """Return the cells of a line, shortening the widest until the line fits."""
     letters = [len(cell.core) for cell in cells]
     while True:
         texts = [cell.cut(most) for cell, most in zip(cells, letters, strict=True)]
@@ -199,7 +199,7 @@ def fitting(cells: Sequence[_Cell]) -> list[str]:
 
 
 def columns_of(cells: Sequence[str]) -> int:
-    """The columns of a line of a table, without the addresses of its links."""
+    """Return the width of a table line, without link addresses."""
     return len(re.sub(r"\]\([^)]*\)", "]", f"| {' | '.join(cells)} |"))
 
 
@@ -207,7 +207,7 @@ def columns_of(cells: Sequence[str]) -> int:
 
 
 def answered(asked: ClaimQuestion) -> QuestionResult:
-    """The answer to a question.
+    """Return the answer to a question.
 
     :raises Discovery: it is not the expected one
     """
@@ -218,7 +218,7 @@ def answered(asked: ClaimQuestion) -> QuestionResult:
 
 
 def patched(claim: Claim) -> list[PatchedAnswers]:
-    """The answers of every patched kernel.
+    """Return the answers from every patched kernel.
 
     :raises Discovery: one is not as expected
     """

@@ -65,7 +65,7 @@ _HEADING = """\
 
 
 def claims(said: Sequence[Discussion] | None = None) -> str:
-    """The index: the claims by discussion, by author and by status.
+    """Return the index: claims by discussion, by author and by status.
 
     :param said: None for the discussions of the package
     :raises Misuse: the file of a discussion is malformed
@@ -137,7 +137,7 @@ def _message_line(message: Message) -> str:
 
 
 def _below(text: str) -> str:
-    """Adapt a text of docs/ to a folder below: its links go up first."""
+    """Adapt a docs/ text for use one folder down: its links go up first."""
     return re.sub(r"\]\((?!#|\w+:)", "](../", text)
 
 
@@ -158,7 +158,7 @@ def _summary(said: Sequence[Discussion]) -> str:
 
 
 def _by_author(rows: Sequence[tuple[str, Message, Claim]]) -> str:
-    """The numbers of every author's claims, a column per status."""
+    """Return how many claims each author has, in one column per status."""
     authors = dict.fromkeys(message.author for _, message, _ in rows)
     by_author = {
         author: [
@@ -177,7 +177,7 @@ def _by_author(rows: Sequence[tuple[str, Message, Claim]]) -> str:
 
 
 def _numbers(numbers: Sequence[str]) -> str:
-    """Numbers of claims by discussion, with consecutive ones as ranges: ``002: 1 to 4, 7``."""
+    """List claim numbers by discussion, with runs as ranges: ``002: 1 to 4, 7``."""
     parts = []
     for discussion, members in groupby(numbers, lambda number: number.partition(".")[0]):
         rows = (number.partition(".")[2] for number in members)

@@ -1,7 +1,7 @@
 """The page ``docs/continuations.md``: where operations of races stop, and what is compared there.
 
-The races are those packaged with pfnlab, on the oldest and the newest series compared with kernels. Each task
-runs alone, turn by turn. ``python -m evidence.pages continuations --write`` writes the page.
+The races are those packaged with pfnlab, on the oldest and the newest series that are compared with kernels.
+Each task runs alone, turn by turn. ``python -m evidence.pages continuations --write`` writes the page.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Of `one` object there is no second one in a kernel, or it does not change.
 
 """
 
-#: Functions on the way from a program to its system call, the same for all.
+#: Functions between a program and its system call; they are the same for all.
 _BEGINNING = (
     "perform",
     "_perform",
@@ -55,7 +55,7 @@ _BEGINNING = (
     "Kernel.call",
 )
 
-#: Turns after which a task running alone must have finished.
+#: Turns within which a task running alone must finish.
 _MOST_TURNS = 1000
 
 
@@ -87,7 +87,7 @@ def page() -> str:
 
 
 def stops(series: Iterable[str]) -> Iterator[Stop]:
-    """Every stop of every task of the races, alone from its beginning."""
+    """Yield every stop of every task in the races, each running alone from the beginning."""
     scopes = (load_scope(name) for name in scope_names())
     races = [race for scope in scopes if isinstance(scope, RaceScope) for race in scope.races]
     for machine in map(ModelMachine, series):
@@ -114,7 +114,7 @@ def _way(stop: Stop) -> str:
 
 
 def slots(found: Iterable[Stop]) -> Iterator[Sequence[str]]:
-    """A row per function: its variables, each with the forms in which it is compared."""
+    """Yield a row per function: its variables, each with the forms in which it is compared."""
     functions: dict[str, dict[str, dict[str, None]]] = {}
     for stop in found:
         for function, values in stop.frames:
@@ -130,7 +130,7 @@ def _forms(variables: Mapping[str, Iterable[str]]) -> str:
 
 
 def form(said: Any) -> str:
-    """The form, in words, of a value from :func:`pfnlab.checker.races.continuation.variables`."""
+    """Describe the form of a value from :func:`pfnlab.checker.races.continuation.variables`."""
     match said:
         case str() if said[:1].isupper():
             return f"one {said}"

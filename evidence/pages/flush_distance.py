@@ -1,7 +1,7 @@
-"""The number of flushes of a call, by the distance of its mappings: placements and kernels (discussion 004).
+"""Flushes per call, by the distance between mappings, for placements and kernels (discussion 004).
 
-``python -m evidence.pages flush-distance --write`` writes the page. Its rows are programs of ``litmus/``; the
-columns of placements are runs of the model, those of kernels come from the programs' goldens.
+``python -m evidence.pages flush-distance --write`` writes the page. Its rows are programs in ``litmus/``. The
+placement columns are model runs; the kernel columns come from the programs' goldens.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.runs.golden import golden_path, golden_run, newest_version, read_golden
 
-#: The kernels with a placement: ``end_vma`` in the first two, ``free_vmas`` in the others.
+#: The kernels to show, with their placement: ``end_vma`` in the first two, ``free_vmas`` in the others.
 KERNELS = ("6.1", "6.12", "6.16", "7.2")
 
 #: The subset for which the guest driver can be built.
 WITH_DRIVER = ("6.1", "6.12", "7.2")
 
-#: The programs whose munmaps find nothing to clear in a mapping, each with the reason.
+#: Programs whose munmap finds nothing to clear in a mapping, each with the reason.
 EMPTIED = {
     "flushes-adjacent-revoked": "unmap_mapping_range, side by side",
     "flushes-same-table-revoked": "unmap_mapping_range, in one page table",
@@ -42,7 +42,7 @@ EMPTIED = {
     "flushes-untouched-first": "never touched, in front of ordinary memory and behind it",
 }
 
-#: The programs whose last operation removes no page table, each with the target of the operation.
+#: Programs whose last operation removes no page table, each with what the operation acts on.
 ADVICE = {
     "flushes-madvise-ordinary": "MADV_DONTNEED, ordinary",
     "flushes-madvise-mixed": "MADV_DONTNEED, mixed",
@@ -51,7 +51,7 @@ ADVICE = {
 }
 
 
-#: The kernels with counted interrupts, by the name in the file of counts, each with its model.
+#: Kernels with counted interrupts, by their name in the counts file, each with its model.
 REACHING = {
     "6.12": "6.12",
     "7.2": "7.2",
@@ -61,17 +61,17 @@ REACHING = {
 #: The distances with counted interrupts, in pages, by the words of :data:`DISTANCES`.
 REACHED_AT = {"side by side": 1, "2 MiB apart": 512, "8 MiB apart": 2048}
 
-#: The processors of the guests that counted interrupts.
+#: Processor counts of the guests that counted interrupts.
 PROCESSORS = (2, 4, 8)
 
 _COUNTS = Path(__file__).with_name("reached_processors.json")
 
 
 def kernel_reach(kernel: str, mode: str, distance: str, processors: int) -> Reach | None:
-    """The processors that a munmap of four mappings reached on a kernel.
+    """Return the processors reached by a munmap of four mappings on a kernel.
 
     :param mode: ``running`` or ``sleeping``: the threads on the other processors
-    :return: None if it was not counted on this kernel
+    :return: None if this was not counted on this kernel
     """
     kept = json.loads(_COUNTS.read_text(encoding="utf-8")).get(kernel)
     if kept is None:
@@ -80,15 +80,15 @@ def kernel_reach(kernel: str, mode: str, distance: str, processors: int) -> Reac
 
 
 def predicted_reach(litmus: Mapping[str, Path], kernel: str, distance: str, processors: int) -> Reach:
-    """The same, with running threads, on the model of that kernel."""
+    """Return the same for that kernel's model, with running threads."""
     program = load_program(litmus[f"flushes-{DISTANCES[distance]}-pfn"])
     return model_reach(REACHING[kernel], program, processors)
 
 
 def kernel_counts(series: str, path: Path) -> list[FlushedCount] | None:
-    """The counts on the newest kernel of *series* in the golden next to *path*; None without a driver there.
+    """Return the counts on the newest *series* kernel, from the golden next to *path*; None without a driver.
 
-    :raises Misuse: there is no golden, or none of that series
+    :raises Misuse: if there is no golden, or none for that series
     """
     program, golden = load_program(path), read_golden(golden_path(path))
     if program.needs.driver and series not in WITH_DRIVER:
@@ -115,7 +115,7 @@ def emptied_table(litmus: Mapping[str, Path]) -> str:
 
 
 def _by_placement(head: str, rows: Mapping[str, Path], kernels: Sequence[str]) -> str:
-    """A column per placement, one for all that flush equally in every row, and one per kernel."""
+    """Make a column per placement (shared if they flush the same in every row), and one per kernel."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for flush in FLUSHES:
         column = tuple(
@@ -141,7 +141,7 @@ def advice_table(litmus: Mapping[str, Path]) -> str:
 
 
 def reach_table(litmus: Mapping[str, Path]) -> str:
-    """The fourth table: flushes, processors and interrupts of a munmap of four mappings, threads running."""
+    """The fourth table: flushes, processors and interrupts for a munmap of four mappings, threads running."""
     columns = [f"{machine} `{name}`" for name in REACHING for machine in ("model", "kernel")]
     rows = []
     for distance in REACHED_AT:
@@ -168,7 +168,7 @@ def sleeping_table() -> str:
 
 
 def _counted() -> str:
-    """The kernels with counts, each with its command."""
+    """Describe the kernels with counts, each with its command."""
     kept = json.loads(_COUNTS.read_text(encoding="utf-8"))
     lines = [f"- `{name}`: {one['version']}, `{one['made_by']}`\n" for name, one in kept.items()]
     return f"\nCounted on these kernels, each with its command:\n\n{''.join(lines)}"

@@ -1,4 +1,4 @@
-"""The gathers and flushes of calls by the distance of their mappings, counted in programs of ``litmus/``."""
+"""Gathers and flushes in a call, by the distance between mappings, counted in ``litmus/`` programs."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from pfnlab.programs.runs.observation import Step
 #: The model on which the placements are tried.
 SERIES = "7.2"
 
-#: The distances of the mappings, each with its word in the names of programs.
+#: Distances between mappings, each with its word in program names.
 DISTANCES = {
     "side by side": "adjacent",
     "in one page table": "same-table",
@@ -19,26 +19,26 @@ DISTANCES = {
     "8 MiB apart": "far",
 }
 
-#: The kinds of the first mapping and of every second one, each with its word in the names of programs.
+#: Kinds of the first mapping and of every second one, each with its word in program names.
 KINDS = {"PFN": "pfn", "PFN, mixed": "mixed", "PFN, ordinary": "ordinary", "ordinary, PFN": "behind"}
 
 
 class FlushedCount(NamedTuple):
-    """The gathers and flushes of one operation."""
+    """The gathers and flushes in one operation."""
 
     gathers: int
     flushes: int
 
 
 def programs() -> Iterator[tuple[str, str, str]]:
-    """The rows of the first table: distance, kinds, and the program's name."""
+    """Yield the rows of the first table: distance, kinds, and program name."""
     for kinds, kinds_word in KINDS.items():
         for distance, distance_word in DISTANCES.items():
             yield distance, kinds, f"flushes-{distance_word}-{kinds_word}"
 
 
 def counts(program: Program, steps: Sequence[Step]) -> list[FlushedCount]:
-    """The counts of the relevant operations: every munmap, or the last operation without one."""
+    """Return the counts for the relevant operations: every munmap, or the last operation if there is none."""
     asked = [number for number, op in enumerate(program.ops) if isinstance(op.call, Munmap)]
     return [_count(steps[number], program.ops[number]) for number in asked or (len(program.ops) - 1,)]
 

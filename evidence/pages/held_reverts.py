@@ -1,6 +1,6 @@
-"""Kernels without a commit, tested for its bugs: ``evidence/patches/reverts/held.json``.
+"""Kernels built without a commit and tested for its bugs: ``evidence/patches/reverts/held.json``.
 
-``evidence/tools/hold_reverts.py`` makes them.
+``evidence/tools/hold_reverts.py`` makes the records.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import msgspec
 
-#: The file of the records, in the folder of the patches.
+#: The file with the records, in the patch folder.
 HELD = "held.json"
 
 
 class HeldProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A program of an entry, on the kernel without a commit and on the stock kernel.
+    """A program of an entry, run on the kernel without a commit and on the stock kernel.
 
     :param entry: the entry of the catalogue
     :param program: its name
     :param op: the first step in which the machines of its row diverge
-    :param fields: the differing fields of that step
+    :param fields: the fields that differ in that step
     :param without: the word for the kernel without the commit
     :param stock: the word for the stock kernel
     :param differ: the steps in which the model without the commit and the kernel differ, e.g. ``3 events``
@@ -39,8 +39,8 @@ class HeldRevert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     :param kernel: its version, with a checksum of its sources
     :param stock: the stock kernel for comparison
-    :param source: the package of its source
-    :param build_seconds: usually incremental, from an earlier build tree
+    :param source: its source package
+    :param build_seconds: build time, usually incremental from an earlier build tree
     :param programs: the programs of its entries
     """
 

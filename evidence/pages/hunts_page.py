@@ -1,4 +1,4 @@
-"""The page ``docs/hunts.md``: the number of random programs on each kernel, and their results.
+"""The page ``docs/hunts.md``: how many random programs ran on each kernel, and their results.
 
 ``python -m evidence.pages hunts --write`` writes it from the files in ``evidence/pages/hunts``; no kernel is
 booted.

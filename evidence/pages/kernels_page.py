@@ -1,8 +1,8 @@
 """The page ``docs/kernels.md``: every known kernel, and the changes between neighbours.
 
 ``python -m evidence.pages kernels --write`` writes it.
-The changes are the differences between the models of two neighbours of a series, each of which equals its
-kernel in everything compared; the named programs are those of ``litmus/`` in which the two models differ.
+The changes are differences between the models of two neighbours in a series, each of which equals its kernel
+in everything compared. The programs named are those in ``litmus/`` in which the two models differ.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
 
-#: The most programs named that two kernels run differently.
+#: Maximum number of programs to name that two kernels run differently.
 _NAMED = 3
 
 #: What a kernel is compared in.
@@ -56,8 +56,8 @@ def kernels_page(kernels: Sequence[KnownKernel], litmus: Mapping[str, Path], roo
     """The page.
 
     :param kernels: every known kernel, oldest first
-    :param litmus: the files of programs by name
-    :param root: the folder of the repository, where links start
+    :param litmus: program files by name
+    :param root: the repository folder, where links start
     """
     links = {name: path.relative_to(root).as_posix() for name, path in litmus.items()}
     return (
@@ -66,7 +66,7 @@ def kernels_page(kernels: Sequence[KnownKernel], litmus: Mapping[str, Path], roo
 
 
 def total(kernels: Sequence[KnownKernel]) -> str:
-    """The totals of all meetings, as a sentence."""
+    """Return the totals of all meetings, as a sentence."""
     counts = [count for kernel in kernels for name, count in kernel.held.items() if name != "orders"]
     ordered = sum(kernel.held["orders"].steps for kernel in kernels if "orders" in kernel.held)
     versions = {kernel.version for kernel in kernels}
@@ -90,7 +90,7 @@ def _parts(
     heads = ("series", "kernels", "versions", "compared on", *_PARTS, "steps", "undecided", "differ")
     yield markdown.table(heads, [_row(series, some) for series, some in by_series.items()])
     yield "## What changed within a series\n"
-    # The last of a version is not a rebuild of it for an older suite.
+    # The last package of a version is never a rebuild for an older suite.
     versions = {kernel.version: kernel for kernel in kernels}
     neighbours = [pair for pair in pairwise(versions.values()) if pair[0].series == pair[1].series]
     changed = [(*pair, changes) for pair in neighbours if (changes := _changes(*pair))]
@@ -141,7 +141,7 @@ def _pair(
 
 
 def _differing_programs(older: str, newer: str, litmus: Mapping[str, Program]) -> list[str]:
-    """The programs in which the models of two versions differ."""
+    """Return the programs in which the models of two versions differ."""
     return [name for name in litmus if _differ(_run(older, litmus[name]), _run(newer, litmus[name]))]
 
 

@@ -1,4 +1,4 @@
-"""Lines made from templates: an example of each message."""
+"""Lines made from templates, as an example of each message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pfnlab.diagnosis.messages.family_files import Family
 from pfnlab.diagnosis.messages.matching import matcher
 from pfnlab.diagnosis.messages.template import PAT_PREFIX, FieldSlot, LineTemplate
 
-#: The default text of a field in a line.
+#: Default text for a field in a line.
 _SAMPLES = {
     "commit": "f8e97613fed2",
     "comm": "main",
@@ -59,9 +59,9 @@ _SAMPLES = {
 
 
 def rendered(text: str, values: Mapping[str, str] | None = None, choice: int = 0) -> str:
-    """A line of the template *text*.
+    """Make a line from the template *text*.
 
-    :param values: texts of fields by name; others are samples
+    :param values: field texts by name; other fields get samples
     :param choice: index of the literal to use, modulo their number
     """
     parts = [
@@ -74,9 +74,9 @@ def rendered(text: str, values: Mapping[str, str] | None = None, choice: int = 0
 
 
 def example_of(family: Family) -> str:
-    """A line recognized as one of a family; empty if no template of it yields one.
+    """Return a line that is recognized as this family's; empty if none of its templates yields one.
 
-    Text that a template ignores is three dots.
+    Text that a template ignores is shown as three dots.
     """
     lines = (rendered(wording.text, {"text": "..."}) for wording in family.wording)
     return next((line for line in lines if _is_of(family, line)), "")

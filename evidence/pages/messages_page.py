@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from evidence.pages.message_example import example_of
 from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, FamilyVerdict, families
 
-#: The chapters by the verdict of their families.
+#: Chapters, by the verdict of their families.
 CHAPTERS = {
     FamilyVerdict.DEPENDS: "Messages that alone do not say how bad it is",
     FamilyVerdict.LOOK: "Messages to look at",
@@ -54,7 +54,7 @@ def _parts() -> Iterator[str]:
 
 def _section(family: Family) -> Iterator[str]:
     yield f"### {family.title}\n"
-    # A family whose wordings all leave room for other text has no example.
+    # A family has no example if all its wordings leave room for other text.
     example = example_of(family) or "\n".join(dict.fromkeys(wording.text for wording in family.wording))
     yield f"```text\n{example}\n```\n"
     yield from sentences(family.meaning)
@@ -78,5 +78,5 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    # Text of a table is not Markdown: a star or an angle bracket in it is literal.
+    # Table text is not Markdown: a star or an angle bracket in it is literal.
     return re.sub(r"(?<!`)([*<>])(?!`)", r"\\\1", text)

@@ -16,10 +16,10 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.mode_lines import mode_lines
 from pfnlab.programs.runs.observation import Step
 
-#: A kernel that tracks by VMA, one with huge PFN mappings, and one with counted contexts.
+#: One kernel that tracks by VMA, one with huge PFN mappings, and one with counted contexts.
 SERIES = ("6.1", "6.12", "7.3")
 
-#: The modes that a BAR may be reserved with. Never write-back: its MTRRs say uncached.
+#: Modes a BAR can be reserved in; write-back is not one, because its MTRRs say uncached.
 EXISTING = ("wc", "uc-", "uc", "wt")
 
 #: The range of all mappings, without its name.
@@ -78,9 +78,9 @@ class Interface(NamedTuple):
     """A way to map.
 
     :param name: its name, as Markdown
-    :param asks: the mode that it requests; ``existing`` if it has none
+    :param asks: the mode it requests; ``existing`` if it requests none
     :param lines: the operations; *PAGES* is the range
-    :param by_files: True if only files of PCI devices can reserve the range before
+    :param by_files: True if only PCI device files can reserve the range beforehand
     """
 
     name: str
@@ -142,10 +142,10 @@ def _cell(got: str, asked: str) -> str:
 
 
 def mode_of(series: str, interface: Interface, existing: str = "") -> str:
-    """The mode that a mapping gets, an errno if it is refused, or ``-`` if the case cannot occur.
+    """Return the mode a mapping gets, an errno if it is refused, or ``-`` if the case cannot occur.
 
-    :param existing: the mode in which the range is reserved; empty if it is not
-    :raises Discovery: the model reserves it in another mode
+    :param existing: the mode in which the range is already reserved; empty if it is not
+    :raises Discovery: if the model reserves it in another mode
     """
     reserve = ""
     if existing and interface.by_files:
@@ -170,6 +170,6 @@ def mode_of(series: str, interface: Interface, existing: str = "") -> str:
 
 
 def _reserved(after: Step, before: Step | None) -> str:
-    """The mode of the entry that a step added to the book."""
+    """Return the mode of the entry that a step added to the book."""
     (entry,) = (Counter(after.book or ()) - Counter((before.book or ()) if before else ())).elements()
     return entry.mode.lower()

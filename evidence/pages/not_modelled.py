@@ -1,4 +1,4 @@
-"""The page ``docs/not-modelled.md``: the parts that are not modelled, and why.
+"""The page ``docs/not-modelled.md``: what is not modelled, and why.
 
 ``python -m evidence.pages not-modelled --write`` writes it; the answers come from the language and the model.
 """
@@ -19,7 +19,7 @@ class Absence(NamedTuple):
     """A subject that is not modelled.
 
     :param subject: its name
-    :param why: the reason, and what is known nevertheless
+    :param why: the reason, and any partial knowledge
     :param lines: a program that needs it, without its first line
     """
 
@@ -28,13 +28,13 @@ class Absence(NamedTuple):
     lines: Sequence[str]
 
 
-#: The model that gives the answers.
+#: The model that answers.
 SERIES = "7.2"
 
 _BAR = "device bar: pci, 4 pages"
 _ANON = "a = mmap anon[0:4] private rw"
 
-#: Memory that is not a PFN mapping: ordinary memory exists only as the neighbour of device mappings.
+#: Memory other than PFN mappings: ordinary memory exists only as a neighbour of device mappings.
 ORDINARY = (
     Absence(
         "hugetlb",
@@ -128,7 +128,7 @@ OTHERS = (
     ),
 )
 
-#: Corner cases of the modelled parts that cannot be tested on a kernel without stopping it.
+#: Corner cases in modelled parts that cannot be tested on a kernel without stopping it.
 CORNERS = (
     Absence(
         "cutting a 1 GiB leaf inside a page table",
@@ -177,7 +177,7 @@ CORNERS = (
     ),
 )
 
-#: Each chapter with its heading.
+#: The chapters with their headings.
 CHAPTERS = (
     ("Memory that is not a PFN mapping", ORDINARY),
     ("Others that hold, change or watch a mapping", OTHERS),
@@ -237,7 +237,7 @@ Machines without PAT, or with other MTRR types, are modelled (`hw/platform.py`) 
 
 
 def answer(lines: Sequence[str]) -> tuple[int, str]:
-    """The exit code of ``pfnlab run`` for a program on the model, and its sentence; 0 if it runs."""
+    """Return the exit code of ``pfnlab run`` for a program on the model, and its message; 0 if it runs."""
     text = "\n".join(("pfnlab program 1", *lines, ""))
     try:
         (run,) = ModelMachine(SERIES, LookLevel.MEMORY).run([load_text(text)])

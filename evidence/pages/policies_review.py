@@ -25,7 +25,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 BASES = ("7.3", "6.12")
 
-#: Every seam, as it appears in a machine's name, with its heading and its policies.
+#: Every seam, as spelled in machine names, with its heading and its policies.
 SEAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tracker": ("Trackers", policy_names("tracker")),
     "flush": ("Flush placements", policy_names("flush")),
@@ -33,7 +33,7 @@ SEAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "freed_in_vain": ("Reports of a free in vain", tuple(REPORTS)),
 }
 
-#: The neighbours, first operations, kinds and readers of the reviewed pieces; the rest takes hours.
+#: Neighbours, first operations, kinds and readers of the pieces to review; all of them would take hours.
 _BESIDE = ("alone", "after it, touching", "after it, overlapping by a page", "in front of it")
 _MUNMAPS = ("munmap a[510:514]", "munmap a[506:522]")
 _REVOKED = ("a driver's remap", "counted pages and frames")
@@ -41,7 +41,7 @@ _AROUND = ("alone", "ordinary memory in front", "ordinary memory behind")
 _CLAIMED = ("a PCI file", "a driver's remap")
 _READER = 510
 
-#: The stages of an owner's revocation, and of another process that maps.
+#: The stages at which an owner revokes and another process maps.
 _TOLD, _CLAIMS = (2, 5), 3
 
 #: In seconds: enough for every review.
@@ -57,7 +57,7 @@ class ReviewedDesign(NamedTuple):
 
     @property
     def design(self) -> str:
-        """The model with the policy."""
+        """The name of the model with the policy."""
         return f"{self.base},{self.seam}={self.policy}"
 
 
@@ -68,7 +68,7 @@ def designs() -> list[ReviewedDesign]:
 
 
 def pieces(seam: str) -> list[ReviewPiece]:
-    """The pieces reviewed for a policy of *seam*, chosen by name, so the page is always the same."""
+    """Return the pieces to review for a policy of *seam*; chosen by name, so the page stays the same."""
     return [piece._replace(doubles=False) for piece in plan() if _asked(piece, seam)]
 
 
@@ -85,7 +85,7 @@ def _asked(piece: ReviewPiece, seam: str) -> bool:
 
 
 def reviewed(one: ReviewedDesign) -> ReviewResult:
-    """The review of a policy, limited to the pieces of its seam."""
+    """Review a policy on the pieces for its seam only."""
     return review(ModelMachine(one.base), ModelMachine(one.design), seconds=_LONG, pieces=pieces(one.seam))
 
 
@@ -121,7 +121,7 @@ def policies_review(jobs: int | None = 1) -> str:
 
 
 def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
-    """The page of these reviews."""
+    """Return the page for these reviews."""
     rows: dict[str, list[list[str]]] = {seam: [] for seam in SEAMS}
     for one, result in found:
         held = kernels_with(one.seam, one.policy, patched_kernels().values())
@@ -141,7 +141,7 @@ def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
 
 
 def row(result: ReviewResult) -> tuple[str, str, str]:
-    """The cells of a design: newly violated, repaired, costs and changes in a few words."""
+    """Return the cells for a design: newly violated, fixed, and costs and changes in a few words."""
     if result.is_unchanged:
         return "does the same", "-", "-"
     broken = "<br>".join(map(_shown, result.broken)) or "nothing"
@@ -150,7 +150,7 @@ def row(result: ReviewResult) -> tuple[str, str, str]:
 
 
 def _shown(broken: Broken) -> str:
-    """The property, and the operations or turns that violate it."""
+    """Name the property, and the operations or turns that violate it."""
     lines = broken.schedule if broken.text is None else op_lines(load_text(broken.text, "found"))
     return f"**{broken.name}** {code(lines)}"
 
@@ -170,7 +170,7 @@ def _costs(result: ReviewResult) -> Iterator[str]:
 
 
 def kernels_with(seam: str, policy: str, patched: Iterable[PatchedKernel]) -> str:
-    """The kernels that have *policy*: stock ones of the measured series, and patched ones."""
+    """Name the kernels that have *policy*: stock ones in the measured series, and patched ones."""
     eras = MEASURED if seam in SEAM_OF.values() else ()
     stock = [series for series in eras if era_of(seam, exact(series)).name == policy]
     words = [f"stock {' to '.join(dict.fromkeys((stock[0], stock[-1])))}"] if stock else []

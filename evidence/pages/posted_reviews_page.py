@@ -1,8 +1,8 @@
-"""The page ``docs/posted-reviews.md``: the result of a review for each defect of the threads.
+"""The page ``docs/posted-reviews.md``: what a review finds of each defect in the threads.
 
 ``python -m evidence.pages posted-reviews --write`` writes it from the threads and
-``evidence/pages/posted_reviews.json``, which ``evidence/tools/record_reviews.py`` records; nothing is
-reviewed.
+``evidence/pages/posted_reviews.json`` (recorded by ``evidence/tools/record_reviews.py``), without running a
+review.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ _HEAD = ("row", "design", "base", "expected", "came out", "shortest programs", "
 
 
 def recorded_reviews() -> dict[tuple[str, str], ReviewedRow]:
-    """The recorded rows, by row and design."""
+    """Return the recorded rows, by row and design."""
     rows = msgspec.json.decode(RECORD.read_bytes(), type=list[ReviewedRow]) if RECORD.exists() else []
     return {(row.row, row.design): row for row in rows}
 
 
 def record(results: Iterable[PostedReviews]) -> int:
-    """Record the rows of *results* in place of earlier ones; return their number.
+    """Record the rows in *results*, replacing earlier ones; return how many.
 
-    Rows that the threads no longer have are removed.
+    Rows that are no longer in the threads are removed.
     """
     new = [row for result in results for row in result.rows]
     kept = recorded_reviews() | {(row.row, row.design): row for row in new}

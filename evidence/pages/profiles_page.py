@@ -1,4 +1,4 @@
-"""The page ``docs/profiles.md``, and ``docs/profiles.csv``: every release's switches, and the source of each.
+"""``docs/profiles.md`` and ``docs/profiles.csv``: the switches in every release, and the source of each.
 
 ``python -m evidence.pages profiles profiles.csv --write`` writes both.
 """
@@ -71,7 +71,7 @@ def profiles_page() -> str:
 
 
 def profiles_data() -> str:
-    """The data ``docs/profiles.csv``: a row for each policy and switch, with its value in every release."""
+    """Return ``docs/profiles.csv``: a row for each policy and switch, with its value in every release."""
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")
     rows.writerow(("switch", "since", "commit", "catalogue", "also_in", "known_by", "source", *RELEASES))
@@ -103,7 +103,7 @@ def _origins() -> Iterator[Sequence[str]]:
 
 
 def _matrix() -> Iterator[Sequence[str]]:
-    """The value in every release: of the policies of each era, then of the switches."""
+    """Yield the values in every release: the policies for each era, then the switches."""
     versions = [exact(series) for series in RELEASES]
     for era in ERAS:
         has = (era_of(era.seam, version).name == era.name for version in versions)
@@ -117,7 +117,7 @@ def _value(on: bool, known: bool) -> str:
 
 
 def _releases() -> Iterator[Sequence[str]]:
-    """The policies of every release, and how many of its switches are on or assumed."""
+    """Yield the policies in every release, and how many of its switches are on or assumed."""
     for series in RELEASES:
         version = exact(series)
         policies = (
@@ -131,7 +131,7 @@ def _releases() -> Iterator[Sequence[str]]:
 
 
 def _taken_over() -> Iterator[Sequence[str]]:
-    """The switches that each point release changed."""
+    """Yield the switches that each point release changed."""
     points: dict[str, list[str]] = {}
     for switch in SWITCHES:
         for state, backports in (("on", switch.stable), ("off", switch.ended_stable)):

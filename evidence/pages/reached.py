@@ -13,11 +13,11 @@ from pfnlab.programs.runs.places import Places
 
 
 class Reach(NamedTuple):
-    """The processors that the flushes of one operation interrupt, besides the flushing one.
+    """The processors interrupted by the flushes in one operation, not counting the flushing one.
 
-    :param flushes: the most flushes in which one of them took part
+    :param flushes: the most flushes that any one of them took part in
     :param processors: how many of them took part in any flush
-    :param interrupts: the interrupts of all of them
+    :param interrupts: the interrupts on all of them together
     """
 
     flushes: int
@@ -26,14 +26,14 @@ class Reach(NamedTuple):
 
     @classmethod
     def of(cls, flushes: Sequence[int]) -> Reach:
-        """The reach, from flushes counted on each of the other processors."""
+        """Make the reach from the flushes counted on each of the other processors."""
         return cls(max(flushes, default=0), sum(map(bool, flushes)), sum(flushes))
 
 
 def model_reach(machine: str, program: Program, processors: int) -> Reach:
-    """The reach of the last munmap of *program* on a model, with a thread on each of *processors*.
+    """Return the reach of the last munmap in *program* on a model with a thread on each of *processors*.
 
-    All threads run: the model has no idle processors, for which a kernel may defer flushes.
+    All threads run: the model has no idle processors, on which a kernel may defer flushes.
     """
     platform, devices, whole = place(program)
     kernel = ModelMachine(machine).boot(platform, devices)

@@ -1,6 +1,6 @@
-"""Recorded hunts, as stored for a page: counts, without details of findings, which may be private.
+"""Recorded hunts, as stored for a page: counts only, because findings may be private.
 
-``python evidence/tools/record_hunt.py RESULT.json...`` makes them from the output of ``pfnlab fuzz --json``.
+``python evidence/tools/record_hunt.py RESULT.json...`` makes them from ``pfnlab fuzz --json`` output.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     :param name: the kernel's name, ``qemu:7.3``
     :param kernel: the exact kernel
-    :param drawn: how its programs were drawn, as options of the command: ``--driver --leaves``, or ""
-    :param seed: the seed of its programs
+    :param drawn: how its programs were drawn, as command options: ``--driver --leaves``, or ""
+    :param seed: the random seed of its programs
     :param programs: how many were run
-    :param compared: those that the model has a rule for, compared
-    :param undecided: the others
-    :param judged: of these, those that the kernel ran, and that were judged
-    :param alarming: of these, those with findings of the judges
-    :param differences: compared programs in which model and kernel differ, or with findings of the judges
-    :param findings: signatures of those, *known* ones among them
+    :param compared: programs that were compared because the model has a rule for them
+    :param undecided: all other programs
+    :param judged: undecided programs that the kernel ran and that were judged
+    :param alarming: judged programs in which the judges found something
+    :param differences: compared programs in which model and kernel differ or the judges found something
+    :param findings: signatures of these, including *known* ones
     :param unstable: differences that did not recur
     """
 
@@ -48,15 +48,15 @@ class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     @property
     def file(self) -> Path:
-        """The file of the record: one per kernel, kind of programs and seed."""
+        """The file for the record: one per kernel, kind of program and seed."""
         kind = self.drawn.replace("--", "").replace(" ", "-") or "plain"
         return FOLDER / f"{self.name.removeprefix('qemu:')}-{kind}-{self.seed}.json"
 
 
 def recorded(result: FuzzResult) -> RecordedHunt:
-    """The part of *result* that is stored for a page.
+    """Return the part of *result* that is stored for a page.
 
-    :raises ValueError: it compares no kernel, or several; or its programs are enumerated
+    :raises ValueError: if it compares no kernel or several, or if its programs are enumerated
     """
     kernels = [name for name in result.machines if not name.startswith("model:")]
     if len(kernels) != 1 or result.cells is not None:
@@ -82,5 +82,5 @@ def recorded(result: FuzzResult) -> RecordedHunt:
 
 
 def recorded_hunts() -> list[RecordedHunt]:
-    """The recorded hunts, by kernel and kind of programs."""
+    """Return the recorded hunts, by kernel and kind of program."""
     return sorted(msgspec.json.decode(file.read_bytes(), type=RecordedHunt) for file in FOLDER.glob("*.json"))

@@ -1,4 +1,4 @@
-"""Recorded sweeps, as stored for a page: counts, and the tables that reveal nothing of a finding.
+"""Recorded sweeps, as stored for a page: counts, and tables that reveal no findings.
 
 ``python evidence/tools/record_sweep.py RESULT.json`` makes it from the output of ``pfnlab fuzz --enumerate
 SCOPE --json``. Findings may be private, so tables with findings are reduced to counts by letter.
@@ -17,14 +17,14 @@ FOLDER = Path(__file__).parent / "sweeps"
 
 
 class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
-    """A sweep of a kernel, as stored for the page.
+    """A sweep on a kernel, as stored for the page.
 
     :param command: the command of the sweep
     :param kernel: the exact kernel
-    :param cells: how many were run, *of* how many
-    :param tables: those in which a property is violated for a known reason, or a cell was not compared
-    :param agreed: names of kinds of mapping with all cells run and in agreement
-    :param withheld: names of kinds of mapping with findings
+    :param cells: how many cells were run, out of *of*
+    :param tables: the tables in which a property is violated for a known reason, or a cell was not compared
+    :param agreed: mapping kinds in which every cell was run and agreed
+    :param withheld: mapping kinds with findings
     """
 
     command: str
@@ -45,19 +45,19 @@ class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def series(self) -> str:
-        """The series of the kernel."""
+        """The kernel's series."""
         return self.command.rpartition("qemu:")[2].split()[0]
 
     @property
     def file(self) -> Path:
-        """The file of the record: one per series and scope."""
+        """The file for the record: one per series and scope."""
         return FOLDER / f"{self.series}-{self.scope}.json"
 
 
 def recorded(result: FuzzResult) -> RecordedSweep:
-    """The part of *result* that is stored for a page.
+    """Return the part of *result* that is stored for a page.
 
-    :raises ValueError: it is of random programs
+    :raises ValueError: if it comes from random programs
     """
     cells = result.cells
     if cells is None:
@@ -86,6 +86,6 @@ def recorded(result: FuzzResult) -> RecordedSweep:
 
 
 def recorded_sweeps() -> list[RecordedSweep]:
-    """The recorded sweeps of all kernels, by scope and series."""
+    """Return the recorded sweeps on all kernels, by scope and series."""
     kept = [msgspec.json.decode(file.read_bytes(), type=RecordedSweep) for file in FOLDER.glob("*.json")]
     return sorted(kept, key=lambda sweep: (sweep.scope, [int(part) for part in sweep.series.split(".")]))

@@ -1,4 +1,4 @@
-"""The page ``docs/sizes.md``: sizes of structures in every series, and the price of one more field.
+"""The page ``docs/sizes.md``: structure sizes in every series, and the price of one more field.
 
 ``python -m evidence.pages sizes --write`` writes it from the files next to
 :mod:`pfnlab.lab.sizes.kernel_sizes`; no kernel is booted.
@@ -309,5 +309,5 @@ def _all_options(kept: Sequence[SeriesSizes]) -> Iterator[tuple[str, ...]]:
 
 
 def page() -> str:
-    """The stored page."""
+    """Return the stored page."""
     return sizes_page(known_sizes())

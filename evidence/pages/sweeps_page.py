@@ -1,4 +1,4 @@
-"""The page ``docs/sweeps.md``: the scopes of sweeps, and the results of kernels in their cells.
+"""The page ``docs/sweeps.md``: what sweeps cover, and the results of kernels in each cell.
 
 ``python -m evidence.pages sweeps --write`` writes it from the files in ``evidence/pages/sweeps``; no kernel
 is booted.
@@ -147,7 +147,7 @@ def _kernels(sweeps: Sequence[RecordedSweep]) -> Iterator[str]:
 
 
 def _reasons(sweeps: Sequence[RecordedSweep], of: Callable[[RecordedSweep], dict[str, int]]) -> Iterator[str]:
-    """A table of reasons by scope, with a column for each kernel."""
+    """Make a table of reasons by scope, with a column for each kernel."""
     names = sorted({sweep.series for sweep in sweeps}, key=version_key)
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for sweep in sweeps:
@@ -162,7 +162,7 @@ def _reasons(sweeps: Sequence[RecordedSweep], of: Callable[[RecordedSweep], dict
 
 
 def printed(sweep: RecordedSweep) -> str:
-    """The cells of a sweep, as Markdown: what `print_sweep.py` prints."""
+    """Return the cells in a sweep as Markdown, for `print_sweep.py`."""
     return "".join(_printed(sweep))
 
 

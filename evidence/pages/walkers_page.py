@@ -1,7 +1,7 @@
-"""The walkers' table: the result of each walker at each kind of entry, on every series.
+"""The walker table: the result of each walker at each kind of entry, on every series.
 
-The page ``docs/walkers.md`` comes from the model's runs of :func:`pfnlab.hunt.meeting.walkers.cell_program`
-for every cell; ``python -m evidence.pages walkers --write`` writes it, and the lab compares every cell with
+The page ``docs/walkers.md`` comes from running :func:`pfnlab.hunt.meeting.walkers.cell_program` on the model
+for every cell; ``python -m evidence.pages walkers --write`` writes it. The lab compares every cell with
 kernels.
 """
 
@@ -17,7 +17,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
-#: The cells of walkers that completed without anything to report.
+#: Cells for walkers that completed with nothing to report.
 _SILENT = {"pagemap_scan": "nothing found", "numa_maps": "nothing counted", "smaps": "nothing"}
 
 _HEAD = """\
@@ -42,20 +42,20 @@ each value stands behind the series it holds for. The operations are those of [p
 
 
 def cell(walker: str, run: Run) -> str:
-    """The text of a cell, from *run* of its program."""
+    """Return the text for a cell, from the *run* of its program."""
     step = run.steps[-2]
-    # mincore at a hole has the errno, and the pages before it; here there are none.
+    # mincore at a hole reports the errno and the pages before the hole; here there are none.
     failed = walker == "mincore" and step.result != "ok"
     if step.value is not None and not failed:
-        # Files about VMAs name the VMA first.
+        # Files that list VMAs name the VMA first.
         return str(step.value).rpartition("] ")[2]
     return _SILENT.get(walker, "ok") if step.result == "ok" else step.result
 
 
 def table(ask: Callable[[str, Program], Run]) -> str:
-    """The table, one row per walker.
+    """Return the table, one row per walker.
 
-    :param ask: returns the run of a program on a series
+    :param ask: runs a program on a series and returns the run
     """
     rows = []
     for walker in WALKERS:
@@ -66,7 +66,7 @@ def table(ask: Callable[[str, Program], Run]) -> str:
 
 
 def _collapsed(values: Mapping[str, str]) -> str:
-    """Every value with its series, alone if it is the only one."""
+    """List every value with its series; if there is only one value, without series."""
     groups = [(value, list(members)) for value, members in groupby(values, lambda series: values[series])]
     if len(groups) == 1:
         return f"`{groups[0][0]}`"
@@ -81,5 +81,5 @@ def _range(series: list[str], open_end: bool) -> str:
 
 
 def page() -> str:
-    """The whole page, from the model."""
+    """Return the whole page, from the model."""
     return f"{_HEAD}\n{table(lambda series, program: ModelMachine(series).run_one(program))}"

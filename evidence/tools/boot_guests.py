@@ -1,9 +1,9 @@
-"""Consoles of boots, the logs that ``explain`` is tested on: ``boot_guests.py [--write] [SET]...``.
+"""Boot consoles, the logs that ``explain`` is tested on: ``boot_guests.py [--write] [SET]...``.
 
-Each set of devices in ``tests/diagnosis/messages/guests/sets.toml`` boots on each kernel, without a root file
-system, so a console ends with the search for one. ``--write`` puts them into ``consoles.tar.xz`` there, and
-keeps the consoles of other sets and kernels. ``--on KERNEL`` chooses kernels, ``--jobs N`` sets the number of
-parallel guests.
+Each set of devices in ``tests/diagnosis/messages/guests/sets.toml`` boots on each kernel without a root file
+system, so the console ends with the search for one. ``--write`` puts the consoles into ``consoles.tar.xz``
+there and keeps those from other sets and kernels. ``--on KERNEL`` chooses kernels; ``--jobs N`` sets the
+number of parallel guests.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from pfnlab.lab.vm.qemu import QEMU
 from tests.diagnosis.messages.guest_consoles import GuestSet, consoles, guest_sets, write_consoles
 
 KERNELS = ("6.1", "6.12", "6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3")
-#: Parameters that shorten a boot and change nothing of its memory.
+#: Parameters that shorten the boot without changing its memory.
 _PARAMETERS = "console=ttyS0 panic=-1 nokaslr mitigations=off no_timer_check tsc=reliable cryptomgr.notests"
 _END = "Unable to mount root fs"
-#: Seconds of a boot on a busy machine.
+#: Seconds a boot may take on a busy machine.
 _LIMIT = 180.0
 _REPEATED = re.compile(r"\{(\d+):([^}]*)\}")
 
 
 def arguments(guest: GuestSet) -> list[str]:
-    """QEMU's arguments; ``{3:-device x,id=r@}`` in the file stands for three devices."""
+    """Return QEMU's arguments; ``{3:-device x,id=r@}`` in the file stands for three devices."""
 
     def every(found: re.Match[str]) -> str:
         return " ".join(found[2].replace("@", str(number)) for number in range(1, int(found[1]) + 1))
@@ -44,9 +44,9 @@ def arguments(guest: GuestSet) -> list[str]:
 
 
 def console_of(guest: GuestSet, kernel: KernelImage) -> str:
-    """The console of one boot.
+    """Return the console from one boot.
 
-    :raises Undecided: it did not get as far as its root
+    :raises Undecided: if the boot did not get as far as its root
     """
     own = arguments(guest)
     with tempfile.TemporaryDirectory() as folder:
@@ -59,12 +59,12 @@ def console_of(guest: GuestSet, kernel: KernelImage) -> str:
         text = console_after(command, console, _LIMIT)
     if _END not in text:
         raise Undecided(f"{guest.name} on {kernel.series}: no boot: {text[-200:]!r}")
-    # The firmware writes before the kernel does.
+    # The firmware prints before the kernel does.
     return text[max(0, text.find("[    0.000000]")) :].partition("Kernel panic")[0]
 
 
 def booted(sets: Sequence[GuestSet], kernels: Sequence[str], jobs: int) -> Iterator[tuple[str, str]]:
-    """The consoles by name, each as soon as the ones before it are there; a failed one is printed."""
+    """Yield the consoles by name, in order, each once it is ready; print failed boots."""
     images = dict(zip(kernels, fetch(*kernels), strict=True))
     with ThreadPoolExecutor(jobs) as pool:
         boots = {

@@ -1,8 +1,8 @@
-"""A large campaign, killed half-way and resumed, compared with an undisturbed one; about half an hour.
+"""Compare a large campaign, killed half-way and resumed, with an undisturbed one; takes half an hour.
 
-20,000 random programs on three series, and all policies on two scopes. ``--programs N`` reduces it. ``--jobs
-N`` is that of ``pfnlab campaign``. Words after ``--`` are appended to every command (``--cluster ADDRESS``),
-so that the same tool accepts other executors.
+It runs 20,000 random programs on three series, and all policies on two scopes. ``--programs N`` makes it
+smaller. ``--jobs N`` is passed to ``pfnlab campaign``. Words after ``--`` are appended to every command
+(``--cluster ADDRESS``), so that the same tool can test other executors.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ LIMIT = 6 * 3600
 
 
 def main() -> int:
-    """Return 0 if both have the same results."""
+    """Return 0 if both give the same results."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--programs", type=int, default=20_000)
     words.add_argument("--per-shard", type=int, default=500)
     words.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     words.add_argument("more", nargs="*", help="further words for every command, behind --")
     asked = words.parse_args()
-    # A cluster has as many processes as it has workers.
+    # A cluster has one process per worker.
     more = [*(() if "--cluster" in asked.more else ("--jobs", str(asked.jobs))), *asked.more]
     with tempfile.TemporaryDirectory(prefix="pfnlab-acceptance-") as name:
         folder = Path(name)
@@ -86,13 +86,13 @@ def _campaign(store: Path, more: list[str], *words: str) -> subprocess.Popen[byt
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
     code = process.wait(LIMIT)
-    # 1 is a discovery: machines differ.
+    # 1 means a discovery: machines differ.
     if code not in (0, 1):
         raise SystemExit(f"the campaign ended with {code}")
 
 
 def _kill_half_way(process: subprocess.Popen[bytes], path: Path) -> tuple[int, int]:
-    """kill -9 when half of the random programs have run: return the number of shards done, and of all."""
+    """kill -9 once half of the random programs have run; return how many shards are done, out of how many."""
     done = total = 0
     while process.poll() is None:
         time.sleep(0.2)

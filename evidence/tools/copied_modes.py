@@ -1,7 +1,7 @@
-"""The cache mode of a copied page whose entry is recreated (N05), in a guest: ``copied_modes.py KERNEL``.
+"""Show the cache mode of a copied page whose entry is recreated (N05): ``copied_modes.py KERNEL``.
 
-KERNEL is a kernel from ``pfnlab kernels build`` (``<cache>/built/NAME/vmlinuz``), or a bzImage with the same
-options. The model has neither swap nor migration, so the entry is read with QEMU's monitor.
+KERNEL is a kernel from ``pfnlab kernels build`` (``<cache>/built/NAME/vmlinuz``) or a bzImage with the same
+options. The model has neither swap nor migration, so the entry is read in a guest, with the QEMU monitor.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _SOURCE = Path(__file__).parents[1] / "patches" / "upstream" / "fixes" / "copied
 _LIMIT = 300.0
 _SWAP_PAGES = 1 << 17
 
-#: Cache bits of an entry for 4 KiB as Linux sets up the PAT: (PCD, PWT).
+#: Cache bits (PCD, PWT) in a 4 KiB entry, with the PAT as Linux sets it up.
 _MODES = {("-", "-"): "WB", ("-", "T"): "WC", ("C", "-"): "UC-", ("C", "T"): "UC"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the mode at each mark; return 1 if one is not write-back, 3 if the guest did not end properly."""
+    """Print the mode at each mark; return 1 if any is not write-back, 3 if the guest did not end properly."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_initrd(folder)
@@ -45,14 +45,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def make_initrd(folder: Path) -> None:
-    """A file system with the program as its init."""
+    """Make a file system with the program as its init."""
     init = folder / "init"
     subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", str(init), str(_SOURCE)], check=True)
     (folder / "initrd").write_bytes(initramfs(init.read_bytes()))
 
 
 def make_swap(path: Path) -> None:
-    """A disk with the header that mkswap writes."""
+    """Make a disk with the header that mkswap writes."""
     with path.open("wb") as file:
         file.truncate(_SWAP_PAGES * 4096)
         file.seek(1024)
@@ -62,7 +62,7 @@ def make_swap(path: Path) -> None:
 
 
 def guest(kernel: Path, folder: Path) -> Iterator[str]:
-    """Boot it, and yield every line it prints."""
+    """Boot a kernel and yield every line it prints."""
     disks = [
         *("-drive", f"file={folder}/swap,if=none,id=swap,format=raw,cache=unsafe"),
         *("-device", "nvme,drive=swap,serial=1"),
@@ -91,7 +91,7 @@ def guest(kernel: Path, folder: Path) -> Iterator[str]:
 
 
 def mode_at(monitor: Path, address: int) -> str:
-    """The cache mode of the entry at *address*, in the page tables in use by the processor."""
+    """Return the cache mode of the entry for *address* in the page tables that the processor is using."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(monitor))
         connection.settimeout(30)

@@ -1,9 +1,9 @@
-"""The number of VMAs in a guest that map PFNs, and of the tracked ones among them.
+"""Count the VMAs in a guest that map PFNs, and how many of them are tracked.
 
-``count_vmas.py KERNEL... [--write]`` boots a guest of each kernel (a name of `pfnlab kernels list`), which
-counts the VMAs of all its processes: after the boot, with a BAR that one process maps through its resource
-file, and with a second process that maps one through vfio-pci. ``--write`` puts the table into
-``docs/evidence/vmas.md``.
+``count_vmas.py KERNEL... [--write]`` boots a guest with each kernel (a name from `pfnlab kernels list`). The
+guest counts the VMAs in all its processes three times: after booting, with one process that maps a BAR
+through its resource file, and with a second one that maps a BAR through vfio-pci. ``--write`` puts the table
+into ``docs/evidence/vmas.md``.
 
 Exit codes: 0 counted, 3 a guest did not end.
 """
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence" / "vmas.md"
 INIT = Path(__file__).with_name("count_vmas.c")
 
-#: The marks around the table of the page.
+#: The marks around the table in the page.
 BEGIN = "<!-- counts: `python evidence/tools/count_vmas.py 6.1 6.12 --write` -->\n"
 END = "<!-- end of counts -->\n"
 
@@ -41,9 +41,9 @@ _SAID = {"booted": "-", "resource": "`resource4_wc`", "vfio": "and vfio-pci"}
 
 
 class VmaCount(NamedTuple):
-    """The VMAs of a guest at one moment.
+    """The VMAs in a guest at one moment.
 
-    :param what: the mappings of its processes: ``booted`` for none of a device
+    :param what: what its processes map: ``booted`` for no device mappings
     :param pfnmap: VMAs with VM_PFNMAP
     :param tracked: VMAs with VM_PAT
     """
@@ -56,7 +56,7 @@ class VmaCount(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Count in a guest of each kernel, and print the table."""
+    """Count in a guest with each kernel, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="6.1, 6.12")
     parser.add_argument("--write", action="store_true", help="put the table into the page")
@@ -78,9 +78,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def compiled(into: Path) -> bytes:
-    """The first process of the guest.
+    """Return the guest's first process, compiled.
 
-    :raises Undecided: it does not compile
+    :raises Undecided: if it does not compile
     """
     command = ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT)]
     compile_in(into, command, "apt-get install gcc libc6-dev")
@@ -88,9 +88,9 @@ def compiled(into: Path) -> bytes:
 
 
 def counts_of(console: str) -> list[VmaCount]:
-    """The counts that a guest printed, in order.
+    """Return the counts a guest printed, in order.
 
-    :raises Undecided: one is missing
+    :raises Undecided: if one is missing
     """
     found = [
         VmaCount(seen["what"], *(int(seen[name]) for name in _COUNTS)) for seen in _LINE.finditer(console)
@@ -101,7 +101,7 @@ def counts_of(console: str) -> list[VmaCount]:
 
 
 def table_of(rows: dict[str, list[VmaCount]]) -> str:
-    """One row per kernel and moment."""
+    """Make a table with one row per kernel and moment."""
     return table(
         ["kernel", "mapped", "processes", "VMAs", "with PFNs", "tracked"],
         [

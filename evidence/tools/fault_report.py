@@ -1,9 +1,9 @@
-"""Campaigns with faults, each resumed and compared with the undisturbed run: ``make fault-report``.
+"""Inject faults into campaigns, resume them, and compare with undisturbed runs: ``make fault-report``.
 
-Every campaign runs once undisturbed. It runs again in disturbed phases, each begun by ``campaign resume``,
-and finally without a fault; then it must have the same results from the same shards, and the same isolated
-shards. A row of the page is a kind of fault (:data:`FAULTS`), counted only when it really happened.
-`tools/faults` has the faults, one class per kind of campaign.
+Every campaign runs once undisturbed. It then runs again in disturbed phases, each started by ``campaign
+resume``, and finally without faults. It must end with the same results from the same shards, and with the
+same isolated shards. Each row in the page is a kind of fault (:data:`FAULTS`), counted only when it really
+happened. `tools/faults` has the faults, one class per kind of campaign.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def page(campaigns: Sequence[tuple[Counter[str], list[str]]]) -> str:
 
 
 def main() -> int:
-    """Run all; return 1 if a campaign is not equal, or too few faults happened."""
+    """Run all campaigns; return 1 if any differs or too few faults happened."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("page", nargs="?", type=Path, help="the file of the report")
     words.add_argument("--campaigns", type=int, default=CAMPAIGNS)

@@ -1,4 +1,4 @@
-"""Every program that exports to C, run in guests and compared with its golden.
+"""Run every program that exports to C in guests, and compare it with its golden.
 
 ``hold_exports.py [KERNEL...] [--programs NAME...] [--wrong] [--write]`` exports each program of ``litmus/``
 that permits it to C, with the golden of the kernel's series as the expectation, compiles it without a
@@ -55,7 +55,7 @@ KERNELS = ("6.1", "7.2")
 BEGIN = "<!-- exports: `python evidence/tools/hold_exports.py 6.1 7.2 --write` -->\n"
 END = "<!-- end of exports -->\n"
 
-#: Programs per guest, whose RAM holds all of them, and the seconds it may take.
+#: Programs per guest (its RAM holds all of them), and the seconds it may take.
 BATCH = 40
 GUEST_LIMIT = 900.0
 
@@ -78,14 +78,14 @@ _TEST = re.compile(r"^(?P<word>ok|not ok) \d+ - (?P<line>.*)$", re.M)
 
 
 class GuestKind(NamedTuple):
-    """A kind of guest, which programs may share.
+    """A kind of guest that programs may share.
 
-    :param vfio: it has the modules of vfio-pci, and an IOMMU
-    :param reset: its device can be reset
-    :param wide: physical addresses have all bits
-    :param large: a BAR has several MiB
-    :param huge: it has GiB, and so lies above 4 GiB, where the firmware's MTRRs differ
-    :param alone: the program that needs a place of which a guest has only one, or leaves something there
+    :param vfio: whether it has the vfio-pci modules and an IOMMU
+    :param reset: whether its device can be reset
+    :param wide: whether physical addresses have all bits
+    :param large: whether a BAR has several MiB
+    :param huge: whether a BAR has GiB and so lies above 4 GiB, where the firmware's MTRRs differ
+    :param alone: the program that needs, or leaves something in, a place that a guest has only once
     """
 
     vfio: bool
@@ -118,7 +118,7 @@ class ExportedProgram(NamedTuple):
         """The kind of guest it needs."""
         needs, room = self.program.needs, bar_mib_for(self.program)
         once = any(device.kind in ONLY_KINDS for device in self.program.devices)
-        # The first page of a BAR belongs to one program alone if the kernel checks for claims.
+        # If the kernel checks for claims, only one program can use the first page of a BAR.
         first = bool(needs.first_page) and not needs.vfio
         alone = first or needs.slot or (once and leftover_text(self.run) != "nothing")
         large = room > 1, room >= _MIB_PER_GIB
@@ -126,7 +126,7 @@ class ExportedProgram(NamedTuple):
 
     @property
     def wanted(self) -> list[str]:
-        """The lines that it must print, without numbers."""
+        """The lines it must print, without numbers."""
         steps = [f"{step.op}: {outcome_text(step)}" for step in self.run.steps[:-1]]
         return [*steps, f"left reserved: {leftover_text(self.run)}"]
 
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def with_goldens(paths: Sequence[Path], series: str) -> list[ExportedProgram]:
-    """The programs that can be exported and have a golden of a series."""
+    """Return the programs that can be exported and have a golden for a series."""
     found = []
     for path in paths:
         program, golden = load_program(path), read_golden(golden_path(path))
@@ -213,16 +213,16 @@ def looking_changes(program: Program, run: Run) -> bool:
 
 
 def spoiled(one: ExportedProgram) -> ExportedProgram:
-    """The same with a first step that must fail as no call does."""
+    """Return the same program, but expect its first step to fail as no call does."""
     first, *others = one.run.steps
     wrong = msgspec.structs.replace(first, result="EDOM")
     return one._replace(run=msgspec.structs.replace(one.run, steps=(wrong, *others)))
 
 
 def difference(one: ExportedProgram, told: ProgramOutput | None, wrong: bool = False) -> Iterator[str]:
-    """Lines of a program that its golden lacks, and vice versa.
+    """Yield the lines that only a program or only its golden has.
 
-    :param wrong: its first expectation was wrong, so it must report that, and nothing else
+    :param wrong: the first expectation was made wrong, so it must report that and nothing else
     """
     if told is None:
         yield f"{one.name}: it did not run"
@@ -237,10 +237,10 @@ def difference(one: ExportedProgram, told: ProgramOutput | None, wrong: bool = F
 
 
 def run_in_guests(kernel: KernelImage, programs: Sequence[ExportedProgram]) -> dict[str, ProgramOutput]:
-    """The output of every program in a guest; those that need the same kind share one.
+    """Run every program in a guest and return its output; programs that need the same kind share a guest.
 
-    :raises Undecided: one does not compile, or its module does not
-    :raises LostGuest: a guest did not end by itself
+    :raises Undecided: if a program or its module does not compile
+    :raises LostGuest: if a guest did not end by itself
     """
     told = {}
     with tempfile.TemporaryDirectory(prefix="pfnlab-modules-") as name:
@@ -258,7 +258,7 @@ def run_in_guests(kernel: KernelImage, programs: Sequence[ExportedProgram]) -> d
 
 
 def _batches(programs: Sequence[ExportedProgram]) -> Iterator[Sequence[ExportedProgram]]:
-    """Batches limited by a guest's RAM, and its BAR; the one with the largest part comes last."""
+    """Yield batches that fit a guest's RAM and BAR; the program with the largest part comes last."""
     some: list[ExportedProgram] = []
     for one in programs:
         if len(some) == BATCH or bar_mib_for(one.program) * (len(some) + 1) > _MOST_BAR:
@@ -269,9 +269,9 @@ def _batches(programs: Sequence[ExportedProgram]) -> Iterator[Sequence[ExportedP
 
 
 def compiled(programs: Sequence[ExportedProgram], folder: Path) -> dict[str, bytes]:
-    """Each program as a static executable, by its name.
+    """Return each program as a static executable, by name.
 
-    :raises Undecided: one does not compile without a warning
+    :raises Undecided: if one does not compile without warnings
     """
 
     def one_of(one: ExportedProgram) -> bytes:
@@ -287,10 +287,10 @@ def compiled(programs: Sequence[ExportedProgram], folder: Path) -> dict[str, byt
 
 
 def modules(kernel: KernelImage, programs: Sequence[ExportedProgram], folder: Path) -> dict[str, bytes]:
-    """The modules next to programs, built together for a kernel, by the names of the programs.
+    """Return the modules that belong to programs, built together for a kernel, by program name.
 
     :param folder: an empty folder to build in
-    :raises Undecided: one is not built without a warning
+    :raises Undecided: if one does not build without warnings
     """
     sources: dict[str, str] = {}
     names: dict[str, str] = {}
@@ -320,7 +320,7 @@ def _console(
     kind = programs[0].kind
     room = max(bar_mib_for(one.program) for one in programs)
     bar = min(max(_LEAST_BAR, 1 << (room * len(programs) - 1).bit_length()), _MOST_BAR)
-    # A removed device returns to its place only behind a port, which keeps its addresses for it.
+    # A removed device returns to its place only if it is behind a port, which keeps its addresses.
     slot = programs[0].program.needs.slot
     address = _IN_SLOT if slot else _ADDRESS
     parameters = [f"exports_device={address}", f"exports_pages={room * _PAGES_PER_MIB}"]
@@ -345,7 +345,7 @@ def _console(
 
 
 def refusals(paths: Sequence[Path]) -> str:
-    """A row per reason why programs do not export, and one for those that do."""
+    """Make a row per reason why programs do not export, and one for those that do."""
     count: Counter[str] = Counter()
     for path in paths:
         try:

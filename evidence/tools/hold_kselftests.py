@@ -1,10 +1,10 @@
-"""Programs exported as kselftest, built and run in the kernel's own layout.
+"""Export programs as kselftests, then build and run them in the kernel's own layout.
 
 ``hold_kselftests.py [KERNEL...] [--programs NAME...] [--wrong]`` puts the folder of each program into the
-selftests of the kernel's source (a series of the archive), lets the kernel's Makefile build and install it,
-and runs the kernel's ``run_kselftest.sh`` in a guest of that kernel. The golden of the series is the
-expectation. ``--wrong`` makes one expectation of each wrong, which must be reported. KERNEL is a series: 6.1
-and 7.2 by default.
+selftests in the kernel source (a series in the archive), lets the kernel's Makefile build and install it,
+and runs ``run_kselftest.sh`` in a guest with that kernel. The series' golden is the expectation. ``--wrong``
+makes one expectation in each program wrong, which must be reported. KERNEL is a series; the default is 6.1
+and 7.2.
 
 Exit codes: 0 all tests pass, 1 one does not, 3 a guest or a build failed.
 """
@@ -50,11 +50,11 @@ PROGRAMS = (
     "copied-page-mode",
 )
 
-#: The files that the kernel's build of selftests reads, below ``tools/testing/selftests`` and below the tree.
+#: Files that the selftest build reads, below ``tools/testing/selftests`` and below the tree.
 _LAYOUT = ("Makefile", "lib.mk", "kselftest.h", "kselftest_harness.h", "kselftest", "run_kselftest.sh")
 _TREE = ("tools/scripts", "scripts/subarch.include")
 
-#: The build uses rsync to copy its output.
+#: The build copies its output with rsync.
 _RSYNC = '#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\nmkdir -p "$2" && exec cp -rL "$1" "$2"\n'
 
 _SCRIPT = """\
@@ -105,9 +105,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def installed(series: str, programs: Sequence[ExportedProgram], into: Path) -> bytes:
-    """The folders of the programs, built and installed by the kernel's Makefile, as an archive.
+    """Return an archive of the program folders, built and installed by the kernel's Makefile.
 
-    :raises Undecided: they do not build
+    :raises Undecided: if they do not build
     """
     source = source_for(series, say=say).folder
     selftests = into / "tools" / "testing" / "selftests"
@@ -137,9 +137,9 @@ def installed(series: str, programs: Sequence[ExportedProgram], into: Path) -> b
 
 
 def console(kernel: KernelImage, archive: bytes, folder: Path) -> str:
-    """The console of a guest that ran the kernel's run_kselftest.sh.
+    """Return the console of a guest that ran run_kselftest.sh.
 
-    :raises LostGuest: it did not end by itself
+    :raises LostGuest: if the guest did not end by itself
     """
     compile_in(folder, ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT)], "apt-get install gcc")
     text = console_of(
@@ -153,7 +153,7 @@ def console(kernel: KernelImage, archive: bytes, folder: Path) -> str:
 
 
 def results_of(text: str) -> dict[str, str]:
-    """The result of each test from run_kselftest.sh, by its name."""
+    """Return the result of each test in run_kselftest.sh, by test name."""
     return {found["test"]: found["word"] for found in _RESULT.finditer(text)}
 
 

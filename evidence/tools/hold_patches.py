@@ -49,7 +49,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "evidence" / "patches"
 KEPT = ROOT / "src" / "pfnlab" / "kernel" / "policies" / "patched.json"
 PAGE = "README.md"
-#: Patches proposed for the kernel, with their own page.
+#: Patches proposed for the kernel; they have their own page.
 FIXES = Path("upstream", "fixes")
 
 #: Schedules in which a thread may read pages after ``unmap_mapping_range`` has returned for them.
@@ -58,7 +58,7 @@ REVOKED = (
     *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
 )
 
-#: The sections of a page, each with a table between marks: policies by seam, then a report, a switch.
+#: The sections of a page, each with a table between marks: policies by seam, then a report and a switch.
 SEAMS = ("flush", "walker", "tracker", "freed_in_vain", "fork_copies_vfio")
 BEGIN, END = "<!-- {}: `python evidence/tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
 
@@ -89,9 +89,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def chosen(names: Sequence[str]) -> list[PatchFile]:
-    """The patches of these names, or all if there are none.
+    """Return the patches with these names, or all if no names are given.
 
-    :raises SystemExit: a name is unknown
+    :raises SystemExit: if a name is unknown
     """
     patches = {patch.path.stem: patch for folder in (FOLDER, FOLDER / FIXES) for patch in patches_in(folder)}
     unknown = [name for name in names if name not in patches]
@@ -102,15 +102,15 @@ def chosen(names: Sequence[str]) -> list[PatchFile]:
 
 
 def patches_in(folder: Path) -> list[PatchFile]:
-    """The patches of *folder* itself, by name."""
+    """Return the patches directly in *folder*, by name."""
     return [read_patch(path) for path in sorted(folder.glob("*.patch"))]
 
 
 def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, *, keeps: bool) -> int:
-    """Build one patch, compare its kernel with its model; return the exit code.
+    """Build one patch and compare its kernel with its model; return the exit code.
 
-    :param configuration: the configuration of the kernel, None for that of the lab
-    :param keeps: the result becomes a row of the page
+    :param configuration: the kernel configuration; None for the lab's
+    :param keeps: whether the result becomes a row in the page
     """
     try:
         kernel = built_kernel(patch, configuration)
@@ -143,7 +143,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
 
 
 def hold_stale(patch: PatchFile, configuration: str | None) -> int:
-    """Record stale reads on the kernel of a patch that was compared before; return the exit code."""
+    """Record stale reads on the kernel of a patch that was already compared; return the exit code."""
     known = read_patched(KEPT).get(patch.path.stem)
     if known is None:
         raise SystemExit(f"{patch.path.stem} was not held yet: leave out --stale")
@@ -159,16 +159,16 @@ def hold_stale(patch: PatchFile, configuration: str | None) -> int:
 
 
 def built_kernel(patch: PatchFile, configuration: str | None) -> BuiltKernel:
-    """The kernel of *patch*, built if not in the cache."""
+    """Return the kernel for *patch*, building it if it is not in the cache."""
     fragments = () if configuration is None else (configuration,)
     name = "-".join((patch.path.stem, *fragments))
     return build(patch.base_series, (patch.path,), fragments, name=name, say=say)
 
 
 def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
-    """The number of :data:`REVOKED` with a stale read on the model, and on the machine.
+    """Return how many of :data:`REVOKED` have a stale read on the model, and how many on the machine.
 
-    None for a patch that places no flushes.
+    Returns None for a patch that places no flushes.
     """
     if not patch.policy.startswith("flush="):
         return None
@@ -179,7 +179,7 @@ def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
 
 
 def reads_revoked(program: Program, run: Run) -> bool:
-    """True if a thread reads pages right after ``unmap_mapping_range`` of them has returned."""
+    """True if a thread reads pages right after ``unmap_mapping_range`` has returned for them."""
     steps = list(zip(program.ops, run.steps, strict=False))
     return any(
         isinstance(first.call, UnmapMappingRange)
@@ -190,14 +190,14 @@ def reads_revoked(program: Program, run: Run) -> bool:
 
 
 def changed_by(patch: PatchFile) -> list[Program]:
-    """The programs of ``litmus/`` that the policy of *patch* changes."""
+    """Return the programs in ``litmus/`` that the policy in *patch* changes."""
     return changed(patch.base_series, patch.policy, litmus_programs())
 
 
 def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:
-    """The *programs* that the policy changes on the model, so that their goldens are of another kernel.
+    """Return the *programs* that the policy changes on the model, so that their goldens do not apply.
 
-    Programs for which one of the two models has no rule are excluded.
+    Programs for which either model has no rule are excluded.
     """
     asked = list(programs.values())
     runs = zip(*(ModelMachine(name).run(asked) for name in (series, f"{series},{policy}")), strict=True)
@@ -215,7 +215,7 @@ def row(
     programs_changed: Sequence[Program],
     stale: tuple[int, int] | None,
 ) -> PatchedKernel:
-    """The record of a trial."""
+    """Make the record of a trial."""
     random = sum(count.programs for name, count in trial.held.items() if name.startswith("random"))
     return PatchedKernel(
         policy=patch.policy,
@@ -237,14 +237,14 @@ def row(
 
 
 def keep(name: str, kernel: PatchedKernel) -> None:
-    """Record what was compared on the kernel of the patch *name*, in the order of names."""
+    """Record what was compared on the kernel for the patch *name*; records are sorted by name."""
     kernels = {**read_patched(KEPT), name: kernel}
     text = msgspec.json.format(msgspec.json.encode(dict(sorted(kernels.items()))), indent=1)
     KEPT.write_bytes(text + b"\n")
 
 
 def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> str:
-    """A row per patch; a dash for what was not measured."""
+    """Make a table with a row per patch; a dash means not measured."""
     rows = []
     for patch in patches:
         name, kept = patch.path.stem, held.get(patch.path.stem)
@@ -262,12 +262,12 @@ def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) ->
 
 
 def _configured(kernel: PatchedKernel | None) -> str:
-    """A kernel's configuration in words, if not that of the lab."""
+    """Describe a kernel's configuration, unless it is the lab's."""
     return f" ({kernel.configuration})" if kernel and kernel.configuration != "lab" else ""
 
 
 def write_tables(folder: Path) -> None:
-    """Regenerate the tables of the pages."""
+    """Regenerate the tables in the pages."""
     patches = patches_in(folder)
     by_seam = {seam: [patch for patch in patches if re.match(rf"{seam}[.=]", patch.policy)] for seam in SEAMS}
     held = read_patched(KEPT)

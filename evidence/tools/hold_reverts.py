@@ -1,9 +1,9 @@
-"""Every patch of ``evidence/patches/reverts/`` as a kernel, tested for its bugs and compared with its model.
+"""Build every patch in ``evidence/patches/reverts/``, test for its bugs, and compare with its model.
 
-``hold_reverts.py [COMMIT[-SERIES]...]`` builds the kernels (all by default) and runs the programs of the
-catalogue's entries that the commit fixes or introduced, on the kernel without it, on the stock kernel of the
-series, and on the model without it. The results are recorded in ``evidence/patches/reverts/held.json``, from
-which the table of ``evidence/patches/reverts/README.md`` is made. ``--dry`` records nothing, ``--write`` only
+``hold_reverts.py [COMMIT[-SERIES]...]`` builds the kernels (all by default). It runs the programs for the
+catalogue entries that the commit fixes or introduced on the kernel without it, on the stock kernel in the
+series, and on the model without it. Results are recorded in ``evidence/patches/reverts/held.json``, and the
+table in ``evidence/patches/reverts/README.md`` is made from that. ``--dry`` records nothing; ``--write`` only
 makes the table.
 
 Exit codes: 0 everything agrees with catalogue and model, 1 something does not, 3 a kernel could not be built
@@ -75,9 +75,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def chosen(names: Sequence[str]) -> list[Revert]:
-    """The patches of these commits, or all if there are none.
+    """Return the patches for these commits, or all if no commits are given.
 
-    :raises SystemExit: a name is unknown
+    :raises SystemExit: if a name is unknown
     """
     known = known_reverts()
     for name in names:
@@ -92,9 +92,9 @@ def name_of(revert: Revert) -> str:
 
 
 def bugs_of(revert: Revert) -> list[Bug]:
-    """The entries with a program that a commit fixes, or that it introduced and the series still has.
+    """Return entries with a program that a commit fixes, or that it introduced and the series still has.
 
-    If an entry names no commit, its switch decides.
+    If an entry names no commit, the switch decides.
     """
     by_switch = {
         switch.catalogue
@@ -115,9 +115,9 @@ def bugs_of(revert: Revert) -> list[Bug]:
 
 
 def hold(revert: Revert, jobs: int | None) -> HeldRevert:
-    """Build the kernel without a commit, and run its entries there, on the stock kernel and on the model.
+    """Build the kernel without a commit, and run its entries on it, on the stock kernel and on the model.
 
-    :raises Undecided: it cannot be built, or a machine is not available
+    :raises Undecided: if it cannot be built, or a machine is not available
     """
     kernel = build(revert.series, reverts=(revert.commit,), jobs=jobs, say=say)
     without, stock = f"qemu:{kernel.name}", f"qemu:{revert.series}"
@@ -149,7 +149,7 @@ def hold(revert: Revert, jobs: int | None) -> HeldRevert:
 
 
 def rows_of(result: BugRunResult, series: str) -> list[ShownProgram]:
-    """One row per program: that between models of *series*, if there is one."""
+    """Return one row per program: the row between models of *series*, if there is one."""
     rows: dict[str, ShownProgram] = {}
     for shown in result.programs:
         of_series = shown.before.partition(",")[0] == f"model:{series}"
@@ -159,13 +159,13 @@ def rows_of(result: BugRunResult, series: str) -> list[ShownProgram]:
 
 
 def word_on(shown: ShownProgram, machine: str) -> str:
-    """The word for a machine, marked if it is not the expected one."""
+    """Return the word for a machine, marked if it is not the expected word."""
     one = next(one for one in shown.machines if one.machine == machine)
     return one.word if one.as_expected else f"{one.word}, expected {one.expected}"
 
 
 def parted(name: str, model: str, kernel: str) -> tuple[str, ...]:
-    """The steps and fields in which a model and a kernel differ in one program."""
+    """Return the steps and fields in which a model and a kernel differ in one program."""
     path = program_file(name)
     look = golden_look(path) or LookLevel.PROC
     ((predicted, seen),) = side_by_side(name_machines([model, kernel]), [load_program(path)], look)
@@ -173,9 +173,9 @@ def parted(name: str, model: str, kernel: str) -> tuple[str, ...]:
 
 
 def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
-    """Each step, counted from 1, with a field in which two runs differ; a run that ended early is marked.
+    """Return each step (from 1) and field in which two runs differ; mark a run that ended early.
 
-    Nothing if both kernels end in the same step.
+    Returns nothing if both kernels end in the same step.
     """
     ends = ended_at(predicted) is not None and ended_at(predicted) == ended_at(seen)
     early = () if ends else (predicted, seen)
@@ -184,7 +184,7 @@ def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
 
 
 def faults(held: HeldRevert) -> list[str]:
-    """Every fault: two kernels that do not diverge, or a model that differs."""
+    """Return every fault: two kernels that do not diverge, or a model that differs."""
     found = []
     for one in held.programs:
         if {one.without, one.stock} not in ({"broken", "mended"}, {"before", "after"}):
@@ -195,14 +195,14 @@ def faults(held: HeldRevert) -> list[str]:
 
 
 def keep(name: str, held: HeldRevert) -> None:
-    """Record the results on the kernel of the patch *name*, in the order of names."""
+    """Record the results on the kernel for the patch *name*; records are sorted by name."""
     kept = {**read_held(KEPT), name: held}
     text = msgspec.json.format(msgspec.json.encode(dict(sorted(kept.items()))), indent=1)
     KEPT.write_bytes(text + b"\n")
 
 
 def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
-    """A row per program of each entry; dashes for a patch whose entry has no diverging program."""
+    """Make a row per program in each entry; a patch with no diverging program gets dashes."""
     rows: list[tuple[str, ...]] = []
     for revert in reverts:
         patch, kept = read_patch(revert.path), held.get(name_of(revert))
@@ -219,7 +219,7 @@ def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
             for one in (kept.programs if kept else ())
         ]
         if not (kept and kept.programs):
-            # Its kernel ends where the model has no answer: the entry describes the observation.
+            # The kernel ends where the model has no answer; the entry describes what was observed.
             mends = ", ".join(bug.number for bug in all_bugs() if bug.commit == revert.commit)
             rows.append((mends or "-", *head, *"-----"))
     return table(_HEADINGS, sorted(rows))

@@ -1,9 +1,9 @@
-"""Every defect of ``evidence/patches/planted``, hunted by the fuzzer: the judge that names it, and the cost.
+"""Hunt each defect in ``evidence/patches/planted`` with the fuzzer: which judge names it, and at what cost.
 
-``hunt_defects.py [NUMBER...]`` builds the kernel if necessary, and hunts for each defect (all by default):
-the kernel with ``pfnlab_defect=NUMBER`` on its command line against its own model. The results are recorded
-in ``evidence/patches/planted/hunted.json``, from which the table of ``docs/evidence/planted-defects.md`` is
-made. ``--dry`` records nothing, ``--write`` only makes the table.
+``hunt_defects.py [NUMBER...]`` builds the kernel if necessary and hunts for each defect (all by default):
+the kernel with ``pfnlab_defect=NUMBER`` on its command line runs against its own model. Results are recorded
+in ``evidence/patches/planted/hunted.json``, from which the table in ``docs/evidence/planted-defects.md`` is
+made. ``--dry`` records nothing; ``--write`` only makes the table.
 
 Exit codes: 0 every hunted defect was found, 1 one was not.
 """
@@ -47,9 +47,9 @@ class Defect(msgspec.Struct, frozen=True):
 
     :param number: its number on the command line
     :param rule: the rule that the kernel then violates
-    :param where: the file of the kernel that has it
-    :param options: the options of the hunt
-    :param judge: the property by which the kernel is judged alone; *unjudged*: why there is none
+    :param where: the kernel file that has the defect
+    :param options: the options for the hunt
+    :param judge: the property that judges the kernel alone; *unjudged*: why there is none
     """
 
     number: int
@@ -62,13 +62,13 @@ class Defect(msgspec.Struct, frozen=True):
 
 class HuntFinding(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The finding of a hunt for one defect.
+    What a hunt for one defect found.
 
     :param kernel: the booted kernel
-    :param command: the command of the hunt
-    :param programs: how many were compared, up to the first with the finding, if any
+    :param command: the hunt command
+    :param programs: how many were compared, up to the first one with the finding, if any
     :param seconds: its duration, including repetitions and shrinking
-    :param signature: the signature of the finding, in words; empty if it found nothing
+    :param signature: the signature of the finding, in words; empty if nothing was found
     :param program: the smallest program, as text
     :param minimal: whether every smaller program was tried
     :param others: the signatures of other findings
@@ -115,12 +115,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read_defects() -> list[Defect]:
-    """The defects, by number."""
+    """Return the defects, by number."""
     return msgspec.convert(tomllib.loads(DEFECTS.read_text())["defect"], list[Defect])
 
 
 def read_hunted() -> dict[int, HuntFinding]:
-    """The findings, by the number of the defect."""
+    """Return the findings, by defect number."""
     if not KEPT.exists():
         return {}
     return {one.number: one for one in msgspec.json.decode(KEPT.read_bytes(), type=list[HuntFinding])}
@@ -134,7 +134,7 @@ def keep(hunted: HuntFinding) -> None:
 
 
 def words(defect: Defect, programs: int, seconds: int) -> list[str]:
-    """The command of the hunt for a defect."""
+    """Return the command that hunts for a defect."""
     return [
         *("fuzz", "--on", f"model:{NAME}", "--on", f"qemu:{NAME},parameter=pfnlab_defect={defect.number}"),
         *("--seed", "34", "--programs", str(programs), "--seconds", str(seconds), "--stop-after", "1"),
@@ -158,10 +158,10 @@ def hunt(defect: Defect, programs: int, seconds: int) -> HuntFinding:
 
 
 def read(defect: Defect, command: str, answer: bytes, seconds: int) -> HuntFinding:
-    """The result of a hunt.
+    """Read the result of a hunt.
 
-    :param answer: its result, as printed by ``--json``
-    :raises Undecided: nothing was found, but the kernel could not run some of the programs
+    :param answer: the result, as printed by ``--json``
+    :raises Undecided: if nothing was found but the kernel could not run some of the programs
     """
     result = msgspec.json.decode(answer)
     kernel = find(NAME)
@@ -185,7 +185,7 @@ def read(defect: Defect, command: str, answer: bytes, seconds: int) -> HuntFindi
 
 
 def text(defects: Sequence[Defect], hunted: dict[int, HuntFinding]) -> str:
-    """The table, and the number of defects found."""
+    """Return the table, and the number of defects found."""
     rows = []
     for defect in defects:
         one = hunted.get(defect.number)
@@ -205,7 +205,7 @@ def text(defects: Sequence[Defect], hunted: dict[int, HuntFinding]) -> str:
 
 
 def _short(says: str, number: int) -> str:
-    # A signature, without the names common to all of them.
+    # A signature without the names that all of them share.
     kernel = f"qemu:{NAME},parameter=pfnlab_defect={number}"
     return says.replace(f" ({kernel})", "").replace(kernel, "kernel").replace(f"model:{NAME}", "model")
 

@@ -1,12 +1,12 @@
 """Test the inspector on kernels in known states: ``inspect_states.py [--write] [NAME]...``.
 
-A program runs to its end in a guest; a bundle and a core from that moment, with its tasks alive, and a paste
-of the bundle's lists are inspected. With ``--live``, pfnlab also runs inside the guest, as root and as
-nobody, who may find no more than that PAT is off or that something is hidden; with ``--deep``, it also reads
-the guest kernel's memory. The model of the same kernel predicts the reservations and the mappings, from which
-the expected findings follow: exactly these and no others. With ``--write`` the table goes to
-``docs/evidence/inspector.md``; ``--on SERIES`` chooses kernels, ``--jobs N`` sets the number of parallel
-guests, ``--keep FOLDER`` keeps the bundles.
+A program runs to its end in a guest. While its tasks are still alive, a bundle and a core are taken and
+inspected, and so is a paste of the bundle's lists. With ``--live``, pfnlab also runs inside the guest, as
+root and as nobody, who may only find that PAT is off or something is hidden. With ``--deep``, it also reads
+the guest kernel's memory. The model of the same kernel predicts reservations and mappings, and from them
+exactly the findings that are expected. ``--write`` puts the table into ``docs/evidence/inspector.md``,
+``--on SERIES`` chooses kernels, ``--jobs N`` sets the number of parallel guests, and ``--keep FOLDER`` keeps
+the bundles.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ SCRIPT = ROOT / "src" / "pfnlab" / "diagnosis" / "inspector" / "pfnlab-collect.s
 
 SERIES = ("6.1", "6.12", "6.16", "7.0", "7.2", "7.3")
 
-#: Programs whose end, or the state after an operation (``NAME@2``), is inspected: leaks of all kinds, healthy
-#: states, modes, several processes.
+#: Programs to inspect at the end or after an operation (``NAME@2``): all kinds of leaks, healthy states,
+#: modes, several processes.
 PROGRAMS = (
     *("munmap-middle", "munmap-first", "split-by-mprotect", "copied-first-munmap", "mremap-move-pieces"),
     *("exit-after-split", "fork-after-split", "overlap-end", "leak-then-remap", "adopt-wc", "adopt-uc"),
@@ -62,7 +62,7 @@ PROGRAMS = (
 )
 
 
-#: A program that leaves nothing, as a program must have an operation.
+#: A program that leaves nothing behind; every program needs an operation.
 _NOTHING = """pfnlab program 1
 title   Nothing is left
 device  bar: pci, 16 pages
@@ -95,12 +95,12 @@ class State(NamedTuple):
 
     @property
     def expected_of_paste(self) -> Counter[Kind]:
-        """The expected findings of a paste."""
+        """The findings expected from a paste."""
         return expected_of_paste(self.expected.elements())
 
     @property
     def right(self) -> bool:
-        """True if all findings are exactly the expected ones."""
+        """True if every view found exactly what was expected."""
         seen = self.expected == self.bundle and self.deep == self.core
         seen = seen and self.expected_of_paste == self.paste
         by_nobody = self.expected_of_nobody or Counter[Kind]()
@@ -109,10 +109,10 @@ class State(NamedTuple):
 
 
 def expected_of(program: Program, step: Step) -> tuple[Counter[Kind], Counter[Kind]]:
-    """The findings implied by the model's last step: from outside, and with page tables."""
+    """Return the findings implied by the model's last step: without and with page tables."""
     outside: Counter[Kind] = Counter()
     for device in {entry.span.name for entry in step.book or ()}:
-        # The driver may have made its own reservation; vfio-pci does, when its file is mapped.
+        # The driver may have made its own reservation; vfio-pci does so when its file is mapped.
         kept = program.needs.driver or program.needs.vfio
         outside.update(_of_device(device, step, kept=kept))
     deep = outside + Counter(_aliases(step))
@@ -150,7 +150,7 @@ def _of_device(device: str, step: Step, *, kept: bool) -> Iterator[Kind]:
 
 
 def _mode(step: Step, device: str, page: int) -> str:
-    # The mode of a page's reservation, empty if it has none.
+    # The mode in which a page is reserved; empty if it is not reserved.
     for entry in step.book or ():
         if entry.span.name == device and entry.span.start <= page < entry.span.end:
             return entry.mode
@@ -158,7 +158,7 @@ def _mode(step: Step, device: str, page: int) -> str:
 
 
 def _aliases(step: Step) -> Iterator[Kind]:
-    # A copied page in a mapping that is not write-back is RAM in two modes: write-back for the kernel.
+    # A copied page in a mapping that is not write-back is RAM in two modes: the kernel maps it write-back.
     for entry in step.ptes or ():
         table = entry.table_entry
         if table.maps and entry.target is not None and entry.target.name == "ram" and table.mode != "WB":
@@ -167,20 +167,20 @@ def _aliases(step: Step) -> Iterator[Kind]:
 
 
 def found_in(path: Path) -> Counter[Kind]:
-    """The findings of a bundle or a core."""
+    """Return the findings in a bundle or a core."""
     return _summed((one.kind, one.size >> PAGE_SHIFT) for one in findings(JoinedHost(open_origin(path))))
 
 
 def found_in_paste(bundle: Path, text: Path) -> Counter[Kind]:
-    """The findings of a paste of a bundle's lists, written to the file *text*."""
+    """Return the findings in a paste of a bundle's lists, which is written to the file *text*."""
     text.write_text(pasted_text(bundle), encoding="utf-8")
     return found_in(text)
 
 
 def found_live(view: LiveView) -> Counter[Kind]:
-    """The findings of an inspection inside a guest; for nobody, something being hidden is right.
+    """Return the findings of an inspection inside a guest; for nobody, hidden sources are correct.
 
-    :raises Undecided: it ended with an error
+    :raises Undecided: if it ended with an error
     """
     if view.code not in (0, 1):
         raise Undecided(f"the view of {view.name} ended with {view.code}: {view.errors[-300:]}")
@@ -190,7 +190,7 @@ def found_live(view: LiveView) -> Counter[Kind]:
 
 
 def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
-    # A kind once, with all its pages: findings of one kind and place are merged.
+    # Each kind once, with all its pages: findings of one kind at one place are merged.
     pages = Counter[str]()
     for kind, number in kinds:
         pages[kind] += number
@@ -198,9 +198,9 @@ def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
 
 
 def program_state(name: str, series: str, folder: Path, *, live: Sequence[str] = ()) -> State:
-    """The state at the end of a program.
+    """Return the state at the end of a program.
 
-    :raises Undecided: this kernel cannot run it
+    :raises Undecided: if this kernel cannot run it
     """
     plain, _, after = name.partition("@")
     program = load_program(program_paths([plain])[0])
@@ -212,7 +212,7 @@ def program_state(name: str, series: str, folder: Path, *, live: Sequence[str] =
 
 
 def equipped_state(name: str, series: str, folder: Path, *, live: Sequence[str] = ()) -> State:
-    """The state of a machine with drivers."""
+    """Return the state of a machine with drivers."""
     machine = EQUIPMENT[name]
     expected = _summed(machine.expected)
     views = _taken(name, load_text(_NOTHING), series, folder, machine, live=live)
@@ -230,7 +230,7 @@ def _taken(
     *,
     live: Sequence[str],
 ) -> dict[str, Counter[Kind]]:
-    # The findings of each view, by its field of State.
+    # The findings from each view, by its field in State.
     [kernel], equipment = fetch(series), None
     if equipped is not None:
         modules: tuple[Path, ...] = ()
@@ -253,7 +253,7 @@ def _taken(
 def states(
     names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: Sequence[str] = ()
 ) -> Iterator[State | str]:
-    """Every state, or a line with the reason for each unavailable one."""
+    """Yield every state, or a line that says why it is not available."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:
@@ -267,7 +267,7 @@ def states(
 
 
 class Score(NamedTuple):
-    """One view's findings: right, spurious and missing ones."""
+    """The score of one view: right, spurious and missing findings."""
 
     right: int
     invented: int
@@ -275,7 +275,7 @@ class Score(NamedTuple):
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[Counter[Kind], Counter[Kind]]]) -> Score:
-        """The score of pairs of expected and actual findings."""
+        """Compute the score from pairs of expected and actual findings."""
         right = invented = missed = 0
         for expected, found in pairs:
             right += (expected & found).total()
@@ -355,7 +355,7 @@ def _words(found: Counter[Kind]) -> str:
 def _of_one_kernel(
     names: Sequence[str], kernel: str, keep: Path | None, *, live: Sequence[str]
 ) -> list[State | str]:
-    # Its states, each printed as soon as it is known.
+    # The states, each printed as soon as it is known.
     found = []
     for state in states(names, [kernel], keep, live=live):
         found.append(state)

@@ -1,13 +1,13 @@
 """Machines in known states for the inspector: QEMU devices, Linux drivers, and the expected findings.
 
-Each expectation follows from the cited rule and the effect of the setup; none of it comes from an inspection.
+Every expectation follows from the cited rule and what the setup does; none comes from an inspection.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: A finding for comparison: its kind, and the pages it is about.
+#: A finding, for comparison: its kind, and the pages it is about.
 Kind = tuple[str, int]
 
 
@@ -15,7 +15,7 @@ class EquippedMachine(NamedTuple):
     """Real drivers next to an empty program.
 
     :param devices: QEMU devices, as arguments of ``-device``
-    :param modules: drivers from the plain flavour; without any, the cloud flavour is booted
+    :param modules: drivers from the plain flavour; if there are none, the cloud flavour is booted
     :param setup: commands that succeed before a bundle is taken
     :param parameters: words of the kernel's command line
     :param expected: the findings
@@ -38,11 +38,11 @@ _NVME = "until [ -e /dev/nvme0 ]; do sleep 0.1; done\n"
 
 
 def _mapped(file: str, offset: str = "0", length: str = "0x8000") -> str:
-    # A process that maps this much, and stays; the setup fails if it could not.
+    # A process that maps this much and stays; the setup fails if it cannot.
     return f"/init --map {file} {offset} {length} &\nsleep 1\nkill -0 $!\n"
 
 
-#: A register for write-combining over the BAR of the device under test.
+#: A write-combining MTRR over the BAR of the device under test.
 _COMBINING = f"""set -- $(sed -n 3p {_UNDER_TEST}/resource)
 echo "base=$1 size=0x4000000 type=write-combining" >/proc/mtrr
 """
@@ -57,7 +57,7 @@ done | sort | uniq -d | head -n 1)
 [ -n "$next" ]
 """
 
-#: Displays and other devices: their driver, and their process if they show a buffer.
+#: Displays and other devices, each with its driver, and with its process if it shows a buffer.
 _HEALTHY = {
     "bochs display, mapped": EquippedMachine(("bochs-display",), ("bochs",), _CARD + _BUFFER),
     "standard VGA, mapped": EquippedMachine(("VGA",), ("bochs",), _CARD + _BUFFER),
@@ -92,7 +92,7 @@ _WRONG = {
         setup="echo disable=0 >/proc/mtrr\n" + _COMBINING + _mapped(f"{_UNDER_TEST}/resource2"),
         expected=(("mtrr_decides", 8),),
     ),
-    # The firmware's own register covers all memory below 4 GiB after RAM: where two overlap, UC wins (S1.7).
+    # The firmware's MTRR covers everything between RAM and 4 GiB: where MTRRs overlap, UC wins (S1.7).
     "MTRRs that overlap": EquippedMachine(setup=_COMBINING + _mapped(f"{_UNDER_TEST}/resource2")),
     # WC wins over every MTRR (S1.6).
     "MTRR over write-combining": EquippedMachine(
@@ -104,12 +104,12 @@ _WRONG = {
         setup=_NEIGHBOURS + _mapped("/dev/mem", "$((next - 0x4000))"),
         expected=(("spans_bars", 8),),
     ),
-    # The process keeps its VMA, and thereby the reservation.
+    # The process keeps its VMA and therefore the reservation.
     "removed device": EquippedMachine(
         setup=_mapped(f"{_UNDER_TEST}/resource2") + f"echo 1 >{_UNDER_TEST}/remove",
         expected=(("removed_device", 8),),
     ),
-    # vesafb claims all the memory of the card, of which the firmware reports 16 MiB.
+    # vesafb claims all of the card's memory; the firmware reports 16 MiB of it.
     "boot framebuffer": EquippedMachine(
         ("VGA,addr=2",),
         ("uio_pci_generic",),

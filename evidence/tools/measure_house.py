@@ -1,8 +1,8 @@
-"""How much code there is to understand: ``measure_house.py [CHECKOUT...]``, with a column for each checkout.
+"""Measure how much code there is to understand: ``measure_house.py [CHECKOUT...]``, one column per checkout.
 
-Counts lines of Python below src, and how many of them are code, i.e. not docstrings, comments or blank
-lines. The imported modules, and the rooms whose functions run, come from the checkout's own command in a
-separate process.
+Counts the lines of Python below src, and how many are code, i.e. not docstrings, comments or blank lines.
+Imported modules, and rooms whose functions run, come from running the checkout's own command in a separate
+process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[2]
 
-#: Runs a command, and prints the pfnlab modules that it imports, and those whose functions ran.
+#: Runs a command and prints the pfnlab modules it imports, and those whose functions ran.
 _WATCH = """
 import contextlib, io, json, sys
 ran = set()
@@ -42,7 +42,7 @@ LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
 
 
 def code_lines(path: Path) -> int:
-    """The number of lines in a file that are not docstrings, comments or blank."""
+    """Return how many lines in a file are not docstrings, comments or blank."""
     text = path.read_text(encoding="utf-8")
     said: set[int] = set()
     for node in ast.walk(ast.parse(text)):
@@ -61,7 +61,7 @@ def lines_in(files: list[str]) -> int:
 
 
 def ran(checkout: Path, *words: str) -> tuple[list[str], list[str]]:
-    """The files that a command imports, and the files whose functions run."""
+    """Return the files that a command imports, and the files whose functions run."""
     done = subprocess.run(
         [sys.executable, "-c", _WATCH, *words],
         env={**os.environ, "PYTHONPATH": str(checkout / "src")},
@@ -77,7 +77,7 @@ def ran(checkout: Path, *words: str) -> tuple[list[str], list[str]]:
 
 
 def measured(checkout: Path) -> dict[str, int]:
-    """The figures of one checkout, by name."""
+    """Return the figures for one checkout, by name."""
     source = checkout / "src" / "pfnlab"
     files = sorted(source.rglob("*.py"))
     shown = [entry for entry in source.iterdir() if entry.name[0] != "_" and entry.suffix in ("", ".py")]

@@ -1,4 +1,4 @@
-"""A guest whose first process is a tool's program, which prints its observations on the console."""
+"""A guest whose first process is a tool's program that prints what it observes on the console."""
 
 from __future__ import annotations
 

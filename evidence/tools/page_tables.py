@@ -15,7 +15,7 @@ __all__ = ["code", "put", "table"]
 def put(page: Path, marks: tuple[str, str], text: str) -> None:
     """Replace the text between a page's marks with *text*.
 
-    :raises SystemExit: the marks are missing
+    :raises SystemExit: if the marks are missing
     """
     first, last = marks
     before, begin, rest = page.read_text(encoding="utf-8").partition(first)

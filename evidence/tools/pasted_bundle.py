@@ -1,4 +1,4 @@
-"""A bundle as a paste: what its owner would copy from a terminal, and the findings that remain decidable."""
+"""A bundle as a paste: what its owner would copy from a terminal, and which findings can still be decided."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pfnlab.diagnosis.inspector.parsing import memory_lists
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.sources.bundle import Bundle
 
-#: Files that are pasted whole; of processes only those that map anything of a device.
+#: Files that are pasted whole; of the processes, only those that map a device.
 _WHOLE = (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS)
-#: Kinds that a paste decides as a bundle does: missing lines change nothing about them.
+#: Kinds that a paste decides just as a bundle does: missing lines do not affect them.
 _DECIDED = frozenset(
     ("uc_where_wc_asked", "two_modes", "spans_bars", "claimed_by_another", "mtrr_decides", "removed_device")
 )
 
 
 def pasted_text(path: Path) -> str:
-    """The text of a terminal: lists, lspci, and maps of the processes that map a device."""
+    """Return the terminal text: lists, lspci, and the maps of processes that map a device."""
     bundle = Bundle.at(path)
     snapshot = snapshot_of(bundle)
     parts = [_shown(bundle, name) for name in _WHOLE]
@@ -36,7 +36,7 @@ def pasted_text(path: Path) -> str:
 
 
 def expected_of_paste(whole: Iterable[Kind]) -> Counter[Kind]:
-    """The findings of a paste, by those of the whole bundle: without all processes a leak is a maybe."""
+    """Derive a paste's findings from the whole bundle's: without all processes, a leak is only possible."""
     found = Counter[Kind]()
     for kind, pages in whole:
         if kind == "leaked_reservation":

@@ -1,4 +1,4 @@
-"""The messages that the kernel's PAT, MTRR, ioremap, memremap, resource and vfio-pci code can print.
+"""Read the messages that the kernel's PAT, MTRR, ioremap, memremap, resource and vfio-pci code can print.
 
 ``read_messages.py TREE...`` reads the sources in these folders, oldest first, and writes
 ``tests/diagnosis/messages/formats.json``: every format string with the first and last of these versions
@@ -21,10 +21,10 @@ from pfnlab.base.progress import say
 from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.building.source import source_for
 
-#: The file of the formats.
+#: The file with the formats.
 FORMATS = Path(__file__).parents[2] / "tests" / "diagnosis" / "messages" / "formats.json"
 
-#: The files that are read, and the subject of a relevant message if a file has others too.
+#: The files to read, and the subject of relevant messages if a file also has others.
 SCOPE = {
     # Until 5.6.
     "arch/x86/mm/pat*.c": "",
@@ -75,8 +75,8 @@ _MACROS = {
 class MessageFormat(msgspec.Struct, frozen=True):
     """One format string of a call.
 
-    :param text: with the file's own prefix, and without the newline at its end
-    :param device: whether the names of a driver and a device precede it
+    :param text: includes the file's own prefix, without the newline at the end
+    :param device: whether a driver name and a device name precede it
     :param first: the oldest version read that has it
     """
 
@@ -119,7 +119,7 @@ _VERSION_KEYS = ("VERSION", "PATCHLEVEL", "SUBLEVEL")
 
 
 def formats_in(text: str, module: str, headers: str = "") -> Iterator[tuple[str, bool]]:
-    """The formats of calls in the source *text*, and whether a device's name precedes each one.
+    """Yield the formats of calls in the source *text*, and whether a device name precedes each.
 
     :param module: the source's module name in the kernel's build
     :param headers: the text of headers that define their own debug print

@@ -1,4 +1,4 @@
-"""Record, on patched kernels, what claims ask of models with the same policy.
+"""Record on patched kernels what claims ask of models with the same policy.
 
 ``record_claims.py [PATCH...]`` builds the patches' kernels (by default, all that claims need), runs the
 programs on them, and stores the runs in ``src/pfnlab/discussions/patched``. Searches contribute their
@@ -74,12 +74,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def machine_like(patch: PatchFile) -> str:
-    """The model that has the policy of *patch*."""
+    """Return the model that has the policy in *patch*."""
     return f"{patch.base_series},{patch.policy}"
 
 
 def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
-    """The questions that claims ask of the model with the policy of *patch*."""
+    """Return the questions that claims ask of the model with the policy in *patch*."""
     return [asked for claim in claims_of(patch).values() for asked in claim]
 
 
@@ -146,9 +146,9 @@ def record(patch: PatchFile, commit: str) -> None:
 
 
 def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
-    """The sizes of the structures of a kernel's tracker.
+    """Return the structure sizes in a kernel's tracker.
 
-    The members are the tracker's VMA field, and any VMA field that the archive's kernel of that series lacks.
+    The members are the tracker's VMA field, and any VMA field that the archive's kernel in that series lacks.
     """
     structures = structures_of(types_of(kernel))
     (archive,) = (sizes for sizes in known_sizes() if sizes.series == kernel.series)

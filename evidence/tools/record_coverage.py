@@ -50,8 +50,8 @@ class Part(msgspec.Struct):
     """The blocks reached so far.
 
     :ivar ran: names of the programs that ran
-    :ivar passed: names of those that did not run: the kernel lacks something, or they never end
-    :ivar blocks: the blocks reached, each with its number of programs
+    :ivar passed: names of programs that did not run: the kernel lacks something, or they never end
+    :ivar blocks: the blocks reached, each with the number of programs that reached it
     """
 
     kernel: str = ""
@@ -88,7 +88,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
-    """Batches of programs by name, without those that the model never passes to a kernel."""
+    """Yield batches of programs by name, without those that the model never passes to a kernel."""
     model = ModelMachine(CONFIRMED[-1])
     every = dict(litmus_programs())
     for options, vocabulary in VOCABULARIES.items():

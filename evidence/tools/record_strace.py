@@ -36,7 +36,7 @@ from tests.guests.shell import SCRIPT, SHELL, shell
 
 RECORDED = Path(__file__).parents[2] / "tests" / "export" / "recorded"
 
-#: The commands by the name of the log; each is as typed in the guest.
+#: The commands, as typed in the guest, by the name of the log.
 COMMANDS = {
     "bar_user.strace": "strace -f -y -o {log} {python} -I -S /bar_user.py $device",
     "devmem.strace": "strace -f -tt -o {log} /busybox devmem $first 32 0x2a",
@@ -58,7 +58,7 @@ cat $device/resource
 
 COMPILE = "gcc -static -Wall -Wextra -Werror -O2 -s -o {name} {name}.c"
 
-#: RAM of the guest in MiB, and the limit of all traces in seconds.
+#: Guest RAM in MiB, and the time limit for all traces in seconds.
 _RAM_MIB, _LIMIT = 768, 300.0
 
 
@@ -105,7 +105,7 @@ def _recorded(name: str) -> str:
 
 
 def _compiled(name: str, folder: Path) -> Path:
-    """A program of pfnlab as C, compiled."""
+    """Export a pfnlab program as C and compile it."""
     program = load_program(RECORDED / f"{name}.pfn")
     for file, text in export(Subject(name, program), "c").items():
         (folder / file).write_text(text)

@@ -54,10 +54,10 @@ GUEST_LIMIT = 600.0
 _CLAIMED = ("-device", "virtio-rng-pci,addr=0x5,disable-legacy=on")
 _INSERTED = 0x6
 
-# The harness prints the result of each test, and the reason of a skipped one; the kernel's own lines may
-# appear in between.
+# The harness prints the result of each test, and the reason if it is skipped; kernel lines may appear in
+# between.
 _RESULT = re.compile(r"(?P<word>ok|not ok) \d+ (?P<name>\S+?)(?: # (?P<skip>SKIP.*))?$", re.MULTILINE)
-# The last line of a first process, under whatever name.
+# The last line from a first process, whatever its name.
 _WHOLE = re.compile(r"^\w+ ended with \d+", re.MULTILINE)
 
 
@@ -67,7 +67,7 @@ class Outcome:
     The outcome on one kernel.
 
     :param kernel: its name
-    :param version: of its package, or of its sources
+    :param version: the version of its package or sources
     :param results: ``ok``, ``not ok`` or ``SKIP`` with the reason, by the name of the test
     """
 
@@ -104,11 +104,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def compiled(source: str, patches: Sequence[Path], into: Path) -> bytes:
     """
-    The test together with its guest's first process, as one static program.
+    Compile the test and the guest's first process into one static program.
 
-    :param source: a series of the archive, or the folder of a tree
-    :param patches: of the test
-    :raises Undecided: the change does not apply, or it does not compile
+    :param source: a series in the archive, or the folder of a tree
+    :param patches: the patches to the test
+    :raises Undecided: if the change does not apply or does not compile
     """
     kernel_source = source_for(source, say=say)
     tree = kernel_source.folder
@@ -180,7 +180,7 @@ def to_the_end(console: str) -> str:
 
 
 def results_of(console: str) -> dict[str, str]:
-    """The result of each test, in order."""
+    """Return the result of each test, in order."""
     return {
         found["name"]: found["skip"].strip() if found["skip"] else found["word"]
         for found in _RESULT.finditer(console)
@@ -188,7 +188,7 @@ def results_of(console: str) -> dict[str, str]:
 
 
 def table_of(outcomes: Sequence[Outcome]) -> str:
-    """A row for each test, a column for each kernel."""
+    """Make a table with a row for each test and a column for each kernel."""
     head = ["test", *(outcome.kernel for outcome in outcomes)]
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.results)
     rows = [[f"`{name}`", *(outcome.results.get(name, "-") for outcome in outcomes)] for name in names]

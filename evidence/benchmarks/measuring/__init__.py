@@ -13,7 +13,7 @@ from measuring.figures import record
 
 
 def rounds(most: int, seconds: float) -> Iterator[int]:
-    """Count up to *most* rounds, and start none after *seconds*; the first one always happens."""
+    """Count up to *most* rounds and start none after *seconds*; the first round always runs."""
     begin = time.monotonic()
     for number in range(most):
         if number and time.monotonic() - begin > seconds:
@@ -22,7 +22,7 @@ def rounds(most: int, seconds: float) -> Iterator[int]:
 
 
 def ratio_of_rounds(before: Sequence[float], after: Sequence[float]) -> float:
-    """The speed-up: the median over rounds, which cancels what affected both in one round."""
+    """Return the speed-up as the median over rounds, which cancels effects on both within a round."""
     return statistics.median(first / second for first, second in zip(before, after, strict=True))
 
 
@@ -52,5 +52,5 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
 
 
 def busy() -> str:
-    """The load of this machine: if it is busy, times mean little, their ratios more."""
+    """Describe this machine's load: when it is busy, times mean little and ratios more."""
     return f"{os.cpu_count()} CPUs, {os.getloadavg()[0]:.1f} processes running"

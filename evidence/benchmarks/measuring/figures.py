@@ -17,14 +17,14 @@ RATES = ("/s",)
 COSTS = ("s", "ms", "µs", "us", "ns", "bytes", "B", "KiB", "MiB", "GiB")
 
 _CELL = re.compile(r"(?P<number>\d[\d,]*(?:\.\d+)?) ?(?P<unit>[^\d\s].*)?")
-#: The unit of bare numbers, from words in a title or a column's head.
+#: Units of bare numbers, by words in a title or a column head.
 _WORDS = {"milliseconds": "ms", "seconds": "s", "bytes": "bytes"}
 
 
 class Figure(NamedTuple):
-    """One number of a table.
+    """One number in a table.
 
-    :param name: its table's title, row and column
+    :param name: the table title, row and column
     :param unit: as in the cell; empty if neither the cell nor its context has one
     """
 
@@ -35,10 +35,10 @@ class Figure(NamedTuple):
 
 def figures_of(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Figure]:
     """
-    The figures of a table.
+    Yield the figures in a table.
 
-    Text in brackets in a title, e.g. the machine's load, is not part of a figure's name. A row without
-    figures is a heading, and part of the names of those below it.
+    Bracketed text in a title, e.g. the machine's load, is not part of a figure's name. A row without figures
+    is a heading and becomes part of the names below it.
     """
     table = re.sub(r" *\([^)]*\)", "", title).strip()
     heading = ""
@@ -57,7 +57,7 @@ def figures_of(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -
 
 
 def worse(unit: str, before: float, after: float) -> float | None:
-    """How much worse *after* is, as a fraction of *before*: 0.1 is a tenth more; None for other units."""
+    """Return how much worse *after* is, as a fraction of *before* (0.1: a tenth); None for other units."""
     if before <= 0 or after <= 0:
         return None
     if unit in COSTS:
@@ -66,7 +66,7 @@ def worse(unit: str, before: float, after: float) -> float | None:
 
 
 def record(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Add the figures of a table to the file that :data:`RECORD` names, if it names one."""
+    """Add a table's figures to the file that :data:`RECORD` names, if any."""
     path = os.environ.get(RECORD)
     if path:
         with Path(path).open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The history of benchmarks: a JSON line per run, and slowdowns since."""
+"""Benchmark history: a JSON line per run, and slowdowns since."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pfnlab.campaign.store.rows import this_host
 
 FORMAT = "pfnlab-bench/1"
 
-#: The smallest slowdown ever reported, however small the spread of a run.
+#: The smallest slowdown to report, however small the spread of a run.
 FLOOR = 0.05
 
-#: The number of runs needed to know the spread of a benchmark's figures.
+#: How many runs it takes to know the spread of a benchmark's figures.
 ENOUGH = 2
 
 
 class MachineClass(msgspec.Struct, frozen=True):
-    """The properties of a machine that must be equal for times to be comparable.
+    """The machine properties that must match for times to be comparable.
 
     :param memory: GiB
     :param python: its version up to the minor number
@@ -38,7 +38,7 @@ class MachineClass(msgspec.Struct, frozen=True):
 
 
 class MeasuredFigure(msgspec.Struct, frozen=True):
-    """One figure of a run: its unit, and its value each time."""
+    """One figure in a run: its unit, and its value each time."""
 
     unit: str
     values: list[float]
@@ -50,7 +50,7 @@ class MeasuredFigure(msgspec.Struct, frozen=True):
 
     @property
     def noise(self) -> float | None:
-        """The spread of the values as a fraction of their median; None if there are too few."""
+        """The spread of the values as a fraction of the median; None if there are too few."""
         if len(self.values) < ENOUGH or self.middle <= 0:
             return None
         return (max(self.values) - min(self.values)) / self.middle
@@ -59,8 +59,8 @@ class MeasuredFigure(msgspec.Struct, frozen=True):
 class BenchmarkRun(msgspec.Struct, frozen=True):
     """One run of one benchmark.
 
-    :param commit: of the measured tree, with ``+`` if it had changes
-    :param date: in UTC
+    :param commit: the commit of the measured tree, with ``+`` if it had changes
+    :param date: the date in UTC
     """
 
     benchmark: str
@@ -90,9 +90,9 @@ class Change(NamedTuple):
 class Comparison(NamedTuple):
     """The comparison of two runs of each benchmark.
 
-    :param unjudged: figures whose runs do not show their spread
-    :param gone: figures that the later run lacks
-    :param alone: benchmarks without an earlier run on such a machine
+    :param unjudged: figures whose spread the runs do not show
+    :param gone: figures missing from the later run
+    :param alone: benchmarks with no earlier run on such a machine
     """
 
     slower: list[Change]
@@ -104,7 +104,7 @@ class Comparison(NamedTuple):
 
 
 class BadHistory(Exception):
-    """A line of a history cannot be read."""
+    """A history line cannot be read."""
 
 
 def this_machine() -> MachineClass:
@@ -163,7 +163,7 @@ def _runs(path: Path, lines: Sequence[bytes]) -> Iterator[BenchmarkRun]:
 def unmeasured(
     runs: Sequence[BenchmarkRun], names: Sequence[str], commit: str, machine: MachineClass
 ) -> list[str]:
-    """The benchmarks among *names* without a run of *commit* as their last on such a machine."""
+    """Return the benchmarks in *names* whose last run on such a machine is not at *commit*."""
     last = {run.benchmark: run.commit for run in runs if run.machine == machine}
     return [name for name in names if last.get(name) != commit]
 
@@ -175,11 +175,11 @@ def compare(
     names: Sequence[str] = (),
 ) -> Comparison:
     """
-    The last run of each benchmark, compared with the last one before it of another commit on such a machine.
+    Compare each benchmark's last run with the last earlier run at another commit on such a machine.
 
     A figure is slower, or faster, if the difference exceeds *floor* and the spread of either run.
 
-    :param since: compare with the last run of this commit, which may be abbreviated
+    :param since: compare with the last run at this commit, which may be abbreviated
     :param names: compare only these benchmarks; all if empty
     """
     found = Comparison([], [], 0, [], [], [])
@@ -203,7 +203,7 @@ def compare(
                 judged += 1
                 if change.worse > change.threshold:
                     found.slower.append(change)
-                # The amount by which it would have been slower in reverse.
+                # How much slower it would have been in reverse.
                 elif (worse(change.unit, change.after, change.before) or 0) > change.threshold:
                     found.faster.append(change)
     return found._replace(judged=judged)

@@ -23,7 +23,7 @@ HERE, OTHER = "this tree", "the other"
 
 class Worker:
     """
-    A benchmark in its own process, with the sources of one tree; it measures a round on request.
+    A benchmark in its own process, with one tree's sources, that measures a round on request.
 
     :param script: the benchmark, which calls :func:`serve`
     :param tree: a source tree of pfnlab
@@ -41,9 +41,9 @@ class Worker:
         )
 
     def round(self) -> dict[str, float]:
-        """The seconds of one round, by name.
+        """Measure one round; return the seconds by name.
 
-        :raises RuntimeError: the worker ended
+        :raises RuntimeError: if the worker ended
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
@@ -93,7 +93,7 @@ def rounds_in_turn(workers: Mapping[str, Worker], number: int) -> dict[str, list
 
 
 def table(rounds: Mapping[str, Sequence[Mapping[str, float]]]) -> list[list[str]]:
-    """For every figure: both medians, and the median, least and greatest ratio of a round."""
+    """Return, for every figure, both medians, and the median, smallest and largest ratio in a round."""
     here, other = rounds[HERE], rounds[OTHER]
     rows = []
     for name in here[0]:

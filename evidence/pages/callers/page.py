@@ -1,7 +1,7 @@
-"""The page ``docs/callers.md``: in-tree callers with tracked mappings, each with a program of its shape.
+"""The page ``docs/callers.md``: in-tree callers that meet tracked mappings, each with a similar program.
 
-``calls.json`` has the calls of one kernel source (``evidence/tools/read_callers.py`` writes it),
-``callers.toml`` the explanation of each.
+``calls.json`` has the calls in one kernel source (written by ``evidence/tools/read_callers.py``);
+``callers.toml`` explains each.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 
 _HERE = Path(__file__).parent
-#: The calls of a source.
+#: The calls in a source.
 CALLS = _HERE / "calls.json"
 #: The groups of callers.
 CALLERS = _HERE / "callers.toml"
 
-#: The models that run the programs: before contexts (with the vfio-pci of that time) and with them, and the
-#: proposal of discussion 000.
+#: The models that run the programs: one before contexts (with that era's vfio-pci), one with contexts, and
+#: the proposal in discussion 000.
 MODELS = ("6.1", "7.3", "6.1,tracker=unmap_only")
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call of a kernel's source.
+    """A call in a kernel source.
 
     :param file: ``kernel/resource.c``
     :param function: the function that contains it
@@ -49,7 +49,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Calls(msgspec.Struct, frozen=True):
-    """The calls of one source.
+    """The calls in one source.
 
     :param source: ``linux-source-7.3 7.3.4-1~bpo13+1``
     """
@@ -61,12 +61,12 @@ class Calls(msgspec.Struct, frozen=True):
 class Caller(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Callers that encounter tracked mappings on x86.
 
-    :param places: the functions that call, ``file: function``
+    :param places: the calling functions, ``file: function``
     :param title: the subject
     :param mapped: how the mapping is made, and by which driver
     :param when: the event that removes the entries
     :param after: the next access by the task
-    :param program: a program of ``litmus/`` of its shape
+    :param program: a program in ``litmus/`` that does the same
     """
 
     places: Sequence[str]
@@ -95,7 +95,7 @@ class CallerTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProgramEnd(NamedTuple):
-    """The end of a program on a model: operations that fail, lines logged, and entries left in the book."""
+    """A program's end on a model: operations that failed, lines logged, and entries left in the book."""
 
     refused: str
     logged: str
@@ -123,7 +123,7 @@ def explained() -> CallerTables:
 
 
 def faults(found: Calls, read: CallerTables) -> list[str]:
-    """Calling places without an explanation, or with two, and explained places that do not exist."""
+    """List calls with no explanation or with two, and explained calls that do not exist."""
     groups = (*(caller.places for caller in read.caller), *(other.places for other in read.other))
     places = [place for group in groups for place in group]
     there = {call.place for call in found.calls}
@@ -135,7 +135,7 @@ def faults(found: Calls, read: CallerTables) -> list[str]:
 
 
 def program_end(program: str, model: str) -> ProgramEnd:
-    """The failures, log lines and remains of a program of ``litmus/`` on a model."""
+    """Run a program from ``litmus/`` on a model; return its failures, log lines and leftovers."""
     run = ModelMachine(model).run_one(load_program(find_program(program)))
     refused = dict.fromkeys(
         f"`{step.op}` {step.result}" for step in run.steps if not step.result.startswith("ok")
@@ -160,7 +160,7 @@ forget the reservation there (A08), later ones keep it until the mapping goes, a
 def page() -> str:
     """The page.
 
-    :raises Misuse: a call is not explained, or an explained one does not exist
+    :raises Misuse: if a call is not explained, or an explained call does not exist
     """
     found, read = calls(), explained()
     for fault in faults(found, read):

@@ -1,7 +1,7 @@
-"""The page ``docs/kernel-coverage.md``: functions that programs reach, and reasons for the others.
+"""The page ``docs/kernel-coverage.md``: functions that programs reach, and why they do not reach others.
 
-``reached.json`` has the functions reached (written by ``evidence/tools/record_coverage.py``),
-``reasons.toml`` a reason for each that never ran.
+``reached.json`` has the functions reached (written by ``evidence/tools/record_coverage.py``), and
+``reasons.toml`` has a reason for each function that never ran.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ReachedFunctions(msgspec.Struct, frozen=True):
 
     :param kernel: the kernel they ran on
     :param command: the command that records the same
-    :param programs: how many ran, by kind: ``litmus``, or the options of the fuzzer
+    :param programs: how many ran, by kind: ``litmus``, or fuzzer options
     :param functions: by name
     """
 
@@ -81,9 +81,9 @@ def page() -> str:
 def reasons_of(
     functions: Mapping[str, Sequence[str]], ran: Mapping[str, object], groups: Sequence[Group]
 ) -> dict[str, str]:
-    """The reason of every function that never ran.
+    """Return the reason for every function that never ran.
 
-    A function that did run may have a reason, which is not printed.
+    A function that did run may also have a reason, which is not printed.
 
     :param functions: by file
     :raises Misuse: one has none or two, or a reason names an unknown function

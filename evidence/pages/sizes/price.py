@@ -1,10 +1,9 @@
-"""The price of one more field, by the rules of the compiler for structures and of the slab.
+"""The price of one more field, by the compiler's structure layout rules and the slab's rules.
 
-The types determine the alignment of each member, except where the source requires more; that is in
-:data:`FORCED`. The recorded structure is laid out again by these rules, also without the members of a
-disabled option, and a tracker's words are put where they cost least: into a hole with room for one, else
-after the last member. A test compares both steps with the kernels, and with a compiler's layout of their
-headers.
+Types determine the alignment of each member unless the source requires more (:data:`FORCED`). The recorded
+structure is laid out again by these rules, also without the members of a disabled option. A tracker's words
+then go where they cost least: into a hole with room for one, or else after the last member. A test compares
+both steps with the kernels, and with a compiler's layout of their headers.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pfnlab.lab.sizes.kernel_sizes import WORD, Configuration, configured, optio
 #: Members that the source aligns to more than their types require: ``____cacheline_aligned_in_smp``.
 FORCED = {"vm_refcnt": 64}
 
-#: A cache line of every x86 processor since 2003, to which SLAB_HWCACHE_ALIGN aligns.
+#: The cache line size on every x86 processor since 2003; SLAB_HWCACHE_ALIGN aligns to it.
 CACHE_LINE = 64
 
 
@@ -31,8 +30,8 @@ class Price(NamedTuple):
     :param after: its size with the field
     :param in_holes: bytes of the field that fit in holes
     :param in_padding: bytes of the field that fit in former padding
-    :param slab_before: the size of an object of the slab cache without it
-    :param slab_after: the same with it
+    :param slab_before: the size of a slab object without it
+    :param slab_after: the size of a slab object with it
     """
 
     before: int
@@ -44,7 +43,7 @@ class Price(NamedTuple):
 
 
 def laid_out(members: Sequence[SizedMember]) -> tuple[tuple[SizedMember, ...], int, int]:
-    """Lay out the members in order like a compiler; return also the size and the alignment of the whole.
+    """Lay out members in order, as a compiler does; also return the size and alignment of the whole.
 
     Bit-fields are not supported.
     """
@@ -69,7 +68,7 @@ def configuration_of(members: Sequence[SizedMember]) -> Configuration:
 
 
 def price(members: Sequence[SizedMember], size: int, slab: SlabCache, configuration: Configuration) -> Price:
-    """The price of a field of *size* bytes in a configuration.
+    """Return the price of a *size*-byte field in a configuration.
 
     :param slab: the cache of VMAs, for its alignment
     """
@@ -96,11 +95,11 @@ def price(members: Sequence[SizedMember], size: int, slab: SlabCache, configurat
 
 
 def slab_object(size: int, alignment: int, slab: SlabCache) -> int:
-    """The distance in bytes between objects of *size* bytes in a cache with the flags of *slab*."""
+    """Return the distance in bytes between *size*-byte objects in a cache with the flags of *slab*."""
     wanted = max(alignment, WORD)
     if "SLAB_HWCACHE_ALIGN" in slab.flags:
         line = CACHE_LINE
-        # Small objects share a line (calculate_alignment).
+        # Small objects share a cache line (calculate_alignment).
         while size <= line // 2:
             line //= 2
         wanted = max(wanted, line)
@@ -108,18 +107,18 @@ def slab_object(size: int, alignment: int, slab: SlabCache) -> int:
 
 
 def objects_in(slab: SlabCache, size: int) -> int:
-    """The number of objects of *size* bytes in a slab with the same number of pages."""
+    """Return how many *size*-byte objects fit in a slab with the same number of pages."""
     return (4096 << slab.order) // size
 
 
 def kmalloc_object(size: int, slabs: Mapping[str, SlabCache]) -> int:
-    """The bytes that kmalloc uses for *size*: those of its smallest sufficient cache."""
+    """Return the bytes that kmalloc uses for *size*: the object size of the smallest cache that fits."""
     return min(
         slab.size for name, slab in slabs.items() if name.startswith("kmalloc-") and slab.object_size >= size
     )
 
 
-# The bytes between members where a word could start, as first byte and end.
+# The gaps between members where a word could start, as first byte and end.
 def _holes(placed: Sequence[SizedMember]) -> Iterator[tuple[int, int]]:
     at = 0
     for member in placed:

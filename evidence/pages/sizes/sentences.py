@@ -1,4 +1,4 @@
-"""Two statements of the discussions about bytes, and the evidence of kernels."""
+"""Two statements about bytes in the discussions, and the evidence from kernels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pfnlab.lab.sizes.kernel_sizes import (
     sharing,
 )
 
-#: The bytes of discussion 002.
+#: The number of bytes in discussion 002.
 LIMIT = 192
 
 _ROOM = """\
@@ -44,7 +44,7 @@ _MOVE = """\
 
 
 def sentences(kept: Sequence[SeriesSizes]) -> Iterator[str]:
-    """Each statement with its answer, as lines."""
+    """Yield the lines of each statement with its answer."""
     own = [series for series in kept if OWN_FIELD in {member.name for member in members_of(series)}]
     yield from _discussion_002(own)
     yield from _discussion_003([series for series in kept if series not in own], own)

@@ -28,14 +28,14 @@ def grouped(kept: Sequence[SeriesSizes], value: Callable[[SeriesSizes], T]) -> I
 
 
 def price_of(series: SeriesSizes, size: int, configuration: Configuration | None = None) -> Price:
-    """The price of a field of *size* bytes in every VMA; None means the recorded configuration."""
+    """Return the price of a *size*-byte field in every VMA; None means the recorded configuration."""
     members = members_of(series)
     on = configuration_of(members) if configuration is None else configuration
     return price(members, size, series.slabs[VMA], on)
 
 
 def prices_of(series: SeriesSizes, size: int) -> list[Price]:
-    """The same in every configuration."""
+    """Return the same for every configuration."""
     return [price_of(series, size, on) for on in configurations(members_of(series))]
 
 

@@ -20,7 +20,7 @@ from pfnlab.campaign.running import begin_campaign
 from pfnlab.campaign.store.rows import DONE, ISOLATED, ResultFilter
 from pfnlab.campaign.store.store import Store
 
-#: Seconds of one phase.
+#: Length of a phase in seconds.
 PHASE = 300.0
 
 #: The beginning of every plan.
@@ -48,10 +48,10 @@ class DisturbedCampaign:
     :ivar wrong: differences from the undisturbed run, in words
     """
 
-    #: The words of every command, after those of the campaign.
+    #: Words in every command, after those for the campaign.
     words: tuple[str, ...] = ("--jobs", "2")
 
-    #: The limit of a shard.
+    #: The time limit for a shard.
     seconds = 60
 
     def __init__(self, folder: Path, number: int) -> None:
@@ -62,11 +62,11 @@ class DisturbedCampaign:
         self.expected: Found = ({}, frozenset())
 
     def tables(self) -> str:
-        """The tables of the campaign's file, which define its work."""
+        """Return the tables in the campaign file that define its work."""
         raise NotImplementedError
 
     def phases(self) -> None:
-        """Disturb the campaign in its store, before its last resumption."""
+        """Disturb the campaign in its store before the final resume."""
         raise NotImplementedError
 
     def run(self) -> None:
@@ -99,7 +99,7 @@ class DisturbedCampaign:
             self._keep()
 
     def _keep(self) -> None:
-        """Keep both stores, so that differences can be examined."""
+        """Keep both stores for examining differences."""
         kept = Path(tempfile.mkdtemp(prefix="pfnlab-unequal-"))
         for path in self.folder.glob("*.db*"):
             shutil.copy(path, kept)
@@ -115,9 +115,9 @@ class DisturbedCampaign:
     ) -> subprocess.Popen[bytes]:
         """Start a command of ``pfnlab campaign``.
 
-        :param words: the words after *asked*; None for those of all commands
-        :param most: the most bytes of any file
-        :param more: additions to its environment
+        :param words: the words after *asked*; None for those in every command
+        :param most: maximum size of any file, in bytes
+        :param more: additions to the environment
         """
         limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))) if most else None
         behind = self.words if words is None else words
@@ -141,9 +141,9 @@ class DisturbedCampaign:
 
 
 def found(store: Path, name: str = _NAME) -> Found:
-    """The results of a campaign, without times and places.
+    """Return the results of a campaign, without times and places.
 
-    :raises Misuse: the store is refused
+    :raises Misuse: if the store is refused
     """
     with Store(str(store), make=False) as opened:
         results: dict[int, set[str]] = defaultdict(set)
@@ -157,7 +157,7 @@ def found(store: Path, name: str = _NAME) -> Found:
 
 
 def children_of(process: int) -> list[int]:
-    """The running child processes of *process*."""
+    """Return the running child processes of *process*."""
     found_children = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

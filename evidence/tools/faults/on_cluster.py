@@ -33,10 +33,10 @@ _MOMENT = 30.0
 
 
 class OnCluster(DisturbedCampaign):
-    """A scheduler and two workers of dask; the undisturbed run has none."""
+    """A dask scheduler and two workers; the undisturbed run has none."""
 
     def tables(self) -> str:
-        """Only work without files that workers lack."""
+        """Return only work that needs no files that workers lack."""
         return _TABLES.format(seed=self.number * 1000)
 
     def run(self) -> None:
@@ -88,7 +88,7 @@ class OnCluster(DisturbedCampaign):
     def _until_shards(self, process: subprocess.Popen[bytes], more: int) -> bool:
         """Wait until *more* further shards are done, while some remain.
 
-        :return: False if the campaign ended before
+        :return: False if the campaign ended first
         """
         done, until = self._done(), time.monotonic() + _MOMENT
         while process.poll() is None and time.monotonic() < until:

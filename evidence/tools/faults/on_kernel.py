@@ -26,7 +26,7 @@ programs_per_shard = 15
 #: Seconds to wait for a guest.
 _MOMENT = 60.0
 
-#: Seconds until the processes of a killed command have ended.
+#: Seconds in which the processes of a killed command must end.
 _ENDS = 15.0
 
 
@@ -36,7 +36,7 @@ class OnKernel(DisturbedCampaign):
     seconds = 300
 
     def tables(self) -> str:
-        """Programs of the catalogue, and random ones."""
+        """Return programs from the catalogue, and random ones."""
         return _TABLES.format(seed=self.number * 1000)
 
     def phases(self) -> None:
@@ -58,7 +58,7 @@ class OnKernel(DisturbedCampaign):
         until = time.monotonic() + _MOMENT
         while process.poll() is None and time.monotonic() < until:
             guests = guests_of(process.pid)
-            # Probably one in the middle of a program.
+            # The guest is probably in the middle of a program.
             time.sleep(0.2 + self._random.random())
             if guests:
                 with contextlib.suppress(ProcessLookupError):

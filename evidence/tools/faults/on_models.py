@@ -1,4 +1,4 @@
-"""A campaign on models with faults of files, clocks, processes and trackers."""
+"""A campaign on models, with faults in files, clocks, processes and trackers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OnModels(DisturbedCampaign):
     seconds = 4
 
     def tables(self) -> str:
-        """Searches with trackers that crash, random programs, programs of the catalogue."""
+        """Return searches with trackers that crash, random programs, and programs from the catalogue."""
         self._clock, self._tokens = self.folder / "clock", self.folder / "tokens"
         self._tokens.mkdir()
         odd, bad = self.folder / "odd.py", self.folder / "bad.py"
@@ -77,7 +77,7 @@ class OnModels(DisturbedCampaign):
         return _TABLES.format(odd=odd, bad=bad, seed=self.number * 1000)
 
     def phases(self) -> None:
-        """A full disk, then twice everything else."""
+        """Fill the disk once, then inject everything else twice."""
         for kind in ("crash", "hang"):
             (self._tokens / f"{kind}.token").touch()
         self.fill_the_disk()
@@ -85,7 +85,7 @@ class OnModels(DisturbedCampaign):
             self.disturb()
 
     def fill_the_disk(self) -> None:
-        """A phase in which files cannot grow: the write-ahead log holds a few shards."""
+        """Run a phase in which files cannot grow; the write-ahead log holds a few shards."""
         process = self._start(self.store, "resume", most=96 << 10)
         code, lines = self._end(process)
         last = lines.strip().splitlines()[-1:]
@@ -95,7 +95,7 @@ class OnModels(DisturbedCampaign):
             self.wrong.append(f"with a full disk: exit {code}, {lines[-200:]!r}")
 
     def disturb(self) -> None:
-        """A phase with clock jumps, copies and killed workers, ended by kill -9."""
+        """Run a phase with clock jumps, copies and killed workers, and end it with kill -9."""
         self._clock.write_text("+0d\n", encoding="utf-8")
         process = self._start(self.store, "resume", more=self._other_clock())
         faults = ["clock jump"] * 2 + ["worker killed"] * 2 + ["store copied"] * 2
@@ -124,12 +124,12 @@ class OnModels(DisturbedCampaign):
         }
 
     def jump(self) -> None:
-        """Set the clock of all processes of the campaign."""
+        """Set the clock for all processes in the campaign."""
         self._clock.write_text(f"{self._random.randint(-3650, 3650):+d}d\n", encoding="utf-8")
         self.counts["clock jump"] += 1
 
     def kill_a_worker(self, process: subprocess.Popen[bytes]) -> None:
-        """kill -9 a process that runs a shard, or its parent."""
+        """kill -9 a process that is running a shard, or its parent."""
         until = time.monotonic() + MOMENT
         while process.poll() is None and time.monotonic() < until:
             above = children_of(process.pid)
@@ -143,7 +143,7 @@ class OnModels(DisturbedCampaign):
             time.sleep(0.01)
 
     def copy(self) -> None:
-        """Copy the store in its present state, and check the copy."""
+        """Copy the store as it is now, and check the copy."""
         copy = self.folder / f"copy{self.counts['store copied']}.db"
         for ending in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
@@ -160,7 +160,7 @@ class OnModels(DisturbedCampaign):
         self.counts["store copied"] += 1
 
     def compare(self) -> None:
-        """Compare, after counting what crashed and hung."""
+        """Count crashes and hangs, then compare."""
         crashed = {token.stem for token in self._tokens.glob("*.done")}
         self.counts["shard crashed"] += "crash" in crashed
         self.counts["shard hung"] += "hang" in crashed

@@ -1,4 +1,4 @@
-"""The explanation of a paste that contains files of a machine: its lines explained, and its files joined."""
+"""The explanation of a paste that contains machine files: lines are explained and files joined."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ from pfnlab.diagnosis.messages.answer import answer_of
 from pfnlab.diagnosis.messages.explanation import ExplainedBoot, ExplainResult, things_of
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 
-#: The source of lines that a log's events explain.
+#: The source whose lines the log's events explain.
 _LOG = "kernel log"
 
 
@@ -28,17 +28,17 @@ class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-ex
 
     @property
     def wrong(self) -> tuple[PlacedFinding, ...]:
-        """The findings that are more than a note."""
+        """Findings more serious than a note."""
         return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
 
     @property
     def undecided(self) -> tuple[PlacedFinding, ...]:
-        """Reservations that, as far as the files show, may be leaked."""
+        """Findings about reservations that, as far as the files show, may be leaked."""
         return tuple(one for one in self.findings if one.finding.kind == "perhaps_leaked")
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery if the files show one; undecided if they may, and nothing else needs review."""
+        """A discovery if the files show one; undecided if they might and nothing else needs review."""
         if self.wrong:
             return Outcome.DISCOVERY
         if self.undecided and not self.to_review:
@@ -47,9 +47,9 @@ class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-ex
 
 
 def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExplanation:
-    """The explanation of *lines*, with the findings from the files in the paste."""
+    """Return the explanation of *lines*, with the findings from the files in the paste."""
     inspection = inspected(machine)
-    # Facts from the log alone belong to its event.
+    # Facts that come from the log alone belong to its event.
     found = tuple(
         one for one in inspection.findings if {line.source for line in one.finding.evidence} != {_LOG}
     )
@@ -61,7 +61,7 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
     things += [group[0].thing for _, group in things_of(boots)]
     perhaps = [_sentence(one.finding.says) for one in found if one.finding.kind == "perhaps_leaked"]
     snapshot = machine.snapshot
-    # With one file only, its event lists what else to send.
+    # If there is only one file, its event lists what else to send.
     parts = (snapshot.book, snapshot.resources, snapshot.devices, snapshot.mappings, snapshot.mtrrs)
     nothing = "Nothing to do."
     if perhaps:
@@ -81,10 +81,10 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
 
 
 def _without_told(boot: ExplainedBoot, claimed: set[str | None], places: set[str]) -> ExplainedBoot:
-    """*boot* without the claims and the notes that a finding already covers.
+    """Return *boot* without the claims and notes that a finding already covers.
 
-    :param claimed: the devices with a finding about a claim
-    :param places: the first addresses of findings
+    :param claimed: devices with a finding about a claim
+    :param places: the start addresses of findings
     """
     events = tuple(
         msgspec.structs.replace(
@@ -98,5 +98,5 @@ def _without_told(boot: ExplainedBoot, claimed: set[str | None], places: set[str
 
 
 def _sentence(says: str) -> str:
-    """The first sentence, without its full stop; PCI addresses have dots too."""
+    """Return the first sentence, without its full stop; PCI addresses contain dots too."""
     return says.partition(". ")[0].rstrip(".")

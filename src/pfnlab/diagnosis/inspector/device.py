@@ -92,12 +92,12 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 def device_answer(
     machine: JoinedHost, address: str, *, bar: int | None = None, pid: int | None = None
 ) -> DeviceAnswer:
-    """Return whether a device's BARs are write-combining.
+    """Tell whether a device's BARs are write-combining.
 
     :param address: e.g. ``0000:01:00.0``; the domain may be omitted
-    :param bar: by default the prefetchable BARs, or all if no BAR is prefetchable
-    :param pid: only the mappings of this process
-    :raises Misuse: if there is no such device or BAR, or *pid* maps no BAR of it
+    :param bar: default: the prefetchable BARs, or all BARs if it has no such BAR
+    :param pid: consider only mappings of this process
+    :raises Misuse: if there is no such device or BAR, or *pid* maps none of its BARs
     """
     if machine.snapshot.devices is None:
         raise Misuse(f"the devices of {machine.snapshot.origin} are not known: --json shows the sources read")
@@ -175,7 +175,7 @@ def _bar_answer(machine: JoinedHost, place: BarOf, pid: int | None) -> BarAnswer
 def _effective(machine: JoinedHost, piece: Piece) -> CacheMode | None:
     if piece.mode is not None:
         return machine.effective(piece.start, piece.end, piece.mode)
-    # No mapping requests write-combining in a hole: only a known MTRR makes it so.
+    # Nothing requests write-combining for an unreserved gap, so only a known MTRR can provide it.
     uncached = CacheMode.UC_MINUS
     return machine.effective(piece.start, piece.end, uncached) or uncached
 
@@ -197,7 +197,7 @@ def _user(machine: JoinedHost, place: BarOf, mapping: HostMapping) -> BarUser:
         places = tuple(PhysicalPlace.of(run.start, run.end, run.mode.short) for run in runs)
         modes = {machine.effective(run.start, run.end, run.mode) for run in runs}
     else:
-        # A mapping that reserves has the mode of its reservation, even if another made that (S2.10).
+        # A mapping that reserves gets the mode of the reservation, even if another mapping made it (S2.10).
         start, end = mapping.physical or (low, high)
         pieces = list(machine.pieces(max(start, low), min(end, high)))
         places = _places(pieces)

@@ -1,7 +1,7 @@
-"""One moment of one machine: reservations and mappings, with their owners.
+"""A snapshot of one machine: reservations and mappings, with their owners.
 
-Addresses are in bytes and ranges half-open, whatever the source file prints. A part that could not be read
-has the value None and is never empty: its :class:`SnapshotSource` gives the reason.
+Addresses are in bytes and ranges half-open, whatever the source file prints.
+A part that could not be read is None, never empty: its :class:`SnapshotSource` gives the reason.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from pfnlab.kernel.hw.mtrr import MtrrType
 from pfnlab.kernel.hw.pat import PatConfig
 from pfnlab.kernel.hw.pci_regions import Bar
 
-#: Process numbers from here on represent unknown ones: no kernel uses such a number.
+#: From here on, process numbers stand for unknown processes: no kernel uses numbers this large.
 UNNUMBERED = 1 << 22
 
 
@@ -22,13 +22,13 @@ class Access(Enum):
     """The outcome of reading a source."""
 
     READ = "read"
-    #: The file does not exist: an option of the kernel, a file system that is not mounted.
+    #: The file does not exist: a kernel option is off, or a file system is not mounted.
     ABSENT = "absent"
     #: It exists, but this user may not read it.
     REFUSED = "refused"
-    #: It was read, but the kernel blanked its addresses for this user.
+    #: It was read, but the kernel blanked out the addresses for this user.
     HIDDEN = "hidden"
-    #: Only a part of it was read: a process ended, a limit was reached.
+    #: Only part of it was read: a process ended, or a limit was reached.
     CUT = "cut"
 
 
@@ -104,11 +104,11 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Entries(msgspec.Struct, frozen=True, gc=False):
-    """A run of present page-table entries of a mapping.
+    """A run of present page-table entries in a mapping.
 
-    :param virtual: the address of the first
-    :param start: the physical address there
-    :param mode: the mode that their cache bits select
+    :param virtual: the address of the first entry
+    :param start: the physical address it maps
+    :param mode: the mode their cache bits select
     """
 
     virtual: int
@@ -119,15 +119,15 @@ class Entries(msgspec.Struct, frozen=True, gc=False):
 
 
 class HostMapping(msgspec.Struct, frozen=True, gc=False):
-    """One VMA that maps page frames of a device, or may do so.
+    """A VMA that maps device page frames, or may do so.
 
     :param path: its file, as in /proc/PID/maps
-    :param offset: bytes in the file
-    :param flags: VmFlags of smaps; None if not read
-    :param physical: the physical range, half-open, if the file's offsets determine it
+    :param offset: offset in the file, in bytes
+    :param flags: VmFlags from smaps; None if not read
+    :param physical: the physical range, half-open, if the file offset determines it
     :param entries: its page-table entries; None if not read
-    :param tracked: whether it represents a reservation (VM_PAT or a context), None if unknown
-    :param mode: the mode of vm_page_prot, if it was read
+    :param tracked: whether it stands for a reservation (VM_PAT or a context); None if unknown
+    :param mode: the mode in vm_page_prot, if it was read
     """
 
     pid: int
@@ -144,7 +144,7 @@ class HostMapping(msgspec.Struct, frozen=True, gc=False):
 
 
 class MtrrRegister(msgspec.Struct, frozen=True, gc=False):
-    """A variable MTRR, or a line of the boot log about one."""
+    """A variable MTRR, or a boot log line about one."""
 
     start: int
     end: int
@@ -152,7 +152,7 @@ class MtrrRegister(msgspec.Struct, frozen=True, gc=False):
 
 
 class DirectAlias(msgspec.Struct, frozen=True, gc=False):
-    """A run of the kernel's own entries for physical memory: the direct map, or ioremap (vmalloc)."""
+    """A run of the kernel's own page-table entries: in the direct map, or from ioremap (vmalloc)."""
 
     start: int
     end: int
@@ -172,15 +172,15 @@ class UnkeptLines(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One moment of one machine.
+    """The state of one machine at one moment.
 
     :param origin: its source: ``this machine``, or the name of a bundle or core
     :param kernel: the output of ``uname -r``
-    :param mtrr_default: the type of memory outside all MTRRs, None if unknown
-    :param log: the lines of the kernel's log, with their timestamps
-    :param virtual: the hypervisor if the machine reports that it is a guest; ``unknown`` if not named
-    :param root: whether it was read as the superuser
-    :param processor: the flags that the processor has, among ``pat``, ``mtrr`` and ``hypervisor``
+    :param mtrr_default: the type of memory outside all MTRRs; None if unknown
+    :param log: kernel log lines, with their timestamps
+    :param virtual: the hypervisor, if the machine reports that it is a guest; ``unknown`` if it gives no name
+    :param root: whether it was read as root
+    :param processor: those of the flags ``pat``, ``mtrr`` and ``hypervisor`` that the processor has
     """
 
     origin: str
@@ -212,5 +212,5 @@ class Snapshot(msgspec.Struct, frozen=True):
         return max(times) - min(times) if times else 0.0
 
     def source(self, name: str) -> SnapshotSource | None:
-        """The source with this name, or None if it was not to be read."""
+        """Return the source with this name; None if nothing tried to read it."""
         return next((source for source in self.sources if source.name == name), None)

@@ -1,6 +1,6 @@
-"""The result of an inspection: sources, findings, and the memory around each finding as rows.
+"""The result of an inspection: sources, findings, and rows for the memory around each finding.
 
-It can be written as metrics, in the text format that Prometheus' node_exporter reads from files.
+It can also be written as metrics, in the text format that the Prometheus node_exporter reads from files.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
 from pfnlab.diagnosis.inspector.seeing_more import for_root, here_as_root, how_to_see_more
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
-#: Maximum number of rows shown of each kind.
+#: Maximum number of rows of each kind.
 _MOST_ROWS = 8
 
 
@@ -60,7 +60,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
 
 
 def around(machine: JoinedHost, finding: Finding) -> tuple[MemoryRow, ...]:
-    """The rows around a finding that has a place, by start, larger ones first."""
+    """Return the rows around a finding that has a place, sorted by start, larger ones first."""
     if not finding.places:
         return ()
     low = min(place.bounds[0] for place in finding.places)
@@ -96,7 +96,7 @@ def _rows(machine: JoinedHost, low: int, high: int, about: list[tuple[int, int]]
         yield row("mapping", ranged.start, ranged.end, f"{machine.who(mapping.pid)} {mapping.perms}", mode)
 
 
-#: Parts of a snapshot that are read seconds apart may contradict each other.
+#: Parts of a snapshot read this many seconds apart may contradict each other.
 APART = 5.0
 
 
@@ -177,7 +177,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
 
     @property
     def wrong(self) -> tuple[PlacedFinding, ...]:
-        """The findings that are more than a note."""
+        """Findings more serious than a note."""
         return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
 
     @property
@@ -193,7 +193,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
 
 
 def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> InspectionResult:
-    """The result for a machine."""
+    """Return the result for a machine."""
     snapshot = machine.snapshot
     found, lacking, sources = findings(machine), not_looked_for(snapshot), snapshot.sources
     if here_as_root(snapshot):
@@ -227,13 +227,13 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
     if wrong:
         return f"{number_of(len(wrong), 'finding')}{unread}."
     if machine.snapshot.book is None:
-        # Unread sources are listed below, with the step that makes them readable.
+        # Unread sources are listed below, with the step that would make them readable.
         return "No findings, but the memtype list was not read: a leak would not be seen."
     return f"No findings in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
 
 
 def metrics(result: InspectionResult) -> str:
-    """The metrics of an inspection; every kind of finding has a line, even if there are no such findings."""
+    """Return an inspection as metrics; every kind of finding gets a line, even with no findings."""
     return "".join(f"{line}\n" for line in _lines(result))
 
 

@@ -1,4 +1,4 @@
-"""Ranges with fast repeated lookup by place; they may nest and repeat."""
+"""Ranges, possibly nested or repeated, with fast repeated lookup by place."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Ranged(NamedTuple, Generic[T]):
 
 
 class Intervals(Generic[T]):
-    """A fixed set of ranges: a lookup costs the matches plus a logarithm of the set, however they nest.
+    """A fixed set of ranges; lookup time is the number of matches plus log(size), however they nest.
 
-    Ranges are stored as columns instead of objects: of a million ranges most are never examined individually.
-    All three columns are sorted by start; of several ranges with the same start the longest is first.
+    Ranges are stored as columns, not objects: most of a million ranges are never looked at individually.
+    All three columns are sorted by start; among ranges with the same start, the longest comes first.
 
     :param ranges: in any order; empty ones are dropped
     """
@@ -41,7 +41,7 @@ class Intervals(Generic[T]):
 
     @classmethod
     def of_columns(cls, starts: list[int], ends: list[int], owners: Sequence[T]) -> Intervals[T]:
-        """Build the set from three sequences of equal length, which it then owns."""
+        """Build the set from three sequences of equal length and take ownership of them."""
         if not all(map(lt, starts, ends)):
             return cls(zip(starts, ends, owners, strict=True))
         made = cls.__new__(cls)
@@ -58,10 +58,10 @@ class Intervals(Generic[T]):
         #: No two of them share a byte.
         self.disjoint = all(map(le, ends, islice(starts, 1, None)))
         self._width = 0
-        # If no range nests in another, the ends are sorted too, and need no tree.
+        # If no ranges nest, the ends are sorted as well and no tree is needed.
         if self.disjoint or all(map(le, ends, islice(ends, 1, None))):
             return
-        # A binary tree in a list: a node has the largest end below it, leaves begin at the power of two.
+        # A binary tree in a list: each node has the largest end below it; leaves start at the power of two.
         width = 1
         while width < len(ends):
             width *= 2
@@ -75,11 +75,11 @@ class Intervals(Generic[T]):
         return len(self.starts)
 
     def __iter__(self) -> Iterator[Ranged[T]]:
-        """All of them, in order."""
+        """Iterate over all ranges, in order."""
         return map(Ranged, self.starts, self.ends, self.owners)
 
     def over(self, start: int, end: int) -> Iterator[Ranged[T]]:
-        """The ranges that share a byte with *start* up to *end*, in order."""
+        """Return the ranges that overlap *start* up to *end*, in order."""
         last = bisect_left(self.starts, end) if start < end else 0
         if self._width:
             return self._nested(start, last)
@@ -100,14 +100,14 @@ class Intervals(Generic[T]):
             nodes.append((2 * node, first, half))
 
     def any_over(self, start: int, end: int) -> bool:
-        """True if any of them shares a byte with *start* up to *end*."""
+        """True if any range overlaps *start* up to *end*."""
         if self._width:
             return next(self.over(start, end), None) is not None
         return start < end and bisect_right(self.ends, start) < bisect_left(self.starts, end)
 
 
 def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The parts of *start* up to *end* outside all *ranges*, which are sorted by start."""
+    """Return the parts of *start* up to *end* outside all *ranges*, which must be sorted by start."""
     at = start
     for first, last in ranges:
         if first > at:
@@ -121,7 +121,7 @@ def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterat
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Pause the cycle collector, which would visit a million acyclic values again and again."""
+    """Pause the cycle collector, which would scan a million acyclic values over and over."""
     collected = gc.isenabled()
     gc.disable()
     try:

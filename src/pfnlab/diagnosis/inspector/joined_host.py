@@ -1,4 +1,4 @@
-"""A snapshot, joined: the owner, reservation and mappings of each range of physical memory."""
+"""A joined snapshot: the owner, reservation and mappings of every physical range."""
 
 import re
 from bisect import bisect_right
@@ -18,8 +18,8 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 from pfnlab.kernel.hw.pci_regions import Bar
 
-#: Files whose mmap reserves the mapped memory in every kernel: those of sysfs, /proc/bus/pci and /dev/mem
-#: (S9.1 to S9.3). For vfio-pci it depends on the kernel, and drivers may insert without a reservation.
+#: Files whose mmap reserves the mapped memory in every kernel: sysfs, /proc/bus/pci and /dev/mem (S9.1 to
+#: S9.3). With vfio-pci it depends on the kernel, and drivers may insert PFNs without a reservation.
 _RESERVES = re.compile(r"^/sys/.*/resource\d+(_wc)?( \(deleted\))?$|^/proc/bus/pci/|^/dev/mem$")
 
 _RESOURCE = re.compile(
@@ -33,7 +33,7 @@ _MOST_PATHS = 4096
 class MappableFile(msgspec.Struct, frozen=True):
     """The file of a mapping.
 
-    :param reserves: whether every kernel reserves the memory that a mapping of it covers
+    :param reserves: whether mapping it reserves the memory in every kernel
     :param combining: whether it requests write-combining (``resourceN_wc``)
     :param device: the address of the PCI device whose resource it is; empty for other files
     :param bar: the number of the BAR, from the file's name
@@ -49,7 +49,7 @@ class MappableFile(msgspec.Struct, frozen=True):
 
 @lru_cache(_MOST_PATHS)
 def mapped_file(path: str) -> MappableFile:
-    """The file with this path, in the form of /proc/PID/maps."""
+    """Parse a path as written in /proc/PID/maps."""
     found = _RESOURCE.match(path)
     reserves = _RESERVES.match(path) is not None
     if found is None:
@@ -61,9 +61,9 @@ def mapped_file(path: str) -> MappableFile:
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
-#: There are no BARs in memory below this.
+#: No memory BARs lie below this.
 _ISA_END = 1 << 20
-#: BARs and the ROM of a device itself have numbers below this; those of virtual functions start here.
+#: A device's own BARs and ROM have lower numbers; BARs of virtual functions start here.
 _FIRST_VIRTUAL = 7
 #: Prefixes of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
 _CLAIMS_OF_STAND_INS = ("vfio", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback")
@@ -82,13 +82,13 @@ BOOT_FRAMEBUFFERS = (
 
 
 def pat_off(snapshot: host_snapshot.Snapshot) -> tuple[tuple[str, str], ...]:
-    """The reasons why the kernel does not use PAT, each as a file and its content; empty if PAT is on."""
+    """Return why the kernel does not use PAT, each reason as a file and its content; empty if PAT is on."""
     found = []
     if "nopat" in snapshot.options.split():
         found.append(("/proc/cmdline", "nopat"))
     if (snapshot.config or {}).get("CONFIG_X86_PAT") == "n":
         found.append(("kernel configuration", "# CONFIG_X86_PAT is not set"))
-    # Xen hides the flag from paravirtual guests, and gives them a different PAT.
+    # Xen hides the flag from paravirtual guests and gives them a different PAT.
     flags = snapshot.processor
     if flags is not None and "pat" not in flags and not snapshot.virtual.startswith("Xen"):
         found.append(("/proc/cpuinfo", "flags without pat"))
@@ -101,7 +101,7 @@ def of_stand_in(line: host_snapshot.IomemLine) -> bool:
 
 
 def driver_words(device: host_snapshot.PciFunction) -> str:
-    """A description of the driver that holds a device, with its modules."""
+    """Describe the driver that holds a device, with its modules."""
     if not device.driver:
         return "no driver" if device.driver is None else "an unknown driver"
     names = ", ".join(device.modules)
@@ -125,7 +125,7 @@ class BarOf(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of a range, with the mode of its reservation; None if not reserved."""
+    """Part of a range, with the mode of its reservation; None if not reserved."""
 
     start: int
     end: int
@@ -133,7 +133,7 @@ class Piece(NamedTuple):
 
 
 class JoinedHost:
-    """A snapshot indexed by place; a part that was not read is None in the snapshot and empty here."""
+    """A snapshot indexed by place; parts that were not read are None in the snapshot but empty here."""
 
     def __init__(self, snapshot: host_snapshot.Snapshot) -> None:
         self.snapshot = snapshot
@@ -142,12 +142,12 @@ class JoinedHost:
 
     @cached_property
     def bars(self) -> Intervals[BarOf]:
-        """The BARs of all devices; ranges of virtual functions only if no such function is present."""
+        """The BARs of all devices; virtual function ranges only if no virtual function is present."""
         every = [
             (bar.start, bar.end, BarOf(device, bar))
             for device in self.snapshot.devices or ()
             for bar in device.bars
-            # A ROM down there is the firmware's copy of it, in RAM.
+            # A ROM this low is the firmware's copy in RAM.
             if bar.start >= _ISA_END
         ]
         own = Intervals(one for one in every if one[2].bar.number < _FIRST_VIRTUAL)
@@ -164,7 +164,7 @@ class JoinedHost:
 
     @cached_property
     def resources(self) -> Intervals[int]:
-        """The positions in the snapshot of the lines of /proc/iomem."""
+        """The lines of /proc/iomem, as positions in the snapshot."""
         starts, ends, lines = list[int](), list[int](), self.snapshot.resources or ()
         for line in lines:
             starts.append(line.start)
@@ -173,7 +173,7 @@ class JoinedHost:
 
     @cached_property
     def mapped(self) -> Intervals[host_snapshot.HostMapping]:
-        """The physical ranges of mappings, from their files and from their entries."""
+        """The physical ranges of mappings, from their files and their page-table entries."""
         starts, ends, owners = list[int](), list[int](), list[host_snapshot.HostMapping]()
         for mapping in self.snapshot.mappings or ():
             own = (mapping.physical,) if mapping.physical else ()
@@ -191,7 +191,7 @@ class JoinedHost:
 
     @cached_property
     def aliases(self) -> Intervals[host_snapshot.DirectAlias]:
-        """The kernel's own mappings of devices and of memory that is not write-back."""
+        """The kernel's own mappings of devices and of memory other than write-back."""
         return Intervals((alias.start, alias.end, alias) for alias in self.snapshot.aliases or ())
 
     @cached_property
@@ -206,26 +206,26 @@ class JoinedHost:
 
     @cached_property
     def failed_frees(self) -> Intervals[str]:
-        """The lines of the log about ranges that were freed but not reserved."""
+        """The log lines about ranges that were freed but not reserved."""
         return Intervals(_failed_frees(self.snapshot.log or ()))
 
     @property
     def tracks(self) -> bool:
-        """True if the kernel reserves, i.e. PAT is on as far as the snapshot shows."""
+        """True if the kernel reserves memory, i.e. as far as the snapshot shows, PAT is on."""
         pat = self.snapshot.pat
         return not pat_off(self.snapshot) and (pat is None or CacheMode.WC in pat.slots)
 
     def bar_over(self, start: int, end: int) -> list[BarOf]:
-        """The BARs that share a byte with a range, in order."""
+        """Return the BARs that overlap a range, in order."""
         bar = self._bar_around(start, end)
         return [ranged.owner for ranged in self.bars.over(start, end)] if bar is None else [bar.owner]
 
     def first_bar(self, start: int, end: int) -> BarOf | None:
-        """The first BAR that shares a byte with a range, or None."""
+        """Return the first BAR that overlaps a range, or None."""
         return next(iter(self.bar_over(start, end)), None)
 
     def _bar_around(self, start: int, end: int) -> Ranged[BarOf] | None:
-        # The only BAR over a range, if it contains the range; lookups in one BAR often come in a row.
+        # The BAR that contains the range and alone overlaps it; successive lookups are often in the same BAR.
         last, bars = self._last_bar, self.bars
         if last is not None and last.start <= start and end <= last.end:
             return last
@@ -236,7 +236,7 @@ class JoinedHost:
         return self._last_bar
 
     def claimants(self, start: int, end: int) -> Iterator[host_snapshot.IomemLine]:
-        """The claimed resources inside the BARs over a range: the children of a BAR's line."""
+        """Return the claimed resources in the BARs that overlap a range: the children of each BAR's line."""
         bar = self._bar_around(start, end)
         if bar is not None and not self.claims_in(bar):
             return
@@ -245,11 +245,11 @@ class JoinedHost:
                 yield self.line(ranged.owner)
 
     def line(self, place: int) -> host_snapshot.IomemLine:
-        """The line of /proc/iomem at a position in the snapshot."""
+        """Return the line of /proc/iomem at a position in the snapshot."""
         return (self.snapshot.resources or ())[place]
 
     def claims_in(self, place: Ranged[BarOf]) -> Intervals[int]:
-        """The positions of the claimed resources inside a BAR; most BARs have none."""
+        """Return the claimed resources inside a BAR, as positions; most BARs have none."""
         bounds = place.start, place.end
         if bounds not in self._claims:
             self._claims[bounds] = Intervals(
@@ -262,12 +262,12 @@ class JoinedHost:
         return self._claims[bounds]
 
     def mappings_over(self, start: int, end: int) -> list[host_snapshot.HostMapping]:
-        """The mappings of any part of a range, each once."""
+        """Return the mappings that overlap a range, each once."""
         found = (ranged.owner for ranged in self.mapped.over(start, end))
         return list({(mapping.pid, mapping.start): mapping for mapping in found}.values())
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
-        """Split a range by the memtype list, in order; neighbours differ in mode."""
+        """Split a range along the memtype list, in order; adjacent pieces differ in mode."""
         last: Piece | None = None
         for piece in self._parts(start, end):
             if last is None:
@@ -292,7 +292,7 @@ class JoinedHost:
             if at < end:
                 yield Piece(at, end, None)
             return
-        # The newest of nested or repeated entries decides the mode.
+        # Among nested or repeated entries, the newest one decides the mode.
         over = list(book.over(start, end))
         edges = {start, end}
         for ranged in over:
@@ -307,7 +307,7 @@ class JoinedHost:
             yield Piece(low, high, running[-1][1] if running else None)
 
     def mtrr_of(self, start: int, end: int) -> MtrrType | None:
-        """The MTRR type of a range; None if unknown, or not uniform within it."""
+        """Return the MTRR type of a range; None if unknown or not uniform."""
         if self.snapshot.mtrrs is None:
             return None
         over = [ranged for ranged in self.snapshot.mtrrs if ranged.start < end and start < ranged.end]
@@ -322,7 +322,7 @@ class JoinedHost:
         return kinds.pop() if len(kinds) == 1 else None
 
     def effective(self, start: int, end: int, mode: CacheMode) -> CacheMode | None:
-        """The mode of accesses to a range whose entries have *mode* (S1.6); None if MTRRs decide, unknown."""
+        """Return the effective mode of a range mapped in *mode* (S1.6); None if unknown MTRRs decide."""
         kind = self.mtrr_of(start, end)
         if kind is not None:
             return effective_type(kind, mode)
@@ -330,7 +330,7 @@ class JoinedHost:
         return possible.pop() if len(possible) == 1 else None
 
     def who(self, pid: int) -> str:
-        """A process by name and number, if these are known."""
+        """Describe a process by its name and number, if known."""
         process = self.processes.get(pid)
         if process is not None and process.comm:
             return f"{process.comm}:{pid}"
@@ -339,14 +339,14 @@ class JoinedHost:
 
 @cache
 def failed_frees() -> Matcher:
-    """The messages about ranges that were freed but not reserved."""
+    """Return a matcher for the messages about ranges that were freed but not reserved."""
     return Matcher(family for family in families() if family.group == "free")
 
 
 def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
     known = failed_frees()
     for line in log:
-        # Most lines have none of the words, which is detected without the templates.
+        # Most lines have none of the words; finding that out does not need the templates.
         if not any(seed in line for seed in known.seeds):
             continue
         match = known.whole(line)
@@ -356,7 +356,7 @@ def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
 
 
 def physical_of(mapping: host_snapshot.HostMapping) -> Iterator[tuple[int, int]]:
-    """The physical memory of a mapping: from its entries if they were read, otherwise from its file."""
+    """Return a mapping's physical memory: from its entries if they were read, otherwise from its file."""
     if mapping.entries is not None:
         yield from ((run.start, run.end) for run in mapping.entries)
     elif mapping.physical is not None:

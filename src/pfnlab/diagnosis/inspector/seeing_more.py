@@ -10,7 +10,7 @@ from pfnlab.diagnosis.inspector.parsing.memory_lists import MEMTYPES
 from pfnlab.diagnosis.inspector.sources.origins import HERE
 
 _STATUS, _LOCKDOWN = Path("/proc/self/status"), Path("/sys/kernel/security/lockdown")
-#: The bit of CAP_SYS_ADMIN, which allows mounting, in a mask of capabilities.
+#: The CAP_SYS_ADMIN bit in a capability mask; it allows mounting.
 _SYS_ADMIN = 1 << 21
 _SUDO = "sudo "
 
@@ -21,14 +21,14 @@ def here_as_root(snapshot: Snapshot) -> bool:
 
 
 def for_root(text: str) -> str:
-    """Return commands in the form that root types."""
+    """Rewrite commands as root would type them."""
     return text.replace(_SUDO, "")
 
 
 def how_to_see_more(snapshot: Snapshot) -> str:
-    """Return the step that reads most of the parts that an inspection lacks.
+    """Return the step that would supply most of the parts an inspection lacks.
 
-    Empty if it lacks nothing, or no such step is known.
+    Empty if nothing is missing or no such step is known.
     """
     unread = [source for source in snapshot.sources if source.access is not Access.READ]
     commands = [source.command for source in unread if source.command]

@@ -1,4 +1,4 @@
-"""The changes between two moments of one machine, one per line."""
+"""Changes on one machine between two moments, one per line."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,19 +12,19 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 
 
 class WatchedMoment:
-    """One moment of a machine, for comparison with the next; its findings are computed once."""
+    """A machine at one moment, for comparison with the next; its findings are computed once."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.machine = JoinedHost(snapshot)
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
-        """The findings in words."""
+        """The findings, in words."""
         return tuple(one.says for one in findings(self.machine))
 
 
 def changes(before: WatchedMoment, after: WatchedMoment) -> Iterator[str]:
-    """Reservations, mappings, drivers, modules, log lines and findings that came (``+``) or went (``-``)."""
+    """List the reservations, mappings, drivers, modules, log lines and findings added (+) or removed (-)."""
     old, new = before.machine.snapshot, after.machine.snapshot
     yield from _both("reservation", _reservations(old), _reservations(new))
     yield from _both("mapping", _mappings(before.machine), _mappings(after.machine))

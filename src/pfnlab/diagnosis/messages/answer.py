@@ -1,4 +1,4 @@
-"""The one-line answer to a paste, and what a reader needs first about an event."""
+"""The one-line answer to a paste, and the first thing to know about each event."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -11,25 +11,25 @@ from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.here import BugHere
 from pfnlab.kernel.bugs.known_bugs import bug
 
-#: Prefix of an event that the lines alone do not decide.
+#: Prefix for an event that the lines alone cannot decide.
 MAYBE = "may be"
-#: The group of families whose lines name a BAR.
+#: Group of the families whose lines name a BAR.
 _WITH_BAR = "cant_reserve"
-#: Words before a device that are not a driver's name.
+#: Words that can precede a device but are not driver names.
 _NO_DRIVERS = frozenset({"pci", "resource", "for", "of", "device"})
-#: Prefix of the name of the bus itself, which owns nothing.
+#: Name prefix of the bus itself, which owns nothing.
 _WINDOW = "PCI "
-#: First words of a title that keep their capital.
+#: First words of titles that keep their capital letter.
 _NAMES = frozenset({"Xen", "Xen's", "PCIe"})
-#: Maximum number of objects that an event's sentence names.
+#: Maximum number of objects named in the sentence for an event.
 _MOST_OBJECTS = 3
-#: Functions and files of the kernel: the words of a call trace that distinguish bugs.
+#: Kernel functions and files: the words in a call trace that distinguish bugs.
 _FUNCTION = re.compile(r"\b[a-z]\w*_\w{2,60}\b")
 _ARM = re.compile(r"\b(?:aarch64|arm64)\b")
 
 
 def is_to_review(family: Family) -> bool:
-    """True if its lines show that something is or may be wrong; False if they only describe a state."""
+    """True if the lines show that something is or may be wrong; False if they only describe a state."""
     if family.verdict is FamilyVerdict.LOOK:
         return True
     is_state = family.fact or family.state or family.kind is FamilyKind.FILE
@@ -37,7 +37,7 @@ def is_to_review(family: Family) -> bool:
 
 
 def thing_of(event: MessageEvent) -> str:
-    """Return the sentence for an event, without its full stop: the title, with the names of its objects."""
+    """Return the sentence for an event, without its full stop: its title and the names of its objects."""
     sentence, rest = event.family.title, list[str]()
     for noun, name, beside in _objects(event):
         found = noun.search(sentence) if noun is not None else None
@@ -54,12 +54,12 @@ def thing_of(event: MessageEvent) -> str:
 
 
 def answer_of(things: Sequence[str], others: Sequence[str], strange: int, nothing: str) -> str:
-    """The answer in one line.
+    """Return the answer in one line.
 
     :param nothing: the answer if all is well
-    :param things: findings to review, most serious first
-    :param others: titles of events about another subject
-    :param strange: number of lines about this subject that match no known message
+    :param things: things to review, most serious first
+    :param others: titles of events about other subjects
+    :param strange: number of lines on this subject that match no known message
     """
     unknown = f" {number_of(strange, 'line')} of this subject not understood." if strange else ""
     if not things:
@@ -79,7 +79,7 @@ def _lower(title: str) -> str:
 
 
 def _objects(event: MessageEvent) -> Iterator[tuple[re.Pattern[str] | None, str, str]]:
-    """The objects of an event: the noun for it in a title, its name, and its name for use in brackets."""
+    """Yield the objects in an event: the noun in the title, the name, and the name to put in brackets."""
     if event.family.kind is FamilyKind.FILE:
         return
     device, bars = event.device, bars_of(event)
@@ -114,7 +114,7 @@ def place_text(start: int, end: int | None) -> str:
 
 
 def bars_of(event: MessageEvent) -> str:
-    """The BARs that an event's lines name, with their device; empty if they name none."""
+    """Return the BARs named in an event's lines, with their device; empty if there are none."""
     if event.family.group != _WITH_BAR:
         return ""
     texts = [event.text, *(part.text for part in event.parts if (event.device or "") in part.text)]
@@ -137,7 +137,7 @@ def _driver(event: MessageEvent) -> str:
     return found[1] if found is not None and found[1] not in _NO_DRIVERS else ""
 
 
-#: Parts that a text may have, by the words used to ask for them.
+#: Parts a text may have, by the words used to ask for them.
 _HELD = tuple(
     (re.compile(words), name)
     for words, name in (
@@ -165,9 +165,9 @@ _BETWEEN = re.compile(
 
 
 def still_wanted(send: str, has: Collection[str]) -> str:
-    """The items of *send* that a text lacks; empty if it has everything.
+    """Return the items in *send* that a text lacks; empty if it has everything.
 
-    :param has: names of families and of other parts of a text, as in ``_HELD``
+    :param has: names of families and of other parts in the text, as in ``_HELD``
     """
     asked, colon, reason = send.rstrip(".").partition(": ") if "`" not in send else (send.rstrip("."), "", "")
     parts = _BETWEEN.split(asked)
@@ -182,7 +182,7 @@ def still_wanted(send: str, has: Collection[str]) -> str:
 
 
 def parts_of(event: MessageEvent) -> Iterator[str]:
-    """The names of the parts in an event's lines, for :func:`still_wanted`."""
+    """Yield the names of the parts in an event's lines, for :func:`still_wanted`."""
     if event.parts:
         yield "more"
     if event.comm:
@@ -192,7 +192,7 @@ def parts_of(event: MessageEvent) -> Iterator[str]:
 
 
 def ranked(event: MessageEvent, found: Iterable[BugHere]) -> tuple[tuple[BugHere, ...], tuple[str, ...]]:
-    """Bugs ordered by how well they fit the trace and the version, and the numbers of the best."""
+    """Return bugs sorted by how well they fit the trace and the version, and the numbers of the best."""
     text = "\n".join((event.text, *(part.text for part in event.parts)))
     names = {event.family.name, *(part.family for part in event.parts)}
     functions, is_arm = set(_FUNCTION.findall(text)), _ARM.search(text) is not None

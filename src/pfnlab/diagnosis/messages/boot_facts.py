@@ -1,13 +1,13 @@
-"""Facts stated by the lines of a boot, used to judge its other events."""
+"""Facts that boot lines state, used to judge other events in that boot."""
 
 import re
 from collections import OrderedDict
 
 from pfnlab.diagnosis.messages.joining import PlacedPiece
 
-#: Maximum number of devices with a stored fact; beyond that the oldest are dropped.
+#: Maximum number of devices with stored facts; beyond that the oldest are dropped.
 MOST_DEVICES = 4096
-#: Lines whose mere presence matters, by the name of what they are.
+#: Lines that matter just by being there, by a name for what they are.
 SEEN_WORDS = {
     "Call Trace:": "trace",
     "Call trace:": "trace",
@@ -27,7 +27,7 @@ MODULES = frozenset(
         *("virtio_gpu", "vmwgfx", "xe"),
     )
 )
-#: Texts of lines that state a fact and are of no family.
+#: Texts found in lines that state a fact but belong to no family.
 FACT_WORDS = (
     *SEEN_WORDS,
     "paravirtualized kernel on Xen",
@@ -45,7 +45,7 @@ FACT_WORDS = (
     ": BAR ",
     *(f"{name}  " for name in sorted(MODULES)),
 )
-#: Texts of lines that say whether a driver works.
+#: Texts found in lines that say whether a driver works.
 OUTCOME_WORDS = (
     " on minor ",
     "Link is Up",
@@ -58,7 +58,7 @@ OUTCOME_WORDS = (
     "probe of ",
     ": probe with driver ",
 )
-#: Flags of modules that make a kernel's developers ask for a run without them.
+#: Module flags for which kernel developers ask you to retry without the module.
 TAINTING = {"P": "proprietary", "O": "out-of-tree"}
 _DEVICE = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _XEN_PV = re.compile(r"kernel on Xen(?: PV)?\s*$|Xen version: .*preserve-AD")
@@ -76,62 +76,62 @@ _CAME_UP = (
 _PROBE_FAILED = re.compile(
     r"probe of (?P<first>\S{1,60}) failed|^\S{1,40} (?P<second>\S{1,60}): probe with driver \S+ failed"
 )
-#: A BAR's place, before 6.9 by its register; the first register is 0x10, and each has four bytes.
+#: The position of a BAR; before 6.9 as its register: the first is 0x10, and each has four bytes.
 _BAR = re.compile(
     rf"\b(?P<device>{_DEVICE}): (?:reg 0x(?P<register>[0-9a-f]{{2}})|BAR (?P<bar>[0-5])):?"
     r"(?: (?:re)?assigned)? \[mem 0x(?P<start>[0-9a-f]{5,16})-0x(?P<last>[0-9a-f]{5,16})\b"
     r"(?!.*(?:can't|failed))"
 )
 _FIRST_REGISTER, _BARS = 0x10, 6
-#: A row of lsmod; a module in the list of an oops, with its flags; and flags of a tainted kernel.
+#: An lsmod row; a module in an oops list, with its flags; and the flags of a tainted kernel.
 _LSMOD = re.compile(r"^(?P<module>\w{2,40})\s{2,}\d{4,12}\s{1,8}-?\d{1,6}(?:\s{1,4}[\w,-]*)?$")
 _LINKED = re.compile(r"(?P<module>[a-z]\w{1,40})(?:\((?P<flags>[A-Z+-]{1,8})\))?(?=\s|$)")
 _TAINTED = re.compile(r"\bTainted: (?P<letters>[A-Z][A-Z ]{0,32}?)(?=\s{1,8}[\d(]|\s*$)")
 _OPTION, _MOST_OPTIONS = re.compile(r"(?<!\S)([\w.-]{1,40})=([\w:,.-]{1,80})"), 64
 _REAL = re.compile(r"\[(?P<vendor>[0-9a-f]{4}):[0-9a-f]{4}\] type 00 class 0x(?P<kind>[0-9a-f]{2})")
-#: Vendors of the devices that hypervisors emulate; no emulated Intel device is a display.
+#: Vendors of devices that hypervisors emulate; emulated Intel devices are never displays.
 _EMULATED = frozenset(("1013", "1234", "1414", "15ad", "1af4", "1b36", "5853", "80ee"))
 _INTEL, _DISPLAY = "8086", "03"
-#: The MSR of PAT: three bits of each byte are a mode.
+#: The PAT MSR: three bits in each byte are a mode.
 _MSR_MODES = {0: "UC", 1: "WC", 4: "WT", 5: "WP", 6: "WB", 7: "UC-"}
 _SLOTS = 8
-#: Minimum number of characters of the MSR with 0x; a shorter number is truncated.
+#: Minimum number of characters in the MSR, including 0x; a shorter number was truncated.
 _SHORTEST_MSR = 14
-#: The hypervisor's layout, which a Xen guest without its own page tables cannot change.
+#: The hypervisor's layout; a Xen guest without its own page tables cannot change it.
 _XEN_LAYOUT = {1: "WT", 4: "WC", 5: "WP"}
 
 
 class BootFacts:
-    """The facts known so far about a boot; their memory is bounded."""
+    """The facts known so far about a boot; memory use is bounded."""
 
     def __init__(self) -> None:
         self.slots: tuple[str, ...] = ()
         self.has_no_pat_option = False
-        #: Names of ``SEEN_WORDS`` with a line so far.
+        #: Names in ``SEEN_WORDS`` for which a line was seen.
         self.seen: set[str] = set()
-        #: A device was named so long ago that it was dropped.
+        #: True if a device was dropped because it was named too long ago.
         self.is_forgetful = False
-        #: Boot options of the kernel, each with one value.
+        #: Kernel boot options, each with one value.
         self.options: set[str] = set()
-        #: A memory BAR has no addresses at the end of the boot.
+        #: True if a memory BAR has no addresses at the end of the boot.
         self.has_lost_bar = False
-        #: A line names a PCI device that no hypervisor emulates.
+        #: True if a line names a PCI device that no hypervisor emulates.
         self.has_real_device = False
         #: Devices whose BAR a driver failed to enlarge.
         self.resized: set[str] = set()
-        #: Loaded modules of ``MODULES``, and the first flag of modules that taint the kernel.
+        #: Loaded modules in ``MODULES``, and the first flag of each module that taints the kernel.
         self.modules: dict[str, None] = {}
         self.tainting: dict[str, str] = {}
-        #: Letters of a tainted kernel.
+        #: The taint letters of the kernel.
         self.taints: set[str] = set()
-        #: The places of BARs, by device and number.
+        #: Positions of BARs, by device and number.
         self.bars: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()
         self._is_xen = False
         self._bridges: OrderedDict[str, None] = OrderedDict()
         self._no_rom: OrderedDict[str, None] = OrderedDict()
 
     def take(self, placed: PlacedPiece) -> None:
-        """Process the next piece, whether it belongs to a family or not."""
+        """Process the next piece, whether or not it belongs to a family."""
         text, match = placed.text, placed.match
         for word, name in SEEN_WORDS.items():
             if name not in self.seen and word in text:
@@ -183,7 +183,7 @@ class BootFacts:
                 self.tainting[one["module"]] = next(flag for flag in one["flags"] if flag in TAINTING)
 
     def bar_at(self, start: int, end: int | None) -> tuple[str, str] | None:
-        """The BAR that contains a range's first byte: a description, and the device; None if unknown."""
+        """Return the BAR with a range's first byte, as a description and a device; None if unknown."""
         for (device, number), (first, after) in self.bars.items():
             if first <= start < after:
                 past = ", past its end" if end is not None and end > after else ""
@@ -196,7 +196,7 @@ class BootFacts:
             self.options |= {f"{name}={value}" for value in values.split(",")}
 
     def is_bridge(self, device: str | None, driver: str | None = None) -> bool:
-        """True if a line called the device a bridge, or if *driver* is the driver of bridges."""
+        """True if a line called the device a bridge, or if *driver* is the bridge driver."""
         return device in self._bridges or driver == "pcieport"
 
     def wants_rom(self, device: str | None) -> bool:
@@ -205,7 +205,7 @@ class BootFacts:
 
     @property
     def is_xen(self) -> bool:
-        """True for a Xen guest whose PAT the hypervisor has set."""
+        """True for a Xen guest whose PAT was set by the hypervisor."""
         layout = len(self.slots) > max(_XEN_LAYOUT)
         return self._is_xen or (layout and all(self.slots[at] == one for at, one in _XEN_LAYOUT.items()))
 
@@ -216,7 +216,7 @@ class BootFacts:
 
     @property
     def has_wc(self) -> bool | None:
-        """True if page tables can select write-combining; None if no line tells."""
+        """True if page tables can select write-combining; None if no line says."""
         if "WC" in self.slots:
             return not self.has_no_pat_option or self.is_xen
         return False if len(self.slots) >= _SLOTS or self.has_no_pat_option else None
@@ -234,7 +234,7 @@ def _is_real(vendor: str, kind: str) -> bool:
 
 
 def came_up(text: str) -> str | None:
-    """The device that works according to a line, or None."""
+    """Return the device that, according to a line, works; None if there is none."""
     for pattern in _CAME_UP:
         found = pattern.search(text)
         if found is not None:
@@ -243,7 +243,7 @@ def came_up(text: str) -> str | None:
 
 
 def probe_failed(text: str) -> str | None:
-    """The device whose driver failed to probe according to a line, or None."""
+    """Return the device whose driver, according to a line, failed to probe; None if there is none."""
     found = _PROBE_FAILED.search(text)
     return None if found is None else found["first"] or found["second"]
 

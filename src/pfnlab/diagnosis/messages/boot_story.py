@@ -1,4 +1,4 @@
-"""A boot as a story: its events judged by their last lines and its facts, one event per cause."""
+"""A boot as a story: events judged by how they ended and by the facts, one event per cause."""
 
 import re
 from collections import defaultdict
@@ -24,23 +24,23 @@ _SETUP = (
     "mtrr_state",
     "file_mtrr_boot",
 )
-#: The families without which the others are only facts.
+#: The families that make an event of this; without them the others are only facts.
 _ABOUT_PAT = frozenset(_SETUP[:5])
 #: Families about a claim that blocks a device; the claim's owner comes before the refused driver.
 _CLAIMS = ("file_iomem", "bar_not_reserved", "vmm_mmap_failed")
 _FOR_GUESTS = "vfio"
-#: Families whose rows are BARs by device, groups whose range a module may hold, and groups with a trace.
+#: Families whose rows are BARs, by device; groups whose range a module may hold; groups with a trace.
 _LISTS = frozenset({"file_lspci", "file_iomem"})
 _OF_HOLDERS = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected"})
 _OF_TRACES = frozenset({"warn_bug", "bad_page_map", "ioremap_ram"})
 _LOCKDOWN, _LINK = "devmem_lockdown", "pcie_link"
-#: Tasks that probe at each boot, and manage without an answer.
+#: Tasks that probe at every boot and can do without an answer.
 _SERVICES = re.compile(r"systemd|Xorg|X$|swapper|fwupd|dmidecode|lsmod|udev|biosdecode|kdump|smartd|lshw")
 _PORTS = "raw io port"
 _LINK_WIDTHS = re.compile(
     r"limited by (?P<speed>.+?) x(?P<now>\d+) link.*\(capable of .* x(?P<able>\d+) link"
 )
-#: A clause at the end of a line in which the kernel reports that it repaired something.
+#: A clause at the end of a line by which the kernel reports that it fixed something.
 _REPAIRED = re.compile(
     r"(?:^|[,;:.-] *)(?:has been |was |were |it )?"
     r"(?:corrected|fixing|fixed|working around|clearing|enabled|enabling)\b[^,;:]*$"
@@ -52,19 +52,19 @@ _BY_ITSELF = FamilyEnding(
     "There is nothing to do unless the error returns after a suspend.",
 )
 _LOUDNESS = (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS, FamilyVerdict.OTHER, FamilyVerdict.HARMLESS)
-#: Endings that are reported for each device; all others are reported for all devices together.
+#: Endings reported separately for each device; others are reported for all devices together.
 _RESIZED = "resize_refused"
 _OF_A_DEVICE = frozenset({"", "assigned", "rom_wanted", _RESIZED})
 _SOON = 100
-#: The kernel's reasons for a refused mapping, the calls that they explain, and lines between the two.
+#: The kernel's reasons for refusing a mapping, the calls they explain, and the lines in between.
 _REFUSALS = frozenset({"conflict", "reserve_failed", "reserve_empty", "map_expected"})
 _CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_refused"})
 _TOGETHER = 12
-#: A probe that failed, and the errors of one whose device has a BAR without addresses.
+#: A failed probe, and its errors if the device has a BAR without addresses.
 _GAVE_UP, _OF_LOST_BARS = "driver_gave_up", frozenset({"ENOMEM", "EINVAL", "ENODEV", "ENXIO", "EIO", "EPERM"})
-#: What a commit that broke something is to a bug.
+#: Roles in which a commit counts as the cause of a bug.
 _OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
-#: A window of at least this size is not a spare one reserved for hot plug (pci=hpmemsize).
+#: A window at least this large is not a spare one for hot plug (pci=hpmemsize).
 _LARGE_WINDOW = 1 << 24
 _FORGETFUL = (
     f"More than {MOST_DEVICES:,} devices are named; which of the first ones are bridges is forgotten."
@@ -72,7 +72,7 @@ _FORGETFUL = (
 
 
 def case_of(text: str, match: Match) -> str:
-    """Return the case, within the line's family, that the line alone implies, or an empty string."""
+    """Return the case in the line's family that the line alone implies, or an empty string."""
     if match.family.name == _LOCKDOWN:
         is_service = _SERVICES.match(match.values.get("comm", "")) is not None
         return "service" if is_service or _PORTS in text else ""
@@ -86,7 +86,7 @@ def case_of(text: str, match: Match) -> str:
 
 
 def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange) -> tuple[MessageEvent, ...]:
-    """The events of a boot in the order of their first lines, judged by everything up to its end."""
+    """Return a boot's events in order of their first lines, judged by everything up to its end."""
     fitting = [
         (event, _known(event, fit) if "commit" in event.texts else fit)
         for event, fit in [(event, event.fitted(kernel)) for event in growing]
@@ -110,7 +110,7 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
         judged.append((event, family, event if key is None else key))
     groups = defaultdict[object, list[tuple[GrowingEvent, Family]]](list)
     reasons = [(event, key) for event, _, key in judged if event.match.family.name in _REFUSALS]
-    # A driver gives up for want of the BAR that its device lost.
+    # A driver gives up because its device lost a BAR.
     lost = {
         event.said.get("device"): key
         for event, family, key in judged
@@ -130,13 +130,13 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
 
 
 def _is_near(call: GrowingEvent, reason: GrowingEvent) -> bool:
-    """True if a failed call and the kernel's reason for a refused mapping stand together."""
+    """True if a failed call and the kernel's reason for refusing a mapping are close together."""
     return max(call.line - reason.last_line, reason.line - call.last_line) <= _TOGETHER
 
 
 def _known(event: GrowingEvent, family: Family | None) -> Family | None:
-    """The family, with the bugs of a commit that the lines name; None if no bug is about it."""
-    # Few pastes name a commit, and its bugs need the switches of the model.
+    """Return the family, with the bugs of the commit that the lines name; None if it has no bugs."""
+    # Imported here because few pastes name a commit, and looking up its bugs needs the model's switches.
     from pfnlab.kernel.bugs.repairs import bugs_of_commit
 
     if family is None:
@@ -147,7 +147,7 @@ def _known(event: GrowingEvent, family: Family | None) -> Family | None:
 
 
 def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
-    """Merge events with one cause: the most serious is the head, and the cause precedes its symptoms."""
+    """Merge events with one cause: the most serious becomes the head; the cause precedes its symptoms."""
     head, family = min(group, key=_rank)
     for event, _ in group:
         if event is not head:
@@ -169,7 +169,7 @@ def _located(event: MessageEvent, facts: BootFacts, listed: Sequence[EventRow]) 
 
 
 def _listed_at(listed: Sequence[EventRow], row: EventRow) -> tuple[str, str] | None:
-    """The BAR at a range in pasted lists, whose rows begin with the device, as :meth:`BootFacts.bar_at`."""
+    """Like :meth:`BootFacts.bar_at`, but look in pasted lists, whose rows begin with the device."""
     for one in listed:
         device = one.name.partition(",")[0]
         if one.end is not None and one.start <= row.start < one.end and is_pci_address(device):
@@ -185,7 +185,7 @@ def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
 
 
 def _key(event: GrowingEvent, when: str, has_setup: bool) -> object | None:
-    """A key shared by events that are reported as one; None for an event reported separately."""
+    """Return a key shared by events that are reported as one; None for an event reported separately."""
     family, device = event.match.family, event.said.get("device")
     name = family.name
     if name in _SETUP and has_setup:
@@ -208,7 +208,7 @@ def _ending(event: GrowingEvent, facts: BootFacts) -> FamilyEnding | None:
 
 
 def _whens(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
-    """The words of the story that apply to an event, most specific first."""
+    """Yield the story words that apply to an event, most specific first."""
     if event.match.family.name == FAILURES:
         yield from _of_resource(event, facts)
     yield from event.endings
@@ -233,7 +233,7 @@ def _of_resource(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
     elif case == "rom" and facts.wants_rom(device):
         yield "rom_wanted"
     elif case == "window" and word.kind == "mem" and (word.size or 0) >= _LARGE_WINDOW:
-        # A device downstream that has lost a BAR has its own line.
+        # A downstream device that lost a BAR has its own line.
         yield "window" if facts.has_lost_bar else "window_needed"
     elif "assigned" not in event.endings:
         yield case
@@ -247,7 +247,7 @@ def _is_lost_bar(event: GrowingEvent) -> bool:
 
 
 def _is_resize(event: GrowingEvent) -> bool:
-    """True if a memory BAR got fewer bytes than requested, i.e. kept its old size."""
+    """True if a memory BAR is smaller than requested, i.e. kept its old size."""
     if "assigned" not in event.endings:
         return False
     wanted = resource_word(event.placed.text, False)
@@ -256,7 +256,7 @@ def _is_resize(event: GrowingEvent) -> bool:
 
 
 def _note(event: GrowingEvent, facts: BootFacts) -> None:
-    """Add facts about an event that only several rows, or other lines, show."""
+    """Add facts about an event that only several rows together, or other lines, reveal."""
     match event.match.family.name:
         case "file_memtype_list":
             event.notes += large_entries(event.rows)
@@ -274,7 +274,7 @@ def _note(event: GrowingEvent, facts: BootFacts) -> None:
 
 
 def _of_modules(family: Family, facts: BootFacts) -> Iterator[str]:
-    """Sentences about the loaded modules that matter to an event: who may hold its range, and who taints."""
+    """Yield sentences about loaded modules that matter to an event: possible range holders, and tainters."""
     if family.group in _OF_HOLDERS and facts.modules:
         yield f"Loaded modules that map device memory: {', '.join(facts.modules)}."
     if family.group not in _OF_TRACES:
@@ -288,7 +288,7 @@ def _of_modules(family: Family, facts: BootFacts) -> Iterator[str]:
 
 
 def _is_repaired(event: GrowingEvent, later: Sequence[GrowingEvent]) -> bool:
-    """True if the kernel reports that it repaired the failure, and no later line fails there."""
+    """True if the kernel reports that it fixed the failure and no later line shows a failure there."""
     family = event.match.family
     if family.kind is FamilyKind.FILE or family.verdict not in _LOUDNESS[:2]:
         return False

@@ -1,4 +1,4 @@
-"""Cases of a family: different meanings depending on values, functions of a call trace, and the kernel."""
+"""Cases of a family: its meaning depends on values, call trace functions, and the kernel."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -13,23 +13,23 @@ from pfnlab.diagnosis.messages.template_fields import error_of, mode_of
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 
-#: Flags of a VMA.
+#: VMA flags.
 _PFNMAP, _MIXEDMAP = 0x400, 0x1000_0000
-#: The bit of an x86 entry without a struct page.
+#: The bit in an x86 page-table entry that marks memory without a struct page.
 _SPECIAL = 0x200
-#: Bits, one of which is set in any entry with a frame: present, and on x86 for PROT_NONE.
+#: Any entry with a page frame has one of these bits set: present or, on x86, PROT_NONE.
 _PRESENT = 0x101
-#: On x86 a guest's low RAM ends here at the latest; elsewhere RAM begins at 1 GiB, and BARs lie below.
+#: Low RAM in an x86 guest ends here at the latest; elsewhere RAM begins at 1 GiB, with BARs below it.
 _X86_HOLE, _OTHER_RAM, _FOUR_GIB = 0x8000_0000, 0x4000_0000, 1 << 32
-#: No current guest has RAM above it; 64-bit BARs lie there.
+#: No current guest has RAM above this; 64-bit BARs lie there.
 _FAR = 1 << 39
 
 
 class KernelRange(msgspec.Struct, frozen=True):
-    """The possible releases of a kernel.
+    """The releases that a kernel may be.
 
     :param version: the output of ``uname -r``; empty if unknown
-    :param since: the first possible release, empty if unbounded; *until* is the last one
+    :param since: the first possible release; empty if unbounded; *until* is the last one
     """
 
     version: str = ""
@@ -37,7 +37,7 @@ class KernelRange(msgspec.Struct, frozen=True):
     until: str = ""
 
     def within(self, since: str, until: str) -> bool | None:
-        """True if the kernel lies between two releases, both included; None if unknown."""
+        """True if the kernel lies between two releases, inclusive; None if unknown."""
         return _within(self, since, until) if since or until else True
 
 
@@ -51,7 +51,7 @@ def _within(kernel: KernelRange, since: str, until: str) -> bool | None:
             first = last = None
         else:
             first = name.mainline[:3]
-            # Such a kernel has features of any later release.
+            # Such a kernel may have features of any later release.
             is_frozen = name.distribution is not None and name.distribution.backports is Backports.ANY
             last = None if is_frozen else first
     low, high = _release(since), _release(until)
@@ -73,11 +73,11 @@ def fitted(
     frames: Sequence[str],
     kernel: KernelRange,
 ) -> Family | None:
-    """The family, adapted to the first of its cases that fits.
+    """Return the family, adapted to the first case that fits.
 
-    :param values: texts of fields by name
+    :param values: field texts by name
     :param lines: the lines of the event
-    :param frames: functions of its call trace
+    :param frames: functions in its call trace
     :return: the family; None if it needs a case and no case fits
     """
     if not family.case:
@@ -90,7 +90,7 @@ def fitted(
 
 
 def possible(family: Family, kernel: KernelRange) -> Family:
-    """The family without the advice and remedies that the kernel rules out."""
+    """Return the family without the advice and remedies that the kernel rules out."""
     advice = tuple(one for one in family.advice if kernel.within(one.since, one.until) is not False)
     remedies = tuple(one for one in family.remedies if kernel.within(one.since, one.until) is not False)
     if len(advice) == len(family.advice) and len(remedies) == len(family.remedies):
@@ -99,7 +99,7 @@ def possible(family: Family, kernel: KernelRange) -> Family:
 
 
 def untried(family: Family, options: Collection[str]) -> Family:
-    """The family without the boot options that, according to the text, are already in use."""
+    """Return the family without boot options that, according to the text, are already in use."""
     found = [one for one in sorted(options) if any(one in text for text in _told(family))]
     for option in found:
         family = msgspec.structs.replace(
@@ -119,7 +119,7 @@ def _told(family: Family) -> tuple[str, ...]:
 
 
 def _without(option: str, text: str) -> str:
-    """A sentence without the alternative that suggests the option."""
+    """Return a sentence without the alternative that suggests the option."""
     return re.sub(rf",? or (?:the boot option |boot with ){re.escape(option)}(?![\w:=,-]*\w)", "", text)
 
 
@@ -149,7 +149,7 @@ def _fits(
 
 
 def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
-    """The values, modes and errors by their short names, plus conclusions from several of them."""
+    """Return values, modes and errors by their short names, plus conclusions from several of them."""
     facts = dict(values)
     for name in ("wanted", "granted", "existing", "differs"):
         mode = mode_of(values[name]) if name in values else None
@@ -170,7 +170,7 @@ def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
 
 
 def _target(iova: int, is_arm: bool) -> str:
-    """The kind of memory at an address of a guest: ``ram``, ``bar``, or empty if both are possible."""
+    """Return the kind of memory at a guest address: ``ram``, ``bar``, or empty if it may be either."""
     if iova >= _FAR:
         return "bar"
     if iova >= _FOUR_GIB:

@@ -1,4 +1,4 @@
-"""Possible releases of a line, by files, functions and forms that come and go: ``datings.toml``."""
+"""Releases that may print a line, dated by files, functions and forms that come and go (``datings.toml``)."""
 
 import re
 from functools import cache
@@ -9,10 +9,10 @@ from pfnlab.base.toml_text import package_tables
 
 
 class Dating(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a line that only some releases print.
+    """Part of a line that only some releases print.
 
     :param text: a regex that matches it
-    :param since: the first release with it, empty if unknown; *until* is the last one
+    :param since: the first release with it; empty if unknown; *until* is the last one
     """
 
     text: str
@@ -27,7 +27,7 @@ class _DatingFile(msgspec.Struct, forbid_unknown_fields=True):
 _DATINGS = package_tables(__package__, "datings.toml", _DatingFile).dating
 
 
-#: A line with none of these words has no dating; nearly every line is like that.
+#: A line with none of these words cannot be dated; that is nearly every line.
 _MAY_BE_DATED = re.compile(r"WARNING: |\.[chS]:\d|\+0x|UID: |\[vfio_pci_core\]|^[RE]IP: ")
 
 
@@ -37,7 +37,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], Dating], ...]:
 
 
 def dated(text: str) -> list[Dating]:
-    """The parts of a line that date it."""
+    """Return the parts of a line that date it."""
     if _MAY_BE_DATED.search(text) is None:
         return []
     return [one for pattern, one in _patterns() if pattern.search(text)]

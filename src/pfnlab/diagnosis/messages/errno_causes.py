@@ -1,4 +1,4 @@
-"""Causes of an errno, for each way to map physical memory: ``errnos.toml``, whose head describes its form."""
+"""Causes of an errno for each way to map physical memory (``errnos.toml``, whose top explains its format)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,15 +19,15 @@ _FILLING = frozenset(
     ("a", "an", "at", "by", "file", "for", "from", "in", "ioctl", "of", "on", "open", "the", "through")
 )
 
-#: The ending of the name of a way that is only the open of another.
+#: Name suffix of a way that is just the open() of another.
 _OPEN = "_open"
 
-#: Maximum number of characters shown of a word.
+#: Maximum number of characters of a word to show.
 _MOST = 60
 
 
 class MappingWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A way to map physical memory; the head of the file describes the fields."""
+    """A way to map physical memory; the top of the file describes the fields."""
 
     name: str
     title: str
@@ -38,8 +38,8 @@ class MappingWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ShownErrno(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A program that shows the errno.
 
-    :param on: a release whose model returns it
-    :param step: a part of the operation that fails
+    :param on: a release whose model returns the errno
+    :param step: part of the failing operation
     """
 
     program: str
@@ -48,7 +48,7 @@ class ShownErrno(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One cause of an errno, and how to check for it; the head of the file describes the fields."""
+    """One cause of an errno and how to check for it; the top of the file describes the fields."""
 
     errno: str
     ways: tuple[str, ...]
@@ -62,7 +62,7 @@ class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """The programs of litmus/ that show it."""
+        """The programs in litmus/ that show it."""
         return tuple(dict.fromkeys(one.program for one in self.shown))
 
 
@@ -74,7 +74,7 @@ class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno, most specific way first; raises Misuse if the errno or the way is unknown."""
+    """Return causes of an errno, most specific way first; raise Misuse if the errno or the way is unknown."""
     known = known_errnos()
     wanted = errno_name.strip().upper()
     if wanted not in known:
@@ -84,7 +84,7 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
 
 
 def ways_of(how: Sequence[str]) -> tuple[str, ...]:
-    """The ways that words name, then those they resemble; raises Misuse for unknown words or no way."""
+    """Return the ways that words name, then those they resemble; raise Misuse for unknown words or no way."""
     found: dict[str, None] = {}
     known = {way.name for way in all_causes().way}
     opens = any("open" in text.lower().split() for text in how)
@@ -92,7 +92,7 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
         ways = [way for way in all_causes().way if _names(way, word)]
         if not ways and word.lower() not in _FILLING:
             raise Misuse(f"{visible_name(word)[:_MOST]!r} is not a known way to map: write {_offered()}")
-        # Some files have causes of their own for open.
+        # Some files have separate causes for open().
         names = (way.name + _OPEN * (opens and way.name + _OPEN in known) for way in ways)
         found.update(dict.fromkeys(names))
     if not found:
@@ -101,12 +101,12 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
 
 
 def way_of(word: str) -> str:
-    """The most specific way that one word names, or an empty string."""
+    """Return the most specific way that one word names, or an empty string."""
     return next((way.name for way in all_causes().way if _names(way, word)), "") if word else ""
 
 
 def causes_of(errno_name: str, way: str) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno for the way with this name, most specific first; may be empty."""
+    """Return the causes of an errno for the way with this name, most specific first; may be empty."""
     return _of(errno_name, _special_first((way,)))
 
 
@@ -120,13 +120,13 @@ def _of(errno_name: str, ways: tuple[str, ...]) -> tuple[ErrnoCause, ...]:
 
 
 def known_errnos() -> tuple[str, ...]:
-    """The names of all errnos with a known cause, alphabetically."""
+    """Return the names of all errnos with a known cause, in alphabetical order."""
     return tuple(sorted({cause.errno for cause in all_causes().cause}))
 
 
 @cache
 def all_causes() -> CauseFile:
-    """The content of the file: its ways and causes; raises Defect if it is malformed."""
+    """Return the ways and causes in the file; raise Defect if it is malformed."""
     content = toml_content(read_text(_FILE, "file of causes", MOST_TOML), _FILE.name)
     try:
         return msgspec.convert(content, CauseFile)
@@ -135,14 +135,14 @@ def all_causes() -> CauseFile:
 
 
 def _names(way: MappingWay, word: str) -> bool:
-    """True if *word*, or its last path component, is a name of the way."""
+    """True if *word*, or its last path component, names the way."""
     plain = word.strip(".,:;?()'\"`").lower()
     forms = {plain, plain.rstrip("/").rpartition("/")[2]}
     return any(re.fullmatch(pattern, form) for pattern in way.words for form in forms)
 
 
 def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names and all names that they resemble, each before the ones it resembles."""
+    """Return the names plus all names they resemble, each before the ones it resembles."""
     likes = {way.name: way.like for way in all_causes().way}
 
     def reached(name: str) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
             yield from reached(like)
 
     order = [other for name in names for other in reached(name)]
-    # Its last position: a way that several resemble comes after all of them.
+    # Keep the last position: a way that several others resemble comes after all of them.
     return tuple(reversed(dict.fromkeys(reversed(order))))
 
 

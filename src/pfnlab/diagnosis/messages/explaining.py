@@ -1,4 +1,4 @@
-"""Any paste as events of machines and their boots: the entry point of this package."""
+"""Turn any paste into events, by machine and boot; the entry point of this package."""
 
 import codecs
 import re
@@ -18,15 +18,15 @@ from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, ResourceW
 from pfnlab.diagnosis.messages.scan import LogScan
 from pfnlab.diagnosis.messages.template_fields import error_of
 
-#: Maximum numbers of different events, and of lines not understood, that are kept.
+#: Maximum number of different events, and of lines not understood, to keep.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
-#: Limits within which a line of another family belongs to an event: lines, seconds, and number of events.
+#: A line of another family belongs to an event within these limits: lines, seconds, number of events.
 _NEAR, _SOON, _RECENT = 40, 2.0, 8
-#: The largest distance between relevant lines of one file: lspci -vvv prints long lists between them.
+#: Maximum distance between relevant lines in one file: lspci -vvv prints long lists between them.
 _NEAR_IN_FILE = 400
-#: Seconds by which timestamps may decrease within one boot: processors print concurrently.
+#: Seconds by which timestamps may go backwards within a boot, because processors print concurrently.
 _BACK = 1.0
-#: The values that lines of one event have in common.
+#: Values that all lines of one event share.
 _SIGNS = (
     *("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno", "failure", "node"),
     "function",
@@ -80,16 +80,16 @@ class PasteExplanation(msgspec.Struct, frozen=True):
 
     @property
     def events(self) -> tuple[message_event.MessageEvent, ...]:
-        """The events of all machines and boots."""
+        """The events on all machines and boots."""
         return tuple(event for one in self.machines for boot in one.boots for event in boot.events)
 
 
 def explain(
     stream: Iterable[bytes | str], *, kernel: str | None = None, known: Matcher | None = None
 ) -> PasteExplanation:
-    """Read a paste, log or mail of any length and find its events; no input raises an error.
+    """Find the events in a paste, log or mail of any length; no input raises an error.
 
-    :param stream: the bytes, in pieces of any size, like from an open file
+    :param stream: the bytes, in pieces of any size, e.g. an open file
     :param kernel: the version if the user gives it, e.g. ``6.1.85``
     """
     known = known or matcher()
@@ -103,12 +103,12 @@ def explain(
 
 
 def explain_line(text: str, *, kernel: str | None = None) -> PasteExplanation:
-    """The same as :func:`explain`, for one text in memory."""
+    """Like :func:`explain`, for one text in memory."""
     return explain([text.encode("utf-8", "replace")], kernel=kernel)
 
 
 def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
-    """The stream, decoded if it is UTF-16, as consoles of other systems write it."""
+    """Return the stream, decoded if it is UTF-16, which consoles on other systems write."""
     pieces = iter(stream)
     first = next(pieces, b"")
     if not isinstance(first, bytes) or not first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -123,16 +123,16 @@ def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
 
 #: The order of events.
 _line_of = attrgetter("line")
-#: The ending of a claim whose device works anyway.
+#: How a claim ends if the device works anyway.
 _CAME_UP = "came_up"
-#: Maximum number of machines that are checked for claims at each line.
+#: Maximum number of machines to check for claims at each line.
 _FEW = 8
-#: A device has six BARs; each line of a claim is a step for each of them.
+#: A device has six BARs; every claim line is a step for each of them.
 _MOST_CLAIMS = 8
 
 
 def _resource(word: ResourceWord) -> object:
-    """A key for a device's resource: a window of ports differs from a window of memory."""
+    """Return a key for a device's resource: a port window and a memory window differ."""
     return (word.slot, word.kind) if word.slot == "window" else word.slot or (word.kind, word.size)
 
 
@@ -141,19 +141,19 @@ class _Boot:
 
     def __init__(self) -> None:
         self.said: str = ""
-        #: The event that a line belongs to comes last.
+        #: The event that the last line belongs to is at the end.
         self.events: OrderedDict[message_event.GrowingEvent, None] = OrderedDict()
         self.by_sign: dict[tuple[object, ...], message_event.GrowingEvent] = {}
         self.facts = boot_facts.BootFacts()
-        #: Failures by device and slot, or size if a line has no slot; and those that end if a device works.
-        #: There are at most as many as events.
+        #: Failures by device and slot, or by size if a line names no slot; and failures that end if a device
+        #: works. There are never more than there are events.
         self.resources: dict[tuple[str, object], message_event.GrowingEvent] = {}
         self.claims: dict[str, list[message_event.GrowingEvent]] = {}
         self.stamp: float | None = None
         self.is_empty = True
 
     def heard(self, placed: PlacedPiece) -> None:
-        """Let a line that is not part of this boot's events end or restart them."""
+        """Let a line outside this boot's events end or restart them."""
         self.facts.take(placed)
         if not self.claims:
             return
@@ -163,7 +163,7 @@ class _Boot:
             claim.settled(placed, "" if failed else _CAME_UP)
 
     def remember(self, event: message_event.GrowingEvent, word: ResourceWord | None) -> None:
-        """Keep a failure that a later line may resolve."""
+        """Remember a failure that a later line may resolve."""
         device = event.said.get("device")
         if device is None:
             return
@@ -171,13 +171,13 @@ class _Boot:
             self.resources[device, _resource(word)] = event
         elif any(one.when == _CAME_UP for one in event.match.family.endings):
             driver = event.said.get("driver") or ""
-            # A user who wants the device for a guest is not helped by its own driver.
+            # Its own driver is no help to a user who wants the device for a guest.
             if not driver.startswith("vfio"):
                 claims = self.claims.setdefault(device, [])
                 claims += [event] if len(claims) < _MOST_CLAIMS else []
 
     def given(self, device: str | None, word: ResourceWord) -> list[message_event.GrowingEvent]:
-        """The failures that are resolved by a line that assigns addresses to a resource."""
+        """Return the failures that a line resolves by assigning addresses to a resource."""
         if not word.given or device is None:
             return []
         keys = (_resource(word), (word.kind, word.size))
@@ -185,7 +185,7 @@ class _Boot:
 
 
 class _Paste:
-    """All machines of a paste under construction."""
+    """All machines in a paste, under construction."""
 
     def __init__(self, kernel: str | None) -> None:
         self._kernel = kernel
@@ -203,7 +203,7 @@ class _Paste:
         if placed.match is not None:
             event = self._event(boot, placed, placed.match)
             if repeated is not None and event is not None:
-                # The logger repeats the line itself.
+                # The logger itself repeats the line.
                 event.folded(int(repeated[1]) - 1)
             return
         suppressed = _SUPPRESSED.search(placed.text)
@@ -220,11 +220,11 @@ class _Paste:
                 self._strange.append((placed.line, placed.text))
 
     def awaits_outcome(self) -> bool:
-        """True if a claim of a current boot may end with a later line."""
+        """True if a later line may still end a claim in a current boot."""
         return len(self._hosts) > _FEW or any(boots[-1].claims for boots in self._hosts.values())
 
     def explanation(self, lines: int) -> PasteExplanation:
-        """The explanation of the lines so far."""
+        """Return the explanation of the lines so far."""
         machines = []
         for host, boots in self._hosts.items():
             told = [self._told(boot) for boot in boots]
@@ -253,16 +253,16 @@ class _Paste:
         return kernel_said.KernelSaid("", sure, since, until)
 
     def _boot(self, placed: PlacedPiece) -> _Boot:
-        """The boot that a piece belongs to: a new one after a banner, or if timestamps decrease."""
+        """Return the boot that a piece belongs to; a banner or a decreasing timestamp starts a new one."""
         piece = placed.piece
         host = piece.host
         if not host and piece.stamp is None and len(self._hosts) == 1:
-            # A line copied without its beginning.
+            # The line was copied without its beginning.
             host = next(iter(self._hosts))
         if host and host not in self._hosts and list(self._hosts) == [""]:
             nameless = self._hosts[""]
             if len(nameless) == 1 and nameless[0].stamp is None:
-                # Words before the log, e.g. its first line as a title.
+                # Text that precedes the log, e.g. its first line used as a title.
                 self._hosts[host] = self._hosts.pop("")
         boots = self._hosts.get(host)
         if boots is None:
@@ -300,7 +300,7 @@ class _Paste:
         sign = self._sign(placed, match, word)
         same = boot.by_sign.get(sign)
         if family.needs_case and same is not None and not same.parts and not same.frames:
-            # An event opened again: its last time counts.
+            # The event was reopened: its last time counts.
             del boot.events[same], boot.by_sign[sign]
             self._kept -= 1
         elif same is not None and (family.name == FAILURES or _is_same(placed, match, same)):
@@ -309,7 +309,7 @@ class _Paste:
                 same.again(placed, match)
             else:
                 same.more(placed, match)
-            # The next lines belong to it again.
+            # The next lines belong to this event again.
             boot.events.move_to_end(same)
             return same
         recent = islice(reversed(boot.events), _RECENT)
@@ -330,7 +330,7 @@ class _Paste:
         return new
 
     def _sign(self, placed: PlacedPiece, match: Match, word: ResourceWord | None) -> tuple[object, ...]:
-        """A signature shared by lines that are equal except for their addresses."""
+        """Return a signature shared by lines that differ only in their addresses."""
         name = match.family.name
         if match.family.fact or match.family.kind is FamilyKind.FILE:
             return (name,)
@@ -345,20 +345,20 @@ def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
         return True
     if match.family.kind is FamilyKind.FILE:
         return placed.line - event.last_line <= _NEAR_IN_FILE
-    # Another commit is another event, however alike the lines are.
+    # A different commit means a different event, however similar the lines.
     same_commit = match.values.get("commit") == event.match.values.get("commit")
     return match.wording is event.match.wording and same_commit
 
 
 def _has_frame(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if a line belongs to the call trace of an earlier event."""
+    """True if a line belongs to an earlier event's call trace."""
     if event.match.family.name != match.family.name and event.match.family.name not in match.family.follows:
         return False
     return placed.line - event.last_line <= _NEAR and placed.piece.host == event.placed.piece.host
 
 
 def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if a line adds to an earlier event: its family follows that one, or words it differently."""
+    """True if a line adds to an earlier event: its family follows that event's, or words it differently."""
     if event.match.family.name in match.family.after and event.is_of(match):
         return True
     if match.family.fact or match.family.name == FAILURES or not _is_same_device(match, event):
@@ -384,7 +384,7 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
 
 
 def _fails_otherwise(match: Match, event: message_event.GrowingEvent) -> bool:
-    """True if both report failed calls of the same way, with different errors."""
+    """True if both report failed calls of the same way but with different errors."""
     families = match.family, event.match.family
     if families[0] is families[1] or not any(one.way for one in families):
         return False

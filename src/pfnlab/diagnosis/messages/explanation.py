@@ -183,9 +183,9 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
 
 
 def explained(paste: PasteExplanation) -> ExplainResult:
-    """The result for a paste."""
+    """Return the result for a paste."""
 
-    # One kernel prints the same lines again and again.
+    # A kernel prints the same lines over and over.
     @cache
     def bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
         return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
@@ -224,7 +224,7 @@ def explained(paste: PasteExplanation) -> ExplainResult:
 
 
 def things_of(boots: Iterable[ExplainedBoot]) -> list[tuple[ExplainedBoot, list[ExplainedEvent]]]:
-    """The events to review, grouped by cause and objects; certain ones come first."""
+    """Return the events to review, grouped by cause and objects; certain ones come first."""
     found: dict[object, tuple[ExplainedBoot, list[ExplainedEvent]]] = {}
     for place, boot in enumerate(boots):
         for event in boot.events:
@@ -234,14 +234,14 @@ def things_of(boots: Iterable[ExplainedBoot]) -> list[tuple[ExplainedBoot, list[
 
 
 def _known_of(boot: PastedBoot) -> set[str]:
-    """The names of the parts of a boot that a text contains: families, and others."""
+    """Return the names of the parts of a boot in a text: families and others."""
     version = {"version"} if boot.kernel.version else set()
     names = {part.family for event in boot.events for part in event.parts}
     return names | {event.family.name for event in boot.events} | boot.seen | version
 
 
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
-    """The causes of an errno for one way to map; raises Misuse if either is unknown."""
+    """Return the causes of an errno for one way to map; raise Misuse if either is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
     says = f"{call} never answers {errno_name.upper()}, as far as known: check the call before it."
@@ -340,5 +340,5 @@ def _remedies(event: MessageEvent) -> Iterator[str]:
 
 
 def _fits(one: Advice | Remedy, event: MessageEvent) -> bool:
-    """False if it is meant for PCI devices, and the event names a device of another kind."""
+    """False if it is meant for PCI devices but the event names another kind of device."""
     return not one.pci_only or event.device is None or is_pci_address(event.device)

@@ -1,4 +1,4 @@
-"""Families, read from the files of ``families/``, whose format is in ``form.txt`` there."""
+"""Families, read from the files in ``families/``; ``form.txt`` there describes their format."""
 
 from enum import Enum
 from functools import cache
@@ -15,25 +15,25 @@ class FamilyVerdict(Enum):
 
     HARMLESS = "harmless"
     LOOK = "look here"
-    #: It looks related to PFN mappings, and is not.
+    #: It looks related to PFN mappings but is not.
     OTHER = "another subject"
-    #: The line alone does not decide it; the meaning tells what does.
+    #: The line alone does not decide; the meaning says what does.
     DEPENDS = "depends"
 
 
 class FamilyKind(Enum):
-    """The origin of a family's lines."""
+    """Where a family's lines come from."""
 
-    #: One or more lines of a log.
+    #: One or more log lines.
     LOG = "log"
-    #: A part of a file, or of a command's output.
+    #: Part of a file or of a command's output.
     FILE = "file"
-    #: A line of a call trace: all lines of one trace form one event.
+    #: A call trace line; all lines in one trace form a single event.
     TRACE = "trace"
 
 
 class RangeEnd(Enum):
-    """The second number of a range in a wording."""
+    """The meaning of a range's second number in a wording."""
 
     INCLUSIVE = "inclusive"
     EXCLUSIVE = "exclusive"
@@ -42,7 +42,7 @@ class RangeEnd(Enum):
 
 
 class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One form in which the kernel, or a tool, prints the message."""
+    """One form in which the kernel or a tool prints the message."""
 
     text: str
     end: RangeEnd = RangeEnd.INCLUSIVE
@@ -69,7 +69,7 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A remedy that people tried."""
+    """A remedy that people have tried."""
 
     text: str
     works: str = ""
@@ -80,9 +80,9 @@ class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A possible end of a family's event, known only from other lines of the boot.
+    """A possible end of a family's event, known only from other lines in the boot.
 
-    :param when: a word of the story (boot_story.py), or the family of a line that belongs to the event
+    :param when: a story word (boot_story.py), or the family of a line that belongs to the event
     :param title: replaces the family's title; empty to keep it
     """
 
@@ -96,7 +96,7 @@ class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaseWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Conditions of a case; ``form.txt`` describes the fields."""
+    """The conditions for a case; ``form.txt`` describes the fields."""
 
     values: dict[str, str] = {}
     frames: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class CaseWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The meaning of a family's message in one case; None keeps the family's."""
+    """The meaning of a family's message in one case; None keeps the family's own value."""
 
     when: CaseWhen
     title: str | None = None
@@ -125,10 +125,9 @@ class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of message.
 
-    :param after: families whose event of the same range and task is joined by a line of this one, however
-        late
+    :param after: families whose events a line of this family joins, however late, if range and task match
     :param state: whether it describes a state rather than a failure
-    :param fact: whether every machine prints it: then there is one event per boot
+    :param fact: whether every machine prints it; if so, there is one event per boot
     """
 
     name: str
@@ -157,7 +156,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def ended(family: Family, ending: FamilyEnding) -> Family:
-    """The family of an event with this ending, whose meaning and advice replace the family's own."""
+    """Return the family for an event with this ending, which replaces the family's meaning and advice."""
     return msgspec.structs.replace(
         family,
         title=ending.title or family.title,
@@ -180,7 +179,7 @@ class _FamilyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_families(text: str, source: str) -> tuple[Family, ...]:
-    """The families of a file, in order; raises Misuse for invalid TOML, Defect for a wrong table."""
+    """Return the families in a file, in order; raise Misuse for invalid TOML, Defect for a wrong table."""
     try:
         return msgspec.convert(toml_content(text, source), _FamilyFile).family
     except msgspec.ValidationError as wrong:
@@ -189,7 +188,7 @@ def read_families(text: str, source: str) -> tuple[Family, ...]:
 
 @cache
 def families() -> tuple[Family, ...]:
-    """All families, by file and in its order; raises Defect for a wrong file, or a duplicate name."""
+    """Return all families, file by file, in file order; raise Defect for a wrong file or a duplicate name."""
     found: dict[str, Family] = {}
     for file in sorted(_HERE.glob("*.toml")):
         for one in read_families(file.read_text(encoding="utf-8"), file.name):

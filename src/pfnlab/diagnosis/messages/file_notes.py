@@ -1,4 +1,4 @@
-"""Notes about rows of files: large reservations, and MTRRs that overlap."""
+"""Notes about file rows: large reservations and overlapping MTRRs."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,17 @@ from pfnlab.base.units import size_text
 from pfnlab.diagnosis.messages.message_event import EventRow
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: Minimum size of the memory of a GPU or another large aperture.
+#: Minimum size of GPU memory or another large aperture.
 LARGE_APERTURE = 128 << 20
 #: Large entries below this address are mostly registers or configuration space.
 _HIGH = 4 << 30
 _UNCACHED = frozenset({CacheMode.UC, CacheMode.UC_MINUS})
-#: Maximum number of rows compared with each other: a processor has about ten MTRRs.
+#: Maximum number of rows to compare with each other: a processor has about ten MTRRs.
 _MOST = 64
 
 
 def large_entries(rows: Sequence[EventRow]) -> list[str]:
-    """Sentences about large entries of the memtype list, each once."""
+    """Return sentences about large entries in the memtype list, each once."""
     found: dict[str, None] = {}
     for row in rows:
         if row.end is None or row.end - row.start < LARGE_APERTURE or row.start < _HIGH or row.mode is None:
@@ -30,7 +30,7 @@ def large_entries(rows: Sequence[EventRow]) -> list[str]:
 
 
 def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:
-    """Sentences about overlapping MTRRs of two types: with a winner, and without one."""
+    """Return sentences about overlapping MTRRs of different types: those with a winner, and those without."""
     decided: dict[str, None] = {}
     undefined: dict[str, None] = {}
     some = [row for row in rows if row.end is not None and row.mode is not None][:_MOST]
@@ -53,7 +53,7 @@ def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:
 
 
 def _winner(one: CacheMode, other: CacheMode) -> CacheMode | None:
-    """The type of a range covered by two MTRRs: uncached wins, and write-through wins over write-back."""
+    """Return the type of a range in two MTRRs: uncached always wins, and write-through beats write-back."""
     both = {one, other}
     if CacheMode.UC in both:
         return CacheMode.UC

@@ -1,4 +1,4 @@
-"""Matches from the lines of a block: each piece alone, or joined with neighbours if a mailer broke a line."""
+"""Match the lines in a block, piece by piece, or joined with neighbours where a mailer broke a line."""
 
 import re
 from collections import deque
@@ -14,17 +14,17 @@ from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clea
 from pfnlab.diagnosis.messages.scan import LogBlock
 from pfnlab.diagnosis.messages.template_fields import FIELDS, is_plausible
 
-#: Lines after a piece that it may continue in, and before.
+#: How many lines after a piece it may continue in, and how many before.
 _AFTER, _BEFORE = 3, 1
-#: The most rows of a table before the first row with a word of it.
+#: Maximum number of table rows before the first row with one of the table's words.
 _MOST_ROWS = 64
-#: The shortest line that a mailer or a terminal breaks.
+#: The shortest line that a mailer or terminal breaks.
 _SHORTEST_BROKEN = 40
 _CUT = "A line break stands inside a value, which may be cut."
 
 
 class PlacedPiece(msgspec.Struct, frozen=True):
-    """A piece with its place, the number of its last line, and the text of all its lines."""
+    """A piece with its position, the number of its last line, and the text of all its lines."""
 
     line: int
     piece: LogPiece
@@ -35,7 +35,7 @@ class PlacedPiece(msgspec.Struct, frozen=True):
 
 
 class _Slot(msgspec.Struct):
-    """A piece of a block, which an earlier piece may have consumed."""
+    """A piece in a block; an earlier piece may have consumed it."""
 
     line: int
     place: int
@@ -45,10 +45,10 @@ class _Slot(msgspec.Struct):
 
 
 class Joiner:
-    """Finds the messages of blocks, and lines of no family that state a fact.
+    """Finds messages in blocks, and lines of no family that state a fact.
 
-    :param facts: texts that such lines have
-    :param outcomes: texts of lines that matter if an event waits for them
+    :param facts: texts found in such lines
+    :param outcomes: texts found in lines that matter if an event is waiting for them
     """
 
     def __init__(self, known: Matcher, facts: Sequence[str], outcomes: Sequence[str] = ()) -> None:
@@ -59,9 +59,9 @@ class Joiner:
         self._cache: dict[int, list[_Slot]] = {}
 
     def found(self, block: LogBlock, is_awaited: Callable[[], bool] = lambda: True) -> Iterator[PlacedPiece]:
-        """The pieces of a block that are messages, or state a fact, in order.
+        """Yield the pieces in a block that are messages or state a fact, in order.
 
-        :param is_awaited: whether an event so far waits for an outcome
+        :param is_awaited: whether an event is still waiting for an outcome
         """
         self._block, self._cache = block, {}
         hits = {hit for hit in block.hits if block.begin <= hit < block.end}
@@ -91,7 +91,7 @@ class Joiner:
                 queue.appendleft(at + 1)
 
     def _table(self, at: int, placed: PlacedPiece, family: Family, done: set[int]) -> Iterator[PlacedPiece]:
-        """A row, with the rows directly before and after it, whatever their words."""
+        """Yield a row and the rows directly before and after it, whatever their words."""
         before = []
         for place in range(at - 1, max(self._block.begin, at - _MOST_ROWS) - 1, -1):
             row = None if place in done else self._row(place, family)
@@ -128,12 +128,12 @@ class Joiner:
         return relation
 
     def _may_match(self, at: int) -> bool:
-        """A quick test of the raw line, before it is cleaned."""
+        """A quick test on the raw line, before cleaning."""
         lines = self._block.lines
         line = lines[at][:MOST_LINE]
 
         def around() -> str:
-            # A line with a timestamp begins a message: none goes on across it.
+            # A line with a timestamp begins a message, so no message continues across it.
             first = at if at < _BEFORE or STAMPED.match(line) else at - _BEFORE
             last = at + 1
             while last < min(at + 1 + _AFTER, len(lines)) and not STAMPED.match(lines[last]):
@@ -173,14 +173,14 @@ class Joiner:
         return PlacedPiece(slot.line, slot.piece, alone, slot.line, slot.piece.text)
 
     def _may_be_a_part(self, slot: _Slot, match: Match) -> bool:
-        """True if a line consists only of a name, and may be part of a message that was broken near it."""
+        """True if a line is just a name and may be part of a message that was broken nearby."""
         if match.family.kind is not FamilyKind.TRACE:
             return match.family.needs_case
         before = self._before(slot)
         return before is not None and "WARNING:" in before.piece.text
 
     def _glued(self, slot: _Slot, after: list[_Slot], alone: Match | None) -> PlacedPiece | None:
-        """The match of a line marked as continued, unless the line alone matches more."""
+        """Return the match for a line marked as continued, unless the line alone matches more."""
         count = 0
         while count < len(after) and (slot, *after)[count].glued:
             count += 1
@@ -200,7 +200,7 @@ class Joiner:
         return self._finished(run, text, match, after[count:])
 
     def _seam(self, at: int) -> str:
-        """The blank between a continued line and the next, if either has one."""
+        """Return the blank between a continued line and the next, if either has one."""
         first, second = (line.rstrip(b"\r\n") for line in self._block.lines[at : at + 2])
         return " " if first.endswith(b" =") or clean(second).startswith(" ") else ""
 
@@ -219,7 +219,7 @@ class Joiner:
         return best
 
     def _perhaps_longer(self, text: str, match: Match, following: list[_Slot]) -> tuple[str, Match] | None:
-        """The match with one more line, if a value continues there: ``uncached`` and ``-minus``, or slots."""
+        """Return the match with one more line if a value continues there: ``uncached``, ``-minus``, slots."""
         if not following or len(text) < _SHORTEST_BROKEN:
             return None
         more = following[0].piece.text
@@ -230,7 +230,7 @@ class Joiner:
             longer = self._known.whole(whole)
             if longer is None or longer.family is not match.family or longer.reach[0] != match.reach[0]:
                 continue
-            # After a blank any text continues an open field.
+            # After a blank, any text continues an open field.
             goes_on = longer.reach[1] == len(whole) if not seam else longer.reach[1] > len(text)
             if not goes_on or (seam and longer.wording.text.endswith(("{text}", "{holder}", "{path}"))):
                 continue
@@ -256,7 +256,7 @@ class Joiner:
         return PlacedPiece(first.line, first.piece, match, last, text, doubts)
 
     def _joined(self, slot: _Slot, after: list[_Slot]) -> PlacedPiece | None:
-        """A match of the piece with its neighbours."""
+        """Return a match for the piece joined with its neighbours."""
         for run in self._runs(slot, after):
             for text, places in _joins(run):
                 match = self._known.whole(text)
@@ -279,7 +279,7 @@ class Joiner:
                 yield [before, slot, *after[:count]]
 
     def _after(self, slot: _Slot) -> list[_Slot]:
-        """The pieces in which a piece may continue: without a prefix, and not messages themselves."""
+        """Return the pieces that may continue a piece: unprefixed ones that are not messages themselves."""
         at = slot.line - self._block.first
         found: list[_Slot] = []
         if slot.place + 1 < len(self._slots(at)):
@@ -310,7 +310,7 @@ def _fact(slot: _Slot) -> PlacedPiece:
 
 
 def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
-    """The possible texts of a run of pieces, broken at blanks or inside words, with the break positions."""
+    """Yield the possible texts of a run of pieces, broken at blanks or inside words, with break positions."""
     texts = [one.piece.text for one in run]
     choices = [("",) if one.glued else (" ", "") for one in run[:-1]]
     for seams in product(*choices):
@@ -322,7 +322,7 @@ def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
 
 
 def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
-    """Doubts about names split by a line break: whether or not a blank belongs there."""
+    """Return doubts about names split by a line break: a blank may or may not belong there."""
     found = []
     for name in ("comm", "device", "driver", "holder"):
         value = match.values.get(name, "")

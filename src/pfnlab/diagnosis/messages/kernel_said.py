@@ -1,4 +1,4 @@
-"""The kernel that printed lines: its version if one states it, else the releases with this wording."""
+"""The kernel that printed lines: its version if a line states it, else the releases with this wording."""
 
 import re
 from enum import Enum
@@ -22,16 +22,16 @@ _SAID = (
     re.compile(r"/linux(?:-[a-z][\w.]{0,40}){0,3}-(\d\.\d{1,3}(?:\.\d{1,3})?)/(?:mm|arch|drivers|kernel)/"),
 )
 
-#: A version that hides its point release, and the release that a distribution's line says it was built from.
+#: A version that hides its point release, and the release that a distribution says it was built from.
 _HIDDEN = re.compile(r"(?P<release>\d{1,2}\.\d{1,3})\.0-")
 _BUILT_FROM = re.compile(
     r"\bDebian (?:\d+:)?(?P<debian>\d{1,2}\.\d{1,3}\.\d{1,4})-"
     r"|\(Ubuntu \S{1,60} (?P<ubuntu>\d{1,2}\.\d{1,3}\.\d{1,4})\)"
 )
 
-#: Text of every line that may have a version.
+#: Text found in every line that may have a version.
 VERSION_WORDS = ("Linux version", "Not tainted", "Tainted:", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
-#: Text that these patterns require; nearly no line has it.
+#: Text that these patterns require; hardly any line has it.
 _VERSION_PARTS = ("Linux ", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", "/linux")
 
 
@@ -45,10 +45,10 @@ class KernelSure(Enum):
 
 
 class KernelSaid(msgspec.Struct, frozen=True):
-    """The kernel of a boot.
+    """The kernel in a boot.
 
-    :param version: e.g. ``6.1.85-1-generic``; empty if only the wording gives a hint
-    :param since: the first release with all wordings of the boot, empty if unbounded
+    :param version: e.g. ``6.1.85-1-generic``; empty if the wording is the only hint
+    :param since: the first release with all wordings in the boot; empty if unbounded
     :param until: the last such release
     """
 
@@ -59,12 +59,12 @@ class KernelSaid(msgspec.Struct, frozen=True):
 
     @property
     def range(self) -> KernelRange:
-        """Its possible releases."""
+        """The releases it may be."""
         return KernelRange(self.version, self.since, self.until)
 
 
 def version_in(text: str) -> str | None:
-    """The kernel's version in a line, or None."""
+    """Return the kernel version in a line, or None."""
     for part in _VERSION_PARTS:
         if part in text:
             break
@@ -80,7 +80,7 @@ def version_in(text: str) -> str | None:
 
 
 def _is_kernel(name: str) -> bool:
-    """True if the bugs of such a kernel can be looked up; a damaged banner has any text."""
+    """True if the bugs of such a kernel can be looked up; a damaged banner may have any text here."""
     try:
         kernel_name(name)
     except Misuse:
@@ -89,17 +89,17 @@ def _is_kernel(name: str) -> bool:
 
 
 def _built_from(version: str, text: str) -> str:
-    """The stable release of a packaged kernel, if its version hides the point and the line has it."""
+    """Return the stable release of a packaged kernel if its version hides it but the line has it."""
     hidden = _HIDDEN.match(version)
     if hidden is None:
         return ""
-    # The line names its compiler's package too.
+    # The line also names the compiler's package.
     said = (found["debian"] or found["ubuntu"] for found in _BUILT_FROM.finditer(text))
     return next((one for one in said if one.startswith(f"{hidden['release']}.")), "")
 
 
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
-    """The first and last release with all of several wordings; both empty if no release has all.
+    """Return the first and last release that has all of several wordings; both empty if none does.
 
     Either is empty if unbounded.
     """

@@ -1,8 +1,8 @@
-"""The relation of a line to messages, decided once for all lines that differ only in their numbers.
+"""A line's relation to messages, decided once for all lines that differ only in their numbers.
 
-Most lines of a long log with a word of some message belong to no message. A line is decided by its shape, its
-text with all digits zeroed, if nothing else can matter: it begins with a timestamp, as does the next line, so
-no message continues across them, and it has no markup.
+In a long log, most lines with a word from some message belong to no message. The shape of a line, its text
+with all digits zeroed, decides if nothing else can matter: the line and the next both begin with a timestamp,
+so no message continues across them, and there is no markup.
 """
 
 import re
@@ -13,19 +13,19 @@ from functools import partial
 from pfnlab.diagnosis.messages.matching import Matcher
 from pfnlab.diagnosis.messages.paste import clean, is_sound, pieces
 
-#: A raw line with a timestamp before everything else.
+#: A raw line that begins with a timestamp.
 STAMPED = re.compile(rb"\[ {0,8}[0-9]{1,7}\.[0-9]{6}\] ")
 _ZEROED = bytes.maketrans(b"123456789", b"000000000")
 _NUMBER = re.compile("(?<=0x)[0-9a-f]+|[0-9]")
 _HEX = re.compile(rb"(?<=0x)[0-9a-f]*[a-f][0-9a-f]*")
 _DIGITS = "0123456789"
-#: The longest line whose shape is kept, the most shapes, and how often a shape is seen before it is decided:
-#: that costs as much as to read a dozen lines.
+#: The longest line whose shape is kept; the maximum number of shapes; and how often a shape must be seen
+#: before it is decided, because that costs as much as reading a dozen lines.
 _LONGEST, _MOST, _OFTEN = 512, 1 << 14, 12
 
 
 class Relation(Enum):
-    """The relation of a line to messages."""
+    """A line's relation to messages."""
 
     NONE = "of none"
     OUTCOME = "of none, and matters to an event that waits for it"
@@ -34,10 +34,10 @@ class Relation(Enum):
 
 
 class LineRelations:
-    """The relation of each shape of lines.
+    """Each line shape's relation to messages.
 
-    :param facts: texts of lines that state a fact
-    :param outcomes: texts of lines that matter if an event waits for them
+    :param facts: texts found in lines that state a fact
+    :param outcomes: texts found in lines that matter if an event is waiting for them
     """
 
     def __init__(self, known: Matcher, facts: Sequence[str], outcomes: Sequence[str]) -> None:
@@ -48,11 +48,11 @@ class LineRelations:
         words = sorted(with_digits, key=len, reverse=True)
         self._words = [(word, word.encode(), word.encode().translate(_ZEROED)) for word in words]
         self._with_words: dict[bytes, tuple[bytes, ...]] = {}
-        #: The relation of a shape with words that have digits, or how often it was seen.
+        #: The relation of a shape and its words with digits, or how often it was seen.
         self._relations: dict[tuple[bytes, ...], Relation | int] = {}
 
     def relation(self, line: bytes, following: bytes) -> Relation:
-        """The relation of a raw line, given the line after it; ANY if it depends on more than its shape."""
+        """Return a raw line's relation, given the next line; ANY if it depends on more than the shape."""
         stamp = STAMPED.match(line)
         if stamp is None or len(line) > _LONGEST or STAMPED.match(following) is None:
             return Relation.ANY
@@ -88,7 +88,7 @@ class LineRelations:
         return any(self._known.is_possible(piece.text) for piece in found)
 
     def _variants(self, line: str) -> Iterator[str]:
-        """The line with other numbers, but the same words: a field may accept some numbers and not others."""
+        """Yield the line with other numbers but the same words: a field may accept only some numbers."""
         yield line
         kept = "|".join(re.escape(word) for word, _, _ in self._words if word in line)
         parts = re.split(f"({kept})", line) if kept else [line]

@@ -1,4 +1,4 @@
-"""The family of a text: all templates at once, and the words that a text needs for any of them."""
+"""Find the family of a text: try all templates at once, by the words a text needs for any of them."""
 
 import re
 from collections import defaultdict
@@ -16,17 +16,17 @@ from pfnlab.diagnosis.messages.template_fields import is_plausible
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-#: The most texts with a cached answer, as each is queried several times in a row; the most shapes, of which a
-#: log has few; and the longest text whose shape is cached.
+#: Maximum number of texts with a cached answer (each is queried several times in a row), and of shapes (a log
+#: has few); and the longest text whose shape is cached.
 _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
 
 
 class Match(msgspec.Struct, frozen=True):
     """A text that matches a family.
 
-    :param missing: fields that a whole line has and this text lacks
+    :param missing: fields that a whole line has but this text lacks
     :param whole: whether the text has all of the template's words
-    :param reach: number of characters of the text that the template covers
+    :param reach: number of characters in the text that the template covers
     """
 
     family: Family
@@ -43,20 +43,20 @@ class _Entry(msgspec.Struct, frozen=True):
     template: LineTemplate
     needed: tuple[tuple[str, ...], ...]
     telling: tuple[tuple[str, ...], ...]
-    # Of both, those without a word that may be a number.
+    # From both, those without a word that may be a number.
     needed_words: tuple[tuple[str, ...], ...]
     telling_words: tuple[tuple[str, ...], ...]
 
 
 class _Likely(msgspec.Struct):
-    """The possible entries of a text, by its words alone.
+    """The entries that may match a text, judging by its words alone.
 
-    All texts of one shape share these entries, so words that may be numbers are ignored.
+    All texts with the same shape share these entries, so words that may be numbers are ignored.
 
     :param entries: the entries with a seed in the text
     :param whole: the entries whose words are all in the text
-    :param telling: whether the text has all distinctive words of any entry
-    :ivar last: the position in *whole* of the entry that matched the last such text; -1 at first
+    :param telling: whether the text has all the distinctive words of any entry
+    :ivar last: the position in *whole* of the entry that matched the last such text; initially -1
     """
 
     entries: tuple[_Entry, ...]
@@ -66,7 +66,7 @@ class _Likely(msgspec.Struct):
 
 
 class Matcher:
-    """All wordings of some families; raises Defect for a wrong template."""
+    """Matches all wordings of some families; raises Defect for a wrong template."""
 
     def __init__(self, known: Iterable[Family]) -> None:
         self._entries = [
@@ -87,7 +87,7 @@ class Matcher:
         self._whole: dict[str, Match | None] = {}
         self._shapes = WordShapes(self.seeds)
         for at, (some, _) in enumerate(wanted):
-            # No seed contains the end of a line.
+            # No seed contains a line end.
             texts = "\n".join({text for choice in some for text in choice})
             for seed in self.seeds:
                 if seed in texts:
@@ -98,7 +98,7 @@ class Matcher:
         return bool(self._by_words(text).entries)
 
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
-        """True if a line may belong to a family, by its words, or with *beside* also by its neighbours'."""
+        """True if a line may belong to a family, judging by its words and, with *beside*, its neighbours'."""
         likely = self._by_words(text)
         if likely.telling or not likely.entries:
             return likely.telling
@@ -106,7 +106,7 @@ class Matcher:
         return any(_has_telling(entry.telling, around) for entry in likely.entries)
 
     def whole(self, text: str) -> Match | None:
-        """The best match of a whole line: the template that covers most of the text."""
+        """Return the best match for a whole line: the template that covers the most text."""
         if text not in self._whole:
             _keep(self._whole, text, self._best(text), _MOST_RECENT)
         return self._whole[text]
@@ -114,7 +114,7 @@ class Matcher:
     def _best(self, text: str) -> Match | None:
         likely = self._by_words(text)
         best: Match | None = None
-        # The entry of the last text with these words nearly always matches this one too.
+        # The entry for the last text with these words nearly always matches this text too.
         tried = likely.last
         for at in chain((tried,), range(len(likely.whole))) if tried >= 0 else range(len(likely.whole)):
             entry, first = likely.whole[at], at < likely.last
@@ -130,13 +130,13 @@ class Matcher:
 
     @property
     def words(self) -> frozenset[str]:
-        """All words of the templates, and the seeds."""
+        """All words in the templates, and the seeds."""
         return frozenset(
             chain(self.seeds, *(chain(*entry.needed, *entry.telling) for entry in self._entries))
         )
 
     def is_possible(self, text: str) -> bool:
-        """True if a line would match a template, whole or incomplete, if its values were plausible."""
+        """True if a line, whole or incomplete, would match a template if its values were plausible."""
         if self.whole(text) is not None:
             return True
         return any(
@@ -145,7 +145,7 @@ class Matcher:
         )
 
     def row(self, family: Family, text: str) -> Match | None:
-        """The match of a table's row that adjoins other rows, whatever its words; None if it is not a row."""
+        """Match a table row next to other rows, whatever its words; return None if it is not a row."""
         for entry in self._entries:
             if entry.family is family and entry.wording.every_row:
                 found = entry.template.match(text)
@@ -154,7 +154,7 @@ class Matcher:
         return None
 
     def abridged(self, text: str) -> Match | None:
-        """The best match of an incomplete line, by its longest literal."""
+        """Return the best match for an incomplete line, by its longest literal."""
         best: tuple[int, int, int, Match] | None = None
         for entry in self._by_words(text).entries:
             if not entry.wording.abridged or not entry.template.key:
@@ -190,12 +190,12 @@ class Matcher:
 
 @cache
 def matcher() -> Matcher:
-    """The matcher of all families that pfnlab knows."""
+    """Return the matcher for all families pfnlab knows."""
     return Matcher(families())
 
 
 def _keep(known: dict[Key, Value], key: Key, value: Value, most: int) -> None:
-    """Cache one more value; if there are too many, drop the others."""
+    """Cache one more value; if there are too many, drop all the others."""
     if len(known) >= most:
         known.clear()
     known[key] = value
@@ -221,7 +221,7 @@ def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
 
 
 def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:
-    """False if no match of the entry could cover more than *best*, or as much if it is *first*."""
+    """False if no match for the entry could cover more than *best*, or as much if it is *first*."""
     return best.reach[1] - best.reach[0] < length or len(entry.template.fields) + first > _said(best)
 
 
@@ -236,7 +236,7 @@ def _said(best: Match) -> int:
 
 
 def _present(entry: _Entry, text: str) -> int:
-    """The number of characters of needed words in a text, minus those of missing words."""
+    """Return how many characters the needed words in a text have, minus those of the missing words."""
     found = 0
     for group in entry.needed:
         here = [len(word) for word in group if word in text]
@@ -249,7 +249,7 @@ def _plain(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _telling(template: LineTemplate) -> tuple[tuple[str, ...], ...]:
-    """The words, without punctuation, of each choice of the longest literal; a line has those of one."""
+    """Return the words in each choice of the longest literal, without punctuation; a line has all of one."""
     if template.key:
         return tuple(tuple(re.findall(r"\w+", key)) for key in template.key)
     single = [group[0] for group in template.needed if len(group) == 1]

@@ -1,4 +1,4 @@
-"""Events: each collects the facts from all lines about one incident."""
+"""Events: each collects the facts from every line about one incident."""
 
 import re
 from typing import Any
@@ -14,28 +14,28 @@ from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.template_fields import FIELDS, SaidRange, error_of, mode_of, range_of
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: Maximum numbers of rows, parts and trace functions kept per event; counting continues.
+#: Maximum number of rows, parts and trace functions to keep per event; counting continues.
 MOST_ROWS, MOST_PARTS, MOST_FRAMES = 256, 32, 64
-#: The longest name of a task that a kernel prints.
+#: The longest task name that a kernel prints.
 _LONGEST_COMM = 15
 
 
-#: The fields with an error.
+#: Fields that hold an error.
 _ERRORS = frozenset({"errno", "failure"})
-#: The name of a BAR in a table of resources, and a claim of the part with the firmware's screen.
+#: A BAR's name in a resource table, and a claim on the part that holds the firmware's screen.
 _BAR = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _BOOT_SCREEN = re.compile(r"BOOTFB|simple|efi(?:fb|drm)|vesa|offb|ofdrm|hyperv_fb|Video RAM")
-#: Text before the function in which the kernel was.
+#: Text that precedes the function in which the kernel was executing.
 _STOPPED_AT = re.compile(r"\b(?:RIP|EIP|IP|PC is at|pc|NIP|epc)\b")
 
-#: Kinds of messages whose ranges are whole pages.
+#: Kinds of messages with whole-page ranges.
 _OF_PAGES = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected", "ioremap_error"})
 _PAGE = 4096
 _NO_PAGES = "The range is not of whole pages: a part of a number may be missing."
 
 
 class EventRow(msgspec.Struct, frozen=True):
-    """One range of an event, half-open.
+    """One range in an event, half-open.
 
     :param end: None if the line has a single address
     """
@@ -47,7 +47,7 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class EventPart(msgspec.Struct, frozen=True):
-    """A further line of an event; *family* is the name of the line's own family."""
+    """A further line in an event; *family* names the line's own family."""
 
     line: int
     text: str
@@ -57,17 +57,17 @@ class EventPart(msgspec.Struct, frozen=True):
 class MessageEvent(msgspec.Struct, frozen=True):
     """One event, described by one or more lines.
 
-    A fact that no line states is None or empty, and *unsure* names it.
+    Facts that no line states are None or empty and are named in *unsure*.
 
     :param count: how often it happened, including lines that a logger folded
     :param text: the first line, with damage from the paste repaired
-    :param line: its number, from 1; *last_line* is that of the last line of the event
-    :param start: the first byte of the range of the first line; *end* the byte after its last
-    :param existing: modes already present, in the order of the line
+    :param line: its number, from 1; *last_line* is the number of the event's last line
+    :param start: the first byte of the range in the first line; *end* is the byte after its last
+    :param existing: modes already present, in line order
     :param holder: the name of the owner that blocks it
     :param family: its family, with the verdict and the meaning decided at the end of the boot
-    :param way: the way to map of errnos.toml whose call failed; empty if the lines name no way
-    :param rows: all ranges of the event, in the order of lines; at most the first ``MOST_ROWS``
+    :param way: the way to map (errnos.toml) whose call failed; empty if the lines name none
+    :param rows: all ranges in the event, in line order; at most the first ``MOST_ROWS``
     :param notes: sentences about several of its rows
     """
 
@@ -96,8 +96,8 @@ class MessageEvent(msgspec.Struct, frozen=True):
 class GrowingEvent:
     """An event under construction.
 
-    :param case: the case of its family, according to its lines
-    :ivar endings: words of the story that later lines of the boot add
+    :param case: the case in its family, according to its lines
+    :ivar endings: story words added by later lines in the boot
     """
 
     def __init__(self, placed: PlacedPiece, match: Match, case: str = "") -> None:
@@ -112,7 +112,7 @@ class GrowingEvent:
         self.doubts: dict[str, None] = dict.fromkeys(placed.doubts)
         self.wordings: list[Wording | Dating] = [match.wording] if match.whole else []
         self.wordings += dated(placed.text)
-        #: Texts of fields by name, and the functions of a call trace.
+        #: Field texts by name, and the functions in a call trace.
         self.texts: dict[str, str] = dict(match.values)
         self.frames: dict[str, None] = {}
         self._bar: tuple[str, SaidRange] | None = None
@@ -128,11 +128,11 @@ class GrowingEvent:
 
     @property
     def range(self) -> tuple[int, int | None] | None:
-        """The range of the first line."""
+        """The range in the first line."""
         return (self.said["start"], self.said["end"]) if "start" in self.said else None
 
     def overlaps(self, match: Match) -> bool:
-        """True unless both the line and the event have ranges and none of these overlap."""
+        """True unless both the line and the event have ranges and none of them overlap."""
         said = range_of(match.values, match.wording)
         if said is None or not self.rows:
             return True
@@ -143,7 +143,7 @@ class GrowingEvent:
         )
 
     def overlaps_event(self, other: "GrowingEvent") -> bool:
-        """True if the first or last range of one event overlaps one of the other's."""
+        """True if the first or last range of one event overlaps the first or last of the other."""
         return any(
             one.start < (row.start + 1 if row.end is None else row.end)
             and row.start < (one.start + 1 if one.end is None else one.end)
@@ -152,7 +152,7 @@ class GrowingEvent:
         )
 
     def is_of(self, match: Match) -> bool:
-        """True if a line names the event's range, and no other task."""
+        """True if a line names the event's range and no other task."""
         said = range_of(match.values, match.wording)
         if said is None or (said.start, said.end) not in ((row.start, row.end) for row in self._ends):
             return False
@@ -172,18 +172,18 @@ class GrowingEvent:
         self._moved(placed)
         before = len(self.rows)
         self._add_row(match)
-        # A header line of a file is not a row.
+        # A file's header line is not a row.
         self.count += not is_file or len(self.rows) > before or len(self.rows) == MOST_ROWS
         if is_file:
             values = _values(match)
             if self.said.get("device") != values.get("device", self.said.get("device")):
-                # The row's device is named next to the row.
+                # The device is named next to its row.
                 values["device"] = self.said["device"] = None
             for name, value in values.items():
                 self.said.setdefault(name, value)
 
     def more(self, placed: PlacedPiece, match: Match) -> None:
-        """Add a line of another family that says more about this event."""
+        """Add a line from another family that says more about this event."""
         self._moved(placed)
         if match.whole and len(self.wordings) < MOST_PARTS:
             self.wordings.append(match.wording)
@@ -331,7 +331,7 @@ class GrowingEvent:
 
 
 def is_pci_address(name: str) -> bool:
-    """True for the address of a PCI device, with or without its domain."""
+    """True for a PCI device address, with or without its domain."""
     return _BAR.fullmatch(name) is not None
 
 
@@ -340,13 +340,13 @@ def _is_boot_screen(name: str) -> bool:
 
 
 def _values(match: Match) -> dict[str, Any]:
-    """The values of a match by the field names of an event; ``range_doubts`` are sentences."""
+    """Return the values of a match by an event's field names; ``range_doubts`` are sentences."""
     values, found = match.values, dict[str, Any]()
     is_file = match.family.kind is FamilyKind.FILE
     for name in ("comm", "device", "driver", "holder"):
-        # The name of a row does not apply to the whole table.
+        # A row's name does not apply to the whole table.
         if name in values and not (is_file and name == "holder"):
-            # A paste doubles blanks; no kernel does.
+            # Pastes double blanks; kernels do not.
             found[name] = " ".join(values[name].split())
     if "pci" in values:
         found["device"] = values["pci"]

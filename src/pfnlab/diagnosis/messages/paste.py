@@ -1,7 +1,7 @@
-"""Repair of damaged pastes: quoting, markup of mails and pages, terminal escapes, substituted characters.
+"""Repair damaged pastes: quoting, mail and page markup, terminal escapes, substituted characters.
 
-It works line by line, before any pattern. A repair of one kind of damage must not harm intact lines:
-``size=2048MB`` is not quoted-printable, and ``__ioremap`` is not Markdown.
+Repair works line by line, before any pattern is tried. Repairing one kind of damage must not harm intact
+lines: ``size=2048MB`` is not quoted-printable, and ``__ioremap`` is not Markdown.
 """
 
 import html
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-#: The longest part of a line that is examined, in bytes; a log line has 1,000.
+#: How many bytes of a line to examine; a log line has 1,000.
 MOST_LINE = 1 << 14
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
-#: Colours whose escape character was printed, or lost: `^[[33m`, `\033[0m`, `[1;31m`.
+#: Colour codes whose escape character was printed or lost: `^[[33m`, `\033[0m`, `[1;31m`.
 _COLOUR = re.compile(
     rb"(?:\x1b|\^\[|\\(?:033|x1[bB]|u001[bB]|e))\[[0-9;]{0,16}m|\[(?:[01]|[0-9;]{0,8}[349][0-7]|[01];[0-9;]{2,8})m"
 )
@@ -29,12 +29,12 @@ _BBCODE = re.compile(
     r"\[/?(?:code|quote|b|i|u|s|color|font|url|pre|spoiler|php|list|indent)(?:=[^\[\]]{0,80})?\]",
     re.IGNORECASE,
 )
-#: lspci has a size too, which no bracket closes.
+#: lspci prints sizes too, but with no closing bracket.
 _SIZED = re.compile(r"\[size=[^\[\]]{1,8}\](.*)\[/size\]", re.IGNORECASE)
 _WIKI = re.compile(r"\{(?:noformat|quote|code(?::[^{}]{0,40})?)\}")
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _QUOTED = re.compile(r"^(?:\s{0,8}(?:>|\|(?=\s)|[A-Z]{2,3}>))+[ \t]?")
-#: A line of a diff, of a list or of a comment: one character precedes the real line.
+#: A diff, list or comment line: one character precedes the real line.
 _SIGN = re.compile(
     r"^(\s*)(?:\+(?=[\[\w ])|-(?=[\[\w ])(?!0x|minus|combining|back|through|protect)"
     r"|[*•·](?=\s)|//(?=\s)|#(?=\s)|--(?=\s))\s?"
@@ -47,19 +47,19 @@ _QUOTE_MARKS = str.maketrans(
 )
 _PRINTABLE = re.compile(r"=([0-9A-F]{2})")
 _IS_PRINTABLE = re.compile(r"=3D|=C2=A0|=E2=80|=20$|=09|=5B|=2D")
-#: A line that needs no repair but for tags in brackets: nearly every one, and quickly detected.
+#: A line that needs no repair except for tags in brackets: nearly every line, and quick to detect.
 _SOUND = re.compile(r"[A-Za-z0-9\[][^\x00-\x1f\x7f-\U0010ffff=&<>*`~]*")
 
 
 class CleanLine(str):
-    """A repaired line; if *glued*, it continues in the next line without a blank, as in quoted-printable."""
+    """A repaired line; if *glued*, the next line continues it without a blank, as in quoted-printable."""
 
     __slots__ = ("glued",)
     glued: bool
 
 
 def clean(raw: bytes | str) -> CleanLine:
-    """One line as the machine printed it, with timestamp and host, as far as it can be reconstructed.
+    """Reconstruct a line as the machine printed it, with timestamp and host, as far as possible.
 
     :param raw: the line without the newline; at most ``MOST_LINE`` bytes are examined
     """
@@ -74,7 +74,7 @@ def clean(raw: bytes | str) -> CleanLine:
 
 
 def without_colours(block: bytes) -> bytes:
-    """Lines without terminal colours, which may also occur inside messages."""
+    """Return lines without terminal colours, which may also occur inside messages."""
     return _COLOUR.sub(b"", block) if b"\x1b[" in block or b"[0m" in block or b"[m" in block else block
 
 
@@ -84,7 +84,7 @@ def is_sound(text: str) -> bool:
 
 
 def _mended(text: str) -> tuple[str, bool]:
-    """The repaired text of a line, and whether the next line belongs to it."""
+    """Return the repaired text of a line, and whether the next line belongs to it."""
     if "\x1b" in text:
         text = _TERMINAL.sub("", text)
     text = _CONTROL.sub("", text.translate(_QUOTE_MARKS))
@@ -111,7 +111,7 @@ def _mended(text: str) -> tuple[str, bool]:
 
 
 def _from_printable(text: str) -> tuple[str, bool]:
-    """The text, decoded if it is quoted-printable, and whether the next line belongs to it."""
+    """Return the text, decoded if it is quoted-printable, and whether the next line belongs to it."""
     glued = text.endswith("=") and len(text) > 40
     if glued:
         text = text[:-1]
@@ -125,22 +125,22 @@ def _from_printable(text: str) -> tuple[str, bool]:
     return text.replace("\xa0", " "), glued
 
 
-#: Maximum numbers of prefixes of a message, and of pieces of a line that absorbed several lines.
+#: Maximum number of prefixes on a message, and of pieces in a line that absorbed several lines.
 _MOST_SIGNS, _MOST_PIECES = 8, 64
 _STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
 _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
-#: A record of /dev/kmsg: level, number, microseconds, flags.
+#: A /dev/kmsg record: level, number, microseconds, flags.
 _KMSG = re.compile(r"\s*\d{1,4},\d{1,12},(\d{1,16}),[-c+](?:,[^;]{0,64})?;")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
 _CALLER = r"\[\s{0,8}[TC]\d{1,10}\]"
 _LEVEL = r"<\d{1,3}>"
-#: `[Tue Aug 26 16:02:52 2025]`, in any language, and `[Aug26 16:02]`, `[  +0.000012]` of dmesg -H.
+#: `[Tue Aug 26 16:02:52 2025]`, in any language, and `[Aug26 16:02]`, `[  +0.000012]` from dmesg -H.
 _HUMAN = (
     rf"\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}(?:\s<[\s\d.]{{8,16}}>)?\]"
     r"|\[[A-Z][a-z]{2}\s{0,2}\d{1,2}\s\d{2}:\d{2}\]|\[<?\s{0,8}\+?\d{1,7}\.\d{6}>?\]"
     r"|\[\s{0,8}\d{1,7}\.\d{6}\s<\s{0,8}\d{1,7}\.\d{6}>\]"
 )
-#: What precedes a line in a search with numbers, and a field of the journal.
+#: The prefix of a line in numbered search output, and a journal field.
 _LISTED = r"\d{1,8}:(?=\s{0,2}\[\s{0,8}\d)|MESSAGE="
 _SYSLOG = (
     rf"(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,3}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
@@ -149,19 +149,19 @@ _SYSLOG = (
 _ISO = rf"\[?\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:\s?(?:Z|[+-]\d{{2}}:?\d{{2}}))?\]?[\s:]"
 _ONLY_CLOCK = rf"\[?{_CLOCK}\]?\s(?=.*\bkernel:)"
 _FACILITY = r"(?:kern|user|daemon|syslog|local\d)\s{0,6}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,6}:?\s"
-#: `(3)[2512:app]`, `[0:  init:    1]` and `c1   345` of phones' kernels; `[C3] [swapper]` of others.
+#: `(3)[2512:app]`, `[0:  init:    1]` and `c1   345` from phone kernels; `[C3] [swapper]` from others.
 _VENDOR = (
     r"\(\d{1,2}\)\[\d{1,7}:[^\[\]]{1,32}\]:?|\[\d{1,2}:\s{0,16}[^\[\]:]{1,32}:\s{0,8}\d{1,7}\]"
     r"|c\d{1,2}\s{1,8}\d{1,7}\s(?=\S)|\[\d{1,7}:[^\[\]\s]{1,32}\](?=\s?x86)"
 )
 #: `01-02 03:04:05.678     0     0 W KERNEL  : `
 _LOGCAT = rf"\d{{2}}-\d{{2}}\s{{1,3}}{_CLOCK}\s{{1,8}}\d{{1,7}}\s{{1,8}}\d{{1,7}}\s[VDIWEF]\s[^:]{{0,24}}:\s"
-#: A table cell before the message: a number, a clock, a date, a level.
+#: A table cell before the message: a number, a time, a date, a level.
 _CELL = (
     r"\|{0,2}\s{0,8}(?:[\dT.:+/ -]{1,40}Z?|kern|kernel|info|warn|warning|err|error|notice|debug)?"
     r"\s{0,8}\|{1,2}\s"
 )
-#: The first that fits; a host may follow a clock.
+#: The first that fits is used; a host may follow a time.
 _OTHERS = re.compile(
     rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|{_LISTED}|{_VENDOR}|{_LOGCAT}|{_CELL}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
 )
@@ -181,16 +181,16 @@ class LogPiece(msgspec.Struct, frozen=True):
 
 
 def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
-    """The messages in a line: several in a paragraph, and those in a value whose text is *interesting*."""
+    """Yield the messages in a line: all in a paragraph, and those in a value whose text is *interesting*."""
     outer, line = line, _unpacked(line, interesting)
-    # A runtime's own line is of its host; a line with its own timestamp may be a guest's console.
+    # A runtime's own line is about its host; a line with its own timestamp may be a guest console.
     named = "" if line is outer else _stripped(outer).host
     parts = _LATER_STAMP.split(line, _MOST_PIECES) if line.count("[") > 1 else [line]
     waiting: LogPiece | None = None
     for part in parts:
         piece = _stripped(part)
         if not piece.text and not piece.bare:
-            # Only timestamps: those of a console capture, before the kernel's own.
+            # Only timestamps: the console capture adds its own before the kernel's.
             waiting = piece
             continue
         if waiting is not None:
@@ -202,7 +202,7 @@ def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
 
 
 def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
-    """The kernel's line inside a structured line of a container runtime; unpacked twice, as they may nest."""
+    """Return the kernel line inside a container runtime's structured line; unpack twice, as they may nest."""
     for _ in range(2):
         if '="' not in line and '":' not in line:
             break
@@ -219,7 +219,7 @@ def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
 
 
 def _stripped(text: str) -> LogPiece:
-    """A text without anything that precedes the message."""
+    """Return a text without anything that precedes the message."""
     stamp, host, place = None, "", 0
     may_be_kernel = "kernel" in text or "vmunix" in text
     for _ in range(_MOST_SIGNS):

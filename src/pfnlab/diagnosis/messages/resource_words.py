@@ -1,10 +1,10 @@
-"""Lines about resources of PCI devices: the BAR, window or ROM, and whether it has addresses."""
+"""Lines about PCI device resources: the BAR, window or ROM, and whether it has addresses."""
 
 import re
 
 import msgspec
 
-#: Families with such lines: failures, and the course of a boot.
+#: Families with such lines: failures, and normal boot messages.
 FAILURES, COURSE = "bar_conflict", "bar_assignment"
 _SLOT = re.compile(r"(?P<rom>\bROM\b)|(?P<vf>VF )?BAR[: ]+(?P<bar>\d{1,2})\b|resource #(?P<number>\d{1,2})")
 _WINDOW = re.compile(r"\bwindow \[|\bbridge (?:[\w ]{0,20})?\[|window: ")
@@ -13,9 +13,9 @@ _RANGE = re.compile(r"\[(?:io|mem)\s+(?:0x)?([0-9a-f]{1,16})-(?:0x)?([0-9a-f]{1,
 _SIZE = re.compile(r"\bsize\s+(?:0x)?([0-9a-f]{1,16})", re.IGNORECASE)
 _GIVEN = re.compile(r"(?<!not )(?<!to )\b(?:assigned|claiming|reassigned|got res|set to)\b")
 _NOT_GIVEN = re.compile(r"\b(?:releasing|trying|moving|disabling|enabling|un\w+)\b", re.IGNORECASE)
-#: Numbers of slots in old wordings: the ROM, VF BARs of devices or windows of bridges, and windows.
+#: Slot numbers in old wordings: the ROM, device VF BARs or bridge windows, and windows.
 _ROM, _FIRST_VF, _FIRST_WINDOW = 6, 7, 13
-#: The slots of a bridge that are BARs.
+#: The bridge slots that are BARs.
 _BRIDGE_BARS = frozenset({"BAR 0", "BAR 1"})
 
 
@@ -25,7 +25,7 @@ class ResourceWord(msgspec.Struct, frozen=True):
     :param slot: ``BAR 0``, ``VF BAR 0``, ``ROM``, ``window``, or empty if the line does not name it
     :param kind: ``io``, ``mem``, ``bus``, or empty
     :param size: bytes; None if the line does not state it
-    :param given: whether it has addresses from now on
+    :param given: whether it has addresses from then on
     """
 
     slot: str
@@ -34,7 +34,7 @@ class ResourceWord(msgspec.Struct, frozen=True):
     given: bool
 
     def case(self, is_bridge: bool) -> str:
-        """The kind of resource if drivers do not map it; empty if they do."""
+        """Return the kind of resource if drivers do not map it; empty if they do."""
         if self.kind == "io":
             return "ports"
         if self.kind == "bus" or self.slot == "window":
@@ -47,7 +47,7 @@ class ResourceWord(msgspec.Struct, frozen=True):
 
 
 def resource_word(text: str, is_bridge: bool) -> ResourceWord:
-    """Read the resource that a line of :data:`FAILURES` or :data:`COURSE` names."""
+    """Read the resource named in a line of :data:`FAILURES` or :data:`COURSE`."""
     kind = _KIND.search(text)
     named = next((part for part in kind.groups() if part), "") if kind is not None else ""
     plain = "io" if named == "I/O" else named
@@ -60,7 +60,7 @@ def resource_word(text: str, is_bridge: bool) -> ResourceWord:
 
 
 def _slot(text: str, kind: str, is_bridge: bool) -> str:
-    # A BAR that has no compatible bridge window is none itself.
+    # "no compatible bridge window" is about a BAR, which is not itself a window.
     if _WINDOW.search(text.partition("compatible bridge window")[0]):
         return "window"
     found = _SLOT.search(text)

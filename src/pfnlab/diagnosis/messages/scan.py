@@ -1,6 +1,6 @@
-"""A log of any length, read in blocks: the few possible messages, with the lines around them.
+"""Read a log of any length in blocks: the few possible messages, with the lines around them.
 
-Memory does not grow with the log: only one block is held, or the beginning of an endless line.
+Memory use does not grow with the log: only one block is kept, or the beginning of an endless line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,18 +10,18 @@ import msgspec
 
 from pfnlab.diagnosis.messages.paste import MOST_LINE, without_colours
 
-#: Bytes of a block.
+#: Block size in bytes.
 BLOCK = 1 << 20
-#: Lines that a message may continue in, and lines repeated in the next block for context: one more.
+#: How many lines a message may continue in, and how many to repeat in the next block as context: one more.
 _AHEAD = 3
 _AGAIN = _AHEAD + 1
-#: Bytes of lines whose answer is kept; beyond that all is forgotten, and learnt again.
+#: Total bytes of lines whose answer is cached; beyond that the cache is dropped and rebuilt.
 _MOST_KNOWN = 8 << 20
 _ZEROED = bytes.maketrans(b"123456789", b"000000000")
 
 
 class _Has(IntEnum):
-    """The answer for a line with its digits zeroed: whether it has a sought word, perhaps one with digits."""
+    """The answer for a line with its digits zeroed: whether it has a search word, perhaps one with digits."""
 
     NONE = 0
     PERHAPS = 1
@@ -29,11 +29,11 @@ class _Has(IntEnum):
 
 
 class LogBlock(msgspec.Struct, frozen=True):
-    """Consecutive lines, some of which contain a sought word.
+    """Consecutive lines, some of which contain a search word.
 
     :param first: the number of the first line, from 1
-    :param begin: lines before this position were in an earlier block, and are context
-    :param end: lines from this position on recur in the next block, and are context here
+    :param begin: lines before this position were in an earlier block and are only context
+    :param end: lines from this position on recur in the next block and are only context here
     """
 
     first: int
@@ -44,7 +44,7 @@ class LogBlock(msgspec.Struct, frozen=True):
 
 
 class LogScan:
-    """The blocks of a log worth examining; *read* counts its lines so far."""
+    """The blocks in a log that are worth examining; *read* counts the lines so far."""
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
@@ -57,7 +57,7 @@ class LogScan:
         self.read = 0
 
     def blocks(self) -> Iterator[LogBlock]:
-        """Each block with a hit, in order; others are only counted."""
+        """Yield each block with a hit, in order; the others are only counted."""
         held, kept = b"", 0
         parts = _by_lines(self._stream)
         part = next(parts, None)
@@ -78,9 +78,9 @@ class LogScan:
             part = following
 
     def _hits(self, block: bytes) -> list[int]:
-        """Positions of lines that have one of the words.
+        """Return the positions of lines that have one of the words.
 
-        A log repeats its lines with other numbers: the answer for a line with all digits zeroed is kept.
+        Logs repeat lines with different numbers, so the answer is cached for the line with all digits zeroed.
         """
         shapes = block.translate(_ZEROED).split(b"\n")
         if self._size > _MOST_KNOWN:
@@ -100,7 +100,7 @@ class LogScan:
         return any(word in line for word in self._with_digits)
 
     def _learn(self, shapes: list[bytes]) -> None:
-        """Search lines of new shapes for the words."""
+        """Search lines with new shapes for the words."""
         self._size += sum(map(len, shapes))
         text = b"\n".join(shapes)
         self._known.update(dict.fromkeys(shapes, _Has.NONE))
@@ -113,12 +113,12 @@ def _sought(words: Iterable[bytes]) -> list[tuple[bytes, frozenset[bytes]]]:
 
 
 def _found(text: bytes, words: Sequence[tuple[bytes, frozenset[bytes]]]) -> list[int]:
-    """Positions of lines that contain one of the words."""
+    """Return the positions of lines that contain one of the words."""
     places = list(range(text.count(b"\n") + 1))
     offsets, found = set[int](), list[int]()
     tokens = set(_tokens(text))
     for word, parts in words:
-        # A pass for each text would take most of the time: nearly all of them are absent from a block.
+        # A pass for each text would dominate the run time, although a block has hardly any of them.
         if not parts <= tokens:
             continue
         at = text.find(word)
@@ -127,7 +127,7 @@ def _found(text: bytes, words: Sequence[tuple[bytes, frozenset[bytes]]]) -> list
             end = text.find(b"\n", at)
             at = text.find(word, end) if end >= 0 else -1
         if 2 * len(offsets) > len(places):
-            # If most lines have one of the words, lines with one are not searched for others.
+            # If most lines have one of the words, do not search lines that have one for others.
             hits = set(_numbers(text, offsets))
             found += [places[hit] for hit in hits]
             lines = [line for at, line in enumerate(text.split(b"\n")) if at not in hits]
@@ -137,7 +137,7 @@ def _found(text: bytes, words: Sequence[tuple[bytes, frozenset[bytes]]]) -> list
 
 
 def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:
-    """The numbers of the lines that begin at these offsets, from 0, in order."""
+    """Yield the numbers (from 0) of the lines that begin at these offsets, in order."""
     line, place = 0, 0
     for offset in sorted(offsets):
         line += text.count(b"\n", place, offset)
@@ -145,7 +145,7 @@ def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:
         yield line
 
 
-#: All characters except letters, digits and ``_`` count as blanks, so that adjacent markup hides no word.
+#: Everything except letters, digits and ``_`` counts as a blank, so that adjacent markup hides no word.
 _BLANKS = bytes(byte if (chr(byte).isalnum() and byte < 128) or byte == 0x5F else 0x20 for byte in range(256))
 
 
@@ -154,7 +154,7 @@ def _tokens(text: bytes) -> list[bytes]:
 
 
 def _whole_tokens(text: bytes) -> list[bytes]:
-    """Tokens of a sought text; a token that begins or ends with ``_`` is part of a longer one."""
+    """Return the tokens in a search text; a token that begins or ends with ``_`` is part of a longer one."""
     return [token for token in _tokens(text) if not token.startswith(b"_") and not token.endswith(b"_")]
 
 
@@ -168,7 +168,7 @@ def _last_lines(block: bytes) -> bytes:
 
 
 def _by_lines(stream: Iterable[bytes | str]) -> Iterator[bytes]:
-    """The stream in blocks of whole lines; for an endless line, only its beginning."""
+    """Yield the stream in blocks of whole lines; of an endless line, only the beginning."""
     held = bytearray()
     skipping = False
     for part in stream:

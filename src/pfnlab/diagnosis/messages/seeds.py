@@ -1,7 +1,7 @@
-"""The few texts to search for in a log of any length: every matching line contains one of them.
+"""Choose the few texts to search a log for: every matching line contains one of them.
 
-Each costs a pass over the log, and each line that contains one costs much more. So they are few, and rare in
-logs.
+Each text costs a pass over the log, and each line that contains one costs much more. So there are few of
+them, and they are rare in logs.
 """
 
 import re
@@ -15,43 +15,43 @@ from pfnlab.diagnosis.messages.template import LineTemplate, Literal
 
 #: Addresses, pids and timestamps, as separate words.
 _NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|[0-9]+)\b")
-#: A part of one of these.
+#: Part of one of these.
 _DIGITS = re.compile(r"[0-9a-fx]+")
-#: The key shared by texts that have the same words.
+#: A key shared by texts with the same words.
 WordShape = tuple[str, ...]
 
 
 class WordShapes:
-    """Shapes of texts: texts of one shape share some words, and so everything that depends only on them."""
+    """Text shapes: texts with one shape share some words, and so everything that depends on these alone."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        # These are sought in the raw text.
+        # These are searched for in the raw text.
         self._in_numbers = tuple(sorted({word for word in words if may_touch_a_number(word)}))
 
     def of(self, text: str) -> WordShape:
-        """The shape of a text."""
+        """Return the shape of a text."""
         found = [word for word in self._in_numbers if word in text]
         return (_NUMBER.sub("0", text), *found)
 
 
 def may_touch_a_number(word: str) -> bool:
-    """True if a word may overlap a number: a text of the same shape need not have it."""
+    """True if a word may overlap a number, so that texts with the same shape need not have it."""
     return any(map(_DIGITS.fullmatch, re.findall(r"\w+", word)))
 
 
-#: Any one text of it is in a line.
+#: A line contains at least one of these texts.
 Choice = tuple[str, ...]
-#: Words that occur in many other lines of a log.
+#: Words that occur in many other log lines.
 _COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text(encoding="utf-8").split())
-#: The cost of one more text, in templates that it must find.
+#: The cost of one more text, as the number of templates it must find.
 _RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 2.0, 4.0, 60.0
 _SHORT_AND_RARE = frozenset({"pfn", "vma"})
-#: The shortest word that is sought.
+#: The shortest word to search for.
 _SHORTEST = 3
 
 
 def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
-    """Sets of texts, any one of which finds all lines of a template; only *given*, if not empty."""
+    """Return sets of texts that each find all lines of a template; use only *given*, if not empty."""
     if given:
         return [tuple(given)]
     found: list[Choice] = []
@@ -59,7 +59,7 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
     for at, token in enumerate(tokens):
         if not isinstance(token, Literal) or token.optional:
             continue
-        # A word continued next to the literal is incomplete.
+        # A word that continues beyond the literal is incomplete.
         per_choice = [
             _texts(_without_parts(choice, at > 0, at + 1 < len(tokens))) or _texts(choice)
             for choice in token.choices
@@ -73,7 +73,7 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
 
 
 def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
-    """The texts to search for: for each template the requested number of choices, or as many as it has."""
+    """Return the texts to search for: for each template, the requested number of choices, or all it has."""
     owners: dict[Choice, set[int]] = defaultdict(set)
     for at, (some, _) in enumerate(wanted):
         for choice in some:
@@ -92,13 +92,13 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
         taken.update(dict.fromkeys(new))
         for at in owners[best]:
             left[at] -= 1
-        # Texts that contain it are found with it.
+        # It also finds texts that contain it.
         for other in uncovered.cover(new):
             if other in worth:
                 for at in owners[other]:
                     left[at] -= 0 if at in owners[best] else 1
                 del worth[other]
-        # The values of all others are unchanged.
+        # The values of the others do not change.
         done = {at for at, count in enumerate(left) if count <= 0 < before[at]}
         for other in worth:
             if not (done.isdisjoint(owners[other]) and set(new).isdisjoint(other)):
@@ -107,12 +107,12 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
 
 
 class _Uncovered:
-    """The choices that still have a text without any of the sought texts in it."""
+    """The choices that still have a text containing none of the search texts."""
 
     def __init__(self, all_choices: Iterable[Choice]) -> None:
         self._open = {choice: set(choice) for choice in all_choices}
         self._choices: dict[str, list[Choice]] = defaultdict(list)
-        # Texts by each of their words: only these can have a text with that word in them.
+        # Texts by each of their words: only these can contain a text with that word.
         self._by_word: dict[str, list[str]] = defaultdict(list)
         for choice, texts in self._open.items():
             for text in texts:
@@ -122,7 +122,7 @@ class _Uncovered:
                 self._by_word[word].append(text)
 
     def cover(self, seeds: Iterable[str]) -> list[Choice]:
-        """Search for these texts too; return the choices that are newly covered."""
+        """Search for these texts as well; return the choices that this newly covers."""
         covered: list[Choice] = []
         for seed in seeds:
             words = _words(seed)
@@ -148,7 +148,7 @@ def _words(text: str) -> list[str]:
 
 def _worth(choice: Choice, owners: set[int], left: list[int], taken: dict[str, None]) -> float:
     cost = sum(_cost(text) for text in choice if text not in taken)
-    # A template without any choice yet counts fully.
+    # A template with no choice yet counts in full.
     return sum(left[at] > 0 for at in owners) / (cost or 0.1)
 
 
@@ -159,7 +159,7 @@ def _without_parts(literal: str, before: bool, after: bool) -> str:
 
 
 def _texts(literal: str) -> list[str]:
-    """Words of a literal, and pairs of words that are individually common."""
+    """Return the words in a literal, and pairs of words that are common individually."""
     words = literal.split()
     found = [word for word in words if len(word) >= _SHORTEST and any(map(str.isalpha, word))]
     pairs = [f"{first} {second}" for first, second in pairwise(words)]
@@ -170,7 +170,7 @@ def _texts(literal: str) -> list[str]:
 @cache
 def _cost(text: str) -> float:
     if " " in text.strip():
-        # A phrase of a symbol and a short word is everywhere.
+        # A symbol followed by a short word occurs everywhere.
         return _PHRASE if sum(map(str.isalpha, text)) > 2 * _SHORTEST else _PHRASE * 2
     plain = text.strip(".,;()").lower()
     if plain in _SHORT_AND_RARE:

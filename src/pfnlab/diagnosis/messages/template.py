@@ -1,4 +1,4 @@
-"""Templates of lines, parsed and compiled to patterns.
+"""Line templates, parsed and compiled to patterns.
 
 Each template gives two patterns: one for the whole line, and one for an incomplete line.
 """
@@ -11,15 +11,15 @@ from typing import NamedTuple
 from pfnlab.base.errors import Defect
 from pfnlab.diagnosis.messages.template_fields import ELIDED, FIELDS
 
-#: The prefix of messages, which old kernels and many pastes lack.
+#: The message prefix, which old kernels and many pastes lack.
 PAT_PREFIX = "x86/PAT: "
 _PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
 _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
-#: Minimum number of characters of a literal that identifies an incomplete line.
+#: Minimum length of a literal that identifies an incomplete line.
 _FEWEST = 8
 _ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
 _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
-#: Fields from which one or two numbers of a range are read.
+#: Fields that give one or both numbers of a range.
 _ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
 
 
@@ -27,14 +27,14 @@ _ENDS_IN_MODE = frozenset({"wanted", "granted", "existing", "differs", "track"})
 
 
 class Literal(NamedTuple):
-    """Literal text of a template: one of *choices*; it may be missing if *optional*."""
+    """Literal text in a template: one of *choices*; may be missing if *optional*."""
 
     choices: tuple[str, ...]
     optional: bool = False
 
 
 class FieldSlot(NamedTuple):
-    """A field of a template, by its name."""
+    """A field in a template, by its name."""
 
     name: str
 
@@ -42,15 +42,15 @@ class FieldSlot(NamedTuple):
 Token = Literal | FieldSlot
 
 
-#: Fields whose texts have no end of their own.
+#: Fields whose text has no definite end.
 _OPEN = tuple(map(FieldSlot, ("text", "holder", "device")))
 
 
 class FieldMatch(NamedTuple):
     """A line that matches a template.
 
-    :param values: texts of fields by name, without fields that are not in the line
-    :param missing: fields that the line should have and lacks
+    :param values: field texts by name, without fields that are not in the line
+    :param missing: fields that the line should have but lacks
     :param span: the part of the text that matched
     """
 
@@ -60,7 +60,7 @@ class FieldMatch(NamedTuple):
 
 
 class LineTemplate:
-    """A template, with its patterns; raises Defect for an unmatched brace, or an unknown field."""
+    """A template with its patterns; raises Defect for an unmatched brace or an unknown field."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -68,7 +68,7 @@ class LineTemplate:
 
     @cached_property
     def whole(self) -> re.Pattern[str]:
-        """The pattern of a whole line."""
+        """The pattern for a whole line."""
         body = _pattern(self.tokens, set())
         starts_with_task = self.tokens[:1] == (FieldSlot("comm"),)
         before = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if starts_with_task else rf"(?<![\w/]){_PAT}"
@@ -76,12 +76,12 @@ class LineTemplate:
 
     @cached_property
     def key(self) -> tuple[str, ...]:
-        """The longest literal, one choice of which identifies an incomplete line; empty if all are short."""
+        """The longest literal: any choice of it identifies an incomplete line; empty if all are short."""
         return self._key[0]
 
     @property
     def needed(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of words: every whole line contains one word of each group."""
+        """Groups of words: every whole line contains one word from each group."""
         groups: list[tuple[str, ...]] = []
         for token in self.tokens:
             if isinstance(token, FieldSlot) or token.optional:
@@ -95,11 +95,11 @@ class LineTemplate:
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """Names of the fields whose texts are kept, in order."""
+        """Names of the fields whose text is kept, in order."""
         return tuple(one.name for one in self.tokens if isinstance(one, FieldSlot) and FIELDS[one.name].kept)
 
     def match(self, text: str) -> FieldMatch | None:
-        """The values of a whole line; None if it does not match this template."""
+        """Return the values in a whole line; None if it does not match this template."""
         found = self.whole.search(text)
         if found is None:
             return None
@@ -111,7 +111,7 @@ class LineTemplate:
         return FieldMatch(given, self._not_in(given), found.span())
 
     def match_abridged(self, text: str) -> FieldMatch | None:
-        """The values of an incomplete line, None if it lacks :attr:`key`."""
+        """Return the values in an incomplete line; None if it lacks :attr:`key`."""
         if not self.key:
             return None
         at = self._loose_key.search(text)
@@ -119,13 +119,13 @@ class LineTemplate:
             return None
         values: dict[str, str] = {}
         for pattern in self._loose_before:
-            # The text before the key is directly before it.
+            # Text before the key must directly precede it.
             found = pattern.search(text, 0, at.start())
             if found is not None:
                 values |= found.groupdict()
         place = at.end()
         for pattern, following in self._loose_after:
-            # Text after the words of the next piece is not of this one.
+            # Text after the next piece's words does not belong to this piece.
             limit = following.search(text, place) if following is not None else None
             found = pattern.search(text, place, limit.start() if limit is not None else len(text))
             if found is not None:
@@ -133,7 +133,7 @@ class LineTemplate:
                 place = found.end()
         given = {name: value for name, value in values.items() if value and not _is_elided(value)}
         missing = self._not_in(given)
-        # An incomplete line may end with the error of another line.
+        # An incomplete line may end with an error from another line.
         error = _LAST_ERROR.search(text, place)
         if error is not None:
             given.setdefault("errno", error[1])
@@ -144,7 +144,7 @@ class LineTemplate:
 
     @cached_property
     def _called(self) -> tuple[str, ...]:
-        """The fields among :attr:`fields` that an event reports as missing if a line lacks them."""
+        """The fields in :attr:`fields` that an event reports as missing if a line lacks them."""
         return tuple(name for name in self.fields if FIELDS[name].called)
 
     @cached_property
@@ -153,7 +153,7 @@ class LineTemplate:
 
     @cached_property
     def _key(self) -> tuple[tuple[str, ...], int, int]:
-        """The choices of the longest run of literals, and the positions where it begins and ends."""
+        """The choices for the longest run of literals, and where it begins and ends."""
         best: tuple[int, tuple[tuple[str, ...], int, int]] = (_FEWEST - 1, ((), 0, 0))
         for start, end, choices in _runs(self.tokens):
             cores = tuple(map(_core, choices))
@@ -164,7 +164,7 @@ class LineTemplate:
 
     @cached_property
     def _loose_before(self) -> list[re.Pattern[str]]:
-        """Patterns of the text before the key, up to its beginning."""
+        """Patterns for the text before the key, up to where it begins."""
         before = self.tokens[: self._key[1]]
         if not any(isinstance(token, FieldSlot) and FIELDS[token.name].kept for token in before):
             return []
@@ -175,7 +175,7 @@ class LineTemplate:
 
     @cached_property
     def _loose_after(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None]]:
-        """Patterns of pieces after the key, any of which may be missing, and their first words."""
+        """Patterns for the pieces after the key, any of which may be missing, and their first words."""
         taken: set[str] = set()
         pieces = [
             piece
@@ -199,7 +199,7 @@ class LineTemplate:
 
 
 def _is_elided(value: str) -> bool:
-    # Nearly all values end in something else.
+    # Nearly all values end differently.
     return value[-1:] in _ELIDED_ENDS and _ELIDED.fullmatch(value) is not None
 
 
@@ -225,7 +225,7 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
-    """Runs of required literals: the positions where they begin and end, and all their texts."""
+    """Yield the runs of required literals: where they begin and end, and all their texts."""
     start, texts = 0, [""]
     for at, token in enumerate((*tokens, FieldSlot("text"))):
         if isinstance(token, FieldSlot) or token.optional:
@@ -237,21 +237,21 @@ def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
 
 
 def _core(text: str) -> str:
-    """A literal without the bracket at its end, which an incomplete line lacks."""
+    """Return a literal without the bracket at its end, which an incomplete line lacks."""
     return re.sub(r"[\s,]*(?:[\[(]\s*(?:mem|io)?)?\s*$", "", text).strip()
 
 
 def _literal(text: str) -> str:
-    """A literal as a pattern: blanks match any white space, and a line may break after a hyphen."""
+    """Return a literal as a pattern: blanks match any white space, and a line may break after a hyphen."""
     parts = [re.escape(part) for part in re.split(r"\s+", text)]
     joined = r"\s+".join(parts)
     joined = re.sub(r"(?:\\s\+)?<->(?:\\s\+)?", r"\\s*<->\\s*", joined.replace(r"\-", "-"))
-    # A blank next to a bracket, or lost there by the paste, means nothing.
+    # It does not matter if the paste has added or lost a blank next to a bracket.
     return re.sub(r"(\\\]|\\\[|\\\(|\\\)|,|:|=)\\s\+", r"\1\\s*", joined)
 
 
 def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
-    """Tokens as a pattern. Fields in *taken* get no group; those that get one are added to it."""
+    """Return tokens as a pattern. Fields in *taken* get no group; fields that get one are added to it."""
     parts = []
     for token in tokens:
         if isinstance(token, Literal):
@@ -267,9 +267,9 @@ def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
 
 
 def _after(last: Token) -> str:
-    """The pattern for the text after the end of a template."""
+    """Return the pattern for text after the end of a template."""
     if isinstance(last, Literal):
-        # A line that continues is of another wording.
+        # A line that continues has a different wording.
         return r"(?!,)"
     if last.name in ("text", "holder"):
         return r"\s*$"
@@ -279,7 +279,7 @@ def _after(last: Token) -> str:
 
 
 def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """Tokens after a key, in pieces that begin with the last word before a field, with a range's bracket."""
+    """Yield tokens after a key in pieces that begin with the last word before a field, bracket included."""
     piece: list[Token] = []
     for token in tokens:
         if isinstance(token, FieldSlot):

@@ -1,4 +1,4 @@
-"""The fields of templates: their forms in a paste, and conversion of their texts to values."""
+"""Template fields: their forms in a paste, and how their text becomes values."""
 
 import errno as _errno
 import os
@@ -13,9 +13,9 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 
 
 class TemplateField(msgspec.Struct, frozen=True):
-    """One kind of field: a regex without groups, whose text becomes a value of the event if *kept*.
+    """One kind of field: a regex without groups; its text becomes a value in the event if *kept*.
 
-    :param called: its name in an event's list of unknown facts; empty if not listed
+    :param called: its name in an event's list of unknown facts; empty if it is not listed
     """
 
     pattern: str
@@ -24,13 +24,13 @@ class TemplateField(msgspec.Struct, frozen=True):
 
 
 class _Fields(msgspec.Struct, forbid_unknown_fields=True):
-    """``fields.toml``, whose head describes its format."""
+    """``fields.toml``, which describes its own format."""
 
     parts: dict[str, str]
     fields: dict[str, TemplateField]
 
     def whole(self, pattern: str) -> str:
-        """A pattern with its named parts filled in."""
+        """Return a pattern with its named parts filled in."""
         return re.sub(r"\(\?&(\w+)\)", lambda found: self.whole(self.parts[found[1]]), pattern)
 
 
@@ -39,7 +39,7 @@ _ERROR_WORDS = {os.strerror(number) for number in _errno.errorcode} | {"Operatio
 _FIELDS.parts["error"] = "|".join(map(re.escape, sorted(_ERROR_WORDS, key=len, reverse=True)))
 _FIELDS.parts["errors"] = "|".join(sorted(_errno.errorcode.values(), key=len, reverse=True))
 
-#: Replacement of a value that was removed by hand.
+#: Pattern for a value that was removed by hand.
 ELIDED = _FIELDS.parts["elided"]
 
 FIELDS = {
@@ -49,7 +49,7 @@ FIELDS = {
 
 #: The number after the last address.
 TOP = 1 << 64
-#: From here on a number is a sign-extended address of 32 bits.
+#: From here on a number is a sign-extended 32-bit address.
 _EXTENDED = 0xFFFF_FFFF_0000_0000
 _PAGE = 4096
 _BETWEEN = re.compile(r"\s*(?:->|-|,|\bto\b)\s*")
@@ -61,7 +61,7 @@ _BY_NAME = {
     "writeprotect": CacheMode.WP,
 }
 
-#: Page bits of kernels before 3.19: PWT is 0x8, PCD 0x10.
+#: Page bits in kernels before 3.19: PWT is 0x8, PCD is 0x10.
 _BY_BITS = {0x8: CacheMode.WC, 0x10: CacheMode.UC_MINUS, 0x18: CacheMode.UC}
 _ERRORS = {
     os.strerror(number).lower(): name for number, name in sorted(_errno.errorcode.items(), reverse=True)
@@ -69,7 +69,7 @@ _ERRORS = {
 
 
 class SaidRange(msgspec.Struct, frozen=True):
-    """A half-open range in a message; without an end if it has a single address."""
+    """A half-open range in a message; it has no end if the message gives a single address."""
 
     start: int
     end: int | None
@@ -77,7 +77,7 @@ class SaidRange(msgspec.Struct, frozen=True):
 
 
 def mode_of(text: str) -> CacheMode | None:
-    """The mode in a message, given as a name, a number (0 to 5: page_cache_mode) or page bits, or None."""
+    """Return the mode in a message, from a name, a number (0 to 5: page_cache_mode) or page bits; or None."""
     plain = re.sub(r"[\s-]", "", text).lower()
     if plain in ("uc", "ucminus"):
         return CacheMode.UC_MINUS if "-" in text else CacheMode.UC
@@ -93,7 +93,7 @@ def mode_of(text: str) -> CacheMode | None:
 
 
 def error_of(text: str) -> str | None:
-    """The name of an error, e.g. ``EBUSY``, in any form that messages use; None for other texts."""
+    """Return the name of an error, e.g. ``EBUSY``, from any form that messages use; None for other texts."""
     if text.lower() in _ERRORS:
         return _ERRORS[text.lower()]
     plain = text.lstrip("-")
@@ -103,7 +103,7 @@ def error_of(text: str) -> str | None:
 
 
 def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") -> SaidRange | None:
-    """The half-open range in *field* (range or holder_range) of a line, or None."""
+    """Return the half-open range in a line's *field* (range or holder_range), or None."""
     if field in values:
         first, second = _BETWEEN.split(values[field].strip(), maxsplit=1)
         return _range(_number(first, wording), _number(second, wording), wording.end)

@@ -1,5 +1,5 @@
 """The findings: what is wrong on a machine, each with the lines that show it.
 
-Owners decide, not geometry: entries that nest, overlap or repeat are normal, and so are entries of firmware
-and platform that no process maps.
+What matters is who owns an entry, not its shape: nested, overlapping and repeated entries are normal, and so
+are firmware and platform entries that no process maps.
 """

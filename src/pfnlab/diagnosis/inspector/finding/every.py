@@ -1,6 +1,6 @@
-"""All findings of a machine, most serious first, and the kinds that could not be checked.
+"""All findings on a machine, most serious first, and the checks that could not be made.
 
-Findings of one kind and place are merged, however many entries or mappings they have.
+Findings of the same kind at the same place are merged, however many entries or mappings they involve.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ from pfnlab.kernel.bugs.here import bugs_here
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 _DEEP = "sudo pfnlab inspect --deep"
-#: The way to obtain a part of a core that its memory lacks.
+#: How to obtain a part that is missing from the memory in a core.
 _WHOLE_CORE = "take a core of all pages: makedumpfile -d 0"
 
 
@@ -51,10 +51,10 @@ class NotLookedFor(msgspec.Struct, frozen=True):
 class _SourcedPart(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
-    :param seen: the field that is None if the part was not read, or a function that then returns false
-    :param sources: its names as a source: files, and parts of a kernel's memory
-    :param command: the command that supplies it, unless its source names one
-    :param tells: what cannot be decided without it; empty if a pasted text needs no such file
+    :param seen: the field that is None, or a function that returns false, if the part was not read
+    :param sources: its source names: files, and parts of kernel memory
+    :param command: the command that supplies it, unless its source already names one
+    :param tells: what cannot be decided without it; empty if a paste does not need this file
     :param asked: the file to ask for, and how to get all of it
     """
 
@@ -80,7 +80,7 @@ def _mtrrs_seen(snapshot: Snapshot) -> bool:
     return snapshot.mtrrs is not None or (flags is not None and "mtrr" not in flags)
 
 
-#: The parts by their names in ``kinds.toml``. The types of a kernel supply all parts of a core.
+#: Parts by their names in ``kinds.toml``. Kernel type information supplies every part of a core.
 _PARTS = {
     "reservations": _SourcedPart(
         "book",
@@ -135,7 +135,7 @@ _PARTS = {
 
 
 def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
-    """Kinds for which a snapshot lacks sources, in order; raises KeyError for an unknown part."""
+    """Return the kinds whose sources a snapshot lacks, in order; raise KeyError for an unknown part."""
     found = []
     for name, kind in finding_kinds().items():
         whole = [_lack(snapshot, part, cut=True) for part in kind.needs]
@@ -151,7 +151,7 @@ def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
 
 
 def untold(snapshot: Snapshot) -> str:
-    """A sentence on what cannot be decided, and the missing source; empty if everything can be."""
+    """Describe the undecidable questions and the missing source; empty if everything can be decided."""
     tells, asked = list[str](), list[str]()
     for name, part in _PARTS.items():
         if part.tells and _lack(snapshot, name, cut=True) is not None:
@@ -168,7 +168,7 @@ def _listed(words: list[str]) -> str:
 
 
 def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
-    # The missing source of a part, in words; None if the part is present.
+    # Describes the missing source of a part; None if the part is present.
     part = _PARTS[name]
     sources = map(snapshot.source, part.sources)
     unread = [one for one in sources if one is not None and one.access is not Access.READ]
@@ -183,12 +183,12 @@ def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
     return SnapshotSource(source.name, source.access, why, None, command)
 
 
-#: Maximum numbers of processes named and of lines shown in a finding.
+#: Maximum number of processes named, and of lines shown, in a finding.
 _MOST_PIDS, _MOST_EVIDENCE = 64, 12
 
 
 class _Gathering:
-    # All of one kind and place, of which the first few are kept.
+    # All findings of one kind at one place; only the first few are kept.
 
     def __init__(self, first: RawFinding) -> None:
         self._first = first
@@ -229,7 +229,7 @@ class _Gathering:
 
 
 def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
-    """Merge findings by kind and BAR or device, adding size and count; a hidden source stays separate."""
+    """Merge findings by kind and BAR or device, adding up size and count; hidden sources stay separate."""
     groups: dict[tuple[object, ...], _Gathering] = {}
     for one in found:
         key: tuple[object, ...]
@@ -246,7 +246,7 @@ def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
     return [group.whole() for group in groups.values()]
 
 
-#: Each looks for some kinds in one pass.
+#: Each function looks for several kinds in a single pass.
 _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
     reservations.loose,
     mappings.odd,
@@ -262,9 +262,9 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
 
 
 def findings(machine: JoinedHost) -> tuple[Finding, ...]:
-    """The findings by severity, kind and place, merged per kind and place.
+    """Return the findings, merged by kind and place, and sorted by severity, kind and place.
 
-    Kinds that lack a source are left out (:func:`not_looked_for`).
+    Kinds whose source is missing are left out (:func:`not_looked_for`).
     """
     lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
     kinds = finding_kinds()

@@ -25,29 +25,29 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 class Severity(StrEnum):
     """The severity of a finding."""
 
-    #: Something is wrong, and remains so.
+    #: Something is wrong and will stay wrong.
     WRONG = "wrong"
-    #: It obstructs another user, or will go wrong.
+    #: It gets in another user's way, or will go wrong later.
     LOOK = "look here"
     #: It explains an observation; nothing is wrong.
     NOTE = "note"
 
     @property
     def weight(self) -> int:
-        """The order of findings, most serious first."""
+        """Sort key that puts the most serious findings first."""
         return list(Severity).index(self)
 
 
 class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of findings: a table of ``kinds.toml``.
+    """One kind of finding: a table in ``kinds.toml``.
 
     :param means: two sentences
-    :param rules: steps of docs/semantics
-    :param bugs: identifiers of docs/bugs.md that cause it; each finding marks those of this kernel
+    :param rules: steps in docs/semantics
+    :param bugs: bugs that cause it, by their identifiers in docs/bugs.md; a finding marks those in its kernel
     :param advice: what to do, each with its cost
-    :param through: parts of a snapshot that are searched; if one was truncated, findings may be missing
-    :param needs: parts that must be complete, because a missing entry in them is taken as evidence
-    :param helps: parts that yield more findings
+    :param through: the parts of a snapshot that are searched; if one was truncated, findings may be missing
+    :param needs: the parts that must be complete because a missing entry counts as evidence
+    :param helps: the parts that make more findings possible
     """
 
     title: str
@@ -87,7 +87,7 @@ class PhysicalPlace(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, start: int, end: int, mode: str | None = None) -> PhysicalPlace:
-        """The range of bytes from *start* up to *end*."""
+        """Make the byte range from *start* up to *end*."""
         return cls(f"{start:#x}", f"{end:#x}", mode)
 
     @property
@@ -143,7 +143,7 @@ MOST_PLACES = 8
 
 @cache
 def finding_kinds() -> dict[str, FindingKind]:
-    """The kinds of findings by name, in the order of reports; raises Defect if the table is wrong."""
+    """Return the kinds of findings by name, in report order; raise Defect if the table is wrong."""
     text = files("pfnlab.diagnosis.inspector.finding").joinpath("kinds.toml").read_text(encoding="utf-8")
     try:
         return msgspec.toml.decode(text, type=dict[str, FindingKind])
@@ -162,22 +162,22 @@ def range_text(start: int, end: int) -> str:
     return f"[mem {start:#010x}-{end - 1:#010x}]"
 
 
-#: Maximum number of lines of one source shown in a finding.
+#: Maximum number of lines from one source shown in a finding.
 MOST_LINES = 6
 
 
 class RawFinding(msgspec.Struct, frozen=True):
-    """A finding before it is composed.
+    """A finding whose text has not been written yet.
 
-    Only a dozen of a million findings of one kind are shown, so sentences and lines are made on demand.
+    Of a million findings of one kind only a dozen are shown, so sentences and lines are made on demand.
 
     :param says: returns its sentences
     :param evidence: returns the lines that show it
-    :param places: ranges concerned, each with the mode of its reservation, or None if not reserved
-    :param device: the device, if no BAR is concerned
-    :param size: bytes of all places, if *places* contains only the first of them
-    :param count: number of places; 0 if *places* contains all
-    :param otherwise: the finding to report instead if a source that it needs is missing
+    :param places: the affected ranges, each with the mode of its reservation, or None if not reserved
+    :param device: the device, if no BAR is involved
+    :param size: total bytes, if *places* has only the first few places
+    :param count: number of places; 0 if *places* has all of them
+    :param otherwise: the finding to report instead if this one lacks a source
     """
 
     kind: str
@@ -201,13 +201,13 @@ class RawFinding(msgspec.Struct, frozen=True):
         place: BarOf | None = None,
         pids: Sequence[int] = (),
     ) -> RawFinding:
-        """A rare finding whose sentences and lines already exist."""
+        """Make a rare finding from sentences and lines that already exist."""
         lines = tuple(evidence)
         return cls(kind, lambda: says, places, place, None, pids, lambda: lines)
 
 
 def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
-    """The complete finding; raises KeyError for an unknown kind."""
+    """Complete a finding; raise KeyError for an unknown kind."""
     kind = finding_kinds()[found.kind]
     place = found.place
     return Finding(
@@ -232,12 +232,12 @@ def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
 
 
 def claim_line(line: IomemLine) -> EvidenceLine:
-    """A claim in the form of /proc/iomem."""
+    """Format a claim like a line of /proc/iomem."""
     return EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
 
 
 def evidence_of_book(entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[EvidenceLine]:
-    """Entries in the form of the memtype list since 5.13, which gives the byte after the last."""
+    """Format entries like the memtype list since 5.13, where the end is the byte after the last."""
     for start, end, mode in entries[:MOST_LINES]:
         yield EvidenceLine(memory_lists.MEMTYPES, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
     if len(entries) > MOST_LINES:

@@ -1,4 +1,4 @@
-"""Findings about mappings: unreserved, in two modes at once, or of a removed device."""
+"""Findings about mappings: unreserved, in two modes at once, or left over from a removed device."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -32,7 +32,7 @@ _ISA_HOLE = (0xA0000, 0x100000)
 
 
 class OddMapping(NamedTuple):
-    """A mapping of a file that reserves, not simply inside one entry of its mode; *pieces* are its memory."""
+    """A mapping that should reserve but is not covered by one entry of its mode; *pieces* are its memory."""
 
     mapping: HostMapping
     file: MappableFile
@@ -40,7 +40,7 @@ class OddMapping(NamedTuple):
 
 
 def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
-    """Mappings of files that reserve, except those inside one entry of the requested mode."""
+    """Find mappings of files that reserve, except those covered by one entry of the requested mode."""
     starts, ends, owners = machine.book.starts, machine.book.ends, machine.book.owners
     alone, combining = machine.book.disjoint, CacheMode.WC
     for mapping in machine.snapshot.mappings or ():
@@ -57,7 +57,7 @@ def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
 
 
 def odd(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings of files that reserve which are unreserved, in an unrequested mode, or in two modes."""
+    """Find mappings that should reserve but are unreserved, in an unrequested mode, or in two modes."""
     tracks = machine.tracks
     for one in odd_mappings(machine):
         found = (
@@ -69,7 +69,7 @@ def odd(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
-    """The finding for a mapping without a reservation; it was revoked if a driver claimed the BAR."""
+    """Make the finding for an unreserved mapping; if a driver claimed the BAR, the mapping was revoked."""
     mapping = one.mapping
     # Neither the ISA hole nor RAM is ever reserved.
     missing = [
@@ -102,7 +102,7 @@ def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | N
 
 
 def _other_than_asked(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
-    """The finding for a write-combining mapping whose memory is reserved in another mode."""
+    """Make the finding for a write-combining mapping of memory that is reserved in another mode."""
     others = [piece for piece in one.pieces if piece.mode not in (None, CacheMode.WC)]
     if not others:
         return None
@@ -155,7 +155,7 @@ def _over_two_modes(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
 
 
 def of_removed(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings of resource files whose device was removed."""
+    """Find mappings of resource files whose device was removed."""
     mappings = machine.snapshot.mappings or ()
     files = {path: mapped_file(path) for path in {mapping.path for mapping in mappings}}
     gone = {
@@ -179,16 +179,16 @@ def _of_removed(machine: JoinedHost, mapping: HostMapping, file: MappableFile) -
     return f"{machine.who(mapping.pid)} maps BAR {file.bar} of {file.device}, which was removed."
 
 
-#: Maximum number of users of one place whose names are examined.
+#: Maximum number of users named for one place.
 _MOST_USERS = 64
 
 
-#: A user of a range: the mode of its entries, and its mapping.
+#: A user of a range: the mode of its page-table entries, and its mapping.
 _User = tuple[CacheMode, HostMapping | DirectAlias]
 
 
 def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Memory mapped in two modes at once; only page-table entries reveal it."""
+    """Find memory mapped in two modes at once; only page-table entries reveal it."""
     users: list[tuple[int, int, _User]] = [
         (run.start, run.end, (run.mode, mapping))
         for mapping in machine.snapshot.mappings or ()
@@ -215,14 +215,14 @@ def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def _kind(mode: CacheMode) -> CacheMode:
-    # UC- is UC unless an MTRR makes it write-combining, so UC- and UC together conflict with nothing.
+    # UC- acts as UC unless an MTRR makes it write-combining, so UC- and UC do not conflict.
     return CacheMode.UC if mode is CacheMode.UC_MINUS else mode
 
 
 def _in_two_modes(
     machine: JoinedHost, users: list[tuple[int, int, _User]]
 ) -> Iterator[tuple[int, int, set[CacheMode]]]:
-    # The ranges that users map in two modes; RAM that no list of aliases has is write-back for the kernel.
+    # Ranges mapped in two modes; the kernel maps RAM as write-back unless the list of aliases has it.
     edges = sorted(
         [(start, 1, mode) for start, _, (mode, _) in users]
         + [(end, -1, mode) for _, end, (mode, _) in users],
@@ -240,7 +240,7 @@ def _in_two_modes(
                 and not any(one.owner.place == "direct map" for one in machine.aliases.over(last, at))
             ):
                 now.add(CacheMode.WB)
-            # Under a UC MTRR write-back is UC as well: accesses agree, whatever the entries are (S1.6).
+            # Under a UC MTRR write-back becomes UC too: accesses agree, whatever the entries say (S1.6).
             kinds = {_kind(machine.effective(last, at, one) or one) for one in now} if len(now) > 1 else now
             two = len(kinds) > 1
             if two and open_at is None:
@@ -262,7 +262,7 @@ def _user_line(mode: CacheMode, user: HostMapping | DirectAlias) -> EvidenceLine
 
 
 def mapping_line(mapping: HostMapping) -> EvidenceLine:
-    """A mapping in the form of /proc/PID/maps."""
+    """Format a mapping like a line of /proc/PID/maps."""
     return EvidenceLine(
         f"/proc/{mapping.pid}/maps",
         f"{mapping.start:x}-{mapping.end:x} {mapping.perms} {mapping.offset:08x} {mapping.path}",

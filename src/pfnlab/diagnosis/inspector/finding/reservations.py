@@ -1,4 +1,4 @@
-"""Findings about reservations: entries without an owner, larger than their mappings, or over two BARs."""
+"""Findings about reservations: entries with no owner, larger than their mappings, or spanning two BARs."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -33,10 +33,10 @@ _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
 
 
 class LooseEntry(NamedTuple):
-    """An entry in BARs without a driver that uses the device itself, which mappings cover at most in part.
+    """An entry in BARs that no driver uses for itself, covered by mappings only in part or not at all.
 
-    :param place: the first BAR that it lies in
-    :param free: the unmapped rest, if a part is mapped
+    :param place: the first BAR it lies in
+    :param free: the unmapped rest, if part of it is mapped
     :param claimants: claimed resources inside its BARs
     """
 
@@ -48,7 +48,7 @@ class LooseEntry(NamedTuple):
 
 
 def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
-    """Memtype entries whose BARs lack a driver that uses the device, and that no mapping fully covers."""
+    """Find memtype entries that no mapping fully covers, in BARs whose device no driver uses for itself."""
     alone, mapped = machine.bars.disjoint, machine.mapped
     starts, ends = mapped.starts, mapped.ends
     for bar in machine.bars:
@@ -61,7 +61,7 @@ def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
             inside = alone and bar.start <= first and last <= bar.end
             if not inside:
                 places = machine.bar_over(first, last)
-                # An entry over several BARs is handled with the first.
+                # An entry spanning several BARs is handled with the first one.
                 if places[0] is not bar.owner or any(driven_by_own(place.device) for place in places):
                     continue
             at = bisect_left(starts, first)
@@ -76,7 +76,7 @@ def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
 
 
 def loose(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Findings for entries in BARs without a driver: unowned ones, merged per BAR; and partly mapped ones."""
+    """Find unowned entries (merged per BAR) and partly mapped ones, in BARs without a driver."""
     gone: dict[tuple[str, int], tuple[BarOf, list[Reservation]]] = {}
     for one in loose_entries(machine):
         if one.mapped:
@@ -104,7 +104,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
     def lines() -> Iterator[EvidenceLine]:
         yield from evidence_of_book(places)
         yield device_line(place.device)
-        # Failed frees show the process and the time.
+        # Failed frees reveal the process and the time.
         low, high = min(start for start, _, _ in places), max(end for _, end, _ in places)
         for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
             yield EvidenceLine("kernel log", ranged.owner)
@@ -127,7 +127,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
 
 
 def _may_hold(machine: JoinedHost, one: LooseEntry) -> bool:
-    """True if the entry may have an owner; then it is not reported as leaked, whatever its form."""
+    """True if the entry may have an owner; if so, it is never reported as leaked."""
     entry = one.entry
     if machine.aliases.any_over(entry.start, entry.end) or not all(map(of_stand_in, one.claimants)):
         return True
@@ -169,10 +169,10 @@ def _over_tracked(machine: JoinedHost, one: LooseEntry) -> RawFinding:
 
 
 def uncached_prefetchable(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Large uncached entries in prefetchable BARs, unless an MTRR makes them write-combining."""
+    """Find large uncached entries in prefetchable BARs, unless an MTRR makes them write-combining."""
     for bar in machine.bars:
         place = bar.owner
-        # vfio-pci maps every BAR uncached; a leak of it is another finding.
+        # vfio-pci maps every BAR uncached; if it leaks one, that is a different finding.
         if not place.bar.prefetchable or place.device.driver in STAND_INS:
             continue
         for entry in machine.book.over(bar.start, bar.end):
@@ -205,9 +205,9 @@ def _lines_of_entry(start: int, end: int, place: BarOf, mode: CacheMode) -> Iter
 
 
 def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Entries that extend from one BAR into another, and are not a single resource."""
+    """Find entries that extend from one BAR into another and are not a single resource."""
     for bar in machine.bars:
-        # Entries that extend past its last byte; an entry over several BARs is handled with the first.
+        # Entries past the last byte of the BAR; an entry spanning several BARs is handled with the first one.
         for start, end, owner in machine.book.over(bar.end - 1, bar.end):
             places = machine.bar_over(start, end)
             if end <= bar.end or len(places) < 2 or places[0] is not bar.owner:
@@ -227,7 +227,7 @@ def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def device_line(device: PciFunction, place: BarOf | None = None) -> EvidenceLine:
-    """A line of evidence about a device, with one of its BARs or its driver."""
+    """Make a line of evidence about a device, with one of its BARs or its driver."""
     line = f"{device.address} {device.ids}: {driver_words(device)}"
     if place is not None:
         line = f"{place}: {range_text(place.bar.start, place.bar.end)}"

@@ -1,4 +1,4 @@
-"""Findings about the machine: claimants of BARs, PAT and MTRRs, and sources hidden from this user."""
+"""Findings about the whole machine: claimed BARs, PAT, MTRRs, and sources hidden from this user."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +18,7 @@ from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 
 
 def claimed(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """BARs of devices meant for passthrough that a boot framebuffer or another driver claims."""
+    """Find BARs of passthrough devices that a boot framebuffer or another driver claims."""
     for place in machine.bars:
         bar = place.owner
         if bar.device.driver not in joined_host.STAND_INS:
@@ -38,7 +38,7 @@ def claimed(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
 
 
 def no_write_combining(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """A PAT without a slot for write-combining."""
+    """Find a PAT with no write-combining slot."""
     pat, reasons = machine.snapshot.pat, joined_host.pat_off(machine.snapshot)
     if CacheMode.WC in pat.slots if pat is not None else not reasons:
         return
@@ -55,9 +55,9 @@ def no_write_combining(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
 
 
 def mtrrs_decide(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """Entries in BARs whose effective mode differs from the list because of an MTRR."""
+    """Find entries in BARs whose effective mode differs from the list because of an MTRR."""
     for bar in machine.bars if machine.snapshot.mtrrs else ():
-        # A BAR usually has one MTRR type, which together with the mode decides.
+        # A BAR usually has a single MTRR type, which decides together with the mode.
         kind = machine.mtrr_of(bar.start, bar.end)
         kept = set() if kind is None else {mode for mode in CacheMode if _as_listed(mode, kind)}
         for start, end, owner in machine.book.over(bar.start, bar.end):
@@ -99,7 +99,7 @@ def _lines_of_mtrrs(
 
 
 def hidden(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
-    """Sources whose addresses are hidden from this user."""
+    """Find sources whose addresses are hidden from this user."""
     for source in machine.snapshot.sources:
         if source.access is Access.HIDDEN:
             yield RawFinding.ready(

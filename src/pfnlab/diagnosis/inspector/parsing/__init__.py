@@ -1,5 +1,5 @@
 """Parsing: the text files of one machine, however stored, as a snapshot.
 
-``text_files.py`` defines how files are read; ``assembly.py`` makes the snapshot; each of the others handles
-one format.
+``text_files.py`` defines how files are read, ``assembly.py`` makes the snapshot, and every other module
+handles one format.
 """

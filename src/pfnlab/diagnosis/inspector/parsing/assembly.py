@@ -1,4 +1,4 @@
-"""Assembly of a snapshot from one machine's text files, wherever stored (:class:`.text_files.TextFiles`)."""
+"""Assemble a snapshot from one machine's text files, wherever they are (:class:`.text_files.TextFiles`)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -21,35 +21,35 @@ from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_
 from pfnlab.diagnosis.inspector.parsing.pci_files import listed_devices
 from pfnlab.diagnosis.inspector.parsing.process_files import ProcessFiles
 
-#: Small files of one line.
+#: Small one-line files.
 RELEASE, HOST = "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname"
 COMMAND_LINE, MODULES = "/proc/cmdline", "/proc/modules"
 PACKED_CONFIG = "/proc/config.gz"
 _DEBUGFS = "/sys/kernel/debug"
 _MOUNT = f"sudo mount -t debugfs none {_DEBUGFS}"
-#: Returns the command that supplies a missing file; empty for none.
+#: Returns the command that supplies a missing file; empty if there is none.
 _Remedy = Callable[[text_files.FileText, text_files.TextFiles], str]
 #: A version as part of a path.
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,128}")
 
 
 def config_path(release: str) -> str | None:
-    """The file with a kernel's configuration; None if *release* is not a version."""
+    """Return the path of a kernel's configuration; None if *release* is not a version."""
     return f"/boot/config-{release}" if _RELEASE.fullmatch(release) and ".." not in release else None
 
 
 def snapshot_of(files: text_files.TextFiles) -> Snapshot:
     """Return the snapshot of these files.
 
-    A malformed line raises Unparsable in a bundle; elsewhere it is skipped, and its source is marked CUT and
-    names it.
+    A malformed line in a bundle raises Unparsable. Elsewhere it is skipped, and its source is marked CUT and
+    quotes it.
     """
     with working(f"reading {files.origin}") as work, uncollected():
         return _Assembly(files, work).snapshot()
 
 
 class _Assembly:
-    """One reading of a machine's files, with the sources in the order they are read."""
+    """One pass over a machine's files; sources are recorded in the order they are read."""
 
     def __init__(self, files: text_files.TextFiles, work: Work) -> None:
         self._files, self._long = files, text_files.LongFiles(files)
@@ -57,7 +57,7 @@ class _Assembly:
         self._sources: list[SnapshotSource] = []
 
     def snapshot(self) -> Snapshot:
-        """The snapshot of all parts."""
+        """Return the snapshot, with all its parts."""
         book = self._book()
         resources = self._resources()
         mtrrs = self._mtrrs()
@@ -142,7 +142,7 @@ class _Assembly:
 
     def _devices(self) -> tuple[PciFunction, ...] | None:
         found, source = pci_files.devices(self._files)
-        # The device list may be partial: lspci's output has the others, and the drivers.
+        # The device list may be partial: lspci output has the remaining devices, and the drivers.
         is_part = found is not None and any(one.driver == "" for one in found)
         if (found is None or is_part) and (text := self._long.read(text_files.LSPCI)).there:
             self._note(text_files.LSPCI, text)
@@ -180,9 +180,9 @@ class _Assembly:
         return None
 
     def _read(self, path: str, remedy: _Remedy | None = None) -> text_files.FileText | None:
-        """Read a file and record it as a source; None if missing.
+        """Read a file and record it as a source; return None if it is missing.
 
-        :param remedy: finds a command to supply a missing file
+        :param remedy: returns a command that supplies the file if it is missing
         """
         text = self._long.read(path)
         self._note(path, text, remedy)

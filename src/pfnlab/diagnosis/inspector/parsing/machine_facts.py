@@ -1,6 +1,6 @@
-"""Facts about a machine, from small files and from the kernel's log.
+"""Facts about a machine, from small files and the kernel log.
 
-The log comes as records of /dev/kmsg, or as lines of dmesg or the journal.
+The log consists of /dev/kmsg records, or of dmesg or journal lines.
 """
 
 import re
@@ -25,25 +25,25 @@ HYPERVISOR_TYPE = "/sys/hypervisor/type"
 DMI = ("/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name")
 CPUINFO = "/proc/cpuinfo"
 
-#: The configuration options that decide what can be mapped and observed.
+#: Configuration options that determine what can be mapped and observed.
 OPTIONS = (
     "X86_PAT|MTRR[A-Z_]*|STRICT_DEVMEM|IO_STRICT_DEVMEM|DEVMEM|DEBUG_FS[A-Z_]*|DEBUG_VM[A-Z_]*|VFIO[A-Z0-9_]*"
     "|UIO[A-Z_]*|FB_[A-Z0-9_]*|FB|SYSFB[A-Z_]*|DRM_[A-Z0-9_]*|PROC_KCORE|PROC_PAGE_MONITOR|PROC_VMCORE"
     "|XEN[A-Z_]*|HYPERVISOR_GUEST|KVM_GUEST|SECURITY_LOCKDOWN[A-Z_]*|TRANSPARENT_HUGEPAGE[A-Z_]*"
     "|AMD_MEM_ENCRYPT|INTEL_TDX_GUEST|HAVE_IOREMAP_PROT|GENERIC_IOREMAP|KPTI|RANDOMIZE_MEMORY"
 )
-#: A line of a configuration.
+#: A configuration line.
 OPTION_LINE = re.compile(
     rb"^(?:CONFIG_(" + OPTIONS.encode() + rb")=([^\n]*)|# CONFIG_(" + OPTIONS.encode() + rb") is not set)$",
     re.MULTILINE,
 )
 
-#: Flags of the processor that decide about cache modes.
+#: Processor flags that affect cache modes.
 PROCESSOR_FLAGS = frozenset({"pat", "mtrr", "hypervisor"})
 _FLAGS_LINE = re.compile(rb"^flags\s*:([^\n]*)$", re.MULTILINE)
 _MODULE = re.compile(r"^([A-Za-z0-9_-]+) +[0-9]+ +[0-9-]+ *(\S*)", re.MULTILINE)
 
-#: DMI strings of hypervisors' machines, and the hypervisors' names if these differ.
+#: DMI strings of virtual machines, with the hypervisor's name if it differs.
 GUESTS = (
     "QEMU|KVM|VMware|Virtual Machine|VirtualBox|Xen|HVM domU|Google Compute Engine|Amazon EC2|OpenStack"
     "|Bochs|Parallels"
@@ -52,7 +52,7 @@ _NAMED = {"Virtual Machine": "Hyper-V", "HVM domU": "Xen"}
 
 
 def modules(data: bytes) -> tuple[Module, ...]:
-    """The modules of /proc/modules, or of lsmod, whose output has a header and no states."""
+    """Parse modules from /proc/modules, or from lsmod output, which has a header and no states."""
     found = []
     for name, users in _MODULE.findall(decoded(data)):
         names = tuple(user for user in users.split(",") if user and user != "-")
@@ -61,7 +61,7 @@ def modules(data: bytes) -> tuple[Module, ...]:
 
 
 def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
-    """The text of a configuration, gzipped or not, or the reason for its absence; the other is empty."""
+    """Return the text of a configuration, gzipped or not, or the reason it is missing; the other is empty."""
     if data[:2] != b"\x1f\x8b":
         return data, ""
     unpacking = zlib.decompressobj(wbits=31)
@@ -74,12 +74,12 @@ def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
 
 
 def trimmed_config(data: bytes) -> bytes:
-    """The lines of a configuration whose options decide what can be mapped and observed."""
+    """Keep the configuration lines whose options determine what can be mapped and observed."""
     return b"".join(found[0] + b"\n" for found in OPTION_LINE.finditer(data))
 
 
 def options_of(data: bytes) -> dict[str, str]:
-    """The same options, by name with CONFIG_; the value of one that is not set is ``n``."""
+    """Return the same options by name, with CONFIG_; an option that is not set has the value ``n``."""
     found = {}
     for name, value, unset in OPTION_LINE.findall(data):
         found[f"CONFIG_{(name or unset).decode()}"] = decoded(value).strip('"') if name else "n"
@@ -87,19 +87,19 @@ def options_of(data: bytes) -> dict[str, str]:
 
 
 def trimmed_processor(data: bytes) -> bytes:
-    """The line with the first processor's flags, reduced to those that decide about cache modes."""
+    """Reduce the line with the first processor's flags to those that affect cache modes."""
     flags = processor(data)
     return b"" if flags is None else b"flags\t: " + " ".join(flags).encode() + b"\n"
 
 
 def processor(data: bytes) -> tuple[str, ...] | None:
-    """The first processor's flags that decide about cache modes; None if there is no such line."""
+    """Return the first processor's flags that affect cache modes; None if there is no such line."""
     found = _FLAGS_LINE.search(data)
     return tuple(sorted(PROCESSOR_FLAGS & set(decoded(found[1]).split()))) if found else None
 
 
 def guest_of(files: TextFiles, flags: tuple[str, ...] | None) -> str:
-    """The hypervisor, from /sys/hypervisor, DMI and the processor's flags; empty on bare metal."""
+    """Return the hypervisor, from /sys/hypervisor, DMI and processor flags; empty on bare metal."""
     kind = first_line(files, HYPERVISOR_TYPE)
     if kind:
         return kind.capitalize()
@@ -121,7 +121,7 @@ _MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 
 def log_lines(data: bytes) -> tuple[str, ...]:
-    """The log's lines with timestamps, as dmesg prints them; of a journal, only the kernel's lines."""
+    """Return log lines with timestamps, as dmesg prints them; from a journal, only the kernel's lines."""
     of_records = _RECORD.match(data) is not None
     lines: list[str] = []
     for piece in line_pieces(data):
@@ -134,7 +134,7 @@ def log_lines(data: bytes) -> tuple[str, ...]:
 
 
 def pat_configuration(lines: tuple[str, ...]) -> PatConfig | None:
-    """The last PAT configuration that the log prints; None if it prints no valid one."""
+    """Return the last PAT configuration in the log; None if the log has no valid one."""
     for line in reversed(lines):
         if (found := _CONFIGURATION.search(line)) and "PAT" in line:
             names = found[1].split()
@@ -146,16 +146,16 @@ def pat_configuration(lines: tuple[str, ...]) -> PatConfig | None:
 
 
 def mtrr_default(lines: tuple[str, ...]) -> MtrrType | None:
-    """The type of memory outside all MTRRs, from the log."""
+    """Return the type of memory outside all MTRRs, from the log."""
     found = next((found for line in lines if (found := _DEFAULT.search(line))), None)
     return MTRR_TYPES.get(found[1].encode()) if found else None
 
 
 def version(lines: tuple[str, ...]) -> str:
-    """The version in the last banner of the log, or an empty string."""
+    """Return the version in the last banner of the log, or an empty string."""
     return next((found[1] for line in reversed(lines) if (found := _BANNER.search(line))), "")
 
 
 def hypervisor(lines: tuple[str, ...]) -> str:
-    """The hypervisor that the kernel detected; empty if none."""
+    """Return the hypervisor that the kernel detected; empty if none."""
     return next((found[1] for line in reversed(lines) if (found := _HYPERVISOR.search(line))), "")

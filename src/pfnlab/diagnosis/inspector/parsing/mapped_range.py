@@ -1,8 +1,8 @@
-"""The physical range of a mapping, if the file and the offset in it determine one.
+"""The physical range of a mapping, if its file and offset determine one.
 
-A mapping of a BAR through sysfs or /proc/bus/pci has the physical address in vm_pgoff
-(pci_mmap_resource_range, drivers/pci/mmap.c); one through VFIO did until 6.9 (vfio_pci_core_mmap). Since
-aac6db75a9fc in 6.10, a VFIO offset remains the number of a region and an offset in it. BARs are aligned to
+A BAR mapping through sysfs or /proc/bus/pci has the physical address in vm_pgoff
+(pci_mmap_resource_range, drivers/pci/mmap.c), and so did VFIO mappings until 6.9 (vfio_pci_core_mmap). Since
+aac6db75a9fc in 6.10, a VFIO offset stays a region number plus an offset in that region. BARs are aligned to
 their size, so an address in a BAR is never also an offset in it.
 """
 
@@ -19,10 +19,10 @@ _REGION_SHIFT = 40
 _BARS = 6
 _SYSFS = re.compile(r"/sys/devices/.*/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource([0-5])(?:_wc)?")
 _DELETED = " (deleted)"
-#: The file of a mapping through VFIO.
+#: The file behind a VFIO mapping.
 VFIO = "anon_inode:[vfio-device]"
 _MOST = 1 << 64
-#: No BAR lies below: a smaller offset is not an address.
+#: No BAR lies below this, so a smaller offset is not an address.
 _FIRST_OF_BARS = 1 << 20
 
 
@@ -37,9 +37,9 @@ class BarPlaces:
         self._known: dict[str, tuple[str, Bar | None]] = {}
 
     def range_of(self, path: str, offset: int, size: int, device: str | None) -> tuple[int, int] | None:
-        """The half-open byte range that a mapping of *size* bytes at a file's *offset* covers, or None.
+        """Return the half-open byte range that a mapping of *size* bytes at file *offset* covers, or None.
 
-        *device* is known for some mappings through VFIO.
+        *device* is known for some VFIO mappings.
         """
         kind, bar = self._known.get(path) or self._know(path)
         start: int | None
@@ -69,7 +69,7 @@ class BarPlaces:
         return found
 
     def _in_bar(self, bar: Bar | None, offset: int) -> int | None:
-        # Without the BAR, e.g. of a removed device, an offset beyond the ISA hole is the address.
+        # If the BAR is unknown, e.g. if the device was removed, an offset above the ISA hole is the address.
         if bar is None:
             return offset if offset >= _FIRST_OF_BARS else None
         if bar.start <= offset < bar.end:
@@ -84,7 +84,7 @@ class BarPlaces:
             number, place = offset >> _REGION_SHIFT, offset & ((1 << _REGION_SHIFT) - 1)
             bar = own.get(number) if number < _BARS else None
             return bar.start + place if bar is not None and place < bar.end - bar.start else None
-        # BARs nest in those of virtual functions, and never extend beyond them.
+        # BARs can nest in virtual function BARs but never extend beyond them.
         at = bisect_right(self._starts, offset)
         nearby = self._sorted[max(0, at - 8) : at]
         return offset if any(start <= offset < end for start, end in nearby) else None
@@ -93,7 +93,7 @@ class BarPlaces:
 _SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
 _INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
 _GROUP = re.compile(r"/dev/vfio/([0-9]+)")
-#: A device without its group (VFIO_DEVICE_CDEV), whose number does not determine its address.
+#: A device opened without its group (VFIO_DEVICE_CDEV); the number does not reveal the address.
 _WITHOUT_GROUP = "/dev/vfio/devices/"
 
 
@@ -103,14 +103,14 @@ class VfioOwners:
     def __init__(self, files: TextFiles, devices: Iterable[PciFunction]) -> None:
         self._files = files
         self._bound = [device for device in devices if (device.driver or "").startswith("vfio")]
-        # For each process, the files with a known device, and its only device.
+        # For each process: the files whose device is known, and the device if there is only one.
         self._own: dict[int, tuple[dict[bytes, set[str]], str | None]] = {}
         self._by_inode: dict[bytes, set[str]] = {}
         self._groups: set[str] = set()
         self._without_group = False
 
     def add(self, pid: int, targets: Mapping[str, str]) -> None:
-        """Add the device files that a process has open, by descriptor number."""
+        """Add the device files a process has open, by descriptor number."""
         groups = {group[1] for target in targets.values() if (group := _GROUP.fullmatch(target))}
         self._groups |= groups
         self._without_group |= any(target.startswith(_WITHOUT_GROUP) for target in targets.values())
@@ -134,14 +134,14 @@ class VfioOwners:
         self._own[pid] = by_inode, next(iter(found)) if len(found) == 1 else None
 
     def device_of(self, pid: int, inode: bytes) -> str | None:
-        """The device that has *inode*, or None if undetermined; add all processes first."""
-        # A mapping outlives the descriptor it was made with, and may come from another process, so the open
-        # files of all processes count. Until 6.9 all files of VFIO have the same inode.
+        """Return the device that has *inode*, or None if undetermined; add all processes first."""
+        # A mapping outlives its descriptor and may have been inherited from another process, so the open
+        # files of all processes count. Until 6.9 all VFIO files share one inode.
         by_inode, single = self._own.get(pid, ({}, None))
         for named in (by_inode.get(inode), {single} if single else None, self._by_inode.get(inode)):
             if named is not None:
                 return next(iter(named)) if len(named) == 1 else None
-        # No open file determines it: the only device that VFIO has, unless another may have been open.
+        # No open file identifies it: use the only VFIO device, unless another may have been open.
         if len(self._bound) == 1 and not self._without_group and self._groups <= {self._bound[0].group}:
             return self._bound[0].address
         return None

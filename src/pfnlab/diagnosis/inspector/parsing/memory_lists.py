@@ -1,8 +1,8 @@
-"""The lists of physical memory, in the formats of all versions: resources, the memtype list and the MTRRs.
+"""Lists of physical memory, in the format of every version: resources, the memtype list and MTRRs.
 
-/proc/iomem is nested, and its ends are inclusive. In the memtype list of debugfs (``x86/pat_memtype_list``) a
-line is ``write-back @ 0xA-0xB`` until 5.5, later ``PAT: [mem 0xA-0xB] write-back``. Both ends are exclusive,
-although the newer form resembles messages, where they are inclusive (memtype_seq_show,
+/proc/iomem is nested, and its ends are inclusive. In the debugfs memtype list (``x86/pat_memtype_list``) a
+line is ``write-back @ 0xA-0xB`` until 5.5 and ``PAT: [mem 0xA-0xB] write-back`` later. The end is exclusive
+in both, although the newer form looks like kernel messages, where it is inclusive (memtype_seq_show,
 arch/x86/mm/pat/memtype.c).
 """
 
@@ -18,12 +18,12 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType
 
 IOMEM = "/proc/iomem"
-#: A line; a resource without a name is ``<BAD>``.
+#: A line; an unnamed resource is ``<BAD>``.
 IOMEM_LINE = re.compile(rb"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : ([^\n]*)$", re.MULTILINE)
 
 
 class IomemTable(Sequence[IomemLine]):
-    """The lines of a file, of which there may be two million; each is created on access."""
+    """The lines of a file, created on access because there may be two million."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -55,7 +55,7 @@ class IomemTable(Sequence[IomemLine]):
         return IomemLine(self._starts[at], self._lasts[at] + 1, name, self._depths[at])
 
     def __eq__(self, other: object) -> bool:
-        """Equal to any sequence of the same lines."""
+        """True for any sequence of the same lines."""
         if not isinstance(other, Sequence):
             return NotImplemented
         return len(self) == len(other) and all(map(eq, self, other))
@@ -64,7 +64,7 @@ class IomemTable(Sequence[IomemLine]):
 
     @property
     def is_hidden(self) -> bool:
-        """True if every address is zero: the kernel shows addresses only to the superuser."""
+        """True if every address is zero: the kernel shows addresses only to root."""
         return len(self) > 0 and not any(self._starts) and not any(self._lasts)
 
 
@@ -80,7 +80,8 @@ MEMTYPES_HEAD = b"PAT memtype list:"
 def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
     """Return the entries in order, and the number of lines that are entries or the header.
 
-    An end of zero is the wrapped end of 64 bits; a range that ends before it begins is not an entry.
+    An end of zero is the end of the 64-bit address space, wrapped around.
+    A range that ends before it begins is not an entry.
     """
     modes, end_of_all = _MODES, 1 << 64
     found = [
@@ -105,7 +106,7 @@ def is_memtype_line(line: bytes) -> bool:
 
 MTRRS = "/proc/mtrr"
 
-#: Types as the kernel words them (mtrr_attrib_to_str).
+#: Types as the kernel spells them (mtrr_attrib_to_str).
 MTRR_TYPES = {
     b"uncachable": MtrrType.UC,
     b"write-combining": MtrrType.WC,
@@ -116,7 +117,7 @@ MTRR_TYPES = {
 
 _UNITS = {b"": 20, b"K": 10, b"M": 20, b"G": 30}
 
-#: Newer kernels write the count before the type, older ones after it; some old ones omit MB.
+#: Newer kernels print the count before the type, older ones after it; some old ones omit MB.
 MTRR_LINE = re.compile(
     rb"^reg[0-9]+: base=0x([0-9a-f]{1,16}) \( *[0-9]+ ?[KMG]?B?\), size= *([0-9]{1,12}) ?([KMG]?)B?"
     rb"(?:, count=[0-9]+: ([a-z-]+)|: ([a-z-]+), count=[0-9]+)[ \r]*$",
@@ -125,7 +126,7 @@ MTRR_LINE = re.compile(
 
 
 def mtrr_ranges(data: bytes) -> tuple[MtrrRegister, ...]:
-    """The registers in use, by number; types that the kernel does not name are omitted."""
+    """Return the registers in use, by number; types that the kernel does not name are skipped."""
     found = []
     for base, size, unit, new, old in MTRR_LINE.findall(data):
         kind = MTRR_TYPES.get(new or old)

@@ -1,4 +1,4 @@
-"""PCI devices from sysfs, or from the output of ``lspci -vv`` in reports without sysfs."""
+"""PCI devices from sysfs, or from ``lspci -vv`` output in reports without sysfs."""
 
 import re
 
@@ -7,7 +7,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, fi
 from pfnlab.kernel.hw.pci_regions import Bar, bars
 
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
-#: The part of the configuration space that is kept: it has no addresses.
+#: The part of configuration space that is kept; it holds no addresses.
 CONFIG_BYTES = 16
 #: ``0000:01:00.0``
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -21,7 +21,7 @@ def is_address(name: str) -> bool:
 
 
 def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotSource]:
-    """All devices in order, and the outcome of reading their folder."""
+    """Return all devices in order, and the outcome of reading their folder."""
     listing = files.names(DEVICES)
     source = SnapshotSource(DEVICES, listing.access, listing.why, listing.seconds)
     if not listing.there:
@@ -84,7 +84,7 @@ _ROM_NUMBER = 6
 
 
 def trimmed_listing(data: bytes) -> bytes:
-    """The lines about a device's memory or its driver; others may contain serial numbers."""
+    """Keep the lines about device memory or drivers; others may contain serial numbers."""
     kept = [
         line
         for piece in line_pieces(data)
@@ -95,7 +95,7 @@ def trimmed_listing(data: bytes) -> bytes:
 
 
 def listed_devices(data: bytes) -> tuple[PciFunction, ...]:
-    """The devices in order, without the modules that could drive them."""
+    """Return the devices in order, without the modules that could drive them."""
     found = []
     for piece in line_pieces(data, b"0123456789abcdef"):
         for block in re.split(r"\n(?=\S)", decoded(piece)):

@@ -1,6 +1,6 @@
 """Processes with mappings of page frames or open device files: /proc/PID/smaps, maps, fd, fdinfo and comm.
 
-A VMA is of interest if its flags have ``pf`` (VM_PFNMAP) or ``io`` (VM_IO), or if it maps a file whose page
+A VMA is relevant if it has the flag ``pf`` (VM_PFNMAP) or ``io`` (VM_IO), or if it maps a file whose page
 frames can be mapped. The clock pages that the kernel maps into every process ([vvar]) are excluded.
 """
 
@@ -15,35 +15,35 @@ from pfnlab.diagnosis.inspector.host_snapshot import Access, HostMapping, PciFun
 from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.mapped_range import VFIO, BarPlaces, VfioOwners
 
-#: Files whose mappings, and open descriptors, are of interest.
+#: Files whose mappings and open descriptors are relevant.
 DEVICE_FILE = (
     rb"(?:/dev/(?:mem|kfd|hpet|fb[0-9]+|dri/|nvidia|uio[0-9]|infiniband/|vfio/|accel/)"
     rb"|/proc/bus/pci/|/sys/devices/[^\n]*/resource[0-9]|anon_inode:\[vfio-device\])"
 )
 
-#: A line of maps whose file makes it of interest; smaps has the same.
+#: A maps line that its file makes relevant; smaps has the same lines.
 _OF_FILE = re.compile(
     rb"^[0-9a-f]{1,16}-[0-9a-f]{1,16} [rwxsp-]{4} [0-9a-f]{1,16} [0-9a-f]+:[0-9a-f]+ [0-9]+ +"
     + DEVICE_FILE
     + rb"[^\n]*$"
 )
 
-#: Text in every line whose file makes it of interest.
+#: Text that every line has if its file makes it relevant.
 _PARTS = (b"/dev/", b"/proc/bus/pci/", b"/resource", b"anon_inode:[vfio-device]")
 _OF_FLAGS = re.compile(rb"^VmFlags:[^\n]* (?:pf|io)(?= |$)[^\n]*$", re.MULTILINE)
 _FLAGS = re.compile(rb"^VmFlags:([^\n]*)$", re.MULTILINE)
 _DIGITS = b"0123456789abcdef"
 
-#: A line of maps; its path may have any byte except a newline.
+#: A maps line; the path may contain any byte except a newline.
 HEAD = re.compile(
     rb"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) [0-9a-f]+:[0-9a-f]+ ([0-9]+)"
     rb"(?: +([^\n]*))?$",
     re.MULTILINE,
 )
 
-#: The same, with the line of flags after it.
+#: The same, followed by the line of flags.
 _VMA = re.compile(HEAD.pattern[:-1] + rb"(?:\n(VmFlags:[ a-z0-9?]*))?$", re.MULTILINE)
-#: The lines of a trimmed file, to validate a bundle.
+#: The lines of a trimmed file, for validating a bundle.
 TRIMMED_LINE = re.compile(HEAD.pattern[1:-1] + rb"|VmFlags:[ a-z0-9?]*")
 Vma = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 _OPEN = re.compile(DEVICE_FILE)
@@ -51,14 +51,14 @@ _CLOCK = b"[vvar"
 
 
 def is_device_file(target: str) -> bool:
-    """True if the target of an open descriptor is of interest."""
+    """True if the target of an open descriptor is relevant."""
     return _OPEN.match(target.encode("utf-8", "surrogateescape")) is not None
 
 
 def trimmed(data: bytes) -> bytes:
-    """Reduce maps or smaps to the VMAs of interest: the line of each, and its line of flags.
+    """Reduce maps or smaps to the relevant VMAs: for each, its line and its line of flags.
 
-    A trimmed file is unchanged, and the lines of other VMAs cost nothing.
+    Trimming a trimmed file changes nothing. Lines of other VMAs cost no time.
     """
     heads: dict[int, int] = {}
     for found in _OF_FLAGS.finditer(data):
@@ -79,7 +79,7 @@ def trimmed(data: bytes) -> bytes:
 
 
 def vmas(data: bytes) -> Iterator[Vma]:
-    """The VMAs of a trimmed file, with the parts of each line; parts that are missing are empty.
+    """Return the VMAs in a trimmed file, each split into its parts; missing parts are empty.
 
     The parts are start, end, permissions, offset, inode, path and flags.
     """
@@ -94,12 +94,12 @@ def is_trimmed(data: bytes, count: int) -> bool:
 
 
 def is_of_interest(path: bytes, flags: bytes) -> bool:
-    """True if a VMA with this file and these flags is of interest."""
+    """True if a VMA with this file and these flags is relevant."""
     return _OPEN.match(path) is not None or (_OF_FLAGS.match(flags) is not None and _CLOCK not in path)
 
 
 def _head_before(data: bytes, at: int) -> int | None:
-    # Fields of smaps begin with a capital, the line of the VMA with a digit; about 25 fields separate VMAs.
+    # smaps fields begin with a capital and VMA lines with a digit; each VMA has about 25 fields.
     for _ in range(64):
         if at <= 0:
             return None
@@ -119,7 +119,7 @@ def _lines_with(data: bytes, part: bytes) -> Iterator[int]:
 
 
 def _flags_after(data: bytes, at: int) -> int | None:
-    # The following fields, up to the next VMA.
+    # The fields up to the next VMA.
     found = _FLAGS.search(data, at, at + 4096)
     if found is None:
         return None
@@ -132,14 +132,14 @@ def _line_end(data: bytes, at: int) -> int:
     return end if end >= 0 else len(data)
 
 
-#: The command that shows the rest to a user who may not see other users' processes.
+#: The command that shows everything to users who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
-#: Names, as sources, of the data of all processes: their mappings, and their open files.
+#: Source names for the data of all processes: their mappings, and their open files.
 MAPS, DESCRIPTORS = "/proc/*/smaps", "/proc/*/fd"
 _VFIO = VFIO.encode()
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
-#: Prefix of a UIO device's path; the start of an unknown region; the limit of physical addresses.
+#: UIO device path prefix; the start of an unknown region; the limit of physical addresses.
 _UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
 #: The process that every machine has.
 _FIRST = 1
@@ -147,12 +147,12 @@ _FIRST = 1
 MOST_DESCRIPTORS = 1 << 16
 
 
-# By file, flags and permissions of a VMA: whether of interest, these as text, and whether through UIO.
+# For a VMA's file, flags and permissions: whether it is relevant, these three as text, and whether it is UIO.
 _Kind = tuple[bool, str, tuple[str, ...] | None, str, bool]
 
 
 class ProcessesSeen(msgspec.Struct, frozen=True):
-    """All facts about processes; None without /proc."""
+    """All facts about processes; None if there is no /proc."""
 
     processes: tuple[Process, ...] | None
     mappings: tuple[HostMapping, ...] | None
@@ -160,7 +160,7 @@ class ProcessesSeen(msgspec.Struct, frozen=True):
 
 
 class _Tally:
-    """Counts for one file of every process: how many were read, and how many refused."""
+    """For one per-process file, counts how many were read and how many refused."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -200,7 +200,7 @@ class _Tally:
 
 
 class ProcessFiles:
-    """Reads the processes of one machine, whose PCI devices are *devices*, or None if unknown."""
+    """Reads the processes of one machine with the PCI devices *devices*; None if these are unknown."""
 
     def __init__(
         self, files: text_files.TextFiles, long: text_files.LongFiles, devices: tuple[PciFunction, ...] | None
@@ -208,14 +208,14 @@ class ProcessFiles:
         self._files, self._long = files, long
         self._places = BarPlaces(devices or ())
         self._owners = VfioOwners(files, devices or ())
-        # The place of such a mapping, and the inode of its file.
+        # The position of each VFIO mapping, and the inode of its file.
         self._of_vfio: list[tuple[int, bytes]] = []
         self._regions: dict[tuple[str, int], int] = {}
         self._known: dict[tuple[bytes, bytes, bytes], _Kind] = {}
         self._maps, self._links = _Tally(MAPS), _Tally(DESCRIPTORS)
 
     def read(self, work: Work) -> ProcessesSeen:
-        """All processes by number; raises Unparsable for a malformed line of a bundle."""
+        """Return all processes, by number; raise Unparsable for a malformed line in a bundle."""
         listing = self._files.names("/proc")
         pids = sorted(
             int(name) for name in text_files.decoded(listing.data).split("\n") if _PID.fullmatch(name)
@@ -226,7 +226,7 @@ class ProcessFiles:
             return ProcessesSeen(None, None, (SnapshotSource(MAPS, access, why, listing.seconds),))
         if listing.access is Access.CUT:
             self._maps.part = self._links.part = listing.why
-        # Unless it is hidden, every user sees process 1.
+        # Every user sees process 1 unless processes are hidden.
         self._maps.others_hidden = self._links.others_hidden = not self._files.root and _FIRST not in pids
         work.expect(len(pids))
         processes: list[Process] = []
@@ -286,7 +286,7 @@ class ProcessFiles:
         path = f"/proc/{pid}/smaps"
         text = self._long.read(path, kept)
         if text.access is Access.ABSENT:
-            # A kernel without CONFIG_PROC_PAGE_MONITOR prints no flags.
+            # Kernels without CONFIG_PROC_PAGE_MONITOR print no flags.
             path = f"/proc/{pid}/maps"
             text = self._long.read(path, kept)
         self._maps.count(text)
@@ -303,7 +303,7 @@ class ProcessFiles:
         return found, listing
 
     def _find_devices(self, mappings: list[HostMapping]) -> None:
-        """Set the ranges of mappings through VFIO, once all open files are known."""
+        """Set the ranges of VFIO mappings once all open files are known."""
         for number, inode in self._of_vfio:
             one = mappings[number]
             device = self._owners.device_of(one.pid, inode)
@@ -312,13 +312,13 @@ class ProcessFiles:
                 mappings[number] = msgspec.structs.replace(one, physical=found)
 
     def _uio_range(self, path: str, offset: int, size: int) -> tuple[int, int] | None:
-        """The range of a UIO mapping: the offset is the number of a region, in pages (uio_mmap)."""
+        """Return the range of a UIO mapping; its offset, in pages, is the region number (uio_mmap)."""
         key = path.removesuffix(" (deleted)").removeprefix(_UIO), offset // PAGE_SIZE
         start = self._regions.get(key)
         if start is None:
             place = f"/sys/class/uio/uio{key[0]}/maps/map{key[1]}/addr"
             text = text_files.first_line(self._files, place) if key[0].isdigit() else ""
             start = self._regions[key] = int(text, 16) if _ADDRESS.fullmatch(text) else _NOWHERE
-        # For the kernel's own memory the file has its virtual address.
+        # For kernel memory the file gives the virtual address.
         start -= start % PAGE_SIZE
         return (start, start + size) if 0 < start < _MOST_PHYSICAL else None

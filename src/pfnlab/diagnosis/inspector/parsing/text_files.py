@@ -1,6 +1,6 @@
-"""Files of a machine by absolute path, wherever they are stored: its root, a bundle, a report's folder.
+"""A machine's files by absolute path, wherever they are stored: its root, a bundle, or a report folder.
 
-Reading one machine is bounded: no file content decides how much memory is used.
+Reading a machine is bounded: file contents cannot decide how much memory is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,18 +13,18 @@ from pfnlab.base.inert import visible_name
 from pfnlab.base.units import size_text
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 
-#: MiB of one file read by default, and the lines that a MiB may have: 2,000,000.
+#: MiB read from one file by default, and the number of lines it may have: 2,000,000.
 MOST_MIB, LINES_PER_MIB = 64, 31_250
-#: The bound of all files together is this many times the bound of one, in bytes and lines.
+#: The bound for all files together is this many times the bound for one, in bytes and lines.
 _FILES, _FILES_OF_LINES = 4, 2
 #: Packed data is unpacked to at most this many times its size, or this many bytes.
 _TIMES, _LEAST = 200, 16 << 20
 
 
 class SnapshotBounds(msgspec.Struct, frozen=True):
-    """Bounds of reading: for one file, for all files, and for packed data.
+    """Bounds on reading: for one file, for all files, and for packed data.
 
-    :param mib: MiB of one file; more than :data:`MOST_MIB` only if the user asked for it
+    :param mib: MiB per file; more than :data:`MOST_MIB` only if the user asked for it
     """
 
     mib: int = MOST_MIB
@@ -55,22 +55,22 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
         return max(_TIMES * size, asked)
 
     def is_longer(self, size: int, lines: int) -> str:
-        """The bound that a file exceeds, and what to do about it; empty if it is within the bounds."""
+        """Name the bound that a file exceeds, and what to do about it; empty if it exceeds none."""
         if size > self.bytes:
             return f"longer than {size_text(self.bytes)}{self.remedy}"
         return f"more than {self.lines:,} lines{self.remedy}" if lines > self.lines else ""
 
     def is_larger(self, size: int, lines: int) -> str:
-        """The bound that all files together exceed, as in :meth:`is_longer`."""
+        """Name the bound that all files together exceed, as :meth:`is_longer` does."""
         if size > self.all_bytes:
             return f"all files are larger than {size_text(self.all_bytes)}{self.remedy}"
         more = lines > self.all_lines
         return f"all files have more than {self.all_lines:,} lines{self.remedy}" if more else ""
 
     def is_too_packed(self, packed: int, size: int) -> str:
-        """The bound that packed data exceeds, as in :meth:`is_longer`.
+        """Name the bound that packed data exceeds, as :meth:`is_longer` does.
 
-        :param packed: its packed bytes; *size*: the bytes unpacked so far
+        :param packed: packed bytes; *size*: bytes unpacked so far
         """
         if size <= self.unpacked(packed):
             return ""
@@ -78,7 +78,7 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
 
     @property
     def remedy(self) -> str:
-        """The way to read more, in words."""
+        """Advice on how to read more."""
         return f": `pfnlab inspect --most {2 * self.mib}` reads more"
 
 
@@ -86,11 +86,11 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
 ORDINARY = SnapshotBounds()
 
 
-#: Maximum number of bytes of a file with few lines.
+#: Maximum size of a file with few lines, in bytes.
 MOST_SMALL = 1 << 20
-#: Bytes of a long file that are parsed at once.
+#: Bytes of a long file to parse at once.
 _PIECE = 1 << 20
-#: A name without a leading slash is a command, and its content that command's output.
+#: A name without a leading slash is a command; its content is the command's output.
 DMESG, JOURNAL = "dmesg", "journalctl -k -b -o short-monotonic"
 LSPCI, UNAME = "lspci -nnvv", "uname -a"
 #: Characters of a line that an error shows.
@@ -98,11 +98,11 @@ _SHOWN = 60
 
 
 class FileText(msgspec.Struct, frozen=True):
-    """The content of one file, and how reading it went.
+    """The content of a file, and the outcome of reading it.
 
     :param why: the reason if it was not fully read, in the system's words
     :param seconds: when it was read, in seconds since 1970
-    :param line: number of lines before it in its container
+    :param line: number of lines that precede it in its container
     """
 
     data: bytes
@@ -113,18 +113,18 @@ class FileText(msgspec.Struct, frozen=True):
 
     @property
     def there(self) -> bool:
-        """True if there is something to parse."""
+        """True if there is anything to parse."""
         return self.access in (Access.READ, Access.CUT)
 
 
 class TextFiles(Protocol):
-    """Files of one machine.
+    """The files of one machine.
 
     :ivar origin: the name of their container, for messages
     :ivar root: whether they were read as the superuser
     :ivar strict: whether to refuse a malformed line instead of skipping and reporting it
     :ivar left_out: lines that a redacted bundle lacks
-    :ivar bounds: the bounds of reading them
+    :ivar bounds: the bounds on reading them
     """
 
     origin: str
@@ -134,15 +134,15 @@ class TextFiles(Protocol):
     bounds: SnapshotBounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content of the file at *path*, at most *most* bytes; a missing file is not an error."""
+        """Return up to *most* bytes of the file at *path*; a missing file is not an error."""
         ...
 
     def link(self, path: str) -> str | None:
-        """The target of the link at *path*; None if missing or unreadable."""
+        """Return the target of the link at *path*; None if missing or unreadable."""
         ...
 
     def names(self, folder: str) -> FileText:
-        """The names in *folder*, one per line, sorted."""
+        """Return the names in *folder*, one per line, sorted."""
         ...
 
 
@@ -156,24 +156,24 @@ class Unparsable(Misuse):
 
 
 def shown(line: bytes) -> str:
-    """The beginning of a line, escaped for a message."""
+    """Return the beginning of a line, escaped for a message."""
     text = line.decode("utf-8", "backslashreplace")
     return visible_name(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def decoded(data: bytes) -> str:
-    """Decode a name or a line; bytes that are not UTF-8 are escaped."""
+    """Decode a name or a line, escaping bytes that are not UTF-8."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def first_line(files: TextFiles, path: str) -> str:
-    """The first line of a small file, stripped; empty if unreadable."""
+    """Return the first line of a small file, stripped; empty if unreadable."""
     text = files.read(path)
     return decoded(text.data.partition(b"\n")[0]).strip() if text.there else ""
 
 
 def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] | None:
-    """The first line, counted from 1, that is neither empty nor *good*, or None."""
+    """Return the first line that is neither empty nor *good*, with its number (from 1), or None."""
     number = 0
     for piece in line_pieces(data):
         for line in piece.removesuffix(b"\n").split(b"\n"):
@@ -184,7 +184,7 @@ def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] 
 
 
 def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
-    """Split a long file into pieces of whole lines, parsed one by one; each begins with a byte of *first*."""
+    """Split a long file into pieces of whole lines to parse in turn; each begins with a byte in *first*."""
     start = 0
     while start < len(data):
         end = start + _PIECE
@@ -197,18 +197,18 @@ def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
 
 
 class LongFiles:
-    """The long files of a machine, read within the bounds."""
+    """A machine's long files, read within the bounds."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files
         self._bytes = self._lines = 0
 
     def read(self, path: str, kept: Callable[[bytes], bytes] = bytes) -> FileText:
-        """The content of the file at *path*, truncated at a bound with a note.
+        """Return the content of the file at *path*; if a bound truncates it, add a note.
 
-        Raises Unparsable for a truncated file of a bundle.
+        Raises Unparsable if a file in a bundle exceeds its bound.
 
-        :param kept: returns the part to keep, which counts towards the bound for all files
+        :param kept: returns the part to keep; only that counts towards the bound for all files
         """
         bounds, text = self._files.bounds, self._files.read(path, self._files.bounds.bytes + 1)
         lines = text.data.count(b"\n")
@@ -225,7 +225,7 @@ class LongFiles:
 
 
 def _beginning(data: bytes, bounds: SnapshotBounds) -> bytes:
-    """The beginning of *data*, within the bounds on lines and bytes of one file."""
+    """Return the beginning of *data*, within the line and byte bounds for one file."""
     left, end = bounds.lines, 0
     for piece in line_pieces(data[: bounds.bytes]):
         lines = piece.count(b"\n")

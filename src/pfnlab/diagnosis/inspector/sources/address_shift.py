@@ -1,8 +1,8 @@
-"""Changed physical addresses that keep their relations: order, nesting, adjacency, sizes and page offsets.
+"""Changed physical addresses that preserve order, nesting, adjacency, sizes and page offsets.
 
-The gap between two ranges grows by some megabytes, so each range moves by more than the one before it. A
-reserved or mapped range, or a region of a device, keeps its size; a window of a bus or memory may grow with
-its content.
+Each gap between two ranges grows by some megabytes, so each range moves further than the one before it.
+Reserved and mapped ranges and device regions keep their size; bus windows and memory may grow with their
+content.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,20 +13,20 @@ from random import Random
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 
-#: Below this, every PC has the same addresses, which are kept.
+#: Addresses below this are the same on every PC and are kept.
 COMMON = 1 << 20
-#: Steps by which a gap grows, so that sizes in megabytes remain whole numbers; maximum number of steps.
+#: Step by which a gap grows, so that sizes stay whole megabytes; maximum number of steps.
 _STEP, _MOST_STEPS = 1 << 21, 64
-#: Maximum number of gaps that grow; ranges in between move as far as the gap before them.
+#: Maximum number of gaps that grow; ranges in between move as far as the preceding gap.
 _MOST_GAPS = 4096
 _TRIES = 50
-#: Memory and what the firmware keeps; a range of this name may grow.
+#: Memory and firmware ranges; ranges with these names may grow.
 _GROWS = ("System RAM", "Reserved", "reserved", "Unknown E820 type")
 Range = tuple[int, int]
 
 
 class AddressShift:
-    """A map between addresses: *kept* ranges keep their sizes, *others* only their relations."""
+    """A mapping of addresses: *kept* ranges keep their sizes, *others* only their relative order."""
 
     def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:
         kept = list(kept)
@@ -35,7 +35,7 @@ class AddressShift:
         if len(gaps) > _MOST_GAPS:
             gaps = sorted([gaps[0], *random.sample(gaps[1:], _MOST_GAPS - 1)])
         known = set(points)
-        # A range may by chance move to where another was.
+        # A range may happen to move to where another was.
         self._jumps = gaps
         for _ in range(_TRIES):
             self._moved = [0]
@@ -45,13 +45,13 @@ class AddressShift:
                 return
 
     def __call__(self, address: int) -> int:
-        """The changed address, at most the last of 64 bits."""
+        """Return the changed address, at most the last 64-bit address."""
         moved = address + self._moved[bisect_right(self._jumps, address)]
         return min(moved, (1 << 64) - 1) if address < 1 << 64 else address
 
 
 def shift_for(snapshot: Snapshot, random: Random) -> AddressShift:
-    """The map for all physical addresses of a snapshot."""
+    """Return the mapping for all physical addresses in a snapshot."""
     kept: list[Range] = [(one.start, one.end) for one in snapshot.book or ()]
     kept += [(bar.start, bar.end) for device in snapshot.devices or () for bar in device.bars]
     kept += {one.physical for one in snapshot.mappings or () if one.physical is not None}
@@ -65,7 +65,7 @@ def shift_for(snapshot: Snapshot, random: Random) -> AddressShift:
     for register in snapshot.mtrrs or ():
         holds = bisect_left(inner, register.end) > bisect_right(inner, register.start)
         (others if holds else kept).append((register.start, register.end))
-    # Firmware or a mistake may produce an invalid range.
+    # Firmware or a bug may produce an invalid range.
     return AddressShift(
         [pair for pair in kept if pair[0] < pair[1]], [pair for pair in others if pair[0] < pair[1]], random
     )
@@ -82,7 +82,7 @@ def _merged(kept: list[Range]) -> list[Range]:
 
 
 def _gaps(points: list[int], kept: list[Range]) -> list[int]:
-    """The middle of each stretch between two points without a kept range, above the common addresses."""
+    """Return the middle of each stretch between two points that has no kept range, above the common ones."""
     found = []
     starts = [start for start, _ in kept]
     for start, end in pairwise(points):

@@ -1,7 +1,7 @@
-"""The format of a bundle: files of one machine as one text, which ``pfnlab-collect.sh`` writes too.
+"""The bundle format: files from one machine in one text; ``pfnlab-collect.sh`` writes it too.
 
-The first line is ``pfnlab-bundle 1``. Each further line is a directive, or begins with one blank and is
-content of the directive before it, so no content can be a directive::
+The first line is ``pfnlab-bundle 1``. Every other line is a directive, or begins with one blank and is
+content of the preceding directive, so content can never be taken for a directive::
 
     at SECONDS            when the following was read, since 1970
     note WORD VALUE       root yes, redacted yes; left LINES FILE: LINES of its lines have no known form
@@ -46,7 +46,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
 MAGIC = b"pfnlab-bundle "
 VERSION = b"1"
 GZIP = b"\x1f\x8b"
-#: Maximum number of bytes of a line of a bundle.
+#: Maximum length of a bundle line, in bytes.
 MOST_LINE = 1 << 16
 #: Directives for a file that was not fully read.
 ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}
@@ -68,7 +68,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def written(entries: Iterable[Entry], notes: Iterable[tuple[str, str]]) -> bytes:
-    """The text of a bundle with these entries."""
+    """Return the text of a bundle with these entries."""
     parts = [MAGIC + VERSION + b"\n"]
     parts += [b"note %s %s\n" % (word.encode(), value.encode()) for word, value in notes]
     parts += _directives(entries)
@@ -84,7 +84,7 @@ def _directives(entries: Iterable[Entry]) -> Iterator[bytes]:
         if now != before:
             yield f"at {now}\n".encode()
             before = now
-        # A machine's paths may have bytes that are not text.
+        # Paths may contain bytes that are not text.
         head = f"{entry.kind} {entry.path}".encode("utf-8", "surrogateescape")
         why = b"\t" + visible_name(entry.why).encode() if entry.kind.encode() in ACCESS else b""
         yield head + why + b"\n" + _content(entry)
@@ -96,13 +96,13 @@ def _content(entry: Entry) -> bytes:
         data = b"\n".join(data[at : at + 16].hex(" ").encode() for at in range(0, len(data), 16))
     if not data:
         return b""
-    # Bytes that are not text do not fit in a line.
+    # Bytes that are not text cannot go into a line.
     data = data.removesuffix(b"\n").replace(b"\0", b"\\x00").replace(b"\n", b"\n ")
     return b" " + data + b"\n"
 
 
 def is_bundle(head: bytes) -> bool:
-    """True if a file that begins with *head* is a bundle, packed or not."""
+    """True if a file beginning with *head* is a bundle, packed or not."""
     if head.startswith(GZIP):
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, len(MAGIC))
@@ -112,7 +112,7 @@ def is_bundle(head: bytes) -> bool:
 
 
 def bundle_bytes(path: Path, bounds: SnapshotBounds) -> bytes:
-    """The text of the bundle at *path*, unpacked; raises Unreadable, or Misuse if too large or damaged."""
+    """Return the unpacked bundle at *path*; raise Unreadable, or Misuse if it is too large or damaged."""
     _check_size(visible_name(path), check_regular(path, "bundle").st_size, bounds)
     return unpacked(read_bytes(path, "bundle", bounds.all_bytes), str(path), bounds)
 
@@ -124,7 +124,7 @@ def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
 
 
 def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
-    """The text of a bundle, gzipped or not; raises Misuse if it is too large or damaged."""
+    """Return the text of a bundle, gzipped or not; raise Misuse if it is too large or damaged."""
     name = visible_name(origin)
     _check_size(name, len(data), bounds)
     if not data.startswith(GZIP):
@@ -148,7 +148,7 @@ def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
 
 
 def packed(data: bytes) -> bytes:
-    """Pack a text; the same text always gives the same bytes."""
+    """Pack a text; the same text always gives identical bytes."""
     return gzip.compress(data, mtime=0)
 
 
@@ -161,13 +161,13 @@ _NOTE = re.compile(rb"note ([a-z]{1,20}) ([^\n]{1,200})")
 _LEFT = re.compile(rb"note left ([0-9]{1,12}) ([^\n]{1,200})")
 _PROCESS_FILE = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|fd|fdinfo|comm)")
 _CONTENT = (b"file", b"hex", b"link", b"folder")
-#: This many permitted lines of a file allow for one file or link: half a million by default.
+#: A bundle may have one file or link per this many lines allowed in a file: by default, half a million.
 _LINES_PER_FILE = 4
 _NOT_THERE = FileText(b"", Access.ABSENT, "not in the bundle")
 
 
 class _Part(msgspec.Struct, gc=False):
-    """The place of a directive's content, and the directive's text."""
+    """The text of a directive, and the position of its content."""
 
     kind: bytes
     start: int
@@ -179,7 +179,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class Bundle:
-    """The files in a bundle; raises Misuse if it is not a bundle, is truncated, or has a malformed line."""
+    """The files in a bundle; raises Misuse if it is not a bundle, or is truncated or malformed."""
 
     strict = True
 
@@ -201,11 +201,11 @@ class Bundle:
 
     @classmethod
     def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
-        """The bundle in a file, packed or not; raises Misuse as the class does, or if it cannot be read."""
+        """Open a bundle file, packed or not; raise Misuse as the class does, or if it cannot be read."""
         return cls(bundle_bytes(path, bounds), str(path), bounds)
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content of a file, as stored in the bundle."""
+        """Return the content of a file, as stored in the bundle."""
         part = self._parts.get(path)
         if part is None:
             return self._unlisted(path)
@@ -217,14 +217,14 @@ class Bundle:
         return FileText(data, part.access, part.why, part.seconds, part.line)
 
     def link(self, path: str) -> str | None:
-        """The target of a link."""
+        """Return the target of a link."""
         part = self._links.get(path)
         if part is None:
             return None
         return self._content(part).removesuffix(b"\n").decode("utf-8", "surrogateescape")
 
     def names(self, folder: str) -> FileText:
-        """The names in a folder: the ones it lists, or the ones with content in the bundle."""
+        """Return the names that a folder lists or, if it has no list, those with content in the bundle."""
         part = self._parts.get(folder)
         if part is not None:
             return FileText(self._content(part), part.access, part.why, part.seconds, part.line)
@@ -234,7 +234,7 @@ class Bundle:
         return self._unlisted(folder)
 
     def _unlisted(self, path: str) -> FileText:
-        # For a process that was read, a missing file was empty.
+        # If a process was read, a missing file means an empty one.
         found = _PROCESS_FILE.fullmatch(path)
         if found is None or found[1] not in self._pids:
             return _NOT_THERE
@@ -243,7 +243,7 @@ class Bundle:
         return FileText(b"", seconds=self._parts["/proc"].seconds)
 
     def _content(self, part: _Part, most: int | None = None) -> bytes:
-        # A byte of content takes at most two bytes of the bundle, or three if written as digits.
+        # A byte of content takes up at most two bytes in the bundle, or three if written as digits.
         end = part.end if most is None else min(part.end, part.start + 4 * most)
         return self._data[part.start + 1 : end].replace(b"\n ", b"\n")
 
@@ -270,7 +270,7 @@ class Bundle:
             raise self._wrong(
                 min(data.count(b"\n", 0, self.bounds.all_bytes), self.bounds.all_lines) + 1, larger
             )
-        # A line that is too long fills one of these windows.
+        # Any line that is too long fills one of these windows.
         for at in range(0, len(data) - MOST_LINE, MOST_LINE):
             if data.find(b"\n", at, at + MOST_LINE) < 0:
                 line = data.count(b"\n", 0, at) + 1

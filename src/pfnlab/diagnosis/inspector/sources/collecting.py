@@ -1,6 +1,6 @@
-"""Collecting: everything a snapshot reads from a machine, recorded and written as a bundle.
+"""Collect everything that a snapshot reads from a machine, and write it as a bundle.
 
-The script makes the same bundle where nothing is installed, with the redaction program and its words.
+The script makes the same bundle where nothing is installed; it includes the redaction program and its words.
 """
 
 import re
@@ -26,7 +26,7 @@ _TIMES = re.compile(r"(\[[^\]]+\]|\))\{([0-9]+)(?:,([0-9]+))?\}")
 
 
 def script_text() -> str:
-    """The script that writes the same bundle on a machine where nothing is installed."""
+    """Return the script that writes the same bundle on a machine where nothing is installed."""
     folder = files("pfnlab.diagnosis.inspector")
     script = folder.joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
     program = folder.joinpath("pfnlab-redact.awk").read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def script_text() -> str:
 
 
 def plain_expression(expression: str) -> str:
-    """Rewrite an expression for any awk: no {n}, only capturing groups, perhaps more repetitions."""
+    """Rewrite a regex for any awk: no {n}, only capturing groups; it may allow more repetitions."""
 
     def times(found: re.Match[str]) -> str:
         least, most = int(found[2]), int(found[3] or found[2])
@@ -68,7 +68,7 @@ _INFO_LINE = re.compile(rb"^(?:ino|vfio-device-syspath):[^\n]*$", re.MULTILINE)
 def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     """Write a bundle of *files* to *path*, gzipped for ``.gz``; return their snapshot.
 
-    :param redact: keep only lines of known forms, with changed names and addresses that keep their relations
+    :param redact: keep only lines of known forms, and change names and addresses but keep their relations
     :raises Misuse: if the file cannot be written
     :raises Undecided: if the disk is full or fails
     """
@@ -87,7 +87,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
 
 
 class Recorder:
-    """Files of a machine that records all reads, except of parts that no snapshot uses."""
+    """A machine's files, recording everything that is read except parts that no snapshot uses."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files
@@ -98,7 +98,7 @@ class Recorder:
         self.bounds = files.bounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The kept part of the content."""
+        """Return the part of the content that is kept."""
         known = self._known.get(("file", path))
         if known is None:
             whole = self._files.read(path, most)
@@ -112,7 +112,7 @@ class Recorder:
         return known
 
     def link(self, path: str) -> str | None:
-        """The target, recorded if of interest."""
+        """Return the target; record it if it is relevant."""
         target = self._files.link(path)
         folder = path.rpartition("/")[0]
         if target is not None and (not _DESCRIPTORS.fullmatch(folder) or is_device_file(target)):
@@ -120,7 +120,7 @@ class Recorder:
         return target
 
     def names(self, folder: str) -> FileText:
-        """The names, all recorded except most names of descriptors, which are of no interest."""
+        """Return the names; record all but most descriptor names, which are irrelevant."""
         found = self._files.names(folder)
         if folder == "/proc":
             pids = [name for name in found.data.split(b"\n") if name.isdigit()]
@@ -136,7 +136,7 @@ class Recorder:
             if text.access is Access.CUT:
                 self.entries.append(Entry("cut", path, why=text.why, seconds=text.seconds))
         elif text.access is Access.REFUSED or not path.startswith("/proc/") or path.count("/") < 3:
-            # Ignore a process that has ended.
+            # The process has ended: ignore it.
             word = WORDS[text.access].decode()
             self.entries.append(Entry(word, path, why=text.why, seconds=text.seconds))
 

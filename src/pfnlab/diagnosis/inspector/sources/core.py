@@ -1,6 +1,6 @@
 """A snapshot from a kernel's memory: a vmcore or kdump, or the running kernel through /proc/kcore.
 
-Each unreadable part becomes a source with its reason; only a file without a kernel is an error.
+Each unreadable part becomes a source with its reason; the only error is a file without a kernel.
 """
 
 import time
@@ -16,40 +16,40 @@ from pfnlab.lab.lens.memory import MemorySource, open_core, running_kernel
 T = TypeVar("T")
 #: The memory of the running kernel.
 KCORE = Path("/proc/kcore")
-#: The number of attempts to reread a part of a running kernel that was being changed.
+#: How often to reread part of a running kernel that changed during reading.
 TRIES = 5
 
 
 def core_snapshot(path: Path) -> Snapshot:
-    """The machine in a vmcore or kdump; raises LensError for a bad file, MissingTool without the lens."""
+    """Read the machine in a vmcore or kdump; raise LensError for a bad file, MissingTool without the lens."""
     need_packages("lens", THE_LENS, "drgn")
     with open_core(path) as source:
         return _snapshot(source, path.name)
 
 
 def deep_snapshot(path: Path = KCORE) -> Snapshot:
-    """This machine, from its kernel's memory; raises LensError if access is denied, or MissingTool."""
+    """Return this machine, read from kernel memory; raise LensError if access is denied, or MissingTool."""
     need_packages("lens", THE_LENS, "drgn")
     with running_kernel(path) as source:
         return _snapshot(source, "this machine")
 
 
 class _Parts:
-    # The parts of one kernel that were read, and the source of each.
+    # The parts read from one kernel, and the source of each.
 
     def __init__(self, *, live: bool) -> None:
         self._live = live
         self.sources: list[SnapshotSource] = []
 
     def value(self, name: str, read: Callable[[], T]) -> T | None:
-        # The result of *read*; None if it fails.
+        # Returns the result of *read*, or None if it fails.
         found = self.rows(name, lambda: (read(),))
         return found[0] if found else None
 
     def rows(
         self, name: str, read: Callable[[], Iterable[T]], troubles: Sequence[str] = ()
     ) -> tuple[T, ...] | None:
-        # The rows from *read*, even those before a failure; *troubles* grow if it skipped rows.
+        # Returns the rows from *read*, including those before a failure; skipped rows add to *troubles*.
         found: list[T] = []
         why = ""
         before = len(troubles)

@@ -1,4 +1,4 @@
-"""Devices, resources, modules, and processes with their mappings of devices, from a kernel's memory.
+"""Devices, resources, modules, and processes with their device mappings, from kernel memory.
 
 Each reader raises LensError if the data is missing, cannot be read, or has a loop.
 """
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from pfnlab.lab.lens.view import KernelView
 
 
-#: The symbols these readers need.
+#: Symbols that these readers need.
 SYMBOLS = ("iomem_resource", "pci_root_buses", "modules")
-#: Limits of walks: resources, buses with their devices, and modules with their users.
+#: Limits on walks: over resources, buses with their devices, and modules with their users.
 MAX_RESOURCES = 1_000_000
 MAX_DEVICES = 100_000
 MAX_MODULES = 100_000
 #: The deepest resource, and the deepest bus.
 MAX_DEPTH = 64
 _MAX_NAME = 256
-#: The last number of the resources of a device and its virtual functions; without types, that of the ROM.
+#: The last resource number of a device and its virtual functions; without type information, the ROM's.
 _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 
 def read_resources(view: KernelView) -> Iterator[IomemLine]:
-    """The tree of memory resources, in the order of /proc/iomem."""
+    """Read the tree of memory resources, in /proc/iomem order."""
     record = view.layouts.record("struct resource", "start", "end", "name", "sibling", "child")
     *_, first = view.members(view.symbol("iomem_resource"), record)
     visited = set[int]()
@@ -61,14 +61,14 @@ def read_resources(view: KernelView) -> Iterator[IomemLine]:
 
 
 def read_devices(view: KernelView) -> Iterator[PciFunction]:
-    """The PCI devices, in the order of their addresses."""
+    """Read the PCI devices, in address order."""
     devices = _Devices(view)
     for address in devices.addresses():
         yield devices.device(address)
 
 
 class _Devices:
-    # Walks the buses of one kernel.
+    # Walks the buses in one kernel.
 
     def __init__(self, view: KernelView) -> None:
         self._view = view
@@ -96,7 +96,7 @@ class _Devices:
             return default
 
     def addresses(self) -> list[int]:
-        """The addresses of the devices' structures."""
+        """Return the addresses of the device structures."""
         view = self._view
         heads, found, seen = [(view.symbol("pci_root_buses"), 0)], list[int](), set[int]()
         while heads:
@@ -114,7 +114,7 @@ class _Devices:
         return found
 
     def device(self, address: int) -> PciFunction:
-        """The device whose structure is at *address*."""
+        """Read the device whose structure is at *address*."""
         view = self._view
         vendor, device, kind, enabled, name, driver, group = view.members(address, self._device)
         driver_name, modules = self._bound(driver) if driver else (None, ())
@@ -125,20 +125,20 @@ class _Devices:
             driver_name,
             tuple(self._bars(address)),
             modules,
-            # The firmware may have enabled a device that no driver enabled; only the device itself knows.
+            # Firmware may have enabled a device that no driver enabled; only the device itself knows.
             enabled=True if 0 < enabled < 1 << 31 else None,
             group=self._group(group) if group else "",
         )
 
     def _bound(self, driver: int) -> tuple[str, tuple[str, ...]]:
-        # The driver's name, and its module if it is one.
+        # The driver's name, and its module if it has one.
         view = self._view
         name, owner = view.members(driver, self._driver)
         modules = (_module_name(view, owner),) if owner else ()
         return text_at(view, name, _MAX_NAME), modules
 
     def _group(self, group: int) -> str:
-        # Only declared if the IOMMU driver is not built into the kernel.
+        # The type information declares it only if the IOMMU driver is not built in.
         if not self._view.layouts.has("struct iommu_group", "id"):
             return ""
         record = self._view.layouts.record("struct iommu_group", "id")
@@ -157,7 +157,7 @@ def _module_name(view: KernelView, module: int) -> str:
 
 
 def read_modules(view: KernelView) -> Iterator[Module]:
-    """The loaded modules, each with the modules that use it, in the order of /proc/modules (newest first)."""
+    """Read the loaded modules, each with the modules that use it, in /proc/modules order (newest first)."""
     layouts = view.layouts
     at = layouts.offset("struct module", "list")
     has_users = layouts.has("struct module", "source_list")
@@ -170,21 +170,21 @@ def read_modules(view: KernelView) -> Iterator[Module]:
         yield Module(_module_name(view, module), tuple(names))
 
 
-#: A mapping with one of these flags maps page frames of a device, or may do so.
+#: Flags of a mapping that maps device page frames, or may do so.
 OF_DEVICES = VM_PFNMAP | VM_IO | VM_MIXEDMAP
 #: Maximum number of open files examined per process.
 MAX_FILES = 1 << 20
-#: Files whose mappings have their page frames in ``vm_pgoff``.
+#: Files whose mappings have the page frame number in ``vm_pgoff``.
 _PHYSICAL = re.compile(r"/dev/mem|/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.*")
-#: Device files: their inodes are device inodes, or they have such paths.
+#: Device files, recognized by a device inode or by their path.
 _OF_DEVICES = re.compile(r"/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.+|anon_inode:\[vfio.*")
 _DEVICE_KINDS = frozenset({stat.S_IFCHR, stat.S_IFBLK})
 #: Kinds without a relevant path.
 _OTHER_KINDS = frozenset({stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFLNK})
 _ULONG_MAX = (1 << 64) - 1
 _COMM = 16
-#: Members of a VMA that represent a reservation in kernels without VM_PAT: since 6.16, and in kernels with a
-#: tracker of evidence/patches/.
+#: VMA members that stand for a reservation in kernels without VM_PAT: since 6.16, and in kernels with a
+#: tracker from evidence/patches/.
 _TRACKERS = ("pfnmap_track_ctx", "pfnmap_parts.rb_node", "pfnmap_end")
 
 
@@ -196,9 +196,9 @@ class _Task(NamedTuple):
 
 
 class Tasks:
-    """A reader of the processes of one kernel.
+    """Reads the processes in one kernel.
 
-    :param tables: its page tables; None if its PAT is unknown, so that the modes of entries are unknown
+    :param tables: its page tables; None if the PAT, and so the mode of any entry, is unknown
     :ivar troubles: the reasons why processes were not fully read
     """
 
@@ -226,7 +226,7 @@ class Tasks:
         return self._all
 
     def processes(self) -> Iterator[Process]:
-        """Every process, by pid, including kernel threads."""
+        """Read every process, including kernel threads, in pid order."""
         open_files = _OpenFiles(self._view, self._paths)
         for task in self._tasks():
             if not task.pid:
@@ -240,7 +240,7 @@ class Tasks:
             yield Process(task.pid, comm.decode("utf-8", "replace"), files)
 
     def mappings(self) -> Iterator[HostMapping]:
-        """Every mapping of a device, by pid and address; processes that cannot be read are in `troubles`."""
+        """Read every device mapping, by pid and address; put unreadable processes into `troubles`."""
         from msgspec.structs import replace
 
         for task in self._tasks():
@@ -289,7 +289,7 @@ class Tasks:
 
 
 class _OpenFiles:
-    # The device files that processes have open.
+    # The device files that a process has open.
 
     def __init__(self, view: KernelView, paths: FilePaths) -> None:
         layouts = view.layouts

@@ -1,4 +1,4 @@
-"""Facts about a kernel, from its memory: PAT, MTRRs, its own mappings, its log and its options.
+"""Facts about a kernel, from its memory: PAT, MTRRs, its own mappings, its log and boot options.
 
 Each reader raises LensError if the data is missing, cannot be read, or has a loop.
 """
@@ -26,17 +26,17 @@ SYMBOLS = (
     *("dmi_ident", "vmap_area_list", "vmap_nodes", "nr_vmap_nodes", "vmalloc_base"),
 )
 
-#: Limits of walks: vmalloc areas, and lists of these.
+#: Limits on walks: over vmalloc areas, and over lists of them.
 MAX_AREAS = 2_000_000
 MAX_NODES = 4096
-#: Below this, all machines map memory in legacy ways.
+#: Below this, every machine has legacy mappings.
 _LEGACY_END = 1 << 20
 _SLOTS = 8
-# Flags of a vmalloc area (include/linux/vmalloc.h): it maps a device; it has no struct page.
+# vmalloc area flags (include/linux/vmalloc.h): maps a device; has no struct page.
 _IOREMAP, _NO_GUARD = 0x1, 0x40
-# Bits of a variable MTRR, and of the state of all (arch/x86/include/asm/mtrr.h).
+# Bits in a variable MTRR, and in the global MTRR state (arch/x86/include/asm/mtrr.h).
 _VALID, _ENABLED, _TYPE = 0x800, 0x2, 0xFF
-# The mark of a guest: the highest bit of the fifth word of its processor's features.
+# Set in guests: the highest bit in the fifth word of processor features.
 _FEATURES_WORD, _GUEST = 4, 1 << 31
 
 #: Hypervisors by their constants, as the kernel writes them ("Hypervisor detected: KVM").
@@ -49,7 +49,7 @@ _HYPERVISORS = {
     "BHYVE": "Bhyve",
 }
 _NATIVE = "NATIVE"
-# A record of the log: its state is in the two highest bits, its number in the rest
+# A log record has its state in the two highest bits and its number in the others
 # (kernel/printk/printk_ringbuffer.h).
 _STATE_SHIFT = 62
 _NUMBER = (1 << _STATE_SHIFT) - 1
@@ -59,7 +59,7 @@ _WORD = 8
 
 
 def read_pat(view: KernelView) -> PatConfig:
-    """The PAT configuration, from the kernel's table of the modes that its slots select."""
+    """Read the PAT configuration, from the kernel's table of the mode in each slot."""
     modes = view.read(view.symbol("__pte2cachemode_tbl"), _SLOTS)
     if max(modes) >= len(CacheMode) or modes[0] != CacheMode.WB:
         raise view.error(f"its table of the slots of PAT holds {modes.hex(' ')}")
@@ -67,7 +67,7 @@ def read_pat(view: KernelView) -> PatConfig:
 
 
 def read_book(view: KernelView) -> Iterator[Reservation]:
-    """The tree of reservations (the memtype list), in its order."""
+    """Read the tree of reservations (the memtype list), in tree order."""
     kinds = view.layouts.enumerators("enum page_cache_mode")
     names = {value: name.removeprefix("_PAGE_CACHE_MODE_") for name, value in kinds.items()}
     modes = {value: CacheMode[name] for value, name in names.items() if name in CacheMode.__members__}
@@ -78,7 +78,7 @@ def read_book(view: KernelView) -> Iterator[Reservation]:
 
 
 def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRegister, ...], MtrrType | None]:
-    """The variable MTRRs in use, and the type of all other memory; None if MTRRs are off."""
+    """Read the variable MTRRs in use, and the type of all other memory; None if MTRRs are off."""
     layouts, at = view.layouts, view.symbol("mtrr_state")
     record = layouts.record("struct mtrr_state_type", "enabled", "def_type")
     enabled, default = view.members(at, record)
@@ -107,11 +107,11 @@ def _type(view: KernelView, number: int) -> MtrrType:
 def read_aliases(
     view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
-    """The kernel's own entries for devices, and for RAM that is not write-back.
+    """Read the kernel's own page-table entries for devices, and for RAM that is not write-back.
 
-    Those of the direct map come first, then those of ioremap areas.
+    Direct-map entries come first, then ioremap areas.
 
-    :param resources: lines that tell which memory is RAM; None to read the whole direct map
+    :param resources: the lines that identify RAM; None to read the whole direct map
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:
@@ -127,7 +127,7 @@ def _direct_map(
     start, end = view.word(view.symbol("page_offset_base")), view.word(view.symbol("vmalloc_base"))
     if not start < end:
         raise view.error(f"its direct map reaches from {start:#x} to {end:#x}")
-    # The ranges of PCI buses and other devices.
+    # The ranges for PCI buses and other devices.
     devices = [
         (max(one.start, _LEGACY_END), one.end)
         for one in resources or ()
@@ -161,7 +161,7 @@ def _areas(view: KernelView, tables: RunReader, top: int) -> Iterator[DirectAlia
 
 
 def _area_addresses(view: KernelView) -> Iterator[int]:
-    # Every area: in one list up to 6.8, in the lists of several nodes since 6.9.
+    # All areas: they are in one list up to 6.8, and in one list per node since 6.9.
     layouts = view.layouts
     at = layouts.offset("struct vmap_area", "list")
     if not layouts.has("struct vmap_node"):
@@ -177,7 +177,7 @@ def _area_addresses(view: KernelView) -> Iterator[int]:
 
 
 def read_log(view: KernelView) -> Iterator[str]:
-    """The lines of the kernel's log, each with its time as dmesg prints it."""
+    """Read the kernel log, each line with its timestamp as dmesg prints it."""
     layouts, ring = view.layouts, "struct printk_ringbuffer"
     (buffer,) = struct.unpack("<Q", view.read(view.symbol("prb"), _WORD))
     record = layouts.record(
@@ -198,7 +198,7 @@ def read_log(view: KernelView) -> Iterator[str]:
         if state & _NUMBER == number & _NUMBER and state >> _STATE_SHIFT in _READABLE:
             nanoseconds, length = view.members(infos + place * sizes[1], info)
             first, last = begin & text_mask, behind & text_mask
-            # A text that does not fit before the ring's end is at its start. An empty one has equal odd ends.
+            # Text that does not fit before the ring's end is at its start. Empty text has equal, odd ends.
             first = 0 if first > last else first
             length = min(length, last - first - _WORD)
             if not begin & 1 and length > 0:
@@ -211,12 +211,12 @@ def read_log(view: KernelView) -> Iterator[str]:
 
 
 def read_options(view: KernelView) -> str:
-    """The kernel's command line; raises LensError if it cannot be read."""
+    """Read the kernel command line; raise LensError if it cannot be read."""
     return text_at(view, view.word(view.symbol("saved_command_line")), MAX_TEXT)
 
 
 def read_host(view: KernelView) -> str:
-    """The name of the machine; raises LensError if it cannot be read."""
+    """Read the name of the machine; raise LensError if it cannot be read."""
     at = view.info.symbol("init_uts_ns")
     if at is None:
         raise view.error("VMCOREINFO lacks the address of init_uts_ns")
@@ -224,7 +224,7 @@ def read_host(view: KernelView) -> str:
 
 
 def read_hypervisor(view: KernelView) -> str:
-    """The hypervisor, as the kernel logs it, otherwise the machine's maker; empty if it is not a guest."""
+    """Return the hypervisor as the kernel logs it, or else the machine's maker; empty if not a guest."""
     features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
     at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
     (word,) = struct.unpack("<I", view.read(at, 4))

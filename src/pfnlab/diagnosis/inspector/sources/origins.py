@@ -16,23 +16,23 @@ from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, 
 
 #: The name of the machine that runs pfnlab.
 HERE = "this machine"
-#: The first bytes of cores: ELF, and the formats of makedumpfile.
+#: The first bytes of cores: ELF, and the makedumpfile formats.
 _CORES = (b"\x7fELF", b"KDUMP   ", b"makedumpfile", b"DISKDUMP")
 _HEAD = 512
 
 
 def live_files(bounds: SnapshotBounds = ORDINARY) -> TextFiles:
-    """The files of the machine that runs pfnlab."""
+    """Return the files of the machine that runs pfnlab."""
     return RootFolder(Path("/"), HERE, bounds)
 
 
 def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of the machine that runs pfnlab, as far as this user may read it; changes nothing."""
+    """Return a snapshot of the machine that runs pfnlab, as far as this user may read it; change nothing."""
     return snapshot_of(live_files(bounds))
 
 
 def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
-    """The text files in a bundle, a report or a paste; raises Misuse for anything else."""
+    """Return the text files in a bundle, a report or a paste; raise Misuse for anything else."""
     collected = collected_files(path, bounds)
     if collected is not None:
         return collected
@@ -46,7 +46,7 @@ def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
 
 
 def collected_files(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles | None:
-    """The text files of a bundle or a report; None for anything else, e.g. a paste or a log."""
+    """Return the text files in a bundle or a report; None for anything else, e.g. a paste or a log."""
     if path.is_dir():
         return SosFolder(path, bounds) if is_report(path) else None
     head = read_head(path, "bundle", _HEAD)
@@ -56,7 +56,7 @@ def collected_files(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles 
 
 
 def received_bundle(data: bytes, origin: str) -> Bundle:
-    """The bundle in bytes that a user sent, packed or not; raises Misuse if missing or damaged."""
+    """Return the bundle a user sent, packed or not; raise Misuse if it is missing or damaged."""
     name, head = visible_name(origin), data[:_HEAD]
     if is_bundle(head):
         return Bundle(unpacked(data, origin, ORDINARY), origin)
@@ -70,12 +70,12 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of a bundle, report or core; raises Misuse for anything else, or MissingTool.
+    """Return the snapshot in a bundle, report or core; raise Misuse for anything else, or MissingTool.
 
-    The content of the file tells what it is.
+    The type of file is detected from its content.
     """
     if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
-        # Imported here because the lens takes longer to import than a bundle to read.
+        # Imported here because importing the lens takes longer than reading a bundle.
         core = importlib.import_module("pfnlab.diagnosis.inspector.sources.core")
         found: Snapshot = core.core_snapshot(path)
         return found
@@ -83,7 +83,7 @@ def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def of_a_machine(snapshot: Snapshot) -> Snapshot:
-    """Return *snapshot*; raise Misuse, listing everything sought, if it has no facts about a machine."""
+    """Return *snapshot*; if it has no facts about a machine, raise Misuse listing what was looked for."""
     if all(source.access is Access.ABSENT for source in snapshot.sources):
         names = ", ".join(source.name for source in snapshot.sources)
         raise Misuse(f"{visible_name(snapshot.origin)}: no file of a machine in it: looked for {names}")

@@ -1,7 +1,7 @@
-"""A pasted text with several files of one machine, presented as the files of that machine.
+"""A paste with several files from one machine, presented as that machine's files.
 
-A text shows what it contains, and never that it is complete: files that may be incomplete are marked CUT, so
-nothing is concluded from missing lines.
+A paste never shows that it is complete, so files that may be incomplete are marked CUT and missing lines
+prove nothing.
 """
 
 from collections.abc import Iterable
@@ -17,15 +17,15 @@ from pfnlab.diagnosis.inspector.parsing import memory_lists, pci_files, text_fil
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, LSPCI, FileText, SnapshotBounds
 from pfnlab.diagnosis.inspector.sources.pasted_lines import PROCESS, LineSorter, PastedFile
 
-#: Maximum number of files in a folder of one machine.
+#: Maximum number of files in one machine's folder.
 _MOST_LOOSE = 256
-#: The files that a text must have to be joined; a log alone does not count.
+#: Files of which a paste needs one to be joined; a log alone is not enough.
 _JOINED = (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS, LSPCI, "maps", "fd", "resource")
 _NOT_THERE = "not in the text"
 
 
 class PastedFiles:
-    """The files that a sorter found, as the files of a machine."""
+    """Files found by a sorter, presented as the files of one machine."""
 
     strict = False
     root = True
@@ -38,7 +38,7 @@ class PastedFiles:
 
     @classmethod
     def at(cls, paths: Iterable[Path], origin: str, bounds: SnapshotBounds) -> "PastedFiles":
-        """The files in texts; raises Misuse if one cannot be read."""
+        """Read the files from texts; raise Misuse if a text cannot be read."""
         sorter = LineSorter(bounds)
         for path in paths:
             sorter.begin(str(path))
@@ -48,7 +48,7 @@ class PastedFiles:
 
     @cached_property
     def parts(self) -> frozenset[str]:
-        """The files to join that are in the text; maps, fd and resource may be of any process or device."""
+        """The files in the text that can be joined; maps, fd and resource may be of any process or device."""
         found = {name if name in _JOINED else name.split("/")[-1] for name in self._files}
         found |= {"fd" for name in self._files if "/fd/" in name}
         found |= {LSPCI} if self._sorter.blocks else set()
@@ -64,7 +64,7 @@ class PastedFiles:
         return sorted(own)
 
     def read(self, path: str, most: int = text_files.MOST_SMALL) -> FileText:
-        """The lines of a file in the text."""
+        """Return the lines of a file in the text."""
         if path == DMESG and self._sorter.log.lines:
             return self._sorter.log.text()
         if path == LSPCI and self._sorter.blocks:
@@ -75,14 +75,14 @@ class PastedFiles:
         return file.text(self._lack(path, file))
 
     def link(self, path: str) -> str | None:
-        """The target of a descriptor, or of a device's link to its driver."""
+        """Return the target of a descriptor, or of a device's driver link."""
         if path.startswith(pci_files.DEVICES) and path.endswith("/driver"):
             return self._sorter.drivers.get(path.split("/")[-2])
         file = self._files.get(path) if "/fd/" in path else None
         return file.lines[0] if file is not None and file.lines else None
 
     def names(self, folder: str) -> FileText:
-        """The processes, devices or descriptors that the text mentions."""
+        """Return the processes, devices or descriptors in the text."""
         names: list[str] = []
         if folder == "/proc":
             names = self._pids
@@ -97,7 +97,7 @@ class PastedFiles:
         return FileText("\n".join(names).encode(), Access.CUT if what else Access.READ, why)
 
     def _listing(self) -> FileText:
-        """The output of lspci; it is partial if it lacks devices that the resources name."""
+        """Return the lspci output; it is partial if the resources name devices it does not list."""
         blocks = self._sorter.blocks
         lines = (line for address, block in blocks.items() for line in self._of_device(address, block))
         data = "".join(f"{line}\n" for line in lines)
@@ -114,14 +114,14 @@ class PastedFiles:
         return FileText(data.encode("utf-8", "surrogatepass"), Access.CUT if why else Access.READ, why)
 
     def _of_device(self, address: str, block: PastedFile) -> list[str]:
-        """The lines of a device, with its driver taken from a link if the listing has no driver."""
+        """Return a device's lines, with the driver taken from a link if the listing has none."""
         driver = self._sorter.drivers.get(address)
         if driver is None or any("Kernel driver in use: " in line for line in block.lines):
             return block.lines
         return [*block.lines, f"\tKernel driver in use: {driver}"]
 
     def _lack(self, path: str, file: PastedFile) -> str:
-        """The reason why a list may be partial: its first line is missing."""
+        """Return why a list may be partial: its first line is missing."""
         first = file.lines[0] if file.lines else ""
         if path == memory_lists.MEMTYPES and first.encode() != memory_lists.MEMTYPES_HEAD:
             return "its first line is not in the text: it may be a part"
@@ -131,7 +131,7 @@ class PastedFiles:
 
 
 def loose_files(folder: Path) -> list[Path]:
-    """The files of a folder, by name; raises Misuse if it cannot be read, or has no or too many files."""
+    """Return the files in a folder, by name; raise Misuse if it is unreadable or has no or too many files."""
     name = visible_name(folder)
     try:
         found = sorted(place for place in folder.iterdir() if place.is_file())

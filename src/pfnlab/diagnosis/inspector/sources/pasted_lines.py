@@ -1,7 +1,7 @@
-"""Sort the lines of a pasted text into the files that they come from, by their form.
+"""Sort the lines of a paste into the files they come from, by their form.
 
-Prompts, commands, headers, quoting and prose between the files belong to no file; a path there identifies the
-process or device of the next lines.
+Prompts, commands, headers, quoting and prose between files belong to no file, but a path there identifies
+the process or device for the lines that follow.
 """
 
 import re
@@ -17,12 +17,12 @@ from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI, UNAME, FileText
 from pfnlab.diagnosis.messages.paste import clean
 from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
 
-#: The bounds of a text explained together with a log of any length, and the log lines that are kept.
+#: Bounds on a text explained together with a log of any length, and on the log lines that are kept.
 OF_LOGS = SnapshotBounds(8)
 _MOST_LOG, _MOST_OTHERS = 1000, 1 << 10
-#: Maximum numbers of devices, and of lines per device: it has six BARs, plus those of virtual functions.
+#: Maximum number of devices, and of lines per device: six BARs, plus those of virtual functions.
 _MOST_DEVICES, _MOST_LINES = 1 << 16, 32
-#: A raw line that may be of one of these files, after the signs of quoting and lists.
+#: A raw line that may belong to one of these files, after any quote and list marks.
 _MAY_BE = re.compile(
     rb"[\s>|+*`-]{0,16}(?:PAT: \[mem|PAT memtype list:|[0-9a-f]{4,16}-[0-9a-f]{4,16} |reg[0-9]+: base="
     rb"|(?:write|uncached)[a-z-]* @ 0x|0x[0-9a-f]{16} 0x|(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7] "
@@ -39,32 +39,32 @@ _FLAGS = re.compile(r"VmFlags:[ a-z0-9?]*")
 _DESCRIPTOR = re.compile(r"(?:l[rwxst-]{9}\S?\s.*\s)?([0-9]{1,7}) -> (\S.*)")
 _UNAME = re.compile(r"Linux \S+ [0-9]+\.[0-9]+\S* #[0-9].*")
 _OF_FDINFO = re.compile(r"(?:vfio-device-syspath|ino):\s*\S+")
-#: The link to a device's driver, and an open file that lsof lists: the process, the descriptor and the path.
+#: A device's driver link, and an open file from lsof: process, descriptor and path.
 _DRIVER_LINK = re.compile(rf".*?({pci_files.ADDRESS.pattern})/driver -> \S*/bus/pci/drivers/(\S+)")
 _LSOF = re.compile(
     r"\S.{0,40}?\s(\d{1,7})\s+(?:\d{1,7}\s.{0,32})?\S+\s+(\d{1,7})[rwu-]?[a-zA-Z]?\s+(?:CHR|REG)\s.*\s(/\S.*)"
 )
-#: A path of a process or a device, in a command or a header.
+#: The path of a process or a device, in a command or a header.
 PROCESS = re.compile(r"/?\bproc/(?:([0-9]{1,7})|[a-z$][^/\s]*)/(s?maps|fdinfo/([0-9]{1,7})|fd)\b")
 _OWN_FILE = re.compile(rf"({pci_files.ADDRESS.pattern})/(resource)\b")
-#: A command or a header: another file begins after it.
+#: A command or a header; a new file begins after it.
 _HEAD = re.compile(r"==> |--- |\S*[#$%] ?\S|(?:sudo |\w+@\S+)|(?:cat|ls|lspci|head|tail|grep|uname|dmesg)\b")
 #: A number or an address in the name of a file.
 _NAME_PID = re.compile(r"(?:s?maps|fd)\D{0,3}([0-9]{1,7})|([0-9]{1,7})\D{0,3}(?:s?maps|fd)")
 _NAME_DEVICE = re.compile(rf"({pci_files.ADDRESS.pattern}).*resource|resource.*({pci_files.ADDRESS.pattern})")
-#: A possible header of a device in lspci, intact or damaged: it ends the device before it.
+#: A line that may be a device header in lspci, intact or damaged; it ends the previous device.
 _NEXT_DEVICE = re.compile(r"\S{0,10}:\S{0,6}\.\S|\S{0,5}\.[0-7]\s|[0-9a-f]{2}:")
-#: The part of a list's row that remains in a damaged line.
+#: What is left of a list row in a damaged line.
 _DAMAGED = re.compile(r"[0-9a-f]{5,16}-|\[mem|PAT:")
-#: Lines of the log about the whole machine.
+#: Log lines about the whole machine.
 _FACTS = ("Configuration [0-7]", "MTRR default type", "Linux version", "Hypervisor detected")
 _PATHS = (b"proc/", b"/resource", b" CHR ", b"/driver -> ")
-#: Maximum number of other lines between two lines of a file: lspci and smaps print many of them.
+#: Maximum number of other lines between two lines of a file; lspci and smaps print many.
 _MOST_BETWEEN = 512
 
 
 class PastedFile:
-    """Lines of one file so far; *odd* is the first malformed line between them."""
+    """The lines of one file so far; *odd* is the first malformed line among them."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -87,13 +87,13 @@ class PastedFile:
 
 
 class LineSorter:
-    """A sorter of the lines of texts by file; its memory is bounded, whatever the length of the texts."""
+    """Sorts the lines of texts by file; memory use is bounded, however long the texts."""
 
     def __init__(self, bounds: SnapshotBounds = text_files.ORDINARY) -> None:
         self.bounds = bounds
         self.files: dict[str, PastedFile] = {}
         self.blocks: dict[str, PastedFile] = {}
-        #: The drivers of devices, by links.
+        #: Drivers of devices, from their links.
         self.drivers: dict[str, str] = {}
         self.log = PastedFile()
         self._kept = 0
@@ -113,7 +113,7 @@ class LineSorter:
             self._of_process(found)
 
     def passing(self, stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
-        """The pieces of a text, unchanged, each sorted before it is yielded."""
+        """Yield the pieces of a text unchanged, sorting each one first."""
         held = b""
         for piece in stream:
             data = held + (piece.encode("utf-8", "replace") if isinstance(piece, str) else piece)
@@ -125,7 +125,7 @@ class LineSorter:
         self._take_all(held)
 
     def _take_all(self, data: bytes) -> None:
-        # Most lines of a log have none of the words, and most pieces have few.
+        # Most log lines have none of the words, and most pieces have few of them.
         words = [word for word in (*self._seeds, *_PATHS) if word in data]
         for line in data.split(b"\n"):
             if self._last or _MAY_BE.match(line) or any(word in line for word in words):
@@ -140,14 +140,14 @@ class LineSorter:
             self._take_other(line, plain, raw)
 
     def _is_of_file(self, line: str, plain: str) -> bool:
-        """True if the line is of one of the files, and was kept."""
+        """True if the line belongs to one of the files and was kept."""
         data = plain.encode("utf-8", "surrogatepass")
         if memory_lists.is_memtype_line(data):
             whole = data == memory_lists.MEMTYPES_HEAD
             self._add(memory_lists.MEMTYPES, plain, anew=whole)
         elif (found := _IOMEM.fullmatch(line)) is not None:
             anew = not int(found[2], 16) and self._last != memory_lists.IOMEM
-            # A block of code is indented as a whole.
+            # Code blocks are indented as a whole.
             self._indent = len(found[1]) if anew else min(self._indent, len(found[1]))
             self._add(memory_lists.IOMEM, line[self._indent :], anew=anew)
         elif memory_lists.MTRR_LINE.fullmatch(data):
@@ -168,10 +168,10 @@ class LineSorter:
         return True
 
     def _is_small(self, plain: str) -> bool:
-        """True if the line is a file by itself: a link, or the output of a command."""
+        """True if the line is a whole file: a link, or the output of a command."""
         link = _DESCRIPTOR.fullmatch(plain)
         if link is not None:
-            # Other links are of no use, and there may be many.
+            # Other links are useless, and there may be many.
             if is_device_file(link[2]):
                 name = f"/proc/{self._process('fd')}/fd/{link[1]}"
                 self._add(name, link[2], anew=True)
@@ -193,7 +193,7 @@ class LineSorter:
         return True
 
     def _take_other(self, line: str, plain: str, raw: bytes) -> None:
-        """Handle a line of no file: a log line, a path that identifies the next lines, or text in between."""
+        """Handle a line outside any file: a log line, a path that identifies the next lines, or prose."""
         self._between += 1
         if self._between > _MOST_BETWEEN:
             self._ended()
@@ -209,7 +209,7 @@ class LineSorter:
                 self._of_process(process)
             return
         if self._last.endswith("maps"):
-            # Fields of smaps.
+            # smaps fields.
             return
         if self._last == LSPCI:
             self._block = None if _NEXT_DEVICE.match(plain) else self._block
@@ -227,10 +227,10 @@ class LineSorter:
         self._block, self._between = None, 0
 
     def _process(self, kind: str) -> str:
-        """The number of the process that these lines belong to; an unused one if the text has no process."""
+        """Return the pid that these lines belong to; an unused number if the text names no process."""
         if not self._pid:
             taken = f"/proc/{self._unnumbered}/{kind}"
-            # Lines of another file may be of the same process.
+            # Lines of another file may belong to the same process.
             self._unnumbered += taken in self.files
             self._pid = f"{self._unnumbered}"
         return self._pid
@@ -239,7 +239,7 @@ class LineSorter:
         name = f"/proc/{self._process('maps')}/maps"
         is_next = self._last == name
         if is_next and not self._pid_is_known and start < self._highest:
-            # The addresses of one process are ascending.
+            # Addresses within a process are ascending.
             self._pid = ""
             self._unnumbered += 1
             name, is_next = f"/proc/{self._process('maps')}/maps", False
@@ -262,14 +262,14 @@ class LineSorter:
             known = self.blocks[self._block] = PastedFile()
             known.add(f"{self._block} {title}", self.bounds.bytes)
         elif len(known.lines[0]) < len(self._block) + 1 + len(title):
-            # The listing with numbers contains more.
+            # The numeric listing contains more.
             known.lines[0] = f"{self._block} {title}"
         self._is_new = True
 
     def _add_of_device(self, plain: str) -> None:
         known, self._between = self.blocks[self._block or ""], 0
         if _REGION.match(plain) and self._is_new:
-            # A device that was listed before: the latest listing determines its regions.
+            # The device was listed before: the latest listing decides its regions.
             known.lines[1:] = [line for line in known.lines[1:] if not _REGION.match(line.lstrip())]
             self._is_new = False
         is_new = len(known.lines) < _MOST_LINES and f"\t{plain}" not in known.lines

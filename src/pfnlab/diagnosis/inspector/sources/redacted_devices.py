@@ -1,6 +1,6 @@
-"""Devices, physical memory and processes with changed names and addresses.
+"""Devices, physical memory and processes, with names and addresses changed.
 
-Covers PCI, UIO, lspci and the kernel's lists; for processes, mappings, open files and commands.
+Covers PCI, UIO, lspci and the kernel's lists, and for processes their mappings, open files and commands.
 """
 
 import re
@@ -26,7 +26,7 @@ from pfnlab.diagnosis.inspector.sources.redacted_names import (
 )
 from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
 
-#: The bytes of configuration space that are kept: the IDs and the command.
+#: The bytes of configuration space that are kept: the IDs and the command register.
 CONFIG_KEPT = 6
 _USER_END, _KERNEL_ADDRESS = 1 << 47, "0xffff800000000000"
 _PLACE = re.compile(rf"{DEVICES}/(?P<device>{PCI_ADDRESS})/(?P<file>[a-z_]+)")
@@ -41,7 +41,7 @@ _REGISTER = re.compile(memory_lists.MTRR_LINE.pattern.decode()[1:-1])
 _RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})")
 _TYPES = {kind: word.decode() for word, kind in memory_lists.MTRR_TYPES.items()}
 
-#: Lines of lspci that the inspector reads; the words of the first come from a list of names.
+#: lspci lines that the inspector reads; the words in the first come from a list of names.
 _HEAD = re.compile(
     r"(?P<device>(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) .*?\[(?P<kind>[0-9a-f]{4})\]: "
     r".*?\[(?P<ids>[0-9a-f]{4}:[0-9a-f]{4})\].*?(?:\(prog-if (?P<interface>[0-9a-f]{2})\b.*)?"
@@ -58,7 +58,7 @@ _LAST = re.compile(
 
 
 class RedactedDevices:
-    """The forms of files about devices and physical memory."""
+    """Forms of files about devices and physical memory."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names
@@ -81,7 +81,7 @@ class RedactedDevices:
         }
 
     def of(self, path: str) -> FileForm | None:
-        """The form of a file or a link; None if it is not about devices."""
+        """Return the form of a file or a link; None if it is not about devices."""
         if path in self._files:
             return FileForm(path, path, self._files[path])
         if (found := _PLACE.fullmatch(path)) and found["file"] in self._of_device:
@@ -127,7 +127,7 @@ class RedactedDevices:
         found = _ADDRESS.fullmatch(line)
         if found is None:
             return None
-        # For the kernel's own memory the file has its virtual address.
+        # For kernel memory the file gives the virtual address.
         return f"0x{self._moved(found[1])}" if int(found[1], 16) < _USER_END else _KERNEL_ADDRESS
 
     def _listed(self, line: str) -> str | None:
@@ -156,12 +156,12 @@ _VMA = re.compile(HEAD.pattern.decode()[1:-1])
 _TRIMMED = re.compile(TRIMMED_LINE.pattern.decode())
 _FLAG = re.compile(r"[a-z?]{2}")
 _INFO = re.compile(r"(ino|vfio-device-syspath):\s*(\S+)\s*")
-#: Offsets that are not addresses: the region number of UIO in pages, that of VFIO above bit 40.
+#: Offsets that are not addresses: UIO region numbers, in pages, and VFIO region numbers, above bit 40.
 _REGIONS_OF_UIO, _REGION_SHIFT, _REGIONS_OF_VFIO = 5, 40, 16
 
 
 class RedactedProcesses:
-    """The forms of files about processes."""
+    """Forms of files about processes."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift, snapshot: Snapshot, random: Random) -> None:
         self._names = names
@@ -172,11 +172,11 @@ class RedactedProcesses:
         self._lowest: dict[int, int] = {}
         for one in mappings:
             self._lowest[one.pid] = min(one.start, self._lowest.get(one.pid, one.start))
-        # Shifted by the same amount in both files of a process.
+        # Shifted by the same amount in both files for a process.
         self._down: dict[int, int] = {}
 
     def form(self, pid: int, file: str) -> TextForm:
-        """The form of one file of a process."""
+        """Return the form of one per-process file."""
         if file in ("maps", "smaps"):
             return lambda text: self._mappings(pid, text)
         if file == "comm":
@@ -196,7 +196,7 @@ class RedactedProcesses:
                 yield " ".join(["VmFlags:", *(flag if _FLAG.fullmatch(flag) else "??" for flag in flags)])
                 kept = False
             else:
-                # Flags belong to the line right before them.
+                # Flags belong to the line just before them.
                 kept = False
 
     def _mapping(self, pid: int, found: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""The kernel's log with changed names and addresses: known forms pass, field by field.
+"""The kernel log with names and addresses changed; lines of known forms pass, field by field.
 
-The forms are those that the inspector reads from the log itself, and the wordings of all messages
-(:mod:`pfnlab.diagnosis.messages.family_files`). The kind of each field decides how it is replaced.
+Known forms are those that the inspector itself reads from the log, and the wordings of all messages
+(:mod:`pfnlab.diagnosis.messages.family_files`). Each field is replaced according to its kind.
 """
 
 import re
@@ -17,11 +17,11 @@ from pfnlab.diagnosis.messages.matching import Matcher
 from pfnlab.diagnosis.messages.template import FieldSlot, LineTemplate
 from pfnlab.diagnosis.messages.template_fields import FIELDS, error_of
 
-#: Replacement of a free-text field; readers of messages recognize it as removed words.
+#: Replaces a free-text field; readers of messages recognize it as removed text.
 _CUT = "..."
 _NO_ADDRESS = "(ptrval)"
 _USER_END = 1 << 47
-#: The beginning of a line: a record of /dev/kmsg, a dmesg timestamp, one of the journal; then the host.
+#: The beginning of a line: a /dev/kmsg record, a dmesg or journal timestamp, and then the host.
 _RECORD = re.compile(r"([0-9]{1,3},[0-9]{1,12},[0-9]{1,16}),[^;]*;")
 _STAMP = re.compile(r"(\[ *[0-9]{1,9}\.[0-9]{6}\]) (?:\[ *[TC][0-9]{1,10}\] )?")
 _CLOCK = re.compile(
@@ -36,10 +36,10 @@ _OWN = re.compile(
     r"|Hypervisor detected: (?P<hypervisor>.+?) *"
 )
 _PAT = r"(x86/PAT: |x86 PAT: |PAT: )?"
-#: If one of several words names a function, the position in it may follow.
+#: If one of several words names a function, an offset into it may follow.
 _PLACE = r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?"
 _TO = re.compile(r"(\s*(?:->|-|,|\bto\b)\s*)")
-#: Fields whose words or numbers do not identify a machine; numbers have few digits.
+#: Fields whose words or numbers do not identify a machine; the numbers are short.
 _PLAIN = (
     *("wanted", "granted", "existing", "differs", "track", "slots", "pat_msr"),
     *("perms", "bar", "line", "amount", "prefetch", "function"),
@@ -50,7 +50,7 @@ _SMALL = re.compile(r"(?:0x)?[0-9a-f]{1,4}")
 
 
 class RedactedLog:
-    """The form of the log: its lines, with changed names and addresses."""
+    """The form of the log: its lines, with names and addresses changed."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names
@@ -68,7 +68,7 @@ class RedactedLog:
             **dict.fromkeys(("errno", "failure"), lambda text: text if error_of(text) is not None else _CUT),
             "node": lambda text: text if text == "/dev/mem" else _CUT,
             "version": names.release,
-            # The bits of a page-table entry outside its address.
+            # The bits of a page-table entry outside the address.
             "entry": lambda digits: f"{int(digits, 16) % PAGE_SIZE:x}",
             "size": lambda digits: digits if _SIZE.fullmatch(digits) else _CUT,
             **dict.fromkeys(("bytes", "kib", "mib"), lambda text: text if _BYTES.fullmatch(text) else "0"),
@@ -82,12 +82,12 @@ class RedactedLog:
         }
 
     def lines(self, text: str) -> Iterator[str]:
-        """The lines of a log, rewritten; if no line has a known form, one line without information."""
+        """Rewrite the lines of a log; if no line has a known form, yield one line without information."""
         kept = list(each(self.line)(text))
         yield from kept or ([_CUT] if text.strip() else [])
 
     def line(self, line: str) -> str | None:
-        """The line with changed names and addresses; None if its form is unknown."""
+        """Return the line with names and addresses changed; None if its form is unknown."""
         if not line.isascii():
             return None
         head, text = _parted(line)
@@ -142,20 +142,20 @@ class RedactedLog:
             return _CUT
         value = int(plain, 16) * unit
         if value >= _USER_END and unit == 1:
-            # A kernel address, or a sign-extended one of 32 bits.
+            # A kernel address, or a sign-extended 32-bit address.
             return _CUT
         return f"{prefix}{self._shift(value) // unit:0{len(plain)}x}"
 
 
 @cache
 def known() -> Matcher:
-    """The wordings of messages in the log, without those of other files."""
+    """Return a matcher for the wordings of log messages, without those of other files."""
     return Matcher(family for family in families() if family.kind is FamilyKind.LOG)
 
 
 @cache
 def full_form(text: str) -> tuple[re.Pattern[str], list[str | None]]:
-    """The expression for a whole line of a template, and the fields of its groups; None for literal words."""
+    """Return the regex for a template's whole line, and the field of each group; None for literal words."""
     parts, fields = list[str](), list[str | None]()
     for token in LineTemplate(text).tokens:
         if isinstance(token, FieldSlot):
@@ -171,7 +171,7 @@ def full_form(text: str) -> tuple[re.Pattern[str], list[str | None]]:
 
 
 def _parted(line: str) -> tuple[str, str]:
-    """Split a line into its beginning, rewritten, and its text."""
+    """Split a line into its beginning, which is rewritten, and its text."""
     line = line.rstrip("\r")
     if found := _RECORD.match(line):
         return f"{found[1]},-;", line[found.end() :]

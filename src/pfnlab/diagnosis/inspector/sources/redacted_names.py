@@ -1,4 +1,4 @@
-"""Replacements for the names and numbers of one machine, and the handling of each file's lines."""
+"""Replacements for one machine's names and numbers, and handling of each file's lines."""
 
 import re
 import tomllib
@@ -9,31 +9,31 @@ from typing import Any, NamedTuple
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
 from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
 
-#: Words that any machine may have, so they identify no machine: a redacted bundle keeps only these.
+#: Words that any machine may have and that therefore identify none: a redacted bundle keeps only these.
 #: Before adding one, check whether it could identify a machine's owner.
 _TABLE: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("public_words.toml").read_text(encoding="utf-8")
 )
 
-#: Names of drivers and modules, options of the kernel's configuration without CONFIG_, folders of debugfs
-#: and source files of the kernel.
+#: Names of drivers and modules, kernel configuration options without CONFIG_, debugfs folders and kernel
+#: source files.
 DRIVERS, CONFIGURATION, DEBUGFS, SOURCES = (
     frozenset(_TABLE[name].split()) for name in ("drivers", "configuration", "debugfs", "sources")
 )
 
 #: Hypervisors as the kernel logs them, and reasons why something was not read.
 HYPERVISORS, REASONS = frozenset(_TABLE["hypervisors"]), frozenset(_TABLE["reasons"])
-#: Prefixes of resource names by which the inspector knows their owners.
+#: Resource name prefixes that tell the inspector who owns the resource.
 TELLING: tuple[str, ...] = tuple(_TABLE["telling"])
 
-#: Expressions: names of resources, mapped files, options of the command line, a kernel's release.
+#: Regexes for resource names, mapped files, command-line options and kernel releases.
 RESOURCES, FILES, OPTIONS, RELEASE = (
     "".join(_TABLE[name]) for name in ("resources", "files", "options", "release")
 )
 
 #: Rewrites one line; None if its form is unknown.
 LineForm = Callable[[str], str | None]
-#: Rewrites a text, in lines.
+#: Rewrites a text, yielding lines.
 TextForm = Callable[[str], Iterator[str]]
 
 
@@ -41,7 +41,7 @@ class FileForm(NamedTuple):
     """The form of a file, a folder or a link.
 
     :param path: its name in the redacted bundle
-    :param called: its name in the counts of dropped lines, the same on all machines
+    :param called: its name in counts of dropped lines, which is the same on all machines
     :param form: rewrites its text, or the target of a link
     """
 
@@ -51,16 +51,16 @@ class FileForm(NamedTuple):
 
 
 def each(form: LineForm) -> TextForm:
-    """A form that rewrites the lines of a text that *form* knows; empty lines do not count."""
+    """Return a form that rewrites the lines *form* knows; empty lines do not count."""
     return lambda text: (other for line in text.split("\n") if line and (other := form(line)) is not None)
 
 
 def nothing(_: str) -> Iterator[str]:
-    """Yield no line."""
+    """Yield no lines."""
     return iter(())
 
 
-#: A PCI device's address: a location in a machine, which does not identify the machine.
+#: A PCI device address: it is a location in a machine and does not identify the machine.
 PCI_ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _DELETED = " (deleted)"
 _DRIVERS = frozenset(name.replace("-", "_") for name in DRIVERS)
@@ -76,15 +76,15 @@ _TELLING = (*TELLING, *BOOT_FRAMEBUFFERS)
 
 
 class RedactedNames:
-    """The names of one bundle: public words stay, others are replaced by numbered names of their kind."""
+    """The names in one bundle: public words stay, others become numbered names of their kind."""
 
     def __init__(self) -> None:
-        # Every machine has a process 1; if it is not visible, other users' processes are hidden.
+        # Every machine has a process 1; if it is not visible, other users' processes are hidden too.
         self._known: dict[tuple[str, str], int] = {("pid", "1"): 1}
         self._counts: dict[str, int] = {"pid": 1}
 
     def pid(self, pid: int) -> int:
-        """Number processes in the order of first use; no process gets the number 0."""
+        """Number processes in order of first use; no process gets the number 0."""
         return self._number("pid", str(pid)) if pid else 0
 
     def inode(self, digits: str) -> str:
@@ -109,11 +109,11 @@ class RedactedNames:
         return name if _NUMBER.fullmatch(name) else self._ours("group", name)
 
     def symbol(self, name: str) -> str:
-        """Replace a function of the kernel or a module."""
+        """Replace a kernel or module function."""
         return self._ours("function", name)
 
     def folder(self, name: str) -> str:
-        """Replace a folder of debugfs."""
+        """Replace a debugfs folder."""
         return self._ours("folder", name)
 
     def resource(self, name: str) -> str:
@@ -127,16 +127,16 @@ class RedactedNames:
         for first in _TELLING:
             if low.startswith(first.lower()):
                 return first
-        # A driver's claim has its own name.
+        # A driver's claim has the driver's name.
         return self.driver(name) if re.fullmatch(r"[\w-]{1,64}", name) else self._ours("resource", name)
 
     def release(self, text: str) -> str:
-        """The release of a kernel without local additions."""
+        """Return a kernel release without local additions."""
         found = _RELEASE.match(text)
         return found[0] if found else self._ours("kernel", text)
 
     def reason(self, why: str) -> str:
-        """The system's reason why something was not read, if it identifies no machine."""
+        """Return the system's reason for not reading something, if it does not identify a machine."""
         return why if why in REASONS or _SIZE.fullmatch(why) else "it cannot be read" if why else ""
 
     def path(self, path: str) -> str:

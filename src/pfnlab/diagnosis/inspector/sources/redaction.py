@@ -1,8 +1,8 @@
-"""A bundle with changed names and addresses that keep their relations.
+"""Redact a bundle: change names and addresses but keep how they relate.
 
-Lines of a known form pass, field by field; others are dropped and counted. A name is replaced
-(:mod:`.redacted_names`) unless any machine may have it (``public_words.toml``). Physical addresses move
-(:mod:`.address_shift`); those of a process all move by the same amount.
+Lines of a known form pass, field by field; others are dropped and counted. Names are replaced
+(:mod:`.redacted_names`) unless any machine may have them (``public_words.toml``). Physical addresses move
+(:mod:`.address_shift`); all addresses in a process move by the same amount.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ from pfnlab.diagnosis.inspector.sources.redacted_names import (
     nothing,
 )
 
-#: The name under which lines of unknown files are counted: their own may be private.
+#: The name under which lines of unknown files are counted, because the real name may be private.
 OTHERS = "other files"
 _PROCESS = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|comm|fdinfo|fd|(?:fd|fdinfo)/[0-9]{1,7})")
 _PID = re.compile(r"[0-9]{1,10}")
@@ -45,7 +45,7 @@ _CONFIG = re.compile(r"/boot/config-([^/]+)")
 _SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
 _OPTION = re.compile(OPTIONS)
 _SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
-#: Lists in which a missing line matters, and the note for such a list.
+#: Lists in which a missing line matters, and the note added to them.
 _WHOLE, _LOST = (
     (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS),
     "some lines have not the form of this file",
@@ -54,7 +54,7 @@ _DEBUGFS = "/sys/kernel/debug"
 
 
 def redacted(entries: Iterable[Entry], snapshot: Snapshot) -> tuple[list[Entry], tuple[UnkeptLines, ...]]:
-    """Rewrite the entries, and count the dropped lines; the same input always gives the same output."""
+    """Rewrite the entries and count dropped lines; the same input always gives the same output."""
     redaction = _Redaction(list(entries), snapshot)
     found = list(redaction.entries())
     return found, tuple(UnkeptLines(name, lines) for name, lines in sorted(redaction.left.items()) if lines)
@@ -65,7 +65,7 @@ class _Redaction:
         self._entries = entries
         self._kinds = {(entry.path, entry.kind) for entry in entries}
         self.left: Counter[str] = Counter()
-        # Seeded by the content: two parts of a bundle agree without any stored state.
+        # Seeded from the content, so that two parts of a bundle agree with no stored state.
         digest = hashlib.sha256()
         for entry in entries:
             digest.update(entry.path.encode("utf-8", "surrogateescape") + b"\0" + entry.data)
@@ -122,7 +122,7 @@ class _Redaction:
                     data += b"\n"
             yield msgspec.structs.replace(entry, path=found.path, data=data)
             if lost and entry.path in _WHOLE and (entry.path, "cut") not in self._kinds:
-                # Without this note a reader would take the list as complete.
+                # Without this note a reader would take the list to be complete.
                 yield Entry("cut", entry.path, why=_LOST, seconds=entry.seconds)
 
     def _form(self, path: str) -> FileForm | None:
@@ -152,7 +152,7 @@ class _Redaction:
     def _options(self, text: str) -> Iterator[str]:
         words = text.split()
         kept = [word for word in words if _OPTION.fullmatch(word)]
-        # The line stays, without some of its words.
+        # The line stays but loses some of its words.
         self.left[COMMAND_LINE] += len(kept) < len(words)
         yield " ".join(kept)
 

@@ -1,4 +1,4 @@
-"""A folder that is a file system root, of the live machine or a copy, or that mirrors one."""
+"""A folder that is a file system root (of the live machine or a copy), or mirrors one."""
 
 import errno
 import os
@@ -19,18 +19,18 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
     SnapshotBounds,
 )
 
-#: Seconds that the journal may take, and that a growing log is read.
+#: Maximum seconds to wait for the journal, and to read a growing log.
 _JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0
 _CHUNK = 1 << 20
-#: The largest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX), which is read whole or not at all.
+#: The largest /dev/kmsg record (CONSOLE_EXT_LOG_MAX); records are read whole or not at all.
 _RECORD = 1 << 13
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
-#: Maximum number of names of a folder.
+#: Maximum number of names in a folder.
 _MOST_NAMES = 1 << 20
 
 
 class RootFolder:
-    """Files below a folder, which may be ``/``. Links never lead to files outside it."""
+    """Files below a folder, which may be ``/``; links are never followed out of it."""
 
     strict = False
     left_out: tuple[UnkeptLines, ...] = ()
@@ -42,7 +42,7 @@ class RootFolder:
         self.root = os.geteuid() == 0
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
-        """The content of the file; for the kernel's log, its present content, without waiting."""
+        """Return the content of the file; for the kernel log, what it has now, without waiting."""
         seconds = time.time()
         if path == JOURNAL and self._live:
             return self._journal(most)
@@ -57,9 +57,9 @@ class RootFolder:
         return FileText(data, seconds=seconds)
 
     def link(self, path: str) -> str | None:
-        """The target, verbatim."""
+        """Return the target, verbatim."""
         with suppress(OSError, ValueError):
-            # The link itself, in a folder that lies inside.
+            # The folder must lie inside; the link itself is not followed.
             folder, _, name = path.rpartition("/")
             return os.readlink(f"{self._place(folder)}/{name}")
         return None
@@ -75,7 +75,7 @@ class RootFolder:
         return FileText(listed, seconds=seconds)
 
     def _place(self, path: str) -> str:
-        """The location of the file; raises FileNotFoundError if a link leaves the folder."""
+        """Return where the file is; raise FileNotFoundError if a link leads out of the folder."""
         if self._live:
             return path
         place = os.path.realpath(self._folder + path)
@@ -84,7 +84,7 @@ class RootFolder:
         return place
 
     def _content(self, place: str, most: int, *, records: bool) -> tuple[bytes, bool]:
-        # Without waiting: a file may be a pipe, and the log has no end.
+        # Do not wait: a file may be a pipe, and the log has no end.
         descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             mode = os.fstat(descriptor).st_mode
@@ -118,7 +118,7 @@ class RootFolder:
 
 
 def _read_all(descriptor: int, most: int, size: int) -> tuple[bytes, bool]:
-    """Read up to *most* bytes. Return them and whether the end, or that of the present log, was reached."""
+    """Read up to *most* bytes; return them, and whether the end of the file or current log was reached."""
     parts: list[bytes] = []
     read, until = 0, time.monotonic() + _LOG_LIMIT
     while read <= most:
@@ -127,7 +127,7 @@ def _read_all(descriptor: int, most: int, size: int) -> tuple[bytes, bool]:
         except BlockingIOError:
             break
         except BrokenPipeError:
-            # The log's oldest records were overwritten during reading; the next one is available.
+            # The oldest log records were overwritten during reading; the next one is still there.
             continue
         if not part:
             break

@@ -1,4 +1,4 @@
-"""An sos report: its folder, or its archive, which is read in one pass and never unpacked to disk."""
+"""An sos report: a folder, or an archive that is read in one pass and never unpacked to disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.assembly import HOST, MODULES
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 
-#: Locations of command outputs and renamed files in a report; the first that exists is used.
+#: Where a report has command output and renamed files; the first that exists is used.
 PLACES = {
     text_files.DMESG: ("sos_commands/kernel/dmesg", "dmesg", "sos_commands/kernel/dmesg_-T"),
     text_files.JOURNAL: (
@@ -31,9 +31,9 @@ PLACES = {
     MODULES: ("proc/modules", "sos_commands/kernel/lsmod", "lsmod"),
 }
 
-#: Read from an archive: all files below these folders, or with these names.
+#: Files to read from an archive: those below these folders or with these names.
 _WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
-#: Maximum numbers of unpacked bytes of an archive, regardless of its packed size, and of files.
+#: Maximum number of unpacked bytes in an archive, whatever its packed size, and of files.
 MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
 
 _OPENERS: dict[bytes, Callable[[IO[bytes]], object]] = {
@@ -47,12 +47,12 @@ SIGNS = ("sos_commands", "proc", "sys")
 
 
 def is_archive(head: bytes) -> bool:
-    """True if the first 512 bytes of a file are those of an archive, packed or not."""
+    """True if a file with these first 512 bytes is an archive, packed or not."""
     return any(head.startswith(magic) for magic in _OPENERS) or head[257:262] == b"ustar"
 
 
 class SosFolder(RootFolder):
-    """The folder of a report, or any that mirrors a root; raises Misuse if no part of a report is in it."""
+    """A report folder, or any folder that mirrors a root; raises Misuse if it has no part of a report."""
 
     def __init__(self, folder: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         super().__init__(_report_in(folder), str(folder), bounds)
@@ -65,7 +65,7 @@ class SosFolder(RootFolder):
             found = super().read(f"/{place}", most)
             if found.there:
                 break
-        # The time of the copy is not the time of reading.
+        # Drop the time: it is when the copy was made, not when the files were collected.
         return text_files.FileText(found.data, found.access, found.why)
 
     def names(self, folder: str) -> text_files.FileText:
@@ -75,7 +75,7 @@ class SosFolder(RootFolder):
 
 
 class SosArchive:
-    """The used part of a report's archive, in memory; raises Misuse if it is damaged or too large."""
+    """The relevant part of a report archive, in memory; raises Misuse if it is damaged or too large."""
 
     strict = False
     root = True
@@ -112,14 +112,14 @@ class SosArchive:
         return self._links.get(path.lstrip("/"))
 
     def names(self, folder: str) -> text_files.FileText:
-        """The names in a folder whose content was kept."""
+        """Return the names in a folder whose content was kept."""
         found = self._folders.get(folder.strip("/"))
         if found is None:
             return text_files.FileText(b"", Access.ABSENT, "not in the report")
         return text_files.FileText("\n".join(sorted(found)).encode("utf-8", "surrogateescape"))
 
     def _followed(self, place: str) -> str:
-        # One step: sos links short names to outputs of commands.
+        # One step is enough: sos links short names to command output.
         target = self._links.get(place)
         if target is None:
             return place
@@ -143,7 +143,7 @@ class SosArchive:
                     self._links[name] = target if member.issym() else "/" + target.partition("/")[2]
                 elif member.isreg():
                     content = archive.extractfile(member)
-                    # One extra byte shows that there is more.
+                    # One extra byte shows whether there is more.
                     most = self.bounds.bytes + 1
                     self._files[name] = data = content.read(most) if content is not None else b""
                     kept += len(data)
@@ -158,11 +158,11 @@ class SosArchive:
 
 
 def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """The members without their common top folder; members outside it are skipped."""
+    """Yield the members without their common top folder; skip members outside it."""
     for count, member in enumerate(archive):
         if count > MOST_FILES:
             raise Misuse(f"{visible_name(origin)}: too many files for a report")
-        # tarfile reads skipped data too, and never stops if the data ends early.
+        # tarfile also reads skipped data and never stops if the data ends early.
         if member.size > MOST_UNPACKED:
             larger = f"{visible_name(member.name)} is larger than {MOST_UNPACKED >> 30} GiB"
             raise Misuse(f"{visible_name(origin)}: {larger}: not a report")
@@ -173,12 +173,12 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
             parts = parts[1:]
         if parts:
             yield "/".join(parts), member
-        # Members already read are no longer needed, and there may be a million.
+        # Members that were read are no longer needed, and there may be a million.
         archive.members.clear()  # type: ignore[attr-defined]
 
 
 class _Limited:
-    """A stream that refuses to yield more data than a report may have."""
+    """A stream that fails when it has yielded more data than a report may have."""
 
     def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: text_files.SnapshotBounds) -> None:
         self._stream, self._origin, self._given = stream, origin, 0
