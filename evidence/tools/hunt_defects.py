@@ -62,7 +62,7 @@ class Defect(msgspec.Struct, frozen=True):
 
 class HuntFinding(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a hunt for one defect found.
+    The findings of a hunt for one defect.
 
     :param kernel: the booted kernel
     :param command: the hunt command

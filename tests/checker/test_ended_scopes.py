@@ -151,7 +151,9 @@ def test_it_is_said() -> None:
     result = ended(ModelMachine("7.2"), "ends_modes")
     first, *lines = terminal(part(result)).splitlines()
 
-    assert first == ("model:7.2, scope ends_modes: every sequence of operations: no state is farther away than 7")
+    assert first == (
+        "model:7.2, scope ends_modes: every sequence of operations: no state is farther away than 7"
+    )
     assert any(line.startswith("always        no_leak ") for line in lines)
     assert json.loads(result.as_json())["ended"]
 

@@ -165,8 +165,8 @@ class Lens:
         )
 
     def _frames(self, places: plain.NamedPlaces) -> dict[str, tuple[tuple[int, int], ...]]:
-        # The contents of small devices in conventional memory, which is RAM. The memory of a BAR is not in the
-        # file of a guest's RAM, though it is in a dump.
+        # Small devices in conventional memory, which is RAM. A BAR's memory is in a dump, but not in the file
+        # of a guest's RAM.
         return {
             name: tuple(map(self.held, range(*pfns)))
             for name, pfns in places.devices.items()
