@@ -253,7 +253,7 @@ def _taken(
 def states(
     names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: Sequence[str] = ()
 ) -> Iterator[State | str]:
-    """Yield every state, or a line that says why it is not available."""
+    """Yield every state, or a line with the reason why it is unavailable."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:

@@ -143,7 +143,7 @@ class OnModels(DisturbedCampaign):
             time.sleep(0.01)
 
     def copy(self) -> None:
-        """Copy the store as it is now, and check the copy."""
+        """Copy the store in its current state, and check the copy."""
         copy = self.folder / f"copy{self.counts['store copied']}.db"
         for ending in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
