@@ -213,7 +213,7 @@ def looking_changes(program: Program, run: Run) -> bool:
 
 
 def spoiled(one: ExportedProgram) -> ExportedProgram:
-    """Return the same program, but expect its first step to fail as no call does."""
+    """Return the same program, but expect its first step to fail in a way that no call ever does."""
     first, *others = one.run.steps
     wrong = msgspec.structs.replace(first, result="EDOM")
     return one._replace(run=msgspec.structs.replace(one.run, steps=(wrong, *others)))

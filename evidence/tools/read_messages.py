@@ -73,11 +73,11 @@ _MACROS = {
 
 
 class MessageFormat(msgspec.Struct, frozen=True):
-    """One format string of a call.
+    """One format string from a call.
 
     :param text: includes the file's own prefix, without the newline at the end
     :param device: whether a driver name and a device name precede it
-    :param first: the oldest version read that has it
+    :param first: the oldest of the versions read that contains it
     """
 
     text: str

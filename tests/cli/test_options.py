@@ -18,8 +18,8 @@ from for_each import for_each
         ),
         (
             ("check", "--swarm", "2", "--every-order"),
-            "--swarm excludes --memory, --checkpoint, --random and --every-order: "
-            "--states limits each search",
+            "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: "
+            "use --states to limit each search",
         ),
         (
             ("check", "--seconds", "inf"),

@@ -31,7 +31,10 @@ def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLi
     assert limits == limits_of(CheckRequest(**options))
 
 
-_SWARM = "--swarm excludes --memory, --checkpoint, --random and --every-order: --states limits each search"
+_SWARM = (
+    "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: use --states to limit "
+    "each search"
+)
 
 _RANDOM = (
     "--random excludes --memory, --checkpoint, --states and --every-order: its walks are limited by "

@@ -134,8 +134,8 @@ def limits_of(request: CheckRequest) -> CheckLimits:
     if request.swarm is not None:
         if (request.memory, request.checkpoint, request.random) != (None, None, None) or request.every_order:
             raise Misuse(
-                "--swarm excludes --memory, --checkpoint, --random and --every-order: --states limits "
-                "each search"
+                "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: use "
+                "--states to limit each search"
             )
         return Swarm(
             searches=request.swarm, states=request.states, seed=request.seed, depth=depth, seconds=seconds

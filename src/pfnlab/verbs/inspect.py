@@ -39,9 +39,9 @@ class InspectRequest(Request, frozen=True, kw_only=True):
     ] = None
     bar: Annotated[int | None, Option("With --device: check only this BAR.", "N", min=0, max=5)] = None
     pid: Annotated[int | None, Option("With --device: check for this process.", "PID", min=1)] = None
-    collect: Annotated[Path | None, Option("Write a bundle to this file, and inspect nothing.", "FILE")] = (
-        None
-    )
+    collect: Annotated[
+        Path | None, Option("Write a bundle to this file without inspecting anything.", "FILE")
+    ] = None
     redact: Annotated[bool, Option("With --collect: omit names and real addresses.")] = False
     script: Annotated[
         bool, Option("Print a script that collects a bundle where pfnlab is not installed.")

@@ -84,7 +84,7 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise Misuse(
             f"{name!r} is not a valid kernel name: use letters, digits and ._+-, with at least one letter "
-            "(7.2 and 6.12.107 are kernels of the archive)"
+            "(7.2 and 6.12.107 are kernels in the archive)"
         )
     return name
 

@@ -55,7 +55,7 @@ _PREFIX = re.compile(r"^(?:[^\s:]+: |(?:hold|skip|fail) [^:]+: )+|^[^\s=]+ = ")
 
 
 def op_rules(op: str) -> str:
-    """Return the rules for an operation as a program writes it; empty if it has no rules itself."""
+    """Return the rules for an operation as programs write it; empty if it has none of its own."""
     rest = _PREFIX.sub("", _PREFIX.sub("", op))
     words = rest.split()
     if not words:
