@@ -32,8 +32,8 @@ def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLi
 
 
 _SWARM = (
-    "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: use --states to limit "
-    "each search"
+    "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: "
+    "use --states to limit each search"
 )
 
 _RANDOM = (
