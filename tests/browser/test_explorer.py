@@ -185,7 +185,7 @@ def test_the_graph_is_walked(page: Any) -> None:
     assert [] == page.violations()
     page.keep("explorer-graph")
     page.driver.back()
-    page.until(lambda: "Nothing is violated" in page.text("#says"))
+    page.until(lambda: "No violations here" in page.text("#says"))
     page.driver.forward()
     page.until(lambda: "Violated here" in page.text("#says"))
     page.script("document.querySelector('#to-program').click()")

@@ -84,7 +84,7 @@ def test_a_third_machine_in_the_address_is_said(page: Any) -> None:
     """The page shows two."""
     page.open(program="munmap-middle", on=["model:6.1", "model:6.12", "model:7.3"])
 
-    assert "without model:7.3" in page.text("#notice")
+    assert "left out: model:7.3" in page.text("#notice")
 
 
 def test_a_damaged_program_in_the_address_is_said(page: Any) -> None:
