@@ -19,7 +19,7 @@ def test_one_bug_has_several_names(name: str) -> None:
 @for_each(
     ("name", "says"),
     [
-        ("A99", "no bug 'A99': `pfnlab bugs list` has them"),
+        ("A99", "no bug 'A99': `pfnlab bugs list` lists them"),
         ("CVE-2024-1", "no bug 'CVE-2024-1'"),
         ("CVE-2024-35878", "has the number CVE-2024-35878: `pfnlab bugs list --cve`"),
         ("\x1b[2J", r"no bug '.*x1b\[2J'"),

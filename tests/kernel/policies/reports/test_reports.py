@@ -92,5 +92,5 @@ def test_a_book_that_cannot_shrink_what_it_lacks_reports_it_too() -> None:
 
 def test_another_report_is_refused() -> None:
     """With those there are."""
-    with pytest.raises(Misuse, match="there is no report 'pr_warn': there are pr_info, pr_err, warn_on_once"):
+    with pytest.raises(Misuse, match="there is no report 'pr_warn': did you mean pr_err"):
         ModelMachine("6.1,freed_in_vain=pr_warn")
