@@ -8,7 +8,7 @@ from for_each import for_each
 idioms = tooling.idioms()
 
 #: The hits on each surface: quotations, names, and texts that are still to be rewritten.
-LIMITS = {"help": 0, "messages": 28, "docstrings": 93, "docs": 59, "programs": 0, "web": 0}
+LIMITS = {"help": 0, "messages": 28, "docstrings": 93, "docs": 36, "programs": 0, "web": 0}
 
 
 @for_each(("surface", "limit"), list(LIMITS.items()))
