@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mangling import MARKUP, PREFIXES, cut_hard, wrapped
@@ -186,3 +187,35 @@ def test_no_damage_of_a_line_raises(line: tuple[Family, Wording, str], bytes_in:
     found = explain([raw[:at] + bytes_in + raw[at:]])
 
     assert found.lines >= 1
+
+
+@pytest.mark.parametrize("family", [family.name for family in families() if family.kind is FamilyKind.LOG])
+def test_a_line_with_wide_blanks_is_found(family: str) -> None:
+    """In every wording, also one that is searched for by a phrase."""
+    for wording in next(known for known in families() if known.name == family).wording:
+        if "{failure}" in wording.text:
+            continue  # Its value has blanks of its own.
+        values = {"range": "0x10000000-0x10001fff", "comm": "Xorg", "pid": "17"}
+        line = rendered(wording.text, values, 0)
+
+        assert explain_line(line).events == () or explain_line(line.replace(" ", "   ")).events
+
+
+@pytest.mark.parametrize("markup", sorted(MARKUP))
+def test_a_markup_after_any_prefix_changes_nothing(markup: str) -> None:
+    """Every pair, for a line that needs its beginning and for one that has the prefix of its subsystem."""
+    lines = (
+        "main:17 freeing invalid memtype fd000000-fd001000",
+        "x86/PAT: main:17 conflicting memory types fd000000-fd001000 write-back<->write-combining",
+    )
+    plain = {line: only(line) for line in lines}
+
+    changed = [
+        prefix + line
+        for prefix in PREFIXES
+        for line, alone in plain.items()
+        for event in [only(MARKUP[markup](prefix + line))]
+        if alone is None or event is None or said(event) != said(alone)
+    ]
+
+    assert [] == changed

@@ -51,7 +51,7 @@ def test_its_series_is_that_of_the_version(tree: Path) -> None:
 
 def test_a_folder_without_a_makefile_is_no_tree(tmp_path: Path) -> None:
     """The message names the files of a tree."""
-    with pytest.raises(Misuse, match=r"is not a kernel tree: it has no kernel Makefile or no mm/memory\.c"):
+    with pytest.raises(Misuse, match=r"is not a kernel tree: the kernel Makefile or mm/memory\.c is missing"):
         source_for(str(tmp_path), say=print)
 
 

@@ -347,7 +347,7 @@ def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
     known = failed_frees()
     for line in log:
         # Most lines have none of the words; finding that out does not need the templates.
-        if not any(seed in line for seed in known.seeds):
+        if not known.interests(line):
             continue
         match = known.whole(line)
         said = None if match is None else range_of(match.values, match.wording)

@@ -17,11 +17,16 @@ from pfnlab.diagnosis.messages.paste import clean, is_sound, pieces
 STAMPED = re.compile(rb"\[ {0,8}[0-9]{1,7}\.[0-9]{6}\] ")
 _ZEROED = bytes.maketrans(b"123456789", b"000000000")
 _NUMBER = re.compile("(?<=0x)[0-9a-f]+|[0-9]")
-_HEX = re.compile(rb"(?<=0x)[0-9a-f]*[a-f][0-9a-f]*")
+_HEX = re.compile(rb"(?<=0X)[0-9a-f]*[a-f][0-9a-f]*")
 _DIGITS = "0123456789"
 #: The longest line whose shape is kept; the maximum number of shapes; and how often a shape must be seen
 #: before it is decided, because that costs as much as reading a dozen lines.
 _LONGEST, _MOST, _OFTEN = 512, 1 << 14, 12
+
+
+def _zeroed(text: bytes) -> bytes:
+    """Zero the digits; a hexadecimal prefix stays different from another digit before an x."""
+    return text.replace(b"0x", b"0X").translate(_ZEROED)
 
 
 class Relation(Enum):
@@ -46,7 +51,7 @@ class LineRelations:
         self._outcomes = re.compile("|".join(map(re.escape, outcomes)))
         with_digits = {word for word in (*known.words, *facts, *outcomes) if any(map(str.isdigit, word))}
         words = sorted(with_digits, key=len, reverse=True)
-        self._words = [(word, word.encode(), word.encode().translate(_ZEROED)) for word in words]
+        self._words = [(word, word.encode(), _zeroed(word.encode())) for word in words]
         self._with_words: dict[bytes, tuple[bytes, ...]] = {}
         #: The relation of a shape and its words with digits, or how often it was seen.
         self._relations: dict[tuple[bytes, ...], Relation | int] = {}
@@ -57,8 +62,8 @@ class LineRelations:
         if stamp is None or len(line) > _LONGEST or STAMPED.match(following) is None:
             return Relation.ANY
         message = line[stamp.end() :]
-        shape = message.translate(_ZEROED)
-        if b"0x" in shape:
+        shape = _zeroed(message)
+        if b"0X" in shape:
             shape = _HEX.sub(lambda found: b"0" * len(found[0]), shape)
         words = self._with_words.get(shape)
         if words is None:
@@ -88,10 +93,12 @@ class LineRelations:
         return any(self._known.is_possible(piece.text) for piece in found)
 
     def _variants(self, line: str) -> Iterator[str]:
-        """Yield the line with other numbers but the same words: a field may accept only some numbers."""
+        """Yield the line with other numbers: a field may accept only some, and a word may be among them."""
         yield line
         kept = "|".join(re.escape(word) for word, _, _ in self._words if word in line)
         parts = re.split(f"({kept})", line) if kept else [line]
         for digit in _DIGITS:
             others = partial(_NUMBER.sub, lambda found, digit=digit: digit * len(found[0]))
-            yield "".join(part if at % 2 else others(part) for at, part in enumerate(parts))
+            yield others(line)
+            if kept:
+                yield "".join(part if at % 2 else others(part) for at, part in enumerate(parts))

@@ -65,6 +65,9 @@ class _Likely(msgspec.Struct):
     last: int = -1
 
 
+_BLANKS = re.compile(r"(?:\s|&nbsp;)+")
+
+
 class Matcher:
     """Matches all wordings of some families; raises Defect for a wrong template."""
 
@@ -181,7 +184,9 @@ class Matcher:
         return likely
 
     def _looked_up(self, text: str) -> _Likely:
-        seen = {at for seed in self.seeds if seed in text for at in self._by_seed[seed]}
+        # A seed may have several words.
+        single = _BLANKS.sub(" ", text)
+        seen = {at for seed in self.seeds if seed in single for at in self._by_seed[seed]}
         entries = tuple(self._entries[at] for at in sorted(seen))
         whole = tuple(entry for entry in entries if _has_needed(entry.needed_words, text))
         telling = any(_has_telling(entry.telling_words, text) for entry in entries)

@@ -36,7 +36,7 @@ _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _QUOTED = re.compile(r"^(?:\s{0,8}(?:>|\|(?=\s)|[A-Z]{2,3}>))+[ \t]?")
 #: A diff, list or comment line: one character precedes the real line.
 _SIGN = re.compile(
-    r"^(\s*)(?:\+(?=[\[\w ])|-(?=[\[\w ])(?!0x|minus|combining|back|through|protect)"
+    r"^(\s*)(?:\+(?=[\[\w <])|-(?=[\[\w <])(?!0x|minus|combining|back|through|protect)"
     r"|[*•·](?=\s)|//(?=\s)|#(?=\s)|--(?=\s))\s?"
 )
 _MARKDOWN = re.compile(r"\*{2,3}|`{1,3}|~~")
@@ -132,42 +132,49 @@ _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
 #: A /dev/kmsg record: level, number, microseconds, flags.
 _KMSG = re.compile(r"\s*\d{1,4},\d{1,12},(\d{1,16}),[-c+](?:,[^;]{0,64})?;")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
-_CALLER = r"\[\s{0,8}[TC]\d{1,10}\]"
+_CALLER = r"\[\s{0,16}[TC]\d{1,10}\]"
 _LEVEL = r"<\d{1,3}>"
 #: `[Tue Aug 26 16:02:52 2025]`, in any language, and `[Aug26 16:02]`, `[  +0.000012]` from dmesg -H.
 _HUMAN = (
-    rf"\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}(?:\s<[\s\d.]{{8,16}}>)?\]"
-    r"|\[[A-Z][a-z]{2}\s{0,2}\d{1,2}\s\d{2}:\d{2}\]|\[<?\s{0,8}\+?\d{1,7}\.\d{6}>?\]"
-    r"|\[\s{0,8}\d{1,7}\.\d{6}\s<\s{0,8}\d{1,7}\.\d{6}>\]"
+    rf"\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s{{1,3}}[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}(?:\s{{1,3}}<[\s\d.]{{8,16}}>)?\]"
+    r"|\[[A-Z][a-z]{2}\s{0,4}\d{1,2}\s{1,3}\d{2}:\d{2}\]|\[<?\s{0,16}\+?\d{1,7}\.\d{6}>?\]"
+    r"|\[\s{0,16}\d{1,7}\.\d{6}\s{1,3}<\s{0,16}\d{1,7}\.\d{6}>\]"
 )
 #: The prefix of a line in numbered search output, and a journal field.
-_LISTED = r"\d{1,8}:(?=\s{0,2}\[\s{0,8}\d)|MESSAGE="
+_LISTED = r"\d{1,8}:(?=\s{0,2}\[\s{0,16}\d)|MESSAGE="
 _SYSLOG = (
-    rf"(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,3}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
+    rf"(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,4}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
     rf"|\d{{1,2}}月\s{{0,3}}\d{{1,2}}日?)\s{{1,3}}(?:\d{{4}}\s{{1,3}})?{_CLOCK}\s{{1,3}}"
 )
-_ISO = rf"\[?\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:\s?(?:Z|[+-]\d{{2}}:?\d{{2}}))?\]?[\s:]"
-_ONLY_CLOCK = rf"\[?{_CLOCK}\]?\s(?=.*\bkernel:)"
-_FACILITY = r"(?:kern|user|daemon|syslog|local\d)\s{0,6}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,6}:?\s"
+#: With the day of the week and the zone from journalctl -o short-full; seconds from -o short-unix.
+_ISO = (
+    rf"\d{{10}}\.\d{{6}}\s{{1,3}}|(?:[^\W\d_]{{2,4}}\.?\s{{1,3}})?\[?\d{{4}}-\d{{2}}-\d{{2}}(?:T|\s{{1,3}}){_CLOCK}"
+    r"(?:\s{0,3}(?:Z|[+-]\d{2}:?\d{2}|[A-Z]{3,5}\b))?\]?[\s:]"
+)
+_ONLY_CLOCK = rf"\[?{_CLOCK}\]?\s{{1,3}}(?=.*\bkernel:)"
+_FACILITY = r"(?:kern|user|daemon|syslog|local\d)\s{0,12}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,12}:?\s{1,3}"
 #: `(3)[2512:app]`, `[0:  init:    1]` and `c1   345` from phone kernels; `[C3] [swapper]` from others.
 _VENDOR = (
-    r"\(\d{1,2}\)\[\d{1,7}:[^\[\]]{1,32}\]:?|\[\d{1,2}:\s{0,16}[^\[\]:]{1,32}:\s{0,8}\d{1,7}\]"
-    r"|c\d{1,2}\s{1,8}\d{1,7}\s(?=\S)|\[\d{1,7}:[^\[\]\s]{1,32}\](?=\s?x86)"
+    r"\(\d{1,2}\)\[\d{1,7}:[^\[\]]{1,32}\]:?|\[\d{1,2}:\s{0,32}[^\[\]]{1,48}?:\s{0,16}\d{1,7}\]"
+    r"|c\d{1,2}\s{1,32}\d{1,7}\s{1,3}(?=\S)|\[\d{1,7}:[^\[\]\s]{1,32}\](?=\s{0,3}x86)"
 )
 #: `01-02 03:04:05.678     0     0 W KERNEL  : `
-_LOGCAT = rf"\d{{2}}-\d{{2}}\s{{1,3}}{_CLOCK}\s{{1,8}}\d{{1,7}}\s{{1,8}}\d{{1,7}}\s[VDIWEF]\s[^:]{{0,24}}:\s"
+_LOGCAT = (
+    rf"\d{{2}}-\d{{2}}\s{{1,3}}{_CLOCK}\s{{1,16}}\d{{1,7}}\s{{1,16}}\d{{1,7}}"
+    r"\s{1,3}[VDIWEF]\s{1,3}[^:]{0,24}:\s{1,3}"
+)
 #: A table cell before the message: a number, a time, a date, a level.
 _CELL = (
-    r"\|{0,2}\s{0,8}(?:[\dT.:+/ -]{1,40}Z?|kern|kernel|info|warn|warning|err|error|notice|debug)?"
-    r"\s{0,8}\|{1,2}\s"
+    r"\|{0,2}\s{0,16}(?:[\dT.:+/ -]{1,40}Z?|kern|kernel|info|warn|warning|err|error|notice|debug)?"
+    r"\s{0,16}\|{1,2}\s{1,3}"
 )
 #: The first that fits is used; a host may follow a time.
 _OTHERS = re.compile(
     rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|{_LISTED}|{_VENDOR}|{_LOGCAT}|{_CELL}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
 )
-_KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
-_HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")
-_LATER_STAMP = re.compile(r"(?<=\S)\s+(?=\[\s{0,8}\d{1,7}\.\d{4,9}\s{0,3}\](?:\[\s{0,8}[TC]\d{1,10}\])?\s)")
+_KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s{0,3}")
+_HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s{1,3})")
+_LATER_STAMP = re.compile(r"(?<=\S)\s+(?=\[\s{0,16}\d{1,7}\.\d{4,9}\s{0,3}\](?:\[\s{0,8}[TC]\d{1,10}\])?\s)")
 _QUOTED_VALUE = re.compile(r"""(?:\b[\w.-]{1,40}=|"[\w.-]{1,40}"\s?:\s?)"((?:[^"\\]|\\.){8,})(?:"|$)""")
 
 
@@ -185,7 +192,7 @@ def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
     outer, line = line, _unpacked(line, interesting)
     # A runtime's own line is about its host; a line with its own timestamp may be a guest console.
     named = "" if line is outer else _stripped(outer).host
-    parts = _LATER_STAMP.split(line, _MOST_PIECES) if line.count("[") > 1 else [line]
+    parts = _LATER_STAMP.split(line, _MOST_PIECES) if "[" in line else [line]
     waiting: LogPiece | None = None
     for part in parts:
         piece = _stripped(part)
@@ -223,9 +230,10 @@ def _stripped(text: str) -> LogPiece:
     stamp, host, place = None, "", 0
     may_be_kernel = "kernel" in text or "vmunix" in text
     for _ in range(_MOST_SIGNS):
-        if found := _STAMP.match(text, place) or (_LOST_BRACKET.match(text, place) if not place else None):
+        first = not place or text[:place].rstrip().endswith("|")
+        if found := _STAMP.match(text, place) or (_LOST_BRACKET.match(text, place) if first else None):
             stamp = float(found[1])
-        elif not place and (found := _KMSG.match(text)):
+        elif first and (found := _KMSG.match(text, place)):
             stamp = int(found[1]) / 1e6
         elif may_be_kernel and (found := _KERNEL.match(text, place)):
             host = found[1] or host

@@ -17,6 +17,7 @@ _AHEAD = 3
 _AGAIN = _AHEAD + 1
 #: Total bytes of lines whose answer is cached; beyond that the cache is dropped and rebuilt.
 _MOST_KNOWN = 8 << 20
+_OTHER_BLANKS = (b"\t", "\xa0".encode(), b"&nbsp;")
 _ZEROED = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -49,7 +50,10 @@ class LogScan:
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
         coded = [word.encode() for word in words]
-        self._plain = _sought(word for word in coded if word.translate(_ZEROED) == word)
+        plain = [word for word in coded if word.translate(_ZEROED) == word]
+        # Columns: the blanks between them tell a row from a line that has the word.
+        self._columns = _sought(word for word in plain if b"  " in word)
+        self._plain = _sought(word for word in plain if b"  " not in word)
         self._with_digits = [word for word in coded if word.translate(_ZEROED) != word]
         self._zeroed = _sought(word.translate(_ZEROED) for word in self._with_digits)
         self._known: dict[bytes, _Has] = {}
@@ -97,15 +101,30 @@ class LogScan:
         return [at for at, _ in found]
 
     def _has_digits(self, line: bytes) -> bool:
-        return any(word in line for word in self._with_digits)
+        single = _single_blanks(line)
+        return any(word in single for word in self._with_digits)
 
     def _learn(self, shapes: list[bytes]) -> None:
         """Search lines with new shapes for the words."""
         self._size += sum(map(len, shapes))
-        text = b"\n".join(shapes)
+        raw = b"\n".join(shapes)
+        text = _single_blanks(raw)
         self._known.update(dict.fromkeys(shapes, _Has.NONE))
-        for words, has in ((self._zeroed, _Has.PERHAPS), (self._plain, _Has.WORD)):
-            self._known.update((shapes[at], has) for at in _found(text, words))
+        for among, words, has in (
+            (text, self._zeroed, _Has.PERHAPS),
+            (text, self._plain, _Has.WORD),
+            (raw, self._columns, _Has.WORD),
+        ):
+            self._known.update((shapes[at], has) for at in _found(among, words))
+
+
+def _single_blanks(text: bytes) -> bytes:
+    """Replace each run of blanks by one plain blank: a search text may have several words."""
+    for other in _OTHER_BLANKS:
+        text = text.replace(other, b" ")
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text
 
 
 def _sought(words: Iterable[bytes]) -> list[tuple[bytes, frozenset[bytes]]]:
