@@ -242,6 +242,8 @@ class _Judging:
                 broken.setdefault(question.name, question.asks)
             if held and self._modes.agree() is False:
                 broken.setdefault(one_mode.__name__, sentence_of(one_mode.__name__))
+            if self._modes.told_free:
+                broken.setdefault("told_free", self._modes.told_free)
             # Structures may be in the middle of a change, but all observers must still see the same.
             memory = _memory(run, number)
             for fault in memory.faults if memory is not None else ():

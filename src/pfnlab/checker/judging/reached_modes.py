@@ -11,9 +11,10 @@ from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.observed_spaces import Layout
 from pfnlab.checker.scopes.modes import FrameReach, agree, differing
 from pfnlab.checker.scopes.moment import FrameMode
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Op, Read, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import CachedTranslations, PteSeen, Run
+from pfnlab.programs.runs.observation import CachedTranslations, PteSeen, Run, Step
 from pfnlab.programs.runs.pte_text import RAM
 
 
@@ -22,6 +23,8 @@ class ReachedModes:
 
     :ivar remembered: the frames that processors can still reach after the last observed step, by translations
         that match no entry
+    :ivar told_free: the page that the last step reached although its owner had been told that it is free;
+        empty if there is none
     """
 
     def __init__(self, run: Run, layout: Layout, history: History) -> None:
@@ -29,6 +32,10 @@ class ReachedModes:
         #: The entries observed since the last step without a held processor.
         self._had: list[Sequence[PteSeen]] = []
         self.remembered: list[FrameMode] = []
+        #: The device pages that were removed from all mappings while a processor is held, each with the
+        #: number of observations before that.
+        self._revoked: list[tuple[int, Span]] = []
+        self.told_free = ""
 
     def look(self, number: int, op: Op | None, *, held: bool) -> None:
         """Observe a step; earlier steps must have been observed.
@@ -39,8 +46,14 @@ class ReachedModes:
         step = self._run.steps[number]
         tlbs = self._run.tlbs[number] if number < len(self._run.tlbs) else ()
         found = [one for seen in tlbs if held or seen.stale for one in self._reaches(seen, seen.space)]
+        self.told_free = ""
+        self._revoked = self._revoked if held else []
         if held and step.result == "ok" and op is not None and isinstance(op.call, Read | Write):
-            found += self._answered(self._history.process(op.task), op.call.span)
+            process = self._history.process(op.task)
+            found += self._answered(process, op.call.span)
+            self.told_free = self._reached_free(process, op.call.span, step)
+        if held and step.result == "ok" and op is not None and isinstance(op.call, UnmapMappingRange):
+            self._revoked.append((len(self._had), op.call.span))
         self._had = [*(self._had if held else ()), step.ptes or ()]
         pages = [page for one in found for page in _single_pages(one)]
         differ = differing(self._entries(), pages) if pages else []
@@ -63,11 +76,37 @@ class ReachedModes:
                     yield from (page for page in _single_pages(one) if page.start == first.start)
                     return
 
+    def _reached_free(self, process: str, span: Span, step: Step) -> str:
+        """The page that a task reached without an entry, if its frame was removed from all mappings since.
+
+        The entry is gone, so the access used a translation that the owner was told nobody has.
+        """
+        page = Span(span.name, span.start, span.start + 1)
+        if step.ptes is None or _shown(step.ptes, process, page) is not None:
+            return ""
+        for at, ptes in reversed(list(enumerate(self._had))):
+            target = _shown(ptes, process, page)
+            if target is not None:
+                told = any(number > at and freed.meets(target) for number, freed in self._revoked)
+                return f"{process} reaches {target}, which was removed from all mappings" if told else ""
+        return ""
+
     def _reaches(self, seen: PteSeen | CachedTranslations, space: str) -> Iterator[FrameReach]:
         target, entry = seen.target, seen.table_entry
         frames = self._layout.frames(target) if target is not None and target != RAM else None
         if frames is not None and entry.is_present:
             yield FrameReach(f"{space}:{seen.span.name}", seen.span.start, frames, MODES[entry.mode])
+
+
+def _shown(ptes: Sequence[PteSeen], process: str, page: Span) -> Span | None:
+    """The device page that a present entry maps at *page*; None if there is none."""
+    for run in ptes:
+        if run.task == process and run.span.meets(page) and run.table_entry.is_present:
+            if run.target is None or run.target == RAM:
+                return None
+            start = run.target.start + page.start - run.span.start
+            return Span(run.target.name, start, start + 1)
+    return None
 
 
 def _single_pages(one: FrameReach) -> Sequence[FrameReach]:

@@ -5,6 +5,7 @@ A ground is a kind of mapping with its neighbours in the area and on the device.
 away.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from pfnlab.base.errors import ProgramError
 from pfnlab.base.toml_text import package_tables
 from pfnlab.programs.lang.neighbours import beside
 from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 
@@ -218,6 +220,13 @@ def ground(number: int) -> MadeSetup:
 def can_follow(kind: MappingKind, operation: str) -> bool:
     """False if *operation* belongs to a driver without mappings of *kind*."""
     return not operation.startswith(_DRIVERS if kind.alone else _VFIOS)
+
+
+def used_areas(program: Program) -> Program:
+    """The program without areas that no operation names."""
+    named = "; ".join(map(op_text, program.ops))
+    used = tuple(area for area in program.areas if re.search(rf"\b{area.name}\b", named))
+    return msgspec.structs.replace(program, areas=used)
 
 
 def pages_of(area: str) -> tuple[int, int]:

@@ -4,18 +4,15 @@ A review runs in stages. The core stages are run for every design; later stages 
 out.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, get_args
-
-import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground
+from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
 from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
@@ -324,10 +321,7 @@ class _Teller:
             except Undecided:
                 return False
 
-        shortest = shrunk(program, shows)
-        named = "; ".join(map(op_text, shortest.ops))
-        used = tuple(area for area in shortest.areas if re.search(rf"\b{area.name}\b", named))
-        return msgspec.structs.replace(shortest, areas=used)
+        return used_areas(shrunk(program, shows))
 
     def _schedule(
         self, name: str, pair: OperationPair, machine: ModelMachine

@@ -1,0 +1,96 @@
+"""Review questions as programs, for machines whose rules are unknown: a kernel with and without a patch.
+
+The sequences are those of a review of models. The schedules hold an operation at fixed functions, where the
+entries, the flush and the reverse map are in different states, instead of searching every order.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pfnlab.base.errors import ProgramError
+from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, ground, header, setup, used_areas
+from pfnlab.checker.review.pairs import OperationPair, claims, owners
+from pfnlab.checker.review.review_result import Form
+from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.text import parse
+
+#: Where an operation is held: before entries are cleared, before the flush, after the VMA has left its file,
+#: before page tables are freed.
+_HOLDS = ("flush_tlb_mm_range", "free_pgtables", "rmap_del", "unmap_vmas")
+
+#: The stages by name, in order.
+STAGES = (
+    "every operation on every kind of mapping",
+    "an owner's revocation while an operation that unmaps its mappings is held",
+    "another process maps in another mode while an operation that releases the frames is held",
+    "every operation with a failing allocation",
+    "every operation on every kind of mapping with every neighbour",
+    "pairs of operations in a row",
+)
+
+#: The number of core stages, which come first.
+CORE = 3
+
+
+class KernelQuestion(NamedTuple):
+    """A program of a review.
+
+    :param stage: the index of its stage in :data:`STAGES`
+    :param where: the mappings, in words
+    """
+
+    stage: int
+    program: Program
+    where: str
+    form: Form = "sequence"
+
+
+def kernel_questions() -> Iterator[KernelQuestion]:
+    """Yield every question, stage by stage; the plainest mapping first in each."""
+    alone = [at for at, (_, neighbour) in enumerate(GROUNDS) if neighbour is NEIGHBOURS[0]]
+    beside = [at for at, (_, neighbour) in enumerate(GROUNDS) if neighbour is not NEIGHBOURS[0]]
+    yield from _sequences(0, alone, failing=False)
+    for stage, pairs in ((1, owners()), (2, claims())):
+        for pair in pairs:
+            if pair.neighbour is NEIGHBOURS[0]:
+                yield from _schedules(stage, pair)
+    yield from _sequences(3, alone, failing=True)
+    yield from _sequences(4, beside, failing=False)
+    for at in alone:
+        for first in _parts(at, failing=False):
+            for second in ground(at).seconds:
+                yield _sequence(5, at, (*first, *second))
+
+
+def _parts(at: int, *, failing: bool) -> Sequence[tuple[Op, ...]]:
+    """The first operations on a ground: those with a failing allocation, or the others."""
+    return [part for part in ground(at).firsts if any(op.fail is not None for op in part) is failing]
+
+
+def _sequences(stage: int, numbers: Sequence[int], *, failing: bool) -> Iterator[KernelQuestion]:
+    for at in numbers:
+        for part in _parts(at, failing=failing):
+            yield _sequence(stage, at, part)
+
+
+def _sequence(stage: int, at: int, ops: tuple[Op, ...]) -> KernelQuestion:
+    program = ground(at).program_of(ops, "", "")
+    return KernelQuestion(stage, used_areas(program), ground(at).name)
+
+
+def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
+    """A pair with its first operation held at each function."""
+    mapped = setup(pair.kind, pair.neighbour)
+    before = ["p = fork", *mapped] if pair.second.startswith("p: ") else [*mapped, "t = thread"]
+    reads = ""
+    if pair.reader is not None:
+        reads = f"s: read a[{pair.reader}]"
+        before += ["s = thread", reads]
+    for hold in _HOLDS:
+        lines = [*before, f"hold {hold}: {pair.first}", pair.second, *filter(None, (reads,)), "release"]
+        try:
+            program = parse(header(pair.kind) + "\n".join(lines) + "\n", "review")
+        except ProgramError:
+            continue
+        where = f"{pair.kind.name}, {pair.neighbour.name}"
+        yield KernelQuestion(stage, used_areas(program), where, "schedule")

@@ -1,0 +1,283 @@
+"""Reviews a patch without a policy: the same questions to the kernel with it and without it, both judged.
+
+A property is newly broken if a program violates it on the patched kernel and not on the other, twice. What
+both violate is the base's, and nothing is said of the patch.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, get_args
+
+import msgspec
+
+from pfnlab.base.result import Made
+from pfnlab.checker.judging.judge import sentence_of, violations
+from pfnlab.checker.review.kernel_questions import CORE, STAGES, KernelQuestion, kernel_questions
+from pfnlab.checker.review.review_result import (
+    Broken,
+    Change,
+    ChangedField,
+    OperationCost,
+    ReviewResult,
+    ReviewStage,
+    SameViolation,
+)
+from pfnlab.checker.scopes.meanings import MEANINGS, Meaning
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.problems import program_text
+from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.observation import Run, Step
+
+#: The number of programs that both machines run before either is judged.
+_BATCH = 48
+
+#: The property that a kernel violates if it prints an alarm.
+_ALARM = "no_warning"
+
+_RANGE = re.compile(r"\[mem [^]]*\]")
+
+#: An operation, the field that differs, and its words on base and design.
+_Difference = tuple[str, ChangedField, str, str]
+
+
+class ReviewedMachine(NamedTuple):
+    """One of the two machines.
+
+    :param name: its name for people
+    :param series: the kernel series whose known violations apply
+    """
+
+    name: str
+    machine: Machine
+    series: str
+
+
+class _Answer(NamedTuple):
+    """The judged run of a program on one machine; *first* has the first step of each violated property."""
+
+    run: Run
+    first: dict[str, int]
+
+    @property
+    def decided(self) -> bool:
+        """False if the run ended for a reason that says nothing of the kernel."""
+        return self.run.undecided is None and (self.run.lost is None or self.run.alarm is not None)
+
+
+def kernel_review(
+    base: ReviewedMachine,
+    design: ReviewedMachine,
+    *,
+    seconds: float,
+    questions: Iterable[KernelQuestion] | None = None,
+    done: Callable[[int], None] = lambda programs: None,
+) -> ReviewResult:
+    """Run the questions on both machines, judge every run, and compare the verdicts.
+
+    :param seconds: the time after which no new programs are started
+    :param questions: the questions; all of :func:`kernel_questions` if None
+    :param done: called with the number of programs that both have run since the last call
+    """
+    return _KernelReview(base, design).result(
+        kernel_questions() if questions is None else questions, seconds, done
+    )
+
+
+class _KernelReview:
+    def __init__(self, base: ReviewedMachine, design: ReviewedMachine) -> None:
+        self._base, self._design = base, design
+        self._broken: dict[str, tuple[KernelQuestion, float]] = {}
+        self._repaired: dict[str, tuple[KernelQuestion, float]] = {}
+        self._both: dict[str, int] = {}
+        self._changed: dict[_Difference, tuple[int, Program]] = {}
+        self._flushes: dict[str, tuple[int, int, int, int]] = {}
+        self._costly: dict[str, Program] = {}
+        self._left_out: dict[str, int] = {}
+        self._differs: dict[str, int] = {}
+        self._begin = time.monotonic()
+
+    def result(
+        self, questions: Iterable[KernelQuestion], seconds: float, done: Callable[[int], None]
+    ) -> ReviewResult:
+        """The review, cut after *seconds*."""
+        every = list(questions)
+        asked, states, schedules = [0] * len(STAGES), 0, 0
+        waiting = iter(every)
+        while time.monotonic() - self._begin < seconds and (batch := list(islice(waiting, _BATCH))):
+            for question, answers in zip(batch, self._asked([one.program for one in batch]), strict=True):
+                asked[question.stage] += 1
+                if self._compare(question, *answers):
+                    schedules += question.form == "schedule"
+                    states += min(len(answer.run.steps) for answer in answers)
+            done(len(batch))
+        return ReviewResult(
+            made=Made.now(),
+            design=self._design.name,
+            base=self._base.name,
+            broken=self._told(self._broken),
+            repaired=self._told(self._repaired),
+            same=tuple(
+                SameViolation(name, _meaning(name).happens, count)
+                for name, count in sorted(self._both.items())
+            ),
+            costs=tuple(self._costs()),
+            bytes_per_vma=(0, 0),
+            changes=tuple(self._changes()),
+            stages=tuple(
+                ReviewStage(name, at < CORE, asked[at], sum(one.stage == at for one in every))
+                for at, name in enumerate(STAGES)
+            ),
+            differs=self._differs,
+            states=states,
+            schedules=schedules,
+            left_out=dict(sorted(self._left_out.items())),
+            seconds=round(time.monotonic() - self._begin, 3),
+        )
+
+    def _asked(self, programs: Sequence[Program]) -> list[tuple[_Answer, _Answer]]:
+        """The judged runs of each program on base and design."""
+        both = [_answers(one, programs) for one in (self._base, self._design)]
+        return list(zip(*both, strict=True))
+
+    def _compare(self, question: KernelQuestion, base: _Answer, design: _Answer) -> bool:
+        """Keep what differs; return False if one of the two gives no answer."""
+        if not (base.decided and design.decided):
+            reason = next(str(one.run.unfinished) for one in (base, design) if not one.decided)
+            self._left_out[reason] = self._left_out.get(reason, 0) + 1
+            return False
+        apart = _first_apart(base.run, design.run)
+        newly = set(design.first) - set(base.first)
+        gone = {name for name, step in base.first.items() if name not in design.first and step < apart}
+        new_names = {name for name in newly if name not in self._broken}
+        old_names = {name for name in gone if name not in self._repaired}
+        if new_names or old_names:
+            again = self._asked([question.program])[0]
+            at = round(time.monotonic() - self._begin, 3)
+            for name in new_names:
+                if name in again[1].first and name not in again[0].first and again[0].decided:
+                    self._broken[name] = question, at
+            for name in old_names:
+                if name in again[0].first and name not in again[1].first and again[1].decided:
+                    self._repaired[name] = question, at
+        for name in set(base.first) & set(design.first):
+            self._both[name] = self._both.get(name, 0) + 1
+        self._differ(question, base.run, design.run, judged=bool(newly or gone))
+        return True
+
+    def _differ(self, question: KernelQuestion, base: Run, design: Run, *, judged: bool) -> None:
+        """Keep the first step's difference, and what its operations cost."""
+        ops = [*question.program.ops]
+        for at, (one, other) in enumerate(zip(base.steps, design.steps, strict=False)):
+            word = "end" if at >= len(ops) else str(type(ops[at].call).__struct_config__.tag)
+            self._cost(word, one, other, question.program)
+            found = None if judged else _difference(word, one, other)
+            if found is not None:
+                times, program = self._changed.get(found, (0, question.program))
+                self._changed[found] = (
+                    times + 1,
+                    min(program, question.program, key=lambda each: len(each.ops)),
+                )
+            if found is not None or one.result != other.result:
+                self._differs[question.where] = self._differs.get(question.where, 0) + 1
+                return
+
+    def _cost(self, word: str, base: Step, design: Step, program: Program) -> None:
+        if base.flushes is None or design.flushes is None or base.result != design.result:
+            return
+        old = self._flushes.get(word, (0, 0, 0, 0))
+        more, fewer = design.flushes > base.flushes, design.flushes < base.flushes
+        self._flushes[word] = (old[0] + base.flushes, old[1] + design.flushes, old[2] + more, old[3] + fewer)
+        if more or fewer:
+            self._costly.setdefault(word, program)
+
+    def _told(self, found: dict[str, tuple[KernelQuestion, float]]) -> tuple[Broken, ...]:
+        order = [*MEANINGS, *sorted(set(found) - set(MEANINGS))]
+        return tuple(
+            Broken(
+                *(name, question.form, _meaning(name).happens, _meaning(name).noticed, question.where, at),
+                text=program_text(_titled(question.program, name, self._design.name)),
+            )
+            for name in order
+            if name in found
+            for question, at in (found[name],)
+        )
+
+    def _costs(self) -> Iterator[OperationCost]:
+        for word, (base, design, more, fewer) in sorted(self._flushes.items()):
+            if more or fewer:
+                yield OperationCost("flushes", word, base, design, more, fewer, _lines(self._costly[word]))
+
+    def _changes(self) -> Iterator[Change]:
+        fields = get_args(ChangedField)
+        rows = sorted(self._changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
+        for (word, field, base, design), (times, program) in rows:
+            yield Change(word, field, base, design, times, _lines(program))
+
+
+def _answers(one: ReviewedMachine, programs: Sequence[Program]) -> list[_Answer]:
+    """The judged runs of programs; a guest that is lost without an alarm is given the program once more."""
+    runs = one.machine.run(programs)
+    for at, run in enumerate(runs):
+        if run.lost is not None and run.alarm is None:
+            runs[at] = one.machine.run([programs[at]])[0]
+    return [_judged(program, run, one.series) for program, run in zip(programs, runs, strict=True)]
+
+
+def _judged(program: Program, run: Run, series: str) -> _Answer:
+    first: dict[str, int] = {}
+    for violation in violations(program, run, series):
+        first.setdefault(violation.name, violation.step)
+    if run.alarm is not None:
+        first.setdefault(_ALARM, len(run.steps))
+    return _Answer(run, first)
+
+
+def _first_apart(base: Run, design: Run) -> int:
+    """The first step at which one performed what the other refused; beyond it they are not comparable."""
+    for at, (one, other) in enumerate(zip(base.steps, design.steps, strict=False)):
+        if one.result != other.result and "ok" in (one.result, other.result):
+            return at
+    return max(len(base.steps), len(design.steps)) + 1
+
+
+def _difference(word: str, base: Step, design: Step) -> _Difference | None:
+    """The first field in which two steps differ without a violation; None if there is none."""
+    pairs: tuple[tuple[ChangedField, str, str], ...] = (
+        ("result", _result(base), _result(design)),
+        ("log", _last(base), _last(design)),
+        ("book", _book(base), _book(design)),
+        ("entries", _entries(base), _entries(design)),
+    )
+    return next(((word, field, one, other) for field, one, other in pairs if one != other), None)
+
+
+def _result(step: Step) -> str:
+    return step.result if step.value is None else f"{step.result} {step.value}"
+
+
+def _last(step: Step) -> str:
+    return _RANGE.sub("[mem ...]", step.log[-1]) if step.log else ""
+
+
+def _book(step: Step) -> str:
+    return ", ".join(map(str, step.book or ()))
+
+
+def _entries(step: Step) -> str:
+    return ", ".join(f"{one.task} {one.area}[{one.start}:{one.end}] {one.entry}" for one in step.ptes or ())
+
+
+def _meaning(name: str) -> Meaning:
+    return MEANINGS.get(name) or Meaning(happens=f"not kept: {sentence_of(name)}", noticed="pfnlab's judge")
+
+
+def _titled(program: Program, name: str, machine: str) -> Program:
+    asks = f"Which step violates {name}?"
+    return msgspec.structs.replace(program, title=f"{name} on {machine}", asks=asks)
+
+
+def _lines(program: Program) -> str:
+    return "\n".join(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in program.ops)
