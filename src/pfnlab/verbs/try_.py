@@ -1,19 +1,24 @@
 """Build a tree, compare its kernel with a model, and print a report for a cover letter.
 
+A patch without a policy is reviewed instead: the kernels with and without it answer the same questions.
+
 Exit codes suit `git bisect run` (docs/try.md): 0 equal, 1 different, 125 it cannot be built, booted or
 decided. 130 (misuse) and 132 (a defect of pfnlab) end the bisection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Request, Say, SeedOf
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
+    from pfnlab.lab.building.patch_file import PatchFile
+    from pfnlab.programs.runs.machine import Accel
 
 
 #: Time limit, in seconds, for the review of a patch that names its policy.
@@ -27,8 +32,12 @@ class TryRequest(Request, frozen=True, kw_only=True):
         Path, Option("A kernel tree, 7.2 for its source package, or a bzImage.", "TREE", positional=True)
     ]
     like: Annotated[
-        str, Option("The version whose model the kernel is compared with: 7.2, 7.2.13.", "VERSION")
-    ]
+        str | None,
+        Option(
+            "The version whose model the kernel is compared with: 7.2, 7.2.13. Default: the tree's.",
+            "VERSION",
+        ),
+    ] = None
     patch: Annotated[tuple[Path, ...], Option("A patch to apply (repeatable).", "FILE")] = ()
     policy: Annotated[
         tuple[str, ...],
@@ -40,6 +49,9 @@ class TryRequest(Request, frozen=True, kw_only=True):
     config: Annotated[tuple[str, ...], Option("Same as for `pfnlab kernels build`.", "FRAGMENT")] = ()
     programs: Annotated[int, Option("Number of random programs.", "N", min=1)] = 200
     seed: SeedOf = 7
+    seconds: Annotated[
+        float, Option("Time limit for the review of a patch without a policy, in seconds.", "S", min=1)
+    ] = 480.0
     litmus: LitmusOf = None
     output: ReportFile = None
     accel: AccelOf = "tcg"
@@ -57,16 +69,23 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     from pfnlab.hunt.meeting.trial import kernel_of_tree, policies_of, try_kernel
     from pfnlab.kernel.policies.releases import series_of
     from pfnlab.lab.building.patch_file import read_patch
+    from pfnlab.lab.building.source import series_in
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import check_series
 
     accel, tree = accel_named(request.accel), request.tree
-    check_series(series_of(request.like))
+    if request.like is None and tree.is_file():
+        raise Misuse(f"{tree} is built already: name its version with --like, e.g. --like 7.2")
+    like = request.like or series_in(str(tree))
+    check_series(series_of(like))
     words = (str(tree), *map(str, request.patch), *request.config)
     check_output(request.output, [*map(Path, words), *litmus_files(request.litmus)])
     patches = [read_patch(path) for path in request.patch]
     policies = policies_of(patches, request.policy)
+    if patches and not policies and request.litmus is None:
+        yield from _reviewed(request, like, patches, accel, say)
+        return
     programs = Programs.of(request.litmus, request.programs, request.seed)
     reviewed = None
     if policies:
@@ -76,23 +95,23 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
         # Review before the build: it takes less time, and may be conclusive.
         with working(f"reviewing {', '.join(policies)}"):
             reviewed = review(
-                ModelMachine(request.like),
-                ModelMachine(",".join((request.like, *policies))),
+                ModelMachine(like),
+                ModelMachine(",".join((like, *policies))),
                 seconds=_REVIEWED,
                 jobs=request.jobs or processors(),
             )
     with working(f"building {tree}"):
-        tried = kernel_of_tree(tree, request.patch, request.config, request.like, say)
+        tried = kernel_of_tree(tree, request.patch, request.config, like, say)
     name = tree.name or tree.resolve().name or str(tree)
     with (
         QemuMachine(
             tried.kernel, guests=request.jobs or processors(), name=f"qemu:{name}", accel=accel, say=say
         ) as machine,
-        working(f"comparing {name} with model:{request.like}") as work,
+        working(f"comparing {name} with model:{like}") as work,
     ):
         result = try_kernel(
             machine,
-            request.like,
+            like,
             programs,
             tree=str(tree) if tree.name else name,
             built=tried.says,
@@ -105,6 +124,47 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
             say=say,
             counted=work,
         )
+    yield result
+    if request.output is not None or result.outcome is Outcome.UNDECIDED:
+        say(result.says)
+
+
+def _reviewed(
+    request: TryRequest, like: str, patches: Sequence[PatchFile], accel: Accel, say: Say
+) -> Iterator[TrialResult]:
+    """Build the kernel with and without the patches, and review the one against the other."""
+    from contextlib import ExitStack
+
+    from pfnlab.base.processes import processors
+    from pfnlab.base.progress import working
+    from pfnlab.base.result import Outcome
+    from pfnlab.hunt.meeting.trial import kernel_of_tree, reviewed_patch
+    from pfnlab.lab.running.qemu_machine import QemuMachine
+
+    tree, guests = request.tree, request.jobs or processors()
+    name = tree.name or tree.resolve().name or str(tree)
+    with ExitStack() as open_machines:
+        kernels = []
+        for label, files in ((name, ()), (f"{name} with the patch", request.patch)):
+            with working(f"building {label}"):
+                kernels.append(kernel_of_tree(tree, files, request.config, like, say))
+        base, patched = (
+            open_machines.enter_context(
+                QemuMachine(one.kernel, guests=guests, name=f"qemu:{name}", accel=accel, say=say)
+            )
+            for one in kernels
+        )
+        with working(f"reviewing {name} with the patch") as work:
+            result = reviewed_patch(
+                base,
+                patched,
+                like,
+                seconds=request.seconds,
+                tree=str(tree) if tree.name else name,
+                built=kernels[1].says,
+                patches=patches,
+                done=work.advance,
+            )
     yield result
     if request.output is not None or result.outcome is Outcome.UNDECIDED:
         say(result.says)

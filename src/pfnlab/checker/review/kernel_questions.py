@@ -8,15 +8,19 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, ground, header, setup, used_areas
+from pfnlab.checker.review.grounds import GROUNDS, KINDS, NEIGHBOURS, ground, header, setup, used_areas
 from pfnlab.checker.review.pairs import OperationPair, claims, owners
 from pfnlab.checker.review.review_result import Form
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
-#: Where an operation is held: before entries are cleared, before the flush, after the VMA has left its file,
-#: before page tables are freed.
+#: Where an operation on the plainest mapping is held: before the flush, before page tables are freed, as the
+#: VMA leaves its file, before entries are cleared. Other mappings: the first two.
 _HOLDS = ("flush_tlb_mm_range", "free_pgtables", "rmap_del", "unmap_vmas")
+_FEW_HOLDS = _HOLDS[:2]
+
+#: The kind of mapping that is tried with every neighbour: the first that a driver revokes.
+_PLAINEST = next(kind for kind in KINDS if kind.revoked)
 
 #: The stages by name, in order.
 STAGES = (
@@ -52,7 +56,8 @@ def kernel_questions() -> Iterator[KernelQuestion]:
     yield from _sequences(0, alone, failing=False)
     for stage, pairs in ((1, owners()), (2, claims())):
         for pair in pairs:
-            if pair.neighbour is NEIGHBOURS[0]:
+            # Neighbours decide which VMA of an operation comes first, so the plainest mapping has them all.
+            if pair.neighbour is NEIGHBOURS[0] or pair.kind is _PLAINEST:
                 yield from _schedules(stage, pair)
     yield from _sequences(3, alone, failing=True)
     yield from _sequences(4, beside, failing=False)
@@ -86,7 +91,8 @@ def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
     if pair.reader is not None:
         reads = f"s: read a[{pair.reader}]"
         before += ["s = thread", reads]
-    for hold in _HOLDS:
+    is_plainest = pair.kind is _PLAINEST and pair.neighbour is NEIGHBOURS[0]
+    for hold in _HOLDS if is_plainest else _FEW_HOLDS:
         lines = [*before, f"hold {hold}: {pair.first}", pair.second, *filter(None, (reads,)), "release"]
         try:
             program = parse(header(pair.kind) + "\n".join(lines) + "\n", "review")

@@ -150,7 +150,7 @@ class _KernelReview:
             return False
         apart = _first_apart(base.run, design.run)
         newly = set(design.first) - set(base.first)
-        gone = {name for name, step in base.first.items() if name not in design.first and step < apart}
+        gone = {name for name, step in base.first.items() if name not in design.first and step <= apart}
         new_names = {name for name in newly if name not in self._broken}
         old_names = {name for name in gone if name not in self._repaired}
         if new_names or old_names:
@@ -238,7 +238,9 @@ def _judged(program: Program, run: Run, series: str) -> _Answer:
 def _first_apart(base: Run, design: Run) -> int:
     """The first step at which one performed what the other refused; beyond it they are not comparable."""
     for at, (one, other) in enumerate(zip(base.steps, design.steps, strict=False)):
-        if one.result != other.result and "ok" in (one.result, other.result):
+        results = {one.result, other.result}
+        # An errno is in capitals; "waits" and "held" are no refusals.
+        if "ok" in results and any(map(str.isupper, results)):
             return at
     return max(len(base.steps), len(design.steps)) + 1
 

@@ -22,6 +22,7 @@ from pfnlab.discussions.changed_claims import ClaimComparison, ask_claims
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations
 from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
+from pfnlab.hunt.meeting.kernel_review import ReviewedMachine, kernel_review
 from pfnlab.hunt.meeting.meet import verdicts
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
@@ -82,8 +83,9 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     :param word: ``differs``: there is an unintended difference
     :param says: the result in one sentence
     :param claims: the claims of the discussions on this kernel; null if not requested
-    :param review: the review of the policies against the model without them; null without policies
-    :param held: the programs compared, by kind
+    :param review: the review of the policies against the model without them; without policies, of the
+        patched kernel against the kernel without the patches; null without patches
+    :param held: the programs compared with the model, by kind; none if only kernels were compared
     :param causes: the differences of the kernel from the model
     :param meant: the effects of the policies on the model
     :param verdicts: properties whose verdict the policies change
@@ -202,7 +204,7 @@ def try_kernel(
         kernel=living.kernel,
         model=f"model:{model}",
         policies=tuple(policies),
-        patches=tuple(f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches),
+        patches=_names(patches),
         seed=programs.seed,
         word=_WORDS[Outcome.DISCOVERY if causes else outcome],
         says=_headline(held, causes, len(pair.unstable)),
@@ -214,6 +216,61 @@ def try_kernel(
         claims=claim_answers,
         review=review,
     )
+
+
+def reviewed_patch(
+    base: Machine,
+    patched: Machine,
+    like: str,
+    *,
+    seconds: float,
+    tree: str,
+    built: str,
+    patches: Sequence[PatchFile],
+    done: Callable[[int], None] = lambda programs: None,
+) -> TrialResult:
+    """Review patches without a policy: the same questions to the kernel with and without them.
+
+    :param like: the version whose known violations apply to both
+    :param seconds: the time after which no new programs are started
+    :param built: the sources of the patched kernel, one line
+    :raises LostGuest: if one of the kernels does not boot, or does not survive a program that maps a page
+    """
+    alive(base)
+    living = alive(patched)
+    series = series_of(like)
+    found = kernel_review(
+        ReviewedMachine(f"{tree} without the patch", base, series),
+        ReviewedMachine(f"{tree} with the patch", patched, series),
+        seconds=seconds,
+        done=done,
+    )
+    names = ", ".join(one.name for one in found.broken)
+    says = f"Newly broken: {names}." if found.broken else "Nothing is newly broken."
+    if not found.complete:
+        says = f"Cut before the core was complete. So far: {says}"
+    return TrialResult(
+        made=Made.now(),
+        tree=tree,
+        built=built,
+        kernel=living.kernel,
+        model=f"model:{like}",
+        policies=(),
+        patches=_names(patches),
+        seed=0,
+        word=_WORDS[found.outcome],
+        says=says,
+        held={},
+        causes=(),
+        meant=(),
+        verdicts=(),
+        unstable=(),
+        review=found,
+    )
+
+
+def _names(patches: Sequence[PatchFile]) -> tuple[str, ...]:
+    return tuple(f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches)
 
 
 def alive(machine: Machine) -> Run:

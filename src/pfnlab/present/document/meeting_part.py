@@ -133,7 +133,8 @@ _CAUSES = 8
 
 def trial_part(content: TrialResult) -> Part:
     """Return the differences in a trial, by cause, and the effects of a policy."""
-    title = f"{content.tree} against {content.model}"
+    against = "the kernel without the patch" if _is_review(content) else content.model
+    title = f"{content.tree} against {against}"
     kernel = "kernel", (content.kernel, content.built)
     policies = "said to be", ", ".join(content.policies)
     facts = kernel, ("patch", content.patches), policies, ("seed", str(content.seed))
@@ -153,9 +154,17 @@ def replay_part(content: ReplayResult) -> Part:
     return part_of_result(content, f"{content.title}, again", says, blocks, first=one_line(name))
 
 
+def _is_review(content: TrialResult) -> bool:
+    """True if two kernels were reviewed, and none was compared with a model."""
+    return content.review is not None and not content.policies
+
+
 def _trial_blocks(content: TrialResult) -> Iterator[Block]:
     if content.review is not None:
-        yield from section(f"The review of {', '.join(content.policies)}", *chapters(content.review))
+        about = ", ".join(content.policies or content.patches)
+        yield from section(f"The review of {about}", *chapters(content.review))
+    if _is_review(content):
+        return
     yield from _claims(content)
     yield from _causes(f"Differences from {content.model}", content.causes, content)
     yield from _causes(f"Changes by {', '.join(content.policies)}", content.meant, content)
