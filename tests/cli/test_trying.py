@@ -11,12 +11,14 @@ from asking import Ask
 from toy_tree import toy_tree
 
 from pfnlab.base.errors import Undecided
+from pfnlab.checker.review.kernel_questions import KernelQuestion
 from pfnlab.discussions import lookup
 from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.step_parts import flushes
 from pfnlab.hunt.meeting import holding
 from pfnlab.hunt.meeting.trial import TriedKernel
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -63,7 +65,7 @@ class Guest:
 
 def build(tree: Path, patches: Sequence[Path], *_: object) -> TriedKernel:
     """A tree is built by what is written in it, or not at all."""
-    image = tree / "rules"
+    image = tree / ("patched" if patches and (tree / "patched").is_file() else "rules")
     if not image.is_file():
         raise Undecided("make bzImage failed: mm/memory.c:12: expected ';'")
     return TriedKernel(image, f"7.2.13 of {tree.name}, {len(patches)} patches")
@@ -171,6 +173,33 @@ def test_a_patch_says_what_it_means(ask: Ask, tree: Path, monkeypatch: pytest.Mo
     )
     assert "- kernel: 7.2.13 of linux, 1 patches" in report
     assert "- seed: 7" in report and "--patch idea.patch -o report.md\n" in report
+
+
+@pytest.mark.parametrize(("rules", "code"), [("7.2,flush=none", 1), ("7.2,flush=end_vma", 0)])
+def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
+    ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch, rules: str, code: int
+) -> None:
+    """A lost flush is newly broken; another flush is a cost, and bad for no bisection."""
+    stale = load_text(
+        "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
+        "a = mmap bar[0:4] driver remap wc shared rw\nt = thread\ns = thread\ns: read a[0]\n"
+        "hold flush_tlb_mm_range: munmap a\nt: unmap_mapping_range bar[0:4]\ns: read a[0]\nrelease\n"
+    )
+    question = KernelQuestion(1, stale, "a driver's remap", "schedule")
+    monkeypatch.setattr("pfnlab.hunt.meeting.kernel_review.kernel_questions", lambda: [question])
+    (tree / "rules").write_text("7.2")
+    (tree / "patched").write_text(rules)
+    Path("idea.patch").write_text("Fewer flushes\n---\n" + DIFF)
+
+    answer = ask("try", tree, "--like", "7.2", "--patch", "idea.patch", "-o", "report.md")
+    report = Path("report.md").read_text()
+
+    assert code == answer.code
+    assert ["hold flush_tlb_mm_range: munmap a" in report] * 2 == [
+        code == 1,
+        "newly broken: told_free" in report,
+    ]
+    assert f"# {tree} against the kernel without the patch\n" in report
 
 
 @pytest.fixture

@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Request, Say, SeedOf
+from pfnlab.verbs.option import (
+    AccelOf,
+    AsJson,
+    JobsOf,
+    LitmusOf,
+    Option,
+    ReportFile,
+    Request,
+    Say,
+    SeedOf,
+    refuse_ineffective,
+)
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
@@ -84,6 +95,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     patches = [read_patch(path) for path in request.patch]
     policies = policies_of(patches, request.policy)
     if patches and not policies and request.litmus is None:
+        refuse_ineffective(request, "--patch without a policy", "reviews two kernels", but="programs seed")
         yield from _reviewed(request, like, patches, accel, say)
         return
     programs = Programs.of(request.litmus, request.programs, request.seed)

@@ -70,3 +70,31 @@ def test_the_program_of_litmus_answers_its_question(machine: str, found: list[st
     run = ModelMachine(machine).run_one(program)
 
     assert found == [one.name for one in violations(program, run)]
+
+
+_REVOKED = """pfnlab program 1
+device bar: pci, 16 pages
+
+a = mmap bar[0:4] driver remap wc shared rw
+t = thread
+s = thread
+s: read a[0]
+hold flush_tlb_mm_range: munmap a
+t: unmap_mapping_range {revoked}
+s: read a[0]
+release
+"""
+
+
+@for_each(
+    ("machine", "revoked", "is_broken"),
+    [("7.2,flush=none", "bar[0:4]", True), ("7.2,flush=none", "bar[2:4]", False), ("7.2", "bar[0:4]", False)],
+)
+def test_a_page_reached_after_its_revocation_was_told_free(
+    machine: str, revoked: str, is_broken: bool
+) -> None:
+    """While a processor is held; not if other pages were revoked, nor if the revocation waits."""
+    program = load_text(_REVOKED.format(revoked=revoked))
+    run = ModelMachine(machine).run([program])[0]
+
+    assert ["told_free"] * is_broken == [one.name for one in violations(program, run, "7.2")]

@@ -102,11 +102,13 @@ def _line(part: Part) -> ContentsEntry:
 
 
 def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield the same blocks, moving the chapters of table rows to before the tables."""
+    """Yield the same blocks, moving the chapters of table rows to before the tables, in chapters too."""
     for block in blocks:
         if isinstance(block, Table) and block.below:
             yield from _whole(chapter for chapter in block.below if chapter is not None)
             yield replace(block, below=())
+        elif isinstance(block, Chapter):
+            yield replace(block, blocks=tuple(_whole(block.blocks)))
         else:
             yield block
 
