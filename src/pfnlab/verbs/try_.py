@@ -152,6 +152,7 @@ def _reviewed(
     from pfnlab.base.result import Outcome
     from pfnlab.hunt.meeting.trial import kernel_of_tree, reviewed_patch
     from pfnlab.lab.running.qemu_machine import QemuMachine
+    from pfnlab.programs.runs.look import LookLevel
 
     tree, guests = request.tree, request.jobs or processors()
     name = tree.name or tree.resolve().name or str(tree)
@@ -162,7 +163,15 @@ def _reviewed(
                 kernels.append(kernel_of_tree(tree, files, request.config, like, say))
         base, patched = (
             open_machines.enter_context(
-                QemuMachine(one.kernel, guests=guests, name=f"qemu:{name}", accel=accel, say=say)
+                QemuMachine(
+                    one.kernel,
+                    guests=guests,
+                    # Judges see most in memory, e.g. an access without an entry.
+                    look=LookLevel.MEMORY,
+                    name=f"qemu:{name}",
+                    accel=accel,
+                    say=say,
+                )
             )
             for one in kernels
         )

@@ -39,6 +39,8 @@ PLAIN = KernelQuestion(
     "a PCI file",
 )
 
+_ONCE = "cgroup: fork rejected by pids controller in /t"
+
 
 class Kernel:
     """Does what a model says; *changed* gets each run and the number of runs before it."""
@@ -152,6 +154,31 @@ def test_a_guest_lost_without_a_word_is_left_out() -> None:
 def test_an_alarm_is_newly_broken() -> None:
     """Although the run has no step to judge."""
     assert ["no_warning"] == [one.name for one in reviewed("7.2", Oops("7.2"), PLAIN).broken]
+
+
+class Later(Kernel):
+    """Has printed a message before, which it prints once a boot."""
+
+    spent = True
+
+    def changed(self, run: Run, before: int) -> Run:
+        """The model's, with the message if it is the first."""
+        if self.spent:
+            return msgspec.structs.replace(run, once=(_ONCE,))
+        steps = (msgspec.structs.replace(run.steps[0], log=(_ONCE,), levels=("info",)), *run.steps[1:])
+        return msgspec.structs.replace(run, steps=steps)
+
+
+class First(Later):
+    """Prints it in this program."""
+
+    spent = False
+
+
+def test_a_message_of_once_a_boot_is_no_change() -> None:
+    """A kernel that ran other programs before lacks it; one that never prints it has changed."""
+    assert () == reviewed(First("7.2"), Later("7.2"), PLAIN).changes
+    assert ["log"] == [one.field for one in reviewed(First("7.2"), "7.2", PLAIN).changes]
 
 
 def test_no_time_decides_nothing() -> None:

@@ -28,6 +28,7 @@ from pfnlab.checker.scopes.meanings import MEANINGS, Meaning
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.problems import program_text
+from pfnlab.programs.runs.compare import comparable, spent_messages
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run, Step
 
@@ -170,10 +171,11 @@ class _KernelReview:
     def _differ(self, question: KernelQuestion, base: Run, design: Run, *, judged: bool) -> None:
         """Keep the first step's difference, and what its operations cost."""
         ops = [*question.program.ops]
+        spent = spent_messages((base, design))
         for at, (one, other) in enumerate(zip(base.steps, design.steps, strict=False)):
             word = "end" if at >= len(ops) else str(type(ops[at].call).__struct_config__.tag)
             self._cost(word, one, other, question.program)
-            found = None if judged else _difference(word, one, other)
+            found = None if judged else _difference(word, one, other, spent)
             if found is not None:
                 times, program = self._changed.get(found, (0, question.program))
                 self._changed[found] = (
@@ -245,11 +247,14 @@ def _first_apart(base: Run, design: Run) -> int:
     return max(len(base.steps), len(design.steps)) + 1
 
 
-def _difference(word: str, base: Step, design: Step) -> _Difference | None:
-    """The first field in which two steps differ without a violation; None if there is none."""
+def _difference(word: str, base: Step, design: Step, spent: frozenset[str]) -> _Difference | None:
+    """The first field in which two steps differ without a violation; None if there is none.
+
+    :param spent: once-per-boot messages that one of the kernels had printed before
+    """
     pairs: tuple[tuple[ChangedField, str, str], ...] = (
         ("result", _result(base), _result(design)),
-        ("log", _last(base), _last(design)),
+        ("log", _last(base, spent), _last(design, spent)),
         ("book", _book(base), _book(design)),
         ("entries", _entries(base), _entries(design)),
     )
@@ -260,8 +265,9 @@ def _result(step: Step) -> str:
     return step.result if step.value is None else f"{step.result} {step.value}"
 
 
-def _last(step: Step) -> str:
-    return _RANGE.sub("[mem ...]", step.log[-1]) if step.log else ""
+def _last(step: Step, spent: frozenset[str]) -> str:
+    lines = comparable(step, "log", spent)
+    return _RANGE.sub("[mem ...]", lines[-1]) if lines else ""
 
 
 def _book(step: Step) -> str:
