@@ -56,6 +56,12 @@ def hold_exports() -> ModuleType:
     return _tool("hold_exports")
 
 
+def hold_functions() -> ModuleType:
+    """What compares the data about kernel functions with a tree."""
+    read_functions()
+    return _tool("hold_functions")
+
+
 def hold_kselftests() -> ModuleType:
     """What runs exported selftests under the kernel's own layout."""
     hold_exports()

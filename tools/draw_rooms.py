@@ -42,6 +42,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("kernel.policies",),
         ("design",),
         ("kernel.bugs",),
+        ("kernel.functions",),
     ),
     "programs": (
         ("programs.lang",),

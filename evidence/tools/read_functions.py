@@ -75,16 +75,25 @@ def functions_of_module(module: Path) -> list[str]:
 
 def functions_in(text: str) -> Iterator[str]:
     """Names before parentheses at the start of a source's blocks: functions, and a few other words."""
+    return (name for name, _ in blocks_in(text))
+
+
+def blocks_in(text: str) -> Iterator[tuple[str, str]]:
+    """The same names, each with the code of its block, without comments and texts."""
     code = _NO_CODE.sub(" ", text)
-    depth = start = 0
-    for sign in re.finditer(r"[{};]", code):
+    depth = start = begin = 0
+    head = ""
+    # A brace in the first column ends a function, whatever both branches of an #if opened.
+    for sign in re.finditer(r"^\}|[{};]", code, re.MULTILINE):
         if sign[0] == "{":
-            head = code[start : sign.start()]
-            if depth == 0 and "=" not in head:
-                yield from _names_in(head)
+            if depth == 0:
+                head, begin = code[start : sign.start()], sign.end()
             depth += 1
         elif sign[0] == "}":
-            depth -= 1
+            depth = 0 if code[sign.start() - 1] == "\n" else depth - 1
+            if depth == 0 and "=" not in head:
+                yield from ((name, code[begin : sign.start()]) for name in _names_in(head))
+                head = "="
         if depth == 0:
             start = sign.end()
 

@@ -1,4 +1,4 @@
-"""Explain a word: a term, command, property, bug, rule, message, switch, policy or JSON key.
+"""Explain a word: a term, command, kernel function, property, bug, rule, message, switch or JSON key.
 
 A log line or part of one is looked up among the messages. Without a word, list the commands.
 
@@ -22,7 +22,7 @@ class HelpRequest(Request, frozen=True, kw_only=True):
     words: Annotated[
         tuple[str, ...],
         Option(
-            "A word, e.g. book, A06, no_leak or S9.3; or a command, e.g. kernels build.",
+            "A word, e.g. book, untrack_pfn, A06, no_leak or S9.3; or a command, e.g. kernels build.",
             "WORD",
             positional=True,
         ),

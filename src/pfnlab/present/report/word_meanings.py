@@ -1,7 +1,7 @@
 """Every meaning of a word that pfnlab prints or accepts, for ``pfnlab help WORD``.
 
-A word is a glossary term, property, bug, rule, message, switch, policy, program, errno or ``--json`` key. The
-texts come from the data of each part; this module itself contains no explanations.
+A word is a glossary term, kernel function, property, bug, rule, message, switch, policy, program, errno or
+``--json`` key. The texts come from the data of each part; this module itself contains no explanations.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def known_words() -> list[str]:
     from pfnlab.diagnosis.messages.errno_causes import known_errnos
     from pfnlab.diagnosis.messages.family_files import families
     from pfnlab.kernel.bugs.known_bugs import all_bugs
+    from pfnlab.kernel.functions.known_functions import kernel_functions
     from pfnlab.kernel.policies.shipped_policies import all_policies
     from pfnlab.kernel.policies.switches import SWITCHES
     from pfnlab.present.report.rule_texts import glossary, rule_numbers
@@ -70,6 +71,7 @@ def known_words() -> list[str]:
 
     return [
         *(part for word in glossary() for part in word.split(", ") if part != "..."),
+        *kernel_functions(),
         *MEANINGS,
         *_sentences(),
         *(name for one in all_bugs() for name in (one.number, one.cve, one.title) if name),
@@ -149,6 +151,15 @@ def _properties(word: str) -> Iterator[WordMeaning]:
             says.append(f"Bugs that violate it: {', '.join(having)}.")
         more = f"pfnlab bugs list --breaks {name}" if having else ""
         yield WordMeaning("property", name, tuple(says), more)
+
+
+def _functions(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.kernel.functions.known_functions import kernel_functions
+    from pfnlab.present.report.function_lines import function_says, releases_of
+
+    if (one := kernel_functions().get(word.removesuffix("()").casefold())) is not None:
+        kind = ", ".join(filter(None, ("kernel function", releases_of(one))))
+        yield WordMeaning(kind, one.name, tuple(function_says(one)), f"pfnlab help {one.rules[0]}")
 
 
 def _bugs(word: str) -> Iterator[WordMeaning]:
@@ -312,6 +323,6 @@ def _json_keys(word: str) -> Iterator[WordMeaning]:
 
 #: The lookups, in the order of an answer.
 _SOURCES: tuple[Callable[[str], Iterator[WordMeaning]], ...] = (
-    *(_of_glossary, _bugs, _rules, _properties, _families, _switches, _policies, _errnos, _programs),
-    _json_keys,
+    *(_of_glossary, _functions, _bugs, _rules, _properties, _families, _switches, _policies, _errnos),
+    *(_programs, _json_keys),
 )

@@ -1,0 +1,1 @@
+"""The kernel functions of the subject: files, callers, locks and invariants, by release."""
