@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from evidence.pages.markdown import table
 from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, SettledWord, all_bugs
+from pfnlab.kernel.policies.releases import version_key
+
+_EVIDENCE = Path(__file__).parents[1]
+
+#: The states of a finding (``evidence/findings/README.md``).
+_STATES = ("public", "reported", "private")
 
 _NONE = "-"
 
@@ -38,15 +45,42 @@ Each row is a file of `src/pfnlab/kernel/bugs/data/`.
 """
 
 
-def bugs_page(bugs: Iterable[Bug] | None = None) -> str:
+_BY_STATE = """\
+## Faults by state
+
+Each bug and regression of the lists above is in one row.
+A fix is proposed if this repository has [a patch](../evidence/patches/upstream/fixes/README.md) for mainline.
+The last rows count the folders of `evidence/findings`, which may describe faults of the rows above.
+A private one, of which the maintainers have not been told, is only counted.
+"""
+
+
+def bugs_page(bugs: Iterable[Bug] | None = None, findings: Mapping[str, Sequence[str]] | None = None) -> str:
     """The page.
 
     :param bugs: the bugs to list; default: all known ones
+    :param findings: the findings in each state; default: those in ``evidence/findings``
     """
-    return "\n".join(_parts(tuple(all_bugs() if bugs is None else bugs)))
+    known = findings_by_state(_EVIDENCE / "findings") if findings is None else findings
+    return "\n".join(_parts(tuple(all_bugs() if bugs is None else bugs), known))
 
 
-def _parts(bugs: tuple[Bug, ...]) -> Iterator[str]:
+def findings_by_state(folder: Path) -> dict[str, list[str]]:
+    """The names of the findings in *folder*, by state.
+
+    :raises ValueError: if the second line of a report is not a state
+    """
+    found: dict[str, list[str]] = {state: [] for state in _STATES}
+    for report in sorted(folder.glob("*/report.md")):
+        head, _, words = report.read_text(encoding="utf-8").splitlines()[1].partition(": ")
+        state = words.split()[0] if words else ""
+        if head != "State" or state not in found:
+            raise ValueError(f"{report} has no state: write `State: private` on its second line")
+        found[state].append(report.parent.name)
+    return found
+
+
+def _parts(bugs: tuple[Bug, ...], findings: Mapping[str, Sequence[str]]) -> Iterator[str]:
     yield _INTRO
     for letter, title in GROUPS.items():
         rows = [bug for bug in bugs if bug.number.startswith(letter)]
@@ -55,7 +89,39 @@ def _parts(bugs: tuple[Bug, ...]) -> Iterator[str]:
             yield table(("id", "what was measured", "on"), ((bug.number, bug.what, bug.on) for bug in rows))
         else:
             yield table(_HEAD, map(_dated, rows))
+    yield _BY_STATE
+    yield table(("state", "entries", "which"), _states(bugs, findings))
     yield _totals(bugs)
+
+
+def _states(bugs: Iterable[Bug], findings: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    proposed = {
+        path.stem.removeprefix("fix-") for path in _EVIDENCE.glob("patches/upstream/fixes/fix-*.patch")
+    }
+    # A field report of the same fault has the same fix.
+    faults = {bug.dated.number for bug in bugs if bug.number in proposed}
+    of_state: dict[str, list[str]] = {}
+    # Entries with a release first, oldest release first.
+    for bug in sorted(
+        bugs, key=lambda bug: version_key(bug.dated.mended) if bug.dated.mended else (1 << 16,)
+    ):
+        if bug.kind.is_fault or bug.number in proposed:
+            of_state.setdefault(_state(bug, proposed | faults), []).append(bug.number)
+    for state, numbers in of_state.items():
+        yield state, str(len(numbers)), ", ".join(numbers)
+    for state in _STATES:
+        names = findings.get(state, ())
+        which = "not named" if state == "private" else ", ".join(names)
+        yield f"finding, {state}", str(len(names)), which if names else _NONE
+
+
+def _state(bug: Bug, proposed: set[str]) -> str:
+    dated = bug.dated
+    if dated.mended:
+        return f"fixed in {dated.mended}"
+    if {bug.number, dated.number} & proposed:
+        return "fix proposed"
+    return "no single release: see *until*" if dated.until_in_words else "no known fix"
 
 
 def _dated(bug: Bug) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from pfnlab.campaign.plan import (
     FuzzTable,
     LimitsTable,
     MeetTable,
+    NightlyTable,
     SweepTable,
 )
 from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
@@ -39,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 TABLES = [
     form.__struct_fields__
     for form in (
-        *(LimitsTable, BudgetTable, CountTable),
+        *(LimitsTable, BudgetTable, CountTable, NightlyTable),
         *(FuzzTable, CheckTable, CatalogueTable, MeetTable, SweepTable),
     )
 ]
@@ -51,6 +52,7 @@ MEET = '[[meet]]\nkernels = ["6.12"]\n'
 SWEEP = '[[sweep]]\nmachines = [["qemu:7.2"]]\n'
 CHECK = '[[check]]\nmachines = ["model:7.2"]\n'
 HEAD = 'form = 1\nname = "n"\n'
+NIGHTLY = HEAD + "[nightly]\n"
 
 
 def mistakes(text: str, *, trust: bool = False) -> list[str]:
@@ -63,7 +65,10 @@ def mistakes(text: str, *, trust: bool = False) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("text", [new_text(Path("x.toml")), SMALL, HEAD + FUZZ, HEAD + CHECK])
+@pytest.mark.parametrize(
+    "text",
+    [new_text(Path("x.toml")), new_text(Path("x.toml"), "hunt.toml"), SMALL, HEAD + FUZZ, HEAD + CHECK],
+)
 def test_a_plan_is_read(text: str) -> None:
     """Without a mistake."""
     assert [] == mistakes(text)
@@ -186,6 +191,12 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
             HEAD + CHECK + "policies = ['trackers/\\n']\n",
             "c.toml:5: [[check]] 1, policies: there is no policy",
         ),
+        (NIGHTLY + "kernel = 'nex'\n" + MEET, "c.toml:4: [nightly], kernel: no kernel 'nex'"),
+        (NIGHTLY + "known = ['missing']\n" + MEET, "c.toml:4: [nightly], known: there is no folder missing"),
+        (NIGHTLY + "known = []\n" + MEET, "c.toml:4: [nightly], known: name at least one folder"),
+        (NIGHTLY + CHECK, "c.toml:4: [[check]] 1: a night has only [[meet]] and [[fuzz]]"),
+        (NIGHTLY + FUZZ.replace("7.2", "tonigh"), "c.toml:5: [[fuzz]] 1, machines: there is no"),
+        (HEAD + FUZZ.replace("7.2", "tonight"), "c.toml:4: [[fuzz]] 1, machines: there is no"),
         (f'form = 1\nname = "{"n" * 65}"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
         ('form = 1\nname = "naïve"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
         ('form = 1\nname = "n\\n"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
@@ -440,7 +451,17 @@ def refused_by_schema(text: str) -> bool:
     return bool(list(jsonschema.Draft202012Validator(schema).iter_errors(tomllib.loads(text))))
 
 
-@pytest.mark.parametrize("text", [new_text(Path("x.toml")), SMALL, HEAD + FUZZ, HEAD + CHECK, HEAD + REVIEW])
+@pytest.mark.parametrize(
+    "text",
+    [
+        new_text(Path("x.toml")),
+        new_text(Path("x.toml"), "hunt.toml"),
+        SMALL,
+        HEAD + FUZZ,
+        HEAD + CHECK,
+        HEAD + REVIEW,
+    ],
+)
 def test_the_schema_takes_what_is_read(text: str) -> None:
     """Editors that know it mark nothing there."""
     assert not refused_by_schema(text)

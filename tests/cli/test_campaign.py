@@ -49,6 +49,16 @@ def test_a_new_file_can_be_checked(folder: Path, ask: Ask) -> None:
     assert (0, "my-night: 27 shards, 0 on real kernels") == (answer.code, answer.out.splitlines()[0])
 
 
+def test_a_new_hunt_can_be_checked(folder: Path, ask: Ask) -> None:
+    """Its file has the name of the word, and every kind of programs."""
+    assert 0 == ask("campaign", "new", "hunt").code
+    answer = ask("campaign", "run", "--check", "hunt.toml")
+
+    assert (0, "hunt: 13 shards, 13 on real kernels") == (answer.code, answer.out.splitlines()[0])
+    assert "  every day: a campaign of its own, on the next kernel of the archive" in answer.out.splitlines()
+    assert not (folder / "hunt").exists()
+
+
 def test_a_new_file_takes_none_that_is_there(folder: Path, ask: Ask) -> None:
     """It is left as it was."""
     answer = ask("campaign", "new", "quick.toml")

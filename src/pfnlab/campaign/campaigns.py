@@ -54,6 +54,21 @@ class IsolatedShard(msgspec.Struct, frozen=True):
     reason: str
 
 
+class NightSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The findings of one night of a nightly hunt, compared with those known before it.
+
+    :param kernel: the kernel of the night
+    :param new: the digests of the results that show a finding not known before
+    :param gone: known findings, by name, that no program showed, although theirs ran again
+    :param known: how many programs showed each known finding, by name
+    """
+
+    kernel: str
+    new: tuple[str, ...]
+    gone: tuple[str, ...]
+    known: dict[str, Annotated[int, Meta(ge=1)]]
+
+
 class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a campaign.
 
@@ -72,6 +87,8 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     :param versions: the versions of pfnlab that ran shards
     :param hosts: the classes of hosts that ran shards
     :param known: how many programs made kernels violate a property for a known reason, by property and reason
+    :param night: for one night of a nightly hunt, its new, gone and known findings; then only the new ones
+        are discoveries
     """
 
     name: str
@@ -89,6 +106,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[str, ...]
     hosts: tuple[str, ...]
     known: Annotated[dict[str, Count], ALWAYS] = {}
+    night: NightSummary | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -169,9 +187,11 @@ def status_of(store: Store, name: str) -> CampaignStatus:
     :raises Misuse: if the store has no such campaign
     """
     # Code that reads the structures above needs to import neither.
+    from pfnlab.campaign.night import night_summary
     from pfnlab.campaign.running import stored_plan, stored_shards
 
     plan = stored_plan(store, name)
+    night = None if plan.nightly is None else night_summary(store, name)
     shards = stored_shards(store, name)
     seen = store.results(ResultFilter(campaign=name))
     verdicts = Counter(one.result.verdict for one in seen if one.result.kind != "run")
@@ -189,10 +209,11 @@ def status_of(store: Store, name: str) -> CampaignStatus:
         results=len(seen),
         verdicts=dict(sorted(verdicts.items())),
         counts=plan.count.verdicts,
-        discoveries=sum(verdicts[verdict] for verdict in plan.count.verdicts),
+        discoveries=sum(verdicts[one] for one in plan.count.verdicts) if night is None else len(night.new),
         versions=tuple(sorted({sighting.version for sighting in sightings})),
         hosts=tuple(sorted({str(sighting.host) for sighting in sightings})),
         known=_known(one.result for one in seen),
+        night=night,
     )
 
 

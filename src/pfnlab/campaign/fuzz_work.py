@@ -1,8 +1,13 @@
 """Hunts as shards, with random programs or cells; what :mod:`pfnlab.hunt.fuzz` finds becomes results."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import msgspec
 
 from pfnlab.base.result import Outcome
+from pfnlab.base.units import number_of
+from pfnlab.campaign.known_findings import KnownFinding, folder_of, shows
 from pfnlab.campaign.shard import ShardResults
 from pfnlab.campaign.store.rows import StoredResult
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
@@ -26,6 +31,8 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
 
     :param look: as for ``pfnlab fuzz``; empty for the default
     :param coverage: whether coverage of the model's branches guides how programs are generated
+    :param known: findings that are counted, but neither minimized nor reported
+    :param again: instead of random programs, run those of *known*
     """
 
     machines: tuple[str, ...]
@@ -34,6 +41,8 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     vocabulary: Vocabulary = Vocabulary()
     look: str = ""
     coverage: bool = False
+    known: tuple[KnownFinding, ...] = ()
+    again: bool = False
 
     def state(self, looking: Looks) -> HuntState:
         """The state in which the shard's hunt starts."""
@@ -65,22 +74,29 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
     """Run the programs on all machines, and minimize those that differ."""
     drawn = work if isinstance(work, FuzzWork) else None
     usual = IN_MEMORY if drawn is None else MIXED
+    known = () if drawn is None else drawn.known
     looking = looking_named(work.look) if work.look else None
-    with opened(name_machines(work.machines), looking, usual=usual) as lab:
+    with (
+        opened(name_machines(work.machines), looking, usual=usual) as lab,
+        folder_of(known, work.machines) as folder,
+    ):
         state = work.state(lab.looking)
         hunt = Hunt(
             lab.machines,
             state,
+            folder if known else None,
             watched=drawn is not None and drawn.coverage,
             predicting=lab.predicting,
             # Shards do not know one another's findings, so causes are grouped once all results are together.
             grouped=False,
         )
+        if drawn is not None and drawn.again:
+            return _again(drawn, {finding.name: shows(finding, hunt.machines) for finding in known})
         hunt.run(None if drawn is None else drawn.programs)
     task = "sweep" if drawn is None else "fuzz"
     return ShardResults(
         results=(
-            _run_result(task, work, state),
+            _run_result(task, work, state, _known_met(known, hunt)),
             *(difference_of(task, work.machines, found) for found in hunt.found),
             *unstable_of(task, work.machines, state),
         ),
@@ -90,9 +106,37 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
     )
 
 
-def _run_result(task: str, work: FuzzWork | SweepWork, state: HuntState) -> StoredResult:
+def _again(work: FuzzWork, shown: dict[str, bool | None]) -> ShardResults:
+    """The results of a shard that has run the programs of known findings."""
+    counts = [sum(one is word for one in shown.values()) for word in (True, False, None)]
+    says = "{}: {} shown, {} not shown, {} undecided".format(number_of(len(shown), "known finding"), *counts)
+    run = StoredResult(
+        kind="run",
+        task="fuzz",
+        machines=work.machines,
+        verdict="differs" if counts[0] else "undecided" if counts[2] else "agrees",
+        subject="known findings",
+        says=says,
+        detail={"again": shown},
+    )
+    return ShardResults(results=(run,), kernels={}, programs=len(shown))
+
+
+def _known_met(known: Sequence[KnownFinding], hunt: Hunt) -> dict[str, int]:
+    """The number of programs that showed each known finding, by name."""
+    new = {found.signature.key for found in hunt.found}
+    met = Counter[str]()
+    for key, finding in hunt.state.findings.items():
+        if key not in new:
+            met[known[int(finding.folder)].name] += finding.met
+    return dict(sorted(met.items()))
+
+
+def _run_result(
+    task: str, work: FuzzWork | SweepWork, state: HuntState, known_met: dict[str, int]
+) -> StoredResult:
     result = FuzzResult.of(state, watched=False)
-    cells = state.cells
+    cells, asked = state.cells, msgspec.to_builtins(work)
     return StoredResult(
         kind="run",
         task=task,
@@ -102,7 +146,8 @@ def _run_result(task: str, work: FuzzWork | SweepWork, state: HuntState) -> Stor
         subject=f"seed {state.seed}" if cells is None else f"cells {cells.first}:{cells.end}",
         says=result.headline,
         detail={
-            "work": msgspec.to_builtins(work),
+            # The known findings are in the shard's work.
+            "work": {key: value for key, value in asked.items() if key not in ("known", "again")},
             "compared": state.compared,
             "undecided": state.undecided,
             "judged": state.judged,
@@ -114,6 +159,7 @@ def _run_result(task: str, work: FuzzWork | SweepWork, state: HuntState) -> Stor
                 for key, finding in sorted(state.findings.items())
             },
             "reasons": dict(sorted(state.reasons.items())),
+            **({"known_findings": known_met} if known_met else {}),
             **({} if cells is None else {"letters": cells.letters}),
         },
     )
@@ -148,5 +194,8 @@ def difference_of(task: str, machines: tuple[str, ...], found: FoundDifference) 
         says=str(signature),
         # Leave out the program that showed it first: another shard that started from another program
         # gets the same result.
-        detail={"signature": msgspec.to_builtins(signature)},
+        detail={
+            "signature": msgspec.to_builtins(signature),
+            **({"with_it": msgspec.to_builtins(found.with_it)} if found.with_it else {}),
+        },
     )

@@ -4,7 +4,7 @@ The content of programs and scopes next to the plan's file becomes part of the w
 no file, and a changed file means different work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -14,10 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.files import read_text
-from pfnlab.base.inert import visible
-from pfnlab.base.toml_text import MOST_TOML
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork
+from pfnlab.campaign.known_findings import KnownFinding
+from pfnlab.campaign.plan_files import PlanFiles
 from pfnlab.campaign.review_work import ReviewWork
 from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.store.rows import DISCOVERIES, Seconds
@@ -25,77 +24,14 @@ from pfnlab.campaign.work import FILES, CatalogueWork, CheckWork, MeetWork, file
 from pfnlab.checker.review.designs import models_reviewed
 from pfnlab.checker.review.kept_answers import plan_digest
 from pfnlab.checker.review.review import plan as review_plan
-from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.rounds import compared_together
 from pfnlab.hunt.meeting.holding import PROGRAMS, SEED
+from pfnlab.hunt.meeting.meet import model_version
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_digest, cells_of
 from pfnlab.kernel.policies import SEAM_OF
 from pfnlab.kernel.policies.seams import policy_names
-from pfnlab.programs.lang.library import STDIN, in_library, library_paths, long_name, program_paths
-from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.printer import format_program
-
-
-class PlanFiles:
-    """The files next to the plan, each read only once.
-
-    :param folder: the folder that contains the campaign's file
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._programs: dict[tuple[str, ...], dict[str, str]] = {}
-        self._scopes: dict[str, str] = {}
-
-    def programs(self, words: tuple[str, ...]) -> dict[str, str]:
-        """The text of the programs that *words* name, by unique names.
-
-        A program that comes with pfnlab has its name in the library; a user's program has the path of its
-        file, including the suffix. The working directory makes no difference.
-
-        :param words: as for ``pfnlab run``; empty for all programs that come with pfnlab
-        :raises Misuse: if there is no such program, or it is malformed
-        """
-        if words not in self._programs:
-            self._programs[words] = self._read_programs(words)
-        return self._programs[words]
-
-    def scope(self, name: str) -> Scope | RaceScope:
-        """The scope with that name, or in the file with that name.
-
-        :raises Misuse: if it does not exist or is malformed
-        """
-        return load_scope(name, self._folder)
-
-    def scope_text(self, name: str) -> str:
-        """The content of a scope's file; empty for a built-in scope.
-
-        :raises Misuse: if there is no such scope, or it is malformed
-        """
-        if name not in self._scopes:
-            known = name in scope_names()
-            self.scope(name)
-            self._scopes[name] = "" if known else read_text(self._folder / name, "scope", MOST_TOML)
-        return self._scopes[name]
-
-    def _read_programs(self, words: tuple[str, ...]) -> dict[str, str]:
-        paths = program_paths(words, folder=self._folder) if words else library_paths()
-        if STDIN in paths:
-            raise Misuse("a campaign does not read standard input: name a file")
-        texts: dict[str, str] = {}
-        for path in paths:
-            name = long_name(path) if in_library(path) else self._name_of(path)
-            text = format_program(load_program(path))
-            if texts.setdefault(name, text) != text:
-                raise Misuse(f"{name} is both a program of pfnlab and a file: rename the file")
-        return texts
-
-    def _name_of(self, path: Path) -> str:
-        relative = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
-        # File names may contain bytes that are not text, which no result can store.
-        return visible(str(relative))
-
+from pfnlab.programs.runs.named_machines import name_machine
 
 #: The maximum number of shards in a campaign: each is a row in the store, and a line in the status.
 MOST_SHARDS = 100_000
@@ -292,12 +228,37 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
                 yield 0, ReviewWork(machines=machines, plan=digest, first=first, end=end)
 
 
+#: As ``[nightly]`` ``kernel``, the next kernel of the archive; in the name of a machine, that night's kernel.
+NEXT, TONIGHT = "next", "tonight"
+
+#: The maximum number of known programs that a shard runs again.
+_AGAIN = 10
+
+
+class NightlyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[nightly]``: every day is a campaign of its own (:mod:`pfnlab.campaign.night`).
+
+    :param kernel: the kernel of the night; in the plan of one night it has been chosen
+    :param known: folders of findings that are known before the first night
+    """
+
+    kernel: str = NEXT
+    known: tuple[str, ...] = ()
+
+    @property
+    def machines(self) -> tuple[str, str]:
+        """The kernel of one night, after its model."""
+        series = name_machine(f"qemu:{self.kernel}").series
+        return f"model:{model_version(series or self.kernel)}", f"qemu:{self.kernel}"
+
+
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of a campaign's file: the campaign's work and its bounds.
 
     :param form: the file's format version
     :param name: the campaign's name in a store
     :param says: its purpose, in one sentence
+    :param nightly: None if every run of the campaign is the same work
     """
 
     form: int
@@ -306,6 +267,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     limits: LimitsTable = LimitsTable()
     budget: BudgetTable = BudgetTable()
     count: CountTable = CountTable()
+    nightly: NightlyTable | None = None
     fuzz: tuple[FuzzTable, ...] = ()
     check: tuple[CheckTable, ...] = ()
     catalogue: tuple[CatalogueTable, ...] = ()
@@ -313,9 +275,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sweep: tuple[SweepTable, ...] = ()
     review: tuple[ReviewTable, ...] = ()
 
-    def shards(self, folder: Path = _HERE) -> list[Shard]:
+    def shards(self, folder: Path = _HERE, known: Sequence[KnownFinding] = ()) -> list[Shard]:
         """The shards in the order in which they start, each once, up to the budget of programs.
 
+        :param known: for one night, the findings known before it
         :raises Misuse: if there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
         plan_files = PlanFiles(folder)
@@ -323,7 +286,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         self.check_number(plan_files)
         found: dict[str, Shard] = {}
         of_machines = cache(_of_machines)
-        for task, work in self._works(plan_files):
+        for task, work in self._works(plan_files, known):
             needs_qemu, files = of_machines(_machines(work))
             content: dict[str, Any] = msgspec.to_builtins(work)
             if files:
@@ -340,9 +303,17 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         if any(number == MOST_SHARDS for number, _ in enumerate(self._works(files))):
             raise Misuse(f"these are more than {MOST_SHARDS:,} shards: raise programs_per_shard")
 
-    def _works(self, files: PlanFiles) -> Iterator[tuple[str, Any]]:
+    def _works(self, files: PlanFiles, known: Sequence[KnownFinding] = ()) -> Iterator[tuple[str, Any]]:
         """The work of each shard within the budget of programs, with its task."""
         programs = 0
+        if self.nightly is not None:
+            # A kernel is compared with its model before it is hunted.
+            yield from (("meet", work) for table in self.meet for _, work in table.works(files))
+            again = [finding for finding in known if finding.again]
+            for first in range(0, len(again), _AGAIN):
+                some = tuple(again[first : first + _AGAIN])
+                machines = self.nightly.machines
+                yield "fuzz", FuzzWork(machines=machines, seed=0, programs=0, known=some, again=True)
         for task in ("check", "fuzz", "catalogue", "meet", "sweep", "review"):
             for table in getattr(self, task):
                 for count, work in table.works(files):
@@ -350,6 +321,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                         # All later work in this table consists of programs too.
                         break
                     programs += count
+                    if known and isinstance(work, FuzzWork):
+                        work = msgspec.structs.replace(work, known=tuple(known))
                     yield task, work
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Hashable, Iterator
+from datetime import date
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
@@ -12,7 +13,9 @@ from pfnlab.base.files import MOST_WRITTEN, check_regular, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.campaign.plan import Plan, PlanFiles, changes_of
+from pfnlab.campaign.night import on_kernel
+from pfnlab.campaign.plan import NEXT, NightlyTable, Plan, changes_of
+from pfnlab.campaign.plan_files import PlanFiles
 from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.checker.review.designs import is_file, models_reviewed
@@ -21,6 +24,7 @@ from pfnlab.hunt.fuzz.rounds import check_vocabulary, compared_together, looking
 from pfnlab.hunt.meeting.meet import model_version
 from pfnlab.hunt.sweep.swept_cells import cells_of
 from pfnlab.kernel.policies import SEAM_OF
+from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.own import files_in, is_path
 from pfnlab.kernel.policies.seams import POLICIES
 from pfnlab.lab.images.bzimage import release_of
@@ -90,6 +94,9 @@ class _Meaning:
     def mistakes(self) -> Iterator[str]:
         """One line per mistake."""
         plan, places = self._plan, self._places
+        if plan.nightly is not None:
+            yield from self._nightly(plan.nightly)
+            plan = on_kernel(plan, self._some_kernel(plan.nightly), date.today())
         if not NAME.fullmatch(plan.name):
             at = places.at(key="name")
             yield f'{at}: a name is at most 64 small letters, digits, dots and dashes: write name = "nightly"'
@@ -102,6 +109,24 @@ class _Meaning:
                 for key, what in self._tried(name, table):
                     if what:
                         yield f"{places.at(name, place, key)}: {what}"
+
+    def _nightly(self, nightly: NightlyTable) -> Iterator[str]:
+        """The mistakes in what makes a campaign nightly, and the work that no night can have."""
+        if nightly.kernel != NEXT and (what := self._refusal(_check_night, nightly.kernel, self._trust)):
+            yield f"{self._places.at('nightly', 0, 'kernel')}: {what}"
+        for folder in nightly.known:
+            if what := self._refusal(self._files.findings, folder):
+                yield f"{self._places.at('nightly', 0, 'known')}: {what}"
+        for name in TASK_NAMES:
+            if getattr(self._plan, name) and name not in ("fuzz", "meet"):
+                at = self._places.at(name)
+                yield f"{at}: a night has only [[meet]] and [[fuzz]]: move this into another file"
+
+    def _some_kernel(self, nightly: NightlyTable) -> str:
+        """A kernel to check the plan with, before the one of a night is chosen."""
+        if nightly.kernel == NEXT or self._refusal(_check_night, nightly.kernel, self._trust):
+            return known_versions()[-1]
+        return nightly.kernel
 
     def _tried(self, name: str, table: Any) -> Iterator[tuple[str, str]]:
         """The keys in one table whose values are refused by the code that uses them, with the reasons."""
@@ -188,6 +213,11 @@ def _check_machine(spec: str, trust: bool) -> None:
     elif not (named.stock or named.built):
         # It has the name of a file, which would be booted.
         release_of(Path(named.kernel))
+
+
+def _check_night(kernel: str, trust: bool) -> None:
+    _check_machine(f"qemu:{kernel}", trust)
+    _check_machine(NightlyTable(kernel).machines[0], trust)
 
 
 def _check_base(base: str, trust: bool) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import package_tables
-from pfnlab.campaign.plan import Plan
+from pfnlab.campaign.plan import BudgetTable, CountTable, LimitsTable, NightlyTable, Plan
 from pfnlab.campaign.store.rows import TASK_NAMES
 
 #: Tokens that may contain a statement's sign, the signs themselves, and line ends.
@@ -90,6 +90,9 @@ def _plain(name: str) -> str:
     return name.strip("'")
 
 
+#: The tables that occur once.
+_TABLES = {"limits": LimitsTable, "budget": BudgetTable, "count": CountTable, "nightly": NightlyTable}
+
 #: The format version that this pfnlab reads.
 FORM = 1
 
@@ -132,10 +135,10 @@ def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistak
     for key in ("name", "says"):
         if not isinstance(content.get(key, ""), str):
             yield f'{places.at(key=key)}: this is text: write {key} = "nightly"', ("", 0, key)
-    for name in ("limits", "budget", "count"):
+    for name, form in _TABLES.items():
         table = content.get(name, {})
         if isinstance(table, dict):
-            yield from _table_mistakes(table, fields[name].type, places, name, 0)
+            yield from _table_mistakes(table, form, places, name, 0)
         else:
             yield f"{places.at(key=name)}: this is a table: begin it with [{name}]", ("", 0, name)
     for name in TASK_NAMES:

@@ -5,9 +5,10 @@ any time; a resumed campaign runs the unfinished shards. Timeouts use a monotoni
 start in numerical order.
 """
 
+import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.executor import Executor
+from pfnlab.campaign.known_findings import KnownFinding
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
 from pfnlab.campaign.store.database import damaged
@@ -55,14 +57,17 @@ class CampaignProgress(msgspec.Struct, frozen=True):
     isolated: StoredShard | None = None
 
 
-def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
+def begin_campaign(
+    store: Store, plan: Plan, folder: Path = _HERE, known: Sequence[KnownFinding] = ()
+) -> None:
     """Store *plan* with its shards in *store*; if it is already there, finished shards stay finished.
 
+    :param known: for one night, the findings known before it
     :raises Misuse: if the store has other work under that name
     """
     shards = [
         StoredShard(number=number, digest=shard.key, **msgspec.structs.asdict(shard))
-        for number, shard in enumerate(plan.shards(folder))
+        for number, shard in enumerate(plan.shards(folder, known))
     ]
     store.begin(plan.name, msgspec.to_builtins(plan), shards)
 
@@ -85,14 +90,21 @@ def stored_plan(store: Store, name: str) -> Plan:
     return plan
 
 
+def nights_of(store: Store, name: str) -> list[str]:
+    """The campaigns of a nightly hunt *name*, oldest first."""
+    night = re.compile(re.escape(name) + r"-\d{4}-\d\d-\d\d")
+    return sorted(campaign.name for campaign in store.campaigns() if night.fullmatch(campaign.name))
+
+
 def campaign_named(store: Store, name: str | None) -> str:
-    """The name of the campaign that a command is about.
+    """The name of the campaign that a command is about; the last night for the name of a nightly hunt.
 
     :param name: None if there is only one
     :raises Misuse: if there is no such campaign, or if no name is given and there is not exactly one campaign
     """
     if name is not None:
-        return stored_plan(store, name).name
+        nights = nights_of(store, name) if store.campaign(name) is None else []
+        return nights[-1] if nights else stored_plan(store, name).name
     names = [campaign.name for campaign in store.campaigns()]
     if len(names) == 1:
         return names[0]

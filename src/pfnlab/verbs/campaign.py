@@ -36,11 +36,20 @@ if TYPE_CHECKING:
 VERBS = ("new", "run", "resume", "status", "stop", "results")
 
 
+#: The word for a file with a nightly hunt.
+_HUNT = Path("hunt")
+
+
 class NewCampaignRequest(Request, frozen=True, kw_only=True):
     """Write a campaign file to start from."""
 
     file: Annotated[
-        Path | None, Option("The file to create; it must not exist yet.", "CAMPAIGN.toml", positional=True)
+        Path | None,
+        Option(
+            "The file to create; it must not exist yet. The word hunt creates hunt.toml, a nightly hunt.",
+            "CAMPAIGN.toml|hunt",
+            positional=True,
+        ),
     ] = None
     schema: Annotated[bool, Option("Print the JSON Schema of campaign files instead.")] = False
 
@@ -61,17 +70,20 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
         return
     if file is None:
         raise Misuse("name a file: pfnlab campaign new nightly.toml")
+    template = "new.toml"
+    if file == _HUNT:
+        file, template = Path("hunt.toml"), "hunt.toml"
     if lexists(file):
         raise Misuse(f"{file} exists: name a new file")
     with writing(file, "name another file"):
-        write_whole(file, new_text(file), new=True)
+        write_whole(file, new_text(file, template), new=True)
     say(f"{visible_name(file)} written; then: pfnlab campaign run --check {shell_path(file)}")
 
 
-def new_text(file: Path) -> str:
+def new_text(file: Path, template: str = "new.toml") -> str:
     """Return the content of a new file; the campaign is named after it, with permitted letters only."""
     name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("._-")[:64].rstrip("._-")
-    text = files("pfnlab.campaign").joinpath("new.toml").read_text(encoding="utf-8")
+    text = files("pfnlab.campaign").joinpath(template).read_text(encoding="utf-8")
     return text.format(name=name or "campaign")
 
 
@@ -105,17 +117,25 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | P
         refuse_ineffective(request, "--check", "runs nothing", takes=("file", "check", "trust"))
         yield from map(PlainText.line, _plan_lines(request))
         return
+    from datetime import date
+
+    from pfnlab.campaign.night import begin_night
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.running import begin_campaign
     from pfnlab.campaign.shard import check_trust
     from pfnlab.campaign.store.store import Store, store_address
+    from pfnlab.lab.images.kernels import read_lists
 
     plan = read_plan(request.file, trust=request.trust)
+    name, folder = plan.name, request.file.parent
     if not request.trust:
-        check_trust(plan.shards(request.file.parent), str(request.file))
+        check_trust(plan.shards(folder), str(request.file))
     with Store(store_address(request.store)) as store:
-        begin_campaign(store, plan, request.file.parent)
-        yield shards_run(store, plan.name, request.jobs, request.cluster, say)
+        if plan.nightly is None:
+            begin_campaign(store, plan, folder)
+        else:
+            name = begin_night(store, plan, folder, date.today(), lambda: read_lists(say=say))
+        yield shards_run(store, name, request.jobs, request.cluster, say)
 
 
 def _plan_lines(request: ShardsRequest) -> Iterator[str]:
@@ -125,6 +145,7 @@ def _plan_lines(request: ShardsRequest) -> Iterator[str]:
     from pfnlab.base.inert import one_line
     from pfnlab.base.units import number_of
     from pfnlab.campaign.campaigns import what_it_does
+    from pfnlab.campaign.plan import NEXT
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.shard import policies_of
 
@@ -132,6 +153,9 @@ def _plan_lines(request: ShardsRequest) -> Iterator[str]:
     shards = plan.shards(request.file.parent)
     with_qemu = sum(shard.needs_qemu for shard in shards)
     yield (f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} on real kernels")
+    if plan.nightly is not None:
+        kernel = "the next kernel of the archive" if plan.nightly.kernel == NEXT else plan.nightly.kernel
+        yield (f"  every day: a campaign of its own, on {kernel}")
     for task, count in Counter(shard.task for shard in shards).items():
         first = next(shard for shard in shards if shard.task == task)
         what = one_line(what_it_does(task, first.work))
@@ -245,10 +269,15 @@ def perform_status(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
     """Return the progress; Misuse if there is no such campaign."""
     from pfnlab.base.result import Made
     from pfnlab.campaign.campaigns import StatusResult, status_of
+    from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.store import Store, store_address
 
     with Store(store_address(request.store), make=False, write=False) as store:
-        names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]
+        names = (
+            [campaign_named(store, request.name)]
+            if request.name
+            else [campaign.name for campaign in store.campaigns()]
+        )
         statuses = tuple(status_of(store, name) for name in names)
         yield StatusResult(made=Made.now(), store=store.address, campaigns=statuses)
 

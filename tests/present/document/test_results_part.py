@@ -7,7 +7,7 @@ import pytest
 
 from pfnlab.base.result import Outcome
 from pfnlab.campaign.campaigns import ListedResults, StatusResult
-from pfnlab.present.document.blocks import Chapter
+from pfnlab.present.document.blocks import Bullets, Chapter, Table
 from pfnlab.present.document.part import terminal
 from pfnlab.present.document.results_part import listing_part, part, status_part
 
@@ -15,6 +15,7 @@ CAMPAIGN = {
     **{"name": "nightly", "says": "", "running": False, "shards": 1, "done": 1, "waiting": 0, "isolated": []},
     **{"programs": 0, "results": 1, "verdicts": {}, "discoveries": 0, "versions": [], "hosts": []},
 }
+LISTS = ("New", "Gone", "Known")
 FOUND = {"digest": "ab", "kind": "verdict", "task": "check", "machines": ["model:6.1"], "verdict": "violated"}
 
 
@@ -56,6 +57,35 @@ def test_a_report_says_how_far_a_campaign_is_as_the_status_does() -> None:
     assert status_part(status.campaigns).blocks[0] in [
         block for chapter in part(content).blocks if isinstance(chapter, Chapter) for block in chapter.blocks
     ]
+
+
+def test_a_night_has_three_lists() -> None:
+    """A known finding that a comparison shows is not among the new ones."""
+    night = {"kernel": "7.3.4-1", "new": ["ab"], "gone": ["cut"], "known": {"fork": 3}}
+    known = {**FOUND, "digest": "cd", "verdict": "differs"}
+    content = {"store": "a.db", "campaigns": [{**CAMPAIGN, "night": night}], "results": [FOUND, known]}
+
+    told = part(msgspec.convert(content, ListedResults))
+
+    new, gone, known_ones = (one for one in told.blocks if isinstance(one, Chapter) and one.title in LISTS)
+    assert told.says.startswith("night on 7.3.4-1: 1 new, 1 gone, 1 known; ")
+    assert 1 == len(new.blocks)
+    assert (Bullets(("cut",)),) == gone.blocks
+    assert isinstance(known_ones.blocks[0], Table)
+    assert [("fork", "3")] == [tuple(one.text for one in row) for row in known_ones.blocks[0].rows]
+
+
+def test_a_night_without_anything_new_is_as_expected() -> None:
+    """Though its comparison shows what is known."""
+    night = {"kernel": "7.3.4-1", "new": [], "gone": [], "known": {"fork": 1}}
+    content = {"store": "a.db", "campaigns": [{**CAMPAIGN, "night": night}], "results": [FOUND]}
+
+    told = part(msgspec.convert(content, ListedResults))
+
+    assert (Outcome.AS_EXPECTED, ["Known"]) == (
+        told.outcome,
+        [one.title for one in told.blocks if isinstance(one, Chapter) and one.title in LISTS],
+    )
 
 
 @pytest.mark.parametrize("full", [False, True])

@@ -101,6 +101,21 @@ class Signature(msgspec.Struct, frozen=True):
         """True if it is a kernel alarm, after which the guest is no longer reliable."""
         return self.kind == "alarm" and not self.field
 
+    def on(self, machines: Sequence[str]) -> "Signature":
+        """The same finding on other machines, e.g. another kernel of the series and its model.
+
+        :param machines: the last model among them replaces other models, the last kernel other kernels
+        """
+        named = {machine.partition(":")[0]: machine for machine in machines}
+
+        def other(side: str) -> str:
+            # A change caused by observing has its level after the machine's name.
+            machine, space, level = side.partition(" ")
+            own = machine in machines
+            return (machine if own else named.get(machine.partition(":")[0], machine)) + space + level
+
+        return replace(self, sides=tuple(tuple(map(other, side)) for side in self.sides))
+
     def __str__(self) -> str:
         sides = " | ".join(", ".join(side) for side in self.sides)
         return " ".join(part for part in (self.kind, self.op, self.field, f"({sides}): {self.shape}") if part)

@@ -6,9 +6,19 @@ from collections.abc import Iterator, Sequence
 from pfnlab.base.inert import one_line, shell_word
 from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
-from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults
+from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults, NightSummary
 from pfnlab.campaign.store.rows import DISCOVERIES
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Chapter,
+    Paragraph,
+    Table,
+    Tone,
+    cell,
+    cells,
+    headed,
+)
 from pfnlab.present.document.part import Part, origin_rows, program_code, section
 
 #: The tone of a verdict; a verdict not listed is expected.
@@ -33,7 +43,12 @@ def part(content: ListedResults) -> Part:
     isolated = any(campaign.isolated for campaign in content.campaigns)
     missing = sum(campaign.waiting for campaign in content.campaigns)
     blocks: list[Block] = [*_counts(told)] if told else []
-    blocks += section("Found", *map(_chapter, found[:_SHOWN]), *_more(found))
+    nights = [campaign.night for campaign in content.campaigns if campaign.night is not None]
+    if nights:
+        found = [item for item in found if any(item.digest in night.new for night in nights)]
+    blocks += section("New" if nights else "Found", *map(_chapter, found[:_SHOWN]), *_more(found))
+    for night in nights:
+        blocks += _night_lists(night)
     blocks += section("Open", *map(_chapter, open_[:_SHOWN]), *_more(open_), folded=True)
     if content.campaigns:
         blocks += section("Progress of campaigns", *status_part(content.campaigns).blocks)
@@ -55,8 +70,23 @@ def part(content: ListedResults) -> Part:
         ("made by pfnlab", sorted({name for campaign in content.campaigns for name in campaign.versions})),
         ("hosts", sorted({name for campaign in content.campaigns for name in campaign.hosts})),
     )
+    for night in nights:
+        says = f"{_night_words(night)}; {says}"
     title = f"Campaign {names[0]}" if len(names) == 1 else "Results of campaigns"
     return Part(title, says, outcome, tuple(blocks), facts)
+
+
+def _night_words(night: NightSummary) -> str:
+    """The counts of a night."""
+    counts = f"{len(night.new)} new, {len(night.gone)} gone, {len(night.known)} known"
+    return f"night on {one_line(night.kernel)}: {counts}"
+
+
+def _night_lists(night: NightSummary) -> Iterator[Block]:
+    """The findings known before a night: those that are gone, and those that are still there."""
+    yield from section("Gone", *([Bullets(tuple(map(one_line, night.gone)))] if night.gone else []))
+    rows = (cells(one_line(name), f"{count:,}", code=False) for name, count in night.known.items())
+    yield from section("Known", *headed("Known findings", ("finding", "programs"), rows, 2))
 
 
 def listing_part(content: ListedResults, *, full: bool = False) -> Part:
@@ -96,6 +126,8 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
     if campaign.says:
         yield one_line(campaign.says)
     yield f"{number_of(campaign.programs, 'program')}, {number_of(campaign.results, 'result')}"
+    if campaign.night is not None:
+        yield _night_words(campaign.night)
     yield from (f"{count:>6} {verdict}" for verdict, count in campaign.verdicts.items())
     yield from (f"{count:>6} known: {name}" for name, count in campaign.known.items())
     for shard in campaign.isolated:
