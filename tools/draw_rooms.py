@@ -33,7 +33,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
             "base.spelling",
         ),
         ("base.worker", "base.result", "base.wildcards"),
-        ("base.processes", "base.supervised"),
+        ("base.processes", "base.supervised", "base.answerer"),
     ),
     "kernel": (
         ("kernel.hw",),
