@@ -182,6 +182,11 @@ def test_what_is_not_granted_is_refused_in_one_line(name: str, arguments: dict[s
     assert str(refused.value).isprintable()
 
 
+def test_a_word_that_is_not_a_machine_boots_nothing() -> None:
+    """Its call has a limit of memory, which one on a kernel has not."""
+    assert not call("bugs_find", words=["qemu:7.3"]).on_kernel
+
+
 def test_a_granted_kernel_runs() -> None:
     """By its version; a file is refused all the same."""
     granted = call("run", EVERYTHING, programs=["fork"], on=["qemu:7.3"])

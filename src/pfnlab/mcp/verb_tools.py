@@ -36,8 +36,9 @@ _WITHHELD = frozenset(
 #: Options for real kernels.
 _OF_KERNELS = frozenset({"--accel", "--look"})
 
-#: The placeholders of arguments that are policy files, machines, and machines or policy files.
-_POLICY, _MACHINES, _DESIGN = "FILE.py", ("MACHINE", "MODEL"), "DESIGN"
+#: The placeholders of arguments that are policy files, machines or policy files, and machines.
+_POLICY, _DESIGN = "FILE.py", "DESIGN"
+_MACHINES = ("MACHINE", "MODEL", _DESIGN)
 #: The placeholders of arguments that are a program, by name or as text, and of log lines.
 _PROGRAM, _LOG = "PROGRAM", "FILE|-|LINE"
 
@@ -149,6 +150,7 @@ class VerbTool:
             if _is_seconds(field) and field.default > (self._most(field) or 0.0)
         } | {name: value for name, value in arguments.items() if value is not None}
         words, texts, named = self.verb.split(), _Texts(), list[str]()
+        on_kernel = False
         for name, value in given.items():
             field = self._fields[name]
             values = self._values(name, field, value)
@@ -156,14 +158,14 @@ class VerbTool:
                 words += field.names[-1:] if value else field.against[-1:]
                 continue
             taken = self._taken(name, field, values, texts, is_call="errno" in given)
+            on_kernel |= field.option.metavar in _MACHINES and any(map(_is_kernel, taken))
             if field.option.positional:
                 named += taken
             else:
                 for word in taken:
                     words += [f"{field.names[-1]}={word}"] if word[:1] == "-" else [field.names[-1], word]
         dashes = ["--"] if any(word[:1] == "-" for word in named) else []
-        machines = [word for word in (*words, *named) if _is_kernel(word)]
-        return ToolCall((*words, *dashes, *named), texts.by_name, bool(machines))
+        return ToolCall((*words, *dashes, *named), texts.by_name, on_kernel)
 
     def _values(self, name: str, field: OptionField, value: Any) -> list[Any]:
         """Return the values, one by one, if all have the type of the field."""
@@ -210,7 +212,7 @@ class VerbTool:
             word = _checked_word(name, str(value))
             if metavar == _PROGRAM:
                 _check_program(word)
-            elif metavar in _MACHINES or metavar == _DESIGN:
+            elif metavar in _MACHINES:
                 self._check_machine(word)
             taken.append(word)
         return taken
@@ -311,7 +313,7 @@ def _text_instead(field: OptionField) -> str:
         return " Here: a name, a pattern or @all, or a program's text."
     if field.forms == (Path,) or metavar in (_LOG, _POLICY):
         return " Here: the text itself."
-    if metavar in _MACHINES or metavar == _DESIGN:
+    if metavar in _MACHINES:
         return " Here: without files."
     return ""
 
