@@ -20,7 +20,7 @@ target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 # Seconds of one processor that the tests of a folder may take on an idle machine; together under ten minutes of two.
 # What takes more is named at the end of the run, and fails nothing.
 BUDGETS := .=120 api=30 base=40 campaign=60 checker=110 cli=170 diagnosis=80 discussions=10 docs=20 editors=5 evidence=50 \
-	explorer=30 export=40 guests=60 hunt=110 kernel=85 lab=300 present=45 programs=60 readers=20 recorded=60 verbs=5
+	explorer=30 export=40 guests=60 hunt=110 kernel=85 lab=300 mcp=40 present=45 programs=60 readers=20 recorded=60 verbs=5
 
 # What asks more of kernels, and all that tests: short ones first, then what downloads, then what takes hours.
 KERNELS := test-older test-races test-long

@@ -18,8 +18,9 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 
 #: The wings, each with its parts in the order of imports: a part imports itself and parts of earlier lines,
 #: never its equals. A part is a package, a room of one or a module; the rest of a package with such rooms and
-#: modules comes at the package's line. Verbs about campaigns and of the explorer have separate lines, because
-#: shards and the page perform the other verbs. tests/test_layers.py and tests/test_wings.py enforce it.
+#: modules comes at the package's line. Verbs about campaigns and those that serve have separate lines,
+#: because shards and clients perform the other verbs. tests/test_layers.py and tests/test_wings.py enforce
+#: it.
 WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "base": (
         ("base.units", "base.version"),
@@ -33,7 +34,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
             "base.spelling",
         ),
         ("base.worker", "base.result", "base.wildcards"),
-        ("base.processes", "base.supervised"),
+        ("base.processes", "base.supervised", "base.answerer"),
     ),
     "kernel": (
         ("kernel.hw",),
@@ -82,6 +83,8 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("verbs.explore",),
         ("api",),
         ("cli",),
+        ("mcp",),
+        ("verbs.mcp",),
         ("__main__",),
     ),
 }

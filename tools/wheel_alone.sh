@@ -60,6 +60,11 @@ PYTHON
 touch address
 step 0 "pfnlab explore munmap-middle --no-browser > address 2>&1 & python ask_page.py | grep 1; code=\$?; kill %1; exit \$code"
 
+step 0 "pip install -q --disable-pip-version-check '$wheel[mcp]'"
+# The server answers until its client has gone.
+ping='{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+step 0 "(echo '$ping'; sleep 10) | pfnlab mcp | grep '\"result\"'"
+
 step 0 "pip install -q --disable-pip-version-check '$wheel[frames]' nbclient ipykernel"
 step 0 "jupyter execute tour.ipynb"
 printf '\nThe wheel needs no repository.\n'

@@ -66,6 +66,8 @@ NEEDING = [
     ("web", "starlette", ["explore", "--no-browser"]),
     ("web", "uvicorn", ["explore", "--no-browser"]),
     ("web", "anyio", ["explore", "--no-browser"]),
+    ("mcp", "mcp", ["mcp"]),
+    ("mcp", "anyio", ["mcp"]),
     ("lens", "drgn", ["run", PROGRAM, "--on", "qemu:7.3", "--look", "memory"]),
     ("lens", "lz4", ["run", PROGRAM, "--on", "qemu:7.3", "--look", "memory"]),
     ("lens", "zstandard", ["run", PROGRAM, "--on", "qemu:7.3", "--look", "memory"]),

@@ -25,6 +25,7 @@ LINES = sorted({example.line for example in ALL})
 COSTLY = (
     "qemu:",
     "pfnlab explore",
+    "pfnlab mcp",
     "pfnlab fuzz --on",
     "pfnlab try",
     "pfnlab kernels",

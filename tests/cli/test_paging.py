@@ -100,5 +100,5 @@ def test_requests_that_print_as_they_go_say_so() -> None:
 
     gradual = {page.name for page in verb_pages() if getattr(request_of(page.name), "gradual", False)}
 
-    assert {"explore", "fuzz", "campaign run", "campaign resume", "kernels build"} <= gradual
+    assert {"explore", "mcp", "fuzz", "campaign run", "campaign resume", "kernels build"} <= gradual
     assert not gradual & {"run", "check", "bugs list", "kernels list", "help"}

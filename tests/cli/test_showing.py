@@ -19,7 +19,7 @@ from pfnlab.cli.verb_modules import function_of, loaded, performed, request_of
 from pfnlab.cli.verbs import verb_pages
 
 #: Verbs that have no end of their own: nobody waits for it.
-ENDLESS = frozenset({"explore"})
+ENDLESS = frozenset({"explore", "mcp"})
 
 VERBS = [
     page.name for page in verb_pages() if getattr(function_of(page.name), "__name__", "prepare") != "prepare"

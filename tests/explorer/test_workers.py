@@ -16,6 +16,7 @@ from heavy_work import HEAVY, lives, works
 from hostile_bundle import LEAK, with_log_of
 from hostile_policies import METHOD, RAISES, tracker
 
+from pfnlab.base import answerer
 from pfnlab.diagnosis.inspector.sources.bundle import Entry, packed, written
 from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
@@ -133,7 +134,7 @@ def test_a_question_that_waits_behind_another_is_not_begun(monkeypatch: pytest.M
 @pytest.mark.target("long")
 def test_an_answer_that_is_nearly_there_keeps_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Typing on gives up one question after the other, and processes need their time to start."""
-    monkeypatch.setattr(module, "GRACE", 100)
+    monkeypatch.setattr(answerer, "GRACE", 100)
 
     async def work(some: Workers) -> tuple[list[int], list[int]]:
         await some.ask(QUICK)
@@ -172,7 +173,7 @@ def test_the_end_refuses_what_is_worked_out() -> None:
 
     answer = on_workers(work)
 
-    assert {"refused": "the explorer has ended"} == answer
+    assert {"refused": "the server has ended"} == answer
 
 
 @pytest.mark.target("long")

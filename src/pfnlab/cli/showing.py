@@ -32,8 +32,8 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.base.files import write_output
 
             texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
-            # A served page and a watched machine never end, so do not wait for that.
-            is_endless = verb == "explore" or getattr(request, "watch", None) is not None
+            # A server and a watched machine never end, so do not wait for that.
+            is_endless = verb in ("explore", "mcp") or getattr(request, "watch", None) is not None
             for text in texts if is_endless else waited(what, texts):
                 write_output(getattr(request, "output", None), text)
 

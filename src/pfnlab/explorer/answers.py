@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.base.answerer import begin_answering
 from pfnlab.base.errors import Misuse
 from pfnlab.base.worker import End
 from pfnlab.checker.judging.judge import sentence_of
 from pfnlab.checker.scopes.meanings import verdict_words
 from pfnlab.explorer import questions
-from pfnlab.explorer.questions import begin_answering, by_question, reply
+from pfnlab.explorer.questions import by_question, reply
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.export.formats import export, one_text

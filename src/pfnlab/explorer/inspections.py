@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.base.answerer import begin_answering
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import read_bytes
 from pfnlab.base.inert import visible_name
@@ -26,7 +27,7 @@ from pfnlab.diagnosis.inspector.sources.origins import of_a_machine, received_bu
 from pfnlab.diagnosis.messages.explaining import explain
 from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.explorer import questions
-from pfnlab.explorer.questions import NotOpen, begin_answering, by_question, reply
+from pfnlab.explorer.questions import NotOpen, by_question, reply
 from pfnlab.kernel.bugs.kernel_name import kernel_name
 from pfnlab.kernel.hw.pci_regions import Bar
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cells

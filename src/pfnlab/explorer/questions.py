@@ -4,8 +4,6 @@ Data that does not match a question is refused before anything uses it. A reply 
 the reason why it could not be given.
 """
 
-import resource
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -157,13 +155,6 @@ class NotOpen(Misuse):
     """The bundle that a question is about is no longer in the process."""
 
 
-def begin_answering(memory: int) -> None:
-    """Set up a process that answers questions; one that needs more bytes gets :func:`answered`'s line."""
-    # The server handles Ctrl-C, and ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-
-
 def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
     """Return those methods of *answers* that take a question, by type of question."""
     methods = [getattr(answers, name) for name in vars(type(answers)) if not name.startswith("_")]
@@ -181,16 +172,6 @@ def _is_question(kind: object) -> bool:
 def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
     """Return the answer to *question* as one line of JSON."""
     return msgspec.json.encode(answered(answer, question))
-
-
-def refused(reason: str) -> bytes:
-    """Return the reply with the reason for not answering."""
-    return msgspec.json.encode({"refused": reason})
-
-
-def is_refused(reply: bytes) -> bool:
-    """Return True if the reply says that there is no answer."""
-    return reply.startswith(b'{"refused":')
 
 
 def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:

@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pfnlab.base.answerer import refused
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.offers import Offers
-from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, by_question, refused, reply
+from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, by_question, reply
 from pfnlab.explorer.serving import BUNDLES, Gate
 from pfnlab.explorer.workers import Workers
 

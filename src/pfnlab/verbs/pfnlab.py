@@ -10,7 +10,7 @@ word, bug, property, rule or message.
 #: The verbs by heading, in the order of help.
 GROUPS = {
     "Everyday commands": ("run", "review", "explain", "inspect", "try", "export"),
-    "Ask about the rules": ("help", "check", "explore", "draw", "policies", "bugs", "discussions"),
+    "Ask about the rules": ("help", "check", "explore", "draw", "policies", "bugs", "discussions", "mcp"),
     "Compare kernels": ("kernels", "bisect"),
     "Find differences": ("fuzz", "replay", "import"),
     "Operate long jobs": ("campaign", "report"),

@@ -1,0 +1,1 @@
+"""The MCP server: verbs as tools for other programs, e.g. one that reviews patches."""

@@ -1,0 +1,336 @@
+"""The verbs that a client may call as tools: their input schemas, and a call as a command.
+
+Both come from the fields of a verb's request, so there is no second description of the options. An argument
+has its option's name without the dashes. If an option takes a file, the argument is the file's text: the
+client's words never become a path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import one_line
+from pfnlab.base.spelling import nearest
+from pfnlab.cli.verb_modules import OptionField, help_of, option_fields, verbs_of
+from pfnlab.kernel.policies.own import is_path
+from pfnlab.programs.lang.library import library_paths, library_programs
+from pfnlab.programs.lang.words import MAX_BYTES
+from pfnlab.programs.runs.named_machines import full_name
+
+#: The verbs and groups of verbs that are tools.
+OFFERED = ("run", "review", "explain", "bugs", "discussions", "help")
+
+#: Options that no client may give: they write or open files, start processes, or change the form of the
+#: answer.
+_WITHHELD = frozenset(
+    {
+        *("--output", "--promote", "--resume", "--store", "--jobs", "--profile"),
+        *("--json", "--format", "--mail", "--quiet", "--completion"),
+    }
+)
+#: Options for real kernels.
+_OF_KERNELS = frozenset({"--accel", "--look"})
+
+#: The placeholders of arguments that are policy files, machines or policy files, and machines.
+_POLICY, _DESIGN = "FILE.py", "DESIGN"
+_MACHINES = ("MACHINE", "MODEL", _DESIGN)
+#: The placeholders of arguments that are a program, by name or as text, and of log lines.
+_PROGRAM, _LOG = "PROGRAM", "FILE|-|LINE"
+
+#: The maximum length of a word, in characters, and of a text, in bytes.
+_MOST_WORD, MOST_TEXT = 1000, MAX_BYTES
+#: The part of a call's time limit that a verb may use for starting new work.
+_WORKING = 0.5
+
+_CHOICES = re.compile(r"[a-z]+(?:\|[a-z]+)+")
+_BEGINS_PROGRAM = ("pfnlab program", "{")
+_JSON = {str: "string", Path: "string", int: "integer", float: "number"}
+
+
+class Grants(NamedTuple):
+    """The rights that the user who starts the server grants its clients.
+
+    :param kernels: running programs on real kernels
+    :param policies: running policy code that they send
+    :param seconds: the time limit of a call, in seconds
+    """
+
+    kernels: bool = False
+    policies: bool = False
+    seconds: float = 300.0
+
+
+class ToolCall(NamedTuple):
+    """A call as a command.
+
+    :param words: the command line after ``pfnlab``
+    :param texts: the files that it names, by name, to be written to an empty folder
+    :param on_kernel: whether a real kernel runs
+    """
+
+    words: tuple[str, ...]
+    texts: dict[str, str]
+    on_kernel: bool
+
+    @property
+    def runs_code(self) -> bool:
+        """True if a policy among the texts runs."""
+        return any(map(is_path, self.texts))
+
+
+class VerbTool:
+    """A verb as a tool with the fields that *grants* permit.
+
+    :ivar name: the verb's full name with ``_`` between its words
+    """
+
+    def __init__(self, verb: str, grants: Grants) -> None:
+        self.verb, self.name, self._grants = verb, verb.replace(" ", "_"), grants
+        self._fields = {
+            _argument(field): field for field in option_fields(verb) if not _reason_against(field, grants)
+        }
+
+    @property
+    def description(self) -> str:
+        """The verb's help."""
+        return "\n\n".join(" ".join(part.split()) for part in help_of(self.verb).strip().split("\n\n"))
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments."""
+        fields = self._fields.items()
+        return {
+            "type": "object",
+            "properties": {name: self._schema(field) for name, field in fields},
+            "required": [name for name, field in fields if field.required],
+            "additionalProperties": False,
+        }
+
+    def _schema(self, field: OptionField) -> dict[str, Any]:
+        option = field.option
+        if field.form is bool:
+            return {"type": "boolean", "description": option.help, "default": field.default}
+        (form,) = field.forms
+        one: dict[str, Any] = {"type": _JSON[form]}
+        if form is str and _CHOICES.fullmatch(option.metavar or ""):
+            one["enum"] = (option.metavar or "").split("|")
+        most = self._most(field)
+        one |= {
+            key: value for key, value in (("minimum", option.min), ("maximum", most)) if value is not None
+        }
+        schema = {"type": "array", "items": one} if field.is_several else one
+        schema["description"] = option.help + _text_instead(field)
+        if not field.required and field.default not in (None, ()):
+            schema["default"] = field.default if most is None else min(field.default, most)
+        return schema
+
+    def _most(self, field: OptionField) -> float | None:
+        """The largest value of a number: a verb must end before the call does."""
+        limits = [field.option.max, _WORKING * self._grants.seconds if _is_seconds(field) else None]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def call(self, arguments: Mapping[str, Any]) -> ToolCall:
+        """Return a call with these arguments as a command.
+
+        :raises Misuse: if the tool has no such argument, or the value is of another type, too long or too
+            large, names a file, or needs something that was not granted
+        """
+        for name in arguments:
+            if name not in self._fields:
+                raise Misuse(self._unknown(name))
+        # By default too, a verb ends before the call does.
+        given = {
+            name: self._most(field)
+            for name, field in self._fields.items()
+            if _is_seconds(field) and field.default > (self._most(field) or 0.0)
+        } | {name: value for name, value in arguments.items() if value is not None}
+        words, texts, named = self.verb.split(), _Texts(), list[str]()
+        on_kernel = False
+        for name, value in given.items():
+            field = self._fields[name]
+            values = self._values(name, field, value)
+            if field.form is bool:
+                words += field.names[-1:] if value else field.against[-1:]
+                continue
+            taken = self._taken(name, field, values, texts, is_call="errno" in given)
+            on_kernel |= field.option.metavar in _MACHINES and any(map(_is_kernel, taken))
+            if field.option.positional:
+                named += taken
+            else:
+                for word in taken:
+                    words += [f"{field.names[-1]}={word}"] if word[:1] == "-" else [field.names[-1], word]
+        dashes = ["--"] if any(word[:1] == "-" for word in named) else []
+        return ToolCall((*words, *dashes, *named), texts.by_name, on_kernel)
+
+    def _values(self, name: str, field: OptionField, value: Any) -> list[Any]:
+        """Return the values, one by one, if all have the type of the field."""
+        if field.form is bool:
+            if not isinstance(value, bool):
+                raise Misuse(f"{name} is a boolean: write true or false")
+            return [value]
+        (form,) = field.forms
+        if field.is_several and not isinstance(value, list):
+            raise Misuse(f"{name} is an array: write [...]")
+        values = list(value) if field.is_several else [value]
+        kinds = (int, float) if form is float else (int,) if form is int else (str,)
+        for one in values:
+            if not isinstance(one, kinds) or isinstance(one, bool):
+                raise Misuse(
+                    f"{name} takes {'words' if kinds == (str,) else 'numbers'} only: drop {one!r:.40}"
+                )
+            most = self._most(field)
+            if not isinstance(one, str) and most is not None and not one <= most:
+                raise Misuse(f"{name} {one} is too large: write at most {most:g}")
+        return values
+
+    def _taken(
+        self, name: str, field: OptionField, values: list[Any], texts: _Texts, *, is_call: bool
+    ) -> list[str]:
+        """Return the words for the values of an argument; put those that are texts into *texts*."""
+        metavar = field.option.metavar
+        if metavar == _LOG and not is_call:
+            return [texts.add("log.txt", "\n".join(values), name)] if values else []
+        if field.forms == (Path,):
+            return [texts.add(f"{name}.txt", text, name) for text in values]
+        if metavar == _POLICY or (metavar == _DESIGN and "\n" in values[0]):
+            if not self._grants.policies:
+                raise Misuse(
+                    f"{name}: a policy's text is code, which this server does not run: name a policy of "
+                    "pfnlab, e.g. flush=first_vma, or start the server with `pfnlab mcp --policies`"
+                )
+            return [texts.add("policy.py", text, name) for text in values]
+        taken = []
+        for value in values:
+            if metavar == _PROGRAM and ("\n" in value or value.lstrip().startswith(_BEGINS_PROGRAM)):
+                taken.append(texts.add("program.pfn", value, name))
+                continue
+            word = _checked_word(name, str(value))
+            if metavar == _PROGRAM:
+                _check_program(word)
+            elif metavar in _MACHINES:
+                self._check_machine(word)
+            taken.append(word)
+        return taken
+
+    def _check_machine(self, word: str) -> None:
+        """Refuse a machine that is made from a file, or that needs a kernel which was not granted."""
+        if "/" in word or any(map(is_path, word.split(","))) or "config=" in word:
+            raise Misuse(
+                f"{one_line(word)} names a file, and no client may: write a version with policies of pfnlab, "
+                "e.g. model:7.2,flush=first_vma"
+            )
+        if _is_kernel(word) and not self._grants.kernels:
+            raise Misuse(f"{word} is a real kernel: start the server with `pfnlab mcp --kernels`")
+
+    def _unknown(self, name: str) -> str:
+        """Return the message for an argument that the tool does not have."""
+        shown = one_line(name)[:_MOST_WORD]
+        for field in option_fields(self.verb):
+            if name == _argument(field):
+                return f"{self.name} does not take {shown} here: {_reason_against(field, self._grants)}"
+        close = nearest(name, self._fields)
+        known = f"did you mean {close}?" if close else f"it takes {', '.join(self._fields)}"
+        return f"{self.name} has no argument {shown}: {known}"
+
+
+class _Texts:
+    """The texts of a call, each with the name of the file that it becomes."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, str] = {}
+
+    def add(self, file: str, text: str, argument: str) -> str:
+        """Add a text and return its name, a number added if needed; Misuse if it is too long."""
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > MOST_TEXT:
+            raise Misuse(f"{argument} has {size:,} bytes: send at most {MOST_TEXT:,}")
+        stem, dot, ending = file.partition(".")
+        name = f"{stem}-{len(self.by_name) + 1}{dot}{ending}" if file in self.by_name else file
+        self.by_name[name] = text
+        return name
+
+
+@cache
+def verb_tools(grants: Grants) -> dict[str, VerbTool]:
+    """Return the tools by name."""
+    verbs = (verb for one in OFFERED for verb in _verbs_in(one))
+    tools = (VerbTool(verb, grants) for verb in verbs)
+    return {tool.name: tool for tool in tools}
+
+
+def called(name: str, arguments: Mapping[str, Any], grants: Grants) -> ToolCall:
+    """Return a call of the tool *name* as a command.
+
+    :raises Misuse: if there is no such tool, or as for :meth:`VerbTool.call`
+    """
+    tools = verb_tools(grants)
+    if name not in tools:
+        close = nearest(name, tools)
+        known = f"did you mean {close}?" if close else f"there are {', '.join(tools)}"
+        raise Misuse(f"there is no tool {one_line(name)[:_MOST_WORD]}: {known}")
+    return tools[name].call(arguments)
+
+
+def _verbs_in(word: str) -> Iterable[str]:
+    names = verbs_of(word)
+    return (f"{word} {name}" for name in names) if names else (word,)
+
+
+def _argument(field: OptionField) -> str:
+    """Return the name of a field as an argument."""
+    return field.names[-1].lstrip("-").replace("-", "_") if field.names else field.name
+
+
+def _is_seconds(field: OptionField) -> bool:
+    return field.name == "seconds"
+
+
+def _is_kernel(word: str) -> bool:
+    return full_name(word).startswith("qemu:")
+
+
+def _reason_against(field: OptionField, grants: Grants) -> str:
+    """Return why no client may give this option; empty if it may."""
+    names = {*field.names}
+    if names & _WITHHELD:
+        return "it is for the command line"
+    if names & _OF_KERNELS and not grants.kernels:
+        return "it is for real kernels, which need `pfnlab mcp --kernels`"
+    if field.option.metavar == _POLICY and not grants.policies:
+        return "a policy's text is code, which needs `pfnlab mcp --policies`"
+    return ""
+
+
+def _text_instead(field: OptionField) -> str:
+    """Return what the description of an argument adds to the option's help: the text replaces the file."""
+    metavar = field.option.metavar
+    if metavar == _PROGRAM:
+        return " Here: a name, a pattern or @all, or a program's text."
+    if field.forms == (Path,) or metavar in (_LOG, _POLICY):
+        return " Here: the text itself."
+    if metavar in _MACHINES:
+        return " Here: without files."
+    return ""
+
+
+def _checked_word(name: str, word: str) -> str:
+    if len(word) > _MOST_WORD:
+        raise Misuse(f"{name} has {len(word):,} characters: write at most {_MOST_WORD:,}")
+    if not word.isprintable():
+        raise Misuse(f"{name} is not a line of printable text: {one_line(word)[:80]}")
+    return word
+
+
+def _check_program(word: str) -> None:
+    """Refuse a word that selects no program of the library."""
+    try:
+        library_programs([word])
+    except Misuse:
+        close = nearest(word, (path.stem for path in library_paths()))
+        instead = f"did you mean {close}?" if close else "send the program's text, or a name"
+        raise Misuse(f"no program {one_line(word)} comes with pfnlab: {instead}") from None
