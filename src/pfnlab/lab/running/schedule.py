@@ -18,6 +18,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Noise, Note, ending, flushes_between
 from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.preparations import is_forced
 from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
 from pfnlab.lab.steering.cast import Answer, Cast
@@ -98,6 +99,11 @@ class Schedule:
         self._note = Note()
         #: One note for each step so far.
         self.notes: list[Note] = []
+
+    def together(self, index: int) -> bool:
+        """True if the operation with this index and the lines around it can be one request."""
+        op = self._ops[index]
+        return not (self._held or op.hold or is_forced(op) or isinstance(op.call, Release))
 
     def ask(self, text: str, stage: Stage) -> str:
         """The reply to one small request, in the agent's format."""
