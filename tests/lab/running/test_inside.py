@@ -129,6 +129,27 @@ class TestStepwise:
             "step end",
         ]
 
+    def test_what_belongs_to_an_operation_can_be_one_request_with_it(self) -> None:
+        """
+        The reply is the same as to one request for each.
+        """
+        reply = "program 1\nbefore\n{}done 1\n".format
+        end = reply("step end\nr 0 0\n")
+        one_by_one = Agent([reply("step 0\nr 0 0\n"), reply("step 0\nr -1 12\n"), end])
+        at_once = Agent([reply("step 0\nr 0 0\nstep 1\nr -1 12\n"), end])
+
+        replies = [
+            ask_stepwise(
+                *("program 1\nop 0 driver map 0\nop 0 mmap driver\nend\n", agent, lambda stage: None),
+                [FramingLines(before=["op 0 driver map 0"])],
+                together=lambda index, agent=agent: agent is at_once,
+            )
+            for agent in (one_by_one, at_once)
+        ]
+
+        assert replies[0] == replies[1]
+        assert (3, 2) == (len(one_by_one.asked), len(at_once.asked))
+
     def test_a_guest_that_is_lost_has_answered_what_was_before(self) -> None:
         """
         The error has the reply to the operations before, though the guest gave it in parts.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from having import NEW, OLD, bootable, have, lacking
@@ -18,7 +19,7 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.replies import parse_reply
-from pfnlab.lab.running.schedule import NEED_NAMES, OperationStart
+from pfnlab.lab.running.schedule import NEED_NAMES, OperationStart, Schedule
 from pfnlab.lab.running.stepper import NO_LENS
 from pfnlab.lab.steering.cast import Cast
 from pfnlab.lab.steering.functions import Functions
@@ -256,6 +257,16 @@ class TestFunctions:
         assert [None, None] == forced[:2]
         assert forced[2] and ("unmap_vmas", 0, 2) == (forced[2].function, forced[2].returns, forced[2].nth)
         functions.check(held)
+
+
+def test_only_a_step_that_steering_leaves_alone_is_one_request_with_its_preparations() -> None:
+    """A hold or a forced call begins at its operation, and a release ends with it."""
+    text = "a = mmap bar[0:4] wc shared rw\nt = fork\nfail vm_area_dup 1: s = fork\n"
+    ops = program(f"{text}hold unmap_vmas: munmap a\nrelease\n")
+    some: Any = SimpleNamespace(steering=None)
+    schedule = Schedule(some, some, some, ops, some, some, some)
+
+    assert [True, True, False, False, False] == [schedule.together(index) for index in range(5)]
 
 
 @pytest.fixture(scope="module", params=SERIES)

@@ -213,9 +213,9 @@ def test_unknown_request(path: Path, server: Server):
     """
     with (
         closing(GdbStub(path, limit=LIMIT)) as stub,
-        pytest.raises(GdbError, match="`Z1,10,1`: unknown request"),
+        pytest.raises(GdbError, match="`M10,1:00`: unknown request"),
     ):
-        stub.insert_breakpoint(0x10)
+        stub.write(0x10, b"\0")
 
 
 @pytest.mark.parametrize("answer", [b"be", b"beefed", b"xyzz"])
@@ -278,23 +278,6 @@ def test_write_memory_in_pieces(path: Path, server: Server):
         assert bytes(1024) + b"\x07" == stub.read(0x1000, 1025)
 
 
-def test_breakpoints_are_counted_once(path: Path, server: Server):
-    """
-    A breakpoint is inserted once, and removed once.
-    """
-    for address in ("10", "20"):
-        server.replies |= {f"Z1,{address},1": framed(b"OK"), f"z1,{address},1": framed(b"OK")}
-
-    with closing(GdbStub(path, limit=LIMIT)) as stub:
-        stub.insert_breakpoint(0x10)
-        stub.insert_breakpoint(0x10)
-        stub.insert_breakpoint(0x20)
-        stub.remove_breakpoint(0x10)
-        stub.remove_breakpoint(0x10)
-
-    assert ["Z1,10,1", "Z1,20,1", "z1,10,1"] == server.said[3:]
-
-
 def test_running_and_stopping(path: Path, server: Server):
     """
     One CPU runs alone until it is interrupted, even when the stop is told twice.
@@ -313,7 +296,7 @@ def test_running_and_stopping(path: Path, server: Server):
 
 def test_stop_that_does_not_come(path: Path, server: Server):
     """
-    Waiting for a breakpoint ends, and the message says which.
+    Waiting for a stop ends, and the message says which.
     """
     server.replies["interrupt"] = framed(b"T02thread:01;")
 
@@ -331,30 +314,17 @@ def test_step(path: Path, server: Server):
         assert Stop(5, 2) == stub.step(2)
 
 
-def test_step_over(path: Path, server: Server):
-    """
-    Leaving a breakpoint: it is away while the CPU steps.
-    """
-    server.replies |= {"Z1,10,1": framed(b"OK"), "z1,10,1": framed(b"OK")}
-
-    with closing(GdbStub(path, limit=LIMIT)) as stub:
-        stub.insert_breakpoint(0x10)
-        stub.step_over(2, 0x10)
-
-    assert ["Z1,10,1", "z1,10,1", "vCont;s:2", "Hg2", "g", "Z1,10,1"] == server.said[3:]
-
-
 def test_step_that_executes_nothing(path: Path, server: Server):
     """
-    A CPU that is still at the breakpoint after a step would meet it again: it is an error to go on.
+    A CPU that is still at the trap after a step would meet it again: it is an error to go on.
     """
     rip = int.from_bytes(BLOB[16 * 8 : 17 * 8], "little")
-    server.replies |= {f"{kind}1,{rip:x},1": framed(b"OK") for kind in "Zz"}
 
-    with closing(GdbStub(path, limit=LIMIT)) as stub:
-        stub.insert_breakpoint(rip)
-        with pytest.raises(Undecided, match=f"CPU 1 stays at {rip:#x} for 8 single steps"):
-            stub.step_over(2, rip)
+    with (
+        closing(GdbStub(path, limit=LIMIT)) as stub,
+        pytest.raises(Undecided, match=f"CPU 1 stays at {rip:#x} for 8 single steps"),
+    ):
+        stub.step_off(2, rip)
 
     assert 8 == server.said.count("vCont;s:2")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import cast
 
 import pytest
@@ -16,7 +16,8 @@ from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
-from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
+from pfnlab.lab.steering.traps import TRAP, Loops
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 
 HERE, LOOP = 0x1000, b"\xeb\xfe"
@@ -35,7 +36,6 @@ class MadeUp:
     def __init__(self, code: bytes, rip: int = HERE) -> None:
         self.memory = bytearray(code) + bytearray(64)
         self.values = {"rip": rip, "rsp": HERE + 48}
-        self.running = True
         self.stepped_with = b""
         self.idle_steps = 0
 
@@ -56,15 +56,6 @@ class MadeUp:
     def write_registers(self, thread: int, **values: int) -> None:
         """Change some."""
         self.values.update(values)
-
-    def interrupt(self) -> Stop:
-        """Stand."""
-        self.running = False
-        return Stop(2, 1)
-
-    def cont(self) -> None:
-        """Run."""
-        self.running = True
 
     def step(self, thread: int) -> Stop:
         """One instruction, whichever it is; nothing as long as there are idle steps."""
@@ -102,18 +93,16 @@ def test_a_loop_is_written_once() -> None:
     assert bytes(stub.memory[:5]) == ENDBR
 
 
-def test_a_cpu_in_the_loop_is_a_stop() -> None:
-    """The machine stands."""
-    stub, loops = looped(ENDBR)
+@pytest.mark.parametrize(
+    ("rip", "threads", "stop"),
+    [(HERE, (1,), Stop(TRAP, 1)), (HERE + 4, (1,), None), (HERE, (), None)],
+    ids=["in the loop", "elsewhere", "not asked"],
+)
+def test_the_cpu_in_the_loop_is_the_stop(rip: int, threads: tuple[int, ...], stop: Stop | None) -> None:
+    """One that is held may be where a loop is for another."""
+    _, loops = looped(ENDBR, rip)
 
-    assert (Stop(TRAP, 1), False) == (loops.poll(), stub.running)
-
-
-def test_a_cpu_elsewhere_goes_on() -> None:
-    """The interrupt told nothing."""
-    stub, loops = looped(ENDBR, HERE + 4)
-
-    assert (None, True) == (loops.poll(), stub.running)
+    assert stop == loops.stop_among(threads)
 
 
 @pytest.mark.parametrize(
@@ -158,17 +147,20 @@ def test_a_step_that_executes_nothing_is_repeated() -> None:
 
 
 @pytest.fixture(scope="module", params=(OLD, NEW))
-def steered(request: pytest.FixtureRequest) -> Iterator[tuple[Guest, Steering]]:
-    """A kernel with one CPU."""
-    try:
-        kernel = bootable(request.param)
-        guest = Guest(kernel.vmlinuz)
-    except PfnlabError as missing:
-        lacking(str(missing))
-    with guest:
-        symbols = kernel_symbols(guest, kernel.vmlinuz)
-        with closing(GdbStub(guest.listen_for_gdb())) as stub:
-            yield guest, Steering(stub, symbols, guest.hello.offsets)
+def steered(request: pytest.FixtureRequest) -> Iterator[list[tuple[Guest, Steering]]]:
+    """A kernel with one CPU, and with four."""
+    with ExitStack() as stack:
+        machines = []
+        for cpus in (1, 4):
+            try:
+                kernel = bootable(request.param)
+                guest = stack.enter_context(Guest(kernel.vmlinuz, GuestShape(cpus=cpus)))
+            except PfnlabError as missing:
+                lacking(str(missing))
+            symbols = kernel_symbols(guest, kernel.vmlinuz)
+            stub = stack.enter_context(closing(GdbStub(guest.listen_for_gdb())))
+            machines.append((guest, Steering(stub, symbols, guest.hello.offsets)))
+        yield machines
 
 
 @pytest.mark.target("long")
@@ -183,21 +175,19 @@ def steered(request: pytest.FixtureRequest) -> Iterator[tuple[Guest, Steering]]:
         ("vm_area_dup", None, 99),
     ],
 )
-def test_loops_meet_what_breakpoints_meet(
-    steered: tuple[Guest, Steering], function: str, inside: str | None, nth: int
+def test_calls_are_met_on_any_number_of_cpus(
+    steered: list[tuple[Guest, Steering]], function: str, inside: str | None, nth: int
 ) -> None:
     """The same calls are counted and forced, and the fork ends in the same way."""
-    guest, steering = steered
-    start = guest.hello.bar_start
     outcomes = []
-    for traps in (Breakpoints(steering.stub), Loops(steering.stub)):
-        steering._traps = traps
+    for guest, steering in steered:
+        start = guest.hello.bar_start
         with OpenCast(guest, (start, start + (64 << 12))) as players:
             players.do(0, "mmap", "wc", 1 << 44, 4 << 12, 3, 0x100001, 0)
             players.do(0, "load", 1 << 44)
             failure = Injection(function, FAILURES[function], players.pids[0], nth, inside)
             outcomes.append(steering.inject(failure, lambda cast=players: cast.do(0, "fork", 1)))
 
-    by_breakpoints, in_loops = outcomes
-    assert by_breakpoints == in_loops
-    assert in_loops.forced == (nth < 9)
+    one, four = outcomes
+    assert one == four
+    assert one.forced == (nth < 9)

@@ -12,7 +12,7 @@
  *     walkers.c  kernel accesses to a task's pages; forks that fail
  *     rollup.c   sums over all of a task's mappings
  *     scan.c     the pagemap, and the kernel's own search through it
- *     driver.c   the test driver: loaded when a program needs it, and called
+ *     driver.c   the test driver: loaded at boot, and called
  *     vfio.c     the device under test through vfio-pci
  *     slot.c     the location of that device, and plugging it in and out
  *     observe.c  memtype list, kernel log, VMAs
@@ -227,6 +227,7 @@ void driver_reset(void);
 int driver_park(uint64_t start, uint64_t length);
 
 /* vfio.c */
+const char *vfio_bind(void);
 const char *vfio_prepare(void);
 int vfio_open(void);
 int vfio_close(void);

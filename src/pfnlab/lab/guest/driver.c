@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The test driver (driver/): loaded from the image when the first program needs it, and called by command name.
+ * The test driver (driver/): loaded from the image at boot, and called by command name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,9 +51,10 @@ const char *driver_load(void)
 	int fd;
 	long failed;
 
-	used = true;
-	if (!access(PFNLAB_DEVICE, F_OK))
+	if (!access(PFNLAB_DEVICE, F_OK)) {
+		used = true;
 		return NULL;
+	}
 	fd = open(MODULE, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return "there is no driver in this image";
@@ -61,6 +62,7 @@ const char *driver_load(void)
 	close(fd);
 	if (failed)
 		return errno == ENOEXEC ? "the driver was built for another kernel" : "the driver cannot be loaded";
+	used = true;
 	/* When first enabled, it gets an interrupt, which the kernel logs. */
 	slot_enabled();
 	slot_matches();

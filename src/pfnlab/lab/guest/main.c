@@ -217,6 +217,9 @@ int main(int argc, char **argv)
 	map_low(LOWMEM_START, LOWMEM_END, true);
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
 		await_clock();
+	/* Now, so that a saved machine has them; a program that needs one that is missing is told why. */
+	driver_load();
+	vfio_bind();
 	say_hello();
 	observe_log(false);
 	for (;;) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The device under test through vfio-pci: bound when the first program needs it, and open while such a program runs.
+ * The device under test through vfio-pci: bound at boot, and open while a program that needs it runs.
  * The agent keeps the descriptor; tasks fetch a copy of it for every call.
  */
 #define _GNU_SOURCE             /* dup3 */
@@ -39,7 +39,8 @@ static const char *load(void)
 	}
 }
 
-static const char *bind_device(void)
+/* Bind the device for good; return NULL, or why it cannot be done. */
+const char *vfio_bind(void)
 {
 	const char *wrong = bound ? NULL : load();
 
@@ -56,7 +57,7 @@ static const char *bind_device(void)
  */
 const char *vfio_prepare(void)
 {
-	const char *wrong = bind_device();
+	const char *wrong = vfio_bind();
 
 	if (!wrong && group < 0)
 		wrong = open_group(DEVICE "/iommu_group");

@@ -159,7 +159,8 @@ class _Processors:
         return f"op {self._slots.get(task, 0)} pin {cpu}"
 
 
-def _is_forced(op: Op) -> bool:
+def is_forced(op: Op) -> bool:
+    """True if a call is forced in *op*."""
     return op.fail is not None or op.skip is not None
 
 
@@ -181,7 +182,7 @@ def stops_of(program: Program) -> list[StopPoint]:
     """A stop after each operation; if a call in it is forced, its preparations have separate stops."""
     stops, operations = [], 0
     for op, around in zip(program.ops, preparations(program), strict=True):
-        if _is_forced(op):
+        if is_forced(op):
             if around.before:
                 stops.append(StopPoint(operations + len(around.before), looked_at=False))
             operations += len(around.before) + 1
@@ -201,6 +202,6 @@ def can_stand(program: Program) -> bool:
         return False
     # The process id is not known before the first operation, so no call can be forced in it; and the driver's
     # functions are looked up by separate requests.
-    if program.ops and _is_forced(program.ops[0]):
+    if program.ops and is_forced(program.ops[0]):
         return False
     return not (program.needs.driver and any(op.skip is not None for op in program.ops))

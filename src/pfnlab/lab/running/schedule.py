@@ -18,6 +18,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Noise, Note, ending, flushes_between
 from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.preparations import is_forced
 from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
 from pfnlab.lab.steering.cast import Answer, Cast
@@ -50,8 +51,8 @@ NEED_NAMES = {
 _LIMIT = 10.0
 # Seconds for a released operation, and for a waiting one, before its wait is examined.
 _GOES_ON, _MAY_WAIT = 0.4, 0.1
-# Seconds per wait while the agent waits for an operation that may stop the machine.
-_SLICE = 0.05
+# Seconds per wait, at first and at most, while the agent waits for an operation that may stop the machine.
+_FIRST_SLICE, _SLICE = 0.004, 0.05
 # Seconds before rereading memory that was in the middle of a change when the machine stopped.
 _MOMENT = 0.01
 _LOOKS = 5
@@ -98,6 +99,11 @@ class Schedule:
         self._note = Note()
         #: One note for each step so far.
         self.notes: list[Note] = []
+
+    def together(self, index: int) -> bool:
+        """True if the operation with this index and the lines around it can be one request."""
+        op = self._ops[index]
+        return not (self._held or op.hold or is_forced(op) or isinstance(op.call, Release))
 
     def ask(self, text: str, stage: Stage) -> str:
         """The reply to one small request, in the agent's format."""
@@ -372,9 +378,10 @@ class OperationStart:
 
     def __call__(self) -> None:
         self.cast.begin(self._slot, *self._words)
-        deadline = time.monotonic() + _LIMIT
+        deadline, slice_ = time.monotonic() + _LIMIT, _FIRST_SLICE
         while self.answer is None and not self.stop_waiting and time.monotonic() < deadline:
-            self.answer = self.cast.collect(self._slot, _SLICE)
+            self.answer = self.cast.collect(self._slot, slice_)
+            slice_ = min(2 * slice_, _SLICE)
         if self.stop_waiting:
             # Log lines since the last poll also belong to this step.
             self.cast.collect(self._slot, 0.0)

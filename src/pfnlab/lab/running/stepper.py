@@ -19,7 +19,7 @@ from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Note
 from pfnlab.lab.running.placement import Placement
-from pfnlab.lab.running.preparations import can_stand, preparations, stops_of
+from pfnlab.lab.running.preparations import can_stand, is_forced, preparations, stops_of
 from pfnlab.lab.running.replies import reply_until, with_operation
 from pfnlab.lab.running.schedule import Schedule
 from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
@@ -192,7 +192,11 @@ class Stepper:
         nop_first = steered or program.needs.slot
         if not program.needs.held:
             try:
-                reply = ask_stepwise(request, watched(ask), look, around, nop_first=nop_first)
+                reply = ask_stepwise(
+                    *(request, watched(ask), look, around),
+                    nop_first=nop_first,
+                    together=lambda index: not is_forced(program.ops[index]),
+                )
             except LostGuest as lost:
                 reply = self._reply_until(lost)
             return SteppedRun(reply, states)
@@ -207,6 +211,7 @@ class Stepper:
                     lambda stage: states.append(schedule.look(stage)),
                     around,
                     nop_first=True,
+                    together=schedule.together,
                 )
         except LostGuest as lost:
             reply = self._reply_until(lost)

@@ -38,7 +38,13 @@ Look = Callable[[Stage], None]
 
 
 def ask_stepwise(
-    request: str, ask: Ask, look: Look, preparations: Sequence[FramingLines] = (), *, nop_first: bool = False
+    request: str,
+    ask: Ask,
+    look: Look,
+    preparations: Sequence[FramingLines] = (),
+    *,
+    nop_first: bool = False,
+    together: Callable[[int], bool] = lambda index: False,
 ) -> str:
     """The reply to *request*, a whole program whose operations are sent one by one.
 
@@ -46,12 +52,13 @@ def ask_stepwise(
         operations for the end
     :param preparations: the request's lines that are not operations of the program, if any
     :param nop_first: whether to begin the first task before the first operation, so that its pid is known
+    :param together: returns True if the operation with this index and the lines around it can be one request
     :return: a reply in the agent's format, truncated if a part of the request was not answered completely
     :raises LostGuest: if *ask* or *look* raises it; with the reply to the operations before
     """
     joined = _JoinedReply()
     try:
-        return _ask(joined, request, ask, look, preparations, nop_first)
+        return _ask(joined, request, ask, look, preparations, nop_first, together)
     except LostGuest as lost:
         lost.answered = joined.text
         raise
@@ -64,6 +71,7 @@ def _ask(
     look: Look,
     preparations: Sequence[FramingLines],
     nop_first: bool,
+    together: Callable[[int], bool],
 ) -> str:
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]
@@ -74,6 +82,8 @@ def _ask(
         joined.begin(ask(first_request, joined.stage))
         joined.stage.begun = True
     for before, op, after in _parts(ops, preparations):
+        if together(joined.stage.done):
+            before, op, after = [], [*before, *op, *after], []
         for part in (before, op, after):
             joined.stage.preparing = part is not op
             if part and not joined.part(ask("\n".join([*head, *part, "more", ""]), joined.stage)):

@@ -168,7 +168,7 @@ class GdbError(Undecided):
 class Stop:
     """The reason why all CPUs are stopped.
 
-    :param signal: 5 at a breakpoint or after a step, 2 after an interrupt
+    :param signal: 5 after a step, 2 after an interrupt
     :param thread: the CPU where it happened, counted from 1; 0 if unknown
     """
 
@@ -186,7 +186,6 @@ class GdbStub:
     def __init__(self, path: Path, *, limit: float = 10.0) -> None:
         self._limit = limit
         self._wire = Wire(path, limit)
-        self._breakpoints: set[int] = set()
         self._selected = 0
         self.running = False
         try:
@@ -251,18 +250,6 @@ class GdbStub:
             part = data[at : at + _CHUNK]
             self._expect_ok(f"M{address + at:x},{len(part):x}:{part.hex()}")
 
-    def insert_breakpoint(self, address: int) -> None:
-        """Stop every CPU when any of them is about to execute *address*."""
-        if address not in self._breakpoints:
-            self._expect_ok(f"Z1,{address:x},1")
-            self._breakpoints.add(address)
-
-    def remove_breakpoint(self, address: int) -> None:
-        """Remove the breakpoint at *address*, if there is one."""
-        if address in self._breakpoints:
-            self._expect_ok(f"z1,{address:x},1")
-            self._breakpoints.remove(address)
-
     def cont(self) -> None:
         """Resume all CPUs."""
         self._resume("vCont;c")
@@ -275,12 +262,6 @@ class GdbStub:
         """Have *thread* execute one instruction, alone and without interrupts."""
         self._resume(f"vCont;s:{thread:x}")
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
-
-    def step_over(self, thread: int, address: int) -> None:
-        """Step *thread*, stopped at the breakpoint at *address*, past it, as :meth:`step_off` does."""
-        self.remove_breakpoint(address)
-        self.step_off(thread, address)
-        self.insert_breakpoint(address)
 
     def step_off(self, thread: int, address: int) -> None:
         """Have *thread*, stopped at *address*, execute the instruction there; Undecided if it stays there."""
@@ -313,13 +294,13 @@ class GdbStub:
         if self.running:
             self._wire.send_raw(b"\x03")
             stop = self.wait(self._limit, "the stop after an interrupt")
-            # A breakpoint hit at the same moment is reported as well.
+            # The machine may have reported another stop at the same moment.
             self._drain()
             self.reason = stop
         return self.reason
 
     def close(self) -> None:
-        """Close the connection to a machine that is about to end; its breakpoints stay."""
+        """Close the connection to a machine that is about to end."""
         self._wire.close()
 
     def _resume(self, packet: str) -> None:

@@ -14,7 +14,7 @@ from pfnlab.base.errors import TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 from pfnlab.lab.steering.points import Hit, Injection, InjectionOutcome, Place, Way
 from pfnlab.lab.steering.symbols import Symbols
-from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
+from pfnlab.lab.steering.traps import Loops
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ _CALL = 5
 _NEAR = 64
 #: Maximum number of calls to follow from one function to another.
 _CALLS_DEEP = 4
+#: Seconds that a machine runs before its CPUs are checked, for each of them.
+_RUNS = 0.001
 
 
 class BackgroundCall(Generic[T]):
@@ -70,8 +72,7 @@ class Steering:
         #: One thread per CPU, CPU 0 first.
         self.threads = stub.threads()
         self._held_threads: list[int] = []
-        # A held CPU is stopped while others run, so a loop cannot be used to hold it.
-        self._traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
+        self._traps = Loops(stub)
         #: Cached: whether one function leads to another.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
@@ -81,9 +82,13 @@ class Steering:
         if self.stub.running:
             return
         if self._held_threads:
-            self.stub.cont_only(*(thread for thread in self.threads if thread not in self._held_threads))
+            self.stub.cont_only(*self._free_threads)
         else:
             self.stub.cont()
+
+    @property
+    def _free_threads(self) -> list[int]:
+        return [thread for thread in self.threads if thread not in self._held_threads]
 
     def keep(self, thread: int) -> None:
         """Keep *thread* stopped until `free`."""
@@ -228,15 +233,11 @@ class Steering:
                     else:
                         self._traps.clear(address)
                 armed_points = points
-                self.go()
                 stop = self._next_stop(operation, deadline, grace)
                 if stop is None:
                     return None
                 registers = self.stub.registers(stop.thread)
                 at, stack_pointer = registers["rip"], registers["rsp"]
-                if at not in points:
-                    # The stop from the interrupt that ended the wait, or a late stop.
-                    continue
                 # Calls by any other task pass.
                 if self.current_pid(registers) == pid:
                     if within and (at, stack_pointer) == within:
@@ -271,16 +272,19 @@ class Steering:
     # The next stop at a trap; None, with all CPUs stopped, if the operation ends without one.
     def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
+        threads = self._free_threads
         while True:
-            stop = self._traps.poll()
+            self.go()
+            self.stub.poll(_RUNS * len(threads))
+            self.stub.interrupt()
+            stop = self._traps.stop_among(threads)
             if stop:
                 return stop
             now = time.monotonic()
             if operation.done and done_at is None:
                 done_at = now
             if (done_at is not None and now >= done_at + grace) or now >= deadline:
-                stop = self.stub.interrupt()
-                return stop if stop.signal == TRAP else None
+                return None
 
     # The return address of a function that is about to begin, and the stack pointer once it has returned.
     def _return_of(self, registers: dict[str, int]) -> tuple[int, int]:

@@ -1,16 +1,12 @@
-"""Stopping a machine when a CPU reaches an address, using breakpoints or loops."""
+"""Stopping a machine when a CPU reaches an address."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 
-#: The signal reported for a stop at a breakpoint.
+#: The signal reported for a stop at a trap.
 TRAP = 5
-
-#: Seconds to wait for a stop, and seconds that a machine runs between two checks of its address.
-_WAIT, _RUNS = 0.01, 0.001
 
 #: A jump to itself.
 _LOOP = b"\xeb\xfe"
@@ -24,28 +20,6 @@ _CALL, _CALL_SIZE = b"\xe8", 5
 
 _LONGEST = 5
 
-#: The only thread of a machine with one CPU.
-_THREAD = 1
-
-
-class Breakpoints:
-    """Gdbstub breakpoints. After each stop, QEMU retranslates the guest's code, which takes 0.1 s.
-
-    A machine stops at them from `set` until `clear`, and must be stopped while breakpoints change.
-    """
-
-    def __init__(self, stub: GdbStub) -> None:
-        self._stub = stub
-        self.set, self.clear = stub.insert_breakpoint, stub.remove_breakpoint
-
-    def poll(self) -> Stop | None:
-        """The next stop of a running machine; None, with the machine still running, if none comes soon."""
-        return self._stub.poll(_WAIT)
-
-    def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
-        """Move the CPU in *stop* past the breakpoint it is at; the machine stays stopped."""
-        self._stub.step_over(stop.thread, registers["rip"])
-
 
 @dataclass(frozen=True)
 class _ReplacedBytes:
@@ -58,10 +32,10 @@ class _ReplacedBytes:
 
 
 class Loops:
-    """Jumps to themselves, in a one-CPU machine that is interrupted regularly to check its address.
+    """Jumps to themselves, in a machine that is stopped regularly to check where its CPUs are.
 
-    Otherwise the same as `Breakpoints`. After an interrupt, QEMU keeps its translated code, except for
-    pages that were written.
+    After an interrupt, QEMU keeps its translated code, except for pages that were written. After a
+    breakpoint it drops all of it, and translating it again takes 0.1 s.
     """
 
     def __init__(self, stub: GdbStub) -> None:
@@ -80,13 +54,11 @@ class Loops:
         if replaced is not None:
             self._stub.write(address, replaced.code)
 
-    def poll(self) -> Stop | None:
-        """Interrupt the machine, and resume it unless it is in a loop."""
-        time.sleep(_RUNS)
-        self._stub.interrupt()
-        if self._stub.registers(_THREAD)["rip"] in self._replaced:
-            return Stop(TRAP, _THREAD)
-        self._stub.cont()
+    def stop_among(self, threads: Iterable[int]) -> Stop | None:
+        """The stop of a CPU in a loop, if one of *threads* is in one; the machine is stopped."""
+        for thread in threads:
+            if self._stub.registers(thread)["rip"] in self._replaced:
+                return Stop(TRAP, thread)
         return None
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:

@@ -96,6 +96,8 @@ class Guest:
         self._slot = Slot(shape.bar_mib) if shape.slot else None
         self._shared_ram_mib = ram_mib * shared_ram
         self._counted = counted and shape.accel is not Accel.KVM
+        # With several CPUs, timers are exact, and polling would take the host's CPUs from the tasks.
+        self._turns = RING | (NAP if shape.cpus > 1 else 0)
         if not fresh and launch.can_be_saved(shape):
             options = [*machine, launch.common_parameters(shape), *[probes] * bool(probes)]
             state = state_file([Path(qemu), vmlinuz, initrd], [*options, *["shared RAM"] * shared_ram])
@@ -182,12 +184,12 @@ class Guest:
         self._send(text)
         return self._wait("answer", limit)
 
-    def _send(self, text: str, allowed: int = 0, turns: int = RING) -> None:
+    def _send(self, text: str, allowed: int = 0, turns: int = 0) -> None:
         if self._lost:
             raise self._lost
         if not self._open:
             raise Defect("a request to a guest that was closed")
-        self._channel.send(text, allowed, turns)
+        self._channel.send(text, allowed, self._turns | turns)
 
     def request_with_stops(
         self,
@@ -208,7 +210,7 @@ class Guest:
         :return: the reply
         :raises LostGuest: as for `request`, or if *look* took so long that the kernel may have noticed
         """
-        self._send(text, 0 if stops else _ALL, RING | NAP | (0 if through else STAND))
+        self._send(text, 0 if stops else _ALL, NAP | (0 if through else STAND))
 
         def go_on_to(stop: int) -> bool:
             self._channel.allow(stop)
