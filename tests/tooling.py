@@ -107,6 +107,11 @@ def hunt_defects() -> ModuleType:
     return _tool("hunt_defects")
 
 
+def record_coverage() -> ModuleType:
+    """The recorder of kernel functions that programs reach."""
+    return _tool("record_coverage")
+
+
 def record_claims() -> ModuleType:
     """What records claims on patched kernels."""
     hold_patches()

@@ -3,7 +3,8 @@
 ``record_coverage.py [SERIES] [--drawn N]`` runs the programs of ``litmus/`` and N random
 programs of each of four vocabularies on the stock kernel (default: the newest series that models are compared
 with), and writes ``evidence/pages/coverage/reached.json``. With ``--part FILE``, finished programs are
-recorded in FILE and skipped next time. Then run ``python -m evidence.pages kernel-coverage --write``.
+recorded in FILE and skipped next time. ``--add NAME`` runs a single program of ``litmus/`` instead, and adds
+the functions that no recorded program reached. Then run ``python -m evidence.pages kernel-coverage --write``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.coverage.page import REACHED, ReachedFunction, ReachedFunctions
+from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.grammar import draw
@@ -67,12 +69,19 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--drawn", type=int, default=200, metavar="N", help="random programs of each kind")
     parser.add_argument("--seconds", type=float, metavar="S", help="begin nothing new after so long")
     parser.add_argument("--part", type=Path, metavar="FILE", help="what was run so far")
+    parser.add_argument("--add", action="append", default=[], metavar="NAME", help="run this program only")
     asked = parser.parse_args(words)
     part = Part()
     if asked.part and asked.part.exists():
         part = msgspec.json.decode(asked.part.read_bytes(), type=Part)
     with QemuMachine(asked.series, look=LookLevel.END, guests=1, blocks=True) as machine:
         part.kernel = machine.kernel.label
+        if asked.add:
+            every = dict(litmus_programs())
+            run_all(machine, {name: every[name] for name in asked.add}, part)
+            old = msgspec.json.decode(REACHED.read_bytes(), type=ReachedFunctions)
+            write(with_more(old, reached(part, old.command)))
+            return 0
         until = time.monotonic() + asked.seconds if asked.seconds is not None else None
         for programs in programs_in_turn(asked.drawn):
             if until is not None and time.monotonic() >= until:
@@ -83,8 +92,13 @@ def main(words: Sequence[str]) -> int:
                 asked.part.write_bytes(msgspec.json.encode(part))
             print(f"{len(part.ran)} programs, {len(part.blocks)} blocks", flush=True)
     command = f"python evidence/tools/record_coverage.py {asked.series} --drawn {asked.drawn}"
-    REACHED.write_bytes(msgspec.json.format(msgspec.json.encode(reached(part, command)), indent=1) + b"\n")
+    write(reached(part, command))
     return 0
+
+
+def write(record: ReachedFunctions) -> None:
+    """Write *record* to its file."""
+    REACHED.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
@@ -135,6 +149,22 @@ def reached(part: Part, command: str) -> ReachedFunctions:
         command,
         {kind: kinds[kind] for kind in ("litmus", *VOCABULARIES)},
         {name: ReachedFunction(len(blocks[name]), max(blocks[name])) for name in names},
+    )
+
+
+def with_more(old: ReachedFunctions, more: ReachedFunctions) -> ReachedFunctions:
+    """Return *old* with the functions that only *more* has. The counts of the others stay.
+
+    :raises Misuse: if the two were recorded on different kernels
+    """
+    if old.kernel != more.kernel:
+        raise Misuse(f"{REACHED.name} is of {old.kernel}, not of {more.kernel}: record all programs")
+    functions = more.functions | old.functions
+    return ReachedFunctions(
+        old.kernel,
+        old.command,
+        {kind: count + more.programs[kind] for kind, count in old.programs.items()},
+        {name: functions[name] for name in files_by_function() if name in functions},
     )
 
 

@@ -379,7 +379,7 @@ syntax match pfnlabNumber_arguments6 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z
 highlight default link pfnlabNumber_arguments6 pfnlabNumber
 syntax match pfnlabUnit_arguments5 "\v\C%(pages|page|KiB|MiB|GiB|TiB)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabUnit_arguments5 pfnlabUnit
-syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|buffer|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_moved|fault_mkwrite|mixed|mixed_mkwrite|insert_page|insert_pages|map_pages|page_mkwrite|mixed_pages|export|stack|stack_prepare|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|keyed|move|p2pdma|killed|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|buffer|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_moved|fault_mkwrite|mixed|mixed_mkwrite|insert_page|insert_pages|map_pages|page_mkwrite|mixed_pages|export|stack|stack_prepare|simple_ioremap|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|keyed|move|p2pdma|killed|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabOption_arguments4 pfnlabOption
 syntax match pfnlabMode_arguments3 "\v\C%(wb|wc|uc-|uc|wt|wp|asis)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabMode_arguments3 pfnlabMode

@@ -54,3 +54,18 @@ def test_the_reasons_of_the_page_are_complete() -> None:
     } <= reasons.keys() | reached.functions.keys()
     with pytest.raises(Misuse, match="does not say why"):
         reasons_of(functions, reached.functions, [group for group in groups if group is not needed[0]])
+
+
+#: How a reason begins that says only that nothing was tried.
+NO_REASONS = ("Chance", "The language has no", "None was recorded")
+
+
+def test_no_reason_only_says_that_nothing_was_tried() -> None:
+    """A function that a program could run gets a program; for others the reason is about the kernel."""
+    content = toml_content(REASONS.read_text(encoding="utf-8"), REASONS.name)
+
+    assert [] == [
+        group.reason
+        for group in msgspec.convert(content["group"], type=list[Group])
+        if group.reason.startswith(NO_REASONS)
+    ]

@@ -286,6 +286,19 @@ def test_a_first_page_that_waits_has_its_tables() -> None:
     assert {"6.1": ["none@L3"], "7.2": ["none@L1"]} == tables
 
 
+@for_each("how", ["fault", "fault_pmd", "fault_pud"])
+def test_a_store_that_finds_the_entry_already_filled_needs_no_handler(how: str) -> None:
+    """Both faults waited for mmap_lock; the second finds what the first one filled (S6.2.4)."""
+    program = load_text(
+        f"pfnlab program 1\ndevice bar: pci, 1 GiB\na = mmap bar driver {how} shared r\nt = thread\n"
+        "s = thread\nhold change_protection: mprotect a rw\nt: write a[0] 7\ns: write a[0] 8\nrelease\n"
+    )
+
+    released = ModelMachine("7.3").run_one(program).steps[-2]
+
+    assert ("ok", "main ok; t ok; s ok") == (released.result, released.value)
+
+
 @for_each(
     ("mapped", "marked"),
     [("bar driver fault_pud", True), ("bar[0:512] driver fault_pmd", False), ("bar[0:16] wc", False)],

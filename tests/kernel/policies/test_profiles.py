@@ -95,6 +95,7 @@ def test_end_match_goes_with_vm_pat() -> None:
         ("mremap_many_vmas", "6.17"),
         ("devmem_mmap_prepare", "6.19"),
         ("fallocate_checks_op_first", "6.19"),
+        ("simple_ioremap", "7.1"),
     ],
 )
 def test_first_release_of_a_switch(switch: str, first: str) -> None:

@@ -352,10 +352,23 @@ static int export_file(struct file *file, struct vm_area_struct *vma)
 	return remap_all(vma);
 }
 
-//: stack_prepare hand_over fault
+//: two_phases hand_over
 #include <linux/module.h>
 #include <linux/version.h>
 /* The other file maps in two phases, which kernels know since 6.19. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+static int two_phases(struct file *file, struct vm_area_struct *vma, const struct file_operations *operations)
+{
+	struct file *inner = hand_over(file, vma);
+
+	if (IS_ERR(inner))
+		return PTR_ERR(inner);
+	inner->f_op = operations;
+	return vfs_mmap(inner, vma);
+}
+#endif
+
+//: stack_prepare two_phases fault
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
 static int remap_prepare(struct vm_area_desc *desc)
 {
@@ -371,15 +384,36 @@ static const struct file_operations prepare_operations = {
 
 static int stack_prepare(struct file *file, struct vm_area_struct *vma)
 {
-	struct file *inner = hand_over(file, vma);
-
-	if (IS_ERR(inner))
-		return PTR_ERR(inner);
-	inner->f_op = &prepare_operations;
-	return vfs_mmap(inner, vma);
+	return two_phases(file, vma, &prepare_operations);
 }
 #else
 static int stack_prepare(struct file *file, struct vm_area_struct *vma)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+//: simple_ioremap two_phases fault
+/* The same by the counterpart of vm_iomap_memory, which kernels know since 7.1. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
+static int ioremap_prepare(struct vm_area_desc *desc)
+{
+	desc->vm_ops = &fault_ops;
+	mmap_action_simple_ioremap(desc, 0, 1ULL << 52);
+	return 0;
+}
+
+static const struct file_operations ioremap_operations = {
+	.owner = THIS_MODULE,
+	.mmap_prepare = ioremap_prepare,
+};
+
+static int simple_ioremap(struct file *file, struct vm_area_struct *vma)
+{
+	return two_phases(file, vma, &ioremap_operations);
+}
+#else
+static int simple_ioremap(struct file *file, struct vm_area_struct *vma)
 {
 	return -EOPNOTSUPP;
 }

@@ -223,13 +223,14 @@ def fault_in(
     if entry is not None and unshare:
         mm.kernel.trace.event("wp_fault", vpn)
         copy_on_write.unshare(vma, entry)
-    elif entry is not None and write:
+    elif entry is not None and write and not pte_write(entry.bits):
         mm.kernel.trace.event("wp_fault", vpn)
         if copy_on_write.meets_itself(vma, entry) or (user and _asks_driver(vma, entry)):
             mm.kernel.trace.event("fault", vpn)
             mm.kernel.trace.event("wp_fault", vpn)
         copy_on_write.do_wp_page(vma, entry)
     elif entry is not None:
+        # Another fault has meanwhile made the entry allow the access (S6.2.4).
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
     elif vma.is_anonymous:
         _do_anonymous_page(vma, vpn, write)

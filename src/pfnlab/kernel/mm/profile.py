@@ -162,6 +162,7 @@ class Profile:
 
     # Files and devices.
     devmem_mmap_prepare: bool
+    simple_ioremap: bool
     pci_files_revoked: bool
     vfio_remaps: bool
     vfio_checks_region: bool

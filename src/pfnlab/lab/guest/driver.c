@@ -73,7 +73,7 @@ const char *driver_load(void)
 /* A file that populates as the task's last `map` specified. */
 int driver_open_to_map(void)
 {
-	bool second = next_map.kind >= PFNLAB_EXPORT && next_map.kind <= PFNLAB_STACK_PREPARE;
+	bool second = next_map.kind >= PFNLAB_EXPORT && next_map.kind <= PFNLAB_SIMPLE_IOREMAP;
 	int fd = open(second ? PFNLAB_EXPORT_DEVICE : PFNLAB_DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (fd >= 0)

@@ -39,6 +39,7 @@ _KINDS: dict[DriverHow, int] = {
     **{"iomap_memory": 0xF, "fault_mkwrite": 0x10, "mixed_mkwrite": 0x11, "insert_page": 0x12},
     **{"insert_pages": 0x13, "map_pages": 0x14, "page_mkwrite": 0x15, "mixed_pages": 0x16},
     **{"buffer": 0x17, "fault_moved": 0x18, "export": 0x19, "stack": 0x1A, "stack_prepare": 0x1B},
+    **{"simple_ioremap": 0x1C},
 }
 
 #: Values of ``enum refusal``.

@@ -17,7 +17,7 @@ from pfnlab.programs.lang.span import OnPages
 #: driver; in a VM_MIXEDMAP, also with first writes reported); the driver's own pages as pages (one by one,
 #: several at once, by vm_map_pages, or on fault with first writes reported; alternating with device frames);
 #: all at once by a second file of the device, or by an mmap that hands the VMA to the first file (which may
-#: have mmap_prepare); or not at all.
+#: have mmap_prepare, and may request mmap_action_simple_ioremap there); or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -45,6 +45,7 @@ DriverHow = Literal[
     "export",
     "stack",
     "stack_prepare",
+    "simple_ioremap",
     "refuse",
 ]
 
@@ -58,7 +59,7 @@ OWN_PAGES: tuple[DriverHow, ...] = (*INSERTED, "page_mkwrite", "mixed_pages")
 OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", "buffer", *OWN_PAGES)
 
 #: Ways in which one file's mmap hands the VMA to another file.
-STACKED: tuple[DriverHow, ...] = ("stack", "stack_prepare")
+STACKED: tuple[DriverHow, ...] = ("stack", "stack_prepare", "simple_ioremap")
 
 #: Ways in which a single remap_pfn_range maps everything, with the frames that the offset selects.
 REMAPPED_WHOLE: frozenset[DriverHow] = frozenset(("remap", "export", *STACKED))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from for_each import for_each
 
 from pfnlab.kernel.policies.profiles import SERIES
+from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
@@ -43,14 +44,16 @@ def test_a_revocation_reaches_the_mappings_of_its_own_file(
     assert ([file], left) == (files(revoked), shown(revoked))
 
 
-@for_each(
-    ("machine", "result"), [("6.1", "EOPNOTSUPP"), ("6.18", "EOPNOTSUPP"), ("6.19", "ok"), ("7.3", "ok")]
-)
-def test_a_stacked_mmap_of_two_phases(machine: str, result: str) -> None:
-    """Kernels before 6.19 have no way to remap so (S9.12.3)."""
-    mapped, _ = run(machine, "a = mmap bar[0:4] driver stack_prepare wc shared rw")
+@for_each(("how", "first"), [("stack_prepare", "6.19"), ("simple_ioremap", "7.1")])
+def test_a_stacked_mmap_of_two_phases(how: str, first: str) -> None:
+    """Kernels can remap so since 6.19, and by the counterpart of vm_iomap_memory since 7.1 (S9.12.3)."""
+    for series in SERIES:
+        mapped, _ = run(series, f"a = mmap bar[4:8] driver {how} wc shared rw")
 
-    assert (result, ["driver"] * (result == "ok")) == (mapped.result, files(mapped))
+        if RELEASES.index(series) < RELEASES.index(first):
+            assert ("EOPNOTSUPP", [], []) == (mapped.result, files(mapped), shown(mapped))
+        else:
+            assert ("ok", ["driver"], ["bar[4:8]"]) == (mapped.result, files(mapped), shown(mapped))
 
 
 _FAILING = "fail __pte_alloc 2 in remap_pfn_range: mmap bar[0:4] driver {} wc shared rw over a[510:514]"

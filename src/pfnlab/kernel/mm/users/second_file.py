@@ -25,9 +25,14 @@ class StackFile(ExportFile):
         :raises ModelledErrno: EOPNOTSUPP if this kernel has no such files; otherwise the error from that mmap
         """
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
-            if self.how == "stack_prepare" and not vma.mm.kernel.profile.devmem_mmap_prepare:
+            profile = vma.mm.kernel.profile
+            supported = {
+                "stack_prepare": profile.devmem_mmap_prepare,
+                "simple_ioremap": profile.simple_ioremap,
+            }
+            if not supported.get(self.how, True):
                 raise ModelledErrno(errno.EOPNOTSUPP)
-            inner = (PrepareFile if self.how == "stack_prepare" else DriverFile)("remap", self.mode)
+            inner = (PrepareFile if self.how in supported else DriverFile)("remap", self.mode)
             vma.file = inner
             # If a file has two phases, compat_vma_mmap() runs both, one after the other.
             if inner.mmap_prepare:

@@ -349,9 +349,14 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	}
 }
 
+static bool has_mmap_prepare(u64 kind)
+{
+	return kind == PFNLAB_STACK_PREPARE || kind == PFNLAB_SIMPLE_IOREMAP;
+}
+
 static bool is_stacked(u64 kind)
 {
-	return kind == PFNLAB_STACK || kind == PFNLAB_STACK_PREPARE;
+	return kind == PFNLAB_STACK || has_mmap_prepare(kind);
 }
 
 #if SINCE(6, 19)
@@ -362,6 +367,12 @@ static int pfnlab_mmap_prepare(struct vm_area_desc *desc)
 	desc->page_prot = with_mode(desc->page_prot, opened->map.mode);
 	desc->vm_ops = &pfnlab_vm_ops;
 	desc->private_data = remembered(&opened->map);
+#if SINCE(7, 1)
+	if (opened->map.kind == PFNLAB_SIMPLE_IOREMAP) {
+		mmap_action_simple_ioremap(desc, 0, 1ULL << 52);
+		return 0;
+	}
+#endif
 	mmap_action_remap_full(desc, desc->pgoff);
 	return 0;
 }
@@ -433,16 +444,19 @@ int pfnlab_release(struct inode *inode, struct file *file)
 /* The file to which a stacked mmap hands the VMA; NULL if the kernel has no such files. */
 static struct file *open_inner(const struct pfnlab_map *map)
 {
+	bool simple = map->kind == PFNLAB_SIMPLE_IOREMAP;
 	struct file *inner;
 
-	if (map->kind == PFNLAB_STACK_PREPARE && !SINCE(6, 19))
+	if ((simple && !SINCE(7, 1)) || (map->kind == PFNLAB_STACK_PREPARE && !SINCE(6, 19)))
 		return NULL;
 	inner = filp_open(PFNLAB_DEVICE, O_RDWR, 0);
 	if (IS_ERR(inner))
 		return inner;
-	((struct opened *)inner->private_data)->map = (struct pfnlab_map){ .mode = map->mode };
+	((struct opened *)inner->private_data)->map = (struct pfnlab_map){
+		.kind = simple ? PFNLAB_SIMPLE_IOREMAP : PFNLAB_REMAP, .mode = map->mode,
+	};
 #if SINCE(6, 19)
-	if (map->kind == PFNLAB_STACK_PREPARE)
+	if (has_mmap_prepare(map->kind))
 		inner->f_op = &prepare_operations;
 #endif
 	return inner;

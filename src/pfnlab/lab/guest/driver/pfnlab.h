@@ -41,6 +41,7 @@ enum pfnlab_kind {
 	PFNLAB_EXPORT,                /* like PFNLAB_REMAP, on PFNLAB_EXPORT_DEVICE */
 	PFNLAB_STACK,                 /* the mmap of PFNLAB_EXPORT_DEVICE hands the VMA to a file of PFNLAB_DEVICE */
 	PFNLAB_STACK_PREPARE,         /* the same, and that file has mmap_prepare; from 6.19 */
+	PFNLAB_SIMPLE_IOREMAP,        /* the same by mmap_action_simple_ioremap, from all of physical memory; from 7.1 */
 };
 
 /* The cache mode in vm_page_prot. */
