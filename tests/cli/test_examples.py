@@ -44,7 +44,7 @@ COSTLY = (
 SLOW = ("--swarm", "--guided", "@all")
 
 #: What would write files where the test runs.
-WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ", "--collect", "--script >")
+WRITING = ("pfnlab litmus copy", "pfnlab campaign new hunt", "mine.pfn", " -o ", "--collect", "--script >")
 
 #: What reads results that other commands write.
 READING = (
