@@ -487,12 +487,17 @@ def test_time_ends_a_hunt_within_a_round(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("quick", "programs", "sizes"), [(60.0, 250, [32, 64, 128, 26]), (0.0, 60, [32, 16, 8, 4])]
+    ("quick", "programs", "seconds", "sizes"),
+    [
+        (60.0, 250, None, [32, 64, 128, 26]),
+        (0.0, 60, 600.0, [32, 16, 8, 4]),
+        (0.0, 90, None, [32, 32, 26]),
+    ],
 )
 def test_parts_grow_where_programs_are_quick(
-    monkeypatch: pytest.MonkeyPatch, quick: float, programs: int, sizes: list[int]
+    monkeypatch: pytest.MonkeyPatch, quick: float, programs: int, seconds: float | None, sizes: list[int]
 ) -> None:
-    """Else they become smaller, so that time and findings end a hunt soon."""
+    """Else they become smaller where time or findings end a hunt, so that it ends soon."""
     monkeypatch.setattr("pfnlab.hunt.fuzz.hunt.QUICK", quick)
     parts, runs_of = list[range](), Hunt._runs_of
 
@@ -502,6 +507,6 @@ def test_parts_grow_where_programs_are_quick(
 
     monkeypatch.setattr(Hunt, "_runs_of", noted)
 
-    Hunt(beside_kernel("7.2"), state(*KERNEL), watched=False).run(programs=programs)
+    Hunt(beside_kernel("7.2"), state(*KERNEL), watched=False).run(programs=programs, seconds=seconds)
 
     assert sizes == list(map(len, parts))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.lab.running.pending import PendingPrograms, guest_needed
+from pfnlab.lab.running.pending import PendingPrograms, guest_needed, is_long
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 
@@ -14,34 +17,70 @@ HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"
 PLAIN = load_text(HEAD + "a = mmap bar[0:4] wc shared rw\n")
 DRIVER = load_text(HEAD + "a = mmap bar[0:4] driver remap wc shared rw\n")
 VFIO = load_text(HEAD + "a = mmap bar[0:4] vfio shared rw\n")
+RESET = load_text(HEAD + "a = mmap bar[0:4] vfio shared rw\nvfio_reset bar\n")
 HELD = load_text(HEAD + "t = thread\na = mmap bar[0:4] wc shared rw\nhold memtype_erase: munmap a\nrelease\n")
+
+
+def pending_of(programs: list[Program], **had: Program) -> PendingPrograms:
+    """A run of benches a, b and c, which ran those programs before."""
+    needs = {bench: guest_needed(program) for bench, program in had.items()}
+    return PendingPrograms(
+        programs, {bench: Counter([needs[bench]] if bench in needs else []) for bench in "abc"}
+    )
 
 
 def test_a_bench_stays_with_its_kind_of_guest() -> None:
     """The two take turns, and each boots one guest; what sorts first is begun first."""
-    pending = PendingPrograms([DRIVER, PLAIN, DRIVER, PLAIN, DRIVER])
+    pending = pending_of([DRIVER, PLAIN, DRIVER, PLAIN, DRIVER])
 
     taken = [pending.take(bench) for bench in "ababab"]
 
-    assert [(1, PLAIN), (0, DRIVER), (3, PLAIN), (2, DRIVER), (4, DRIVER), None] == taken
+    assert [(1, PLAIN), (0, DRIVER), (3, PLAIN), (2, DRIVER), None, (4, DRIVER)] == taken
 
 
 def test_a_bench_goes_on_to_what_no_other_has() -> None:
     """While another is at the many that need no special guest, it takes all the others."""
-    pending = PendingPrograms([PLAIN] * 9 + [VFIO, DRIVER, HELD])
+    pending = pending_of([PLAIN] * 9 + [VFIO, DRIVER, HELD])
 
     taken = [pending.take("ab"[number % 2]) for number in range(6)]
 
     assert [PLAIN, VFIO, PLAIN, DRIVER, PLAIN, HELD] == [entry[1] for entry in taken if entry is not None]
 
 
-def test_a_bench_helps_where_nothing_else_is_left() -> None:
-    """It would stand idle otherwise: the fullest kind is shared."""
-    pending = PendingPrograms([PLAIN] * 5)
+def test_a_bench_takes_first_what_it_has_a_guest_for() -> None:
+    """Then what nobody has, and the guest of another bench is not booted again."""
+    pending = pending_of([PLAIN, VFIO, DRIVER], a=VFIO, b=DRIVER)
 
-    taken = [pending.take(bench) for bench in "abab"]
+    assert [(1, VFIO), (0, PLAIN), None] == [pending.take("a") for _ in range(3)]
+    assert (2, DRIVER) == pending.take("b")
 
-    assert [0, 1, 2, 3] == [entry[0] for entry in taken if entry is not None]
+
+@pytest.mark.parametrize(("program", "enough"), [(PLAIN, 6), (RESET, 24)], ids=["restored", "booted"])
+def test_a_bench_helps_where_a_boot_pays(program: Program, enough: int) -> None:
+    """The more so the sooner its guest is there."""
+    taken = []
+    for count in (enough, enough + 1):
+        pending = pending_of([program] * count)
+        pending.take("a")
+        taken.append(pending.take("b"))
+
+    assert [None, (1, program)] == taken
+
+
+def test_a_bench_helps_with_a_guest_that_it_has() -> None:
+    """Even with the last program."""
+    pending = pending_of([PLAIN] * 2, a=PLAIN, b=PLAIN)
+
+    assert [(0, PLAIN), (1, PLAIN)] == [pending.take(bench) for bench in "ab"]
+
+
+def test_the_fullest_kind_is_shared() -> None:
+    """Of those that others are at."""
+    pending = pending_of([PLAIN] * 20 + [DRIVER] * 30)
+
+    taken = [pending.take(bench) for bench in "abc"]
+
+    assert [PLAIN, DRIVER, DRIVER] == [entry[1] for entry in taken if entry is not None]
 
 
 def test_schedules_of_other_processors_need_another_guest() -> None:
@@ -53,9 +92,14 @@ def test_schedules_of_other_processors_need_another_guest() -> None:
     assert guest_needed(HELD)[:-1] == guest_needed(more)[:-1]
 
 
+def test_programs_with_needs_of_their_own_take_long() -> None:
+    """They count for more guests than others."""
+    assert [False, True, True, True] == [is_long(program) for program in (PLAIN, DRIVER, VFIO, HELD)]
+
+
 def test_none_is_handed_out_after_the_end() -> None:
     """A run that is given up begins nothing."""
-    pending = PendingPrograms([PLAIN, DRIVER])
+    pending = pending_of([PLAIN, DRIVER])
 
     pending.clear()
 
@@ -64,12 +108,21 @@ def test_none_is_handed_out_after_the_end() -> None:
 
 @given(
     programs=st.lists(st.sampled_from([PLAIN, DRIVER, VFIO, HELD]), max_size=12),
-    turns=st.lists(st.sampled_from("abc"), min_size=15, max_size=15),
+    turns=st.lists(st.sampled_from("abc"), max_size=15),
 )
 def test_each_is_handed_out_once(programs: list[Program], turns: list[str]) -> None:
     """Whoever comes when, and with its own index."""
-    pending = PendingPrograms(programs)
-
-    taken = [entry for bench in turns if (entry := pending.take(bench)) is not None]
+    pending = pending_of(programs)
+    # A bench that is told that nothing is left does not come again.
+    working = {"a", "b", "c"}
+    taken = []
+    while working:
+        bench = next((bench for bench in turns if bench in working), min(working))
+        turns = turns[1:]
+        entry = pending.take(bench)
+        if entry is None:
+            working.remove(bench)
+        else:
+            taken.append(entry)
 
     assert list(enumerate(programs)) == sorted(taken, key=lambda entry: entry[0])

@@ -35,7 +35,8 @@ from pfnlab.programs.runs.observation import Reason, Run, undecided
 REPEATS = 3
 
 #: The number of programs that kernels run before differences are handled: FIRST_PART initially, then doubled
-#: after each batch that took less than QUICK seconds and halved after any other.
+#: after each batch that took less than QUICK seconds and, if time or findings end the run, halved after any
+#: other: at the end of a batch, guests wait for one another.
 FIRST_PART, QUICK = 32, 10.0
 
 
@@ -163,7 +164,7 @@ class Hunt:
                 began = time.monotonic()
                 with ahead if has_kernel and not (apart or done) else nullcontext():
                     runs = self._runs_of(drawn, places)
-                self._part = max(1, self._part * 2 if time.monotonic() - began < QUICK else self._part // 2)
+                self._part = self._next_part(time.monotonic() - began)
                 for place, weighed in zip(places, runs, strict=True):
                     if self._enough:
                         return
@@ -177,6 +178,12 @@ class Hunt:
                     if shown:
                         self._progress(state)
                 done = places.stop
+
+    def _next_part(self, took: float) -> int:
+        if took < QUICK:
+            return self._part * 2
+        ends_early = self._until is not None or self._most is not None
+        return max(1 if ends_early else FIRST_PART, self._part // 2)
 
     def _note_runs(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
         """Count the blocks that kernels reached; if they are the measure, keep programs with new ones."""

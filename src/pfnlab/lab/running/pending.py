@@ -1,8 +1,8 @@
 """A queue of programs that no guest has run yet, ordered so that few guests are booted."""
 
 import threading
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 
 from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
@@ -11,42 +11,72 @@ from pfnlab.programs.lang.ops import Program
 #: Tells kinds of guests apart; also the key by which programs are sorted.
 Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
 
+#: The number of programs that take as long as the boot of their guest; the last is for guests whose state
+#: cannot be saved.
+_BOOT, _WHOLE_BOOT = 6, 24
+
 
 class PendingPrograms:
     """The programs of a run that are still pending, by the kind of guest they need.
 
-    A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has.
-    Only if there is no such kind does it help another bench. So a kind of guest that few programs need
-    is booted only once.
+    A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench is at,
+    preferably one that it has had, then one that no bench has had. It takes another bench's kind only if so
+    many programs need it that a boot pays. So a kind of guest that few programs need is booted only once.
+
+    :param had: for each bench of the run, how many programs it has run in each kind of guest; updated
     """
 
-    def __init__(self, programs: Iterable[Program]) -> None:
+    def __init__(self, programs: Iterable[Program], had: Mapping[object, Counter[Need]]) -> None:
         self._lock = threading.Lock()
         self._kinds: dict[Need, deque[tuple[int, Program]]] = {}
+        self._had = had
         self._at: dict[object, Need] = {}
         for index, program in sorted(enumerate(programs), key=lambda entry: guest_needed(entry[1])):
             self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
 
     def take(self, bench: object) -> tuple[int, Program] | None:
-        """The next program for *bench*, with its index; None if there are no programs left."""
+        """The next program for *bench*, with its index; None if none is left, or others run the rest."""
         with self._lock:
-            if not self._kinds:
-                return None
             at = self._at.pop(bench, None)
             if at not in self._kinds:
-                others = set(self._at.values())
-                fullest = max(self._kinds, key=lambda need: len(self._kinds[need]))
-                at = next((need for need in self._kinds if need not in others), fullest)
+                at = self._next_kind(bench)
+            if at is None:
+                return None
             self._at[bench] = at
+            self._had[bench][at] += 1
             taken = self._kinds[at].popleft()
             if not self._kinds[at]:
                 del self._kinds[at]
             return taken
 
+    def _next_kind(self, bench: object) -> Need | None:
+        mine = self._had[bench]
+        had = Counter[Need]()
+        for counts in self._had.values():
+            had.update(counts)
+        others = set(self._at.values())
+        places = [
+            (need in others, need not in mine, need in had, -len(queue) * (need in others), need)
+            for need, queue in self._kinds.items()
+            if need in mine or need not in had or had[need] + len(queue) > _boot(need)
+        ]
+        return min(places)[-1] if places else None
+
     def clear(self) -> None:
         """Drop all pending programs."""
         with self._lock:
             self._kinds.clear()
+
+
+def _boot(need: Need) -> int:
+    resets = need[4]
+    return _WHOLE_BOOT if resets else _BOOT
+
+
+def is_long(program: Program) -> bool:
+    """True if *program* takes long because it holds a processor or needs a driver, vfio-pci or the slot."""
+    needs = program.needs
+    return needs.held or needs.driver or needs.vfio or needs.slot
 
 
 def guest_needed(program: Program) -> Need:

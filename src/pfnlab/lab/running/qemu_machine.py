@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.pending import PendingPrograms
+from pfnlab.lab.running.pending import Need, PendingPrograms, is_long
 from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestLike, GuestShape
@@ -38,8 +39,9 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: Programs per additional guest: a second guest is booted after this many, a third after twice as many.
-PROGRAMS_PER_GUEST = 32
+#: Programs per additional guest: a second guest is booted after this many, a third after twice as many. A
+#: program with needs of its own takes as long as several others.
+PROGRAMS_PER_GUEST, _LONG = 32, 4
 
 #: Seconds to wait for the threads of an interrupted run.
 _STOP_LIMIT = 5.0
@@ -82,7 +84,9 @@ class QemuMachine:
         label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{label}"
         self._benches: list[Bench | BenchProcess] = []
-        #: The number of programs it has been given so far.
+        #: The number of programs that each bench has run in each kind of guest.
+        self._had: dict[object, Counter[Need]] = {}
+        #: The number of programs it has been given so far, long ones counted several times.
         self._given = 0
         self._lens, self._demanded = can_look_inside() if lens is None else lens, bool(lens)
         accel = Accel.TCG if blocks else accel
@@ -159,9 +163,17 @@ class QemuMachine:
         assert self.kernel  # looked up here, before threads ask for it
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
-        pending = PendingPrograms(programs)
+        benches = self._benches_for(programs)
+        pending = PendingPrograms(
+            programs, {bench: self._had.setdefault(bench, Counter()) for bench in benches}
+        )
         results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
-        threads = self._threads(len(programs), pending, results)
+        threads = [
+            threading.Thread(
+                target=_work, args=(bench, self._shared.stop, pending, results), name=self.name, daemon=True
+            )
+            for bench in benches
+        ]
         try:
             for thread in threads:
                 thread.start()
@@ -199,14 +211,9 @@ class QemuMachine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _threads(
-        self,
-        programs: int,
-        pending: PendingPrograms,
-        results: queue.SimpleQueue[tuple[int, Run] | BaseException],
-    ) -> list[threading.Thread]:
-        self._given += programs
-        count = min(self._max_guests, programs, -(-self._given // PROGRAMS_PER_GUEST))
+    def _benches_for(self, programs: Sequence[Program]) -> list[Bench | BenchProcess]:
+        self._given += sum(_LONG if is_long(program) else 1 for program in programs)
+        count = min(self._max_guests, len(programs), -(-self._given // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
             self._benches.append(
                 BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
@@ -215,13 +222,7 @@ class QemuMachine:
             )
         self._shared.stop.clear()
         self._shared.failed_boots = 0
-        benches = sorted(self._benches, key=lambda bench: not bench.is_up)[:count]
-        return [
-            threading.Thread(
-                target=_work, args=(bench, self._shared.stop, pending, results), name=self.name, daemon=True
-            )
-            for bench in benches
-        ]
+        return sorted(self._benches, key=lambda bench: not bench.is_up)[:count]
 
     def _give_up(self, pending: PendingPrograms, threads: list[threading.Thread]) -> None:
         # No thread starts another program, and a thread waiting for a guest loses that guest.
@@ -234,7 +235,7 @@ class QemuMachine:
         for thread in threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
-        self._benches = []
+        self._benches, self._had = [], {}
 
 
 def _work(
