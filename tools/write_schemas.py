@@ -37,6 +37,7 @@ from pfnlab.present.report.affected import AffectsResult
 from pfnlab.present.report.bug_entry import BugEntry
 from pfnlab.present.report.bug_list import BugList
 from pfnlab.present.report.bug_search import BugFindings
+from pfnlab.present.report.patch_review import PatchReview
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
@@ -47,6 +48,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "sche
 RESULTS: dict[str, type[PrintedStruct]] = {
     "check": CheckResult,
     "review": ReviewResult,
+    "review-patch": PatchReview,
     "kernels-diff-model": RulesBetween,
     "bisect": BisectResult,
     "run": PrintedRun,

@@ -28,6 +28,7 @@ from evidence.pages.not_modelled import not_modelled
 from evidence.pages.policies_review import policies_review
 from evidence.pages.posted_reviews_page import page as posted_reviews
 from evidence.pages.profiles_page import profiles_data, profiles_page
+from evidence.pages.reviewing_page import page as reviewing
 from evidence.pages.sizes_page import page as sizes
 from evidence.pages.sweeps_page import page as sweeps
 from evidence.pages.walkers_page import page as walkers
@@ -58,6 +59,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "not-modelled": lambda _: not_modelled(),
     "sizes": lambda _: sizes(),
     "posted-reviews": lambda _: posted_reviews(),
+    "reviewing": lambda _: reviewing(),
     "sweeps": lambda _: sweeps(),
     "hunts": lambda _: hunts(),
 }

@@ -111,6 +111,8 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param properties: the ``check`` properties that it violates
     :param new: the property that would detect it, if it does not exist yet
     :param bugs: its rows in docs/bugs.md
+    :param functions: the kernel functions whose change has it, or of which it is known
+    :param rules: the sections of docs/semantics that it violates, or that describe it
     :param program: a program in pfnlab's library that concerns it
     :param reviews: its reviews
     :param not_reviewed: why it has no review, if it has none
@@ -130,6 +132,8 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     properties: tuple[str, ...] = ()
     new: str = ""
     bugs: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     program: str = ""
     reviews: tuple[PostedReview, ...] = msgspec.field(default=(), name="review")
     not_reviewed: str = ""

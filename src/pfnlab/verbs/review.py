@@ -1,5 +1,8 @@
 """Review a design: report what it newly breaks, fixes, costs and changes, compared with a base.
 
+With --patch, read a mailed patch without building it: list the functions it touches, their rules, what went
+wrong there before, the questions of a review, and the command that builds and compares it.
+
 Exit codes: 0 all core questions answered and nothing newly broken, 1 something is newly broken, 2 misuse, 3
 the core questions were cut off.
 """
@@ -10,21 +13,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say
+from pfnlab.base.errors import Misuse
+from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.checker.review.review_result import ReviewResult
+    from pfnlab.present.report.patch_review import PatchReview
 
 
 class ReviewRequest(Request, frozen=True, kw_only=True):
     design: Annotated[
-        str,
+        str | None,
         Option(
             "A policy file, changes to the base (flush=first_vma,mseal=off), or a model.",
             "DESIGN",
             positional=True,
         ),
-    ]
+    ] = None
+    patch: Annotated[
+        Path | None,
+        Option("Review this mail of git format-patch, mbox or diff (- for standard input).", "FILE"),
+    ] = None
     base: Annotated[str | None, Option("Model to compare with. Default: the newest.", "MODEL")] = None
     seconds: Annotated[
         float, SECONDS._replace(help="Start no new question after this many seconds.", metavar="S")
@@ -37,11 +46,30 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
     as_json: AsJson = False
 
 
-def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
-    """Review a design.
+def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult | PatchReview]:
+    """Review a design, or a patch.
 
-    :raises Misuse: if the design or base does not exist, or the saved answers belong to another review
+    :raises Misuse: if the design or base does not exist, the saved answers belong to another review, or the
+        file is not a patch
     """
+    if request.patch is not None:
+        yield _of_patch(request, request.patch)
+    elif request.design is not None:
+        yield _of_design(request, request.design, say)
+    else:
+        raise Misuse("nothing to review: write a DESIGN, e.g. flush=first_vma, or --patch FILE")
+
+
+def _of_patch(request: ReviewRequest, path: Path) -> PatchReview:
+    from pfnlab.lab.building.mailed_patches import read_mailed
+    from pfnlab.present.report.patch_review import PatchReview
+
+    refuse_ineffective(request, "--patch", "builds and runs nothing", takes=("patch", "as_json"))
+    is_stdin = str(path) == "-"
+    return PatchReview.of(read_mailed(None if is_stdin else path), "FILE" if is_stdin else str(path))
+
+
+def _of_design(request: ReviewRequest, design_word: str, say: Say) -> ReviewResult:
     from contextlib import ExitStack
 
     from pfnlab.base.processes import processors
@@ -52,7 +80,7 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
     from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 
-    base, design = (model_of(name_machine(spec)) for spec in models_reviewed(request.design, request.base))
+    base, design = (model_of(name_machine(spec)) for spec in models_reviewed(design_word, request.base))
     pieces = plan()
     with ExitStack() as stack:
         head = ReviewHead.of(base, design, pieces)
@@ -69,7 +97,7 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
             known, keep = known | kept.known, kept.keep
         work = stack.enter_context(working(f"reviewing model:{design.spec}"))
         work.expect(len(pieces) - len(known))
-        yield review(
+        return review(
             *(base, design),
             seconds=request.seconds,
             jobs=request.jobs or processors(),

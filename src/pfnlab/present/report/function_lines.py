@@ -27,7 +27,7 @@ def function_says(one: KernelFunction) -> Iterator[str]:
         yield f"Replaced by: {one.replaced_by}."
     yield f"Rules: {', '.join(titled_rule(number) for number in one.rules)}."
     if one.bugs:
-        yield f"Bugs: {', '.join(_named_bug(number) for number in one.bugs)}."
+        yield f"Bugs: {', '.join(named_bug(number) for number in one.bugs)}."
 
 
 def titled_rule(number: str) -> str:
@@ -35,7 +35,8 @@ def titled_rule(number: str) -> str:
     return f"{number} {find_rule(number).title}"
 
 
-def _named_bug(number: str) -> str:
+def named_bug(number: str) -> str:
+    """A bug with its short name and the release that fixed it: ``A06 partial-munmap (fixed in 6.16)``."""
     found = bug(number)
     fixed = found.dated.mended
     return " ".join(filter(None, (number, found.title, f"(fixed in {fixed})" if fixed else "")))

@@ -159,7 +159,9 @@ def _functions(word: str) -> Iterator[WordMeaning]:
 
     if (one := kernel_functions().get(word.removesuffix("()").casefold())) is not None:
         kind = ", ".join(filter(None, ("kernel function", releases_of(one))))
-        yield WordMeaning(kind, one.name, tuple(function_says(one)), f"pfnlab help {one.rules[0]}")
+        yield WordMeaning(
+            kind, one.name, tuple(function_says(one)), f"pfnlab help {shell_word(one.rules[0])}"
+        )
 
 
 def _bugs(word: str) -> Iterator[WordMeaning]:

@@ -1,0 +1,52 @@
+"""``pfnlab review --patch``: exit codes, JSON, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from asking import Ask
+from for_each import for_each
+
+MAILS = Path(__file__).parents[1] / "present" / "report" / "posted_mails"
+
+
+def test_a_patch_is_answered_in_text_and_json(ask: Ask) -> None:
+    """With exit code 0: nothing was built or judged."""
+    text = ask("review", "--patch", str(MAILS / "T01-stable.mbox"))
+    printed = ask("review", "--patch", str(MAILS / "T01-stable.mbox"), "--json")
+
+    assert (0, 0) == (text.code, printed.code)
+    assert "unmap_region (changed)" in text.out
+    assert "pfnlab-patch-review/1" == json.loads(printed.out)["format"]
+
+
+def test_a_patch_elsewhere_is_one_line(ask: Ask, tmp_path: Path) -> None:
+    """It is not misuse."""
+    path = tmp_path / "slub.patch"
+    path.write_text(
+        "--- a/mm/slub.c\n+++ b/mm/slub.c\n@@ -1 +1 @@ int slab_init(void)\n-\told();\n+\tnew();\n"
+    )
+    answer = ask("review", "--patch", str(path))
+
+    assert (0, 1) == (answer.code, answer.out.count("\n"))
+    assert "1 patch, no function of PFN mappings touched, 1 other function changed.\n" == answer.out
+
+
+@for_each(
+    ("words", "says"),
+    [
+        (("--patch", "README"), "is not a patch"),
+        (("--patch", "README", "--base", "7.2"), "--patch builds and runs nothing: drop --base"),
+        (("flush=none", "--patch", "README"), "--patch builds and runs nothing: drop DESIGN"),
+        ((), "nothing to review: write a DESIGN, e.g. flush=first_vma, or --patch FILE"),
+    ],
+)
+def test_misuse_is_one_line(ask: Ask, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    """With exit code 2."""
+    readme = tmp_path / "README"
+    readme.write_text("A text.\n")
+    answer = ask("review", *(str(readme) if word == "README" else word for word in words))
+
+    assert (2, 1) == (answer.code, answer.err.count("\n"))
+    assert says in answer.err

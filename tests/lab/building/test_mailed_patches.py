@@ -1,0 +1,148 @@
+"""Patches as they are mailed: the functions that their hunks change and call."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+from for_each import for_each
+
+from pfnlab.base.errors import Misuse
+from pfnlab.lab.building import mailed_patches
+from pfnlab.lab.building.mailed_patches import MailedPatches, read_mailed
+
+DIFF = """\
+--- a/mm/memory.c
++++ b/mm/memory.c
+@@ -10,4 +10,4 @@ static void zap_one(struct vma *vma,
+ \tint left;
+
+-\told_call(vma);
++\tnew_call(vma, left);
+ \tsame_call(vma);
+"""
+
+HEAD = """\
+From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001
+From: A Developer <dev@example.org>
+Subject: [PATCH 1/2] mm: a long
+ subject
+"""
+
+
+def read(tmp_path: Path, text: str | bytes) -> MailedPatches:
+    """The patches in a file with this text."""
+    path = tmp_path / "mail"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return read_mailed(path)
+
+
+@for_each(
+    ("text", "patches", "subjects"),
+    [
+        (DIFF, 1, []),
+        (f"{HEAD}\nText.\n---\n{DIFF}-- \n2.47.1\n", 1, ["[PATCH 1/2] mm: a long subject"]),
+        (f"{HEAD}\n{DIFF}\n{HEAD}\n{DIFF}".replace("1/2", "?/2"), 2, ["[PATCH ?/2] mm: a long subject"] * 2),
+        (
+            f"{HEAD}\n> @@ -1,1 +1,1 @@\n> -quoted()\n\n{HEAD}\n{DIFF}",
+            1,
+            ["[PATCH 1/2] mm: a long subject"],
+        ),
+        (f"{HEAD}\r\n{DIFF}".replace("\n", "\r\n"), 1, ["[PATCH 1/2] mm: a long subject"]),
+        (
+            f"From x Mon\nSubject: =?utf-8?q?mm=3A_f=C3=BCr?=\n\n{DIFF}",
+            1,
+            ["mm: für"],
+        ),
+        (f"From x Mon\nSubject: =?no-such?q?x?=\n\n{DIFF}", 1, ["=?no-such?q?x?="]),
+    ],
+)
+def test_a_mail_an_mbox_and_a_bare_diff(tmp_path: Path, text: str, patches: int, subjects: list[str]) -> None:
+    """A mail without a change, e.g. an answer, does not count."""
+    found = read(tmp_path, text)
+
+    assert patches == found.patches
+    assert subjects == found.subjects
+    assert ["zap_one"] == list(found.changed)
+    assert ["old_call", "new_call"] == list(found.called)
+    assert ["mm/memory.c"] == list(found.files)
+
+
+@for_each("encoding", ["quoted-printable", "base64"])
+def test_an_encoded_body(tmp_path: Path, encoding: str) -> None:
+    """Lines that the encoding has cut are joined."""
+    body = (
+        DIFF.replace("\tnew", "\t=\nnew").replace("- \t", "-=09")
+        if encoding == "quoted-printable"
+        else base64.encodebytes(DIFF.encode()).decode()
+    )
+    found = read(tmp_path, f"{HEAD}Content-Transfer-Encoding: {encoding}\n\n{body}")
+
+    assert ["zap_one"] == list(found.changed)
+    assert "new_call" in found.called
+
+
+@for_each(
+    ("lines", "changed", "called"),
+    [
+        # A definition in the hunk ends what the hunk's head says.
+        ([" static int second(int a)", " {", "+\tcall(a);"], ["second"], ["call"]),
+        # A function that is added, and one whose name has a line of its own.
+        ([" }", "+static int", "+added(int a,", "+      int b)", "+{", "+}"], ["added"], []),
+        # What follows the end of a function belongs to none.
+        ([" }", " ", "+#define MAP(a) call(a)"], ["MAP"], ["call"]),
+        ([" }", "+EXPORT_SYMBOL(first);"], [], ["EXPORT_SYMBOL"]),
+        # Neither a label nor a declaration is a definition, nor is a word of the language a call.
+        (["+out:", "+\tif (a) return (b);"], ["first"], []),
+        ([" int declared(int a);", "+\tcall (a);"], ["first"], ["call"]),
+        (["-}"], ["first"], []),
+    ],
+)
+def test_the_functions_of_a_hunk(
+    tmp_path: Path, lines: list[str], changed: list[str], called: list[str]
+) -> None:
+    """By its head, and by the definitions in it."""
+    old = sum(line[0] in " -" for line in lines)
+    new = sum(line[0] in " +" for line in lines)
+    hunk = f"@@ -1,{old} +1,{new} @@ int first(void)\n" + "\n".join(lines)
+    found = read(tmp_path, f"--- a/mm/x.c\n+++ b/mm/x.c\n{hunk}\n")
+
+    assert changed == list(found.changed)
+    assert called == list(found.called)
+
+
+@for_each("text", ["", "a log line\n", HEAD, "--- a/x\n+++ b/x\n", DIFF.split("@@")[0], "\0" * 100])
+def test_a_file_without_a_change_is_refused(tmp_path: Path, text: str) -> None:
+    """In one line."""
+    with pytest.raises(Misuse, match=r"mail is not a patch: it has no hunk") as refusal:
+        read(tmp_path, text)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_cut_hunk_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """Nothing is applied."""
+    found = read(tmp_path, DIFF.replace("-10,4 +10,4", "-10,400 +10,400") + f"From x Mon\n\n{DIFF}")
+
+    assert ["zap_one"] == list(found.changed)
+
+
+def test_names_and_subjects_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a hostile mailbox needs no memory."""
+    monkeypatch.setattr(mailed_patches, "MOST_NAMES", 3)
+    monkeypatch.setattr(mailed_patches, "MOST_SUBJECTS", 2)
+    found = read(
+        tmp_path,
+        "".join(f"{HEAD}\n{DIFF}".replace("_call", f"_call{number}") for number in range(9)),
+    )
+
+    assert (9, 2, 3) == (found.patches, len(found.subjects), len(found.called))
+
+
+def test_a_mailbox_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the limit, and what to give instead."""
+    monkeypatch.setattr(mailed_patches, "MOST_RECORDED", 1 << 10)
+
+    with pytest.raises(Misuse, match=re.escape("mail: it is larger than 1 KiB: give single patches")):
+        read(tmp_path, DIFF * 20)
