@@ -64,7 +64,7 @@ def page() -> str:
 
 
 def _weight(one: KernelFunction) -> int:
-    """How much went wrong in a function; more if patches of today can touch it, and if it is new."""
+    """A weight for the faults of a function; more if patches of today can touch it, and if it is new."""
     wrong = len(_rows(one)) + len(one.bugs)
     return wrong + _OF_NEWEST * one.is_in(CONFIRMED[-1]) + _NEW * bool(one.replaces)
 

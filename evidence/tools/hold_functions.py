@@ -38,7 +38,7 @@ Told = TypeVar("Told")
 
 
 class Source(NamedTuple):
-    """What the tool needs of a tree.
+    """The parts of a tree that the tool needs.
 
     :param defined: the files that define each function
     :param mentions: the functions whose bodies mention each of our functions

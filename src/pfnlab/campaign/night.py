@@ -1,4 +1,4 @@
-"""A nightly hunt: each day is a campaign of its own, e.g. ``hunt-2026-10-04``, all in one store.
+"""A nightly hunt: each day is a separate campaign, e.g. ``hunt-2026-10-04``, all in one store.
 
 A night takes one kernel of the archive and draws other programs than the nights before. Findings of earlier
 nights are known, and so are those in the folders that the file names; machines may have other versions. The

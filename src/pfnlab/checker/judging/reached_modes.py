@@ -79,7 +79,7 @@ class ReachedModes:
     def _reached_free(self, process: str, span: Span, step: Step) -> str:
         """The page that a task reached without an entry, if its frame was removed from all mappings since.
 
-        The entry is gone, so the access used a translation that the owner was told nobody has.
+        The entry is gone, so the access used a translation that should no longer exist.
         """
         page = Span(span.name, span.start, span.start + 1)
         if step.ptes is None or _shown(step.ptes, process, page) is not None:

@@ -140,7 +140,7 @@ class Hunt:
 
     @property
     def _is_late(self) -> bool:
-        """True if nothing new is started any more."""
+        """True if nothing new is started from now on."""
         return self._until is not None and time.monotonic() >= self._until
 
     @property

@@ -1,7 +1,7 @@
 """Reviews a patch without a policy: the same questions to the kernel with it and without it, both judged.
 
-A property is newly broken if a program violates it on the patched kernel and not on the other, twice. What
-both violate is the base's, and nothing is said of the patch.
+A property is newly broken if a program violates it on the patched kernel and not on the other, twice. A
+violation on both is the base's, and is only counted.
 """
 
 import re
@@ -220,7 +220,7 @@ class _KernelReview:
 
 
 def _answers(one: ReviewedMachine, programs: Sequence[Program]) -> list[_Answer]:
-    """The judged runs of programs; a guest that is lost without an alarm is given the program once more."""
+    """The judged runs of programs; a program that lost its guest without an alarm is run again."""
     runs = one.machine.run(programs)
     for at, run in enumerate(runs):
         if run.lost is not None and run.alarm is None:

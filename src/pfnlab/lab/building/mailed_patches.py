@@ -1,4 +1,4 @@
-"""Patches as they are mailed: `git format-patch`, an mbox as b4 saves it, or a bare diff.
+"""Mailed patches: `git format-patch`, an mbox as b4 saves it, or a bare diff.
 
 Nothing is applied, so a patch may be incomplete. A mailbox is read line by line, in bounded memory.
 """

@@ -292,7 +292,7 @@ class Guest:
         return self._slot
 
     def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
-        """Write a core of the kernel to the new file *core*, stopping it meanwhile; LostGuest on failure."""
+        """Write a core of the kernel to the new file *core* while it is stopped; LostGuest on failure."""
         dump_memory(self._folder / "qmp", core, form)
 
     @property

@@ -1,4 +1,4 @@
-"""The review of a mailed patch: which functions it touches, and what is known and asked of each.
+"""The review of a mailed patch: the functions it touches, with rules, bugs and questions for each.
 
 Nothing is built: this is what a reviewer should know before reading the patch.
 """
@@ -58,7 +58,7 @@ class PostedRow(msgspec.Struct, frozen=True, kw_only=True):
     :param thread: the number of its thread
     :param versions: the posted versions that have it; empty if kernels have it
     :param scenario: how it happens
-    :param rules: the sections of the rules behind it
+    :param rules: the sections of the rules for it
     """
 
     number: str
@@ -82,7 +82,7 @@ class AskedProperty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-review/1"):
-    """What is known of the functions that a mailed patch touches.
+    """The rules, bugs and questions for the functions that a mailed patch touches.
 
     :param patches: the number of patches in the file
     :param subjects: their subjects, as far as they have one, at most 100
@@ -153,7 +153,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             yield from _row("posted", one.rows)
             yield from _row("asked", one.asks)
         if self.rows:
-            yield from ("", "What went wrong in posted patches (pfnlab discussions show R11)")
+            yield from ("", "Faults of posted patches (pfnlab discussions show R11)")
             for row in self.rows:
                 where = " ".join(filter(None, (row.thread, ", ".join(row.versions))))
                 said = f"{where}: {row.scenario} Rules: {', '.join(map(titled_rule, row.rules))}."
