@@ -55,7 +55,7 @@ def test_a_new_hunt_can_be_checked(folder: Path, ask: Ask) -> None:
     answer = ask("campaign", "run", "--check", "hunt.toml")
 
     assert (0, "hunt: 13 shards, 13 on real kernels") == (answer.code, answer.out.splitlines()[0])
-    assert "  every day: a campaign of its own, on the next kernel of the archive" in answer.out.splitlines()
+    assert "  every day: a separate campaign, on the next kernel of the archive" in answer.out.splitlines()
     assert not (folder / "hunt").exists()
 
 

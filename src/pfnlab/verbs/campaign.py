@@ -155,7 +155,7 @@ def _plan_lines(request: ShardsRequest) -> Iterator[str]:
     yield (f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} on real kernels")
     if plan.nightly is not None:
         kernel = "the next kernel of the archive" if plan.nightly.kernel == NEXT else plan.nightly.kernel
-        yield (f"  every day: a campaign of its own, on {kernel}")
+        yield (f"  every day: a separate campaign, on {kernel}")
     for task, count in Counter(shard.task for shard in shards).items():
         first = next(shard for shard in shards if shard.task == task)
         what = one_line(what_it_does(task, first.work))
