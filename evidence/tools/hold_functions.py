@@ -38,7 +38,7 @@ Told = TypeVar("Told")
 
 
 class Source(NamedTuple):
-    """What the tool needs of a tree.
+    """The functions of a tree, and their callers.
 
     :param defined: the files that define each function
     :param mentions: the functions whose bodies mention each of our functions

@@ -117,7 +117,7 @@ class KernelFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         }
 
     def is_in(self, series: str) -> bool:
-        """Whether a release has the function."""
+        """True if a release has the function."""
         return series in Releases.of(self.releases)
 
 
