@@ -38,7 +38,7 @@ Told = TypeVar("Told")
 
 
 class Source(NamedTuple):
-    """The parts of a tree that the tool needs.
+    """The functions of a tree, and their callers.
 
     :param defined: the files that define each function
     :param mentions: the functions whose bodies mention each of our functions

@@ -64,7 +64,7 @@ def read_mailed(path: Path | None) -> MailedPatches:
     :param path: None for standard input
     :raises Misuse: if it cannot be read, is larger than 256 MiB, or contains no change
     """
-    reader = _Reader()
+    reader = _MailReader()
     for line in _lines(path):
         reader.take(line)
     reader.end_mail()
@@ -89,7 +89,7 @@ def _lines(path: Path | None) -> Iterator[bytes]:
     yield rest
 
 
-class _Reader:
+class _MailReader:
     """Reads the lines of a mailbox in one pass."""
 
     def __init__(self) -> None:
