@@ -59,9 +59,9 @@ def test_functions_that_change_come_before_those_called() -> None:
 @for_each(
     ("mail", "command"),
     [
-        ("T02-v5", "pfnlab try 7.3 --like 7.3 --patch mail"),
+        ("T02-v5", "pfnlab try 7.3 --patch mail"),
         # Its function exists up to 6.19 only.
-        ("T03-repost", "pfnlab try 6.19 --like 6.19 --patch mail"),
+        ("T03-repost", "pfnlab try 6.19 --patch mail"),
     ],
 )
 def test_the_command_builds_a_series_that_has_the_functions(mail: str, command: str) -> None:

@@ -126,7 +126,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             others=len([name for name in found.changed if name not in names]),
             rows=rows,
             questions=tuple(_questions(touched)),
-            command=shell_line(("pfnlab", "try", series, "--like", series, "--patch", name)),
+            command=shell_line(("pfnlab", "try", series, "--patch", name)),
         )
 
     def __str__(self) -> str:
