@@ -165,7 +165,10 @@ def test_a_mistake_says_what_to_write(words: tuple[str, ...], says: str) -> None
         (("kernels-list",), "no verb 'kernels-list': did you mean kernels?"),
         (("zzz",), "no verb 'zzz': `pfnlab --help` lists them"),
         (("--colour", "run"), "pfnlab has no option --colour: `pfnlab --help` lists them"),
-        (("try", "linux"), "--like is missing: write pfnlab try [OPTIONS] TREE --like VERSION"),
+        (
+            ("bisect", "A06", "--bad", "qemu:6.1"),
+            "--good is missing: write pfnlab bisect [OPTIONS] PROGRAM|PROPERTY|BUG --good VERSION",
+        ),
         (("kernels", "--mirror"), "--mirror needs a value: write --mirror URI"),
         (
             ("kernels", "diff", "a", "b", "c"),

@@ -28,7 +28,7 @@ def test_each_argument_of_each_tool_was_decided_on() -> None:
 
     assert {
         "run": ["programs", "on", "full", "steps", "trace", "compare"],
-        "review": ["design", "base", "seconds"],
+        "review": ["design", "patch", "base", "seconds"],
         "explain": ["words", "errno", "kernel", "long"],
         "bugs_list": ["kind", "breaks", "discussion", "series", "reach", "cve", "log"],
         "bugs_find": ["words", "all"],

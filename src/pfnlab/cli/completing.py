@@ -43,6 +43,7 @@ BY_METAVAR: dict[str, Values] = {
     "PROPERTY": values.properties,
     "AUTHOR": values.claim_authors,
     "CAMPAIGN.toml": values.paths(".toml"),
+    "CAMPAIGN.toml|hunt": values.paths(".toml"),
     "VERDICT": values.words(
         *("differs", "violated", "alarm", "unexpected", "lost"),
         *("agrees", "holds", "undecided", "unstable", "complete"),

@@ -64,7 +64,7 @@ def _of_patch(request: ReviewRequest, path: Path) -> PatchReview:
     from pfnlab.lab.building.mailed_patches import read_mailed
     from pfnlab.present.report.patch_review import PatchReview
 
-    refuse_ineffective(request, "--patch", "builds and runs nothing", takes=("patch", "as_json"))
+    refuse_ineffective(request, "--patch", "builds and runs nothing", takes=("patch", "seconds", "as_json"))
     is_stdin = str(path) == "-"
     return PatchReview.of(read_mailed(None if is_stdin else path), "FILE" if is_stdin else str(path))
 

@@ -156,13 +156,13 @@ def _reviewed(
 
     tree, guests = request.tree, request.jobs or processors()
     name = tree.name or tree.resolve().name or str(tree)
-    with ExitStack() as open_machines:
+    with ExitStack() as machines:
         kernels = []
         for label, files in ((name, ()), (f"{name} with the patch", request.patch)):
             with working(f"building {label}"):
                 kernels.append(kernel_of_tree(tree, files, request.config, like, say))
         base, patched = (
-            open_machines.enter_context(
+            machines.enter_context(
                 QemuMachine(
                     one.kernel,
                     guests=guests,

@@ -236,7 +236,10 @@ class _Judging:
         broken: dict[str, str] = {}
         unjudged = self._unjudged[number]
         held = unjudged in (Unjudged.HELD_MODEL, Unjudged.HELD_KERNEL)
-        self._modes.look(number, op, held=held)
+        revoked = None
+        if op is not None and isinstance(op.call, UnmapMappingRange) and step.result == "ok":
+            revoked = op.call.span
+        self._modes.look(number, op, held=held, revoked=revoked)
         if unjudged is not None:
             for question in events_broken(SeenMoment(step, history, self._layout)):
                 broken.setdefault(question.name, question.asks)

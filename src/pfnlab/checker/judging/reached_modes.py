@@ -11,7 +11,6 @@ from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.observed_spaces import Layout
 from pfnlab.checker.scopes.modes import FrameReach, agree, differing
 from pfnlab.checker.scopes.moment import FrameMode
-from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Op, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import CachedTranslations, PteSeen, Run, Step
@@ -37,11 +36,12 @@ class ReachedModes:
         self._revoked: list[tuple[int, Span]] = []
         self.told_free = ""
 
-    def look(self, number: int, op: Op | None, *, held: bool) -> None:
+    def look(self, number: int, op: Op | None, *, held: bool, revoked: Span | None = None) -> None:
         """Observe a step; earlier steps must have been observed.
 
         :param held: whether a processor is held after the step; if not, only stale translations can be told
             from entries
+        :param revoked: the device pages that the step removed from all mappings, if any
         """
         step = self._run.steps[number]
         tlbs = self._run.tlbs[number] if number < len(self._run.tlbs) else ()
@@ -52,8 +52,8 @@ class ReachedModes:
             process = self._history.process(op.task)
             found += self._answered(process, op.call.span)
             self.told_free = self._reached_free(process, op.call.span, step)
-        if held and step.result == "ok" and op is not None and isinstance(op.call, UnmapMappingRange):
-            self._revoked.append((len(self._had), op.call.span))
+        if held and revoked is not None:
+            self._revoked.append((len(self._had), revoked))
         self._had = [*(self._had if held else ()), step.ptes or ()]
         pages = [page for one in found for page in _single_pages(one)]
         differ = differing(self._entries(), pages) if pages else []

@@ -51,7 +51,7 @@ class TouchedFunction(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[str, ...]
 
 
-class PostedRow(msgspec.Struct, frozen=True, kw_only=True):
+class PostedDefectRow(msgspec.Struct, frozen=True, kw_only=True):
     """A defect of a posted patch.
 
     :param number: its number, e.g. ``R11``
@@ -97,7 +97,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     subjects: tuple[str, ...]
     functions: tuple[TouchedFunction, ...]
     others: Count
-    rows: tuple[PostedRow, ...]
+    rows: tuple[PostedDefectRow, ...]
     questions: tuple[AskedProperty, ...]
     command: str
 
@@ -107,7 +107,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         touched = [kernel_functions()[name] for name in _touched(found)]
         names = {one.name for one in touched}
         rows = tuple(
-            PostedRow(
+            PostedDefectRow(
                 number=defect.number,
                 thread=thread.number,
                 versions=defect.versions,
