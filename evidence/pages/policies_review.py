@@ -161,7 +161,7 @@ def _costs(result: ReviewResult) -> Iterator[str]:
             named = [cost.operation for cost in result.costs if cost.kind == kind and getattr(cost, which)]
             if named:
                 yield f"{word} {kind}: {', '.join(named)}"
-    base, design = result.bytes_per_vma
+    base, design = result.bytes_per_vma or (0, 0)
     if base != design:
         yield f"bytes in each VMA: {base} to {design}"
     for field in dict.fromkeys(change.field for change in result.changes):

@@ -202,6 +202,13 @@ def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
     assert f"# {tree} against the kernel without the patch\n" in report
 
 
+def test_a_limit_that_limits_nothing_is_refused(ask: Ask, tree: Path) -> None:
+    """Only the review of two kernels has one."""
+    answer = ask("try", tree, *OPTIONS, "--seconds", 5)
+
+    assert (130, True) == (answer.code, "drop --seconds" in answer.err)
+
+
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tree: Path) -> Path:
     """A machine without any program that a build needs, and a folder of programs there."""

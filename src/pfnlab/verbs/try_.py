@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
+    SECONDS,
     AccelOf,
     AsJson,
     JobsOf,
@@ -61,7 +62,10 @@ class TryRequest(Request, frozen=True, kw_only=True):
     programs: Annotated[int, Option("Number of random programs.", "N", min=1)] = 200
     seed: SeedOf = 7
     seconds: Annotated[
-        float, Option("Time limit for the review of a patch without a policy, in seconds.", "S", min=1)
+        float,
+        SECONDS._replace(
+            help="Start no new programs in a review of kernels after this many seconds.", metavar="S"
+        ),
     ] = 480.0
     litmus: LitmusOf = None
     output: ReportFile = None
@@ -98,6 +102,9 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
         refuse_ineffective(request, "--patch without a policy", "reviews two kernels", but="programs seed")
         yield from _reviewed(request, like, patches, accel, say)
         return
+    refuse_ineffective(
+        request, "without a --patch, or with a policy, try", "compares with a model", but="seconds"
+    )
     programs = Programs.of(request.litmus, request.programs, request.seed)
     reviewed = None
     if policies:

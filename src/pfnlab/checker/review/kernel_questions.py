@@ -7,6 +7,8 @@ entries, the flush and the reverse map are in different states, instead of searc
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from pfnlab.base.errors import ProgramError
 from pfnlab.checker.review.grounds import GROUNDS, KINDS, NEIGHBOURS, ground, header, setup, used_areas
 from pfnlab.checker.review.pairs import OperationPair, claims, owners
@@ -37,16 +39,24 @@ CORE = 3
 
 
 class KernelQuestion(NamedTuple):
-    """A program of a review.
+    """A program of a review, which is made when it is asked for, because there are tens of thousands.
 
     :param stage: the index of its stage in :data:`STAGES`
+    :param begin: the program, or its beginning if there are *ops*
     :param where: the mappings, in words
+    :param ops: the operations after the beginning
     """
 
     stage: int
-    program: Program
+    begin: Program
     where: str
     form: Form = "sequence"
+    ops: tuple[Op, ...] = ()
+
+    @property
+    def program(self) -> Program:
+        """The whole program, without areas that it does not use."""
+        return used_areas(msgspec.structs.replace(self.begin, ops=(*self.begin.ops, *self.ops)))
 
 
 def kernel_questions() -> Iterator[KernelQuestion]:
@@ -79,8 +89,7 @@ def _sequences(stage: int, numbers: Sequence[int], *, failing: bool) -> Iterator
 
 
 def _sequence(stage: int, at: int, ops: tuple[Op, ...]) -> KernelQuestion:
-    program = ground(at).program_of(ops, "", "")
-    return KernelQuestion(stage, used_areas(program), ground(at).name)
+    return KernelQuestion(stage, ground(at).program, ground(at).name, ops=ops)
 
 
 def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
@@ -99,4 +108,4 @@ def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
         except ProgramError:
             continue
         where = f"{pair.kind.name}, {pair.neighbour.name}"
-        yield KernelQuestion(stage, used_areas(program), where, "schedule")
+        yield KernelQuestion(stage, program, where, "schedule")

@@ -12,7 +12,7 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground, used_areas
+from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground, op_lines, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
 from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
@@ -40,8 +40,7 @@ from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
 from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
-from pfnlab.programs.lang.ops import Op, Program
-from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -352,5 +351,4 @@ class _Teller:
             yield Change(word, field, base, design, times, self._lines(way))
 
     def _lines(self, way: Sequel) -> str:
-        ops: tuple[Op, ...] = (*ground(way.ground).program.ops, *way.ops)
-        return "\n".join(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)
+        return op_lines((*ground(way.ground).program.ops, *way.ops))

@@ -127,7 +127,8 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     :param repaired: properties that the base violates and the design does not
     :param same: properties that both violate
     :param costs: the operations whose costs differ
-    :param bytes_per_vma: the size of a tracker's data in every VMA, in bytes, for base and design
+    :param bytes_per_vma: the size of a tracker's data in every VMA, in bytes, for base and design; null for
+        kernels, whose policies are unknown
     :param changes: differences in results, output or observed state
     :param differs: the number of states and pairs in which the two differ, by kind of mapping
     :param cut: the stages that were not completed
@@ -144,7 +145,7 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     repaired: tuple[Broken, ...]
     same: tuple[SameViolation, ...]
     costs: tuple[OperationCost, ...] = msgspec.field(name="cost")
-    bytes_per_vma: tuple[int, int]
+    bytes_per_vma: tuple[int, int] | None
     changes: tuple[Change, ...] = msgspec.field(name="changed")
     verdict: Annotated[ReviewVerdict, ALWAYS] = "clean"
     cut: Annotated[tuple[str, ...], ALWAYS] = ()
@@ -169,8 +170,8 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     @property
     def is_unchanged(self) -> bool:
         """True if the two behaved the same in everything tried, at the same cost."""
-        base, design = self.bytes_per_vma
-        return base == design and not (self.broken or self.repaired or self.costs or self.changes)
+        same_size = self.bytes_per_vma is None or len(set(self.bytes_per_vma)) == 1
+        return same_size and not (self.broken or self.repaired or self.costs or self.changes)
 
     @property
     def outcome(self) -> Outcome:

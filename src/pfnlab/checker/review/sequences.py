@@ -181,7 +181,7 @@ class SideBySideModels:
         if base.result != design.result:
             _count(found.changed, (word, "result", base.result, design.result), way)
         if base.log != design.log:
-            _count(found.changed, (word, "log", _last(base), _last(design)), way)
+            _count(found.changed, (word, "log", last_message(base.log), last_message(design.log)), way)
         if base.seen != design.seen and STUCK not in (base.result, design.result):
             self._seen(base, design, word, way)
         for kind, one, other in zip(COST_KINDS, base.costs, design.costs, strict=True):
@@ -221,9 +221,9 @@ class SideBySideModels:
         reasons[str(unknown)] = reasons.get(str(unknown), 0) + 1
 
 
-def _last(step: StepVerdict) -> str:
-    """The last message, without its range."""
-    return _RANGE.sub("[mem ...]", step.log[-1]) if step.log else ""
+def last_message(log: Sequence[str]) -> str:
+    """The last message, without its range; empty if there is none."""
+    return _RANGE.sub("[mem ...]", log[-1]) if log else ""
 
 
 def _keep(ways: dict[Key, Sequel], name: Key, way: Sequel) -> None:

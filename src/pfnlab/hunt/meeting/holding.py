@@ -318,12 +318,22 @@ class Pair:
         for name, machine in zip(self.machines, machines, strict=True):
             # The second machine is a kernel, which takes nearly all the time.
             counting = counted if machine is machines[-1] else UNCOUNTED
-            runs = run_telling(machine, programs, _advancing(counting))
-            lost = [index for index, run in enumerate(runs) if run.lost is not None and run.alarm is None]
-            for index in lost:
-                runs[index] = machine.run([programs[index]])[0]
+            runs = runs_of(machine, programs, _advancing(counting))
             runs_by_machine.append([replace(run, machine=name) for run in runs])
         return list(zip(*runs_by_machine, strict=True))
+
+
+def runs_of(
+    machine: Machine,
+    programs: Sequence[Program],
+    on_done: Callable[[int, Run], None] = lambda index, run: None,
+) -> list[Run]:
+    """One run per program; a program whose run is lost without an alarm is run again."""
+    runs = run_telling(machine, programs, on_done)
+    for index, run in enumerate(runs):
+        if run.lost is not None and run.alarm is None:
+            runs[index] = machine.run([programs[index]])[0]
+    return runs
 
 
 def litmus_programs(folder: Path | None = None) -> dict[str, Program]:

@@ -4,8 +4,8 @@ A property is newly broken if a program violates it on the patched kernel and no
 violation on both is the base's, and is only counted.
 """
 
-import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, get_args
@@ -14,6 +14,7 @@ import msgspec
 
 from pfnlab.base.result import Made
 from pfnlab.checker.judging.judge import sentence_of, violations
+from pfnlab.checker.review.grounds import op_lines
 from pfnlab.checker.review.kernel_questions import CORE, STAGES, KernelQuestion, kernel_questions
 from pfnlab.checker.review.review_result import (
     Broken,
@@ -24,9 +25,10 @@ from pfnlab.checker.review.review_result import (
     ReviewStage,
     SameViolation,
 )
+from pfnlab.checker.review.sequences import last_message
 from pfnlab.checker.scopes.meanings import MEANINGS, Meaning
+from pfnlab.hunt.meeting.holding import runs_of
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.runs.compare import comparable, spent_messages
 from pfnlab.programs.runs.machine import Machine
@@ -37,8 +39,6 @@ _BATCH = 48
 
 #: The property that a kernel violates if it prints an alarm.
 _ALARM = "no_warning"
-
-_RANGE = re.compile(r"\[mem [^]]*\]")
 
 #: An operation, the field that differs, and its words on base and design.
 _Difference = tuple[str, ChangedField, str, str]
@@ -104,9 +104,8 @@ class _KernelReview:
         self, questions: Iterable[KernelQuestion], seconds: float, done: Callable[[int], None]
     ) -> ReviewResult:
         """The review, cut after *seconds*."""
-        every = list(questions)
-        asked, states, schedules = [0] * len(STAGES), 0, 0
-        waiting = iter(every)
+        asked, states, schedules = Counter[int](), 0, 0
+        waiting = iter(questions)
         while time.monotonic() - self._begin < seconds and (batch := list(islice(waiting, _BATCH))):
             for question, answers in zip(batch, self._asked([one.program for one in batch]), strict=True):
                 asked[question.stage] += 1
@@ -114,6 +113,7 @@ class _KernelReview:
                     schedules += question.form == "schedule"
                     states += min(len(answer.run.steps) for answer in answers)
             done(len(batch))
+        planned = asked + Counter(question.stage for question in waiting)
         return ReviewResult(
             made=Made.now(),
             design=self._design.name,
@@ -125,11 +125,10 @@ class _KernelReview:
                 for name, count in sorted(self._both.items())
             ),
             costs=tuple(self._costs()),
-            bytes_per_vma=(0, 0),
+            bytes_per_vma=None,
             changes=tuple(self._changes()),
             stages=tuple(
-                ReviewStage(name, at < CORE, asked[at], sum(one.stage == at for one in every))
-                for at, name in enumerate(STAGES)
+                ReviewStage(name, at < CORE, asked[at], planned[at]) for at, name in enumerate(STAGES)
             ),
             differs=self._differs,
             states=states,
@@ -152,17 +151,15 @@ class _KernelReview:
         apart = _first_apart(base.run, design.run)
         newly = set(design.first) - set(base.first)
         gone = {name for name, step in base.first.items() if name not in design.first and step <= apart}
-        new_names = {name for name in newly if name not in self._broken}
-        old_names = {name for name in gone if name not in self._repaired}
-        if new_names or old_names:
-            again = self._asked([question.program])[0]
+        sides = (newly - self._broken.keys(), self._broken), (gone - self._repaired.keys(), self._repaired)
+        if any(names for names, _ in sides):
+            base_again, design_again = self._asked([question.program])[0]
             at = round(time.monotonic() - self._begin, 3)
-            for name in new_names:
-                if name in again[1].first and name not in again[0].first and again[0].decided:
-                    self._broken[name] = question, at
-            for name in old_names:
-                if name in again[0].first and name not in again[1].first and again[1].decided:
-                    self._repaired[name] = question, at
+            orders = (design_again, base_again), (base_again, design_again)
+            for (names, kept), (violating, other) in zip(sides, orders, strict=True):
+                if other.decided:
+                    again = violating.first.keys() - other.first.keys()
+                    kept.update((name, (question, at)) for name in names & again)
         for name in set(base.first) & set(design.first):
             self._both[name] = self._both.get(name, 0) + 1
         self._differ(question, base.run, design.run, judged=bool(newly or gone))
@@ -210,21 +207,20 @@ class _KernelReview:
     def _costs(self) -> Iterator[OperationCost]:
         for word, (base, design, more, fewer) in sorted(self._flushes.items()):
             if more or fewer:
-                yield OperationCost("flushes", word, base, design, more, fewer, _lines(self._costly[word]))
+                yield OperationCost(
+                    "flushes", word, base, design, more, fewer, op_lines(self._costly[word].ops)
+                )
 
     def _changes(self) -> Iterator[Change]:
         fields = get_args(ChangedField)
         rows = sorted(self._changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
         for (word, field, base, design), (times, program) in rows:
-            yield Change(word, field, base, design, times, _lines(program))
+            yield Change(word, field, base, design, times, op_lines(program.ops))
 
 
 def _answers(one: ReviewedMachine, programs: Sequence[Program]) -> list[_Answer]:
     """The judged runs of programs; a program that lost its guest without an alarm is run again."""
-    runs = one.machine.run(programs)
-    for at, run in enumerate(runs):
-        if run.lost is not None and run.alarm is None:
-            runs[at] = one.machine.run([programs[at]])[0]
+    runs = runs_of(one.machine, programs)
     return [_judged(program, run, one.series) for program, run in zip(programs, runs, strict=True)]
 
 
@@ -261,13 +257,12 @@ def _difference(word: str, base: Step, design: Step, spent: frozenset[str]) -> _
     return next(((word, field, one, other) for field, one, other in pairs if one != other), None)
 
 
+def _last(step: Step, spent: frozenset[str]) -> str:
+    return last_message(comparable(step, "log", spent))
+
+
 def _result(step: Step) -> str:
     return step.result if step.value is None else f"{step.result} {step.value}"
-
-
-def _last(step: Step, spent: frozenset[str]) -> str:
-    lines = comparable(step, "log", spent)
-    return _RANGE.sub("[mem ...]", lines[-1]) if lines else ""
 
 
 def _book(step: Step) -> str:
@@ -285,7 +280,3 @@ def _meaning(name: str) -> Meaning:
 def _titled(program: Program, name: str, machine: str) -> Program:
     asks = f"Which step violates {name}?"
     return msgspec.structs.replace(program, title=f"{name} on {machine}", asks=asks)
-
-
-def _lines(program: Program) -> str:
-    return "\n".join(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in program.ops)

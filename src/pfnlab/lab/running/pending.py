@@ -3,13 +3,30 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
 
-#: Tells kinds of guests apart; also the key by which programs are sorted.
-Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
+
+class GuestNeed(NamedTuple):
+    """The kind of guest that a program needs; also the key by which programs are sorted.
+
+    :param bar_mib: the size of the BAR in MiB
+    :param cpus: the number of CPUs that are steered
+    """
+
+    held: bool
+    wide: bool
+    driver: bool
+    vfio: bool
+    reset: bool
+    slot: bool
+    past_end: bool
+    bar_mib: int
+    cpus: int
+
 
 #: The number of programs that take as long as the boot of their guest; the last is for guests whose state
 #: cannot be saved.
@@ -26,11 +43,11 @@ class PendingPrograms:
     :param had: for each bench of the run, how many programs it has run in each kind of guest; updated
     """
 
-    def __init__(self, programs: Iterable[Program], had: Mapping[object, Counter[Need]]) -> None:
+    def __init__(self, programs: Iterable[Program], had: Mapping[object, Counter[GuestNeed]]) -> None:
         self._lock = threading.Lock()
-        self._kinds: dict[Need, deque[tuple[int, Program]]] = {}
+        self._kinds: dict[GuestNeed, deque[tuple[int, Program]]] = {}
         self._had = had
-        self._at: dict[object, Need] = {}
+        self._at: dict[object, GuestNeed] = {}
         for index, program in sorted(enumerate(programs), key=lambda entry: guest_needed(entry[1])):
             self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
 
@@ -49,9 +66,9 @@ class PendingPrograms:
                 del self._kinds[at]
             return taken
 
-    def _next_kind(self, bench: object) -> Need | None:
+    def _next_kind(self, bench: object) -> GuestNeed | None:
         mine = self._had[bench]
-        had = Counter[Need]()
+        had = Counter[GuestNeed]()
         for counts in self._had.values():
             had.update(counts)
         others = set(self._at.values())
@@ -68,9 +85,8 @@ class PendingPrograms:
             self._kinds.clear()
 
 
-def _boot(need: Need) -> int:
-    resets = need[4]
-    return _WHOLE_BOOT if resets else _BOOT
+def _boot(need: GuestNeed) -> int:
+    return _WHOLE_BOOT if need.reset else _BOOT
 
 
 def is_long(program: Program) -> bool:
@@ -79,10 +95,10 @@ def is_long(program: Program) -> bool:
     return needs.held or needs.driver or needs.vfio or needs.slot
 
 
-def guest_needed(program: Program) -> Need:
+def guest_needed(program: Program) -> GuestNeed:
     """The kind of guest that *program* needs; programs without special needs sort first."""
     needs = program.needs
-    return (
+    return GuestNeed(
         *(needs.held, needs.wide, needs.driver, needs.vfio, needs.reset, needs.slot, bool(needs.past_end)),
         *(bar_mib_given(program), steered_cpus(program) if needs.held else 1),
     )

@@ -28,7 +28,7 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.pending import Need, PendingPrograms, is_long
+from pfnlab.lab.running.pending import GuestNeed, PendingPrograms, is_long
 from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestLike, GuestShape
@@ -85,7 +85,7 @@ class QemuMachine:
         self.name = name or f"qemu:{label}"
         self._benches: list[Bench | BenchProcess] = []
         #: The number of programs that each bench has run in each kind of guest.
-        self._had: dict[object, Counter[Need]] = {}
+        self._had: dict[object, Counter[GuestNeed]] = {}
         #: The number of programs it has been given so far, long ones counted several times.
         self._given = 0
         self._lens, self._demanded = can_look_inside() if lens is None else lens, bool(lens)

@@ -137,7 +137,8 @@ def trial_part(content: TrialResult) -> Part:
     title = f"{content.tree} against {against}"
     kernel = "kernel", (content.kernel, content.built)
     policies = "said to be", ", ".join(content.policies)
-    facts = kernel, ("patch", content.patches), policies, ("seed", str(content.seed))
+    seed = "" if _is_review(content) else str(content.seed)
+    facts = kernel, ("patch", content.patches), policies, ("seed", seed)
     return part_of_result(content, title, f"{title}: {content.says}", _trial_blocks(content), *facts)
 
 

@@ -60,7 +60,7 @@ def verdict(content: ReviewResult) -> str:
         f"{number_of(len(content.repaired), 'property', 'properties')} repaired" if content.repaired else "",
         *(words for kind, words in _COSTS.items() if any(cost.kind == kind for cost in content.costs)),
         *(words for words, fields in _CHANGED.items() if any(one.field in fields for one in content.changes)),
-        "other bytes in each VMA" if len(set(content.bytes_per_vma)) > 1 else "",
+        "other bytes in each VMA" if len(set(content.bytes_per_vma or ())) > 1 else "",
     ]
     return f"{who}: {so_far}nothing is newly broken; {', '.join(filter(None, extra))}."
 
@@ -126,7 +126,7 @@ def _costs(content: ReviewResult) -> Iterator[Block]:
     )
     counts = "of the base", "of the design", "more in", "fewer in"
     yield from headed("Costs in all sequences", ("operation", "cost", *counts, "first"), rows, 6)
-    base, design = content.bytes_per_vma
+    base, design = content.bytes_per_vma or (0, 0)
     if base != design:
         yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
 
