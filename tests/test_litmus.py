@@ -266,6 +266,7 @@ def test_goldens_name_the_kernels_that_made_them():
         assert measured_series(path) <= set(map(series_of, golden.kernels)) <= set(CONFIRMED), path.name
         assert all(golden.kernels.values()), path.name
         assert "--on qemu:" in golden.made_by, path.name
+        assert " /" not in golden.made_by, path.name
         assert golden.program == program_hash(program_of(path)), path.name
 
 

@@ -303,6 +303,20 @@ def test_promote_writes_the_golden(ask: Ask, program: Path) -> None:
 
 
 @pytest.mark.usefixtures("fakes")
+def test_a_golden_of_pfnlab_names_no_folder_of_this_machine(
+    ask: Ask, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is that of somebody in the repository."""
+    monkeypatch.setattr("pfnlab.programs.lang.library.library_folder", lambda: program.parent)
+
+    ask("run", program, "--on", "qemu:6.1", "--promote")
+
+    golden = read_golden(golden_path(program))
+    assert golden is not None
+    assert golden.made_by.startswith(f"pfnlab run litmus/{program.name} ")
+
+
+@pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize("flags", [(), ("--on", "model:6.1"), ("--on", "qemu:6.1", "--on", "model:6.1")])
 def test_only_real_kernels_are_promoted(ask: Ask, program: Path, flags: tuple[str, ...]) -> None:
     """A golden made from the model would prove nothing."""

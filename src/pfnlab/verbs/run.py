@@ -194,13 +194,17 @@ def _promote(
     from pfnlab.base.files import writing
     from pfnlab.base.inert import shell_line, shell_path
     from pfnlab.kernel.policies.releases import upstream
+    from pfnlab.programs.lang.library import in_library, long_name
+    from pfnlab.programs.lang.library_list import FOLDER
     from pfnlab.programs.lang.load import program_hash
     from pfnlab.programs.runs.golden import golden_path, promoted, read_golden, write_golden
 
     flags = shell_line(word for named in machines for word in ("--on", named.spec))
     if request.look is not None:
         flags += f" --look {request.look}"
-    made_by = f"pfnlab run {shell_path(path)} {flags} --promote"
+    # Goldens are shared: a program of pfnlab is named as in its repository, wherever that is.
+    named = f"{FOLDER}/{long_name(path)}{path.suffix}" if in_library(path) else path
+    made_by = f"pfnlab run {shell_path(named)} {flags} --promote"
     # The versions of a series change; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)

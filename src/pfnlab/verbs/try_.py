@@ -102,9 +102,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
         refuse_ineffective(request, "--patch without a policy", "reviews two kernels", but="programs seed")
         yield from _reviewed(request, like, patches, accel, say)
         return
-    refuse_ineffective(
-        request, "without a --patch, or with a policy, try", "compares with a model", but="seconds"
-    )
+    refuse_ineffective(request, "a comparison with a model", "has no such limit", but="seconds")
     programs = Programs.of(request.litmus, request.programs, request.seed)
     reviewed = None
     if policies:
