@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,33 @@ def test_a_mailbox_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pyt
 
     with pytest.raises(Misuse, match=re.escape("mail: it is larger than 1 KiB: give single patches")):
         read(tmp_path, DIFF * 20)
+
+
+def test_a_patch_that_is_attached(tmp_path: Path) -> None:
+    """In a mail of several parts, in whatever encoding; a picture is no text."""
+    mail = EmailMessage()
+    mail["Subject"] = "[PATCH] one"
+    mail.set_content("See the patch.\n")
+    mail.add_attachment(b"\x89PNG", maintype="image", subtype="png")
+    mail.add_attachment(DIFF.encode(), maintype="text", subtype="x-patch")
+
+    found, alone = read(tmp_path, mail.as_bytes()), read(tmp_path, DIFF)
+
+    assert (1, ["[PATCH] one"], alone.changed) == (found.patches, found.subjects, found.changed)
+
+
+def test_a_mail_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the mailbox is not."""
+    monkeypatch.setattr(mailed_patches, "MOST_MAIL", 1 << 10)
+
+    with pytest.raises(Misuse, match="a mail in it is larger than 1 KiB: give its patch without the mail"):
+        read(tmp_path, HEAD + "x\n" * 1000)
+    assert 1 == read(tmp_path, DIFF * 20).patches
+
+
+def test_parts_inside_one_another_are_refused(tmp_path: Path) -> None:
+    """More than anybody sends."""
+    part = 'Content-Type: multipart/mixed; boundary="{0}"\n\n--{0}\n'
+
+    with pytest.raises(Misuse):
+        read(tmp_path, "".join(part.format(f"b{number}") for number in range(3000)))

@@ -1,16 +1,14 @@
 """Mailed patches: `git format-patch`, an mbox as b4 saves it, or a bare diff.
 
-Nothing is applied, so a patch may be incomplete. A mailbox is read line by line, in bounded memory.
+Nothing is applied, so a patch may be incomplete. A mailbox is read mail by mail, in bounded memory.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import quopri
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from pathlib import Path
@@ -22,6 +20,9 @@ from pfnlab.base.units import size_text
 
 #: The most subjects and names that are kept of a mailbox, and the longest subject.
 MOST_SUBJECTS, MOST_NAMES, _MOST_SUBJECT = 100, 10_000, 300
+
+#: The largest mail, in bytes; a bare diff may be as large as the file.
+MOST_MAIL = 16 << 20
 
 #: The longest line of which calls are read, in bytes: no line of a kernel source is longer.
 _MOST_CODE = 1000
@@ -62,108 +63,77 @@ def read_mailed(path: Path | None) -> MailedPatches:
     """Read the patches in a file.
 
     :param path: None for standard input
-    :raises Misuse: if it cannot be read, is larger than 256 MiB, or contains no change
+    :raises Misuse: if it cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB, or
+        contains no change
     """
-    reader = _MailReader()
-    for line in _lines(path):
-        reader.take(line)
-    reader.end_mail()
-    if not reader.found.patches:
+    found = MailedPatches()
+    for mail in _mails(path):
+        _read_mail(found, mail)
+    if not found.patches:
         name = "standard input" if path is None else visible_name(path)
         raise Misuse(
             f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; give "
             "a mail of git format-patch, an mbox, or a unified diff"
         )
-    return reader.found
+    return found
 
 
-def _lines(path: Path | None) -> Iterator[bytes]:
-    size, rest = 0, b""
+def _mails(path: Path | None) -> Iterator[bytes]:
+    """Yield each mail of a mailbox, without the line "From " before it; a bare diff is one mail."""
+    name = Path("standard input") if path is None else path
+    size, rest, mail = 0, b"", bytearray()
     for piece in log_pieces(path, "patch"):
         size += len(piece)
         if size > MOST_RECORDED:
-            name = Path("standard input") if path is None else path
             raise Unreadable(name, f"it is larger than {size_text(MOST_RECORDED)}: give single patches")
         *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
-    yield rest
+        for line in lines:
+            if _MAIL.match(line):
+                yield bytes(mail)
+                mail.clear()
+                continue
+            mail += line + b"\n"
+            if len(mail) > MOST_MAIL and _HEADER.match(mail):
+                most = size_text(MOST_MAIL)
+                raise Unreadable(name, f"a mail in it is larger than {most}: give its patch without the mail")
+    yield bytes(mail + rest)
 
 
-class _MailReader:
-    """Reads the lines of a mailbox in one pass."""
+def _read_mail(found: MailedPatches, raw: bytes) -> None:
+    """Read one mail, with all its parts that are text, or a bare diff."""
+    subject, texts = "", [raw]
+    if _HEADER.match(raw):
+        try:
+            mail = message_from_bytes(raw)
+            parts = [part for part in mail.walk() if part.get_content_maintype() == "text"]
+            texts = [payload for part in parts if isinstance(payload := part.get_payload(decode=True), bytes)]
+        except RecursionError:
+            raise Misuse(
+                "a mail has too many parts inside one another: give its patch without the mail"
+            ) from None
+        subject = _decoded_subject(str(mail.get("Subject", "")))
+    reader = _HunkReader(found)
+    for text in texts:
+        for line in text.split(b"\n"):
+            reader.take(line.removesuffix(b"\r"))
+    if reader.has_change:
+        found.patches += 1
+        if subject and len(found.subjects) < MOST_SUBJECTS:
+            found.subjects.append(subject)
 
-    def __init__(self) -> None:
-        self.found = MailedPatches()
-        self._head: dict[str, bytes] | None = {}
-        self._last = ""
-        self._encoding = ""
-        self._subject = ""
-        self._has_change = False
-        self._soft = b""
+
+class _HunkReader:
+    """Reads the lines of a mail's text: which functions its hunks change and call."""
+
+    def __init__(self, found: MailedPatches) -> None:
+        self._found = found
+        self.has_change = False
         self._left = self._right = 0
         self._function = ""
         self._in_file = False
 
     def take(self, line: bytes) -> None:
-        """Take the next line, without its newline."""
-        line = line.removesuffix(b"\r")
-        if not (self._left or self._right) and _MAIL.match(line):
-            self.end_mail()
-        elif self._head is not None:
-            self._take_head(line)
-        else:
-            for decoded in self._decoded(line):
-                self._take_body(decoded)
-
-    def end_mail(self) -> None:
-        """Count the mail if it has a change, and forget it."""
-        if self._soft:
-            self._take_body(self._soft)
-        if self._has_change:
-            self.found.patches += 1
-            if self._subject and len(self.found.subjects) < MOST_SUBJECTS:
-                self.found.subjects.append(self._subject)
-        self._head, self._last, self._encoding, self._subject = {}, "", "", ""
-        self._has_change, self._soft, self._function = False, b"", ""
-        self._in_file, self._left, self._right = False, 0, 0
-
-    def _take_head(self, line: bytes) -> None:
-        assert self._head is not None
-        if _HEADER.match(line):
-            name, _, value = line.partition(b":")
-            self._last = name.decode().lower()
-            if self._last in ("subject", "content-transfer-encoding"):
-                self._head[self._last] = value.strip()[:_MOST_SUBJECT]
-        elif line[:1] in (b" ", b"\t") and self._last in self._head:
-            longer = self._head[self._last] + b" " + line.strip()
-            self._head[self._last] = longer[: 4 * _MOST_SUBJECT]
-        elif line[:1] not in (b" ", b"\t"):
-            # The empty line below the head, or a bare diff, which has none.
-            self._subject = _decoded_subject(self._head.get("subject", b""))
-            self._encoding = self._head.get("content-transfer-encoding", b"").decode(errors="replace").lower()
-            self._head = None
-            if line:
-                self._take_body(line)
-
-    def _decoded(self, line: bytes) -> Iterable[bytes]:
-        """The lines of the body that this line completes."""
-        if self._encoding == "quoted-printable":
-            if line.endswith(b"=") and len(self._soft) < _MOST_CODE:
-                self._soft += quopri.decodestring(line[:-1])
-                return
-            whole, self._soft = self._soft + quopri.decodestring(line), b""
-            yield whole
-        elif self._encoding == "base64":
-            try:
-                text = base64.b64decode(line)
-            except binascii.Error:
-                return
-            *lines, self._soft = (self._soft + text).split(b"\n")
-            yield from (one.removesuffix(b"\r") for one in lines)
-        else:
-            yield line
-
-    def _take_body(self, line: bytes) -> None:
+        """Take the next line, without its end."""
         if self._left > 0 or self._right > 0:
             mark = line[:1]
             if mark in (b" ", b"", b"+", b"-"):
@@ -180,7 +150,7 @@ class _MailReader:
                 self._function = _defined(hunk[3][:_MOST_CODE]) or ""
         elif file := _FILE.match(line):
             self._in_file, self._function = True, ""
-            _keep(self.found.files, file[1].decode(errors="replace"))
+            _keep(self._found.files, file[1].decode(errors="replace"))
         elif line.startswith((b"--- ", b"diff ")):
             self._in_file = False
 
@@ -191,16 +161,16 @@ class _MailReader:
         elif code[:1] == b"}":
             # The line itself still belongs to the function.
             if changed and self._function:
-                _keep(self.found.changed, self._function)
+                _keep(self._found.changed, self._function)
             self._function = ""
         if not changed:
             return
-        self._has_change = True
+        self.has_change = True
         if self._function:
-            _keep(self.found.changed, self._function)
+            _keep(self._found.changed, self._function)
         for call in _CALL.findall(code):
             if call not in _WORDS and call.decode() != name:
-                _keep(self.found.called, call.decode())
+                _keep(self._found.called, call.decode())
 
 
 def _defined(code: bytes) -> str | None:
@@ -225,8 +195,8 @@ def _keep(names: dict[str, None], name: str) -> None:
         names[name] = None
 
 
-def _decoded_subject(raw: bytes) -> str:
-    text = raw.decode(errors="replace")
+def _decoded_subject(written: str) -> str:
+    text = " ".join(written[: 4 * _MOST_SUBJECT].split())
     try:
         return str(make_header(decode_header(text)))[:_MOST_SUBJECT]
     except (HeaderParseError, LookupError, UnicodeError, ValueError):
