@@ -43,7 +43,7 @@ Ask of every patch:
 
 - Which releases does it apply to?
   Up to 6.15 a flag marks a tracked VMA (VM_PAT); since 6.16 VMAs share a counted context.
-- Is each reservation freed once, exactly as it was made, after the last entry was cleared *and flushed*?
+- Is each reservation freed once, exactly as made, after the last entry was cleared *and flushed*?
 - Is everything flushed before a VMA leaves its file, so that a revocation misses no translation?
 - Does the code also run for a zap, a revocation (without mmap_lock), a piece of a split VMA, a child of fork?
 - Does it run for a failed mmap, or an exit, whose gather is full?

@@ -1,6 +1,6 @@
 """Questions answered in a process that has limits on time and memory, and is killed after the time limit.
 
-A reply is JSON: an answer, or one line with the reason why there is none.
+A reply is JSON: an answer, or one line with the reason for not answering.
 """
 
 import asyncio

@@ -236,7 +236,7 @@ _AGAIN = 10
 
 
 class NightlyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[nightly]``: every day is a campaign of its own (:mod:`pfnlab.campaign.night`).
+    """``[nightly]``: every day is a separate campaign (:mod:`pfnlab.campaign.night`).
 
     :param kernel: the kernel of the night; in the plan of one night it has been chosen
     :param known: folders of findings that are known before the first night

@@ -134,6 +134,7 @@ async def _serve(server: ToolServer) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, leave, number)
     protocol = server.protocol
+    # The SDK only reads lines, but anyio's types ask for a whole file.
     lines: Any = anyio.wrap_file(_BoundedLines(sys.stdin.buffer))  # type: ignore[arg-type]
     async with stdio_server(stdin=lines) as (received, sent):
         await protocol.run(received, sent, protocol.create_initialization_options())

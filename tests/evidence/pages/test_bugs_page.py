@@ -30,6 +30,7 @@ def test_every_bug_has_its_row() -> None:
 
 def fault(number: str, kind: BugKind = BugKind.BUG, **dates: str) -> Bug:
     """An entry with these dates."""
+    # The dates are texts, as in a data file.
     return Bug(what="It leaks.", kind=kind, number=number, **dates)  # type: ignore[arg-type]
 
 

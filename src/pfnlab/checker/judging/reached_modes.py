@@ -23,7 +23,7 @@ class ReachedModes:
     :ivar remembered: the frames that processors can still reach after the last observed step, by translations
         that match no entry
     :ivar told_free: the page that the last step reached although its owner had been told that it is free;
-        empty if there is none
+        otherwise empty
     """
 
     def __init__(self, run: Run, layout: Layout, history: History) -> None:
@@ -99,7 +99,7 @@ class ReachedModes:
 
 
 def _shown(ptes: Sequence[PteSeen], process: str, page: Span) -> Span | None:
-    """The device page that a present entry maps at *page*; None if there is none."""
+    """The device page that a present entry maps at *page*, or None."""
     for run in ptes:
         if run.task == process and run.span.meets(page) and run.table_entry.is_present:
             if run.target is None or run.target == RAM:

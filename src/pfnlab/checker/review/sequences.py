@@ -222,7 +222,7 @@ class SideBySideModels:
 
 
 def last_message(log: Sequence[str]) -> str:
-    """The last message, without its range; empty if there is none."""
+    """The last message, without its range; empty for an empty log."""
     return _RANGE.sub("[mem ...]", log[-1]) if log else ""
 
 

@@ -244,7 +244,7 @@ def _first_apart(base: Run, design: Run) -> int:
 
 
 def _difference(word: str, base: Step, design: Step, spent: frozenset[str]) -> _Difference | None:
-    """The first field in which two steps differ without a violation; None if there is none.
+    """The first field in which two steps differ without a violation, or None.
 
     :param spent: once-per-boot messages that one of the kernels had printed before
     """

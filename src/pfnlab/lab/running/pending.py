@@ -52,7 +52,7 @@ class PendingPrograms:
             self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
 
     def take(self, bench: object) -> tuple[int, Program] | None:
-        """The next program for *bench*, with its index; None if none is left, or others run the rest."""
+        """The next program for *bench*, with its index; None if it has nothing more to do."""
         with self._lock:
             at = self._at.pop(bench, None)
             if at not in self._kinds:
