@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.lab.running.pending import PendingPrograms, guest_needed, is_long
+from pfnlab.lab.running.pending import GuestNeed, PendingPrograms, guest_needed, is_long
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 
@@ -21,12 +21,13 @@ RESET = load_text(HEAD + "a = mmap bar[0:4] vfio shared rw\nvfio_reset bar\n")
 HELD = load_text(HEAD + "t = thread\na = mmap bar[0:4] wc shared rw\nhold memtype_erase: munmap a\nrelease\n")
 
 
-def pending_of(programs: list[Program], **had: Program) -> PendingPrograms:
+def pending_of(programs: list[Program], processors: int = 16, **had: Program) -> PendingPrograms:
     """A run of benches a, b and c, which ran those programs before."""
     needs = {bench: guest_needed(program) for bench, program in had.items()}
-    return PendingPrograms(
-        programs, {bench: Counter([needs[bench]] if bench in needs else []) for bench in "abc"}
-    )
+    counts: dict[object, Counter[GuestNeed]] = {
+        bench: Counter([needs[bench]] if bench in needs else []) for bench in "abc"
+    }
+    return PendingPrograms(programs, counts, processors)
 
 
 def test_a_bench_stays_with_its_kind_of_guest() -> None:
@@ -53,6 +54,16 @@ def test_a_bench_takes_first_what_it_has_a_guest_for() -> None:
 
     assert [(1, VFIO), (0, PLAIN), None] == [pending.take("a") for _ in range(3)]
     assert (2, DRIVER) == pending.take("b")
+
+
+@pytest.mark.parametrize(
+    ("processors", "taken"), [(1, [HELD, None, HELD]), (3, [HELD, None, HELD]), (4, [HELD, HELD, HELD])]
+)
+def test_guests_that_hold_processors_share_the_hosts(processors: int, taken: list[Program | None]) -> None:
+    """Each keeps two of them busy; a bench that must not begin one more has nothing to do."""
+    pending = pending_of([HELD] * 9, processors=processors)
+
+    assert taken == [entry and entry[1] for entry in map(pending.take, "aba")]
 
 
 @pytest.mark.parametrize(("program", "enough"), [(PLAIN, 6), (RESET, 24)], ids=["restored", "booted"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
-from pfnlab.lab.steering.cast import Cast
-from pfnlab.lab.steering.hold import FreeCpus, with_jumps
+from pfnlab.lab.steering.cast import Answer, Cast
+from pfnlab.lab.steering.hold import FreeCpus, HoldOutcome, with_jumps
 from pfnlab.lab.steering.steering import USER_END, Steering
-from pfnlab.lab.steering.waits import Obstacle, judge
+from pfnlab.lab.steering.waits import Obstacle, Wait, judge
 
 #: By the address that it returns to, the function that the call before it calls.
 CALLED = {0x20: "down_write", 0x21: "down_write_killable", 0x30: "kmem_cache_alloc"}
@@ -101,3 +102,61 @@ def test_nothing_is_known_of_an_exec_whose_stack_nobody_knows() -> None:
     tasks.verbs, tasks.pids = {1: "exec"}, {1: 8}
 
     assert Obstacle.NOTHING is FreeCpus(cast(Steering, StoppedMachine())).wait_of(tasks, 1).need
+
+
+class Agent:
+    """Answers that an operation runs until the task has been seen in all these waits.
+
+    :ivar limits: the seconds that the operation has had before each look
+    """
+
+    def __init__(self, *needs: Obstacle) -> None:
+        self.needs = list(needs)
+        self.limits: list[float] = []
+        self.pids = {1: 7}
+
+    def attempt(self, task: int, verb: str, *, limit: float) -> Answer | None:
+        """The answer, if there is one."""
+        return self.collect(task, limit)
+
+    def collect(self, task: int, limit: float) -> Answer | None:
+        """The same."""
+        self.limits.append(limit)
+        return None if self.needs else Answer(0)
+
+
+class WatchedCpus(FreeCpus):
+    """CPUs beside which the agent's task is seen in its waits."""
+
+    def others(self, call: Callable[[], Any]) -> Any:
+        """Nothing else runs."""
+        return call()
+
+    def wait_of(self, cast: Cast, task: int) -> Wait:
+        """The next wait."""
+        return Wait(cast.needs.pop(0), ())  # type: ignore[attr-defined]
+
+
+def seen(agent: Agent) -> HoldOutcome:
+    """How far an operation gets."""
+    return WatchedCpus(cast(Steering, StoppedMachine())).attempt(cast(Cast, agent), 1, "load")
+
+
+LOCK, NOTHING = Obstacle.MMAP_LOCK, Obstacle.NOTHING
+
+
+def test_a_task_waits_if_it_is_seen_so_three_times_in_a_row() -> None:
+    """A lock of a task that runs is released in the meantime."""
+    ended = (LOCK, LOCK), (LOCK, NOTHING, LOCK, LOCK), (NOTHING,)
+
+    assert LOCK is cast(Wait, seen(Agent(*[LOCK] * 4)).wait).need
+    assert [Answer(0)] * 3 == [seen(Agent(*needs)).answer for needs in ended]
+
+
+def test_a_task_that_waits_for_nothing_known_has_more_time() -> None:
+    """It may be slow; a known wait is looked at again soon."""
+    agent = Agent(NOTHING, LOCK, LOCK)
+    seen(agent)
+
+    first, slow, *again = agent.limits
+    assert slow > first > again[0] == again[1]

@@ -1,5 +1,6 @@
 """A queue of programs that no guest has run yet, ordered so that few guests are booted."""
 
+import os
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -40,10 +41,20 @@ class PendingPrograms:
     preferably one that it has had, then one that no bench has had. It takes another bench's kind only if so
     many programs need it that a boot pays. So a kind of guest that few programs need is booted only once.
 
+    A held processor runs in a loop, so a guest that holds one keeps two of the host's processors busy. On two
+    processors, two such guests take longer at the same time than one after the other.
+
     :param had: for each bench of the run, how many programs it has run in each kind of guest; updated
+    :param processors: the number of the host's processors
     """
 
-    def __init__(self, programs: Iterable[Program], had: Mapping[object, Counter[GuestNeed]]) -> None:
+    def __init__(
+        self,
+        programs: Iterable[Program],
+        had: Mapping[object, Counter[GuestNeed]],
+        processors: int = os.cpu_count() or 1,
+    ) -> None:
+        self._most_held = max(1, processors // 2)
         self._lock = threading.Lock()
         self._kinds: dict[GuestNeed, deque[tuple[int, Program]]] = {}
         self._had = had
@@ -72,10 +83,12 @@ class PendingPrograms:
         for counts in self._had.values():
             had.update(counts)
         others = set(self._at.values())
+        may_hold = sum(need.held for need in self._at.values()) < self._most_held
         places = [
             (need in others, need not in mine, need in had, -len(queue) * (need in others), need)
             for need, queue in self._kinds.items()
-            if need in mine or need not in had or had[need] + len(queue) > _boot(need)
+            if (may_hold or not need.held)
+            and (need in mine or need not in had or had[need] + len(queue) > _boot(need))
         ]
         return min(places)[-1] if places else None
 

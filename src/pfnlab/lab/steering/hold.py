@@ -21,9 +21,13 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _SCANNED = 0x800
-# Maximum number of checks until a task is seen waiting for the same obstacle twice in a row; an
+# Maximum number of checks until a task is seen waiting for the same obstacle _SEEN times in a row; an
 # idle host needs few.
-_PATIENCE = 8
+_PATIENCE = 9
+_SEEN = 3
+# An operation that can finish takes about 0.05 s; between two checks of a wait, a free CPU that has the lock
+# gets time to release it.
+_FIRST, _PAUSE = 0.06, 0.03
 _OTHERS = 5.0
 
 #: Functions to search for the caller of a semaphore function.
@@ -141,36 +145,39 @@ class FreeCpus:
 
         If the operation waits, its answer is collected after a release, with `settled` or `Cast.collect`.
 
-        :param limit: seconds after which it counts as waiting; an operation that can finish takes about 0.05
+        :param limit: seconds for each check at which it neither has finished nor waits for anything known
         :param coming: the place where it is to be held; if it waits earlier, it may get there later
         """
         self.coming = coming or self.coming
-        answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
+        first = min(limit, _FIRST)
+        answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=first))
         return self._outcome(cast, task, answer, limit, coming)
 
     def settled(self, cast: Cast, task: int, *, limit: float = 0.4) -> HoldOutcome:
         """The progress of *task*, which waited for a CPU that has since been released, as from `attempt`."""
         coming = self.coming
-        return self._outcome(cast, task, self.others(partial(cast.collect, task, limit)), limit, coming)
+        answer = self.others(partial(cast.collect, task, min(limit, _FIRST)))
+        return self._outcome(cast, task, answer, limit, coming)
 
     def _outcome(
         self, cast: Cast, task: int, answer: Answer | None, limit: float, coming: NextHold | None
     ) -> HoldOutcome:
-        previous_need = Obstacle.NOTHING
+        previous_need, seen = Obstacle.NOTHING, 0
         for _ in range(_PATIENCE):
             if answer is not None:
                 break
             if coming is not None and coming.held is not None and coming.pid == cast.pids[task]:
                 return HoldOutcome(held=coming.held)
-            # The task may have been stopped in an interrupt; a real wait is seen twice in a row.
+            # The task may have been stopped in an interrupt, or wait for a task that is not held.
             wait = self.wait_of(cast, task)
             came = coming is not None and coming.held is not None
-            if wait.need is previous_need and previous_need is not Obstacle.NOTHING and not came:
+            is_known = wait.need is not Obstacle.NOTHING and not came
+            seen = (seen + 1 if wait.need is previous_need else 1) if is_known else 0
+            if seen == _SEEN:
                 return HoldOutcome(wait=wait)
             previous_need = wait.need
             # On a busy host, an operation that is not waiting for anything may yet finish.
-            extra_limit = limit if previous_need is Obstacle.NOTHING else 0.0
-            answer = self.others(partial(cast.collect, task, extra_limit))
+            answer = self.others(partial(cast.collect, task, _PAUSE if is_known else limit))
         if self.coming is not None and self.coming.pid == cast.pids[task] and answer is not None:
             self.coming = None
         return HoldOutcome(answer) if answer else HoldOutcome(wait=Wait(Obstacle.NOTHING, ()))
