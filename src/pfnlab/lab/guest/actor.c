@@ -40,11 +40,14 @@ static __thread char comm_now[COMM];
 /* One per slot. Whole pages with nothing else on them, so that they can be given back. */
 static union scratch scratches[TASKS] __attribute__((aligned(PAGE)));
 __thread union scratch *scratch;
-static enum refusal refused;      /* why forks by my process fail */
-static bool all_locked;           /* my process has called mlockall since its last munlockall */
-static bool vvar_moved;           /* my process has moved its clock pages */
-static bool threaded;             /* the process has, or has had, several threads */
-static struct op thread_op;       /* what a new thread will be; read before the thread announces itself */
+/* My process. */
+static struct {
+	enum refusal refused;     /* why its forks fail */
+	bool all_locked;          /* it has called mlockall since its last munlockall */
+	bool vvar_moved;          /* it has moved its clock pages */
+	bool threaded;            /* it has, or has had, several threads */
+	struct op thread_op;      /* what a new thread will be; read before the thread announces itself */
+} process;
 
 static void rename_self(const char *comm)
 {
@@ -120,7 +123,7 @@ static uint64_t vvar_start(void)
 	char *maps = scratch->text, *line;
 	const char *at;
 
-	if (vvar_moved)
+	if (process.vvar_moved)
 		return 0;
 	read_text("/proc/self/maps", maps, sizeof scratch->text);
 	line = strstr(maps, "[vvar]");
@@ -142,7 +145,7 @@ static void move(const uint64_t *arg, bool order, struct answer *answer)
 		order_record(true);
 	/* The raw call, because the library's wrapper would drop the address without MREMAP_FIXED. */
 	at = syscall(SYS_mremap, from, arg[1], arg[2], arg[3], arg[4]);
-	vvar_moved |= own && at != -1;
+	process.vvar_moved |= own && at != -1;
 	answer->ret = at == -1 ? -1 : 0;
 	answer->error = errno;
 	if (at != -1) {
@@ -231,9 +234,9 @@ static void rewrite(const void *at, size_t size)
 
 /*
  * Touch everything that later operations write to, so that none of them takes a fault of the task's own: the stack,
- * whatever shares a frame with ANSWER and OP, and the thread's data, which the kernel writes to as well (rseq). Scratch
- * memory is given back instead, because a new page is shared with nobody. Locked memory cannot be given back, so it is
- * touched too.
+ * whatever shares a frame with ANSWER and OP, what is known of the process, and the thread's data, which the kernel
+ * writes to as well (rseq). Scratch memory is given back instead, because a new page is shared with nobody. Locked
+ * memory cannot be given back, so it is touched too.
  */
 static void settle(const struct op *op, const struct answer *answer)
 {
@@ -244,6 +247,7 @@ static void settle(const struct op *op, const struct answer *answer)
 		stack[i] = 0;
 	rewrite(op, sizeof *op);
 	rewrite(answer, sizeof *answer);
+	rewrite(&process, sizeof process);
 	rewrite(&fault, sizeof fault);
 	rewrite(comm_now, sizeof comm_now);
 	rewrite(&own_key, sizeof own_key);
@@ -256,12 +260,12 @@ static void settle(const struct op *op, const struct answer *answer)
 
 static void split_off(const struct op *op, struct answer *answer)
 {
-	bool taken = refused == SET_TID;
-	pid_t child = taken || threaded ? fork_by_call(taken) : fork();
+	bool taken = process.refused == SET_TID;
+	pid_t child = taken || process.threaded ? fork_by_call(taken) : fork();
 
 	if (!child) {
-		refused = NOTHING;
-		all_locked = false;
+		process.refused = NOTHING;
+		process.all_locked = false;
 		actor(op->arg[0], op->child_comm, true);
 	}
 	answer->ret = child < 0 ? -1 : 0;
@@ -288,7 +292,7 @@ static int pin(const struct op *op, const struct answer *answer)
 static void *thread(void *unused)
 {
 	(void)unused;
-	actor(thread_op.arg[0], thread_op.child_comm, true);
+	actor(process.thread_op.arg[0], process.thread_op.child_comm, true);
 }
 
 static void share(const struct op *op, struct answer *answer)
@@ -296,8 +300,8 @@ static void share(const struct op *op, struct answer *answer)
 	pthread_attr_t unguarded;
 	pthread_t child;
 
-	threaded = true;
-	thread_op = *op;
+	process.threaded = true;
+	process.thread_op = *op;
 	/* Guarding the stack takes an mprotect, whose gather would look like the program's. */
 	pthread_attr_init(&unguarded);
 	pthread_attr_setguardsize(&unguarded, 0);
@@ -309,9 +313,9 @@ static void share(const struct op *op, struct answer *answer)
 /* Make forks fail for a reason from now on; without a reason, let them succeed again. */
 static int refuse(enum refusal reason)
 {
-	int ret = refuse_forks(reason ? reason : refused, reason);
+	int ret = refuse_forks(reason ? reason : process.refused, reason);
 
-	refused = reason;
+	process.refused = reason;
 	return ret;
 }
 
@@ -349,7 +353,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case THREAD:   share(op, answer); return;
 	case DRIVER:   driver_operate(arg, answer); return;
 	case MINCORE:  look_in_core(arg, answer); return;
-	case WALK:     walk_pages(op, answer, all_locked); return;
+	case WALK:     walk_pages(op, answer, process.all_locked); return;
 	case BYTES:    move_bytes(op, answer); return;
 	case EXEC:     replace(op, answer); return;
 	case EXIT:     _exit(0);
@@ -379,8 +383,8 @@ static void operate(const struct op *op, struct answer *answer)
 	case UNBIND:   ret = slot_bind(op->verb == BIND); break;
 	case REFUSE:   ret = refuse(arg[0]); break;
 	case REMAP_FILE: ret = syscall(SYS_remap_file_pages, at, arg[1], 0, arg[2], 0); break;
-	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); all_locked |= !ret; break;
-	case MUNLOCKALL: ret = munlockall(); all_locked &= !!ret; break;
+	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); process.all_locked |= !ret; break;
+	case MUNLOCKALL: ret = munlockall(); process.all_locked &= !!ret; break;
 	case NOP:
 	/* Operations that the agent does itself. */
 	case KILL:
