@@ -44,15 +44,28 @@ def test_nobody_gets_the_lock_behind_a_writer(series: str) -> None:
     assert ("waits", "mmap_lock") == (step.result, step.value)
 
 
-def test_advice_that_clears_entries_has_it() -> None:
-    """MADV_DONTNEED takes no mmap_lock, and a writer waits for it (S5.9)."""
+@for_each(("series", "need"), [("6.12", "mmap_lock"), ("6.16", "mmap_lock"), ("6.17", "IPI"), ("7.3", "IPI")])
+def test_advice_that_clears_entries_releases_it_before_the_flush(series: str, need: str) -> None:
+    """A writer waits only for the held processor to take its flush; mmap_lock is kept (S5.9.9)."""
     held = ("t = thread", "hold flush_tlb_mm_range: madvise b[0:2] dontneed")
 
     step = run(
-        "7.3", "b = mmap anon[0:4] private rw", "write b[0] 1", *held, "t: mprotect b[2:4] r", "release"
+        series, "b = mmap anon[0:4] private rw", "write b[0] 1", *held, "t: mprotect b[2:4] r", "release"
     )[-3]
 
-    assert ("waits", "vm_lock") == (step.result, step.value)
+    assert ("waits", need) == (step.result, step.value)
+
+
+@for_each(("series", "result"), [("6.16", "waits"), ("6.17", "ok"), ("7.3", "ok")])
+def test_advice_that_clears_entries_begins_its_gather_before_it_has_the_lock(
+    series: str, result: str
+) -> None:
+    """mmap_lock is taken first (S5.9.9)."""
+    held = ("t = thread", "hold tlb_gather_mmu: madvise b[0:2] dontneed")
+
+    step = run(series, "b = mmap anon[0:4] private rw", *held, "t: mprotect b[2:4] r", "release")[-3]
+
+    assert result == step.result
 
 
 _BESIDE_FORK = (

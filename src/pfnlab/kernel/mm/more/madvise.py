@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
@@ -132,14 +132,18 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool 
         raise ModelledErrno(errno.EINVAL)
     if start == end:
         return
-    with _lock_for(mm, start, end, advice, remote=remote):
+    vma_lock = not remote and _locks_vmas(mm, advice)
+    with nullcontext() if vma_lock else _mmap_lock(mm, advice):
         once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
         tlb = MmuGather(mm, "madvise") if once else None
-        try:
-            _walk(mm, start, end, advice, tlb)
-        finally:
-            if tlb is not None:
-                tlb.finish()
+        with ExitStack() as locks:
+            try:
+                # The VMA's own lock is released before the flush; mmap_lock in its place after it.
+                with _vma_lock(mm, start, end, locks) if vma_lock else nullcontext():
+                    _walk(mm, start, end, advice, tlb)
+            finally:
+                if tlb is not None:
+                    tlb.finish()
 
 
 def _unknown_advice(mm: MmStruct) -> Collection[str]:
@@ -153,24 +157,30 @@ def _unknown_advice(mm: MmStruct) -> Collection[str]:
     return [advice for names, has in known if not has for advice in names]
 
 
-def _lock_for(
-    mm: MmStruct, start: int, end: int, advice: str, *, remote: bool
-) -> AbstractContextManager[object]:
-    """The lock that *advice* needs: mmap_lock, for writing if it changes VMAs.
-
-    To clear or guard entries within one VMA, that VMA's own lock is enough, unless it is taken for
-    writing (try_vma_read_lock).
-    """
-    if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
-        return mm.mmap_lock.write()
+def _locks_vmas(mm: MmStruct, advice: str) -> bool:
+    """True if one VMA's own lock is enough to clear or guard entries within it."""
     profile = mm.kernel.profile
-    locks_vmas = advice in _ZAPPING and profile.zapping_advice_locks_vmas
-    locks_vmas |= advice in _GUARD_ADVICE and profile.guarding_advice_locks_vmas
-    if locks_vmas and not remote:
-        vma = mm.vma_lookup(start)
-        if vma is not None and end <= vma.end and not mm.vma_locks.is_written(vma):
-            return mm.vma_locks.read(vma)
-    return mm.mmap_lock.read()
+    return (advice in _ZAPPING and profile.zapping_advice_locks_vmas) or (
+        advice in _GUARD_ADVICE and profile.guarding_advice_locks_vmas
+    )
+
+
+def _mmap_lock(mm: MmStruct, advice: str) -> AbstractContextManager[object]:
+    """mmap_lock, for writing if *advice* changes VMAs."""
+    changes = advice in _FLAG_ADVICE or advice in _MERGING_ADVICE
+    return mm.mmap_lock.write() if changes else mm.mmap_lock.read()
+
+
+def _vma_lock(mm: MmStruct, start: int, end: int, locks: ExitStack) -> AbstractContextManager[object]:
+    """try_vma_read_lock: the lock of the VMA with all of ``[start, end)``, unless it is taken for writing.
+
+    :param locks: gets mmap_lock where there is no such lock
+    """
+    vma = mm.vma_lookup(start)
+    if vma is not None and end <= vma.end and not mm.vma_locks.is_written(vma):
+        return mm.vma_locks.read(vma)
+    locks.enter_context(mm.mmap_lock.read())
+    return nullcontext()
 
 
 def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
