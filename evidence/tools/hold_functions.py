@@ -2,8 +2,9 @@
 
 ``hold_functions.py TREE...`` reads each source tree (or a series, e.g. ``7.2``, whose source is then fetched
 from the archive), and prints what ``src/pfnlab/kernel/functions/data`` says otherwise of that release: a file
-that does not define the function, a caller that does not mention it, and a function that the release should
-not have. Exit codes: 0 nothing differs, 1 something does.
+that does not define the function, a caller that does not mention it, a caller that is left out although the
+data describes it, and a function that the release should not have. Exit codes: 0 nothing differs, 1 something
+does.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from typing import NamedTuple, TypeVar
 from read_functions import blocks_in
 
 from pfnlab.base.progress import say
-from pfnlab.kernel.functions.known_functions import KernelFunction, Releases, kernel_functions
+from pfnlab.kernel.functions.known_functions import (
+    MOST_CALLERS,
+    KernelFunction,
+    Releases,
+    kernel_functions,
+)
 from pfnlab.lab.building.source import source_for
 
 #: The folders in which callers are looked for. Other architectures and drivers are left out.
@@ -26,7 +32,7 @@ FOLDERS = (
     *("mm", "kernel", "lib", "fs/proc", "fs/kernfs", "include/linux", "include/asm-generic"),
     *("arch/x86/mm", "arch/x86/entry", "arch/x86/kernel", "arch/x86/kvm", "arch/x86/include/asm"),
     *("drivers/char", "drivers/pci", "drivers/vfio", "drivers/uio", "drivers/infiniband/core"),
-    *("drivers/gpu/drm/i915", "drivers/gpu/drm/ttm"),
+    *("drivers/gpu/drm/i915", "drivers/gpu/drm/ttm", "drivers/video/fbdev/core", "sound/core", "virt/kvm"),
 )
 
 #: Files with stubs for kernels without an MMU.
@@ -101,11 +107,14 @@ def _of_function(one: KernelFunction, source: Source, series: str) -> Iterator[s
     for file in _by_release(one.files, series):
         if file not in defined:
             yield f"{one.name}: not defined in {file}, but in {', '.join(sorted(defined)) or 'no file'}"
-    for names in _by_release(one.called_by, series):
-        for name in names:
-            known = source.members if name.startswith(".") else source.mentions
-            if name not in known.get(one.name, ()):
-                yield f"{one.name}: not called by {name}"
+    told = [name for names in _by_release(one.called_by, series) for name in names]
+    found = source.mentions.get(one.name, set())
+    for name in told:
+        if name not in (source.members.get(one.name, ()) if name.startswith(".") else found):
+            yield f"{one.name}: not called by {name}"
+    if len(told) < MOST_CALLERS:
+        for name in sorted(found.intersection(kernel_functions()) - {one.name, *told}):
+            yield f"{one.name}: also called by {name}"
 
 
 def _by_release(rows: Mapping[Releases, Told], series: str) -> list[Told]:

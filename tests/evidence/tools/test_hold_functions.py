@@ -23,6 +23,17 @@ ensures = "No entry."
 rules = ["S6.7"]
 asks = ["unmapped"]
 
+[remap]
+releases = "6.16.."
+does = "Remaps."
+file = "mm/vma.c"
+callers = {}
+locks = "None."
+needs = "A range."
+ensures = "Entries."
+rules = ["S4.6"]
+asks = ["no_leak"]
+
 [untrack]
 releases = "..6.15"
 does = "Untracks."
@@ -47,6 +58,7 @@ void zap(struct vma *vma)
         }
 }
 static int caller(void) { /* zap(x) */ return reach(zap); }
+static void remap(void) { caller(); }
 static const struct ops ops = { .zap = zap };
 """,
     "mm/memory.c": 'void other(void) { puts("zap()"); }\n',
@@ -80,6 +92,7 @@ def test_a_tree_that_agrees_has_no_difference(tree: Path) -> None:
             "void untrack(void) {}\nstatic const",
             "untrack: not in this release by the data, but defined in mm/vma.c",
         ),
+        ("caller();", "zap(x);", "zap: also called by remap"),
     ],
 )
 def test_a_difference_is_named(tree: Path, old: str, new: str, says: str) -> None:

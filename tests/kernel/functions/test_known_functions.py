@@ -15,6 +15,7 @@ from pfnlab.kernel.functions.known_functions import (
     functions_in,
     kernel_functions,
 )
+from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.present.report.bug_list import property_names
 from pfnlab.present.report.rule_texts import find_rule, rule_numbers
 
@@ -75,6 +76,35 @@ def test_a_function_that_comes_or_goes_says_what_had_its_place(one: KernelFuncti
     assert not span.last or one.replaced_by
     assert not span.first or one.replaces or span.first == "6.1" or one.name in _NEW
 
+
+def test_a_function_goes_when_its_replacement_comes() -> None:
+    """No release is left without either."""
+    late = [
+        (one.name, next_series, one.replaced_by)
+        for one in ALL
+        if (last := Releases.of(one.releases).last)
+        for next_series in [RELEASES[RELEASES.index(last) + 1]]
+        if f"({next_series})" not in one.replaced_by
+    ]
+
+    assert [] == late
+
+
+def test_a_caller_of_a_function_that_sleeps_says_that_it_sleeps() -> None:
+    """A function that needs no lock might else be called with a spinlock held."""
+    silent = {
+        (one.name, caller.name)
+        for one in ALL
+        if _SLEEPS in one.locks
+        for names in one.called_by.values()
+        for caller in map(kernel_functions().get, names)
+        if caller and caller.locks.startswith("Needs none") and _SLEEPS not in caller.locks
+    }
+
+    assert set() == silent
+
+
+_SLEEPS = "must be able to sleep"
 
 #: Functions that came with code that is new.
 _NEW = ("vms_complete_munmap_vmas",)

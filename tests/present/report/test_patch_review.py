@@ -50,7 +50,7 @@ def test_functions_that_change_come_before_those_called() -> None:
     """With the releases that have them."""
     text = str(review("T03-repost"))
 
-    assert text.index("unmap_single_vma (changed, up to 6.19)") < text.index(
+    assert text.index("unmap_single_vma (changed, up to 7.0)") < text.index(
         "untrack_pfn (called, up to 6.15)"
     )
     assert text.startswith("1 patch, 3 functions of PFN mappings touched, 0 other functions changed.\n")
@@ -60,8 +60,8 @@ def test_functions_that_change_come_before_those_called() -> None:
     ("mail", "command"),
     [
         ("T02-v5", "pfnlab try 7.3 --patch mail"),
-        # Its function exists up to 6.19 only.
-        ("T03-repost", "pfnlab try 6.19 --patch mail"),
+        # Its function exists up to 7.0 only.
+        ("T03-repost", "pfnlab try 7.0 --patch mail"),
     ],
 )
 def test_the_command_builds_a_series_that_has_the_functions(mail: str, command: str) -> None:

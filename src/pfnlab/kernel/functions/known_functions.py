@@ -5,8 +5,8 @@ Each table contains::
     does         what it does, one sentence
     releases     the mainline releases that have it: "..6.15", "6.16.."; default: all
     file         its file; or files by releases: { "..6.11" = "mm/mmap.c", "6.12.." = "mm/vma.c" }
-    callers      its most important callers, at most eight, by releases; `.fault` for a member of a
-                 structure of operations that points to it
+    callers      its most important callers, at most eight, by releases; first those that have a table
+                 themselves; `.fault` for a member of a structure of operations that points to it
     locks        the locks that its caller holds, and those that it takes
     needs        what must hold before it is called
     ensures      what holds when it returns
