@@ -211,6 +211,7 @@ def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
         "newly broken: told_free" in report,
     ]
     assert f"# {tree} against the kernel without the patch\n" in report
+    assert "## The review of the patch\n" in report
 
 
 def test_the_log_of_a_review_counts_programs(

@@ -148,6 +148,7 @@ def test_the_artifacts_name_what_is_broken_and_every_patch(tmp_path: Path) -> No
     )
     assert (0, True) == (after.returncode, f"{result['says']}\n" in done.stderr)
     assert "- patch: mm: int good; (series.patch)\n- patch: mm: int lost; (series.patch)\n" in report
+    assert "## The review of 2 patches\n" in report
 
 
 @pytest.mark.target("building")
