@@ -10,6 +10,7 @@ import pytest
 from asking import Ask
 from toy_tree import toy_tree
 
+from pfnlab.base import progress
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.kernel_questions import KernelQuestion
 from pfnlab.discussions import lookup
@@ -175,23 +176,33 @@ def test_a_patch_says_what_it_means(ask: Ask, tree: Path, monkeypatch: pytest.Mo
     assert "- seed: 7" in report and "--patch idea.patch -o report.md\n" in report
 
 
-@pytest.mark.parametrize(("rules", "code"), [("7.2,flush=none", 1), ("7.2,flush=end_vma", 0)])
-def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
-    ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch, rules: str, code: int
-) -> None:
-    """A lost flush is newly broken; another flush is a cost, and bad for no bisection."""
-    stale = load_text(
-        "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
-        "a = mmap bar[0:4] driver remap wc shared rw\nt = thread\ns = thread\ns: read a[0]\n"
-        "hold flush_tlb_mm_range: munmap a\nt: unmap_mapping_range bar[0:4]\ns: read a[0]\nrelease\n"
-    )
-    question = KernelQuestion(1, stale, "a driver's remap", "schedule")
+#: The one question of a review here: an owner's revocation while a munmap waits for its flush.
+STALE = (
+    "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
+    "a = mmap bar[0:4] driver remap wc shared rw\nt = thread\ns = thread\ns: read a[0]\n"
+    "hold flush_tlb_mm_range: munmap a\nt: unmap_mapping_range bar[0:4]\ns: read a[0]\nrelease\n"
+)
+
+
+@pytest.fixture
+def idea(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A patch without a policy, and a review of one question."""
+    question = KernelQuestion(1, load_text(STALE), "a driver's remap", "schedule")
     monkeypatch.setattr("pfnlab.hunt.meeting.kernel_review.kernel_questions", lambda: [question])
     (tree / "rules").write_text("7.2")
-    (tree / "patched").write_text(rules)
-    Path("idea.patch").write_text("Fewer flushes\n---\n" + DIFF)
+    path = Path("idea.patch")
+    path.write_text("Fewer flushes\n---\n" + DIFF)
+    return path
 
-    answer = ask("try", tree, "--like", "7.2", "--patch", "idea.patch", "-o", "report.md")
+
+@pytest.mark.parametrize(("rules", "code"), [("7.2,flush=none", 1), ("7.2,flush=end_vma", 0)])
+def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
+    ask: Ask, tree: Path, idea: Path, rules: str, code: int
+) -> None:
+    """A lost flush is newly broken; another flush is a cost, and bad for no bisection."""
+    (tree / "patched").write_text(rules)
+
+    answer = ask("try", tree, "--like", "7.2", "--patch", idea, "-o", "report.md")
     report = Path("report.md").read_text()
 
     assert code == answer.code
@@ -200,6 +211,18 @@ def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
         "newly broken: told_free" in report,
     ]
     assert f"# {tree} against the kernel without the patch\n" in report
+    assert "## The review of the patch\n" in report
+
+
+def test_the_log_of_a_review_counts_programs(
+    ask: Ask, tree: Path, idea: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal, e.g. in a pipeline, a line must say more than that it goes on."""
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+
+    answer = ask("try", tree, "--like", "7.2", "--patch", idea)
+
+    assert "reviewing linux with the patch: 1 program\n" in answer.err
 
 
 def test_a_limit_that_limits_nothing_is_refused(ask: Ask, tree: Path) -> None:

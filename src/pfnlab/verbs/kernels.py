@@ -271,7 +271,8 @@ class BuildRequest(Request, frozen=True, kw_only=True):
     The first build of a tree takes about ten minutes and 5 GiB, each further patch about a minute. A tree
     that was already built is not built again, and an interrupted build resumes.
 
-    Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 the kernel fails to build or boot.
+    Exit codes: 0 built, 2 no such tree or patch, 3 a patch does not apply, or the kernel fails to build or
+    boot.
     """
 
     gradual = True

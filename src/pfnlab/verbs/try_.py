@@ -155,6 +155,7 @@ def _reviewed(
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import working
     from pfnlab.base.result import Outcome
+    from pfnlab.base.units import number_of
     from pfnlab.hunt.meeting.trial import kernel_of_tree, reviewed_patch
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.programs.runs.look import LookLevel
@@ -180,7 +181,14 @@ def _reviewed(
             )
             for one in kernels
         )
-        with working(f"reviewing {name} with the patch") as work:
+        reviewing = f"reviewing {name} with the patch"
+        with working(reviewing) as work:
+
+            def count(programs: int) -> None:
+                # Time ends the review, so a percentage of all programs would mislead.
+                work.words = f"{reviewing}: {number_of(work.done + programs, 'program')}"
+                work.advance(programs)
+
             result = reviewed_patch(
                 base,
                 patched,
@@ -189,7 +197,7 @@ def _reviewed(
                 tree=str(tree) if tree.name else name,
                 built=kernels[1].says,
                 patches=patches,
-                done=work.advance,
+                done=count,
             )
     yield result
     if request.output is not None or result.outcome is Outcome.UNDECIDED:

@@ -39,7 +39,7 @@ def _faults(patch: PatchFile) -> list[str]:
     named = _NAME.fullmatch(patch.path.name)
     series = patch.base_package.removeprefix("linux-source-")
     held = {
-        "title": bool(patch.title),
+        "title": bool(patch.titles),
         "policy": policy in _SEAMS.get(seam, {}),
         "base": bool(_BASE.fullmatch(patch.base_package)) and bool(patch.base_version),
         "license": patch.license == "GPL-2.0-only",
@@ -90,7 +90,7 @@ def test_head(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"title": ""}, "title"),
+        ({"titles": ()}, "title"),
         ({"policy": "flush=never"}, "policy"),
         ({"policy": ""}, "policy"),
         ({"base_package": "linux-7.2"}, "base"),

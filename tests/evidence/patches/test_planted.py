@@ -31,7 +31,7 @@ def test_its_head_says_what_it_is() -> None:
     """Title, licence, and the source that it stands on."""
     patch = read_patch(TOOL.PATCH)
 
-    assert patch.title
+    assert patch.titles
     assert ("7.3", "GPL-2.0-only") == (patch.base_series, patch.license)
 
 

@@ -19,7 +19,7 @@ def test_its_head_says_what_it_is(revert: Revert) -> None:
     """Title, licence, and a source of the series in its name."""
     patch = read_patch(revert.path)
 
-    assert patch.title
+    assert patch.titles
     assert (revert.series, "GPL-2.0-only") == (patch.base_series, patch.license)
     assert patch.base_version
 

@@ -35,7 +35,7 @@ def test_a_patch_is_a_mail(path: Path) -> None:
     head = path.read_text(encoding="utf-8").partition("\n---\n")[0]
     patch = read_patch(path)
 
-    assert re.fullmatch(r"(?:mm|x86/mm/pat|selftests/mm): .+", patch.title)
+    assert re.fullmatch(r"(?:mm|x86/mm/pat|selftests/mm): .+", patch.titles[0])
     assert head.endswith("Signed-off-by: pfnlab <pfnlab@localhost>")
     assert len(head.split("\n\n")) > 3
     assert patch.added
@@ -47,7 +47,7 @@ def test_a_patch_is_in_the_page(path: Path) -> None:
     patch = read_patch(path)
 
     link = f"[{path.name[:4]}]({path.parent.name}/{path.name})"
-    assert f"| {link} | {patch.title} | +{patch.added} -{patch.removed} |" in _PAGE
+    assert f"| {link} | {patch.titles[0]} | +{patch.added} -{patch.removed} |" in _PAGE
 
 
 @pytest.mark.parametrize("series", _SERIES)

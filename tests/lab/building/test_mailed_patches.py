@@ -114,7 +114,14 @@ def test_the_functions_of_a_hunk(
     assert called == list(found.called)
 
 
-@for_each("text", ["", "a log line\n", HEAD, "--- a/x\n+++ b/x\n", DIFF.split("@@")[0], "\0" * 100])
+@for_each("text", ["", "\n\n"])
+def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
+    """It says so: a pipeline that compares a branch with itself writes one."""
+    with pytest.raises(Misuse, match=r"mail is empty: it has no patch"):
+        read(tmp_path, text)
+
+
+@for_each("text", ["a log line\n", HEAD, "--- a/x\n+++ b/x\n", DIFF.split("@@")[0], "\0" * 100])
 def test_a_file_without_a_change_is_refused(tmp_path: Path, text: str) -> None:
     """In one line."""
     with pytest.raises(Misuse, match=r"mail is not a patch: it has no hunk") as refusal:

@@ -45,8 +45,8 @@ def test_head_of_ours(tmp_path: Path) -> None:
     """Title, policy, base and licence stand above the diff."""
     patch = _read(tmp_path, _OURS)
 
-    assert ("mm: flush later", "flush=none", "linux-source-7.2", "7.2.13-1", "GPL-2.0-only") == (
-        patch.title,
+    assert (("mm: flush later",), "flush=none", "linux-source-7.2", "7.2.13-1", "GPL-2.0-only") == (
+        patch.titles,
         patch.policy,
         patch.base_package,
         patch.base_version,
@@ -75,18 +75,63 @@ def test_mail_of_git(tmp_path: Path) -> None:
     """A mail of git has its subject as title, without the bracket, and no policy."""
     patch = _read(tmp_path, _MAIL)
 
-    assert ("mm: a title that goes on for another line", "", ("mm/memory.c",)) == (
-        patch.title,
+    assert (("mm: a title that goes on for another line",), "", ("mm/memory.c",)) == (
+        patch.titles,
         patch.policy,
         patch.files,
     )
 
 
 def test_diff_without_head(tmp_path: Path) -> None:
-    """A bare diff is a patch; its title is empty."""
+    """A bare diff is a patch without a title."""
     patch = _read(tmp_path, _DIFF)
 
-    assert ("", "") == (patch.title, patch.base_version)
+    assert ((), "") == (patch.titles, patch.base_version)
+
+
+_MAILBOX = "From git@z Thu Jan  1 00:00:00 1970\nSubject: [PATCH {}] {}\n\n"
+
+#: A series as `b4 am` saves it, with a cover letter as `git format-patch` puts before it.
+_SERIES = (
+    _MAILBOX.format("0/2", "the cover")
+    + f"{_MAILBOX.format('1/2', 'mm: flush')}Policy: flush=none\n---\n{_DIFF}-- \n2.47.0\n\n"
+    + f"{_MAILBOX.format('2/2', '=?utf-8?q?mm=3A_=C3=BC?=')}Policy: tracker=exact\n---\n{_DIFF}-- \n2.47.0\n"
+)
+
+
+def test_a_series_has_the_titles_of_its_mails(tmp_path: Path) -> None:
+    """Decoded, and without that of a mail that has no diff."""
+    patch = _read(tmp_path, _SERIES)
+
+    assert ("mm: flush", "mm: ü") == patch.titles
+
+
+def test_a_series_has_the_policies_of_its_mails(tmp_path: Path) -> None:
+    """All of them, not those of the first mail alone."""
+    patch = _read(tmp_path, _SERIES)
+
+    assert "flush=none,tracker=exact" == patch.policy
+
+
+def test_a_series_has_the_lines_of_its_mails(tmp_path: Path) -> None:
+    """Its hunks are those of all mails."""
+    patch = _read(tmp_path, _SERIES)
+
+    assert (4, 2) == (patch.added, patch.removed)
+
+
+@for_each("encoding", ["quoted-printable", "BASE64"])
+def test_an_encoded_mail_is_refused(tmp_path: Path, encoding: str) -> None:
+    """patch(1) would apply the encoded lines; the message says what decodes them."""
+    with pytest.raises(Misuse, match=f"is a mail in {encoding}, .*save it with `b4 am`"):
+        _read(tmp_path, _MAIL.replace("Subject:", f"Content-Transfer-Encoding: {encoding}\nSubject:"))
+
+
+@for_each("text", ["", "\n"])
+def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
+    """It says so: a pipeline that compares a branch with itself writes one."""
+    with pytest.raises(Misuse, match=r"a\.patch is empty: it has no patch"):
+        _read(tmp_path, text)
 
 
 def test_trailers_in_the_diff_are_text(tmp_path: Path) -> None:
@@ -130,7 +175,6 @@ def test_files(tmp_path: Path, text: str, files: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("", "is not a patch", id="empty"),
         pytest.param("int main(void)\n{\n}\n", "is not a patch", id="no diff"),
         pytest.param(
             _DIFF.replace("-1,3", "-1,4"), ":3: the hunk says 4 lines before and 4 after", id="fewer"

@@ -8,7 +8,7 @@ import pytest
 from for_each import for_each
 from toy_tree import NEW_FILE, PATCH, toy_tree
 
-from pfnlab.base.errors import Misuse
+from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.building.worktree import WorkTree, original, worktree
@@ -61,7 +61,9 @@ def test_a_patch_in_reverse_is_taken_out(tree: Path, tmp_path: Path) -> None:
 @pytest.mark.target("building")
 def test_a_patch_in_reverse_that_is_not_there_says_so(tree: Path, tmp_path: Path) -> None:
     """Its lines are not in the tree."""
-    with pytest.raises(Misuse, match=r"one-line\.patch does not apply in reverse to linux: mm/memory\.c: "):
+    with pytest.raises(
+        Undecided, match=r"one-line\.patch does not apply in reverse to linux: mm/memory\.c: "
+    ):
         copy(tree, replace(patch(tmp_path), reverse=True))
 
 
@@ -116,7 +118,7 @@ def test_two_patches_of_one_file_are_both_put_back(tree: Path, tmp_path: Path) -
 def test_a_patch_that_does_not_apply_says_where(tree: Path, tmp_path: Path) -> None:
     """Patch, source, file and hunk are in the message."""
     with pytest.raises(
-        Misuse, match=r"one-line\.patch does not apply to linux: mm/memory\.c: Hunk #1 FAILED"
+        Undecided, match=r"one-line\.patch does not apply to linux: mm/memory\.c: Hunk #1 FAILED"
     ):
         copy(tree, patch(tmp_path, PATCH.replace(" int last;", " int other;")))
 
@@ -148,7 +150,7 @@ def test_a_patch_that_does_not_apply_says_what_it_is_made_for(
     file = patch(tmp_path, failing.replace("Base: linux-source-7.2 7.2.13-1", f"Base: {base}"))
     source = replace(source_for(str(tree), say=print), label="linux-source-7.2 7.2.13-1", version="7.2.13")
 
-    with worktree(source, say=print) as work, pytest.raises(Misuse) as refused:
+    with worktree(source, say=print) as work, pytest.raises(Undecided) as refused:
         work.apply([file])
 
     _, made_for, rest = str(refused.value).partition("; it was made for ")
@@ -160,7 +162,7 @@ def test_a_patch_that_does_not_apply_says_what_it_is_made_for(
 @pytest.mark.target("building")
 def test_and_leaves_nothing(tree: Path, tmp_path: Path) -> None:
     """After a patch that fails, those in front of it are taken back too."""
-    with pytest.raises(Misuse):
+    with pytest.raises(Undecided):
         copy(
             tree, patch(tmp_path), patch(tmp_path, PATCH.replace(" int last;", " int other;"), "second.patch")
         )

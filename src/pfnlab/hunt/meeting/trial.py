@@ -270,7 +270,9 @@ def reviewed_patch(
 
 
 def _names(patches: Sequence[PatchFile]) -> tuple[str, ...]:
-    return tuple(f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches)
+    return tuple(
+        f"{title} ({patch.path.name})" for patch in patches for title in patch.titles or ("no title",)
+    )
 
 
 def alive(machine: Machine) -> Run:

@@ -68,11 +68,12 @@ def build(
     :param jobs: the number of parallel commands; one per core if None
     :param series: the series whose model applies; taken from the Makefile if None
     :param boot: boots the kernel once and raises Undecided if it does not come up; replaced in tests
-    :raises Misuse: if there is no such tree, patch or configuration, or a patch does not apply
+    :raises Misuse: if there is no such tree, patch or configuration
     :raises MissingTool: if a program that the build needs is not installed, or the tree lacks a feature that
         the lab needs
     :raises TimedOut: if the build does not finish in time
-    :raises Undecided: if the tree does not build, or the kernel does not come up in the lab
+    :raises Undecided: if a patch does not apply, the tree does not build, or the kernel does not come up in
+        the lab
     """
     of_series = series_in(source)
     fragment = fragments.fragment_text(configuration)

@@ -66,11 +66,14 @@ def read_mailed(path: Path | None) -> MailedPatches:
     :raises Misuse: if it cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB, or
         contains no change
     """
-    found = MailedPatches()
+    found, is_empty = MailedPatches(), True
     for mail in _mails(path):
+        is_empty = is_empty and not mail.strip()
         _read_mail(found, mail)
     if not found.patches:
         name = "standard input" if path is None else visible_name(path)
+        if is_empty:
+            raise Misuse(f"{name} is empty: it has no patch")
         raise Misuse(
             f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; give "
             "a mail of git format-patch, an mbox, or a unified diff"
@@ -111,7 +114,7 @@ def _read_mail(found: MailedPatches, raw: bytes) -> None:
             raise Misuse(
                 "a mail has too many parts inside one another: give its patch without the mail"
             ) from None
-        subject = _decoded_subject(str(mail.get("Subject", "")))
+        subject = decoded_subject(str(mail.get("Subject", "")))
     reader = _HunkReader(found)
     for text in texts:
         for line in text.split(b"\n"):
@@ -195,7 +198,8 @@ def _keep(names: dict[str, None], name: str) -> None:
         names[name] = None
 
 
-def _decoded_subject(written: str) -> str:
+def decoded_subject(written: str) -> str:
+    """The subject of a mail in plain text, on one line and cut off at 300 characters."""
     text = " ".join(written[: 4 * _MOST_SUBJECT].split())
     try:
         return str(make_header(decode_header(text)))[:_MOST_SUBJECT]

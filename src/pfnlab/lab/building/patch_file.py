@@ -1,8 +1,8 @@
 """A patch to kernel source: its header, and the files that its diff changes.
 
 Patches in this project (``evidence/patches/``) have a title, a few sentences and trailers above the diff: the
-policy that the patch implements, and the source package it applies to. Other patches, e.g. git mails, can be
-read too; fields they lack are empty.
+policy that the patch implements, and the source package it applies to. Other patches can be read too, e.g. a
+mail of git or a mailbox with a series; fields they lack are empty.
 """
 
 import re
@@ -13,10 +13,17 @@ from pathlib import Path
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, check_regular, read_bytes
 from pfnlab.base.inert import visible_name
+from pfnlab.lab.building.mailed_patches import decoded_subject
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
-_SUBJECT = re.compile(r"Subject: *(?:\[[^]]*\] *)?(.*)")
+_SUBJECT = re.compile(r"Subject: *(.*)")
+_BRACKET = re.compile(r"\[[^]]*\] *")
+# The line that git and b4 put before each mail of a mailbox.
+_MAIL_BEGINS = re.compile(r"From \S+ .*\d\d:\d\d:\d\d \d{4}")
+_ENCODED = re.compile(
+    r"^Content-Transfer-Encoding: *(quoted-printable|base64) *$", re.IGNORECASE | re.MULTILINE
+)
 # Mail headers other than the subject.
 _MAIL = re.compile(r"From |(?:From|Date|To|Cc|Message-ID|MIME-Version|Content-[A-Za-z-]+): ", re.IGNORECASE)
 _NOTHING = "/dev/null"
@@ -24,9 +31,9 @@ _NOTHING = "/dev/null"
 
 @dataclass(frozen=True)
 class PatchFile:
-    """One patch; fields that it lacks are "".
+    """The patch, or the series of patches, in one file; fields that it lacks are empty.
 
-    :ivar title: the first line, or the subject of a mail
+    :ivar titles: the first line, or the subject of each mail that has a diff
     :ivar policy: the policy that it implements, written as in a machine name (``flush=end_vma``)
     :ivar base_package: the source package it applies to (``linux-source-7.2``)
     :ivar base_version: the version of that package (``7.2.13-1``)
@@ -38,7 +45,7 @@ class PatchFile:
     """
 
     path: Path
-    title: str
+    titles: tuple[str, ...]
     policy: str
     base_package: str
     base_version: str
@@ -58,29 +65,41 @@ class PatchFile:
 def read_patch(path: Path) -> PatchFile:
     """Read the patch in the file *path*.
 
-    :raises Misuse: if the file cannot be read, has no unified diff, has a hunk whose length is wrong, or
-        would change a file outside the tree
+    :raises Misuse: if the file cannot be read, has no unified diff, is an encoded mail, has a hunk whose
+        length is wrong, or would change a file outside the tree
     """
     # The file is read several times, once by patch(1).
     check_regular(path, "patch", MOST_RECORDED)
     text = read_bytes(path, "patch", MOST_RECORDED).decode(errors="replace")
-    lines = text.split("\n")
-    start = next((at for at in range(len(lines)) if _begins_diff(lines, at)), None)
-    if start is None:
+    name = visible_name(path)
+    if encoded := _ENCODED.search(text):
         raise Misuse(
-            f"{path} is not a patch: no line '--- a/FILE' with '+++ b/FILE' below; write one of diff -up"
+            f"{name} is a mail in {encoded[1]}, which patch(1) cannot read: save it with `b4 am`, or use "
+            "`git format-patch`"
         )
-    trailers = {found[1]: found[2] for line in lines[:start] if (found := _TRAILER.fullmatch(line))}
-    package, _, version = trailers.get("Base", "").partition(" ")
-    diff = _Diff(path, lines, start)
+    if not text.strip():
+        raise Misuse(f"{name} is empty: it has no patch")
+    diff = _Diff(path, text.split("\n"))
+    files = tuple(dict.fromkeys(diff.files()))
+    if not diff.heads:
+        raise Misuse(
+            f"{name} is not a patch: no line '--- a/FILE' with '+++ b/FILE' below; write one of diff -up"
+        )
+    trailers = [
+        (found[1], found[2]) for head in diff.heads for line in head if (found := _TRAILER.fullmatch(line))
+    ]
+    # The last line of a name counts, but every mail of a series may implement a policy.
+    fields = dict(trailers)
+    policies = dict.fromkeys(value for name, value in trailers if name == "Policy")
+    package, _, version = fields.get("Base", "").partition(" ")
     return PatchFile(
         path,
-        _title(lines[:start]),
-        trailers.get("Policy", ""),
+        tuple(filter(None, map(_title, diff.heads))),
+        ",".join(policies),
         package,
         version.strip(),
-        trailers.get("SPDX-License-Identifier", ""),
-        tuple(dict.fromkeys(diff.files())),
+        fields.get("SPDX-License-Identifier", ""),
+        files,
         diff.added,
         diff.removed,
     )
@@ -99,21 +118,36 @@ def _title(head: list[str]) -> str:
             # A long subject continues on lines that begin with a space.
             behind = head[at + 1 :]
             more = next((n for n, text in enumerate(behind) if not text.startswith(" ")), len(behind))
-            return " ".join([found[1], *(text.strip() for text in behind[:more])])
+            return _BRACKET.sub("", decoded_subject(" ".join([found[1], *behind[:more]])), count=1)
     return next((line.strip() for line in head if line.strip() and not _MAIL.match(line)), "")
 
 
 class _Diff:
-    """The diff part of a patch, parsed in a single pass."""
+    """The diffs of a file, parsed in a single pass.
 
-    def __init__(self, path: Path, lines: list[str], start: int) -> None:
-        self._path, self._lines, self._at = path, lines, start
+    :ivar heads: the lines above each diff that begins the file, or a mail in it
+    """
+
+    def __init__(self, path: Path, lines: list[str]) -> None:
+        self._path, self._lines, self._at = path, lines, 0
+        self.heads: list[list[str]] = []
         self.added = self.removed = 0
 
     def files(self) -> Iterator[str]:
         """Yield each file, twice if both sides name it; parses every hunk on the way."""
+        head: list[str] | None = []
         while self._at < len(self._lines):
             line = self._lines[self._at]
+            if _MAIL_BEGINS.fullmatch(line):
+                # A mail without a diff, e.g. the cover letter, has no head.
+                head = []
+            elif head is not None:
+                if not _begins_diff(self._lines, self._at):
+                    head.append(line)
+                    self._at += 1
+                    continue
+                self.heads.append(head)
+                head = None
             if line.startswith("GIT binary patch"):
                 raise self._wrong("a binary patch; patch(1) cannot apply it, leave that file out")
             if line.startswith(("rename from ", "rename to ", "copy to ")):

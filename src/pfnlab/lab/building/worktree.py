@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.base.errors import Misuse
+from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.base.inert import shell_path, shell_word
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.building.source import KernelSource, files_of
@@ -63,7 +63,11 @@ class WorkTree:
             self._copy(say)
 
     def apply(self, patches: Sequence[PatchFile]) -> None:
-        """Apply *patches* in order; if one fails or reaches outside the tree, undo all and raise Misuse."""
+        """Apply *patches* in order; if one fails, undo all.
+
+        :raises Undecided: if one does not apply: another tree may have what it changes
+        :raises Misuse: if one reaches outside the tree
+        """
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)
@@ -74,7 +78,7 @@ class WorkTree:
             answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
             if answer.returncode:
                 self._put_back()
-                raise Misuse(
+                raise Undecided(
                     f"{patch.path} does not apply{' in reverse' * patch.reverse} to {self.source.label}: "
                     f"{_refusal(answer.stdout)}"
                     f"{_other_base(patch, self.source)}"

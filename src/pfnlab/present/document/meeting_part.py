@@ -162,7 +162,10 @@ def _is_review(content: TrialResult) -> bool:
 
 def _trial_blocks(content: TrialResult) -> Iterator[Block]:
     if content.review is not None:
-        about = ", ".join(content.policies or content.patches)
+        # The facts above have the titles: a heading with those of a series would be endless.
+        count = len(content.patches)
+        patches = "the patch" if count == 1 else number_of(count, "patch", "patches")
+        about = ", ".join(content.policies) or patches
         yield from section(f"The review of {about}", *chapters(content.review))
     if _is_review(content):
         return
