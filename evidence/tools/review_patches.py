@@ -154,7 +154,7 @@ def table_of(kept: Mapping[str, Reviewed]) -> str:
     ]
     right = sum(one.is_right_about(name) for name, one in kept.items())
     accused = sum(bool(one.broken) and not KNOWN[name] for name, one in kept.items())
-    says = f"Right: {right} of {len(kept)}. Accused although right: {accused}."
+    says = f"Right: {right} of {len(kept)}; accused although right: {accused}."
     return f"{table(_HEADINGS, rows)}\n{says}"
 
 

@@ -57,7 +57,7 @@ def test_a_verdict_is_right_if_it_says_what_is_known(name: str, verdict: Reviewe
 
 def test_a_wrong_accusation_is_counted() -> None:
     """Below the table."""
-    assert table_of({"flush-end_vma": BROKEN}).endswith("Right: 0 of 1. Accused although right: 1.")
+    assert table_of({"flush-end_vma": BROKEN}).endswith("Right: 0 of 1; accused although right: 1.")
 
 
 def test_the_page_has_the_table() -> None:
