@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
@@ -132,14 +132,15 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool 
         raise ModelledErrno(errno.EINVAL)
     if start == end:
         return
-    vma_lock = not remote and _locks_vmas(mm, advice)
-    with nullcontext() if vma_lock else _mmap_lock(mm, advice):
+    by_vma = not remote and _locks_vmas(mm, advice)
+    with nullcontext() if by_vma else _mmap_lock(mm, advice):
         once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
         tlb = MmuGather(mm, "madvise") if once else None
-        with ExitStack() as locks:
+        vma = _lockable_vma(mm, start, end) if by_vma else None
+        with mm.mmap_lock.read() if by_vma and vma is None else nullcontext():
             try:
                 # The VMA's own lock is released before the flush; mmap_lock in its place after it.
-                with _vma_lock(mm, start, end, locks) if vma_lock else nullcontext():
+                with nullcontext() if vma is None else mm.vma_locks.read(vma):
                     _walk(mm, start, end, advice, tlb)
             finally:
                 if tlb is not None:
@@ -171,16 +172,10 @@ def _mmap_lock(mm: MmStruct, advice: str) -> AbstractContextManager[object]:
     return mm.mmap_lock.write() if changes else mm.mmap_lock.read()
 
 
-def _vma_lock(mm: MmStruct, start: int, end: int, locks: ExitStack) -> AbstractContextManager[object]:
-    """try_vma_read_lock: the lock of the VMA with all of ``[start, end)``, unless it is taken for writing.
-
-    :param locks: gets mmap_lock where there is no such lock
-    """
+def _lockable_vma(mm: MmStruct, start: int, end: int) -> Vma | None:
+    """try_vma_read_lock: the VMA with all of ``[start, end)``; None if it is locked for writing."""
     vma = mm.vma_lookup(start)
-    if vma is not None and end <= vma.end and not mm.vma_locks.is_written(vma):
-        return mm.vma_locks.read(vma)
-    locks.enter_context(mm.mmap_lock.read())
-    return nullcontext()
+    return vma if vma is not None and end <= vma.end and not mm.vma_locks.is_written(vma) else None
 
 
 def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
