@@ -13,11 +13,13 @@ from toy_tree import toy_tree
 from pfnlab.base import progress
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.kernel_questions import KernelQuestion
+from pfnlab.checker.review.review_result import OperationCost
 from pfnlab.discussions import lookup
 from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.step_parts import flushes
 from pfnlab.hunt.meeting import holding
+from pfnlab.hunt.meeting.measured_costs import MeasuredCosts
 from pfnlab.hunt.meeting.trial import TriedKernel
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -51,7 +53,7 @@ class Guest:
         spec = kernel.read_text().strip()
         if spec == "broken":
             raise ZeroDivisionError
-        self._model = ModelMachine(spec)
+        self._model, self.kernel = ModelMachine(spec), kernel
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program."""
@@ -72,6 +74,15 @@ def build(tree: Path, patches: Sequence[Path], *_: object) -> TriedKernel:
     return TriedKernel(image, f"7.2.13 of {tree.name}, {len(patches)} patches")
 
 
+def measured(base: Path, design: Path, *, seconds: float) -> MeasuredCosts:
+    """One cost, which differs if the kernels do; and nothing else."""
+    more = base != design
+    return MeasuredCosts(
+        (OperationCost("instructions", "munmap of 1 page", 100, 100 + 20 * more, int(more), 0),),
+        ("fork: the time was up",),
+    )
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A source tree, and a folder of programs beside it."""
@@ -80,6 +91,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pfnlab.hunt.meeting.trial.kernel_of_tree", build)
     monkeypatch.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
+    monkeypatch.setattr("pfnlab.hunt.meeting.measured_costs.measured_costs", measured)
     monkeypatch.setattr(holding, "walker_programs", dict)
     monkeypatch.setattr(lookup, "discussions", lambda: (DISCUSSION,))
     monkeypatch.setattr(holding, "library_folder", lambda: tmp_path / "litmus")
@@ -212,6 +224,8 @@ def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
     ]
     assert f"# {tree} against the kernel without the patch\n" in report
     assert "## The review of the patch\n" in report
+    assert "munmap of 1 page 100 instructions 120 1.20" in " ".join(report.split())
+    assert "not measured: fork: the time was up" in report
 
 
 def test_the_log_of_a_review_counts_programs(

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from pfnlab.programs.runs.machine import Accel
 
 
-#: Time limit, in seconds, for the review of a patch that names its policy.
-_REVIEWED = 60.0
+#: Time limits, in seconds: for the review of a patch that names its policy, and for measuring what one that
+#: does not costs.
+_REVIEWED = _MEASURED = 60.0
 
 
 class TryRequest(Request, frozen=True, kw_only=True):
@@ -156,7 +157,8 @@ def _reviewed(
     from pfnlab.base.progress import working
     from pfnlab.base.result import Outcome
     from pfnlab.base.units import number_of
-    from pfnlab.hunt.meeting.trial import kernel_of_tree, reviewed_patch
+    from pfnlab.hunt.meeting.measured_costs import measured_costs
+    from pfnlab.hunt.meeting.trial import kernel_of_tree, reviewed_patch, with_costs
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.programs.runs.look import LookLevel
 
@@ -199,6 +201,9 @@ def _reviewed(
                 patches=patches,
                 done=count,
             )
+        images = base.kernel, patched.kernel
+    with working(f"measuring what {name} with the patch costs"):
+        result = with_costs(result, measured_costs(*images, seconds=_MEASURED))
     yield result
     if request.output is not None or result.outcome is Outcome.UNDECIDED:
         say(result.says)

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from having import NEW, bootable
 
-from pfnlab.lab.vm.counted_blocks import MOST_BLOCKS, Blocks
+from pfnlab.lab.vm.boots import GuestShape
+from pfnlab.lab.vm.counted_blocks import MOST_BLOCKS, Blocks, MarkedBlock
 from pfnlab.lab.vm.qemu import Guest
 
+#: An operation whose system call is between marks, and one that is not.
+MARKED, UNMARKED = (f"program 1\nobserve{order}\nop 0 munlockall\nmore\n" for order in (" order", ""))
 
-def written(path: Path, counts: dict[int, int]) -> Blocks:
-    """The counts of a plugin that has seen blocks at these addresses so often."""
-    words = [0] * (1 + 2 * MOST_BLOCKS)
-    words[0] = len(counts)
-    words[1 : 1 + len(counts)] = counts.keys()
-    words[1 + MOST_BLOCKS : 1 + MOST_BLOCKS + len(counts)] = counts.values()
+
+def written(path: Path, counts: dict[int, int], *, length: int = 4, marked: int = 0) -> Blocks:
+    """The counts of a plugin that has seen blocks at these addresses so often, and so often between marks."""
+    words = [len(counts)]
+    for column in (counts.keys(), [length] * len(counts), counts.values(), [marked] * len(counts)):
+        words += [*column, *[0] * (MOST_BLOCKS - len(counts))]
     path.write_bytes(struct.pack(f"<{len(words)}Q", *words))
     return Blocks(path)
 
@@ -42,6 +45,23 @@ def test_nothing_is_reached_after_clearing(tmp_path: Path) -> None:
     blocks.close()
 
 
+def test_a_block_between_marks_has_its_length_and_runs(tmp_path: Path) -> None:
+    """Others do not appear, however often they ran."""
+    marked = written(tmp_path / "marked", {0x30: 7}, length=5, marked=2)
+    others = written(tmp_path / "others", {0x30: 7})
+
+    assert ([MarkedBlock(0x30, 5, 2)], []) == (marked.marked(), others.marked())
+
+
+def test_nothing_was_between_marks_after_clearing(tmp_path: Path) -> None:
+    """An operation's counts do not contain those of the one before."""
+    blocks = written(tmp_path / "blocks", {0x30: 7}, marked=2)
+
+    blocks.clear()
+
+    assert [] == blocks.marked()
+
+
 def test_a_full_file_is_known(tmp_path: Path) -> None:
     """Where the file is full there may be blocks without a count."""
     few = written(tmp_path / "few", {0x30: 2})
@@ -63,6 +83,21 @@ def test_a_guest_counts_what_it_is_asked_for() -> None:
 
         assert before < set(guest.blocks.reached())
         assert not guest.blocks.is_full
+
+
+def test_an_operation_is_counted_between_its_marks() -> None:
+    """And the rest of the kernel is not, nor an operation without marks."""
+    counts = []
+    with Guest(bootable(NEW).vmlinuz, GuestShape(steady=True), counted=True) as guest:
+        assert guest.blocks is not None
+        for request in (UNMARKED, MARKED):
+            guest.blocks.clear()
+            guest.request(request)
+            counts.append((len(guest.blocks.marked()), len(guest.blocks.reached())))
+            guest.request("program 1\nend\n")
+
+    (unmarked, _), (marked, reached) = counts
+    assert unmarked == 0 < marked < reached
 
 
 def test_a_guest_counts_nothing_unasked() -> None:

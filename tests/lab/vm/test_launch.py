@@ -26,6 +26,14 @@ def test_only_a_single_emulated_cpu_ticks_with_a_fixed_period(
     assert parameters == parameters_for(accel, cpus)
 
 
+@pytest.mark.parametrize(("cpus", "clock"), [(1, "shift=0"), (2, "tcg,thread=single")])
+def test_steady_cpus_are_counted_whatever_the_host_does(cpus: int, clock: str) -> None:
+    """One has a clock of its instructions, several take turns; others have neither."""
+    steady, usual = (cpu_arguments(Accel.TCG, cpus, steady=steady) for steady in (True, False))
+
+    assert (True, False) == (steady[-1] == clock, clock in usual)
+
+
 @pytest.mark.parametrize(
     ("accel", "cpus", "model"),
     [(Accel.TCG, 1, "max,-erms"), (Accel.TCG, 2, "max,-cx16"), (Accel.KVM, 1, "host,kvm=off")],

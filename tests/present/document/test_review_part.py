@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.base.result import Outcome
-from pfnlab.checker.review.review_result import ReviewResult, ReviewStage
+from pfnlab.checker.review.review_result import OperationCost, ReviewResult, ReviewStage
 from pfnlab.present.document.part import terminal
 from pfnlab.present.document.read import result_of
 from pfnlab.present.document.review_part import part
@@ -48,6 +48,37 @@ def test_what_it_costs_and_changes_is_shown() -> None:
     assert "Costs in all sequences\n" in said
     assert "Other differences\n" in said
     assert "each VMA of the system: 0 bytes, was 8 bytes" in said
+
+
+def test_a_measured_cost_has_its_ratio_and_its_functions() -> None:
+    """The first of them; equal costs are only counted."""
+    functions = {"a": 30, "b": -20, "c": 3, "d": -1}
+    costs = (
+        OperationCost("instructions", "munmap of 1 page", 1200, 1212, 1, 0, functions=functions),
+        *(OperationCost("interrupts", "mremap", number, number, 0, 0) for number in range(2)),
+    )
+
+    said = terminal(part(msgspec.structs.replace(sample(), costs=costs, unmeasured=("no gcc",))))
+
+    words = " ".join(said.split())
+    assert "munmap of 1 page 1,200 instructions 1,212 1.01 a +30, b -20, c +3 measured" in words
+    assert "measured and equal, within 0.5 %: 2 of 3" in words
+    assert "not measured: no gcc" in words
+
+
+def test_equal_measured_costs_are_no_difference() -> None:
+    """They do not even make a table."""
+    same = msgspec.structs.replace(
+        sample(),
+        **{"broken": (), "repaired": (), "changes": (), "stages": (), "bytes_per_vma": None},
+        costs=(OperationCost("instructions", "munmap of 1 page", 1000, 1001, 0, 0),),
+    )
+
+    said = terminal(part(same))
+    assert ("no difference in any question.", True) == (
+        said.splitlines()[0].rpartition(": ")[2],
+        "within 0.5 %: 1 of 1" in said,
+    )
 
 
 def test_a_design_that_changes_nothing() -> None:

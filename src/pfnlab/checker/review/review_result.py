@@ -12,9 +12,12 @@ Form = Literal["sequence", "schedule"]
 #: The parts of a result, and of the state after it, in which two models may differ without a violation.
 ChangedField = Literal["result", "log", "book", "entries", "walks"]
 
-#: The costs of an operation: flushes, unnecessary flushes, reserving calls, allocations that may fail.
-CostKind = Literal["flushes", "needless", "reservations", "allocations"]
-COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)
+#: The costs of an operation: flushes, unnecessary flushes, reserving calls, allocations that may fail; and
+#: measured on kernels: executed instructions, and interrupts of other processors.
+CostKind = Literal["flushes", "needless", "reservations", "allocations", "instructions", "interrupts"]
+
+#: Those that models have.
+COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)[:4]
 
 #: A review in one word, and its outcome.
 ReviewVerdict = Literal["clean", "broken", "undecided"]
@@ -62,15 +65,18 @@ class SameViolation(msgspec.Struct, frozen=True):
 
 
 class OperationCost(msgspec.Struct, frozen=True):
-    """The costs of one kind of operation in all sequences.
+    """The costs of one kind of operation in all sequences, or of one operation that is measured.
 
     :param kind: the kind of cost
-    :param operation: the word for the operation
+    :param operation: the word for the operation; its title if it is measured
     :param base: the number for the base
     :param design: the number for the design
     :param more: the number of operations that cost more in the design
     :param fewer: the number of operations that cost less
-    :param program: operations, one per line, of which the last cost more, or less if no operation cost more
+    :param program: operations, one per line, of which the last cost more, or less if no operation cost more;
+        if it is measured, the last is the one
+    :param functions: of instructions: the kernel functions in which the design executes more, or fewer if
+        negative, the largest difference first
     """
 
     kind: CostKind = msgspec.field(name="what")
@@ -80,6 +86,17 @@ class OperationCost(msgspec.Struct, frozen=True):
     more: Count
     fewer: Count
     program: str = ""
+    functions: dict[str, int] = {}
+
+    @property
+    def differs(self) -> bool:
+        """True unless it is measured and equal, or nearly so."""
+        return bool(self.more or self.fewer)
+
+    @property
+    def is_measured(self) -> bool:
+        """True for the last operation of a program on two kernels, not for a sum."""
+        return self.kind not in COST_KINDS
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -126,7 +143,8 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     :param broken: properties newly violated by the design
     :param repaired: properties that the base violates and the design does not
     :param same: properties that both violate
-    :param costs: the operations whose costs differ
+    :param costs: the operations whose costs differ; if they are measured, all
+    :param unmeasured: what was not measured, and why, one line each
     :param bytes_per_vma: the size of a tracker's data in every VMA, in bytes, for base and design; null for
         kernels, whose policies are unknown
     :param changes: differences in results, output or observed state
@@ -145,6 +163,7 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     repaired: tuple[Broken, ...]
     same: tuple[SameViolation, ...]
     costs: tuple[OperationCost, ...] = msgspec.field(name="cost")
+    unmeasured: tuple[str, ...] = ()
     bytes_per_vma: tuple[int, int] | None
     changes: tuple[Change, ...] = msgspec.field(name="changed")
     verdict: Annotated[ReviewVerdict, ALWAYS] = "clean"
@@ -171,7 +190,8 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     def is_unchanged(self) -> bool:
         """True if the two behaved the same in everything tried, at the same cost."""
         same_size = self.bytes_per_vma is None or len(set(self.bytes_per_vma)) == 1
-        return same_size and not (self.broken or self.repaired or self.costs or self.changes)
+        costly = any(cost.differs for cost in self.costs)
+        return same_size and not (self.broken or self.repaired or costly or self.changes)
 
     @property
     def outcome(self) -> Outcome:

@@ -23,6 +23,7 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations
 from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
 from pfnlab.hunt.meeting.kernel_review import ReviewedMachine, kernel_review
+from pfnlab.hunt.meeting.measured_costs import MeasuredCosts
 from pfnlab.hunt.meeting.meet import verdicts
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
@@ -267,6 +268,14 @@ def reviewed_patch(
         unstable=(),
         review=found,
     )
+
+
+def with_costs(trial: TrialResult, measured: MeasuredCosts) -> TrialResult:
+    """A trial whose review has the measured costs too."""
+    assert trial.review is not None
+    costs = (*trial.review.costs, *measured.costs)
+    review = msgspec.structs.replace(trial.review, costs=costs, unmeasured=measured.unmeasured)
+    return msgspec.structs.replace(trial, review=review)
 
 
 def _names(patches: Sequence[PatchFile]) -> tuple[str, ...]:

@@ -357,6 +357,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case BYTES:    move_bytes(op, answer); return;
 	case EXEC:     replace(op, answer); return;
 	case EXIT:     _exit(0);
+	case SPIN:     for (;;) __builtin_ia32_pause();
 	case MUNMAP:   ret = munmap(at, arg[1]); break;
 	case MLOCK:    ret = mlock(at, arg[1]); break;
 	case MUNLOCK:  ret = munlock(at, arg[1]); break;

@@ -75,7 +75,7 @@
 	VERB(RESCAN, "rescan", 0) VERB(SLOT, "slot", 1) VERB(BIND, "bind", 0) VERB(UNBIND, "unbind", 0) \
 	VERB(RESCAN_MOVED, "rescan-moved", 0) VERB(CLEAR_REFS, "clear-refs", 1) \
 	VERB(PKEY_MPROTECT, "pkey-mprotect", 4) VERB(SETRLIMIT, "setrlimit", 2) \
-	VERB(MRELEASE, "process-mrelease", 2) \
+	VERB(MRELEASE, "process-mrelease", 2) VERB(SPIN, "spin", 0) \
 	VERB(PROCESS_MADVISE, "process-madvise", 4)
 
 enum verb {

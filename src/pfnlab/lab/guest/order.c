@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "marks.h"
 
+#define TEXT(...) #__VA_ARGS__
+#define INSTRUCTION(...) ".byte " TEXT(__VA_ARGS__)
 #define TRACING "/sys/kernel/tracing/"
 #define BUFFER_KB "512"           /* ten thousand events */
 #define PROBES 96
@@ -65,6 +68,19 @@ static void number_name(char *to, int number)
 	to[3] = 0;
 }
 
+/* Start or stop recording. Every process has its own descriptor, opened before anything it records. */
+static void record(bool on)
+{
+	static int fd = -1;
+	int error = errno;
+
+	if (fd < 0)
+		fd = open(TRACING "tracing_on", O_WRONLY | O_CLOEXEC);
+	if (write(fd, on ? "1" : "0", 1) < 0)
+		fd = -1;
+	errno = error;
+}
+
 /* Recording is on when tracefs is first mounted. */
 static bool open_buffer(void)
 {
@@ -72,7 +88,7 @@ static bool open_buffer(void)
 		return true;
 	if (mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY)
 		return false;
-	order_record(false);
+	record(false);
 	write_text(TRACING "buffer_size_kb", BUFFER_KB);
 	records = open(TRACING "per_cpu/cpu0/trace_pipe_raw", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	return records >= 0;
@@ -138,17 +154,14 @@ bool order_armed(void)
 	return armed;
 }
 
-/* Start or stop recording. Every process has its own descriptor, opened before anything it records. */
+/* Begin or end what is observed of an operation; without probes there are only the marks. */
 void order_record(bool on)
 {
-	static int fd = -1;
-	int error = errno;
-
-	if (fd < 0)
-		fd = open(TRACING "tracing_on", O_WRONLY | O_CLOEXEC);
-	if (write(fd, on ? "1" : "0", 1) < 0)
-		fd = -1;
-	errno = error;
+	if (!on)
+		asm volatile(INSTRUCTION(CLOSING_MARK) ::: "memory");
+	record(on);
+	if (on)
+		asm volatile(INSTRUCTION(OPENING_MARK) ::: "memory");
 }
 
 __thread bool order_in_calls;     /* in the operation that this task is executing */

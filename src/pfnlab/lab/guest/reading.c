@@ -244,7 +244,5 @@ const char *read_program(char **text)
 			wrong = "a loop has the first task only, and it stays";
 	if (program.times && (program.more || program_open()))
 		wrong = "a loop is a request of its own";
-	if (program.order && !order_armed())
-		wrong = "order needs probes first";
 	return wrong;
 }

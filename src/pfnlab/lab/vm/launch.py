@@ -54,20 +54,33 @@ _SAVABLE_BAR_MIB = 8192
 _GUARD = 'case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
 
-def cpu_arguments(accel: Accel, cpus: int, phys_bits: int | None = None) -> list[str]:
-    """Arguments for *cpus* CPUs; emulated ones have *phys_bits*-bit physical addresses."""
+#: The clock of a steady CPU, a nanosecond per instruction; and no timer of its own, because calibrating it
+#: takes a hundred million instructions. Several CPUs have neither: they could not boot without their timers.
+STEADY_CLOCK, NO_TIMER = ("-icount", "shift=0"), "nolapic_timer"
+
+
+def cpu_arguments(
+    accel: Accel, cpus: int, phys_bits: int | None = None, *, steady: bool = False
+) -> list[str]:
+    """Arguments for *cpus* CPUs; emulated ones have *phys_bits*-bit physical addresses.
+
+    :param steady: see :class:`GuestShape`
+    """
     if accel is Accel.KVM:
         return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
     several = cpus > 1
     model = CPU_OF_SEVERAL if several else CPU_OF_ONE
     if phys_bits is not None:
         model += f",phys-bits={phys_bits}"
-    return [*("-cpu", model, "-smp", str(cpus)), *("-accel", "tcg,thread=multi" if several else "tcg")]
+    threads = f",thread={'single' if steady else 'multi'}" * several
+    clock = STEADY_CLOCK if steady and not several else ()
+    return ["-cpu", model, "-smp", str(cpus), "-accel", f"tcg{threads}", *clock]
 
 
-def parameters_for(accel: Accel, cpus: int) -> list[str]:
+def parameters_for(accel: Accel, cpus: int, *, steady: bool = False) -> list[str]:
     """Parameters that make a kernel run faster on this many CPUs."""
-    return [PARAMETERS_OF_ONE] * (accel is Accel.TCG and cpus == 1)
+    alone = accel is Accel.TCG and cpus == 1
+    return [PARAMETERS_OF_ONE] * alone + [NO_TIMER] * (alone and steady)
 
 
 def device_arguments(name: str, backend: str, slot: int) -> list[str]:
@@ -144,7 +157,7 @@ def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[s
     """Arguments for a machine without its kernel and channel; *iommu* adds an IOMMU for vfio-pci."""
     return [
         *("-M", "q35"),
-        *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits),
+        *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits, steady=shape.steady),
         *("-m", str(ram_mib)),
         # An IOMMU must come before other devices.
         *(("-device", "intel-iommu") if iommu else ()),
@@ -163,7 +176,7 @@ def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[s
 
 def common_parameters(shape: GuestShape) -> str:
     """The kernel parameters that every guest with such a processor gets."""
-    return " ".join((PARAMETERS, *parameters_for(shape.accel, shape.cpus)))
+    return " ".join((PARAMETERS, *parameters_for(shape.accel, shape.cpus, steady=shape.steady)))
 
 
 def kernel_parameters(shape: GuestShape, offsets: str | None, *, iommu: bool) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
-from pfnlab.checker.review.review_result import Broken, ChangedField, CostKind, ReviewResult
+from pfnlab.checker.review.review_result import Broken, ChangedField, CostKind, OperationCost, ReviewResult
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -31,10 +31,12 @@ _COSTS: dict[CostKind, str] = {
     "needless": "other needless flushes",
     "reservations": "other calls that reserve",
     "allocations": "other allocations",
+    "instructions": "other numbers of instructions",
+    "interrupts": "other numbers of interrupts",
 }
 
-#: The maximum number of changes shown; the JSON has the rest.
-_SHOWN = 8
+#: The maximum number of changes shown, and of functions that a measured cost is in; the JSON has the rest.
+_SHOWN, _FUNCTIONS = 8, 3
 
 
 def part(content: ReviewResult) -> Part:
@@ -58,7 +60,7 @@ def verdict(content: ReviewResult) -> str:
         return f"{who}: {so_far}no difference in any question."
     extra = [
         f"{number_of(len(content.repaired), 'property', 'properties')} repaired" if content.repaired else "",
-        *(words for kind, words in _COSTS.items() if any(cost.kind == kind for cost in content.costs)),
+        *(words for kind, words in _COSTS.items() if any(cost.kind == kind for cost in _differing(content))),
         *(words for words, fields in _CHANGED.items() if any(one.field in fields for one in content.changes)),
         "other bytes in each VMA" if len(set(content.bytes_per_vma or ())) > 1 else "",
     ]
@@ -122,13 +124,42 @@ def _costs(content: ReviewResult) -> Iterator[Block]:
             *(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer)),
             cell("; ".join(cost.program.splitlines()), code=True),
         )
-        for cost in content.costs
+        for cost in _differing(content)
+        if not cost.is_measured
     )
     counts = "of the base", "of the design", "more in", "fewer in"
     yield from headed("Costs in all sequences", ("operation", "cost", *counts, "first"), rows, 6)
+    yield from _measured(content)
     base, design = content.bytes_per_vma or (0, 0)
     if base != design:
         yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
+
+
+def _differing(content: ReviewResult) -> list[OperationCost]:
+    return [cost for cost in content.costs if cost.differs]
+
+
+def _measured(content: ReviewResult) -> Iterator[Block]:
+    rows = (
+        cells(
+            *(cost.operation, f"{cost.base:,} {cost.kind}", f"{cost.design:,}", _ratio(cost)),
+            ", ".join(f"{name} {more:+,}" for name, more in [*cost.functions.items()][:_FUNCTIONS]),
+            code=False,
+        )
+        for cost in _differing(content)
+        if cost.is_measured
+    )
+    heads = "operation", "base", "design", "ratio", "functions"
+    yield from headed("Measured costs", heads, rows, 5)
+    measured = [cost for cost in content.costs if cost.is_measured]
+    if equal := sum(not cost.differs for cost in measured):
+        yield Paragraph(f"measured and equal, within 0.5 %: {equal} of {len(measured)}")
+    for line in content.unmeasured:
+        yield Paragraph(f"not measured: {line}", wrapped=True)
+
+
+def _ratio(cost: OperationCost) -> str:
+    return f"{cost.design / cost.base:.2f}" if cost.base else "-"
 
 
 def _changes(content: ReviewResult) -> Iterator[Block]:
