@@ -122,7 +122,7 @@ def tried(name: str) -> bytes:
 
 
 def verdict(trial: bytes) -> Reviewed:
-    """What a trial says of its patch."""
+    """The verdict in a trial; SystemExit if it has no review."""
     result = msgspec.json.decode(trial, type=TrialResult)
     review = result.review
     if review is None:
