@@ -40,7 +40,7 @@ KNOWN = {
     "flush-first_vma": "only the first VMA counts",
     "flush-gather_draft": "only the first VMA counts",
     "flush-gather_v5": "a flush in the middle of a VMA is taken for the last",
-    "tracker-untracked": "an unmapped part is not given up",
+    "tracker-untracked": "mappings reserve nothing",
     "flush-end_vma": "",
     "tracker-ctx_adjust": "",
     "tracker-split_ctx": "",
