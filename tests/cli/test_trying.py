@@ -228,6 +228,14 @@ def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
     assert "not measured: fork: the time was up" in report
 
 
+def test_a_review_without_time_is_undecided(ask: Ask, tree: Path, idea: Path) -> None:
+    """Nothing is said of a patch whose core questions were not asked."""
+    answer = ask("try", tree, "--like", "7.2", "--patch", idea, "--seconds", 0, "-o", "report.md")
+
+    says = " ".join(Path("report.md").read_text().split())
+    assert (125, True) == (answer.code, "Undecided, because the core was cut" in says)
+
+
 def test_the_log_of_a_review_counts_programs(
     ask: Ask, tree: Path, idea: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

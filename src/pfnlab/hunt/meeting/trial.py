@@ -246,10 +246,13 @@ def reviewed_patch(
         seconds=seconds,
         done=done,
     )
-    names = ", ".join(one.name for one in found.broken)
-    says = f"Newly broken: {names}." if found.broken else "Nothing is newly broken."
-    if not found.complete:
-        says = f"Cut before the core was complete. So far: {says}"
+    if found.broken:
+        names = ", ".join(one.name for one in found.broken)
+        says = f"Newly broken: {names}{'' if found.complete else '; the core was cut, so there may be more'}."
+    elif found.complete:
+        says = "Nothing is newly broken."
+    else:
+        says = "Undecided, because the core was cut; so far nothing is newly broken."
     return TrialResult(
         made=Made.now(),
         tree=tree,
