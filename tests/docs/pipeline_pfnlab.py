@@ -12,6 +12,7 @@ import pytest
 
 from pfnlab.checker.review.kernel_questions import KernelQuestion
 from pfnlab.cli import main
+from pfnlab.hunt.meeting.measured_costs import MeasuredCosts
 from pfnlab.lab.building.build import build
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.programs.lang.load import load_text
@@ -37,6 +38,7 @@ class Guest:
     """A kernel that does what a model says."""
 
     def __init__(self, kernel: KernelImage, **_: object) -> None:
+        self.kernel = kernel
         lost = b"int lost;" in kernel.vmlinuz.read_bytes()
         self._model = ModelMachine("7.2,flush=none" if lost else "7.2")
 
@@ -60,4 +62,7 @@ if __name__ == "__main__":
     patching.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
     question = KernelQuestion(1, load_text(STALE), "a driver's remap", "schedule")
     patching.setattr("pfnlab.hunt.meeting.kernel_review.kernel_questions", lambda: [question])
+    patching.setattr(
+        "pfnlab.hunt.meeting.measured_costs.measured_costs", lambda *_, **__: MeasuredCosts((), ())
+    )
     main()
