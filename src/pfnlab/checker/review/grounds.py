@@ -222,9 +222,9 @@ def can_follow(kind: MappingKind, operation: str) -> bool:
     return not operation.startswith(_DRIVERS if kind.alone else _VFIOS)
 
 
-def op_lines(ops: Sequence[Op]) -> str:
+def ops_text(ops: Sequence[Op]) -> str:
     """Operations as program lines, one per line."""
-    return "\n".join(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)
+    return "\n".join(map(op_text, ops))
 
 
 def used_areas(program: Program) -> Program:

@@ -12,7 +12,7 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground, op_lines, used_areas
+from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground, ops_text, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
 from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
@@ -351,4 +351,4 @@ class _Teller:
             yield Change(word, field, base, design, times, self._lines(way))
 
     def _lines(self, way: Sequel) -> str:
-        return op_lines((*ground(way.ground).program.ops, *way.ops))
+        return ops_text((*ground(way.ground).program.ops, *way.ops))

@@ -14,7 +14,7 @@ import msgspec
 
 from pfnlab.base.result import Made
 from pfnlab.checker.judging.judge import sentence_of, violations
-from pfnlab.checker.review.grounds import op_lines
+from pfnlab.checker.review.grounds import ops_text
 from pfnlab.checker.review.kernel_questions import CORE, STAGES, KernelQuestion, kernel_questions
 from pfnlab.checker.review.review_result import (
     Broken,
@@ -208,14 +208,14 @@ class _KernelReview:
         for word, (base, design, more, fewer) in sorted(self._flushes.items()):
             if more or fewer:
                 yield OperationCost(
-                    "flushes", word, base, design, more, fewer, op_lines(self._costly[word].ops)
+                    "flushes", word, base, design, more, fewer, ops_text(self._costly[word].ops)
                 )
 
     def _changes(self) -> Iterator[Change]:
         fields = get_args(ChangedField)
         rows = sorted(self._changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
         for (word, field, base, design), (times, program) in rows:
-            yield Change(word, field, base, design, times, op_lines(program.ops))
+            yield Change(word, field, base, design, times, ops_text(program.ops))
 
 
 def _answers(one: ReviewedMachine, programs: Sequence[Program]) -> list[_Answer]:

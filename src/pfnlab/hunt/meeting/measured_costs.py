@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.base.processes import in_order
-from pfnlab.checker.review.grounds import op_lines
+from pfnlab.checker.review.grounds import ops_text
 from pfnlab.checker.review.measured_operations import MeasuredOperation, measured_operations
 from pfnlab.checker.review.review_result import CostKind, OperationCost
 from pfnlab.lab.images.kernels import KernelImage
@@ -112,7 +112,7 @@ def compared(base: KernelCounts, design: KernelCounts) -> MeasuredCosts:
     """Compare what both kernels have counts of."""
     failures = (*base.failures.items(), *design.failures.items())
     failed = {title for title, _ in failures}
-    programs = {one.title: op_lines(one.program.ops) for one in measured_operations()}
+    programs = {one.title: ops_text(one.program.ops) for one in measured_operations()}
     costs = (
         _cost(kind, title, programs.get(title.partition(", ")[0], ""), runs, design.runs[kind, title])
         for (kind, title), runs in base.runs.items()
