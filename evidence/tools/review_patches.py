@@ -85,8 +85,8 @@ def main(arguments: Sequence[str]) -> int:
     for name in () if asked.write else asked.names or KNOWN:
         say(f"reviewing {name}")
         kept[name] = verdict(asked.result.read_bytes() if asked.result else tried(name))
-        rows = {one: kept[one] for one in KNOWN if one in kept}
-        KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+        kept = {one: kept[one] for one in KNOWN if one in kept}
+        KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
     put(PAGE, MARKS, table_of(kept))
     return int(not all(one.is_right_about(name) for name, one in kept.items()))
 
