@@ -145,7 +145,7 @@ STATE: dict[type, set[str]] = {
     MemtypeBook: {"_entries", "_overhang", "_ram_types", "_direct_map"}
     # Given with the platform and the profile.
     | {"_reserve_keeps_top", "end_match", "entry_fails", "mtrr_merged_map"},
-    Vma: {"anon_vma", "end", "file", "flags", "mempolicy", "page_prot", "pfnmap", "pgoff", "start"},
+    Vma: {"anon_vma", "end", "file", "flags", "freed", "mempolicy", "page_prot", "pfnmap", "pgoff", "start"},
     Page: {"anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value"},
 }
 

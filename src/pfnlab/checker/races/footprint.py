@@ -228,7 +228,8 @@ class Parts:
             touched.add((self._lookup_parts if name == "lookups" else parts).get(id(mm), tasks_part))
 
         def note_vma(vma: Vma, name: str, sets: bool) -> None:
-            if object.__getattribute__(vma, "freed"):
+            # Freeing a VMA is no use of it, and a new VMA is not freed.
+            if name != "freed" and object.__getattribute__(vma, "freed"):
                 self._kernel.trace.misuses.add(USED_VMA)
             mm = id(object.__getattribute__(vma, "mm"))
             touched.add(self._vma_parts.get(mm, tasks_part))

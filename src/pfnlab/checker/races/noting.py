@@ -17,8 +17,7 @@ from pfnlab.kernel.mm.vma_locks import VmaLocks
 #: Attributes that are not state: constants, references to recorded objects, and counters for readers.
 QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "vma_locks", "table_locks", "tlb_gen"),
-    # The task that frees a VMA has accessed it before.
-    Vma: ("mm", "freed"),
+    Vma: ("mm",),
     Task: ("comm", "pid", "tlb", "exec_update_lock"),
     # Whether an entry has been used since then is not part of a state, nor is the accessed bit.
     Tlb: ("flushed", "_aged", "_spared"),
