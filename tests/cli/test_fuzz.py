@@ -67,7 +67,7 @@ def test_a_hunt_goes_on(ask: Ask, tmp_path: Path) -> None:
     assert "12 programs" in ask("fuzz", *options, "--programs", 12).out
     assert json.loads(kept.read_text())["seed"] == 3
     for wrong, said in (
-        ((*OTHER, "--resume", kept), "of a hunt on other machines: write --on model:7.2 --on"),
+        ((*OTHER, "--resume", kept), "holds a hunt on other machines: write --on model:7.2 --on"),
         ((*options, "--seed", 4), "has seed 3"),
         ((*options, "--driver"), "none of --driver, --schedules, --vfio, --slots, --leaves"),
     ):
