@@ -228,6 +228,7 @@ def test_what_is_no_row_is_refused(number: str) -> None:
 
 
 @pytest.mark.target("long")
+@pytest.mark.timeout(1800)
 @for_each(("row", "asked"), asked_of)
 def test_every_row_comes_out(row: PostedRow, asked: PostedReview) -> None:
     """By the questions that every design is asked."""
