@@ -128,18 +128,22 @@ class Agent:
 class WatchedCpus(FreeCpus):
     """CPUs beside which the agent's task is seen in its waits."""
 
+    def __init__(self, agent: Agent) -> None:
+        super().__init__(cast(Steering, StoppedMachine()))
+        self._agent = agent
+
     def others(self, call: Callable[[], Any]) -> Any:
         """Nothing else runs."""
         return call()
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The next wait."""
-        return Wait(cast.needs.pop(0), ())  # type: ignore[attr-defined]
+        return Wait(self._agent.needs.pop(0), ())
 
 
 def seen(agent: Agent) -> HoldOutcome:
     """How far an operation gets."""
-    return WatchedCpus(cast(Steering, StoppedMachine())).attempt(cast(Cast, agent), 1, "load")
+    return WatchedCpus(agent).attempt(cast(Cast, agent), 1, "load")
 
 
 LOCK, NOTHING = Obstacle.MMAP_LOCK, Obstacle.NOTHING

@@ -12,12 +12,13 @@ Form = Literal["sequence", "schedule"]
 #: The parts of a result, and of the state after it, in which two models may differ without a violation.
 ChangedField = Literal["result", "log", "book", "entries", "walks"]
 
-#: The costs of an operation: flushes, unnecessary flushes, reserving calls, allocations that may fail; and
-#: measured on kernels: executed instructions, and interrupts of other processors.
-CostKind = Literal["flushes", "needless", "reservations", "allocations", "instructions", "interrupts"]
+#: The costs of an operation in a model: flushes, unnecessary flushes, reserving calls, allocations that may
+#: fail.
+ModelCostKind = Literal["flushes", "needless", "reservations", "allocations"]
+COST_KINDS: tuple[ModelCostKind, ...] = get_args(ModelCostKind)
 
-#: Those that models have.
-COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)[:4]
+#: Those, and what is measured on kernels: executed instructions, and interrupts of other processors.
+CostKind = Literal[ModelCostKind, "instructions", "interrupts"]
 
 #: A review in one word, and its outcome.
 ReviewVerdict = Literal["clean", "broken", "undecided"]

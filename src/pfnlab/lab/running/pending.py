@@ -1,11 +1,11 @@
 """A queue of programs that no guest has run yet, ordered so that few guests are booted."""
 
-import os
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from pfnlab.base.processes import processors
 from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
@@ -45,16 +45,16 @@ class PendingPrograms:
     processors, two such guests take longer at the same time than one after the other.
 
     :param had: for each bench of the run, how many programs it has run in each kind of guest; updated
-    :param processors: the number of the host's processors
+    :param host_processors: the number of the host's processors; that of this machine if None
     """
 
     def __init__(
         self,
         programs: Iterable[Program],
         had: Mapping[object, Counter[GuestNeed]],
-        processors: int = os.cpu_count() or 1,
+        host_processors: int | None = None,
     ) -> None:
-        self._most_held = max(1, processors // 2)
+        self._most_held = max(1, (host_processors or processors()) // 2)
         self._lock = threading.Lock()
         self._kinds: dict[GuestNeed, deque[tuple[int, Program]]] = {}
         self._had = had
