@@ -21,7 +21,8 @@ from pfnlab.discussions.step_parts import flushes
 from pfnlab.hunt.meeting import holding
 from pfnlab.hunt.meeting.measured_costs import MeasuredCosts
 from pfnlab.hunt.meeting.trial import TriedKernel
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.library import find_program
+from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -189,17 +190,12 @@ def test_a_patch_says_what_it_means(ask: Ask, tree: Path, monkeypatch: pytest.Mo
 
 
 #: The one question of a review here: an owner's revocation while a munmap waits for its flush.
-STALE = (
-    "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
-    "a = mmap bar[0:4] driver remap wc shared rw\nt = thread\ns = thread\ns: read a[0]\n"
-    "hold flush_tlb_mm_range: munmap a\nt: unmap_mapping_range bar[0:4]\ns: read a[0]\nrelease\n"
-)
-
-
 @pytest.fixture
 def idea(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A patch without a policy, and a review of one question."""
-    question = KernelQuestion(1, load_text(STALE), "a driver's remap", "schedule")
+    question = KernelQuestion(
+        1, load_program(find_program("race-revoked-before-flush")), "a driver's remap", "schedule"
+    )
     monkeypatch.setattr("pfnlab.hunt.meeting.kernel_review.kernel_questions", lambda: [question])
     (tree / "rules").write_text("7.2")
     path = Path("idea.patch")

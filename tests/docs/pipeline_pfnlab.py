@@ -15,23 +15,11 @@ from pfnlab.cli import main
 from pfnlab.hunt.meeting.measured_costs import MeasuredCosts
 from pfnlab.lab.building.build import build
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.library import find_program
+from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
-
-STALE = """pfnlab program 1
-device bar: pci, 16 pages
-
-a = mmap bar[0:4] driver remap wc shared rw
-t = thread
-s = thread
-s: read a[0]
-hold flush_tlb_mm_range: munmap a
-t: unmap_mapping_range bar[0:4]
-s: read a[0]
-release
-"""
 
 
 class Guest:
@@ -60,7 +48,9 @@ if __name__ == "__main__":
     for part in ("driver_in_tree", "modules_in_tree"):
         patching.setattr(f"pfnlab.lab.building.build.{part}", lambda *_, **__: None)
     patching.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
-    question = KernelQuestion(1, load_text(STALE), "a driver's remap", "schedule")
+    question = KernelQuestion(
+        1, load_program(find_program("race-revoked-before-flush")), "a driver's remap", "schedule"
+    )
     patching.setattr("pfnlab.hunt.meeting.kernel_review.kernel_questions", lambda: [question])
     patching.setattr(
         "pfnlab.hunt.meeting.measured_costs.measured_costs", lambda *_, **__: MeasuredCosts((), ())
