@@ -292,7 +292,7 @@ class Processors:
             return
         operation = self._running
         if operation is None:
-            raise WaitsForeverError(f"an operation waits for {need.value}, which is free")
+            raise WaitsForeverError(f"an operation waits for {need.value}, which nobody else can release")
         operation.waits, operation.ready = need, ready
         while not ready():
             operation.pause()

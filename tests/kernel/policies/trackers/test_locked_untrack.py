@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from for_each import for_each
-from tracker_runs import DRIVER, book, run
+from tracker_runs import DRIVER, MAP, book, run
+
+from pfnlab.kernel.mm.processors import WaitsForeverError
 
 _ASSERTION = "WARNING at include/linux/rwsem.h"
 
@@ -22,3 +25,9 @@ def test_what_is_untracked_is_free(gone: str) -> None:
     *_, end = run("6.10,tracker=locked_untrack", DRIVER, gone)
 
     assert [] == book(end)
+
+
+def test_a_failing_remap_waits_for_itself() -> None:
+    """It zaps in mmap, which holds mmap_lock for writing."""
+    with pytest.raises(WaitsForeverError, match="mmap_lock"):
+        run("6.12,tracker=locked_untrack", "fail __pte_alloc 1: " + MAP)
