@@ -146,7 +146,7 @@ class Processors:
         :param task: the task to resume; None for the only one
         :returns: all operations that were under way, in the order in which they began;
             empty if *task* was not held
-        :raises Defect: if operations are waiting for each other
+        :raises WaitsForeverError: if operations are waiting for each other
         """
         coming = next((operation for operation in self.waiting if operation.task == task), None)
         if coming is not None:
@@ -169,7 +169,7 @@ class Processors:
             names = ", ".join(
                 f"{operation.task} for {operation.waits and operation.waits.value}" for operation in stuck
             )
-            raise Defect(f"operations wait for each other: {names}")
+            raise WaitsForeverError(f"operations wait for each other: {names}")
         return operations
 
     def step(self, operation: Operation) -> None:
