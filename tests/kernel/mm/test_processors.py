@@ -350,7 +350,7 @@ def test_waiting_alone(stage: Stage):
     """An operation nobody drives cannot wait: nobody could give it what it needs."""
     stage.lock.take(True)
 
-    with pytest.raises(Defect, match="waits for mmap_lock, which nobody else can release"):
+    with pytest.raises(Defect, match="waits for mmap_lock, held by no other operation"):
         stage.locked("f", write=True)()
 
 

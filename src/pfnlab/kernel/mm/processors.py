@@ -292,7 +292,7 @@ class Processors:
             return
         operation = self._running
         if operation is None:
-            raise WaitsForeverError(f"an operation waits for {need.value}, which nobody else can release")
+            raise WaitsForeverError(f"an operation waits for {need.value}, held by no other operation")
         operation.waits, operation.ready = need, ready
         while not ready():
             operation.pause()
