@@ -137,7 +137,7 @@ test-long: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	$(call target,long)
 
-# The scope of vfio to its end, on machines where that takes long: some hours.
+# The scope of vfio to its end, on machines where that takes long, and the review of every posted row: some hours.
 test-ends: system-test .venv/.test
 	$(call target,ends,0)
 

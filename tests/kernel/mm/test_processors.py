@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pfnlab.base.errors import Defect, Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.kernel.mm.locks import RwLock
-from pfnlab.kernel.mm.processors import Call, Need, Operation, Processors
+from pfnlab.kernel.mm.processors import Call, Need, Operation, Processors, WaitsForeverError
 
 
 class Stage:
@@ -350,7 +350,7 @@ def test_waiting_alone(stage: Stage):
     """An operation nobody drives cannot wait: nobody could give it what it needs."""
     stage.lock.take(True)
 
-    with pytest.raises(Defect, match="waits for mmap_lock, held by no other operation"):
+    with pytest.raises(WaitsForeverError, match="waits for mmap_lock, held by no other operation"):
         stage.locked("f", write=True)()
 
 
@@ -359,7 +359,7 @@ def test_waiting_for_each_other(stage: Stage):
     stage.begin("main", stage.calls("f"), hold=Call("f"))
     stage.begin("t", lambda: str(stage.processors.wait(Need.IPI, lambda: False)))
 
-    with pytest.raises(Defect, match="wait for each other: t for IPI"):
+    with pytest.raises(WaitsForeverError, match="wait for each other: t for IPI"):
         stage.processors.release()
 
 

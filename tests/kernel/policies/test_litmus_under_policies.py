@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 from litmus_files import FILES, program_of
+from tracker_runs import no_answer
 
-from pfnlab.base.errors import Undecided
-from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.reports import REPORTS
 from pfnlab.kernel.policies.seams import VM_PAT_ERAS
@@ -23,9 +20,6 @@ POLICIES = [
     *(f"freed_in_vain={name}" for name in REPORTS),
 ]
 
-#: It takes mmap_lock again while a failing remap_pfn_range of mmap holds it for writing.
-DEADLOCKS = {"tracker=locked_untrack": [WaitsForeverError]}
-
 
 @pytest.mark.target("long")
 @pytest.mark.parametrize("policy", POLICIES)
@@ -35,7 +29,7 @@ def test_invariants_hold(policy: str) -> None:
     for series, programs in (("6.1", programs_of_all[turn::2]), ("7.2", programs_of_all[1 - turn :: 2])):
         machine = ModelMachine(f"{series},{policy}")
         for program in programs:
-            with suppress(Undecided, *DEADLOCKS.get(policy, ())):
+            with no_answer(policy):
                 machine.run_one(program, check=True)
 
 

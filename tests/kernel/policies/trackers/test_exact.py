@@ -461,3 +461,19 @@ def test_counts_are_alike_in_every_order() -> None:
     tail.count(PfnRange(2, 6), 1)
 
     assert list(whole.edges.items()) == list(tail.edges.items())
+
+
+def test_a_private_mapping_of_ram_may_be_narrowed() -> None:
+    """Each call moves vm_pgoff; nothing of RAM is reserved that could be lost."""
+    *_, end = run(SPEC, "a = mmap bar[0:16] driver narrowed wt private rw")
+
+    assert [] == book(end)
+
+
+def test_a_reserved_part_outside_its_private_vma_is_noticed() -> None:
+    """Frames of a device are in the book, so vm_pgoff must still find them."""
+    kernel, vma = mapped_privately()
+    vma.pgoff += 1
+
+    with pytest.raises(AssertionError, match="CoveredPart"):
+        kernel._check()
