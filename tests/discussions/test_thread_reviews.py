@@ -28,7 +28,7 @@ from pfnlab.discussions.thread_reviews import (
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: No wait without an end.
-LONG = 240.0
+LONG = 900.0
 
 
 def asked_of() -> list[tuple[PostedRow, PostedReview]]:
