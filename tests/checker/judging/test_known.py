@@ -99,6 +99,42 @@ def test_what_nobody_saw_cut_is_no_cut(lines: tuple[str, ...], reason: str) -> N
     assert reason == found["no_leak"]
 
 
+@for_each(
+    ("where", "reason"),
+    [("munmap a[0]", "A06"), ("pkey_mprotect a[0] rw", "A06"), ("pkey_mprotect a[0:4] rw", "")],
+)
+def test_a_cut_of_what_was_mapped_at_an_address(where: str, reason: str) -> None:
+    """A mapping at given addresses has a size as well; a call for all of it cuts nothing."""
+    lines = ("mmap bar[0:4] wc shared r over a[0:4]", where, "munmap a[0:4]")
+    asked = program(*lines, head=f"{HEAD}area a: 4 pages\n")
+
+    run = ModelMachine("6.12").run_one(asked)
+    entry = run.steps[0].book
+    unseen = tuple(msgspec.structs.replace(step, vmas=None, ptes=None) for step in run.steps[:-1])
+    run = msgspec.structs.replace(run, steps=(*unseen, msgspec.structs.replace(run.steps[-1], book=entry)))
+
+    found = {one.name: one.known.partition(":")[0] for one in violations(asked, run)}
+    assert reason == found["no_leak"]
+
+
+@for_each(
+    ("machine", "cut", "explained"),
+    [
+        ("6.12", ("mprotect a[7] r",), "C09"),
+        ("6.12", (), None),
+        ("6.16", ("mprotect a[7] r",), None),
+    ],
+)
+def test_a_piece_in_the_isa_hole_cannot_be_copied(
+    machine: str, cut: tuple[str, ...], explained: str | None
+) -> None:
+    """C09: nine pages of the hole cross its edge and are reserved whole; its pieces inside are not."""
+    head = "pfnlab program 1\ntitle t\ndevice hole: isa, 9 pages\n"
+    lines = ("a = mmap hole[0:9] devmem-sync shared rw", *cut, "t1 = fork")
+
+    assert explained == whys(machine, *lines, head=head).get("fork_works")
+
+
 @for_each(("zap", "explained"), [((), {}), (("zap_vma_ptes a[0]",), {"no_loss": "A08"})])
 def test_a_zap_is_known_where_another_task_frees_the_rest(zap: tuple[str, ...], explained: dict[str, str]):
     """A08: the parent's reservation went with a part, and the child's with the child."""

@@ -179,7 +179,12 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_SET, lambda c: c.device("isa")),
     ),
     "fork_whole": ((_FORK, _fork_failed), (_PIECES, _pieces)),
-    "fork_works": ((_REFUSED_FORK, _refused_fork), (_LOOKED_UP, _looked_up)),
+    "fork_works": (
+        (_REFUSED_FORK, _refused_fork),
+        (_LOOKED_UP, _looked_up),
+        # A piece that lies inside the hole is not reserved again, so the copy gets another mode.
+        (_HOLE, lambda c: c.tracker(*_WHOLE_VMAS) and c.device("isa") and c.cut),
+    ),
     "memory_off": (
         (_UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
         (_FILLED, lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved)),

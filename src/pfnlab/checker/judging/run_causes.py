@@ -303,9 +303,9 @@ class Causes:
             # A call may split a VMA before it fails: to make room, or in front of a hole.
             if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
                 return True
-            if isinstance(call, ops.Mmap | ops.Mremap) and call.name is not None:
+            if isinstance(call, ops.Mmap | ops.Mremap) and (area := _target(call)) is not None:
                 pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
-                sizes[call.name] = max(pages, sizes.get(call.name, 0))
+                sizes[area] = max(pages, sizes.get(area, 0))
         return False
 
 
@@ -328,9 +328,14 @@ def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
     if isinstance(call, ops.Mremap):
         # If it shrinks a VMA, the VMA loses its end first.
         yield call.span.name, min(call.span.pages, call.pages)
-        target = call.over.name if call.over is not None else call.name
+        target = _target(call)
         if target is not None:
             yield target, call.pages
+
+
+def _target(call: ops.Mmap | ops.Mremap) -> str | None:
+    """The area that a call maps into; None if the kernel chooses, as for an mremap that need not move."""
+    return call.over.name if call.over is not None else call.name
 
 
 def word_of(call: ops.Call) -> str:
