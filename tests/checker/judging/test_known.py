@@ -101,12 +101,20 @@ def test_what_nobody_saw_cut_is_no_cut(lines: tuple[str, ...], reason: str) -> N
 
 @for_each(
     ("where", "reason"),
-    [("munmap a[0]", "A06"), ("pkey_mprotect a[0] rw", "A06"), ("pkey_mprotect a[0:4] rw", "")],
+    [
+        ("munmap a[1]", "A06"),
+        ("pkey_mprotect a[1] rw", "A06"),
+        ("pkey_mprotect a[0:5] rw", ""),
+        ("mmap anon[0:4] private rw over a[0:4]", "A06"),
+        ("mmap anon[0:5] private rw over a[0:5]", ""),
+        ("mremap a[1:5] 3 pages", "A06"),
+        ("mremap a[1:5] 4 pages", ""),
+    ],
 )
 def test_a_cut_of_what_was_mapped_at_an_address(where: str, reason: str) -> None:
-    """A mapping at given addresses has a size as well; a call for all of it cuts nothing."""
-    lines = ("mmap bar[0:4] wc shared r over a[0:4]", where, "munmap a[0:4]")
-    asked = program(*lines, head=f"{HEAD}area a: 4 pages\n")
+    """A mapping at given addresses is cut by what covers a part of it, and by nothing that covers all."""
+    lines = ("mmap bar[0:4] wc shared r over a[1:5]", where, "munmap a[0:5]")
+    asked = program(*lines, head=f"{HEAD}area a: 5 pages\n")
 
     run = ModelMachine("6.12").run_one(asked)
     entry = run.steps[0].book

@@ -15,6 +15,7 @@ from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import OWN_PAGES
 from pfnlab.programs.lang.process_ops import ProcessMadvise
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step, VmaSeen, is_under_way, standings
@@ -297,15 +298,15 @@ class Causes:
         """True if a call may have split a VMA, and VMAs were not observed after every step."""
         if all(step.vmas is not None for step in self._steps):
             return False
-        sizes: dict[str, int] = {}
+        mapped: list[Span] = []
         for op in self._ops:
             call = op.call
             # A call may split a VMA before it fails: to make room, or in front of a hole.
-            if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
+            parts = list(_parts_changed(call))
+            if any(old.meets(part) and not part.contains(old) for part in parts for old in mapped):
                 return True
-            if isinstance(call, ops.Mmap | ops.Mremap) and (area := _target(call)) is not None:
-                pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
-                sizes[area] = max(pages, sizes.get(area, 0))
+            if isinstance(call, ops.Mmap | ops.Mremap):
+                mapped.append(_target(call))
         return False
 
 
@@ -319,23 +320,26 @@ def _overlap(vma: VmaSeen, op: ops.Op) -> bool:
     return alike and seen.start < moved.start + min(moved.pages, op.call.pages) and moved.start < seen.end
 
 
-def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
-    """The areas where a call changes VMAs, including areas it maps over, each with a number of pages."""
+def _parts_changed(call: ops.Call) -> Iterator[Span]:
+    """The pages whose VMAs a call changes, including pages it maps over."""
     if isinstance(call, _CUTS):
-        yield call.span.name, call.span.pages
-    if isinstance(call, ops.Mmap) and call.over is not None:
-        yield call.over.name, call.over.pages
+        yield call.span
     if isinstance(call, ops.Mremap):
         # If it shrinks a VMA, the VMA loses its end first.
-        yield call.span.name, min(call.span.pages, call.pages)
-        target = _target(call)
-        if target is not None:
-            yield target, call.pages
+        yield Span(call.span.name, call.span.start, min(call.span.end, call.span.start + call.pages))
+    if isinstance(call, ops.Mmap) or (isinstance(call, ops.Mremap) and (call.over or call.name)):
+        yield _target(call)
 
 
-def _target(call: ops.Mmap | ops.Mremap) -> str | None:
-    """The area that a call maps into; None if the kernel chooses, as for an mremap that need not move."""
-    return call.over.name if call.over is not None else call.name
+def _target(call: ops.Mmap | ops.Mremap) -> Span:
+    """The pages that a call maps; for an mremap without a destination, as if it stayed where it is."""
+    pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
+    if call.over is not None:
+        return call.over
+    if call.name is not None:
+        return Span(call.name, 0, pages)
+    assert isinstance(call, ops.Mremap)
+    return Span(call.span.name, call.span.start, call.span.start + pages)
 
 
 def word_of(call: ops.Call) -> str:
