@@ -9,11 +9,13 @@ from pfnlab.base.processes import processors
 from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
 
 
 class GuestNeed(NamedTuple):
     """The kind of guest that a program needs; also the key by which programs are sorted.
 
+    :param probed: whether the order of kernel calls is observed (:class:`pfnlab.lab.vm.boots.GuestShape`)
     :param bar_mib: the size of the BAR in MiB
     :param cpus: the number of CPUs that are steered
     """
@@ -25,6 +27,7 @@ class GuestNeed(NamedTuple):
     reset: bool
     slot: bool
     past_end: bool
+    probed: bool
     bar_mib: int
     cpus: int
 
@@ -32,6 +35,13 @@ class GuestNeed(NamedTuple):
 #: The number of programs that take as long as the boot of their guest; the last is for guests whose state
 #: cannot be saved.
 _BOOT, _WHOLE_BOOT = 6, 24
+
+
+class ObservedProgram(NamedTuple):
+    """A program, and how it is observed."""
+
+    program: Program
+    look: LookLevel
 
 
 class PendingPrograms:
@@ -50,19 +60,19 @@ class PendingPrograms:
 
     def __init__(
         self,
-        programs: Iterable[Program],
+        asked: Iterable[ObservedProgram],
         had: Mapping[object, Counter[GuestNeed]],
         host_processors: int | None = None,
     ) -> None:
         self._most_held = max(1, (host_processors or processors()) // 2)
         self._lock = threading.Lock()
-        self._kinds: dict[GuestNeed, deque[tuple[int, Program]]] = {}
+        self._kinds: dict[GuestNeed, deque[tuple[int, ObservedProgram]]] = {}
         self._had = had
         self._at: dict[object, GuestNeed] = {}
-        for index, program in sorted(enumerate(programs), key=lambda entry: guest_needed(entry[1])):
-            self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
+        for index, one in sorted(enumerate(asked), key=lambda entry: guest_needed(entry[1])):
+            self._kinds.setdefault(guest_needed(one), deque()).append((index, one))
 
-    def take(self, bench: object) -> tuple[int, Program] | None:
+    def take(self, bench: object) -> tuple[int, ObservedProgram] | None:
         """The next program for *bench*, with its index; None if it has nothing more to do."""
         with self._lock:
             at = self._at.pop(bench, None)
@@ -108,10 +118,16 @@ def is_long(program: Program) -> bool:
     return needs.held or needs.driver or needs.vfio or needs.slot
 
 
-def guest_needed(program: Program) -> GuestNeed:
-    """The kind of guest that *program* needs; programs without special needs sort first."""
-    needs = program.needs
+def is_probed(program: Program, look: LookLevel) -> bool:
+    """True if the order of kernel calls is observed: on one CPU, and not only at the end."""
+    return look is not LookLevel.END and not program.needs.held
+
+
+def guest_needed(asked: ObservedProgram) -> GuestNeed:
+    """The kind of guest that a program needs; programs without special needs sort first."""
+    program, needs = asked.program, asked.program.needs
     return GuestNeed(
         *(needs.held, needs.wide, needs.driver, needs.vfio, needs.reset, needs.slot, bool(needs.past_end)),
+        is_probed(*asked),
         *(bar_mib_given(program), steered_cpus(program) if needs.held else 1),
     )
