@@ -9,8 +9,9 @@ from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.lab.steering import functions
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.symbols import Symbols
+from pfnlab.programs.lang.load import load_text
 
-KERNEL = "ffffffff81000000 T unmap_vmas\nffffffff81000100 T vm_area_dup\n"
+KERNEL = "ffffffff81000000 T unmap_vmas\nffffffff81000100 T vm_area_dup\nffffffff81000200 T __pte_alloc\n"
 DRIVER = "ffffffffc0000000 t pfnlab_fault\n"
 
 
@@ -59,3 +60,23 @@ def test_a_lost_guest_says_nothing_about_its_driver(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(LostGuest):
         found.kernel_name("pfnlab_fault")
+
+
+@pytest.mark.parametrize(
+    ("line", "caller"),
+    [
+        ("fail __pte_alloc 1: a = mmap bar[0] wc shared rw", "remap_pfn_range"),
+        ("fail vm_area_dup 1: a = mmap bar[0] wc shared rw", None),
+        ("fail __pte_alloc 1: t = fork", None),
+    ],
+)
+def test_what_may_be_inlined_is_looked_for_in_its_caller(
+    monkeypatch: pytest.MonkeyPatch, line: str, caller: str | None
+) -> None:
+    """A page table for a remap: a stock kernel makes it without a call that could be forced."""
+    found, _ = of_guest(monkeypatch, DRIVER)
+    op = load_text(f"pfnlab program 1\ntitle t\ndevice bar: pci, 1 page\n{line}\n").ops[0]
+
+    injection = found.injection(op, pid=7)
+
+    assert injection is not None and injection.caller == caller

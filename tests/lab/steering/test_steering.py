@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -231,6 +231,20 @@ class TestSteered:
 
             with pytest.raises(Undecided, match=r"no call of copy_page_range in free_pgd_range here"):
                 bench.steering.inject(failure, lambda: cast.do(0, "munmap", A, SIZE))
+
+    @pytest.mark.parametrize("caller", ["remap_pfn_range", "free_pgd_range"])
+    def test_call_that_its_caller_has_inlined(self, bench: Bench, caller: str):
+        """
+        A call that is not reached is not made, unless the function on the way to it has none.
+        """
+        with OpenCast(bench.guest, bench.watch) as cast:
+            cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
+            failure = Injection("__pte_alloc", 1, cast.pids[0], nth=9, caller=caller)
+            inlined = caller != "remap_pfn_range"
+
+            with pytest.raises(Undecided, match=caller) if inlined else nullcontext():
+                injected = bench.steering.inject(failure, lambda: cast.do(0, "munmap", A, SIZE))
+                assert (Answer(0), False) == (injected.result, injected.forced)
 
     def test_call_of_somebody_else(self, bench: Bench):
         """

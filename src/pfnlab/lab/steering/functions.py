@@ -11,7 +11,7 @@ from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
 from pfnlab.lab.vm.probes import address_of
-from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.ops import Mmap, Op, Program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _NAMES = {
     ),
     "rmap_del": (("mapping_rmap_tree_remove",), ("vma_interval_tree_remove",)),
 }
+
+#: Functions on the way from an operation to one that a kernel may have inlined there: the stock 6.18 has
+#: no call of __pte_alloc where remap_pfn_range makes page tables.
+_CALLERS: dict[tuple[type, str], str] = {(Mmap, "__pte_alloc"): "remap_pfn_range"}
 
 _DRIVER = "pfnlab_driver"
 _VFIO = "vfio_pci_core"
@@ -87,7 +91,8 @@ class Functions:
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
             function = self.kernel_name(op.fail.function) or op.fail.function
-            return Injection(function, returns, pid, op.fail.nth, op.fail.inside)
+            caller = _CALLERS.get((type(op.call), op.fail.function))
+            return Injection(function, returns, pid, op.fail.nth, op.fail.inside, caller)
         name = None if op.skip is None else self.kernel_name(op.skip.function)
         if op.skip is None or name is None:
             return None

@@ -32,6 +32,7 @@ class Injection:
     :param pid: the process or thread id of the task whose calls count
     :param nth: which of these calls to force, starting at 1
     :param inside: if given, only calls within this function's first call count
+    :param caller: a function on the way to the call, which has none to it where it is inlined
     """
 
     function: str
@@ -39,6 +40,7 @@ class Injection:
     pid: int
     nth: int = 1
     inside: str | None = None
+    caller: str | None = None
 
 
 @dataclass(frozen=True)

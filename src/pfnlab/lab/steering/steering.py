@@ -115,8 +115,8 @@ class Steering:
         The operation runs to completion whether or not the call is reached.
 
         :param limit: time limit for the operation, in seconds
-        :raises Undecided: if the kernel has no such function, or the enclosing function does not call it
-            because it is inlined
+        :raises Undecided: if the kernel has no such function, or the call is not reached and the function
+            around it has no way to it, because it is inlined
         :raises TimedOut: if the operation takes longer
         """
         self.stub.interrupt()
@@ -127,12 +127,13 @@ class Steering:
         forced = hit is not None and hit.calls == injection.nth
         if hit and forced:
             self.force(hit, injection.returns)
-        inside = injection.inside if hit is not None and not hit.calls else None
-        inlined = inside is not None and not self._leads_to(inside, injection.function)
+        around = injection.caller if hit is None else None if hit.calls else injection.inside
+        known = around is not None and around in self.symbols
+        inlined = known and not self._leads_to(str(around), injection.function)
         self.go()
         result = operation.result(limit)
         if inlined:
-            description = f"{injection.function} in {inside} here, nor a way to one but by pointers"
+            description = f"{injection.function} in {around} here, nor a way to one but by pointers"
             raise Undecided(f"there is no call of {description}: this kernel may have inlined it")
         return InjectionOutcome(result, forced, hit.calls if hit else 0)
 
