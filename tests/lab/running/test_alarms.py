@@ -7,7 +7,6 @@ from fake_guests import HELD, KERNEL, PROGRAM, STORE, FakeGuest, Lab, clean, wit
 
 from pfnlab.base.errors import LostGuest
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.bench import TRIES
 from pfnlab.lab.running.notes import Noise
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
@@ -26,18 +25,17 @@ TWO_STEPS = "program 1\nbefore\nstep 0\nr 0 0\n{first}step 1\nr 0 0\n{second}ste
 
 
 class Dying(Lab):
-    """A lab whose first guests die of an alarm, so many operations into their first request."""
+    """A lab whose first guest dies of an alarm, so many operations into its first request."""
 
-    def __init__(self, alarm: Alarm, begun: int, error: Exception | None = None, deaths: int = 1) -> None:
+    def __init__(self, alarm: Alarm, begun: int, error: Exception | None = None) -> None:
         super().__init__(clean)
-        self.deaths = deaths
         self.alarm, self.begun = alarm, begun
         self.error = error or LostGuest(f"the guest was lost: {alarm.title}")
 
     def __call__(self, kernel: KernelImage, shape: GuestShape, offsets: str | None) -> FakeGuest:
         """Boot one."""
         guest = super().__call__(kernel, shape, offsets)
-        if len(self.guests) <= self.deaths:
+        if len(self.guests) == 1:
             guest.alarm, guest.begun, guest.reply = self.alarm, self.begun, self._die
         return guest
 
@@ -129,26 +127,6 @@ def test_who_waits_for_a_held_processor_raises_no_alarm(monkeypatch: pytest.Monk
         (held,) = machine.run([HELD])
 
     assert held.alarm is None and held.lost is not None
-
-
-@pytest.mark.parametrize(
-    ("program", "deaths", "alarmed"), [(HELD, 1, False), (HELD, TRIES, True), (STORE, 1, True)]
-)
-def test_code_that_the_emulator_should_have_dropped_is_no_kernels_alarm(
-    program: Program, deaths: int, alarmed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On several CPUs, an int3 is tried again in another guest; what comes each time is the kernel's own."""
-    alarm = Alarm("oops", "int3 in __schedule")
-    lab = Dying(alarm, 1, deaths=deaths)
-
-    def run(stepper: Stepper, request: str, program: Program, placement: Placement) -> SteppedRun:
-        return SteppedRun(stepper._guest.request(request, 1.0))
-
-    monkeypatch.setattr(Stepper, "run", run)
-    with QemuMachine(KERNEL, guests=1, lens=True, factory=lab) as machine:
-        (found,) = machine.run([program])
-
-    assert alarmed == (found.alarm is not None)
 
 
 def test_a_guest_that_hung_may_have_said_why() -> None:

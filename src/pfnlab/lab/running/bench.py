@@ -23,7 +23,7 @@ from pfnlab.lab.running.pending import ObservedProgram, is_probed
 from pfnlab.lab.running.placement import Placement, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
-from pfnlab.lab.running.stepper import NO_LENS, SteppedRun, is_stale_code, is_stall_of_hold
+from pfnlab.lab.running.stepper import NO_LENS, SteppedRun, is_stall_of_hold
 from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -124,15 +124,13 @@ class Bench:
             except MissingTool:
                 raise
             except Undecided as error:
-                alarm, booted = self._alarm_of_guest(program), self.booted
-                disturbed = booted is not None and (
-                    booted.guest.is_disturbed if alarm is None else is_stale_code(alarm, booted.shape)
-                )
+                alarm = self._alarm_of_guest(program)
+                disturbed = self.booted is not None and self.booted.guest.is_disturbed
                 self._guests.end_current()
-                if not (disturbed or (alarm is None and isinstance(error, Noise))):
+                if alarm is not None or not (disturbed or isinstance(error, Noise)):
                     return self._ended_by(error, str(error), alarm)
                 last = error
-        return self._ended_by(last, f"{last}; {TRIES} tries failed like this", alarm)
+        return self._ended_by(last, f"{last}; {TRIES} tries failed like this")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
         return None if self.booted is None else self.booted.stepper.alarm(program)
@@ -222,7 +220,7 @@ class Bench:
             alarm = alarm or self._alarm_of_guest(program)
             if hasattr(booted.guest, "lose"):
                 lost = str(cast("Guest", booted.guest).lose(lost))
-            if booted.guest.is_disturbed if alarm is None else is_stale_code(alarm, booted.shape):
+            if alarm is None and booted.guest.is_disturbed:
                 raise LostGuest(lost)
             self._guests.end_current()
         else:

@@ -29,7 +29,7 @@ from pfnlab.lab.steering.hold import FreeCpus
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
-from pfnlab.lab.vm.boots import GuestLike, GuestShape
+from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
 from pfnlab.programs.runs.alarm import STALLS, Alarm
@@ -382,15 +382,6 @@ def operation_begun(program: Program, begun: int) -> int | None:
 def is_stall_of_hold(alarm: Alarm, program: Program) -> bool:
     """True if *program* holds a processor and so made others wait."""
     return alarm.kind in STALLS and program.needs.held
-
-
-def is_stale_code(alarm: Alarm, shape: GuestShape) -> bool:
-    """True if one of several emulated CPUs ran an int3 that the kernel had already removed.
-
-    A kernel writes int3 while it patches its own code. QEMU before 8.1 (deba78709ae8) may keep what one CPU
-    translates while another writes it.
-    """
-    return shape.cpus > 1 and alarm.kind == "oops" and alarm.title.startswith("int3 in ")
 
 
 @contextlib.contextmanager
