@@ -104,6 +104,18 @@ def test_a_caller_of_a_function_that_sleeps_says_that_it_sleeps() -> None:
     assert set() == silent
 
 
+def test_cpa_lock_is_named_with_the_lock_around_it() -> None:
+    """A change of the direct map takes both."""
+    alone = [one.name for one in ALL if "cpa_lock" in one.locks and "init_mm" not in one.locks]
+
+    assert [] == alone
+
+
+def test_revocation_names_the_option_without_which_it_is_empty() -> None:
+    """No claim revokes without it, however exclusive."""
+    assert "CONFIG_IO_STRICT_DEVMEM" in kernel_functions()["revoke_iomem"].needs
+
+
 _SLEEPS = "must be able to sleep"
 
 #: Functions that came with code that is new.
