@@ -46,6 +46,7 @@ class Profile:
     exec_tears_down_late: bool
     perf_maps_ahead: bool
     perf_stays_whole: bool
+    perf_waits_for_itself: bool
     vvar_clocks_apart: bool
     vvar_rng_page: bool
     vvar_counted: bool

@@ -6,7 +6,7 @@ import pytest
 from for_each import for_each
 from series_runs import entries, every_series, last, run, run_to_end, spans
 
-from pfnlab.base.errors import Undecided
+from pfnlab.base.errors import Undecided, Why
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
@@ -212,3 +212,20 @@ def test_a_page_that_a_fault_refuses_is_tried_again() -> None:
 
     faults = [event for event in step.events or () if event.startswith("fault")]
     assert ("4 bytes", ["fault p[0]", "fault p[1]", "fault p[1]"]) == (step.value, faults)
+
+
+@for_each("version", ["6.17", "6.18.16", "6.19.6", "7.1", "7.3"])
+def test_a_buffer_without_a_page_table_is_not_mapped(version: str) -> None:
+    """What was mapped of it is removed."""
+    assert "ENOMEM" == on_version(version, f"fail __pte_alloc 1: {MAPPED}")[0].result
+
+
+@for_each("version", ["6.18.17", "6.19.7", "7.0"])
+def test_a_buffer_without_a_page_table_waits_for_itself(version: str) -> None:
+    """F25: from 77de62ad3de3 to c69df06e4e26 no kernel survives it."""
+    head = "pfnlab program 1\ndevice bar: pci, 4 pages\n"
+
+    with pytest.raises(Undecided) as end:
+        ModelMachine(version).run_one(load_text(f"{head}fail __pte_alloc 1: {MAPPED}\n"))
+
+    assert Why.NO_END is end.value.kind

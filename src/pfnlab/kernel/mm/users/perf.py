@@ -85,7 +85,8 @@ class PerfFile:
 
         :raises ModelledErrno: EINVAL for a private mapping or any other number of pages; ENOMEM if no page
             table could be allocated
-        :raises Undecided: if there are so many pages that it depends on the machine how they are locked
+        :raises Undecided: if there are so many pages that it depends on the machine how they are locked; if
+            the kernel waits for itself
         """
         data = vma.nr - 1
         if not vma.flags & VM_SHARED or data & (data - 1):
@@ -101,6 +102,10 @@ class PerfFile:
                 pfn = PERF_PFN + number
                 remap_pfn_range(vma, vma.start + number, PfnRange(pfn, pfn + 1), prot)
         except ModelledErrno:
+            if self.profile.perf_waits_for_itself:
+                raise Undecided(
+                    "perf_mmap waits for ever for the lock of its buffer, which it holds", Why.NO_END
+                ) from None
             zap_page_range_single(vma, vma.start, vma.end)
             raise
 
