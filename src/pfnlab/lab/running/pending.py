@@ -5,7 +5,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pfnlab.base.processes import processors
 from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
@@ -51,20 +50,14 @@ class PendingPrograms:
     preferably one that it has had, then one that no bench has had. It takes another bench's kind only if so
     many programs need it that a boot pays. So a kind of guest that few programs need is booted only once.
 
-    A held processor runs in a loop, so a guest that holds one keeps two of the host's processors busy. On two
-    processors, two such guests take longer at the same time than one after the other.
-
     :param had: for each bench of the run, how many programs it has run in each kind of guest; updated
-    :param host_processors: the number of the host's processors; that of this machine if None
     """
 
     def __init__(
         self,
         asked: Iterable[ObservedProgram],
         had: Mapping[object, Counter[GuestNeed]],
-        host_processors: int | None = None,
     ) -> None:
-        self._most_held = max(1, (host_processors or processors()) // 2)
         self._lock = threading.Lock()
         self._kinds: dict[GuestNeed, deque[tuple[int, ObservedProgram]]] = {}
         self._had = had
@@ -93,12 +86,10 @@ class PendingPrograms:
         for counts in self._had.values():
             had.update(counts)
         others = set(self._at.values())
-        may_hold = sum(need.held for need in self._at.values()) < self._most_held
         places = [
             (need in others, need not in mine, need in had, -len(queue) * (need in others), need)
             for need, queue in self._kinds.items()
-            if (may_hold or not need.held)
-            and (need in mine or need not in had or had[need] + len(queue) > _boot(need))
+            if (need in mine or need not in had or had[need] + len(queue) > _boot(need))
         ]
         return min(places)[-1] if places else None
 
