@@ -233,9 +233,6 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     result = FuzzResult.of(state, watched=watched, interrupted=interrupted)
     count = state.next - first
     say(f"{number_of(count, result.noun)} in {seconds:.0f} s, {count / seconds:.1f} a second")
-    for level, (asked, took) in hunt.machines.timed.items():
-        rate = asked / max(took, 0.001)
-        say(f"  {level}: {number_of(asked, result.noun)}, {rate:.1f} a second on all machines")
     return result
 
 

@@ -318,7 +318,12 @@ class Kernel(ModelMachine):
         self.trouble = trouble
         self.weighed_before_the_last = 0
 
-    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+    def run_telling(
+        self,
+        programs: Sequence[Program],
+        on_done: Callable[[int, Run], None],
+        looks: Sequence[LookLevel] | None = None,
+    ) -> list[Run]:
         """Runs as those of guests."""
         made = self.run(programs)
         for index in reversed(range(len(programs))):

@@ -15,23 +15,23 @@ from pfnlab.base.worker import End
 from pfnlab.lab.running import bench_process
 from pfnlab.lab.running import qemu_machine as of_machines
 from pfnlab.lab.running.bench_process import BenchProcess
+from pfnlab.lab.running.pending import ObservedProgram
 from pfnlab.lab.vm.boots import AbandonedBoot
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
 
+OBSERVED = ObservedProgram(PROGRAM, LookLevel.PROC)
 RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
 
 
 class FakeMachine:
     """A machine that notes in a file what is asked of it, and does what it was made for."""
 
-    def __init__(
-        self, guests: int, say: Callable[[str], None], file: str, does: str, look: LookLevel
-    ) -> None:
+    def __init__(self, guests: int, say: Callable[[str], None], file: str, does: str) -> None:
         assert guests == 1
         self._file, self._does = Path(file), does
-        self._note(f"made-{look}")
+        self._note("made")
         if does == "say":
             say("compiling")
 
@@ -39,18 +39,9 @@ class FakeMachine:
         with self._file.open("a") as file:
             file.write(f"{word}\n")
 
-    @property
-    def look(self) -> LookLevel:
-        """Not asked for."""
-        raise NotImplementedError
-
-    @look.setter
-    def look(self, look: LookLevel) -> None:
-        self._note(f"look-{look}")
-
-    def run(self, programs: list[Program]) -> list[Run]:
+    def run(self, programs: list[Program], looks: list[LookLevel]) -> list[Run]:
         """Always the same."""
-        self._note("run")
+        self._note(f"run-{looks[0]}")
         if self._does == "fail":
             raise LostGuest("it hung", console="console.txt")
         if self._does == "divide":
@@ -68,7 +59,7 @@ class FakeMachine:
         self._note("close")
 
 
-def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
+def machine(end: End, settings: dict[str, Any]) -> Callable[[ObservedProgram | None], Run | None]:
     """What the process runs, with a machine that needs no guest."""
     of_machines.QemuMachine = FakeMachine  # type: ignore[assignment, misc]
     return bench_process.machine(end, settings)
@@ -80,7 +71,7 @@ class Bench(BenchProcess):
     def __init__(self, folder: Path, does: str = "") -> None:
         self.said: list[str] = []
         self._file = folder / "noted"
-        settings = {"file": str(self._file), "does": does, "look": LookLevel.PROC}
+        settings = {"file": str(self._file), "does": does}
         super().__init__(settings, self.said.append)
 
     @property
@@ -111,11 +102,11 @@ def test_programs_are_run_until_there_are_no_more(bench: Make) -> None:
     """A run is equal to itself on the other side, and the machine is closed."""
     one = bench()
 
-    runs = [one.run(PROGRAM), one.run(PROGRAM)]
+    runs = [one.run(OBSERVED), one.run(OBSERVED)]
     one.drop()
     one.close()
 
-    assert ([RUN, RUN], ["made-proc", "run", "run", "reboot", "close"]) == (runs, one.noted)
+    assert ([RUN, RUN], ["made", "run-proc", "run-proc", "reboot", "close"]) == (runs, one.noted)
 
 
 def test_one_that_was_given_up_is_up_again_with_the_next_program(bench: Make) -> None:
@@ -123,49 +114,30 @@ def test_one_that_was_given_up_is_up_again_with_the_next_program(bench: Make) ->
     one = bench()
     up = [one.is_up]
 
-    one.run(PROGRAM)
+    one.run(OBSERVED)
     up.append(one.is_up)
     one.drop()
     up.append(one.is_up)
-    one.run(PROGRAM)
+    one.run(OBSERVED)
 
-    assert ([False, True, False, True], 1) == ([*up, one.is_up], one.noted.count("made-proc"))
-
-
-def test_another_way_of_looking_takes_no_other_process(bench: Make) -> None:
-    """Nor another guest; one that is not up yet begins with it."""
-    one, later = bench(), bench()
-
-    one.run(PROGRAM)
-    for machine in (one, later):
-        machine.look(LookLevel.MEMORY)
-    one.run(PROGRAM)
-    noted = one.noted
-    one.close()
-    later.run(PROGRAM)
-
-    assert ["made-proc", "run", "look-memory", "run"] == noted
-    assert ["made-memory", "run"] == later.noted[-2:]
+    assert ([False, True, False, True], 1) == ([*up, one.is_up], one.noted.count("made"))
 
 
-def test_a_guest_that_is_looked_at_in_the_end_serves_no_other_way(bench: Make) -> None:
-    """It was booted without probes, so the process ends with it, before and after."""
+def test_every_program_is_observed_in_its_own_way(bench: Make) -> None:
+    """In the same process."""
     one = bench()
 
-    for look in (LookLevel.PROC, LookLevel.END, LookLevel.PROC):
-        one.look(look)
-        one.run(PROGRAM)
+    for look in (LookLevel.MEMORY, LookLevel.END):
+        one.run(ObservedProgram(PROGRAM, look))
 
-    assert ["made-proc", "run", "close", "made-end", "run", "close", "made-proc", "run"] == [
-        word for word in one.noted if word != "look-proc"
-    ]
+    assert ["made", "run-memory", "run-end"] == one.noted
 
 
 def test_lines_are_said_where_the_user_sees_them(bench: Make) -> None:
     """What takes time is."""
     one = bench("say")
 
-    one.run(PROGRAM)
+    one.run(OBSERVED)
 
     assert ["compiling"] == one.said
 
@@ -175,16 +147,16 @@ def test_an_error_keeps_its_kind_and_its_parts(bench: Make) -> None:
     one = bench("fail")
 
     with pytest.raises(LostGuest, match="it hung") as caught:
-        one.run(PROGRAM)
+        one.run(OBSERVED)
 
     one.drop()
-    assert ("console.txt", ["made-proc", "run", "reboot"]) == (caught.value.console, one.noted)
+    assert ("console.txt", ["made", "run-proc", "reboot"]) == (caught.value.console, one.noted)
 
 
 def test_an_error_that_is_nobodys_is_a_defect(bench: Make) -> None:
     """With its text."""
     with pytest.raises(Defect, match="ZeroDivisionError: by zero"):
-        bench("divide").run(PROGRAM)
+        bench("divide").run(OBSERVED)
 
 
 def test_a_process_that_ends_is_noticed(bench: Make) -> None:
@@ -192,7 +164,7 @@ def test_a_process_that_ends_is_noticed(bench: Make) -> None:
     one = bench("end")
 
     with pytest.raises(Defect, match="ended with status 3"):
-        one.run(PROGRAM)
+        one.run(OBSERVED)
 
     assert not one.is_up
 
@@ -200,18 +172,18 @@ def test_a_process_that_ends_is_noticed(bench: Make) -> None:
 def test_a_process_that_was_killed_stops_the_run(bench: Make) -> None:
     """As a run that was given up."""
     one = bench()
-    one.run(PROGRAM)
+    one.run(OBSERVED)
 
     one.kill()
 
     with pytest.raises(AbandonedBoot):
-        one.run(PROGRAM)
+        one.run(OBSERVED)
 
 
 def test_closing_ends_the_process(bench: Make) -> None:
     """And nothing is left of it."""
     one = bench()
-    one.run(PROGRAM)
+    one.run(OBSERVED)
     worker = one._worker
     assert worker is not None
 

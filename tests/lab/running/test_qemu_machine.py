@@ -142,16 +142,27 @@ def test_every_program_is_reported_when_it_is_done() -> None:
 
 
 def test_a_machine_is_looked_at_in_another_way_from_now_on() -> None:
-    """In the same guest; the request says what the guest is to tell."""
+    """In a guest without probes; the request says what the guest is to tell."""
     lab = Lab()
     with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
         machine.run([PROGRAM])
         machine.look = LookLevel.END
         (run,) = machine.run([PROGRAM])
 
-    (guest,) = lab.guests
     assert LookLevel.END is run.look
-    assert [True, False] == ["observe vmas" in request for request in guest.requests]
+    assert [[True], [False]] == [
+        ["observe vmas" in request for request in guest.requests] for guest in lab.guests
+    ]
+
+
+def test_programs_of_one_run_are_observed_in_several_ways() -> None:
+    """Each in its own; memory and /proc in the same guest."""
+    lab = Lab()
+    looks = [LookLevel.PROC, LookLevel.END, LookLevel.PROC]
+    with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
+        runs = machine.run([PROGRAM] * 3, looks)
+
+    assert (looks, 2) == ([run.look for run in runs], len(lab.guests))
 
 
 def test_guests_stay_between_runs() -> None:

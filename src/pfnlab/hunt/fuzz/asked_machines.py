@@ -1,16 +1,32 @@
 """The machines of a hunt, by name and observation level."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from pfnlab.hunt.fuzz.causes import Weighed
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine, ObservableMachine, ReportingMachine
-from pfnlab.programs.runs.observation import Run, undecided
+from pfnlab.programs.runs.machine import Machine, run_telling
+from pfnlab.programs.runs.observation import Reason, Run, undecided
+
+
+class AskedProgram(NamedTuple):
+    """A program that the machines run at one level.
+
+    :param known: runs that already exist, by machine
+    :param reason: why the first model has no answer, so that only kernels run it; None if it has one
+    """
+
+    program: Program
+    look: LookLevel
+    known: Mapping[str, Run]
+    reason: Reason | None = None
+
+
+def _ignored(at: int, run: Run) -> None:
+    pass
 
 
 class AskedMachines:
@@ -22,7 +38,6 @@ class AskedMachines:
     :ivar at: the machines by level and by name
     :ivar models: the names of the models; all other machines are kernels
     :ivar model: the name of the first model, which decides whether a rule exists; None if there is no model
-    :ivar timed: by level, the number of programs that ran on all machines and the total time in seconds
     """
 
     def __init__(
@@ -40,11 +55,12 @@ class AskedMachines:
         self.models = [name for name in self.names if name.startswith("model:")]
         self.kernels = [name for name in self.names if name not in self.models]
         self.model = next(iter(self.models), None)
-        self.timed: dict[LookLevel, tuple[int, float]] = {}
 
     def runs_of(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
         """Run *programs* on the machine *name*."""
-        runs = self._machine(name, level).run(programs) if programs else []
+        if not programs:
+            return []
+        runs = run_telling(self.at[level][name], programs, _ignored, [level] * len(programs))
         return [replace(run, machine=name) for run in runs]
 
     def run_of(self, name: str, program: Program, level: LookLevel) -> Run:
@@ -65,53 +81,48 @@ class AskedMachines:
         model = self._predicting.get(level, {}).get(name) or self.at[level].get(self.model or "")
         return None if model is None else model.run([program])[0]
 
-    def of_kernels(self, programs: Sequence[Program], level: LookLevel) -> list[list[Run]]:
-        """Run each program on all kernels."""
-        by_kernel = [self.runs_of(name, programs, level) for name in self.kernels]
-        return [[runs[place] for runs in by_kernel] for place in range(len(programs))]
-
     def weighed(
-        self,
-        programs: Sequence[Program],
-        known: Sequence[Mapping[str, Run]],
-        level: LookLevel,
-        weigh: Callable[[Program, Sequence[Run]], Weighed],
+        self, asked: Sequence[AskedProgram], weigh: Callable[[AskedProgram, Sequence[Run]], Weighed]
     ) -> list[Weighed]:
         """Evaluate the runs of every program, one per machine, in the order of the machines.
 
         The last machine's runs are evaluated as they arrive, while its guests run other programs.
-
-        :param known: runs that already exist, by machine
         """
-        began = time.monotonic()
         *others, last = self.names
-        by_machine = [self._known_or_run(name, programs, known, level) for name in others]
+        before = [self._runs_by(name, asked) for name in others]
         found: dict[int, Weighed] = {}
 
-        def told(index: int, run: Run) -> None:
-            runs = [*(runs[index] for runs in by_machine), replace(run, machine=last)]
-            found[index] = weigh(programs[index], runs)
+        def told(at: int, *run: Run) -> None:
+            found[at] = weigh(asked[at], [*(runs[at] for runs in before if at in runs), *run])
 
-        machine = self._machine(last, level)
-        if programs and isinstance(machine, ReportingMachine):
-            machine.run_telling(programs, told)
-        else:
-            for index, run in enumerate(self._known_or_run(last, programs, known, level)):
-                told(index, run)
-        count, seconds = self.timed.get(level, (0, 0.0))
-        self.timed[level] = count + len(programs), seconds + time.monotonic() - began
-        return [found[index] for index in range(len(programs))]
+        self._runs_by(last, asked, told)
+        for at in range(len(asked)):
+            if at not in found:
+                told(at)
+        return [found[at] for at in range(len(asked))]
 
-    def _machine(self, name: str, level: LookLevel) -> Machine:
-        machine = self.at[level][name]
-        # One kernel may serve several levels.
-        if isinstance(machine, ObservableMachine) and machine.look is not level:
-            machine.look = level
-        return machine
+    def _runs_by(
+        self, name: str, asked: Sequence[AskedProgram], on_done: Callable[[int, Run], None] = _ignored
+    ) -> dict[int, Run]:
+        """The runs of one machine, by the place of their program."""
+        runs: dict[int, Run] = {}
 
-    def _known_or_run(
-        self, name: str, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel
-    ) -> list[Run]:
-        if all(name in runs for runs in known):
-            return [runs[name] for runs in known]
-        return self.runs_of(name, programs, level)
+        def done(at: int, run: Run) -> None:
+            runs[at] = run
+            on_done(at, run)
+
+        # A kernel is one machine at all levels, so its guests run all programs in one go.
+        left: dict[int, list[int]] = {}
+        for at, one in enumerate(asked):
+            if name in one.known:
+                done(at, one.known[name])
+            elif one.reason is None or name in self.kernels:
+                left.setdefault(id(self.at[one.look][name]), []).append(at)
+        for places in left.values():
+            run_telling(
+                self.at[asked[places[0]].look][name],
+                [asked[at].program for at in places],
+                lambda index, run, places=places: done(places[index], replace(run, machine=name)),  # type: ignore[misc]
+                [asked[at].look for at in places],
+            )
+        return runs

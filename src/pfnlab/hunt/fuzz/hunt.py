@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 from pfnlab.hunt.fuzz import rounds
-from pfnlab.hunt.fuzz.asked_machines import AskedMachines
+from pfnlab.hunt.fuzz.asked_machines import AskedMachines, AskedProgram
 from pfnlab.hunt.fuzz.causes import Evidence, Weighed, weigh
 from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
@@ -198,38 +198,34 @@ class Hunt:
         answer from the first model has only that model's run. Runs are evaluated as they arrive, while
         guests run other programs.
         """
-        drawn_programs = drawn.programs[part.start : part.stop]
-        drawn_runs = drawn.runs[part.start : part.stop]
-        levels = [self.state.looking.of(drawn.extent[0] + place) for place in part]
         model = self.machines.model
-        first = [[known[model]] if model else [] for known in drawn_runs]
-        reasons = [undecided(known) for known in first]
-        decided = [place for place, reason in enumerate(reasons) if reason is None]
-        runs: list[dict[LookLevel, Weighed]] = [{} for _ in drawn_programs]
-        for level in self.machines.at:
-            places = [place for place in decided if level in levels[place]]
-            known = [drawn_runs[place] if level is levels[place][0] else {} for place in places]
-            programs = [drawn_programs[place] for place in places]
-            answers = self.machines.weighed(programs, known, level, self._weigh)
-            for place, answer in zip(places, answers, strict=True):
-                runs[place][level] = answer
-        # If only differences are findings, kernel runs on their own decide nothing.
-        goes_on = [
-            self._agreed
-            and reason is not None
-            and reason.kind in KERNELS_GO_ON
-            and reason.says not in self._endings
-            for reason in reasons
-        ]
-        for level in self.machines.at:
-            places = [place for place, goes in enumerate(goes_on) if goes and level is levels[place][0]]
-            programs = [drawn_programs[place] for place in places]
-            for place, kernel_runs in zip(places, self.machines.of_kernels(programs, level), strict=True):
-                runs[place][level] = self._judge(drawn_programs[place], kernel_runs, reasons[place])
-        return [
-            asked or {levels[place][0]: self._weigh(drawn_programs[place], first[place])}
-            for place, asked in enumerate(runs)
-        ]
+        runs: list[dict[LookLevel, Weighed]] = []
+        asked: list[tuple[int, AskedProgram]] = []
+        for number, place in enumerate(part):
+            program, known = drawn.programs[place], drawn.runs[place]
+            first = [known[model]] if model else []
+            reason = undecided(first)
+            levels = self.state.looking.of(drawn.extent[0] + place)
+            if reason is None:
+                for level in levels:
+                    known_there = known if level is levels[0] else {}
+                    asked.append((number, AskedProgram(program, level, known_there)))
+            elif self._goes_on(reason):
+                asked.append((number, AskedProgram(program, levels[0], {}, reason)))
+            # Replaced if kernels run it.
+            runs.append({} if reason is None else {levels[0]: weigh(program, first)})
+        answers = self.machines.weighed([one for _, one in asked], self._weigh)
+        for (number, one), answer in zip(asked, answers, strict=True):
+            runs[number][one.look] = answer
+        return runs
+
+    def _goes_on(self, reason: Reason) -> bool:
+        """True if kernels run a program that the first model has no answer for.
+
+        If only differences are findings, kernel runs on their own decide nothing.
+        """
+        goes = self._agreed and reason.kind in KERNELS_GO_ON and reason.says not in self._endings
+        return goes and bool(self.machines.kernels)
 
     def _known_endings(self) -> frozenset[str]:
         """The reasons why the model has no answer for programs that end kernels in a known alarm.
@@ -247,15 +243,15 @@ class Hunt:
         )
         return frozenset(reason.says for reason in reasons if reason is not None)
 
-    def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
-        """Judge kernel runs for which no model predicts anything."""
+    def _weigh(self, asked: AskedProgram, runs: Sequence[Run]) -> Weighed:
+        """Evaluate the runs of all machines, or judge those of kernels if no model predicts anything."""
+        program, reason = asked.program, asked.reason
+        if reason is None:
+            return weigh(program, runs, agreed=self._agreed)
         answered = [run for run in runs if run.undecided is None]
         broken = kernel_violations(program, answered)
         signatures = tuple(judged_signatures(program, answered, broken))
         return Weighed(answered, reason, signatures, judged=True, broken=broken)
-
-    def _weigh(self, program: Program, runs: Sequence[Run]) -> Weighed:
-        return weigh(program, runs, agreed=self._agreed)
 
     def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
         """Count one program and handle the differences in its runs; True if there are any."""

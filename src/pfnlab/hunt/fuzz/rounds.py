@@ -147,16 +147,15 @@ def opened(
     :param blocks: whether kernels report the basic blocks that programs reach
     """
 
-    # A kernel's guests can be observed at any level, unless they are observed only at the end.
-    kernels: dict[tuple[str, bool], Machine] = {}
+    # A kernel is one machine, whose guests can be observed at any level.
+    kernels: dict[str, Machine] = {}
 
     def opened_at(machine: NamedMachine, level: LookLevel) -> Machine:
         if machine.kind == "model":
             return open_machine(machine, accel, level, guests, blocks=blocks)
-        guests_of = machine.spec, level is LookLevel.END
-        if guests_of not in kernels:
-            kernels[guests_of] = open_machine(machine, accel, level, guests, blocks=blocks)
-        return kernels[guests_of]
+        if machine.spec not in kernels:
+            kernels[machine.spec] = open_machine(machine, accel, level, guests, blocks=blocks)
+        return kernels[machine.spec]
 
     def at(level: LookLevel) -> dict[str, Machine]:
         return {machine.spec: opened_at(machine, level) for machine in named}

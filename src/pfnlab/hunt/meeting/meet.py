@@ -316,12 +316,19 @@ class Comparable:
         """One run for each program; for a program withheld from the kernel, the model's refusal."""
         return self.run_telling(programs, lambda index, run: None)
 
-    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+    def run_telling(
+        self,
+        programs: Sequence[Program],
+        on_done: Callable[[int, Run], None],
+        looks: Sequence[LookLevel] | None = None,
+    ) -> list[Run]:
         """Like :meth:`run`, with a callback for every run.
 
         :param on_done: called with index and run as soon as a program is done, in any order
+        :param looks: how each program is observed; as the kernel is if None
         """
-        runs = dict(enumerate(self._model.run(programs)))
+        looks = looks or [self.look] * len(programs)
+        runs = dict(enumerate(run_telling(self._model, programs, lambda index, run: None, looks)))
         asked = [
             at for at, run in runs.items() if run.undecided is None or run.undecided.kind not in UNCOMPARABLE
         ]
@@ -329,7 +336,10 @@ class Comparable:
             on_done(at, runs[at])
         if asked:
             answers = run_telling(
-                self._machine, [programs[at] for at in asked], lambda at, run: on_done(asked[at], run)
+                self._machine,
+                [programs[at] for at in asked],
+                lambda at, run: on_done(asked[at], run),
+                [looks[at] for at in asked],
             )
             runs.update(zip(asked, answers, strict=True))
         return [runs[at] for at in range(len(programs))]

@@ -24,6 +24,16 @@
 #include "agent.h"
 #include "calls/own.c"
 
+/*
+ * The kernel patches its own code when a task's first perf event is opened, and a second after the last one is gone. It
+ * stops all CPUs to do so, and QEMU before 8.1 (deba78709ae8) may then run what stood there in between. So one event
+ * stays open where CPUs are held.
+ */
+void keep_event(void)
+{
+	open_event();
+}
+
 #ifndef SYS_mseal
 #define SYS_mseal 462
 #endif

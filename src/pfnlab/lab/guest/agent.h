@@ -190,6 +190,7 @@ void tasks_kill(void);
 
 /* actor.c */
 void actor(int slot, const char *comm, bool announce) __attribute__((noreturn));
+void keep_event(void);
 void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((noreturn));
 
 /* processes.c */

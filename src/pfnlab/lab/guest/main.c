@@ -215,8 +215,10 @@ int main(int argc, char **argv)
 	observe_open();
 	ptes_open();
 	map_low(LOWMEM_START, LOWMEM_END, true);
-	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1) {
 		await_clock();
+		keep_event();
+	}
 	/* Now, so that a saved machine has them; a program that needs one that is missing is told why. */
 	driver_load();
 	vfio_bind();

@@ -19,6 +19,7 @@ from pfnlab.lab.running.guests import BootedGuest, Guests
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Noise, with_notes
+from pfnlab.lab.running.pending import ObservedProgram, is_probed
 from pfnlab.lab.running.placement import Placement, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
@@ -55,14 +56,13 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Sight:
-    """The way in which a run is observed.
+    """What can be observed in a machine's guests.
 
     :param lens: whether the guest's memory can be read
     :param demanded: whether a kernel that the lens cannot read is an error
     :param blocks: whether to name the kernel blocks that each program reaches
     """
 
-    look: LookLevel
     lens: bool
     demanded: bool
     blocks: bool = False
@@ -72,7 +72,7 @@ class Bench:
     """Runs programs one after another in the same guest, for as long as that guest is usable.
 
     :param shared: where guests come from
-    :param sight: how runs are observed; may be changed between runs
+    :param sight: what can be observed
     :param hardware: hardware that its guests have beyond the needs of a program
     """
 
@@ -80,7 +80,7 @@ class Bench:
         self, shared: Boots, name: str, kernel: KernelImage, sight: Sight, hardware: Hardware = USUAL
     ) -> None:
         self.shared = shared
-        self._name, self._kernel, self.sight = name, kernel, sight
+        self._name, self._kernel, self._sight = name, kernel, sight
         uncalled = uncalled_in(kernel.sha256)
         self._configuration = configuration_of_kernel(kernel)
         if PAT_INFO in uncalled:
@@ -92,14 +92,19 @@ class Bench:
         #: An alarm that came after the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
 
-    def run(self, program: Program) -> Run:
+    def run(self, asked: ObservedProgram) -> Run:
         """Run one program: lost if the guest fails, undecided if a requirement is not met.
 
         If its guest is killed or stopped from outside, the program is run again in another guest.
 
         :raises MissingTool: if a tool that guests need is not installed
         """
-        if program.needs.held and not self.sight.lens:
+        run = self._run_of(asked)
+        return msgspec.structs.replace(run, look=asked.look)
+
+    def _run_of(self, asked: ObservedProgram) -> Run:
+        program = asked.program
+        if program.needs.held and not self._sight.lens:
             return self._undecided(Reason(NO_LENS, Why.MISSING))
         try:
             check_placeable(program)
@@ -114,7 +119,7 @@ class Bench:
             return self._undecided(Reason.of(error))
         for _ in range(TRIES):
             try:
-                run = self._attempt(program, image) or self._attempt(program, image, again=True)
+                run = self._attempt(asked, image) or self._attempt(asked, image, again=True)
                 return run or self._lost("a guest that had just booted was not clean")
             except MissingTool:
                 raise
@@ -162,14 +167,14 @@ class Bench:
 
     close = drop
 
-    def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
+    def _attempt(self, asked: ObservedProgram, image: Path | None, again: bool = False) -> Run | None:
         # One attempt; None if the guest was not clean before the program. Raises LostGuest if the guest was
         # disturbed from outside; if the guest itself fails, the run is lost.
         if again:
             self._guests.end_current()
-        booted, placement = self._guests.place(program, self._shape(program, image), blocks=self.sight.blocks)
-        look = self.sight.look
-        booted.stepper.demanded = self.sight.demanded
+        program, look = asked
+        booted, placement = self._guests.place(program, self._shape(asked, image), blocks=self._sight.blocks)
+        booted.stepper.demanded = self._sight.demanded or look is LookLevel.MEMORY
         booted.stepper.between = look is not LookLevel.END
         stands = booted.stepper.stands(program)
         observed = ObservationRequest(
@@ -246,7 +251,6 @@ class Bench:
     def _run(self, steps: tuple[Step, ...], **seen: Any) -> Run:
         return Run(
             *(self._name, self._kernel.label, steps),
-            look=self.sight.look,
             configuration=self._configuration,
             unobserved=self._unobserved,
             **seen,
@@ -256,8 +260,8 @@ class Bench:
         alarm, self.late_alarm = self.late_alarm, None
         return alarm
 
-    def _shape(self, program: Program, image: Path | None) -> GuestShape:
-        needs = program.needs
+    def _shape(self, asked: ObservedProgram, image: Path | None) -> GuestShape:
+        program, needs = asked.program, asked.program.needs
         # Host processors seldom have 52-bit addresses.
         accel = self.shared.acceleration.of(steered=needs.held or needs.forced or needs.wide)
         return GuestShape(
@@ -268,6 +272,7 @@ class Bench:
             needs.reset,
             accel,
             phys_bits=PHYSICAL_BITS if needs.wide else None,
+            probed=is_probed(*asked),
         )
 
     def _account(

@@ -12,9 +12,8 @@ from pfnlab.base.errors import Defect
 from pfnlab.base.progress import say
 from pfnlab.base.worker import End, Worker, WorkerEnded, executed, tell
 from pfnlab.lab.images.cache import quiet
+from pfnlab.lab.running.pending import ObservedProgram
 from pfnlab.lab.vm.boots import AbandonedBoot
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 #: The entry point of the process.
@@ -34,7 +33,7 @@ class BenchProcess:
         #: True if it has a guest.
         self.is_up = False
 
-    def run(self, program: Program) -> Run:
+    def run(self, asked: ObservedProgram) -> Run:
         """Run one program, or raise the error that the machine raised in the process.
 
         :raises AbandonedBoot: if the process was killed in the meantime
@@ -44,21 +43,8 @@ class BenchProcess:
             # It outlives the thread that runs this program.
             self._worker = executed(_MACHINE, self._settings, dies=False)
         self.is_up = True
-        run: Run = self._ask(self._worker, program)
+        run: Run = self._ask(self._worker, asked)
         return run
-
-    def look(self, look: LookLevel) -> None:
-        """Set how later programs are observed, keeping the current guest if possible.
-
-        A guest that is observed only at the end has no probes, so any other way of looking needs a new guest.
-        """
-        before, self._settings["look"] = self._settings["look"], look
-        if self._worker is None or before is look:
-            return
-        if LookLevel.END in (before, look):
-            self.close()
-        else:
-            self._ask(self._worker, look)
 
     def drop(self) -> None:
         """End the guest; the process stays."""
@@ -78,7 +64,7 @@ class BenchProcess:
         if self._worker is not None:
             tell(self._worker.process, signal.SIGKILL)
 
-    def _ask(self, worker: Worker, request: Program | LookLevel | None) -> Any:
+    def _ask(self, worker: Worker, request: ObservedProgram | None) -> Any:
         try:
             return worker.ask(request, self._say)
         except WorkerEnded as lost:
@@ -88,20 +74,17 @@ class BenchProcess:
             raise Defect(f"the process of a guest ended with status {lost.code}") from None
 
 
-def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
-    """Serve a machine with one guest: each request is a program, a look level, or None to end the guest."""
+def machine(end: End, settings: dict[str, Any]) -> Callable[[ObservedProgram | None], Run | None]:
+    """Serve a machine with one guest: each request is a program, or None to end the guest."""
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
     one = QemuMachine(**settings, guests=1, say=say)
     atexit.register(one.close)
 
-    def answer(request: Program | LookLevel | None) -> Run | None:
+    def answer(request: ObservedProgram | None) -> Run | None:
         if request is None:
             one.reboot()
-        elif isinstance(request, LookLevel):
-            one.look = request
-        else:
-            return one.run([request])[0]
-        return None
+            return None
+        return one.run([request.program], [request.look])[0]
 
     return answer

@@ -5,15 +5,16 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pfnlab.base.processes import processors
 from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
 
 
 class GuestNeed(NamedTuple):
     """The kind of guest that a program needs; also the key by which programs are sorted.
 
+    :param probed: whether the order of kernel calls is observed (:class:`pfnlab.lab.vm.boots.GuestShape`)
     :param bar_mib: the size of the BAR in MiB
     :param cpus: the number of CPUs that are steered
     """
@@ -25,6 +26,7 @@ class GuestNeed(NamedTuple):
     reset: bool
     slot: bool
     past_end: bool
+    probed: bool
     bar_mib: int
     cpus: int
 
@@ -34,6 +36,13 @@ class GuestNeed(NamedTuple):
 _BOOT, _WHOLE_BOOT = 6, 24
 
 
+class ObservedProgram(NamedTuple):
+    """A program, and how it is observed."""
+
+    program: Program
+    look: LookLevel
+
+
 class PendingPrograms:
     """The programs of a run that are still pending, by the kind of guest they need.
 
@@ -41,28 +50,22 @@ class PendingPrograms:
     preferably one that it has had, then one that no bench has had. It takes another bench's kind only if so
     many programs need it that a boot pays. So a kind of guest that few programs need is booted only once.
 
-    A held processor runs in a loop, so a guest that holds one keeps two of the host's processors busy. On two
-    processors, two such guests take longer at the same time than one after the other.
-
     :param had: for each bench of the run, how many programs it has run in each kind of guest; updated
-    :param host_processors: the number of the host's processors; that of this machine if None
     """
 
     def __init__(
         self,
-        programs: Iterable[Program],
+        asked: Iterable[ObservedProgram],
         had: Mapping[object, Counter[GuestNeed]],
-        host_processors: int | None = None,
     ) -> None:
-        self._most_held = max(1, (host_processors or processors()) // 2)
         self._lock = threading.Lock()
-        self._kinds: dict[GuestNeed, deque[tuple[int, Program]]] = {}
+        self._kinds: dict[GuestNeed, deque[tuple[int, ObservedProgram]]] = {}
         self._had = had
         self._at: dict[object, GuestNeed] = {}
-        for index, program in sorted(enumerate(programs), key=lambda entry: guest_needed(entry[1])):
-            self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
+        for index, one in sorted(enumerate(asked), key=lambda entry: guest_needed(entry[1])):
+            self._kinds.setdefault(guest_needed(one), deque()).append((index, one))
 
-    def take(self, bench: object) -> tuple[int, Program] | None:
+    def take(self, bench: object) -> tuple[int, ObservedProgram] | None:
         """The next program for *bench*, with its index; None if it has nothing more to do."""
         with self._lock:
             at = self._at.pop(bench, None)
@@ -83,12 +86,10 @@ class PendingPrograms:
         for counts in self._had.values():
             had.update(counts)
         others = set(self._at.values())
-        may_hold = sum(need.held for need in self._at.values()) < self._most_held
         places = [
             (need in others, need not in mine, need in had, -len(queue) * (need in others), need)
             for need, queue in self._kinds.items()
-            if (may_hold or not need.held)
-            and (need in mine or need not in had or had[need] + len(queue) > _boot(need))
+            if (need in mine or need not in had or had[need] + len(queue) > _boot(need))
         ]
         return min(places)[-1] if places else None
 
@@ -108,10 +109,16 @@ def is_long(program: Program) -> bool:
     return needs.held or needs.driver or needs.vfio or needs.slot
 
 
-def guest_needed(program: Program) -> GuestNeed:
-    """The kind of guest that *program* needs; programs without special needs sort first."""
-    needs = program.needs
+def is_probed(program: Program, look: LookLevel) -> bool:
+    """True if the order of kernel calls is observed: on one CPU, and not only at the end."""
+    return look is not LookLevel.END and not program.needs.held
+
+
+def guest_needed(asked: ObservedProgram) -> GuestNeed:
+    """The kind of guest that a program needs; programs without special needs sort first."""
+    program, needs = asked.program, asked.program.needs
     return GuestNeed(
         *(needs.held, needs.wide, needs.driver, needs.vfio, needs.reset, needs.slot, bool(needs.past_end)),
+        is_probed(*asked),
         *(bar_mib_given(program), steered_cpus(program) if needs.held else 1),
     )

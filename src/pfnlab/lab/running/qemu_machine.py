@@ -28,7 +28,7 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.pending import GuestNeed, PendingPrograms, is_long
+from pfnlab.lab.running.pending import GuestNeed, ObservedProgram, PendingPrograms, is_long
 from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestLike, GuestShape
@@ -53,8 +53,9 @@ class QemuMachine:
     :param kernel: a series (``6.1``), an exact version (``6.12.107``), a user's bzImage, or a kernel that
         was already looked up
     :param guests: the maximum number of guests; one per core if None
-    :param look: how state is observed: in the guest's memory, which needs drgn and a kernel with types;
-        through /proc; or only at the end, without the fields listed below. May be changed between runs
+    :param look: how state is observed, if a run does not say: in the guest's memory, which needs drgn and a
+        kernel with types; through /proc; or only at the end, without the fields listed below. May be changed
+        between runs
     :param lens: whether to observe the tracker's state and the mode of protections in the guest's memory; if
         None, only if drgn is installed and the kernel has types; implied if *look* needs it
     :param name: the machine's name in its runs; ``qemu:6.1`` if None
@@ -92,10 +93,9 @@ class QemuMachine:
         accel = Accel.TCG if blocks else accel
         self._blocks = blocks
         self._settings = {
-            **{"look": look, "lens": lens, "name": self.name, "accel": accel, "blocks": blocks},
+            **{"lens": lens, "name": self.name, "accel": accel, "blocks": blocks},
             "hardware": hardware,
         }
-        self.look = look
         self._max_guests = guests or os.cpu_count() or 1
         self.hardware = hardware
         boot = factory or (lambda kernel, shape, offsets: _boot(kernel, shape, offsets, self._sight, say))
@@ -109,27 +109,31 @@ class QemuMachine:
         # A guest made by a test is in this process, and so is a guest that is the only one.
         self._apart = factory is None and self._max_guests > 1
         self._finalizer = weakref.finalize(self, self._shared.end_all)
+        self.look = look
 
     @property
     def look(self) -> LookLevel:
         """The way later programs are observed; memory without the lens raises MissingTool."""
-        return self._sight.look
+        return self._look
 
     @look.setter
     def look(self, look: LookLevel) -> None:
-        in_memory = look is LookLevel.MEMORY
-        if in_memory:
-            need_lens()
-        if in_memory and not self._lens:
-            self._lens = True
-            self.reboot()
-        self._sight = Sight(look, self._lens, self._demanded or in_memory, self._blocks)
-        self._settings["look"] = look
-        for bench in self._benches:
-            if isinstance(bench, Bench):
-                bench.sight = self._sight
-            else:
-                bench.look(look)
+        self._allow(look)
+        self._look = look
+
+    def _allow(self, look: LookLevel) -> None:
+        # Guests that are to be observed in memory share it with the host, from their boot on.
+        if look is not LookLevel.MEMORY:
+            return
+        need_lens()
+        if not self._lens:
+            self._lens = self._settings["lens"] = True
+            self.close()
+            self._benches, self._had = [], {}
+
+    @property
+    def _sight(self) -> Sight:
+        return Sight(self._lens, self._demanded, self._blocks)
 
     @property
     def sees_memory(self) -> bool:
@@ -146,13 +150,19 @@ class QemuMachine:
             return from_file(Path(kernel))
         return kernel_for(kernel)
 
-    def run(self, programs: Sequence[Program]) -> list[Run]:
+    def run(self, programs: Sequence[Program], looks: Sequence[LookLevel] | None = None) -> list[Run]:
         """Run every program; return the runs in the order of *programs*. Errors as in :meth:`run_telling`."""
-        return self.run_telling(programs, lambda index, run: None)
+        return self.run_telling(programs, lambda index, run: None, looks)
 
-    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+    def run_telling(
+        self,
+        programs: Sequence[Program],
+        on_done: Callable[[int, Run], None],
+        looks: Sequence[LookLevel] | None = None,
+    ) -> list[Run]:
         """Like :meth:`run`, but report every run as it completes.
 
+        :param looks: how each program is observed; as the machine is if None
         :param on_done: called with index and run as soon as a program is done, in any order, always
             from the calling thread
         :raises Misuse: if there is no such kernel, or no guest can hold any of the programs;
@@ -160,12 +170,16 @@ class QemuMachine:
         :raises MissingTool: if QEMU, the kernel or the requested KVM is not available
         """
         check_any_placeable(programs)
+        looks = looks or [self.look] * len(programs)
+        for look in set(looks):
+            self._allow(look)
         assert self.kernel  # looked up here, before threads ask for it
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
         benches = self._benches_for(programs)
         pending = PendingPrograms(
-            programs, {bench: self._had.setdefault(bench, Counter()) for bench in benches}
+            map(ObservedProgram, programs, looks),
+            {bench: self._had.setdefault(bench, Counter()) for bench in benches},
         )
         results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
         threads = [
@@ -249,9 +263,9 @@ def _work(
         taken = pending.take(bench)
         if taken is None:
             return
-        index, program = taken
+        index, asked = taken
         try:
-            results.put((index, bench.run(program)))
+            results.put((index, bench.run(asked)))
         except AbandonedBoot:
             return
         except BaseException as error:
@@ -265,8 +279,8 @@ def _boot(
 ) -> GuestLike:
     from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
 
-    # The tracer causes flushes itself, and orders are observed on one CPU.
-    probes = trace_request(kernel.release) if sight.look is not LookLevel.END and shape.cpus == 1 else ""
+    # A user's hardware may have several CPUs, and orders are observed on one.
+    probes = trace_request(kernel.release) if shape.probed and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,
         replace(shape, image=shape.image or guest_image(say=say)),

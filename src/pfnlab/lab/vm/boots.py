@@ -59,6 +59,7 @@ class GuestShape:
     :param parameters: additional words for the kernel's command line; such machines are always booted
     :param phys_bits: the width of a physical address on an emulated processor; the emulator's default if None
     :param ram_mib: RAM in MiB; derived from the kernel's configuration if None
+    :param probed: whether the order of kernel calls is observed, with probes that cause flushes themselves
     :param steady: whether the clock of a single emulated CPU advances with its instructions, whatever else
         the host does; several CPUs take turns, so that their blocks can be counted in one place
     """
@@ -73,6 +74,7 @@ class GuestShape:
     parameters: tuple[str, ...] = ()
     phys_bits: int | None = None
     ram_mib: int | None = None
+    probed: bool = False
     steady: bool = False
 
 

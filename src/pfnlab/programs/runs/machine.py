@@ -48,25 +48,19 @@ class Machine(Protocol):
 class ReportingMachine(Protocol):
     """A machine that runs several programs at a time, and reports each run as soon as it is complete."""
 
-    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+    def run_telling(
+        self,
+        programs: Sequence[Program],
+        on_done: Callable[[int, Run], None],
+        looks: Sequence[LookLevel] | None = None,
+    ) -> list[Run]:
         """One run per program, in order.
 
+        :param looks: how each program is observed; as the machine is if None
         :param on_done: called with index and run as soon as a program is done; the order may be any, but the
             thread is always the calling one
         """
         ...
-
-
-def run_telling(
-    machine: Machine, programs: Sequence[Program], on_done: Callable[[int, Run], None]
-) -> list[Run]:
-    """One run per program; if the machine does not report progress, *on_done* is called at the end."""
-    if isinstance(machine, ReportingMachine):
-        return machine.run_telling(programs, on_done)
-    runs = machine.run(programs)
-    for index, run in enumerate(runs):
-        on_done(index, run)
-    return runs
 
 
 @runtime_checkable
@@ -82,6 +76,28 @@ class ObservableMachine(Protocol):
     def sees_memory(self) -> bool:
         """True if its memory can be observed."""
         ...
+
+
+def run_telling(
+    machine: Machine,
+    programs: Sequence[Program],
+    on_done: Callable[[int, Run], None],
+    looks: Sequence[LookLevel] | None = None,
+) -> list[Run]:
+    """One run per program; a machine that does not report progress runs them one after another.
+
+    :param looks: how each program is observed or predicted; as the machine is if None
+    """
+    if isinstance(machine, ReportingMachine):
+        return machine.run_telling(programs, on_done, looks)
+    runs: list[Run] = []
+    for index, program in enumerate(programs):
+        with looking_at([machine], looks[index] if looks else None):
+            answers = machine.run([program])
+        for run in answers:
+            on_done(index, run)
+        runs += answers
+    return runs
 
 
 @contextmanager

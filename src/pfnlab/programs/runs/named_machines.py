@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import Defect, Misuse
-from pfnlab.base.progress import Work, working
+from pfnlab.base.progress import working
 from pfnlab.base.spelling import nearest
 from pfnlab.base.units import number_of
 from pfnlab.kernel.policies.releases import is_version, series_key
@@ -322,38 +322,16 @@ def side_by_side(
 def _run_all(
     named: NamedMachine, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
 ) -> list[Run]:
-    """One run per program; programs observed in the same way run together."""
-    runs: dict[int, Run] = {}
-    for look in dict.fromkeys(looks):
-        settle_look([machine], look)
-        at = [index for index, wanted in enumerate(looks) if wanted is look]
-        runs.update(zip(at, _run_alike(named, machine, [programs[index] for index in at]), strict=True))
-    return [runs[index] for index in range(len(programs))]
-
-
-def _run_alike(named: NamedMachine, machine: Machine, programs: Sequence[Program]) -> list[Run]:
     """One run per program, under the name that the user gave the machine; no guest is left running."""
     of = f"{number_of(len(programs), 'program')} on {named.spec}"
     with (
         machine if isinstance(machine, AbstractContextManager) else nullcontext(),
         working(of, len(programs)) as work,
     ):
-        runs = _run_telling(named, machine, programs, work)
+        runs = run_telling(machine, programs, lambda index, run: work.advance(), looks)
     if len(runs) != len(programs):
         raise Defect(f"{named.spec} answered {len(programs)} programs with {len(runs)} runs")
     return [msgspec.structs.replace(run, machine=named.spec) for run in runs]
-
-
-def _run_telling(named: NamedMachine, machine: Machine, programs: Sequence[Program], work: Work) -> list[Run]:
-    """The runs, each reported as soon as it is complete."""
-    if named.kind == "model":
-        # A model runs its programs one after another in any case.
-        runs = []
-        for program in programs:
-            runs += machine.run([program])
-            work.advance()
-        return runs
-    return run_telling(machine, programs, lambda index, run: work.advance())
 
 
 # The most likely meaning of "quemu:7.2".
