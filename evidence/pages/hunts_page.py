@@ -29,6 +29,8 @@ In a program with a finding model and kernel differ, or the kernel raises an ala
 for no known reason.
 Known findings are those that had been filed before; findings that are not public are only counted.
 A new finding stays counted when it was explained, filed or mended afterwards.
+Most findings that were not shown again are an int3 which the emulator kept while a kernel patched its code.
+Guests in which processors are held now keep their kernel from doing so.
 `qemu:debug-7.3` is 7.3 built from source with the configuration `debug`: with KASAN, lockdep and DEBUG_VM.
 Other words: [glossary](glossary.md).
 

@@ -29,7 +29,7 @@ from pfnlab.hunt.fuzz.signature import KERNELS_GO_ON
 from pfnlab.hunt.meeting.holding import litmus_programs
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.running.kernel_blocks import files_by_function, function_of
-from pfnlab.lab.running.pending import guest_needed
+from pfnlab.lab.running.pending import ObservedProgram, guest_needed
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -108,7 +108,7 @@ def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
     for options, vocabulary in VOCABULARIES.items():
         every |= {f"{options} {index}": draw(1, index, vocabulary, Bias()) for index in range(drawn)}
     # Programs that need separate guests come last.
-    names = sorted(every, key=lambda name: guest_needed(every[name]))
+    names = sorted(every, key=lambda name: guest_needed(ObservedProgram(every[name], LookLevel.END)))
     for at in range(0, len(names), _TOGETHER):
         programs = {name: every[name] for name in names[at : at + _TOGETHER]}
         reasons = {name: undecided(model.run([program])) for name, program in programs.items()}
