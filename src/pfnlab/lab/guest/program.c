@@ -188,10 +188,11 @@ static void answer_program(char **text)
 		wrong = "the first task cannot be forked";
 	/*
 	 * Pages that earlier programs left unflushed are not part of an open program, in which processors may be held.
-	 * The stacks of their tasks go away after a grace period.
+	 * The stacks of their tasks go away after two grace periods: of the task, then of its stack.
 	 */
 	if (!wrong && program.more && !open) {
-		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		for (int i = 0; i < 2; i++)
+			syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 		map_low(AGENT_PAGE, LOWMEM_START, false);
 	}
 	if (wrong) {
