@@ -51,7 +51,7 @@ def test_functions_that_change_come_before_those_called() -> None:
     text = str(review("T03-repost"))
 
     assert text.index("unmap_single_vma (changed, up to 7.0)") < text.index(
-        "untrack_pfn (called, up to 6.15)"
+        "untrack_pfn (call changed, up to 6.15)"
     )
     assert text.startswith("1 patch, 3 functions of PFN mappings touched, 0 other functions changed.\n")
 
@@ -79,9 +79,12 @@ def test_questions_say_where_they_are_checked() -> None:
 
 def test_a_patch_elsewhere_says_so_in_one_line() -> None:
     """There is nothing to ask of it."""
-    found = PatchReview.of(MailedPatches(patches=2, changed={"kmem_cache_init": None}), "mail")
+    found = PatchReview.of(MailedPatches(patches=2, changed={"kmem_cache_init": {"mm/slub.c": None}}), "mail")
 
-    assert "2 patches, no function of PFN mappings touched, 1 other function changed." == str(found)
+    assert (
+        "2 patches, no function of PFN mappings touched, 1 other function changed: kmem_cache_init."
+        == str(found)
+    )
     assert () == found.questions
 
 
@@ -91,3 +94,112 @@ def test_a_foreign_subject_is_one_plain_line() -> None:
     mail.subjects[0] = "a\x1b[31m\nb"
 
     assert "\x1b" not in str(PatchReview.of(mail, "mail"))
+
+
+def of(tmp_path: Path, *diffs: str) -> PatchReview:
+    """The review of diffs."""
+    path = tmp_path / "diff"
+    path.write_text("".join(diffs))
+    return PatchReview.of(read_mailed(path), "diff")
+
+
+def diff(file: str, head: str, *lines: str) -> str:
+    """A diff of one hunk."""
+    old, new = (sum(one[0] in marks for one in lines) for marks in (" -", " +"))
+    return f"--- a/{file}\n+++ b/{file}\n@@ -90,{old} +90,{new} @@ {head}\n" + "\n".join(lines) + "\n"
+
+
+@for_each(
+    ("file", "head", "line", "how"),
+    [
+        ("mm/mmap.c", "void unmap_region(void)", "+\tone();", "unmap_region: changed"),
+        ("arch/x86/mm/pat/a.c", "void untrack_pfn(void)", "+\tone();", "untrack_pfn: changed"),
+        (
+            "include/linux/pgtable.h",
+            "static inline void untrack_pfn(void)",
+            "+\tone();",
+            "untrack_pfn: changed",
+        ),
+        ("drivers/gpu/a.c", "int f(void)", "+\tremap_pfn_range();", "remap_pfn_range: call added"),
+        ("mm/a.c", "int f(void)", "-\tioremap_prot();", "ioremap_prot: call removed"),
+        ("mm/a.c", "int f(void)", "-\tops->mmap = mmap_mem;", "mmap_mem: in changed operations"),
+        # Other functions with these names.
+        ("drivers/foo/bar.c", "void untrack_pfn(void)", "+\tone();", ""),
+        ("arch/arm64/mm/a.c", "void ioremap_prot(void)", "+\tone();", ""),
+        ("arch/arm64/mm/a.c", "int f(void)", "+\tioremap_prot();", ""),
+        ("tools/testing/vma/a.c", "int f(void)", "+\tvma_merge();", ""),
+    ],
+)
+def test_a_function_is_known_by_name_and_kind_of_file(
+    tmp_path: Path, file: str, head: str, line: str, how: str
+) -> None:
+    """The same name below another architecture, in other drivers or in tools/ is another function."""
+    found = of(tmp_path, diff(file, head, line))
+
+    assert [how] * bool(how) == [f"{one.name}: {one.how}" for one in found.functions]
+
+
+def test_another_function_with_a_known_name_is_told(tmp_path: Path) -> None:
+    """Also where it is called in its own file, it is not the known one."""
+    text = str(
+        of(
+            tmp_path,
+            diff(
+                "drivers/foo/bar.c",
+                "void memtype_free(void)",
+                "+\tone();",
+                " }",
+                "+int caller(void)",
+                "+\tmemtype_free();",
+            ),
+            diff("mm/a.c", "void vma_needs_copy(void)", "+\tone();"),
+        )
+    )
+
+    assert "  memtype_free in drivers/foo/bar.c: not that of arch/x86/mm/pat/memtype.c" in text
+    assert "touched, 3 other functions changed: memtype_free, caller, vma_needs_copy.\n" in text
+
+
+@for_each(
+    ("diffs", "says"),
+    [
+        ([diff("mm/a.c", "", "+\tone = 1;")], "mm/a.c, hunk at line 90: its header names no function"),
+        ([diff("mm/Kconfig", "", "+config A")], "mm/Kconfig, hunk at line 90: not C"),
+    ],
+)
+def test_hunks_without_a_function_are_listed(tmp_path: Path, diffs: list[str], says: str) -> None:
+    """Nothing is claimed to be untouched."""
+    text = str(of(tmp_path, *diffs))
+
+    assert says in text
+    assert "no function of PFN mappings found" in text
+    assert "; 1 hunk without a function.\n" in text
+
+
+@for_each(
+    ("file", "head", "line", "told"),
+    [
+        ("mm/pagewalk.c", "int walk_page_test(void)", "+\tone();", "walk_page_test, mm/pagewalk.c: S"),
+        ("include/a.h", "struct mmu_gather {", "+\tint vma_pfn;", "vma_pfn (member), include/a.h: S"),
+        # A word of every text, and a function that no rule names.
+        ("include/a.h", "struct mmu_one {", "+\tint size;", ""),
+        ("mm/slub.c", "int walk_page_testing(void)", "+\tone();", ""),
+    ],
+)
+def test_other_changes_have_the_rules_that_name_them(
+    tmp_path: Path, file: str, head: str, line: str, told: str
+) -> None:
+    """Functions, structures and members without a text of their own."""
+    text = str(of(tmp_path, diff(file, head, line)))
+
+    assert told in text
+    assert bool(told) == ("Also changed, and named by the rules" in text)
+
+
+def test_a_change_of_every_patch_of_the_project_is_told() -> None:
+    """With a function, the rules, or the hunks that have none."""
+    for path in Path("evidence/patches").rglob("*.patch"):
+        if "upstream" not in path.parts:
+            found = PatchReview.of(read_mailed(path), path.name)
+
+            assert found.functions or found.changes or found.unplaced, path

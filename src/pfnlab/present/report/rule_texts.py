@@ -72,14 +72,22 @@ def rules_about(word: str, most: int = 4) -> list[Rule]:
 
     :param most: the maximum number of sections
     """
-    pattern = re.compile(rf"(?<![a-z]){re.escape(word.casefold())}")
+    return _sections_with(re.compile(rf"(?<![a-z]){re.escape(word.casefold())}"))[:most]
+
+
+def rules_naming(identifier: str) -> list[Rule]:
+    """Return the sections with an identifier of the kernel as a whole word, most mentions first."""
+    return _sections_with(re.compile(rf"(?<!\w){re.escape(identifier.casefold())}(?!\w)"))
+
+
+def _sections_with(pattern: re.Pattern[str]) -> list[Rule]:
     rules = _rules(_installed("semantics", "rules"))
     mentions: Counter[str] = Counter()
     for number, (rule, _) in rules.items():
         mentions[".".join(number.split(".")[:2])] += len(pattern.findall(rule.text.casefold()))
     sections = [rules[number][0] for number, count in mentions.most_common() if "." in number and count]
     titled = [rule for rule, _ in rules.values() if rule.number.count(".") == 1 and _has(rule, pattern)]
-    return list({rule.number: rule for rule in (*titled, *sections)}.values())[:most]
+    return list({rule.number: rule for rule in (*titled, *sections)}.values())
 
 
 def _has(rule: Rule, pattern: re.Pattern[str]) -> bool:
