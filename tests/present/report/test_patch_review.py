@@ -203,3 +203,48 @@ def test_a_change_of_every_patch_of_the_project_is_told() -> None:
             found = PatchReview.of(read_mailed(path), path.name)
 
             assert found.functions or found.changes or found.unplaced, path
+
+
+@for_each(
+    ("subject", "base", "series", "source"),
+    [
+        ("[PATCH] one", "Base: linux-source-6.12 6.12.117-1", "6.12", "base"),
+        ("[PATCH 6.1.y] one", "Base: linux-source-6.12 6.12.117-1", "6.12", "base"),
+        ("[PATCH 6.12.y] one", "", "6.12", "subject"),
+        ("[PATCH 6.12 1/3] one", "", "6.12", "subject"),
+        ("[PATCH v2 stable-6.1.y 07/12] one", "", "6.1", "subject"),
+        ("[PATCH 5.15/6.1] one", "", "6.1", "subject"),
+        ("[RESEND][PATCH v6.16.3] one", "", "6.16", "subject"),
+        # A version of the patch, its number, a release in the title, and series without a model.
+        ("[PATCH v6 1/12] one of 6.12", "", "7.3", "guess"),
+        ("[PATCH 4.19.y] one", "Base: linux-source-4.19 4.19.1", "7.3", "guess"),
+        ("one", "Base: deadbeef", "7.3", "guess"),
+    ],
+)
+def test_the_series_is_what_the_patch_says(
+    tmp_path: Path, subject: str, base: str, series: str, source: str
+) -> None:
+    """By its line Base:, or by its subject; otherwise it is marked as a guess."""
+    change = diff("mm/mmap.c", "void unmap_region(void)", "+\tone();")
+    found = of(tmp_path, f"Subject: {subject}\n\n{base}\n---\n{change}")
+
+    assert (series, source) == (found.series, found.series_from)
+    assert f"pfnlab try {series} --patch diff" == found.command
+    assert (source == "guess") == (f"{series} is a guess: write the series of your tree" in str(found))
+
+
+@for_each(
+    ("trailers", "says"),
+    [
+        ("Policy: flush=none\n", "compare the kernel with the model of flush=none:\n"),
+        ("Policy: a=b\nPolicy: c=d\n", "compare the kernel with the model of a=b, c=d:\n"),
+        ("", "Build the tree with and without it, and compare the two kernels:\n"),
+        # A line of the code is no trailer.
+        ("Subject: one\n\n" + diff("mm/a.c", "", "+Policy: flush=none"), "compare the two kernels:\n"),
+    ],
+)
+def test_the_command_says_with_what_the_kernel_is_compared(tmp_path: Path, trailers: str, says: str) -> None:
+    """With a model if a policy is named, otherwise with the kernel without the patch."""
+    change = diff("mm/mmap.c", "void unmap_region(void)", "+\tone();")
+
+    assert says in str(of(tmp_path, f"A title.\n\n{trailers}---\n{change}"))

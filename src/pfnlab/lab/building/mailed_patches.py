@@ -31,6 +31,8 @@ MOST_MAIL = 16 << 20
 #: The longest line of which calls are read, in bytes: no line of a kernel source is longer.
 _MOST_CODE = 1000
 
+#: A trailer of this project's patches: the policy that a patch implements, and the package it applies to.
+TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
 _MAIL = re.compile(rb"From \S+ ")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
@@ -92,6 +94,8 @@ class MailedPatches:
     :ivar members: the members that are changed in them, with their files
     :ivar unplaced: the hunks that belong to no function, as far as the patch says
     :ivar files: the files changed
+    :ivar policies: their ``Policy:`` trailers
+    :ivar bases: their ``Base:`` trailers, e.g. ``linux-source-7.2 7.2.13-1``
     """
 
     patches: int = 0
@@ -103,6 +107,8 @@ class MailedPatches:
     members: dict[str, dict[str, None]] = field(default_factory=dict)
     unplaced: list[UnplacedHunk] = field(default_factory=list)
     files: dict[str, None] = field(default_factory=dict)
+    policies: dict[str, None] = field(default_factory=dict)
+    bases: dict[str, None] = field(default_factory=dict)
 
 
 def read_mailed(path: Path | None) -> MailedPatches:
@@ -215,6 +221,10 @@ class _HunkReader:
                 _keep(self._found.files, self._file)
         elif line.startswith(b"diff "):
             self._in_file = False
+        elif line.startswith((b"Policy:", b"Base:")) and (
+            trailer := TRAILER.fullmatch(line[:_MOST_CODE].decode(errors="replace"))
+        ):
+            _keep(self._found.policies if trailer[1] == "Policy" else self._found.bases, trailer[2])
 
     def _take_head(self, head: bytes) -> None:
         """Take what the header of a hunk says of the function that the hunk begins in."""
@@ -352,6 +362,12 @@ def _keep(names: dict[str, None], name: str, most: int | None = None) -> None:
 def _keep_in(names: dict[str, dict[str, None]], name: str, file: str) -> None:
     if name in names or len(names) < MOST_NAMES:
         _keep(names.setdefault(name, {}), file, _MOST_FILES)
+
+
+def series_of_package(package: str) -> str:
+    """The series of a source package (``linux-source-7.2``), or ""."""
+    name, _, series = package.partition("linux-source-")
+    return "" if name else series
 
 
 def decoded_subject(written: str) -> str:

@@ -13,10 +13,9 @@ from pathlib import Path
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, check_regular, read_bytes
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.mailed_patches import decoded_subject
+from pfnlab.lab.building.mailed_patches import TRAILER, decoded_subject, series_of_package
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
-_TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
 _SUBJECT = re.compile(r"Subject: *(.*)")
 _BRACKET = re.compile(r"\[[^]]*\] *")
 # The line that git and b4 put before each mail of a mailbox.
@@ -58,8 +57,7 @@ class PatchFile:
     @property
     def base_series(self) -> str:
         """The series of its base package, or ""."""
-        name, _, series = self.base_package.partition("linux-source-")
-        return "" if name else series
+        return series_of_package(self.base_package)
 
 
 def read_patch(path: Path) -> PatchFile:
@@ -86,7 +84,7 @@ def read_patch(path: Path) -> PatchFile:
             f"{name} is not a patch: no line '--- a/FILE' with '+++ b/FILE' below; write one of diff -up"
         )
     trailers = [
-        (found[1], found[2]) for head in diff.heads for line in head if (found := _TRAILER.fullmatch(line))
+        (found[1], found[2]) for head in diff.heads for line in head if (found := TRAILER.fullmatch(line))
     ]
     # The last line of a name counts, but every mail of a series may implement a policy.
     fields = dict(trailers)

@@ -5,7 +5,9 @@ Nothing is built: this is what a reviewer should know before reading the patch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -22,8 +24,8 @@ from pfnlab.kernel.functions.known_functions import (
     is_place_of,
     kernel_functions,
 )
-from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.lab.building.mailed_patches import MailedPatches
+from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES
+from pfnlab.lab.building.mailed_patches import MailedPatches, series_of_package
 from pfnlab.present.report.function_lines import named_bug, releases_of, titled_rule
 from pfnlab.present.report.rule_texts import rules_naming
 
@@ -35,6 +37,14 @@ _MOST_HUNKS, _MOST_RULES = 20, 4
 
 #: How a function is touched whose code is changed.
 _CHANGED = "changed"
+
+#: What says for which series a patch is.
+SeriesSource = Literal["base", "subject", "guess"]
+
+#: The brackets of a subject, e.g. `[PATCH 6.12.y 1/3]`, and a word in them that names a series.
+_BRACKETS = re.compile(r"\[([^\[\]]{1,100})\]")
+_WORD_ENDS = re.compile(r"[\s,/]+")
+_SERIES_TAG = re.compile(r"(?:linux-|stable-|v)*(\d{1,2}\.\d{1,2})(?:\.y|\.\d{1,3})?", re.IGNORECASE)
 
 #: The columns of the name of a row.
 _NAME = 9
@@ -136,7 +146,12 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     :param unplaced: the hunks of which the patches do not say to which function they belong
     :param rows: the defects of posted patches that concern these functions
     :param questions: the properties that a review checks of them
-    :param command: the command that builds the patches and compares the kernel with the model
+    :param series: the series in the command
+    :param series_from: ``base``: the patches' line ``Base:``; ``subject``: the brackets of a subject, e.g.
+        ``[PATCH 6.12.y]``; ``guess``: the newest confirmed series that has the functions
+    :param policies: the policies that the patches say they implement
+    :param command: the command that builds the patches, and compares the kernel with the model of their
+        policies, or with the kernel without them
     """
 
     patches: Count
@@ -147,6 +162,9 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     unplaced: tuple[HunkWithoutFunction, ...]
     rows: tuple[PostedDefectRow, ...]
     questions: tuple[AskedProperty, ...]
+    series: str
+    series_from: SeriesSource
+    policies: tuple[str, ...]
     command: str
 
     @classmethod
@@ -169,7 +187,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             for defect in thread.defects
             if names.intersection(defect.functions)
         )
-        series = _series(touched, found.changed)
+        series, source = _series(found, touched)
         return cls(
             patches=found.patches,
             subjects=tuple(found.subjects),
@@ -181,6 +199,9 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             ),
             rows=rows,
             questions=tuple(_questions(touched)),
+            series=series,
+            series_from=source,
+            policies=tuple(found.policies),
             command=shell_line(("pfnlab", "try", series, "--patch", name)),
         )
 
@@ -225,7 +246,16 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         for question in self.questions:
             said = f"{question.says} ({', '.join(question.checked)})"
             yield from wrapped(said, widest + 4, f"  {question.name}")
-        yield from ("", "Build it, and compare the kernel with the model:", f"  {self.command}")
+        compared = (
+            f"Build it, and compare the kernel with the model of {', '.join(self.policies)}"
+            if self.policies
+            else "Build the tree with and without it, and compare the two kernels"
+        )
+        yield ""
+        yield from wrapped(f"{compared}:")
+        yield f"  {self.command}"
+        if self.series_from == "guess":
+            yield f"  {self.series} is a guess: write the series of your tree, or the folder of the tree."
 
     def _other_lines(self) -> Iterator[str]:
         """Yield the other changes that the rules name, functions of the same name, and unplaced hunks."""
@@ -313,13 +343,24 @@ def _of(one: KernelFunction, how: str) -> TouchedFunction:
     )
 
 
-def _series(touched: Sequence[KernelFunction], changed: Iterable[str]) -> str:
-    """The newest confirmed series that has every function that the patches change."""
-    names = set(changed)
+def _series(found: MailedPatches, touched: Sequence[KernelFunction]) -> tuple[str, SeriesSource]:
+    """The series that the patches are for, and what says so.
+
+    Without a word on it, it is the newest confirmed series that has every function that they change.
+    """
+    for base in found.bases:
+        if (series := series_of_package(base.partition(" ")[0])) in RELEASES:
+            return series, "base"
+    for subject in found.subjects:
+        for brackets in _BRACKETS.findall(subject):
+            named = [tag[1] for word in _WORD_ENDS.split(brackets) if (tag := _SERIES_TAG.fullmatch(word))]
+            if known := [series for series in RELEASES if series in named]:
+                return known[-1], "subject"
+    changed = [one for one in touched if _how(one, found) == _CHANGED]
     for series in reversed(CONFIRMED):
-        if all(one.is_in(series) for one in touched if one.name in names):
-            return series
-    return CONFIRMED[-1]
+        if all(one.is_in(series) for one in changed):
+            return series, "guess"
+    return CONFIRMED[-1], "guess"
 
 
 def _questions(touched: Sequence[KernelFunction]) -> Iterator[AskedProperty]:
