@@ -33,6 +33,10 @@ _MOST_CODE = 1000
 
 #: A trailer of this project's patches: the policy that a patch implements, and the package it applies to.
 TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
+#: A mail, or a part of one, that patch(1) cannot read.
+ENCODED = re.compile(
+    rb"^Content-Transfer-Encoding: *(quoted-printable|base64)\s*?$", re.IGNORECASE | re.MULTILINE
+)
 _MAIL = re.compile(rb"From \S+ ")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
@@ -95,6 +99,8 @@ class MailedPatches:
     :ivar unplaced: the hunks that belong to no function, as far as the patch says
     :ivar files: the files changed
     :ivar policies: their ``Policy:`` trailers
+    :ivar not_plain: why patch(1) cannot apply a mail as it is stored: ``in base64``, ``with attachments``; or
+        empty
     :ivar bases: their ``Base:`` trailers, e.g. ``linux-source-7.2 7.2.13-1``
     """
 
@@ -109,6 +115,7 @@ class MailedPatches:
     files: dict[str, None] = field(default_factory=dict)
     policies: dict[str, None] = field(default_factory=dict)
     bases: dict[str, None] = field(default_factory=dict)
+    not_plain: str = ""
 
 
 def read_mailed(path: Path | None) -> MailedPatches:
@@ -156,7 +163,7 @@ def _mails(path: Path | None) -> Iterator[bytes]:
 
 def _read_mail(found: MailedPatches, raw: bytes) -> None:
     """Read one mail, with all its parts that are text, or a bare diff."""
-    subject, texts = "", [raw]
+    subject, texts, has_parts = "", [raw], False
     if _HEADER.match(raw):
         try:
             mail = message_from_bytes(raw)
@@ -167,11 +174,16 @@ def _read_mail(found: MailedPatches, raw: bytes) -> None:
                 "a mail has too many parts inside one another: give its patch without the mail"
             ) from None
         subject = decoded_subject(str(mail.get("Subject", "")))
+        if encoded := ENCODED.search(raw):
+            found.not_plain = f"in {encoded[1].decode().lower()}"
+        has_parts = mail.is_multipart()
     reader = _HunkReader(found)
     for text in texts:
         for line in text.split(b"\n"):
             reader.take(line.removesuffix(b"\r"))
     if reader.has_change:
+        if has_parts and not found.not_plain:
+            found.not_plain = "with attachments"
         found.patches += 1
         if subject and len(found.subjects) < MOST_SUBJECTS:
             found.subjects.append(subject)

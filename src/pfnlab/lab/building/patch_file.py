@@ -13,16 +13,13 @@ from pathlib import Path
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, check_regular, read_bytes
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.mailed_patches import TRAILER, decoded_subject, series_of_package
+from pfnlab.lab.building.mailed_patches import ENCODED, TRAILER, decoded_subject, series_of_package
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _SUBJECT = re.compile(r"Subject: *(.*)")
 _BRACKET = re.compile(r"\[[^]]*\] *")
 # The line that git and b4 put before each mail of a mailbox.
 _MAIL_BEGINS = re.compile(r"From \S+ .*\d\d:\d\d:\d\d \d{4}")
-_ENCODED = re.compile(
-    r"^Content-Transfer-Encoding: *(quoted-printable|base64) *$", re.IGNORECASE | re.MULTILINE
-)
 # Mail headers other than the subject.
 _MAIL = re.compile(r"From |(?:From|Date|To|Cc|Message-ID|MIME-Version|Content-[A-Za-z-]+): ", re.IGNORECASE)
 _NOTHING = "/dev/null"
@@ -68,13 +65,14 @@ def read_patch(path: Path) -> PatchFile:
     """
     # The file is read several times, once by patch(1).
     check_regular(path, "patch", MOST_RECORDED)
-    text = read_bytes(path, "patch", MOST_RECORDED).decode(errors="replace")
+    content = read_bytes(path, "patch", MOST_RECORDED)
     name = visible_name(path)
-    if encoded := _ENCODED.search(text):
+    if encoded := ENCODED.search(content):
         raise Misuse(
-            f"{name} is a mail in {encoded[1]}, which patch(1) cannot read: save it with `b4 am`, or use "
-            "`git format-patch`"
+            f"{name} is a mail in {encoded[1].decode()}, which patch(1) cannot read: save it with "
+            "`b4 am`, or use `git format-patch`"
         )
+    text = content.decode(errors="replace")
     if not text.strip():
         raise Misuse(f"{name} is empty: it has no patch")
     diff = _Diff(path, text.split("\n"))
