@@ -118,18 +118,25 @@ class MailedPatches:
     not_plain: str = ""
 
 
-def read_mailed(path: Path | None) -> MailedPatches:
-    """Read the patches in a file.
+def read_mailed(*paths: Path | None) -> MailedPatches:
+    """Read the patches in files, as one series.
 
-    :param path: None for standard input
-    :raises Misuse: if it cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB, or
+    :param paths: None for standard input
+    :raises Misuse: if one cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB, or
         contains no change
     """
-    found, is_empty = MailedPatches(), True
+    found = MailedPatches()
+    for path in paths:
+        _read_file(found, path)
+    return found
+
+
+def _read_file(found: MailedPatches, path: Path | None) -> None:
+    before, is_empty = found.patches, True
     for mail in _mails(path):
         is_empty = is_empty and not mail.strip()
         _read_mail(found, mail)
-    if not found.patches:
+    if found.patches == before:
         name = "standard input" if path is None else visible_name(path)
         if is_empty:
             raise Misuse(f"{name} is empty: it has no patch")
@@ -137,7 +144,6 @@ def read_mailed(path: Path | None) -> MailedPatches:
             f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; give "
             "a mail of git format-patch, an mbox, or a unified diff"
         )
-    return found
 
 
 def _mails(path: Path | None) -> Iterator[bytes]:

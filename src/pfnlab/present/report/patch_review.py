@@ -170,12 +170,12 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     command: str
 
     @classmethod
-    def of(cls, found: MailedPatches, name: str) -> PatchReview:
-        """The review of the patches found in the file called *name*."""
+    def of(cls, found: MailedPatches, *names: str) -> PatchReview:
+        """The review of the patches found in files with these names."""
         touched = [one for one in kernel_functions().values() if _how(one, found)]
         order = [*found.changed, *found.called, *found.pointed]
         touched.sort(key=lambda one: (_how(one, found) != _CHANGED, order.index(one.name)))
-        names = {one.name for one in touched}
+        known = {one.name for one in touched}
         changes = tuple(_other_changes(found))
         rows = tuple(
             PostedDefectRow(
@@ -187,7 +187,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             )
             for thread in posted_threads()
             for defect in thread.defects
-            if names.intersection(defect.functions)
+            if known.intersection(defect.functions)
         )
         series, source = _series(found, touched)
         return cls(
@@ -205,7 +205,9 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             series_from=source,
             policies=tuple(found.policies),
             not_plain=found.not_plain,
-            command=shell_line(("pfnlab", "try", series, "--patch", name)),
+            command=shell_line(
+                ("pfnlab", "try", series, *(word for name in names for word in ("--patch", name)))
+            ),
         )
 
     def __str__(self) -> str:
