@@ -47,9 +47,8 @@ def test_no_verb_of_the_list_is_cut(ask: Ask, columns: int, monkeypatch: pytest.
     words = " ".join(ask("--help").out.split())
 
     assert "..." not in words.partition("Commands:")[2]
-    assert (
-        "try Build a tree, compare its kernel with a model, and print a report for a cover letter." in words
-    )
+    assert "try Build a kernel, compare it with a model or the kernel without a patch, and report" in words
+    assert "or a mailed patch (what it touches)." in words
 
 
 def test_help_has_few_commands() -> None:

@@ -1,10 +1,10 @@
-"""Review a design: report what it newly breaks, fixes, costs and changes, compared with a base.
+"""Review a design (what it newly breaks, fixes, costs and changes) or a mailed patch (what it touches).
 
-With --patch, read a mailed patch without building it: list the functions it touches, their rules, what went
-wrong there before, the questions of a review, and the command that builds and compares it.
+A design is compared with a base. A patch is read without building it: list the functions it touches, their
+rules, what went wrong there before, the questions of a review, and the command that builds and compares it.
 
 Exit codes: 0 all core questions answered and nothing newly broken, 1 something is newly broken, 2 misuse, 3
-the core questions were cut off.
+the core questions were cut off. With --patch, 0 whatever the patch touches, 2 if a file is not a patch.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def hunk(head: str, *lines: str, file: str = "mm/x.c", line: int = 90) -> str:
         ),
         ("static inline void unmap_mapping_range_t", "mm/memory.c", [], "its header is cut: static inline"),
         ("static vm_fault_t vfio_pci_mmap_huge_fau", "drivers/net/a.c", [], "its header is cut: static vm_"),
-        ("out_unlock:", "mm/a.c", [], "its header is no function: out_unlock:"),
+        ("out_unlock:", "mm/a.c", [], "its header names a label or data: out_unlock:"),
         ("", "mm/a.c", [], "its header names no function"),
         ("", "mm/Kconfig", [], "not C"),
     ],

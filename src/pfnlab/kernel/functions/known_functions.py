@@ -132,7 +132,7 @@ def kernel_functions() -> Mapping[str, KernelFunction]:
 
 
 def is_place_of(one: KernelFunction, file: str) -> bool:
-    """True if a file of a kernel tree may have this function: one of its own files, or a place of that kind.
+    """True if a file of a kernel tree may have this function: one of those named, or a place of that kind.
 
     The same name below another architecture, in another family of drivers or in tools/ is another function.
     A header may have the function for kernels without its architecture.

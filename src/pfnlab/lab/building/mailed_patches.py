@@ -99,7 +99,7 @@ class MailedPatches:
     :ivar unplaced: the hunks that belong to no function, as far as the patch says
     :ivar files: the files changed
     :ivar policies: their ``Policy:`` trailers
-    :ivar not_plain: why patch(1) cannot apply a mail as it is stored: ``in base64``, ``with attachments``; or
+    :ivar not_plain: why patch(1) cannot apply a mail unchanged: ``in base64``, ``with attachments``; or
         empty
     :ivar bases: their ``Base:`` trailers, e.g. ``linux-source-7.2 7.2.13-1``
     """
@@ -269,7 +269,9 @@ class _HunkReader:
             self._enter(why="outside functions")
         else:
             said = head.decode(errors="replace")
-            self._enter(why=f"its header is cut: {said}" if is_cut else f"its header is no function: {said}")
+            self._enter(
+                why=f"its header is cut: {said}" if is_cut else f"its header names a label or data: {said}"
+            )
 
     def _enter(self, *, function: str = "", structure: str = "", why: str = "") -> None:
         """Begin another part of the file; what a structure has of pointers counts if it is changed."""

@@ -106,7 +106,7 @@ class AskedProperty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OtherChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A changed function, structure or member without an entry of its own in `pfnlab help`.
+    """A changed function, structure or member without an entry in `pfnlab help`.
 
     :param name: its name
     :param kind: ``function``, ``structure`` or ``member``
@@ -150,7 +150,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     :param series_from: ``base``: the patches' line ``Base:``; ``subject``: the brackets of a subject, e.g.
         ``[PATCH 6.12.y]``; ``guess``: the newest confirmed series that has the functions
     :param policies: the policies that the patches say they implement
-    :param not_plain: why the command refuses the file as it is: ``in base64``, ``with attachments``; or empty
+    :param not_plain: why the command refuses the file: ``in base64``, ``with attachments``; or empty
     :param command: the command that builds the patches, and compares the kernel with the model of their
         policies, or with the kernel without them
     """
@@ -281,7 +281,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
                 said = f"{one.name} in {', '.join(one.files)}: not that of {one.same_name_in}"
                 yield from wrapped(said, 2)
         if self.unplaced:
-            yield from ("", "Changed lines without a function: the patch does not say where they belong")
+            yield from ("", "Changed lines without a function: the patch does not name it")
             for hunk in self.unplaced[:_MOST_HUNKS]:
                 yield from wrapped(f"{hunk.file}, hunk at line {hunk.line}: {hunk.why}", 2)
             if len(self.unplaced) > _MOST_HUNKS:
@@ -300,7 +300,7 @@ def _row(name: str, told: Iterable[str]) -> Iterator[str]:
 
 
 def _how(one: KernelFunction, found: MailedPatches) -> str:
-    """How the patches touch a known function; "" if they do not."""
+    """The way in which the patches touch a known function; "" if they do not."""
     changed = found.changed.get(one.name, {})
     if any(is_place_of(one, file) for file in changed):
         return _CHANGED
@@ -354,7 +354,7 @@ def _of(one: KernelFunction, how: str) -> TouchedFunction:
 
 
 def _series(found: MailedPatches, touched: Sequence[KernelFunction]) -> tuple[str, SeriesSource]:
-    """The series that the patches are for, and what says so.
+    """The series that the patches are for, and its source.
 
     Without a word on it, it is the newest confirmed series that has every function that they change.
     """
