@@ -274,3 +274,40 @@ def test_a_mail_that_the_command_would_refuse_has_the_way_to_a_plain_one(
 
     assert says in " ".join(text.split())
     assert bool(says) == ("`git format-patch`" in text)
+
+
+@for_each(
+    ("tag", "bugs", "elsewhere"),
+    [
+        ("[PATCH 6.1.y]", "A06 partial-munmap", "A09 untrack-at-unmap-only"),
+        ("[PATCH 5.10.y]", "A06 partial-munmap", "A17 partial-remap-zap-warn"),
+    ],
+)
+def test_bugs_that_the_series_does_not_have_come_last(
+    tmp_path: Path, tag: str, bugs: str, elsewhere: str
+) -> None:
+    """In a row of their own, with the series."""
+    change = diff("arch/x86/mm/pat/memtype.c", "void untrack_pfn(void)", "+\tone();")
+    found = of(tmp_path, f"Subject: {tag} one\n\n{change}")
+    (one,) = found.functions
+    first, _, last = " ".join(str(found).split()).partition(f" not {found.series} ")
+
+    assert bugs in first and elsewhere in last
+    assert one.bugs[-len(one.bugs_elsewhere) :] == one.bugs_elsewhere
+    assert bugs.split()[0] not in one.bugs_elsewhere
+
+
+def test_posted_defects_are_listed_below_the_subject_of_their_thread() -> None:
+    """Each thread once."""
+    found = review("T02-v1")
+    lines = str(found).splitlines()
+    heads = {f"  {row.thread}, {row.subject}" for row in found.rows}
+
+    assert heads
+    assert all(1 == lines.count(head) for head in heads)
+    assert all(
+        row.subject == thread.title
+        for row in found.rows
+        for thread in posted_threads()
+        if thread.number == row.thread
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,8 @@ from pfnlab.base.units import number_of
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
 from pfnlab.discussions.posted_threads import posted_threads
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.kernel.functions.known_functions import (
     KernelFunction,
     is_callable_in,
@@ -34,6 +37,9 @@ _MOST_SUBJECTS, _MOST_OTHERS = 20, 8
 
 #: The most hunks without a function that are printed, and sections of the rules for another change.
 _MOST_HUNKS, _MOST_RULES = 20, 4
+
+#: What a kernel's status is for a bug that it does not have.
+_ABSENT = (BugStatusWord.NOT_YET, BugStatusWord.MENDED, BugStatusWord.NEVER)
 
 #: How a function is touched whose code is changed.
 _CHANGED = "changed"
@@ -59,7 +65,8 @@ class TouchedFunction(msgspec.Struct, frozen=True, kw_only=True):
     :param releases: the mainline releases that have it; empty if all have it
     :param does: what it does
     :param rules: the sections of the rules that describe it
-    :param bugs: the known bugs and rules that concern it
+    :param bugs: the known bugs and rules that concern it; those that the series has come first
+    :param bugs_elsewhere: those of them that the series of the command does not have
     :param rows: the defects of posted patches that concern it, see `pfnlab discussions show R11`
     :param asks: the properties that a review checks of it
     """
@@ -71,6 +78,7 @@ class TouchedFunction(msgspec.Struct, frozen=True, kw_only=True):
     does: str
     rules: tuple[str, ...]
     bugs: tuple[str, ...]
+    bugs_elsewhere: tuple[str, ...]
     rows: tuple[str, ...]
     asks: tuple[str, ...]
 
@@ -80,6 +88,7 @@ class PostedDefectRow(msgspec.Struct, frozen=True, kw_only=True):
 
     :param number: its number, e.g. ``R11``
     :param thread: the number of its thread
+    :param subject: the subject of its thread
     :param versions: the posted versions that have it; empty if kernels have it
     :param scenario: how it happens
     :param rules: the sections of the rules for it
@@ -87,6 +96,7 @@ class PostedDefectRow(msgspec.Struct, frozen=True, kw_only=True):
 
     number: str
     thread: str
+    subject: str
     versions: tuple[str, ...]
     scenario: str
     rules: tuple[str, ...]
@@ -181,6 +191,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             PostedDefectRow(
                 number=defect.number,
                 thread=thread.number,
+                subject=thread.title,
                 versions=defect.versions,
                 scenario=defect.scenario,
                 rules=defect.rules,
@@ -193,7 +204,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         return cls(
             patches=found.patches,
             subjects=tuple(found.subjects),
-            functions=tuple(_of(one, _how(one, found)) for one in touched),
+            functions=tuple(_of(one, _how(one, found), series) for one in touched),
             others=len([one for one in changes if one.kind == "function"]),
             changes=changes,
             unplaced=tuple(
@@ -235,16 +246,20 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             yield f"{one.name} ({', '.join(filter(None, (one.how, one.releases)))})"
             yield from wrapped(one.does, 2)
             yield from _row("rules", [titled_rule(number) for number in one.rules])
-            yield from _row("bugs", [named_bug(number) for number in one.bugs])
+            here = [number for number in one.bugs if number not in one.bugs_elsewhere]
+            yield from _row("bugs", map(named_bug, here))
+            yield from _row(f"not {self.series}", map(named_bug, one.bugs_elsewhere))
             yield from _row("posted", one.rows)
             yield from _row("asked", one.asks)
         yield from self._other_lines()
         if self.rows:
             yield from ("", "Faults of posted patches (pfnlab discussions show R11)")
-            for row in self.rows:
-                where = " ".join(filter(None, (row.thread, ", ".join(row.versions))))
-                said = f"{where}: {row.scenario} Rules: {', '.join(map(titled_rule, row.rules))}."
-                yield from wrapped(" ".join(said.split()), 6, f"  {row.number}")
+            for (thread, subject), rows in groupby(self.rows, key=lambda row: (row.thread, row.subject)):
+                yield from wrapped(f"{thread}, {subject}", 2)
+                for row in rows:
+                    where = f"{', '.join(row.versions)}: " if row.versions else ""
+                    said = f"{where}{row.scenario} Rules: {', '.join(map(titled_rule, row.rules))}."
+                    yield from wrapped(" ".join(said.split()), 8, f"    {row.number}")
         if self.questions:
             yield from ("", "Questions of a review")
         widest = max((len(one.name) for one in self.questions), default=0)
@@ -338,7 +353,8 @@ def _other_changes(found: MailedPatches) -> Iterator[OtherChange]:
                 )
 
 
-def _of(one: KernelFunction, how: str) -> TouchedFunction:
+def _of(one: KernelFunction, how: str, series: str) -> TouchedFunction:
+    elsewhere = tuple(number for number in one.bugs if bug(number).status(series).word in _ABSENT)
     rows = (defect for thread in posted_threads() for defect in thread.defects)
     return TouchedFunction(
         name=one.name,
@@ -347,7 +363,8 @@ def _of(one: KernelFunction, how: str) -> TouchedFunction:
         releases=releases_of(one),
         does=one.does,
         rules=one.rules,
-        bugs=one.bugs,
+        bugs=(*(number for number in one.bugs if number not in elsewhere), *elsewhere),
+        bugs_elsewhere=elsewhere,
         rows=tuple(defect.number for defect in rows if one.name in defect.functions),
         asks=one.asks,
     )
