@@ -94,6 +94,18 @@ def test_an_unknown_word_proposes_the_nearest(ask: Ask) -> None:
     assert (2, "pfnlab: no help for 'no_leek': did you mean no_leak?\n") == (answer.code, answer.err)
 
 
+@for_each(
+    ("word", "is_told"),
+    [("kmalloc", True), ("vfs_read()", True), ("untrack_pfm", False), ("Some words", False), ("0x77", False)],
+)
+def test_a_kernel_function_outside_the_subject_is_told_so(ask: Ask, word: str, is_told: bool) -> None:
+    """In the line that refuses it; not a misspelling, nor a text."""
+    answer = ask("help", word)
+
+    assert (2, 1) == (answer.code, answer.err.count("\n"))
+    assert is_told == ("if it is a kernel function, it is not one of the " in answer.err)
+
+
 def test_a_word_like_no_other_leads_to_the_search(ask: Ask) -> None:
     """Of texts."""
     assert "`pfnlab bugs find 'xyzzy plugh'` searches" in ask("help", "xyzzy", "plugh").err
