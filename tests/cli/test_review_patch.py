@@ -31,7 +31,8 @@ def test_a_patch_elsewhere_is_one_line(ask: Ask, tmp_path: Path) -> None:
 
     assert (0, 1) == (answer.code, answer.out.count("\n"))
     assert (
-        "1 patch, no function of PFN mappings touched, 1 other function changed: slab_init.\n" == answer.out
+        "1 patch, no known function of PFN mappings touched, 1 other function changed: slab_init.\n"
+        == answer.out
     )
 
 

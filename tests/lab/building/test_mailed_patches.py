@@ -282,3 +282,12 @@ def test_a_file_that_is_removed_keeps_its_name(tmp_path: Path) -> None:
 
     assert {"one": {"mm/x.c": None}} == found.changed
     assert ["mm/x.c"] == list(found.files)
+
+
+def test_the_trailers_of_this_project(tmp_path: Path) -> None:
+    """Above a diff; not a line of the code, and not within a line."""
+    trailers = "Policy: flush=none\nBase: linux-source-6.12 6.12.1\nsee Base: x\n"
+    found = read(tmp_path, f"A title\n\n{trailers}---\n{hunk('', '+Policy: a=b')}")
+
+    assert ["flush=none"] == list(found.policies)
+    assert ["linux-source-6.12 6.12.1"] == list(found.bases)

@@ -82,7 +82,7 @@ def test_a_patch_elsewhere_says_so_in_one_line() -> None:
     found = PatchReview.of(MailedPatches(patches=2, changed={"kmem_cache_init": {"mm/slub.c": None}}), "mail")
 
     assert (
-        "2 patches, no function of PFN mappings touched, 1 other function changed: kmem_cache_init."
+        "2 patches, no known function of PFN mappings touched, 1 other function changed: kmem_cache_init."
         == str(found)
     )
     assert () == found.questions
@@ -172,7 +172,7 @@ def test_hunks_without_a_function_are_listed(tmp_path: Path, diffs: list[str], s
     text = str(of(tmp_path, *diffs))
 
     assert says in text
-    assert "no function of PFN mappings found" in text
+    assert "no known function of PFN mappings found" in text
     assert "; 1 hunk without a function.\n" in text
 
 
@@ -205,32 +205,14 @@ def test_a_change_of_every_patch_of_the_project_is_told() -> None:
             assert found.functions or found.changes or found.unplaced, path
 
 
-@for_each(
-    ("subject", "base", "series", "source"),
-    [
-        ("[PATCH] one", "Base: linux-source-6.12 6.12.117-1", "6.12", "base"),
-        ("[PATCH 6.1.y] one", "Base: linux-source-6.12 6.12.117-1", "6.12", "base"),
-        ("[PATCH 6.12.y] one", "", "6.12", "subject"),
-        ("[PATCH 6.12 1/3] one", "", "6.12", "subject"),
-        ("[PATCH v2 stable-6.1.y 07/12] one", "", "6.1", "subject"),
-        ("[PATCH 5.15/6.1] one", "", "6.1", "subject"),
-        ("[RESEND][PATCH v6.16.3] one", "", "6.16", "subject"),
-        # A version of the patch, its number, a release in the title, and series without a model.
-        ("[PATCH v6 1/12] one of 6.12", "", "7.3", "guess"),
-        ("[PATCH 4.19.y] one", "Base: linux-source-4.19 4.19.1", "7.3", "guess"),
-        ("one", "Base: deadbeef", "7.3", "guess"),
-    ],
-)
-def test_the_series_is_what_the_patch_says(
-    tmp_path: Path, subject: str, base: str, series: str, source: str
-) -> None:
-    """By its line Base:, or by its subject; otherwise it is marked as a guess."""
+@for_each(("subject", "is_guess"), [("[PATCH] one", True), ("[PATCH 6.12.y] one", False)])
+def test_a_series_that_is_a_guess_is_marked(tmp_path: Path, subject: str, is_guess: bool) -> None:
+    """With what to write instead."""
     change = diff("mm/mmap.c", "void unmap_region(void)", "+\tone();")
-    found = of(tmp_path, f"Subject: {subject}\n\n{base}\n---\n{change}")
+    found = of(tmp_path, f"Subject: {subject}\n\n{change}")
 
-    assert (series, source) == (found.series, found.series_from)
-    assert f"pfnlab try {series} --patch diff" == found.command
-    assert (source == "guess") == (f"{series} is a guess: write the series of your tree" in str(found))
+    assert is_guess == (found.series_from == "guess")
+    assert is_guess == (f"{found.series} is a guess: write the series of your tree" in str(found))
 
 
 @for_each(
@@ -311,3 +293,23 @@ def test_posted_defects_are_listed_below_the_subject_of_their_thread() -> None:
         for thread in posted_threads()
         if thread.number == row.thread
     )
+
+
+@for_each(
+    ("file", "more", "near"),
+    [
+        ("mm/mmu_gather.c", "", "tlb_gather_mmu"),
+        ("mm/mmap.c", "", "unmap_region"),
+        # Other files, and a patch that touches a known function.
+        ("mm/slub.c", "", ""),
+        ("mm/mmap.c", diff("mm/mmap.c", "void exit_mmap(void)", "+\tone();"), ""),
+    ],
+)
+def test_without_a_known_function_those_of_the_file_are_named(
+    tmp_path: Path, file: str, more: str, near: str
+) -> None:
+    """A change next to them may matter to them."""
+    text = str(of(tmp_path, diff(file, "void new_helper(void)", "+\tone();"), more))
+
+    assert bool(near) == (f"  new_helper, {file}: near " in text)
+    assert near in text

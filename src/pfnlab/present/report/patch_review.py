@@ -5,10 +5,8 @@ Nothing is built: this is what a reviewer should know before reading the patch.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Literal
 
 import msgspec
 
@@ -27,9 +25,10 @@ from pfnlab.kernel.functions.known_functions import (
     is_place_of,
     kernel_functions,
 )
-from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES
-from pfnlab.lab.building.mailed_patches import MailedPatches, series_of_package
+from pfnlab.kernel.policies.releases import CONFIRMED
+from pfnlab.lab.building.mailed_patches import MailedPatches
 from pfnlab.present.report.function_lines import named_bug, releases_of, titled_rule
+from pfnlab.present.report.patch_series import SeriesSource, named_series
 from pfnlab.present.report.rule_texts import rules_naming
 
 #: The most subjects that are printed, and other functions named.
@@ -43,14 +42,6 @@ _ABSENT = (BugStatusWord.NOT_YET, BugStatusWord.MENDED, BugStatusWord.NEVER)
 
 #: How a function is touched whose code is changed.
 _CHANGED = "changed"
-
-#: What says for which series a patch is.
-SeriesSource = Literal["base", "subject", "guess"]
-
-#: The brackets of a subject, e.g. `[PATCH 6.12.y 1/3]`, and a word in them that names a series.
-_BRACKETS = re.compile(r"\[([^\[\]]{1,100})\]")
-_WORD_ENDS = re.compile(r"[\s,/]+")
-_SERIES_TAG = re.compile(r"(?:linux-|stable-|v)*(\d{1,2}\.\d{1,2})(?:\.y|\.\d{1,3})?", re.IGNORECASE)
 
 #: The columns of the name of a row.
 _NAME = 9
@@ -122,6 +113,7 @@ class OtherChange(msgspec.Struct, frozen=True, kw_only=True):
     :param kind: ``function``, ``structure`` or ``member``
     :param files: the files in which it is changed
     :param rules: the sections of the rules that name it
+    :param neighbors: the known functions in its files
     :param same_name_in: the file of the known function of this name, which is another one; mostly empty
     """
 
@@ -129,6 +121,7 @@ class OtherChange(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     files: tuple[str, ...]
     rules: tuple[str, ...]
+    neighbors: tuple[str, ...]
     same_name_in: str
 
 
@@ -228,14 +221,14 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         patches = number_of(self.patches, "patch", "patches")
         # Without its hunks' functions, a patch may well touch one.
         how = "found" if self.unplaced else "touched"
-        touched = number_of(len(self.functions), "function") if self.functions else "no function"
+        touched = number_of(len(self.functions), "function") if self.functions else "no known function"
         others = number_of(self.others, "other function")
         names = _first([one.name for one in self.changes if one.kind == "function"])
         said = f"{patches}, {touched} of PFN mappings {how}, {others} changed{': ' * bool(names)}{names}"
         if self.unplaced:
             said += f"; {number_of(len(self.unplaced), 'hunk')} without a function"
         yield f"{said}."
-        if not (self.functions or self.unplaced or any(one.rules for one in self.changes)):
+        if not (self.functions or self.unplaced or any(one.rules or one.neighbors for one in self.changes)):
             return
         for subject in self.subjects[:_MOST_SUBJECTS]:
             yield from wrapped(subject, 4)
@@ -290,6 +283,12 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
                 kind = "" if one.kind == "function" else f" ({one.kind})"
                 rules = ", ".join(map(titled_rule, one.rules[:_MOST_RULES]))
                 yield from wrapped(f"{one.name}{kind}, {', '.join(one.files)}: {rules}", 2)
+        near = [one for one in self.changes if one.neighbors and not one.rules and not self.functions]
+        if near:
+            yield from ("", "Also changed, in files of PFN mappings")
+            for one in near:
+                said = f"{one.name}, {', '.join(one.files)}: near {_first(one.neighbors)}"
+                yield from wrapped(said, 2)
         if foreign := [one for one in self.changes if one.same_name_in]:
             yield from ("", "Other functions with a known name")
             for one in foreign:
@@ -330,6 +329,13 @@ def _how(one: KernelFunction, found: MailedPatches) -> str:
     return ""
 
 
+def _known_in(files: Iterable[str]) -> tuple[str, ...]:
+    """The known functions that some release has in one of these files."""
+    return tuple(
+        name for name, one in kernel_functions().items() if not {*one.files.values()}.isdisjoint(files)
+    )
+
+
 def _other_changes(found: MailedPatches) -> Iterator[OtherChange]:
     """The changed functions that are not known, then the structures and members that the rules name."""
     for kind, names in (
@@ -349,6 +355,7 @@ def _other_changes(found: MailedPatches) -> Iterator[OtherChange]:
                     kind=kind,
                     files=tuple(files),
                     rules=rules,
+                    neighbors=_known_in(files) if kind == "function" and not known else (),
                     same_name_in=", ".join(dict.fromkeys(known.files.values())) if known else "",
                 )
 
@@ -371,18 +378,9 @@ def _of(one: KernelFunction, how: str, series: str) -> TouchedFunction:
 
 
 def _series(found: MailedPatches, touched: Sequence[KernelFunction]) -> tuple[str, SeriesSource]:
-    """The series that the patches are for, and its source.
-
-    Without a word on it, it is the newest confirmed series that has every function that they change.
-    """
-    for base in found.bases:
-        if (series := series_of_package(base.partition(" ")[0])) in RELEASES:
-            return series, "base"
-    for subject in found.subjects:
-        for brackets in _BRACKETS.findall(subject):
-            named = [tag[1] for word in _WORD_ENDS.split(brackets) if (tag := _SERIES_TAG.fullmatch(word))]
-            if known := [series for series in RELEASES if series in named]:
-                return known[-1], "subject"
+    """The series that the patches name, otherwise the newest confirmed one with all functions they change."""
+    if named := named_series(found):
+        return named
     changed = [one for one in touched if _how(one, found) == _CHANGED]
     for series in reversed(CONFIRMED):
         if all(one.is_in(series) for one in changed):
