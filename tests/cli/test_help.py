@@ -47,9 +47,8 @@ def test_no_verb_of_the_list_is_cut(ask: Ask, columns: int, monkeypatch: pytest.
     words = " ".join(ask("--help").out.split())
 
     assert "..." not in words.partition("Commands:")[2]
-    assert (
-        "try Build a tree, compare its kernel with a model, and print a report for a cover letter." in words
-    )
+    assert "try Build a kernel, compare it with a model or the kernel without a patch, and report" in words
+    assert "or a mailed patch (what it touches)." in words
 
 
 def test_help_has_few_commands() -> None:
@@ -93,6 +92,18 @@ def test_an_unknown_word_proposes_the_nearest(ask: Ask) -> None:
     answer = ask("help", "no_leek")
 
     assert (2, "pfnlab: no help for 'no_leek': did you mean no_leak?\n") == (answer.code, answer.err)
+
+
+@for_each(
+    ("word", "is_told"),
+    [("kmalloc", True), ("vfs_read()", True), ("untrack_pfm", False), ("Some words", False), ("0x77", False)],
+)
+def test_a_kernel_function_outside_the_subject_is_told_so(ask: Ask, word: str, is_told: bool) -> None:
+    """In the line that refuses it; not a misspelling, nor a text."""
+    answer = ask("help", word)
+
+    assert (2, 1) == (answer.code, answer.err.count("\n"))
+    assert is_told == ("if it is a kernel function, it is not one of the " in answer.err)
 
 
 def test_a_word_like_no_other_leads_to_the_search(ask: Ask) -> None:

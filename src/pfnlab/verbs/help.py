@@ -1,4 +1,4 @@
-"""Explain a word: a term, command, kernel function, property, bug, rule, message, switch or JSON key.
+"""Explain a word: a term, command, kernel function, operation, property, bug, rule, message or JSON key.
 
 A log line or part of one is looked up among the messages. Without a word, list the commands.
 
@@ -7,12 +7,16 @@ Exit codes: 0 explained, 2 unknown word (the nearest known words are suggested).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say, refuse_ineffective
+
+#: An identifier of the kernel.
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*(?:\(\))?")
 
 #: The shells for which there is a completion script.
 SHELLS = ("bash", "zsh", "fish")
@@ -71,10 +75,17 @@ def _instead(word: str) -> str:
     """Return the end of a message: the nearest known words, or the command that searches texts."""
     from pfnlab.base.inert import shell_word
     from pfnlab.base.spelling import near_words
+    from pfnlab.kernel.functions.known_functions import kernel_functions
     from pfnlab.present.report.word_meanings import known_words
     from pfnlab.verbs.pfnlab import VERBS
 
-    close = near_words(word, (*VERBS, *known_words()), likeness=0.7)
+    # An identifier that is only somewhat like a known word is more often another function than a misspelling.
+    is_identifier = _IDENTIFIER.fullmatch(word) is not None
+    close = near_words(word, (*VERBS, *known_words()), likeness=0.8 if is_identifier else 0.7)
     if not close:
-        return f": `pfnlab bugs find {shell_word(word)}` searches bugs, messages, programs and claims"
+        described = f"it is not one of the {len(kernel_functions())} that pfnlab describes"
+        outside = f" if it is a kernel function, {described};" if is_identifier else ""
+        return (
+            f":{outside} `pfnlab bugs find {shell_word(word)}` searches bugs, messages, programs and claims"
+        )
     return f": did you mean {', '.join(close[:-1])}{' or ' * bool(close[:-1])}{close[-1]}?"

@@ -1,10 +1,10 @@
-"""Review a design: report what it newly breaks, fixes, costs and changes, compared with a base.
+"""Review a design (what it newly breaks, fixes, costs and changes) or a mailed patch (what it touches).
 
-With --patch, read a mailed patch without building it: list the functions it touches, their rules, what went
-wrong there before, the questions of a review, and the command that builds and compares it.
+A design is compared with a base. A patch is read without building it: list the functions it touches, their
+rules, what went wrong there before, the questions of a review, and the command that builds and compares it.
 
 Exit codes: 0 all core questions answered and nothing newly broken, 1 something is newly broken, 2 misuse, 3
-the core questions were cut off.
+the core questions were cut off. With --patch, 0 whatever the patch touches, 2 if a file is not a patch.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
         ),
     ] = None
     patch: Annotated[
-        Path | None,
-        Option("Review this mail of git format-patch, mbox or diff (- for standard input).", "FILE"),
-    ] = None
+        tuple[Path, ...],
+        Option(
+            "Review this mail of git format-patch, mbox or diff (- for standard input; repeatable).", "FILE"
+        ),
+    ] = ()
     base: Annotated[str | None, Option("Model to compare with. Default: the newest.", "MODEL")] = None
     seconds: Annotated[
         float, SECONDS._replace(help="Start no new question after this many seconds.", metavar="S")
@@ -52,21 +54,35 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult | PatchRe
     :raises Misuse: if the design or base does not exist, the saved answers belong to another review, or the
         file is not a patch
     """
-    if request.patch is not None:
-        yield _of_patch(request, request.patch)
+    if request.patch:
+        yield _of_patch(request)
     elif request.design is not None:
+        if _is_patch(request.design):
+            raise Misuse(
+                f"{request.design} is not a DESIGN: to review a patch, write --patch {request.design}"
+            )
         yield _of_design(request, request.design, say)
     else:
         raise Misuse("nothing to review: write a DESIGN, e.g. flush=first_vma, or --patch FILE")
 
 
-def _of_patch(request: ReviewRequest, path: Path) -> PatchReview:
+def _of_patch(request: ReviewRequest) -> PatchReview:
     from pfnlab.lab.building.mailed_patches import read_mailed
     from pfnlab.present.report.patch_review import PatchReview
 
+    if request.design is not None and _is_patch(request.design):
+        raise Misuse(f"{request.design} has no --patch: write --patch before each file")
     refuse_ineffective(request, "--patch", "builds and runs nothing", takes=("patch", "seconds", "as_json"))
-    is_stdin = str(path) == "-"
-    return PatchReview.of(read_mailed(None if is_stdin else path), "FILE" if is_stdin else str(path))
+    files = [None if str(path) == "-" else path for path in request.patch]
+    return PatchReview.of(read_mailed(*files), *("FILE" if file is None else str(file) for file in files))
+
+
+def _is_patch(word: str) -> bool:
+    """True if a word is a file, or looks like the name of one, that is a patch rather than a DESIGN."""
+    path = Path(word)
+    if path.suffix == ".py":
+        return False
+    return word == "-" or path.suffix in (".patch", ".diff", ".mbox", ".eml") or path.is_file()
 
 
 def _of_design(request: ReviewRequest, design_word: str, say: Say) -> ReviewResult:

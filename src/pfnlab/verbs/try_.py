@@ -1,9 +1,11 @@
-"""Build a tree, compare its kernel with a model, and print a report for a cover letter.
+"""Build a kernel, compare it with a model or the kernel without a patch, and report for a cover letter.
 
-A patch without a policy is reviewed instead: the kernels with and without it answer the same questions.
+A tree, or a patch with a policy (--policy, or its line `Policy:`), is compared with a model. A patch without
+one is reviewed: the kernels with and without it answer the same questions.
 
-Exit codes suit `git bisect run` (docs/try.md): 0 equal, 1 different, 125 it cannot be built, booted or
-decided. 130 (misuse) and 132 (a defect of pfnlab) end the bisection.
+Exit codes suit `git bisect run` (docs/try.md): 0 equal, or nothing newly broken; 1 different from the model,
+or something newly broken by the patch; 125 it cannot be built, booted or decided. 130 (misuse) and 132 (a
+defect of pfnlab) end the bisection.
 """
 
 from __future__ import annotations
@@ -76,7 +78,10 @@ class TryRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
-    """Build the kernel, and compare it with the model; Undecided if it cannot be built or booted."""
+    """Build the kernel, and compare it with the model or the unpatched kernel.
+
+    :raises Undecided: if it cannot be built or booted
+    """
     from pfnlab.base.files import check_output
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import working

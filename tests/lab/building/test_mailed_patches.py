@@ -184,3 +184,110 @@ def test_parts_inside_one_another_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Misuse):
         read(tmp_path, "".join(part.format(f"b{number}") for number in range(3000)))
+
+
+def hunk(head: str, *lines: str, file: str = "mm/x.c", line: int = 90) -> str:
+    """A diff of one hunk."""
+    old, new = (sum(one[0] in marks for one in lines) for marks in (" -", " +"))
+    return f"--- a/{file}\n+++ b/{file}\n@@ -{line},{old} +{line},{new} @@ {head}\n" + "\n".join(lines) + "\n"
+
+
+@for_each(
+    ("head", "file", "changed", "why"),
+    [
+        # GNU diff cuts after 40 characters, and may cut right after the name.
+        (
+            "static vm_fault_t vfio_pci_mmap_huge_fau",
+            "drivers/vfio/pci/a.c",
+            ["vfio_pci_mmap_huge_fault"],
+            "",
+        ),
+        ("static __always_inline void zap_page_ran", "mm/memory.c", ["zap_page_range_single"], ""),
+        ("int walk_page_vma(struct vm_area_struct ", "mm/pagewalk.c", ["walk_page_vma"], ""),
+        # A line of that length that fits several functions, none, or one of other drivers.
+        (
+            "static int __maybe_unused memtype_check_",
+            "arch/x86/a.c",
+            [],
+            "its header is cut, and fits memtype_",
+        ),
+        ("static inline void unmap_mapping_range_t", "mm/memory.c", [], "its header is cut: static inline"),
+        ("static vm_fault_t vfio_pci_mmap_huge_fau", "drivers/net/a.c", [], "its header is cut: static vm_"),
+        ("out_unlock:", "mm/a.c", [], "its header names a label or data: out_unlock:"),
+        ("", "mm/a.c", [], "its header names no function"),
+        ("", "mm/Kconfig", [], "not C"),
+    ],
+)
+def test_a_header_that_is_cut_or_empty(
+    tmp_path: Path, head: str, file: str, changed: list[str], why: str
+) -> None:
+    """Its function is found if one known function begins so; otherwise the hunk is kept with the reason."""
+    found = read(tmp_path, hunk(head, "-\told = 1;", "+\tnew = 1;", file=file))
+
+    assert changed == list(found.changed)
+    assert [(file, 90)] * (not changed) == [(one.file, one.line) for one in found.unplaced]
+    assert all(one.why.startswith(why) for one in found.unplaced)
+
+
+@for_each(
+    ("lines", "why"),
+    [
+        (("+#ifdef CONFIG_ONE",), ["outside functions, after first"]),
+        (("+static bool one;",), ["outside functions, after first"]),
+        # Neither a comment nor a declaration needs a place.
+        (("+/* A comment */", "+", "+#include <linux/mm.h>"), []),
+        (("+int declared(int a,", "+\t     int b);"), []),
+    ],
+)
+def test_a_line_between_functions(tmp_path: Path, lines: tuple[str, ...], why: list[str]) -> None:
+    """It is kept with the function in front, once a hunk."""
+    found = read(tmp_path, hunk("int first(void)", " \treturn 0;", " }", *lines))
+
+    assert why == [one.why for one in found.unplaced]
+    assert "first" not in found.changed
+
+
+def test_a_structure_has_its_members_and_pointers(tmp_path: Path) -> None:
+    """By the head of the hunk or a line in it; a context line counts if the structure is changed."""
+    of_head = read(
+        tmp_path,
+        hunk(
+            "static const struct vm_operations_struct",
+            " \t.fault = one_fault,",
+            "+\t.rebuilds = true,",
+            " };",
+        )
+        + hunk("struct mmu_gather {", " \tint a;", "-\tunsigned int vma_pfn : 1;", "+\t/* is so: */"),
+    )
+    beside = read(tmp_path, hunk("int f(void)", " }", " struct ops b = {", " \t.c = one,", " };", "+int d;"))
+
+    assert ["vm_operations_struct", "mmu_gather"] == list(of_head.structures)
+    assert ["rebuilds", "vma_pfn"] == list(of_head.members)
+    assert "one_fault" in of_head.pointed
+    assert ({}, {}) == (beside.structures, beside.pointed)
+
+
+def test_a_call_is_added_or_removed(tmp_path: Path) -> None:
+    """Or both, if its line is changed."""
+    found = read(tmp_path, hunk("int f(void)", "-\told();", "-\tsame(1);", "+\tsame(2);", "+\tnew();"))
+
+    assert {"old": (False, True), "same": (True, True), "new": (True, False)} == {
+        name: (call.added, call.removed) for name, call in found.called.items()
+    }
+
+
+def test_a_file_that_is_removed_keeps_its_name(tmp_path: Path) -> None:
+    """The other side is /dev/null."""
+    found = read(tmp_path, "--- a/mm/x.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int one(void)\n-{\n")
+
+    assert {"one": {"mm/x.c": None}} == found.changed
+    assert ["mm/x.c"] == list(found.files)
+
+
+def test_the_trailers_of_this_project(tmp_path: Path) -> None:
+    """Above a diff; not a line of the code, and not within a line."""
+    trailers = "Policy: flush=none\nBase: linux-source-6.12 6.12.1\nsee Base: x\n"
+    found = read(tmp_path, f"A title\n\n{trailers}---\n{hunk('', '+Policy: a=b')}")
+
+    assert ["flush=none"] == list(found.policies)
+    assert ["linux-source-6.12 6.12.1"] == list(found.bases)

@@ -6,11 +6,12 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 import pfnlab
 from pfnlab.base.errors import Misuse
 from pfnlab.checker.judging.known import KNOWN
-from pfnlab.present.report.rule_texts import find_rule, glossary, rule_numbers
+from pfnlab.present.report.rule_texts import find_rule, glossary, rule_numbers, rules_naming
 
 
 def test_a_word_of_the_glossary_has_its_meaning_without_links() -> None:
@@ -69,3 +70,18 @@ def test_what_is_no_rule_is_refused(number: str) -> None:
     """A number is looked up, never made into a path."""
     with pytest.raises(Misuse, match="no such rule"):
         find_rule(number)
+
+
+@for_each(
+    ("identifier", "numbers"),
+    [
+        ("move_ptes", ["S8.6"]),
+        ("MOVE_PTES", ["S8.6"]),
+        # Part of a longer identifier.
+        ("move_pte", []),
+        ("kmalloc", []),
+    ],
+)
+def test_the_rules_that_name_an_identifier(identifier: str, numbers: list[str]) -> None:
+    """As a whole word, whatever its case."""
+    assert numbers == [rule.number for rule in rules_naming(identifier)]

@@ -16,7 +16,13 @@ from pfnlab.present.report.word_meanings import known_words, meanings
         ("CVE-2024-35877", ["bug, cow-first-pte"]),
         ("untrack_pfn", ["kernel function, up to 6.15"]),
         ("tlb_free_vmas()", ["kernel function, since 6.16"]),
-        ("memremap_pages", ["kernel function", "message"]),
+        ("memremap_pages", ["kernel function", "message", "operation of programs"]),
+        ("mremap", ["operation of programs"]),
+        ("mmap()", ["operation of programs"]),
+        ("set_memory_uc", ["kernel function", "operation of programs"]),
+        ("R11", ["defect of a posted patch, thread T2"]),
+        ("t2", ["thread of the mailing list, 2025"]),
+        ("walk_page_test", ["named by the rules"]),
         ("no_leak", ["property"]),
         ("entries_inside", ["property"]),
         ("S9.3", ["rule"]),
@@ -39,6 +45,7 @@ def test_a_word_has_the_meanings_of_every_part(word: str, kinds: list[str]) -> N
 def test_a_word_that_is_not_known_has_none() -> None:
     """Nor has a short part of a message."""
     assert [] == [*meanings("no_leek"), *meanings("mem"), *meanings("")]
+    assert [] == [*meanings("kmalloc"), *meanings("walk_page_tests"), *meanings("R00"), *meanings("T99")]
 
 
 def test_every_known_word_has_a_meaning() -> None:
@@ -74,3 +81,20 @@ def test_a_word_leads_to_its_rules_and_properties(word: str, rule: str, properti
 def test_a_word_that_no_rule_has_leads_nowhere() -> None:
     """Its meaning is all there is."""
     assert 1 == len(meanings("seam")[0].says) == len(meanings("seam"))
+
+
+@for_each(
+    ("word", "says", "more"),
+    [
+        ("munmap", "munmap(2).", "pfnlab litmus list --grep munmap"),
+        ("R25", "A 2 MiB leaf at an aligned address", "pfnlab discussions show R25"),
+        ("T3", "untrack only where a region is unmapped.", "pfnlab discussions show T3"),
+        ("move_ptes", "Rules: S8.6 Page-table locks", "pfnlab help S8.6"),
+    ],
+)
+def test_operations_threads_and_identifiers_lead_on(word: str, says: str, more: str) -> None:
+    """To the command that shows more."""
+    (one,) = meanings(word)
+
+    assert " ".join(one.says).startswith(says)
+    assert more == one.more

@@ -131,6 +131,43 @@ def kernel_functions() -> Mapping[str, KernelFunction]:
     }
 
 
+def is_place_of(one: KernelFunction, file: str) -> bool:
+    """True if a file of a kernel tree may have this function: one of those named, or a place of that kind.
+
+    The same name below another architecture, in another family of drivers or in tools/ is another function.
+    A header may have the function for kernels without its architecture.
+
+    :param file: relative to the top of the tree
+    """
+    own = {_place(name) for name in one.files.values()}
+    return _place(file) in own or file.startswith("include/")
+
+
+def is_callable_in(one: KernelFunction, file: str) -> bool:
+    """True if a call in this file may reach the function; an architecture does not call another's."""
+    folder, *rest = _place(file)
+    if folder != "arch":
+        return folder != "tools"
+    return all(
+        name.startswith(f"arch/{rest[0]}/") or not name.startswith("arch/") for name in one.files.values()
+    )
+
+
+def _place(file: str) -> tuple[str, ...]:
+    """The kind of place: an architecture, a family of drivers, or the core."""
+    folder, *rest = file.split("/")
+    if folder in ("arch", "drivers"):
+        return folder, *rest[:1]
+    return ("core",) if folder in ("mm", "kernel", "include") else (folder,)
+
+
+def functions_beginning(prefix: str, file: str) -> list[str]:
+    """The functions whose names begin with *prefix*, and that *file* may have."""
+    return [
+        name for name, one in kernel_functions().items() if name.startswith(prefix) and is_place_of(one, file)
+    ]
+
+
 def functions_in(text: str, subject: str) -> list[KernelFunction]:
     """The functions that the text of a data file describes.
 

@@ -17,9 +17,13 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, Unreadable, log_pieces
 from pfnlab.base.inert import visible_name
 from pfnlab.base.units import size_text
+from pfnlab.kernel.functions.known_functions import functions_beginning
 
 #: The most subjects and names that are kept of a mailbox, and the longest subject.
 MOST_SUBJECTS, MOST_NAMES, _MOST_SUBJECT = 100, 10_000, 300
+
+#: The most files that are kept of a name.
+_MOST_FILES = 10
 
 #: The largest mail, in bytes; a bare diff may be as large as the file.
 MOST_MAIL = 16 << 20
@@ -27,11 +31,25 @@ MOST_MAIL = 16 << 20
 #: The longest line of which calls are read, in bytes: no line of a kernel source is longer.
 _MOST_CODE = 1000
 
+#: A trailer of this project's patches: the policy that a patch implements, and the package it applies to.
+TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
+#: A mail, or a part of one, that patch(1) cannot read.
+ENCODED = re.compile(
+    rb"^Content-Transfer-Encoding: *(quoted-printable|base64)\s*?$", re.IGNORECASE | re.MULTILINE
+)
 _MAIL = re.compile(rb"From \S+ ")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
-_HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
-_FILE = re.compile(rb"\+\+\+ (?:[^/\s]+/)?(\S+)")
+_HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
+_FILE = re.compile(rb"(?:\+\+\+|---) (?:[^/\s]+/)?(\S+)")
 _CALL = re.compile(rb"\b([a-zA-Z_]\w{2,99})\s*\(")
+#: A member of a structure of operations that is set to a function.
+_POINTER = re.compile(rb"(?:\.|->)\w{1,99}\s*=\s*&?([a-zA-Z_]\w{2,99})\s*[,;]")
+#: The beginning of a structure's definition or value.
+_BLOCK = re.compile(rb"(?:\w+\s+){0,5}?(?:struct|union|enum)\s+(\w{1,99})\s*([^;(]*)$")
+#: Lines that need no place: empty, a comment, an include, a brace, a label.
+_PLAIN = re.compile(rb"\s*(?:$|/\*|\*|//|#\s*include\b|[{}][;,]?\s*$|\w+:\s*$)")
+#: GNU diff cuts the line of a function after 40 characters, git after 80.
+_CUT = (39, 40, 79, 80)
 _MACRO = re.compile(rb"#\s*define\s+([a-zA-Z_]\w{2,99})\(")
 #: Words that look like calls, and those that a line of code in the first column may begin with.
 _WORDS = frozenset((b"if", b"while", b"for", b"switch", b"return", b"sizeof", b"typeof", b"defined"))
@@ -42,35 +60,83 @@ _OF_TYPES = bytes(range(128)).translate(
 
 
 @dataclass
+class CallChange:
+    """Calls of one function in changed lines.
+
+    :ivar files: the files that have them
+    """
+
+    added: bool = False
+    removed: bool = False
+    files: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnplacedHunk:
+    """A hunk with changed code of which the patch does not say to which function it belongs.
+
+    :ivar file: its file
+    :ivar line: its first line in the file before the change
+    :ivar why: what its header and context say instead
+    """
+
+    file: str
+    line: int
+    why: str
+
+
+@dataclass
 class MailedPatches:
     """The patches in a file.
 
     :ivar patches: the number of mails, or bare diffs, with a change
     :ivar subjects: the subjects of the first of them, decoded; a bare diff has none
-    :ivar changed: the functions whose code is changed
+    :ivar changed: the functions and macros whose code is changed, each with their files
     :ivar called: the functions that a changed line calls, or no longer calls
+    :ivar pointed: the functions in changed structures of operations, with their files
+    :ivar structures: the structures whose definition or value is changed, with their files
+    :ivar members: the members that are changed in them, with their files
+    :ivar unplaced: the hunks that belong to no function, as far as the patch says
     :ivar files: the files changed
+    :ivar policies: their ``Policy:`` trailers
+    :ivar not_plain: why patch(1) cannot apply a mail unchanged: ``in base64``, ``with attachments``; or
+        empty
+    :ivar bases: their ``Base:`` trailers, e.g. ``linux-source-7.2 7.2.13-1``
     """
 
     patches: int = 0
     subjects: list[str] = field(default_factory=list)
-    changed: dict[str, None] = field(default_factory=dict)
-    called: dict[str, None] = field(default_factory=dict)
+    changed: dict[str, dict[str, None]] = field(default_factory=dict)
+    called: dict[str, CallChange] = field(default_factory=dict)
+    pointed: dict[str, dict[str, None]] = field(default_factory=dict)
+    structures: dict[str, dict[str, None]] = field(default_factory=dict)
+    members: dict[str, dict[str, None]] = field(default_factory=dict)
+    unplaced: list[UnplacedHunk] = field(default_factory=list)
     files: dict[str, None] = field(default_factory=dict)
+    policies: dict[str, None] = field(default_factory=dict)
+    bases: dict[str, None] = field(default_factory=dict)
+    not_plain: str = ""
 
 
-def read_mailed(path: Path | None) -> MailedPatches:
-    """Read the patches in a file.
+def read_mailed(*paths: Path | None) -> MailedPatches:
+    """Read the patches in files, as one series.
 
-    :param path: None for standard input
-    :raises Misuse: if it cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB, or
+    :param paths: None for standard input
+    :raises Misuse: if one cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB, or
         contains no change
     """
-    found, is_empty = MailedPatches(), True
+    found = MailedPatches()
+    for path in paths:
+        _read_file(found, path)
+    return found
+
+
+def _read_file(found: MailedPatches, path: Path | None) -> None:
+    before, is_empty = found.patches, True
     for mail in _mails(path):
         is_empty = is_empty and not mail.strip()
         _read_mail(found, mail)
-    if not found.patches:
+    if found.patches == before:
         name = "standard input" if path is None else visible_name(path)
         if is_empty:
             raise Misuse(f"{name} is empty: it has no patch")
@@ -78,7 +144,6 @@ def read_mailed(path: Path | None) -> MailedPatches:
             f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; give "
             "a mail of git format-patch, an mbox, or a unified diff"
         )
-    return found
 
 
 def _mails(path: Path | None) -> Iterator[bytes]:
@@ -104,7 +169,7 @@ def _mails(path: Path | None) -> Iterator[bytes]:
 
 def _read_mail(found: MailedPatches, raw: bytes) -> None:
     """Read one mail, with all its parts that are text, or a bare diff."""
-    subject, texts = "", [raw]
+    subject, texts, has_parts = "", [raw], False
     if _HEADER.match(raw):
         try:
             mail = message_from_bytes(raw)
@@ -115,25 +180,35 @@ def _read_mail(found: MailedPatches, raw: bytes) -> None:
                 "a mail has too many parts inside one another: give its patch without the mail"
             ) from None
         subject = decoded_subject(str(mail.get("Subject", "")))
+        if encoded := ENCODED.search(raw):
+            found.not_plain = f"in {encoded[1].decode().lower()}"
+        has_parts = mail.is_multipart()
     reader = _HunkReader(found)
     for text in texts:
         for line in text.split(b"\n"):
             reader.take(line.removesuffix(b"\r"))
     if reader.has_change:
+        if has_parts and not found.not_plain:
+            found.not_plain = "with attachments"
         found.patches += 1
         if subject and len(found.subjects) < MOST_SUBJECTS:
             found.subjects.append(subject)
 
 
 class _HunkReader:
-    """Reads the lines of a mail's text: which functions its hunks change and call."""
+    """Reads the lines of a mail's text: which functions and structures its hunks change and call."""
 
     def __init__(self, found: MailedPatches) -> None:
         self._found = found
         self.has_change = False
         self._left = self._right = 0
-        self._function = ""
+        self._file = ""
         self._in_file = False
+        self._line = 0
+        # At most one of these has a name; the reason is for a line that has neither.
+        self._function = self._structure = self._why = ""
+        self._pointed: list[str] = []
+        self._is_structure_changed = False
 
     def take(self, line: bytes) -> None:
         """Take the next line, without its end."""
@@ -142,38 +217,128 @@ class _HunkReader:
             if mark in (b" ", b"", b"+", b"-"):
                 self._left -= mark != b"+"
                 self._right -= mark != b"-"
-                self._take_code(line[1:_MOST_CODE], changed=mark in (b"+", b"-"))
+                self._take_code(line[1:_MOST_CODE], mark)
+                if self._left <= 0 and self._right <= 0:
+                    self._enter()
                 return
             if mark == b"\\":
                 return
             self._left = self._right = 0
         if hunk := _HUNK.match(line):
             if self._in_file:
-                self._left, self._right = int(hunk[1] or 1), int(hunk[2] or 1)
-                self._function = _defined(hunk[3][:_MOST_CODE]) or ""
+                self._line, self._left, self._right = int(hunk[1]), int(hunk[2] or 1), int(hunk[3] or 1)
+                self._take_head(hunk[4][:_MOST_CODE].rstrip())
         elif file := _FILE.match(line):
-            self._in_file, self._function = True, ""
-            _keep(self._found.files, file[1].decode(errors="replace"))
-        elif line.startswith((b"--- ", b"diff ")):
+            # A file that is removed has its name in the first of the two lines.
+            name = file[1].decode(errors="replace")
+            self._in_file = line.startswith(b"+++ ")
+            if name != "/dev/null" or not self._in_file:
+                self._file = name
+            self._enter()
+            if self._in_file:
+                _keep(self._found.files, self._file)
+        elif line.startswith(b"diff "):
             self._in_file = False
+        elif line.startswith((b"Policy:", b"Base:")) and (
+            trailer := TRAILER.fullmatch(line[:_MOST_CODE].decode(errors="replace"))
+        ):
+            _keep(self._found.policies if trailer[1] == "Policy" else self._found.bases, trailer[2])
 
-    def _take_code(self, code: bytes, *, changed: bool) -> None:
-        name = _defined(code)
-        if name is not None:
-            self._function = name
-        elif code[:1] == b"}":
-            # The line itself still belongs to the function.
-            if changed and self._function:
-                _keep(self._found.changed, self._function)
-            self._function = ""
-        if not changed:
+    def _take_head(self, head: bytes) -> None:
+        """Take what the header of a hunk says of the function that the hunk begins in."""
+        if (name := _defined(head)) is not None:
+            self._enter(function=name)
             return
-        self.has_change = True
+        last = head.replace(b"*", b" ").split()[-1:]
+        word = last[0].decode(errors="replace") if last else ""
+        is_cut = len(head) in _CUT and word.isidentifier() and b"(" not in head
+        if is_cut and (names := functions_beginning(word, self._file)):
+            if len(names) == 1:
+                self._enter(function=names[0])
+            else:
+                self._enter(why=f"its header is cut, and fits {' and '.join(names)}")
+        elif (block := _BLOCK.match(head)) and not (is_cut and b"*" in head):
+            self._enter(structure=block[1].decode(errors="replace"))
+        elif not _is_c(self._file):
+            self._enter(why="not C")
+        elif not head and self._line <= 1:
+            self._enter(why="outside functions")
+        elif not head:
+            self._enter(why="its header names no function")
+        elif head.endswith((b";", b"}")):
+            self._enter(why="outside functions")
+        else:
+            said = head.decode(errors="replace")
+            self._enter(
+                why=f"its header is cut: {said}" if is_cut else f"its header names a label or data: {said}"
+            )
+
+    def _enter(self, *, function: str = "", structure: str = "", why: str = "") -> None:
+        """Begin another part of the file; what a structure has of pointers counts if it is changed."""
+        if self._is_structure_changed:
+            for name in self._pointed:
+                _keep_in(self._found.pointed, name, self._file)
+        self._pointed, self._is_structure_changed = [], False
+        self._function, self._structure, self._why = function, structure, why
+
+    def _take_code(self, code: bytes, mark: bytes) -> None:
+        changed = mark in (b"+", b"-")
+        name = _defined(code)
+        closes = code[:1] == b"}"
+        if name is not None:
+            self._enter(function=name)
+        elif not code[:1].isspace() and code.rstrip()[-1:] == b"{" and (block := _BLOCK.match(code)):
+            self._enter(structure=block[1].decode(errors="replace"))
+        pointers = [pointer.decode() for pointer in _POINTER.findall(code)]
+        if not self._function:
+            self._pointed += pointers
+        if changed:
+            self.has_change = True
+            self._change(code, mark, name, pointers)
+        if closes:
+            # The line itself still belongs to the function.
+            after = self._function or self._structure
+            self._enter(why=f"outside functions, after {after}" if after else "outside functions")
+
+    def _change(self, code: bytes, mark: bytes, defined: str | None, pointers: list[str]) -> None:
+        """Keep what a changed line changes and calls."""
+        found, file = self._found, self._file
+        calls = [call.decode() for call in _CALL.findall(code) if call not in _WORDS]
+        for name in calls:
+            if name != defined and (name in found.called or len(found.called) < MOST_NAMES):
+                call = found.called.setdefault(name, CallChange())
+                call.added |= mark == b"+"
+                call.removed |= mark == b"-"
+                _keep(call.files, file, _MOST_FILES)
+        for name in pointers:
+            _keep_in(found.pointed, name, file)
         if self._function:
-            _keep(self._found.changed, self._function)
-        for call in _CALL.findall(code):
-            if call not in _WORDS and call.decode() != name:
-                _keep(self._found.called, call.decode())
+            _keep_in(found.changed, self._function, file)
+        elif _PLAIN.match(code):
+            return
+        elif self._structure:
+            self._is_structure_changed = True
+            _keep_in(found.structures, self._structure, file)
+            if member := _member(code):
+                _keep_in(found.members, member, file)
+        elif not self._is_declaration(code, calls):
+            hunk = UnplacedHunk(file, self._line, self._why)
+            if len(found.unplaced) < MOST_NAMES and not self._is_last(hunk):
+                found.unplaced.append(hunk)
+
+    def _is_declaration(self, code: bytes, calls: list[str]) -> bool:
+        """True for a line outside functions that names what it declares, or continues such a line."""
+        return self._why.startswith("outside") and (bool(calls) or code[:1].isspace())
+
+    def _is_last(self, hunk: UnplacedHunk) -> bool:
+        """True if the last hunk that is kept is this one, or in the same file without functions."""
+        last = self._found.unplaced[-1:]
+        return bool(last) and last[0].file == hunk.file and (last[0].line == hunk.line or hunk.why == "not C")
+
+
+def _is_c(file: str) -> bool:
+    """True if the name of a file is that of C source."""
+    return file.endswith((".c", ".h"))
 
 
 def _defined(code: bytes) -> str | None:
@@ -193,9 +358,36 @@ def _defined(code: bytes) -> str | None:
     return name.decode() if head.translate(None, _OF_TYPES) == head and head.isascii() else None
 
 
-def _keep(names: dict[str, None], name: str) -> None:
-    if len(names) < MOST_NAMES:
+def _member(code: bytes) -> str:
+    """The member that a line defines (`bool fullmm : 1;`), or sets in a value (`.fault = one,`); or ""."""
+    text = code.strip()
+    if text.startswith(b"."):
+        name = text[1:].partition(b"=")[0]
+    elif b"(*" in text:
+        name = text.partition(b"(*")[2].partition(b")")[0]
+    else:
+        head, semicolon, _ = text.replace(b"[", b";").replace(b":", b";").partition(b";")
+        words = head.replace(b"*", b" ").split()
+        # A member has its type before it.
+        name = words[-1] if semicolon and len(words) > 1 else b""
+    word = name.strip().decode(errors="replace")
+    return word if word.isidentifier() and len(word) <= 100 else ""
+
+
+def _keep(names: dict[str, None], name: str, most: int | None = None) -> None:
+    if len(names) < (MOST_NAMES if most is None else most):
         names[name] = None
+
+
+def _keep_in(names: dict[str, dict[str, None]], name: str, file: str) -> None:
+    if name in names or len(names) < MOST_NAMES:
+        _keep(names.setdefault(name, {}), file, _MOST_FILES)
+
+
+def series_of_package(package: str) -> str:
+    """The series of a source package (``linux-source-7.2``), or ""."""
+    name, _, series = package.partition("linux-source-")
+    return "" if name else series
 
 
 def decoded_subject(written: str) -> str:

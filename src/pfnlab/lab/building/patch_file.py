@@ -13,17 +13,13 @@ from pathlib import Path
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, check_regular, read_bytes
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.mailed_patches import decoded_subject
+from pfnlab.lab.building.mailed_patches import ENCODED, TRAILER, decoded_subject, series_of_package
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
-_TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
 _SUBJECT = re.compile(r"Subject: *(.*)")
 _BRACKET = re.compile(r"\[[^]]*\] *")
 # The line that git and b4 put before each mail of a mailbox.
 _MAIL_BEGINS = re.compile(r"From \S+ .*\d\d:\d\d:\d\d \d{4}")
-_ENCODED = re.compile(
-    r"^Content-Transfer-Encoding: *(quoted-printable|base64) *$", re.IGNORECASE | re.MULTILINE
-)
 # Mail headers other than the subject.
 _MAIL = re.compile(r"From |(?:From|Date|To|Cc|Message-ID|MIME-Version|Content-[A-Za-z-]+): ", re.IGNORECASE)
 _NOTHING = "/dev/null"
@@ -58,8 +54,7 @@ class PatchFile:
     @property
     def base_series(self) -> str:
         """The series of its base package, or ""."""
-        name, _, series = self.base_package.partition("linux-source-")
-        return "" if name else series
+        return series_of_package(self.base_package)
 
 
 def read_patch(path: Path) -> PatchFile:
@@ -70,13 +65,14 @@ def read_patch(path: Path) -> PatchFile:
     """
     # The file is read several times, once by patch(1).
     check_regular(path, "patch", MOST_RECORDED)
-    text = read_bytes(path, "patch", MOST_RECORDED).decode(errors="replace")
+    content = read_bytes(path, "patch", MOST_RECORDED)
     name = visible_name(path)
-    if encoded := _ENCODED.search(text):
+    if encoded := ENCODED.search(content):
         raise Misuse(
-            f"{name} is a mail in {encoded[1]}, which patch(1) cannot read: save it with `b4 am`, or use "
-            "`git format-patch`"
+            f"{name} is a mail in {encoded[1].decode()}, which patch(1) cannot read: save it with "
+            "`b4 am`, or use `git format-patch`"
         )
+    text = content.decode(errors="replace")
     if not text.strip():
         raise Misuse(f"{name} is empty: it has no patch")
     diff = _Diff(path, text.split("\n"))
@@ -86,7 +82,7 @@ def read_patch(path: Path) -> PatchFile:
             f"{name} is not a patch: no line '--- a/FILE' with '+++ b/FILE' below; write one of diff -up"
         )
     trailers = [
-        (found[1], found[2]) for head in diff.heads for line in head if (found := _TRAILER.fullmatch(line))
+        (found[1], found[2]) for head in diff.heads for line in head if (found := TRAILER.fullmatch(line))
     ]
     # The last line of a name counts, but every mail of a series may implement a policy.
     fields = dict(trailers)

@@ -6,6 +6,7 @@ Nothing is built: this is what a reviewer should know before reading the patch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -16,13 +17,31 @@ from pfnlab.base.units import number_of
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
 from pfnlab.discussions.posted_threads import posted_threads
-from pfnlab.kernel.functions.known_functions import KernelFunction, kernel_functions
+from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.known_bugs import bug
+from pfnlab.kernel.functions.known_functions import (
+    KernelFunction,
+    is_callable_in,
+    is_place_of,
+    kernel_functions,
+)
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.building.mailed_patches import MailedPatches
 from pfnlab.present.report.function_lines import named_bug, releases_of, titled_rule
+from pfnlab.present.report.patch_series import SeriesSource, named_series
+from pfnlab.present.report.rule_texts import rules_naming
 
 #: The most subjects that are printed, and other functions named.
 _MOST_SUBJECTS, _MOST_OTHERS = 20, 8
+
+#: The most hunks without a function that are printed, and sections of the rules for another change.
+_MOST_HUNKS, _MOST_RULES = 20, 4
+
+#: What a kernel's status is for a bug that it does not have.
+_ABSENT = (BugStatusWord.NOT_YET, BugStatusWord.MENDED, BugStatusWord.NEVER)
+
+#: How a function is touched whose code is changed.
+_CHANGED = "changed"
 
 #: The columns of the name of a row.
 _NAME = 9
@@ -32,21 +51,25 @@ class TouchedFunction(msgspec.Struct, frozen=True, kw_only=True):
     """A function of the subject that a patch changes or calls.
 
     :param name: its name
-    :param changed: true if its code is changed, false if only calls to it are added or removed
+    :param changed: true if its code is changed
+    :param how: ``changed``, ``call added``, ``call removed``, ``call changed``, or ``in changed operations``
     :param releases: the mainline releases that have it; empty if all have it
     :param does: what it does
     :param rules: the sections of the rules that describe it
-    :param bugs: the known bugs and rules that concern it
+    :param bugs: the known bugs and rules that concern it; those that the series has come first
+    :param bugs_elsewhere: those of them that the series of the command does not have
     :param rows: the defects of posted patches that concern it, see `pfnlab discussions show R11`
     :param asks: the properties that a review checks of it
     """
 
     name: str
     changed: bool
+    how: str
     releases: str
     does: str
     rules: tuple[str, ...]
     bugs: tuple[str, ...]
+    bugs_elsewhere: tuple[str, ...]
     rows: tuple[str, ...]
     asks: tuple[str, ...]
 
@@ -56,6 +79,7 @@ class PostedDefectRow(msgspec.Struct, frozen=True, kw_only=True):
 
     :param number: its number, e.g. ``R11``
     :param thread: the number of its thread
+    :param subject: the subject of its thread
     :param versions: the posted versions that have it; empty if kernels have it
     :param scenario: how it happens
     :param rules: the sections of the rules for it
@@ -63,6 +87,7 @@ class PostedDefectRow(msgspec.Struct, frozen=True, kw_only=True):
 
     number: str
     thread: str
+    subject: str
     versions: tuple[str, ...]
     scenario: str
     rules: tuple[str, ...]
@@ -81,6 +106,38 @@ class AskedProperty(msgspec.Struct, frozen=True, kw_only=True):
     checked: tuple[str, ...]
 
 
+class OtherChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A changed function, structure or member without an entry in `pfnlab help`.
+
+    :param name: its name
+    :param kind: ``function``, ``structure`` or ``member``
+    :param files: the files in which it is changed
+    :param rules: the sections of the rules that name it
+    :param neighbors: the known functions in its files
+    :param same_name_in: the file of the known function of this name, which is another one; mostly empty
+    """
+
+    name: str
+    kind: str
+    files: tuple[str, ...]
+    rules: tuple[str, ...]
+    neighbors: tuple[str, ...]
+    same_name_in: str
+
+
+class HunkWithoutFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """A hunk of which the patch does not say to which function it belongs.
+
+    :param file: its file
+    :param line: its first line in the file before the change
+    :param why: what its header and context say instead
+    """
+
+    file: str
+    line: Count
+    why: str
+
+
 class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-review/1"):
     """The rules, bugs and questions for the functions that a mailed patch touches.
 
@@ -88,45 +145,73 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     :param subjects: their subjects, as far as they have one, at most 100
     :param functions: the functions of the subject that they touch; those they change come first
     :param others: the number of other functions that they change
+    :param changes: these functions, and the changed structures and members that the rules name
+    :param unplaced: the hunks of which the patches do not say to which function they belong
     :param rows: the defects of posted patches that concern these functions
     :param questions: the properties that a review checks of them
-    :param command: the command that builds the patches and compares the kernel with the model
+    :param series: the series in the command
+    :param series_from: ``base``: the patches' line ``Base:``; ``subject``: the brackets of a subject, e.g.
+        ``[PATCH 6.12.y]``; ``guess``: the newest confirmed series that has the functions
+    :param policies: the policies that the patches say they implement
+    :param not_plain: why the command refuses the file: ``in base64``, ``with attachments``; or empty
+    :param command: the command that builds the patches, and compares the kernel with the model of their
+        policies, or with the kernel without them
     """
 
     patches: Count
     subjects: tuple[str, ...]
     functions: tuple[TouchedFunction, ...]
     others: Count
+    changes: tuple[OtherChange, ...]
+    unplaced: tuple[HunkWithoutFunction, ...]
     rows: tuple[PostedDefectRow, ...]
     questions: tuple[AskedProperty, ...]
+    series: str
+    series_from: SeriesSource
+    policies: tuple[str, ...]
+    not_plain: str
     command: str
 
     @classmethod
-    def of(cls, found: MailedPatches, name: str) -> PatchReview:
-        """The review of the patches found in the file called *name*."""
-        touched = [kernel_functions()[name] for name in _touched(found)]
-        names = {one.name for one in touched}
+    def of(cls, found: MailedPatches, *names: str) -> PatchReview:
+        """The review of the patches found in files with these names."""
+        touched = [one for one in kernel_functions().values() if _how(one, found)]
+        order = [*found.changed, *found.called, *found.pointed]
+        touched.sort(key=lambda one: (_how(one, found) != _CHANGED, order.index(one.name)))
+        known = {one.name for one in touched}
+        changes = tuple(_other_changes(found))
         rows = tuple(
             PostedDefectRow(
                 number=defect.number,
                 thread=thread.number,
+                subject=thread.title,
                 versions=defect.versions,
                 scenario=defect.scenario,
                 rules=defect.rules,
             )
             for thread in posted_threads()
             for defect in thread.defects
-            if names.intersection(defect.functions)
+            if known.intersection(defect.functions)
         )
-        series = _series(touched, found.changed)
+        series, source = _series(found, touched)
         return cls(
             patches=found.patches,
             subjects=tuple(found.subjects),
-            functions=tuple(_of(one, one.name in found.changed) for one in touched),
-            others=len([name for name in found.changed if name not in names]),
+            functions=tuple(_of(one, _how(one, found), series) for one in touched),
+            others=len([one for one in changes if one.kind == "function"]),
+            changes=changes,
+            unplaced=tuple(
+                HunkWithoutFunction(file=one.file, line=one.line, why=one.why) for one in found.unplaced
+            ),
             rows=rows,
             questions=tuple(_questions(touched)),
-            command=shell_line(("pfnlab", "try", series, "--patch", name)),
+            series=series,
+            series_from=source,
+            policies=tuple(found.policies),
+            not_plain=found.not_plain,
+            command=shell_line(
+                ("pfnlab", "try", series, *(word for name in names for word in ("--patch", name)))
+            ),
         )
 
     def __str__(self) -> str:
@@ -134,36 +219,93 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
 
     def _lines(self) -> Iterator[str]:
         patches = number_of(self.patches, "patch", "patches")
-        touched = number_of(len(self.functions), "function") if self.functions else "no function"
+        # Without its hunks' functions, a patch may well touch one.
+        how = "found" if self.unplaced else "touched"
+        touched = number_of(len(self.functions), "function") if self.functions else "no known function"
         others = number_of(self.others, "other function")
-        yield f"{patches}, {touched} of PFN mappings touched, {others} changed."
-        if not self.functions:
+        names = _first([one.name for one in self.changes if one.kind == "function"])
+        said = f"{patches}, {touched} of PFN mappings {how}, {others} changed{': ' * bool(names)}{names}"
+        if self.unplaced:
+            said += f"; {number_of(len(self.unplaced), 'hunk')} without a function"
+        yield f"{said}."
+        if not (self.functions or self.unplaced or any(one.rules or one.neighbors for one in self.changes)):
             return
         for subject in self.subjects[:_MOST_SUBJECTS]:
             yield from wrapped(subject, 4)
         if len(self.subjects) > _MOST_SUBJECTS:
             yield f"    and {len(self.subjects) - _MOST_SUBJECTS} more"
         for one in self.functions:
-            how = "changed" if one.changed else "called"
             yield ""
-            yield f"{one.name} ({', '.join(filter(None, (how, one.releases)))})"
+            yield f"{one.name} ({', '.join(filter(None, (one.how, one.releases)))})"
             yield from wrapped(one.does, 2)
             yield from _row("rules", [titled_rule(number) for number in one.rules])
-            yield from _row("bugs", [named_bug(number) for number in one.bugs])
+            here = [number for number in one.bugs if number not in one.bugs_elsewhere]
+            yield from _row("bugs", map(named_bug, here))
+            yield from _row(f"not {self.series}", map(named_bug, one.bugs_elsewhere))
             yield from _row("posted", one.rows)
             yield from _row("asked", one.asks)
+        yield from self._other_lines()
         if self.rows:
             yield from ("", "Faults of posted patches (pfnlab discussions show R11)")
-            for row in self.rows:
-                where = " ".join(filter(None, (row.thread, ", ".join(row.versions))))
-                said = f"{where}: {row.scenario} Rules: {', '.join(map(titled_rule, row.rules))}."
-                yield from wrapped(" ".join(said.split()), 6, f"  {row.number}")
-        yield from ("", "Questions of a review")
-        widest = max(len(one.name) for one in self.questions)
+            for (thread, subject), rows in groupby(self.rows, key=lambda row: (row.thread, row.subject)):
+                yield from wrapped(f"{thread}, {subject}", 2)
+                for row in rows:
+                    where = f"{', '.join(row.versions)}: " if row.versions else ""
+                    said = f"{where}{row.scenario} Rules: {', '.join(map(titled_rule, row.rules))}."
+                    yield from wrapped(" ".join(said.split()), 8, f"    {row.number}")
+        if self.questions:
+            yield from ("", "Questions of a review")
+        widest = max((len(one.name) for one in self.questions), default=0)
         for question in self.questions:
             said = f"{question.says} ({', '.join(question.checked)})"
             yield from wrapped(said, widest + 4, f"  {question.name}")
-        yield from ("", "Build it, and compare the kernel with the model:", f"  {self.command}")
+        compared = (
+            f"Build it, and compare the kernel with the model of {', '.join(self.policies)}"
+            if self.policies
+            else "Build the tree with and without it, and compare the two kernels"
+        )
+        yield ""
+        if self.not_plain:
+            yield from wrapped(
+                f"patch(1) cannot read a mail {self.not_plain}: save it with `b4 am`, or apply it with "
+                "`git am` and write it with `git format-patch`. Give that file to this command."
+            )
+        yield from wrapped(f"{compared}:")
+        yield f"  {self.command}"
+        if self.series_from == "guess":
+            yield f"  {self.series} is a guess: write the series of your tree, or the folder of the tree."
+
+    def _other_lines(self) -> Iterator[str]:
+        """Yield the other changes that the rules name, functions of the same name, and unplaced hunks."""
+        if ruled := [one for one in self.changes if one.rules]:
+            yield from ("", "Also changed, and named by the rules")
+            for one in ruled:
+                kind = "" if one.kind == "function" else f" ({one.kind})"
+                rules = ", ".join(map(titled_rule, one.rules[:_MOST_RULES]))
+                yield from wrapped(f"{one.name}{kind}, {', '.join(one.files)}: {rules}", 2)
+        near = [one for one in self.changes if one.neighbors and not one.rules and not self.functions]
+        if near:
+            yield from ("", "Also changed, in files of PFN mappings")
+            for one in near:
+                said = f"{one.name}, {', '.join(one.files)}: near {_first(one.neighbors)}"
+                yield from wrapped(said, 2)
+        if foreign := [one for one in self.changes if one.same_name_in]:
+            yield from ("", "Other functions with a known name")
+            for one in foreign:
+                said = f"{one.name} in {', '.join(one.files)}: not that of {one.same_name_in}"
+                yield from wrapped(said, 2)
+        if self.unplaced:
+            yield from ("", "Changed lines without a function: the patch does not name it")
+            for hunk in self.unplaced[:_MOST_HUNKS]:
+                yield from wrapped(f"{hunk.file}, hunk at line {hunk.line}: {hunk.why}", 2)
+            if len(self.unplaced) > _MOST_HUNKS:
+                yield f"  and {len(self.unplaced) - _MOST_HUNKS} more"
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - _MOST_OTHERS
+    return ", ".join(names[:_MOST_OTHERS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _row(name: str, told: Iterable[str]) -> Iterator[str]:
@@ -171,33 +313,79 @@ def _row(name: str, told: Iterable[str]) -> Iterator[str]:
         yield from wrapped(text, 2 + _NAME, f"  {name}")
 
 
-def _touched(found: MailedPatches) -> list[str]:
-    """The functions of the subject: those that change first, each in the order of the patch."""
-    known = kernel_functions()
-    return [name for name in dict.fromkeys((*found.changed, *found.called)) if name in known]
+def _how(one: KernelFunction, found: MailedPatches) -> str:
+    """The way in which the patches touch a known function; "" if they do not."""
+    changed = found.changed.get(one.name, {})
+    if any(is_place_of(one, file) for file in changed):
+        return _CHANGED
+    # Each architecture calls its own function, and a file its own static one.
+    call = found.called.get(one.name)
+    if call and any(is_callable_in(one, file) and file not in changed for file in call.files):
+        return (
+            "call changed" if call.added and call.removed else f"call {'added' if call.added else 'removed'}"
+        )
+    if any(is_callable_in(one, file) and file not in changed for file in found.pointed.get(one.name, ())):
+        return "in changed operations"
+    return ""
 
 
-def _of(one: KernelFunction, changed: bool) -> TouchedFunction:
+def _known_in(files: Iterable[str]) -> tuple[str, ...]:
+    """The known functions that some release has in one of these files."""
+    return tuple(
+        name for name, one in kernel_functions().items() if not {*one.files.values()}.isdisjoint(files)
+    )
+
+
+def _other_changes(found: MailedPatches) -> Iterator[OtherChange]:
+    """The changed functions that are not known, then the structures and members that the rules name."""
+    for kind, names in (
+        ("function", found.changed),
+        ("structure", found.structures),
+        ("member", found.members),
+    ):
+        for name, files in names.items():
+            known = kernel_functions().get(name) if kind == "function" else None
+            if known is not None and _how(known, found) == _CHANGED:
+                continue
+            rules = () if known else tuple(rule.number for rule in rules_naming(name))
+            # A short member, e.g. `size`, is a word of any text.
+            if kind == "function" or (rules and ("_" in name or kind == "structure")):
+                yield OtherChange(
+                    name=name,
+                    kind=kind,
+                    files=tuple(files),
+                    rules=rules,
+                    neighbors=_known_in(files) if kind == "function" and not known else (),
+                    same_name_in=", ".join(dict.fromkeys(known.files.values())) if known else "",
+                )
+
+
+def _of(one: KernelFunction, how: str, series: str) -> TouchedFunction:
+    elsewhere = tuple(number for number in one.bugs if bug(number).status(series).word in _ABSENT)
     rows = (defect for thread in posted_threads() for defect in thread.defects)
     return TouchedFunction(
         name=one.name,
-        changed=changed,
+        changed=how == _CHANGED,
+        how=how,
         releases=releases_of(one),
         does=one.does,
         rules=one.rules,
-        bugs=one.bugs,
+        bugs=(*(number for number in one.bugs if number not in elsewhere), *elsewhere),
+        bugs_elsewhere=elsewhere,
         rows=tuple(defect.number for defect in rows if one.name in defect.functions),
         asks=one.asks,
     )
 
 
-def _series(touched: Sequence[KernelFunction], changed: Iterable[str]) -> str:
-    """The newest confirmed series that has every function that the patches change."""
-    names = set(changed)
+def _series(found: MailedPatches, touched: Sequence[KernelFunction]) -> tuple[str, SeriesSource]:
+    """The series that the patches name, otherwise the newest confirmed one with all functions they change."""
+    if named := named_series(found):
+        return named
+    changed = [one for one in touched if _how(one, found) == _CHANGED]
     for series in reversed(CONFIRMED):
-        if all(one.is_in(series) for one in touched if one.name in names):
-            return series
-    return CONFIRMED[-1]
+        if all(one.is_in(series) for one in changed):
+            return series, "guess"
+    return CONFIRMED[-1], "guess"
 
 
 def _questions(touched: Sequence[KernelFunction]) -> Iterator[AskedProperty]:

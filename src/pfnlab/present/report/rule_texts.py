@@ -76,10 +76,33 @@ def rules_about(word: str, most: int = 4) -> list[Rule]:
     rules = _rules(_installed("semantics", "rules"))
     mentions: Counter[str] = Counter()
     for number, (rule, _) in rules.items():
-        mentions[".".join(number.split(".")[:2])] += len(pattern.findall(rule.text.casefold()))
+        mentions[_section(number)] += len(pattern.findall(rule.text.casefold()))
     sections = [rules[number][0] for number, count in mentions.most_common() if "." in number and count]
     titled = [rule for rule, _ in rules.values() if rule.number.count(".") == 1 and _has(rule, pattern)]
     return list({rule.number: rule for rule in (*titled, *sections)}.values())[:most]
+
+
+def rules_naming(identifier: str) -> list[Rule]:
+    """Return the sections with an identifier of the kernel as a whole word, most mentions first."""
+    rules = _rules(_installed("semantics", "rules"))
+    mentions = _mentions().get(identifier.casefold(), Counter())
+    return [rules[number][0] for number, _ in mentions.most_common() if "." in number]
+
+
+@cache
+def _mentions() -> dict[str, Counter[str]]:
+    """Return each word of the rules with the number of times that each section has it."""
+    found: dict[str, Counter[str]] = {}
+    for number, (rule, _) in _rules(_installed("semantics", "rules")).items():
+        title = rule.title if number.count(".") == 1 else ""
+        for word in re.findall(r"\w+", f"{title} {rule.text}".casefold()):
+            found.setdefault(word, Counter())[_section(number)] += 1
+    return found
+
+
+def _section(number: str) -> str:
+    """Return the section of a step."""
+    return ".".join(number.split(".")[:2])
 
 
 def _has(rule: Rule, pattern: re.Pattern[str]) -> bool:

@@ -1,7 +1,8 @@
 """Every meaning of a word that pfnlab prints or accepts, for ``pfnlab help WORD``.
 
-A word is a glossary term, kernel function, property, bug, rule, message, switch, policy, program, errno or
-``--json`` key. The texts come from the data of each part; this module itself contains no explanations.
+A word is a glossary term, kernel function, property, bug, rule, message, switch, policy, program, errno,
+operation, thread or defect of the discussions, or ``--json`` key. The texts come from the data of each part;
+this module itself contains no explanations.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from pfnlab.base.inert import shell_word
 from pfnlab.base.terminal_text import linkless, wrapped
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 #: The maximum number of JSON keys with one name that are listed, and of lines of a rule's text.
 _MOST_KEYS, _MOST_LINES = 6, 16
+
+#: The maximum number of rules that are listed for an identifier.
+_MOST_RULES = 4
 
 #: The minimum length of a message part that is looked up.
 _LEAST_LETTERS = 6
@@ -54,7 +58,7 @@ def meanings(word: str) -> list[WordMeaning]:
     """Return every meaning of *word*, ignoring case."""
     wanted = " ".join(word.split())
     found = [meaning for source in _SOURCES for meaning in source(wanted)]
-    return found or list(_messages_with(wanted))
+    return found or [*_named_by_rules(wanted), *_messages_with(wanted)]
 
 
 def known_words() -> list[str]:
@@ -82,6 +86,8 @@ def known_words() -> list[str]:
         *known_errnos(),
         *_keys(),
         *(one.name for one in library_entries()),
+        *_operations_by_word(),
+        *_posted(),
     ]
 
 
@@ -286,6 +292,65 @@ def _programs(word: str) -> Iterator[WordMeaning]:
 
 
 @cache
+def _operations_by_word() -> dict[str, str]:
+    """Return the first paragraph of each operation's docstring, by word and verb of the language."""
+    from inspect import cleandoc
+
+    from pfnlab.programs.lang.words import ROWS, ByHand, verbs_of, word_of
+
+    found = {}
+    for kind in (*ROWS, *get_args(ByHand)):
+        text = re.split(r"\n\s*\n?:|\n\n", cleandoc(kind.__doc__ or ""))[0]
+        text = " ".join(re.sub(r":\w+:`~?([^`]+)`", r"\1", text).replace("``", "`").split())
+        words = (word_of(kind), *(verbs_of(kind) if kind in ROWS else ()))
+        found.update(dict.fromkeys(words, text))
+    return found
+
+
+def _operations(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.present.report.rule_texts import rules_about
+
+    for name, text in _operations_by_word().items():
+        if _is(word.removesuffix("()"), name):
+            yield WordMeaning(
+                "operation of programs",
+                name,
+                (text, *_links(rules_about(name)), "Form: docs/programs.md."),
+                f"pfnlab litmus list --grep {shell_word(name)}",
+            )
+
+
+@cache
+def _posted() -> dict[str, tuple[str, str]]:
+    """Return the kind and the text of each thread and each defect of a posted patch, by number."""
+    from pfnlab.discussions.posted_threads import posted_threads
+
+    found = {}
+    for thread in posted_threads():
+        found[thread.number] = (f"thread of the mailing list, {thread.years}", f"{thread.title}.")
+        for defect in thread.defects:
+            kind = f"defect of a posted patch, thread {thread.number}"
+            found[defect.number] = (kind, linkless(" ".join(defect.scenario.split())))
+    return found
+
+
+def _threads_and_defects(word: str) -> Iterator[WordMeaning]:
+    for number, (kind, text) in _posted().items():
+        if _is(word, number):
+            yield WordMeaning(kind, number, (text,), f"pfnlab discussions show {number}")
+
+
+def _named_by_rules(word: str) -> Iterator[WordMeaning]:
+    """Yield the sections that name an identifier of the kernel, e.g. a function without a text."""
+    from pfnlab.present.report.rule_texts import rules_naming
+
+    name = word.removesuffix("()")
+    if "_" in name and name.isidentifier() and (rules := rules_naming(name)[:_MOST_RULES]):
+        more = f"pfnlab help {shell_word(rules[0].number)}"
+        yield WordMeaning("named by the rules", name, tuple(_links(rules)), more)
+
+
+@cache
 def _keys() -> dict[str, dict[str, list[str]]]:
     """Return the keys of every ``--json`` output, each with its descriptions and the formats that have it."""
     keys: dict[str, dict[str, list[str]]] = {}
@@ -326,5 +391,5 @@ def _json_keys(word: str) -> Iterator[WordMeaning]:
 #: The lookups, in the order of an answer.
 _SOURCES: tuple[Callable[[str], Iterator[WordMeaning]], ...] = (
     *(_of_glossary, _functions, _bugs, _rules, _properties, _families, _switches, _policies, _errnos),
-    *(_programs, _json_keys),
+    *(_operations, _threads_and_defects, _programs, _json_keys),
 )
