@@ -92,7 +92,8 @@ class ToolServer:
             code = reply.exit_code or Undecided.exit_code
             return _result(f"{reply.refused} (exit code {code})", is_error=True)
         results = [msgspec.json.decode(one) for one in reply.results]
-        return _result(reply.text, {"exit_code": reply.exit_code, "results": results})
+        left_out = {"left_out": reply.left_out} if reply.left_out else {}
+        return _result(reply.text, {"exit_code": reply.exit_code, "results": results, **left_out})
 
     async def _reply(self, call: ToolCall) -> CallReply:
         if self._calls.total() >= _MOST_WAITING:
