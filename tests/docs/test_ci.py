@@ -119,16 +119,27 @@ def test_the_second_job_ends_with_the_code_of_the_page(
 
 
 @pytest.mark.target("building")
-def test_a_series_of_another_tree_is_undecided(tmp_path: Path) -> None:
-    """It does not apply."""
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(" int first;", " int other;"), ("mm/memory.c", "mm/nowhere.c"), ("-1,2 +1,3", "-1,2 +1,3")],
+)
+def test_a_series_of_another_tree_is_undecided_before_anything_is_built(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    """It does not apply; one that does is built, and so is the base."""
     runner = Runner(tmp_path, (GOOD,))
     runner.run(script("review"))
     series = runner.tree / "series.patch"
-    series.write_text(series.read_text().replace(" int first;", " int other;"))
+    series.write_text(series.read_text().replace(old, new))
+    applies = old == new
 
     done = runner.run(script("try"))
 
-    assert (125, True) == (done.returncode, "series.patch does not apply to linux" in done.stderr)
+    assert (125, 0)[applies] == done.returncode
+    assert [applies, not applies] == [
+        "for the first time" in done.stderr,
+        "series.patch does not apply to linux" in done.stderr,
+    ]
 
 
 @pytest.mark.target("building")
