@@ -90,7 +90,9 @@ class ToolServer:
         if reply.refused:
             # The process itself gives no code if it was ended.
             code = reply.exit_code or Undecided.exit_code
-            return _result(f"{reply.refused} (exit code {code})", is_error=True)
+            tool = verb_tools(self._grants).get(params.name)
+            refused = tool.in_arguments(reply.refused) if tool else reply.refused
+            return _result(f"{refused} (exit code {code})", is_error=True)
         results = [msgspec.json.decode(one) for one in reply.results]
         left_out = {"left_out": reply.left_out} if reply.left_out else {}
         return _result(reply.text, {"exit_code": reply.exit_code, "results": results, **left_out})
