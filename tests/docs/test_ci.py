@@ -17,6 +17,7 @@ from toy_tree import toy_tree
 
 from pfnlab.kernel.functions.known_functions import kernel_functions
 from pfnlab.lab.building import make
+from pfnlab.verbs.kernels import BuildRequest
 
 pages = tooling.markdown_pages()
 
@@ -202,6 +203,22 @@ def test_the_steps_of_the_workflow(tmp_path: Path, change: str, failed: list[str
 def test_the_page_lets_undecided_series_pass() -> None:
     """In the words of GitLab."""
     assert "  allow_failure:\n    exit_codes: [125]\n" in GITLAB
+
+
+def test_the_first_build_takes_the_same_everywhere() -> None:
+    """The time and the size of docs/building.md."""
+    texts = [path.read_text(encoding="utf-8") for path in (pages.ROOT / "docs").rglob("*.md")]
+    lines = [
+        line for text in texts for line in text.splitlines() if "The first build of a tree takes" in line
+    ]
+    help_text = " ".join(str(BuildRequest.__doc__).split())
+
+    # The fourth is in the reference, which is made from the help.
+    assert 4 == len(lines)
+    assert {True} == {"about 8 minutes on two idle cores" in line for line in (*lines, help_text)}
+    assert "cores and 4 GiB, " in help_text
+    assert "\nIt takes 4 GiB: " in (pages.ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    assert "\nIt takes 4 GiB for each folder" in PAGE
 
 
 @pytest.mark.parametrize(("text", "key"), [(GITLAB, "changes"), (ACTIONS, "paths")])
