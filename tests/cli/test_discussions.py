@@ -9,11 +9,12 @@ import pytest
 from asking import Ask
 from for_each import for_each
 
-from pfnlab.discussions import lookup
+from pfnlab.discussions import lookup, thread_reviews
 from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.form import AuthorClaims, Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.posted_threads import posted_threads
 from pfnlab.discussions.step_parts import book
+from pfnlab.discussions.thread_reviews import PostedReviews, PostedRow
 
 
 def test_every_claim_is_listed(ask: Ask) -> None:
@@ -33,6 +34,27 @@ def test_threads_and_discussions_are_listed(ask: Ask) -> None:
     assert [one.number for one in posted_threads()] == [line.split()[0] for line in threads.splitlines()]
     assert ["000", "001", "002", "003", "004"] == [line.split()[0] for line in of_claims.splitlines()]
     assert answer.out == ask("discussions").out
+
+
+@for_each(
+    ("numbers", "rows"),
+    [(("R11",), ["R11"]), (("R47", "R11", "R47"), ["R47", "R11"]), (("T8",), None), ((), None)],
+)
+def test_a_review_is_of_the_named_rows(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, numbers: tuple[str, ...], rows: list[str] | None
+) -> None:
+    """Each once; without a number, of all."""
+    taken: list[PostedRow] = []
+
+    def reviewed(rows: list[PostedRow], *_: object) -> PostedReviews:
+        taken.extend(rows)
+        return PostedReviews(rows=(), not_reviewed={}, limit=0.0)
+
+    monkeypatch.setattr(thread_reviews, "review_rows", reviewed)
+    assert 0 == ask("discussions", "review", *numbers).code
+
+    expected = rows or [row.row for row in thread_reviews.posted_rows(*numbers)]
+    assert expected == [row.row for row in taken]
 
 
 @for_each("words", [("show", "R11"), ("by", "Zijlstra"), ("--help",), ("show", "--help")])

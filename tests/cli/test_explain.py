@@ -86,6 +86,16 @@ def test_an_errno_has_causes(ask: Ask) -> None:
 
 
 @for_each(
+    "words", [("EINVAL mmap resource0",), ("EINVAL mmap", "resource0"), ("einval", "mmap", "resource0")]
+)
+def test_a_failed_call_may_be_one_word(ask: Ask, words: tuple[str, ...]) -> None:
+    """As a program passes it, or in quotes."""
+    whole = ask("explain", "--errno", "EINVAL", "mmap", "resource0")
+
+    assert whole.out == ask("explain", "--errno", *words).out
+
+
+@for_each(
     ("words", "message"),
     [
         (
@@ -96,6 +106,8 @@ def test_an_errno_has_causes(ask: Ask) -> None:
         (("/proc/self/task",), "/proc/self/task: no files in this directory: name the files"),
         (("--errno", "EXDEV", "mmap", "resource0"), "no causes of 'EXDEV' are known"),
         (("--errno", "EINVAL", "mmap", "nothing"), "is not a known way to map"),
+        (("--errno", "EINVAL mmap nothing"), "is not a known way to map"),
+        (("--errno", " "), "no causes of ' ' are known"),
         (("--kernel", "new", LINE), "new"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,10 @@ import pytest
 import tooling
 from toy_tree import toy_tree
 
+from pfnlab.kernel.functions.known_functions import kernel_functions
+from pfnlab.lab.building import make
+from pfnlab.verbs.kernels import BuildRequest
+
 pages = tooling.markdown_pages()
 
 PAGE = (pages.ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
@@ -21,6 +26,11 @@ GITLAB, ACTIONS = (block.text for block in pages.blocks(PAGE) if block.lang == "
 
 #: Changes of mm/memory.c: one that breaks nothing, one that loses flushes, one that does not build.
 GOOD, LOST, UNBUILT = "int good;", "int lost;", "#error wrong"
+
+
+#: The line that fails where a program is missing, and its words after ``type``.
+TYPE = next(line for line in GITLAB.splitlines() if line.startswith("    - type ")).removeprefix("    - ")
+TOOLS = TYPE.split()[1:]
 
 
 def script(job: str, part: str = "script") -> list[str]:
@@ -36,6 +46,18 @@ def steps() -> list[str]:
     return re.findall(r"^      - run: (.*)$", ACTIONS, re.M)
 
 
+def filters(text: str, key: str) -> list[re.Pattern[str]]:
+    """The paths of a pipeline for which it runs."""
+    listed = re.search(rf"^ +{key}:\n((?: +- .*\n)+)", text, re.M)
+    assert listed is not None
+    globs = [line.strip().removeprefix("- ") for line in listed[1].splitlines()]
+    forms = {"**/*": ".+", "**": ".+", "*": "[^/]+"}
+    return [
+        re.compile("".join(forms.get(part, re.escape(part)) for part in re.split(r"(\*\*/\*|\*\*|\*)", glob)))
+        for glob in globs
+    ]
+
+
 class Runner:
     """A checkout of a branch with a series, on a machine that has pfnlab."""
 
@@ -45,7 +67,12 @@ class Runner:
         program.parent.mkdir()
         command = shlex.join([sys.executable, str(Path(__file__).with_name("pipeline_pfnlab.py"))])
         program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-        program.chmod(0o755)
+        # What a kernel needs is never run here.
+        for tool in TOOLS:
+            if shutil.which(tool) is None:
+                (program.parent / tool).write_text("#!/bin/sh\n")
+        for path in program.parent.iterdir():
+            path.chmod(0o755)
         names = {
             f"GIT_{role}_{part}": "a@example.org"
             for role in ("AUTHOR", "COMMITTER")
@@ -119,16 +146,27 @@ def test_the_second_job_ends_with_the_code_of_the_page(
 
 
 @pytest.mark.target("building")
-def test_a_series_of_another_tree_is_undecided(tmp_path: Path) -> None:
-    """It does not apply."""
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(" int first;", " int other;"), ("mm/memory.c", "mm/nowhere.c"), ("-1,2 +1,3", "-1,2 +1,3")],
+)
+def test_a_series_of_another_tree_is_undecided_before_anything_is_built(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    """It does not apply; one that does is built, and so is the base."""
     runner = Runner(tmp_path, (GOOD,))
     runner.run(script("review"))
     series = runner.tree / "series.patch"
-    series.write_text(series.read_text().replace(" int first;", " int other;"))
+    series.write_text(series.read_text().replace(old, new))
+    applies = old == new
 
     done = runner.run(script("try"))
 
-    assert (125, True) == (done.returncode, "series.patch does not apply to linux" in done.stderr)
+    assert (125, 0)[applies] == done.returncode
+    assert [applies, not applies] == [
+        "for the first time" in done.stderr,
+        "series.patch does not apply to linux" in done.stderr,
+    ]
 
 
 @pytest.mark.target("building")
@@ -165,3 +203,41 @@ def test_the_steps_of_the_workflow(tmp_path: Path, change: str, failed: list[str
 def test_the_page_lets_undecided_series_pass() -> None:
     """In the words of GitLab."""
     assert "  allow_failure:\n    exit_codes: [125]\n" in GITLAB
+
+
+def test_the_first_build_takes_the_same_everywhere() -> None:
+    """The time and the size of docs/building.md."""
+    texts = [path.read_text(encoding="utf-8") for path in (pages.ROOT / "docs").rglob("*.md")]
+    lines = [
+        line for text in texts for line in text.splitlines() if "The first build of a tree takes" in line
+    ]
+    help_text = " ".join(str(BuildRequest.__doc__).split())
+
+    # The fourth is in the reference, which is made from the help.
+    assert 4 == len(lines)
+    assert {True} == {"about 8 minutes on two idle cores" in line for line in (*lines, help_text)}
+    assert "cores and 4 GiB, " in help_text
+    assert "\nIt takes 4 GiB: " in (pages.ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    assert "\nIt takes 4 GiB for each folder" in PAGE
+
+
+@pytest.mark.parametrize(("text", "key"), [(GITLAB, "changes"), (ACTIONS, "paths")])
+def test_a_pipeline_runs_for_every_file_of_the_functions_that_help_knows(text: str, key: str) -> None:
+    """And for headers and walkers; for nothing else."""
+    found = filters(text, key)
+    files = {file for one in kernel_functions().values() for file in one.files.values()}
+    files |= {"arch/x86/include/asm/pgtable.h", "fs/proc/task_mmu.c", "mm/a/b.c"}
+    others = {"net/core/dev.c", "include/linux/usb/hcd.h", "kernel/exit.c", "fs/proc.c", "xmm/memory.c"}
+
+    assert files == {file for file in files | others if any(one.fullmatch(file) for one in found)}
+
+
+def test_a_runner_without_a_program_fails(tmp_path: Path) -> None:
+    """With a code that no pipeline lets pass, where one with all programs goes on."""
+    runner = Runner(tmp_path, (GOOD,))
+
+    codes = [runner.run([line]).returncode for line in (TYPE, f"{TYPE} no-such-program")]
+
+    assert [0, 1] == codes
+    assert {"qemu-system-x86_64", *make._PROGRAMS} == set(TOOLS)
+    assert TYPE in script("try") and TYPE in steps()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ from for_each import for_each
 from having import NEW, bootable, model_of
 from heavy_work import HEAVY
 from jsonschema import Draft202012Validator
-from mcp import Client, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import CallToolResult, TextContent
 
@@ -129,8 +128,9 @@ HOSTILE: list[tuple[Call, str]] = [
     (("explain", {"words": ["x" * (MOST_TEXT + 1)]}), "send at most"),
     (("run", {"programs": ["fork"], "promote": True}), "run does not take promote here"),
     (("run", {"programs": ["fork"], "on": ["model:" + "9" * 500]}), "there is no"),
-    (("run", {}), "PROGRAM is missing"),
-    (("run", {"programs": []}), "PROGRAM is missing"),
+    (("run", {}), "programs is missing: send [...]"),
+    (("run", {"programs": []}), "programs is missing: send [...]"),
+    (("review", {}), "write a design, e.g. flush=first_vma, or `patch` FILE"),
     (("kernels_build", {"tree": "/"}), "there is no tool kernels_build"),
     (("run", {"programs": ["pfnlab program 1\n" + "(" * 100_000]}), "program.pfn:2:1"),
     (("run", {"programs": ["[" * 100_000 + "\n", '{"a":' * 100_000]}), "program.pfn:1:1"),
@@ -216,33 +216,41 @@ def test_a_call_that_nobody_waits_for_ends() -> None:
     assert not asyncio.run(main()).is_error
 
 
-@for_each(
-    ("sent", "read"),
-    [
-        (b"", [""]),
-        (b"one\ntwo", ["one\n", "two", ""]),
-        (b"x" * 8 + b"\n", ["too long\n", ""]),
-        (b"x" * 20 + b"\nnext\n", ["too long\n", "next\n", ""]),
-        (b"x" * 7 + b"\nnext\n", ["x" * 7 + "\n", "next\n", ""]),
-        (b"\xff\n", ["\ufffd\n", ""]),
-    ],
-)
-def test_a_message_has_a_limit(sent: bytes, read: list[str]) -> None:
-    """What is longer is dropped as it comes, and is no message."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_MOST_MESSAGE", 8)
-        lines = module._BoundedLines(io.BytesIO(sent))
-
-        assert read == [lines.readline() for _ in read]
+BROKEN = [
+    (b"not json\n", None, "Invalid JSON"),
+    (b"x" * (9 << 20) + b"\n", None, "send at most 8,388,607"),
+    (
+        b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"a":"' + b"x" * (9 << 20) + b'"}}\n',
+        7,
+        "bytes",
+    ),
+    (b'{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"\\udc00"}}\n', 8, "Invalid JSON"),
+]
 
 
-def test_what_is_no_message_ends_nothing() -> None:
-    """The next message is answered."""
+def test_what_is_no_message_is_answered_and_ends_nothing() -> None:
+    """With its id if it has one; the next message is answered."""
     with started() as process:
-        for line in (b"not json\n", b"x" * (9 << 20) + b"\n"):
+        for line, number, says in BROKEN:
             process.stdin.write(line)
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+
+            assert ("2.0", number) == (answer["jsonrpc"], answer["id"])
+            assert says in answer["error"]["message"]
 
         assert {"jsonrpc": "2.0", "id": 2, "result": {}} == json.loads(pinged(process))
+
+
+def test_a_client_of_the_sdk_gets_the_error_of_a_call_that_is_too_long() -> None:
+    """And an answer to its next call."""
+
+    async def work(client: Client) -> CallToolResult:
+        with pytest.raises(MCPError, match="send at most 8,388,607"):
+            await client.call_tool("explain", {"words": ["y" * (9 << 20)]})
+        return await client.call_tool(*RUN)
+
+    assert not on_stdio(work).is_error
 
 
 @for_each(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 from hostile_policies import ENDS, METHOD, tracker
 
 from pfnlab.base.errors import Undecided
+from pfnlab.base.schema_files import schema
 from pfnlab.mcp import tool_call as module
 from pfnlab.mcp.verb_tools import Grants, called
 
@@ -75,6 +77,46 @@ def test_a_long_text_is_cut_at_a_line(reply: Reply, monkeypatch: pytest.MonkeyPa
 
     assert 3 > answer["text"].count("\n")
     assert answer["text"].endswith("more lines; the results are complete\n")
+
+
+def test_a_text_without_results_is_complete(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing else to look it up in."""
+    monkeypatch.setattr(module, "_MOST_SHOWN", 100)
+
+    answer = reply("help", words=["explain"])
+
+    assert (True, False) == (len(answer["text"]) > 1000, "more lines" in answer["text"])
+
+
+@for_each("verb", ["run", "review", "bugs list"])
+def test_a_schema_is_a_result(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complete, though its text is cut."""
+    monkeypatch.setattr(module, "_MOST_SHOWN", 100)
+    call = called("help", {"words": verb.split(), "schema": True}, NOTHING)
+
+    answer = json.loads(module._answered(call, str(tmp_path)))
+
+    assert [schema(verb)] == answer["results"]
+
+
+def test_results_that_are_too_large_are_left_out(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text has a line for each program, and how large they are."""
+    monkeypatch.setattr(module, "MOST_REPLY", 4 << 10)
+    monkeypatch.setattr(module, "_MOST_SHOWN", 10)
+
+    answer = reply("run", programs=["munmap-middle", "fork-adopted"])
+
+    assert "results" not in answer
+    assert {"munmap-middle", "fork-adopted"} <= set(answer["text"].split())
+    assert answer["left_out"].endswith("more than 4 KiB, and are left out: ask about less for them")
+    assert answer["text"].endswith(f"\n{answer['left_out']}\n")
+
+
+def test_results_that_fit_are_all_there(reply: Reply) -> None:
+    """With nothing left out."""
+    answer = reply("run", programs=["munmap-middle", "fork-adopted"])
+
+    assert (2, None) == (len(answer["results"]), answer.get("left_out"))
 
 
 def test_an_answer_that_is_too_large_is_refused(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:

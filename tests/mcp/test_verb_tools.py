@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import tooling
 from for_each import for_each
 from jsonschema import Draft202012Validator
 
@@ -83,6 +85,54 @@ def test_the_words_of_a_group_are_its_verb() -> None:
     assert ("bugs", "find", "--all", "CVE-2024-35877") == call(
         "bugs_find", words=["CVE-2024-35877"], all=True
     ).words
+
+
+@for_each(
+    ("name", "text", "says"),
+    [
+        ("review", "write a DESIGN, or --patch FILE", "write a design, or `patch` FILE"),
+        ("run", "add --on MACHINE or --compare", "add `on` MACHINE or `compare`"),
+        ("bugs_affects", "the one VERSION names (- for standard input)", "the one version names"),
+        # Commands, options of others, and names of the kernel.
+        ("review", "`pfnlab review --patch FILE` --jobs", "`pfnlab review --patch FILE` --jobs"),
+        ("review", "DESIGNS, CONFIG_DESIGN, a--patch, EINVAL", "DESIGNS, CONFIG_DESIGN, a--patch, EINVAL"),
+    ],
+)
+def test_a_text_of_the_command_line_names_arguments(name: str, text: str, says: str) -> None:
+    """As the client gives them."""
+    assert says == verb_tools(NOTHING)[name].in_arguments(text)
+
+
+@for_each("tool", list(verb_tools(EVERYTHING).values()))
+def test_no_description_speaks_of_the_command_line(tool: Any) -> None:
+    """Of standard input, or of options with dashes."""
+    whole = tool.description + "".join(
+        argument["description"] for argument in tool.input_schema["properties"].values()
+    )
+
+    assert ("standard input", " --") == tuple(word for word in ("standard input", " --") if word not in whole)
+
+
+@for_each("name", ["number", "words", "on", "seconds"])
+def test_an_argument_has_one_type_in_all_tools(name: str) -> None:
+    """A client that knows it from one tool may give it to another."""
+    properties = [tool.input_schema["properties"] for tool in verb_tools(NOTHING).values()]
+
+    assert 1 == len({one[name]["type"] for one in properties if name in one})
+
+
+def test_the_page_names_the_arguments_that_are_no_options() -> None:
+    """In docs/mcp.md."""
+    page = (tooling.markdown_pages().ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
+    line = page.partition("The words that follow the options have a name here:\n")[2].partition("\n")[0]
+
+    named = {
+        argument
+        for tool in verb_tools(NOTHING).values()
+        for argument, field in tool._fields.items()
+        if not field.names
+    }
+    assert named == set(re.findall(r"`(\w+)`", line))
 
 
 def test_what_is_null_was_not_given() -> None:
@@ -167,6 +217,10 @@ REFUSED = [
     ("bugs_show", {"bug": "x" * 1001}, "bug has 1,001 characters: write at most 1,000"),
     ("bugs_show", {"bug": "A06\0"}, "bug is not a line of printable text"),
     ("bugs_show", {"bug": "\ud800"}, "bug is not a line of printable text"),
+    ("run", {}, "programs is missing: send [...], an array of words"),
+    ("bugs_find", {"words": []}, "words is missing: send [...], an array of words"),
+    ("bugs_show", {"bug": None}, "bug is missing: send a word"),
+    ("explain", {"long": True}, "words is missing: send [...]"),
     ("kernels_build", {}, "there is no tool kernels_build"),
     ("rum", {}, "there is no tool rum: did you mean run?"),
 ]

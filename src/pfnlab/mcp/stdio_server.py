@@ -9,9 +9,8 @@ import sys
 import tempfile
 from collections import Counter
 from contextlib import closing
-from typing import Any, BinaryIO
+from typing import Any
 
-import anyio
 import msgspec
 from mcp import types
 from mcp.server import Server
@@ -21,15 +20,14 @@ from pfnlab.base.answerer import Answerer
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.base.inert import message
 from pfnlab.base.version import VERSION
+from pfnlab.mcp.messages import Messages
 from pfnlab.mcp.tool_call import CallReply
-from pfnlab.mcp.verb_tools import MOST_TEXT, Grants, ToolCall, called, verb_tools
+from pfnlab.mcp.verb_tools import Grants, ToolCall, called, verb_tools
 
 #: Memory limit for each process of a call, in bytes; a call that boots a kernel has none.
 MOST_MEMORY = 2 << 30
 #: The number of calls on models that are carried out at once, and of calls that may wait in all.
 _AT_ONCE, _MOST_WAITING = 2, 16
-#: The maximum length of a message from the client, in bytes.
-_MOST_MESSAGE = 8 * MOST_TEXT
 #: The entry point of a process, and what to advise if a call takes too long.
 _KIND = "pfnlab.mcp.tool_call:answering", "ask about less, or use the command line"
 
@@ -92,9 +90,12 @@ class ToolServer:
         if reply.refused:
             # The process itself gives no code if it was ended.
             code = reply.exit_code or Undecided.exit_code
-            return _result(f"{reply.refused} (exit code {code})", is_error=True)
+            tool = verb_tools(self._grants).get(params.name)
+            refused = tool.in_arguments(reply.refused) if tool else reply.refused
+            return _result(f"{refused} (exit code {code})", is_error=True)
         results = [msgspec.json.decode(one) for one in reply.results]
-        return _result(reply.text, {"exit_code": reply.exit_code, "results": results})
+        left_out = {"left_out": reply.left_out} if reply.left_out else {}
+        return _result(reply.text, {"exit_code": reply.exit_code, "results": results, **left_out})
 
     async def _reply(self, call: ToolCall) -> CallReply:
         if self._calls.total() >= _MOST_WAITING:
@@ -134,23 +135,6 @@ async def _serve(server: ToolServer) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, leave, number)
     protocol = server.protocol
-    # The SDK only reads lines, but anyio's types ask for a whole file.
-    lines: Any = anyio.wrap_file(_BoundedLines(sys.stdin.buffer))  # type: ignore[arg-type]
-    async with stdio_server(stdin=lines) as (received, sent):
-        await protocol.run(received, sent, protocol.create_initialization_options())
-
-
-class _BoundedLines:
-    """The lines of a stream; a line that is too long is replaced by one that the SDK ignores."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def readline(self) -> str:
-        """Return the next line, empty at the end."""
-        line = self._stream.readline(_MOST_MESSAGE)
-        if len(line) < _MOST_MESSAGE or line.endswith(b"\n"):
-            return line.decode("utf-8", "replace")
-        while line and not line.endswith(b"\n"):
-            line = self._stream.readline(_MOST_MESSAGE)
-        return "too long\n"
+    messages: Any = Messages(sys.stdin.buffer)
+    async with stdio_server(stdin=messages) as (received, messages.sent):
+        await protocol.run(received, messages.sent, protocol.create_initialization_options())

@@ -42,13 +42,15 @@ class CallReply(msgspec.Struct, frozen=True, omit_defaults=True):
     """The reply to a call.
 
     :param refused: one line with the reason why there are no results; empty if there are
-    :param results: as ``--json`` prints them; none for a verb that only prints text
-    :param text: the text of the terminal, perhaps cut
+    :param results: as ``--json`` prints them, or a JSON Schema; none for a verb that only prints text
+    :param left_out: why there are no results although the verb has some
+    :param text: the text of the terminal, cut only if the results are complete
     """
 
     refused: str = ""
     exit_code: int = 0
     results: tuple[msgspec.Raw, ...] = ()
+    left_out: str = ""
     text: str = ""
 
 
@@ -89,7 +91,7 @@ def _answered(call: ToolCall, folder: str) -> bytes:
 
 
 def _performed(call: ToolCall) -> bytes:
-    """Run the command and return the reply; Misuse if that is too large."""
+    """Run the command and return the reply, without results if they are too large; Misuse if the text is."""
     set_command(call.words)
     line = read(call.words)
     if line.request is None:
@@ -101,17 +103,27 @@ def _performed(call: ToolCall) -> bytes:
         text = io.StringIO()
         with redirect_stdout(text):
             show(line.verb, line.request, iter(results))
-    encoded = msgspec.json.encode(CallReply("", code, documents, _cut(text.getvalue())))
-    if len(encoded) > MOST_REPLY:
-        raise Misuse(
-            f"the answer has {size_text(len(encoded))}, more than {size_text(MOST_REPLY)}: ask about less"
+    said = text.getvalue()
+    encoded = msgspec.json.encode(CallReply("", code, documents, text=_cut(said) if documents else said))
+    if documents and len(encoded) > MOST_REPLY:
+        left_out = f"the results have {_too_large(encoded)}, and are left out: ask about less for them"
+        encoded = msgspec.json.encode(
+            CallReply("", code, left_out=left_out, text=f"{said.rstrip()}\n\n{left_out}\n")
         )
+    if len(encoded) > MOST_REPLY:
+        raise Misuse(f"the answer has {_too_large(encoded)}: ask about less")
     return encoded
 
 
+def _too_large(encoded: bytes) -> str:
+    return f"{size_text(len(encoded))}, more than {size_text(MOST_REPLY)}"
+
+
 def _documents(result: Any) -> Iterator[msgspec.Raw]:
-    """Yield the documents of a result."""
+    """Yield the documents of a result; of a text, itself if it is a JSON object."""
     if isinstance(result, PlainText):
+        if result.text.startswith("{"):
+            yield msgspec.Raw(result.text.encode())
         return
     if hasattr(result, "of_programs"):
         from pfnlab.present.report.run_json import PrintedRun

@@ -47,6 +47,19 @@ _MOST_WORD, MOST_TEXT = 1000, MAX_BYTES
 #: The part of a call's time limit that a verb may use for starting new work.
 _WORKING = 0.5
 
+#: Descriptions of arguments that take other things than the command line.
+_TAKES = {
+    _PROGRAM: "A program's name or text, a pattern, or @all for the whole library.",
+    _LOG: "Log lines, or any pasted text; with errno, the call and its file.",
+}
+
+#: A command in a text, or the name of an option, or of an argument.
+_COMMAND_OR_NAME = re.compile(
+    r"(?P<command>`pfnlab [^`]*`)|(?P<name>(?<![\w`-])--[a-z][a-z-]*|(?<![\w=-])[A-Z]+\b)"
+)
+#: What is said of standard input, which is the client's connection.
+_STDIN = re.compile(r" \([^()]*- for standard input\)")
+
 _CHOICES = re.compile(r"[a-z]+(?:\|[a-z]+)+")
 _BEGINS_PROGRAM = ("pfnlab program", "{")
 _JSON = {str: "string", Path: "string", int: "integer", float: "number"}
@@ -98,7 +111,22 @@ class VerbTool:
     @property
     def description(self) -> str:
         """The verb's help."""
-        return "\n\n".join(" ".join(part.split()) for part in help_of(self.verb).strip().split("\n\n"))
+        parts = help_of(self.verb).strip().split("\n\n")
+        return self.in_arguments("\n\n".join(" ".join(part.split()) for part in parts))
+
+    def in_arguments(self, text: str) -> str:
+        """Return *text*, which is meant for the command line, with arguments of this tool instead of options.
+
+        Commands are not changed.
+        """
+        fields = self._fields.items()
+        names = {name: f"`{argument}`" for argument, field in fields for name in field.names}
+        names |= {field.option.metavar or "": argument for argument, field in fields if not field.names}
+
+        def argument(found: re.Match[str]) -> str:
+            return found[0] if found["command"] else names.get(found["name"], found[0])
+
+        return _COMMAND_OR_NAME.sub(argument, _STDIN.sub("", text))
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -124,7 +152,9 @@ class VerbTool:
             key: value for key, value in (("minimum", option.min), ("maximum", most)) if value is not None
         }
         schema = {"type": "array", "items": one} if field.is_several else one
-        schema["description"] = option.help + _text_instead(field)
+        schema["description"] = _TAKES.get(option.metavar or "") or (
+            self.in_arguments(option.help) + _text_instead(field)
+        )
         if not field.required and field.default not in (None, ()):
             schema["default"] = field.default if most is None else min(field.default, most)
         return schema
@@ -164,6 +194,12 @@ class VerbTool:
             else:
                 for word in taken:
                     words += [f"{field.names[-1]}={word}"] if word[:1] == "-" else [field.names[-1], word]
+        for name, field in self._fields.items():
+            # A log has no other source here: standard input is the connection.
+            is_source = field.option.metavar == _LOG and "errno" not in given
+            if not given.get(name) and (field.required or is_source):
+                several = "[...], an array of words" if field.is_several else "a word"
+                raise Misuse(f"{name} is missing: send {several}")
         dashes = ["--"] if any(word[:1] == "-" for word in named) else []
         return ToolCall((*words, *dashes, *named), texts.by_name, on_kernel)
 
@@ -309,9 +345,7 @@ def _reason_against(field: OptionField, grants: Grants) -> str:
 def _text_instead(field: OptionField) -> str:
     """Return what the description of an argument adds to the option's help: the text replaces the file."""
     metavar = field.option.metavar
-    if metavar == _PROGRAM:
-        return " Here: a name, a pattern or @all, or a program's text."
-    if field.forms == (Path,) or metavar in (_LOG, _POLICY):
+    if field.forms == (Path,) or metavar == _POLICY:
         return " Here: the text itself."
     if metavar in _MACHINES:
         return " Here: without files."

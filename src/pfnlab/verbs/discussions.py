@@ -115,9 +115,9 @@ class PostedReviewRequest(Request, frozen=True, kw_only=True):
     """
 
     number: Annotated[
-        str | None,
-        Option("Number of a thread (T2) or a defect (R11). Default: all.", "ROW", positional=True),
-    ] = None
+        tuple[str, ...],
+        Option("Number of a thread (T2) or a defect (R11). Default: all.", "NUMBER", positional=True),
+    ] = ()
     seconds: Annotated[
         float, SECONDS._replace(help="Time limit of each review, in seconds.", metavar="S")
     ] = 60
@@ -139,4 +139,6 @@ def perform_review(request: PostedReviewRequest, say: Say) -> Iterator[PostedRev
         jobs = request.jobs or processors()
         return review(*models, seconds=request.seconds, jobs=jobs, enough=enough)
 
-    yield review_rows(posted_rows(request.number), reviewed, request.seconds)
+    rows = [row for number in request.number or (None,) for row in posted_rows(number)]
+    # A defect and its thread may both be named.
+    yield review_rows(list(dict.fromkeys(rows)), reviewed, request.seconds)

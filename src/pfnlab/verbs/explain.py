@@ -1,10 +1,10 @@
 """Explain kernel log lines about cache modes, reservations and device memory.
 
-Takes a file, standard input (-), or a line in quotes: a whole dmesg, a mail, or any pasted text. The first
+Takes a whole dmesg, a mail, or any pasted text (a file, a line in quotes, or - for standard input). The first
 line of the answer says whether you need to do anything. Lists from one machine (pat_memtype_list,
 /proc/iomem, lspci -vv, maps) are combined, whether in one text, several files or a folder. With --errno,
-explain a failed call: `--errno EINVAL mmap resource0`. Exit code 1: the lists show a problem. Exit code 3: no
-line was understood, or the lists are not conclusive.
+explain a failed call. Exit code 1: the lists show a problem. Exit code 3: no line was understood, or the
+lists are not conclusive.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ExplainRequest(Request, frozen=True, kw_only=True):
     ] = ()
     errno: Annotated[
         str | None,
-        Option("Errno of a failed call, followed by the call and its file: mmap resource0.", "ERRNO"),
+        Option("Errno of a failed call, the call and its file: EINVAL mmap resource0.", "ERRNO"),
     ] = None
     kernel: Annotated[
         str | None, Option("Kernel version, if the lines do not name it, e.g. 6.1.85.", "VERSION")
@@ -57,7 +57,9 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
 
         released_kernel(request.kernel)
     if request.errno is not None:
-        yield explained_errno(request.errno, request.words, request.kernel or "")
+        # In quotes, or from another program, all of it is one word.
+        name, *call = request.errno.split() or [request.errno]
+        yield explained_errno(name, (*call, *request.words), request.kernel or "")
         return
     paths = _paths(request.words)
     if paths is None:

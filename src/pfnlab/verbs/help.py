@@ -32,7 +32,7 @@ class HelpRequest(Request, frozen=True, kw_only=True):
         ),
     ] = ()
     schema: Annotated[
-        bool, Option("Print the JSON Schema of a command's --json output, e.g. run or kernels meet.")
+        bool, Option("Print the JSON Schema of a command's JSON results, e.g. run or kernels meet.")
     ] = False
     completion: Annotated[str | None, Option("Print the completion script for a shell.", "bash|zsh|fish")] = (
         None

@@ -170,10 +170,11 @@ def _reviewed(
     tree, guests = request.tree, request.jobs or processors()
     name = tree.name or tree.resolve().name or str(tree)
     with ExitStack() as machines:
-        kernels = []
-        for label, files in ((name, ()), (f"{name} with the patch", request.patch)):
-            with working(f"building {label}"):
-                kernels.append(kernel_of_tree(tree, files, request.config, like, say))
+        # The patch first: if it does not apply, nothing is built.
+        with working(f"building {name} with the patch"):
+            tried = kernel_of_tree(tree, request.patch, request.config, like, say)
+        with working(f"building {name}"):
+            untouched = kernel_of_tree(tree, (), request.config, like, say)
         base, patched = (
             machines.enter_context(
                 QemuMachine(
@@ -186,7 +187,7 @@ def _reviewed(
                     say=say,
                 )
             )
-            for one in kernels
+            for one in (untouched, tried)
         )
         reviewing = f"reviewing {name} with the patch"
         with working(reviewing) as work:
@@ -202,7 +203,7 @@ def _reviewed(
                 like,
                 seconds=request.seconds,
                 tree=str(tree) if tree.name else name,
-                built=kernels[1].says,
+                built=tried.says,
                 patches=patches,
                 done=count,
             )

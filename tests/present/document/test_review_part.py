@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import msgspec
+from for_each import for_each
 
 from pfnlab.base.result import Outcome
 from pfnlab.checker.review.review_result import OperationCost, ReviewResult, ReviewStage
@@ -108,3 +109,29 @@ def test_a_cut_core_is_not_an_all_clear() -> None:
         "undecided, because the core questions were cut short; so far no difference"
         in terminal(part(cut)).splitlines()[0]
     )
+
+
+@for_each(
+    ("asked", "says"),
+    [
+        (
+            0,
+            (
+                "asked: 12 states of sequences, 0 pairs concurrently, also in unfinished parts",
+                "core, 0 of 19 parts finished",
+            ),
+        ),
+        (19, ("asked: 12 states of sequences, 0 pairs concurrently", "")),
+    ],
+)
+def test_a_cut_stage_counts_its_finished_parts(asked: int, says: tuple[str, str]) -> None:
+    """States that were compared in the others are among those asked."""
+    stages = (ReviewStage("pairs in a row", True, asked, 19),)
+    content = msgspec.structs.replace(sample(), stages=stages, states=12, schedules=0)
+
+    lines = terminal(part(content)).splitlines()
+
+    assert says[0] in lines
+    assert [f"cut: pairs in a row ({says[1]})"] * bool(says[1]) == [
+        line for line in lines if line[:3] == "cut"
+    ]

@@ -125,7 +125,7 @@ class ReviewStage(msgspec.Struct, frozen=True):
 
     :param name: its subject
     :param core: whether the review is incomplete without it
-    :param asked: the number of pieces that were run
+    :param asked: the number of pieces that were finished; one that was cut may have compared states
     :param planned: the number of pieces in total
     """
 

@@ -178,9 +178,11 @@ def _changes(content: ReviewResult) -> Iterator[Block]:
 
 def _scope_lines(content: ReviewResult) -> Iterator[str]:
     pairs = number_of(content.schedules, "pair")
-    yield f"asked: {content.states:,} states of sequences, {pairs} concurrently"
+    # A part that was cut counts as unfinished, whatever it compared until then.
+    unfinished = ", also in unfinished parts" if content.cut else ""
+    yield f"asked: {content.states:,} states of sequences, {pairs} concurrently{unfinished}"
     for stage in content.stages:
         if stage.asked < stage.planned:
             core = "core, " if stage.core else ""
-            yield f"cut: {stage.name} ({core}{stage.asked:,} of {stage.planned:,})"
+            yield f"cut: {stage.name} ({core}{stage.asked:,} of {stage.planned:,} parts finished)"
     yield from (f"no rule: {reason} ({count:,} left out)" for reason, count in content.left_out.items())
