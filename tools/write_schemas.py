@@ -110,6 +110,9 @@ def _described(struct: type[msgspec.Struct], part: dict[str, Any]) -> dict[str, 
     for field in msgspec.structs.fields(struct):
         key = keys[field.encode_name]
         key.pop("default", None)
+        # msgspec 0.23 also refers to the type of keys; older releases name only the limits of texts.
+        if "$ref" in key.get("propertyNames", {}):
+            del key["propertyNames"]
         if key.pop("always", False):
             part["required"].append(field.encode_name)
         if field.name in says:

@@ -56,7 +56,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Sight:
-    """What can be observed in a machine's guests.
+    """The means of observing a machine's guests.
 
     :param lens: whether the guest's memory can be read
     :param demanded: whether a kernel that the lens cannot read is an error

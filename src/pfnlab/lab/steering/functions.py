@@ -11,7 +11,7 @@ from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
 from pfnlab.lab.vm.probes import address_of
-from pfnlab.programs.lang.ops import Mmap, Op, Program
+from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _NAMES = {
 
 #: Functions on the way from an operation to one that a kernel may have inlined there: the stock 6.18 has
 #: no call of __pte_alloc where remap_pfn_range makes page tables.
-_CALLERS: dict[tuple[type, str], str] = {(Mmap, "__pte_alloc"): "remap_pfn_range"}
+_CALLERS = {("mmap", "__pte_alloc"): "remap_pfn_range"}
 
 _DRIVER = "pfnlab_driver"
 _VFIO = "vfio_pci_core"
@@ -91,7 +91,7 @@ class Functions:
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
             function = self.kernel_name(op.fail.function) or op.fail.function
-            caller = _CALLERS.get((type(op.call), op.fail.function))
+            caller = _CALLERS.get((str(type(op.call).__struct_config__.tag), op.fail.function))
             return Injection(function, returns, pid, op.fail.nth, op.fail.inside, caller)
         name = None if op.skip is None else self.kernel_name(op.skip.function)
         if op.skip is None or name is None:

@@ -138,7 +138,7 @@ def program_hash(program: Program) -> str:
 def _decoded(content: bytes, source: str) -> dict[str, Any]:
     """The fields in a JSON object."""
     try:
-        fields = msgspec.json.decode(content)
+        fields = msgspec.json.decode(content.decode("utf-8"))
     except msgspec.DecodeError as error:
         message = str(error)
         line = column = 0
