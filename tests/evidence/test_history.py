@@ -23,8 +23,9 @@ PROGRAMS = sorted(HISTORY.glob("*.pfn"))
 #: What is compared, in the order in which a difference is named.
 FIELDS = ("result", "log", "book", "value", "flushes", "ptes", "vmas")
 
-#: Commits no program can tell: a protection no file here asks for, two without which the kernel ends, two of
-#: which one makes it end and one ends that, and three of a window between an entry and its lock, which schedules alone reach (test_race_lives.py).
+#: Commits no program can tell: a protection no file here asks for, two without which the kernel ends, one
+#: with which it ends and one that repairs that, and three of a window between an entry and its lock, which
+#: schedules alone reach (test_race_lives.py).
 NO_PROGRAM = {
     *("ed1a7814036c", "6a45ece4c9af", "909290786ea3", "77de62ad3de3", "c69df06e4e26"),
     *("6da8e9634bb7", "ffef67b93aa3", "3b89863c3fa4"),
