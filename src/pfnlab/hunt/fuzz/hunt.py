@@ -213,7 +213,7 @@ class Hunt:
             elif self._goes_on(reason):
                 asked.append((number, AskedProgram(program, levels[0], {}, reason)))
             # Replaced if kernels run it.
-            runs.append({} if reason is None else {levels[0]: weigh(program, first)})
+            runs.append({} if reason is None else {levels[0]: weigh(program, first, agreed=self._agreed)})
         answers = self.machines.weighed([one for _, one in asked], self._weigh)
         for (number, one), answer in zip(asked, answers, strict=True):
             runs[number][one.look] = answer
