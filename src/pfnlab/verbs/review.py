@@ -58,9 +58,9 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult | PatchRe
         yield _of_patch(request)
     elif request.design is not None:
         if _is_patch(request.design):
-            from pfnlab.base.inert import shell_path
+            from pfnlab.base.inert import shell_word
 
-            option = f"--patch {shell_path(request.design)}"
+            option = f"--patch {shell_word(request.design)}"
             raise Misuse(f"{request.design} is not a DESIGN: to review a patch, write {option}")
         yield _of_design(request, request.design, say)
     else:
