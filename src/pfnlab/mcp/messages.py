@@ -1,7 +1,7 @@
 """The client's messages, one a line; a line that is not a message gets an error.
 
 The SDK only logs such a line, and the client would wait for ever. The answer has the id of the request, so
-that the client finds it, or null if there is none to be read.
+that the client finds it, or null if no id can be read.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _members(text: str) -> dict[str, Any]:
 
 
 def _found(begin: str, end: str) -> object:
-    """Return the id in an object with these ends; None if there is none."""
+    """Return the id in an object with these ends; None without one."""
     found = _ID_FIRST.match(begin) or _ID_LAST.search(end)
     return json.loads(found[1]) if found else None
 

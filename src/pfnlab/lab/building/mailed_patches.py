@@ -13,9 +13,12 @@ from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from pathlib import Path
 
+import msgspec
+
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, Unreadable, log_pieces
 from pfnlab.base.inert import visible_name
+from pfnlab.base.result import Count
 from pfnlab.base.units import size_text
 from pfnlab.kernel.functions.known_functions import functions_beginning
 
@@ -71,17 +74,16 @@ class CallChange:
     files: dict[str, None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class UnplacedHunk:
+class UnplacedHunk(msgspec.Struct, frozen=True):
     """A hunk with changed code of which the patch does not say to which function it belongs.
 
-    :ivar file: its file
-    :ivar line: its first line in the file before the change
-    :ivar why: what its header and context say instead
+    :param file: its file
+    :param line: its first line in the file before the change
+    :param why: what its header and context say instead
     """
 
     file: str
-    line: int
+    line: Count
     why: str
 
 

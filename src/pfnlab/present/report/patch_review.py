@@ -26,7 +26,7 @@ from pfnlab.kernel.functions.known_functions import (
     kernel_functions,
 )
 from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.lab.building.mailed_patches import MailedPatches
+from pfnlab.lab.building.mailed_patches import MailedPatches, UnplacedHunk
 from pfnlab.present.report.function_lines import named_bug, releases_of, titled_rule
 from pfnlab.present.report.patch_series import SeriesSource, named_series
 from pfnlab.present.report.rule_texts import rules_naming
@@ -125,19 +125,6 @@ class OtherChange(msgspec.Struct, frozen=True, kw_only=True):
     same_name_in: str
 
 
-class HunkWithoutFunction(msgspec.Struct, frozen=True, kw_only=True):
-    """A hunk of which the patch does not say to which function it belongs.
-
-    :param file: its file
-    :param line: its first line in the file before the change
-    :param why: what its header and context say instead
-    """
-
-    file: str
-    line: Count
-    why: str
-
-
 class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-review/1"):
     """The rules, bugs and questions for the functions that a mailed patch touches.
 
@@ -163,7 +150,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     functions: tuple[TouchedFunction, ...]
     others: Count
     changes: tuple[OtherChange, ...]
-    unplaced: tuple[HunkWithoutFunction, ...]
+    unplaced: tuple[UnplacedHunk, ...]
     rows: tuple[PostedDefectRow, ...]
     questions: tuple[AskedProperty, ...]
     series: str
@@ -200,9 +187,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             functions=tuple(_of(one, _how(one, found), series) for one in touched),
             others=len([one for one in changes if one.kind == "function"]),
             changes=changes,
-            unplaced=tuple(
-                HunkWithoutFunction(file=one.file, line=one.line, why=one.why) for one in found.unplaced
-            ),
+            unplaced=tuple(found.unplaced),
             rows=rows,
             questions=tuple(_questions(touched)),
             series=series,
