@@ -183,7 +183,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_REFUSED_FORK, _refused_fork),
         (_LOOKED_UP, _looked_up),
         # A piece that lies inside the hole is not reserved again, so the copy gets another mode.
-        (_HOLE, lambda c: c.tracker(*_WHOLE_VMAS) and c.device("isa") and c.cut),
+        (_HOLE, lambda c: c.tracker(*_WHOLE_VMAS) and c.cut_by_call("isa")),
     ),
     "memory_off": (
         (_UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),

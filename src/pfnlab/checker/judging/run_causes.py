@@ -296,8 +296,11 @@ class Causes:
 
     def _cut_unseen(self) -> bool:
         """True if a call may have split a VMA, and VMAs were not observed after every step."""
-        if all(step.vmas is not None for step in self._steps):
-            return False
+        return any(step.vmas is None for step in self._steps) and self.cut_by_call()
+
+    def cut_by_call(self, kind: str | None = None) -> bool:
+        """True if a call may have split a VMA, of a device of that *kind* if given."""
+        devices = {device.name for device in self._program.devices if kind in (None, device.kind)}
         mapped: list[Span] = []
         for op in self._ops:
             call = op.call
@@ -305,7 +308,12 @@ class Causes:
             parts = list(_parts_changed(call))
             if any(old.meets(part) and not part.contains(old) for part in parts for old in mapped):
                 return True
-            if isinstance(call, ops.Mmap | ops.Mremap):
+            counts = kind is None or (
+                call.source.name in devices
+                if isinstance(call, ops.Mmap)
+                else isinstance(call, ops.Mremap) and any(old.meets(call.span) for old in mapped)
+            )
+            if counts and isinstance(call, ops.Mmap | ops.Mremap):
                 mapped.append(_target(call))
         return False
 
