@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import quopri
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,11 +122,38 @@ def test_a_series_has_the_lines_of_its_mails(tmp_path: Path) -> None:
     assert (4, 2) == (patch.added, patch.removed)
 
 
+def _encoded(encoding: str) -> str:
+    """The mail, as a mail program may write it."""
+    head, _, body = _MAIL.partition("\n\n")
+    plain = body.encode()
+    coded = quopri.encodestring(plain) if encoding == "quoted-printable" else base64.encodebytes(plain)
+    return f"{head}\nContent-Transfer-Encoding: {encoding}\n\n{coded.decode()}"
+
+
 @for_each("encoding", ["quoted-printable", "BASE64"])
-def test_an_encoded_mail_is_refused(tmp_path: Path, encoding: str) -> None:
-    """patch(1) would apply the encoded lines; the message says what decodes them."""
-    with pytest.raises(Misuse, match=f"is a mail in {encoding}, .*save it with `b4 am`"):
-        _read(tmp_path, _MAIL.replace("Subject:", f"Content-Transfer-Encoding: {encoding}\nSubject:"))
+def test_an_encoded_mail_is_read_like_a_plain_one(tmp_path: Path, encoding: str) -> None:
+    """What patch(1) gets is its text."""
+    found, plain = _read(tmp_path, _encoded(encoding)), _read(tmp_path, _MAIL)
+
+    assert (plain.titles, plain.files, plain.added) == (found.titles, found.files, found.added)
+    assert _DIFF.encode() in found.content
+
+
+def test_a_plain_file_is_not_changed(tmp_path: Path) -> None:
+    """Byte for byte, with the mails of a series: the name of a built kernel depends on it."""
+    assert _SERIES.encode() == _read(tmp_path, _SERIES).content
+
+
+def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path) -> None:
+    """And says so: the file itself has others."""
+    fault = (
+        _encoded("base64").partition("\n\n")[0]
+        + "\n\n"
+        + base64.encodebytes(_DIFF.replace("-1,3", "-1,9").encode()).decode()
+    )
+
+    with pytest.raises(Misuse, match=r"a\.patch, decoded:6: the hunk says 9 lines before"):
+        _read(tmp_path, fault)
 
 
 @for_each("text", ["", "\n"])

@@ -1,5 +1,6 @@
 """The copy a build works in: patched, put back, brought up to date, and the user's tree untouched."""
 
+import base64
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,15 @@ def test_the_copy_has_the_files(tree: Path) -> None:
 def test_a_patch_changes_the_copy(tree: Path, tmp_path: Path) -> None:
     """A patch is applied to the copy."""
     assert "int patched;" in memory(copy(tree, patch(tmp_path)))
+
+
+@pytest.mark.target("building")
+def test_an_encoded_mail_changes_the_copy(tree: Path, tmp_path: Path) -> None:
+    """What its text says is applied, not its letters."""
+    coded = base64.encodebytes(PATCH.encode()).decode()
+    mail = f"Subject: one\nContent-Transfer-Encoding: base64\n\n{coded}"
+
+    assert "int patched;" in memory(copy(tree, patch(tmp_path, mail)))
 
 
 @pytest.mark.target("building")

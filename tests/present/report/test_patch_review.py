@@ -233,32 +233,6 @@ def test_the_command_says_with_what_the_kernel_is_compared(tmp_path: Path, trail
 
 
 @for_each(
-    ("headers", "says"),
-    [
-        (
-            "Content-Transfer-Encoding: quoted-printable\n",
-            "cannot read a mail in quoted-printable: save it with",
-        ),
-        (
-            'Content-Type: multipart/mixed; boundary="b"\n',
-            "cannot read a mail with attachments: save it with",
-        ),
-        ("Content-Transfer-Encoding: 8bit\n", ""),
-    ],
-)
-def test_a_mail_that_the_command_would_refuse_has_the_way_to_a_plain_one(
-    tmp_path: Path, headers: str, says: str
-) -> None:
-    """Above the command, which then takes the file that `b4 am` or `git format-patch` writes."""
-    change = diff("mm/mmap.c", "void unmap_region(void)", "+\tone();")
-    part = "--b\nContent-Type: text/plain\n\n" if "multipart" in headers else ""
-    text = str(of(tmp_path, f"Subject: one\n{headers}\n{part}{change}"))
-
-    assert says in " ".join(text.split())
-    assert bool(says) == ("`git format-patch`" in text)
-
-
-@for_each(
     ("tag", "bugs", "elsewhere"),
     [
         ("[PATCH 6.1.y]", "A06 partial-munmap", "A09 untrack-at-unmap-only"),

@@ -1,47 +1,33 @@
-"""Mailed patches: `git format-patch`, an mbox as b4 saves it, or a bare diff.
+"""Mailed patches: which functions and structures they change and call.
 
-Nothing is applied, so a patch may be incomplete. A mailbox is read mail by mail, in bounded memory.
+Nothing is applied, so a patch may be incomplete.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email import message_from_bytes
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from pathlib import Path
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.files import MOST_RECORDED, Unreadable, log_pieces
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import Count
-from pfnlab.base.units import size_text
 from pfnlab.kernel.functions.known_functions import functions_beginning
+from pfnlab.lab.building.mails import Mail, mails_in
 
-#: The most subjects and names that are kept of a mailbox, and the longest subject.
-MOST_SUBJECTS, MOST_NAMES, _MOST_SUBJECT = 100, 10_000, 300
+#: The most subjects and names that are kept of a mailbox.
+MOST_SUBJECTS, MOST_NAMES = 100, 10_000
 
 #: The most files that are kept of a name.
 _MOST_FILES = 10
-
-#: The largest mail, in bytes; a bare diff may be as large as the file.
-MOST_MAIL = 16 << 20
 
 #: The longest line of which calls are read, in bytes: no line of a kernel source is longer.
 _MOST_CODE = 1000
 
 #: A trailer of this project's patches: the policy that a patch implements, and the package it applies to.
 TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
-#: A mail, or a part of one, that patch(1) cannot read.
-ENCODED = re.compile(
-    rb"^Content-Transfer-Encoding: *(quoted-printable|base64)\s*?$", re.IGNORECASE | re.MULTILINE
-)
-_MAIL = re.compile(rb"From \S+ ")
-_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
 _FILE = re.compile(rb"(?:\+\+\+|---) (?:[^/\s]+/)?(\S+)")
 _CALL = re.compile(rb"\b([a-zA-Z_]\w{2,99})\s*\(")
@@ -101,8 +87,6 @@ class MailedPatches:
     :ivar unplaced: the hunks that belong to no function, as far as the patch says
     :ivar files: the files changed
     :ivar policies: their ``Policy:`` trailers
-    :ivar not_plain: why patch(1) cannot apply a mail unchanged: ``in base64``, ``with attachments``; or
-        empty
     :ivar bases: their ``Base:`` trailers, e.g. ``linux-source-7.2 7.2.13-1``
     """
 
@@ -117,7 +101,6 @@ class MailedPatches:
     files: dict[str, None] = field(default_factory=dict)
     policies: dict[str, None] = field(default_factory=dict)
     bases: dict[str, None] = field(default_factory=dict)
-    not_plain: str = ""
 
 
 def read_mailed(*paths: Path | None) -> MailedPatches:
@@ -135,8 +118,8 @@ def read_mailed(*paths: Path | None) -> MailedPatches:
 
 def _read_file(found: MailedPatches, path: Path | None) -> None:
     before, is_empty = found.patches, True
-    for mail in _mails(path):
-        is_empty = is_empty and not mail.strip()
+    for mail in mails_in(path):
+        is_empty = is_empty and not mail.text.strip()
         _read_mail(found, mail)
     if found.patches == before:
         name = "standard input" if path is None else visible_name(path)
@@ -148,53 +131,14 @@ def _read_file(found: MailedPatches, path: Path | None) -> None:
         )
 
 
-def _mails(path: Path | None) -> Iterator[bytes]:
-    """Yield each mail of a mailbox, without the line "From " before it; a bare diff is one mail."""
-    name = Path("standard input") if path is None else path
-    size, rest, mail = 0, b"", bytearray()
-    for piece in log_pieces(path, "patch"):
-        size += len(piece)
-        if size > MOST_RECORDED:
-            raise Unreadable(name, f"it is larger than {size_text(MOST_RECORDED)}: give single patches")
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if _MAIL.match(line):
-                yield bytes(mail)
-                mail.clear()
-                continue
-            mail += line + b"\n"
-            if len(mail) > MOST_MAIL and _HEADER.match(mail):
-                most = size_text(MOST_MAIL)
-                raise Unreadable(name, f"a mail in it is larger than {most}: give its patch without the mail")
-    yield bytes(mail + rest)
-
-
-def _read_mail(found: MailedPatches, raw: bytes) -> None:
-    """Read one mail, with all its parts that are text, or a bare diff."""
-    subject, texts, has_parts = "", [raw], False
-    if _HEADER.match(raw):
-        try:
-            mail = message_from_bytes(raw)
-            parts = [part for part in mail.walk() if part.get_content_maintype() == "text"]
-            texts = [payload for part in parts if isinstance(payload := part.get_payload(decode=True), bytes)]
-        except RecursionError:
-            raise Misuse(
-                "a mail has too many parts inside one another: give its patch without the mail"
-            ) from None
-        subject = decoded_subject(str(mail.get("Subject", "")))
-        if encoded := ENCODED.search(raw):
-            found.not_plain = f"in {encoded[1].decode().lower()}"
-        has_parts = mail.is_multipart()
+def _read_mail(found: MailedPatches, mail: Mail) -> None:
     reader = _HunkReader(found)
-    for text in texts:
-        for line in text.split(b"\n"):
-            reader.take(line.removesuffix(b"\r"))
+    for line in mail.text.split(b"\n"):
+        reader.take(line.removesuffix(b"\r"))
     if reader.has_change:
-        if has_parts and not found.not_plain:
-            found.not_plain = "with attachments"
         found.patches += 1
-        if subject and len(found.subjects) < MOST_SUBJECTS:
-            found.subjects.append(subject)
+        if mail.subject and len(found.subjects) < MOST_SUBJECTS:
+            found.subjects.append(mail.subject)
 
 
 class _HunkReader:
@@ -390,12 +334,3 @@ def series_of_package(package: str) -> str:
     """The series of a source package (``linux-source-7.2``), or ""."""
     name, _, series = package.partition("linux-source-")
     return "" if name else series
-
-
-def decoded_subject(written: str) -> str:
-    """The subject of a mail in plain text, on one line and cut off at 300 characters."""
-    text = " ".join(written[: 4 * _MOST_SUBJECT].split())
-    try:
-        return str(make_header(decode_header(text)))[:_MOST_SUBJECT]
-    except (HeaderParseError, LookupError, UnicodeError, ValueError):
-        return text[:_MOST_SUBJECT]

@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.files import MOST_RECORDED, check_regular, read_bytes
+from pfnlab.base.files import MOST_RECORDED, check_regular
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.mailed_patches import ENCODED, TRAILER, decoded_subject, series_of_package
+from pfnlab.lab.building.mailed_patches import TRAILER, series_of_package
+from pfnlab.lab.building.mails import MAIL_BEGINS, decoded_subject, mails_in
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _SUBJECT = re.compile(r"Subject: *(.*)")
 _BRACKET = re.compile(r"\[[^]]*\] *")
-# The line that git and b4 put before each mail of a mailbox.
-_MAIL_BEGINS = re.compile(r"From \S+ .*\d\d:\d\d:\d\d \d{4}")
 # Mail headers other than the subject.
 _MAIL = re.compile(r"From |(?:From|Date|To|Cc|Message-ID|MIME-Version|Content-[A-Za-z-]+): ", re.IGNORECASE)
 _NOTHING = "/dev/null"
@@ -37,10 +36,12 @@ class PatchFile:
     :ivar files: the files it changes, creates or removes, relative to the top of the tree, each listed once,
         in patch order
     :ivar added: the number of lines it adds; *removed*: the number it removes
+    :ivar content: what patch(1) reads: the file, its mails decoded
     :ivar reverse: whether it is to be applied in reverse
     """
 
     path: Path
+    content: bytes
     titles: tuple[str, ...]
     policy: str
     base_package: str
@@ -60,22 +61,18 @@ class PatchFile:
 def read_patch(path: Path) -> PatchFile:
     """Read the patch in the file *path*.
 
-    :raises Misuse: if the file cannot be read, has no unified diff, is an encoded mail, has a hunk whose
-        length is wrong, or would change a file outside the tree
+    :raises Misuse: if the file cannot be read, has no unified diff, has a hunk whose length is wrong, or
+        would change a file outside the tree
     """
-    # The file is read several times, once by patch(1).
+    # The file is read several times.
     check_regular(path, "patch", MOST_RECORDED)
-    content = read_bytes(path, "patch", MOST_RECORDED)
     name = visible_name(path)
-    if encoded := ENCODED.search(content):
-        raise Misuse(
-            f"{name} is a mail in {encoded[1].decode()}, which patch(1) cannot read: save it with "
-            "`b4 am`, or use `git format-patch`"
-        )
-    text = content.decode(errors="replace")
-    if not text.strip():
+    mails = list(mails_in(path))
+    content = b"".join(mail.text for mail in mails)
+    if not content.strip():
         raise Misuse(f"{name} is empty: it has no patch")
-    diff = _Diff(path, text.split("\n"))
+    read = f"{name}, decoded" if any(mail.is_decoded for mail in mails) else name
+    diff = _Diff(read, content.decode(errors="replace").split("\n"))
     files = tuple(dict.fromkeys(diff.files()))
     if not diff.heads:
         raise Misuse(
@@ -90,6 +87,7 @@ def read_patch(path: Path) -> PatchFile:
     package, _, version = fields.get("Base", "").partition(" ")
     return PatchFile(
         path,
+        content,
         tuple(filter(None, map(_title, diff.heads))),
         ",".join(policies),
         package,
@@ -124,8 +122,8 @@ class _Diff:
     :ivar heads: the lines above each diff that begins the file, or a mail in it
     """
 
-    def __init__(self, path: Path, lines: list[str]) -> None:
-        self._path, self._lines, self._at = path, lines, 0
+    def __init__(self, name: str, lines: list[str]) -> None:
+        self._name, self._lines, self._at = name, lines, 0
         self.heads: list[list[str]] = []
         self.added = self.removed = 0
 
@@ -134,7 +132,7 @@ class _Diff:
         head: list[str] | None = []
         while self._at < len(self._lines):
             line = self._lines[self._at]
-            if _MAIL_BEGINS.fullmatch(line):
+            if MAIL_BEGINS.match(line.encode()):
                 # A mail without a diff, e.g. the cover letter, has no head.
                 head = []
             elif head is not None:
@@ -198,7 +196,7 @@ class _Diff:
         return name
 
     def _wrong(self, what: str, at: int | None = None) -> Misuse:
-        return Misuse(f"{self._path}:{(self._at if at is None else at) + 1}: {what}")
+        return Misuse(f"{self._name}:{(self._at if at is None else at) + 1}: {what}")
 
 
 #: The folder of patches that each remove a commit: next to ``src`` in a checkout, inside the package in a

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,11 +72,14 @@ class WorkTree:
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)
-            command = [
-                *("patch", "-p1", "-f", "-F0", "--no-backup-if-mismatch", "-r", "-"),
-                *("-i", str(patch.path.absolute()), *["-R"] * patch.reverse),
-            ]
-            answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
+            with tempfile.NamedTemporaryFile() as plain:
+                plain.write(patch.content)
+                plain.flush()
+                command = [
+                    *("patch", "-p1", "-f", "-F0", "--no-backup-if-mismatch", "-r", "-"),
+                    *("-i", plain.name, *["-R"] * patch.reverse),
+                ]
+                answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
             if answer.returncode:
                 self._put_back()
                 raise Undecided(

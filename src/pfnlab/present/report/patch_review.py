@@ -140,7 +140,6 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     :param series_from: ``base``: the patches' line ``Base:``; ``subject``: the brackets of a subject, e.g.
         ``[PATCH 6.12.y]``; ``guess``: the newest confirmed series that has the functions
     :param policies: the policies that the patches say they implement
-    :param not_plain: why the command refuses the file: ``in base64``, ``with attachments``; or empty
     :param command: the command that builds the patches, and compares the kernel with the model of their
         policies, or with the kernel without them
     """
@@ -156,7 +155,6 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     series: str
     series_from: SeriesSource
     policies: tuple[str, ...]
-    not_plain: str
     command: str
 
     @classmethod
@@ -193,7 +191,6 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             series=series,
             series_from=source,
             policies=tuple(found.policies),
-            not_plain=found.not_plain,
             command=shell_line(
                 ("pfnlab", "try", series, *(word for name in names for word in ("--patch", name)))
             ),
@@ -250,11 +247,6 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             else "Build the tree with and without it, and compare the two kernels"
         )
         yield ""
-        if self.not_plain:
-            yield from wrapped(
-                f"patch(1) cannot read a mail {self.not_plain}: save it with `b4 am`, or apply it with "
-                "`git am` and write it with `git format-patch`. Give that file to this command."
-            )
         yield from wrapped(f"{compared}:")
         yield f"  {self.command}"
         if self.series_from == "guess":
