@@ -12,9 +12,9 @@ from having import NEW, OLD, bootable
 
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.checker.review.measured_operations import MeasuredOperation
-from pfnlab.checker.review.review_result import CostKind, OperationCost
+from pfnlab.checker.review.review_result import OperationCost
 from pfnlab.hunt.meeting import measured_costs as measuring
-from pfnlab.hunt.meeting.measured_costs import KernelCounts, compared, kernel_counts, measured_costs
+from pfnlab.hunt.meeting.measured_costs import KernelCounts, Measured, compared, kernel_counts, measured_costs
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import counting_guest
@@ -37,7 +37,7 @@ def two_operations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def counted(*runs: dict[str, int]) -> KernelCounts:
     """A kernel in which these functions were counted in a munmap."""
-    return KernelCounts({("instructions", "munmap"): list(runs)}, {})
+    return KernelCounts({Measured("instructions", "munmap"): list(runs)}, {})
 
 
 def cost(base: KernelCounts, design: KernelCounts) -> OperationCost:
@@ -82,7 +82,7 @@ def test_a_difference_that_no_ratio_shows_is_equal() -> None:
 @pytest.mark.parametrize(("design", "differs"), [((4, 2, 3, 4), False), ((3, 4, 4, 4), True)])
 def test_the_median_number_of_interrupts_counts(design: tuple[int, ...], differs: bool) -> None:
     """Another cause may add one, and a processor that is just in the kernel may need none."""
-    key: tuple[CostKind, str] = ("interrupts", "munmap, 2 processors")
+    key = Measured("interrupts", "munmap", 2)
     base, patched = (
         KernelCounts({key: [{"": number} for number in numbers]}, {}) for numbers in ((3, 3, 3, 5), design)
     )
@@ -135,11 +135,11 @@ def test_every_operation_is_measured_several_times(monkeypatch: pytest.MonkeyPat
     found = measured(monkeypatch)
 
     assert {
-        ("instructions", "mmap"): 6,
-        ("instructions", "munmap"): 6,
-        ("interrupts", "munmap, 2 processors"): 6,
-        ("interrupts", "munmap, 4 processors"): 6,
-        ("interrupts", "munmap, 8 processors"): 6,
+        Measured("instructions", "mmap"): 6,
+        Measured("instructions", "munmap"): 6,
+        Measured("interrupts", "munmap", 2): 6,
+        Measured("interrupts", "munmap", 4): 6,
+        Measured("interrupts", "munmap", 8): 6,
     } == {key: len(runs) for key, runs in found.runs.items()}
 
 
@@ -156,7 +156,7 @@ def test_a_refused_operation_leaves_the_others(monkeypatch: pytest.MonkeyPatch) 
 
     assert ({"munmap": "the kernel refuses it"}, 6) == (
         found.failures,
-        len(found.runs["instructions", "mmap"]),
+        len(found.runs[Measured("instructions", "mmap")]),
     )
 
 

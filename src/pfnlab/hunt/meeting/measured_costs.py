@@ -36,18 +36,35 @@ LEAST = 0.005
 Runs = list[dict[str, int]]
 
 
-#: What is counted, the title of the operation, and a function that counts once.
-_Measurement = tuple[CostKind, str, Callable[[], dict[str, int]]]
+class Measured(NamedTuple):
+    """What is measured.
+
+    :param kind: what is counted
+    :param operation: the title of the operation
+    :param processors: the number on which a thread of the program runs; for instructions 1
+    """
+
+    kind: CostKind
+    operation: str
+    processors: int = 1
+
+    def __str__(self) -> str:
+        """The operation, with the processors if there are several."""
+        return self.operation + f", {self.processors} processors" * (self.processors > 1)
+
+
+#: What is measured, and a function that counts once.
+_Measurement = tuple[Measured, Callable[[], dict[str, int]]]
 
 
 class KernelCounts(NamedTuple):
     """The counts of one kernel.
 
-    :param runs: the runs of each operation, by what is counted and the operation's title
-    :param failures: the operations that have no counts, and why; an empty title: all that follow
+    :param runs: the runs of what was measured
+    :param failures: what has no counts, as text, and why; an empty text: all that follows
     """
 
-    runs: dict[tuple[CostKind, str], Runs]
+    runs: dict[Measured, Runs]
     failures: dict[str, str]
 
 
@@ -75,18 +92,18 @@ def kernel_counts(kernel: KernelImage, end: float) -> KernelCounts:
     found = KernelCounts({}, {})
     with closing(_measurements(kernel)) as measurements:
         try:
-            for kind, title, count in measurements:
+            for measured, count in measurements:
                 if time.monotonic() > end:
                     raise Undecided("the time was up")
-                if title not in found.failures:
+                if str(measured) not in found.failures:
                     try:
                         runs = [count() for _ in range(RUNS)]
                     except LostGuest:
                         raise
                     except Undecided as refusal:
-                        found.failures[title] = str(refusal)
+                        found.failures[str(measured)] = str(refusal)
                     else:
-                        found.runs.setdefault((kind, title), []).extend(runs)
+                        found.runs.setdefault(measured, []).extend(runs)
         except Undecided as error:
             found.failures[""] = str(error)
     return found
@@ -96,12 +113,12 @@ def _measurements(kernel: KernelImage) -> Generator[_Measurement]:
     for _ in range(ROUNDS):
         with CountingGuest(kernel) as guest:
             for one in measured_operations():
-                yield "instructions", one.title, partial(guest.instructions, one.program)
+                yield Measured("instructions", one.title), partial(guest.instructions, one.program)
     with CountingGuest(kernel, max(PROCESSORS)) as guest:
         for one in [one for one in measured_operations() if one.flushes] * ROUNDS:
             for processors in PROCESSORS:
-                title = f"{one.title}, {processors} processors"
-                yield "interrupts", title, partial(_interrupts, guest, one, processors)
+                measured = Measured("interrupts", one.title, processors)
+                yield measured, partial(_interrupts, guest, one, processors)
 
 
 def _interrupts(guest: CountingGuest, one: MeasuredOperation, processors: int) -> dict[str, int]:
@@ -114,23 +131,24 @@ def compared(base: KernelCounts, design: KernelCounts) -> MeasuredCosts:
     failed = {title for title, _ in failures}
     programs = {one.title: ops_text(one.program.ops) for one in measured_operations()}
     costs = (
-        _cost(kind, title, programs.get(title.partition(", ")[0], ""), runs, design.runs[kind, title])
-        for (kind, title), runs in base.runs.items()
-        if (kind, title) in design.runs and title not in failed
+        _cost(measured, programs[measured.operation], runs, design.runs[measured])
+        for measured, runs in base.runs.items()
+        if measured in design.runs and str(measured) not in failed
     )
     lines = (f"{title}: {reason}" if title else reason for title, reason in failures)
     return MeasuredCosts(tuple(costs), tuple(dict.fromkeys(lines)))
 
 
-def _cost(kind: CostKind, title: str, program: str, base: Runs, design: Runs) -> OperationCost:
-    functions = _apart(base, design) if kind == "instructions" else {}
+def _cost(measured: Measured, program: str, base: Runs, design: Runs) -> OperationCost:
+    kind, functions = measured.kind, dict[str, int]()
     if kind == "instructions":
+        functions = _apart(base, design)
         before = _least(base)
         after = before + sum(functions.values())
     else:
         before, after = (median_low(sum(run.values()) for run in runs) for runs in (base, design))
     more, fewer = (abs(after - before) >= LEAST * before and one for one in (after > before, after < before))
-    return OperationCost(kind, title, before, after, int(more), int(fewer), program, functions)
+    return OperationCost(kind, str(measured), before, after, int(more), int(fewer), program, functions)
 
 
 def _least(runs: Runs) -> int:

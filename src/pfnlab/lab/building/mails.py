@@ -98,7 +98,7 @@ def _read(begins: bytes, raw: bytes) -> Mail:
 
 
 def _text(part: Message) -> bytes | None:
-    """A part of a mail as kernel source is written: in UTF-8, lines that end in LF; None if it is not text."""
+    """A part of a mail as kernel source is: in UTF-8, with lines that end in LF; None if it is not text."""
     payload = part.get_payload(decode=True)
     if part.get_content_maintype() != "text" or not isinstance(payload, bytes):
         return None
