@@ -46,3 +46,16 @@ def test_no_program_is_asked_twice(questions: list[KernelQuestion]) -> None:
     texts = [program_text(one.program) for one in questions if one.stage < CORE]
 
     assert len(set(texts)) == len(texts)
+
+
+def test_a_mapping_that_is_flushed_in_its_middle_is_held_at_the_next_flush_too(
+    questions: list[KernelQuestion],
+) -> None:
+    """Those of counted pages, one of which was written; no other mapping."""
+    second = {
+        one.where
+        for one in questions
+        if any(op.hold is not None and op.hold.nth == 2 for op in one.program.ops)
+    }
+
+    assert {"a mixed map, alone", "counted pages and frames, alone"} == second

@@ -58,6 +58,11 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """True if it belongs to the guest driver's first file, whose mappings the driver revokes."""
         return " driver " in self.line and " driver export " not in self.line
 
+    @property
+    def flushes_within(self) -> bool:
+        """True if it has a shared page that was written, whose entry is flushed before others are cleared."""
+        return " shared " in self.line and any(line.startswith("write ") for line in self.touched)
+
 
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mapping next to the subject.

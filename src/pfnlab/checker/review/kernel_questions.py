@@ -17,9 +17,10 @@ from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
 #: Where an operation on the plainest mapping is held: before the flush, before page tables are freed, as the
-#: VMA leaves its file, before entries are cleared. Other mappings: the first two.
+#: VMA leaves its file, before entries are cleared. Other mappings: the first two, and the flush after one
+#: in the middle of the mapping.
 _HOLDS = ("flush_tlb_mm_range", "free_pgtables", "rmap_del", "unmap_vmas")
-_FEW_HOLDS = _HOLDS[:2]
+_FEW_HOLDS, _NEXT_FLUSH = _HOLDS[:2], "flush_tlb_mm_range 2"
 
 #: The kind of mapping that is tried with every neighbour: the first that a driver revokes.
 _PLAINEST = next(kind for kind in KINDS if kind.revoked)
@@ -101,7 +102,8 @@ def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
         reads = f"s: read a[{pair.reader}]"
         before += ["s = thread", reads]
     is_plainest = pair.kind is _PLAINEST and pair.neighbour is NEIGHBOURS[0]
-    for hold in _HOLDS if is_plainest else _FEW_HOLDS:
+    holds = _HOLDS if is_plainest else _FEW_HOLDS
+    for hold in (*holds, *[_NEXT_FLUSH] * pair.kind.flushes_within):
         lines = [*before, f"hold {hold}: {pair.first}", pair.second, *filter(None, (reads,)), "release"]
         try:
             program = parse(header(pair.kind) + "\n".join(lines) + "\n", "review")
