@@ -104,22 +104,28 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
         read(tmp_path, text)
 
 
-@for_each("text", ["a log line\n", HEAD, "--- a/x\n+++ b/x\n", DIFF.split("@@")[0], "\0" * 100])
-def test_a_file_without_a_change_is_refused(tmp_path: Path, text: str) -> None:
-    """In one line."""
-    with pytest.raises(Misuse, match=r"mail is not a patch: it has no hunk") as refusal:
+@for_each(
+    ("text", "says"),
+    [
+        *((text, "mail is not a patch: it has no hunk") for text in ("a log line\n", HEAD, "\0" * 100)),
+        *((text, r"mail:\d+: expected a hunk's") for text in ("--- a/x\n+++ b/x\n", DIFF.split("@@")[0])),
+        ("diff --git a/x b/x\nindex 1..2\n", "mail:1: a diff without a hunk; the mail is cut"),
+    ],
+)
+def test_a_file_without_a_change_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    """In one line, with the fault if there is one."""
+    with pytest.raises(Misuse, match=says) as refusal:
         read(tmp_path, text)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_cut_hunk_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    """Nothing is applied."""
-    found = read(
-        tmp_path,
-        DIFF.replace("-10,4 +10,4", "-10,400 +10,400") + f"From x Mon Sep 17 00:00:00 2001\n\n{DIFF}",
-    )
+    """Nothing is applied, but what is missing is said, with its place."""
+    found = read(tmp_path, f"{HEAD}\n{DIFF.replace('-10,4 +10,4', '-10,400 +10,400')}{HEAD}\n{DIFF}")
 
-    assert ["zap_one"] == list(found.changed)
+    assert (2, ["zap_one"]) == (found.patches, list(found.changed))
+    assert [8] == [int(fault.rpartition("mail:")[2].partition(":")[0]) for fault in found.faults]
+    assert "the hunk says 400 lines before" in found.faults[0]
 
 
 def test_names_and_subjects_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,3 +245,19 @@ def test_the_trailers_of_this_project(tmp_path: Path) -> None:
 
     assert ["flush=none"] == list(found.policies)
     assert ["linux-source-6.12 6.12.1"] == list(found.bases)
+
+
+@for_each(
+    ("head", "policies", "subjects"),
+    [
+        ("[PATCH 0/1] a cover", ["flush=none"], []),
+        ("Re: [PATCH 1/1] an answer", [], []),
+    ],
+)
+def test_a_mail_without_a_patch(tmp_path: Path, head: str, policies: list[str], subjects: list[str]) -> None:
+    """A cover letter speaks for its series, and its diff is another version's; an answer says nothing."""
+    diff = DIFF if head.startswith("[PATCH 0/1]") else ""
+    cover = f"From x Mon Sep 17 00:00:00 2001\nSubject: {head}\n\nPolicy: flush=none\n{diff}\n"
+    found = read(tmp_path, f"{cover}From x Mon Sep 17 00:00:00 2001\nSubject: one\n\n{DIFF}")
+
+    assert (1, [*subjects, "one"], policies) == (found.patches, found.subjects, list(found.policies))

@@ -25,6 +25,7 @@ HEAD = """\
 From: A Developer <dev@example.org>
 Subject: [PATCH] mm: one
 """
+SUBJECT = "[PATCH] mm: one"
 BEGINS = "From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001\n"
 
 
@@ -46,43 +47,42 @@ def encoded(encoding: str, text: str, charset: str = "utf-8") -> str:
 
 
 @for_each(
-    "text",
+    ("text", "subject"),
     [
-        "",
-        DIFF,
-        f"A title.\n\nmm: text\n---\n{DIFF}",
-        f"mm: a title\n\nText.\n---\n{DIFF}",
-        f"{HEAD}\n{DIFF}",
-        f"{BEGINS}{HEAD}\nFrom here on, one line.\n---\n{DIFF}",
-        f"{BEGINS}{HEAD}Content-Transfer-Encoding: 8bit\n\n{DIFF}",
+        ("", None),
+        (DIFF, None),
+        (f"A title.\n\nmm: text\n---\n{DIFF}", None),
+        # A title is not a header.
+        (f"mm: a title\n\nText.\n---\n{DIFF}", None),
+        (f"{HEAD}\n{DIFF}", SUBJECT),
+        (f"{BEGINS}{HEAD}\nFrom here on, one line.\n---\n{DIFF}", SUBJECT),
+        (f"{BEGINS}{HEAD}\n\n{BEGINS}is what git says.\n---\n{DIFF}", SUBJECT),
+        (f"{BEGINS}{HEAD}Content-Transfer-Encoding: 8bit\n\n{DIFF}", SUBJECT),
+        (f"\ufeff\n{HEAD}\n{DIFF}", SUBJECT),
+        (f">{BEGINS}X_Spam: 1\n{HEAD}\n{DIFF}", SUBJECT),
     ],
 )
-def test_what_patch_can_read_stays_as_it_is(tmp_path: Path, text: str) -> None:
-    """Byte for byte, also if a line of the text begins like a mailbox."""
-    (mail,) = read(tmp_path, text)
-
-    assert (text.encode(), False) == (mail.text, mail.is_decoded)
+def test_a_plain_text_is_not_changed(tmp_path: Path, text: str, subject: str | None) -> None:
+    """Nor is it cut where a line of it begins like a mail of a mailbox."""
+    assert [Mail(subject, text.encode(), 1)] == read(tmp_path, text)
 
 
 @for_each("encoding", ["quoted-printable", "base64"])
 @for_each("charset", ["utf-8", "utf-16"])
-@for_each("begins", ["", BEGINS])
-def test_an_encoded_mail_is_decoded(tmp_path: Path, begins: str, charset: str, encoding: str) -> None:
-    """To UTF-8, as kernel source is, and below its subject."""
-    (mail,) = read(tmp_path, begins + encoded(encoding, DIFF, charset))
-
-    assert f"{begins}Subject: [PATCH] mm: one\n\n{DIFF}\n" == mail.text.decode()
-    assert ("[PATCH] mm: one", True) == (mail.subject, mail.is_decoded)
+@for_each("before", ["", BEGINS, "\n", "\ufeff", f">{BEGINS}"])
+def test_an_encoded_mail_is_decoded(tmp_path: Path, before: str, charset: str, encoding: str) -> None:
+    """To UTF-8, as kernel source is."""
+    assert [Mail(SUBJECT, DIFF.encode(), 0)] == read(tmp_path, before + encoded(encoding, DIFF, charset))
 
 
 def test_a_mail_with_ends_of_lines_of_mail(tmp_path: Path) -> None:
     """CR and LF become LF."""
-    (mail,) = read(tmp_path, f"{HEAD}\n{DIFF}".replace("\n", "\r\n"))
+    text = f"{HEAD}\n{DIFF}".replace("\n", "\r\n")
 
-    assert mail.text.decode().endswith(f"\n\n{DIFF}\n")
+    assert [Mail(SUBJECT, DIFF.encode(), 0)] == read(tmp_path, text)
 
 
-@for_each("charset", ["no-such", "ascii"])
+@for_each("charset", ["no-such", "ascii", "utf\0"])
 def test_a_wrong_charset(tmp_path: Path, charset: str) -> None:
     """The bytes are taken."""
     text = f"{HEAD}Content-Type: text/plain; charset={charset}\n\n{DIFF}"
@@ -90,29 +90,89 @@ def test_a_wrong_charset(tmp_path: Path, charset: str) -> None:
     assert text.encode() == read(tmp_path, text)[0].text
 
 
-def test_a_patch_that_is_attached(tmp_path: Path) -> None:
-    """In a mail of several parts, in whatever encoding; a picture is not text."""
+@for_each(
+    ("kind", "name", "is_read"),
+    [
+        ("text/x-patch", "", True),
+        ("application/x-patch", "", True),
+        ("application/octet-stream", "one.patch", True),
+        ("application/octet-stream", "one.diff", True),
+        ("application/octet-stream", "one.o", False),
+        ("text/html", "one.html", False),
+        ("image/png", "", False),
+    ],
+)
+def test_an_attachment(tmp_path: Path, kind: str, name: str, is_read: bool) -> None:
+    """It counts if it is text or a patch, in whatever encoding."""
     mail = EmailMessage()
-    mail["Subject"] = "[PATCH] one"
+    mail["Subject"] = SUBJECT
     mail.set_content("See the patch.\n")
-    mail.add_attachment(b"\x89PNG", maintype="image", subtype="png")
-    mail.add_attachment(DIFF.encode(), maintype="text", subtype="x-patch")
+    main, sub = kind.split("/")
+    if main == "text":
+        mail.add_attachment(DIFF, subtype=sub, filename=name)
+    else:
+        mail.add_attachment(DIFF.encode(), maintype=main, subtype=sub, filename=name)
 
     (found,) = read(tmp_path, mail.as_bytes())
 
-    assert f"Subject: [PATCH] one\n\nSee the patch.\n\n{DIFF}\n" == found.text.decode()
+    assert is_read == (DIFF in found.text.decode())
+    assert "See the patch.\n" in found.text.decode()
+
+
+def test_the_html_of_a_mail_that_has_a_text_is_left_out(tmp_path: Path) -> None:
+    """It says the same once more."""
+    mail = EmailMessage()
+    mail["Subject"] = SUBJECT
+    mail.set_content(DIFF)
+    mail.add_alternative(f"<pre>\n{DIFF}</pre>", subtype="html")
+
+    assert 1 == read(tmp_path, mail.as_bytes())[0].text.count(b"@@ -1")
 
 
 def test_a_mailbox_of_both_kinds(tmp_path: Path) -> None:
-    """Each mail begins on a line of its own, although an encoded one may end within a line."""
+    """Lines of a plain mail count from the beginning of the file, those of a decoded one from its own."""
     first = BEGINS + encoded("base64", DIFF.rstrip("\n"))
     second = f"{BEGINS.replace('1', '2')}{HEAD}\n{DIFF}"
 
     one, two = read(tmp_path, first + second)
 
-    assert (True, False) == (one.is_decoded, two.is_decoded)
-    assert one.text.endswith(b"\n")
-    assert second.encode() == two.text
+    assert (DIFF.rstrip("\n").encode(), second.encode()) == (one.text, two.text)
+    assert (", line 3 of the decoded mail", f":{first.count(chr(10)) + 3}") == (one.place(3), two.place(3))
+
+
+@for_each(
+    ("text", "says"),
+    [
+        (encoded("base64", DIFF)[:-3], "the base64 of a mail in it is damaged or cut: save the mail again"),
+        (
+            f"{HEAD}Content-Type: text/html\n\n<pre>\n{DIFF}</pre>\n",
+            "a mail in it is in HTML alone: save it from the archive of its list",
+        ),
+        (b"\x1f\x8b\x08", "it is compressed: unpack it with gunzip"),
+        (DIFF.encode("utf-16"), "it is in UTF-16: save it in UTF-8"),
+    ],
+)
+def test_a_mail_that_has_lost_its_patch_is_refused(tmp_path: Path, text: str | bytes, says: str) -> None:
+    """With what to do instead."""
+    with pytest.raises(Misuse, match=f"mail: {says}"):
+        read(tmp_path, text)
+
+
+@for_each(
+    ("subject", "is_cover", "title"),
+    [
+        ("[PATCH 0/3] mm: one", True, "mm: one"),
+        ("[PATCH v2 00/12] mm: one", True, "mm: one"),
+        ("[PATCH 10/12] mm: one", False, "mm: one"),
+        ("mm: 0/3", False, "mm: 0/3"),
+        (None, False, ""),
+    ],
+)
+def test_a_cover_letter(subject: str | None, is_cover: bool, title: str) -> None:
+    """By the number in the brackets."""
+    mail = Mail(subject, b"", 1)
+
+    assert (is_cover, title) == (mail.is_cover, mail.title)
 
 
 @for_each(
@@ -121,6 +181,7 @@ def test_a_mailbox_of_both_kinds(tmp_path: Path) -> None:
         "From git@z Thu Jan  1 00:00:00 1970",
         "From a at example.org  Mon May 19 08:25:47 2025",
         "From a@example.org Mon May 19 08:25:47 +0200 2025",
+        "From a@example.org Mon May 19 08:25 2025",
     ],
 )
 def test_the_line_before_a_mail(tmp_path: Path, line: str) -> None:
@@ -135,6 +196,9 @@ def test_the_line_before_a_mail(tmp_path: Path, line: str) -> None:
         ("=?utf-8?q?mm=3A_f=C3=BCr?=", "mm: f\u00fcr"),
         ("=?no-such?q?x?=", "=?no-such?q?x?="),
         ("x" * 1000, "x" * 300),
+        # A lone surrogate, an end of a line.
+        ("=?utf-7?q?+2AA-?=", "?"),
+        ("=?utf-8?q?a=0Ab?=", "a b"),
     ],
 )
 def test_subjects(written: str, subject: str) -> None:
@@ -154,7 +218,7 @@ def test_a_mail_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
     """Although the mailbox is not."""
     monkeypatch.setattr(mails, "MOST_MAIL", 1 << 10)
 
-    with pytest.raises(Misuse, match="a mail in it is larger than 1 KiB: give its patch without the mail"):
+    with pytest.raises(Misuse, match="a mail in it is larger than 1 KiB: give its patch alone"):
         read(tmp_path, HEAD + "x\n" * 1000)
     assert 1 == len(read(tmp_path, DIFF * 20))
 

@@ -136,12 +136,17 @@ def test_an_encoded_mail_is_read_like_a_plain_one(tmp_path: Path, encoding: str)
     found, plain = _read(tmp_path, _encoded(encoding)), _read(tmp_path, _MAIL)
 
     assert (plain.titles, plain.files, plain.added) == (found.titles, found.files, found.added)
-    assert _DIFF.encode() in found.content
+    assert plain.diff == found.diff
 
 
-def test_a_plain_file_is_not_changed(tmp_path: Path) -> None:
-    """Byte for byte, with the mails of a series: the name of a built kernel depends on it."""
-    assert _SERIES.encode() == _read(tmp_path, _SERIES).content
+def test_patch_reads_nothing_but_the_diffs(tmp_path: Path) -> None:
+    """An indented diff in a message, or one of an earlier version in the cover letter, is text."""
+    indented = "".join(f"  {line}\n" for line in _DIFF.replace("memory", "vma").splitlines())
+    series = _SERIES.replace("the cover\n\n", f"the cover\n\n{_DIFF}\n").replace(
+        "---\n---", f"---\n{indented}---"
+    )
+
+    assert _read(tmp_path, _SERIES).diff == _read(tmp_path, series).diff == (_DIFF * 2).encode()
 
 
 def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path) -> None:
@@ -152,7 +157,7 @@ def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path)
         + base64.encodebytes(_DIFF.replace("-1,3", "-1,9").encode()).decode()
     )
 
-    with pytest.raises(Misuse, match=r"a\.patch, decoded:6: the hunk says 9 lines before"):
+    with pytest.raises(Misuse, match=r"a\.patch, line 3 of the decoded mail: the hunk says 9 lines before"):
         _read(tmp_path, fault)
 
 
@@ -208,7 +213,7 @@ def test_files(tmp_path: Path, text: str, files: tuple[str, ...]) -> None:
         pytest.param(
             _DIFF.replace("-1,3", "-1,4"), ":3: the hunk says 4 lines before and 4 after", id="fewer"
         ),
-        pytest.param(_DIFF.replace("+1,4", "+1,3"), "but has others", id="others"),
+        pytest.param(_DIFF.replace("+1,4", "+1,3"), "but has more", id="more of one kind"),
         pytest.param(_DIFF.replace("-1,3 +1,4", "-1,2 +1,3"), "but has more", id="more"),
         pytest.param(_DIFF[: _DIFF.index("@@")], "expected a hunk", id="no hunk"),
         pytest.param(_DIFF.replace("/mm/", "/../"), "not a path in a tree", id="outside"),

@@ -59,6 +59,19 @@ def test_an_encoded_mail_changes_the_copy(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.target("building")
+def test_a_diff_in_a_message_changes_nothing(tree: Path, tmp_path: Path) -> None:
+    """Where patch(1) would apply it, no one would take it back: the next build would have it."""
+    vmlinux = (tree / "vmlinux.c").read_text()
+    line = vmlinux.splitlines()[0]
+    quoted = f"  --- a/vmlinux.c\n  +++ b/vmlinux.c\n  @@ -1 +1,2 @@\n   {line}\n  +int quoted;\n"
+
+    work = copy(tree, patch(tmp_path, PATCH.replace("One line more\n", f"One line more\n\n{quoted}")))
+
+    assert "int patched;" in memory(work)
+    assert vmlinux == (work.folder / "vmlinux.c").read_text()
+
+
+@pytest.mark.target("building")
 def test_a_patch_in_reverse_is_taken_out(tree: Path, tmp_path: Path) -> None:
     """What it would add is in the tree, and goes from the copy."""
     (tree / "mm" / "memory.c").write_text("int first;\nint patched;\nint last;\n")

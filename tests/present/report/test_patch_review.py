@@ -287,3 +287,13 @@ def test_without_a_known_function_those_of_the_file_are_named(
 
     assert bool(near) == (f"  new_helper, {file}: near " in text)
     assert near in text
+
+
+@for_each("function", ["unmap_region", "unknown"])
+def test_what_cannot_be_read_is_said(tmp_path: Path, function: str) -> None:
+    """With its place, whether or not something else is known."""
+    cut = diff("mm/mmap.c", f"void {function}(void)", "+\tone();").replace("+90,1", "+90,2")
+
+    said = " ".join(str(of(tmp_path, cut)).split())
+    assert "Not read " in said
+    assert "diff:3: the hunk says 0 lines before and 2 after, but has fewer;" in said

@@ -15,10 +15,11 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import Count
 from pfnlab.kernel.functions.known_functions import functions_beginning
+from pfnlab.lab.building.diffs import Diffs, FileDiff, no_patch, trailers
 from pfnlab.lab.building.mails import Mail, mails_in
 
-#: The most subjects and names that are kept of a mailbox.
-MOST_SUBJECTS, MOST_NAMES = 100, 10_000
+#: The most subjects, names and faults that are kept of a mailbox.
+MOST_SUBJECTS, MOST_NAMES, _MOST_FAULTS = 100, 10_000, 100
 
 #: The most files that are kept of a name.
 _MOST_FILES = 10
@@ -26,10 +27,6 @@ _MOST_FILES = 10
 #: The longest line of which calls are read, in bytes: no line of a kernel source is longer.
 _MOST_CODE = 1000
 
-#: A trailer of this project's patches: the policy that a patch implements, and the package it applies to.
-TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
-_HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
-_FILE = re.compile(rb"(?:\+\+\+|---) (?:[^/\s]+/)?(\S+)")
 _CALL = re.compile(rb"\b([a-zA-Z_]\w{2,99})\s*\(")
 #: A member of a structure of operations that is set to a function.
 _POINTER = re.compile(rb"(?:\.|->)\w{1,99}\s*=\s*&?([a-zA-Z_]\w{2,99})\s*[,;]")
@@ -86,6 +83,7 @@ class MailedPatches:
     :ivar members: the members that are changed in them, with their files
     :ivar unplaced: the hunks that belong to no function, as far as the patch says
     :ivar files: the files changed
+    :ivar faults: what cannot be read, each with its place
     :ivar policies: their ``Policy:`` trailers
     :ivar bases: their ``Base:`` trailers, e.g. ``linux-source-7.2 7.2.13-1``
     """
@@ -99,6 +97,7 @@ class MailedPatches:
     members: dict[str, dict[str, None]] = field(default_factory=dict)
     unplaced: list[UnplacedHunk] = field(default_factory=list)
     files: dict[str, None] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
     policies: dict[str, None] = field(default_factory=dict)
     bases: dict[str, None] = field(default_factory=dict)
 
@@ -117,78 +116,59 @@ def read_mailed(*paths: Path | None) -> MailedPatches:
 
 
 def _read_file(found: MailedPatches, path: Path | None) -> None:
-    before, is_empty = found.patches, True
+    before, faults = found.patches, len(found.faults)
+    name = "standard input" if path is None else visible_name(path)
+    is_empty = True
     for mail in mails_in(path):
-        is_empty = is_empty and not mail.text.strip()
-        _read_mail(found, mail)
+        is_empty = is_empty and mail.subject is None and not mail.text.strip()
+        _read_mail(found, mail, name)
     if found.patches == before:
-        name = "standard input" if path is None else visible_name(path)
-        if is_empty:
-            raise Misuse(f"{name} is empty: it has no patch")
-        raise Misuse(
-            f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; give "
-            "a mail of git format-patch, an mbox, or a unified diff"
-        )
+        if len(found.faults) > faults:
+            raise Misuse(found.faults[faults])
+        raise Misuse(no_patch(name, is_empty=is_empty))
 
 
-def _read_mail(found: MailedPatches, mail: Mail) -> None:
-    reader = _HunkReader(found)
-    for line in mail.text.split(b"\n"):
-        reader.take(line.removesuffix(b"\r"))
-    if reader.has_change:
+def _read_mail(found: MailedPatches, mail: Mail, name: str) -> None:
+    diffs = Diffs(mail.text)
+    reader, has_diff = _HunkReader(found), False
+    for diff in () if mail.is_cover else diffs:
+        reader.take(diff)
+        has_diff = True
+    for fault in diffs.faults[: _MOST_FAULTS - len(found.faults)]:
+        found.faults.append(f"{name}{mail.place(fault.line)}: {fault.says}")
+    if has_diff or mail.is_cover:
+        for word, value in trailers(diffs.message):
+            if word != "SPDX-License-Identifier":
+                _keep(found.policies if word == "Policy" else found.bases, value)
+    if has_diff:
         found.patches += 1
         if mail.subject and len(found.subjects) < MOST_SUBJECTS:
             found.subjects.append(mail.subject)
 
 
 class _HunkReader:
-    """Reads the lines of a mail's text: which functions and structures its hunks change and call."""
+    """Reads which functions and structures the diffs of a mail change and call."""
 
     def __init__(self, found: MailedPatches) -> None:
         self._found = found
-        self.has_change = False
-        self._left = self._right = 0
         self._file = ""
-        self._in_file = False
         self._line = 0
         # At most one of these has a name; the reason is for a line that has neither.
         self._function = self._structure = self._why = ""
         self._pointed: list[str] = []
         self._is_structure_changed = False
 
-    def take(self, line: bytes) -> None:
-        """Take the next line, without its end."""
-        if self._left > 0 or self._right > 0:
-            mark = line[:1]
-            if mark in (b" ", b"", b"+", b"-"):
-                self._left -= mark != b"+"
-                self._right -= mark != b"-"
-                self._take_code(line[1:_MOST_CODE], mark)
-                if self._left <= 0 and self._right <= 0:
-                    self._enter()
-                return
-            if mark == b"\\":
-                return
-            self._left = self._right = 0
-        if hunk := _HUNK.match(line):
-            if self._in_file:
-                self._line, self._left, self._right = int(hunk[1]), int(hunk[2] or 1), int(hunk[3] or 1)
-                self._take_head(hunk[4][:_MOST_CODE].rstrip())
-        elif file := _FILE.match(line):
-            # A file that is removed has its name in the first of the two lines.
-            name = file[1].decode(errors="replace")
-            self._in_file = line.startswith(b"+++ ")
-            if name != "/dev/null" or not self._in_file:
-                self._file = name
+    def take(self, diff: FileDiff) -> None:
+        """Take the next file."""
+        self._file = diff.name
+        _keep(self._found.files, self._file)
+        for hunk in diff.hunks:
+            self._line = hunk.line
+            self._take_head(hunk.context[:_MOST_CODE].rstrip())
+            for line in hunk.lines:
+                if not line.startswith(b"\\"):
+                    self._take_code(line[1:_MOST_CODE], line[:1])
             self._enter()
-            if self._in_file:
-                _keep(self._found.files, self._file)
-        elif line.startswith(b"diff "):
-            self._in_file = False
-        elif line.startswith((b"Policy:", b"Base:")) and (
-            trailer := TRAILER.fullmatch(line[:_MOST_CODE].decode(errors="replace"))
-        ):
-            _keep(self._found.policies if trailer[1] == "Policy" else self._found.bases, trailer[2])
 
     def _take_head(self, head: bytes) -> None:
         """Take what the header of a hunk says of the function that the hunk begins in."""
@@ -239,7 +219,6 @@ class _HunkReader:
         if not self._function:
             self._pointed += pointers
         if changed:
-            self.has_change = True
             self._change(code, mark, name, pointers)
         if closes:
             # The line itself still belongs to the function.
@@ -328,9 +307,3 @@ def _keep(names: dict[str, None], name: str, most: int | None = None) -> None:
 def _keep_in(names: dict[str, dict[str, None]], name: str, file: str) -> None:
     if name in names or len(names) < MOST_NAMES:
         _keep(names.setdefault(name, {}), file, _MOST_FILES)
-
-
-def series_of_package(package: str) -> str:
-    """The series of a source package (``linux-source-7.2``), or ""."""
-    name, _, series = package.partition("linux-source-")
-    return "" if name else series

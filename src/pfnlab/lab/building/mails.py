@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes
-from email.errors import HeaderParseError
+from email.errors import HeaderParseError, InvalidBase64LengthDefect, InvalidBase64PaddingDefect
 from email.header import decode_header, make_header
 from email.message import Message
 from pathlib import Path
 
-from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, Unreadable, log_pieces
 from pfnlab.base.units import size_text
 
@@ -24,87 +24,161 @@ MOST_MAIL = 16 << 20
 #: The longest subject, in characters.
 _MOST_SUBJECT = 300
 
-#: The line that git, b4 and mail programs put before each mail of a mailbox.
-MAIL_BEGINS = re.compile(rb"From \S+ .*\d\d:\d\d:\d\d (?:\S+ )?\d{4}\b")
-_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
+#: The line before each mail of a mailbox: that of git, b4, a list's archive or a mail program.
+_FROM_LINE = re.compile(rb">?From \S+.*\d\d:\d\d.*\d{4}")
+_HEADER = re.compile(rb"[!-9;-~]+:")
+#: Headers that make the first lines of a file a mail; `mm: a title` does not.
+_OF_MAIL = re.compile(
+    rb"^(?:From|To|Cc|Subject|Date|Message-ID|MIME-Version|Content-[a-z-]+|Received): *\S", re.I | re.M
+)
+_SUBJECT = re.compile(rb"^Subject:(.*(?:\n[ \t].*)*)", re.I | re.M)
+_COVER = re.compile(r"\[[^\]]*\b0+/\d+\]")
+_BRACKETS = re.compile(r"\[[^]]*\] *")
+_PATCH_NAME = re.compile(r".*\.(?:patch|diff)", re.IGNORECASE)
+
+#: The largest head of a mail, in bytes.
+_MOST_HEAD = 64 << 10
+
+_DAMAGED = (InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
+_BOM = b"\xef\xbb\xbf"
+#: How files begin that are no text, and what they are.
+_NO_TEXT = {
+    b"\x1f\x8b": "compressed: unpack it with gunzip",
+    b"\xfd7zXZ": "compressed: unpack it with xz -d",
+    b"BZh": "compressed: unpack it with bunzip2",
+    b"\xff\xfe": "in UTF-16: save it in UTF-8",
+    b"\xfe\xff": "in UTF-16: save it in UTF-8",
+}
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail, or a diff without a mail.
+    """One mail, or a file without mails.
 
-    :ivar subject: decoded, on one line and cut off at 300 characters; or empty
-    :ivar text: what patch(1) can read: the mail unchanged, with the line ``From`` before it; or its parts
-        that are text, decoded, below its subject
-    :ivar is_decoded: true in the second case
+    :ivar subject: decoded, on one line and cut off at 300 characters; None if it is not a mail
+    :ivar text: all of it; of a mail that is encoded or has parts, the parts that are text, decoded
+    :ivar line: the number of its first line in the file; 0 if it is decoded
     """
 
-    subject: str
+    subject: str | None
     text: bytes
-    is_decoded: bool = False
+    line: int
+
+    @property
+    def is_cover(self) -> bool:
+        """True for the cover letter of a series: a diff in it is another version's."""
+        return _COVER.match(self.subject or "") is not None
+
+    @property
+    def title(self) -> str:
+        """The subject without its brackets."""
+        return _BRACKETS.sub("", self.subject or "", count=1)
+
+    def place(self, number: int) -> str:
+        """The line *number* of the text, counted from 1, as it follows the name of the file."""
+        return f":{self.line + number - 1}" if self.line else f", line {number} of the decoded mail"
 
 
 def mails_in(path: Path | None) -> Iterator[Mail]:
     """Yield each mail in a file; a file without mails is one.
 
     :param path: None for standard input
-    :raises Misuse: if it cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB
+    :raises Misuse: if it cannot be read, is larger than 256 MiB, is not text, or has a mail of more than 16
+        MiB, in HTML alone or whose base64 is damaged
     """
     name = Path("standard input") if path is None else path
-    size, rest, begins, mail = 0, b"", b"", bytearray()
+    began, mail = 1, bytearray()
+    is_diff = False
+    for number, line in enumerate(_lines(path, name), 1):
+        # A line of a message may begin so, too; the one of a mailbox has headers below it.
+        if _HEADER.match(line) and (cut := _from_line_at_end(mail)):
+            yield _read(bytes(mail[:cut]), began, name)
+            del mail[:cut]
+            began, is_diff = number - 1, False
+        mail += line
+        if len(mail) > MOST_MAIL and not is_diff:
+            if _mail_of(mail) is not None:
+                most = size_text(MOST_MAIL)
+                raise Unreadable(name, f"a mail in it is larger than {most}: give its patch alone")
+            is_diff = True
+    yield _read(bytes(mail), began, name)
+
+
+def _lines(path: Path | None, name: Path) -> Iterator[bytes]:
+    size, rest = 0, b""
     for piece in log_pieces(path, "patch"):
+        if not size and (says := next((says for at, says in _NO_TEXT.items() if piece.startswith(at)), "")):
+            raise Unreadable(name, f"it is {says}")
         size += len(piece)
         if size > MOST_RECORDED:
             raise Unreadable(name, f"it is larger than {size_text(MOST_RECORDED)}: give single patches")
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
-            if MAIL_BEGINS.match(line):
-                if begins or mail:
-                    yield _read(begins, bytes(mail))
-                begins = line + b"\n"
-                mail.clear()
-                continue
-            mail += line + b"\n"
-            if len(mail) > MOST_MAIL and _HEADER.match(mail):
-                most = size_text(MOST_MAIL)
-                raise Unreadable(name, f"a mail in it is larger than {most}: give its patch without the mail")
-    yield _read(begins, bytes(mail + rest))
+            yield line + b"\n"
+    if rest:
+        yield rest
 
 
-def decoded_subject(written: str) -> str:
-    """The subject of a mail in plain text, on one line and cut off at 300 characters."""
-    text = " ".join(written[: 4 * _MOST_SUBJECT].split())
+def _from_line_at_end(mail: bytearray) -> int:
+    """Where the last line begins, if it is one before a mail; otherwise 0."""
+    start = mail.rfind(b"\n", 0, -1) + 1
+    return start if _FROM_LINE.match(mail, start) else 0
+
+
+def _mail_of(raw: bytes | bytearray) -> bytes | bytearray | None:
+    """The text without the lines that may come before a mail; None if it does not begin with its headers."""
+    mail = raw.removeprefix(_BOM).lstrip(b"\r\n")
+    while mail.startswith((b"From ", b">From ")):
+        mail = mail.partition(b"\n")[2]
+    head = _head(mail)
+    return mail if _HEADER.match(head) and _OF_MAIL.search(head) else None
+
+
+def _head(mail: bytes | bytearray) -> bytes:
+    """The headers of a mail."""
+    return bytes(mail[:_MOST_HEAD]).replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+
+
+def _read(raw: bytes, line: int, name: Path) -> Mail:
+    mail = _mail_of(raw)
+    if mail is None:
+        return Mail(None, raw, line)
+    written = _SUBJECT.search(_head(mail))
+    subject = decoded_subject(written[1].decode(errors="replace")) if written else ""
     try:
-        return str(make_header(decode_header(text)))[:_MOST_SUBJECT]
-    except (HeaderParseError, LookupError, UnicodeError, ValueError):
-        return text[:_MOST_SUBJECT]
-
-
-def _read(begins: bytes, raw: bytes) -> Mail:
-    if not _HEADER.match(raw):
-        return Mail("", begins + raw)
-    try:
-        mail = message_from_bytes(raw)
-        texts = [text for part in mail.walk() if (text := _text(part)) is not None]
+        parts = list(message_from_bytes(bytes(mail)).walk())
+        texts = [text for part in parts if (text := _text(part)) is not None]
     except RecursionError:
-        raise Misuse(
-            "a mail has too many parts inside one another: give its patch without the mail"
+        raise Unreadable(
+            name, "a mail in it has parts too deep in one another: give its patch alone"
         ) from None
-    subject = decoded_subject(str(mail.get("Subject", "")))
+    if any(isinstance(defect, _DAMAGED) for part in parts for defect in part.defects):
+        raise Unreadable(name, "the base64 of a mail in it is damaged or cut: save the mail again")
+    if not texts and any(part.get_content_subtype() == "html" for part in parts):
+        raise Unreadable(name, "a mail in it is in HTML alone: save it from the archive of its list")
     if len(texts) == 1 and raw.endswith(texts[0]):
-        return Mail(subject, begins + raw)
-    head = begins + f"Subject: {subject}\n\n".encode(errors="replace")
-    return Mail(subject, head + b"\n".join([*texts, b""]), is_decoded=True)
+        return Mail(subject, raw, line)
+    return Mail(subject, b"\n".join(texts), 0)
 
 
 def _text(part: Message) -> bytes | None:
     """A part of a mail as kernel source is: in UTF-8, with lines that end in LF; None if it is not text."""
     payload = part.get_payload(decode=True)
-    if part.get_content_maintype() != "text" or not isinstance(payload, bytes):
+    is_text = part.get_content_maintype() == "text" and part.get_content_subtype() != "html"
+    is_patch = part.get_content_subtype() == "x-patch" or _PATCH_NAME.fullmatch(part.get_filename() or "")
+    if not isinstance(payload, bytes) or not (is_text or is_patch):
         return None
     text = payload.replace(b"\r\n", b"\n")
     try:
-        return text.decode(part.get_content_charset("utf-8")).encode()
-    except (LookupError, UnicodeError):
+        return text.decode(part.get_content_charset() or "utf-8").encode()
+    except (LookupError, ValueError):
         # Not what its header says: the bytes, as an ordinary file has them.
         return text
+
+
+def decoded_subject(written: str) -> str:
+    """The subject of a mail in plain text, on one line and cut off at 300 characters."""
+    text = " ".join(written[: 4 * _MOST_SUBJECT].split())
+    with suppress(HeaderParseError, LookupError, ValueError):
+        text = str(make_header(decode_header(text))).encode(errors="replace").decode()
+    return " ".join(text.split())[:_MOST_SUBJECT]

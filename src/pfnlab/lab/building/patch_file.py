@@ -6,22 +6,14 @@ mail of git or a mailbox with a series; fields they lack are empty.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, check_regular
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.mailed_patches import TRAILER, series_of_package
-from pfnlab.lab.building.mails import MAIL_BEGINS, decoded_subject, mails_in
-
-_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
-_SUBJECT = re.compile(r"Subject: *(.*)")
-_BRACKET = re.compile(r"\[[^]]*\] *")
-# Mail headers other than the subject.
-_MAIL = re.compile(r"From |(?:From|Date|To|Cc|Message-ID|MIME-Version|Content-[A-Za-z-]+): ", re.IGNORECASE)
-_NOTHING = "/dev/null"
+from pfnlab.lab.building.diffs import Diffs, no_patch, series_of_package, trailers
+from pfnlab.lab.building.mails import mails_in
 
 
 @dataclass(frozen=True)
@@ -36,12 +28,11 @@ class PatchFile:
     :ivar files: the files it changes, creates or removes, relative to the top of the tree, each listed once,
         in patch order
     :ivar added: the number of lines it adds; *removed*: the number it removes
-    :ivar content: what patch(1) reads: the file, its mails decoded
+    :ivar diff: what patch(1) reads: the diffs of these files, and nothing else
     :ivar reverse: whether it is to be applied in reverse
     """
 
     path: Path
-    content: bytes
     titles: tuple[str, ...]
     policy: str
     base_package: str
@@ -50,6 +41,7 @@ class PatchFile:
     files: tuple[str, ...]
     added: int
     removed: int
+    diff: bytes
     reverse: bool = False
 
     @property
@@ -66,137 +58,45 @@ def read_patch(path: Path) -> PatchFile:
     """
     # The file is read several times.
     check_regular(path, "patch", MOST_RECORDED)
-    name = visible_name(path)
-    mails = list(mails_in(path))
-    content = b"".join(mail.text for mail in mails)
-    if not content.strip():
-        raise Misuse(f"{name} is empty: it has no patch")
-    read = f"{name}, decoded" if any(mail.is_decoded for mail in mails) else name
-    diff = _Diff(read, content.decode(errors="replace").split("\n"))
-    files = tuple(dict.fromkeys(diff.files()))
-    if not diff.heads:
-        raise Misuse(
-            f"{name} is not a patch: no line '--- a/FILE' with '+++ b/FILE' below; write one of diff -up"
-        )
-    trailers = [
-        (found[1], found[2]) for head in diff.heads for line in head if (found := TRAILER.fullmatch(line))
-    ]
+    name, is_empty = visible_name(path), True
+    titles, said, files = list[str](), list[tuple[str, str]](), dict[str, None]()
+    text, added, removed = bytearray(), 0, 0
+    for mail in mails_in(path):
+        is_empty = is_empty and mail.subject is None and not mail.text.strip()
+        diffs, has_diff = Diffs(mail.text), False
+        for diff in () if mail.is_cover else diffs:
+            has_diff = True
+            files |= dict.fromkeys(filter(None, (diff.old, diff.new)))
+            text += diff.text()
+            for hunk in diff.hunks:
+                added += sum(line.startswith(b"+") for line in hunk.lines)
+                removed += sum(line.startswith(b"-") for line in hunk.lines)
+        for fault in diffs.faults:
+            raise Misuse(f"{name}{mail.place(fault.line)}: {fault.says}")
+        if has_diff:
+            first = next(
+                (line.strip() for line in diffs.message if line.strip() and not trailers([line])), ""
+            )
+            titles.append(mail.title if mail.subject is not None else first)
+        if has_diff or mail.is_cover:
+            said += trailers(diffs.message)
+    if not files:
+        raise Misuse(no_patch(name, is_empty=is_empty))
     # The last line of a name counts, but every mail of a series may implement a policy.
-    fields = dict(trailers)
-    policies = dict.fromkeys(value for name, value in trailers if name == "Policy")
+    fields = dict(said)
     package, _, version = fields.get("Base", "").partition(" ")
     return PatchFile(
         path,
-        content,
-        tuple(filter(None, map(_title, diff.heads))),
-        ",".join(policies),
+        tuple(filter(None, titles)),
+        ",".join(dict.fromkeys(value for word, value in said if word == "Policy")),
         package,
         version.strip(),
         fields.get("SPDX-License-Identifier", ""),
-        files,
-        diff.added,
-        diff.removed,
+        tuple(files),
+        added,
+        removed,
+        bytes(text),
     )
-
-
-def _begins_diff(lines: list[str], at: int) -> bool:
-    line = lines[at]
-    return line.startswith("diff --git ") or (
-        line.startswith("--- ") and at + 1 < len(lines) and lines[at + 1].startswith("+++ ")
-    )
-
-
-def _title(head: list[str]) -> str:
-    for at, line in enumerate(head):
-        if found := _SUBJECT.fullmatch(line):
-            # A long subject continues on lines that begin with a space.
-            behind = head[at + 1 :]
-            more = next((n for n, text in enumerate(behind) if not text.startswith(" ")), len(behind))
-            return _BRACKET.sub("", decoded_subject(" ".join([found[1], *behind[:more]])), count=1)
-    return next((line.strip() for line in head if line.strip() and not _MAIL.match(line)), "")
-
-
-class _Diff:
-    """The diffs of a file, parsed in a single pass.
-
-    :ivar heads: the lines above each diff that begins the file, or a mail in it
-    """
-
-    def __init__(self, name: str, lines: list[str]) -> None:
-        self._name, self._lines, self._at = name, lines, 0
-        self.heads: list[list[str]] = []
-        self.added = self.removed = 0
-
-    def files(self) -> Iterator[str]:
-        """Yield each file, twice if both sides name it; parses every hunk on the way."""
-        head: list[str] | None = []
-        while self._at < len(self._lines):
-            line = self._lines[self._at]
-            if MAIL_BEGINS.match(line.encode()):
-                # A mail without a diff, e.g. the cover letter, has no head.
-                head = []
-            elif head is not None:
-                if not _begins_diff(self._lines, self._at):
-                    head.append(line)
-                    self._at += 1
-                    continue
-                self.heads.append(head)
-                head = None
-            if line.startswith("GIT binary patch"):
-                raise self._wrong("a binary patch; patch(1) cannot apply it, leave that file out")
-            if line.startswith(("rename from ", "rename to ", "copy to ")):
-                yield self._inside(line.split(" ", 2)[2])
-            if line.startswith("--- ") and _begins_diff(self._lines, self._at):
-                sides = [self._side(line), self._side(self._lines[self._at + 1])]
-                if not any(sides):
-                    raise self._wrong(f"both sides are {_NOTHING}; name the file")
-                yield from filter(None, sides)
-                self._at += 2
-                if not _HUNK.match(self._line()):
-                    raise self._wrong("expected a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' here")
-                while found := _HUNK.match(self._line()):
-                    self._hunk(int(found[1] or 1), int(found[2] or 1))
-            else:
-                self._at += 1
-
-    def _hunk(self, old: int, new: int) -> None:
-        """Read one hunk, which covers *old* lines before the change and *new* lines after it."""
-        head = self._at
-        said = f"the hunk says {old} lines before and {new} after"
-        self._at += 1
-        while old or new:
-            mark = self._line()[:1]
-            if self._at >= len(self._lines) or mark not in (" ", "", "+", "-", "\\"):
-                raise self._wrong(f"{said}, but has fewer", head)
-            old -= mark in (" ", "", "-")
-            new -= mark in (" ", "", "+")
-            if old < 0 or new < 0:
-                raise self._wrong(f"{said}, but has others", head)
-            self.added += mark == "+"
-            self.removed += mark == "-"
-            self._at += 1
-        if self._line().startswith("\\"):
-            self._at += 1
-        line = self._line()
-        # A git patch ends with the git version, below "-- ".
-        if line.startswith(("+", " ")) or (line.startswith("-") and not line.startswith(("-- ", "--- "))):
-            raise self._wrong(f"{said}, but has more", head)
-
-    def _line(self) -> str:
-        return self._lines[self._at] if self._at < len(self._lines) else ""
-
-    def _side(self, line: str) -> str | None:
-        """The file in a line ``--- a/FILE<tab>DATE``, without its first folder; None for /dev/null."""
-        name = line[4:].split("\t")[0].strip()
-        return None if name == _NOTHING else self._inside(name.partition("/")[2], name)
-
-    def _inside(self, name: str, written: str | None = None) -> str:
-        if not name or name.startswith("/") or ".." in name.split("/"):
-            raise self._wrong(f"{written or name} is not a path in a tree; write a/FILE and b/FILE")
-        return name
-
-    def _wrong(self, what: str, at: int | None = None) -> Misuse:
-        return Misuse(f"{self._name}:{(self._at if at is None else at) + 1}: {what}")
 
 
 #: The folder of patches that each remove a commit: next to ``src`` in a checkout, inside the package in a

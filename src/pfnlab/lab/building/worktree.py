@@ -72,12 +72,12 @@ class WorkTree:
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)
-            with tempfile.NamedTemporaryFile() as plain:
-                plain.write(patch.content)
-                plain.flush()
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(patch.diff)
+                file.flush()
                 command = [
                     *("patch", "-p1", "-f", "-F0", "--no-backup-if-mismatch", "-r", "-"),
-                    *("-i", plain.name, *["-R"] * patch.reverse),
+                    *("-i", file.name, *["-R"] * patch.reverse),
                 ]
                 answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
             if answer.returncode:

@@ -44,7 +44,7 @@ _ABSENT = (BugStatusWord.NOT_YET, BugStatusWord.MENDED, BugStatusWord.NEVER)
 _CHANGED = "changed"
 
 #: The columns of the name of a row.
-_NAME = 9
+_NAME = 13
 
 
 class TouchedFunction(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +134,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     :param others: the number of other functions that they change
     :param changes: these functions, and the changed structures and members that the rules name
     :param unplaced: the hunks of which the patches do not say to which function they belong
+    :param faults: what could not be read, each with its place
     :param rows: the defects of posted patches that concern these functions
     :param questions: the properties that a review checks of them
     :param series: the series in the command
@@ -150,6 +151,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
     others: Count
     changes: tuple[OtherChange, ...]
     unplaced: tuple[UnplacedHunk, ...]
+    faults: tuple[str, ...]
     rows: tuple[PostedDefectRow, ...]
     questions: tuple[AskedProperty, ...]
     series: str
@@ -186,6 +188,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             others=len([one for one in changes if one.kind == "function"]),
             changes=changes,
             unplaced=tuple(found.unplaced),
+            faults=tuple(found.faults),
             rows=rows,
             questions=tuple(_questions(touched)),
             series=series,
@@ -211,11 +214,13 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             said += f"; {number_of(len(self.unplaced), 'hunk')} without a function"
         yield f"{said}."
         if not (self.functions or self.unplaced or any(one.rules or one.neighbors for one in self.changes)):
+            yield from self._fault_lines()
             return
         for subject in self.subjects[:_MOST_SUBJECTS]:
             yield from wrapped(subject, 4)
         if len(self.subjects) > _MOST_SUBJECTS:
             yield f"    and {len(self.subjects) - _MOST_SUBJECTS} more"
+        yield from self._fault_lines()
         for one in self.functions:
             yield ""
             yield f"{one.name} ({', '.join(filter(None, (one.how, one.releases)))})"
@@ -223,7 +228,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             yield from _row("rules", [titled_rule(number) for number in one.rules])
             here = [number for number in one.bugs if number not in one.bugs_elsewhere]
             yield from _row("bugs", map(named_bug, here))
-            yield from _row(f"not {self.series}", map(named_bug, one.bugs_elsewhere))
+            yield from _row(f"not in {self.series}", map(named_bug, one.bugs_elsewhere))
             yield from _row("posted", one.rows)
             yield from _row("asked", one.asks)
         yield from self._other_lines()
@@ -251,6 +256,14 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         yield f"  {self.command}"
         if self.series_from == "guess":
             yield f"  {self.series} is a guess: write the series of your tree, or the folder of the tree."
+
+    def _fault_lines(self) -> Iterator[str]:
+        if self.faults:
+            yield from ("", "Not read")
+        for fault in self.faults[:_MOST_HUNKS]:
+            yield from wrapped(fault, 2)
+        if len(self.faults) > _MOST_HUNKS:
+            yield f"  and {len(self.faults) - _MOST_HUNKS} more"
 
     def _other_lines(self) -> Iterator[str]:
         """Yield the other changes that the rules name, functions of the same name, and unplaced hunks."""

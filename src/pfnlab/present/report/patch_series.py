@@ -4,7 +4,8 @@ import re
 from typing import Literal
 
 from pfnlab.kernel.policies.releases import RELEASES
-from pfnlab.lab.building.mailed_patches import MailedPatches, series_of_package
+from pfnlab.lab.building.diffs import series_of_package
+from pfnlab.lab.building.mailed_patches import MailedPatches
 
 #: What says for which series a patch is.
 SeriesSource = Literal["base", "subject", "guess"]
