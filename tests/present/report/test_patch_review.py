@@ -246,7 +246,7 @@ def test_bugs_that_the_series_does_not_have_come_last(
     change = diff("arch/x86/mm/pat/memtype.c", "void untrack_pfn(void)", "+\tone();")
     found = of(tmp_path, f"Subject: {tag} one\n\n{change}")
     (one,) = found.functions
-    first, _, last = " ".join(str(found).split()).partition(f" not {found.series} ")
+    first, _, last = " ".join(str(found).split()).partition(f" not in {found.series} ")
 
     assert bugs in first and elsewhere in last
     assert one.bugs[-len(one.bugs_elsewhere) :] == one.bugs_elsewhere
