@@ -46,9 +46,9 @@ Ask of every patch:
 - Is each reservation freed once, exactly as made, after the last entry was cleared *and flushed*?
 - Is everything flushed before a VMA leaves its file, so that a revocation misses no translation?
 - Does the code also run for a zap, a revocation (without mmap_lock), a piece of a split VMA, a child of fork?
-- Does it run for a failed mmap, or an exit, whose gather is full?
+- Does it run for a failed mmap, or for an exit, whose gather covers the whole mm (fullmm)?
 - Does an error leave entries without a reservation, or a reservation without entries?
-- Is the first page, or the first VMA, an exception: not present, copied on write, or ordinary memory?
+- Does it work if the first page is absent or copied, or if the first VMA is ordinary memory?
 """
 
 

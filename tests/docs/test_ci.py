@@ -223,7 +223,7 @@ def test_the_first_build_takes_the_same_everywhere() -> None:
     assert {True} == {"about 8 minutes on two idle cores" in line for line in (*lines, help_text)}
     assert "cores and 4 GiB, " in help_text
     assert "\nIt takes 4 GiB: " in (pages.ROOT / "docs" / "building.md").read_text(encoding="utf-8")
-    assert "\nIt takes 4 GiB for each folder" in PAGE
+    assert "\nEach folder that trees are checked out to takes 4 GiB;" in PAGE
 
 
 @pytest.mark.parametrize(("text", "key"), [(GITLAB, "changes"), (ACTIONS, "paths")])
