@@ -146,7 +146,7 @@ def test_a_mailbox_of_both_kinds(tmp_path: Path) -> None:
         (encoded("base64", DIFF)[:-3], "the base64 of a mail in it is damaged or cut: save the mail again"),
         (
             f"{HEAD}Content-Type: text/html\n\n<pre>\n{DIFF}</pre>\n",
-            "a mail in it is in HTML alone: save it from the archive of its list",
+            "a mail in it is in HTML alone: save it from its list's archive, or leave it out",
         ),
         (b"\x1f\x8b\x08", "it is compressed: unpack it with gunzip"),
         (DIFF.encode("utf-16"), "it is in UTF-16: save it in UTF-8"),
@@ -229,3 +229,18 @@ def test_parts_inside_one_another_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Misuse):
         read(tmp_path, "".join(part.format(f"b{number}") for number in range(3000)))
+
+
+@for_each(
+    "text",
+    [
+        "From " + "12:34" * 1_000_000 + f"\n{HEAD}\n",
+        "From \n" * 1_000_000,
+        "Subject:" + "\n a" * 1_000_000,
+        f"{HEAD}Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\n" * 2_000,
+    ],
+)
+@pytest.mark.timeout(60)
+def test_a_hostile_mailbox_ends(tmp_path: Path, text: str) -> None:
+    """In time that grows with its size."""
+    assert read(tmp_path, text)

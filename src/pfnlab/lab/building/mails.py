@@ -21,8 +21,8 @@ from pfnlab.base.units import size_text
 #: The largest mail, in bytes; a bare diff may be as large as the file.
 MOST_MAIL = 16 << 20
 
-#: The longest subject, in characters.
-_MOST_SUBJECT = 300
+#: The longest subject, in characters; the longest line before a mail, in bytes; the most such lines.
+_MOST_SUBJECT, _MOST_LINE, _MOST_LINES = 300, 1000, 3
 
 #: The line before each mail of a mailbox: that of git, b4, a list's archive or a mail program.
 _FROM_LINE = re.compile(rb">?From \S+.*\d\d:\d\d.*\d{4}")
@@ -41,7 +41,7 @@ _MOST_HEAD = 64 << 10
 
 _DAMAGED = (InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
 _BOM = b"\xef\xbb\xbf"
-#: How files begin that are no text, and what they are.
+#: How files begin that are not text, and what they are.
 _NO_TEXT = {
     b"\x1f\x8b": "compressed: unpack it with gunzip",
     b"\xfd7zXZ": "compressed: unpack it with xz -d",
@@ -122,14 +122,15 @@ def _lines(path: Path | None, name: Path) -> Iterator[bytes]:
 def _from_line_at_end(mail: bytearray) -> int:
     """Where the last line begins, if it is one before a mail; otherwise 0."""
     start = mail.rfind(b"\n", 0, -1) + 1
-    return start if _FROM_LINE.match(mail, start) else 0
+    return start if _FROM_LINE.match(mail, start, start + _MOST_LINE) else 0
 
 
 def _mail_of(raw: bytes | bytearray) -> bytes | bytearray | None:
     """The text without the lines that may come before a mail; None if it does not begin with its headers."""
     mail = raw.removeprefix(_BOM).lstrip(b"\r\n")
-    while mail.startswith((b"From ", b">From ")):
-        mail = mail.partition(b"\n")[2]
+    for _ in range(_MOST_LINES):
+        if mail.startswith((b"From ", b">From ")):
+            mail = mail.partition(b"\n")[2]
     head = _head(mail)
     return mail if _HEADER.match(head) and _OF_MAIL.search(head) else None
 
@@ -147,18 +148,20 @@ def _read(raw: bytes, line: int, name: Path) -> Mail:
     subject = decoded_subject(written[1].decode(errors="replace")) if written else ""
     try:
         parts = list(message_from_bytes(bytes(mail)).walk())
-        texts = [text for part in parts if (text := _text(part)) is not None]
+        texts = {part: text for part in parts if (text := _text(part)) is not None}
     except RecursionError:
         raise Unreadable(
             name, "a mail in it has parts too deep in one another: give its patch alone"
         ) from None
-    if any(isinstance(defect, _DAMAGED) for part in parts for defect in part.defects):
+    if any(isinstance(defect, _DAMAGED) for part in texts for defect in part.defects):
         raise Unreadable(name, "the base64 of a mail in it is damaged or cut: save the mail again")
     if not texts and any(part.get_content_subtype() == "html" for part in parts):
-        raise Unreadable(name, "a mail in it is in HTML alone: save it from the archive of its list")
-    if len(texts) == 1 and raw.endswith(texts[0]):
+        raise Unreadable(
+            name, "a mail in it is in HTML alone: save it from its list's archive, or leave it out"
+        )
+    if len(texts) == 1 and all(map(raw.endswith, texts.values())):
         return Mail(subject, raw, line)
-    return Mail(subject, b"\n".join(texts), 0)
+    return Mail(subject, b"\n".join(texts.values()), 0)
 
 
 def _text(part: Message) -> bytes | None:
