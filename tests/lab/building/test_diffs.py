@@ -109,6 +109,7 @@ def test_a_hunk() -> None:
         ("diff --git a/a b/b\nrename from a\nrename to ../b\n", 4, "../b is not a path in a tree"),
         ("--- /dev/null\n+++ /dev/null\n@@ -0,0 +1 @@\n+one\n", 1, "both sides are /dev/null; name the file"),
         ("diff --git a/x b/x\nGIT binary patch\nliteral 1\n", 2, "a binary patch"),
+        ('diff --git "a/\\303" "b/\\303"\nold mode 100644\nnew mode 100755\n', 1, "its names cannot be read"),
         ("diff --git a/x b/x\nindex 1..2\n", 1, "a diff without a hunk; the mail is cut"),
         (
             "diff --git mm/x.c mm/x.c\n--- mm/x.c\n+++ mm/x.c\n@@ -1 +1 @@\n-1\n+2\n",

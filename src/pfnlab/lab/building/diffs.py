@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
 _GIT = re.compile(rb"diff --git a/(.+) b/(.+)")
-_SAME = re.compile(rb"diff --git (.+) \1\r?")
 _EXTENDED = re.compile(
     rb"(?:(old mode|new mode|new file mode|deleted file mode|rename from|rename to|copy from|copy to)"
     rb"|similarity index|dissimilarity index|index) .*"
@@ -143,7 +142,7 @@ class Diffs:
         if has_sides:
             names = (_side(self._line()), _side(self._line(1)))
             self._at += 2
-        if is_git and _SAME.fullmatch(self._lines[first]):
+        if is_git and _has_no_prefix(self._lines[first]):
             raise _Unread(first, "names without a/ and b/: write it with git's --default-prefix")
         if not has_sides and not any(found[1] for line in extended if (found := _EXTENDED.match(line))):
             raise _Unread(first, f"a diff without a hunk; {_CUT}")
@@ -153,6 +152,8 @@ class Diffs:
         ):
             if name.startswith("/") or ".." in name.split("/") or name.endswith("/") or '"' in name:
                 raise _Unread(at, f"{name} is not a path in a tree; write a/FILE and b/FILE")
+        if not names:
+            raise _Unread(first, "its names cannot be read: write a/FILE and b/FILE")
         if not any(names):
             raise _Unread(at, f"both sides are {_NOTHING}; name the file")
         if has_sides and not _HUNK.match(self._line()):
@@ -216,6 +217,13 @@ class Diffs:
 
     def _add_fault(self, at: int, says: str) -> None:
         self.faults.append(Fault(at + 1, says))
+
+
+def _has_no_prefix(line: bytes) -> bool:
+    """True if a line ``diff --git NAME NAME`` has the same name twice."""
+    names = line.rstrip(b"\r").removeprefix(b"diff --git ")
+    middle = len(names) // 2
+    return names[middle : middle + 1] == b" " and names[:middle] == names[middle + 1 :]
 
 
 def _decoded(name: bytes) -> str:
