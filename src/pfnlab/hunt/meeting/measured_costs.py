@@ -37,7 +37,7 @@ Runs = list[dict[str, int]]
 
 
 class Measured(NamedTuple):
-    """What is measured.
+    """One measurement.
 
     :param kind: what is counted
     :param operation: the title of the operation

@@ -73,7 +73,7 @@ class FileDiff(NamedTuple):
         return b"\n".join([*lines, b""])
 
 
-class Fault(NamedTuple):
+class DiffFault(NamedTuple):
     """A place that cannot be read.
 
     :param line: its line in the text, counted from 1
@@ -105,7 +105,7 @@ class Diffs:
         while self._at < len(self._lines) and not self._begins():
             self._at += 1
         self.message = [line.decode(errors="replace").removesuffix("\r") for line in self._lines[: self._at]]
-        self.faults: list[Fault] = []
+        self.faults: list[DiffFault] = []
 
     def __iter__(self) -> Iterator[FileDiff]:
         """Yield the changes to each file."""
@@ -216,7 +216,7 @@ class Diffs:
         return self._lines[at].removesuffix(b"\r") if at < len(self._lines) else b""
 
     def _add_fault(self, at: int, says: str) -> None:
-        self.faults.append(Fault(at + 1, says))
+        self.faults.append(DiffFault(at + 1, says))
 
 
 def _has_no_prefix(line: bytes) -> bool:
