@@ -13,7 +13,7 @@ from pfnlab.lab.building.patch_file import PatchFile
 
 def patch(name: str, policy: str) -> PatchFile:
     """A patch that says what it means."""
-    return PatchFile(Path(name), (name,), policy, "", "", "", ("mm/memory.c",), 1, 0, b"")
+    return PatchFile(Path(name), (name,), policy, "", "", "", ("mm/memory.c",), 1, 0, ())
 
 
 def test_patches_say_what_they_mean() -> None:

@@ -43,6 +43,7 @@ def read(text: str) -> tuple[list[FileDiff], list[tuple[int, str]]]:
         ),
         ("diff --git a/mm/a.c b/mm/a.c\nold mode 100644\nnew mode 100755\n", [("mm/a.c", "mm/a.c")]),
         ("diff --git a/mm/a.c b/mm/a.c\nnew file mode 100644\nindex 0000000..e69de29\n", [("mm/a.c",) * 2]),
+        ("--- a/x.c\t2026-11-02 10:00\n+++ b/x.c\t1970-01-01 00:00\n@@ -1 +0,0 @@\n-one\n", [("x.c", "")]),
     ],
 )
 def test_files(text: str, names: list[tuple[str, str]]) -> None:
@@ -103,10 +104,25 @@ def test_a_hunk() -> None:
         (DIFF.replace("-1,3 +1,4", "-1,2 +1,3"), 3, "but has more"),
         (DIFF[: DIFF.index("@@")], 3, "expected a hunk"),
         (DIFF.replace("-1,3", f"-1,{'9' * 5000}"), 3, "expected a hunk"),
+        (DIFF + "\n@@ -9 +9 @@\n-1\n+2\n", 10, "a hunk without a file"),
+        (DIFF.replace("memory.c", "a file.c"), 1, "without blanks"),
+        (DIFF.replace("memory.c", "memory.c    2024-01-01"), 1, "without blanks"),
+        (DIFF.replace("memory.c", "a" * 256), 1, "not a path in a tree"),
+        (
+            "diff --git a/x b/x\nnew file mode 120000\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+y\n",
+            1,
+            "symbolic",
+        ),
+        (
+            "diff --git a/x b/y\nrename from x\nrename to y\n--- a/x\n+++ b/z\n@@ -1 +1 @@\n-1\n+2\n",
+            1,
+            "a rename",
+        ),
+        ("diff --git a/../x b/../x\nold mode 100644\nnew mode 100755\n", 1, "../x is not a path in a tree"),
         (DIFF.replace("/mm/", "/../"), 1, "../memory.c is not a path in a tree; write a/FILE and b/FILE"),
         (DIFF.replace("a/mm/memory.c", "memory.c"), 1, "not a path in a tree"),
         (DIFF.replace("a/mm/memory.c", '"a/mm/gr\\303\\274n.c"'), 1, "not a path in a tree"),
-        ("diff --git a/a b/b\nrename from a\nrename to ../b\n", 4, "../b is not a path in a tree"),
+        ("diff --git a/a b/b\nrename from a\nrename to ../b\n", 1, "../b is not a path in a tree"),
         ("--- /dev/null\n+++ /dev/null\n@@ -0,0 +1 @@\n+one\n", 1, "both sides are /dev/null; name the file"),
         ("diff --git a/x b/x\nGIT binary patch\nliteral 1\n", 2, "a binary patch"),
         ('diff --git "a/\\303" "b/\\303"\nold mode 100644\nnew mode 100755\n', 1, "its names cannot be read"),
@@ -170,3 +186,20 @@ def test_trailers() -> None:
 def test_the_series_of_a_package(package: str, series: str) -> None:
     """A source package of the archive has it in its name."""
     assert series == series_of_package(package)
+
+
+def test_the_files_that_are_changed() -> None:
+    """Both names of a rename; the source of a copy stays."""
+    moved = "diff --git a/a.c b/b.c\nrename from a.c\nrename to b.c\n"
+
+    ((renamed,), _), ((copied,), _) = read(moved), read(moved.replace("rename", "copy"))
+
+    assert (("a.c", "b.c"), ("b.c",)) == (renamed.changed, copied.changed)
+
+
+def test_a_file_that_has_cr_itself() -> None:
+    """Only the lines of its hunks end so."""
+    text = "--- a/x.bat\n+++ b/x.bat\n@@ -1 +1 @@\n-1\r\n+2\r\n"
+    ((file,), _) = read(text)
+
+    assert text == file.text().decode()

@@ -56,6 +56,7 @@ def encoded(encoding: str, text: str, charset: str = "utf-8") -> str:
         (f"mm: a title\n\nText.\n---\n{DIFF}", None),
         (f"{HEAD}\n{DIFF}", SUBJECT),
         (f"{BEGINS}{HEAD}\nFrom here on, one line.\n---\n{DIFF}", SUBJECT),
+        (f"{BEGINS}{HEAD}\nFrom here on 12:30 in 2020\nCc: it\n---\n{DIFF}", SUBJECT),
         (f"{BEGINS}{HEAD}\n\n{BEGINS}is what git says.\n---\n{DIFF}", SUBJECT),
         (f"{BEGINS}{HEAD}Content-Transfer-Encoding: 8bit\n\n{DIFF}", SUBJECT),
         (f"\ufeff\n{HEAD}\n{DIFF}", SUBJECT),
@@ -82,7 +83,7 @@ def test_a_mail_with_ends_of_lines_of_mail(tmp_path: Path) -> None:
     assert [Mail(SUBJECT, DIFF.encode(), 0)] == read(tmp_path, text)
 
 
-@for_each("charset", ["no-such", "ascii", "utf\0"])
+@for_each("charset", ["no-such", "ascii", "utf\0", "punycode", "idna"])
 def test_a_wrong_charset(tmp_path: Path, charset: str) -> None:
     """The bytes are taken."""
     text = f"{HEAD}Content-Type: text/plain; charset={charset}\n\n{DIFF}"
@@ -148,6 +149,11 @@ def test_a_mailbox_of_both_kinds(tmp_path: Path) -> None:
             f"{HEAD}Content-Type: text/html\n\n<pre>\n{DIFF}</pre>\n",
             "a mail in it is in HTML alone: save it from its list's archive, or leave it out",
         ),
+        (
+            f"{HEAD}Content-Type: text/plain; boundary*=idna''foo\nContent-Disposition: attachment; "
+            "filename*=idna''foo.patch\n\n",
+            "a mail in it has damaged headers: give its patch alone",
+        ),
         (b"\x1f\x8b\x08", "it is compressed: unpack it with gunzip"),
         (DIFF.encode("utf-16"), "it is in UTF-16: save it in UTF-8"),
     ],
@@ -165,6 +171,10 @@ def test_a_mail_that_has_lost_its_patch_is_refused(tmp_path: Path, text: str | b
         ("[PATCH v2 00/12] mm: one", True, "mm: one"),
         ("[PATCH 10/12] mm: one", False, "mm: one"),
         ("mm: 0/3", False, "mm: 0/3"),
+        ("[RFC][PATCH 0/3] mm: one", True, "mm: one"),
+        ("[PATCH 0/3 v2] mm: one", True, "mm: one"),
+        ("Re: [PATCH [net] 1/3] mm: a[0/1]", False, "mm: a[0/1]"),
+        ("mm: fix a[0] in b", False, "mm: fix a[0] in b"),
         (None, False, ""),
     ],
 )
@@ -181,7 +191,8 @@ def test_a_cover_letter(subject: str | None, is_cover: bool, title: str) -> None
         "From git@z Thu Jan  1 00:00:00 1970",
         "From a at example.org  Mon May 19 08:25:47 2025",
         "From a@example.org Mon May 19 08:25:47 +0200 2025",
-        "From a@example.org Mon May 19 08:25 2025",
+        "From a@example.org Mon May  9 08:25 2025",
+        "From - Mon May 19 08:25:47 2025",
     ],
 )
 def test_the_line_before_a_mail(tmp_path: Path, line: str) -> None:
@@ -195,6 +206,7 @@ def test_the_line_before_a_mail(tmp_path: Path, line: str) -> None:
         ("[PATCH]  mm:\n two lines", "[PATCH] mm: two lines"),
         ("=?utf-8?q?mm=3A_f=C3=BCr?=", "mm: f\u00fcr"),
         ("=?no-such?q?x?=", "=?no-such?q?x?="),
+        ("=?\u00fc?q?x?=", "=?\u00fc?q?x?="),
         ("x" * 1000, "x" * 300),
         # A lone surrogate, an end of a line.
         ("=?utf-7?q?+2AA-?=", "?"),
@@ -208,7 +220,7 @@ def test_subjects(written: str, subject: str) -> None:
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the limit, and what to give instead."""
-    monkeypatch.setattr(mails, "MOST_RECORDED", 1 << 10)
+    monkeypatch.setattr(mails, "MOST_PATCHES", 1 << 10)
 
     with pytest.raises(Misuse, match="mail: it is larger than 1 KiB: give single patches"):
         read(tmp_path, DIFF * 20)
@@ -235,6 +247,8 @@ def test_parts_inside_one_another_are_refused(tmp_path: Path) -> None:
     "text",
     [
         "From " + "12:34" * 1_000_000 + f"\n{HEAD}\n",
+        ("From " + "Mon Jan " * 100 + f"\n{HEAD}\n") * 2_000,
+        f"{HEAD}Content-Type: text/plain; charset=punycode\n\na-" + "b" * 1_000_000,
         "From \n" * 1_000_000,
         "Subject:" + "\n a" * 1_000_000,
         f"{HEAD}Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\n" * 2_000,

@@ -136,7 +136,7 @@ def test_an_encoded_mail_is_read_like_a_plain_one(tmp_path: Path, encoding: str)
     found, plain = _read(tmp_path, _encoded(encoding)), _read(tmp_path, _MAIL)
 
     assert (plain.titles, plain.files, plain.added) == (found.titles, found.files, found.added)
-    assert plain.diff == found.diff
+    assert plain.diffs == found.diffs
 
 
 def test_patch_reads_nothing_but_the_diffs(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_patch_reads_nothing_but_the_diffs(tmp_path: Path) -> None:
         "---\n---", f"---\n{indented}---"
     )
 
-    assert _read(tmp_path, _SERIES).diff == _read(tmp_path, series).diff == (_DIFF * 2).encode()
+    assert _read(tmp_path, _SERIES).diffs == _read(tmp_path, series).diffs == (_DIFF.encode(),) * 2
 
 
 def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path) -> None:
@@ -159,6 +159,21 @@ def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path)
 
     with pytest.raises(Misuse, match=r"a\.patch, line 3 of the decoded mail: the hunk says 9 lines before"):
         _read(tmp_path, fault)
+
+
+@for_each(
+    ("head", "title"),
+    [
+        (
+            "commit 0123456789ab\nAuthor: A <a@b>\nDate:   Mon Nov 2\n\n    mm: one\n\n    Text.\n\n",
+            "mm: one",
+        ),
+        ("Policy: flush=none\nmm: one\n---\n", "mm: one"),
+    ],
+)
+def test_the_title_of_a_text_that_is_not_a_mail(tmp_path: Path, head: str, title: str) -> None:
+    """Of git show, or of ours in another order."""
+    assert (title,) == _read(tmp_path, head + _DIFF).titles
 
 
 @for_each("text", ["", "\n"])
@@ -243,7 +258,7 @@ def test_no_file(tmp_path: Path) -> None:
         (lambda path: path.symlink_to("/dev/zero"), "this is a device: name a patch file"),
         (os.mkfifo, "this is a pipe: a patch has to be a file here"),
         (Path.mkdir, "this is a directory: name a patch file in it"),
-        (lambda path: (path.touch(), os.truncate(path, 1 << 30)), "a patch is at most 256 MiB"),
+        (lambda path: (path.touch(), os.truncate(path, 1 << 30)), "a patch is at most 64 MiB"),
     ],
     ids=["device", "pipe", "folder", "large"],
 )

@@ -281,3 +281,61 @@ def test_a_copy_that_others_may_write_to_is_not_built(tree: Path, monkeypatch: p
 
     with pytest.raises(Misuse, match=rf"others may write to {file} \(mode 0666"):
         copy(tree)
+
+
+_RENAME = "diff --git a/mm/memory.c b/mm/moved.c\nrename from mm/memory.c\nrename to mm/moved.c\n"
+_MAIL = "From x Mon Sep 17 00:00:00 2001\nSubject: one\n\n"
+
+
+@pytest.mark.target("building")
+def test_a_series_is_applied_mail_by_mail(tree: Path, tmp_path: Path) -> None:
+    """An edit, a rename, an edit: patch(1) would rename last."""
+    hunk = "@@ -1,3 +1,4 @@\n int first;\n+int again;\n int patched;\n int last;\n"
+    again = f"--- a/mm/moved.c\n+++ b/mm/moved.c\n{hunk}"
+
+    work = copy(tree, patch(tmp_path, f"{_MAIL}{PATCH}\n{_MAIL}{_RENAME}\n{_MAIL}{again}"))
+
+    assert "int first;\nint again;\nint patched;\nint last;\n" == (work.folder / "mm/moved.c").read_text()
+    assert not (work.folder / "mm" / "memory.c").exists()
+    assert "int first;\nint last;\n" == memory(copy(tree))
+
+
+@pytest.mark.target("building")
+def test_a_series_in_reverse_begins_with_its_last_mail(tree: Path, tmp_path: Path) -> None:
+    """Which changed the same line as the first."""
+    first = "--- a/mm/memory.c\n+++ b/mm/memory.c\n@@ -1,2 +1,2 @@\n-int zero;\n+int one;\n int last;\n"
+    second = first.replace("one", "first").replace("zero", "one")
+
+    work = copy(tree, replace(patch(tmp_path, f"{_MAIL}{first}\n{_MAIL}{second}"), reverse=True))
+
+    assert "int zero;\nint last;\n" == memory(work)
+
+
+@pytest.mark.target("building")
+def test_a_folder_that_lost_its_last_file_comes_back(tree: Path, tmp_path: Path) -> None:
+    """patch(1) has removed it, too."""
+    gone = "--- a/mm/memory.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int first;\n-int last;\n"
+    work = copy(tree, patch(tmp_path, gone))
+
+    assert not (work.folder / "mm").exists()
+    assert "int first;\nint last;\n" == memory(copy(tree))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("mm", "not a file in the tree"),
+        ("mm/memory.c/below.c", "below a file"),
+        ("link", "not a file in the tree"),
+    ],
+)
+@pytest.mark.target("building")
+def test_a_name_that_is_not_a_file_is_refused(tree: Path, tmp_path: Path, name: str, says: str) -> None:
+    """And what an earlier patch did is undone."""
+    (tree / "link").symlink_to("mm")
+    wrong = NEW_FILE.replace("mm/new.c", name)
+
+    with pytest.raises(Misuse, match=f"second.patch names {name}, which is {says}"):
+        copy(tree, patch(tmp_path), patch(tmp_path, wrong, "second.patch"))
+    with worktree(source_for(str(tree), say=print), say=print) as work:
+        assert "patched" not in memory(work)

@@ -173,7 +173,7 @@ def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) 
     for part in (source.content, fragment, compiler()):
         content.update(part.encode() + b"\0")
     for patch in patches:
-        content.update(patch.diff + b"\0" + b"reverse\0" * patch.reverse)
+        content.update(b"".join(patch.diffs) + b"\0" + b"reverse\0" * patch.reverse)
     return content.hexdigest()
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
-_GIT = re.compile(rb"diff --git a/(.+) b/(.+)")
 _EXTENDED = re.compile(
     rb"(?:(old mode|new mode|new file mode|deleted file mode|rename from|rename to|copy from|copy to)"
     rb"|similarity index|dissimilarity index|index) .*"
@@ -15,9 +14,15 @@ _EXTENDED = re.compile(
 _NAMED = (b"rename from ", b"rename to ", b"copy from ", b"copy to ")
 #: What ends a mail directly below a hunk: a signature, or a line that a list's software adds.
 _FOOTER = re.compile(rb"-- ?|-{3,}|_{3,}")
-_NOTHING = "/dev/null"
+_NOTHING = b"/dev/null"
 #: A trailer of this project's patches: the policy that a patch implements, and the package it applies to.
-_TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
+_TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(\S.*)")
+#: Lines that `git show` and `git log` put before a title.
+_OF_SHOW = re.compile(r"commit [0-9a-f]{7,40}\b.*|(?:Author|AuthorDate|Commit|CommitDate|Date|Merge): .*")
+#: The dates with which diff -N marks a file that does not exist.
+_EPOCH = (b"1970-01-01 ", b"1969-12-31 ")
+#: What no name of a source file has; patch(1) ends a name at a blank.
+_NO_NAME = re.compile(r"^/|(?:^|/)\.\.(?:/|$)|/$|[\s\"\x00-\x1f\x7f]|[^/]{256}")
 
 _CUT = "the mail is cut, or its lines are wrapped: save it again"
 
@@ -44,8 +49,8 @@ class Hunk(NamedTuple):
 class FileDiff(NamedTuple):
     """The changes to one file.
 
-    :param old: its name before the change, from the top of the tree; empty if it is new
-    :param new: its name after the change; empty if it is removed
+    :param old: its name before the change, from the top of the tree; empty for /dev/null
+    :param new: its name after the change; likewise
     :param extended: the lines of git about its mode and name
     """
 
@@ -59,15 +64,21 @@ class FileDiff(NamedTuple):
         """Its name after the change, or before if it is removed."""
         return self.new or self.old
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The names of the files that it changes, creates or removes."""
+        is_copy = any(line.startswith(b"copy from ") for line in self.extended)
+        return tuple(dict.fromkeys(filter(None, (self.new,) if is_copy else (self.old, self.new))))
+
     def text(self) -> bytes:
         """The diff for patch(1), without anything else."""
-        old, new = (f"{side}/{name}" for side, name in (("a", self.old), ("b", self.new)))
+        old = f"a/{self.old}".encode() if self.old else _NOTHING
+        new = f"b/{self.new}".encode() if self.new else _NOTHING
         lines = []
         if self.extended:
             lines = [f"diff --git a/{self.old or self.new} b/{self.name}".encode(), *self.extended]
         if self.hunks:
-            lines.append(f"--- {old if self.old else _NOTHING}".encode())
-            lines.append(f"+++ {new if self.new else _NOTHING}".encode())
+            lines += [b"--- " + old, b"+++ " + new]
         for hunk in self.hunks:
             lines += [hunk.head, *hunk.lines]
         return b"\n".join([*lines, b""])
@@ -109,11 +120,15 @@ class Diffs:
 
     def __iter__(self) -> Iterator[FileDiff]:
         """Yield the changes to each file."""
+        is_first = True
         while self._at < len(self._lines):
             first = self._at
             if not self._begins():
+                if not is_first and _HUNK.match(self._line()):
+                    self._add_fault(first, f"a hunk without a file; {_CUT}")
                 self._at += 1
                 continue
+            is_first = False
             try:
                 found = self._file()
             except _Unread as unread:
@@ -135,27 +150,28 @@ class Diffs:
         if self._line().startswith(b"*** "):
             self._at += 2
             raise _Unread(first, "a context diff: write a unified one, of diff -up")
-        is_git = self._line().startswith(b"diff --git ")
-        names, extended = self._git_lines() if is_git else ((), [])
-        at = self._at
+        names, extended = self._git_lines() if self._line().startswith(b"diff --git ") else ((), [])
         has_sides = self._line().startswith(b"--- ") and self._line(1).startswith(b"+++ ")
+        at = self._at if has_sides else first
         if has_sides:
             names = (_side(self._line()), _side(self._line(1)))
             self._at += 2
-        if is_git and _has_no_prefix(self._lines[first]):
-            raise _Unread(first, "names without a/ and b/: write it with git's --default-prefix")
+        if _has_no_prefix(self._lines[first]):
+            raise self._unread(first, "names without a/ and b/: write it with git's --default-prefix")
         if not has_sides and not any(found[1] for line in extended if (found := _EXTENDED.match(line))):
-            raise _Unread(first, f"a diff without a hunk; {_CUT}")
-        for name in (
-            *names,
-            *(_decoded(one.split(b" ", 2)[2]) for one in extended if one.startswith(_NAMED)),
-        ):
-            if name.startswith("/") or ".." in name.split("/") or name.endswith("/") or '"' in name:
-                raise _Unread(at, f"{name} is not a path in a tree; write a/FILE and b/FILE")
+            raise self._unread(first, f"a diff without a hunk; {_CUT}")
+        for name in (*names, *_moved(extended)):
+            if _NO_NAME.search(name):
+                says = f"{name} is not a path in a tree; write a/FILE and b/FILE, without blanks"
+                raise self._unread(at, says)
+        if any(line.endswith(b" 120000") for line in extended):
+            raise self._unread(first, "a symbolic link: leave that file out")
+        if (moved := _moved(extended)) and moved != names:
+            raise self._unread(first, "its lines about a rename name other files than '---' and '+++'")
         if not names:
-            raise _Unread(first, "its names cannot be read: write a/FILE and b/FILE")
+            raise self._unread(first, "its names cannot be read: write a/FILE and b/FILE")
         if not any(names):
-            raise _Unread(at, f"both sides are {_NOTHING}; name the file")
+            raise self._unread(at, "both sides are /dev/null; name the file")
         if has_sides and not _HUNK.match(self._line()):
             raise _Unread(
                 self._at, "expected a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' here, below '+++ b/FILE'"
@@ -163,19 +179,28 @@ class Diffs:
         old, new = names
         return FileDiff(old, new, extended, list(self._hunks()))
 
+    def _unread(self, at: int, says: str) -> _Unread:
+        """A fault of a whole file, after whose hunks the reader goes on."""
+        for _ in self._hunks():
+            pass
+        return _Unread(at, says)
+
     def _git_lines(self) -> tuple[tuple[str, ...], list[bytes]]:
         """The names in the line ``diff --git``, and the lines below it about the file's mode and name."""
-        first = self._at
-        self._at += 1
-        found = _GIT.fullmatch(self._lines[first].removesuffix(b"\r"))
+        written = self._line().removeprefix(b"diff --git ")
         extended = []
+        self._at += 1
         while _EXTENDED.fullmatch(self._line()):
             extended.append(self._line())
             self._at += 1
         if self._line().startswith((b"GIT binary patch", b"Binary files ")):
             self._at += 1
             raise _Unread(self._at - 1, "a binary patch; patch(1) cannot apply it: leave that file out")
-        return tuple(map(_decoded, found.groups())) if found is not None else (), extended
+        if len(moved := _moved(extended)) == 2:
+            return moved, extended
+        # Both names are the same.
+        name = written[2 : len(written) // 2]
+        return (_decoded(name),) * 2 if written == b"a/%b b/%b" % (name, name) else (), extended
 
     def _hunks(self) -> Iterator[Hunk]:
         while found := _HUNK.match(self._line()):
@@ -186,9 +211,11 @@ class Diffs:
         first = self._at
         said = f"the hunk says {old} lines before and {new} after, but has"
         hunk = Hunk(start, self._line(), [])
+        # Either a mail program wrote CR everywhere, or the file itself has it.
+        has_cr = self._lines[first].endswith(b"\r")
         self._at += 1
         while old > 0 or new > 0:
-            line = self._line()
+            line = self._line() if has_cr or self._at >= len(self._lines) else self._lines[self._at]
             mark = line[:1]
             if self._at >= len(self._lines) or mark not in (b" ", b"", b"+", b"-", b"\\"):
                 self._add_fault(first, f"{said} fewer; {_CUT}")
@@ -220,10 +247,10 @@ class Diffs:
 
 
 def _has_no_prefix(line: bytes) -> bool:
-    """True if a line ``diff --git NAME NAME`` has the same name twice."""
+    """True for a line ``diff --git NAME NAME`` that has the same name twice."""
     names = line.rstrip(b"\r").removeprefix(b"diff --git ")
     middle = len(names) // 2
-    return names[middle : middle + 1] == b" " and names[:middle] == names[middle + 1 :]
+    return len(names) < len(line) - 2 and names == b"%b %b" % (names[:middle], names[:middle])
 
 
 def _decoded(name: bytes) -> str:
@@ -235,15 +262,27 @@ def _side(line: bytes) -> str:
 
     A name without a folder is returned as a folder, which is not a file.
     """
-    name = _decoded(line[4:].partition(b"\t")[0].strip())
-    if name == _NOTHING:
+    written, _, date = line[4:].partition(b"\t")
+    if written == _NOTHING or date.startswith(_EPOCH):
         return ""
+    name = _decoded(written)
     return name.partition("/")[2] or f"{name.rstrip('/')}/"
+
+
+def _moved(extended: Sequence[bytes]) -> tuple[str, ...]:
+    """The names in the lines of git about a rename or a copy."""
+    return tuple(_decoded(line.split(b" ", 2)[2]) for line in extended if line.startswith(_NAMED))
 
 
 def trailers(message: Sequence[str]) -> list[tuple[str, str]]:
     """The trailers of this project in a message, each with its value: ``Policy``, ``Base``, the licence's."""
-    return [(found[1], found[2]) for line in message if (found := _TRAILER.fullmatch(line))]
+    return [(found[1], found[2]) for line in message if (found := _TRAILER.fullmatch(line.rstrip()))]
+
+
+def title_of(message: Sequence[str]) -> str:
+    """The title of a patch that is not a mail: the first line of its message; or empty."""
+    lines = (line.strip() for line in message)
+    return next((one for one in lines if one and not _OF_SHOW.fullmatch(one) and not trailers([one])), "")
 
 
 def series_of_package(package: str) -> str:

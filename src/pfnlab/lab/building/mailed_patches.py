@@ -31,7 +31,7 @@ _CALL = re.compile(rb"\b([a-zA-Z_]\w{2,99})\s*\(")
 #: A member of a structure of operations that is set to a function.
 _POINTER = re.compile(rb"(?:\.|->)\w{1,99}\s*=\s*&?([a-zA-Z_]\w{2,99})\s*[,;]")
 #: The beginning of a structure's definition or value.
-_BLOCK = re.compile(rb"(?:\w+\s+){0,5}?(?:struct|union|enum)\s+(\w{1,99})\s*([^;(]*)$")
+_BLOCK = re.compile(rb"(?:\w+\s+){0,5}?(?:struct|union|enum)\s+(\w{1,99})\b[^;(]*$")
 #: Lines that need no place: empty, a comment, an include, a brace, a label.
 _PLAIN = re.compile(rb"\s*(?:$|/\*|\*|//|#\s*include\b|[{}][;,]?\s*$|\w+:\s*$)")
 #: GNU diff cuts the line of a function after 40 characters, git after 80.
@@ -161,7 +161,8 @@ class _HunkReader:
     def take(self, diff: FileDiff) -> None:
         """Take the next file."""
         self._file = diff.name
-        _keep(self._found.files, self._file)
+        for name in diff.changed:
+            _keep(self._found.files, name)
         for hunk in diff.hunks:
             self._line = hunk.line
             self._take_head(hunk.context[:_MOST_CODE].rstrip())

@@ -1,44 +1,48 @@
 """Mails with patches: of `git format-patch`, a mailbox as b4 and mail programs save it, or a bare diff.
 
-Read one by one, in bounded memory.
+Read one by one.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes
-from email.errors import HeaderParseError, InvalidBase64LengthDefect, InvalidBase64PaddingDefect
+from email.errors import InvalidBase64LengthDefect, InvalidBase64PaddingDefect, MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from pathlib import Path
 
-from pfnlab.base.files import MOST_RECORDED, Unreadable, log_pieces
+from pfnlab.base.files import Unreadable, log_pieces
 from pfnlab.base.units import size_text
 
-#: The largest mail, in bytes; a bare diff may be as large as the file.
-MOST_MAIL = 16 << 20
+#: The largest file and the largest mail in it, in bytes; a bare diff may be as large as the file.
+MOST_PATCHES, MOST_MAIL = 64 << 20, 16 << 20
 
-#: The longest subject, in characters; the longest line before a mail, in bytes; the most such lines.
-_MOST_SUBJECT, _MOST_LINE, _MOST_LINES = 300, 1000, 3
+#: The longest subject, in characters; the largest head of a mail, in bytes; the most lines before a mail.
+_MOST_SUBJECT, _MOST_HEAD, _MOST_LINES = 300, 64 << 10, 3
 
 #: The line before each mail of a mailbox: that of git, b4, a list's archive or a mail program.
-_FROM_LINE = re.compile(rb">?From \S+.*\d\d:\d\d.*\d{4}")
+_FROM_LINE = re.compile(
+    rb">?From .{1,200}?\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) "
+    rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d"
+)
 _HEADER = re.compile(rb"[!-9;-~]+:")
 #: Headers that make the first lines of a file a mail; `mm: a title` does not.
 _OF_MAIL = re.compile(
     rb"^(?:From|To|Cc|Subject|Date|Message-ID|MIME-Version|Content-[a-z-]+|Received): *\S", re.I | re.M
 )
 _SUBJECT = re.compile(rb"^Subject:(.*(?:\n[ \t].*)*)", re.I | re.M)
-_COVER = re.compile(r"\[[^\]]*\b0+/\d+\]")
-_BRACKETS = re.compile(r"\[[^]]*\] *")
+_COVER = re.compile(r"\b0+/\d+\b")
+#: What programs put before a title: `Re:`, and brackets, which may have brackets in them.
+_BEFORE_TITLE = re.compile(r"(?:(?:Re:|\[(?:[^][]|\[[^][]*\])*\]) *)*", re.IGNORECASE)
 _PATCH_NAME = re.compile(r".*\.(?:patch|diff)", re.IGNORECASE)
 
-#: The largest head of a mail, in bytes.
-_MOST_HEAD = 64 << 10
-
+#: Encodings of domain names, which nobody writes mails in, and whose decoders take long.
+_OF_DOMAINS = ("punycode", "idna")
 _DAMAGED = (InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
 _BOM = b"\xef\xbb\xbf"
 #: How files begin that are not text, and what they are.
@@ -67,12 +71,17 @@ class Mail:
     @property
     def is_cover(self) -> bool:
         """True for the cover letter of a series: a diff in it is another version's."""
-        return _COVER.match(self.subject or "") is not None
+        return _COVER.search(self._before_title) is not None
 
     @property
     def title(self) -> str:
-        """The subject without its brackets."""
-        return _BRACKETS.sub("", self.subject or "", count=1)
+        """The subject without `Re:` and the brackets before it."""
+        return (self.subject or "").removeprefix(self._before_title)
+
+    @property
+    def _before_title(self) -> str:
+        found = _BEFORE_TITLE.match(self.subject or "")
+        return found[0] if found is not None else ""
 
     def place(self, number: int) -> str:
         """The line *number* of the text, counted from 1, as it follows the name of the file."""
@@ -83,7 +92,7 @@ def mails_in(path: Path | None) -> Iterator[Mail]:
     """Yield each mail in a file; a file without mails is one.
 
     :param path: None for standard input
-    :raises Misuse: if it cannot be read, is larger than 256 MiB, is not text, or has a mail of more than 16
+    :raises Misuse: if it cannot be read, is larger than 64 MiB, is not text, or has a mail of more than 16
         MiB, in HTML alone or whose base64 is damaged
     """
     name = Path("standard input") if path is None else path
@@ -110,8 +119,8 @@ def _lines(path: Path | None, name: Path) -> Iterator[bytes]:
         if not size and (says := next((says for at, says in _NO_TEXT.items() if piece.startswith(at)), "")):
             raise Unreadable(name, f"it is {says}")
         size += len(piece)
-        if size > MOST_RECORDED:
-            raise Unreadable(name, f"it is larger than {size_text(MOST_RECORDED)}: give single patches")
+        if size > MOST_PATCHES:
+            raise Unreadable(name, f"it is larger than {size_text(MOST_PATCHES)}: give single patches")
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield line + b"\n"
@@ -122,7 +131,7 @@ def _lines(path: Path | None, name: Path) -> Iterator[bytes]:
 def _from_line_at_end(mail: bytearray) -> int:
     """Where the last line begins, if it is one before a mail; otherwise 0."""
     start = mail.rfind(b"\n", 0, -1) + 1
-    return start if _FROM_LINE.match(mail, start, start + _MOST_LINE) else 0
+    return start if _FROM_LINE.match(mail, start) else 0
 
 
 def _mail_of(raw: bytes | bytearray) -> bytes | bytearray | None:
@@ -153,15 +162,16 @@ def _read(raw: bytes, line: int, name: Path) -> Mail:
         raise Unreadable(
             name, "a mail in it has parts too deep in one another: give its patch alone"
         ) from None
+    except (MessageError, ValueError):
+        raise Unreadable(name, "a mail in it has damaged headers: give its patch alone") from None
     if any(isinstance(defect, _DAMAGED) for part in texts for defect in part.defects):
         raise Unreadable(name, "the base64 of a mail in it is damaged or cut: save the mail again")
     if not texts and any(part.get_content_subtype() == "html" for part in parts):
         raise Unreadable(
             name, "a mail in it is in HTML alone: save it from its list's archive, or leave it out"
         )
-    if len(texts) == 1 and all(map(raw.endswith, texts.values())):
-        return Mail(subject, raw, line)
-    return Mail(subject, b"\n".join(texts.values()), 0)
+    text = b"\n".join(texts.values())
+    return Mail(subject, raw, line) if text and raw.endswith(text) else Mail(subject, text, 0)
 
 
 def _text(part: Message) -> bytes | None:
@@ -173,7 +183,8 @@ def _text(part: Message) -> bytes | None:
         return None
     text = payload.replace(b"\r\n", b"\n")
     try:
-        return text.decode(part.get_content_charset() or "utf-8").encode()
+        charset = codecs.lookup(part.get_content_charset() or "utf-8").name
+        return text if charset in _OF_DOMAINS else text.decode(charset).encode()
     except (LookupError, ValueError):
         # Not what its header says: the bytes, as an ordinary file has them.
         return text
@@ -182,6 +193,6 @@ def _text(part: Message) -> bytes | None:
 def decoded_subject(written: str) -> str:
     """The subject of a mail in plain text, on one line and cut off at 300 characters."""
     text = " ".join(written[: 4 * _MOST_SUBJECT].split())
-    with suppress(HeaderParseError, LookupError, ValueError):
+    with suppress(MessageError, LookupError, ValueError):
         text = str(make_header(decode_header(text))).encode(errors="replace").decode()
     return " ".join(text.split())[:_MOST_SUBJECT]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.files import MOST_RECORDED, check_regular
+from pfnlab.base.files import check_regular
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.diffs import Diffs, no_patch, series_of_package, trailers
-from pfnlab.lab.building.mails import mails_in
+from pfnlab.lab.building.diffs import Diffs, no_patch, series_of_package, title_of, trailers
+from pfnlab.lab.building.mails import MOST_PATCHES, mails_in
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PatchFile:
     :ivar files: the files it changes, creates or removes, relative to the top of the tree, each listed once,
         in patch order
     :ivar added: the number of lines it adds; *removed*: the number it removes
-    :ivar diff: what patch(1) reads: the diffs of these files, and nothing else
+    :ivar diffs: what patch(1) reads, one after the other: for each mail its diffs, and nothing else
     :ivar reverse: whether it is to be applied in reverse
     """
 
@@ -41,7 +41,7 @@ class PatchFile:
     files: tuple[str, ...]
     added: int
     removed: int
-    diff: bytes
+    diffs: tuple[bytes, ...]
     reverse: bool = False
 
     @property
@@ -57,28 +57,25 @@ def read_patch(path: Path) -> PatchFile:
         would change a file outside the tree
     """
     # The file is read several times.
-    check_regular(path, "patch", MOST_RECORDED)
+    check_regular(path, "patch", MOST_PATCHES)
     name, is_empty = visible_name(path), True
     titles, said, files = list[str](), list[tuple[str, str]](), dict[str, None]()
-    text, added, removed = bytearray(), 0, 0
+    texts, added, removed = list[bytes](), 0, 0
     for mail in mails_in(path):
         is_empty = is_empty and mail.subject is None and not mail.text.strip()
-        diffs, has_diff = Diffs(mail.text), False
+        diffs, text = Diffs(mail.text), bytearray()
         for diff in () if mail.is_cover else diffs:
-            has_diff = True
-            files |= dict.fromkeys(filter(None, (diff.old, diff.new)))
+            files |= dict.fromkeys(diff.changed)
             text += diff.text()
             for hunk in diff.hunks:
                 added += sum(line.startswith(b"+") for line in hunk.lines)
                 removed += sum(line.startswith(b"-") for line in hunk.lines)
         for fault in diffs.faults:
             raise Misuse(f"{name}{mail.place(fault.line)}: {fault.says}")
-        if has_diff:
-            first = next(
-                (line.strip() for line in diffs.message if line.strip() and not trailers([line])), ""
-            )
-            titles.append(mail.title if mail.subject is not None else first)
-        if has_diff or mail.is_cover:
+        if text:
+            titles.append(mail.title if mail.subject is not None else title_of(diffs.message))
+            texts.append(bytes(text))
+        if text or mail.is_cover:
             said += trailers(diffs.message)
     if not files:
         raise Misuse(no_patch(name, is_empty=is_empty))
@@ -95,7 +92,7 @@ def read_patch(path: Path) -> PatchFile:
         tuple(files),
         added,
         removed,
-        bytes(text),
+        tuple(texts),
     )
 
 

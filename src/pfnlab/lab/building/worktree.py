@@ -71,32 +71,44 @@ class WorkTree:
         """
         for patch in patches:
             for name in patch.files:
-                self._keep_aside(patch.path, name)
-            with tempfile.NamedTemporaryFile() as file:
-                file.write(patch.diff)
-                file.flush()
-                command = [
-                    *("patch", "-p1", "-f", "-F0", "--no-backup-if-mismatch", "-r", "-"),
-                    *("-i", file.name, *["-R"] * patch.reverse),
-                ]
-                answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
-            if answer.returncode:
-                self._put_back()
-                raise Undecided(
-                    f"{patch.path} does not apply{' in reverse' * patch.reverse} to {self.source.label}: "
-                    f"{_refusal(answer.stdout)}"
-                    f"{_other_base(patch, self.source)}"
-                )
+                self._keep_aside(patch, name)
+            # One mail at a time, because patch(1) renames files at the end of what it reads.
+            for diff in reversed(patch.diffs) if patch.reverse else patch.diffs:
+                self._apply(patch, diff)
+
+    def _apply(self, patch: PatchFile, diff: bytes) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(diff)
+            file.flush()
+            command = [
+                *("patch", "-p1", "-f", "-F0", "--no-backup-if-mismatch", "-r", "-"),
+                *("-i", file.name, *["-R"] * patch.reverse),
+            ]
+            answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
+        if answer.returncode:
+            self._put_back()
+            raise Undecided(
+                f"{patch.path} does not apply{' in reverse' * patch.reverse} to {self.source.label}: "
+                f"{_refusal(answer.stdout)}"
+                f"{_other_base(patch, self.source)}"
+            )
 
     def _originals(self) -> Path:
         return self.home / _ORIGINALS
 
     # An empty folder of that name marks a file that does not exist yet.
-    def _keep_aside(self, patch: Path, name: str) -> None:
+    def _keep_aside(self, patch: PatchFile, name: str) -> None:
         file, kept = self.folder / name, self._originals() / name
-        leaves = self.folder.resolve() not in file.resolve().parents
-        if os.path.isabs(name) or ".." in Path(name).parts or leaves:
-            raise Misuse(f"{patch} names {name}, which is outside the tree")
+        says = ""
+        if self.folder.resolve() not in file.resolve().parents:
+            says = "outside the tree"
+        elif file.is_dir() or file.is_symlink():
+            says = "not a file in the tree"
+        elif any(parent.is_file() for parent in file.parents):
+            says = "below a file"
+        if says:
+            self._put_back()
+            raise Misuse(f"{patch.path} names {name}, which is {says}")
         if kept.exists():
             return
         make_cache_folder(kept.parent)
@@ -111,15 +123,17 @@ class WorkTree:
 
     def _put_back(self) -> None:
         for place, folders, names in os.walk(self._originals(), topdown=False):
-            below = Path(place).relative_to(self._originals())
+            below = self.folder / Path(place).relative_to(self._originals())
             for name in names:
                 if name.endswith(".part"):
                     continue
+                # patch(1) removes a folder with its last file.
+                below.mkdir(parents=True, exist_ok=True)
                 # A copy gets a new modification time, so that its objects are rebuilt.
-                shutil.copyfile(Path(place) / name, self.folder / below / name)
-                shutil.copymode(Path(place) / name, self.folder / below / name)
+                shutil.copyfile(Path(place) / name, below / name)
+                shutil.copymode(Path(place) / name, below / name)
             if not folders and not names and place != str(self._originals()):
-                (self.folder / below).unlink(missing_ok=True)
+                below.unlink(missing_ok=True)
         shutil.rmtree(self._originals(), ignore_errors=True)
 
     def _copy(self, say: Callable[[str], None]) -> None:
