@@ -31,7 +31,7 @@ if sys.argv[2] == "planted":
         begin(self)
         self._notes = Notes()
     Bundle._check_lines = planted
-(found,) = hunt_readers.hunt([readers["bundle"]], 120, runs=8000)
+(found,) = hunt_readers.hunt([readers["bundle"]], 250, runs=8000)
 print(json.dumps(found._asdict()))
 """
 

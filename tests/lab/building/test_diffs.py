@@ -108,6 +108,7 @@ def test_a_hunk() -> None:
         (DIFF.replace("memory.c", "a file.c"), 1, "without blanks"),
         (DIFF.replace("memory.c", "memory.c    2024-01-01"), 1, "without blanks"),
         (DIFF.replace("memory.c", "a" * 256), 1, "not a path in a tree"),
+        (DIFF.replace("memory.c", "\ufffd.c"), 1, "not a path in a tree"),
         (
             "diff --git a/x b/x\nnew file mode 120000\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+y\n",
             1,

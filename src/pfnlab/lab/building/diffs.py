@@ -22,7 +22,7 @@ _OF_SHOW = re.compile(r"commit [0-9a-f]{7,40}\b.*|(?:Author|AuthorDate|Commit|Co
 #: The dates with which diff -N marks a file that does not exist.
 _EPOCH = (b"1970-01-01 ", b"1969-12-31 ")
 #: What no name of a source file has; patch(1) ends a name at a blank.
-_NO_NAME = re.compile(r"^/|(?:^|/)\.\.(?:/|$)|/$|[\s\"\x00-\x1f\x7f]|[^/]{256}")
+_NO_NAME = re.compile(r"^/|(?:^|/)\.\.(?:/|$)|/$|[\s\"\x00-\x1f\x7f]|\ufffd|[^/]{256}")
 
 _CUT = "the mail is cut, or its lines are wrapped: save it again"
 
