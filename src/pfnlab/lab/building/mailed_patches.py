@@ -106,7 +106,7 @@ def read_mailed(*paths: Path | None) -> MailedPatches:
     """Read the patches in files, as one series.
 
     :param paths: None for standard input
-    :raises Misuse: if one cannot be read, is larger than 256 MiB or has a mail of more than 16 MiB, or
+    :raises Misuse: if one cannot be read, is larger than 64 MiB or has a mail of more than 16 MiB, or
         contains no change
     """
     found = MailedPatches()
