@@ -50,7 +50,7 @@ class FileDiff(NamedTuple):
     """The changes to one file.
 
     :param old: its name before the change, from the top of the tree; empty for /dev/null
-    :param new: its name after the change; likewise
+    :param new: its name after the change; empty for /dev/null
     :param extended: the lines of git about its mode and name
     """
 
@@ -180,7 +180,7 @@ class Diffs:
         return FileDiff(old, new, extended, list(self._hunks()))
 
     def _unread(self, at: int, says: str) -> _Unread:
-        """A fault of a whole file, after whose hunks the reader goes on."""
+        """A fault of a whole file; the reader continues after its hunks."""
         for _ in self._hunks():
             pass
         return _Unread(at, says)
