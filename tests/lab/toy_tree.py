@@ -24,6 +24,18 @@ bzImage:
 modules:
 """
 
+#: A bare diff, of a file that no tree has.
+DIFF = """\
+--- a/mm/memory.c
++++ b/mm/memory.c
+@@ -1,3 +1,4 @@ void f(void)
+ one
+-two
++2
++2.5
+ three
+"""
+
 PATCH = """\
 One line more
 

@@ -6,19 +6,10 @@ import pytest
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_tree import DIFF
 
 from pfnlab.lab.building.diffs import Diffs, FileDiff, series_of_package, trailers
 
-DIFF = """\
---- a/mm/memory.c
-+++ b/mm/memory.c
-@@ -1,3 +1,4 @@ void f(void)
- one
--two
-+2
-+2.5
- three
-"""
 GIT = "diff --git a/mm/memory.c b/mm/memory.c\nindex 1234567..89abcde 100644\n" + DIFF
 
 

@@ -10,30 +10,21 @@ from pathlib import Path
 
 import pytest
 from for_each import for_each
+from toy_tree import DIFF
 
 from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 
-_DIFF = """\
---- a/mm/memory.c
-+++ b/mm/memory.c
-@@ -1,3 +1,4 @@ void f(void)
- one
--two
-+2
-+2.5
- three
-"""
 _OURS = (
     "mm: flush later\n\nWhat it does.\n\nPolicy: flush=none\nBase: linux-source-7.2 7.2.13-1\n"
-    "SPDX-License-Identifier: GPL-2.0-only\n---\n" + _DIFF
+    "SPDX-License-Identifier: GPL-2.0-only\n---\n" + DIFF
 )
 _MAIL = (
     "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n"
     "From: A Developer <a@example.org>\nDate: Mon, 2 Nov 2026 10:00:00 +0000\n"
     "Subject: [PATCH v2 3/7] mm: a title that goes on\n for another line\n\nText.\n---\n"
     " mm/memory.c | 3 ++-\n 1 file changed, 2 insertions(+), 1 deletion(-)\n\n"
-    "diff --git a/mm/memory.c b/mm/memory.c\nindex 1234567..89abcde 100644\n" + _DIFF + "-- \n2.47.0\n\n"
+    "diff --git a/mm/memory.c b/mm/memory.c\nindex 1234567..89abcde 100644\n" + DIFF + "-- \n2.47.0\n\n"
 )
 
 
@@ -61,7 +52,7 @@ def test_head_of_ours(tmp_path: Path) -> None:
 )
 def test_the_series_it_stands_on(tmp_path: Path, base: str, series: str) -> None:
     """A source package of the archive has it in its name."""
-    patch = _read(tmp_path, f"Base: {base}\n---\n{_DIFF}")
+    patch = _read(tmp_path, f"Base: {base}\n---\n{DIFF}")
 
     assert series == patch.base_series
 
@@ -86,7 +77,7 @@ def test_mail_of_git(tmp_path: Path) -> None:
 
 def test_diff_without_head(tmp_path: Path) -> None:
     """A bare diff is a patch without a title."""
-    patch = _read(tmp_path, _DIFF)
+    patch = _read(tmp_path, DIFF)
 
     assert ((), "") == (patch.titles, patch.base_version)
 
@@ -96,8 +87,8 @@ _MAILBOX = "From git@z Thu Jan  1 00:00:00 1970\nSubject: [PATCH {}] {}\n\n"
 #: A series as `b4 am` saves it, with a cover letter as `git format-patch` puts before it.
 _SERIES = (
     _MAILBOX.format("0/2", "the cover")
-    + f"{_MAILBOX.format('1/2', 'mm: flush')}Policy: flush=none\n---\n{_DIFF}-- \n2.47.0\n\n"
-    + f"{_MAILBOX.format('2/2', '=?utf-8?q?mm=3A_=C3=BC?=')}Policy: tracker=exact\n---\n{_DIFF}-- \n2.47.0\n"
+    + f"{_MAILBOX.format('1/2', 'mm: flush')}Policy: flush=none\n---\n{DIFF}-- \n2.47.0\n\n"
+    + f"{_MAILBOX.format('2/2', '=?utf-8?q?mm=3A_=C3=BC?=')}Policy: tracker=exact\n---\n{DIFF}-- \n2.47.0\n"
 )
 
 
@@ -141,12 +132,12 @@ def test_an_encoded_mail_is_read_like_a_plain_one(tmp_path: Path, encoding: str)
 
 def test_patch_reads_nothing_but_the_diffs(tmp_path: Path) -> None:
     """An indented diff in a message, or one of an earlier version in the cover letter, is text."""
-    indented = "".join(f"  {line}\n" for line in _DIFF.replace("memory", "vma").splitlines())
-    series = _SERIES.replace("the cover\n\n", f"the cover\n\n{_DIFF}\n").replace(
+    indented = "".join(f"  {line}\n" for line in DIFF.replace("memory", "vma").splitlines())
+    series = _SERIES.replace("the cover\n\n", f"the cover\n\n{DIFF}\n").replace(
         "---\n---", f"---\n{indented}---"
     )
 
-    assert _read(tmp_path, _SERIES).diffs == _read(tmp_path, series).diffs == (_DIFF.encode(),) * 2
+    assert _read(tmp_path, _SERIES).diffs == _read(tmp_path, series).diffs == (DIFF.encode(),) * 2
 
 
 def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path) -> None:
@@ -154,7 +145,7 @@ def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path)
     fault = (
         _encoded("base64").partition("\n\n")[0]
         + "\n\n"
-        + base64.encodebytes(_DIFF.replace("-1,3", "-1,9").encode()).decode()
+        + base64.encodebytes(DIFF.replace("-1,3", "-1,9").encode()).decode()
     )
 
     with pytest.raises(Misuse, match=r"a\.patch, line 3 of the decoded mail: the hunk says 9 lines before"):
@@ -173,7 +164,7 @@ def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path)
 )
 def test_the_title_of_a_text_that_is_not_a_mail(tmp_path: Path, head: str, title: str) -> None:
     """Of git show, or of ours in another order."""
-    assert (title,) == _read(tmp_path, head + _DIFF).titles
+    assert (title,) == _read(tmp_path, head + DIFF).titles
 
 
 @for_each("text", ["", "\n"])
@@ -186,7 +177,7 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_trailers_in_the_diff_are_text(tmp_path: Path) -> None:
     """A line like a trailer inside a hunk says nothing."""
     patch = _read(
-        tmp_path, _DIFF.replace(" one", " \n").replace("-1,3 +1,4", "-1,4 +1,5") + "Policy: flush=none\n"
+        tmp_path, DIFF.replace(" one", " \n").replace("-1,3 +1,4", "-1,4 +1,5") + "Policy: flush=none\n"
     )
 
     assert patch.policy == ""
@@ -195,9 +186,7 @@ def test_trailers_in_the_diff_are_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "files"),
     [
-        pytest.param(
-            _DIFF + _DIFF.replace("mm/memory.c", "fs/exec.c"), ("mm/memory.c", "fs/exec.c"), id="two"
-        ),
+        pytest.param(DIFF + DIFF.replace("mm/memory.c", "fs/exec.c"), ("mm/memory.c", "fs/exec.c"), id="two"),
         pytest.param("--- /dev/null\n+++ b/mm/new.c\n@@ -0,0 +1 @@\n+one\n", ("mm/new.c",), id="new"),
         pytest.param("--- a/mm/old.c\n+++ /dev/null\n@@ -1 +0,0 @@\n-one\n", ("mm/old.c",), id="gone"),
         pytest.param(
@@ -205,7 +194,7 @@ def test_trailers_in_the_diff_are_text(tmp_path: Path) -> None:
             ("mm/a.c", "mm/b.c"),
             id="renamed",
         ),
-        pytest.param(_DIFF.replace(".c\n", ".c\t2026-11-02 10:00:00 +0000\n"), ("mm/memory.c",), id="dated"),
+        pytest.param(DIFF.replace(".c\n", ".c\t2026-11-02 10:00:00 +0000\n"), ("mm/memory.c",), id="dated"),
         pytest.param(
             "--- a/mm/a.c\n+++ b/mm/a.c\n@@ -1 +1 @@\n-one\n\\ No newline at end of file\n+two\n"
             "\\ No newline at end of file\n",
@@ -226,13 +215,13 @@ def test_files(tmp_path: Path, text: str, files: tuple[str, ...]) -> None:
     [
         pytest.param("int main(void)\n{\n}\n", "is not a patch", id="no diff"),
         pytest.param(
-            _DIFF.replace("-1,3", "-1,4"), ":3: the hunk says 4 lines before and 4 after", id="fewer"
+            DIFF.replace("-1,3", "-1,4"), ":3: the hunk says 4 lines before and 4 after", id="fewer"
         ),
-        pytest.param(_DIFF.replace("+1,4", "+1,3"), "but has more", id="more of one kind"),
-        pytest.param(_DIFF.replace("-1,3 +1,4", "-1,2 +1,3"), "but has more", id="more"),
-        pytest.param(_DIFF[: _DIFF.index("@@")], "expected a hunk", id="no hunk"),
-        pytest.param(_DIFF.replace("/mm/", "/../"), "not a path in a tree", id="outside"),
-        pytest.param(_DIFF.replace("a/mm/memory.c", "memory.c"), "not a path in a tree", id="no folder"),
+        pytest.param(DIFF.replace("+1,4", "+1,3"), "but has more", id="more of one kind"),
+        pytest.param(DIFF.replace("-1,3 +1,4", "-1,2 +1,3"), "but has more", id="more"),
+        pytest.param(DIFF[: DIFF.index("@@")], "expected a hunk", id="no hunk"),
+        pytest.param(DIFF.replace("/mm/", "/../"), "not a path in a tree", id="outside"),
+        pytest.param(DIFF.replace("a/mm/memory.c", "memory.c"), "not a path in a tree", id="no folder"),
         pytest.param("--- /dev/null\n+++ /dev/null\n@@ -0,0 +1 @@\n+one\n", "name the file", id="nothing"),
         pytest.param("diff --git a/x b/x\nGIT binary patch\nliteral 1\n", "binary patch", id="binary"),
     ],

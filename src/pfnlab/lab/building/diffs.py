@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import visible_name
+from pfnlab.lab.building.mails import Mail, mails_in
 
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@ ?(.*)")
 _EXTENDED = re.compile(
@@ -32,18 +37,14 @@ class Hunk(NamedTuple):
 
     :param line: its first line in the file before the change
     :param head: its line `@@`
+    :param context: the text after that, of the function that it begins in; or empty
     :param lines: its lines, each with its mark
     """
 
     line: int
     head: bytes
+    context: bytes
     lines: list[bytes]
-
-    @property
-    def context(self) -> bytes:
-        """The text after its line `@@`, of the function that it begins in; or empty."""
-        found = _HUNK.match(self.head)
-        return found[4] if found is not None else b""
 
 
 class FileDiff(NamedTuple):
@@ -108,20 +109,31 @@ class Diffs:
 
     :ivar message: the lines above the first
     :ivar faults: what could not be read, of the files yielded so far
+    :ivar has_diff: whether a file has been yielded
     """
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, *, is_cover: bool = False) -> None:
+        """Read the message.
+
+        :param is_cover: whether it is a cover letter, which has no diff of its own
+        """
         self._lines = text.removesuffix(b"\n").split(b"\n")
         self._at = 0
         while self._at < len(self._lines) and not self._begins():
             self._at += 1
         self.message = [line.decode(errors="replace").removesuffix("\r") for line in self._lines[: self._at]]
         self.faults: list[DiffFault] = []
+        self.has_diff, self._is_cover = False, is_cover
+
+    @property
+    def trailers(self) -> list[tuple[str, str]]:
+        """The trailers of the message, if a file has been yielded or it is a cover letter; otherwise none."""
+        return trailers(self.message) if self.has_diff or self._is_cover else []
 
     def __iter__(self) -> Iterator[FileDiff]:
         """Yield the changes to each file."""
         is_first = True
-        while self._at < len(self._lines):
+        while not self._is_cover and self._at < len(self._lines):
             first = self._at
             if not self._begins():
                 if not is_first and _HUNK.match(self._line()):
@@ -135,6 +147,7 @@ class Diffs:
                 self._add_fault(unread.at, str(unread))
                 self._at = max(self._at, first + 1)
             else:
+                self.has_diff = True
                 yield found
 
     def _begins(self) -> bool:
@@ -204,13 +217,13 @@ class Diffs:
 
     def _hunks(self) -> Iterator[Hunk]:
         while found := _HUNK.match(self._line()):
-            yield self._hunk(int(found[1]), int(found[2] or 1), int(found[3] or 1))
+            yield self._hunk(found)
 
-    def _hunk(self, start: int, old: int, new: int) -> Hunk:
-        """Read one hunk, which covers *old* lines before the change and *new* lines after it."""
+    def _hunk(self, found: re.Match[bytes]) -> Hunk:
         first = self._at
+        old, new = int(found[2] or 1), int(found[3] or 1)
         said = f"the hunk says {old} lines before and {new} after, but has"
-        hunk = Hunk(start, self._line(), [])
+        hunk = Hunk(int(found[1]), self._line(), found[4], [])
         # Either a mail program wrote CR everywhere, or the file itself has it.
         has_cr = self._lines[first].endswith(b"\r")
         self._at += 1
@@ -291,11 +304,31 @@ def series_of_package(package: str) -> str:
     return "" if name else series
 
 
-def no_patch(name: str, *, is_empty: bool) -> str:
-    """The message about a file without a diff."""
+def patches_in(path: Path | None) -> Iterator[tuple[Mail, Diffs]]:
+    """Yield each mail in a file with its diffs, which the caller reads before the next mail.
+
+    :param path: None for standard input
+    :raises Misuse: as for :func:`~pfnlab.lab.building.mails.mails_in`, or if no mail had a diff
+    """
+    name = "standard input" if path is None else visible_name(path)
+    is_empty, has_diff, fault = True, False, ""
+    for mail in mails_in(path):
+        diffs = Diffs(mail.text, is_cover=mail.is_cover)
+        yield mail, diffs
+        is_empty = is_empty and mail.subject is None and not mail.text.strip()
+        has_diff = has_diff or diffs.has_diff
+        fault = fault or next(placed_faults(name, mail, diffs), "")
     if is_empty:
-        return f"{name} is empty: it has no patch"
-    return (
-        f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; give "
-        "a mail of git format-patch, an mbox, or a unified diff"
-    )
+        raise Misuse(f"{name} is empty: it has no patch")
+    if not has_diff:
+        raise Misuse(
+            fault
+            or f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; "
+            "give a mail of git format-patch, an mbox, or a unified diff"
+        )
+
+
+def placed_faults(name: str, mail: Mail, diffs: Diffs) -> Iterator[str]:
+    """Yield each fault of a mail's diffs with its place in the file *name*."""
+    for fault in diffs.faults:
+        yield f"{name}{mail.place(fault.line)}: {fault.says}"

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import Count
 from pfnlab.kernel.functions.known_functions import functions_beginning
-from pfnlab.lab.building.diffs import Diffs, FileDiff, no_patch, trailers
-from pfnlab.lab.building.mails import Mail, mails_in
+from pfnlab.lab.building.diffs import FileDiff, patches_in, placed_faults
 
 #: The most subjects, names and faults that are kept of a mailbox.
 MOST_SUBJECTS, MOST_NAMES, _MOST_FAULTS = 100, 10_000, 100
@@ -116,33 +115,17 @@ def read_mailed(*paths: Path | None) -> MailedPatches:
 
 
 def _read_file(found: MailedPatches, path: Path | None) -> None:
-    before, faults = found.patches, len(found.faults)
     name = "standard input" if path is None else visible_name(path)
-    is_empty = True
-    for mail in mails_in(path):
-        is_empty = is_empty and mail.subject is None and not mail.text.strip()
-        _read_mail(found, mail, name)
-    if found.patches == before:
-        if len(found.faults) > faults:
-            raise Misuse(found.faults[faults])
-        raise Misuse(no_patch(name, is_empty=is_empty))
-
-
-def _read_mail(found: MailedPatches, mail: Mail, name: str) -> None:
-    diffs = Diffs(mail.text)
-    reader, has_diff = _HunkReader(found), False
-    for diff in () if mail.is_cover else diffs:
-        reader.take(diff)
-        has_diff = True
-    for fault in diffs.faults[: _MOST_FAULTS - len(found.faults)]:
-        found.faults.append(f"{name}{mail.place(fault.line)}: {fault.says}")
-    if has_diff or mail.is_cover:
-        for word, value in trailers(diffs.message):
+    for mail, diffs in patches_in(path):
+        reader = _HunkReader(found)
+        for diff in diffs:
+            reader.take(diff)
+        found.faults += islice(placed_faults(name, mail, diffs), _MOST_FAULTS - len(found.faults))
+        for word, value in diffs.trailers:
             if word != "SPDX-License-Identifier":
                 _keep(found.policies if word == "Policy" else found.bases, value)
-    if has_diff:
-        found.patches += 1
-        if mail.subject and len(found.subjects) < MOST_SUBJECTS:
+        found.patches += diffs.has_diff
+        if diffs.has_diff and mail.subject and len(found.subjects) < MOST_SUBJECTS:
             found.subjects.append(mail.subject)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import check_regular
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.diffs import Diffs, no_patch, series_of_package, title_of, trailers
-from pfnlab.lab.building.mails import MOST_PATCHES, mails_in
+from pfnlab.lab.building.diffs import patches_in, placed_faults, series_of_package, title_of
+from pfnlab.lab.building.mails import MOST_PATCHES
 
 
 @dataclass(frozen=True)
@@ -58,27 +58,22 @@ def read_patch(path: Path) -> PatchFile:
     """
     # The file is read several times.
     check_regular(path, "patch", MOST_PATCHES)
-    name, is_empty = visible_name(path), True
     titles, said, files = list[str](), list[tuple[str, str]](), dict[str, None]()
     texts, added, removed = list[bytes](), 0, 0
-    for mail in mails_in(path):
-        is_empty = is_empty and mail.subject is None and not mail.text.strip()
-        diffs, text = Diffs(mail.text), bytearray()
-        for diff in () if mail.is_cover else diffs:
+    for mail, diffs in patches_in(path):
+        text = bytearray()
+        for diff in diffs:
             files |= dict.fromkeys(diff.changed)
             text += diff.text()
             for hunk in diff.hunks:
                 added += sum(line.startswith(b"+") for line in hunk.lines)
                 removed += sum(line.startswith(b"-") for line in hunk.lines)
-        for fault in diffs.faults:
-            raise Misuse(f"{name}{mail.place(fault.line)}: {fault.says}")
-        if text:
+        for fault in placed_faults(visible_name(path), mail, diffs):
+            raise Misuse(fault)
+        if diffs.has_diff:
             titles.append(mail.title if mail.subject is not None else title_of(diffs.message))
             texts.append(bytes(text))
-        if text or mail.is_cover:
-            said += trailers(diffs.message)
-    if not files:
-        raise Misuse(no_patch(name, is_empty=is_empty))
+        said += diffs.trailers
     # The last line of a name counts, but every mail of a series may implement a policy.
     fields = dict(said)
     package, _, version = fields.get("Base", "").partition(" ")
