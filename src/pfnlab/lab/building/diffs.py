@@ -115,7 +115,7 @@ class Diffs:
     def __init__(self, text: bytes, *, is_cover: bool = False) -> None:
         """Read the message.
 
-        :param is_cover: whether it is a cover letter, which has no diff of its own
+        :param is_cover: whether it is a cover letter, whose diffs are those of another version
         """
         self._lines = text.removesuffix(b"\n").split(b"\n")
         self._at = 0
