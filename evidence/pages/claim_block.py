@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from evidence.pages.markdown import table
@@ -12,8 +13,17 @@ from pfnlab.base.errors import Discovery
 from pfnlab.discussions.claim_questions import ClaimQuestion, PropertyQuestion, QuestionResult
 from pfnlab.discussions.evidence import Evidence, StepEvidence, series_words
 from pfnlab.discussions.form import Claim, Message
-from pfnlab.discussions.patch_evidence import PatchedAnswers, by_kernel, has_patch
+from pfnlab.discussions.patch_evidence import (
+    PatchedAnswers,
+    by_kernel,
+    compared_alone,
+    compared_words,
+    has_patch,
+)
 from pfnlab.discussions.posted_threads import LaterWord, archive_address, date_words, later_words
+
+#: The patches that implement policies.
+PATCHES = Path(__file__).parents[1] / "patches"
 
 #: Maximum width of either line, without link addresses.
 LINE = 100
@@ -167,13 +177,19 @@ def _kernel(claim: Claim) -> tuple[_Cell, _Cell]:
         where = _Cell(source.file, f"{{}}, {source.releases[0]}{_more(claim.sources)}", source.places[0])
         return where, _Cell(plain(source.shown))
     why = _Cell(plain(claim.model_only) or "-")
-    return _Cell("no stock kernel" if has_patch(claim.asks) else "model only"), why
+    patched = has_patch(claim.asks) or any(map(compared_alone, claim.asks))
+    return _Cell("no stock kernel" if patched else "model only"), why
 
 
 def _of_patch(claim: Claim) -> tuple[_Cell, _Cell]:
     found = patched(claim)
-    if not found:
+    alone = list(dict.fromkeys(filter(None, map(compared_alone, claim.asks))))
+    if not found and not alone:
         return _NOTHING
+    if not found:
+        (file,) = PATCHES.rglob(f"{alone[0]}.patch")
+        where = _Cell(alone[0], f"{{}}{_more(alone)}", f"../evidence/patches/{file.relative_to(PATCHES)}")
+        return where, _Cell(f"not recorded; with its model: {compared_words(alone[0])}")
     one = next((kernel for kernel in found if kernel.against), found[0])
     where = _Cell(one.golden.patch, f"{{}}, {one.golden.version}{_more(found)}", _patch(one))
     return where, _Cell(str(one).replace("`", ""), f"{_but(one.against)}`{{}}`")

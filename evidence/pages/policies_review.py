@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from evidence.pages.markdown import code, table
+from evidence.pages.posted_reviews_page import recorded_reviews
 from pfnlab.base.processes import in_order
 from pfnlab.checker.review.grounds import KINDS
 from pfnlab.checker.review.review import ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import COST_KINDS, Broken, ReviewResult
+from pfnlab.discussions.thread_reviews import ReviewedRow
 from pfnlab.kernel.policies import SEAM_OF
 from pfnlab.kernel.policies.patched import PatchedKernel, patched_kernels
 from pfnlab.kernel.policies.profiles import SERIES as MEASURED
@@ -43,6 +45,9 @@ _READER = 510
 
 #: The stages at which an owner revokes and another process maps.
 _TOLD, _CLAIMS = (2, 5), 3
+
+#: The cell for a policy that no question tells apart from its base.
+SAME = "same where asked"
 
 #: In seconds: enough for every review.
 _LONG = 1e9
@@ -105,6 +110,10 @@ Asked here is what decides in minutes, chosen by name:
 
 **Newly broken** is what the policy violates and the kernel keeps, with the shortest program.
 What both violate is not on this page.
+`{same}` means that none of these questions tells the two apart; a question that is not asked here may.
+**posted** has the rows of [posted reviews](posted-reviews.md), which ask everything,
+on kernels of the base's era:
+what the policy breaks there, or as the base of another design what that design breaks.
 **kernels** have the policy. `stock`: those as they are, for which `litmus/` has goldens. A
 number: programs that a kernel with a patch of ours ([patches](../evidence/patches/README.md)) and the model
 with the policy both ran, and how many of them differ, if any does.
@@ -125,7 +134,8 @@ def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
     rows: dict[str, list[list[str]]] = {seam: [] for seam in SEAMS}
     for one, result in found:
         held = kernels_with(one.seam, one.policy, patched_kernels().values())
-        rows[one.seam].append([one.policy, one.base, *row(result), held])
+        posted = posted_words(one, recorded_reviews().values())
+        rows[one.seam].append([one.policy, one.base, *row(result), posted, held])
     stages = [piece.stage for seam in ("tracker", "flush") for piece in pieces(seam)]
     head = _PAGE.format(
         bases=" and ".join(BASES),
@@ -134,8 +144,9 @@ def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
         beside="; ".join(_BESIDE[1:]),
         claims=stages.count(_CLAIMS),
         owners=sum(stage in _TOLD for stage in stages),
+        same=SAME,
     )
-    columns = ("policy", "base", "newly broken", "repaired", "costs and changes", "kernels")
+    columns = ("policy", "base", "newly broken", "repaired", "costs and changes", "posted", "kernels")
     parts = (f"## {SEAMS[seam][0]}\n\n{table(columns, of_seam)}" for seam, of_seam in rows.items())
     return "\n".join((head, *parts))
 
@@ -143,7 +154,7 @@ def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
 def row(result: ReviewResult) -> tuple[str, str, str]:
     """Return the cells for a design: newly violated, fixed, and costs and changes in a few words."""
     if result.is_unchanged:
-        return "does the same", "-", "-"
+        return SAME, "-", "-"
     broken = "<br>".join(map(_shown, result.broken)) or "nothing"
     repaired = ", ".join(f"`{one.name}`" for one in result.repaired) or "-"
     return broken, repaired, "; ".join(_costs(result)) or "-"
@@ -167,6 +178,21 @@ def _costs(result: ReviewResult) -> Iterator[str]:
     for field in dict.fromkeys(change.field for change in result.changes):
         named = list(dict.fromkeys(change.operation for change in result.changes if change.field == field))
         yield f"other {field}: {', '.join(named)}"
+
+
+def posted_words(one: ReviewedDesign, recorded: Iterable[ReviewedRow]) -> str:
+    """Say what recorded reviews of posted designs found of a policy, on kernels of the same era as its base.
+
+    A kernel is of the base's era if it has the base's tracker.
+    """
+    words = []
+    for review_row in recorded:
+        for name, place in ((review_row.design, "{}"), (review_row.base, "as the base, {}")):
+            series, *replaced = name.removeprefix("model:").split(",")
+            era = era_of("tracker", exact(series)).name == era_of("tracker", exact(one.base)).name
+            if era and f"{one.seam}={one.policy}" in replaced:
+                words.append(f"{review_row.row}: {place.format(review_row.says)}")
+    return "<br>".join(words) or "-"
 
 
 def kernels_with(seam: str, policy: str, patched: Iterable[PatchedKernel]) -> str:

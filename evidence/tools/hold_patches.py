@@ -25,6 +25,8 @@ from page_tables import put, table
 from pfnlab.base.errors import Undecided
 from pfnlab.base.progress import say
 from pfnlab.base.result import Outcome
+from pfnlab.discussions.lookup import claims_about
+from pfnlab.discussions.patch_goldens import patch_goldens
 from pfnlab.hunt.meeting.holding import Programs, litmus_programs
 from pfnlab.hunt.meeting.trial import TrialResult, try_kernel
 from pfnlab.kernel.policies.known_kernels import programs_in, steps_in
@@ -63,7 +65,7 @@ SEAMS = ("flush", "walker", "tracker", "freed_in_vain", "fork_copies_vfio")
 BEGIN, END = "<!-- {}: `python evidence/tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
 
 _COUNTS = ("litmus", "changed", "schedules", "random", "steps", "undecided", "differences")
-_HEADINGS = ("patch", "policy", "base", "lines", "build", *_COUNTS, "stale reads")
+_HEADINGS = ("patch", "policy", "base", "lines", "build", *_COUNTS, "stale reads", "claims")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -256,9 +258,17 @@ def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) ->
             f"{kept.build_seconds} s" if kept else "-",
             *(f"{getattr(kept, key):,}" if kept else "-" for key in _COUNTS),
             "{1} of {0}".format(*kept.stale) if kept and kept.stale else "-",
+            _claims(patch),
         ]
         rows.append(cells)
     return table(_HEADINGS, rows)
+
+
+def _claims(patch: PatchFile) -> str:
+    """Count the claims that ask the model, and say if the kernel has not run their programs."""
+    asking = claims_about(patch.base_series, patch.policy)
+    recorded = any(golden.patch == patch.path.stem for golden in patch_goldens())
+    return f"{len(asking)}" + ("" if recorded else ", not recorded") if asking else "-"
 
 
 def _configured(kernel: PatchedKernel | None) -> str:

@@ -21,7 +21,14 @@ from hold_patches import FOLDER, ROOT, built_kernel, chosen
 from pfnlab.base.errors import Discovery, PfnlabError
 from pfnlab.base.progress import say
 from pfnlab.discussions.claim_questions import ClaimQuestion
-from pfnlab.discussions.patch_evidence import HOLD, PatchProgram, is_about, lacking, patch_programs, predicted
+from pfnlab.discussions.lookup import claims_about
+from pfnlab.discussions.patch_evidence import (
+    HOLD,
+    PatchProgram,
+    lacking,
+    patch_programs,
+    predicted,
+)
 from pfnlab.discussions.patch_goldens import (
     RECORD,
     PatchGolden,
@@ -32,7 +39,6 @@ from pfnlab.discussions.patch_goldens import (
     read_patch_golden,
     write_patch_golden,
 )
-from pfnlab.discussions.reading import discussions
 from pfnlab.hunt.meeting.trial import alive
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import PatchFile
@@ -85,12 +91,7 @@ def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
 
 def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
     """The same questions, by the number of the claim."""
-    found = {
-        number: [asked for asked in claim.asks if is_about(asked, patch.base_series, patch.policy)]
-        for discussion in discussions()
-        for number, _, claim in discussion.numbered()
-    }
-    return {number: asks for number, asks in found.items() if asks}
+    return claims_about(patch.base_series, patch.policy)
 
 
 def missing(patch: PatchFile) -> Iterator[str]:

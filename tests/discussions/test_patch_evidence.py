@@ -10,7 +10,14 @@ from made_goldens import made_golden, only, with_value
 from pfnlab.base.errors import Misuse
 from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.discussions.claim_questions import CostQuestion, PropertyQuestion, StepQuestion
-from pfnlab.discussions.patch_evidence import by_kernel, has_patch, patch_programs, patched_answers
+from pfnlab.discussions.patch_evidence import (
+    by_kernel,
+    compared_alone,
+    compared_words,
+    has_patch,
+    patch_programs,
+    patched_answers,
+)
 from pfnlab.discussions.patch_goldens import TrackerSizes
 from pfnlab.discussions.step_parts import book, flushes, log
 from pfnlab.kernel.policies.patched import patched_kernels
@@ -32,6 +39,21 @@ def test_a_stock_kernel_is_no_patched_one(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert not has_patch(asks)
     assert [] == list(patched_answers(asks))
+
+
+def test_a_kernel_that_was_only_compared_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run of the question is missing."""
+    only(monkeypatch)
+
+    assert "flush-end_vma" == compared_alone(FLUSHES)
+    assert compared_words("flush-end_vma").endswith(" programs, 0 differences")
+
+
+def test_a_kernel_that_answers_was_not_only_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorded run is the evidence; a series without a patched kernel has none at all."""
+    only(monkeypatch, made_golden("flush-end_vma", [FLUSHES]))
+
+    assert [None, None] == [compared_alone(asked) for asked in (FLUSHES, FLUSHES._replace(machine="7.2"))]
 
 
 def test_a_program_shows_what_the_model_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from pfnlab.discussions.claim_questions import (
 )
 from pfnlab.discussions.evidence import SERIES, SizeEvidence, SourceStatement, StepEvidence
 from pfnlab.discussions.form import Claim, ClaimStatus, Message
-from pfnlab.discussions.reading import read_discussion
+from pfnlab.discussions.reading import discussions, read_discussion
 from pfnlab.discussions.step_parts import book, left, log
 
 HEAD = """\
@@ -220,3 +220,15 @@ def test_a_malformed_question_to_models_is_one_line(line: str, said: str) -> Non
 def test_text_that_is_no_toml_is_one_line() -> None:
     """With its line."""
     assert refusal("title = \n").startswith("discussions/009.toml: this is not TOML: ")
+
+
+@for_each("word", ["compared", "recorded"])
+def test_no_claim_says_by_hand_what_is_recorded(word: str) -> None:
+    """The recorded runs and comparisons say it, and change."""
+    said = {
+        number: (claim.because, claim.model_only)
+        for one in discussions()
+        for number, _, claim in one.numbered()
+    }
+
+    assert [] == [number for number, texts in said.items() if any(word in text for text in texts)]

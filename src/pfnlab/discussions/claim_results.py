@@ -13,7 +13,12 @@ from pfnlab.base.units import number_of
 from pfnlab.discussions.claim_questions import ClaimQuestion, StepQuestion
 from pfnlab.discussions.evidence import Evidence, SizeEvidence, StepEvidence, series_words
 from pfnlab.discussions.lookup import ListedClaim, NumberedClaim
-from pfnlab.discussions.patch_evidence import PatchedAnswers, patched_answer
+from pfnlab.discussions.patch_evidence import (
+    PatchedAnswers,
+    compared_alone,
+    compared_words,
+    patched_answer,
+)
 from pfnlab.discussions.patch_goldens import PatchGolden
 from pfnlab.discussions.step_parts import StepPart, book, left, log, part_text, result
 from pfnlab.programs.lang.library_list import library_folder
@@ -215,6 +220,8 @@ def _model_answers(question: ClaimQuestion, programs: _Programs, *, search: bool
         shown = PatchedAnswers(golden, on_patch.against, (on_patch,))
         patched, right = f"{shown}; {golden.patch} on {golden.version}", right and on_patch.right
         programs.add_patch(golden, file)
+    elif patched is None and (alone := compared_alone(question)) is not None:
+        patched = f"not recorded; {alone} and its model: {compared_words(alone)}"
     yield ClaimAnswer(
         asked=question.subject,
         file=file,

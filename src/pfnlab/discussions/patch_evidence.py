@@ -115,6 +115,23 @@ def golden_of(question: ClaimQuestion) -> PatchGolden | None:
     return None
 
 
+def compared_alone(question: ClaimQuestion) -> str | None:
+    """A patched kernel that was compared with the question's model, but has no recorded run of the question.
+
+    Returns the name of its patch; None if a golden answers, or if there is no such kernel.
+    """
+    if golden_of(question) is not None:
+        return None
+    kernels = patched_kernels().items()
+    return next((name for name, held in kernels if is_about(question, held.series, held.policy)), None)
+
+
+def compared_words(patch: str) -> str:
+    """What the comparison of a patched kernel with its model came to: ``979 programs, 0 differences``."""
+    held = patched_kernels()[patch]
+    return _compared(held.programs, held.differences)
+
+
 def is_about(question: ClaimQuestion, series: str, policy: str) -> bool:
     """True if a *series* kernel with *policy* answers; a tracker's cost is the same in any series."""
     if isinstance(question, CostQuestion):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from for_each import for_each
+from made_goldens import only
 
 from evidence.pages.claim_block import (
     LINE,
@@ -113,6 +114,18 @@ def test_source_stands_where_no_kernel_does() -> None:
 
     assert where[1].startswith("[mm/memory.c](https://git.kernel.org/") and where[1].endswith(", 3.0.27")
     assert "untracks" == shown[1]
+
+
+def test_a_patched_kernel_that_was_only_compared_stands_in_its_column(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The recorded comparison says how many programs agree; nobody writes it by hand."""
+    only(monkeypatch)
+
+    where, shown = rows(made(claim(StepQuestion("7.2,flush=end_vma", GONE, book, "empty"))))
+
+    assert ["no stock kernel", "[flush-end_vma](../evidence/patches/flush-end_vma.patch)"] == where[1:]
+    assert shown[2].startswith("not recorded; with its model: ")
 
 
 def test_an_answer_that_is_not_shown_is_checked_too() -> None:

@@ -10,14 +10,18 @@ from for_each import for_each
 from evidence.pages.__main__ import made
 from evidence.pages.policies_review import (
     BASES,
+    SAME,
     SEAMS,
     ReviewedDesign,
     kernels_with,
     page_of,
     pieces,
+    posted_words,
     reviewed,
     row,
 )
+from evidence.pages.posted_reviews_page import recorded_reviews
+from pfnlab.discussions.thread_reviews import ReviewedRow
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.patched import PatchedKernel, patched_kernels
 from pfnlab.kernel.policies.reports import REPORTS
@@ -75,7 +79,40 @@ def test_the_page_names_the_kernels_that_are_recorded_now(text: str, seam: str) 
 @for_each(("seam", "policy", "base"), [("tracker", "track_ctx", "7.3"), ("tracker", "vm_pat", "6.12")])
 def test_the_policy_of_the_base_itself_does_the_same(text: str, seam: str, policy: str, base: str) -> None:
     """Nothing is said of it, whatever the base violates."""
-    assert ["does the same", "-", "-"] == rows(text, seam)[policy, base][:3]
+    assert [SAME, "-", "-"] == rows(text, seam)[policy, base][:3]
+
+
+@for_each("seam", SEAMS)
+def test_the_page_has_the_posted_reviews_that_are_recorded_now(text: str, seam: str) -> None:
+    """A policy that is the same in few questions may differ in a posted review."""
+    found = {key: cells[-2] for key, cells in rows(text, seam).items()}
+    recorded = recorded_reviews().values()
+
+    assert {key: posted_words(ReviewedDesign(seam, *key), recorded) for key in found} == found
+
+
+def posted(design: str, base: str) -> ReviewedRow:
+    """A recorded review that broke a property."""
+    return ReviewedRow(
+        *("R99", f"model:{base}", f"model:{design}", "broken", ("no_leak",), "broken: no_leak"),
+        as_expected=True,
+        shown=(),
+        seconds=1,
+    )
+
+
+@for_each(
+    ("design", "base", "words"),
+    [
+        ("7.2,tracker=exact", "7.2", "R99: broken: no_leak"),
+        ("7.3", "7.3,tracker=exact", "R99: as the base, broken: no_leak"),
+        ("6.10,tracker=exact", "6.10", "-"),
+        ("7.3,tracker=per_vma", "7.3", "-"),
+    ],
+)
+def test_a_posted_review_counts_for_its_policy_and_era(design: str, base: str, words: str) -> None:
+    """6.10 has another tracker than 7.3."""
+    assert words == posted_words(ReviewedDesign("tracker", "exact", "7.3"), [posted(design, base)])
 
 
 @for_each("policy", ["none", "first_vma", "gather_v1", "gather_draft", "gather_v3", "gather_v4", "gather_v5"])

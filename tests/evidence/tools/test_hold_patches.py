@@ -9,6 +9,7 @@ import pytest
 import tooling
 
 from pfnlab.base.result import Made
+from pfnlab.discussions.lookup import claims_about
 from pfnlab.hunt.meeting.trial import TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount
 from pfnlab.kernel.policies.patched import PatchedKernel, read_patched
@@ -25,6 +26,9 @@ HELD = PatchedKernel(
     **{"build_seconds": 40, "seed": 7, "litmus": 300, "changed": 12, "schedules": 3, "random": 1200},
     **{"steps": 9000, "undecided": 4, "differences": 0, "stale": (4, 3)},
 )
+
+#: How many claims ask about the patch's policy.
+ASKING = len(claims_about("7.2", "flush=end_vma"))
 
 KERNEL = BuiltKernel(
     **{"name": "flush-end_vma", "version": "7.2.13", "series": "7.2", "release": "7.2.13", "source": "linux"},
@@ -64,15 +68,25 @@ SEAMS = TOOL.SEAMS
 
 def test_a_patch_that_was_not_held_has_dashes() -> None:
     """A patch without a comparison has its size and no number."""
-    assert (
-        TOOL.table_of([PATCH], {}).splitlines()[-1].endswith("| +3 -2 | - | - | - | - | - | - | - | - | - |")
-    )
+    row = TOOL.table_of([PATCH], {}).splitlines()[-1]
+    assert row.endswith(f"| +3 -2 | - | - | - | - | - | - | - | - | - | {ASKING} |")
 
 
 def test_what_was_held_is_in_its_row() -> None:
     """Every count of the comparison has its column."""
     row = TOOL.table_of([PATCH], {"flush-end_vma": HELD}).splitlines()[-1]
-    assert row.endswith("| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 | 3 of 4 |")
+    assert row.endswith(f"| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 | 3 of 4 | {ASKING} |")
+
+
+def test_a_row_says_if_claims_lack_their_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorded runs decide it."""
+    monkeypatch.setattr(TOOL, "patch_goldens", lambda: ())
+    assert TOOL.table_of([PATCH], {}).endswith(f" | {ASKING}, not recorded |\n")
+
+
+def test_a_policy_that_no_claim_asks_about_has_a_dash() -> None:
+    """Its runs cannot be missing."""
+    assert TOOL.table_of([read_patch(FOLDER / "flush-first_vma.patch")], {}).endswith(" | - |\n")
 
 
 def test_a_kernel_that_checks_itself_says_so() -> None:
