@@ -189,7 +189,7 @@ def _of_patch(claim: Claim) -> tuple[_Cell, _Cell]:
     if not found:
         (file,) = PATCHES.rglob(f"{alone[0]}.patch")
         where = _Cell(alone[0], f"{{}}{_more(alone)}", f"../evidence/patches/{file.relative_to(PATCHES)}")
-        return where, _Cell(f"not recorded; with its model: {compared_words(alone[0])}")
+        return where, _Cell(f"not recorded; {compared_words(alone[0])}")
     one = next((kernel for kernel in found if kernel.against), found[0])
     where = _Cell(one.golden.patch, f"{{}}, {one.golden.version}{_more(found)}", _patch(one))
     return where, _Cell(str(one).replace("`", ""), f"{_but(one.against)}`{{}}`")

@@ -32,7 +32,7 @@ SEAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tracker": ("Trackers", policy_names("tracker")),
     "flush": ("Flush placements", policy_names("flush")),
     "walker": ("Walkers", policy_names("walker")),
-    "freed_in_vain": ("Reports of a free in vain", tuple(REPORTS)),
+    "freed_in_vain": ("Reports of an invalid free", tuple(REPORTS)),
 }
 
 #: Neighbours, first operations, kinds and readers of the pieces to review; all of them would take hours.
@@ -97,7 +97,7 @@ def reviewed(one: ReviewedDesign) -> ReviewResult:
 _PAGE = """\
 # Policies: what each newly breaks, repairs and costs
 
-Every policy of `pfnlab policies list` is compared with the kernels {bases}, each as it is.
+Every policy of `pfnlab policies list` is compared with the kernels {bases}, unmodified.
 `pfnlab review tracker=NAME --base model:{base}` asks more of one; [review](review.md) explains the words.
 The policies are explained in [policies](policies.md), the properties in [check](check.md#properties).
 
@@ -109,14 +109,15 @@ Asked here is what decides in minutes, chosen by name:
 - Of flush placements also an owner's revocation beside munmap, with ordinary memory around ({owners} pairs).
 
 **Newly broken** is what the policy violates and the kernel keeps, with the shortest program.
-What both violate is not on this page.
+The page omits violations that both have.
 `{same}` means that none of these questions tells the two apart; a question that is not asked here may.
-**posted** has the rows of [posted reviews](posted-reviews.md), which ask everything,
-on kernels of the base's era:
-what the policy breaks there, or as the base of another design what that design breaks.
-**kernels** have the policy. `stock`: those as they are, for which `litmus/` has goldens. A
-number: programs that a kernel with a patch of ours ([patches](../evidence/patches/README.md)) and the model
-with the policy both ran, and how many of them differ, if any does.
+The column *posted* has the [posted reviews](posted-reviews.md) of the policy in kernels with that tracker.
+They ask everything.
+`as the base` begins what another design breaks compared with the policy.
+The column *kernels* lists kernels that have the policy.
+`stock` are kernels with goldens in `litmus/`.
+A number counts the programs that a [patched kernel](../evidence/patches/README.md) and the model both ran.
+`differ` counts those that differ.
 """
 
 
@@ -181,9 +182,9 @@ def _costs(result: ReviewResult) -> Iterator[str]:
 
 
 def posted_words(one: ReviewedDesign, recorded: Iterable[ReviewedRow]) -> str:
-    """Say what recorded reviews of posted designs found of a policy, on kernels of the same era as its base.
+    """Describe what recorded reviews of posted designs found of a policy.
 
-    A kernel is of the base's era if it has the base's tracker.
+    A review counts if its kernel has the tracker of the base.
     """
     words = []
     for review_row in recorded:

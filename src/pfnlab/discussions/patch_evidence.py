@@ -127,7 +127,7 @@ def compared_alone(question: ClaimQuestion) -> str | None:
 
 
 def compared_words(patch: str) -> str:
-    """What the comparison of a patched kernel with its model came to: ``979 programs, 0 differences``."""
+    """Programs that a patched kernel and its model ran: ``979 programs, 0 differences``."""
     held = patched_kernels()[patch]
     return _compared(held.programs, held.differences)
 

@@ -125,7 +125,7 @@ def test_a_patched_kernel_that_was_only_compared_stands_in_its_column(
     where, shown = rows(made(claim(StepQuestion("7.2,flush=end_vma", GONE, book, "empty"))))
 
     assert ["no stock kernel", "[flush-end_vma](../evidence/patches/flush-end_vma.patch)"] == where[1:]
-    assert shown[2].startswith("not recorded; with its model: ")
+    assert shown[2].startswith("not recorded; ")
 
 
 def test_an_answer_that_is_not_shown_is_checked_too() -> None:
