@@ -49,7 +49,6 @@ WRITING = ("pfnlab litmus copy", "pfnlab campaign new hunt", "mine.pfn", " -o ",
 #: What reads results that other commands write.
 READING = (
     ".strace",
-    "repro.syz",
     "runs.json",
     "nightly",
     "--store",

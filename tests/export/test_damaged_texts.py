@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.export.from_strace import from_strace
-from pfnlab.export.from_syz import from_syz
 from pfnlab.programs.lang.load import load_text
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -49,28 +48,6 @@ PROCESSES = [
     "7 prlimit64(9, RLIMIT_AS, {rlim_cur=RLIM64_INFINITY, rlim_max=RLIM64_INFINITY}, NULL) = 0",
 ]
 
-SYZ = [
-    "r0 = openat(0xffffffffffffff9c, &(0x7f0000000000)='/dev/mem\\x00', 0x2, 0x0)",
-    "mmap(&(0x7f0000100000/0x10000)=nil, 0x10000, 0x3, 0x11, r0, 0xf8000000)",
-    "mremap(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x2000, 0x3, &(0x7f0000900000/0x2000)=nil) (fail_nth: 5)",
-    "mprotect(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x1)",
-    "madvise(&(0x7f0000100000/0x1000)=nil, 0x1000, 0xa)",
-    "mlockall(0x3)",
-    "syz_clone(0x0, 0x0, 0x0, 0x0, 0x0, 0x0)",
-    "r1 = syz_clone(0x0, 0x0, 0x0, 0x0, 0x0, 0x0)",
-    "r2 = syz_pidfd_open(r1, 0x0)",
-    'process_madvise(r2, &(0x7f0000001000)=[{&(0x7f0000100000)="", 0x1000}], 0x1, 0x14, 0x0)',
-    "process_mrelease(r2, 0x0)",
-    "setrlimit(0x9, &(0x7f0000001000)={0xffffffffffffffff, 0xffffffffffffffff})",
-    "r3 = syz_open_procfs$pagemap(0x0, &(0x7f0000000000)='pagemap\\x00')",
-    "ioctl(r3, 0xc0606610, &(0x7f0000001000)={0x60, 0x0, &(0x7f0000100000/0x1000)=nil, "
-    "&(0x7f0000102000)=nil, 0x0, 0x0, 0x2, 0x0, 0x0, 0x0, 0xfe, 0xfe})",
-    "ioctl(r0, 0x50434903, 0x1)",
-    "# bar: pci, 16 pages, from page 0 of BAR 2",
-    "# a[0:16] is at 0x7f0000100000",
-    "# expect 6.1.. nothing left",
-]
-
 PIECES = st.sampled_from(
     ["", "0", "(", ")", ",", "-1", "<", ">", '"', "'", "0x", " = ", "?", "NULL", "|", "r0", "nil"]
 )
@@ -97,18 +74,6 @@ def test_a_damaged_log(text: str) -> None:
     """What is imported is a correct program."""
     try:
         imported = from_strace(text, "log", {}).text()
-    except (Misuse, Undecided) as refused:
-        assert "\n" not in str(refused)
-        return
-    assert load_text(imported).ops
-
-
-@settings(deadline=None, max_examples=300)
-@given(damaged(SYZ))
-def test_a_damaged_program_of_syzkaller(text: str) -> None:
-    """Likewise."""
-    try:
-        imported = from_syz(text, "program", {}).text()
     except (Misuse, Undecided) as refused:
         assert "\n" not in str(refused)
         return

@@ -17,9 +17,7 @@ from litmus_files import litmus_file, program_of
 
 from pfnlab.base.made import set_command
 from pfnlab.export.formats import export
-from pfnlab.export.from_syz import from_syz
 from pfnlab.export.subject import Subject
-from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: A program with several tasks, which has operations in comments, and one with a driver.
@@ -145,29 +143,3 @@ def test_a_script_has_the_code_of_a_harmless_title(title: str) -> None:
     ((_, script),) = exported("x", title, "drgn", machine=title).items()
 
     assert ast.dump(ast.parse(harmless)) == ast.dump(ast.parse(script.encode()))
-
-
-@given(hostile_texts)
-def test_a_program_of_syzkaller_has_the_same_calls(title: str) -> None:
-    """Its comments are the lines that begin with their mark."""
-    calls = [
-        [line for line in exported("x", said, "syz")["x.syz"].splitlines() if not line.startswith("#")]
-        for said in ("x", title)
-    ]
-
-    assert calls[0] == calls[1]
-
-
-@for_each(
-    "title",
-    ["x */ int ran; /*", "coding: utf_7", "x \\", '50 % of "it", isn\'t it', "❤\ufe0f of 漢", "?? ??/ `a`"],
-)
-def test_a_title_is_read_back_as_it_was(title: str) -> None:
-    """What a program may have for a title comes back from syzkaller's form."""
-    head = f"pfnlab program 1\ntitle {title}\nasks {title}?\n"
-    program = load_text(f"{head}device bar: pci, 4 pages\n\na = mmap bar wc shared rw\n", "x")
-    (text,) = export(Subject("x", program), "syz").values()
-
-    again = load_text(from_syz(text, "x", {}).text(), "x")
-
-    assert (title, f"{title}?") == (again.title, again.asks)

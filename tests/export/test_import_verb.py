@@ -8,32 +8,14 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Mmap
 from pfnlab.verbs.import_ import ImportRequest, perform
 
 RECORDED = Path(__file__).parent / "recorded"
-
-SYZ = (
-    "r0 = open(&(0x7f0000000000)='/sys/bus/pci/devices/0000:00:04.0/resource2\\x00', 0x2)\n"
-    "mmap(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x3, 0x11, r0, 0x0)\n"
-)
 
 
 def imported(request: ImportRequest) -> str:
     (result,) = perform(request, print)
     return result.text
-
-
-def test_the_form_is_seen_in_the_content(tmp_path: Path) -> None:
-    """Of a log, and of a program of syzkaller."""
-    path = tmp_path / "one"
-    path.write_text(SYZ)
-
-    texts = [imported(ImportRequest(source=str(name))) for name in (RECORDED / "devmem.strace", path)]
-
-    mapped = [load_text(text).ops[0].call for text in texts]
-    assert ["devmem-sync", "uc"] == [call.via for call in mapped if isinstance(call, Mmap)]
 
 
 def test_a_resource_file_says_where_a_bar_is() -> None:
@@ -60,17 +42,11 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
 @for_each(
     ("request_", "problem"),
     [
-        (ImportRequest(source="a", form="perf"), "unknown format 'perf': write --format strace|syz"),
         (ImportRequest(source="/nonexistent"), "/nonexistent"),
         (
             ImportRequest(source=str(RECORDED / "bar_user.py")),
-            "neither an strace log nor a syzkaller program",
+            "bar_user.py: not an strace log: make one with",
         ),
-        (
-            ImportRequest(source=str(RECORDED / "resource"), form="strace"),
-            "resource: no line is a system",
-        ),
-        (ImportRequest(source=str(RECORDED / "resource"), form="syz"), "resource:1: this is not a call"),
         (
             ImportRequest(source="a", resource=(str(RECORDED / "bar_user.py"),)),
             "bar_user.py:1: this is not a line of a sysfs resource file",

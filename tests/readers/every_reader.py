@@ -157,14 +157,6 @@ def _import(path: Path) -> str:
     return _printed("import", str(path))
 
 
-def _strace(path: Path) -> str:
-    return _printed("import", str(path), "--format", "strace")
-
-
-def _syz(path: Path) -> str:
-    return _printed("import", str(path), "--format", "syz")
-
-
 def _bars(path: Path) -> None:
     from pfnlab.base.files import read_text
     from pfnlab.export.windows import bars_of
@@ -238,9 +230,7 @@ READERS = (
     Reader("program", _program, ("litmus/*/*.pfn",), made_inputs.json_programs, lines=3),
     Reader("problems", _problems, ("litmus/*/*.pfn", "tests/programs/mistakes/*.pfn"), lines=3),
     Reader("recording", _recording, made=made_inputs.recordings),
-    Reader("strace", _strace, ("tests/export/recorded/*.strace",), made_inputs.straces),
-    Reader("syz", _syz, made=made_inputs.syzes),
-    Reader("import", _import, ("tests/export/recorded/processes.strace",), made_inputs.syzes),
+    Reader("import", _import, ("tests/export/recorded/*.strace",), made_inputs.straces),
     Reader("bars", _bars, ("tests/export/recorded/resource",)),
     Reader("scope", _scope, ("src/pfnlab/checker/scopes/scopes/*.toml",)),
     Reader("search", _search, made=made_inputs.searches, mended=input_sums.sealed),

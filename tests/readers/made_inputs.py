@@ -234,13 +234,6 @@ def straces() -> Iterator[bytes]:
         yield ("\n".join(lines) + "\n").encode()
 
 
-def syzes() -> Iterator[bytes]:
-    """A program of syzkaller."""
-    from test_damaged_texts import SYZ
-
-    yield ("\n".join(SYZ) + "\n").encode()
-
-
 def pastes() -> Iterator[bytes]:
     """The examples of messages, some together."""
     lines = (TOP / "tests/diagnosis/messages/examples.jsonl").read_text(encoding="utf-8").splitlines()

@@ -56,7 +56,7 @@ def json_line(value: Any) -> str:
 
 
 def line_comment(text: object) -> str:
-    """One line of a comment that extends to the end of its line, e.g. in syzkaller programs and shells.
+    """One line of a comment that extends to the end of its line, e.g. in shells.
 
     Printable text, such as a program's title, stays unchanged, so `pfnlab import` reads the same title back.
     """

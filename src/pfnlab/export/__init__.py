@@ -1,1 +1,1 @@
-"""Reproducers: programs written in other forms (C, kselftest, syzkaller and drgn), and read from them."""
+"""Reproducers: programs written in other forms (C, kselftest and drgn), and read from strace logs."""

@@ -7,7 +7,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import python_comment, visible_name
 from pfnlab.export.standalone import as_c, as_kselftest
 from pfnlab.export.subject import Subject
-from pfnlab.export.to_syz import as_syz
 from pfnlab.programs.lang.printer import header_lines, op_lines
 
 #: The text of the script, which needs no other file.
@@ -32,7 +31,6 @@ def as_drgn(subject: Subject) -> dict[str, str]:
 FORMATS: dict[str, Callable[[Subject], dict[str, str]]] = {
     "c": as_c,
     "kselftest": as_kselftest,
-    "syz": as_syz,
     "drgn": as_drgn,
 }
 

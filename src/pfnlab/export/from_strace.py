@@ -113,7 +113,6 @@ class _Trace(ProcessCalls):
             unsaid["lines that are not a system call: output of the traced program, or damage"] = self._unread
         return RecoveredProgram(
             source=source,
-            form="strace",
             lines=lines,
             commands=self._commands,
             steps=tuple(self.follower.steps),

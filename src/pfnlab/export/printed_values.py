@@ -1,4 +1,4 @@
-"""The values that strace and syzkaller print: numbers, flags, strings, descriptors."""
+"""The values that strace prints: numbers, flags, strings, descriptors."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,9 +28,7 @@ OPEN = {
     **{"O_RDONLY": 0, "O_WRONLY": 1, "O_RDWR": 2, "O_SYNC": 0o4010000, "O_DSYNC": 0o10000},
     "O_CLOEXEC": 0o2000000,
 }
-RLIMIT = {"as": 9, "data": 2, "memlock": 8}
 PAGEMAP_SCAN = 0xC0606610
-MBIND = {"MPOL_MF_STRICT": 1, "MPOL_MF_MOVE": 2, "MPOL_MF_MOVE_ALL": 4}
 MLOCKALL = {"MCL_CURRENT": 1, "MCL_FUTURE": 2, "MCL_ONFAULT": 4}
 MSYNC = {"MS_ASYNC": 1, "MS_INVALIDATE": 2, "MS_SYNC": 4}
 CLONE = {
@@ -40,9 +38,9 @@ CLONE = {
 
 
 def number(text: str) -> int | None:
-    """A number or address, where ``NULL`` and ``nil`` are 0; None if it is not a number."""
+    """A number or address, where ``NULL`` is 0; None if it is not a number."""
     word = _COMMENT.sub("", text).strip()
-    if word in ("NULL", "nil"):
+    if word == "NULL":
         return 0
     if re.fullmatch(r"0[0-7]+", word):
         return int(word, 8)

@@ -17,7 +17,7 @@ from pfnlab.export.following import RecoveredOp
 from pfnlab.export.windows import DeviceWindows
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import VfioReset
-from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
+from pfnlab.programs.lang.printer import header_lines, op_lines
 from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.lang.process_ops import Setrlimit
 from pfnlab.programs.lang.span import Span
@@ -37,27 +37,15 @@ _MOST_TITLE = 200
 _WEAK = (ops.Fork, ops.Thread, ops.Exec, ops.Exit, ops.Kill, ops.Mlockall, ops.Munlockall, Setrlimit)
 
 
-class Heading(NamedTuple):
-    """The head of a program: everything except its operations."""
-
-    title: str = ""
-    asks: str = ""
-    devices: tuple[ops.Device, ...] = ()
-    areas: tuple[ops.Area, ...] = ()
-    expects: tuple[ops.Expect, ...] = ()
-
-
 class RecoveredProgram(NamedTuple):
-    """The result of reading another tool's text.
+    """The result of reading an strace log.
 
-    :param form: ``strace`` or ``syz``
     :param commands: the program that each task executes, if known
     :param unsaid: the number of calls that cannot be expressed, by kind
     :param dropped: the number of calls that are not about device memory, by name
     """
 
     source: str
-    form: str
     lines: int
     commands: dict[str, str]
     steps: tuple[RecoveredOp, ...]
@@ -65,7 +53,6 @@ class RecoveredProgram(NamedTuple):
     windows: DeviceWindows
     unsaid: Counter[str]
     dropped: Counter[str]
-    heading: Heading = Heading()
 
     def text(self) -> str:
         """The program in canonical layout, with its comments.
@@ -75,8 +62,7 @@ class RecoveredProgram(NamedTuple):
         """
         steps, renamed, lost = _named(_kept(self.steps))
         unsaid = self.unsaid + lost
-        mapped = any(isinstance(step.call, ops.Mmap) and step.call.source.name != ANON for step in steps)
-        if not mapped and not (self.heading.devices and steps):
+        if not any(isinstance(step.call, ops.Mmap) and step.call.source.name != ANON for step in steps):
             raise Misuse(self._nothing())
         steps, far = self._reached(steps)
         unsaid += far
@@ -93,8 +79,6 @@ class RecoveredProgram(NamedTuple):
         further out is left out.
         """
         kept, far = [], Counter[str]()
-        if self.heading.devices:
-            return steps, far
         self.windows.resolve()
         for step in steps:
             call = step.call
@@ -119,31 +103,25 @@ class RecoveredProgram(NamedTuple):
         if self.unsaid and not calls:
             return problem
         problem += f"{';' if self.unsaid else ':'} of {calls} calls {maps} are mmap"
-        if self.form == "syz":
-            return f"{problem}: a program of pfnlab needs one of /dev/mem or a PCI resource file"
         return f"{problem}: trace with strace -f -y -o FILE, from the beginning of the process on"
 
     def _program(self, steps: list[RecoveredOp], acts: tuple[ops.Op, ...]) -> ops.Program:
-        said = self.heading
         command = one_line(self.commands.get(steps[0].task, "").rpartition("/")[2])
-        title = said.title or (f"From a trace of {command}" if command else "")
-        asks = said.asks or ("" if self.form == "syz" else _QUESTION)
+        title = f"From a trace of {command}" if command else ""
         sizes: dict[str, int] = {}
-        for area in (*said.areas, *self.areas):
+        for area in self.areas:
             sizes[area.name] = max(area.pages, sizes.get(area.name, 0))
         return ops.Program(
             title[:_MOST_TITLE],
-            asks,
-            said.devices or tuple(self.windows.devices()),
+            _QUESTION,
+            tuple(self.windows.devices()),
             acts,
             tuple(ops.Area(name, pages) for name, pages in sizes.items()),
-            said.expects,
         )
 
     def _op(self, step: RecoveredOp, renamed: dict[str, str]) -> ops.Op:
         call: Any = step.call
-        found = not self.heading.devices
-        if found and isinstance(call, (ops.Mmap, ops.RemapFilePages)) and call.source.name != ANON:
+        if isinstance(call, (ops.Mmap, ops.RemapFilePages)) and call.source.name != ANON:
             call = replace(call, source=self.windows.span(call.source))
         elif isinstance(call, VfioReset):
             call = VfioReset(self.windows.span(Span(call.device, 0, 1)).name)
@@ -155,13 +133,9 @@ class RecoveredProgram(NamedTuple):
         return ops.Op(call, renamed[step.task])
 
     def _remarks(self, unsaid: Counter[str]) -> Iterator[str]:
-        if not self.heading.devices:
-            yield from self.windows.comments()
-            yield ""
-        if self.form == "strace":
-            yield f"From {self.source}, {self.lines} lines. A trace has no loads and stores."
-        else:
-            yield f"From {self.source}, {self.lines} lines."
+        yield from self.windows.comments()
+        yield ""
+        yield f"From {self.source}, {self.lines} lines. A trace has no loads and stores."
         for kind, count in unsaid.items():
             yield f"not said, {count}: {kind}"
         if self.dropped:
@@ -252,7 +226,6 @@ def _laid_out(program: ops.Program, steps: list[RecoveredOp], remarks: Iterator[
         f"{line}  # {one_line(step.says)}" if step.says else line
         for line, step in zip(op_lines(program), steps, strict=True)
     ]
-    lines += ["", *expect_lines(program)]
     try:
         return format_text("\n".join(lines) + "\n", source)
     except ProgramError as trouble:

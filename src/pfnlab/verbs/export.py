@@ -2,10 +2,9 @@
 
 c is one C file that needs only a compiler: it finds its device, runs the operations, and prints TAP. If the
 program has driver operations, it is a folder: the C file, a kernel module with the driver, and a Makefile for
-both. kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h. syz is a syzkaller
-program, for programs that consist of one process's system calls. drgn is a script that shows the state of a
-live kernel or a vmcore. The reproducer expects the results of the machine given by --on, or, without it, what
-a kernel without a fault leaves reserved.
+both. kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h. drgn is a script
+that shows the state of a live kernel or a vmcore. The reproducer expects the results of the machine given by
+--on, or, without it, what a kernel without a fault leaves reserved.
 
 Exit codes: 0 written, 2 misuse, 3 the program cannot be written in this format.
 """
@@ -28,7 +27,7 @@ class ExportRequest(Request, frozen=True, kw_only=True):
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
     ]
-    form: Annotated[str, Option("Output format.", "c|kselftest|syz|drgn", ("--format",))] = "c"
+    form: Annotated[str, Option("Output format.", "c|kselftest|drgn", ("--format",))] = "c"
     on: Annotated[
         str | None, Option("As in run: the reproducer expects the results of this machine.", "MACHINE")
     ] = None

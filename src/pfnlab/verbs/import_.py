@@ -1,9 +1,9 @@
-"""Convert an strace log or a syzkaller program into a program.
+"""Convert an strace log into a program.
 
 Operations on device memory (PCI resource files, /dev/mem, /proc/bus/pci, UIO, vfio-pci) are converted, each
 with its source lines. Comments count the rest.
 
-Record a log with `strace -f -y -o FILE COMMAND`. The format is detected.
+Record a log with `strace -f -y -o FILE COMMAND`.
 
 Exit codes: 0 imported, 2 misuse or no device memory mapped, 3 the language cannot express it.
 """
@@ -18,15 +18,9 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say
 
-#: The formats that can be read.
-FORMATS = ("strace", "syz")
-
 
 class ImportRequest(Request, frozen=True, kw_only=True):
-    source: Annotated[str, Option("A log or a program; - is standard input.", "FILE", positional=True)]
-    form: Annotated[str | None, Option("Format of FILE. Default: detected.", "strace|syz", ("--format",))] = (
-        None
-    )
+    source: Annotated[str, Option("An strace log; - is standard input.", "FILE", positional=True)]
     resource: Annotated[
         tuple[str, ...],
         Option(
@@ -45,14 +39,10 @@ def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
     """Return a program; Misuse if format, file or device memory is missing, Undecided if not expressible."""
     from pfnlab.base.files import MOST_RECORDED, check_output, read_bytes, read_text
     from pfnlab.export.from_strace import from_strace
-    from pfnlab.export.from_syz import from_syz
     from pfnlab.export.strace_lines import looks_like_strace
-    from pfnlab.export.syz_lines import looks_like_syz
     from pfnlab.export.windows import KnownBar, bars_of
     from pfnlab.programs.lang.library import STDIN
 
-    if request.form is not None and request.form not in FORMATS:
-        raise Misuse(f"unknown format {request.form!r}: write --format {'|'.join(FORMATS)}")
     # Read it like standard input: a log may be larger than the limit for programs.
     path = Path("/dev/stdin") if Path(request.source) == STDIN else Path(request.source)
     known: dict[str, dict[int, KnownBar]] = {}
@@ -67,11 +57,6 @@ def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
     # A log may contain arbitrary output of the traced program.
     text = read_bytes(path, "log", MOST_RECORDED).decode("utf-8", "replace")
     name = "standard input" if request.source == "-" else path.name
-    form = request.form or ("strace" if looks_like_strace(text) else "syz" if looks_like_syz(text) else None)
-    if form is None:
-        raise Misuse(
-            f"{request.source}: neither an strace log nor a syzkaller program: make a log with strace "
-            f"-f -y -o FILE COMMAND"
-        )
-    read = from_strace if form == "strace" else from_syz
-    yield PlainText(read(text, name, known).text())
+    if not looks_like_strace(text):
+        raise Misuse(f"{request.source}: not an strace log: make one with strace -f -y -o FILE COMMAND")
+    yield PlainText(from_strace(text, name, known).text())

@@ -50,7 +50,7 @@ class LitmusShowRequest(Request, frozen=True, kw_only=True):
         str | None,
         Option(
             "A format of `pfnlab export`, e.g. c. Default: the program text.",
-            "c|kselftest|syz|drgn",
+            "c|kselftest|drgn",
             ("--as",),
         ),
     ] = None
